@@ -1,0 +1,72 @@
+"""What can go wrong on a stream or with a stanza, as RFC 6120 names it (§4.9 and §8.3)."""
+
+from xml.etree.ElementTree import Element, SubElement
+
+from kith.wire import ns
+
+#: Stanza error condition -> the error type that RFC 6120 §8.3.3 recommends for it.
+ERROR_TYPES = {
+    "bad-request": "modify",
+    "conflict": "cancel",
+    "feature-not-implemented": "cancel",
+    "forbidden": "auth",
+    "gone": "cancel",
+    "internal-server-error": "cancel",
+    "item-not-found": "cancel",
+    "jid-malformed": "modify",
+    "not-acceptable": "modify",
+    "not-allowed": "cancel",
+    "not-authorized": "auth",
+    "policy-violation": "modify",
+    "recipient-unavailable": "wait",
+    "redirect": "modify",
+    "registration-required": "auth",
+    "remote-server-not-found": "cancel",
+    "remote-server-timeout": "wait",
+    "resource-constraint": "wait",
+    "service-unavailable": "cancel",
+    "subscription-required": "auth",
+    "undefined-condition": "cancel",
+    "unexpected-request": "wait",
+}
+
+
+class XMPPError(Exception):
+    """Anything that the peer is told in the standard's words."""
+
+
+class StreamError(XMPPError):
+    """Ends the stream. ``condition`` is one of RFC 6120 §4.9.3, ``text`` is for people."""
+
+    def __init__(self, condition: str, text: str = "") -> None:
+        super().__init__(f"{condition}: {text}" if text else condition)
+        self.condition = condition
+        self.text = text
+
+
+class StanzaError(XMPPError):
+    """Answers one stanza. ``condition`` is one of RFC 6120 §8.3.3; ``application`` a specific child."""
+
+    def __init__(
+        self,
+        condition: str,
+        text: str = "",
+        *,
+        type: str | None = None,
+        application: Element | None = None,
+    ) -> None:
+        super().__init__(f"{condition}: {text}" if text else condition)
+        self.condition = condition
+        self.text = text
+        self.type = type or ERROR_TYPES[condition]
+        self.application = application
+
+    def element(self) -> Element:
+        """The ``<error/>`` child (RFC 6120 §8.3.2)."""
+        error = Element(ns.tag(ns.CLIENT, "error"), {"type": self.type})
+        SubElement(error, ns.tag(ns.STANZA_ERRORS, self.condition))
+        if self.text:
+            SubElement(error, ns.tag(ns.STANZA_ERRORS, "text")).text = self.text
+        if self.application is not None:
+            error.append(self.application)
+        return error

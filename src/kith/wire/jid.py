@@ -1,0 +1,102 @@
+"""Addresses (RFC 7622): prepared once, compared by value, cached because few repeat often."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+from typing import NamedTuple
+
+import idna
+from precis_i18n import get_profile
+
+_USERNAME = get_profile("UsernameCaseMapped")
+_OPAQUE = get_profile("OpaqueString")
+_FORBIDDEN_LOCAL = frozenset("\"&'/:<>@")
+#: RFC 7622 §3.1: each part has at most 1023 bytes.
+MAX_PART = 1023
+
+
+class JID(NamedTuple):
+    """``local@domain/resource``; ``local`` and ``resource`` are empty where the address has none."""
+
+    local: str
+    domain: str
+    resource: str = ""
+
+    @property
+    def bare(self) -> str:
+        """``local@domain``, or the domain alone."""
+        return f"{self.local}@{self.domain}" if self.local else self.domain
+
+    @property
+    def is_bare(self) -> bool:
+        return not self.resource
+
+    def with_resource(self, resource: str) -> JID:
+        """The same address with another resource (already prepared)."""
+        return JID(self.local, self.domain, resource)
+
+    def to_bare(self) -> JID:
+        return JID(self.local, self.domain) if self.resource else self
+
+    def __str__(self) -> str:
+        return f"{self.bare}/{self.resource}" if self.resource else self.bare
+
+
+def _check(part: str, what: str) -> str:
+    if not part or len(part.encode()) > MAX_PART:
+        raise ValueError(f"{what} has to have 1 to {MAX_PART} bytes")
+    return part
+
+
+def _prepare_domain(domain: str) -> str:
+    domain = domain.removesuffix(".")
+    if domain.startswith("[") and domain.endswith("]"):
+        return f"[{ipaddress.IPv6Address(domain[1:-1])}]"
+    if domain.isascii() and domain.replace(".", "").replace("-", "").isalnum():
+        domain = domain.lower()
+        if any(not 0 < len(label) < 64 for label in domain.split(".")):
+            raise ValueError(f"not a domain: {domain!r}")
+        return _check(domain, "domain")
+    try:
+        return _check(idna.decode(idna.encode(domain, uts46=True)), "domain")
+    except idna.IDNAError as error:
+        raise ValueError(f"not a domain: {domain!r}") from error
+
+
+def prepare_local(local: str) -> str:
+    """The local part by the UsernameCaseMapped profile (RFC 7622 §3.3); ValueError if it has none."""
+    if local.isascii() and local.isalnum():
+        return _check(local.lower(), "local part")
+    prepared = str(_USERNAME.enforce(local))
+    if not _FORBIDDEN_LOCAL.isdisjoint(prepared):
+        raise ValueError("local part has a forbidden character")
+    return _check(prepared, "local part")
+
+
+def prepare_resource(resource: str) -> str:
+    """The resource by the OpaqueString profile (RFC 7622 §3.4); ValueError if it has none."""
+    return _check(str(_OPAQUE.enforce(resource)), "resource")
+
+
+@functools.lru_cache(maxsize=65536)
+def _parse(text: str) -> JID:
+    rest, slash, resource = text.partition("/")
+    local, at, domain = rest.rpartition("@") if "@" in rest else ("", "", rest)
+    if (at and not local) or (slash and not resource):
+        raise ValueError("empty part in address")
+    return JID(
+        prepare_local(local) if local else "",
+        _prepare_domain(domain),
+        prepare_resource(resource) if resource else "",
+    )
+
+
+def parse_jid(text: str) -> JID:
+    """The prepared address.
+
+    Raises ValueError (UnicodeError among them) if ``text`` is no address (RFC 7622 §3).
+    """
+    if len(text) > 3 * MAX_PART + 2:
+        raise ValueError("address is too long")
+    return _parse(text)

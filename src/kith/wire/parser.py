@@ -15,7 +15,7 @@ from xml.parsers import expat
 
 from kith.wire import ns
 from kith.wire.errors import StreamError
-from kith.wire.serialize import serialize_children
+from kith.wire.serialize import escape_attribute, serialize_children
 from kith.wire.stanza import Stanza
 
 _HEADER = f"<stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAMS}'>".encode()
@@ -303,7 +303,7 @@ def _cut(
     if match is None:  # expat has seen the tag, so this cannot be
         raise StreamError("internal-server-error")
     inside = match.end()
-    if begin == close:
+    if data[inside - 2] == 0x2F:  # "/>": expat reports the end of an empty tag as its closing tag
         return Stanza(tag, attrs, b"", children), inside
     inner = data[inside:close]
     end = data.index(b">", close) + 1
@@ -324,8 +324,6 @@ def _canonical(raw: bytes, parser: Parser) -> bytes:
         declared = {"": ns.CLIENT, "stream": ns.STREAMS}
     else:
         declared = parser.namespaces
-    from kith.wire.serialize import escape_attribute
-
     wrap = "".join(
         f" xmlns{':' + prefix if prefix else ''}='{escape_attribute(uri)}'"
         for prefix, uri in declared.items()

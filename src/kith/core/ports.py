@@ -1,0 +1,176 @@
+"""The ports: what the core asks of a store, and what a session asks of its connection.
+
+`kith.store` and `kith.edge` implement these; only `kith.server` puts them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from kith.wire.jid import JID
+
+#: Flags of a log entry, as stored.
+INCOMING = 1  # the owner of the log is a recipient: it can be undelivered
+UNARCHIVED = 2  # kept for delivery only: never shown by the archive, dropped when delivered
+UNDELIVERED = 4  # not delivered although older than the account's delivery mark
+
+
+class Keys(NamedTuple):
+    """What SCRAM keeps of one password for one hash (RFC 5802 §3)."""
+
+    salt: bytes
+    stored_key: bytes
+    server_key: bytes
+    iterations: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRecord:
+    """An account as stored: ``keys`` by hash name (``SHA-1``, ``SHA-256``)."""
+
+    id: int
+    jid: str
+    keys: dict[str, Keys]
+    delivered: int
+    """The delivery mark: incoming entries up to this id were delivered, but for those flagged."""
+
+
+@dataclass(slots=True)
+class Append:
+    """One message for the log. ``owners``: (account id, peer's bare address, flags) for each log it enters.
+
+    ``origin`` is the key of XEP-0359 by which a retry is known, or None; ``sender`` scopes it.
+    ``done`` is called on the loop's thread after the commit: with None, or with the id that the
+    log already holds this message under, or with the error that kept it from being stored.
+    """
+
+    id: int
+    stanza: bytes
+    owners: Sequence[tuple[int, str, int]]
+    done: Callable[[int | None, BaseException | None], None]
+    sender: int = 0
+    origin: bytes | None = None
+
+
+class Entry(NamedTuple):
+    """One message of one account's log. ``id`` sorts, and says when (see `kith.core.ids`)."""
+
+    id: int
+    stanza: bytes
+    flags: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogQuery:
+    """A page of the archive (XEP-0313 §4, XEP-0059). Bounds are exclusive ids; ``ids`` picks entries.
+
+    ``limit`` entries next to ``after`` (or the start), or, with ``backwards``, next to ``before``.
+    """
+
+    account: int
+    peer: str | None = None
+    after: int | None = None
+    before: int | None = None
+    ids: Sequence[int] | None = None
+    limit: int = 50
+    backwards: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Entries in ascending order; ``complete`` when nothing lies beyond in the page's direction."""
+
+    entries: list[Entry] = field(default_factory=list)
+    complete: bool = True
+
+
+class Document(NamedTuple):
+    """A small value that a feature keeps for an account. ``seq`` grows with each write."""
+
+    key: str
+    value: bytes
+    seq: int
+
+
+class Store(Protocol):
+    """All that lasts. Writes are committed together, in the order of the calls; an awaited write is durable."""
+
+    async def open(self) -> int:
+        """Opens or creates, and migrates. Returns the greatest log id in use (0 if none)."""
+
+    async def close(self) -> None:
+        """Commits what waits, and closes."""
+
+    # accounts
+    async def account(self, jid: str) -> AccountRecord | None: ...
+    async def accounts(self) -> list[str]: ...
+    async def create_accounts(self, accounts: Sequence[tuple[str, dict[str, Keys]]]) -> list[str]:
+        """Creates those that do not exist. Returns the addresses that were created."""
+
+    async def set_keys(self, jid: str, keys: dict[str, Keys]) -> bool: ...
+    async def delete_account(self, jid: str) -> bool:
+        """Removes the account with its log and documents."""
+
+    # the log
+    def append(self, entry: Append) -> None:
+        """Queues for the next commit. Never blocks."""
+
+    async def page(self, query: LogQuery) -> Page: ...
+    async def count(self, query: LogQuery) -> int: ...
+    async def bounds(self, account: int) -> tuple[int, int] | None:
+        """First and last id of the archive, or None when it is empty (XEP-0313 §5, metadata)."""
+
+    async def undelivered(self, account: int, after: int, limit: int) -> list[Entry]:
+        """Incoming entries newer than the delivery mark, or flagged UNDELIVERED, with id > ``after``."""
+
+    def mark_delivered(self, account: int, upto: int, late: Sequence[int] = ()) -> None:
+        """Queues: the mark moves to ``upto``; ``late`` loses its UNDELIVERED flag."""
+
+    def mark_undelivered(self, account: int, ids: Sequence[int]) -> None:
+        """Queues: sets UNDELIVERED on entries below the mark."""
+
+    async def expire(self, before: int) -> int:
+        """Removes entries older than that id. Returns how many."""
+
+    # documents
+    async def documents(self, account: int, space: str) -> list[Document]:
+        """All of a space, in the order of ``seq``."""
+
+    async def put(self, account: int, space: str, key: str, value: bytes) -> int:
+        """Writes one. Returns its seq."""
+
+    async def remove(self, account: int, space: str, key: str | None = None) -> int:
+        """Removes one, or the whole space. Returns how many there were."""
+
+    async def spaces(self, account: int, prefix: str) -> list[str]:
+        """The names of non-empty spaces that start so."""
+
+    def changed_elsewhere(self) -> bool:
+        """Whether another process has written since the last call (`kith user add` beside a server)."""
+
+
+class Sink(Protocol):
+    """Where a session's bytes go: a TCP, TLS or WebSocket connection."""
+
+    def write(self, data: bytes, stanzas: int = 1) -> None:
+        """Sends serialised stanzas, which lie one after the other in ``data``."""
+
+    def close(self, condition: str | None = None, text: str = "") -> None:
+        """Ends the stream, with a stream error if there is a condition."""
+
+    def pause(self) -> None:
+        """Stops reading."""
+
+    def resume(self) -> None:
+        """Reads on."""
+
+
+class Bus(Protocol):
+    """Node to node: carries stanzas to where an account's sessions are."""
+
+    def subscribe(self, account: JID, deliver: Callable[[object], None]) -> None: ...
+    def unsubscribe(self, account: JID) -> None: ...
+    def publish(self, account: JID, item: object) -> bool:
+        """Hands ``item`` to the account's sessions. False if nobody has subscribed here or elsewhere."""

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from kith.wire.jid import JID
+if TYPE_CHECKING:
+    from kith.core.log import Envelope
 
 #: Flags of a log entry, as stored.
 INCOMING = 1  # the owner of the log is a recipient: it can be undelivered
@@ -152,13 +153,25 @@ class Store(Protocol):
 
 
 class Sink(Protocol):
-    """Where a session's bytes go: a TCP, TLS or WebSocket connection."""
+    """Where a stream's bytes go: a TCP, TLS or WebSocket connection (RFC 6120 §4, RFC 7395 §3)."""
 
-    def write(self, data: bytes, stanzas: int = 1) -> None:
-        """Sends serialised stanzas, which lie one after the other in ``data``."""
+    def open(self, attrs: Mapping[str, str]) -> None:
+        """Sends the stream header with these attributes."""
 
-    def close(self, condition: str | None = None, text: str = "") -> None:
-        """Ends the stream, with a stream error if there is a condition."""
+    def restart(self) -> None:
+        """A new stream header is expected (RFC 6120 §4.3.3)."""
+
+    def start_tls(self) -> None:
+        """Starts the handshake, then expects a new stream header."""
+
+    def send(self, elements: Sequence[bytes]) -> None:
+        """Sends complete elements, in a ``jabber:client`` context, with one write."""
+
+    def close(self, error: bytes = b"") -> None:
+        """Ends the stream, after ``error`` if there is one, and the connection."""
+
+    def abort(self) -> None:
+        """Drops the connection without a word."""
 
     def pause(self) -> None:
         """Stops reading."""
@@ -166,11 +179,14 @@ class Sink(Protocol):
     def resume(self) -> None:
         """Reads on."""
 
+    async def drained(self) -> None:
+        """Returns when little waits to be sent, or the connection is gone."""
+
 
 class Bus(Protocol):
-    """Node to node: carries stanzas to where an account's sessions are."""
+    """Node to node: rings at where an account's sessions are. Accounts are bare addresses."""
 
-    def subscribe(self, account: JID, deliver: Callable[[object], None]) -> None: ...
-    def unsubscribe(self, account: JID) -> None: ...
-    def publish(self, account: JID, item: object) -> bool:
-        """Hands ``item`` to the account's sessions. False if nobody has subscribed here or elsewhere."""
+    def subscribe(self, account: str, deliver: Callable[[Envelope], None]) -> None: ...
+    def unsubscribe(self, account: str) -> None: ...
+    def publish(self, account: str, envelope: Envelope) -> bool:
+        """Hands it to the account's sessions. False if nobody has subscribed, here or elsewhere."""

@@ -9,12 +9,12 @@
         async def ping(self, session, iq, to):
             return []            # the children of the result
 
-Hooks are methods with the names in `HOOKS`; the core collects those that a feature overrides.
+Hooks are the methods of `Feature`; the core calls those that a feature overrides (`kith.core.hooks`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from xml.etree.ElementTree import Element
 
@@ -23,8 +23,9 @@ from kith.wire.ns import tag
 from kith.wire.stanza import Stanza
 
 if TYPE_CHECKING:
+    from kith.core.account import Account
     from kith.core.domain import Domain
-    from kith.core.log import Envelope
+    from kith.core.log import Envelope, Keep
     from kith.core.session import Session
 
 #: A handler of an iq: returns the result's children, raises StanzaError.
@@ -49,6 +50,9 @@ def handles_iq(type: str, namespace: str, name: str, to: str = "any") -> Callabl
 class Feature:
     """A capability. ``disco``: what the server and accounts announce; ``*_disco``: only one of the two."""
 
+    #: What children say about keeping a message, by Clark name (`kith.core.log.Keep`).
+    keeps: ClassVar[Mapping[str, Keep]] = {}
+
     disco: ClassVar[Sequence[str]] = ()
     server_disco: ClassVar[Sequence[str]] = ()
     account_disco: ClassVar[Sequence[str]] = ()
@@ -58,15 +62,32 @@ class Feature:
 
     # Hooks. A feature overrides what it needs; what it leaves alone costs nothing.
 
+    async def start(self) -> None:
+        """Before the first connection."""
+
+    async def stop(self) -> None:
+        """After the last connection."""
+
     def message_sent(self, session: Session, stanza: Stanza, to: JID) -> None:
         """Before a client's message is logged and routed. May change it; StanzaError refuses it."""
+
+    def stanza_out(self, session: Session, stanza: Stanza, to: JID | None) -> None:
+        """Before a client's presence or iq is handled; ``to`` is None without an address. StanzaError refuses it."""
 
     def stanza_in(self, sender: JID, to: JID, stanza: Stanza) -> bool:
         """Before any stanza reaches the account ``to``. False: it is dropped; StanzaError: refused."""
         return True
 
+    def message_wanted(self, account: Account, peer: str) -> bool:
+        """Whether the account keeps messages with the bare address ``peer`` in its archive."""
+        return True
+
     def message_routed(self, envelope: Envelope) -> None:
         """After the commit, when a message was handed to its recipients' sessions on this node."""
+
+    def iq_result(self, session: Session, iq: Stanza) -> bool:
+        """A session answered an iq of the server's or its own account's. True: it was this feature's."""
+        return False
 
     def session_opened(self, session: Session) -> None:
         """A resource was bound."""
@@ -80,17 +101,11 @@ class Feature:
     def session_closed(self, session: Session) -> None:
         """A session ended (not: lost its connection and may resume)."""
 
+    async def account_loaded(self, account: JID, id: int) -> None:
+        """Before this node has to do with an account for the first time."""
+
+    def account_unloaded(self, account: JID) -> None:
+        """The account left this node's memory."""
+
     async def account_deleted(self, account: JID) -> None:
         """An account was removed."""
-
-
-HOOKS = (
-    "message_sent",
-    "stanza_in",
-    "message_routed",
-    "session_opened",
-    "session_available",
-    "presence_changed",
-    "session_closed",
-    "account_deleted",
-)

@@ -104,6 +104,9 @@ class Store(Protocol):
     async def close(self) -> None:
         """Commits what waits, and closes."""
 
+    async def settled(self) -> None:
+        """Returns when all that was queued before is committed."""
+
     # accounts
     async def account(self, jid: str) -> AccountRecord | None: ...
     async def accounts(self) -> list[str]: ...

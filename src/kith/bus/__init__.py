@@ -1,0 +1,1 @@
+"""Node to node. Implements `kith.core.ports.Bus`; only `kith.server` imports it."""

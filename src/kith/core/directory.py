@@ -1,0 +1,95 @@
+"""Which accounts there are: the ones that this node has to do with are held in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+from kith.core.account import Account
+from kith.core.ports import Store
+
+
+class Directory:
+    """A cache of the store's accounts by bare address, those with sessions never dropped.
+
+    ``loaded`` is awaited before an account is used for the first time, ``unloaded`` called when it
+    leaves the cache.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        loaded: Callable[[Account], Awaitable[None]],
+        unloaded: Callable[[Account], None],
+        size: int = 20_000,
+    ) -> None:
+        self._store = store
+        self._loaded = loaded
+        self._unloaded = unloaded
+        self._size = size
+        self._accounts: OrderedDict[str, Account] = OrderedDict()
+        self._absent: OrderedDict[str, None] = OrderedDict()
+        self._loading: dict[str, asyncio.Future[Account | None]] = {}
+
+    def get(self, jid: str) -> Account | None:
+        """The account if it is in memory."""
+        return self._accounts.get(jid)
+
+    def is_absent(self, jid: str) -> bool:
+        """Whether it is known that there is no such account."""
+        return jid in self._absent
+
+    async def load(self, jid: str) -> Account | None:
+        """The account, or None if there is none."""
+        account = self._accounts.get(jid)
+        if account is not None:
+            self._accounts.move_to_end(jid)
+            return account
+        if jid in self._absent:
+            return None
+        future = self._loading.get(jid)
+        if future is None:
+            future = asyncio.get_running_loop().create_task(self._fetch(jid))
+            self._loading[jid] = future
+            future.add_done_callback(lambda _: self._loading.pop(jid, None))
+        return await asyncio.shield(future)
+
+    async def _fetch(self, jid: str) -> Account | None:
+        record = await self._store.account(jid)
+        if record is None:
+            self._absent[jid] = None
+            if len(self._absent) > self._size:
+                self._absent.popitem(last=False)
+            return None
+        account = Account(record)
+        await self._loaded(account)
+        self._accounts[jid] = account
+        self._make_room()
+        return account
+
+    def _make_room(self) -> None:
+        for _ in range(64):
+            if len(self._accounts) <= self._size:
+                return
+            jid, account = next(iter(self._accounts.items()))
+            if account.sessions:
+                self._accounts.move_to_end(jid)
+            else:
+                self.drop(account)
+
+    def drop(self, account: Account) -> None:
+        """Forgets an account, which may be gone from the store."""
+        if self._accounts.get(account.jid) is account:
+            del self._accounts[account.jid]
+            self._unloaded(account)
+
+    async def refresh(self) -> list[Account]:
+        """Another process has changed the accounts. Returns those in memory that no longer exist."""
+        self._absent.clear()
+        there = set(await self._store.accounts())
+        return [account for jid, account in self._accounts.items() if jid not in there]
+
+    def all(self) -> list[Account]:
+        """All that are in memory."""
+        return list(self._accounts.values())

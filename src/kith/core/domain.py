@@ -1,0 +1,377 @@
+"""The domain: the one place from which everything of a server is reachable."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+from xml.etree.ElementTree import Element
+
+import structlog
+
+from kith.config import Config
+from kith.core import replay, sm
+from kith.core.account import Account
+from kith.core.directory import Directory
+from kith.core.feature import Feature, Handler
+from kith.core.hooks import Hooks, overridden
+from kith.core.ids import Ids
+from kith.core.log import Envelope, Log
+from kith.core.ports import Bus, Keys, Store
+from kith.core.presence import Presence
+from kith.core.resumption import Resumption
+from kith.core.roster import Roster
+from kith.core.router import Router
+from kith.core.session import Session
+from kith.wire.errors import StanzaError, StreamError
+from kith.wire.jid import JID, parse_jid
+from kith.wire.stanza import Stanza
+
+_F = TypeVar("_F", bound=Feature)
+logger = structlog.get_logger("kith")
+
+
+class Domain:
+    """What the server is for one domain. ``check_password``: whether a password fits SCRAM keys.
+
+    Features use `route`, `sessions`, `roster`, `account_id` and the store.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        bus: Bus,
+        features: Sequence[type[Feature]],
+        check_password: Callable[[dict[str, Keys], str], bool],
+    ) -> None:
+        self.config = config
+        self.name = config.domain
+        self.jid = JID("", config.domain)
+        self.store = store
+        self.bus = bus
+        self.check_password = check_password
+        self.pepper = secrets.token_bytes(32)
+        self.ids = Ids()
+        self.features: list[Feature] = [feature(self) for feature in features]
+        self.hooks = Hooks(self.features)
+        self.handlers = self._handlers()
+        self.log = Log(
+            store,
+            self.ids,
+            self.name,
+            [feature.keeps for feature in self.features],
+            overridden(self.features, "message_wanted"),
+        )
+        self.directory = Directory(store, self.hooks.account_loaded, self.hooks.account_unloaded)
+        self.presence = Presence(self)
+        self.router = Router(self)
+        self.resumption = Resumption(self)
+        self._flushing: list[Session] = []
+        self._closing: list[Session] = []
+        self._changed: set[Account] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop = None  # type: ignore[assignment]  # set by `start`
+
+    def _handlers(self) -> dict[tuple[str, str, str], Handler]:
+        handlers: dict[tuple[str, str, str], Handler] = {}
+        for feature in self.features:
+            for name in dir(feature):
+                method = getattr(type(feature), name, None)
+                for type_, child, to in getattr(method, "_iqs", ()):
+                    for kind in ("server", "account") if to == "any" else (to,):
+                        handlers[type_, child, kind] = getattr(feature, name)
+        return handlers
+
+    # -- life -------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Opens the store and starts the features. Raises what the store raises."""
+        self._loop = asyncio.get_running_loop()
+        self.ids.last = await self.store.open()
+        for feature in self.features:
+            await feature.start()
+        self.spawn(self._tick())
+
+    async def stop(self) -> None:
+        """Ends what is left and commits."""
+        for account in self.directory.all():
+            for session in list(account.sessions.values()):
+                self.close_session(session)
+        self._flush_deliveries()
+        for feature in self.features:
+            await feature.stop()
+        for task in self._tasks:
+            task.cancel()
+        await self.store.close()
+
+    async def _tick(self) -> None:
+        """Once a second: what may be done lazily, and what has a time limit."""
+        while True:
+            await asyncio.sleep(1)
+            try:
+                self._flush_deliveries()
+                self.resumption.expire()
+                if self.store.changed_elsewhere():
+                    await self._refresh()
+            except Exception as error:
+                self.log_error("tick failed", error)
+
+    async def _refresh(self) -> None:
+        """`kith user` has changed accounts beside the running server."""
+        for account in await self.directory.refresh():
+            for session in list(account.sessions.values()):
+                self.end_stream(session, StreamError("not-authorized", "the account was removed"))
+                self.close_session(session)
+            self.directory.drop(account)
+            await self.hooks.account_deleted(account.address)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs it in the background; what it raises is logged."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.log_error("background work failed", error)
+
+    def log_error(self, event: str, error: BaseException) -> None:
+        """One line for the operator, with the cause."""
+        where = error.__traceback__
+        while where is not None and where.tb_next is not None:
+            where = where.tb_next
+        place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else ""
+        logger.error(event, error=f"{type(error).__name__}: {error}", where=place)
+
+    # -- accounts ------------------------------------------------------------------------------
+
+    def is_local(self, jid: JID) -> bool:
+        return jid.domain == self.name
+
+    def live(self, bare: str) -> Account | None:
+        """The account if this node has it in memory: one with sessions always is."""
+        return self.directory.get(bare)
+
+    async def account(self, bare: str) -> Account | None:
+        """The account, or None if there is none."""
+        return await self.directory.load(bare)
+
+    async def account_id(self, jid: JID) -> int | None:
+        """The id of a local account, or None."""
+        if jid.domain != self.name or not jid.local:
+            return None
+        account = await self.directory.load(jid.bare)
+        return account.id if account is not None else None
+
+    async def roster(self, bare: str) -> Roster:
+        """The roster of a local account. Raises StanzaError if there is no such account."""
+        account = await self.directory.load(bare)
+        if account is None:
+            raise StanzaError("item-not-found")
+        if account.roster is None:
+            roster = await Roster.load(self.store, account.id)
+            if account.roster is None:
+                account.roster = roster
+        return account.roster
+
+    def sessions(self, bare: str) -> Sequence[Session]:
+        """The account's bound sessions on this node."""
+        account = self.directory.get(bare)
+        return list(account.sessions.values()) if account is not None else ()
+
+    # -- features ------------------------------------------------------------------------------
+
+    def feature(self, cls: type[_F]) -> _F:
+        """The instance of a feature. LookupError if it is switched off."""
+        for feature in self.features:
+            if isinstance(feature, cls):
+                return feature
+        raise LookupError(cls.__name__)
+
+    def disco_features(self, account: bool) -> list[str]:
+        """What the server, or an account of it, announces (XEP-0030 §3.1)."""
+        found: set[str] = set()
+        for feature in self.features:
+            found.update(feature.disco)
+            found.update(feature.account_disco if account else feature.server_disco)
+        return sorted(found)
+
+    async def answer(self, session: Session, iq: Stanza, to: JID, handler: Handler) -> None:
+        """Lets a feature answer an iq, and sends what it says. Raises StanzaError."""
+        if to.local and to != session.account.address:
+            if await self.directory.load(to.bare) is None:
+                raise StanzaError("service-unavailable")
+            if not self.hooks.stanza_in(session.jid, to, iq):
+                return
+        children = await handler(session, iq, to)
+        result = iq.reply(*children)
+        result.attrs["to"] = session.full
+        session.send(result)
+
+    def element(self, session: Session, stanza: Stanza) -> None:
+        """An element that is no stanza, in its turn."""
+        if stanza.tag != sm.ENABLE:
+            raise StreamError("unsupported-stanza-type")
+        self.resumption.enable(session, stanza)
+
+    # -- routing -------------------------------------------------------------------------------
+
+    def allows(self, sender: JID, to: JID, stanza: Stanza) -> bool:
+        """Whether the features let a stanza reach ``to``, where no one is told if not."""
+        return self.hooks.allows(sender, to, stanza)
+
+    def route(self, stanza: Stanza, sender: JID, to: JID) -> None:
+        """Delivers a stanza of the server's or a feature's own, unlogged, by RFC 6121 §8.5."""
+        if to.domain != self.name or not to.local:
+            return
+        account = self.directory.get(to.bare)
+        if account is None or not self.allows(sender, to, stanza):
+            return
+        if stanza.kind == "message":
+            account.deliver(Envelope(0, stanza.to_bytes(), stanza, to, None))
+        elif to.resource:
+            if (session := account.sessions.get(to.resource)) is not None:
+                session.send(stanza)
+        elif stanza.kind == "presence":
+            data = stanza.to_bytes()
+            for session in account.available():
+                session.push(data)
+
+    def deliver(self, envelope: Envelope) -> None:
+        """Rings the recipient's sessions, then tells the features."""
+        self.bus.publish(envelope.to.bare, envelope)
+        self.hooks.message_routed(envelope)
+
+    async def replay(self, session: Session) -> None:
+        """Sends what was undelivered, then what was held back meanwhile."""
+        await replay.replay(self, session)
+
+    def counts(self, session: Session, counts: bool) -> None:
+        """Whether what the session gets moves the account's delivery mark; `replay` turns it on."""
+        if not counts:
+            session.counted = False
+
+    def changed_delivery(self, account: Account) -> None:
+        """Its delivery mark is to be written soon."""
+        self._changed.add(account)
+
+    def _flush_deliveries(self) -> None:
+        changed, self._changed = self._changed, set()
+        for account in changed:
+            account.delivery.flush(self.store)
+
+    # -- sessions ------------------------------------------------------------------------------
+
+    def flush_later(self, session: Session) -> None:
+        """Writes what the session has to send at the end of this turn of the loop."""
+        if not self._flushing:
+            self._loop.call_soon(self._flush)
+        self._flushing.append(session)
+
+    def _flush(self) -> None:
+        flushing, self._flushing = self._flushing, []
+        for session in flushing:
+            try:
+                session.flush()
+            except Exception as error:
+                self.log_error("flush failed", error)
+
+    def open_session(self, session: Session) -> None:
+        """A resource was bound. A session that had it before ends with a conflict (RFC 6120 §7.7.2.2)."""
+        account = session.account
+        old = account.sessions.get(session.jid.resource)
+        if old is not None:
+            self.end_stream(old, StreamError("conflict", "the resource was bound again"))
+            self.close_session(old)
+        if not account.sessions:
+            self.bus.subscribe(account.jid, account.deliver)
+        account.sessions[session.jid.resource] = session
+        self.hooks.session_opened(session)
+
+    def end_stream(self, session: Session, error: StreamError | None = None) -> None:
+        """Closes the session's connection, if it has one."""
+        from kith.core.stream import stream_error
+
+        session.flush()
+        sink, session.sink = session.sink, None
+        if sink is not None:
+            sink.close(stream_error(error) if error is not None else b"")
+        self.close_session(session)
+
+    def connection_lost(self, session: Session) -> None:
+        """The connection went without a word: the session waits, or ends."""
+        session.sink = None
+        session.out.clear()
+        if session.sm is not None and session.sm.resumable and not session.closed:
+            session.lost_at = self._loop.time()
+            self.resumption.wait(session)
+        else:
+            self.close_session(session)
+
+    def close_later(self, session: Session) -> None:
+        """Ends a session that can't be resumed any more, once the current work is done."""
+        if not self._closing:
+            self._loop.call_soon(self._close_all)
+        self._closing.append(session)
+
+    def _close_all(self) -> None:
+        closing, self._closing = self._closing, []
+        for session in closing:
+            self.close_session(session)
+
+    def close_session(self, session: Session) -> None:
+        """The session is over: what was not acknowledged goes back, contacts see it leave."""
+        if session.closed:
+            return
+        session.closed = True
+        account = session.account
+        self.resumption.forget(session)
+        if account.sessions.get(session.jid.resource) is session:
+            del account.sessions[session.jid.resource]
+        self.presence.unavailable(session)
+        self.hooks.session_closed(session)
+        if session.sm is not None:
+            self._give_up(session, session.sm)
+        session.holding = None
+        if not account.sessions:
+            self.bus.unsubscribe(account.jid)
+
+    def _give_up(self, session: Session, manage: sm.Unacknowledged) -> None:
+        """XEP-0198 §5: what the client has not acknowledged was not delivered."""
+        for data, id in manage.queue:
+            if id:
+                session.account.delivery.given_up(id)
+            elif data.startswith(b"<iq "):
+                self._iq_lost(data)
+        manage.queue.clear()
+        self.changed_delivery(session.account)
+
+    def _iq_lost(self, data: bytes) -> None:
+        """A request that never arrived is answered for the client that is gone."""
+        iq = Stanza.from_bytes(data)
+        if iq.type not in ("get", "set") or "@" not in iq.attrs.get("from", ""):
+            return
+        try:
+            sender = parse_jid(iq.attrs["from"])
+        except ValueError:
+            return
+        answer = iq.error(StanzaError("recipient-unavailable"))
+        if answer is not None:
+            self.route(answer, parse_jid(iq.attrs["to"]), sender)
+
+    # -- for features --------------------------------------------------------------------------
+
+    def hide_presence(self, bare: str, viewer: JID) -> None:
+        """``viewer`` sees the account ``bare`` go offline."""
+        if (account := self.directory.get(bare)) is not None:
+            self.presence.hide(account, viewer)
+
+    def show_presence(self, bare: str, viewer: JID) -> None:
+        """``viewer`` sees the account ``bare`` as it is."""
+        if (account := self.directory.get(bare)) is not None:
+            self.presence.show(account, viewer)
+
+

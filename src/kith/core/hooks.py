@@ -1,0 +1,96 @@
+"""Calls what features have overridden, and only that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from kith.core.feature import Feature
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID
+from kith.wire.stanza import Stanza
+
+if TYPE_CHECKING:
+    from kith.core.account import Account
+    from kith.core.log import Envelope
+    from kith.core.session import Session
+
+
+def overridden(features: Sequence[Feature], name: str) -> list[Any]:
+    """The bound methods of the features that override `Feature`'s method of that name."""
+    return [
+        getattr(feature, name)
+        for feature in features
+        if getattr(type(feature), name) is not getattr(Feature, name)
+    ]
+
+
+class Hooks:
+    """The hooks of `Feature`, each calling the features in the order in which they are listed."""
+
+    def __init__(self, features: Sequence[Feature]) -> None:
+        self._message_sent = overridden(features, "message_sent")
+        self._stanza_out = overridden(features, "stanza_out")
+        self._stanza_in = overridden(features, "stanza_in")
+        self._message_routed = overridden(features, "message_routed")
+        self._iq_result = overridden(features, "iq_result")
+        self._session_opened = overridden(features, "session_opened")
+        self._session_available = overridden(features, "session_available")
+        self._presence_changed = overridden(features, "presence_changed")
+        self._session_closed = overridden(features, "session_closed")
+        self._account_loaded = overridden(features, "account_loaded")
+        self._account_unloaded = overridden(features, "account_unloaded")
+        self._account_deleted = overridden(features, "account_deleted")
+
+    def message_sent(self, session: Session, stanza: Stanza, to: JID) -> None:
+        for hook in self._message_sent:
+            hook(session, stanza, to)
+
+    def stanza_out(self, session: Session, stanza: Stanza, to: JID | None) -> None:
+        for hook in self._stanza_out:
+            hook(session, stanza, to)
+
+    def stanza_in(self, sender: JID, to: JID, stanza: Stanza) -> bool:
+        return all(hook(sender, to, stanza) for hook in self._stanza_in)
+
+    def allows(self, sender: JID, to: JID, stanza: Stanza) -> bool:
+        """`stanza_in` where a refusal has no one to be told of."""
+        try:
+            return self.stanza_in(sender, to, stanza)
+        except StanzaError:
+            return False
+
+    def message_routed(self, envelope: Envelope) -> None:
+        for hook in self._message_routed:
+            hook(envelope)
+
+    def iq_result(self, session: Session, iq: Stanza) -> bool:
+        return any(hook(session, iq) for hook in self._iq_result)
+
+    def session_opened(self, session: Session) -> None:
+        for hook in self._session_opened:
+            hook(session)
+
+    def session_available(self, session: Session) -> None:
+        for hook in self._session_available:
+            hook(session)
+
+    def presence_changed(self, session: Session, stanza: Stanza) -> None:
+        for hook in self._presence_changed:
+            hook(session, stanza)
+
+    def session_closed(self, session: Session) -> None:
+        for hook in self._session_closed:
+            hook(session)
+
+    async def account_loaded(self, account: Account) -> None:
+        for hook in self._account_loaded:
+            await hook(account.address, account.id)
+
+    def account_unloaded(self, account: Account) -> None:
+        for hook in self._account_unloaded:
+            hook(account.address)
+
+    async def account_deleted(self, jid: JID) -> None:
+        for hook in self._account_deleted:
+            await hook(jid)

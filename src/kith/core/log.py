@@ -1,0 +1,186 @@
+"""The log's rules: what is kept of a message, under which id, and what follows the commit.
+
+Promises 1 to 3: nothing is acknowledged or delivered before it is committed, and a sender's retry
+is found by its origin id (XEP-0359 §3).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from kith.core.ids import Ids, to_text
+from kith.core.ports import INCOMING, UNARCHIVED, Append, Store
+from kith.wire import ns
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID
+from kith.wire.serialize import escape_attribute
+from kith.wire.stanza import Stanza
+
+if TYPE_CHECKING:
+    from kith.core.account import Account
+    from kith.core.session import Session
+
+_ORIGIN_ID = ns.tag(ns.STANZA_ID, "origin-id")
+_STANZA_ID = ns.tag(ns.STANZA_ID, "stanza-id")
+_ORIGIN = re.compile(rb"<origin-id\b[^<>]*?\bid=(?:'([^'<>]*)'|\"([^\"<>]*)\")")
+_END = b"</message>"
+
+
+class Keep(IntEnum):
+    """What a child says about keeping its message; the greatest of all children decides."""
+
+    NOTHING = 0  # of no use later (typing)
+    QUEUE = 1  # until delivered: what the server does not know
+    ARCHIVE = 2
+    QUEUE_ONLY = 3  # until delivered, whatever else is in the message
+    FORBIDDEN = 4  # never, whatever else is in the message
+
+
+_CORE_KEEPS = {
+    ns.tag(ns.CLIENT, "body"): Keep.ARCHIVE,
+    ns.tag(ns.CLIENT, "subject"): Keep.ARCHIVE,
+    ns.tag(ns.CLIENT, "thread"): Keep.NOTHING,
+    _ORIGIN_ID: Keep.NOTHING,
+    _STANZA_ID: Keep.NOTHING,
+    ns.tag(ns.DELAY, "delay"): Keep.NOTHING,
+}
+
+
+class Envelope:
+    """A message on its way: from the commit queue to the sessions, and to the hooks.
+
+    ``id`` is 0 for what is not logged. ``data`` is the stanza as stored, ``stanza_id`` goes in for
+    each reader's account: see `for_owner`.
+    """
+
+    __slots__ = ("_owner", "_owner_data", "data", "delivered_to", "id", "recipient", "session", "stanza", "to")
+
+    def __init__(self, id: int, data: bytes, stanza: Stanza, to: JID, session: Session | None) -> None:
+        self.id = id
+        self.data = data
+        self.stanza = stanza
+        self.to = to
+        self.session = session
+        self.delivered_to: list[Session] = []
+        self._owner = ""
+        self._owner_data = b""
+
+    def for_owner(self, bare: str) -> bytes:
+        """The message as the account ``bare`` reads it, with its stanza id (XEP-0359 §3.1)."""
+        if not self.id:
+            return self.data
+        if self._owner != bare:
+            self._owner = bare
+            self._owner_data = self.data[: -len(_END)] + stanza_id(self.id, bare) + _END
+        return self._owner_data
+
+    def committed(self, existing: int | None, error: BaseException | None) -> None:
+        """The store's answer: the message is durable, was known already, or could not be kept."""
+        session = self.session
+        assert session is not None
+        if error is not None:
+            session.domain.log_error("message not stored", error)
+            session.refuse(self.stanza, StanzaError("internal-server-error", type="wait"))
+        elif existing is None:
+            session.domain.deliver(self)
+        session.committed()
+
+
+def stanza_id(id: int, by: str) -> bytes:
+    """``<stanza-id/>`` of the log of ``by``."""
+    return f"<stanza-id xmlns='{ns.STANZA_ID}' id='{to_text(id)}' by='{escape_attribute(by)}'/>".encode()
+
+
+def with_delay(data: bytes, stamp: str, domain: str) -> bytes:
+    """A stored message with XEP-0203's mark of when it was stored."""
+    return b"%b<delay xmlns='%b' from='%b' stamp='%b'/>%b" % (
+        data[: -len(_END)],
+        ns.DELAY.encode(),
+        escape_attribute(domain).encode(),
+        stamp.encode(),
+        _END,
+    )
+
+
+class Log:
+    """Appends messages to the logs of those who sent and receive them.
+
+    ``keeps``: what features say of children, by Clark name. ``wanted``: whether an account wants
+    messages with a peer in its archive (XEP-0313 §6, preferences).
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        ids: Ids,
+        domain: str,
+        keeps: Iterable[Mapping[str, Keep]],
+        wanted: Sequence[Callable[[Account, str], bool]],
+    ) -> None:
+        self._store = store
+        self._ids = ids
+        self._domain = domain
+        self._keeps = dict(_CORE_KEEPS)
+        for table in keeps:
+            self._keeps.update(table)
+        self._wanted = wanted
+
+    def verdict(self, stanza: Stanza) -> Keep:
+        """What is to be kept of a message that an account receives."""
+        verdict = Keep.NOTHING
+        keeps = self._keeps
+        for child in stanza.children:
+            keep = keeps.get(child, Keep.QUEUE)
+            if keep > verdict:
+                verdict = keep
+        return Keep.NOTHING if verdict is Keep.FORBIDDEN else verdict
+
+    def append(self, session: Session, stanza: Stanza, to: JID, recipient: Account, keep: Keep) -> None:
+        """Queues the message; `Envelope.committed` goes on from there."""
+        if _STANZA_ID in stanza.children:
+            self._strip_forged(stanza)
+        sender = session.account
+        sender_bare, recipient_bare = sender.jid, recipient.jid
+        id = self._ids.next()
+        data = stanza.to_bytes()
+        envelope = Envelope(id, data, stanza, to, session)
+        archived = keep is Keep.ARCHIVE
+        flags = INCOMING
+        if not (archived and self._wants(recipient, sender_bare)):
+            flags |= UNARCHIVED
+        if recipient is sender:
+            owners = [(sender.id, sender_bare, flags)]
+        elif archived and self._wants(sender, recipient_bare):
+            owners = [(sender.id, recipient_bare, 0), (recipient.id, sender_bare, flags)]
+        else:
+            owners = [(recipient.id, sender_bare, flags)]
+        origin = self._origin(stanza, recipient_bare) if _ORIGIN_ID in stanza.children else None
+        self._store.append(Append(id, data, owners, envelope.committed, sender.id, origin))
+
+    def _wants(self, account: Account, peer: str) -> bool:
+        return all(wanted(account, peer) for wanted in self._wanted)
+
+    def _origin(self, stanza: Stanza, recipient: str) -> bytes | None:
+        """The key that a retry has in common with the first try."""
+        inner = stanza.inner
+        if inner.count(b"<origin-id") == 1 and (match := _ORIGIN.search(inner)) and b"&" not in match.group():
+            value = match.group(1) or match.group(2) or b""
+        else:
+            child = stanza.child(_ORIGIN_ID)
+            value = (child.get("id") or "" if child is not None else "").encode()
+        if not value:
+            return None
+        return hashlib.blake2b(recipient.encode() + b"\0" + value, digest_size=16).digest()
+
+    def _strip_forged(self, stanza: Stanza) -> None:
+        """XEP-0359 §5: only this server may say what ids it gave."""
+        tree = stanza.element
+        for child in tree.findall(_STANZA_ID):
+            by = child.get("by", "").lower()
+            if by == self._domain or by.endswith("@" + self._domain):
+                tree.remove(child)
+        stanza.replace_children(tree)

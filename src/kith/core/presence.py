@@ -1,0 +1,321 @@
+"""Presence: broadcast, probes, directed presence and subscriptions (RFC 6121 §3 and §4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element
+
+from kith.core.roster import MAX_ITEMS, Item, Roster
+from kith.wire import ns
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID
+from kith.wire.stanza import Stanza
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from kith.core.account import Account
+    from kith.core.domain import Domain
+    from kith.core.session import Session
+
+PRIORITY = ns.tag(ns.CLIENT, "priority")
+SUBSCRIPTION_TYPES = frozenset(("subscribe", "subscribed", "unsubscribe", "unsubscribed"))
+#: To how many addresses a session may have sent directed presence.
+MAX_DIRECTED = 1000
+
+
+def _priority(stanza: Stanza) -> int:
+    element = stanza.child(PRIORITY)
+    if element is None:
+        return 0
+    try:
+        value = int(element.text or "")
+    except ValueError:
+        value = 999
+    if not -128 <= value <= 127:
+        raise StanzaError("bad-request", "priority is a number from -128 to 127")
+    return value
+
+
+class Presence:
+    """What sessions send as presence, and who gets it."""
+
+    def __init__(self, domain: Domain) -> None:
+        self._domain = domain
+
+    def handle(self, session: Session, stanza: Stanza, to: JID | None) -> Awaitable[None] | None:
+        """Returns work to be awaited, or None when all is done. Raises StanzaError."""
+        type = stanza.type
+        if type in SUBSCRIPTION_TYPES:
+            if to is None:
+                raise StanzaError("bad-request", "a subscription needs an address")
+            return self._subscription(session, stanza, to.to_bare())
+        if type == "error":
+            if to is not None:
+                self._domain.route(stanza, session.jid, to)
+            return None
+        if type == "probe":
+            return self._probe(session, to) if to is not None else None
+        if type not in ("", "unavailable"):
+            raise StanzaError("bad-request", "no such type of presence")
+        if to is not None:
+            self._directed(session, stanza, to)
+            return None
+        if type == "unavailable":
+            self.unavailable(session, stanza)
+            return None
+        return self._available(session, stanza)
+
+    # -- broadcast ----------------------------------------------------------------------------
+
+    def _available(self, session: Session, stanza: Stanza) -> Awaitable[None] | None:
+        """RFC 6121 §4.2 and §4.4."""
+        priority = _priority(stanza)
+        initial = session.presence is None
+        opted_in = priority >= 0 and (initial or session.priority < 0)
+        session.presence = stanza
+        session.priority = priority
+        if initial or opted_in:
+            return self._initial(session, stanza, initial, opted_in)
+        self._update(session, stanza)
+        return None
+
+    def _update(self, session: Session, stanza: Stanza) -> None:
+        roster = session.account.roster
+        assert roster is not None
+        self._domain.counts(session, session.priority >= 0)
+        self._broadcast(session, stanza, roster)
+        self._domain.hooks.presence_changed(session, stanza)
+
+    async def _initial(self, session: Session, stanza: Stanza, initial: bool, opted_in: bool) -> None:
+        domain = self._domain
+        roster = await domain.roster(session.account.jid)
+        if session.closed or session.presence is not stanza:
+            return
+        if opted_in:
+            session.holding = []
+        self._broadcast(session, stanza, roster)
+        if initial:
+            for other in session.account.available():
+                if other is not session and other.presence is not None:
+                    session.transmit(self._addressed(other.presence, session.full))
+            for contact in roster.contacts_to():
+                self._show(contact, session.account.jid, session)
+            for request in roster.requests():
+                session.transmit(request)
+            domain.hooks.session_available(session)
+        if opted_in:
+            await domain.replay(session)
+        domain.hooks.presence_changed(session, stanza)
+
+    def _addressed(self, stanza: Stanza, to: str) -> bytes:
+        attrs = dict(stanza.attrs)
+        attrs["to"] = to
+        return Stanza(stanza.tag, attrs, stanza.inner, stanza.children).to_bytes()
+
+    def _broadcast(self, session: Session, stanza: Stanza, roster: Roster) -> None:
+        """To the contacts with a subscription and to the account's own other sessions."""
+        bare = session.account.jid
+        for contact in roster.contacts_from():
+            self._to_available(contact, stanza, session)
+        data: bytes | None = None
+        for other in session.account.available():
+            if other is not session or stanza.type == "":
+                data = data or self._addressed(stanza, bare)
+                other.push(data)
+
+    def _to_available(self, contact: str, stanza: Stanza, session: Session) -> None:
+        account = self._domain.live(contact)
+        if account is None or not account.sessions:
+            return
+        if not self._domain.allows(session.jid, account.address, stanza):
+            return
+        data: bytes | None = None
+        for other in account.sessions.values():
+            if other.presence is not None:
+                data = data or self._addressed(stanza, contact)
+                other.push(data)
+
+    def _show(self, contact: str, viewer: str, session: Session) -> None:
+        """Answers a probe: the contact's presence, if its roster lets the viewer see it (§4.3.2)."""
+        account = self._domain.live(contact)
+        if account is None or account.roster is None or not account.roster.subscription_from(viewer):
+            return
+        for other in account.available():
+            presence = other.presence
+            if presence is not None and self._domain.allows(other.jid, session.account.address, presence):
+                session.transmit(self._addressed(presence, session.full))
+
+    async def _probe(self, session: Session, to: JID) -> None:
+        """A client's own probe (RFC 6121 §4.3)."""
+        domain = self._domain
+        if to.domain != domain.name or not to.local:
+            return
+        viewer = session.account.jid
+        account = await domain.account(to.bare)
+        roster = await domain.roster(to.bare) if account is not None else None
+        if account is None or roster is None or not (to.bare == viewer or roster.subscription_from(viewer)):
+            session.send(Stanza.build("presence", {"type": "unsubscribed", "from": to.bare, "to": viewer}))
+        elif account.available():
+            for other in account.available():
+                if other.presence is not None and (to.is_bare or other.jid == to):
+                    session.send(
+                        Stanza(
+                            other.presence.tag,
+                            {**other.presence.attrs, "to": session.full},
+                            other.presence.inner,
+                            other.presence.children,
+                        )
+                    )
+        else:
+            session.send(
+                Stanza.build("presence", {"type": "unavailable", "from": to.bare, "to": session.full})
+            )
+
+    def unavailable(self, session: Session, stanza: Stanza | None = None) -> None:
+        """RFC 6121 §4.5: to the contacts, and to all who got directed presence."""
+        if stanza is None:
+            stanza = Stanza.build("presence", {"type": "unavailable", "from": session.full})
+        was = session.presence
+        session.presence = None
+        session.priority = 0
+        self._domain.counts(session, False)
+        directed, session.directed = session.directed, None
+        roster = session.account.roster
+        if was is not None and roster is not None:
+            self._broadcast(session, stanza, roster)
+            self._domain.hooks.presence_changed(session, stanza)
+        for to in directed or ():
+            if was is None or roster is None or not roster.subscription_from(to.bare):
+                self._deliver_directed(session, stanza, to)
+
+    # -- directed ------------------------------------------------------------------------------
+
+    def _directed(self, session: Session, stanza: Stanza, to: JID) -> None:
+        """RFC 6121 §4.6."""
+        if stanza.type == "unavailable":
+            if session.directed is not None:
+                session.directed.discard(to)
+        else:
+            if session.directed is None:
+                session.directed = set()
+            if to not in session.directed and len(session.directed) >= MAX_DIRECTED:
+                raise StanzaError("resource-constraint", "too many directed presences")
+            session.directed.add(to)
+        self._deliver_directed(session, stanza, to)
+
+    def _deliver_directed(self, session: Session, stanza: Stanza, to: JID) -> None:
+        addressed = Stanza(stanza.tag, {**stanza.attrs, "to": str(to)}, stanza.inner, stanza.children)
+        self._domain.route(addressed, session.jid, to)
+
+    # -- for features --------------------------------------------------------------------------
+
+    def hide(self, account: Account, viewer: JID) -> None:
+        """The viewer sees the account's sessions go (XEP-0191 §4)."""
+        for session in account.available():
+            gone = Stanza.build(
+                "presence", {"type": "unavailable", "from": session.full, "to": str(viewer)}
+            )
+            self._domain.route(gone, session.jid, viewer)
+
+    def show(self, account: Account, viewer: JID) -> None:
+        """The viewer sees the account's sessions come."""
+        for session in account.available():
+            if session.presence is not None:
+                self._deliver_directed(session, session.presence, viewer)
+
+    # -- subscriptions -------------------------------------------------------------------------
+
+    async def _subscription(self, session: Session, stanza: Stanza, to: JID) -> None:
+        """What the user's own side does (RFC 6121 §3, "client sends"), then the contact's."""
+        domain = self._domain
+        user = session.account
+        if to == user.address:
+            return
+        if not to.local or to.domain != domain.name:
+            raise StanzaError("remote-server-not-found" if to.domain != domain.name else "item-not-found")
+        await self.subscription(user, stanza, to)
+
+    async def subscription(self, user: Account, stanza: Stanza, to: JID) -> None:
+        """``user`` sends a subscription stanza to ``to``, a bare address of this domain."""
+        domain = self._domain
+        roster = await domain.roster(user.jid)
+        item = roster[to.bare]
+        type = stanza.type
+        if type == "subscribe" and not item.listed and len(roster) >= MAX_ITEMS:
+            raise StanzaError("resource-constraint", "the roster is full")
+        had_from, had_request = item.from_, item.request is not None
+        changed = getattr(item, f"send_{type}")()
+        if changed:
+            await roster.save(domain.store, item)
+            if item.listed:
+                self.push(user, roster, item)
+        routed = {
+            "subscribe": True,
+            "unsubscribe": True,
+            "subscribed": changed and had_request,
+            "unsubscribed": had_from or had_request,
+        }[type]
+        if not routed:
+            return
+        bare = Stanza(
+            stanza.tag, {**stanza.attrs, "from": user.jid, "to": to.bare}, stanza.inner, stanza.children
+        )
+        if type == "unsubscribed" and had_from:
+            self.hide(user, to)
+        await self._receive(bare, user, to)
+        if type == "subscribed":
+            self.show(user, to)
+
+    async def _receive(self, stanza: Stanza, user: Account, to: JID) -> None:
+        """What the contact's side does (RFC 6121 §3, "server processing of inbound")."""
+        domain = self._domain
+        contact = await domain.account(to.bare)
+        if contact is None:
+            return  # §8.5.1: silently ignored
+        if not domain.allows(user.address, to, stanza):
+            return
+        roster = await domain.roster(to.bare)
+        item = roster[user.jid]
+        type = stanza.type
+        if type == "subscribe":
+            await self._receive_subscribe(stanza, contact, roster, item, user)
+            return
+        had_from = item.from_
+        if not getattr(item, f"receive_{type}")():
+            return
+        await roster.save(domain.store, item)
+        for session in contact.available():
+            session.send(stanza)
+        if item.listed:
+            self.push(contact, roster, item)
+        if type == "unsubscribe" and had_from:
+            self.hide(contact, user.address)
+
+    async def _receive_subscribe(
+        self, stanza: Stanza, contact: Account, roster: Roster, item: Item, user: Account
+    ) -> None:
+        todo = item.receive_subscribe(stanza.to_bytes())
+        if todo in ("approve", "ask"):
+            await roster.save(self._domain.store, item)
+        if todo == "approve":
+            self.push(contact, roster, item)
+        if todo in ("approve", "reply"):
+            yes = Stanza.build("presence", {"type": "subscribed", "from": contact.jid, "to": user.jid})
+            await self._receive(yes, contact, user.address)
+            self.show(contact, user.address)
+        elif todo == "ask":
+            for session in contact.available():
+                session.send(stanza)
+
+    def push(self, account: Account, roster: Roster, item: Item) -> None:
+        """A roster push to those who asked for the roster (RFC 6121 §2.1.6)."""
+        query = Element(ns.tag(ns.ROSTER, "query"), {"ver": str(roster.version)})
+        query.append(item.element())
+        for session in account.sessions.values():
+            if session.interested:
+                session.send(
+                    Stanza.build(
+                        "iq", {"type": "set", "id": f"push{roster.version}", "to": session.full}, query
+                    )
+                )

@@ -1,0 +1,91 @@
+"""Sessions that have lost their connection and wait for it (XEP-0198 §5)."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import TYPE_CHECKING
+
+from kith.core import sm
+from kith.wire import ns
+from kith.wire.stanza import Stanza
+
+if TYPE_CHECKING:
+    from kith.core.account import Account
+    from kith.core.domain import Domain
+    from kith.core.session import Session
+
+#: How long a client may be asked to wait before it is told that its session is not ready.
+_PATIENCE = 20.0
+
+
+class Resumption:
+    """Tokens of sessions with resumption, and the time that those without a connection have left."""
+
+    def __init__(self, domain: Domain) -> None:
+        self._domain = domain
+        self._tokens: dict[str, Session] = {}
+        self._waiting: dict[Session, None] = {}  # in the order in which they lost their connections
+
+    def enable(self, session: Session, element: Stanza) -> None:
+        """``<enable/>`` (XEP-0198 §3)."""
+        config = self._domain.config
+        if session.sm is not None:
+            refuse(session, "unexpected-request")
+            return
+        resume = element.attrs.get("resume") in ("true", "1") and config.resume_timeout > 0
+        token = secrets.token_urlsafe(24) if resume else ""
+        extra = f" id='{token}' resume='true' max='{config.resume_timeout}'" if resume else ""
+        answer = f"<enabled xmlns='{ns.STREAM_MANAGEMENT}'{extra}/>".encode()
+        if resume:
+            self._tokens[token] = session
+        session.enable(token, config.resume_stanzas, 4 * config.stanza_bytes, answer)
+
+    def wait(self, session: Session) -> None:
+        """The session has lost its connection."""
+        self._waiting[session] = None
+
+    def forget(self, session: Session) -> None:
+        """The session has ended."""
+        self._waiting.pop(session, None)
+        if session.sm is not None:
+            self._tokens.pop(session.sm.token, None)
+
+    def expire(self) -> None:
+        """Ends those whose time is over."""
+        limit = asyncio.get_running_loop().time() - self._domain.config.resume_timeout
+        for session in list(self._waiting):
+            if session.lost_at > limit:
+                break
+            self._domain.close_session(session)
+
+    async def find(self, account: Account, token: str) -> Session | None:
+        """The session to resume, taken off its old connection, with all that it received handled."""
+        session = self._tokens.get(token)
+        if session is None or session.account is not account or session.closed:
+            return None
+        old, session.sink = session.sink, None
+        if old is not None:
+            session.out.clear()
+            old.abort()
+        self._waiting.pop(session, None)
+        if not session.idle:
+            settled = asyncio.get_running_loop().create_future()
+            if session.when_idle is None:
+                session.when_idle = []
+            session.when_idle.append(lambda: settled.done() or settled.set_result(None))
+            try:
+                await asyncio.wait_for(settled, _PATIENCE)
+            except TimeoutError:
+                self._domain.close_session(session)
+        if session.closed or session.sm is None or not session.sm.resumable:
+            self._domain.close_session(session)
+            return None
+        return session
+
+
+def refuse(session: Session, condition: str) -> None:
+    """Answers with ``<failed/>``; the stream goes on."""
+    if session.sink is not None:
+        session.flush()
+        session.sink.send([sm.failed(condition)])

@@ -1,0 +1,212 @@
+"""The roster and its subscription states (RFC 6121 §2 and §3, appendix A), as data and rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from xml.etree.ElementTree import Element, SubElement
+
+import msgspec
+
+from kith.core.ports import Store
+from kith.wire import ns
+
+SPACE = "roster"
+#: Items that a roster may have, gone ones not counted.
+MAX_ITEMS = 5000
+#: Gone items that are remembered, so that a client can be told of them (RFC 6121 §2.6).
+MAX_GONE = 500
+ITEM = ns.tag(ns.ROSTER, "item")
+QUERY = ns.tag(ns.ROSTER, "query")
+_GROUP = ns.tag(ns.ROSTER, "group")
+
+
+class Item(msgspec.Struct, omit_defaults=True):
+    """A contact. ``to``: we see their presence; ``from_``: they see ours.
+
+    ``ask``: we have asked to see it; ``request``: they have asked, and this is their stanza;
+    ``approved``: they may, as soon as they ask; ``listed``: the item is more than a request.
+    """
+
+    jid: str
+    name: str = ""
+    groups: list[str] = []  # msgspec copies it
+    to: bool = False
+    from_: bool = False
+    ask: bool = False
+    approved: bool = False
+    request: bytes | None = None
+    listed: bool = False
+    seq: int = 0
+
+    @property
+    def subscription(self) -> str:
+        return {(0, 0): "none", (1, 0): "to", (0, 1): "from", (1, 1): "both"}[(self.to, self.from_)]
+
+    def element(self) -> Element:
+        """``<item/>`` as in a result or a push (RFC 6121 §2.1.2)."""
+        element = Element(ITEM, {"jid": self.jid})
+        if not self.listed:
+            element.set("subscription", "remove")
+            return element
+        if self.name:
+            element.set("name", self.name)
+        element.set("subscription", self.subscription)
+        if self.ask:
+            element.set("ask", "subscribe")
+        if self.approved:
+            element.set("approved", "true")
+        for group in self.groups:
+            SubElement(element, _GROUP).text = group
+        return element
+
+    # What presence stanzas do to it. Each says whether the item changed.
+
+    def send_subscribe(self) -> bool:
+        """RFC 6121 §3.1.2, appendix A.2.1."""
+        if self.to or (self.ask and self.listed):
+            return False
+        self.ask = self.listed = True
+        return True
+
+    def send_unsubscribe(self) -> bool:
+        """RFC 6121 §3.3.2, appendix A.2.2."""
+        changed = self.to or self.ask
+        self.to = self.ask = False
+        return changed
+
+    def send_subscribed(self) -> bool:
+        """RFC 6121 §3.1.5 and §3.4 (pre-approval)."""
+        if self.from_:
+            return False
+        if self.request is not None:
+            self.from_, self.request, self.listed = True, None, True
+            return True
+        changed = not self.approved
+        self.approved = self.listed = True
+        return changed
+
+    def send_unsubscribed(self) -> bool:
+        """RFC 6121 §3.2.2, appendix A.2.4."""
+        changed = self.from_ or self.approved or self.request is not None
+        self.from_ = self.approved = False
+        self.request = None
+        return changed
+
+    def receive_subscribe(self, stanza: bytes) -> str:
+        """RFC 6121 §3.1.3. Returns what is to be done: ``reply`` (subscribed at once), ``ask`` or nothing."""
+        if self.from_:
+            return "reply"
+        if self.approved:
+            self.from_, self.approved, self.listed = True, False, True
+            return "approve"
+        first = self.request is None
+        self.request = stanza
+        return "ask" if first else ""
+
+    def receive_subscribed(self) -> bool:
+        """RFC 6121 §3.1.6, appendix A.3.3."""
+        if not self.ask:
+            return False
+        self.ask, self.to = False, True
+        return True
+
+    def receive_unsubscribe(self) -> bool:
+        """RFC 6121 §3.3.3, appendix A.3.2."""
+        changed = self.from_ or self.request is not None
+        self.from_ = False
+        self.request = None
+        return changed
+
+    def receive_unsubscribed(self) -> bool:
+        """RFC 6121 §3.2.3, appendix A.3.4."""
+        changed = self.to or self.ask
+        self.to = self.ask = False
+        return changed
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Item).decode
+
+
+class Roster:
+    """An account's contacts by bare address, gone ones among them; ``version`` grows with each change."""
+
+    __slots__ = ("_items", "account", "known_from", "version")
+
+    def __init__(self, account: int) -> None:
+        self.account = account
+        self._items: dict[str, Item] = {}
+        self.version = 0
+        self.known_from = 0  # changes before this version are not all remembered
+
+    @classmethod
+    async def load(cls, store: Store, account: int) -> Roster:
+        roster = cls(account)
+        for document in await store.documents(account, SPACE):
+            if document.key == "":
+                roster.known_from = int(document.value)
+                continue
+            item = _decode(document.value)
+            item.seq = document.seq
+            roster._items[item.jid] = item
+            roster.version = max(roster.version, document.seq)
+        return roster
+
+    def __getitem__(self, jid: str) -> Item:
+        """The item, or a new one that is not yet part of the roster."""
+        return self._items.get(jid) or Item(jid)
+
+    def __iter__(self) -> Iterator[Item]:
+        """The contacts; not what is gone, nor mere requests."""
+        return (item for item in self._items.values() if item.listed)
+
+    def __len__(self) -> int:
+        return sum(item.listed for item in self._items.values())
+
+    def changes(self, version: int) -> list[Item] | None:
+        """What changed after ``version``, oldest first; None if that can't be told."""
+        if version < self.known_from or version > self.version:
+            return None
+        changed = [item for item in self._items.values() if item.seq > version]
+        return sorted(changed, key=lambda item: item.seq)
+
+    def requests(self) -> list[bytes]:
+        """Subscription requests that wait for an answer (RFC 6121 §3.1.3)."""
+        return [item.request for item in self._items.values() if item.request is not None]
+
+    async def save(self, store: Store, item: Item) -> None:
+        """Makes a change last; an item that is not listed any more stays as a mark of that."""
+        self._items[item.jid] = item
+        item.seq = max(item.seq, 0)
+        item.seq = await store.put(self.account, SPACE, item.jid, _encode(item))
+        self.version = max(self.version, item.seq)
+        gone = [i for i in self._items.values() if not i.listed and i.request is None]
+        if len(gone) > MAX_GONE:
+            gone.sort(key=lambda i: i.seq)
+            for old in gone[: MAX_GONE // 2]:
+                self.known_from = max(self.known_from, old.seq)
+                await store.remove(self.account, SPACE, old.jid)
+                self._items.pop(old.jid, None)
+            await store.put(self.account, SPACE, "", str(self.known_from).encode())
+
+    def subscription_from(self, jid: str) -> bool:
+        """Whether the contact gets our presence."""
+        item = self._items.get(jid)
+        return item is not None and item.from_
+
+    def subscription_to(self, jid: str) -> bool:
+        """Whether we get the contact's presence."""
+        item = self._items.get(jid)
+        return item is not None and item.to
+
+    def groups(self, jid: str) -> set[str]:
+        item = self._items.get(jid)
+        return set(item.groups) if item is not None else set()
+
+    def contacts_from(self) -> list[str]:
+        """Who gets our presence."""
+        return [item.jid for item in self._items.values() if item.from_]
+
+    def contacts_to(self) -> list[str]:
+        """Whose presence we get."""
+        return [item.jid for item in self._items.values() if item.to]

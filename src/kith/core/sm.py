@@ -1,0 +1,84 @@
+"""Stream management (XEP-0198): what a session was sent and has not acknowledged."""
+
+from __future__ import annotations
+
+from collections import deque
+from xml.etree.ElementTree import Element, SubElement
+
+from kith.wire import ns
+from kith.wire.errors import StreamError
+from kith.wire.serialize import serialize
+
+_MODULO = 1 << 32
+REQUEST = f"<r xmlns='{ns.STREAM_MANAGEMENT}'/>".encode()
+ENABLE = ns.tag(ns.STREAM_MANAGEMENT, "enable")
+RESUME = ns.tag(ns.STREAM_MANAGEMENT, "resume")
+ACK = ns.tag(ns.STREAM_MANAGEMENT, "a")
+ASK = ns.tag(ns.STREAM_MANAGEMENT, "r")
+
+
+def answer(handled: int) -> bytes:
+    """``<a/>`` for that many handled stanzas."""
+    return f"<a xmlns='{ns.STREAM_MANAGEMENT}' h='{handled % _MODULO}'/>".encode()
+
+
+def failed(condition: str, handled: int | None = None) -> bytes:
+    """``<failed/>`` with a stanza error condition."""
+    element = Element(ns.tag(ns.STREAM_MANAGEMENT, "failed"))
+    if handled is not None:
+        element.set("h", str(handled % _MODULO))
+    SubElement(element, ns.tag(ns.STANZA_ERRORS, condition))
+    return serialize(element)
+
+
+class Unacknowledged:
+    """Stanzas sent since the last acknowledgement, as (bytes, log id or 0), oldest first.
+
+    Beyond ``limit`` stanzas or ``limit_bytes`` it keeps only the log ids (the log has the messages),
+    and the session can't be resumed until the client has caught up.
+    """
+
+    __slots__ = ("acknowledged", "asked", "forgotten", "limit", "limit_bytes", "queue", "size", "token")
+
+    def __init__(self, token: str, limit: int, limit_bytes: int) -> None:
+        self.token = token  # empty: resumption was not asked for
+        self.limit = limit
+        self.limit_bytes = limit_bytes
+        self.queue: deque[tuple[bytes, int]] = deque()
+        self.acknowledged = 0
+        self.size = 0
+        self.forgotten = 0  # how many of the queue have lost their bytes
+        self.asked = False
+
+    @property
+    def resumable(self) -> bool:
+        return bool(self.token) and not self.forgotten
+
+    def sent(self, data: bytes, id: int) -> None:
+        if self.forgotten or len(self.queue) >= self.limit or self.size + len(data) > self.limit_bytes:
+            self.forgotten += 1
+            data = b""
+        self.size += len(data)
+        self.queue.append((data, id))
+
+    def receive(self, h: str) -> list[int]:
+        """The client has handled ``h`` stanzas in all. Returns the log ids among the newly acknowledged.
+
+        Raises StreamError if it claims more than it was sent (XEP-0198 §4).
+        """
+        try:
+            count = (int(h) - self.acknowledged) % _MODULO
+        except ValueError:
+            raise StreamError("undefined-condition", "h is no number") from None
+        if count > len(self.queue):
+            raise StreamError("undefined-condition", "h is higher than what was sent")
+        self.acknowledged += count
+        ids = []
+        for _ in range(count):
+            data, id = self.queue.popleft()
+            if id:
+                ids.append(id)
+            if not data:
+                self.forgotten -= 1
+            self.size -= len(data)
+        return ids

@@ -18,6 +18,7 @@ from kith.core.feature import Feature, Handler
 from kith.core.hooks import Hooks, overridden
 from kith.core.ids import Ids
 from kith.core.log import Envelope, Log
+from kith.core.passwords import Passwords
 from kith.core.ports import Bus, Keys, Store
 from kith.core.presence import Presence
 from kith.core.resumption import Resumption
@@ -51,7 +52,7 @@ class Domain:
         self.jid = JID("", config.domain)
         self.store = store
         self.bus = bus
-        self.check_password = check_password
+        self.passwords = Passwords(check_password)
         self.pepper = secrets.token_bytes(32)
         self.ids = Ids()
         self.features: list[Feature] = [feature(self) for feature in features]

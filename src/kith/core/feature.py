@@ -68,6 +68,10 @@ class Feature:
     async def stop(self) -> None:
         """After the last connection."""
 
+    def stream_features(self) -> Sequence[Element]:
+        """What it adds to the stream features after authentication."""
+        return ()
+
     def message_sent(self, session: Session, stanza: Stanza, to: JID) -> None:
         """Before a client's message is logged and routed. May change it; StanzaError refuses it."""
 

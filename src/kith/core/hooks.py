@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from xml.etree.ElementTree import Element
 
 from kith.core.feature import Feature
 from kith.wire.errors import StanzaError
@@ -29,6 +30,7 @@ class Hooks:
     """The hooks of `Feature`, each calling the features in the order in which they are listed."""
 
     def __init__(self, features: Sequence[Feature]) -> None:
+        self._stream_features = overridden(features, "stream_features")
         self._message_sent = overridden(features, "message_sent")
         self._stanza_out = overridden(features, "stanza_out")
         self._stanza_in = overridden(features, "stanza_in")
@@ -41,6 +43,9 @@ class Hooks:
         self._account_loaded = overridden(features, "account_loaded")
         self._account_unloaded = overridden(features, "account_unloaded")
         self._account_deleted = overridden(features, "account_deleted")
+
+    def stream_features(self) -> list[Element]:
+        return [feature for hook in self._stream_features for feature in hook()]
 
     def message_sent(self, session: Session, stanza: Stanza, to: JID) -> None:
         for hook in self._message_sent:

@@ -62,7 +62,7 @@ class Authentication:
             raise SASLError("invalid-mechanism")
         self.account: AccountRecord | None = None
         self.final = b""
-        self._mechanism = mechanism
+        self.mechanism = mechanism
         self._security = security
         self._lookup = lookup
         self._verify = verify
@@ -72,7 +72,7 @@ class Authentication:
 
     async def step(self, data: bytes) -> bytes | None:
         """Raises SASLError."""
-        if self._mechanism == "PLAIN":
+        if self.mechanism == "PLAIN":
             await self._plain(data)
             return None
         try:
@@ -98,7 +98,7 @@ class Authentication:
 
     async def _first(self, text: str) -> bytes:
         """The client-first-message (RFC 5802 §7)."""
-        plus = self._mechanism.endswith("-PLUS")
+        plus = self.mechanism.endswith("-PLUS")
         flag, _, rest = text.partition(",")
         binding = None
         if plus:
@@ -115,10 +115,10 @@ class Authentication:
         user = next((part[2:] for part in attributes if part.startswith("n=")), "")
         user = user.replace("=2C", ",").replace("=3D", "=")
         self._record = await self._lookup(user)
-        base = self._mechanism.removesuffix("-PLUS")
+        base = self.mechanism.removesuffix("-PLUS")
         keys = self._keys(user, _HASHES[base])
         try:
-            server = ScramMechanism(self._mechanism).make_server(
+            server = ScramMechanism(self.mechanism).make_server(
                 lambda _: (keys.salt, keys.stored_key, keys.server_key, keys.iterations), binding
             )
             server.set_client_first(text)

@@ -1,0 +1,1 @@
+"""Where bytes meet sockets: TCP, WebSocket, HTTP, TLS, limits. Imports `kith.core` and below."""

@@ -1,0 +1,69 @@
+"""TLS as the server offers it: contexts, reloading, channel binding."""
+
+from __future__ import annotations
+
+import ssl
+from asyncio import BaseTransport
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from kith.core.sasl import Security
+
+#: XEP-0368 §3.2.
+ALPN_XMPP = "xmpp-client"
+
+
+class Certificates:
+    """Server contexts for a certificate, read again when its files change (`reload`)."""
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        self.certificate = certificate
+        self.key = key
+        self.starttls = self._context(None)
+        self.direct = self._context([ALPN_XMPP])
+        self.https = self._context(["http/1.1"])
+        self._seen = self._stamp()
+        self.end_point = self._end_point()
+
+    def _context(self, protocols: list[str] | None) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+        context.load_cert_chain(self.certificate, self.key)
+        if protocols:
+            context.set_alpn_protocols(protocols)
+        return context
+
+    def _stamp(self) -> tuple[int, int]:
+        return self.certificate.stat().st_mtime_ns, self.key.stat().st_mtime_ns
+
+    def _end_point(self) -> bytes:
+        """The tls-server-end-point binding (RFC 5929 §4.1)."""
+        certificate = x509.load_pem_x509_certificate(self.certificate.read_bytes())
+        algorithm = certificate.signature_hash_algorithm
+        if algorithm is None or isinstance(algorithm, (hashes.MD5, hashes.SHA1)):
+            algorithm = hashes.SHA256()
+        return certificate.fingerprint(algorithm)
+
+    def reload(self) -> bool:
+        """Reads the files again if they have changed. Raises OSError, ssl.SSLError, ValueError."""
+        stamp = self._stamp()
+        if stamp == self._seen:
+            return False
+        for context in (self.starttls, self.direct, self.https):
+            context.load_cert_chain(self.certificate, self.key)
+        self.end_point = self._end_point()
+        self._seen = stamp
+        return True
+
+    def security(self, transport: BaseTransport) -> Security:
+        """What a connection offers after its handshake (XEP-0440)."""
+        bindings = {"tls-server-end-point": self.end_point}
+        tls = transport.get_extra_info("ssl_object")
+        if tls is not None and tls.version() == "TLSv1.2":
+            unique = tls.get_channel_binding("tls-unique")
+            if unique:
+                bindings["tls-unique"] = unique
+        return Security(encrypted=True, bindings=bindings)

@@ -1,0 +1,67 @@
+"""The tables, and how a database of an older version becomes one of this version."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from kith.store.errors import StoreError
+
+#: One script per version; a database's `user_version` says how many of them it has seen.
+MIGRATIONS = (
+    """
+    CREATE TABLE address (id INTEGER PRIMARY KEY, jid TEXT NOT NULL UNIQUE);
+    CREATE TABLE account (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        jid TEXT NOT NULL UNIQUE,
+        keys BLOB NOT NULL,
+        delivered INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE TABLE message (
+        id INTEGER PRIMARY KEY,
+        sender INTEGER NOT NULL,
+        origin BLOB,
+        stanza BLOB NOT NULL
+    );
+    CREATE UNIQUE INDEX message_origin ON message (sender, origin) WHERE origin IS NOT NULL;
+    CREATE TABLE log (
+        account INTEGER NOT NULL,
+        id INTEGER NOT NULL,
+        peer INTEGER NOT NULL,
+        flags INTEGER NOT NULL,
+        PRIMARY KEY (account, id)
+    ) WITHOUT ROWID;
+    CREATE INDEX log_peer ON log (account, peer, id);
+    CREATE INDEX log_undelivered ON log (account, id) WHERE flags >= 4;
+    CREATE INDEX log_unarchived ON log (account, id) WHERE flags IN (2, 3, 6, 7);
+    CREATE TABLE document (
+        account INTEGER NOT NULL,
+        space TEXT NOT NULL,
+        key TEXT NOT NULL,
+        value BLOB NOT NULL,
+        seq INTEGER NOT NULL,
+        PRIMARY KEY (account, space, key)
+    ) WITHOUT ROWID;
+    CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+    INSERT INTO counter VALUES ('document', 0);
+    """,
+)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Brings the database to this version, in one transaction. Raises StoreError if it is newer."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > len(MIGRATIONS):
+            raise StoreError(
+                f"the database has version {version}, this Kith knows {len(MIGRATIONS)}: use a newer Kith"
+            )
+        for script in MIGRATIONS[version:]:
+            for statement in script.split(";"):
+                if statement.strip():
+                    connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")

@@ -18,6 +18,10 @@ UNARCHIVED = 2  # kept for delivery only: never shown by the archive, dropped wh
 UNDELIVERED = 4  # not delivered although older than the account's delivery mark
 
 
+#: How often SCRAM hashes a new password (RFC 7677 §4 asks for at least 4096).
+ITERATIONS = 10_000
+
+
 class Keys(NamedTuple):
     """What SCRAM keeps of one password for one hash (RFC 5802 §3)."""
 

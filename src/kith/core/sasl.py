@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from scramp import ScramException, ScramMechanism
 from scramp.core import ServerError
 
-from kith.core.ports import AccountRecord, Keys
+from kith.core.ports import ITERATIONS, AccountRecord, Keys
 
 #: Looks an account up by its local part, prepared by the caller's rules; None if there is none.
 Lookup = Callable[[str], Awaitable[AccountRecord | None]]
@@ -148,4 +148,4 @@ class Authentication:
         self._record = None
         salt = hmac.digest(self._pepper, f"{hash_name}:{user}".encode(), "sha256")[:16]
         size = hashlib.new(hash_name.replace("-", "").lower()).digest_size
-        return Keys(salt, secrets.token_bytes(size), secrets.token_bytes(size), 10000)
+        return Keys(salt, secrets.token_bytes(size), secrets.token_bytes(size), ITERATIONS)

@@ -1,0 +1,1 @@
+"""Accounts: credentials now; phone verification, devices and invites as they come. Imports `kith.core`."""

@@ -133,7 +133,16 @@ def _path(kind: type, value: object) -> object:
     raise NotImplementedError(kind)
 
 
-_SWITCH = {"1": True, "on": True, "true": True, "yes": True, "0": False, "off": False, "false": False, "no": False}
+_SWITCH = {
+    "1": True,
+    "on": True,
+    "true": True,
+    "yes": True,
+    "0": False,
+    "off": False,
+    "false": False,
+    "no": False,
+}
 
 
 def _from_text(name: str, text: str) -> Any:
@@ -149,5 +158,3 @@ def _from_text(name: str, text: str) -> Any:
     if name == "listen":
         return [part.strip() for part in text.split(",") if part.strip()]
     return text
-
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from xml.etree.ElementTree import Element
 
@@ -16,7 +17,7 @@ from kith.core.account import Account
 from kith.core.directory import Directory
 from kith.core.feature import Feature, Handler
 from kith.core.hooks import Hooks, overridden
-from kith.core.ids import Ids
+from kith.core.ids import Ids, first_at
 from kith.core.log import Envelope, Log
 from kith.core.passwords import Passwords
 from kith.core.ports import Bus, Keys, Store
@@ -259,6 +260,14 @@ class Domain:
         """Its delivery mark is to be written soon."""
         self._changed.add(account)
 
+    async def expire(self) -> None:
+        """Removes what is older than the retention setting allows, unless it was not delivered yet."""
+        days = self.config.retention_days
+        if days:
+            before = first_at(datetime.now(UTC) - timedelta(days=days))
+            removed = await self.store.expire(before)
+            logger.info("old messages removed", count=removed)
+
     def _flush_deliveries(self) -> None:
         changed, self._changed = self._changed, set()
         for account in changed:
@@ -374,5 +383,3 @@ class Domain:
         """``viewer`` sees the account ``bare`` as it is."""
         if (account := self.directory.get(bare)) is not None:
             self.presence.show(account, viewer)
-
-

@@ -57,7 +57,17 @@ class Envelope:
     each reader's account: see `for_owner`.
     """
 
-    __slots__ = ("_owner", "_owner_data", "data", "delivered_to", "id", "recipient", "session", "stanza", "to")
+    __slots__ = (
+        "_owner",
+        "_owner_data",
+        "data",
+        "delivered_to",
+        "id",
+        "recipient",
+        "session",
+        "stanza",
+        "to",
+    )
 
     def __init__(self, id: int, data: bytes, stanza: Stanza, to: JID, session: Session | None) -> None:
         self.id = id

@@ -213,9 +213,7 @@ class Presence:
     def hide(self, account: Account, viewer: JID) -> None:
         """The viewer sees the account's sessions go (XEP-0191 §4)."""
         for session in account.available():
-            gone = Stanza.build(
-                "presence", {"type": "unavailable", "from": session.full, "to": str(viewer)}
-            )
+            gone = Stanza.build("presence", {"type": "unavailable", "from": session.full, "to": str(viewer)})
             self._domain.route(gone, session.jid, viewer)
 
     def show(self, account: Account, viewer: JID) -> None:

@@ -208,9 +208,7 @@ class Stream:
             if self.security.bindings:
                 bindings = Element(ns.tag(ns.SASL_CHANNEL_BINDING, "sasl-channel-binding"))
                 for kind in self.security.bindings:
-                    SubElement(
-                        bindings, ns.tag(ns.SASL_CHANNEL_BINDING, "channel-binding"), {"type": kind}
-                    )
+                    SubElement(bindings, ns.tag(ns.SASL_CHANNEL_BINDING, "channel-binding"), {"type": kind})
                 features.append(bindings)
         return features
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import socket
 from collections.abc import Mapping, Sequence
 
 from kith.core.domain import Domain
@@ -43,6 +44,19 @@ class Edge:
             return False
         mapped = getattr(address, "ipv4_mapped", None)
         return (mapped or address).is_loopback
+
+
+def keep_alive(transport: asyncio.BaseTransport) -> None:
+    """Lets the kernel find out that a peer is gone, so that no connection needs a timer for it."""
+    connection = transport.get_extra_info("socket")
+    if connection is None:
+        return
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 300), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 4)):
+        if (option := getattr(socket, name, None)) is not None:
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)
+    if (option := getattr(socket, "TCP_USER_TIMEOUT", None)) is not None:
+        connection.setsockopt(socket.IPPROTO_TCP, option, 60_000)
 
 
 class TCPConnection(asyncio.Protocol):
@@ -87,6 +101,7 @@ class TCPConnection(asyncio.Protocol):
         if self._handshake:  # STARTTLS: uvloop announces the new transport
             return
         edge = self._edge
+        keep_alive(transport)
         if self._direct:
             security = edge.certificates.security(transport)
         else:

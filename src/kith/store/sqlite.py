@@ -270,9 +270,11 @@ class SQLiteStore:
     def mark_undelivered(self, account: int, ids: Sequence[int]) -> None:
         rows = [(UNDELIVERED, account, id, INCOMING) for id in ids]
         self._queue(
-            lambda connection: connection.executemany(
-                "UPDATE log SET flags = flags | ? WHERE account = ? AND id = ? AND flags & ?", rows
-            ).rowcount
+            lambda connection: (
+                connection.executemany(
+                    "UPDATE log SET flags = flags | ? WHERE account = ? AND id = ? AND flags & ?", rows
+                ).rowcount
+            )
         )
 
     async def expire(self, before: int) -> int:
@@ -372,21 +374,25 @@ def _where(query: LogQuery) -> tuple[str, list[Any]]:
 
 def _expire_log(account: int, before: int) -> Callable[[sqlite3.Connection], int]:
     """Removes some old entries that were delivered from one account's log."""
-    return lambda connection: connection.execute(
-        "DELETE FROM log WHERE account = :account AND id IN ("
-        "SELECT id FROM log WHERE account = :account AND id < :before AND flags < 4 AND NOT ("
-        "flags & 1 AND id > (SELECT delivered FROM account WHERE id = :account)) LIMIT :rows)",
-        {"account": account, "before": before, "rows": _EXPIRE_ROWS},
-    ).rowcount
+    return lambda connection: (
+        connection.execute(
+            "DELETE FROM log WHERE account = :account AND id IN ("
+            "SELECT id FROM log WHERE account = :account AND id < :before AND flags < 4 AND NOT ("
+            "flags & 1 AND id > (SELECT delivered FROM account WHERE id = :account)) LIMIT :rows)",
+            {"account": account, "before": before, "rows": _EXPIRE_ROWS},
+        ).rowcount
+    )
 
 
 def _expire_messages(before: int) -> Callable[[sqlite3.Connection], int]:
     """Removes some old messages that are in no log any more."""
-    return lambda connection: connection.execute(
-        "DELETE FROM message WHERE id IN (SELECT id FROM message WHERE id < :before AND id NOT IN ("
-        "SELECT log.id FROM account JOIN log ON log.account = account.id AND log.id < :before) LIMIT :rows)",
-        {"before": before, "rows": _EXPIRE_ROWS},
-    ).rowcount
+    return lambda connection: (
+        connection.execute(
+            "DELETE FROM message WHERE id IN (SELECT id FROM message WHERE id < :before AND id NOT IN ("
+            "SELECT log.id FROM account JOIN log ON log.account = account.id AND log.id < :before) LIMIT :rows)",
+            {"before": before, "rows": _EXPIRE_ROWS},
+        ).rowcount
+    )
 
 
 def _forget_messages(connection: sqlite3.Connection, gone: Sequence[tuple[int, int]]) -> None:

@@ -40,6 +40,7 @@ RECEIPTS = "urn:xmpp:receipts"
 MARKERS = "urn:xmpp:chat-markers:0"
 CHAT_STATES = "http://jabber.org/protocol/chatstates"
 OMEMO = "eu.siacs.conversations.axolotl"
+OMEMO_2 = "urn:xmpp:omemo:2"
 ENCRYPTION = "urn:xmpp:eme:0"
 
 

@@ -191,10 +191,11 @@ class StreamParser:
 
     __slots__ = ("_base", "_opened", "_parser", "_pending", "_pool")
 
-    def __init__(self, pool: ParserPool) -> None:
+    def __init__(self, pool: ParserPool, opened: bool = False) -> None:
+        """``opened``: there is no stream header to come (RFC 7395 §3.3.1)."""
         self._pool = pool
         self._parser: Parser | None = None
-        self._opened = False
+        self._opened = opened
         self._pending = b""
         self._base = 0  # expat's byte index of the first pending byte
 
@@ -206,6 +207,11 @@ class StreamParser:
         if self._pending.strip():
             raise StreamError("not-well-formed", "data before the stream was restarted")
         self._parser, self._opened, self._pending = None, False, b""
+
+    @property
+    def between(self) -> bool:
+        """Whether all that was fed is complete."""
+        return not self._pending
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that ``data`` completes. Raises StreamError; the parser is of no use afterwards."""
@@ -245,7 +251,9 @@ class StreamParser:
                         raise StreamError("policy-violation", "stanza is too big")
                     events.append(stanza)
                 elif isinstance(event, StreamOpened):
-                    match = _START_TAG.search(pending, pending.find(b"<stream") if b"<stream" in pending else 0)
+                    match = _START_TAG.search(
+                        pending, pending.find(b"<stream") if b"<stream" in pending else 0
+                    )
                     if match is None or b"<?xml" in match.group():
                         match = _header_tag(pending)
                     done = match.end() if match else len(pending)

@@ -1,0 +1,85 @@
+"""XEP-0280: Message Carbons. What one device sends or gets, the account's other devices get too."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from xml.etree.ElementTree import Element
+
+from kith.core.account import Account
+from kith.core.feature import Feature, handles_iq
+from kith.core.log import Envelope
+from kith.core.session import Session
+from kith.wire import ns
+from kith.wire.jid import JID
+from kith.wire.serialize import escape_attribute
+from kith.wire.stanza import Stanza
+
+_PRIVATE = ns.tag(ns.CARBONS, "private")
+_NO_COPY = ns.tag(ns.HINTS, "no-copy")
+_BODY = ns.tag(ns.CLIENT, "body")
+_WITHOUT_BODY = (f"{{{ns.RECEIPTS}}}", f"{{{ns.MARKERS}}}", f"{{{ns.CHAT_STATES}}}", f"{{{ns.OMEMO}}}")
+
+
+def eligible(stanza: Stanza) -> bool:
+    """XEP-0280 §6.1: chats, and other messages that a person would miss."""
+    if _PRIVATE in stanza.children or _NO_COPY in stanza.children:
+        return False
+    if stanza.type == "chat":
+        return True
+    if stanza.type not in ("", "normal"):
+        return False
+    return any(child == _BODY or child.startswith(_WITHOUT_BODY) for child in stanza.children)
+
+
+class Carbons(Feature):
+    """A session asks for copies; they go out when a message is delivered."""
+
+    disco = (ns.CARBONS, f"{ns.CARBONS}#rules")
+
+    @handles_iq("set", ns.CARBONS, "enable", to="account")
+    async def enable(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
+        session.state[Carbons] = True
+        return ()
+
+    @handles_iq("set", ns.CARBONS, "disable", to="account")
+    async def disable(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
+        session.state.pop(Carbons, None)
+        return ()
+
+    def message_routed(self, envelope: Envelope) -> None:
+        sender = envelope.session
+        if sender is None:
+            return
+        mine = sender.account
+        theirs = self.domain.live(envelope.to.bare)
+        others = len(mine.sessions) > 1
+        if not others and (theirs is None or len(theirs.sessions) < 2):
+            return
+        if not eligible(envelope.stanza):
+            return
+        if theirs is not None and theirs is not mine:
+            self._copy("received", envelope, theirs, envelope.delivered_to)
+        if others:
+            self._copy("sent", envelope, mine, [sender, *envelope.delivered_to])
+
+    def _copy(
+        self, direction: str, envelope: Envelope, account: Account, without: Collection[Session]
+    ) -> None:
+        inner: bytes | None = None
+        for session in account.sessions.values():
+            if Carbons not in session.state or session in without or session.presence is None:
+                continue
+            if inner is None:
+                message = envelope.for_owner(account.jid)
+                inner = (
+                    (
+                        f"<{direction} xmlns='{ns.CARBONS}'><forwarded xmlns='{ns.FORWARD}'>"
+                        f"<message xmlns='{ns.CLIENT}'"
+                    ).encode()
+                    + message[8:]
+                    + f"</forwarded></{direction}></message>".encode()
+                )
+            bare = escape_attribute(account.jid)
+            to = escape_attribute(session.full)
+            kind = escape_attribute(envelope.stanza.type or "normal")
+            session.push(f"<message from='{bare}' to='{to}' type='{kind}'>".encode() + inner)

@@ -1,0 +1,19 @@
+"""XEP-0334: Message Processing Hints. What a sender says about keeping a message."""
+
+from __future__ import annotations
+
+from kith.core.feature import Feature
+from kith.core.log import Keep
+from kith.wire import ns
+
+
+class Hints(Feature):
+    """``no-copy`` is looked at by carbons."""
+
+    keeps = {  # noqa: RUF012  # declared as ClassVar in Feature
+        ns.tag(ns.HINTS, "store"): Keep.ARCHIVE,
+        ns.tag(ns.HINTS, "no-permanent-store"): Keep.QUEUE_ONLY,
+        ns.tag(ns.HINTS, "no-store"): Keep.FORBIDDEN,
+        ns.tag(ns.HINTS, "no-copy"): Keep.NOTHING,
+    }
+    disco = (ns.HINTS,)

@@ -1,0 +1,30 @@
+"""Receipts (XEP-0184), markers (XEP-0333), encryption (XEP-0380) and typing (XEP-0085): what is kept.
+
+The server only carries them. What tells of a message's fate belongs to the log, so that every device
+learns it; what somebody is typing does not.
+"""
+
+from __future__ import annotations
+
+from kith.core.feature import Feature
+from kith.core.log import Keep
+from kith.wire import ns
+
+_TYPING = ("active", "composing", "paused", "inactive", "gone")
+_ASKING = (ns.tag(ns.RECEIPTS, "request"), ns.tag(ns.MARKERS, "markable"))
+
+
+class Markers(Feature):
+    """Says what is kept; answers nothing."""
+
+    keeps = {  # noqa: RUF012  # declared as ClassVar in Feature
+        ns.tag(ns.RECEIPTS, "received"): Keep.ARCHIVE,
+        ns.tag(ns.MARKERS, "received"): Keep.ARCHIVE,
+        ns.tag(ns.MARKERS, "displayed"): Keep.ARCHIVE,
+        ns.tag(ns.MARKERS, "acknowledged"): Keep.ARCHIVE,
+        ns.tag(ns.OMEMO, "encrypted"): Keep.ARCHIVE,
+        ns.tag(ns.OMEMO_2, "encrypted"): Keep.ARCHIVE,
+        ns.tag(ns.ENCRYPTION, "encryption"): Keep.NOTHING,
+        **{ns.tag(ns.CHAT_STATES, state): Keep.NOTHING for state in _TYPING},
+        **{asking: Keep.NOTHING for asking in _ASKING},
+    }

@@ -1,0 +1,111 @@
+"""The roster as clients ask for and change it (RFC 6121 §2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.etree.ElementTree import Element
+
+from kith.core.feature import Feature, handles_iq
+from kith.core.roster import ITEM, MAX_ITEMS, QUERY, Item
+from kith.core.session import Session
+from kith.wire import ns
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID, parse_jid
+from kith.wire.stanza import Stanza
+
+_GROUP = ns.tag(ns.ROSTER, "group")
+_MAX_NAME = 1023
+_MAX_GROUPS = 64
+
+
+class Rosters(Feature):
+    """Get with versions (§2.1.3, §2.6), set and remove (§2.3 to §2.5)."""
+
+    account_disco = (ns.ROSTER,)
+
+    @handles_iq("get", ns.ROSTER, "query", to="account")
+    async def get(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
+        self._own(session, to)
+        roster = await self.domain.roster(session.account.jid)
+        session.interested = True
+        query = iq.child(QUERY)
+        known = query.get("ver") if query is not None else None
+        if known is not None and known.isdigit():
+            changes = roster.changes(int(known))
+            if changes is not None:
+                self.domain.spawn(self._push_changes(session, changes))
+                return ()
+        result = Element(QUERY, {"ver": str(roster.version)})
+        result.extend(item.element() for item in roster)
+        return (result,)
+
+    async def _push_changes(self, session: Session, changes: Sequence[Item]) -> None:
+        """RFC 6121 §2.6.3: an empty result, then a push for each change since the client's version."""
+        for item in changes:
+            if item.listed or item.request is None:
+                query = Element(QUERY, {"ver": str(item.seq)})
+                query.append(item.element())
+                session.send(
+                    Stanza.build("iq", {"type": "set", "id": f"push{item.seq}", "to": session.full}, query)
+                )
+
+    @handles_iq("set", ns.ROSTER, "query", to="account")
+    async def set(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
+        self._own(session, to)
+        query = iq.child(QUERY)
+        items = query.findall(ITEM) if query is not None else []
+        if len(items) != 1:
+            raise StanzaError("bad-request", "one item at a time")
+        element = items[0]
+        try:
+            jid = parse_jid(element.get("jid", ""))
+        except ValueError:
+            raise StanzaError("bad-request" if not element.get("jid") else "jid-malformed") from None
+        if jid.bare == session.account.jid:
+            raise StanzaError("not-allowed", "one's own address")
+        if element.get("subscription") == "remove":
+            await self._remove(session, jid)
+        else:
+            await self._update(session, jid, element)
+        return ()
+
+    async def _update(self, session: Session, jid: JID, element: Element) -> None:
+        """RFC 6121 §2.3 and §2.4; the client's ``subscription`` and ``ask`` are ignored (§2.1.2.5)."""
+        name = element.get("name", "")
+        groups = [group.text or "" for group in element.findall(_GROUP)]
+        if len(set(groups)) != len(groups):
+            raise StanzaError("bad-request", "a group twice")
+        if "" in groups or len(name) > _MAX_NAME or any(len(group) > _MAX_NAME for group in groups):
+            raise StanzaError("not-acceptable", "a name is empty or too long")
+        if len(groups) > _MAX_GROUPS:
+            raise StanzaError("not-acceptable", "too many groups")
+        account = session.account
+        roster = await self.domain.roster(account.jid)
+        item = roster[jid.bare]
+        if not item.listed and len(roster) >= MAX_ITEMS:
+            raise StanzaError("resource-constraint", "the roster is full")
+        item.name, item.groups, item.listed = name, groups, True
+        await roster.save(self.domain.store, item)
+        self.domain.presence.push(account, roster, item)
+
+    async def _remove(self, session: Session, jid: JID) -> None:
+        """RFC 6121 §2.5: subscriptions end in both directions."""
+        account = session.account
+        roster = await self.domain.roster(account.jid)
+        item = roster[jid.bare]
+        if not item.listed:
+            raise StanzaError("item-not-found")
+        for type, needed in (
+            ("unsubscribe", item.to or item.ask),
+            ("unsubscribed", item.from_ or item.request is not None),
+        ):
+            if needed and self.domain.is_local(jid):
+                stanza = Stanza.build("presence", {"type": type, "from": account.jid, "to": jid.bare})
+                await self.domain.presence.subscription(account, stanza, jid.to_bare())
+        item.name, item.groups, item.listed, item.approved = "", [], False, False
+        await roster.save(self.domain.store, item)
+        self.domain.presence.push(account, roster, item)
+
+    def _own(self, session: Session, to: JID) -> None:
+        if to != session.account.address:
+            raise StanzaError("forbidden", "a roster is its owner's")

@@ -1,0 +1,20 @@
+"""The session request of RFC 3921 §3, which old clients still send: it does nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.etree.ElementTree import Element
+
+from kith.core.feature import Feature, handles_iq
+from kith.core.session import Session
+from kith.wire import ns
+from kith.wire.jid import JID
+from kith.wire.stanza import Stanza
+
+
+class SessionEstablishment(Feature):
+    """Says yes."""
+
+    @handles_iq("set", ns.SESSION, "session")
+    async def establish(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
+        return ()

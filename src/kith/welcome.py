@@ -1,0 +1,48 @@
+"""What a person reads when the server has started: where it listens and what to do next."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from kith.config import Config
+from kith.edge.certificate import Description
+
+
+def show(config: Config, certificate: Description, accounts: int) -> None:
+    """Prints it to standard output."""
+    console = Console(highlight=False, soft_wrap=True)
+    console.print()
+    console.print(Text.assemble(("Kith", "bold green"), " is running for ", (config.domain, "bold"), "."))
+    table = Table.grid(padding=(0, 3))
+    table.add_column(style="dim")
+    table.add_column()
+    if config.xmpp_port:
+        table.add_row("XMPP clients", f"{config.domain} port {config.xmpp_port} (STARTTLS)")
+    if config.xmpps_port:
+        table.add_row("", f"{config.domain} port {config.xmpps_port} (TLS)")
+    if config.http_port:
+        table.add_row("WebSocket", f"ws://{config.domain}:{config.http_port}/xmpp-websocket")
+    if config.https_port:
+        table.add_row("", f"wss://{config.domain}:{config.https_port}/xmpp-websocket")
+    table.add_row("Data", str(config.data_dir.resolve()))
+    if certificate.self_signed:
+        table.add_row("Certificate", "self-signed; clients will ask whether to trust SHA-256")
+        table.add_row("", certificate.fingerprint)
+    else:
+        table.add_row("Certificate", f"valid until {certificate.not_after:%Y-%m-%d}")
+    table.add_row("Accounts", str(accounts) if accounts else "none yet")
+    console.print(Padding(table, (1, 2)))
+    name = "you" if not accounts else "friend"
+    steps = Table.grid(padding=(0, 3))
+    steps.add_row("Add a person", f"kith user add {name}@{config.domain}")
+    steps.add_row("Chat", f"kith chat --jid {name}@{config.domain}")
+    steps.add_row("Check the setup", "kith doctor")
+    console.print(Padding(steps, (0, 2)))
+    if config.allow_plaintext:
+        console.print(
+            Text("\n  Logins without TLS are allowed on loopback (KITH_ALLOW_PLAINTEXT).", "yellow")
+        )
+    console.print(Text("\nPress Ctrl-C to stop.", "dim"))

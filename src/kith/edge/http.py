@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 from aiohttp import web
 
@@ -84,7 +85,8 @@ class FrontConnection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        # uvloop's transports have the methods, but not the class
+        transport = cast(asyncio.Transport, transport)
         self._transport = transport
         keep_alive(transport)
         edge = self._web.edge

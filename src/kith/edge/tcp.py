@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from kith.core.domain import Domain
 from kith.core.sasl import Security
@@ -96,7 +97,8 @@ class TCPConnection(asyncio.Protocol):
     # -- asyncio.Protocol ----------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        # uvloop's transports have the methods, but not the class
+        transport = cast(asyncio.Transport, transport)
         self._transport = transport
         if self._handshake:  # STARTTLS: uvloop announces the new transport
             return

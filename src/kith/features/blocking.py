@@ -1,0 +1,174 @@
+"""XEP-0191: Blocking Command. Who is blocked reaches nobody, sees nobody, and is told nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable, Sequence
+from xml.etree.ElementTree import Element, SubElement
+
+from kith.core.domain import Domain
+from kith.core.feature import Feature, handles_iq
+from kith.core.session import Session
+from kith.wire import ns
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID, parse_jid
+from kith.wire.stanza import Stanza
+
+SPACE = "blocking"
+#: Addresses that one account may block.
+MAX_BLOCKED = 5000
+_LIST = ns.tag(ns.BLOCKING, "blocklist")
+_BLOCK = ns.tag(ns.BLOCKING, "block")
+_UNBLOCK = ns.tag(ns.BLOCKING, "unblock")
+_ITEM = ns.tag(ns.BLOCKING, "item")
+_BLOCKED = ns.tag(ns.BLOCKING_ERRORS, "blocked")
+
+
+def matches(blocked: Collection[JID], jid: JID) -> bool:
+    """Whether an address is blocked: itself, its account, or its domain (§5)."""
+    return (
+        jid in blocked
+        or JID(jid.local, jid.domain) in blocked
+        or JID("", jid.domain, jid.resource) in blocked
+        or JID("", jid.domain) in blocked
+    )
+
+
+class Blocking(Feature):
+    """The lists of the accounts that this node has to do with are in memory, empty ones left out."""
+
+    server_disco = (ns.BLOCKING,)
+
+    def __init__(self, domain: Domain) -> None:
+        super().__init__(domain)
+        self._lists: dict[str, dict[JID, None]] = {}
+        self._pushes = 0
+
+    def blocks(self, account: str, jid: JID) -> bool:
+        """Whether the account with that bare address has blocked ``jid``."""
+        blocked = self._lists.get(account)
+        if blocked is None or jid == self.domain.jid or jid.bare == account:
+            return False  # one's own devices and server are never blocked
+        return matches(blocked, jid)
+
+    # -- the list ----------------------------------------------------------------------------------
+
+    async def account_loaded(self, account: JID, id: int) -> None:
+        documents = await self.domain.store.documents(id, SPACE)
+        if documents:
+            self._lists[account.bare] = {parse_jid(document.key): None for document in documents}
+
+    def account_unloaded(self, account: JID) -> None:
+        self._lists.pop(account.bare, None)
+
+    async def account_deleted(self, account: JID) -> None:
+        self._lists.pop(account.bare, None)
+
+    @handles_iq("get", ns.BLOCKING, "blocklist", to="account")
+    async def get(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
+        self._own(session, to)
+        session.state[Blocking] = True
+        result = Element(_LIST)
+        for jid in self._lists.get(session.account.jid, ()):
+            SubElement(result, _ITEM, {"jid": str(jid)})
+        return (result,)
+
+    @handles_iq("set", ns.BLOCKING, "block", to="account")
+    async def block(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
+        self._own(session, to)
+        asked = self._asked(iq, _BLOCK)
+        if not asked:
+            raise StanzaError("bad-request", "nobody to block")
+        bare = session.account.jid
+        before = self._lists.get(bare, {})
+        new = [jid for jid in asked if jid not in before]
+        if len(before) + len(new) > MAX_BLOCKED:
+            raise StanzaError("resource-constraint", "the block list is full")
+        store, id = self.domain.store, session.account.id
+        await asyncio.gather(*(store.put(id, SPACE, str(jid), b"") for jid in new))
+        for jid in await self._viewers(bare, new):
+            self.domain.hide_presence(bare, jid)
+        self._lists.setdefault(bare, {}).update(dict.fromkeys(new))
+        self._push(session, _BLOCK, asked)
+        return ()
+
+    @handles_iq("set", ns.BLOCKING, "unblock", to="account")
+    async def unblock(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
+        self._own(session, to)
+        asked = self._asked(iq, _UNBLOCK)
+        bare = session.account.jid
+        blocked = self._lists.get(bare, {})
+        gone = [jid for jid in asked if jid in blocked] if asked else list(blocked)
+        store, id = self.domain.store, session.account.id
+        await asyncio.gather(*(store.remove(id, SPACE, str(jid)) for jid in gone))
+        for jid in gone:
+            blocked.pop(jid, None)
+        if not blocked:
+            self._lists.pop(bare, None)
+        for jid in await self._viewers(bare, gone):
+            if not self.blocks(bare, jid):
+                self.domain.show_presence(bare, jid)
+        self._push(session, _UNBLOCK, asked)
+        return ()
+
+    def _own(self, session: Session, to: JID) -> None:
+        if to != session.account.address:
+            raise StanzaError("forbidden", "a block list is its owner's")
+
+    def _asked(self, iq: Stanza, tag: str) -> list[JID]:
+        command = iq.child(tag)
+        items = command.findall(_ITEM) if command is not None else []
+        if len(items) > MAX_BLOCKED:
+            raise StanzaError("resource-constraint", "too many addresses at once")
+        try:
+            return list(dict.fromkeys(parse_jid(item.get("jid", "")) for item in items))
+        except ValueError:
+            raise StanzaError("jid-malformed") from None
+
+    async def _viewers(self, bare: str, jids: Iterable[JID]) -> list[JID]:
+        """Who of these gets the account's presence: as addressed, or the contacts of a whole domain."""
+        roster = await self.domain.roster(bare)
+        viewers: list[JID] = []
+        for jid in jids:
+            if jid.local:
+                if roster.subscription_from(jid.bare):
+                    viewers.append(jid)
+            else:
+                blocked = {jid}
+                contacts = map(parse_jid, roster.contacts_from())
+                viewers.extend(contact for contact in contacts if matches(blocked, contact))
+        return viewers
+
+    def _push(self, session: Session, tag: str, jids: Iterable[JID]) -> None:
+        """To all the account's sessions that have asked for the list (§3.3 to §3.5)."""
+        command = Element(tag)
+        for jid in jids:
+            SubElement(command, _ITEM, {"jid": str(jid)})
+        self._pushes += 1
+        for other in self.domain.sessions(session.account.jid):
+            if Blocking in other.state:
+                other.send(
+                    Stanza.build(
+                        "iq", {"type": "set", "id": f"block{self._pushes}", "to": other.full}, command
+                    )
+                )
+
+    # -- the rule ----------------------------------------------------------------------------------
+
+    def stanza_in(self, sender: JID, to: JID, stanza: Stanza) -> bool:
+        if not self._lists:
+            return True
+        if self.blocks(sender.bare, to):
+            return False  # what the server sends in the name of who blocks: presence, events
+        if not self.blocks(to.bare, sender):
+            return True
+        if stanza.kind == "presence" or stanza.type in ("error", "result"):
+            return False
+        raise StanzaError("service-unavailable")
+
+    def stanza_out(self, session: Session, stanza: Stanza, to: JID | None) -> None:
+        if to is not None and self._lists and self.blocks(session.account.jid, to):
+            raise StanzaError("not-acceptable", type="cancel", application=Element(_BLOCKED))
+
+    def message_sent(self, session: Session, stanza: Stanza, to: JID) -> None:
+        self.stanza_out(session, stanza, to)

@@ -1,0 +1,166 @@
+"""XEP-0030: Service Discovery, for the domain and for the accounts on it.
+
+What there is to find, the other features say: their disco features (`kith.core.feature.Feature`) and,
+where they have more to tell, methods by the names of the protocols below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
+from xml.etree.ElementTree import Element
+
+from kith.core.domain import Domain
+from kith.core.feature import Feature, handles_iq
+from kith.core.session import Session
+from kith.wire import ns
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID
+from kith.wire.stanza import Stanza
+
+INFO = ns.tag(ns.DISCO_INFO, "query")
+ITEMS = ns.tag(ns.DISCO_ITEMS, "query")
+_IDENTITY = ns.tag(ns.DISCO_INFO, "identity")
+_FEATURE = ns.tag(ns.DISCO_INFO, "feature")
+_ITEM = ns.tag(ns.DISCO_ITEMS, "item")
+#: What the domain and an account are (XEP-0030 §3.1).
+_SERVER = ("server", "im", "Kith")
+_ACCOUNT = ("account", "registered", "")
+
+
+class Identity(NamedTuple):
+    """Category and type by the registry of XEP-0030, and a name for people."""
+
+    category: str
+    type: str
+    name: str = ""
+
+
+@runtime_checkable
+class HasIdentities(Protocol):
+    """A feature that makes the domain or its accounts more than they are by themselves."""
+
+    def disco_identities(self, account: bool) -> Sequence[Identity]: ...
+
+
+@runtime_checkable
+class HasForms(Protocol):
+    """A feature with more information about the domain (XEP-0128)."""
+
+    def disco_forms(self) -> Sequence[Element]: ...
+
+
+@runtime_checkable
+class HasItems(Protocol):
+    """A feature with services of its own, each an ``<item/>`` (see `item`)."""
+
+    def disco_items(self, to: JID) -> Sequence[Element]: ...
+
+
+@runtime_checkable
+class HasNodes(Protocol):
+    """A feature with nodes of the domain or of accounts. None says that a node is not its own."""
+
+    async def node_info(self, session: Session, to: JID, node: str) -> Sequence[Element] | None:
+        """The children of the query: identities, features, forms. May raise StanzaError."""
+
+    async def node_items(self, session: Session, to: JID, node: str) -> Sequence[Element] | None:
+        """The items of a node, or, for the empty name, the nodes. May raise StanzaError."""
+
+
+def item(jid: str, node: str = "", name: str = "") -> Element:
+    """``<item/>`` as disco#items lists it."""
+    return Element(
+        _ITEM, {key: value for key, value in (("jid", jid), ("node", node), ("name", name)) if value}
+    )
+
+
+def identity(value: Identity) -> Element:
+    """``<identity/>`` as disco#info lists it."""
+    element = Element(_IDENTITY, {"category": value.category, "type": value.type})
+    if value.name:
+        element.set("name", value.name)
+    return element
+
+
+def feature(var: str) -> Element:
+    """``<feature/>`` as disco#info lists it."""
+    return Element(_FEATURE, {"var": var})
+
+
+def describe(domain: Domain, account: bool) -> list[Element]:
+    """What the domain, or an account on it, is: identities, features and forms."""
+    identities = [Identity(*(_ACCOUNT if account else _SERVER))]
+    for other in domain.features:
+        if isinstance(other, HasIdentities):
+            identities.extend(other.disco_identities(account))
+    children = [identity(value) for value in identities]
+    children.extend(feature(var) for var in domain.disco_features(account))
+    if not account:
+        for other in domain.features:
+            if isinstance(other, HasForms):
+                children.extend(other.disco_forms())
+    return children
+
+
+class Disco(Feature):
+    """An account answers its owner and those who get its presence; to others it is not there (§8)."""
+
+    disco = (ns.DISCO_INFO, ns.DISCO_ITEMS)
+
+    @handles_iq("get", ns.DISCO_INFO, "query")
+    async def info(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
+        node = self._node(iq, INFO)
+        if to.local and not await self._trusts(to, session):
+            found = await self._node_info(session, to, node) if node else None
+            if found is None:
+                raise StanzaError("service-unavailable")
+            return self._answer(INFO, node, found)
+        if not node:
+            return self._answer(INFO, "", describe(self.domain, bool(to.local)))
+        found = await self._node_info(session, to, node)
+        if found is None:
+            raise StanzaError("item-not-found")
+        return self._answer(INFO, node, found)
+
+    async def _node_info(self, session: Session, to: JID, node: str) -> Sequence[Element] | None:
+        for other in self.domain.features:
+            if isinstance(other, HasNodes):
+                found = await other.node_info(session, to, node)
+                if found is not None:
+                    return found
+        return None
+
+    @handles_iq("get", ns.DISCO_ITEMS, "query")
+    async def items(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
+        node = self._node(iq, ITEMS)
+        found: list[Element] = []
+        known = not node
+        for other in self.domain.features:
+            if not node and isinstance(other, HasItems):
+                found.extend(other.disco_items(to))
+            if isinstance(other, HasNodes):
+                items = await other.node_items(session, to, node)
+                known = known or items is not None
+                found.extend(items or ())
+        if not known:
+            hidden = to.local and not await self._trusts(to, session)
+            raise StanzaError("service-unavailable" if hidden else "item-not-found")
+        return self._answer(ITEMS, node, found)
+
+    async def _trusts(self, account: JID, session: Session) -> bool:
+        """Whether the asker may know that there is such an account."""
+        if account.bare == session.account.jid:
+            return True
+        roster = await self.domain.roster(account.bare)
+        return roster.subscription_from(session.account.jid)
+
+    def _node(self, iq: Stanza, tag: str) -> str:
+        query = iq.child(tag)
+        return query.get("node", "") if query is not None else ""
+
+    def _answer(self, tag: str, node: str, children: Sequence[Element]) -> Sequence[Element]:
+        query = Element(tag, {"node": node} if node else {})
+        for child in children:
+            query.append(child)
+        return (query,)

@@ -1,0 +1,94 @@
+"""XEP-0004: Data Forms. Read what was submitted, build what is offered (XEP-0068 for ``FORM_TYPE``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from xml.etree.ElementTree import Element, SubElement
+
+from kith.wire import ns
+
+X = ns.tag(ns.DATA_FORM, "x")
+_FIELD = ns.tag(ns.DATA_FORM, "field")
+_VALUE = ns.tag(ns.DATA_FORM, "value")
+_OPTION = ns.tag(ns.DATA_FORM, "option")
+FORM_TYPE = "FORM_TYPE"
+
+
+class Field(NamedTuple):
+    """A field to offer. ``type`` is one of XEP-0004 §3.3, ``options`` the values to choose from."""
+
+    var: str
+    values: Sequence[str] = ()
+    type: str = "text-single"
+    label: str = ""
+    options: Sequence[str] = ()
+
+
+@dataclass(slots=True)
+class Form:
+    """A form as a peer sent it: ``type`` is form, submit, cancel or result; ``values`` by ``var``."""
+
+    type: str
+    values: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def form_type(self) -> str:
+        """What kind of form it says it is, or an empty text."""
+        return self.one(FORM_TYPE)
+
+    def one(self, var: str, default: str = "") -> str:
+        """The first value of a field."""
+        values = self.values.get(var)
+        return values[0] if values else default
+
+
+def parse_form(element: Element) -> Form:
+    """Reads ``<x xmlns='jabber:x:data'/>``; fields without a ``var`` are left out."""
+    form = Form(element.get("type", ""))
+    for item in element.findall(_FIELD):
+        var = item.get("var")
+        if var:
+            form.values[var] = [value.text or "" for value in item.findall(_VALUE)]
+    return form
+
+
+def find_form(parent: Element | None) -> Form | None:
+    """The form among the direct children, or None."""
+    element = parent.find(X) if parent is not None else None
+    return parse_form(element) if element is not None else None
+
+
+def build_form(type: str, form_type: str, fields: Iterable[Field]) -> Element:
+    """``<x/>`` with a hidden ``FORM_TYPE``. In a result, the types of the fields are left out."""
+    form = Element(X, {"type": type})
+    _append(form, Field(FORM_TYPE, (form_type,), "hidden"), typed=True)
+    for item in fields:
+        _append(form, item, typed=type == "form")
+    return form
+
+
+def _append(form: Element, item: Field, typed: bool) -> None:
+    element = SubElement(form, _FIELD, {"var": item.var})
+    if typed:
+        element.set("type", item.type)
+        if item.label:
+            element.set("label", item.label)
+        for option in item.options:
+            SubElement(SubElement(element, _OPTION), _VALUE).text = option
+    for value in item.values:
+        SubElement(element, _VALUE).text = value
+
+
+def to_boolean(text: str) -> bool:
+    """A boolean's lexical forms (XEP-0004 §3.3); ValueError for anything else."""
+    if text in ("1", "true"):
+        return True
+    if text in ("0", "false"):
+        return False
+    raise ValueError(f"not a boolean: {text!r}")
+
+
+def from_boolean(value: bool) -> str:
+    return "1" if value else "0"

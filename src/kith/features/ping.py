@@ -1,0 +1,22 @@
+"""XEP-0199: XMPP Ping. The server answers for itself and for its accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.etree.ElementTree import Element
+
+from kith.core.feature import Feature, handles_iq
+from kith.core.session import Session
+from kith.wire import ns
+from kith.wire.jid import JID
+from kith.wire.stanza import Stanza
+
+
+class Ping(Feature):
+    """An empty result says that one is there."""
+
+    disco = (ns.PING,)
+
+    @handles_iq("get", ns.PING, "ping")
+    async def ping(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
+        return ()

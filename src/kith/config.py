@@ -97,7 +97,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             raise ConfigError(f"setting domain is wrong: {self.domain!r} is not a domain") from None
         if jid.local or jid.resource or jid.domain != self.domain:
             raise ConfigError(f"setting domain is wrong: write {jid.domain!r}")
-        ports = {}
+        ports: dict[int, str] = {}
         for name in ("xmpp_port", "xmpps_port", "http_port", "https_port"):
             port = getattr(self, name)
             if port and port in ports:

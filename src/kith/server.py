@@ -108,10 +108,8 @@ class Server:
                 reason = (
                     "is in use" if error.errno == errno.EADDRINUSE else f"can't be used: {error.strerror}"
                 )
-                variable = f"KITH_{setting.upper()}"
-                raise StartError(
-                    f"port {port} on {host} {reason}; stop what uses it, or set {variable} to another (0: off)"
-                ) from None
+                todo = f"stop what uses it, or set KITH_{setting.upper()} to another (0: off)"
+                raise StartError(f"port {port} on {host} {reason}; {todo}") from None
 
     async def _tick(self) -> None:
         """Once a second, for all connections together."""
@@ -151,7 +149,7 @@ class Server:
         for connection in list(self.edge.connections):
             connection.shut_down()  # type: ignore[attr-defined]
         deadline = asyncio.get_running_loop().time() + _FAREWELL
-        while self.edge.connections and asyncio.get_running_loop().time() < deadline:
+        while self.edge.connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         await self.web.stop()
         await self.domain.stop()

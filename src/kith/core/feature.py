@@ -76,7 +76,7 @@ class Feature:
         """Before a client's message is logged and routed. May change it; StanzaError refuses it."""
 
     def stanza_out(self, session: Session, stanza: Stanza, to: JID | None) -> None:
-        """Before a client's presence or iq is handled; ``to`` is None without an address. StanzaError refuses it."""
+        """Before a client's presence or iq is handled; ``to`` is None if it has none. May refuse it."""
 
     def stanza_in(self, sender: JID, to: JID, stanza: Stanza) -> bool:
         """Before any stanza reaches the account ``to``. False: it is dropped; StanzaError: refused."""

@@ -100,7 +100,7 @@ class Document(NamedTuple):
 
 
 class Store(Protocol):
-    """All that lasts. Writes are committed together, in the order of the calls; an awaited write is durable."""
+    """All that lasts. Writes are committed in the order of the calls; an awaited write is durable."""
 
     async def open(self) -> int:
         """Opens or creates, and migrates. Returns the greatest log id in use (0 if none)."""

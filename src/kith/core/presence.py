@@ -12,7 +12,7 @@ from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
 
     from kith.core.account import Account
     from kith.core.domain import Domain

@@ -70,10 +70,10 @@ class Resumption:
             old.abort()
         self._waiting.pop(session, None)
         if not session.idle:
-            settled = asyncio.get_running_loop().create_future()
+            settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             if session.when_idle is None:
                 session.when_idle = []
-            session.when_idle.append(lambda: settled.done() or settled.set_result(None))
+            session.when_idle.append(lambda: None if settled.done() else settled.set_result(None))
             try:
                 await asyncio.wait_for(settled, _PATIENCE)
             except TimeoutError:

@@ -27,7 +27,8 @@ class Router:
         """Handles a stanza, or says what has to happen first. Raises StanzaError, StreamError."""
         kind = stanza.kind
         if not kind:
-            return self._domain.element(session, stanza)
+            self._domain.element(session, stanza)
+            return None
         attrs = stanza.attrs
         sender = attrs.get("from")
         if sender is not None and sender != session.full:

@@ -7,6 +7,7 @@ import hmac
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from scramp import ScramException, ScramMechanism
 from scramp.core import ServerError
@@ -68,7 +69,7 @@ class Authentication:
         self._verify = verify
         self._pepper = pepper
         self._record: AccountRecord | None = None
-        self._server: object | None = None
+        self._server: Any = None
 
     async def step(self, data: bytes) -> bytes | None:
         """Raises SASLError."""
@@ -132,8 +133,8 @@ class Authentication:
         """The client-final-message."""
         server = self._server
         try:
-            server.set_client_final(text)  # type: ignore[attr-defined]
-            self.final = server.get_server_final().encode()  # type: ignore[attr-defined]
+            server.set_client_final(text)
+            self.final = server.get_server_final().encode()
         except ScramException as error:
             wrong = error.server_error in (ServerError.INVALID_PROOF, ServerError.CHANNEL_BINDINGS_DONT_MATCH)
             raise SASLError("not-authorized" if wrong else "malformed-request") from None

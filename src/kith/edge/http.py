@@ -54,7 +54,8 @@ class Web:
 
     async def _host_meta(self, request: web.Request) -> web.Response:
         url = escape_attribute(self._websocket_url(request))
-        text = f"<?xml version='1.0' encoding='utf-8'?><XRD xmlns='{_XRD}'><Link rel='{_REL}' href='{url}'/></XRD>"
+        link = f"<Link rel='{_REL}' href='{url}'/>"
+        text = f"<?xml version='1.0' encoding='utf-8'?><XRD xmlns='{_XRD}'>{link}</XRD>"
         return web.Response(text=text, content_type="application/xrd+xml", headers=_ANYONE)
 
     async def _host_meta_json(self, request: web.Request) -> web.Response:

@@ -126,7 +126,7 @@ class TCPConnection(asyncio.Protocol):
         try:
             for event in self._parser.feed(data):
                 if event.__class__ is Stanza:
-                    stream.receive(event)  # type: ignore[arg-type]
+                    stream.receive(event)
                 elif isinstance(event, StreamOpened):
                     stream.opened(event)
                 elif isinstance(event, StreamClosed):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 
 from websockets.exceptions import ProtocolError
@@ -239,10 +240,8 @@ class WebSocketConnection(asyncio.Protocol):
             self._text(_CLOSE_ELEMENT)
         self._closing = True
         if self._websocket.state is State.OPEN:
-            try:
+            with contextlib.suppress(ProtocolError):
                 self._websocket.send_close(CloseCode.NORMAL_CLOSURE)
-            except ProtocolError:
-                pass
         self._flush()
         self._edge.loop.call_later(5, self._transport.abort)
 

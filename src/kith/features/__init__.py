@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from kith.core.feature import Feature
+from kith.features.archive import Archive
+from kith.features.archive_preferences import ArchivePreferences
+from kith.features.blocking import Blocking
 from kith.features.carbons import Carbons
+from kith.features.disco import Disco
 from kith.features.hints import Hints
 from kith.features.markers import Markers
+from kith.features.ping import Ping
 from kith.features.roster import Rosters
 from kith.features.session_establishment import SessionEstablishment
 
 ALL: tuple[type[Feature], ...] = (
     SessionEstablishment,
+    Disco,
+    Ping,
     Rosters,
+    Blocking,
     Hints,
     Markers,
+    Archive,
+    ArchivePreferences,
     Carbons,
 )

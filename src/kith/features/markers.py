@@ -26,5 +26,5 @@ class Markers(Feature):
         ns.tag(ns.OMEMO_2, "encrypted"): Keep.ARCHIVE,
         ns.tag(ns.ENCRYPTION, "encryption"): Keep.NOTHING,
         **{ns.tag(ns.CHAT_STATES, state): Keep.NOTHING for state in _TYPING},
-        **{asking: Keep.NOTHING for asking in _ASKING},
+        **dict.fromkeys(_ASKING, Keep.NOTHING),
     }

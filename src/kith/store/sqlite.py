@@ -67,8 +67,9 @@ class SQLiteStore:
     async def open(self) -> int:
         """Raises StoreError."""
         loop = asyncio.get_running_loop()
-        self._connection, last = await asyncio.to_thread(self._open)
-        self._writer = Writer(self._connection, loop, self._gather)
+        connection, last = await asyncio.to_thread(self._open)
+        self._connection = connection
+        self._writer = Writer(connection, loop, self._gather)
         self._readers = ThreadPoolExecutor(2, "kith-read")
         self._seen = await self._write(_versions)
         return last
@@ -232,9 +233,10 @@ class SQLiteStore:
                 return []
             rows = connection.execute(
                 "SELECT id, stanza, flags FROM ("
-                "SELECT id, flags FROM log WHERE account = :account AND id > max(:after, :mark) AND flags & :incoming "
-                "UNION SELECT id, flags FROM log WHERE account = :account "
-                "AND id > :after AND flags >= 4 ORDER BY id LIMIT :limit) JOIN message USING (id) ORDER BY id",
+                "SELECT id, flags FROM log WHERE account = :account AND id > max(:after, :mark) "
+                "AND flags & :incoming UNION SELECT id, flags FROM log WHERE account = :account "
+                "AND id > :after AND flags >= 4 ORDER BY id LIMIT :limit) "
+                "JOIN message USING (id) ORDER BY id",
                 {"account": account, "after": after, "mark": row[0], "incoming": INCOMING, "limit": limit},
             )
             return [Entry(*row) for row in rows]
@@ -389,7 +391,8 @@ def _expire_messages(before: int) -> Callable[[sqlite3.Connection], int]:
     return lambda connection: (
         connection.execute(
             "DELETE FROM message WHERE id IN (SELECT id FROM message WHERE id < :before AND id NOT IN ("
-            "SELECT log.id FROM account JOIN log ON log.account = account.id AND log.id < :before) LIMIT :rows)",
+            "SELECT log.id FROM account JOIN log ON log.account = account.id AND log.id < :before) "
+            "LIMIT :rows)",
             {"before": before, "rows": _EXPIRE_ROWS},
         ).rowcount
     )

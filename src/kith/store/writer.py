@@ -123,7 +123,7 @@ class Writer:
             appends: list[Append] = []
             for item in batch:
                 if item.__class__ is Append:
-                    appends.append(item)  # type: ignore[arg-type]
+                    appends.append(item)
                 else:
                     assert isinstance(item, Pending)
                     if appends:

@@ -1,0 +1,181 @@
+"""XEP-0313: Message Archive Management. An account reads its own log."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from datetime import timedelta
+from xml.etree.ElementTree import Element, SubElement
+
+from kith.core.feature import Feature, handles_iq
+from kith.core.ids import first_at, from_text, parse_stamp, stamp, to_text, when
+from kith.core.ports import Entry, LogQuery, Page
+from kith.core.session import Session
+from kith.features.forms import Field, build_form, find_form
+from kith.features.paging import PageRequest, page_element, read_page
+from kith.wire import ns
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID, parse_jid
+from kith.wire.serialize import escape_attribute
+from kith.wire.stanza import Stanza
+
+_QUERY = ns.tag(ns.MAM, "query")
+_DEFAULT_PAGE = 50
+_MAX_PAGE = 250
+_MAX_IDS = 250
+#: Entries looked at for one page when a full address is asked for.
+_MAX_SCAN = 5000
+_FIELDS = {
+    "with": "jid-single",
+    "start": "text-single",
+    "end": "text-single",
+    "before-id": "text-single",
+    "after-id": "text-single",
+    "ids": "list-multi",
+}
+
+
+class Archive(Feature):
+    """Queries with all the fields of the extended namespace, and the archive's metadata."""
+
+    account_disco = (ns.MAM, ns.MAM_EXTENDED)
+
+    @handles_iq("get", ns.MAM, "query", to="account")
+    async def fields(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
+        """XEP-0313 §4.1.5: what may be asked for."""
+        _own(session, to)
+        result = Element(_QUERY)
+        result.append(build_form("form", ns.MAM, [Field(name, (), type) for name, type in _FIELDS.items()]))
+        return (result,)
+
+    @handles_iq("set", ns.MAM, "query", to="account")
+    async def query(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
+        _own(session, to)
+        element = iq.child(_QUERY)
+        assert element is not None
+        request = read_page(element, _DEFAULT_PAGE, _MAX_PAGE)
+        query, resource = await self._read(session, element, request)
+        fin = Element(ns.tag(ns.MAM, "fin"))
+        if request.count_only:
+            fin.append(page_element(None, None, await self.domain.store.count(query)))
+            return (fin,)
+        page = await self._page(query, resource)
+        if query.ids is not None and len(page.entries) < len(query.ids):
+            raise StanzaError("item-not-found")
+        self._send(session, element, page.entries)
+        if session.sink is not None:
+            await session.sink.drained()
+        if page.entries and query.peer is None and (page.complete or not query.backwards):
+            session.synced = max(session.synced, page.entries[-1].id)
+        if page.complete:
+            fin.set("complete", "true")
+        ends = (to_text(page.entries[0].id), to_text(page.entries[-1].id)) if page.entries else (None, None)
+        fin.append(page_element(*ends))
+        return (fin,)
+
+    async def _read(self, session: Session, element: Element, request: PageRequest) -> tuple[LogQuery, str]:
+        """The query, and the resource that the peer has to have. Raises StanzaError."""
+        submitted = find_form(element)
+        values = submitted.values if submitted is not None else {}
+        unknown = set(values) - set(_FIELDS) - {"FORM_TYPE"}
+        if unknown:
+            raise StanzaError("feature-not-implemented", f"no field {min(unknown)}")
+        try:
+            peer = parse_jid(values["with"][0]) if values.get("with") else None
+            afters = [_id(text) for text in values.get("after-id", [])]
+            befores = [_id(text) for text in values.get("before-id", [])]
+            if request.after:
+                afters.append(_id(request.after))
+            if request.before:
+                befores.append(_id(request.before))
+            ids = [_id(text) for text in values["ids"]] if "ids" in values else None
+            named = [*afters, *befores]
+            if values.get("start"):
+                afters.append(first_at(parse_stamp(values["start"][0])) - 1)
+            if values.get("end"):
+                befores.append(first_at(parse_stamp(values["end"][0]) + timedelta(milliseconds=1)))
+        except ValueError as error:
+            raise StanzaError("bad-request", str(error)) from None
+        if ids is not None and len(ids) > _MAX_IDS:
+            raise StanzaError("policy-violation", "too many ids")
+        account = session.account.id
+        if named:  # XEP-0059 §2.2: an unknown id is an error, not an empty page
+            there = await self.domain.store.page(LogQuery(account, ids=named, limit=len(named)))
+            if len(there.entries) < len(set(named)):
+                raise StanzaError("item-not-found")
+        query = LogQuery(
+            account,
+            peer.bare if peer is not None else None,
+            max(afters, default=None),
+            min(befores, default=None),
+            ids,
+            len(ids) if ids is not None else request.limit,
+            request.backwards,
+        )
+        return query, peer.resource if peer is not None else ""
+
+    async def _page(self, query: LogQuery, resource: str) -> Page:
+        """A page; for a full address those entries that come from it or went to it (§4.1.1)."""
+        if not resource:
+            return await self.domain.store.page(query)
+        found: list[Entry] = []
+        peer = f"{query.peer}/{resource}"
+        rest = dataclasses.replace(query, limit=_MAX_PAGE)
+        for _ in range(_MAX_SCAN // _MAX_PAGE):
+            page = await self.domain.store.page(rest)
+            entries = [entry for entry in page.entries if _is_with(entry.stanza, peer)]
+            found = entries + found if query.backwards else found + entries
+            if page.complete or len(found) > query.limit:
+                break
+            if query.backwards:
+                rest = dataclasses.replace(rest, before=page.entries[0].id)
+            else:
+                rest = dataclasses.replace(rest, after=page.entries[-1].id)
+        complete = page.complete and len(found) <= query.limit
+        return Page(found[-query.limit :] if query.backwards else found[: query.limit], complete)
+
+    def _send(self, session: Session, element: Element, entries: Sequence[Entry]) -> None:
+        if element.find(ns.tag(ns.MAM_EXTENDED, "flip-page")) is not None or (
+            element.find(ns.tag(ns.MAM, "flip-page")) is not None
+        ):
+            entries = entries[::-1]
+        query_id = element.get("queryid")
+        named = f" queryid='{escape_attribute(query_id)}'" if query_id else ""
+        bare = escape_attribute(session.account.jid)
+        to = escape_attribute(session.full)
+        head = f"<message from='{bare}' to='{to}'><result xmlns='{ns.MAM}'{named} id='"
+        forward = f"'><forwarded xmlns='{ns.FORWARD}'><delay xmlns='{ns.DELAY}' stamp='"
+        inner = f"'/><message xmlns='{ns.CLIENT}'".encode()
+        for entry in entries:
+            text = f"{head}{to_text(entry.id)}{forward}{stamp(when(entry.id))}"
+            session.transmit(
+                text.encode() + inner + entry.stanza[len(b"<message") :] + b"</forwarded></result></message>"
+            )
+
+    @handles_iq("get", ns.MAM, "metadata", to="account")
+    async def metadata(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
+        """XEP-0313 §5: the first and the last entry."""
+        _own(session, to)
+        result = Element(ns.tag(ns.MAM, "metadata"))
+        bounds = await self.domain.store.bounds(session.account.id)
+        for name, id in zip(("start", "end"), bounds or (), strict=False):
+            end = SubElement(result, ns.tag(ns.MAM, name))
+            end.attrib.update({"id": to_text(id), "timestamp": stamp(when(id))})
+        return (result,)
+
+
+def _own(session: Session, to: JID) -> None:
+    if to != session.account.address:
+        raise StanzaError("forbidden", "an archive is its owner's")
+
+
+def _id(text: str) -> int:
+    try:
+        return from_text(text)
+    except ValueError:
+        raise StanzaError("item-not-found") from None
+
+
+def _is_with(stanza: bytes, peer: str) -> bool:
+    attrs = Stanza.from_bytes(stanza).attrs
+    return peer in (attrs.get("from"), attrs.get("to"))

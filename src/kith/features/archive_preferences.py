@@ -1,0 +1,103 @@
+"""XEP-0441: Message Archive Management Preferences. What an account wants in its archive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.etree.ElementTree import Element, SubElement
+
+import msgspec
+
+from kith.core.account import Account
+from kith.core.domain import Domain
+from kith.core.feature import Feature, handles_iq
+from kith.core.session import Session
+from kith.wire import ns
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID, parse_jid
+from kith.wire.stanza import Stanza
+
+_SPACE = "archive-preferences"
+_PREFS = ns.tag(ns.MAM, "prefs")
+_MAX_ADDRESSES = 1000
+
+
+class Preferences(msgspec.Struct):
+    """``default`` is always, never or roster; the lists hold bare addresses."""
+
+    default: str = "always"
+    always: list[str] = []
+    never: list[str] = []
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Preferences).decode
+_USUAL = Preferences()
+
+
+class ArchivePreferences(Feature):
+    """Messages that an account does not want are kept until they are delivered, and no longer."""
+
+    def __init__(self, domain: Domain) -> None:
+        super().__init__(domain)
+        self._accounts: dict[str, Preferences] = {}
+
+    async def account_loaded(self, account: JID, id: int) -> None:
+        for document in await self.domain.store.documents(id, _SPACE):
+            self._accounts[account.bare] = _decode(document.value)
+
+    def account_unloaded(self, account: JID) -> None:
+        self._accounts.pop(account.bare, None)
+
+    def message_wanted(self, account: Account, peer: str) -> bool:
+        preferences = self._accounts.get(account.jid)
+        if preferences is None or peer in preferences.always:
+            return True
+        if peer in preferences.never:
+            return False
+        if preferences.default == "roster":
+            # unknown until the roster was read; then rather keep it
+            return account.roster is None or any(item.jid == peer for item in account.roster)
+        return preferences.default == "always"
+
+    @handles_iq("get", ns.MAM, "prefs", to="account")
+    async def get(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
+        self._own(session, to)
+        return (_element(self._accounts.get(session.account.jid, _USUAL)),)
+
+    @handles_iq("set", ns.MAM, "prefs", to="account")
+    async def set(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
+        self._own(session, to)
+        element = iq.child(_PREFS)
+        assert element is not None
+        default = element.get("default", "")
+        if default not in ("always", "never", "roster"):
+            raise StanzaError("bad-request", "default is always, never or roster")
+        preferences = Preferences(default, _addresses(element, "always"), _addresses(element, "never"))
+        if default == "roster":
+            await self.domain.roster(session.account.jid)
+        await self.domain.store.put(session.account.id, _SPACE, "", _encode(preferences))
+        self._accounts[session.account.jid] = preferences
+        return (_element(preferences),)
+
+    def _own(self, session: Session, to: JID) -> None:
+        if to != session.account.address:
+            raise StanzaError("forbidden")
+
+
+def _addresses(element: Element, name: str) -> list[str]:
+    found = element.findall(f"{ns.tag(ns.MAM, name)}/{ns.tag(ns.MAM, 'jid')}")
+    if len(found) > _MAX_ADDRESSES:
+        raise StanzaError("policy-violation", "too many addresses")
+    try:
+        return [parse_jid(jid.text or "").bare for jid in found]
+    except ValueError:
+        raise StanzaError("jid-malformed") from None
+
+
+def _element(preferences: Preferences) -> Element:
+    element = Element(_PREFS, {"default": preferences.default})
+    for name, addresses in (("always", preferences.always), ("never", preferences.never)):
+        lists = SubElement(element, ns.tag(ns.MAM, name))
+        for address in addresses:
+            SubElement(lists, ns.tag(ns.MAM, "jid")).text = address
+    return element

@@ -1,0 +1,47 @@
+# From a bare clone: `make run` starts Kith, `make test` sets everything up and passes the tests.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.SUFFIXES:
+
+PYTHON ?= python3
+UV := .tools/bin/uv
+BIN := .venv/bin
+
+.PHONY: help run test check bench format clean
+
+help: ## Show what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+run: .venv/.ready ## Set everything up and start Kith with its defaults
+	@exec $(BIN)/kith serve
+
+test: .venv/.ready tests/interop/.ready ## Set everything up and run the tests
+	$(BIN)/python -m pytest
+
+check: .venv/.ready ## Format, lint, types, import directions
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/.ready ## Measure this machine: CPU per message, latency, memory
+	$(BIN)/python bench/run.py
+
+format: .venv/.ready ## Format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## Remove what was built; keeps ./data
+	rm -rf .venv .tools tests/interop/node_modules tests/interop/.ready .mypy_cache .ruff_cache .pytest_cache
+
+$(UV):
+	$(PYTHON) scripts/bootstrap.py .tools
+
+.venv/.ready: pyproject.toml uv.lock | $(UV)
+	$(UV) sync --frozen --quiet
+	@touch $@
+
+tests/interop/.ready: tests/interop/package-lock.json tests/interop/debian-packages.txt scripts/debian-packages.sh
+	scripts/debian-packages.sh tests/interop/debian-packages.txt
+	cd tests/interop && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@

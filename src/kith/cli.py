@@ -1,0 +1,164 @@
+"""The `kith` command. What a command needs is imported when it runs, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from kith import __version__
+from kith.commands.fail import fail
+
+if TYPE_CHECKING:
+    from kith.config import Config
+
+app = typer.Typer(
+    name="kith",
+    help="A messenger that you run yourself: end-to-end encrypted, on XMPP.",
+    epilog="Begin with: kith serve. Then, in another terminal: kith user add you@localhost; kith chat",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+user = typer.Typer(
+    help="Add, list and remove accounts, beside a running server or without one.", no_args_is_help=True
+)
+app.add_typer(user, name="user")
+
+ConfigOption = Annotated[
+    Optional[Path],
+    typer.Option(
+        "--config", metavar="FILE", help="Settings in TOML; KITH_* variables win over it.", show_default=False
+    ),
+]
+
+
+def settings(file: Path | None) -> Config:
+    """The settings, or the end with one line on what is wrong."""
+    from kith.config import Config, ConfigError
+
+    try:
+        return Config.load(file, os.environ)
+    except ConfigError as error:
+        fail(str(error))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"kith {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def serve(config: ConfigOption = None) -> None:
+    """Run the message server until Ctrl-C.
+
+    Without settings it serves the domain localhost from the folder ./data. Example:
+    KITH_DOMAIN=example.org kith serve
+    """
+    from kith.server import serve
+
+    raise typer.Exit(serve(settings(config)))
+
+
+@app.command()
+def doctor(config: ConfigOption = None) -> None:
+    """Check ports, certificate, disk, clock and DNS, and say what to do."""
+    from kith.commands.doctor import doctor
+
+    raise typer.Exit(doctor(settings(config)))
+
+
+@user.command("add")
+def user_add(
+    jid: Annotated[str, typer.Argument(help="you@example.org; or only the name, for the server's domain.")],
+    password: Annotated[
+        Optional[str], typer.Option(help="Asked for if left out.", show_default=False)
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Add an account. Example: kith user add ada@localhost"""
+    from kith.commands import users
+
+    users.add(settings(config), jid, password if password is not None else _new_password())
+
+
+@user.command("list")
+def user_list(config: ConfigOption = None) -> None:
+    """List the accounts, one address a line."""
+    from kith.commands import users
+
+    users.show(settings(config))
+
+
+@user.command("passwd")
+def user_passwd(
+    jid: Annotated[str, typer.Argument(help="Whose password to change.")],
+    password: Annotated[
+        Optional[str], typer.Option(help="Asked for if left out.", show_default=False)
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Change a password."""
+    from kith.commands import users
+
+    users.change_password(settings(config), jid, password if password is not None else _new_password())
+
+
+@user.command("remove")
+def user_remove(
+    jid: Annotated[str, typer.Argument(help="Whose account to remove.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Remove an account with its messages and contacts. There is no way back."""
+    from kith.commands import users
+
+    loaded = settings(config)
+    if not yes and not typer.confirm(f"Remove {jid} and all that belongs to it?"):
+        raise typer.Exit(1)
+    users.remove(loaded, jid)
+
+
+@user.command("import")
+def user_import(
+    file: Annotated[Path, typer.Argument(help="CSV with the header: jid,password")],
+    config: ConfigOption = None,
+) -> None:
+    """Add many accounts from a CSV file; those that exist are left as they are."""
+    from kith.commands import users
+
+    users.import_file(settings(config), file)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False
+)
+def chat(context: typer.Context) -> None:
+    """Chat in the terminal, end-to-end encrypted. Example: kith chat ben@localhost"""
+    from kith.client.command import run
+
+    run(context.args)
+
+
+def _new_password() -> str:
+    if not sys.stdin.isatty():
+        fail("no password: give it with --password")
+    return str(typer.prompt("Password", hide_input=True, confirmation_prompt="Once more"))
+
+
+def main() -> None:
+    """The entry point."""
+    app()

@@ -1,0 +1,219 @@
+"""`kith doctor`: looks at what a server needs, and says what to do about what is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Any, NamedTuple
+
+import aiodns
+from rich.console import Console
+from rich.table import Table
+
+from kith.config import Config, ConfigError
+from kith.edge.certificate import describe, ensure_certificate
+
+_LOW_BYTES = 1 << 30
+_SOON = timedelta(days=14)
+_DNS_SECONDS = 3.0
+#: No certificate and no message of Kith is older.
+_FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Verdict(Enum):
+    """How a check ended."""
+
+    GOOD = "[green]ok[/]"
+    NOTE = "[yellow]note[/]"
+    BAD = "[red]bad[/]"
+
+
+class Finding(NamedTuple):
+    """One line of the report; ``todo`` says what a person can do."""
+
+    what: str
+    verdict: Verdict
+    text: str
+    todo: str = ""
+
+
+def doctor(config: Config) -> int:
+    """Prints the report. Returns the exit status: 1 if something is bad."""
+    findings = [
+        *_ports(config),
+        _certificate(config),
+        _disk(config),
+        _clock(config),
+        *asyncio.run(_dns(config)),
+    ]
+    table = Table.grid(padding=(0, 2))
+    for finding in findings:
+        table.add_row(finding.verdict.value, finding.what, finding.text)
+        if finding.todo:
+            table.add_row("", "", f"[dim]→ {finding.todo}[/]")
+    Console(highlight=False).print(table)
+    return 1 if any(finding.verdict is Verdict.BAD for finding in findings) else 0
+
+
+def _ports(config: Config) -> Iterator[Finding]:
+    for setting in ("xmpp_port", "xmpps_port", "http_port", "https_port"):
+        port = getattr(config, setting)
+        what = f"port {port}" if port else setting
+        if not port:
+            yield Finding(what, Verdict.NOTE, "is switched off")
+            continue
+        if _is_kith(config, setting, port):
+            yield Finding(what, Verdict.GOOD, "Kith answers")
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except PermissionError:
+                todo = f"use a port above 1023 (KITH_{setting.upper()}), or give kith CAP_NET_BIND_SERVICE"
+                yield Finding(what, Verdict.BAD, "may not be used by this user", todo)
+            except OSError:
+                todo = f"stop the program that has it (ss -ltnp), or set KITH_{setting.upper()}"
+                yield Finding(what, Verdict.BAD, "another program has it", todo)
+            else:
+                yield Finding(what, Verdict.NOTE, "is free; Kith is not running", "start it: kith serve")
+
+
+def _is_kith(config: Config, setting: str, port: int) -> bool:
+    """Whether something that speaks like this server answers there."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    question = f"GET / HTTP/1.0\r\nHost: {config.domain}\r\n\r\n"
+    if setting.startswith("xmpp"):
+        question = (
+            f"<stream:stream to='{config.domain}' version='1.0' xmlns='jabber:client' "
+            "xmlns:stream='http://etherx.jabber.org/streams'>"
+        )
+    try:
+        with socket.create_connection(("127.0.0.1", port), 2) as plain:
+            secured = setting in ("xmpps_port", "https_port")
+            with context.wrap_socket(plain) if secured else plain as connection:
+                connection.sendall(question.encode())
+                answer = b""
+                while len(answer) < 65536 and (data := connection.recv(4096)):
+                    answer += data
+                    if b"stream:features" in answer or b"Kith" in answer:
+                        break
+    except OSError:
+        return False
+    return b"Kith serves" in answer or f"from='{config.domain}'".encode() in answer
+
+
+def _certificate(config: Config) -> Finding:
+    try:
+        if config.certificate is None and not (config.data_dir / "certificate.pem").exists():
+            return Finding("certificate", Verdict.NOTE, "none yet; kith serve makes a self-signed one")
+        path, _ = ensure_certificate(config)
+        found = describe(path)
+    except (OSError, ValueError, ConfigError) as error:
+        return Finding("certificate", Verdict.BAD, str(error), "check certificate and private_key")
+    until = f"{found.not_after:%Y-%m-%d}"
+    now = datetime.now(UTC)
+    if found.not_after < now:
+        return Finding(
+            "certificate", Verdict.BAD, f"expired on {until}", f"renew {path}; no restart is needed"
+        )
+    if not any(_covers(name, config.domain) for name in found.names):
+        names = ", ".join(found.names) or "no name"
+        todo = f"get one for {config.domain}"
+        return Finding("certificate", Verdict.BAD, f"is for {names}, not for {config.domain}", todo)
+    if found.not_after < now + _SOON:
+        return Finding("certificate", Verdict.NOTE, f"expires on {until}", f"renew {path} soon")
+    if found.self_signed and config.domain != "localhost":
+        todo = "get one from a certificate authority, and set certificate and private_key"
+        return Finding("certificate", Verdict.NOTE, "is self-signed: clients will ask about it", todo)
+    return Finding("certificate", Verdict.GOOD, f"valid until {until}")
+
+
+def _covers(name: str, domain: str) -> bool:
+    ascii_domain = domain.encode("idna").decode()
+    if name.startswith("*."):
+        return ascii_domain.partition(".")[2] == name[2:]
+    return name == ascii_domain
+
+
+def _disk(config: Config) -> Finding:
+    folder = config.data_dir
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    probe = folder / f".doctor-{time.time_ns()}"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        todo = "let the user who runs kith write there, or set data_dir"
+        return Finding("disk", Verdict.BAD, f"can't write to {folder}: {error.strerror}", todo)
+    text = f"{free / 1e9:.1f} GB free at {folder.resolve()}"
+    if free < _LOW_BYTES:
+        return Finding("disk", Verdict.BAD, text, "make room, or set retention_days")
+    return Finding("disk", Verdict.GOOD, text)
+
+
+def _clock(config: Config) -> Finding:
+    """Against the newest file of the data folder: a clock that went back breaks the order of messages."""
+    now = datetime.now(UTC)
+    newest = _FIRST_DAY
+    if config.data_dir.is_dir():
+        for path in config.data_dir.iterdir():
+            newest = max(newest, datetime.fromtimestamp(path.stat().st_mtime, UTC))
+    if now < newest - timedelta(seconds=5):
+        text = f"says {now:%Y-%m-%d %H:%M}, earlier than the data in {config.data_dir}"
+        return Finding(
+            "clock", Verdict.BAD, text, "set it, and keep it set with NTP (timedatectl set-ntp true)"
+        )
+    return Finding("clock", Verdict.GOOD, f"{now:%Y-%m-%d %H:%M:%S} UTC")
+
+
+async def _dns(config: Config) -> list[Finding]:
+    domain = config.domain
+    if domain == "localhost" or "." not in domain:
+        return [Finding("DNS", Verdict.NOTE, f"{domain} is only for this machine: no records needed")]
+    resolver = aiodns.DNSResolver(timeout=_DNS_SECONDS, tries=1)
+    findings = []
+    wanted = (
+        (f"_xmpp-client._tcp.{domain}", "SRV", config.xmpp_port),
+        (f"_xmpps-client._tcp.{domain}", "SRV", config.xmpps_port),
+        (domain, "A", 0),
+        (domain, "AAAA", 0),
+    )
+    for name, kind, port in wanted:
+        if kind == "SRV" and not port:
+            continue
+        findings.append(await _record(resolver, name, kind, domain, port))
+    return findings
+
+
+async def _record(resolver: aiodns.DNSResolver, name: str, kind: str, domain: str, port: int) -> Finding:
+    what = f"DNS {kind}"
+    try:
+        query: Any = resolver.query
+        answer = await asyncio.wait_for(query(name, kind), _DNS_SECONDS + 1)
+    except (aiodns.error.DNSError, TimeoutError):
+        if kind == "SRV":
+            todo = f"add: {name}. 3600 IN SRV 0 5 {port} {domain}."
+            usual = port in (5222,) and name.startswith("_xmpp-")
+            text = f"no {name}" + ("; clients will try port 5222 by themselves" if usual else "")
+            return Finding(what, Verdict.NOTE, text, todo)
+        verdict = Verdict.NOTE if kind == "AAAA" else Verdict.BAD
+        return Finding(what, verdict, f"no {kind} record for {name}", "add one with this server's address")
+    if kind == "SRV":
+        ports = sorted({record.port for record in answer})
+        if port not in ports:
+            return Finding(
+                what, Verdict.BAD, f"{name} names port {ports}, Kith listens on {port}", "make them agree"
+            )
+        return Finding(what, Verdict.GOOD, f"{name} → port {port}")
+    return Finding(what, Verdict.GOOD, f"{name} → {', '.join(record.host for record in answer)}")

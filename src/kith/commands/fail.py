@@ -1,0 +1,12 @@
+"""How a command ends when it can't do what it should."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+
+def fail(text: str) -> NoReturn:
+    """One line for a person, and exit status 2."""
+    print(f"kith: {text}", file=sys.stderr)
+    raise SystemExit(2)

@@ -1,0 +1,176 @@
+"""`kith user`: accounts, written straight to the database, which a running server may use as well."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import Progress
+
+from kith.accounts.credentials import WeakPassword, make_keys
+from kith.commands.fail import fail
+from kith.config import Config
+from kith.core.ports import Keys, Store
+from kith.store.errors import StoreError
+from kith.store.sqlite import SQLiteStore
+from kith.wire.jid import parse_jid
+
+_T = TypeVar("_T")
+_GROUP = 200
+
+
+def _with_store(config: Config, work: Callable[[Store], Awaitable[_T]]) -> _T:
+    async def run() -> _T:
+        store = SQLiteStore(config.database)
+        await store.open()
+        try:
+            return await work(store)
+        finally:
+            await store.close()
+
+    try:
+        return asyncio.run(run())
+    except StoreError as error:
+        fail(str(error))
+
+
+def account_jid(config: Config, text: str) -> str:
+    """The bare address of an account on this server; ValueError with a line for a person if it is none."""
+    try:
+        jid = parse_jid(text if "@" in text else f"{text}@{config.domain}")
+    except ValueError:
+        raise ValueError(f"{text!r} is not an address") from None
+    if jid.resource or not jid.local:
+        raise ValueError(f"{text!r} is not the address of an account, as name@{config.domain} is")
+    if jid.domain != config.domain:
+        raise ValueError(f"{jid.bare} is not on {config.domain}, which this server serves")
+    return jid.bare
+
+
+def _jid(config: Config, text: str) -> str:
+    try:
+        return account_jid(config, text)
+    except ValueError as error:
+        fail(str(error))
+
+
+def _keys(password: str) -> dict[str, Keys]:
+    try:
+        return make_keys(password)
+    except WeakPassword as error:
+        fail(str(error))
+
+
+def add(config: Config, jid: str, password: str) -> None:
+    """Adds one account."""
+    bare, keys = _jid(config, jid), _keys(password)
+    if not _with_store(config, lambda store: store.create_accounts([(bare, keys)])):
+        fail(f"{bare} exists; to change its password: kith user passwd {bare}")
+    print(f"{bare} was added.")
+
+
+def show(config: Config) -> None:
+    """Lists the accounts."""
+    for jid in _with_store(config, lambda store: store.accounts()):
+        print(jid)
+
+
+def change_password(config: Config, jid: str, password: str) -> None:
+    """Sets new keys; sessions that are logged in stay."""
+    bare, keys = _jid(config, jid), _keys(password)
+    if not _with_store(config, lambda store: store.set_keys(bare, keys)):
+        fail(f"there is no account {bare}")
+    print(f"The password of {bare} was changed.")
+
+
+def remove(config: Config, jid: str) -> None:
+    """Removes an account; a running server ends its sessions within a second or two."""
+    bare = _jid(config, jid)
+    if not _with_store(config, lambda store: store.delete_account(bare)):
+        fail(f"there is no account {bare}")
+    print(f"{bare} was removed.")
+
+
+def import_file(config: Config, file: Path) -> None:
+    """Adds the accounts of a CSV file. Exit status 2 if nothing could be read, 1 if lines were wrong."""
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as stream:
+            rows, wrong = _read(config, csv.reader(stream))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        fail(f"can't read {file}: {error}")
+    created, existing, refused = _import(config, rows)
+    wrong += refused
+    console = Console(stderr=True, highlight=False)
+    for line, reason in sorted(wrong):
+        console.print(f"line {line}: {reason}", style="yellow")
+    print(f"{created} accounts added, {existing} existed, {len(wrong)} lines not used.")
+    if wrong:
+        raise SystemExit(1)
+
+
+def _read(
+    config: Config, lines: Iterator[list[str]]
+) -> tuple[list[tuple[int, str, str]], list[tuple[int, str]]]:
+    """(line, address, password) of the good lines; (line, reason) of the others."""
+    header = [name.strip().lower() for name in next(lines, [])]
+    if header != ["jid", "password"]:
+        fail("the first line of the file has to be: jid,password")
+    rows: list[tuple[int, str, str]] = []
+    wrong: list[tuple[int, str]] = []
+    seen: set[str] = set()
+    for number, line in enumerate(lines, 2):
+        if not line:
+            continue
+        try:
+            if len(line) != 2:
+                raise ValueError(f"{len(line)} columns instead of 2")
+            jid = account_jid(config, line[0].strip())
+            if jid in seen:
+                raise ValueError(f"{jid} is there twice")
+        except ValueError as error:
+            wrong.append((number, str(error)))
+            continue
+        seen.add(jid)
+        rows.append((number, jid, line[1]))
+    return rows, wrong
+
+
+def _derive(rows: list[tuple[int, str, str]]) -> list[tuple[int, str, dict[str, Keys] | str]]:
+    """In a process of its own: keys, or why there are none."""
+    made: list[tuple[int, str, dict[str, Keys] | str]] = []
+    for number, jid, password in rows:
+        try:
+            made.append((number, jid, make_keys(password)))
+        except WeakPassword as error:
+            made.append((number, jid, str(error)))
+    return made
+
+
+def _import(config: Config, rows: list[tuple[int, str, str]]) -> tuple[int, int, list[tuple[int, str]]]:
+    """How many were created and how many existed, and the lines that were refused."""
+    groups = [rows[start : start + _GROUP] for start in range(0, len(rows), _GROUP)]
+    refused: list[tuple[int, str]] = []
+
+    async def work(store: Store) -> tuple[int, int]:
+        created = tried = 0
+        with (
+            Progress(console=Console(stderr=True)) as progress,
+            ProcessPoolExecutor(os.cpu_count()) as pool,
+        ):
+            task = progress.add_task("Adding accounts", total=len(rows))
+            for made in pool.map(_derive, groups):
+                good = [(jid, keys) for _, jid, keys in made if not isinstance(keys, str)]
+                refused.extend((number, keys) for number, _, keys in made if isinstance(keys, str))
+                created += len(await store.create_accounts(good))
+                tried += len(good)
+                progress.advance(task, len(made))
+        return created, tried - created
+
+    created, existing = _with_store(config, work)
+    return created, existing, refused

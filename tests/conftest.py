@@ -1,0 +1,126 @@
+"""A real server for tests: `kith serve` in a process of its own, on free ports of the loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+KITH = [sys.executable, "-m", "kith"]
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on at the moment."""
+    with contextlib.ExitStack() as stack:
+        found = []
+        for _ in range(count):
+            listener = stack.enter_context(socket.socket())
+            listener.bind(("127.0.0.1", 0))
+            found.append(listener.getsockname()[1])
+        return found
+
+
+class RunningServer:
+    """`kith serve`; ``settings`` are further ``KITH_*`` variables without the prefix."""
+
+    domain = "localhost"
+
+    def __init__(self, data_dir: Path, **settings: str) -> None:
+        self.data_dir = data_dir
+        self.port, self.xmpps_port, self.http_port, self.https_port = free_ports(4)
+        self.environ = {name: value for name, value in os.environ.items() if not name.startswith("KITH_")}
+        self.environ |= {
+            "KITH_DATA_DIR": str(data_dir),
+            "KITH_LISTEN": "127.0.0.1",
+            "KITH_XMPP_PORT": str(self.port),
+            "KITH_XMPPS_PORT": str(self.xmpps_port),
+            "KITH_HTTP_PORT": str(self.http_port),
+            "KITH_HTTPS_PORT": str(self.https_port),
+            "KITH_ALLOW_PLAINTEXT": "on",
+        }
+        self.environ |= {f"KITH_{name.upper()}": value for name, value in settings.items()}
+        self.log = data_dir.parent / f"{data_dir.name}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Starts it and waits until it listens."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*KITH, "serve"], env=self.environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.http_port), 1):
+                return
+            if self._process.poll() is not None:
+                break
+            time.sleep(0.05)
+        raise RuntimeError(f"the server did not start:\n{self.log.read_text()}")
+
+    def stop(self) -> int:
+        """Ends it as Ctrl-C would. Returns the exit status."""
+        assert self._process is not None
+        self._process.send_signal(2)
+        return self._process.wait(20)
+
+    def kill(self) -> None:
+        """SIGKILL: no goodbye, nothing flushed."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(20)
+
+    def kith(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Runs another `kith` command with the server's settings."""
+        done = subprocess.run(
+            [*KITH, *arguments],
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def add_user(self, name: str, password: str = "pw") -> str:
+        """An account. Returns its bare address."""
+        jid = f"{name}@{self.domain}"
+        self.kith("user", "add", jid, "--password", password)
+        return jid
+
+
+@contextlib.contextmanager
+def running(data_dir: Path, **settings: str) -> Iterator[RunningServer]:
+    """A server that is stopped in any case."""
+    server = RunningServer(data_dir, **settings)
+    server.start()
+    try:
+        yield server
+    finally:
+        if server._process is not None and server._process.poll() is None:
+            server.kill()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """One server for the tests of a file."""
+    with running(tmp_path_factory.mktemp("kith") / "data") as server:
+        yield server
+        assert "error" not in _levels(server.log), server.log.read_text()
+
+
+def _levels(log: Path) -> set[str]:
+    return {part[6:] for part in log.read_text().split() if part.startswith("level=")}

@@ -1,0 +1,177 @@
+"""A client that says exactly what a test wants, and shows exactly what it gets."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+from collections.abc import Callable
+from types import TracebackType
+from xml.etree.ElementTree import Element, XMLPullParser, tostring
+
+CLIENT = "{jabber:client}"
+_numbers = itertools.count()
+
+
+class Gone(Exception):
+    """The connection ended while something was awaited."""
+
+
+class RawClient:
+    """One TCP connection. Received elements wait in ``inbox`` until a test takes them."""
+
+    def __init__(self, port: int, domain: str = "localhost") -> None:
+        self.port = port
+        self.domain = domain
+        self.jid = ""
+        self.bare = ""
+        self.inbox: list[Element] = []
+        self.header: Element | None = None
+        self.closed = False
+        self._news = asyncio.Event()
+
+    async def __aenter__(self) -> RawClient:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.abort()
+
+    async def connect(self) -> None:
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self.port)
+        self._task = asyncio.create_task(self._read())
+        self._restart()
+
+    def _restart(self) -> None:
+        self._parser = XMLPullParser(("start", "end"))
+        self._depth = 0
+
+    def abort(self) -> None:
+        """Drops the connection without a word."""
+        self._task.cancel()
+        self._writer.transport.abort()
+
+    async def _read(self) -> None:
+        while data := await self._reader.read(65536):
+            self._parser.feed(data)
+            for event, element in self._parser.read_events():
+                if event == "start":
+                    self._depth += 1
+                    if self._depth == 1:
+                        self.header = element
+                else:
+                    self._depth -= 1
+                    if self._depth == 1:
+                        self.inbox.append(element)
+            self._news.set()
+        self.closed = True
+        self._news.set()
+
+    def send(self, text: str) -> None:
+        self._writer.write(text.encode())
+
+    async def take(
+        self, matches: Callable[[Element], object] = lambda _: True, timeout: float = 10
+    ) -> Element:
+        """The first element that matches, taken out of the inbox; waits for it."""
+        async with asyncio.timeout(timeout):
+            while True:
+                for element in self.inbox:
+                    if matches(element):
+                        self.inbox.remove(element)
+                        return element
+                if self.closed:
+                    raise Gone([tostring(element) for element in self.inbox])
+                self._news.clear()
+                await self._news.wait()
+
+    async def tag(self, name: str, timeout: float = 10) -> Element:
+        """The first element whose name, without the namespace, is ``name``."""
+        return await self.take(lambda element: element.tag.partition("}")[2] == name, timeout)
+
+    async def end(self, timeout: float = 10) -> None:
+        """Waits until the server has closed the connection."""
+        async with asyncio.timeout(timeout):
+            while not self.closed:
+                self._news.clear()
+                await self._news.wait()
+
+    # -- what clients do ------------------------------------------------------------------------------
+
+    def open(self, to: str | None = None) -> None:
+        self._restart()
+        self.send(
+            f"<?xml version='1.0'?><stream:stream to='{to or self.domain}' version='1.0' xmlns='jabber:client' "
+            "xmlns:stream='http://etherx.jabber.org/streams'>"
+        )
+
+    async def login(self, user: str, password: str = "pw") -> None:
+        """Until the features after authentication."""
+        self.open()
+        await self.tag("features")
+        token = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
+        self.send(f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{token}</auth>")
+        await self.tag("success")
+        self.open()
+        await self.tag("features")
+
+    async def bind(self, resource: str = "") -> str:
+        wanted = f"<resource>{resource}</resource>" if resource else ""
+        self.send(
+            f"<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>{wanted}</bind></iq>"
+        )
+        answer = await self.take(lambda element: element.get("id") == "bind")
+        self.jid = answer.findtext(".//{urn:ietf:params:xml:ns:xmpp-bind}jid") or ""
+        self.bare = self.jid.partition("/")[0]
+        return self.jid
+
+    async def iq(self, type: str, child: str, to: str | None = None) -> Element:
+        """Asks and returns the answer."""
+        id = f"iq{next(_numbers)}"
+        address = f" to='{to}'" if to else ""
+        self.send(f"<iq type='{type}' id='{id}'{address}>{child}</iq>")
+        return await self.take(lambda element: element.tag == CLIENT + "iq" and element.get("id") == id)
+
+    async def ping(self) -> None:
+        """Returns when all that was sent before has been handled."""
+        await self.iq("get", "<ping xmlns='urn:xmpp:ping'/>")
+
+    async def available(self, inside: str = "") -> None:
+        self.send(f"<presence>{inside}</presence>")
+        await self.take(lambda e: e.tag == CLIENT + "presence" and e.get("from") == self.jid)
+        await self.ping()
+
+    async def message(self, timeout: float = 10) -> Element:
+        """The next message."""
+        return await self.take(lambda element: element.tag == CLIENT + "message", timeout)
+
+    async def nothing(self, name: str = "message") -> None:
+        """Nothing of that name has come and, after a ping, still has not."""
+        await self.ping()
+        there = [tostring(e) for e in self.inbox if e.tag == CLIENT + name]
+        assert not there, there
+
+
+async def online(port: int, user: str, resource: str = "", presence: str | None = "") -> RawClient:
+    """A client that has logged in and, unless ``presence`` is None, is available."""
+    client = RawClient(port)
+    await client.connect()
+    await client.login(user)
+    await client.bind(resource)
+    if presence is not None:
+        await client.available(presence)
+    return client
+
+
+def body(element: Element) -> str:
+    """The text of a message."""
+    return element.findtext(f"{CLIENT}body") or ""
+
+
+def condition(element: Element) -> str:
+    """The name of the condition in a stanza's or a stream's error."""
+    error = element if element.tag.endswith("}error") else element.find(f"{CLIENT}error")
+    assert error is not None, tostring(element)
+    return error[0].tag.partition("}")[2]

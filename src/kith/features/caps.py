@@ -1,0 +1,213 @@
+"""XEP-0115: Entity Capabilities. What a client can do, asked once for each kind of client.
+
+`Caps.features_of` says what a session's client has announced; ``listeners`` are told when that is known.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element
+
+from kith.core.domain import Domain
+from kith.core.feature import Feature
+from kith.core.session import Session
+from kith.features.disco import INFO, describe
+from kith.features.forms import FORM_TYPE, X, parse_form
+from kith.wire import ns
+from kith.wire.jid import JID
+from kith.wire.stanza import Stanza
+
+#: What this software calls itself in the ``node`` of its own capabilities.
+NODE = "kith"
+C = ns.tag(ns.CAPS, "c")
+_IDENTITY = ns.tag(ns.DISCO_INFO, "identity")
+_FEATURE = ns.tag(ns.DISCO_INFO, "feature")
+_LANG = ns.tag(ns.XML, "lang")
+_HASHES = {
+    "sha-1": hashlib.sha1,
+    "sha-224": hashlib.sha224,
+    "sha-256": hashlib.sha256,
+    "sha-384": hashlib.sha384,
+    "sha-512": hashlib.sha512,
+}
+#: Kinds of clients that are remembered.
+MAX_KNOWN = 1000
+#: What one client may announce: features, and characters in all of them.
+MAX_FEATURES = 512
+MAX_TEXT = 32 * 1024
+#: The longest ``node`` or ``ver``, in characters.
+_MAX_ATTRIBUTE = 1024
+
+
+class Malformed(ValueError):
+    """The information can't be hashed (XEP-0115 §5.4, point 3)."""
+
+
+def verification(children: Iterable[Element], algorithm: str) -> str:
+    """The ``ver`` of what disco#info says (§5.1). ``algorithm`` is a name as in IANA's registry.
+
+    Raises Malformed.
+    """
+    identities: list[str] = []
+    features: list[str] = []
+    forms: dict[str, str] = {}
+    for child in children:
+        if child.tag == _IDENTITY:
+            parts = (child.get("category", ""), child.get("type", ""), child.get(_LANG, ""))
+            identities.append("/".join((*parts, child.get("name", ""))))
+        elif child.tag == _FEATURE:
+            features.append(child.get("var", ""))
+        elif child.tag == X:
+            _add_form(child, forms)
+    if len(set(identities)) != len(identities) or len(set(features)) != len(features):
+        raise Malformed("something is said twice")
+    texts = sorted(identities) + sorted(features)
+    if any("<" in text for text in texts):
+        raise Malformed("a text holds the separator")  # else two sets could have one hash (§8.1)
+    whole = "".join(f"{text}<" for text in texts) + "".join(forms[name] for name in sorted(forms))
+    digest = _HASHES[algorithm](whole.encode("utf-8", "surrogatepass")).digest()
+    return base64.b64encode(digest).decode()
+
+
+def _add_form(element: Element, forms: dict[str, str]) -> None:
+    """XEP-0128 in the hash: only forms with a ``FORM_TYPE`` count."""
+    form = parse_form(element)
+    types = form.values.pop(FORM_TYPE, [])
+    if not types:
+        return
+    if len(set(types)) > 1 or types[0] in forms:
+        raise Malformed("the type of a form is ambiguous")
+    texts = [types[0]]
+    for var in sorted(form.values):
+        texts.append(var)
+        texts.extend(sorted(form.values[var]))
+    if any("<" in text for text in texts):
+        raise Malformed("a text holds the separator")
+    forms[types[0]] = "".join(f"{text}<" for text in texts)
+
+
+def caps_element(domain: Domain) -> Element:
+    """``<c/>`` for the stream features: the domain's own capabilities (§6.3)."""
+    ver = verification(describe(domain, account=False), "sha-1")
+    return Element(C, {"hash": "sha-1", "node": NODE, "ver": ver})
+
+
+@dataclass(slots=True)
+class _Client:
+    """What is known of a session's client. ``asked`` is the id of the question that is under way."""
+
+    hash: str
+    node: str
+    ver: str
+    features: frozenset[str] = frozenset()
+    asked: str = ""
+
+
+class Caps(Feature):
+    """Learns from presence. What doesn't fit its hash is believed of that one session only."""
+
+    server_disco = (ns.CAPS,)
+
+    def __init__(self, domain: Domain) -> None:
+        super().__init__(domain)
+        self.listeners: list[Callable[[Session], None]] = []
+        self._known: OrderedDict[tuple[str, str], frozenset[str]] = OrderedDict()
+        self._questions = 0
+        self._own: Element | None = None
+
+    def features_of(self, session: Session) -> frozenset[str]:
+        """What the session's client has announced; empty while that is not known."""
+        client = session.state.get(Caps)
+        return client.features if isinstance(client, _Client) else frozenset()
+
+    # -- clients -----------------------------------------------------------------------------------
+
+    def presence_changed(self, session: Session, stanza: Stanza) -> None:
+        if stanza.type == "unavailable":
+            session.state.pop(Caps, None)
+            return
+        element = stanza.child(C)
+        if element is None:
+            return
+        hash, node, ver = element.get("hash", ""), element.get("node", ""), element.get("ver", "")
+        if not ver or len(node) + len(ver) > _MAX_ATTRIBUTE:
+            return
+        client = session.state.get(Caps)
+        if isinstance(client, _Client) and (client.hash, client.node, client.ver) == (hash, node, ver):
+            return
+        client = _Client(hash, node, ver)
+        if isinstance(before := session.state.get(Caps), _Client):
+            client.features = before.features  # hold until the answer is there
+        session.state[Caps] = client
+        known = self._known.get((hash, ver))
+        if known is None:
+            self._ask(session, client)
+        else:
+            self._known.move_to_end((hash, ver))
+            self._learn(session, client, known)
+
+    def _ask(self, session: Session, client: _Client) -> None:
+        self._questions += 1
+        client.asked = f"caps{self._questions}"
+        query = Element(INFO, {"node": f"{client.node}#{client.ver}"})
+        attrs = {"type": "get", "id": client.asked, "from": session.account.jid, "to": session.full}
+        session.send(Stanza.build("iq", attrs, query))
+
+    def iq_result(self, session: Session, iq: Stanza) -> bool:
+        client = session.state.get(Caps)
+        if not isinstance(client, _Client) or not client.asked or iq.id != client.asked:
+            return False
+        client.asked = ""
+        query = iq.child(INFO) if iq.type == "result" else None
+        features = _features(query) if query is not None else None
+        if query is None or features is None:
+            self._learn(session, client, frozenset())
+            return True
+        if self._verified(client, query):
+            self._known[client.hash, client.ver] = features
+            if len(self._known) > MAX_KNOWN:
+                self._known.popitem(last=False)
+        self._learn(session, client, features)
+        return True
+
+    def _verified(self, client: _Client, query: Element) -> bool:
+        if client.hash not in _HASHES:
+            return False
+        try:
+            return verification(query, client.hash) == client.ver
+        except Malformed:
+            return False
+
+    def _learn(self, session: Session, client: _Client, features: frozenset[str]) -> None:
+        client.features = features
+        for listener in self.listeners:
+            listener(session)
+
+    # -- the server's own --------------------------------------------------------------------------
+
+    def stream_features(self) -> Sequence[Element]:
+        if self._own is None:
+            self._own = caps_element(self.domain)
+        return (self._own,)
+
+    async def node_info(self, session: Session, to: JID, node: str) -> Sequence[Element] | None:
+        """Clients ask the domain for ``node#ver`` (§6.2)."""
+        (own,) = self.stream_features()
+        if to.local or node != f"{NODE}#{own.get('ver')}":
+            return None
+        return describe(self.domain, account=False)
+
+    async def node_items(self, session: Session, to: JID, node: str) -> Sequence[Element] | None:
+        return None
+
+
+def _features(query: Element) -> frozenset[str] | None:
+    """What an answer announces, or None if it is out of bounds."""
+    features = [child.get("var", "") for child in query if child.tag == _FEATURE]
+    if len(features) > MAX_FEATURES or sum(map(len, features)) > MAX_TEXT:
+        return None
+    return frozenset(features)

@@ -1,0 +1,238 @@
+"""XEP-0163: Personal Eventing Protocol. Every account is a pubsub service (XEP-0060) at its bare address.
+
+The use cases are in `pubsub_items`, `pubsub_owner` and `pubsub_members`; this is where requests come
+in, where nodes are found by discovery, and where those who come online get what they have missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from xml.etree.ElementTree import Element
+
+from kith.core.domain import Domain
+from kith.core.feature import Feature, handles_iq
+from kith.core.ids import stamp
+from kith.core.session import Session
+from kith.features import pubsub_items, pubsub_members, pubsub_owner
+from kith.features.caps import Caps
+from kith.features.disco import Identity, feature, identity, item
+from kith.features.forms import build_form
+from kith.features.pubsub_access import refusal
+from kith.features.pubsub_config import metadata
+from kith.features.pubsub_errors import unsupported
+from kith.features.pubsub_nodes import Node, NodeCache
+from kith.features.pubsub_notify import NOTIFY, Notifier
+from kith.features.pubsub_request import Request, Service
+from kith.wire import ns
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID, parse_jid
+from kith.wire.stanza import Stanza
+
+_UseCase = Callable[[Service, Request], Awaitable[Sequence[Element]]]
+_PUBSUB = ns.tag(ns.PUBSUB, "pubsub")
+_OWNER = ns.tag(ns.PUBSUB_OWNER, "pubsub")
+_META_DATA = f"{ns.PUBSUB}#meta-data"
+_USE_CASES: dict[tuple[str, str], _UseCase] = {
+    ("set", ns.tag(ns.PUBSUB, "publish")): pubsub_items.publish,
+    ("set", ns.tag(ns.PUBSUB, "retract")): pubsub_items.retract,
+    ("get", ns.tag(ns.PUBSUB, "items")): pubsub_items.retrieve,
+    ("set", ns.tag(ns.PUBSUB, "create")): pubsub_owner.create,
+    ("set", ns.tag(ns.PUBSUB, "subscribe")): pubsub_members.subscribe,
+    ("set", ns.tag(ns.PUBSUB, "unsubscribe")): pubsub_members.unsubscribe,
+    ("get", ns.tag(ns.PUBSUB, "subscriptions")): pubsub_members.own_subscriptions,
+    ("get", ns.tag(ns.PUBSUB, "affiliations")): pubsub_members.own_affiliations,
+    ("get", ns.tag(ns.PUBSUB_OWNER, "default")): pubsub_owner.default,
+    ("get", ns.tag(ns.PUBSUB_OWNER, "configure")): pubsub_owner.configuration,
+    ("set", ns.tag(ns.PUBSUB_OWNER, "configure")): pubsub_owner.configure,
+    ("set", ns.tag(ns.PUBSUB_OWNER, "delete")): pubsub_owner.delete,
+    ("set", ns.tag(ns.PUBSUB_OWNER, "purge")): pubsub_owner.purge,
+    ("get", ns.tag(ns.PUBSUB_OWNER, "affiliations")): pubsub_members.affiliations,
+    ("set", ns.tag(ns.PUBSUB_OWNER, "affiliations")): pubsub_members.set_affiliations,
+    ("get", ns.tag(ns.PUBSUB_OWNER, "subscriptions")): pubsub_members.subscriptions,
+    ("set", ns.tag(ns.PUBSUB_OWNER, "subscriptions")): pubsub_members.set_subscriptions,
+}
+#: What of XEP-0060 is asked for by an element that is not understood (its §10).
+_UNSUPPORTED = {
+    ("get", ns.tag(ns.PUBSUB, "options")): "subscription-options",
+    ("set", ns.tag(ns.PUBSUB, "options")): "subscription-options",
+    ("get", ns.tag(ns.PUBSUB, "default")): "retrieve-default-sub",
+}
+_FEATURES = (
+    "access-open",
+    "access-presence",
+    "access-roster",
+    "access-whitelist",
+    "auto-create",
+    "auto-subscribe",
+    "config-node",
+    "config-node-max",
+    "create-and-configure",
+    "create-nodes",
+    "delete-items",
+    "delete-nodes",
+    "filtered-notifications",
+    "item-ids",
+    "last-published",
+    "manage-subscriptions",
+    "member-affiliation",
+    "meta-data",
+    "modify-affiliations",
+    "multi-items",
+    "outcast-affiliation",
+    "owner",
+    "persistent-items",
+    "presence-notifications",
+    "presence-subscribe",
+    "publish",
+    "publish-options",
+    "purge-nodes",
+    "retract-items",
+    "retrieve-affiliations",
+    "retrieve-default",
+    "retrieve-items",
+    "retrieve-subscriptions",
+    "rsm",
+    "subscribe",
+)
+
+
+class Pep(Feature):
+    """Needs `Caps` to know who wants to be told of what."""
+
+    disco = (ns.PUBSUB, *(f"{ns.PUBSUB}#{name}" for name in _FEATURES))
+
+    def __init__(self, domain: Domain) -> None:
+        super().__init__(domain)
+        self._caps: Caps | None = None
+        self._nodes = NodeCache(domain.store)
+        self._notifier = Notifier(domain, self._interests)
+        self._service = Service(domain, self._nodes, self._notifier)
+
+    async def start(self) -> None:
+        self._caps = self.domain.feature(Caps)
+        self._caps.listeners.append(self._known)
+
+    def _interests(self, session: Session) -> frozenset[str]:
+        return self._caps.features_of(session) if self._caps is not None else frozenset()
+
+    # -- requests ----------------------------------------------------------------------------------
+
+    @handles_iq("get", ns.PUBSUB, "pubsub", to="account")
+    @handles_iq("set", ns.PUBSUB, "pubsub", to="account")
+    @handles_iq("get", ns.PUBSUB_OWNER, "pubsub", to="account")
+    @handles_iq("set", ns.PUBSUB_OWNER, "pubsub", to="account")
+    async def request(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
+        """Finds the use case by the first child that names one."""
+        parent = iq.child(iq.children[0])
+        account = await self.domain.account_id(to)
+        if parent is None or account is None:
+            raise StanzaError("service-unavailable")
+        for command in parent:
+            use_case = _USE_CASES.get((iq.type, command.tag))
+            if use_case is not None:
+                return await use_case(self._service, Request(session, to.to_bare(), account, parent, command))
+            if (iq.type, command.tag) in _UNSUPPORTED:
+                raise unsupported(_UNSUPPORTED[iq.type, command.tag])
+        raise StanzaError("bad-request" if not len(parent) else "feature-not-implemented")
+
+    # -- the last items ----------------------------------------------------------------------------
+
+    def presence_changed(self, session: Session, stanza: Stanza) -> None:
+        if stanza.type == "unavailable":
+            session.state.pop(Pep, None)
+
+    def _known(self, session: Session) -> None:
+        """A client has said what it wants to be told of (XEP-0163 §5.3.4): it gets what is new to it."""
+        wanted = {name for name in self._interests(session) if name.endswith(NOTIFY)}
+        served = session.state.get(Pep)
+        new = wanted - served if isinstance(served, frozenset) else wanted
+        session.state[Pep] = frozenset(wanted)
+        if new and session.presence is not None:
+            names = {name.removesuffix(NOTIFY) for name in new}
+            self.domain.spawn(self._send_last(session, names))
+
+    async def _send_last(self, session: Session, names: set[str]) -> None:
+        roster = await self.domain.roster(session.account.jid)
+        for bare in (session.account.jid, *roster.contacts_to()):
+            if session.closed or session.presence is None:
+                return
+            owner = parse_jid(bare)
+            if self.domain.is_local(owner):
+                await self._send_last_of(owner, session, names)
+
+    async def _send_last_of(self, owner: JID, session: Session, names: set[str]) -> None:
+        account = await self.domain.account_id(owner)
+        if account is None:
+            return
+        nodes = await self._nodes.load(account)
+        found = [node for name in names if (node := nodes.nodes.get(name)) is not None]
+        if not found:
+            return
+        roster = await self.domain.roster(owner.bare)
+        for node in found:
+            config = node.config
+            if config.send_last_published_item != "on_sub_and_presence" or not config.deliver_notifications:
+                continue
+            if refusal(node, roster, owner.bare, session.account.jid) is not None:
+                continue
+            if owner.bare != session.account.jid and not roster.subscription_from(session.account.jid):
+                continue
+            items = await self._nodes.items(nodes, node)
+            if items and session.presence is not None:
+                id = next(reversed(items))
+                self._notifier.last(owner, session.jid, node, id, items[id])
+
+    def subscription_approved(self, account: JID, contact: JID) -> None:
+        """``contact`` gets the presence of ``account`` from now on, and so its events (XEP-0163 §5.3.4)."""
+        self.domain.spawn(self._welcome(account, contact))
+
+    async def _welcome(self, account: JID, contact: JID) -> None:
+        for session in self.domain.sessions(contact.bare):
+            wanted = {name for name in self._interests(session) if name.endswith(NOTIFY)}
+            if wanted and session.presence is not None:
+                names = {name.removesuffix(NOTIFY) for name in wanted}
+                await self._send_last_of(account, session, names)
+
+    # -- discovery ---------------------------------------------------------------------------------
+
+    def disco_identities(self, account: bool) -> Sequence[Identity]:
+        return (Identity("pubsub", "pep"),)
+
+    async def _visible(self, session: Session, to: JID, name: str) -> list[Node]:
+        """The nodes that the asker may read: the one of that name, or all."""
+        account = await self.domain.account_id(to)
+        if account is None:
+            return []
+        nodes = (await self._nodes.load(account)).nodes
+        chosen = [node for node in (nodes.get(name),) if node is not None] if name else list(nodes.values())
+        roster = await self.domain.roster(to.bare)
+        return [node for node in chosen if refusal(node, roster, to.bare, session.account.jid) is None]
+
+    async def node_info(self, session: Session, to: JID, node: str) -> Sequence[Element] | None:
+        found = await self._visible(session, to, node)
+        if not found:
+            return None
+        record = found[0].record
+        automatic = {
+            "creator": to.bare,
+            "owner": to.bare,
+            "creation_date": stamp(datetime.fromtimestamp(record.created, UTC)),
+            "num_subscribers": str(len(record.subscribers)),
+        }
+        return (
+            identity(Identity("pubsub", "leaf", record.config.title)),
+            feature(ns.PUBSUB),
+            build_form("result", _META_DATA, metadata(record.config, automatic)),
+        )
+
+    async def node_items(self, session: Session, to: JID, node: str) -> Sequence[Element] | None:
+        found = await self._visible(session, to, node)
+        if not node:
+            return [item(to.bare, visible.name, visible.config.title) for visible in found]
+        if not found:
+            return None
+        account = await self.domain.account_id(to)
+        assert account is not None
+        items = await self._nodes.items(await self._nodes.load(account), found[0])
+        return [item(to.bare, name=id) for id in items]

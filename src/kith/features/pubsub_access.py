@@ -1,0 +1,34 @@
+"""Who may read a node of an account (XEP-0060 §4.5 and §6.1.3): everybody but the owner is asked this."""
+
+from __future__ import annotations
+
+from kith.core.roster import Roster
+from kith.features.pubsub_errors import pubsub_error
+from kith.features.pubsub_nodes import Node
+from kith.wire.errors import StanzaError
+
+
+def affiliation(node: Node, owner: str, asker: str) -> str:
+    """The affiliation of a bare address: owner, member, outcast or none."""
+    return "owner" if asker == owner else node.record.affiliations.get(asker, "none")
+
+
+def refusal(node: Node, roster: Roster, owner: str, asker: str) -> StanzaError | None:
+    """Why ``asker`` may not read or subscribe, or None if it may. Addresses are bare."""
+    standing = affiliation(node, owner, asker)
+    if standing == "owner":
+        return None
+    if standing == "outcast":
+        return StanzaError("forbidden")
+    model = node.config.access_model
+    if model == "open" or standing == "member":
+        return None
+    if model == "whitelist":
+        return pubsub_error("not-allowed", "closed-node")
+    if model == "roster":
+        if roster.subscription_from(asker) and roster.groups(asker) & set(node.config.roster_groups_allowed):
+            return None
+        return pubsub_error("not-authorized", "not-in-roster-group")
+    if roster.subscription_from(asker):
+        return None
+    return pubsub_error("not-authorized", "presence-subscription-required")

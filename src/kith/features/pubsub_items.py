@@ -1,0 +1,195 @@
+"""Items of a node: publish, retract, retrieve (XEP-0060 §6.5, §7.1 and §7.2)."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+from kith.features.forms import find_form
+from kith.features.paging import SET, PageRequest, page_element, read_page
+from kith.features.pubsub_config import MAX_ITEMS, MAX_PAYLOAD, NodeConfig, changed
+from kith.features.pubsub_errors import pubsub_error, unsupported
+from kith.features.pubsub_nodes import Item, Node, Nodes
+from kith.features.pubsub_notify import items_event, retract_event
+from kith.features.pubsub_request import MAX_NAME, Request, Service
+from kith.wire import ns
+from kith.wire.errors import StanzaError
+from kith.wire.serialize import serialize
+
+_PUBSUB = ns.tag(ns.PUBSUB, "pubsub")
+_ITEMS = ns.tag(ns.PUBSUB, "items")
+_ITEM = ns.tag(ns.PUBSUB, "item")
+_PUBLISH = ns.tag(ns.PUBSUB, "publish")
+_OPTIONS = ns.tag(ns.PUBSUB, "publish-options")
+#: No namespace is called so: what is written inside of it names its own.
+_ANYWHERE = " "
+#: Bytes of payloads in one answer; there is always one item at least.
+MAX_ANSWER = 512 * 1024
+
+
+async def publish(service: Service, request: Request) -> Sequence[Element]:
+    """Creates the node if there is none. Raises StanzaError."""
+    request.must_own()
+    name = request.node()
+    items = request.command.findall(_ITEM)
+    if len(items) > 1:
+        raise pubsub_error("bad-request", "invalid-payload")
+    async with service.nodes.writing(request.account) as nodes:
+        node = nodes.nodes.get(name)
+        config = _preconditions(request, node)
+        id, item = _item(items[0] if items else None, config)
+        if node is None:
+            node = await nodes.create(name, config)
+        if id is not None and item is not None and config.persist_items:
+            await nodes.put(node, id, item)
+    await service.notifier.publish(request.owner, node, items_event(node, id, item))
+    result = Element(_PUBSUB)
+    published = SubElement(result, _PUBLISH, {"node": name})
+    if id is not None:
+        SubElement(published, _ITEM, {"id": id})
+    return (result,)
+
+
+def _preconditions(request: Request, node: Node | None) -> NodeConfig:
+    """The node's configuration, or the one that it is to be created with (§7.1.5)."""
+    config = node.config if node is not None else NodeConfig()
+    form = find_form(request.parent.find(_OPTIONS))
+    if form is None:
+        return config
+    if form.form_type and form.form_type != ns.PUBSUB_PUBLISH_OPTIONS:
+        raise StanzaError("bad-request", "not a form with publish options")
+    try:
+        wanted = changed(config, form, strict=True)
+    except ValueError as error:
+        failed = pubsub_error("conflict", "precondition-not-met")
+        failed.text = str(error)
+        raise failed from None
+    if node is not None and wanted != config:
+        raise pubsub_error("conflict", "precondition-not-met")
+    return wanted
+
+
+def _item(element: Element | None, config: NodeConfig) -> tuple[str | None, Item | None]:
+    """The id and the item, as the node's kind of events asks for it (§7.1.3.6)."""
+    if element is None:
+        if config.persist_items:
+            raise pubsub_error("bad-request", "item-required")
+        if config.deliver_payloads:
+            raise pubsub_error("bad-request", "payload-required")
+        return None, None
+    if not config.persist_items and not config.deliver_payloads:
+        raise pubsub_error("bad-request", "item-forbidden")
+    if len(element) > 1:
+        raise pubsub_error("bad-request", "invalid-payload")
+    if not len(element) and config.deliver_payloads:
+        raise pubsub_error("bad-request", "payload-required")
+    id = element.get("id") or secrets.token_hex(10)
+    if len(id.encode()) > MAX_NAME:
+        raise StanzaError("not-acceptable", "the id of the item is too long")
+    payload = serialize(_without_tail(element[0]), _ANYWHERE) if len(element) else b""
+    if len(payload) > MAX_PAYLOAD:
+        raise pubsub_error("not-acceptable", "payload-too-big")
+    return id, Item(time.time(), payload)
+
+
+def _without_tail(element: Element) -> Element:
+    element.tail = None
+    return element
+
+
+async def retract(service: Service, request: Request) -> Sequence[Element]:
+    """Raises StanzaError."""
+    request.must_own()
+    name = request.node()
+    items = request.command.findall(_ITEM)
+    id = items[0].get("id", "") if len(items) == 1 else ""
+    if not id:
+        raise pubsub_error("bad-request", "item-required")
+    notify = request.command.get("notify") in ("1", "true")
+    async with service.nodes.writing(request.account) as nodes:
+        node = nodes[name]
+        if not node.config.persist_items:
+            raise unsupported("persistent-items")
+        if id not in await nodes.items(node):
+            raise StanzaError("item-not-found")
+        await nodes.remove(node, [id])
+    if notify or node.config.notify_retract:
+        await service.notifier.publish(request.owner, node, retract_event(node, id))
+    return ()
+
+
+async def retrieve(service: Service, request: Request) -> Sequence[Element]:
+    """All items, the most recent (``max_items``), a page (XEP-0059), or named ones. Raises StanzaError."""
+    name = request.node()
+    nodes = await service.nodes.load(request.account)
+    node = nodes[name]
+    await request.must_read(service, node)
+    if not node.config.persist_items:
+        raise unsupported("persistent-items")
+    items = await service.nodes.items(nodes, node)
+    result = Element(_PUBSUB)
+    parent = SubElement(result, _ITEMS, {"node": name})
+    asked = request.command.findall(_ITEM)
+    if asked:
+        wanted = dict.fromkeys(element.get("id", "") for element in asked)
+        ids = [id for id in wanted if id in items]
+        page = PageRequest(len(ids))
+    else:
+        ids = list(items)
+        page = _page(request)
+    chosen = _choose(ids, page, items)
+    for id in chosen:
+        element = SubElement(parent, _ITEM, {"id": id})
+        if items[id].payload:
+            element.append(ElementTree.fromstring(items[id].payload))
+    if request.parent.find(SET) is not None or len(chosen) < min(len(ids), page.limit):
+        first, last = (chosen[0], chosen[-1]) if chosen else (None, None)
+        result.append(page_element(first, last, len(ids)))
+    return (result,)
+
+
+def _page(request: Request) -> PageRequest:
+    """Without any bound, or with ``max_items`` (§6.5.7), it is the most recent ones."""
+    if request.parent.find(SET) is not None:
+        return read_page(request.parent, MAX_ITEMS, MAX_ITEMS)
+    text = request.command.get("max_items", str(MAX_ITEMS))
+    if not text.isdecimal():
+        raise StanzaError("bad-request", "max_items is a number")
+    return PageRequest(int(text[:9]), backwards=True)
+
+
+def _choose(ids: list[str], page: PageRequest, items: dict[str, Item]) -> list[str]:
+    """The ids on the page, the oldest first; as many as fit one answer (§6.5.4)."""
+    start, end = 0, len(ids)
+    try:
+        if page.after is not None:
+            start = ids.index(page.after) + 1
+        if page.before is not None:
+            end = ids.index(page.before)
+    except ValueError:
+        raise StanzaError("item-not-found", "the page starts at an item that is gone") from None
+    ids = ids[start:end]
+    if page.backwards:
+        ids.reverse()
+    chosen: list[str] = []
+    size = 0
+    for id in ids[: page.limit]:
+        size += len(items[id].payload)
+        if chosen and size > MAX_ANSWER:
+            break
+        chosen.append(id)
+    if page.backwards:
+        chosen.reverse()
+    return chosen
+
+
+async def remove_excess(nodes: Nodes, node: Node) -> None:
+    """After a change of the configuration: no more items than it allows."""
+    if not node.config.persist_items:
+        await nodes.purge(node)
+        return
+    items = list(await nodes.items(node))
+    await nodes.remove(node, items[: max(0, len(items) - node.config.max_items)])

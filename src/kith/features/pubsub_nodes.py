@@ -1,0 +1,248 @@
+"""The nodes of an account: kept as documents, those in use held in memory.
+
+Only this node of the cluster writes them. A change is durable before memory shows it, so nobody
+reads or is told what a crash could take back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from kith.core.ports import Store
+from kith.features.pubsub_config import NodeConfig
+from kith.wire.errors import StanzaError
+
+NODES_SPACE = "pep-nodes"
+ITEMS_SPACE = "pep:"
+#: Nodes of one account, and bytes of all items of one node.
+MAX_NODES = 256
+MAX_NODE_BYTES = 2 * 1024 * 1024
+#: What the cache may hold: accounts, and roughly bytes.
+MAX_ACCOUNTS = 20_000
+MAX_BYTES = 64 * 1024 * 1024
+_NODE_BYTES = 1000
+_ITEM_BYTES = 300
+
+
+class Item(msgspec.Struct, array_like=True, frozen=True):
+    """A published item: seconds since 1970, and the payload, which stands alone in any context."""
+
+    published: float
+    payload: bytes = b""
+
+
+class Record(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is kept of a node: affiliations by bare address, subscribers as they subscribed."""
+
+    config: NodeConfig = NodeConfig()
+    created: float = 0.0
+    affiliations: dict[str, str] = msgspec.field(default_factory=dict)
+    subscribers: list[str] = msgspec.field(default_factory=list)
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_item = msgspec.msgpack.Decoder(Item).decode
+_decode_record = msgspec.msgpack.Decoder(Record).decode
+
+
+class Node:
+    """``items`` by id, the oldest first; None while nobody has asked for them."""
+
+    __slots__ = ("items", "name", "record")
+
+    def __init__(self, name: str, record: Record) -> None:
+        self.name = name
+        self.record = record
+        self.items: dict[str, Item] | None = None
+
+    @property
+    def config(self) -> NodeConfig:
+        return self.record.config
+
+
+class Nodes:
+    """The nodes of one account. Those who write hold ``lock`` (see `NodeCache.writing`)."""
+
+    __slots__ = ("_store", "account", "counted", "lock", "nodes")
+
+    def __init__(self, store: Store, account: int) -> None:
+        self._store = store
+        self.account = account
+        self.nodes: dict[str, Node] = {}
+        self.lock = asyncio.Lock()
+        self.counted = 0
+
+    @classmethod
+    async def load(cls, store: Store, account: int) -> Nodes:
+        loaded = cls(store, account)
+        for document in await store.documents(account, NODES_SPACE):
+            loaded.nodes[document.key] = Node(document.key, _decode_record(document.value))
+        return loaded
+
+    def __getitem__(self, name: str) -> Node:
+        """Raises StanzaError if there is no such node."""
+        node = self.nodes.get(name)
+        if node is None:
+            raise StanzaError("item-not-found")
+        return node
+
+    @property
+    def weight(self) -> int:
+        """Roughly the bytes that it takes in memory."""
+        items = [item for node in self.nodes.values() for item in (node.items or {}).values()]
+        payloads = sum(len(item.payload) for item in items)
+        return len(self.nodes) * _NODE_BYTES + len(items) * _ITEM_BYTES + payloads
+
+    async def items(self, node: Node) -> dict[str, Item]:
+        """The items of a node, the oldest first."""
+        if node.items is None:
+            documents = await self._store.documents(self.account, ITEMS_SPACE + node.name)
+            if node.items is None:
+                node.items = {document.key: _decode_item(document.value) for document in documents}
+        return node.items
+
+    async def create(self, name: str, config: NodeConfig) -> Node:
+        """Raises StanzaError if there are too many."""
+        if len(self.nodes) >= MAX_NODES:
+            raise StanzaError("resource-constraint", f"an account has at most {MAX_NODES} nodes")
+        node = Node(name, Record(config, time.time()))
+        node.items = {}
+        await self._store.put(self.account, NODES_SPACE, name, _encode(node.record))
+        self.nodes[name] = node
+        return node
+
+    async def save(self, node: Node, record: Record) -> None:
+        """Changes what is kept of a node."""
+        await self._store.put(self.account, NODES_SPACE, node.name, _encode(record))
+        node.record = record
+
+    async def put(self, node: Node, id: str, item: Item) -> None:
+        """Adds or replaces an item, and discards the oldest that are too many.
+
+        Raises StanzaError if the node is full.
+        """
+        items = await self.items(node)
+        old = [other for other in items if other != id]
+        gone = old[: max(0, len(old) + 1 - node.config.max_items)]
+        kept = sum(len(items[other].payload) for other in old[len(gone) :])
+        if kept + len(item.payload) > MAX_NODE_BYTES:
+            raise StanzaError("resource-constraint", f"a node holds at most {MAX_NODE_BYTES} bytes")
+        space = ITEMS_SPACE + node.name
+        await asyncio.gather(
+            self._store.put(self.account, space, id, _encode(item)),
+            *(self._store.remove(self.account, space, other) for other in gone),
+        )
+        items.pop(id, None)
+        items[id] = item
+        for other in gone:
+            items.pop(other, None)
+
+    async def remove(self, node: Node, ids: Sequence[str]) -> None:
+        """Removes items."""
+        items = await self.items(node)
+        space = ITEMS_SPACE + node.name
+        await asyncio.gather(*(self._store.remove(self.account, space, id) for id in ids))
+        for id in ids:
+            items.pop(id, None)
+
+    async def purge(self, node: Node) -> None:
+        """Removes all items."""
+        await self._store.remove(self.account, ITEMS_SPACE + node.name)
+        node.items = {}
+
+    async def delete(self, node: Node) -> None:
+        """Removes the node and all that it holds."""
+        await asyncio.gather(
+            self._store.remove(self.account, ITEMS_SPACE + node.name),
+            self._store.remove(self.account, NODES_SPACE, node.name),
+        )
+        self.nodes.pop(node.name, None)
+        node.items = {}
+
+
+class NodeCache:
+    """The nodes of the accounts that were used last."""
+
+    def __init__(self, store: Store, accounts: int = MAX_ACCOUNTS, size: int = MAX_BYTES) -> None:
+        self._store = store
+        self._max_accounts = accounts
+        self._max_bytes = size
+        self._bytes = 0
+        self._cache: OrderedDict[int, Nodes] = OrderedDict()
+        self._loading: dict[int, asyncio.Task[Nodes]] = {}
+
+    async def load(self, account: int) -> Nodes:
+        """The nodes of an account, to be read."""
+        nodes = self._cache.get(account)
+        if nodes is not None:
+            self._cache.move_to_end(account)
+            return nodes
+        task = self._loading.get(account)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._load(account))
+            self._loading[account] = task
+            task.add_done_callback(lambda _: self._loading.pop(account, None))
+        return await asyncio.shield(task)
+
+    async def _load(self, account: int) -> Nodes:
+        nodes = await Nodes.load(self._store, account)
+        self._cache[account] = nodes
+        self.settle(nodes)
+        return nodes
+
+    @asynccontextmanager
+    async def writing(self, account: int) -> AsyncIterator[Nodes]:
+        """The nodes of an account, to be changed: one change after the other."""
+        while True:
+            nodes = await self.load(account)
+            async with nodes.lock:
+                if self._cache.get(account) is nodes:
+                    try:
+                        yield nodes
+                    except StanzaError:
+                        raise
+                    except BaseException:
+                        self.drop(account)  # part of the change may have become durable
+                        raise
+                    finally:
+                        self.settle(nodes)
+                    return
+
+    async def items(self, nodes: Nodes, node: Node) -> dict[str, Item]:
+        """The items of a node, to be read."""
+        if node.items is None:
+            await nodes.items(node)
+            self.settle(nodes)
+        assert node.items is not None
+        return node.items
+
+    def settle(self, nodes: Nodes) -> None:
+        """Counts what an account takes now, and makes room."""
+        if self._cache.get(nodes.account) is not nodes:
+            return
+        weight = nodes.weight
+        self._bytes += weight - nodes.counted
+        nodes.counted = weight
+        for account, other in list(self._oldest()):
+            if len(self._cache) <= self._max_accounts and self._bytes <= self._max_bytes:
+                return
+            if not other.lock.locked() and other is not nodes:
+                self.drop(account)
+
+    def _oldest(self) -> list[tuple[int, Nodes]]:
+        if len(self._cache) <= self._max_accounts and self._bytes <= self._max_bytes:
+            return []
+        oldest = iter(self._cache.items())
+        return [pair for pair, _ in zip(oldest, range(64), strict=False)]
+
+    def drop(self, account: int) -> None:
+        """Forgets an account."""
+        nodes = self._cache.pop(account, None)
+        if nodes is not None:
+            self._bytes -= nodes.counted

@@ -1,0 +1,122 @@
+"""Who is told of what happens at a node, and in what words (XEP-0163 §5, XEP-0060 §9).
+
+Told are the sessions of the owner and of those who get the owner's presence, where the client has
+announced ``<node>+notify``, and whoever has subscribed by itself.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from xml.etree.ElementTree import Element, SubElement
+
+from kith.core.domain import Domain
+from kith.core.ids import stamp
+from kith.core.roster import Roster
+from kith.core.session import Session
+from kith.features.forms import build_form
+from kith.features.pubsub_access import refusal
+from kith.features.pubsub_config import NodeConfig, fields
+from kith.features.pubsub_nodes import Item, Node
+from kith.wire import ns
+from kith.wire.jid import JID, parse_jid
+from kith.wire.serialize import escape_attribute, serialize
+from kith.wire.stanza import Stanza
+
+EVENT = ns.tag(ns.PUBSUB_EVENT, "event")
+_DELAY = ns.tag(ns.DELAY, "delay")
+_MESSAGE = ns.tag(ns.CLIENT, "message")
+NOTIFY = "+notify"
+
+
+def items_event(node: Node, id: str | None, item: Item | None) -> bytes:
+    """An item was published: with its payload, if the node delivers payloads."""
+    inner = b""
+    if item is not None:
+        payload = item.payload if node.config.deliver_payloads else b""
+        inner = f"<item id='{escape_attribute(id or '')}'>".encode() + payload + b"</item>"
+    return _event("items", node.name, inner)
+
+
+def retract_event(node: Node, id: str) -> bytes:
+    return _event("items", node.name, f"<retract id='{escape_attribute(id)}'/>".encode())
+
+
+def delete_event(node: Node) -> bytes:
+    return _event("delete", node.name, b"")
+
+
+def purge_event(node: Node) -> bytes:
+    return _event("purge", node.name, b"")
+
+
+def configuration_event(node: Node) -> bytes:
+    inner = b""
+    if node.config.deliver_payloads:
+        form = build_form("result", ns.PUBSUB_NODE_CONFIG, fields(node.config, fixed=False))
+        inner = serialize(form, ns.PUBSUB_EVENT)
+    return _event("configuration", node.name, inner)
+
+
+def subscription_event(node: Node, jid: str, subscription: str) -> bytes:
+    """The owner has changed a subscription (XEP-0060 §8.8.4)."""
+    attrs = {"node": node.name, "jid": jid, "subscription": subscription}
+    event = Element(EVENT)
+    SubElement(event, ns.tag(ns.PUBSUB_EVENT, "subscription"), attrs)
+    return serialize(event)
+
+
+def _event(name: str, node: str, inner: bytes) -> bytes:
+    head = f"<event xmlns='{ns.PUBSUB_EVENT}'><{name} node='{escape_attribute(node)}'>".encode()
+    return head + inner + f"</{name}></event>".encode()
+
+
+def delay(published: float) -> bytes:
+    """XEP-0203, for an item that is not new."""
+    return serialize(Element(_DELAY, {"stamp": stamp(datetime.fromtimestamp(published, UTC))}))
+
+
+class Notifier:
+    """Sends events in the name of an account. ``interests`` are the features of a session's client."""
+
+    def __init__(self, domain: Domain, interests: Callable[[Session], frozenset[str]]) -> None:
+        self._domain = domain
+        self._interests = interests
+
+    def interested(self, session: Session, node: str) -> bool:
+        return session.presence is not None and node + NOTIFY in self._interests(session)
+
+    async def publish(self, owner: JID, node: Node, inner: bytes) -> None:
+        """Tells everybody who is to know."""
+        if not node.config.deliver_notifications:
+            return
+        roster = await self._domain.roster(owner.bare)
+        for to in self.recipients(owner, node, roster):
+            self.send(owner, to, inner, node.config)
+
+    def recipients(self, owner: JID, node: Node, roster: Roster) -> Iterator[JID]:
+        """Full addresses of interested sessions, then subscribers of whom no session was interested."""
+        told: set[str] = set()
+        for bare in (owner.bare, *roster.contacts_from()):
+            if bare in told or refusal(node, roster, owner.bare, bare) is not None:
+                continue
+            for session in self._domain.sessions(bare):
+                if self.interested(session, node.name):
+                    told.add(bare)
+                    yield session.jid
+        for subscriber in node.record.subscribers:
+            jid = parse_jid(subscriber)
+            if jid.bare not in told and refusal(node, roster, owner.bare, jid.bare) is None:
+                yield jid
+
+    def send(self, owner: JID, to: JID, inner: bytes, config: NodeConfig) -> None:
+        """One notification."""
+        attrs = {"from": owner.bare, "to": str(to), "id": secrets.token_hex(8)}
+        if config.notification_type == "headline":
+            attrs["type"] = "headline"
+        self._domain.route(Stanza(_MESSAGE, attrs, inner, [EVENT]), owner, to)
+
+    def last(self, owner: JID, to: JID, node: Node, id: str, item: Item) -> None:
+        """The last item, for one who has just come (XEP-0163 §5.3.4)."""
+        self.send(owner, to, items_event(node, id, item) + delay(item.published), node.config)

@@ -3,3 +3,7 @@
 
 class StoreError(Exception):
     """The database can't be opened or written; the text is one line for a person."""
+
+
+class Locked(StoreError):
+    """Another process has kept the database for itself for too long."""

@@ -44,11 +44,27 @@ MIGRATIONS = (
     CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     INSERT INTO counter VALUES ('document', 0);
     """,
+    # A message counts the logs that hold it; the indexes hold all that their queries read.
+    """
+    ALTER TABLE message ADD COLUMN holders INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX log_id ON log (id);
+    UPDATE message SET holders = (SELECT count(*) FROM log WHERE log.id = message.id);
+    DROP INDEX log_id;
+    DROP INDEX log_peer;
+    DROP INDEX log_undelivered;
+    DROP INDEX log_unarchived;
+    CREATE INDEX log_peer ON log (account, peer, id, flags);
+    CREATE INDEX log_undelivered ON log (account, id, flags) WHERE flags >= 4;
+    CREATE INDEX log_unarchived ON log (account, id, flags) WHERE flags & 2;
+    """,
 )
 
 
 def migrate(connection: sqlite3.Connection) -> None:
     """Brings the database to this version, in one transaction. Raises StoreError if it is newer."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == len(MIGRATIONS):
+        return
     connection.execute("BEGIN IMMEDIATE")
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()

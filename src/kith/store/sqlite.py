@@ -12,78 +12,46 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from kith.core.ports import (
-    INCOMING,
-    UNARCHIVED,
-    UNDELIVERED,
-    AccountRecord,
-    Append,
-    Document,
-    Entry,
-    Keys,
-    LogQuery,
-    Page,
-)
-from kith.store.errors import StoreError
-from kith.store.schema import migrate
+from kith.core.ports import AccountRecord, Append, Document, Entry, Keys, LogQuery, Page
+from kith.store import log
+from kith.store.connection import connect, prepare
 from kith.store.writer import Operation, Pending, Writer
 
 _T = TypeVar("_T")
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(dict[str, Keys]).decode
-_BUSY_SECONDS = 10
-_EXPIRE_ROWS = 2000
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
-    )
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA temp_store = MEMORY")
-    connection.execute("PRAGMA cache_size = -16000")
-    connection.execute("PRAGMA wal_autocheckpoint = 4000")
-    return connection
+_EXPIRE_ROWS = 500  # some milliseconds of other writers' time
 
 
 class SQLiteStore:
     """`kith.core.ports.Store` in one file. Another process may write to it at the same time.
 
-    ``gather``: seconds that a commit waits for company.
+    ``gather``: seconds that a commit waits for company. ``busy``: seconds that a write waits for another
+    process before it tries again; after three tries it fails with StoreError. What is wrong with the
+    disk reaches the caller as `sqlite3.Error`.
     """
 
-    def __init__(self, path: Path, gather: float = 0.0) -> None:
+    def __init__(self, path: Path, gather: float = 0.0, busy: float = 10.0) -> None:
         self._path = path
         self._gather = gather
+        self._busy = busy
         self._writer: Writer | None = None
         self._connection: sqlite3.Connection | None = None
         self._readers: ThreadPoolExecutor | None = None
         self._local = threading.local()
         self._reading: list[sqlite3.Connection] = []
-        self._watch: sqlite3.Connection | None = None
-        self._seen = (0, 0)
+        self._version = 0
+        self._changed = False
 
     async def open(self) -> int:
         """Raises StoreError."""
         loop = asyncio.get_running_loop()
-        connection, last = await asyncio.to_thread(self._open)
+        connection = await asyncio.to_thread(prepare, self._path, self._busy)
         self._connection = connection
         self._writer = Writer(connection, loop, self._gather)
         self._readers = ThreadPoolExecutor(2, "kith-read")
-        self._seen = await self._write(_versions)
-        return last
-
-    def _open(self) -> tuple[sqlite3.Connection, int]:
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            connection = _connect(self._path)
-            migrate(connection)
-            self._path.chmod(0o600)
-            (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM message").fetchone()
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"can't use the database {self._path}: {error}") from error
-        return connection, last
+        self._version = await self._write(_data_version)
+        return await self._write(_last_id)
 
     async def close(self) -> None:
         writer, self._writer = self._writer, None
@@ -94,7 +62,7 @@ class SQLiteStore:
             self._readers.shutdown()
         for connection in self._reading:
             connection.close()
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        await asyncio.to_thread(self._connection.execute, "PRAGMA wal_checkpoint(TRUNCATE)")
         self._connection.close()
         await asyncio.sleep(0)  # what the last commit answers is still in the loop's queue
 
@@ -120,7 +88,7 @@ class SQLiteStore:
     def _run_read(self, query: Callable[[sqlite3.Connection], _T]) -> _T:
         connection = getattr(self._local, "connection", None)
         if connection is None:
-            connection = _connect(self._path)
+            connection = connect(self._path, self._busy)
             connection.execute("PRAGMA query_only = ON")
             self._local.connection = connection
             self._reading.append(connection)
@@ -146,7 +114,7 @@ class SQLiteStore:
         rows = [(jid, _encode(keys)) for jid, keys in accounts]
 
         def write(connection: sqlite3.Connection) -> list[str]:
-            (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM message").fetchone()
+            last = _last_id(connection)
             created = []
             for jid, keys in rows:
                 cursor = connection.execute(
@@ -171,9 +139,7 @@ class SQLiteStore:
             row = connection.execute("SELECT id FROM account WHERE jid = ?", (jid,)).fetchone()
             if row is None:
                 return False
-            gone = connection.execute("SELECT id, peer FROM log WHERE account = ?", row).fetchall()
-            connection.execute("DELETE FROM log WHERE account = ?", row)
-            _forget_messages(connection, gone)
+            log.drop_all(connection, row[0])
             connection.execute("DELETE FROM document WHERE account = ?", row)
             connection.execute("DELETE FROM account WHERE id = ?", row)
             return True
@@ -187,107 +153,34 @@ class SQLiteStore:
         self._writer.put(entry)
 
     async def page(self, query: LogQuery) -> Page:
-        where, values = _where(query)
-        order = "DESC" if query.backwards else "ASC"
-        statement = (
-            f"SELECT log.id, message.stanza, log.flags FROM log JOIN message USING (id) WHERE {where} "
-            f"ORDER BY log.id {order} LIMIT ?"
-        )
-
-        def read(connection: sqlite3.Connection) -> Page:
-            rows = connection.execute(statement, (*values, query.limit + 1)).fetchall()
-            complete = len(rows) <= query.limit
-            entries = [Entry(*row) for row in rows[: query.limit]]
-            if query.backwards:
-                entries.reverse()
-            return Page(entries, complete)
-
-        return await self._read(read)
+        """Entries that ``query.ids`` names and the log does not have are left out."""
+        return await self._read(lambda connection: log.page(connection, query))
 
     async def count(self, query: LogQuery) -> int:
-        where, values = _where(query)
-
-        def read(connection: sqlite3.Connection) -> int:
-            (count,) = connection.execute(f"SELECT count(*) FROM log WHERE {where}", values).fetchone()
-            return int(count)
-
-        return await self._read(read)
+        return await self._read(lambda connection: log.count(connection, query))
 
     async def bounds(self, account: int) -> tuple[int, int] | None:
-        def read(connection: sqlite3.Connection) -> tuple[int, int] | None:
-            ends = [
-                connection.execute(
-                    f"SELECT id FROM log WHERE account = ? AND NOT flags & ? ORDER BY id {order} LIMIT 1",
-                    (account, UNARCHIVED),
-                ).fetchone()
-                for order in ("ASC", "DESC")
-            ]
-            return (ends[0][0], ends[1][0]) if ends[0] and ends[1] else None
-
-        return await self._read(read)
+        return await self._read(lambda connection: log.bounds(connection, account))
 
     async def undelivered(self, account: int, after: int, limit: int) -> list[Entry]:
-        def read(connection: sqlite3.Connection) -> list[Entry]:
-            row = connection.execute("SELECT delivered FROM account WHERE id = ?", (account,)).fetchone()
-            if row is None:
-                return []
-            rows = connection.execute(
-                "SELECT id, stanza, flags FROM ("
-                "SELECT id, flags FROM log WHERE account = :account AND id > max(:after, :mark) "
-                "AND flags & :incoming UNION SELECT id, flags FROM log WHERE account = :account "
-                "AND id > :after AND flags >= 4 ORDER BY id LIMIT :limit) "
-                "JOIN message USING (id) ORDER BY id",
-                {"account": account, "after": after, "mark": row[0], "incoming": INCOMING, "limit": limit},
-            )
-            return [Entry(*row) for row in rows]
-
-        return await self._read(read)
+        return await self._read(lambda connection: log.undelivered(connection, account, after, limit))
 
     def mark_delivered(self, account: int, upto: int, late: Sequence[int] = ()) -> None:
         late = list(late)
-
-        def write(connection: sqlite3.Connection) -> None:
-            connection.execute(
-                "UPDATE account SET delivered = max(delivered, ?) WHERE id = ?", (upto, account)
-            )
-            if late:
-                connection.executemany(
-                    "UPDATE log SET flags = flags & ? WHERE account = ? AND id = ?",
-                    [(~UNDELIVERED, account, id) for id in late],
-                )
-            # what was kept for delivery only has done its work
-            done = connection.execute(
-                "SELECT id, peer FROM log WHERE account = ? AND id <= ? "
-                "AND flags IN (2, 3, 6, 7) AND flags < 4",
-                (account, upto),
-            ).fetchall()
-            if done:
-                connection.executemany(
-                    "DELETE FROM log WHERE account = ? AND id = ?", [(account, id) for id, _ in done]
-                )
-                _forget_messages(connection, done)
-
-        self._queue(write)
+        self._queue(lambda connection: log.mark_delivered(connection, account, upto, late))
 
     def mark_undelivered(self, account: int, ids: Sequence[int]) -> None:
-        rows = [(UNDELIVERED, account, id, INCOMING) for id in ids]
-        self._queue(
-            lambda connection: (
-                connection.executemany(
-                    "UPDATE log SET flags = flags | ? WHERE account = ? AND id = ? AND flags & ?", rows
-                ).rowcount
-            )
-        )
+        ids = list(ids)
+        self._queue(lambda connection: log.mark_undelivered(connection, account, ids))
 
     async def expire(self, before: int) -> int:
         """In small transactions, so that others get their turn."""
         total = 0
-        rows = await self._read(lambda connection: connection.execute("SELECT id FROM account").fetchall())
-        for (account,) in rows:
-            while removed := await self._write(_expire_log(account, before)):
+        for account in await self._read(lambda connection: log.owners_before(connection, before)):
+            after: int | None = 0
+            while after is not None:
+                removed, after = await self._write(_expire(account, after, before))
                 total += removed
-        while await self._write(_expire_messages(before)):
-            pass
         return total
 
     # -- documents ------------------------------------------------------------------------------------
@@ -335,74 +228,28 @@ class SQLiteStore:
         )
 
     def changed_elsewhere(self) -> bool:
-        """Looks at what the last look has found, and looks again in the background."""
-        changed = self._changed
-        self._changed = False
+        """Whether the last look found something; looks again behind what is queued, for the next call."""
+        changed, self._changed = self._changed, False
         self._queue(self._look)
         return changed
 
-    _changed = False
-
     def _look(self, connection: sqlite3.Connection) -> None:
-        version = _versions(connection)
-        if version != self._seen:
-            self._seen = version
+        version = _data_version(connection)
+        if version != self._version:
+            self._version = version
             self._changed = True
 
 
-def _versions(connection: sqlite3.Connection) -> tuple[int, int]:
-    """Asked on the writing connection, `data_version` counts what other connections have committed."""
+def _data_version(connection: sqlite3.Connection) -> int:
+    """On the writing connection this counts the commits of all others."""
     (version,) = connection.execute("PRAGMA data_version").fetchone()
-    return version, 0
+    return int(version)
 
 
-def _where(query: LogQuery) -> tuple[str, list[Any]]:
-    where = ["log.account = ?", f"NOT log.flags & {UNARCHIVED}"]
-    values: list[Any] = [query.account]
-    if query.peer is not None:
-        where.append("log.peer = (SELECT id FROM address WHERE jid = ?)")
-        values.append(query.peer)
-    if query.after is not None:
-        where.append("log.id > ?")
-        values.append(query.after)
-    if query.before is not None:
-        where.append("log.id < ?")
-        values.append(query.before)
-    if query.ids is not None:
-        where.append(f"log.id IN ({','.join('?' * len(query.ids))})")
-        values += query.ids
-    return " AND ".join(where), values
+def _last_id(connection: sqlite3.Connection) -> int:
+    (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM message").fetchone()
+    return int(last)
 
 
-def _expire_log(account: int, before: int) -> Callable[[sqlite3.Connection], int]:
-    """Removes some old entries that were delivered from one account's log."""
-    return lambda connection: (
-        connection.execute(
-            "DELETE FROM log WHERE account = :account AND id IN ("
-            "SELECT id FROM log WHERE account = :account AND id < :before AND flags < 4 AND NOT ("
-            "flags & 1 AND id > (SELECT delivered FROM account WHERE id = :account)) LIMIT :rows)",
-            {"account": account, "before": before, "rows": _EXPIRE_ROWS},
-        ).rowcount
-    )
-
-
-def _expire_messages(before: int) -> Callable[[sqlite3.Connection], int]:
-    """Removes some old messages that are in no log any more."""
-    return lambda connection: (
-        connection.execute(
-            "DELETE FROM message WHERE id IN (SELECT id FROM message WHERE id < :before AND id NOT IN ("
-            "SELECT log.id FROM account JOIN log ON log.account = account.id AND log.id < :before) "
-            "LIMIT :rows)",
-            {"before": before, "rows": _EXPIRE_ROWS},
-        ).rowcount
-    )
-
-
-def _forget_messages(connection: sqlite3.Connection, gone: Sequence[tuple[int, int]]) -> None:
-    """Removes the messages, of the ids and peers given, that the peer's log does not hold either."""
-    connection.executemany(
-        "DELETE FROM message WHERE id = :id AND NOT EXISTS ("
-        "SELECT 1 FROM address JOIN account USING (jid) JOIN log ON log.account = account.id "
-        "WHERE address.id = :peer AND log.id = :id)",
-        [{"id": id, "peer": peer} for id, peer in gone],
-    )
+def _expire(account: int, after: int, before: int) -> Callable[[sqlite3.Connection], tuple[int, int | None]]:
+    return lambda connection: log.expire(connection, account, after, before, _EXPIRE_ROWS)

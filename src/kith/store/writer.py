@@ -1,13 +1,14 @@
 """The one thread that writes: everything queued goes into one transaction and one sync to disk.
 
 A commit costs about the same for one message as for hundreds, so what arrives while one commit
-runs shares the next. Rows are inserted many per statement, because each statement gives the
-interpreter's lock away and has to wait to get it back.
+runs shares the next. Each statement gives the interpreter's lock away and may wait 5 ms beside a busy
+loop to get it back: so a batch of appends is four statements, whatever its size (`bench/store.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 import time
@@ -16,33 +17,37 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kith.core.ports import Append
+from kith.store.errors import Locked
+from kith.store.inserts import insert_log, insert_messages, known_origins
 
 #: What a queued operation does; its result goes to the one who waits.
 Operation = Callable[[sqlite3.Connection], Any]
-#: Rows per INSERT statement, largest first: few different statements, all of them cached.
-_CHUNKS = (128, 32, 8, 1)
-_MAX_BATCH = 4096
+#: Who is told after the commit, and what: result and error.
+Answer = tuple[Callable[[Any, BaseException | None], None], Any, BaseException | None]
+_MAX_BATCH = 1024
+_TRIES = 3  # of `busy_timeout` each, for another process to finish its transaction
 
 
 class Pending:
     """An operation on its way to the disk; ``future`` may be None if nobody waits."""
 
-    __slots__ = ("error", "future", "operation", "result")
+    __slots__ = ("future", "operation")
 
     def __init__(self, operation: Operation, future: asyncio.Future[Any] | None) -> None:
         self.operation = operation
         self.future = future
-        self.result: Any = None
-        self.error: BaseException | None = None
 
-    def finish(self) -> None:
+    def done(self, result: Any, error: BaseException | None) -> None:
+        """Tells who waits. Raises the error if nobody does."""
         future = self.future
-        if future is None or future.done():
-            return
-        if self.error is not None:
-            future.set_exception(self.error)
-        else:
-            future.set_result(self.result)
+        if future is None:
+            if error is not None:
+                raise error
+        elif not future.done():
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
 
 
 class Writer:
@@ -92,102 +97,84 @@ class Writer:
                         self._sleeping = False
                         continue
                     break
-                self._commit(batch)
+                answers = self._commit(batch)
+                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                    self._loop.call_soon_threadsafe(_tell, answers)
             if self._stop:
                 return
 
-    def _commit(self, batch: Sequence[Append | Pending]) -> None:
-        answers: list[Callable[[], None]] = []
+    def _commit(self, batch: Sequence[Append | Pending]) -> list[Answer]:
         try:
-            self._transaction(batch, answers)
-        except BaseException as error:
-            answers.clear()
-            if len(batch) == 1:
-                answers.append(_failure(batch[0], error))
-            else:
-                for item in batch:  # one bad item does not fail the others
-                    try:
-                        self._transaction([item], answers)
-                    except BaseException as single:
-                        answers.append(_failure(item, single))
-        try:
-            self._loop.call_soon_threadsafe(_answer_all, answers)
-        except RuntimeError:
-            return  # the loop is closed: nobody waits any more
+            return self._transaction(batch)
+        except Exception as error:
+            if len(batch) == 1 or isinstance(error, Locked):
+                return [_answer(item, None, error) for item in batch]
+        return self._one_by_one(batch)
 
-    def _transaction(self, batch: Sequence[Append | Pending], answers: list[Callable[[], None]]) -> None:
+    def _one_by_one(self, batch: Sequence[Append | Pending]) -> list[Answer]:
+        """One bad item does not fail the others."""
+        answers: list[Answer] = []
+        locked: Locked | None = None
+        for item in batch:
+            if locked is not None:
+                answers.append(_answer(item, None, locked))
+                continue
+            try:
+                answers += self._transaction([item])
+            except Exception as error:
+                answers.append(_answer(item, None, error))
+                if isinstance(error, Locked):
+                    locked = error  # the others would wait as long, one after the other
+        return answers
+
+    def _transaction(self, batch: Sequence[Append | Pending]) -> list[Answer]:
         connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
+        self._begin()
+        answers: list[Answer] = []
+        appends: list[Append] = []
         try:
-            mine: list[Callable[[], None]] = []
-            appends: list[Append] = []
             for item in batch:
-                if item.__class__ is Append:
+                if isinstance(item, Append):
                     appends.append(item)
-                else:
-                    assert isinstance(item, Pending)
-                    if appends:
-                        self._append(appends, mine)
-                        appends = []
-                    item.result = item.operation(connection)
-                    mine.append(item.finish)
+                    continue
+                if appends:
+                    self._append(appends, answers)
+                    appends = []
+                answers.append(_answer(item, item.operation(connection), None))
             if appends:
-                self._append(appends, mine)
+                self._append(appends, answers)
             connection.execute("COMMIT")
         except BaseException:
             self._peers.clear()
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-        answers += mine
+        return answers
 
-    def _append(self, appends: list[Append], answers: list[Callable[[], None]]) -> None:
-        known = self._known(appends)
-        messages: list[Any] = []
-        logs: list[Any] = []
-        rows = 0
-        log_rows = 0
-        for entry in appends:
-            existing = None
-            if entry.origin is not None:
-                key = (entry.sender, entry.origin)
-                existing = known.get(key)
-                if existing is None:
-                    known[key] = entry.id
-            answers.append(_done(entry, existing))
-            if existing is not None:
-                continue
-            messages += (entry.id, entry.sender, entry.origin, entry.stanza)
-            rows += 1
+    def _begin(self) -> None:
+        for _ in range(_TRIES):
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+        raise Locked("another process keeps the database locked")
+
+    def _append(self, appends: Sequence[Append], answers: list[Answer]) -> None:
+        """Retries are rare, so the log is asked for known origin ids only when an insert fails."""
+        new, held = _split(appends, {})
+        try:
+            insert_messages(self._connection, new)
+        except sqlite3.IntegrityError:
+            new, held = _split(appends, known_origins(self._connection, appends))
+            insert_messages(self._connection, new)
+        rows: list[Any] = []
+        for entry in new:
             for account, peer, flags in entry.owners:
-                logs += (account, entry.id, self._peer(peer), flags)
-                log_rows += 1
-        self._insert("message (id, sender, origin, stanza)", messages, rows)
-        self._insert("log (account, id, peer, flags)", logs, log_rows)
-
-    def _insert(self, into: str, values: list[Any], rows: int) -> None:
-        """Rows of four columns each."""
-        connection = self._connection
-        start = 0
-        for chunk in _CHUNKS:
-            while rows >= chunk:
-                connection.execute(_statement(into, chunk), values[start : start + 4 * chunk])
-                start += 4 * chunk
-                rows -= chunk
-
-    def _known(self, appends: list[Append]) -> dict[tuple[int, bytes], int]:
-        """Which of the origin ids the log holds already."""
-        keyed = [(entry.sender, entry.origin) for entry in appends if entry.origin is not None]
-        known: dict[tuple[int, bytes], int] = {}
-        start = 0
-        for chunk in (64, 8, 1):
-            while len(keyed) - start >= chunk:
-                part = keyed[start : start + chunk]
-                flat = [value for pair in part for value in pair]
-                for sender, origin, id in self._connection.execute(_lookup(chunk), flat):
-                    known[sender, origin] = id
-                start += chunk
-        return known
+                rows += (account, entry.id, self._peer(peer), flags)
+        insert_log(self._connection, rows)
+        answers += [(entry.done, existing, None) for entry, existing in zip(appends, held, strict=True)]
 
     def _peer(self, jid: str) -> int:
         """The number of an address."""
@@ -201,33 +188,33 @@ class Writer:
         return number
 
 
-def _statement(into: str, rows: int) -> str:
-    return f"INSERT INTO {into} VALUES {','.join(['(?,?,?,?)'] * rows)}"
+def _split(
+    appends: Sequence[Append], known: dict[tuple[int, bytes], int]
+) -> tuple[list[Append], list[int | None]]:
+    """Those to be stored; and for each of all, the id under which it is held already, or None."""
+    new: list[Append] = []
+    held: list[int | None] = []
+    for entry in appends:
+        existing = None
+        if entry.origin is not None:
+            key = (entry.sender, entry.origin)
+            existing = known.get(key)
+            if existing is None:
+                known[key] = entry.id
+        if existing is None:
+            new.append(entry)
+        held.append(existing)
+    return new, held
 
 
-def _lookup(pairs: int) -> str:
-    return (
-        f"WITH wanted (s, o) AS (VALUES {','.join(['(?,?)'] * pairs)}) "
-        "SELECT sender, origin, id FROM wanted CROSS JOIN message "
-        "ON sender = s AND origin = o AND origin IS NOT NULL"
-    )
+def _answer(item: Append | Pending, result: Any, error: BaseException | None) -> Answer:
+    return item.done, result, error
 
 
-def _done(entry: Append, existing: int | None) -> Callable[[], None]:
-    return lambda: entry.done(existing, None)
-
-
-def _failure(item: Append | Pending, error: BaseException) -> Callable[[], None]:
-    if isinstance(item, Append):
-        return lambda: item.done(None, error)
-    item.error = error
-    return item.finish
-
-
-def _answer_all(answers: list[Callable[[], None]]) -> None:
-    loop = asyncio.get_running_loop()
-    for answer in answers:
+def _tell(answers: Sequence[Answer]) -> None:
+    for done, result, error in answers:
         try:
-            answer()
-        except Exception as error:
-            loop.call_exception_handler({"message": "after a commit", "exception": error})
+            done(result, error)
+        except Exception as raised:
+            context = {"message": "after a commit", "exception": raised}
+            asyncio.get_running_loop().call_exception_handler(context)

@@ -1,0 +1,60 @@
+"""How the database is opened: by the server, and by `kith user` beside it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+from kith.store.errors import StoreError
+from kith.store.schema import migrate
+
+_OPEN_SECONDS = 10.0  # for another process that creates or migrates the same database
+
+
+def connect(path: Path, busy: float) -> sqlite3.Connection:
+    """A connection that may be handed to a thread. ``busy``: seconds to wait for another process."""
+    connection = sqlite3.connect(
+        path, timeout=busy, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute("PRAGMA cache_size = -16000")
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def prepare(path: Path, busy: float) -> sqlite3.Connection:
+    """Creates the database if there is none, and migrates it. Raises StoreError."""
+    deadline = time.monotonic() + _OPEN_SECONDS
+    while True:
+        try:
+            _create(path)
+            connection = connect(path, busy)
+            try:
+                migrate(connection)
+            except BaseException:
+                connection.close()
+                raise
+            return connection
+        except StoreError as error:
+            raise StoreError(f"can't use the database {path}: {error}") from error
+        except (sqlite3.Error, OSError) as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise StoreError(f"can't use the database {path}: {error}") from error
+            time.sleep(0.05)
+
+
+def _create(path: Path) -> None:
+    """Readable by its owner only, as the files that SQLite makes beside it then are too."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o600)

@@ -1,0 +1,71 @@
+"""Many rows in one statement.
+
+The number of rows is filled up to a power of two with empty ones that the statement skips, so that
+few different statements exist, all of them prepared once and cached.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from kith.core.ports import Append
+
+_MAX_ROWS = 1024
+
+
+def insert_messages(connection: sqlite3.Connection, entries: Sequence[Append]) -> None:
+    """Raises IntegrityError, and inserts nothing of that statement, if an id or origin exists."""
+    values: list[Any] = []
+    for entry in entries:
+        values += (entry.id, entry.sender, entry.origin, entry.stanza, len(entry.owners))
+    _insert(connection, "message (id, sender, origin, stanza, holders)", 5, values)
+
+
+def insert_log(connection: sqlite3.Connection, values: Sequence[Any]) -> None:
+    """``values``: account, id, peer's number, flags; and so on."""
+    _insert(connection, "log (account, id, peer, flags)", 4, values)
+
+
+def known_origins(connection: sqlite3.Connection, entries: Sequence[Append]) -> dict[tuple[int, bytes], int]:
+    """Under which ids messages of the same sender and origin are stored."""
+    pairs = [(entry.sender, entry.origin) for entry in entries if entry.origin is not None]
+    known: dict[tuple[int, bytes], int] = {}
+    for start in range(0, len(pairs), _MAX_ROWS):
+        part = pairs[start : start + _MAX_ROWS]
+        rows = _power_of_two(len(part))
+        values: list[Any] = [value for pair in part for value in pair]
+        values += [None] * (2 * (rows - len(part)))
+        for sender, origin, id in connection.execute(_lookup(rows), values):
+            known[sender, origin] = id
+    return known
+
+
+def _insert(connection: sqlite3.Connection, into: str, columns: int, values: Sequence[Any]) -> None:
+    for start in range(0, len(values), _MAX_ROWS * columns):
+        part = values[start : start + _MAX_ROWS * columns]
+        rows = _power_of_two(len(part) // columns)
+        padding = rows * columns - len(part)
+        connection.execute(_statement(into, columns, rows), [*part, *(None,) * padding])
+
+
+def _power_of_two(number: int) -> int:
+    """The least that is not smaller."""
+    return 1 << (number - 1).bit_length()
+
+
+@lru_cache(64)
+def _statement(into: str, columns: int, rows: int) -> str:
+    row = f"({','.join('?' * columns)})"
+    return f"INSERT INTO {into} SELECT * FROM (VALUES {','.join([row] * rows)}) WHERE column1 IS NOT NULL"
+
+
+@lru_cache(16)
+def _lookup(pairs: int) -> str:
+    return (
+        f"WITH wanted (s, o) AS (VALUES {','.join(['(?,?)'] * pairs)}) "
+        "SELECT sender, origin, message.id FROM wanted CROSS JOIN message "
+        "ON sender = s AND origin = o AND origin IS NOT NULL"
+    )

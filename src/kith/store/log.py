@@ -1,0 +1,159 @@
+"""The log's statements: what is read of an account's entries, and how entries go.
+
+Indexes are named, because without statistics SQLite would rather walk the whole log of an account. Lists
+of ids travel as one JSON value, so that a statement is the same for any number of them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from kith.core.ports import INCOMING, UNARCHIVED, UNDELIVERED, Entry, LogQuery, Page
+
+_IDS = "(SELECT value FROM json_each(:ids))"
+
+
+def page(connection: sqlite3.Connection, query: LogQuery) -> Page:
+    """What `Store.page` says."""
+    source, where, values = _selection(query)
+    order = "DESC" if query.backwards else "ASC"
+    rows = connection.execute(
+        f"SELECT log.id, stanza, log.flags FROM {source} CROSS JOIN message ON message.id = log.id "
+        f"WHERE {where} ORDER BY log.id {order} LIMIT :rows",
+        {**values, "rows": query.limit + 1},
+    ).fetchall()
+    entries = [Entry(*row) for row in rows[: query.limit]]
+    if query.backwards:
+        entries.reverse()
+    return Page(entries, len(rows) <= query.limit)
+
+
+def count(connection: sqlite3.Connection, query: LogQuery) -> int:
+    """How many entries the query's bounds hold, whatever its limit."""
+    source, where, values = _selection(query)
+    (number,) = connection.execute(f"SELECT count(*) FROM {source} WHERE {where}", values).fetchone()
+    return int(number)
+
+
+def bounds(connection: sqlite3.Connection, account: int) -> tuple[int, int] | None:
+    """First and last id of the archive."""
+    ends = [
+        connection.execute(
+            f"SELECT id FROM log WHERE account = ? AND NOT flags & {UNARCHIVED} ORDER BY id {order} LIMIT 1",
+            (account,),
+        ).fetchone()
+        for order in ("ASC", "DESC")
+    ]
+    return (ends[0][0], ends[1][0]) if ends[0] and ends[1] else None
+
+
+def undelivered(connection: sqlite3.Connection, account: int, after: int, limit: int) -> list[Entry]:
+    """What `Store.undelivered` says: flagged ones below the mark, then all incoming ones above it."""
+    rows = connection.execute(
+        "WITH mark (id) AS (SELECT delivered FROM account WHERE id = :account), waiting AS ("
+        f"SELECT id, flags FROM log INDEXED BY log_undelivered WHERE account = :account AND id > :after "
+        f"AND id <= (SELECT id FROM mark) AND flags >= {UNDELIVERED} "
+        "UNION ALL SELECT id, flags FROM log WHERE account = :account "
+        f"AND id > max(:after, (SELECT id FROM mark)) AND flags & {INCOMING} ORDER BY id LIMIT :rows) "
+        "SELECT waiting.id, stanza, waiting.flags FROM waiting CROSS JOIN message ON message.id = waiting.id "
+        "ORDER BY waiting.id",
+        {"account": account, "after": after, "rows": limit},
+    )
+    return [Entry(*row) for row in rows]
+
+
+def mark_delivered(connection: sqlite3.Connection, account: int, upto: int, late: Sequence[int]) -> None:
+    """Moves the mark, never back; what was kept for delivery only has then done its work."""
+    connection.execute(
+        "UPDATE account SET delivered = ? WHERE id = ? AND delivered < ?", (upto, account, upto)
+    )
+    if late:
+        connection.execute(
+            f"UPDATE log SET flags = flags & ~{UNDELIVERED} WHERE account = :account AND id IN {_IDS} "
+            f"AND flags & {UNDELIVERED}",
+            {"account": account, "ids": _json(late)},
+        )
+    rows = connection.execute(
+        "SELECT id FROM log INDEXED BY log_unarchived WHERE account = :account "
+        "AND id <= (SELECT delivered FROM account WHERE id = :account) "
+        f"AND flags & {UNARCHIVED} AND flags < {UNDELIVERED}",
+        {"account": account},
+    ).fetchall()
+    _drop(connection, account, [row[0] for row in rows])
+
+
+def mark_undelivered(connection: sqlite3.Connection, account: int, ids: Sequence[int]) -> None:
+    """Flags incoming entries."""
+    connection.execute(
+        f"UPDATE log SET flags = flags | {UNDELIVERED} WHERE account = :account AND id IN {_IDS} "
+        f"AND flags & {INCOMING}",
+        {"account": account, "ids": _json(ids)},
+    )
+
+
+def owners_before(connection: sqlite3.Connection, before: int) -> list[int]:
+    """The accounts with older entries, also those that are gone."""
+    rows = connection.execute(
+        "WITH RECURSIVE owner (id) AS (SELECT min(account) FROM log UNION ALL "
+        "SELECT (SELECT min(account) FROM log WHERE account > owner.id) FROM owner WHERE id IS NOT NULL) "
+        "SELECT id FROM owner WHERE EXISTS (SELECT 1 FROM log WHERE account = owner.id AND log.id < ?)",
+        (before,),
+    )
+    return [row[0] for row in rows]
+
+
+def expire(
+    connection: sqlite3.Connection, account: int, after: int, before: int, rows: int
+) -> tuple[int, int | None]:
+    """Removes at most so many delivered entries between two ids. Returns how many, and where to go on."""
+    found = connection.execute(
+        "SELECT id FROM log WHERE account = :account AND id > :after AND id < :before "
+        f"AND flags < {UNDELIVERED} AND NOT (flags & {INCOMING} AND id > "
+        "coalesce((SELECT delivered FROM account WHERE id = :account), :before)) ORDER BY id LIMIT :rows",
+        {"account": account, "after": after, "before": before, "rows": rows},
+    ).fetchall()
+    _drop(connection, account, [row[0] for row in found])
+    return len(found), found[-1][0] if len(found) == rows else None
+
+
+def drop_all(connection: sqlite3.Connection, account: int) -> None:
+    """Empties an account's log."""
+    rows = connection.execute("SELECT id FROM log WHERE account = ?", (account,)).fetchall()
+    _drop(connection, account, [row[0] for row in rows])
+
+
+def _drop(connection: sqlite3.Connection, account: int, ids: Sequence[int]) -> None:
+    """Removes entries that exist, and the messages that no log holds any more."""
+    if not ids:
+        return
+    values = {"account": account, "ids": _json(ids)}
+    connection.execute(f"DELETE FROM log WHERE account = :account AND id IN {_IDS}", values)
+    connection.execute(f"DELETE FROM message WHERE id IN {_IDS} AND holders <= 1", values)
+    connection.execute(f"UPDATE message SET holders = holders - 1 WHERE id IN {_IDS}", values)
+
+
+def _json(ids: Sequence[int]) -> str:
+    return f"[{','.join(map(str, ids))}]"
+
+
+def _selection(query: LogQuery) -> tuple[str, str, dict[str, Any]]:
+    source = "log"
+    where = ["log.account = :account", f"NOT log.flags & {UNARCHIVED}"]
+    values: dict[str, Any] = {"account": query.account}
+    if query.ids is not None:
+        where.append(f"log.id IN {_IDS}")
+        values["ids"] = _json(query.ids)
+    if query.peer is not None:
+        if query.ids is None:
+            source = "log INDEXED BY log_peer"
+        where.append("log.peer = (SELECT id FROM address WHERE jid = :peer)")
+        values["peer"] = query.peer
+    if query.after is not None:
+        where.append("log.id > :after")
+        values["after"] = query.after
+    if query.before is not None:
+        where.append("log.id < :before")
+        values["before"] = query.before
+    return source, " AND ".join(where), values

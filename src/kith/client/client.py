@@ -1,0 +1,420 @@
+"""The client: one account, here. See `kith.client` for the shortest program."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from slixmpp import JID
+from slixmpp.jid import InvalidJID
+
+from kith.client import connection
+from kith.client.certificate import Pin
+from kith.client.connection import Connection
+from kith.client.contacts import Contacts
+from kith.client.database import Database
+from kith.client.encryption import Encryption
+from kith.client.errors import NotOnline, ServerUnreachable
+from kith.client.events import (
+    Broadcast,
+    ConnectionChanged,
+    ContactChanged,
+    Event,
+    KeysChanged,
+    MessageChanged,
+    MessageReceived,
+)
+from kith.client.history import Draft, History
+from kith.client.incoming import Incoming
+from kith.client.message import Chat, Fingerprint, Link, Message, State, Trust
+from kith.client.outbox import Outbox
+from kith.client.stanzas import chat_state
+from kith.client.stream import Stream
+from kith.client.trust import Watch
+
+
+def data_folder(jid: str) -> Path:
+    """Where an account's keys and history are kept if nobody says otherwise (XDG base directories)."""
+    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(base) / "kith" / re.sub(r"[^\w.@+-]", "_", jid)
+
+
+def bare(address: str) -> str:
+    """The bare address, normalised. Raises ValueError."""
+    try:
+        jid = JID(address.strip())
+    except InvalidJID:
+        raise ValueError(f"{address!r} is not an address: it looks like name@example.org") from None
+    if not jid.user or not jid.domain:
+        raise ValueError(f"{address!r} is not an address: it looks like name@example.org")
+    return str(jid.bare)
+
+
+class Client:
+    """An account on this device. An async context manager: inside, it keeps itself connected.
+
+    ``data``: folder for keys and history. ``host``, ``port``: where to connect; else the environment's
+    KITH_HOST and KITH_PORT, else DNS. ``insecure``: no TLS, for tests on the loopback. ``pin``: the
+    SHA-256 fingerprint of a self-signed certificate; without it the first one seen is remembered.
+    ``auto_accept``: whoever asks may see when we are online.
+
+    Entering raises LoginFailed, CertificateInvalid, CertificateChanged, AccountInUse, and
+    ServerUnreachable if this account was never online here. Once it was, it may start offline.
+    """
+
+    def __init__(
+        self,
+        jid: str,
+        password: str,
+        *,
+        data: Path | str | None = None,
+        host: str | None = None,
+        port: int | None = None,
+        insecure: bool = False,
+        pin: str | None = None,
+        auto_accept: bool = False,
+    ) -> None:
+        self.jid = bare(jid)
+        self._password = password
+        self._folder = Path(data) if data is not None else data_folder(self.jid)
+        self._where = connection.address(self.jid.partition("@")[2], host, port)
+        self._insecure = insecure
+        self._pin = pin
+        self._auto_accept = auto_accept
+        self._events = Broadcast()
+        self._arrived = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._lock = asyncio.Lock()
+        self._closed = False
+        self._error: BaseException | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        try:
+            await self._connection.first
+        except OSError as error:
+            if self._db.get("seen") is None:
+                await self.close()
+                host, port = self._where
+                where = f"{host}:{port}" if host else self.jid.partition("@")[2]
+                raise ServerUnreachable(
+                    f"Can't reach {where}: {error}. Is the server running, and are host and port right?"
+                ) from None
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Opens the local data and starts to connect, without waiting for it. Raises AccountInUse."""
+        self._db = Database(self._folder)
+        if self._db.get("resource") is None:
+            self._db.set("resource", f"kith.{uuid.uuid4().hex[:8]}")
+            self._db.commit()
+        certificate = Pin(self._db)
+        if self._pin is not None:
+            self._db.set("certificate", self._pin.replace(":", "").lower())
+        stream = Stream(
+            self.jid, self._password, certificate, self._insecure, self._db.get("resource") or "kith"
+        )
+        publish = self._publish
+        self._stream = stream
+        self._history = History(self._db, self)
+        self._encryption = Encryption(stream, self._db, self.jid, Watch(self._db, self._keys_changed))
+        self._outbox = Outbox(stream, self._db, self._history, self._encryption, self._lock, publish)
+        self._incoming = Incoming(
+            stream, self._db, self._history, self._encryption, self._lock, publish, self._outbox.wake
+        )
+        self._contacts = Contacts(stream, self._auto_accept, publish)
+        self._connection = Connection(stream, self._where, self._set_up, self._link_changed)
+        self._tasks = [
+            asyncio.create_task(work, name=f"kith {self.jid}")
+            for work in (self._connection.run(), self._outbox.run(), self._incoming.run())
+        ]
+        for task in self._tasks:
+            task.add_done_callback(self._on_task_done)
+
+    async def close(self) -> None:
+        """Leaves. What is queued stays queued for the next time."""
+        if self._closed:
+            return
+        self._closed = True
+        await self._connection.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with suppress(asyncio.CancelledError, Exception):
+            self._connection.first.cancel()
+        self._events.close()
+        self._arrived.set()
+        self._db.close()
+
+    # writing
+
+    async def send(self, peer: str, body: str, *, encrypted: bool | None = None) -> Message:
+        """Writes to a peer. Returns when it is on its way, or, without a connection, safely in the outbox.
+
+        ``encrypted``: None follows the chat's setting, which is True unless the user changed it
+        (`set_plain`). Raises PeerHasNoDevices, NoTrustedDevices (nothing is sent then) and ValueError.
+        """
+        peer = bare(peer)
+        if peer == self.jid:
+            raise ValueError("This is your own address.")
+        if not body.strip():
+            raise ValueError("There is nothing to send.")
+        if encrypted is None:
+            encrypted = not self._history.chat(peer).plain
+        id = str(uuid.uuid4())
+        draft = Draft(
+            peer=peer,
+            id=id,
+            body=body,
+            incoming=False,
+            encrypted=encrypted,
+            trust=Trust.VERIFIED if encrypted else Trust.PLAIN,
+            time=datetime.now(UTC),
+            state=State.QUEUED,
+            origin=id,
+            here=True,
+        )
+        message = self._history.add(draft)
+        assert message is not None, "a new origin id is unique"
+        self._history.mark_read(peer, message)
+        self._db.commit()
+        self._publish(MessageReceived(message))
+        if self.link is Link.ONLINE and not self._contacts.known(peer):
+            self._contacts.add(peer)
+        await self._outbox.handed_over(message)
+        return self._history.get(message.row)
+
+    async def resend(self, message: Message) -> Message:
+        """Tries a failed message once more, under the same id. Raises as `send` does."""
+        again = self._history.requeue(message)
+        self._db.commit()
+        self._publish(MessageChanged(again))
+        await self._outbox.handed_over(again)
+        return self._history.get(message.row)
+
+    async def typing(self, peer: str, active: bool = True) -> None:
+        """Shows the peer that we write, or have stopped (XEP-0085). Does nothing while offline."""
+        if self.link is Link.ONLINE:
+            stanza = self._stream.make_message(peer, mtype="chat")
+            for child in chat_state(active):
+                stanza.append(child)
+            stanza.send()
+
+    async def mark_read(self, peer: str, upto: Message | None = None) -> None:
+        """We have seen a chat, up to a message or all of it; the peer is told (XEP-0333)."""
+        marker = self._history.mark_read(peer, upto)
+        if marker is not None:
+            self._history.owe(peer, "displayed", marker)
+            self._outbox.wake()
+        self._db.commit()
+        self._publish(ContactChanged(peer))
+
+    # reading
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """Every readable message of peers and of our other devices, once, in order, also over restarts.
+
+        What arrived while nobody iterated comes first. A message counts as seen when the next is asked for.
+        """
+        row = int(self._db.get("iterated") or 0)
+        while True:
+            self._arrived.clear()
+            for message in self._history.since(row):
+                yield message
+                if self._closed:
+                    return
+                row = message.row
+                self._db.set("iterated", str(row))
+                self._db.commit()
+                self._arrived.set()
+            if self._error is not None:
+                raise self._error
+            if self._closed:
+                return
+            await self._arrived.wait()
+
+    def events(self) -> AsyncIterator[Event]:
+        """All that happens from now on: see `kith.client.events`."""
+        return self._events.listen()
+
+    async def wait_for(self, message: Message, state: State, timeout: float = 30.0) -> Message:
+        """Waits until one of our messages came at least that far. Raises TimeoutError."""
+        events = self.events()
+        async with asyncio.timeout(timeout):
+            current = self._history.get(message.row)
+            while current.state.rank < state.rank:
+                event = await anext(events)
+                if isinstance(event, MessageChanged) and event.message.row == message.row:
+                    current = event.message
+        return current
+
+    async def wait_online(self, timeout: float = 30.0) -> None:
+        """Waits for the connection. Raises TimeoutError."""
+        events = self.events()
+        async with asyncio.timeout(timeout):
+            while self.link is not Link.ONLINE:
+                await anext(events)
+
+    async def caught_up(self, timeout: float = 30.0) -> None:
+        """Waits until the archive was read since the last connect. Raises TimeoutError."""
+        async with asyncio.timeout(timeout):
+            await self._incoming.lag.wait()
+
+    def history(self, peer: str, before: Message | None = None, limit: int = 50) -> list[Message]:
+        """The newest messages with a peer, or those before one, oldest first. From the local copy."""
+        return self._history.page(peer, before, limit)
+
+    def search(self, text: str, limit: int = 50) -> list[Message]:
+        """Messages of the local copy that contain the text, newest first."""
+        return self._history.search(text, limit)
+
+    def chats(self) -> list[Chat]:
+        """All chats and contacts; the one with the newest message first."""
+        names = self._contacts.all() if self.link is Link.ONLINE else {}
+        chats = [replace(chat, name=chat.name or names.pop(chat.peer, "")) for chat in self._history.chats()]
+        known = {chat.peer for chat in chats}
+        return chats + [
+            Chat(jid, name, 0, None, False, False) for jid, name in names.items() if jid not in known
+        ]
+
+    def chat(self, peer: str) -> Chat:
+        """One chat; an empty one if there is none yet."""
+        return self._history.chat(peer)
+
+    def queued(self) -> int:
+        """How many messages wait to be acknowledged by the server."""
+        return len(self._history.queued())
+
+    # keys
+
+    async def fingerprints(self, peer: str | None = None) -> list[Fingerprint]:
+        """The identity keys of a peer's devices, or our own (this device first). Raises NotOnline."""
+        self._need_server()
+        async with self._lock:
+            found = await self._encryption.fingerprints(bare(peer) if peer else self.jid)
+            self._db.commit()
+        return found
+
+    async def verify(self, peer: str, fingerprint: str) -> None:
+        """The fingerprint was compared with the peer's own display of it. Raises KeyError, NotOnline."""
+        await self._set_trust(peer, fingerprint, Trust.VERIFIED)
+
+    async def trust(self, peer: str, fingerprint: str) -> None:
+        """Takes the key without comparing it. Raises KeyError, NotOnline."""
+        await self._set_trust(peer, fingerprint, Trust.BLIND)
+
+    async def distrust(self, peer: str, fingerprint: str) -> None:
+        """Never write to this device again; flag what it sends. Raises KeyError, NotOnline."""
+        await self._set_trust(peer, fingerprint, Trust.DISTRUSTED)
+
+    async def _set_trust(self, peer: str, fingerprint: str, level: Trust) -> None:
+        self._need_server()
+        async with self._lock:
+            await self._encryption.set_trust(bare(peer), fingerprint, level)
+            self._db.commit()
+
+    def keys_seen(self, peer: str) -> None:
+        """The user has read the warning that the peer's keys changed."""
+        self._history.update_chat(peer, keys_changed=False)
+        self._db.commit()
+
+    def set_plain(self, peer: str, plain: bool) -> None:
+        """The user's choice for a chat: unencrypted from now on, or encrypted again."""
+        self._history.update_chat(bare(peer), plain=plain)
+        self._db.commit()
+
+    # contacts and connection
+
+    def requests(self) -> list[str]:
+        """Who asks to see when we are online."""
+        return list(self._contacts.requests)
+
+    async def accept(self, peer: str) -> None:
+        """Lets the asker see us, and asks the same. Raises NotOnline."""
+        self._need_server()
+        self._contacts.accept(peer)
+
+    async def decline(self, peer: str) -> None:
+        """Raises NotOnline."""
+        self._need_server()
+        self._contacts.decline(peer)
+
+    async def add_contact(self, peer: str, name: str = "") -> None:
+        """Puts a peer into the roster and asks to see when they are online. Raises NotOnline, ValueError."""
+        self._need_server()
+        peer = bare(peer)
+        if name:
+            await self._contacts.rename(peer, name)
+            self._history.update_chat(peer, name=name)
+            self._db.commit()
+        self._contacts.add(peer)
+
+    def online(self, peer: str) -> bool:
+        """Whether the peer is known to be online."""
+        return self._contacts.online(peer)
+
+    @property
+    def link(self) -> Link:
+        return self._connection.link
+
+    def reconnect(self) -> None:
+        """Tries now, instead of waiting for the next attempt."""
+        self._connection.retry_now()
+
+    # the parts' callbacks
+
+    def _need_server(self) -> None:
+        if self.link is not Link.ONLINE:
+            raise NotOnline("There is no connection to the server now.")
+
+    async def _set_up(self) -> None:
+        """A new session: the order matters. Presence comes last, as it lets messages in."""
+        self._outbox.lost()
+        await self._contacts.load()
+        await self._stream["xep_0280"].enable(timeout=30)
+        async with self._lock:
+            await self._encryption.open()
+            self._db.set("seen", "1")
+            self._db.commit()
+        self._incoming.catch_up()
+        self._stream.send_presence()
+
+    def _link_changed(self, event: ConnectionChanged) -> None:
+        if event.link is Link.ONLINE and self._incoming.broken:
+            self._incoming.catch_up()
+        self._outbox.connected(event.link is Link.ONLINE)
+        self._publish(event)
+
+    def _keys_changed(self, peer: str, fingerprint: str, trusted: bool) -> None:
+        if peer != self.jid:
+            self._history.update_chat(peer, keys_changed=True)
+        self._publish(KeysChanged(peer, fingerprint, trusted))
+
+    def _publish(self, event: Event) -> None:
+        if isinstance(event, MessageReceived):
+            self._arrived.set()
+        self._events.publish(event)
+
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._error = error
+            if not self._connection.first.done():
+                self._connection.first.set_exception(error)
+            self._arrived.set()

@@ -1,0 +1,102 @@
+"""The address book: who is in the roster (RFC 6121), who is online, who asks to be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kith.client.events import ContactChanged, ContactRequest, Event
+from kith.client.stream import Stream
+
+
+class Contacts:
+    """Subscriptions go both ways: who is added may see us, and whom we accept is asked back."""
+
+    __slots__ = ("_auto_accept", "_online", "_publish", "_stream", "requests")
+
+    def __init__(self, stream: Stream, auto_accept: bool, publish: Callable[[Event], None]) -> None:
+        self._stream = stream
+        self._auto_accept = auto_accept
+        self._publish = publish
+        self._online: dict[str, set[str]] = {}
+        self.requests: list[str] = []
+        """Bare addresses of those who wait for `accept` or `decline`."""
+        stream.add_event_handler("presence_subscribe", self._on_request)
+        stream.add_event_handler("presence_available", self._on_presence)
+        stream.add_event_handler("presence_unavailable", self._on_presence)
+        stream.add_event_handler("roster_update", self._on_roster)
+        stream.add_event_handler("disconnected", lambda _: self._online.clear())
+
+    async def load(self) -> None:
+        """Fetches the roster. Errors of the iq pass through."""
+        await self._stream.get_roster(timeout=30)
+
+    def _item(self, peer: str) -> Any | None:
+        roster = self._stream.client_roster
+        return roster[peer] if roster.has_jid(peer) else None
+
+    def all(self) -> dict[str, str]:
+        """The roster: bare address to name (may be empty)."""
+        roster = self._stream.client_roster
+        own = str(self._stream.boundjid.bare)
+        return {str(jid): str(roster[jid]["name"] or "") for jid in roster if str(jid) != own}
+
+    def online(self, peer: str) -> bool:
+        """Whether a device of the peer is known to be online now."""
+        return bool(self._online.get(peer))
+
+    def known(self, peer: str) -> bool:
+        """Whether we see the peer's presence, or have asked to."""
+        item = self._item(peer)
+        return item is not None and (item["to"] or item["pending_out"])
+
+    def add(self, peer: str) -> None:
+        """Asks to see the peer's presence, and approves the same the other way round in advance."""
+        self._presence(peer, "subscribed")
+        self._presence(peer, "subscribe")
+
+    async def rename(self, peer: str, name: str) -> None:
+        """Raises IqError, IqTimeout."""
+        iq: Any = self._stream.make_iq_set()
+        iq["roster"]["items"] = {peer: {"name": name}}
+        await iq.send(timeout=30)
+
+    def accept(self, peer: str) -> None:
+        self._drop_request(peer)
+        self._presence(peer, "subscribed")
+        if not self.known(peer):
+            self._presence(peer, "subscribe")
+
+    def decline(self, peer: str) -> None:
+        self._drop_request(peer)
+        self._presence(peer, "unsubscribed")
+
+    def _drop_request(self, peer: str) -> None:
+        if peer in self.requests:
+            self.requests.remove(peer)
+
+    def _presence(self, peer: str, kind: str) -> None:
+        self._stream.send_presence_subscription(pto=peer, ptype=kind)  # type: ignore[arg-type]
+
+    def _on_request(self, presence: Any) -> None:
+        peer = str(presence["from"].bare)
+        if self._auto_accept or self.known(peer):
+            self.accept(peer)
+        elif peer not in self.requests:
+            self.requests.append(peer)
+            self._publish(ContactRequest(peer))
+
+    def _on_presence(self, presence: Any) -> None:
+        peer, resource = str(presence["from"].bare), str(presence["from"].resource)
+        devices = self._online.setdefault(peer, set())
+        before = bool(devices)
+        if presence["type"] == "unavailable":
+            devices.discard(resource)
+        else:
+            devices.add(resource)
+        if bool(devices) != before:
+            self._publish(ContactChanged(peer))
+
+    def _on_roster(self, iq: Any) -> None:
+        for jid in iq["roster"]["items"]:
+            self._publish(ContactChanged(str(jid)))

@@ -1,0 +1,109 @@
+"""The account's file: keys, history, outbox. SQLite, for its owner only, open in one program at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+from typing import IO
+
+from kith.client.errors import AccountInUse
+
+_MIGRATIONS = (
+    """
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE keys (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE messages (
+        row INTEGER PRIMARY KEY AUTOINCREMENT,
+        peer TEXT NOT NULL,
+        id TEXT NOT NULL,
+        origin TEXT,
+        archive TEXT,
+        body TEXT NOT NULL,
+        incoming INTEGER NOT NULL,
+        here INTEGER NOT NULL,
+        encrypted INTEGER NOT NULL,
+        trust TEXT NOT NULL,
+        time REAL NOT NULL,
+        state TEXT NOT NULL,
+        markable INTEGER NOT NULL DEFAULT 0,
+        error TEXT
+    );
+    CREATE UNIQUE INDEX messages_once ON messages (peer, incoming, origin) WHERE origin IS NOT NULL;
+    CREATE UNIQUE INDEX messages_archive ON messages (archive) WHERE archive IS NOT NULL;
+    CREATE INDEX messages_chat ON messages (peer, time, row);
+    CREATE INDEX messages_id ON messages (peer, id);
+    CREATE INDEX messages_queued ON messages (row) WHERE state = 'queued';
+    CREATE TABLE chats (
+        peer TEXT PRIMARY KEY,
+        name TEXT NOT NULL DEFAULT '',
+        read INTEGER NOT NULL DEFAULT 0,
+        plain INTEGER NOT NULL DEFAULT 0,
+        keys_changed INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID;
+    CREATE TABLE known_keys (peer TEXT, fingerprint TEXT, PRIMARY KEY (peer, fingerprint)) WITHOUT ROWID;
+    CREATE TABLE due (peer TEXT, kind TEXT, id TEXT, PRIMARY KEY (peer, kind, id)) WITHOUT ROWID;
+    """,
+)
+
+
+class Database:
+    """One connection. Writes collect in a transaction until `commit`, which is durable when it returns.
+
+    So a message, the ratchet step that decrypted it and the archive position become durable together.
+    """
+
+    __slots__ = ("_lock", "folder", "sql")
+
+    def __init__(self, folder: Path) -> None:
+        """Opens or creates. Raises AccountInUse."""
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        self._lock = self._hold(folder / "lock")
+        path = folder / "account.sqlite"
+        path.touch(mode=0o600, exist_ok=True)
+        path.chmod(0o600)
+        old = os.umask(0o177)
+        try:
+            self.sql = sqlite3.connect(path)
+            self.sql.execute("PRAGMA journal_mode = WAL")
+            self.sql.execute("PRAGMA synchronous = FULL")
+            self._migrate()
+        finally:
+            os.umask(old)
+
+    @staticmethod
+    def _hold(path: Path) -> IO[str]:
+        lock = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            raise AccountInUse(
+                f"This account is already open in another program ({path.parent}). Close it, "
+                "or give this one a folder of its own with --data."
+            ) from None
+        return lock
+
+    def _migrate(self) -> None:
+        (version,) = self.sql.execute("PRAGMA user_version").fetchone()
+        for number, script in enumerate(_MIGRATIONS[version:], version + 1):
+            self.sql.executescript(f"BEGIN; {script}; PRAGMA user_version = {number}; COMMIT;")
+
+    def commit(self) -> None:
+        self.sql.commit()
+
+    def close(self) -> None:
+        self.sql.commit()
+        self.sql.close()
+        self._lock.close()
+
+    def get(self, key: str) -> str | None:
+        """A small setting of this account."""
+        row = self.sql.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def set(self, key: str, value: str) -> None:
+        self.sql.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))

@@ -1,0 +1,47 @@
+"""What can go wrong, as a tree. The text of each is for a person: what happened, and what to do next."""
+
+from __future__ import annotations
+
+
+class ClientError(Exception):
+    """The root of all errors that `kith.client` raises on purpose."""
+
+
+class LoginFailed(ClientError):
+    """The server refused the address or the password."""
+
+
+class ServerUnreachable(ClientError):
+    """No connection, and this account has never been online here: probably a wrong host or port."""
+
+
+class CertificateInvalid(ClientError):
+    """The server's certificate is expired, is for another name, or there is no TLS at all."""
+
+
+class CertificateChanged(ClientError):
+    """It is not the certificate that this account was used with. ``fingerprint``: SHA-256 of the new one."""
+
+    def __init__(self, text: str, fingerprint: str) -> None:
+        super().__init__(text)
+        self.fingerprint = fingerprint
+
+
+class AccountInUse(ClientError):
+    """Another program has this account's data open."""
+
+
+class NotOnline(ClientError):
+    """It needs the server, and there is no connection now."""
+
+
+class NotEncrypted(ClientError):
+    """A message can't be encrypted for its peer. It was not sent."""
+
+
+class PeerHasNoDevices(NotEncrypted):
+    """The peer never logged in with a client that encrypts (OMEMO)."""
+
+
+class NoTrustedDevices(NotEncrypted):
+    """The peer has devices, but none that is trusted: compare fingerprints, then `Client.verify`."""

@@ -1,0 +1,150 @@
+"""The elements that messages are made of: built, and found again. The XEP numbers are at the names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from xml.etree.ElementTree import Element, SubElement
+
+CLIENT = "jabber:client"
+RECEIPTS = "urn:xmpp:receipts"  # XEP-0184
+MARKERS = "urn:xmpp:chat-markers:0"  # XEP-0333
+CHAT_STATES = "http://jabber.org/protocol/chatstates"  # XEP-0085
+HINTS = "urn:xmpp:hints"  # XEP-0334
+SID = "urn:xmpp:sid:0"  # XEP-0359
+DELAY = "urn:xmpp:delay"  # XEP-0203
+FORWARD = "urn:xmpp:forward:0"  # XEP-0297
+CARBONS = "urn:xmpp:carbons:2"  # XEP-0280
+MAM = "urn:xmpp:mam:2"  # XEP-0313
+RSM = "http://jabber.org/protocol/rsm"  # XEP-0059
+EME = "urn:xmpp:eme:0"  # XEP-0380
+OMEMO = "eu.siacs.conversations.axolotl"  # XEP-0384, version 0.3
+STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas"
+
+#: What clients without OMEMO show.
+FALLBACK = "This message is encrypted (OMEMO). Your client does not seem to support that."
+
+FEATURES = (RECEIPTS, MARKERS, CHAT_STATES, SID, EME)
+
+
+def _leaf(ns: str, tag: str, /, **attributes: str) -> Element:
+    return Element(f"{{{ns}}}{tag}", attributes)
+
+
+def text_message(id: str, body: str, encrypted: Element | None) -> list[Element]:
+    """The children of a chat message: plain, or encrypted with a fallback body."""
+    text = Element(f"{{{CLIENT}}}body")
+    text.text = body if encrypted is None else FALLBACK
+    children = [text]
+    if encrypted is not None:
+        children += [encrypted, _leaf(EME, "encryption", namespace=OMEMO, name="OMEMO")]
+    return [
+        *children,
+        _leaf(SID, "origin-id", id=id),
+        _leaf(RECEIPTS, "request"),
+        _leaf(MARKERS, "markable"),
+        _leaf(CHAT_STATES, "active"),
+        _leaf(HINTS, "store"),
+    ]
+
+
+def answer(kind: str, id: str) -> list[Element]:
+    """The children of a receipt (``received``) or a marker (``displayed``)."""
+    return [_leaf(RECEIPTS if kind == "received" else MARKERS, kind, id=id), _leaf(HINTS, "store")]
+
+
+def chat_state(active: bool) -> list[Element]:
+    """Composing, or not any more; nobody needs to keep it."""
+    return [_leaf(CHAT_STATES, "composing" if active else "active"), _leaf(HINTS, "no-store")]
+
+
+def mam_query(query: str, after: str | None, start: datetime | None, limit: int) -> Element:
+    """A page of the archive: after an id, or from a time on, or (with neither) the last one."""
+    root = _leaf(MAM, "query", queryid=query)
+    if start is not None:
+        form = SubElement(root, "{jabber:x:data}x", type="submit")
+        for var, value in (("FORM_TYPE", MAM), ("start", start.strftime("%Y-%m-%dT%H:%M:%SZ"))):
+            field = SubElement(form, "{jabber:x:data}field", var=var)
+            SubElement(field, "{jabber:x:data}value").text = value
+    page = SubElement(root, f"{{{RSM}}}set")
+    SubElement(page, f"{{{RSM}}}max").text = str(limit)
+    if after is not None:
+        SubElement(page, f"{{{RSM}}}after").text = after
+    elif start is None:
+        SubElement(page, f"{{{RSM}}}before")
+    return root
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarded:
+    """A message inside another: its time if known, and the id that our archive has it under."""
+
+    message: Element
+    time: datetime | None
+    archive: str | None = None
+
+
+def parse_time(text: str | None) -> datetime | None:
+    """XEP-0082; None if it is none."""
+    try:
+        moment = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def delay(element: Element) -> datetime | None:
+    """When it was written, if it was delayed (XEP-0203)."""
+    found = element.find(f"{{{DELAY}}}delay")
+    return None if found is None else parse_time(found.get("stamp"))
+
+
+def forwarded(wrapper: Element, archive: str | None = None) -> Forwarded | None:
+    """The content of ``<forwarded/>`` below this element (XEP-0297)."""
+    inner = wrapper.find(f"{{{FORWARD}}}forwarded")
+    message = None if inner is None else inner.find(f"{{{CLIENT}}}message")
+    if inner is None or message is None:
+        return None
+    return Forwarded(message, delay(inner), archive)
+
+
+def carbon(message: Element) -> Forwarded | None:
+    """What a carbon copy carries (XEP-0280); the caller has checked that our own account sent it."""
+    for kind in ("received", "sent"):
+        wrapper = message.find(f"{{{CARBONS}}}{kind}")
+        if wrapper is not None:
+            return forwarded(wrapper)
+    return None
+
+
+def stanza_id(message: Element, by: str) -> str | None:
+    """The id that our own archive gave it (XEP-0359). Only ``by`` our own address can be believed."""
+    for found in message.iterfind(f"{{{SID}}}stanza-id"):
+        if found.get("by") == by:
+            return found.get("id")
+    return None
+
+
+def origin_id(message: Element) -> str | None:
+    found = message.find(f"{{{SID}}}origin-id")
+    return None if found is None else found.get("id")
+
+
+def named(message: Element, namespace: str, names: Sequence[str]) -> tuple[str, str] | None:
+    """The first child of that namespace with one of these names: (name, its ``id``)."""
+    for name in names:
+        found = message.find(f"{{{namespace}}}{name}")
+        if found is not None:
+            return name, found.get("id", "")
+    return None
+
+
+def error_text(message: Element) -> str:
+    """What a bounced message says, for a person."""
+    error = message.find(f"{{{CLIENT}}}error")
+    if error is None:
+        return "It came back with an error."
+    text = error.findtext(f"{{{STANZAS}}}text")
+    condition = next((child.tag.rpartition("}")[2] for child in error if not child.tag.endswith("}text")), "")
+    return f"The server sent it back: {text or condition.replace('-', ' ') or 'unknown error'}"

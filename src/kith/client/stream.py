@@ -1,0 +1,156 @@
+"""The XML stream: slixmpp's client, made strict about TLS and passwords, and quiet about reconnecting."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from asyncio import Future
+from collections.abc import Callable
+from typing import Any
+
+from slixmpp import ClientXMPP
+from slixmpp.xmlstream.handler import Callback
+from slixmpp.xmlstream.matcher import MatchXPath
+
+from kith.client import stanzas
+from kith.client.certificate import Pin
+from kith.client.errors import CertificateInvalid, ClientError, LoginFailed
+
+_PLUGINS = (
+    *("xep_0004", "xep_0030", "xep_0059", "xep_0060", "xep_0115", "xep_0163", "xep_0198", "xep_0199"),
+    *("xep_0203", "xep_0280", "xep_0297", "xep_0334"),
+)
+_SCRAM = {f"SCRAM-SHA-{size}{plus}" for size in ("1", "256", "512") for plus in ("", "-PLUS")}
+
+for _name in ("slixmpp", "slixmpp_omemo", "omemo"):  # their users are told by our own errors
+    logging.getLogger(_name).addHandler(logging.NullHandler())
+
+
+class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
+    """One account's stream. It never reconnects by itself: `kith.client.connection` does.
+
+    ``failure`` is what ended the last attempt, if it was more than a lost connection. ``closed``
+    is called with the reason each time that an attempt or a connection ends.
+    """
+
+    def __init__(self, jid: str, password: str, pin: Pin, insecure: bool, resource: str) -> None:
+        scram_in_clear = {"unencrypted_scram": insecure}
+        super().__init__(f"{jid}/{resource}", password, plugin_config={"feature_mechanisms": scram_in_clear})
+        self.failure: ClientError | None = None
+        self.closed: Callable[[str], None] = lambda reason: None
+        self.incoming: Callable[[Any], None] = lambda stanza: None
+        self._pin = pin
+        self._insecure = insecure
+        self._refusal: ssl.SSLError | None = None
+        for name in _PLUGINS:
+            self.register_plugin(name)
+        for feature in stanzas.FEATURES:
+            self["xep_0030"].add_feature(feature)
+        self["xep_0030"].add_identity(category="client", itype="console", name="Kith")
+        self["feature_mechanisms"].unencrypted_scram = insecure
+        self.auto_authorize = None
+        self.auto_subscribe = False
+        self.whitespace_keepalive = False
+        self.use_origin_ids = False
+        self.register_handler(
+            Callback(
+                "Kith message", MatchXPath("{jabber:client}message"), lambda stanza: self.incoming(stanza)
+            )
+        )
+        self.add_event_handler("failed_auth", self._on_refused_login)
+        self.add_event_handler("no_auth", self._on_no_mechanism)
+        self.add_event_handler("ssl_invalid_chain", self._on_bad_certificate)
+        self.add_event_handler("connection_failed", self._on_connection_failed)
+        self.add_event_handler("disconnected", lambda reason: self.closed(str(reason or "connection lost")))
+
+    def dial(self, host: str | None, port: int | None, direct: bool) -> None:
+        """One attempt to connect. Its end is told to ``closed``, or slixmpp's session events happen."""
+        self.failure = None
+        self._refusal = None
+        self.end_session_on_disconnect = self["xep_0198"].sm_id is None
+        self.enable_plaintext = self._insecure
+        self.enable_starttls = not self._insecure and not (host and direct)
+        self.enable_direct_tls = not self._insecure and (not host or direct)
+        self.ssl_context = self._pin.context()
+        # Without a certificate that an authority vouched for, a password is never sent as it is.
+        self["feature_mechanisms"].use_mechs = None if self._pin.by_authority else set(_SCRAM)
+        self["feature_mechanisms"].attempted_mechs = set()
+        self.connect(host, port)
+
+    @property
+    def certificate_pending(self) -> bool:
+        """The attempt ended at a certificate which will be pinned by the next one."""
+        refusal, self._refusal = self._refusal, None
+        if refusal is None:
+            return False
+        self.failure = self._pin.refused(refusal)
+        return self.failure is None
+
+    def get_ssl_context(self) -> ssl.SSLContext:
+        return self.ssl_context
+
+    def connection_made(self, transport: Any, send_event: bool = True) -> None:
+        tls = transport.get_extra_info("ssl_object")
+        if tls is not None:
+            try:
+                self._pin.check(tls.getpeercert(True) or b"")
+            except ClientError as error:
+                self.failure = error
+                self.transport = transport
+                self.abort()
+                return
+        super().connection_made(transport, send_event)
+
+    async def _handle_stream_features(self, features: Any) -> bool | None:
+        encrypted = self.transport is not None and self.transport.get_extra_info("ssl_object") is not None
+        if not encrypted and not self._insecure and "starttls" not in features["features"]:
+            self.failure = CertificateInvalid(
+                "The server offers no encryption (TLS). Nothing was sent to it."
+            )
+            self.abort()
+            return True
+        done: bool | None = await super()._handle_stream_features(features)
+        return done
+
+    def reschedule_connection_attempt(self) -> Future[Any] | None:
+        self.cancel_connection_attempt()
+        asyncio.get_running_loop().call_soon(self.closed, self._reason)
+        return None
+
+    _reason = "the server does not answer"
+
+    def _on_connection_failed(self, error: Any) -> None:
+        if isinstance(error, ssl.SSLError):
+            self._refusal = error
+        text = getattr(error, "strerror", None) or str(error)
+        self._reason = text if len(text) < 200 else "the server does not answer"
+
+    def _on_bad_certificate(self, error: ssl.SSLError) -> None:
+        self._refusal = error
+        self.abort()
+
+    def _on_refused_login(self, failure: Any) -> None:
+        text = failure["text"] or ""
+        if failure["condition"] in ("not-authorized", "credentials-expired", "account-disabled"):
+            self.failure = LoginFailed(
+                f"{self.requested_jid.bare}: the server does not accept this address and password."
+                + (f" ({text})" if text else "")
+            )
+            self["feature_mechanisms"].mech_list = set()  # a weaker mechanism would not help
+        elif failure["condition"] != "temporary-auth-failure":
+            self.failure = LoginFailed(f"The server refused the login: {text or failure['condition']}")
+
+    def _on_no_mechanism(self, _: Any) -> None:
+        if self.failure is None:
+            self.failure = LoginFailed("The server offers no safe way to log in that this client knows.")
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether the server acknowledges stanzas (XEP-0198)."""
+        return bool(self["xep_0198"].enabled_out)
+
+    def request_ack(self) -> None:
+        """Asks for an acknowledgement of all sent before."""
+        if self.acknowledged:
+            self.send("<r xmlns='urn:xmpp:sm:3'/>")

@@ -1,0 +1,72 @@
+"""Blind trust before verification (XEP-0450's idea, by hand): who is trusted, and when to warn.
+
+The first devices of a peer are trusted on sight. As soon as one was verified, a new one waits for
+a decision: nothing is encrypted for it, and what it sends is flagged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from kith.client.database import Database
+from kith.client.message import Fingerprint, Trust
+
+#: Our levels under slixmpp-omemo's names.
+LEVELS = {
+    "TRUSTED": Trust.VERIFIED,
+    "BLINDLY_TRUSTED": Trust.BLIND,
+    "UNDECIDED": Trust.UNDECIDED,
+    "DISTRUSTED": Trust.DISTRUSTED,
+}
+NAMES = {level: name for name, level in LEVELS.items()}
+
+
+def level(device: Any) -> Trust:
+    """The trust in an `omemo.DeviceInformation`."""
+    return LEVELS[device.trust_level_name]
+
+
+def fingerprint(device: Any) -> Fingerprint:
+    """The identity key of an `omemo.DeviceInformation`, in the form that other clients show (Curve25519)."""
+    from omemo.session_manager import SessionManager
+
+    text = "".join(SessionManager.format_identity_key(device.identity_key))
+    active = any(on for _, on in device.active)
+    return Fingerprint(device.bare_jid, text, device.device_id, level(device), active)
+
+
+class Watch:
+    """Remembers the keys of each peer, decides on new ones, and tells of those that came later."""
+
+    __slots__ = ("_db", "warn")
+
+    def __init__(self, database: Database, warn: Callable[[str, str, bool], None]) -> None:
+        """``warn(peer, fingerprint, trusted)``: a peer that we knew has a new key."""
+        self._db = database
+        self.warn = warn
+
+    def decide(self, devices: Iterable[Any]) -> dict[bytes, Trust]:
+        """The new level of each undecided identity key among all devices of one peer."""
+        devices = list(devices)
+        verified = any(level(device) is Trust.VERIFIED for device in devices)
+        decisions: dict[bytes, Trust] = {}
+        for device in devices:
+            if level(device) is Trust.UNDECIDED and not verified:
+                decisions[device.identity_key] = Trust.BLIND
+        for peer in {device.bare_jid for device in devices}:
+            self._note(peer, [fingerprint(device) for device in devices], trusted=not verified)
+        return decisions
+
+    def knows(self, peer: str) -> bool:
+        """Whether any key of this peer was ever seen."""
+        return bool(self._db.sql.execute("SELECT 1 FROM known_keys WHERE peer = ?", (peer,)).fetchone())
+
+    def _note(self, peer: str, keys: list[Fingerprint], trusted: bool) -> None:
+        found = self._db.sql.execute("SELECT fingerprint FROM known_keys WHERE peer = ?", (peer,))
+        known = {row[0] for row in found}
+        for key in keys:
+            if key.text not in known:
+                self._db.sql.execute("INSERT OR IGNORE INTO known_keys VALUES (?, ?)", (peer, key.text))
+                if known:
+                    self.warn(peer, key.text, trusted)

@@ -175,6 +175,7 @@ class SQLiteStore:
 
     async def expire(self, before: int) -> int:
         """In small transactions, so that others get their turn."""
+        await self.settled()  # readers do not see what is only queued
         total = 0
         for account in await self._read(lambda connection: log.owners_before(connection, before)):
             after: int | None = 0

@@ -1,0 +1,198 @@
+"""What `Store.append` promises: once, in order, and no message pays for another's fault."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+
+import pytest
+
+from kith.core.ports import INCOMING, LogQuery
+from kith.store.errors import StoreError
+from kith.store.sqlite import SQLiteStore
+
+
+async def test_a_retry_in_a_later_commit_gets_the_first_id_and_stores_nothing(logs):
+    logs.append(1, origin=b"o")
+    await logs.store.settled()
+    logs.append(2, origin=b"o")
+    await logs.store.settled()
+    assert logs.answers == [(1, None, None), (2, 1, None)]
+    assert await logs.stored("message") == 1
+    assert await logs.stored("log") == 2
+
+
+async def test_a_retry_in_the_same_commit_gets_the_first_id(logs):
+    logs.append(1, origin=b"o")
+    logs.append(2)
+    logs.append(3, origin=b"o")
+    await logs.store.settled()
+    assert logs.answers == [(1, None, None), (2, None, None), (3, 1, None)]
+    assert await logs.stored("message") == 2
+
+
+async def test_retries_among_new_messages_leave_the_new_ones_alone(logs):
+    for id in range(1, 51):
+        logs.append(id, origin=b"%d" % id)
+    await logs.store.settled()
+    logs.answers.clear()
+    for id in range(101, 201):
+        logs.append(id, origin=b"%d" % (id - 100))
+    await logs.store.settled()
+    expected = [(id, id - 100 if id <= 150 else None, None) for id in range(101, 201)]
+    assert logs.answers == expected
+    assert await logs.stored("message") == 100
+
+
+async def test_the_same_origin_of_another_sender_is_another_message(logs):
+    logs.append(1, origin=b"o", sender=logs.a)
+    logs.append(2, origin=b"o", sender=logs.b)
+    await logs.store.settled()
+    assert [existing for _, existing, _ in logs.answers] == [None, None]
+
+
+async def test_a_retry_is_known_after_the_store_was_reopened(logs):
+    logs.append(1, origin=b"o")
+    await logs.store.close()
+    assert await logs.store.open() == 1
+    logs.append(2, origin=b"o")
+    await logs.store.settled()
+    assert logs.answers[-1] == (2, 1, None)
+
+
+async def test_answers_come_in_the_order_of_the_calls_whatever_was_called(logs):
+    order: list[object] = []
+    puts = []
+    for id in range(1, 400):
+        logs.append(id)
+        if id % 7 == 0:
+            put = asyncio.ensure_future(logs.store.put(logs.a, "s", str(id), b""))
+            put.add_done_callback(lambda _, id=id: order.append(id))
+            puts.append(put)
+        if id % 31 == 0:
+            await asyncio.sleep(0)
+    seqs = await asyncio.gather(*puts)
+    await logs.store.settled()
+    assert [id for id, _, _ in logs.answers] == list(range(1, 400))
+    assert order == [id for id in range(1, 400) if id % 7 == 0]
+    assert seqs == sorted(seqs)
+
+
+async def test_more_messages_than_a_commit_takes_all_arrive(logs):
+    for id in range(1, 3001):
+        logs.append(id)
+    await logs.store.settled()
+    assert [id for id, _, error in logs.answers if error is None] == list(range(1, 3001))
+    assert await logs.store.count(LogQuery(logs.b)) == 3000
+
+
+async def test_a_message_that_cannot_be_stored_does_not_fail_its_neighbours(logs):
+    logs.append(1)
+    logs.append(2, stanza=object())  # not storable
+    logs.append(3)
+    logs.append(1)  # its id is taken
+    logs.append(4, owners=[(logs.a, "b@x", 0), (logs.a, "b@x", 0)])  # twice in one log
+    logs.append(5)
+    await logs.store.settled()
+    assert [id for id, _, _ in logs.answers] == [1, 2, 3, 1, 4, 5]
+    failed = [error is not None for _, _, error in logs.answers]
+    assert failed == [False, True, False, True, True, False]
+    assert [entry.id for entry in (await logs.store.page(LogQuery(logs.a))).entries] == [1, 3, 5]
+    assert await logs.stored("message") == 3
+
+
+async def test_a_full_disk_fails_what_does_not_fit_and_nothing_else(logs):
+    def limit(pages):
+        return logs.store._write(lambda c: c.execute(f"PRAGMA max_page_count = {pages}").fetchone())
+
+    (used,) = await logs.store._write(lambda c: c.execute("PRAGMA page_count").fetchone())
+    await limit(used + 10)
+    logs.append(1, stanza=b"x" * 1_000_000)
+    logs.append(2)
+    await logs.store.settled()
+    assert isinstance(logs.answers[0][2], sqlite3.OperationalError)
+    assert logs.answers[1] == (2, None, None)
+    await limit(1_000_000)
+    logs.append(3, stanza=b"x" * 1_000_000)
+    await logs.store.settled()
+    assert logs.answers[2] == (3, None, None)
+
+
+async def test_a_callback_that_raises_does_not_keep_others_from_theirs(logs):
+    reported = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
+
+    class Bad(list):
+        def append(self, answer):
+            super().append(answer)
+            if answer[0] == 1:
+                raise ValueError("bad callback")
+
+    logs.answers = Bad()
+    logs.append(1)
+    logs.append(2)
+    await logs.store.settled()
+    assert [answer[0] for answer in logs.answers] == [1, 2]
+    assert [str(error) for error in reported] == ["bad callback"]
+
+
+async def test_a_write_that_nobody_waits_for_reports_its_failure(logs):
+    reported = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
+    logs.store.mark_delivered(logs.a, 2**70)
+    await logs.store.settled()
+    assert [type(error) for error in reported] == [OverflowError]
+
+
+async def test_appending_never_waits_for_the_disk(logs):
+    other = sqlite3.connect(logs.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    began = time.perf_counter()
+    for id in range(1, 1001):
+        logs.append(id)
+    assert time.perf_counter() - began < 0.5
+    assert logs.answers == []
+    other.execute("COMMIT")
+    other.close()
+    await logs.store.settled()
+    assert len(logs.answers) == 1000
+
+
+async def test_a_database_that_stays_locked_fails_all_that_waits_at_once(logs):
+    await logs.store.close()
+    store = SQLiteStore(logs.path, busy=0.1)
+    await store.open()
+    logs.store, original = store, logs.store
+    other = sqlite3.connect(logs.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    began = time.perf_counter()
+    for id in range(1, 101):
+        logs.append(id)
+    with pytest.raises(StoreError, match="locked"):
+        await store.settled()
+    assert time.perf_counter() - began < 3
+    assert all(isinstance(error, StoreError) for _, _, error in logs.answers)
+    other.execute("COMMIT")
+    other.close()
+    logs.append(101)
+    await store.settled()
+    assert logs.answers[-1] == (101, None, None)
+    await store.close()
+    logs.store = original
+
+
+async def test_closing_commits_what_was_queued_before(logs):
+    for id in range(1, 501):
+        logs.append(id)
+    await logs.store.close()
+    assert len(logs.answers) == 500
+    assert await logs.store.open() == 500
+    assert await logs.store.count(LogQuery(logs.b)) == 500
+
+
+async def test_one_message_in_many_logs_is_stored_once(logs):
+    owners = [(account, "room@x", INCOMING) for account in range(1, 3001)]
+    logs.append(1, owners=owners)
+    assert await logs.stored("message") == 1
+    assert await logs.stored("log") == 3000

@@ -1,0 +1,55 @@
+"""Retention: what is old goes, but nothing that somebody still waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from kith.core.ports import INCOMING, LogQuery
+
+
+async def test_old_delivered_entries_go_and_their_messages_when_no_log_holds_them(logs):
+    for id in range(1, 11):
+        logs.append(id)
+    logs.store.mark_delivered(logs.b, 10)
+    assert await logs.store.expire(6) == 10
+    for account in (logs.a, logs.b):
+        assert [entry.id for entry in (await logs.store.page(LogQuery(account))).entries] == [6, 7, 8, 9, 10]
+    assert await logs.stored("message") == 5
+
+
+async def test_undelivered_entries_stay_however_old(logs):
+    for id in range(1, 7):
+        logs.append(id)
+    logs.store.mark_undelivered(logs.b, [2])
+    logs.store.mark_delivered(logs.b, 4)
+    assert await logs.store.expire(100) == 6 + 3
+    assert await logs.undelivered(logs.b) == [2, 5, 6]
+    assert [entry.stanza for entry in await logs.store.undelivered(logs.b, 0, 9)] == [
+        b"<message>%d</message>" % id for id in (2, 5, 6)
+    ]
+    assert await logs.stored("message") == 3
+
+
+async def test_many_entries_expire_while_others_write(logs):
+    for id in range(1, 5001):
+        logs.append(id)
+    logs.store.mark_delivered(logs.b, 5000)
+    await logs.store.settled()
+    expiry = asyncio.ensure_future(logs.store.expire(5001))
+    slowest, id = 0.0, 5001
+    while not expiry.done():
+        began = time.perf_counter()
+        logs.append(id)
+        id += 1
+        await logs.store.settled()
+        slowest = max(slowest, time.perf_counter() - began)
+    assert await expiry == 10_000
+    assert slowest < 1
+    assert await logs.stored("message") == id - 5001
+
+
+async def test_entries_of_an_account_that_is_gone_expire_too(logs):
+    logs.append(1, owners=[(9999, "a@x", INCOMING)])
+    assert await logs.store.expire(2) == 1
+    assert await logs.stored("message") == 0

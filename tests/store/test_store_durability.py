@@ -1,0 +1,69 @@
+"""Promise 1: what was answered is on disk, whenever the process is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from kith.core.ports import LogQuery
+from kith.store.sqlite import SQLiteStore
+
+_WRITER = """
+import asyncio, os, sys
+from pathlib import Path
+from kith.core.ports import Append
+from kith.store.sqlite import SQLiteStore
+
+async def main():
+    store = SQLiteStore(Path(sys.argv[1]))
+    next = await store.open() + 1
+    def answer(id):
+        return lambda existing, error: os.write(1, b"%d\\n" % id) if error is None else None
+    while True:
+        for _ in range(17):
+            owners = [(1, "b@x", 0), (2, "a@x", 1)]
+            store.append(Append(next, b"<message>%d</message>" % next, owners, answer(next), 1, b"%d" % next))
+            next += 1
+        await asyncio.sleep(0.0005)
+
+asyncio.run(main())
+"""
+
+
+def write_until_killed(path: Path, seconds: float) -> list[int]:
+    """The ids that were answered before a kill so long after the first answer."""
+    process = subprocess.Popen([sys.executable, "-c", _WRITER, path], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        time.sleep(seconds)
+    finally:
+        process.kill()
+    rest, _ = process.communicate(timeout=30)
+    return [int(line) for line in (first + rest).split(b"\n")[:-1]]  # the last line may be cut
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_every_answered_message_is_found_after_a_kill_at_any_moment(tmp_path, seed):
+    path = tmp_path / "kith.sqlite"
+    moment = random.Random(seed)
+    answered: list[int] = []
+    for _ in range(2):  # the second time on what the first kill left
+        answered += await asyncio.to_thread(write_until_killed, path, moment.uniform(0.05, 0.3))
+    assert len(answered) > 34
+    store = SQLiteStore(path)
+    last = await store.open()
+    for account in (1, 2):
+        page = await store.page(LogQuery(account, limit=10_000_000))
+        stored = {entry.id: entry.stanza for entry in page.entries}
+        assert [id for id in answered if stored.get(id) != b"<message>%d</message>" % id] == []
+        assert list(stored) == list(range(1, last + 1))  # no holes: commits in the order of the calls
+    (fine,) = await store._read(lambda c: c.execute("PRAGMA integrity_check").fetchone())
+    assert fine == "ok"
+    await store.close()

@@ -131,6 +131,8 @@ class TCPConnection(asyncio.Protocol):
                     stream.opened(event)
                 elif isinstance(event, StreamClosed):
                     stream.closed()
+                elif isinstance(event, StreamError):
+                    stream.fail(event)
                 if self._closing or self._handshake:
                     return
         except StreamError as error:

@@ -134,6 +134,8 @@ class WebSocketConnection(asyncio.Protocol):
         if not data:
             return
         events = self._parser.feed(data)
+        if events and isinstance(events[-1], StreamError):
+            raise events[-1]
         if len(events) != 1 or not isinstance(events[0], Stanza) or not self._parser.between:
             raise StreamError("not-well-formed", "one element for each message")
         stanza = events[0]

@@ -14,6 +14,8 @@ _OPAQUE = get_profile("OpaqueString")
 _FORBIDDEN_LOCAL = frozenset("\"&'/:<>@")
 #: RFC 7622 §3.1: each part has at most 1023 bytes.
 MAX_PART = 1023
+#: Longer addresses are not cached: what peers make up must not fill the memory.
+_MAX_CACHED = 128
 
 
 class JID(NamedTuple):
@@ -51,13 +53,15 @@ def _check(part: str, what: str) -> str:
 
 def _prepare_domain(domain: str) -> str:
     domain = domain.removesuffix(".")
-    if domain.startswith("[") and domain.endswith("]"):
+    if domain.startswith("[") and domain.endswith("]") and "%" not in domain:
         return f"[{ipaddress.IPv6Address(domain[1:-1])}]"
     if domain.isascii() and domain.replace(".", "").replace("-", "").isalnum():
         domain = domain.lower()
-        if any(not 0 < len(label) < 64 for label in domain.split(".")):
+        labels = domain.split(".")
+        if any(not 0 < len(label) < 64 or label[0] == "-" or label[-1] == "-" for label in labels):
             raise ValueError(f"not a domain: {domain!r}")
-        return _check(domain, "domain")
+        if "xn--" not in domain:
+            return _check(domain, "domain")
     try:
         return _check(idna.decode(idna.encode(domain, uts46=True)), "domain")
     except idna.IDNAError as error:
@@ -79,7 +83,6 @@ def prepare_resource(resource: str) -> str:
     return _check(str(_OPAQUE.enforce(resource)), "resource")
 
 
-@functools.lru_cache(maxsize=65536)
 def _parse(text: str) -> JID:
     rest, slash, resource = text.partition("/")
     local, at, domain = rest.rpartition("@") if "@" in rest else ("", "", rest)
@@ -92,6 +95,9 @@ def _parse(text: str) -> JID:
     )
 
 
+_parse_cached = functools.lru_cache(maxsize=32768)(_parse)
+
+
 def parse_jid(text: str) -> JID:
     """The prepared address.
 
@@ -99,4 +105,4 @@ def parse_jid(text: str) -> JID:
     """
     if len(text) > 3 * MAX_PART + 2:
         raise ValueError("address is too long")
-    return _parse(text)
+    return _parse_cached(text) if len(text) <= _MAX_CACHED else _parse(text)

@@ -1,0 +1,240 @@
+"""Expat parsers that stand inside a stream, and the pool that streams share.
+
+Between two stanzas a parser's state is the same for every ordinary stream (RFC 6120 §4.8), so
+parsers live in a pool and an idle stream holds none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from xml.parsers import expat
+
+from kith.wire import ns
+from kith.wire.errors import StreamError
+
+HEADER = f"<stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAMS}'>".encode()
+_STREAM = ns.tag(ns.STREAMS, "stream")
+_ORDINARY = {"": ns.CLIENT, "stream": ns.STREAMS}
+_RESTRICTED = {
+    expat.errors.codes[expat.errors.XML_ERROR_UNDEFINED_ENTITY],
+    expat.errors.codes[expat.errors.XML_ERROR_MISPLACED_XML_PI],
+}
+_UNBOUND_PREFIX = expat.errors.codes[expat.errors.XML_ERROR_UNBOUND_PREFIX]
+_ENCODINGS = {"utf-8", "utf8"}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what one stream may send.
+
+    ``stanza_bytes``: one stanza, or all up to the end of the stream header. ``depth``: elements
+    inside each other, the stream itself included. ``attributes``: of one element. ``names``: elements
+    and attributes of one stanza, because a parser keeps each name that it meets. ``tag_bytes``: one tag.
+    """
+
+    stanza_bytes: int = 512 * 1024
+    depth: int = 64
+    attributes: int = 64
+    names: int = 16 * 1024
+    tag_bytes: int = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOpened:
+    """The stream header: ``tag`` in Clark notation and the attributes."""
+
+    tag: str
+    attrs: dict[str, str]
+    default_namespace: str
+
+
+class StreamClosed:
+    """The peer's closing tag."""
+
+
+#: A stanza as expat saw it: index of its first byte, of its closing tag, then tag, attributes, children.
+Seen = tuple[int, int, str, dict[str, str], list[str]]
+
+
+def text_between() -> StreamError:
+    return StreamError("bad-format", "text between stanzas")
+
+
+def _clark(name: str) -> str:
+    return "{" + name if "}" in name else name
+
+
+def _raise_restricted(*_: Any) -> None:
+    raise StreamError("restricted-xml")
+
+
+class Parser:
+    """An expat parser that stands inside a stream, or before its header."""
+
+    __slots__ = (
+        "attrs",
+        "children",
+        "closed_at",
+        "depth",
+        "expat",
+        "fed",
+        "found",
+        "limits",
+        "names",
+        "namespaces",
+        "opened_at",
+        "ordinary",
+        "start",
+        "tag",
+    )
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.depth = 0
+        self.fed = 0
+        self.ordinary = False
+        self.found: list[Seen | StreamOpened | StreamClosed] = []
+        self.namespaces: dict[str, str] = {}
+        self.opened_at = 0
+        self.closed_at = 0
+        self.start = 0
+        self.names = 0
+        self.tag = ""
+        self.attrs: dict[str, str] = {}
+        self.children: list[str] = []
+        parser = expat.ParserCreate("utf-8", "}")
+        self.expat = parser
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.StartNamespaceDeclHandler = self._namespace
+        parser.StartCdataSectionHandler = self._cdata
+        parser.XmlDeclHandler = self._declaration
+        parser.CommentHandler = _raise_restricted
+        parser.ProcessingInstructionHandler = _raise_restricted
+        parser.StartDoctypeDeclHandler = _raise_restricted
+
+    def _declaration(self, version: str, encoding: str | None, standalone: int) -> None:
+        if encoding is not None and encoding.lower() not in _ENCODINGS:
+            raise StreamError("unsupported-encoding")
+
+    def _namespace(self, prefix: str | None, uri: str) -> None:
+        if self.depth == 0 and prefix != "xml":
+            self.namespaces[prefix or ""] = uri
+
+    def _cdata(self) -> None:
+        if self.depth == 1:
+            raise text_between()
+
+    def _start(self, name: str, attrs: dict[str, str]) -> None:
+        depth = self.depth = self.depth + 1
+        if depth == 3:
+            self.children.append("{" + name if "}" in name else name)
+        elif depth == 2:
+            self.start = self.expat.CurrentByteIndex
+            self.tag = _clark(name)
+            self.attrs = {_clark(key): value for key, value in attrs.items()} if attrs else {}
+            self.children = []
+            self.names = 0
+        elif depth > self.limits.depth:
+            raise StreamError("policy-violation", "nested too deep")
+        self.names += 1
+        if attrs:
+            self.names += len(attrs)
+            if len(attrs) > self.limits.attributes:
+                raise StreamError("policy-violation", "too many attributes")
+        if self.names > self.limits.names:
+            raise StreamError("policy-violation", "too many elements")
+        if depth == 1:
+            self._open(name, attrs)
+
+    def _open(self, name: str, attrs: dict[str, str]) -> None:
+        self.expat.StartNamespaceDeclHandler = None
+        self.opened_at = self.expat.CurrentByteIndex
+        tag = _clark(name)
+        self.ordinary = tag == _STREAM and self.namespaces == _ORDINARY
+        header = {_clark(key): value for key, value in attrs.items()}
+        self.found.append(StreamOpened(tag, header, self.namespaces.get("", "")))
+
+    def _end(self, name: str) -> None:
+        depth = self.depth = self.depth - 1
+        if depth == 1:
+            self.found.append((self.start, self.expat.CurrentByteIndex, self.tag, self.attrs, self.children))
+        elif depth == 0:
+            self.closed_at = self.expat.CurrentByteIndex
+            self.found.append(StreamClosed())
+
+    def parse(self, data: bytes) -> None:
+        """Feeds expat. Raises StreamError."""
+        self.fed += len(data)
+        code = 0
+        try:
+            self.expat.Parse(data, False)
+        except expat.ExpatError as error:
+            code = error.code
+        if code:  # raised outside of the handler: an error with a context keeps frames alive
+            if code in _RESTRICTED:
+                raise StreamError("restricted-xml")
+            if code == _UNBOUND_PREFIX:
+                raise StreamError("bad-namespace-prefix")
+            raise StreamError("not-well-formed", expat.ErrorString(code))
+
+    def release(self) -> None:
+        """Parts from expat, which refers back to it: memory is free at once, not at the next collection."""
+        parser = self.expat
+        parser.StartElementHandler = None
+        parser.EndElementHandler = None
+        parser.StartNamespaceDeclHandler = None
+        parser.StartCdataSectionHandler = None
+        parser.XmlDeclHandler = None
+
+    @property
+    def unread(self) -> int:
+        """How many of the bytes fed are the beginning of a tag (or other markup) without its end."""
+        return self.fed - max(self.expat.CurrentByteIndex, 0)
+
+
+class ParserPool:
+    """Parsers for ordinary streams, shared by all that are between two stanzas.
+
+    Expat never forgets a name, so a parser retires after ``retire_bytes`` or ``retire_names``: what
+    peers make up does not pile up in it.
+    """
+
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        keep: int = 16,
+        retire_bytes: int = 256 * 1024,
+        retire_names: int = 4096,
+    ) -> None:
+        self.limits = limits or Limits()
+        self._keep = keep
+        self._retire_bytes = retire_bytes
+        self._retire_names = retire_names
+        self._free: list[Parser] = []
+
+    def take(self, header: bytes = HEADER) -> Parser:
+        """A parser that stands just after that stream header."""
+        if self._free and header is HEADER:
+            return self._free.pop()
+        parser = Parser(self.limits)
+        parser.parse(header)
+        parser.found.clear()
+        return parser
+
+    def give(self, parser: Parser) -> None:
+        """Takes back a parser that stands between two stanzas; one that is worn or unusual is released."""
+        if (
+            parser.ordinary
+            and parser.fed < self._retire_bytes
+            and len(self._free) < self._keep
+            and len(parser.expat.intern) < self._retire_names
+        ):
+            self._free.append(parser)
+        else:
+            parser.release()
+
+    def fresh(self) -> Parser:
+        """A parser that waits for a stream header."""
+        return Parser(self.limits)

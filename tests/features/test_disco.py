@@ -1,0 +1,110 @@
+"""XEP-0030 and XEP-0199 against a running server."""
+
+from collections.abc import AsyncIterator
+from xml.etree.ElementTree import Element
+
+import pytest
+
+from kith.features.caps import verification
+from tests.conftest import RunningServer
+from tests.features.slix import befriend, connected
+from tests.raw import RawClient, condition, online
+
+INFO = "http://jabber.org/protocol/disco#info"
+ITEMS = "http://jabber.org/protocol/disco#items"
+
+
+@pytest.fixture(scope="module")
+def accounts(server: RunningServer) -> None:
+    server.add_user("asker")
+    server.add_user("stranger")
+
+
+@pytest.fixture
+async def client(server: RunningServer, accounts: None) -> AsyncIterator[RawClient]:
+    raw = await online(server.port, "asker")
+    yield raw
+    raw.abort()
+
+
+def features(answer: Element) -> set[str]:
+    return {element.get("var", "") for element in answer.iter(f"{{{INFO}}}feature")}
+
+
+def identities(answer: Element) -> set[tuple[str, str]]:
+    found = answer.iter(f"{{{INFO}}}identity")
+    return {(element.get("category", ""), element.get("type", "")) for element in found}
+
+
+async def test_the_server_and_the_account_answer_a_ping(client: RawClient) -> None:
+    for to in (None, "localhost", "asker@localhost"):
+        answer = await client.iq("get", "<ping xmlns='urn:xmpp:ping'/>", to)
+        assert answer.get("type") == "result"
+
+
+async def test_the_domain_says_what_it_is(client: RawClient) -> None:
+    answer = await client.iq("get", f"<query xmlns='{INFO}'/>", "localhost")
+    assert ("server", "im") in identities(answer)
+    wanted = {INFO, ITEMS, "urn:xmpp:ping", "urn:xmpp:blocking", "http://jabber.org/protocol/caps"}
+    assert wanted <= features(answer)
+
+
+async def test_ones_own_account_says_what_it_can(client: RawClient) -> None:
+    answer = await client.iq("get", f"<query xmlns='{INFO}'/>")
+    assert {("account", "registered"), ("pubsub", "pep")} <= identities(answer)
+    pubsub = "http://jabber.org/protocol/pubsub"
+    wanted = (
+        "publish-options",
+        "auto-create",
+        "filtered-notifications",
+        "persistent-items",
+        "config-node-max",
+    )
+    assert {f"{pubsub}#{name}" for name in wanted} <= features(answer)
+
+
+async def test_an_account_is_as_good_as_absent_to_a_stranger(client: RawClient) -> None:
+    answers = [
+        await client.iq("get", f"<query xmlns='{INFO}'/>", f"{name}@localhost")
+        for name in ("stranger", "nobody")
+    ]
+    assert [condition(answer) for answer in answers] == ["service-unavailable"] * 2
+    answer = await client.iq("get", f"<query xmlns='{ITEMS}' node='x'/>", "stranger@localhost")
+    assert condition(answer) == "service-unavailable"
+
+
+async def test_a_contact_may_ask_an_account(server: RunningServer) -> None:
+    one, other = server.add_user("known1"), server.add_user("known2")
+    async with connected(server.port, one) as alice, connected(server.port, other) as bob:
+        await befriend(alice, bob)
+        answer = await bob.ask("get", f"<query xmlns='{INFO}'/>", one)
+        assert ("account", "registered") in identities(answer.xml)
+
+
+async def test_an_unknown_node_is_not_found(client: RawClient) -> None:
+    for to in ("localhost", "asker@localhost"):
+        for namespace in (INFO, ITEMS):
+            answer = await client.iq("get", f"<query xmlns='{namespace}' node='nowhere'/>", to)
+            assert condition(answer) == "item-not-found"
+
+
+async def test_items_are_none_where_nothing_is(client: RawClient) -> None:
+    for to in ("localhost", "asker@localhost"):
+        answer = await client.iq("get", f"<query xmlns='{ITEMS}'/>", to)
+        assert answer.get("type") == "result"
+        assert len(answer[0]) == 0
+
+
+async def test_the_server_announces_capabilities_that_fit_what_it_says(server: RunningServer) -> None:
+    server.add_user("capable")
+    raw = RawClient(server.port)
+    await raw.connect()
+    await raw.login("capable")
+    await raw.bind()
+    async with connected(server.port, "capable@localhost") as slix:
+        node = await slix.plugin["xep_0115"].get_verstring("localhost")
+    assert node
+    info = await raw.iq("get", f"<query xmlns='{INFO}' node='kith#{node}'/>", "localhost")
+    assert info[0].get("node") == f"kith#{node}"
+    assert verification(info[0], "sha-1") == node
+    raw.abort()

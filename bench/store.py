@@ -1,6 +1,7 @@
 """What a message costs in the store: CPU per 1 kB message in two logs, beside a busy event loop.
 
-    python bench/store.py [--messages N] [--gather MS ...]
+    python bench/store.py [--messages N] [--batches N ...] [--gather MS ...]
+    python bench/store.py --rate N ... [--gather MS ...]
 
 A competing thread holds the interpreter's lock as a loaded event loop does. Its CPU is not counted:
 `store` is the writer thread's, `append` the loop's for queueing and callbacks. `idle ms` is the median
@@ -15,6 +16,7 @@ import statistics
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from kith.core.ports import INCOMING, Append, Keys
@@ -70,6 +72,41 @@ async def burst(
         await finished
 
 
+async def stream(
+    store: SQLiteStore, rate: int, seconds: float, owners: list[tuple[int, str, int]]
+) -> list[float]:
+    """Appends at a steady rate, whatever the store does. Returns how long each took, in ms."""
+    took: list[float] = []
+
+    def appended(at: float) -> Callable[[int | None, BaseException | None], None]:
+        return lambda existing, error: took.append((time.perf_counter() - at) * 1e3)
+
+    began, sent = time.perf_counter(), 0
+    while (now := time.perf_counter() - began) < seconds:
+        while sent < now * rate:
+            id = 1_000_000 + sent
+            origin = id.to_bytes(16, "big")
+            store.append(Append(id, _STANZA, owners, appended(time.perf_counter()), owners[0][0], origin))
+            sent += 1
+        await asyncio.sleep(0.0002)
+    await store.settled()
+    return took
+
+
+async def steady(folder: Path, rate: int, gather: float) -> tuple[float, float, float]:
+    """µs of the writer thread per message; median and 99th percentile of the time to the callback in ms."""
+    store = SQLiteStore(folder / "steady.sqlite", gather)
+    await store.open()
+    keys = {"SHA-256": Keys(b"salt", b"stored", b"server", 4096)}
+    await store.create_accounts([("a@localhost", keys), ("b@localhost", keys)])
+    owners = [(1, "b@localhost", 0), (2, "a@localhost", INCOMING)]
+    before = thread_cpu("kith-store")
+    took = sorted(await stream(store, rate, 1.5, owners))
+    spent = (thread_cpu("kith-store") - before) / len(took) * 1e6
+    await store.close()
+    return spent, took[len(took) // 2], took[len(took) * 99 // 100]
+
+
 async def measure(folder: Path, batch: int, gather: float, messages: int, busy: bool) -> tuple[float, ...]:
     """µs of the writer thread, of the loop, and of the wall clock, per message; idle latency in ms."""
     store = SQLiteStore(folder / f"{batch}-{gather}-{busy}.sqlite", gather)
@@ -103,7 +140,16 @@ def main() -> None:
     arguments.add_argument("--messages", type=int, default=4000)
     arguments.add_argument("--gather", type=float, nargs="+", default=[0.0], metavar="MS")
     arguments.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32, 128, 512])
+    arguments.add_argument("--rate", type=int, nargs="+", metavar="PER_SECOND", help="a steady rate instead")
     options = arguments.parse_args()
+    if options.rate:
+        print("gather ms    rate  store µs  median ms  99% ms   (per message)")
+        for rate in options.rate:
+            for gather in options.gather:
+                with tempfile.TemporaryDirectory() as folder:
+                    spent, median, late = asyncio.run(steady(Path(folder), rate, gather / 1000))
+                print(f"{gather:9.1f} {rate:7} {spent:9.1f} {median:10.2f} {late:7.2f}")
+        return
     print("gather ms  batch  beside  store µs  append µs  wall µs  idle ms   (per message)")
     for gather in options.gather:
         for batch in options.batches:

@@ -1,7 +1,7 @@
 """Many rows in one statement.
 
-The number of rows is filled up to a power of two with empty ones that the statement skips, so that
-few different statements exist, all of them prepared once and cached.
+The number of rows is filled up with empty ones that the statement skips, to a power of two or a multiple
+of 64, so that few different statements exist, all of them prepared once and cached.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def known_origins(connection: sqlite3.Connection, entries: Sequence[Append]) -> 
     known: dict[tuple[int, bytes], int] = {}
     for start in range(0, len(pairs), _MAX_ROWS):
         part = pairs[start : start + _MAX_ROWS]
-        rows = _power_of_two(len(part))
+        rows = _filled_up(len(part))
         values: list[Any] = [value for pair in part for value in pair]
         values += [None] * (2 * (rows - len(part)))
         for sender, origin, id in connection.execute(_lookup(rows), values):
@@ -46,14 +46,14 @@ def known_origins(connection: sqlite3.Connection, entries: Sequence[Append]) -> 
 def _insert(connection: sqlite3.Connection, into: str, columns: int, values: Sequence[Any]) -> None:
     for start in range(0, len(values), _MAX_ROWS * columns):
         part = values[start : start + _MAX_ROWS * columns]
-        rows = _power_of_two(len(part) // columns)
+        rows = _filled_up(len(part) // columns)
         padding = rows * columns - len(part)
         connection.execute(_statement(into, columns, rows), [*part, *(None,) * padding])
 
 
-def _power_of_two(number: int) -> int:
-    """The least that is not smaller."""
-    return 1 << (number - 1).bit_length()
+def _filled_up(number: int) -> int:
+    """For how many rows there is a statement that takes so many."""
+    return 1 << (number - 1).bit_length() if number <= 64 else -(-number // 64) * 64
 
 
 @lru_cache(64)

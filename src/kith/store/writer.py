@@ -1,8 +1,8 @@
 """The one thread that writes: everything queued goes into one transaction and one sync to disk.
 
 A commit costs about the same for one message as for hundreds, so what arrives while one commit
-runs shares the next. Each statement gives the interpreter's lock away and may wait 5 ms beside a busy
-loop to get it back: so a batch of appends is four statements, whatever its size (`bench/store.py`).
+runs shares the next. A batch of appends is four statements, whatever its size: each costs CPU to start,
+and gives the interpreter's lock away, which a busy loop may take (`bench/store.py`).
 """
 
 from __future__ import annotations

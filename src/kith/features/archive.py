@@ -65,8 +65,10 @@ class Archive(Feature):
         self._send(session, element, page.entries)
         if session.sink is not None:
             await session.sink.drained()
-        if page.entries and query.peer is None and (page.complete or not query.backwards):
-            session.synced = max(session.synced, page.entries[-1].id)
+        if query.peer is None and query.ids is None and (page.complete or not query.backwards):
+            # who reads on from an id has what lies before it
+            read = page.entries[-1].id if page.entries else (query.after or 0)
+            session.synced = max(session.synced, read)
         if page.complete:
             fin.set("complete", "true")
         ends = (to_text(page.entries[0].id), to_text(page.entries[-1].id)) if page.entries else (None, None)

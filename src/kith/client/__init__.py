@@ -20,6 +20,7 @@ from kith.client.errors import (
     NotOnline,
     NoTrustedDevices,
     PeerHasNoDevices,
+    ServerLacks,
     ServerUnreachable,
 )
 from kith.client.events import (
@@ -56,6 +57,7 @@ __all__ = [
     "NotEncrypted",
     "NotOnline",
     "PeerHasNoDevices",
+    "ServerLacks",
     "ServerUnreachable",
     "State",
     "Trust",

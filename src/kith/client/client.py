@@ -63,7 +63,8 @@ class Client:
     """An account on this device. An async context manager: inside, it keeps itself connected.
 
     ``data``: folder for keys and history. ``host``, ``port``: where to connect; else the environment's
-    KITH_HOST and KITH_PORT, else DNS. ``insecure``: no TLS, for tests on the loopback. ``pin``: the
+    KITH_HOST and KITH_PORT, else DNS. ``direct_tls``: TLS from the first byte (by default on port
+    5223), instead of STARTTLS. ``insecure``: no TLS, for tests on the loopback. ``pin``: the
     SHA-256 fingerprint of a self-signed certificate; without it the first one seen is remembered.
     ``auto_accept``: whoever asks may see when we are online.
 
@@ -79,6 +80,7 @@ class Client:
         data: Path | str | None = None,
         host: str | None = None,
         port: int | None = None,
+        direct_tls: bool | None = None,
         insecure: bool = False,
         pin: str | None = None,
         auto_accept: bool = False,
@@ -87,6 +89,7 @@ class Client:
         self._password = password
         self._folder = Path(data) if data is not None else data_folder(self.jid)
         self._where = connection.address(self.jid.partition("@")[2], host, port)
+        self._direct_tls = self._where[1] == connection.DIRECT_TLS_PORT if direct_tls is None else direct_tls
         self._insecure = insecure
         self._pin = pin
         self._auto_accept = auto_accept
@@ -140,7 +143,7 @@ class Client:
             stream, self._db, self._history, self._encryption, self._lock, publish, self._outbox.wake
         )
         self._contacts = Contacts(stream, self._auto_accept, publish)
-        self._connection = Connection(stream, self._where, self._set_up, self._link_changed)
+        self._connection = Connection(stream, self._where, self._direct_tls, self._set_up, self._link_changed)
         self._tasks = [
             asyncio.create_task(work, name=f"kith {self.jid}")
             for work in (self._connection.run(), self._outbox.run(), self._incoming.run())
@@ -388,7 +391,7 @@ class Client:
         """A new session: the order matters. Presence comes last, as it lets messages in."""
         self._outbox.lost()
         await self._contacts.load()
-        await self._stream["xep_0280"].enable(timeout=30)
+        await self._stream.plugin["xep_0280"].enable(timeout=30)
         async with self._lock:
             await self._encryption.open()
             self._db.set("seen", "1")

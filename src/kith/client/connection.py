@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
+from slixmpp import JID
 from slixmpp.exceptions import IqError, IqTimeout
 
-from kith.client.errors import ClientError
+from kith.client.errors import ClientError, ServerLacks
 from kith.client.events import ConnectionChanged
 from kith.client.message import Link
 from kith.client.stream import Stream
@@ -38,7 +39,17 @@ class Connection:
     """``set_up`` runs for each new session; ``changed`` hears of every change of the link."""
 
     __slots__ = (
-        *("_address", "_changed", "_closing", "_ended", "_ping", "_ready", "_set_up", "_setting_up"),
+        *(
+            "_address",
+            "_changed",
+            "_closing",
+            "_direct_tls",
+            "_ended",
+            "_ping",
+            "_ready",
+            "_set_up",
+            "_setting_up",
+        ),
         *("_wake", "first", "link", "stream"),
     )
 
@@ -46,6 +57,7 @@ class Connection:
         self,
         stream: Stream,
         where: tuple[str | None, int | None],
+        direct_tls: bool,
         set_up: Callable[[], Awaitable[None]],
         changed: Callable[[ConnectionChanged], None],
     ) -> None:
@@ -54,6 +66,7 @@ class Connection:
         self.first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when first online; an error if that can't work; a plain OSError if out of reach."""
         self._address = where
+        self._direct_tls = direct_tls
         self._set_up = set_up
         self._changed = changed
         self._closing = False
@@ -75,7 +88,7 @@ class Connection:
                 self._tell(ConnectionChanged(Link.CONNECTING))
             self._ended = asyncio.get_running_loop().create_future()
             attempt = asyncio.get_running_loop().call_later(_ATTEMPT_TIMEOUT, self._give_up)
-            self.stream.dial(host, port, port == DIRECT_TLS_PORT)
+            self.stream.dial(host, port, self._direct_tls)
             reason = await self._ended
             attempt.cancel()
             was_online = self.link is Link.ONLINE
@@ -150,7 +163,11 @@ class Connection:
         if not self._ready:
             try:
                 await self._set_up()
-            except (IqError, IqTimeout):
+            except Exception as error:  # of the server, the OMEMO library, or a lost connection
+                if self.stream.is_connected() and not isinstance(error, IqTimeout):
+                    self.stream.failure = ServerLacks(
+                        f"The server lacks what encrypted chat needs (personal eventing, XEP-0163): {error}"
+                    )
                 self.stream.abort()
                 return
             self._ready = True
@@ -166,10 +183,11 @@ class Connection:
         self._setting_up = self._ping = None
 
     async def _keep_alive(self) -> None:
+        ping = self.stream.plugin["xep_0199"].send_ping
         while True:
             await asyncio.sleep(_PING_EVERY)
             try:
-                await self.stream["xep_0199"].send_ping(self.stream.boundjid.host, timeout=_PING_TIMEOUT)
+                await ping(JID(self.stream.boundjid.host), timeout=_PING_TIMEOUT)
             except IqTimeout:
                 self.stream.abort()
             except IqError:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from xml.etree.ElementTree import Element
 
 import oldmemo
@@ -60,7 +60,7 @@ class _Plugin(XEP_0384):  # type: ignore[misc, unused-ignore]
 
     def plugin_init(self) -> None:
         super().plugin_init()
-        self.xmpp["xep_0163"].remove_interest(TWOMEMO_DEVICE_LIST_NODE)
+        self.xmpp.plugin["xep_0163"].remove_interest(TWOMEMO_DEVICE_LIST_NODE)
         self.xmpp.del_event_handler("twomemo_device_list_publish", self._on_device_list_update)
         self.xmpp.del_event_handler("changed_subscription", self._on_subscription_changed)
 
@@ -112,7 +112,7 @@ class Encryption:
         self._encrypting = False
         self._fetched: dict[str, float] = {}
         stream.register_plugin(_Plugin.name)
-        self._plugin: Any = stream[_Plugin.name]
+        self._plugin: Any = cast("dict[str, Any]", stream.plugin)[_Plugin.name]
         self._plugin.encryption = self
 
     @property

@@ -15,6 +15,10 @@ class ServerUnreachable(ClientError):
     """No connection, and this account has never been online here: probably a wrong host or port."""
 
 
+class ServerLacks(ClientError):
+    """The server refused something that encrypted chat can't do without."""
+
+
 class CertificateInvalid(ClientError):
     """The server's certificate is expired, is for another name, or there is no TLS at all."""
 

@@ -18,6 +18,9 @@ from kith.client.history import History
 from kith.client.message import Message, State
 from kith.client.stream import Stream
 
+#: The row of a message, or (peer, kind, id) of an answer.
+_Key = int | tuple[str, str, str]
+
 
 class Outbox:
     """The queued messages of the history, and the answers that are owed.
@@ -48,8 +51,8 @@ class Outbox:
         self._publish = publish
         self._online = False
         self._wake = asyncio.Event()
-        self._flying: dict[str, Callable[[], None]] = {}
-        self._tried: set[int | tuple[str, str, str]] = set()
+        self._flying: dict[str, tuple[_Key, Callable[[], None]]] = {}
+        self._tried: set[_Key] = set()
         self._waiting: dict[int, asyncio.Future[None]] = {}
         stream.add_event_handler("stanza_acked", self._on_acked)
 
@@ -57,6 +60,10 @@ class Outbox:
         """The link is up (and may be a resumed one), or down: then nobody waits for it any longer."""
         self._online = online
         if online:
+            # A resumed stream repeats what it had sent. What fell between the connections is not in there.
+            repeated = self._stream.unacknowledged()
+            for id in [id for id in self._flying if id not in repeated]:
+                self._tried.discard(self._flying.pop(id)[0])
             self._wake.set()
             return
         for future in self._waiting.values():
@@ -117,7 +124,7 @@ class Outbox:
             return False
         self._tried.add(message.row)
         self._launch(message.peer, message.id, stanzas.text_message(message.id, message.body, element))
-        self._flying[message.id] = lambda: self._sent(message)
+        self._flying[message.id] = (message.row, lambda: self._sent(message))
         future = self._waiting.get(message.row)
         if future is not None and not future.done():
             future.set_result(None)
@@ -139,9 +146,10 @@ class Outbox:
 
     def _answer(self, peer: str, kind: str, id: str) -> None:
         own = f"{kind}-{id}"
-        self._tried.add((peer, kind, id))
+        key = (peer, kind, id)
+        self._tried.add(key)
         self._launch(peer, own, stanzas.answer(kind, id))
-        self._flying[own] = lambda: self._history.settle(peer, kind, id)
+        self._flying[own] = (key, lambda: self._history.settle(*key))
 
     def _launch(self, peer: str, id: str, children: list[Element]) -> None:
         stanza = self._stream.make_message(peer, mtype="chat")
@@ -156,6 +164,6 @@ class Outbox:
         self._landed(str(stanza["id"]))
 
     def _landed(self, id: str) -> None:
-        landed = self._flying.pop(id, None)
-        if landed is not None:
-            landed()
+        flight = self._flying.pop(id, None)
+        if flight is not None:
+            flight[1]()

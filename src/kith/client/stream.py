@@ -46,9 +46,9 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
         for name in _PLUGINS:
             self.register_plugin(name)
         for feature in stanzas.FEATURES:
-            self["xep_0030"].add_feature(feature)
-        self["xep_0030"].add_identity(category="client", itype="console", name="Kith")
-        self["feature_mechanisms"].unencrypted_scram = insecure
+            self.plugin["xep_0030"].add_feature(feature)
+        self.plugin["xep_0030"].add_identity(category="client", itype="console", name="Kith")
+        self.plugin["feature_mechanisms"].unencrypted_scram = insecure
         self.auto_authorize = None
         self.auto_subscribe = False
         self.whitespace_keepalive = False
@@ -68,14 +68,14 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
         """One attempt to connect. Its end is told to ``closed``, or slixmpp's session events happen."""
         self.failure = None
         self._refusal = None
-        self.end_session_on_disconnect = self["xep_0198"].sm_id is None
+        self.end_session_on_disconnect = self.plugin["xep_0198"].sm_id is None
         self.enable_plaintext = self._insecure
         self.enable_starttls = not self._insecure and not (host and direct)
         self.enable_direct_tls = not self._insecure and (not host or direct)
         self.ssl_context = self._pin.context()
         # Without a certificate that an authority vouched for, a password is never sent as it is.
-        self["feature_mechanisms"].use_mechs = None if self._pin.by_authority else set(_SCRAM)
-        self["feature_mechanisms"].attempted_mechs = set()
+        self.plugin["feature_mechanisms"].use_mechs = None if self._pin.by_authority else set(_SCRAM)
+        self.plugin["feature_mechanisms"].attempted_mechs = set()
         self.connect(host, port)
 
     @property
@@ -137,7 +137,7 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
                 f"{self.requested_jid.bare}: the server does not accept this address and password."
                 + (f" ({text})" if text else "")
             )
-            self["feature_mechanisms"].mech_list = set()  # a weaker mechanism would not help
+            self.plugin["feature_mechanisms"].mech_list = set()  # a weaker mechanism would not help
         elif failure["condition"] != "temporary-auth-failure":
             self.failure = LoginFailed(f"The server refused the login: {text or failure['condition']}")
 
@@ -148,7 +148,11 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
     @property
     def acknowledged(self) -> bool:
         """Whether the server acknowledges stanzas (XEP-0198)."""
-        return bool(self["xep_0198"].enabled_out)
+        return bool(self.plugin["xep_0198"].enabled_out)
+
+    def unacknowledged(self) -> set[str]:
+        """Ids of the stanzas that the stream itself holds, to repeat them when it is resumed."""
+        return {str(stanza["id"]) for _, stanza in self.plugin["xep_0198"].unacked_queue}
 
     def request_ack(self) -> None:
         """Asks for an acknowledgement of all sent before."""

@@ -1,0 +1,131 @@
+"""Connections fail, people go away and come back, programs end: nothing is lost, nothing comes twice."""
+
+from __future__ import annotations
+
+import asyncio
+
+from kith.client import Link, State
+from tests.client.conftest import People, receive, until
+
+
+async def test_one_who_was_away_gets_everything_once_and_in_order(people: People) -> None:
+    ada = await people.open(people.account("ada"))
+    ben_jid = people.account("ben")
+    async with people.device(ben_jid) as ben:
+        await ada.send(ben_jid, "0")
+        assert [message.body for message in await receive(ben)] == ["0"]
+    for number in range(1, 31):
+        await ada.send(ben_jid, str(number))
+    async with people.device(ben_jid) as ben:
+        await ben.caught_up()
+        got = await receive(ben, 30)
+        assert [message.body for message in got] == [str(number) for number in range(1, 31)]
+        assert all(message.encrypted for message in got)
+        assert len(ben.history(ada.jid, limit=100)) == 31
+    async with people.device(ben_jid) as ben:
+        await ben.caught_up()
+        await ada.send(ben_jid, "31")
+        assert [message.body for message in await receive(ben)] == ["31"]
+
+
+async def test_what_is_written_offline_is_sent_later_once_and_in_order(people: People) -> None:
+    ben = await people.open(people.account("ben"))
+    cable = await people.cable()
+    ada = await people.open(people.account("ada"), port=cable.port)
+    await ada.send(ben.jid, "online")
+    await receive(ben)
+    cable.unplug()
+    await until(lambda: ada.link is not Link.ONLINE)
+    for number in range(5):
+        message = await ada.send(ben.jid, str(number))
+        assert message.state is State.QUEUED
+    assert ada.queued() == 5
+    await cable.plug_in()
+    ada.reconnect()
+    assert [message.body for message in await receive(ben, 5)] == ["0", "1", "2", "3", "4"]
+    await until(lambda: ada.queued() == 0)
+    await asyncio.sleep(0.2)
+    assert [message.body for message in ben.history(ada.jid)] == ["online", "0", "1", "2", "3", "4"]
+
+
+async def test_the_outbox_survives_the_program(people: People) -> None:
+    ben = await people.open(people.account("ben"))
+    ada_jid = people.account("ada")
+    cable = await people.cable()
+    async with people.device(ada_jid, port=cable.port) as ada:
+        cable.unplug()
+        await until(lambda: ada.link is not Link.ONLINE)
+        await ada.send(ben.jid, "written before the end")
+    async with people.device(ada_jid) as ada:
+        assert [message.body for message in await receive(ben)] == ["written before the end"]
+        await until(lambda: ada.queued() == 0)
+
+
+async def test_an_account_that_was_online_once_may_start_offline(people: People) -> None:
+    jid, ben_jid = people.account("ada"), people.account("ben")
+    cable = await people.cable()
+    async with people.device(jid, port=cable.port) as ada:
+        await ada.send(ben_jid, "remember me", encrypted=False)
+    cable.unplug()
+    async with people.device(jid, port=cable.port) as ada:
+        assert ada.link is not Link.ONLINE
+        assert [message.body for message in ada.history(ben_jid)] == ["remember me"]
+
+
+async def test_a_cut_connection_is_resumed_and_loses_nothing(people: People) -> None:
+    ada = await people.open(people.account("ada"))
+    cable = await people.cable()
+    ben = await people.open(people.account("ben"), port=cable.port)
+    bodies = [str(number) for number in range(40)]
+    for number, body in enumerate(bodies):
+        await ada.send(ben.jid, body)
+        if number in (10, 25):
+            cable.cut()
+    got = await receive(ben, 40)
+    assert [message.body for message in got] == bodies
+    assert cable.connections == 3
+    await asyncio.sleep(0.2)
+    assert len(ben.history(ada.jid, limit=100)) == 40
+
+
+async def test_a_sender_that_is_cut_again_and_again_sends_everything_once(people: People) -> None:
+    cable = await people.cable()
+    ada = await people.open(people.account("ada"), port=cable.port)
+    ben = await people.open(people.account("ben"))
+    bodies = [str(number) for number in range(30)]
+    for number, body in enumerate(bodies):
+        await ada.send(ben.jid, body)
+        if number % 10 == 5:
+            cable.cut()
+    got = await receive(ben, 30, timeout=40)
+    assert [message.body for message in got] == bodies
+    await until(lambda: ada.queued() == 0)
+
+
+async def test_history_survives_a_restart_and_pages_back(people: People) -> None:
+    ben = await people.open(people.account("ben"))
+    ada_jid = people.account("ada")
+    async with people.device(ada_jid) as ada:
+        for number in range(12):
+            await ada.send(ben.jid, f"line {number}")
+        await until(lambda: ada.queued() == 0)
+    async with people.device(ada_jid) as ada:
+        page = ada.history(ben.jid, limit=5)
+        assert [message.body for message in page] == [f"line {number}" for number in range(7, 12)]
+        before = ada.history(ben.jid, before=page[0], limit=5)
+        assert [message.body for message in before] == [f"line {number}" for number in range(2, 7)]
+        assert [message.body for message in ada.search("line 11")] == ["line 11"]
+
+
+async def test_a_bot_that_ended_in_the_middle_goes_on_where_it_was(people: People) -> None:
+    ada = await people.open(people.account("ada"))
+    bot_jid = people.account("bot")
+    async with people.device(bot_jid) as bot:
+        for body in ("one", "two", "three"):
+            await ada.send(bot_jid, body)
+        async for message in bot.messages():
+            if message.body == "two":
+                break  # it was handed out, but not seen to the end
+        await until(lambda: len(bot.history(ada.jid)) == 3)
+    async with people.device(bot_jid) as bot:
+        assert [message.body for message in await receive(bot, 2)] == ["two", "three"]

@@ -196,3 +196,44 @@ async def test_one_message_in_many_logs_is_stored_once(logs):
     logs.append(1, owners=owners)
     assert await logs.stored("message") == 1
     assert await logs.stored("log") == 3000
+
+
+async def test_a_message_that_comes_alone_waits_for_no_company(logs):
+    await logs.store.close()
+    store = SQLiteStore(logs.path, gather=1.0)
+    await store.open()
+    logs.store, original = store, logs.store
+    await asyncio.sleep(1.2)
+    began = time.perf_counter()
+    logs.append(1)
+    await store.settled()
+    assert time.perf_counter() - began < 0.8
+    await store.close()
+    logs.store = original
+
+
+async def test_writes_that_follow_each_other_do_not_wait_for_company(logs):
+    await logs.store.close()
+    store = SQLiteStore(logs.path, gather=1.0)
+    await store.open()
+    began = time.perf_counter()
+    for number in range(20):
+        await store.put(logs.a, "s", str(number), b"")
+    assert time.perf_counter() - began < 0.8
+    await store.close()
+
+
+async def test_under_load_messages_gather_for_one_commit(logs):
+    await logs.store.close()
+    store = SQLiteStore(logs.path, gather=0.5)
+    await store.open()
+    logs.store, original = store, logs.store
+    await store.settled()
+    logs.append(1)
+    await asyncio.sleep(0.05)
+    logs.append(2)
+    assert logs.answers == []
+    await store.settled()
+    assert [id for id, _, _ in logs.answers] == [1, 2]
+    await store.close()
+    logs.store = original

@@ -26,12 +26,12 @@ _EXPIRE_ROWS = 500  # some milliseconds of other writers' time
 class SQLiteStore:
     """`kith.core.ports.Store` in one file. Another process may write to it at the same time.
 
-    ``gather``: seconds that a commit waits for company. ``busy``: seconds that a write waits for another
-    process before it tries again; after three tries it fails with StoreError. What is wrong with the
-    disk reaches the caller as `sqlite3.Error`.
+    ``gather``: seconds that a commit waits for company, under load (`Writer`). ``busy``: seconds that a
+    write waits for another process before it tries again; after three tries it fails with StoreError.
+    What is wrong with the disk reaches the caller as `sqlite3.Error`.
     """
 
-    def __init__(self, path: Path, gather: float = 0.0, busy: float = 10.0) -> None:
+    def __init__(self, path: Path, gather: float = 0.001, busy: float = 10.0) -> None:
         self._path = path
         self._gather = gather
         self._busy = busy

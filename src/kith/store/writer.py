@@ -25,6 +25,7 @@ Operation = Callable[[sqlite3.Connection], Any]
 #: Who is told after the commit, and what: result and error.
 Answer = tuple[Callable[[Any, BaseException | None], None], Any, BaseException | None]
 _MAX_BATCH = 1024
+_ENOUGH = 64  # more in one commit hardly costs less
 _TRIES = 3  # of `busy_timeout` each, for another process to finish its transaction
 
 
@@ -53,7 +54,8 @@ class Pending:
 class Writer:
     """Takes operations in order and commits them in groups; answers on the loop's thread.
 
-    ``gather`` is how many seconds it waits after the first of a group, so that more share the commit.
+    ``gather`` is how many seconds it waits for more messages to share a commit, if the one before ended less
+    than that ago. So a message that comes alone waits for nothing, nor does a write that follows another.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Writer:
         self._wake = threading.Semaphore(0)
         self._sleeping = True
         self._stop = False
+        self._ended = 0.0
         self._peers: dict[str, int] = {}
         self._thread = threading.Thread(target=self._run, name="kith-store", daemon=True)
         self._thread.start()
@@ -87,7 +90,7 @@ class Writer:
         while True:
             self._wake.acquire()
             while True:
-                if self._gather and len(self._queue) < 64 and not self._stop:
+                if self._worth_waiting():
                     time.sleep(self._gather)
                 batch = [self._queue.popleft() for _ in range(min(len(self._queue), _MAX_BATCH))]
                 if not batch:
@@ -100,8 +103,18 @@ class Writer:
                 answers = self._commit(batch)
                 with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                     self._loop.call_soon_threadsafe(_tell, answers)
+                self._ended = time.monotonic()
             if self._stop:
                 return
+
+    def _worth_waiting(self) -> bool:
+        queue = self._queue
+        return (
+            0 < len(queue) < _ENOUGH
+            and isinstance(queue[0], Append)
+            and not self._stop
+            and time.monotonic() - self._ended < self._gather
+        )
 
     def _commit(self, batch: Sequence[Append | Pending]) -> list[Answer]:
         try:

@@ -8,7 +8,6 @@ import re
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -102,8 +101,13 @@ class Client:
 
     async def __aenter__(self) -> Self:
         await self.open()
+        await self.ready()
+        return self
+
+    async def ready(self) -> None:
+        """After `open`: waits for the first attempt to connect. Raises what entering raises; closes then."""
         try:
-            await self._connection.first
+            await asyncio.shield(self._connection.first)
         except OSError as error:
             if self._db.get("seen") is None:
                 await self.close()
@@ -115,7 +119,6 @@ class Client:
         except BaseException:
             await self.close()
             raise
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -290,12 +293,7 @@ class Client:
 
     def chats(self) -> list[Chat]:
         """All chats and contacts; the one with the newest message first."""
-        names = self._contacts.all() if self.link is Link.ONLINE else {}
-        chats = [replace(chat, name=chat.name or names.pop(chat.peer, "")) for chat in self._history.chats()]
-        known = {chat.peer for chat in chats}
-        return chats + [
-            Chat(jid, name, 0, None, False, False) for jid, name in names.items() if jid not in known
-        ]
+        return self._history.chats()
 
     def chat(self, peer: str) -> Chat:
         """One chat; an empty one if there is none yet."""
@@ -373,6 +371,16 @@ class Client:
         """Whether the peer is known to be online."""
         return self._contacts.online(peer)
 
+    def name(self, peer: str, name: str) -> None:
+        """Calls a peer so, here. An empty name changes nothing, but makes the chat."""
+        self._history.update_chat(bare(peer), **({"name": name} if name else {}))
+        self._db.commit()
+
+    @property
+    def is_open(self) -> bool:
+        """Between `open` and `close`."""
+        return bool(self._tasks) and not self._closed
+
     @property
     def link(self) -> Link:
         return self._connection.link
@@ -391,6 +399,8 @@ class Client:
         """A new session: the order matters. Presence comes last, as it lets messages in."""
         self._outbox.lost()
         await self._contacts.load()
+        for peer, name in self._contacts.all().items():
+            self._history.update_chat(peer, **({"name": name} if name else {}))
         await self._stream.plugin["xep_0280"].enable(timeout=30)
         async with self._lock:
             await self._encryption.open()

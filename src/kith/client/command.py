@@ -1,0 +1,113 @@
+"""`kith chat`: from a command line to the terminal client."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kith.client.accounts import Account, remember, remembered
+
+
+def chat_command(
+    peer: Annotated[
+        str | None, typer.Argument(help="Whom to write to, like ben@example.org. Without it: the chat list.")
+    ] = None,
+    jid: Annotated[
+        str | None, typer.Option(envvar="KITH_JID", help="Your address. Default: the one used last.")
+    ] = None,
+    password: Annotated[
+        str | None, typer.Option(envvar="KITH_PASSWORD", help="Better not on the command line: it asks.")
+    ] = None,
+    password_file: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Its first line is the password.")
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(envvar="KITH_HOST", help="Server, if DNS does not know it.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(envvar="KITH_PORT", help="Port; 5223 means direct TLS.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="Folder for keys and history."),
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Without TLS. For tests on your own machine.")
+    ] = False,
+) -> None:
+    """Chat in the terminal, end-to-end encrypted.
+
+    Examples:  kith chat --jid ada@example.org     kith chat ben@example.org
+    """
+    account = _account(jid)
+    account = replace(
+        account,
+        host=host or account.host,
+        port=port or account.port,
+        data=str(data.absolute()) if data else account.data,
+        insecure=insecure or account.insecure,
+    )
+    raise typer.Exit(_chat(account, _password(account, password, password_file), peer))
+
+
+def run(arguments: Sequence[str]) -> None:
+    """`kith chat` with these arguments. Ends the program."""
+    app = typer.Typer(add_completion=False)
+    app.command("kith chat")(chat_command)
+    app(args=list(arguments), prog_name="kith chat")
+
+
+def _account(jid: str | None) -> Account:
+    known = remembered()
+    if jid is None:
+        if known:
+            return known[0]
+        if not sys.stdin.isatty():
+            raise typer.BadParameter("give your address with --jid, like ada@example.org")
+        jid = str(typer.prompt("Your address, like ada@localhost")).strip()
+    return next((account for account in known if account.jid == jid), Account(jid))
+
+
+def _password(account: Account, password: str | None, file: Path | None) -> str:
+    if password is not None:
+        return password
+    if file is not None:
+        lines = file.read_text().splitlines()
+        return lines[0] if lines else ""
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("give the password with --password-file or KITH_PASSWORD")
+    return str(typer.prompt(f"Password of {account.jid}", hide_input=True))
+
+
+def _chat(account: Account, password: str, peer: str | None) -> int:
+    # A late import: the command line's help should not wait for Textual.
+    from kith.client.client import Client, bare
+    from kith.client.tui.app import ChatApp
+
+    try:
+        peer = bare(peer) if peer else None
+        client = Client(
+            account.jid,
+            password,
+            data=account.data,
+            host=account.host,
+            port=account.port,
+            insecure=account.insecure,
+        )
+    except ValueError as error:
+        typer.secho(str(error), fg="red", err=True)
+        return 2
+    if "NO_COLOR" in os.environ:
+        os.environ.setdefault("TEXTUAL_COLOR_SYSTEM", "standard")
+    app = ChatApp(client, peer, theme=account.theme)
+    app.run()
+    if app.was_online:
+        remember(replace(account, jid=client.jid, theme=app.theme))
+    if app.problem:
+        typer.secho(app.problem, fg="red", err=True)
+        return 1
+    return 0

@@ -1,0 +1,393 @@
+"""The terminal client itself: listens to the client's events, and acts on keys."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual import events, on, work
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.widgets import Footer, Input, OptionList, Static
+
+from kith.client.client import Client
+from kith.client.errors import ClientError, NotEncrypted, PeerHasNoDevices, ServerUnreachable
+from kith.client.events import (
+    ConnectionChanged,
+    ContactChanged,
+    ContactRequest,
+    Event,
+    KeysChanged,
+    MessageChanged,
+    MessageReceived,
+    Typing,
+)
+from kith.client.message import Fingerprint, Link, Message, Trust
+from kith.client.tui import words
+from kith.client.tui.chat_list import ChatList
+from kith.client.tui.composer import Composer
+from kith.client.tui.conversation import Banner, Conversation
+from kith.client.tui.fingerprints import Fingerprints
+from kith.client.tui.screens import Help, NewChat, Question
+from kith.client.tui.themes import DARK, LIGHT
+
+_NARROW = 64  # columns; below, the chat list and the conversation take turns
+_TYPING_LASTS = 8.0  # seconds without news of it
+
+
+class ChatApp(App[None]):
+    """``peer``: the chat to open at once. After the run, ``problem`` says why it could not go on."""
+
+    CSS_PATH = "kith.tcss"
+    TITLE = "Kith"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f1", "help", "Help", priority=True),
+        Binding("ctrl+n", "new_chat", "New chat", priority=True),
+        Binding("ctrl+s", "search", "Search", priority=True),
+        Binding("ctrl+g", "fingerprints", "Keys", priority=True),
+        Binding("ctrl+o", "encryption", "Encryption", show=False, priority=True),
+        Binding("ctrl+r", "again", "Retry", show=False, priority=True),
+        Binding("ctrl+t", "theme", "Theme", priority=True),
+        Binding("alt+up", "move(-1)", "Previous chat", show=False, priority=True),
+        Binding("alt+down", "move(1)", "Next chat", show=False, priority=True),
+        Binding("escape", "back", "Back", show=False),
+        Binding("ctrl+q", "quit", "Quit", priority=True),
+    ]
+
+    def __init__(self, client: Client, peer: str | None = None, theme: str = DARK.name) -> None:
+        super().__init__()
+        self.register_theme(DARK)
+        self.register_theme(LIGHT)
+        self.theme = theme if theme in (DARK.name, LIGHT.name) else DARK.name
+        self.client = client
+        self.problem = ""
+        self.was_online = False
+        self._current: str | None = None
+        self._wanted = peer
+        self._typing: dict[str, float] = {}
+        self._told_typing = False
+        self._state = ConnectionChanged(Link.CONNECTING)
+        self._retry_at = 0.0
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="status", markup=False)
+        with Horizontal(id="body"):
+            yield ChatList()
+            yield Conversation(self.client.history)
+        yield Footer(show_command_palette=False)
+
+    # from the client
+
+    async def on_mount(self) -> None:
+        try:
+            await self.client.open()
+        except ClientError as error:
+            self._give_up(str(error))
+            return
+        self._listen(self.client.events())
+        self._connect()
+        self.set_interval(1.0, self._tick)
+        self._show_chats()
+        if self._wanted:
+            await self._open(self._wanted)
+        else:
+            self.query_one("#list", OptionList).focus()
+        self._show_status()
+
+    @work
+    async def _connect(self) -> None:
+        try:
+            await self.client.ready()
+        except ServerUnreachable as error:
+            self._give_up(str(error))
+        except ClientError as error:
+            self._give_up(str(error))
+
+    @work
+    async def _listen(self, happened: AsyncIterator[Event]) -> None:
+        async for event in happened:
+            await self._on_event(event)
+
+    async def _on_event(self, event: Event) -> None:
+        conversation = self.query_one(Conversation)
+        match event:
+            case MessageReceived(message) if message.peer == self._current:
+                self._typing.pop(message.peer, None)
+                conversation.typing = False
+                await conversation.add([message])
+                await self._saw()
+            case MessageReceived(message):
+                self._typing.pop(message.peer, None)
+                if message.incoming and not message.error:
+                    self.bell()
+            case MessageChanged(message) if message.peer == self._current:
+                conversation.change(message)
+            case Typing(peer, active):
+                self._typing[peer] = time.monotonic() if active else 0.0
+                if peer == self._current:
+                    conversation.typing = active
+            case KeysChanged(peer, _, _) if peer == self._current:
+                await self._show_banners()
+            case ContactRequest():
+                await self._show_banners()
+            case ConnectionChanged(link, retry_in, reason):
+                self._state = event
+                self._retry_at = time.monotonic() + retry_in
+                if link is Link.ONLINE:
+                    self.was_online = True
+                elif link is Link.OFFLINE and reason:
+                    self._give_up(reason)
+            case ContactChanged():
+                pass
+        self._show_chats()
+        self._show_status()
+
+    def _give_up(self, problem: str) -> None:
+        self.problem = problem
+        self.exit(return_code=1)
+
+    async def on_unmount(self) -> None:
+        await self.client.close()
+
+    def _tick(self) -> None:
+        gone = [peer for peer, at in self._typing.items() if time.monotonic() - at > _TYPING_LASTS]
+        for peer in gone:
+            del self._typing[peer]
+            if peer == self._current:
+                self.query_one(Conversation).typing = False
+        if gone:
+            self._show_chats()
+        self._show_status()
+
+    # what is shown
+
+    def _show_status(self) -> None:
+        colours = self.theme_variables
+        line = Text(" Kith", style=f"bold {colours['primary']}", no_wrap=True, overflow="ellipsis")
+        line.append(f"  {self.client.jid}  ", style=colours["foreground"])
+        queued = self.client.queued() if self.client.is_open else 0
+        waiting = f", {queued} to send" if queued else ""
+        match self._state.link:
+            case Link.ONLINE:
+                line.append("● online", style=colours["success"])
+            case Link.CONNECTING:
+                line.append("○ connecting…", style=colours["muted"])
+            case Link.RECONNECTING:
+                left = max(0, round(self._retry_at - time.monotonic()))
+                soon = f"again in {left} s" if left else "reconnecting…"
+                line.append(f"◌ {soon}{waiting}", style=colours["warning"])
+                line.append(f"  {self._state.reason}", style=colours["muted"])
+            case Link.OFFLINE:
+                line.append(f"○ offline{waiting}", style=colours["error"])
+        self.query_one("#status", Static).update(line)
+
+    def _show_chats(self) -> None:
+        listing = self.query_one(ChatList)
+        chats = self.client.chats()
+        online = {chat.peer for chat in chats if self.client.online(chat.peer)}
+        found: Sequence[Message] = self.client.search(listing.sought) if len(listing.sought) > 1 else ()
+        typing = {peer for peer, at in self._typing.items() if at}
+        listing.show(chats, found, self._current, typing, online)
+        if self._current is not None:
+            self.query_one(Conversation).head(self.client.chat(self._current), self._current in online)
+
+    async def _show_banners(self) -> None:
+        banners = [
+            Banner(
+                f"request {peer}",
+                f"{peer} wants to be your contact.",
+                (("accept", "Accept"), ("decline", "Decline")),
+            )
+            for peer in self.client.requests()
+        ]
+        if self._current is not None:
+            chat = self.client.chat(self._current)
+            if chat.keys_changed:
+                banners.append(
+                    Banner(
+                        "keys",
+                        f"⚠ {words.name(chat)} has new keys: a new device, or somebody else. Compare them.",
+                        (("compare", "Compare"), ("seen", "Understood")),
+                    )
+                )
+        await self.query_one(Conversation).warn(banners)
+        self.query_one(Conversation).query_one("#banners").display = bool(banners)
+
+    async def _open(self, peer: str) -> None:
+        self._current = peer
+        self.screen.set_class(True, "in-chat")
+        conversation = self.query_one(Conversation)
+        await conversation.open(self.client.chat(peer))
+        await self._show_banners()
+        self.query_one(Composer).focus()
+        await self._saw()
+        self._show_chats()
+
+    async def _saw(self) -> None:
+        """The open chat was read, if the user can see it."""
+        if self._current is not None and self._chat_visible:
+            await self.client.mark_read(self._current)
+
+    @property
+    def _chat_visible(self) -> bool:
+        return not self.screen.has_class("narrow") or self.screen.has_class("in-chat")
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.screen.set_class(event.size.width < _NARROW, "narrow")
+
+    # what the user does
+
+    @on(ChatList.Chosen)
+    async def _chosen(self, event: ChatList.Chosen) -> None:
+        await self._open(event.peer)
+
+    @on(ChatList.Sought)
+    def _sought(self) -> None:
+        self._show_chats()
+
+    @on(Composer.Sent)
+    def _sent(self, event: Composer.Sent) -> None:
+        if self._current is not None:
+            self._told_typing = False
+            self._send(self._current, event.body)
+
+    @work
+    async def _send(self, peer: str, body: str) -> None:
+        try:
+            await self.client.send(peer, body)
+        except PeerHasNoDevices:
+            await self._offer_plain(peer, body)
+        except NotEncrypted as error:
+            self.notify(str(error), severity="error", timeout=10)
+        except (ClientError, ValueError) as error:
+            self.notify(str(error), severity="error", timeout=10)
+
+    async def _offer_plain(self, peer: str, body: str) -> None:
+        who = words.name(self.client.chat(peer))
+        question = Question(
+            "Send it unencrypted?",
+            f"{who} has no device that can read encrypted messages. Unencrypted, the servers in between "
+            "can read along. Or wait until they have logged in once, and try again with Ctrl+R.",
+            "Send unencrypted",
+            "Wait",
+        )
+        if await self.push_screen_wait(question):
+            self.client.set_plain(peer, True)
+            self._show_chats()
+            await self.client.send(peer, body)
+
+    @on(Composer.Writing)
+    async def _writing(self, event: Composer.Writing) -> None:
+        if self._current is not None and event.active != self._told_typing:
+            self._told_typing = event.active
+            await self.client.typing(self._current, event.active)
+
+    @on(Banner.Answered)
+    async def _answered(self, event: Banner.Answered) -> None:
+        kind, _, peer = event.kind.partition(" ")
+        try:
+            if kind == "request" and event.answer == "accept":
+                await self.client.accept(peer)
+            elif kind == "request":
+                await self.client.decline(peer)
+            elif self._current is not None:
+                self.client.keys_seen(self._current)
+                if event.answer == "compare":
+                    self.action_fingerprints()
+        except ClientError as error:
+            self.notify(str(error), severity="warning")
+        await self._show_banners()
+        self._show_chats()
+
+    def action_help(self) -> None:
+        self.push_screen(Help())
+
+    @work
+    async def action_new_chat(self) -> None:
+        answer = await self.push_screen_wait(NewChat(self.client.jid.partition("@")[2]))
+        if answer is None:
+            return
+        peer, name = answer
+        if peer == self.client.jid:
+            self.notify("That is your own address.", severity="warning")
+            return
+        self.client.name(peer, name)
+        await self._open(peer)
+
+    def action_search(self) -> None:
+        self.screen.set_class(False, "in-chat")
+        self.query_one("#search", Input).focus()
+
+    @work
+    async def action_fingerprints(self) -> None:
+        peer = self._current
+        if peer is None:
+            self.notify("Open a chat first.")
+            return
+        try:
+            own = await self.client.fingerprints()
+            others = await self.client.fingerprints(peer)
+        except ClientError as error:
+            self.notify(str(error), severity="warning")
+            return
+
+        async def decide(key: Fingerprint, trust: Trust) -> Sequence[Fingerprint]:
+            if trust is Trust.VERIFIED:
+                await self.client.verify(peer, key.text)
+            elif trust is Trust.BLIND:
+                await self.client.trust(peer, key.text)
+            else:
+                await self.client.distrust(peer, key.text)
+            return await self.client.fingerprints(peer)
+
+        name = words.name(self.client.chat(peer))
+        await self.push_screen_wait(Fingerprints(name, own[0], others, decide))
+
+    @work
+    async def action_encryption(self) -> None:
+        peer = self._current
+        if peer is None:
+            return
+        chat = self.client.chat(peer)
+        if chat.plain:
+            self.client.set_plain(peer, False)
+        elif await self.push_screen_wait(
+            Question(
+                "Write unencrypted from now on?",
+                f"Whoever runs the servers between you and {words.name(chat)} can read along.",
+                "Without encryption",
+            )
+        ):
+            self.client.set_plain(peer, True)
+        self._show_chats()
+
+    @work
+    async def action_again(self) -> None:
+        if self.client.link is not Link.ONLINE:
+            self.client.reconnect()
+            return
+        for message in self.query_one(Conversation).failed:
+            try:
+                await self.client.resend(message)
+            except ClientError as error:
+                self.notify(str(error), severity="error", timeout=10)
+
+    def action_theme(self) -> None:
+        self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
+        self.query_one(Conversation).redraw()
+        self._show_chats()
+        self._show_status()
+
+    async def action_move(self, step: int) -> None:
+        peers = [chat.peer for chat in self.client.chats()]
+        if peers:
+            at = peers.index(self._current) + step if self._current in peers else 0
+            await self._open(peers[at % len(peers)])
+
+    async def action_back(self) -> None:
+        self.screen.set_class(False, "in-chat")
+        self.query_one("#list", OptionList).focus()

@@ -1,0 +1,71 @@
+"""One message: a bubble with its time and mark in the corner."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.widgets import Static
+
+from kith.client.message import Message, State
+from kith.client.tui import words
+
+_CONSOLE = Console(width=200, file=None, color_system=None)
+
+
+def lay_out(message: Message, width: int, muted: str, mark: str, alarm: str) -> Text:
+    """The text of a bubble, at most ``width`` cells wide: the body, and the meta line in the lower right.
+
+    Colours: of the meta line, of the mark, of what went wrong.
+    """
+    body = Text(message.body)
+    if message.error:
+        reason = f"Not sent: {message.error}" if message.state is State.FAILED else message.error
+        body.append("\n" if message.body else "")
+        body.append(reason, style=alarm)
+        if message.state is State.FAILED:
+            body.append(" Ctrl+R tries again.", style=alarm)
+    lines = list(body.wrap(_CONSOLE, max(width, 8), overflow="fold"))
+    for line in lines:
+        line.rstrip()
+    meta = Text(words.meta(message), style=alarm if "⚠" in words.meta(message) else muted)
+    tail = words.MARKS[message.state]
+    if tail:
+        meta.stylize(mark, len(meta) - len(tail))
+    widest = max((cell_len(line.plain) for line in lines), default=0)
+    last = cell_len(lines[-1].plain) if lines else 0
+    size = cell_len(meta.plain)
+    if lines and last + 2 + size <= max(widest, width if len(lines) == 1 else widest):
+        lines[-1].append(" " * max(2, widest - last - size))
+        lines[-1].append_text(meta)
+    else:
+        lines.append(Text(" " * max(0, widest - size)).append_text(meta))
+    return Text("\n").join(lines)
+
+
+class Bubble(Horizontal):
+    """A row of the conversation. `show` draws it anew, when the message or the width changed."""
+
+    def __init__(self, message: Message, follows: bool) -> None:
+        """``follows``: the message above is from the same side."""
+        super().__init__(classes="mine" if not message.incoming else "theirs")
+        self.message = message
+        self._text = Static(classes="bubble", markup=False)
+        self.set_class(follows, "follows")
+
+    def compose(self) -> ComposeResult:
+        yield self._text
+
+    def show(self, message: Message, width: int) -> None:
+        """``width``: cells of the whole conversation."""
+        self.message = message
+        colours = self.app.theme_variables
+        alarm = colours["error"] if message.error else colours["warning"]
+        mark = {State.READ: colours["read"], State.FAILED: colours["error"]}.get(
+            message.state, colours["muted"]
+        )
+        room = min(72, max(16, int(width * 0.8) - 4))
+        self._text.update(lay_out(message, room, colours["muted"], mark, alarm))
+        self._text.set_class(bool(message.error), "failed")

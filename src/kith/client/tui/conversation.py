@@ -1,0 +1,215 @@
+"""The conversation with one peer: header, warnings, bubbles by day, who types, and the composer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+
+from rich.text import Text
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.message import Message as Posted
+from textual.reactive import reactive
+from textual.widget import Widget
+from textual.widgets import Button, Static
+
+from kith.client.message import Chat, Message
+from kith.client.tui import words
+from kith.client.tui.bubble import Bubble
+from kith.client.tui.composer import Composer
+
+_PAGE = 40
+
+
+class Log(VerticalScroll):
+    """The bubbles. Posts `Earlier` when the user has scrolled to the top."""
+
+    class Earlier(Posted):
+        pass
+
+    def watch_scroll_y(self, old: float, new: float) -> None:
+        super().watch_scroll_y(old, new)
+        if new <= 0 < old:
+            self.post_message(self.Earlier())
+
+
+class Banner(Horizontal):
+    """A warning or a question above the bubbles. Posts `Answered`."""
+
+    class Answered(Posted):
+        def __init__(self, kind: str, answer: str) -> None:
+            super().__init__()
+            self.kind = kind
+            self.answer = answer
+
+    def __init__(self, kind: str, text: str, answers: Sequence[tuple[str, str]]) -> None:
+        """``answers``: (id, label) of the buttons."""
+        super().__init__(classes=f"banner {kind}")
+        self._kind = kind
+        self._text = text
+        self._answers = answers
+
+    def compose(self) -> ComposeResult:
+        yield Static(self._text, markup=False)
+        for id, label in self._answers:
+            yield Button(label, id=id, compact=True)
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.post_message(self.Answered(self._kind, event.button.id or ""))
+
+
+class Conversation(Vertical):
+    """Shows a `Chat` and its messages. ``earlier(message)`` gets the page before one."""
+
+    typing: reactive[bool] = reactive(False)
+
+    def __init__(self, earlier: Callable[[str, Message | None, int], list[Message]]) -> None:
+        super().__init__(id="conversation")
+        self._earlier = earlier
+        self._bubbles: dict[int, Bubble] = {}
+        self._first: Message | None = None
+        self._last: Message | None = None
+        self.chat: Chat | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="header", markup=False)
+        yield Vertical(id="banners")
+        yield Static("Pick a chat on the left, or start one with Ctrl+N.", id="welcome", markup=False)
+        yield Log(id="log", can_focus=True)
+        yield Static(id="typing", markup=False)
+        yield Composer()
+
+    def on_mount(self) -> None:
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """What is visible, with a chat or without."""
+        some = self.chat is not None
+        for selector in ("#header", "#log", "#composer"):
+            self.query_one(selector).display = some
+        self.query_one("#welcome").display = not some
+        self.query_one("#typing").display = self.typing
+
+    async def open(self, chat: Chat) -> None:
+        """Shows another chat, at its newest message."""
+        self.chat = chat
+        self.typing = False
+        self._bubbles.clear()
+        self._first = self._last = None
+        log = self.query_one("#log", Log)
+        await log.remove_children()
+        self._arrange()
+        await self.add(self._earlier(chat.peer, None, _PAGE))
+        self.call_after_refresh(log.scroll_end, animate=False)
+
+    def head(self, chat: Chat, online: bool) -> None:
+        """The line above: whom with, and whether it is encrypted."""
+        self.chat = chat
+        colours = self.app.theme_variables
+        line = Text(no_wrap=True, overflow="ellipsis")
+        line.append(words.name(chat), style="bold")
+        if chat.plain:
+            line.append("  ⚠ NOT ENCRYPTED", style=f"bold {colours['warning']}")
+        else:
+            line.append("  🔒 encrypted", style=colours["success"])
+        line.append(f"  {'online' if online else chat.peer}", style=colours["muted"])
+        self.query_one("#header", Static).update(line)
+        composer = self.query_one(Composer)
+        composer.placeholder = "Message, NOT encrypted" if chat.plain else "Message"
+        composer.set_class(chat.plain, "plain")
+
+    async def warn(self, banners: Sequence[Banner]) -> None:
+        """Replaces the banners."""
+        place = self.query_one("#banners", Vertical)
+        await place.remove_children()
+        await place.mount(*banners)
+
+    async def add(self, messages: Sequence[Message]) -> None:
+        """Appends new messages, and stays at the end if it was there."""
+        log = self.query_one("#log", Log)
+        at_end = log.scroll_y >= log.max_scroll_y - 2
+        for message in messages:
+            if message.row in self._bubbles:
+                self.change(message)
+                continue
+            await log.mount(*self._widgets(self._last, message))
+            self._first = self._first or message
+            self._last = message
+        if at_end or any(not message.incoming for message in messages):
+            self.call_after_refresh(log.scroll_end, animate=False)
+
+    def change(self, message: Message) -> None:
+        """Its mark went up, or it failed."""
+        bubble = self._bubbles.get(message.row)
+        if bubble is not None:
+            bubble.show(message, self._width)
+
+    @property
+    def newest(self) -> Message | None:
+        return self._last
+
+    @property
+    def failed(self) -> list[Message]:
+        """What could not be sent, as shown here."""
+        messages = [bubble.message for bubble in self._bubbles.values()]
+        return [message for message in messages if message.state.value == "failed"]
+
+    @property
+    def _width(self) -> int:
+        return self.query_one("#log", Log).size.width or self.size.width or 80
+
+    def _widgets(self, above: Message | None, message: Message) -> list[Widget]:
+        widgets: list[Widget] = []
+        day = _day(message)
+        if above is None or _day(above) != day:
+            today = datetime.now().astimezone().date()
+            widgets.append(Static(words.day(day, today), classes="day", markup=False))
+            above = None
+        bubble = Bubble(message, above is not None and above.incoming == message.incoming)
+        self._bubbles[message.row] = bubble
+        bubble.show(message, self._width)
+        return [*widgets, bubble]
+
+    @on(Log.Earlier)
+    async def _scrolled_up(self, event: Log.Earlier) -> None:
+        event.stop()
+        if self.chat is None or self._first is None:
+            return
+        page = self._earlier(self.chat.peer, self._first, _PAGE)
+        if not page:
+            return
+        log = self.query_one("#log", Log)
+        height = log.virtual_size.height
+        widgets: list[Widget] = []
+        above: Message | None = None
+        for message in page:
+            widgets += self._widgets(above, message)
+            above = message
+        if _day(page[-1]) == _day(self._first) and log.children:
+            await log.children[0].remove()
+        self._first = page[0]
+        await log.mount(*widgets, before=0)
+        self.call_after_refresh(
+            lambda: log.scroll_to(y=log.virtual_size.height - height, animate=False, force=True)
+        )
+
+    def watch_typing(self, active: bool) -> None:
+        if self.is_mounted and self.chat is not None:
+            line = self.query_one("#typing", Static)
+            line.update(f"{words.name(self.chat)} is typing…")
+            line.display = active
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.redraw()
+
+    def redraw(self) -> None:
+        """After a change of width or theme."""
+        for bubble in self._bubbles.values():
+            bubble.show(bubble.message, self._width)
+
+
+def _day(message: Message) -> date:
+    return message.time.astimezone().date()

@@ -1,0 +1,111 @@
+"""The screens on top: help, a new chat, questions."""
+
+from __future__ import annotations
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Static
+
+KEYS = (
+    ("Enter", "send the message, or open the chat"),
+    ("Ctrl+J", "new line (Alt+Enter and Shift+Enter too)"),
+    ("Ctrl+N", "new chat"),
+    ("Ctrl+S", "search chats and messages"),
+    ("Ctrl+G", "fingerprints: compare and verify keys"),
+    ("Ctrl+O", "encryption of this chat on or off"),
+    ("Ctrl+R", "send what failed again, or reconnect now"),
+    ("Ctrl+T", "light or dark"),
+    ("Alt+↑ Alt+↓", "previous and next chat"),
+    ("Tab", "from field to field"),
+    ("PgUp PgDn", "scroll the conversation"),
+    ("Esc", "back to the chat list"),
+    ("F1", "this help"),
+    ("Ctrl+Q", "leave"),
+)
+
+MARKS = "◷ waits   ✓ sent   ✓✓ delivered   ✓✓ (coloured) read   ✗ not sent"
+
+
+class Help(ModalScreen[None]):
+    """All keys, and what the marks mean."""
+
+    BINDINGS = [Binding("escape,f1,q,enter", "dismiss", "Close")]  # noqa: RUF012
+
+    def compose(self) -> ComposeResult:
+        keys = "\n".join(f"[b]{key:<13}[/b] {what}" for key, what in KEYS)
+        with VerticalScroll(classes="dialog"):
+            yield Static("[b]Keys[/b]", classes="title")
+            yield Static(keys)
+            yield Static(f"\n{MARKS}")
+            yield Static(
+                "\nMessages are end-to-end encrypted (OMEMO): no server can read them. "
+                "Compare fingerprints once with those who matter, best face to face.",
+                classes="muted",
+            )
+            yield Static("\nEsc closes", classes="muted")
+
+
+class NewChat(ModalScreen[tuple[str, str] | None]):
+    """Asks for an address and a name. Dismissed with (address, name), or None."""
+
+    BINDINGS = [Binding("escape", "dismiss(None)", "Cancel")]  # noqa: RUF012
+
+    def __init__(self, domain: str) -> None:
+        super().__init__()
+        self._domain = domain
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Static("[b]New chat[/b]", classes="title")
+            yield Input(placeholder=f"Address, like ben@{self._domain}", id="address", compact=True)
+            yield Input(placeholder="Name (you may leave it out)", id="name", compact=True)
+            yield Static("", id="problem", markup=False)
+            with Horizontal(classes="buttons"):
+                yield Button("Start", id="start", variant="primary", compact=True)
+                yield Button("Cancel", id="cancel", compact=True)
+
+    @on(Input.Submitted)
+    @on(Button.Pressed, "#start")
+    def _start(self) -> None:
+        from kith.client.client import bare
+
+        address = self.query_one("#address", Input).value.strip()
+        if address and "@" not in address:
+            address = f"{address}@{self._domain}"
+        try:
+            self.dismiss((bare(address), self.query_one("#name", Input).value.strip()))
+        except ValueError as error:
+            self.query_one("#problem", Static).update(str(error))
+
+    @on(Button.Pressed, "#cancel")
+    def _cancel(self) -> None:
+        self.dismiss(None)
+
+
+class Question(ModalScreen[bool]):
+    """Yes or no; no is the default."""
+
+    BINDINGS = [Binding("escape", "dismiss(False)", "No")]  # noqa: RUF012
+
+    def __init__(self, title: str, text: str, yes: str, no: str = "Cancel") -> None:
+        super().__init__()
+        self._words = (title, text, yes, no)
+
+    def compose(self) -> ComposeResult:
+        title, text, yes, no = self._words
+        with Vertical(classes="dialog"):
+            yield Static(title, classes="title", markup=False)
+            yield Static(text, markup=False)
+            with Horizontal(classes="buttons"):
+                yield Button(no, id="no", variant="primary", compact=True)
+                yield Button(yes, id="yes", compact=True)
+
+    def on_mount(self) -> None:
+        self.query_one("#no", Button).focus()
+
+    @on(Button.Pressed)
+    def _answered(self, event: Button.Pressed) -> None:
+        self.dismiss(event.button.id == "yes")

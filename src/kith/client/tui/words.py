@@ -1,0 +1,80 @@
+"""Times, names and previews, as a person would write them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from rich.cells import cell_len
+
+from kith.client.message import Chat, Message, State, Trust
+
+MARKS = {
+    State.QUEUED: "◷",
+    State.SENT: "✓",
+    State.DELIVERED: "✓✓",
+    State.READ: "✓✓",
+    State.FAILED: "✗",
+    State.RECEIVED: "",
+}
+
+
+def clock(moment: datetime) -> str:
+    """Local time of day."""
+    return moment.astimezone().strftime("%H:%M")
+
+
+def day(moment: date, today: date) -> str:
+    """For a separator: Today, Yesterday, Monday, or the date."""
+    ago = (today - moment).days
+    if ago == 0:
+        return "Today"
+    if ago == 1:
+        return "Yesterday"
+    if 1 < ago < 7:
+        return moment.strftime("%A")
+    return f"{moment.day} {moment:%B %Y}"
+
+
+def when(moment: datetime, now: datetime) -> str:
+    """For the chat list: the time of today, the weekday of this week, else the date."""
+    local, here = moment.astimezone(), now.astimezone()
+    ago = (here.date() - local.date()).days
+    if ago == 0:
+        return clock(moment)
+    if ago == 1:
+        return "yesterday"
+    return local.strftime("%a") if 1 < ago < 7 else local.strftime("%d.%m.%y")
+
+
+def name(chat: Chat) -> str:
+    """What to call a peer: their name, else the first part of their address."""
+    return chat.name or chat.peer.partition("@")[0]
+
+
+def preview(message: Message) -> str:
+    """One line of it."""
+    if message.error and not message.body:
+        return "⚠ can't be read"
+    return " ".join(message.body.split())
+
+
+def meta(message: Message) -> str:
+    """Below a message: what is unusual about it, the time, the mark."""
+    parts = []
+    if not message.encrypted:
+        parts.append("not encrypted")
+    elif message.incoming and message.trust is Trust.UNDECIDED and not message.error:
+        parts.append("⚠ unverified device")
+    elif message.incoming and message.trust is Trust.DISTRUSTED:
+        parts.append("⚠ distrusted device")
+    parts += [clock(message.time), MARKS[message.state]]
+    return " ".join(part for part in parts if part)
+
+
+def shorten(text: str, width: int) -> str:
+    """At most so many terminal cells."""
+    if cell_len(text) <= width:
+        return text
+    while text and cell_len(text) > width - 1:
+        text = text[:-1]
+    return text + "…"

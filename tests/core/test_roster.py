@@ -210,9 +210,7 @@ async def test_a_probe_shows_presence_only_to_those_who_may_see_it(
     await ada.take(presence(None, ben.jid))
 
 
-async def test_presence_that_makes_no_sense_is_refused(
-    server: RunningServer, names: tuple[str, str]
-) -> None:
+async def test_presence_that_makes_no_sense_is_refused(server: RunningServer, names: tuple[str, str]) -> None:
     ada = await online(server.port, names[0])
     for text in (
         "<presence type='nonsense'/>",

@@ -40,6 +40,10 @@ class Directory:
         """Whether it is known that there is no such account."""
         return jid in self._absent
 
+    def appeared(self, jid: str) -> None:
+        """There is such an account now, whatever was known before."""
+        self._absent.pop(jid, None)
+
     async def load(self, jid: str) -> Account | None:
         """The account, or None if there is none."""
         account = self._accounts.get(jid)

@@ -298,6 +298,7 @@ class Stream:
     async def _succeed(self, authentication: Authentication) -> None:
         record = authentication.account
         assert record is not None
+        self._domain.directory.appeared(record.jid)
         account = await self._domain.account(record.jid)
         if account is None or self._ended:
             raise SASLError("not-authorized")

@@ -6,10 +6,12 @@ from kith.core.feature import Feature
 from kith.features.archive import Archive
 from kith.features.archive_preferences import ArchivePreferences
 from kith.features.blocking import Blocking
+from kith.features.caps import Caps
 from kith.features.carbons import Carbons
 from kith.features.disco import Disco
 from kith.features.hints import Hints
 from kith.features.markers import Markers
+from kith.features.pep import Pep
 from kith.features.ping import Ping
 from kith.features.roster import Rosters
 from kith.features.session_establishment import SessionEstablishment
@@ -20,6 +22,8 @@ ALL: tuple[type[Feature], ...] = (
     Ping,
     Rosters,
     Blocking,
+    Caps,
+    Pep,
     Hints,
     Markers,
     Archive,

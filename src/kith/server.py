@@ -45,6 +45,7 @@ class Server:
         self.config = config
         self._listeners: list[asyncio.Server] = []
         self._stopping = asyncio.Event()
+        self.certificates: Certificates | None = None
 
     async def start(self) -> None:
         """Raises StartError, ConfigError, StoreError."""
@@ -52,7 +53,7 @@ class Server:
         _check_folder(config)
         try:
             certificate, key = ensure_certificate(config)
-            self.certificates = Certificates(certificate, key)
+            certificates = self.certificates = Certificates(certificate, key)
         except (OSError, ValueError, ssl.SSLError) as error:
             raise StartError(f"can't use the certificate: {error}") from error
         store = SQLiteStore(config.database)
@@ -64,11 +65,11 @@ class Server:
             await self.web.start()
             await self._listen("xmpp_port", lambda: TCPConnection(self.edge, direct=False))
             await self._listen(
-                "xmpps_port", lambda: TCPConnection(self.edge, direct=True), self.certificates.direct
+                "xmpps_port", lambda: TCPConnection(self.edge, direct=True), certificates.direct
             )
             await self._listen("http_port", lambda: FrontConnection(self.web, secure=False))
             await self._listen(
-                "https_port", lambda: FrontConnection(self.web, secure=True), self.certificates.https
+                "https_port", lambda: FrontConnection(self.web, secure=True), certificates.https
             )
         except BaseException:
             await self.stop()
@@ -125,6 +126,8 @@ class Server:
 
     def reload(self) -> None:
         """Takes up a renewed certificate; connections that are open stay."""
+        if self.certificates is None:
+            return
         try:
             if self.certificates.reload():
                 logger.info("certificate reloaded", file=str(self.certificates.certificate))
@@ -134,12 +137,15 @@ class Server:
     def request_stop(self) -> None:
         self._stopping.set()
 
-    async def run(self) -> None:
-        """Until SIGINT or SIGTERM. SIGHUP looks for a renewed certificate."""
+    def listen_to_signals(self) -> None:
+        """SIGINT and SIGTERM stop it; SIGHUP looks for a renewed certificate."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.request_stop)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
+
+    async def run(self) -> None:
+        """Until `request_stop`."""
         await self._stopping.wait()
 
     async def stop(self) -> None:
@@ -187,6 +193,7 @@ def _log_to_stderr(level: str) -> None:
 
 async def _serve(config: Config) -> None:
     server = Server(config)
+    server.listen_to_signals()
     await server.start()
     await server.run()
     await server.stop()

@@ -8,6 +8,8 @@ from typing import Protocol
 
 #: Bytes that a stream may send before it is authenticated.
 BYTES_BEFORE_LOGIN = 64 * 1024
+#: How long a peer may take to close its side of a closed stream, in seconds.
+LINGER = 3.0
 #: A reader that leaves more than this unread is cut off; its messages stay in the log.
 UNREAD_BYTES = 8 * 1024 * 1024
 

@@ -11,7 +11,7 @@ from typing import cast
 from kith.core.domain import Domain
 from kith.core.sasl import Security
 from kith.core.stream import Stream
-from kith.edge.limits import BYTES_BEFORE_LOGIN, UNREAD_BYTES, Lobby, Rate
+from kith.edge.limits import BYTES_BEFORE_LOGIN, LINGER, UNREAD_BYTES, Lobby, Rate
 from kith.edge.tls import Certificates
 from kith.wire import ns
 from kith.wire.errors import StreamError
@@ -246,8 +246,12 @@ class TCPConnection(asyncio.Protocol):
         if self._opened:
             transport.write(error + b"</stream:stream>")
         self._closing = True
-        transport.close()
-        self._edge.loop.call_later(10, transport.abort)
+        if transport.can_write_eof():
+            # unread input would make the kernel reset the connection, and the peer miss the reason
+            transport.write_eof()
+        else:
+            transport.close()
+        self._edge.loop.call_later(LINGER, transport.abort)
 
     def abort(self) -> None:
         self._closing = True

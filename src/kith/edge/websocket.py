@@ -14,7 +14,7 @@ from websockets.server import ServerProtocol
 
 from kith.core.sasl import Security
 from kith.core.stream import Stream
-from kith.edge.limits import BYTES_BEFORE_LOGIN, UNREAD_BYTES, Rate
+from kith.edge.limits import BYTES_BEFORE_LOGIN, LINGER, UNREAD_BYTES, Rate
 from kith.edge.tcp import Edge
 from kith.wire import ns
 from kith.wire.errors import StreamError
@@ -245,7 +245,7 @@ class WebSocketConnection(asyncio.Protocol):
             with contextlib.suppress(ProtocolError):
                 self._websocket.send_close(CloseCode.NORMAL_CLOSURE)
         self._flush()
-        self._edge.loop.call_later(5, self._transport.abort)
+        self._edge.loop.call_later(LINGER, self._transport.abort)
 
     def abort(self) -> None:
         self._closing = True

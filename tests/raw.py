@@ -103,8 +103,8 @@ class RawClient:
     def open(self, to: str | None = None) -> None:
         self._restart()
         self.send(
-            f"<?xml version='1.0'?><stream:stream to='{to or self.domain}' version='1.0' xmlns='jabber:client' "
-            "xmlns:stream='http://etherx.jabber.org/streams'>"
+            f"<?xml version='1.0'?><stream:stream to='{to or self.domain}' version='1.0' "
+            "xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
         )
 
     async def login(self, user: str, password: str = "pw") -> None:

@@ -24,9 +24,8 @@ class Sender:
 
     def message(self, number: int) -> str:
         origin = f"<origin-id xmlns='urn:xmpp:sid:0' id='{self.name}-{number}'/>"
-        return (
-            f"<message to='receiver@localhost' type='chat'><body>{self.name} {number}</body>{origin}</message>"
-        )
+        text = f"<body>{self.name} {number}</body>"
+        return f"<message to='receiver@localhost' type='chat'>{text}{origin}</message>"
 
     async def run(self, stop: asyncio.Event) -> None:
         """One connection: first what is unacknowledged, then on and on, until the server is gone."""

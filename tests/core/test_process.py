@@ -54,7 +54,7 @@ async def test_ctrl_c_says_goodbye_commits_and_ends_with_status_0(tmp_path: Path
 
 async def test_what_it_prints_tells_what_to_do_next(server: RunningServer) -> None:
     async with asyncio.timeout(10):
-        while "Ctrl-C" not in (printed := server.log.read_text()):  # noqa: ASYNC110
+        while "Ctrl-C" not in (printed := server.log.read_text()):
             await asyncio.sleep(0.05)
     for text in (
         f"port {server.port}",

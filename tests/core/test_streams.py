@@ -267,7 +267,7 @@ async def test_a_renewed_certificate_is_used_without_a_restart(server: RunningSe
     assert made.returncode == 2
     os.kill(server.pid, signal.SIGHUP)
     async with asyncio.timeout(15):
-        while presented() == before:  # noqa: ASYNC110
+        while presented() == before:
             await asyncio.sleep(0.1)
     await steady.ping()
 

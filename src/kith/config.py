@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_type_hints
 
 import msgspec
+from msgspec import Meta
 
 from kith.wire.jid import parse_jid
 
@@ -17,100 +19,141 @@ class ConfigError(Exception):
     """A setting is unknown or wrong; the text is one line for a person."""
 
 
-_Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
-_Count = Annotated[int, msgspec.Meta(ge=0)]
-_Some = Annotated[int, msgspec.Meta(ge=1)]
+class Setting(NamedTuple):
+    """What a person is told of a setting. ``default`` as text; empty: none."""
+
+    name: str
+    variable: str
+    default: str
+    meaning: str
+
+
+_Port = Annotated[int, Meta(ge=0, le=65535)]
+_Count = Annotated[int, Meta(ge=0)]
+_Some = Annotated[int, Meta(ge=1)]
+
+
+def _about(meaning: str) -> Meta:
+    return Meta(description=meaning)
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The settings. In the environment ``data_dir`` is ``KITH_DATA_DIR``, and so on. Port 0: off.
+    """The settings. In the environment ``data_dir`` is ``KITH_DATA_DIR``, and so on.
 
-    The environment wins over the file.
+    The environment wins over the file. Relative paths start at the working directory.
     """
 
-    domain: str = "localhost"
-    data_dir: Path = Path("data")
-    listen: list[str] = msgspec.field(default_factory=lambda: ["0.0.0.0", "::"])
-    xmpp_port: _Port = 5222
-    xmpps_port: _Port = 5223
-    http_port: _Port = 8080
-    https_port: _Port = 8443
-    public_url: str = ""
-    allow_plaintext: bool = False
-    certificate: Path | None = None
-    private_key: Path | None = None
-    retention_days: _Count = 0
-    stanza_bytes: Annotated[int, msgspec.Meta(ge=10_000)] = 512 * 1024
-    rate_bytes: _Count = 4 * 1024 * 1024
-    auth_timeout: _Some = 30
-    resume_timeout: _Count = 300
-    resume_stanzas: _Some = 1000
-    max_sessions: _Some = 32
-    log_level: Annotated[str, msgspec.Meta(pattern="^(debug|info|warning|error)$")] = "info"
+    domain: Annotated[str, _about("The domain of the accounts: the part after the @.")] = "localhost"
+    data_dir: Annotated[
+        Path, _about("The folder with the database and the self-signed certificate; made if missing.")
+    ] = Path("data")
+    listen: Annotated[
+        list[str], _about("The IP addresses to listen on. In the environment: separated by commas.")
+    ] = msgspec.field(default_factory=lambda: ["0.0.0.0", "::"])
+    xmpp_port: Annotated[_Port, _about("XMPP with STARTTLS. For every port: 0 switches it off.")] = 5222
+    xmpps_port: Annotated[_Port, _about("XMPP in TLS from the first byte (XEP-0368).")] = 5223
+    http_port: Annotated[
+        _Port, _about("HTTP: host-meta, and WebSocket, which without TLS is for a reverse proxy to pass on.")
+    ] = 8080
+    https_port: Annotated[_Port, _about("The same in TLS.")] = 8443
+    public_url: Annotated[
+        str, _about("What a reverse proxy is reached at, like https://chat.example.org; host-meta says it.")
+    ] = ""
+    allow_plaintext: Annotated[
+        bool, _about("Logins without TLS from this machine itself: for benchmarks and test suites.")
+    ] = False
+    certificate: Annotated[
+        Path | None, _about("The certificate with its chain, PEM. Without it: a self-signed one is made.")
+    ] = None
+    private_key: Annotated[Path | None, _about("Its key, PEM, without a passphrase.")] = None
+    retention_days: Annotated[_Count, _about("Messages older than that are removed. 0: kept for ever.")] = 0
+    stanza_bytes: Annotated[
+        int, Meta(ge=10_000), _about("The largest stanza; a client that sends more is disconnected.")
+    ] = 512 * 1024
+    rate_bytes: Annotated[
+        _Count,
+        _about("Bytes a second that one connection may send for long; past it, it waits. 0: no bound."),
+    ] = 4 * 1024 * 1024
+    auth_timeout: Annotated[_Some, _about("Seconds that a connection has to log in.")] = 30
+    resume_timeout: Annotated[
+        _Count, _about("Seconds that a session waits for a lost connection to come back. 0: not at all.")
+    ] = 300
+    resume_stanzas: Annotated[_Some, _about("Stanzas that it holds meanwhile.")] = 1000
+    max_sessions: Annotated[_Some, _about("Devices that one account can have online at once.")] = 32
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], _about("debug, info, warning or error.")
+    ] = "info"
 
     @classmethod
     def load(cls, file: Path | None, environ: Mapping[str, str]) -> Config:
         """Reads the file, if one is given or named by ``KITH_CONFIG``, and the environment.
 
-        Raises ConfigError.
+        A variable that is empty counts as not set. Raises ConfigError.
         """
         if file is None and environ.get("KITH_CONFIG"):
             file = Path(environ["KITH_CONFIG"])
-        values: dict[str, Any] = {}
-        if file is not None:
-            values.update(_read(file))
-            cls._check(values, str(file))
-        named = {
-            name.removeprefix("KITH_").lower(): value
-            for name, value in environ.items()
-            if name.startswith("KITH_") and name not in CLIENT_VARIABLES
-        }
-        for name, value in named.items():
-            cls._known(name, f"KITH_{name.upper()} in the environment")
-            values[name] = _from_text(name, value)
-            cls._check({name: values[name]}, f"KITH_{name.upper()} in the environment")
-        config = msgspec.convert(values, cls, strict=True, dec_hook=_path)
-        config._validate()
+        values = _read(file) if file is not None else {}
+        places = {name: str(file) for name in values}
+        for variable, text in environ.items():
+            name = variable.removeprefix("KITH_").lower()
+            if variable.startswith("KITH_") and variable not in CLIENT_VARIABLES and text:
+                places[name] = f"{variable} in the environment"
+                values[name] = _from_text(name, text)
+        for name, value in values.items():
+            _check(name, value, places[name])
+        config = msgspec.convert(values, cls, dec_hook=_path)
+        config._check_together(places)
         return config
 
     @classmethod
-    def _known(cls, name: str, where: str) -> None:
-        if name not in cls.__struct_fields__:
-            close = difflib.get_close_matches(name, cls.__struct_fields__, 1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            raise ConfigError(f"unknown setting: {name} ({where}){hint}")
+    def settings(cls) -> list[Setting]:
+        """All of them in order, for help texts and documents."""
+        hints = get_type_hints(cls, include_extras=True)
+        plain = cls()
+        return [
+            Setting(name, f"KITH_{name.upper()}", _as_text(getattr(plain, name)), _description(hints[name]))
+            for name in cls.__struct_fields__
+        ]
 
-    @classmethod
-    def _check(cls, values: Mapping[str, Any], where: str) -> None:
-        for name, value in values.items():
-            cls._known(name, where)
-            try:
-                msgspec.convert({name: value}, cls, strict=True, dec_hook=_path)
-            except msgspec.ValidationError as error:
-                reason = str(error).partition(" - at")[0].lower()
-                raise ConfigError(f"setting {name} is wrong ({where}): {reason}") from None
+    def _check_together(self, places: Mapping[str, str]) -> None:
+        def named(name: str) -> str:
+            return f"{name} ({places.get(name, 'by default')})"
 
-    def _validate(self) -> None:
         try:
             jid = parse_jid(self.domain)
         except ValueError:
-            raise ConfigError(f"setting domain is wrong: {self.domain!r} is not a domain") from None
-        if jid.local or jid.resource or jid.domain != self.domain:
-            raise ConfigError(f"setting domain is wrong: write {jid.domain!r}")
+            raise _wrong("domain", places["domain"], f"{self.domain!r} is not a domain") from None
+        if jid.local or jid.resource:
+            raise _wrong("domain", places["domain"], f"only {jid.domain!r}, nothing before or after it")
+        if jid.domain != self.domain:
+            raise _wrong("domain", places["domain"], f"write it as {jid.domain!r}")
+        if not self.listen:
+            raise _wrong("listen", places["listen"], "no address to listen on")
+        for address in self.listen:
+            try:
+                ipaddress.ip_address(address)
+            except ValueError:
+                raise _wrong("listen", places["listen"], f"{address!r} is not an IP address") from None
         ports: dict[int, str] = {}
-        for name in ("xmpp_port", "xmpps_port", "http_port", "https_port"):
+        for name in PORTS:
             port = getattr(self, name)
             if port and port in ports:
-                raise ConfigError(f"settings {ports[port]} and {name} are both {port}")
+                raise ConfigError(f"settings {named(ports[port])} and {named(name)} are both {port}")
             ports[port] = name
         if (self.certificate is None) != (self.private_key is None):
-            raise ConfigError("settings certificate and private_key belong together: set both or none")
+            given = "private_key" if self.certificate is None else "certificate"
+            raise ConfigError(
+                f"settings certificate and private_key belong together, only {named(given)} is set"
+            )
+        if self.public_url and not self.public_url.startswith(("https://", "http://")):
+            raise _wrong("public_url", places["public_url"], "it starts with https:// or http://")
 
     @property
     def database(self) -> Path:
         return self.data_dir / "kith.sqlite"
 
 
+PORTS = ("xmpp_port", "xmpps_port", "http_port", "https_port")
 #: Variables of the environment that are not the server's.
 CLIENT_VARIABLES = frozenset(
     ("KITH_CONFIG", "KITH_JID", "KITH_PASSWORD", "KITH_HOST", "KITH_PORT", "KITH_DATA")
@@ -127,27 +170,76 @@ def _read(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file} is not TOML: {error}") from None
 
 
+def _wrong(name: str, place: str, reason: str) -> ConfigError:
+    return ConfigError(f"setting {name} is wrong ({place}): {reason}")
+
+
+def _check(name: str, value: object, place: str) -> None:
+    """Whether there is such a setting, and whether it can have this value."""
+    if name not in Config.__struct_fields__:
+        close = difflib.get_close_matches(name, Config.__struct_fields__, 1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise ConfigError(f"unknown setting: {name!r} ({place}){hint}")
+    try:
+        msgspec.convert({name: value}, Config, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        shown = "" if isinstance(value, (dict, list)) else f", not {value!r}"
+        raise _wrong(name, place, _reason(name, str(error)) + shown) from None
+
+
+_WORDS = {
+    "`int`": "a whole number",
+    "`bool`": "true or false",
+    "`str`": "text in quotes",
+    "`array`": "a list",
+    "`path | null`": "a path in quotes",
+    "`path`": "a path in quotes",
+}
+
+
+def _reason(name: str, error: str) -> str:
+    """What msgspec says, for a person."""
+    if error.startswith("Invalid enum value"):
+        return "expected one of " + ", ".join(get_args(get_args(_hint(name))[0]))
+    reason = error.partition(" - at")[0].partition(", got")[0].lower()
+    for word, plain in _WORDS.items():
+        reason = reason.replace(word, plain)
+    return reason.replace(" >= ", " of at least ").replace(" <= ", " of at most ")
+
+
+def _hint(name: str) -> Any:
+    return get_type_hints(Config, include_extras=True)[name]
+
+
+def _description(hint: Any) -> str:
+    return str(next(meta.description for meta in hint.__metadata__ if meta.description))
+
+
+def _as_text(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "on" if value else "off"
+        case list():
+            return ",".join(value)
+    return str(value)
+
+
 def _path(kind: type, value: object) -> object:
     if kind is Path and isinstance(value, str):
         return Path(value).expanduser()
-    raise NotImplementedError(kind)
+    raise msgspec.ValidationError(f"Expected `{kind.__name__.lower()}`")
 
 
-_SWITCH = {
-    "1": True,
-    "on": True,
-    "true": True,
-    "yes": True,
-    "0": False,
-    "off": False,
-    "false": False,
-    "no": False,
-}
+_SWITCH = {"on": True, "true": True, "yes": True, "1": True} | dict.fromkeys(
+    ("off", "false", "no", "0"), False
+)
 
 
 def _from_text(name: str, text: str) -> Any:
     """A value from the environment, in the type of the setting; as it is if it can't be one."""
-    default = Config.__struct_defaults__[Config.__struct_fields__.index(name)]
+    default = getattr(Config(), name, None)
     if isinstance(default, bool):
         return _SWITCH.get(text.lower(), text)
     if isinstance(default, int):
@@ -155,6 +247,6 @@ def _from_text(name: str, text: str) -> Any:
             return int(text)
         except ValueError:
             return text
-    if name == "listen":
+    if isinstance(default, list):
         return [part.strip() for part in text.split(",") if part.strip()]
     return text

@@ -38,7 +38,7 @@ _FIELDS = {
 class Archive(Feature):
     """Queries with all the fields of the extended namespace, and the archive's metadata."""
 
-    account_disco = (ns.MAM, ns.MAM_EXTENDED)
+    account_disco = (ns.MAM, ns.MAM_EXTENDED, ns.STANZA_ID)
 
     @handles_iq("get", ns.MAM, "query", to="account")
     async def fields(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:

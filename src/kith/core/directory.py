@@ -56,10 +56,15 @@ class Directory:
         if future is None:
             future = asyncio.get_running_loop().create_task(self._fetch(jid))
             self._loading[jid] = future
-            future.add_done_callback(lambda _: self._loading.pop(jid, None))
         return await asyncio.shield(future)
 
     async def _fetch(self, jid: str) -> Account | None:
+        try:
+            return await self._read(jid)
+        finally:
+            del self._loading[jid]
+
+    async def _read(self, jid: str) -> Account | None:
         record = await self._store.account(jid)
         if record is None:
             self._absent[jid] = None

@@ -187,11 +187,14 @@ class NodeCache:
         if task is None:
             task = asyncio.get_running_loop().create_task(self._load(account))
             self._loading[account] = task
-            task.add_done_callback(lambda _: self._loading.pop(account, None))
         return await asyncio.shield(task)
 
     async def _load(self, account: int) -> Nodes:
-        nodes = await Nodes.load(self._store, account)
+        try:
+            nodes = await Nodes.load(self._store, account)
+        finally:
+            # here, not when the task is done: who asks in between must not get what was dropped since
+            del self._loading[account]
         self._cache[account] = nodes
         self.settle(nodes)
         return nodes

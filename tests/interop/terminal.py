@@ -1,0 +1,128 @@
+"""Profanity (Debian's, with OMEMO) in a pseudo-terminal, told what to do by typing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pexpect
+
+_ESCAPES = re.compile(r"\x1b(?:\[[0-9;?>]*[A-Za-z]|[()][A-Z0-9]|[=>78]|\][^\x07]*\x07)|[\x0e\x0f]")
+_PREFERENCES = """
+[connection]
+carbons=true
+reconnect=1
+
+[omemo]
+log=on
+policy=automatic
+trustmode={trustmode}
+
+[chatlog]
+enabled=true
+
+[ui]
+splash=false
+beep=false
+flash=false
+
+[notifications]
+message=off
+"""
+
+
+class Profanity:
+    """Profanity with a home of its own. ``screen`` is what it has written to the terminal so far."""
+
+    def __init__(self, home: Path, trustmode: str) -> None:
+        program = shutil.which("profanity")
+        assert program, "profanity is missing: `make test` installs it (debian-packages.txt)"
+        self.home = home
+        config = home / "config" / "profanity"
+        if not config.exists():
+            config.mkdir(parents=True)
+            (config / "profrc").write_text(_PREFERENCES.format(trustmode=trustmode))
+        environ = {
+            "HOME": str(home),
+            "XDG_CONFIG_HOME": str(home / "config"),
+            "XDG_DATA_HOME": str(home / "data"),
+            "LANG": "C.UTF-8",
+            "TERM": "xterm",
+            "PATH": os.environ["PATH"],
+        }
+        self.screen = ""
+        self._child = pexpect.spawn(program, ["-l", "DEBUG"], env=environ, dimensions=(50, 180))  # type: ignore[arg-type]
+        asyncio.get_running_loop().add_reader(self._child.child_fd, self._read)
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self._child.child_fd, 65536)
+        except OSError:  # the terminal closes with its program
+            data = b""
+        if data:
+            self.screen += _ESCAPES.sub("", data.decode(errors="replace"))
+        else:
+            asyncio.get_running_loop().remove_reader(self._child.child_fd)
+
+    def type(self, line: str) -> None:
+        """Types a line and presses enter."""
+        self._child.send(f"{line}\r")
+
+    async def shows(self, pattern: str, timeout: float = 20) -> re.Match[str]:
+        """Waits until the terminal was sent something that matches; what came before is forgotten."""
+        return await self._wait(
+            lambda: re.search(pattern, self.screen), f"{pattern!r} on the screen", timeout
+        )
+
+    async def _wait(self, look, what: str, timeout: float):  # type: ignore[no-untyped-def]
+        try:
+            async with asyncio.timeout(timeout):
+                while not (found := look()):
+                    await asyncio.sleep(0.05)
+                return found
+        except TimeoutError:
+            raise AssertionError(f"no {what}:\n{self.screen[-3000:]}\n{self.log[-3000:]}") from None
+
+    @property
+    def log(self) -> str:
+        """Its debug log, with the stanzas."""
+        files = sorted((self.home / "data" / "profanity" / "logs").glob("*.log"))
+        return "".join(file.read_text(errors="replace") for file in files)
+
+    @property
+    def chats(self) -> str:
+        """Its logs of all conversations."""
+        files = sorted((self.home / "data" / "profanity" / "chatlogs").rglob("*.log"))
+        return "".join(file.read_text(errors="replace") for file in files)
+
+    async def end(self) -> None:
+        """Quits as a person would."""
+        if self._child.isalive():
+            self.type("/quit")
+            await self._gone()
+
+    async def _gone(self) -> None:
+        for _ in range(60):
+            if not self._child.isalive():
+                break
+            await asyncio.sleep(0.05)
+        else:
+            self._child.kill(signal.SIGKILL)
+        asyncio.get_running_loop().remove_reader(self._child.child_fd)
+        self._child.close(force=True)
+
+
+@asynccontextmanager
+async def profanity(home: Path, trustmode: str = "blind") -> AsyncIterator[Profanity]:
+    """A running Profanity; it quits at the end."""
+    program = Profanity(home, trustmode)
+    try:
+        yield program
+    finally:
+        await program.end()

@@ -67,7 +67,7 @@ async def receive(client: Client, count: int = 1, timeout: float = 20.0) -> list
 async def until(true: Callable[[], object], timeout: float = 20.0) -> None:
     """Waits for a condition."""
     async with asyncio.timeout(timeout):
-        while not true():  # noqa: ASYNC110 (conditions of several kinds)
+        while not true():
             await asyncio.sleep(0.02)
 
 

@@ -96,8 +96,10 @@ class ChatList(Vertical):
                 mark = words.MARKS[last.state]
                 below.append(f"{mark} ", style=colours["read"] if last.state.value == "read" else muted)
             below.append(words.preview(last))
-        unread = Text(f" {chat.unread} ", style=f"bold {colours['background']} on {colours['primary']}")
-        line.add_row(below, unread if chat.unread else Text(""))
+        unread = Text()
+        if chat.unread:
+            unread.append(f" {chat.unread} ", style=f"bold {colours['background']} on {colours['primary']}")
+        line.add_row(below, unread)
         return line
 
     @on(OptionList.OptionSelected)

@@ -226,7 +226,8 @@ class Encryption:
         age = time.monotonic() - self._fetched.get(peer, -1e9)
         if age > (3600.0 if pushed else _FRESH):
             await self.sessions.refresh_device_list(oldmemo.oldmemo.NAMESPACE, peer)
-            self._fetched[peer] = time.monotonic()
+            if await self.sessions.get_device_information(peer):
+                self._fetched[peer] = time.monotonic()
 
     async def _settle(self, peer: str) -> dict[bytes, Trust]:
         devices = await self.sessions.get_device_information(peer)

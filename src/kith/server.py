@@ -21,8 +21,9 @@ from kith.bus.local import LocalBus
 from kith.config import Config, ConfigError
 from kith.core.domain import Domain
 from kith.edge.certificate import describe, ensure_certificate
+from kith.edge.connection import Edge
 from kith.edge.http import FrontConnection, Web
-from kith.edge.tcp import Edge, TCPConnection
+from kith.edge.tcp import TCPConnection
 from kith.edge.tls import Certificates
 from kith.features import ALL
 from kith.store.errors import StoreError
@@ -153,7 +154,7 @@ class Server:
         for listener in self._listeners:
             listener.close()
         for connection in list(self.edge.connections):
-            connection.shut_down()  # type: ignore[attr-defined]
+            connection.shut_down()
         deadline = asyncio.get_running_loop().time() + _FAREWELL
         while self.edge.connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.02)

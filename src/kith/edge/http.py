@@ -7,7 +7,7 @@ from typing import cast
 
 from aiohttp import web
 
-from kith.edge.tcp import Edge, keep_alive
+from kith.edge.connection import Edge, keep_alive
 from kith.edge.websocket import WebSocketConnection
 from kith.wire.serialize import escape_attribute
 

@@ -14,8 +14,8 @@ from websockets.server import ServerProtocol
 
 from kith.core.sasl import Security
 from kith.core.stream import Stream
-from kith.edge.limits import BYTES_BEFORE_LOGIN, LINGER, UNREAD_BYTES, Rate
-from kith.edge.tcp import Edge
+from kith.edge.connection import Connection, Edge
+from kith.edge.limits import LINGER
 from kith.wire import ns
 from kith.wire.errors import StreamError
 from kith.wire.parser import StreamParser
@@ -39,64 +39,34 @@ def standalone(element: bytes) -> bytes:
     return element
 
 
-class WebSocketConnection(asyncio.Protocol):
+class WebSocketConnection(Connection):
     """One connection; it is its stream's `kith.core.ports.Sink`."""
 
-    __slots__ = (
-        "_bytes",
-        "_closing",
-        "_edge",
-        "_opened",
-        "_parser",
-        "_parts",
-        "_paused",
-        "_rate",
-        "_size",
-        "_stream",
-        "_transport",
-        "_waiters",
-        "_websocket",
-        "_writable",
-    )
+    __slots__ = ("_opened", "_parser", "_parts", "_size", "_websocket")
 
     def __init__(self, edge: Edge, transport: asyncio.Transport, secure: bool) -> None:
-        self._edge = edge
+        super().__init__(edge)
         self._transport = transport
         self._websocket = ServerProtocol(
             subprotocols=["xmpp"],  # type: ignore[list-item]
             max_size=edge.domain.config.stanza_bytes,
         )
         self._parser = StreamParser(edge.pool, opened=True)
+        self._opened = False
+        self._parts: list[bytes] = []
+        self._size = 0
         if secure:
             security = Security(encrypted=True)  # browsers have no channel binding
         else:
             security = Security(trusted=edge.is_trusted(transport.get_extra_info("peername")))
-        self._stream: Stream | None = Stream(edge.domain, self, security, starttls=False)
-        self._bytes = 0
-        self._opened = False
-        self._closing = False
-        self._paused = False
-        self._writable = True
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._rate: Rate | None = None
-        self._waiters: list[asyncio.Future[None]] | None = None
-        edge.connections.add(self)
-        edge.lobby.enter(self)
+        self.enter(Stream(edge.domain, self, security, starttls=False))
 
     # -- asyncio.Protocol ----------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         stream = self._stream
-        if stream is None:
+        if stream is None or not self.admit(stream, len(data)):
             return
-        if stream.account is None:
-            self._bytes += len(data)
-            if self._bytes > BYTES_BEFORE_LOGIN:
-                stream.fail(StreamError("policy-violation", "too much before authentication"))
-                return
-        elif self._edge.rate:
-            self._limit(len(data))
         self._websocket.receive_data(data)
         try:
             for event in self._websocket.events_received():
@@ -148,57 +118,6 @@ class WebSocketConnection(asyncio.Protocol):
         else:
             stream.receive(stanza)
 
-    def pause_writing(self) -> None:
-        self._writable = False
-
-    def resume_writing(self) -> None:
-        self._writable = True
-        waiters, self._waiters = self._waiters, None
-        for waiter in waiters or ():
-            if not waiter.done():
-                waiter.set_result(None)
-
-    def eof_received(self) -> bool:
-        return False
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._closing = True
-        self._edge.connections.discard(self)
-        self._edge.lobby.leave(self)
-        self.resume_writing()
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            stream.lost()
-
-    # -- limits ---------------------------------------------------------------------------------------
-
-    @property
-    def authenticated(self) -> bool:
-        return self._stream is None or self._stream.authenticated
-
-    def too_late(self) -> None:
-        if self._stream is not None:
-            self._stream.fail(StreamError("connection-timeout", "authenticate sooner"))
-
-    def shut_down(self) -> None:
-        """The server stops."""
-        if self._stream is not None:
-            self._stream.fail(StreamError("system-shutdown"))
-
-    def _limit(self, size: int) -> None:
-        edge = self._edge
-        now = edge.loop.time()
-        if self._rate is None:
-            self._rate = Rate(now, edge.burst)
-        wait = self._rate.take(size, now, edge.rate, edge.burst)
-        if wait and not self._paused:
-            self._transport.pause_reading()
-            edge.loop.call_later(wait, self._read_on)
-
-    def _read_on(self) -> None:
-        if not self._closing and not self._paused:
-            self._transport.resume_reading()
-
     # -- Sink -----------------------------------------------------------------------------------------
 
     def open(self, attrs: Mapping[str, str]) -> None:
@@ -223,15 +142,14 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _flush(self) -> None:
         parts = self._websocket.data_to_send()
-        if parts and not self._transport.is_closing():
-            data = b"".join(parts)
-            if data:
-                self._transport.write(data)
-            if not self._writable and self._transport.get_write_buffer_size() > UNREAD_BYTES:
-                self._transport.abort()
-            elif parts[-1] == b"" or self._websocket.state is State.CLOSED:
-                self._closing = True
-                self._transport.close()
+        transport = self._transport
+        if not parts or transport is None or transport.is_closing():
+            return
+        if data := b"".join(parts):
+            self.write(data)
+        if parts[-1] == b"" or self._websocket.state is State.CLOSED:
+            self._closing = True
+            transport.close()
 
     def close(self, error: bytes = b"") -> None:
         if self._closing:
@@ -245,26 +163,5 @@ class WebSocketConnection(asyncio.Protocol):
             with contextlib.suppress(ProtocolError):
                 self._websocket.send_close(CloseCode.NORMAL_CLOSURE)
         self._flush()
-        self._edge.loop.call_later(LINGER, self._transport.abort)
-
-    def abort(self) -> None:
-        self._closing = True
-        self._transport.abort()
-
-    def pause(self) -> None:
-        self._paused = True
-        self._transport.pause_reading()
-
-    def resume(self) -> None:
-        self._paused = False
-        if not self._closing:
-            self._transport.resume_reading()
-
-    async def drained(self) -> None:
-        if self._writable or self._closing:
-            return
-        if self._waiters is None:
-            self._waiters = []
-        waiter = self._edge.loop.create_future()
-        self._waiters.append(waiter)
-        await waiter
+        if self._transport is not None:
+            self._edge.loop.call_later(LINGER, self._transport.abort)

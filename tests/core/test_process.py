@@ -151,8 +151,13 @@ async def test_an_account_added_beside_the_running_server_can_log_in_and_a_remov
     assert condition(await sender.message()) == "service-unavailable"
     server.add_user("second")
     second = await online(server.port, "second")
-    await asyncio.sleep(2.5)
-    sender.send("<message to='second@localhost' type='chat'><body>now?</body></message>")
+    async with asyncio.timeout(10):  # the server looks once a second
+        while True:
+            sender.send("<message to='second@localhost' type='chat'><body>now?</body></message>")
+            await sender.ping()
+            if second.inbox:
+                break
+            await asyncio.sleep(0.2)
     assert body(await second.message()) == "now?"
     server.kith("user", "remove", "second@localhost", "--yes")
     assert condition(await second.tag("error")) == "not-authorized"

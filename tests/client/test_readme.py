@@ -21,15 +21,21 @@ def blocks(page: str) -> list[str]:
     return [block for block in found if "asyncio.run(" in block]
 
 
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bots of all pages are one account on one device."""
+    return tmp_path_factory.mktemp("bot")
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/sdk.md"])
-async def test_the_bot_of_the_page_answers(people: People, page: str, tmp_path: Path) -> None:
+async def test_the_bot_of_the_page_answers(people: People, page: str, data: Path) -> None:
     (program, *_) = blocks(page)
     people.server.kith("user", "add", "bot@localhost", "--password", "secret", check=False)
     ada = await people.open(people.account("ada"))
     bot = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", program),
         env=os.environ
-        | {"KITH_HOST": "127.0.0.1", "KITH_PORT": str(people.server.port), "XDG_DATA_HOME": str(tmp_path)},
+        | {"KITH_HOST": "127.0.0.1", "KITH_PORT": str(people.server.port), "XDG_DATA_HOME": str(data)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

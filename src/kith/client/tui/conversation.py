@@ -45,7 +45,7 @@ class Banner(Horizontal):
 
     def __init__(self, kind: str, text: str, answers: Sequence[tuple[str, str]]) -> None:
         """``answers``: (id, label) of the buttons."""
-        super().__init__(classes=f"banner {kind}")
+        super().__init__(classes="banner")
         self._kind = kind
         self._text = text
         self._answers = answers
@@ -102,8 +102,8 @@ class Conversation(Vertical):
         log = self.query_one("#log", Log)
         await log.remove_children()
         self._arrange()
-        await self.add(self._earlier(chat.peer, None, _PAGE))
-        self.call_after_refresh(log.scroll_end, animate=False)
+        await self.add(self._earlier(chat.peer, None, max(_PAGE, self.size.height)))
+        log.anchor()
 
     def head(self, chat: Chat, online: bool) -> None:
         """The line above: whom with, and whether it is encrypted."""
@@ -128,9 +128,8 @@ class Conversation(Vertical):
         await place.mount(*banners)
 
     async def add(self, messages: Sequence[Message]) -> None:
-        """Appends new messages, and stays at the end if it was there."""
+        """Appends new messages. Stays at the end if it was there, or if one is ours."""
         log = self.query_one("#log", Log)
-        at_end = log.scroll_y >= log.max_scroll_y - 2
         for message in messages:
             if message.row in self._bubbles:
                 self.change(message)
@@ -138,8 +137,8 @@ class Conversation(Vertical):
             await log.mount(*self._widgets(self._last, message))
             self._first = self._first or message
             self._last = message
-        if at_end or any(not message.incoming for message in messages):
-            self.call_after_refresh(log.scroll_end, animate=False)
+        if any(not message.incoming for message in messages):
+            log.anchor()
 
     def change(self, message: Message) -> None:
         """Its mark went up, or it failed."""

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import sys
+from pathlib import Path
+
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -9,6 +14,16 @@ from rich.text import Text
 
 from kith.config import Config
 from kith.edge.certificate import Description
+
+
+def _command() -> str:
+    """How the `kith` command is called from here."""
+    if shutil.which("kith"):
+        return "kith"
+    path = Path(sys.executable).with_name("kith")
+    with contextlib.suppress(ValueError):
+        path = path.relative_to(Path.cwd())
+    return str(path)
 
 
 def show(config: Config, certificate: Description, accounts: int) -> None:
@@ -30,16 +45,19 @@ def show(config: Config, certificate: Description, accounts: int) -> None:
     table.add_row("Data", str(config.data_dir.resolve()))
     if certificate.self_signed:
         table.add_row("Certificate", "self-signed; clients will ask whether to trust SHA-256")
-        table.add_row("", certificate.fingerprint)
+        half = len(certificate.fingerprint) // 2
+        table.add_row("", certificate.fingerprint[:half])
+        table.add_row("", certificate.fingerprint[half:].lstrip(":"))
     else:
         table.add_row("Certificate", f"valid until {certificate.not_after:%Y-%m-%d}")
     table.add_row("Accounts", str(accounts) if accounts else "none yet")
     console.print(Padding(table, (1, 2)))
     name = "you" if not accounts else "friend"
     steps = Table.grid(padding=(0, 3))
-    steps.add_row("Add a person", f"kith user add {name}@{config.domain}")
-    steps.add_row("Chat", f"kith chat --jid {name}@{config.domain}")
-    steps.add_row("Check the setup", "kith doctor")
+    kith = _command()
+    steps.add_row("Add a person", f"{kith} user add {name}@{config.domain}")
+    steps.add_row("Chat", f"{kith} chat --jid {name}@{config.domain}")
+    steps.add_row("Check the setup", f"{kith} doctor")
     console.print(Padding(steps, (0, 2)))
     if config.allow_plaintext:
         console.print(

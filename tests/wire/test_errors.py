@@ -22,8 +22,14 @@ def test_every_stanza_error_of_the_standard_has_a_type() -> None:
 def test_a_stanza_error_is_an_error_element_with_its_condition(condition: str) -> None:
     element = StanzaError(condition).element()
     assert element.tag == ns.tag(ns.CLIENT, "error")
-    assert element.attrib == {"type": ERROR_TYPES[condition]}
+    assert element.get("type") == ERROR_TYPES[condition]
     assert [child.tag for child in element] == [ns.tag(ns.STANZA_ERRORS, condition)]
+
+
+def test_old_clients_find_the_number_that_a_condition_had() -> None:
+    assert StanzaError("item-not-found").element().get("code") == "404"
+    assert StanzaError("service-unavailable").element().get("code") == "503"
+    assert StanzaError("policy-violation").element().get("code") is None
 
 
 def test_a_stanza_error_may_say_more() -> None:

@@ -30,6 +30,31 @@ ERROR_TYPES = {
     "unexpected-request": "wait",
 }
 
+#: The numbers that conditions had before (XEP-0086): Profanity still looks for 404.
+LEGACY_CODES = {
+    "bad-request": "400",
+    "conflict": "409",
+    "feature-not-implemented": "501",
+    "forbidden": "403",
+    "gone": "302",
+    "internal-server-error": "500",
+    "item-not-found": "404",
+    "jid-malformed": "400",
+    "not-acceptable": "406",
+    "not-allowed": "405",
+    "not-authorized": "401",
+    "recipient-unavailable": "404",
+    "redirect": "302",
+    "registration-required": "407",
+    "remote-server-not-found": "404",
+    "remote-server-timeout": "504",
+    "resource-constraint": "500",
+    "service-unavailable": "503",
+    "subscription-required": "407",
+    "undefined-condition": "500",
+    "unexpected-request": "400",
+}
+
 
 class XMPPError(Exception):
     """Anything that the peer is told in the standard's words."""
@@ -64,6 +89,8 @@ class StanzaError(XMPPError):
     def element(self) -> Element:
         """The ``<error/>`` child (RFC 6120 §8.3.2)."""
         error = Element(ns.tag(ns.CLIENT, "error"), {"type": self.type})
+        if self.condition in LEGACY_CODES:
+            error.set("code", LEGACY_CODES[self.condition])
         SubElement(error, ns.tag(ns.STANZA_ERRORS, self.condition))
         if self.text:
             SubElement(error, ns.tag(ns.STANZA_ERRORS, "text")).text = self.text

@@ -1,6 +1,7 @@
 """The memory of nodes: bounded, and never ahead of the store."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -61,18 +62,20 @@ async def test_many_at_once_lose_nothing(store: SQLiteStore) -> None:
         assert await ids(fresh, account, "n") == await ids(cache, account, "n")
 
 
-async def test_a_write_that_fails_is_not_shown(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_write_that_fails_is_not_shown(store: SQLiteStore, tmp_path: Path) -> None:
     cache = NodeCache(store)
     await publish(cache, 1, "n", "kept")
-    with monkeypatch.context() as patch:
-        patch.setattr(store, "put", _fail)
-        with pytest.raises(OSError, match="disk"):
-            await publish(cache, 1, "n", "lost")
+    with sqlite3.connect(tmp_path / "kith.sqlite") as other:
+        other.execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON document BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        )
+    with pytest.raises(Exception, match="refused"):
+        await publish(cache, 1, "n", "lost")
     assert await ids(cache, 1, "n") == ["kept"]
-
-
-async def _fail(*_: object) -> int:
-    raise OSError("disk full")
+    with sqlite3.connect(tmp_path / "kith.sqlite") as other:
+        other.execute("DROP TRIGGER refuse")
+    await publish(cache, 1, "n", "later")
+    assert await ids(cache, 1, "n") == ["kept", "later"]
 
 
 async def test_a_deleted_node_comes_back_empty(store: SQLiteStore) -> None:

@@ -13,6 +13,7 @@ import structlog
 from kith.config import Config
 from kith.core import replay, sm
 from kith.core.account import Account
+from kith.core.attempts import Attempts
 from kith.core.directory import Directory
 from kith.core.feature import Feature, Handler
 from kith.core.hooks import Hooks, overridden
@@ -53,6 +54,7 @@ class Domain:
         self.store = store
         self.bus = bus
         self.passwords = Passwords(check_password)
+        self.attempts = Attempts()
         self.pepper = secrets.token_bytes(32)
         self.ids = Ids()
         self.features: list[Feature] = [feature(self) for feature in features]
@@ -127,6 +129,10 @@ class Domain:
                 self.close_session(session)
             self.directory.drop(account)
             await self.hooks.account_deleted(account.address)
+
+    def now(self) -> float:
+        """The loop's clock, in seconds."""
+        return self._loop.time()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs it in the background; what it raises is logged."""

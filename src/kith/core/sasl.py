@@ -40,6 +40,8 @@ class Security:
     trusted: bool = False
     """A loopback connection on which PLAIN without TLS was allowed."""
     bindings: dict[str, bytes] = field(default_factory=dict)
+    address: str = ""
+    """The peer's IP address, as text."""
 
 
 def mechanisms(security: Security) -> list[str]:

@@ -239,6 +239,9 @@ class Stream:
         if not mechanisms(self.security):
             self._fail_authentication(SASLError("encryption-required"))
             return
+        if self._domain.attempts.too_many(self.security.address, self._domain.now()):
+            self._fail_authentication(SASLError("temporary-auth-failure", "too many failed logins"))
+            return
         try:
             self._authentication = Authentication(
                 element.attrs.get("mechanism", ""),
@@ -312,6 +315,8 @@ class Stream:
     def _fail_authentication(self, error: SASLError) -> None:
         self._authentication = None
         self._attempts += 1
+        if error.condition == "not-authorized":
+            self._domain.attempts.failed(self.security.address, self._domain.now())
         text = f"<text xml:lang='en'>{escape_attribute(error.text)}</text>" if error.text else ""
         self.sink.send([f"<failure xmlns='{ns.SASL}'><{error.condition}/>{text}</failure>".encode()])
         if self._attempts >= MAX_ATTEMPTS:

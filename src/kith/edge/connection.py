@@ -7,9 +7,10 @@ import ipaddress
 import socket
 
 from kith.core.domain import Domain
+from kith.core.sasl import Security
 from kith.core.stream import Stream
 from kith.edge.limits import BYTES_BEFORE_LOGIN, UNREAD_BYTES, Lobby, Rate
-from kith.edge.tls import Certificates
+from kith.edge.tls import Certificates, peer_address
 from kith.wire.errors import StreamError
 from kith.wire.parser import ParserPool
 
@@ -27,16 +28,19 @@ class Edge:
         self.connections: set[Connection] = set()
         self.loop = asyncio.get_running_loop()
 
-    def is_trusted(self, peer: object) -> bool:
-        """Whether authentication without TLS is allowed from there: only if set, only on loopback."""
-        if not self.domain.config.allow_plaintext or not isinstance(peer, tuple):
-            return False
-        try:
-            address = ipaddress.ip_address(peer[0].partition("%")[0])
-        except ValueError:
-            return False
-        mapped = getattr(address, "ipv4_mapped", None)
-        return (mapped or address).is_loopback
+    def plain(self, transport: asyncio.BaseTransport) -> Security:
+        """What a connection without TLS offers: authentication only if set, and only on loopback."""
+        peer = peer_address(transport)
+        return Security(trusted=self.domain.config.allow_plaintext and _is_loopback(peer), address=peer)
+
+
+def _is_loopback(text: str) -> bool:
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
 
 
 def keep_alive(transport: asyncio.BaseTransport) -> None:

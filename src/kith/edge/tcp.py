@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from kith.core.sasl import Security
 from kith.core.stream import Stream
 from kith.edge.connection import Connection, Edge, keep_alive
 from kith.edge.limits import LINGER
@@ -40,10 +39,7 @@ class TCPConnection(Connection):
             return
         edge = self._edge
         keep_alive(transport)
-        if self._direct:
-            security = edge.certificates.security(transport)
-        else:
-            security = Security(trusted=edge.is_trusted(transport.get_extra_info("peername")))
+        security = edge.certificates.security(transport) if self._direct else edge.plain(transport)
         self.enter(Stream(edge.domain, self, security, starttls=not self._direct))
 
     def data_received(self, data: bytes) -> None:

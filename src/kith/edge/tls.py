@@ -15,6 +15,12 @@ from kith.core.sasl import Security
 ALPN_XMPP = "xmpp-client"
 
 
+def peer_address(transport: BaseTransport) -> str:
+    """The peer's IP address, or an empty text."""
+    peer = transport.get_extra_info("peername")
+    return peer[0] if isinstance(peer, tuple) else ""
+
+
 class Certificates:
     """Server contexts for a certificate, read again when its files change (`reload`)."""
 
@@ -66,4 +72,4 @@ class Certificates:
             unique = tls.get_channel_binding("tls-unique")
             if unique:
                 bindings["tls-unique"] = unique
-        return Security(encrypted=True, bindings=bindings)
+        return Security(encrypted=True, bindings=bindings, address=peer_address(transport))

@@ -16,6 +16,7 @@ from kith.core.sasl import Security
 from kith.core.stream import Stream
 from kith.edge.connection import Connection, Edge
 from kith.edge.limits import LINGER
+from kith.edge.tls import peer_address
 from kith.wire import ns
 from kith.wire.errors import StreamError
 from kith.wire.parser import StreamParser
@@ -56,9 +57,10 @@ class WebSocketConnection(Connection):
         self._parts: list[bytes] = []
         self._size = 0
         if secure:
-            security = Security(encrypted=True)  # browsers have no channel binding
+            # browsers have no channel binding
+            security = Security(encrypted=True, address=peer_address(transport))
         else:
-            security = Security(trusted=edge.is_trusted(transport.get_extra_info("peername")))
+            security = edge.plain(transport)
         self.enter(Stream(edge.domain, self, security, starttls=False))
 
     # -- asyncio.Protocol ----------------------------------------------------------------------------

@@ -1,0 +1,47 @@
+"""Wrong passwords from one address: so many in so long, then it has to wait (promise 6)."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import OrderedDict
+
+#: Failures that an address may have within `WINDOW` seconds.
+MOST = 30
+WINDOW = 60.0
+_ADDRESSES = 10_000
+
+
+class Attempts:
+    """Counts failures by address; IPv6 by the /64 network. Loopback is not counted: a proxy may be there."""
+
+    def __init__(self) -> None:
+        self._failed: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    def failed(self, address: str, now: float) -> None:
+        """A login from ``address`` failed at ``now`` (seconds of any steady clock)."""
+        key = _key(address)
+        if not key:
+            return
+        since, count = self._failed.pop(key, (now, 0))
+        if now - since > WINDOW:
+            since, count = now, 0
+        self._failed[key] = (since, count + 1)
+        if len(self._failed) > _ADDRESSES:
+            self._failed.popitem(last=False)
+
+    def too_many(self, address: str, now: float) -> bool:
+        """Whether a login from there is refused unseen."""
+        since, count = self._failed.get(_key(address), (now, 0))
+        return count >= MOST and now - since <= WINDOW
+
+
+def _key(address: str) -> str:
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return ""
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is None:
+            return "" if parsed.is_loopback else str(ipaddress.ip_network((parsed, 64), strict=False))
+        parsed = parsed.ipv4_mapped
+    return "" if parsed.is_loopback else str(parsed)

@@ -152,6 +152,8 @@ class Disco(Feature):
         """Whether the asker may know that there is such an account."""
         if account.bare == session.account.jid:
             return True
+        if await self.domain.account_id(account) is None:
+            return False
         roster = await self.domain.roster(account.bare)
         return roster.subscription_from(session.account.jid)
 

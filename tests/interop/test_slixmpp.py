@@ -231,7 +231,8 @@ async def test_a_nickname_reaches_friends_who_want_it(server: RunningServer, per
         assert news["from"].bare == ada_jid
         assert news["pubsub_event"]["items"]["item"]["nick"]["nick"] == "Ada <3"
         items = await ben["xep_0060"].get_items(ada_jid, "http://jabber.org/protocol/nick")
-        assert items["pubsub"]["items"]["item"]["nick"]["nick"] == "Ada <3"
+        (item,) = items["pubsub"]["items"]["substanzas"]
+        assert item["payload"].text == "Ada <3"
 
 
 async def test_discovery_tells_what_server_and_account_can_do(server: RunningServer, person: Any) -> None:

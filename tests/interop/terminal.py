@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -24,8 +24,8 @@ log=on
 policy=automatic
 trustmode={trustmode}
 
-[chatlog]
-enabled=true
+[logging]
+chlog=true
 
 [ui]
 splash=false
@@ -75,19 +75,43 @@ class Profanity:
         self._child.send(f"{line}\r")
 
     async def shows(self, pattern: str, timeout: float = 20) -> re.Match[str]:
-        """Waits until the terminal was sent something that matches; what came before is forgotten."""
-        return await self._wait(
-            lambda: re.search(pattern, self.screen), f"{pattern!r} on the screen", timeout
-        )
+        """Waits until the terminal was sent something that matches; all before it is forgotten."""
+        found = await self._wait(lambda: re.search(pattern, self.screen), pattern, timeout)
+        self.screen = self.screen[found.end() :]
+        return found
 
-    async def _wait(self, look, what: str, timeout: float):  # type: ignore[no-untyped-def]
+    async def logs(self, pattern: str, timeout: float = 20) -> None:
+        """Waits until the debug log has something that matches."""
+        await self._wait(lambda: re.search(pattern, self.log), pattern, timeout)
+
+    async def notes(self, pattern: str, timeout: float = 20) -> None:
+        """Waits until a conversation has a line that matches."""
+        await self._wait(lambda: re.search(pattern, self.chats), pattern, timeout)
+
+    async def _wait(
+        self, look: Callable[[], re.Match[str] | None], pattern: str, timeout: float
+    ) -> re.Match[str]:
         try:
             async with asyncio.timeout(timeout):
-                while not (found := look()):
+                while (found := look()) is None:
                     await asyncio.sleep(0.05)
                 return found
         except TimeoutError:
-            raise AssertionError(f"no {what}:\n{self.screen[-3000:]}\n{self.log[-3000:]}") from None
+            raise AssertionError(f"no {pattern!r}\n{self.screen[-2000:]}\n{self.log[-4000:]}") from None
+
+    async def log_in(self, jid: str, port: int) -> None:
+        """Connects over STARTTLS and waits until it is online."""
+        await self.shows("Type '/help'")
+        self.type(f"/connect {jid} server 127.0.0.1 port {port} tls trust")
+        await self.shows("Enter password")
+        self.type("pw")
+        await self.shows("logged in successfully")
+
+    async def make_keys(self) -> None:
+        """Makes OMEMO keys and publishes them."""
+        self.type("/omemo gen")
+        await self.shows("Your Device ID is")
+        await self.logs(r'RECV: <iq [^>]*type="result"[^>]*><pubsub [^>]*><publish node="[^"]*devicelist"')
 
     @property
     def log(self) -> str:

@@ -102,6 +102,9 @@ class Feature:
     def presence_changed(self, session: Session, stanza: Stanza) -> None:
         """A session sent presence without an address, after it was broadcast."""
 
+    def subscription_approved(self, account: JID, contact: JID) -> None:
+        """``contact`` may see ``account`` from now on (RFC 6121 §3.1.5)."""
+
     def session_closed(self, session: Session) -> None:
         """A session ended (not: lost its connection and may resume)."""
 

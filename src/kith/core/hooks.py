@@ -39,6 +39,7 @@ class Hooks:
         self._session_opened = overridden(features, "session_opened")
         self._session_available = overridden(features, "session_available")
         self._presence_changed = overridden(features, "presence_changed")
+        self._subscription_approved = overridden(features, "subscription_approved")
         self._session_closed = overridden(features, "session_closed")
         self._account_loaded = overridden(features, "account_loaded")
         self._account_unloaded = overridden(features, "account_unloaded")
@@ -83,6 +84,10 @@ class Hooks:
     def presence_changed(self, session: Session, stanza: Stanza) -> None:
         for hook in self._presence_changed:
             hook(session, stanza)
+
+    def subscription_approved(self, account: JID, contact: JID) -> None:
+        for hook in self._subscription_approved:
+            hook(account, contact)
 
     def session_closed(self, session: Session) -> None:
         for hook in self._session_closed:

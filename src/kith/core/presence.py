@@ -55,7 +55,7 @@ class Presence:
                 self._domain.route(stanza, session.jid, to)
             return None
         if type == "probe":
-            return self._probe(session, to) if to is not None else None
+            return self._probe(session, stanza, to) if to is not None else None
         if type not in ("", "unavailable"):
             raise StanzaError("bad-request", "no such type of presence")
         if to is not None:
@@ -146,13 +146,15 @@ class Presence:
             if presence is not None and self._domain.allows(other.jid, session.account.address, presence):
                 session.transmit(self._addressed(presence, session.full))
 
-    async def _probe(self, session: Session, to: JID) -> None:
+    async def _probe(self, session: Session, stanza: Stanza, to: JID) -> None:
         """A client's own probe (RFC 6121 §4.3)."""
         domain = self._domain
         if to.domain != domain.name or not to.local:
             return
         viewer = session.account.jid
         account = await domain.account(to.bare)
+        if account is not None and not domain.allows(session.jid, to, stanza):
+            return
         roster = await domain.roster(to.bare) if account is not None else None
         if account is None or roster is None or not (to.bare == viewer or roster.subscription_from(viewer)):
             session.send(Stanza.build("presence", {"type": "unsubscribed", "from": to.bare, "to": viewer}))
@@ -264,6 +266,7 @@ class Presence:
         await self._receive(bare, user, to)
         if type == "subscribed":
             self.show(user, to)
+            domain.hooks.subscription_approved(user.address, to)
 
     async def _receive(self, stanza: Stanza, user: Account, to: JID) -> None:
         """What the contact's side does (RFC 6121 §3, "server processing of inbound")."""
@@ -302,6 +305,7 @@ class Presence:
             yes = Stanza.build("presence", {"type": "subscribed", "from": contact.jid, "to": user.jid})
             await self._receive(yes, contact, user.address)
             self.show(contact, user.address)
+            self._domain.hooks.subscription_approved(contact.address, user.address)
         elif todo == "ask":
             for session in contact.available():
                 session.send(stanza)

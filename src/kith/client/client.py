@@ -6,12 +6,12 @@ import asyncio
 import os
 import re
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from slixmpp import JID
 from slixmpp.jid import InvalidJID
@@ -39,6 +39,9 @@ from kith.client.outbox import Outbox
 from kith.client.stanzas import chat_state
 from kith.client.stream import Stream
 from kith.client.trust import Watch
+from kith.client.turn import Interrupted, Turn
+
+_T = TypeVar("_T")
 
 
 def data_folder(jid: str) -> Path:
@@ -95,7 +98,6 @@ class Client:
         self._events = Broadcast()
         self._arrived = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._lock = asyncio.Lock()
         self._closed = False
         self._error: BaseException | None = None
 
@@ -140,10 +142,13 @@ class Client:
         publish = self._publish
         self._stream = stream
         self._history = History(self._db, self)
-        self._encryption = Encryption(stream, self._db, self.jid, Watch(self._db, self._keys_changed))
-        self._outbox = Outbox(stream, self._db, self._history, self._encryption, self._lock, publish)
+        self._turn = Turn(self._db)
+        self._encryption = Encryption(
+            stream, self._db, self.jid, Watch(self._db, self._keys_changed), self._turn
+        )
+        self._outbox = Outbox(stream, self._db, self._history, self._encryption, self._turn, publish)
         self._incoming = Incoming(
-            stream, self._db, self._history, self._encryption, self._lock, publish, self._outbox.wake
+            stream, self._db, self._history, self._encryption, self._turn, publish, self._outbox.wake
         )
         self._contacts = Contacts(stream, self._auto_accept, publish)
         self._connection = Connection(stream, self._where, self._direct_tls, self._set_up, self._link_changed)
@@ -308,9 +313,8 @@ class Client:
     async def fingerprints(self, peer: str | None = None) -> list[Fingerprint]:
         """The identity keys of a peer's devices, or our own (this device first). Raises NotOnline."""
         self._need_server()
-        async with self._lock:
-            found = await self._encryption.fingerprints(bare(peer) if peer else self.jid)
-            self._db.commit()
+        found = await self._key_work(self._encryption.fingerprints(bare(peer) if peer else self.jid))
+        self._db.commit()
         return found
 
     async def verify(self, peer: str, fingerprint: str) -> None:
@@ -327,9 +331,14 @@ class Client:
 
     async def _set_trust(self, peer: str, fingerprint: str, level: Trust) -> None:
         self._need_server()
-        async with self._lock:
-            await self._encryption.set_trust(bare(peer), fingerprint, level)
-            self._db.commit()
+        await self._key_work(self._encryption.set_trust(bare(peer), fingerprint, level))
+        self._db.commit()
+
+    async def _key_work(self, work: Coroutine[Any, Any, _T]) -> _T:
+        try:
+            return await self._turn.take(work)
+        except Interrupted:
+            raise NotOnline("The connection to the server was lost meanwhile.") from None
 
     def keys_seen(self, peer: str) -> None:
         """The user has read the warning that the peer's keys changed."""
@@ -397,15 +406,15 @@ class Client:
 
     async def _set_up(self) -> None:
         """A new session: the order matters. Presence comes last, as it lets messages in."""
+        self._turn.interrupt()
         self._outbox.lost()
         await self._contacts.load()
         for peer, name in self._contacts.all().items():
             self._history.update_chat(peer, **({"name": name} if name else {}))
         await self._stream.plugin["xep_0280"].enable(timeout=30)
-        async with self._lock:
-            await self._encryption.open()
-            self._db.set("seen", "1")
-            self._db.commit()
+        await self._turn.take(self._encryption.open())
+        self._db.set("seen", "1")
+        self._db.commit()
         self._incoming.catch_up()
         self._stream.send_presence()
 

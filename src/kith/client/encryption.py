@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, cast
 from xml.etree.ElementTree import Element
@@ -32,6 +32,7 @@ from kith.client.keys import KeyStorage
 from kith.client.message import Fingerprint, Trust
 from kith.client.stream import Stream
 from kith.client.trust import Watch
+from kith.client.turn import Interrupted, Turn
 
 _FRESH = 60.0  # seconds that a peer's device list is believed when the server does not push changes
 
@@ -79,8 +80,7 @@ class _Plugin(XEP_0384):  # type: ignore[misc, unused-ignore]
         pass  # decided before: see Encryption._settle
 
     async def _on_device_list_update(self, msg: Any) -> None:
-        await super()._on_device_list_update(msg)
-        await self.encryption.devices_changed(msg["from"].bare)
+        await self.encryption.devices_changed(super()._on_device_list_update(msg), msg["from"].bare)
 
     async def get_session_manager(self) -> SessionManager:
         return self.encryption.sessions
@@ -90,24 +90,19 @@ class Encryption:
     """One device's keys and sessions. Calls change the database; the caller commits, then sends."""
 
     __slots__ = (
-        "_encrypting",
-        "_fetched",
-        "_own",
-        "_plugin",
-        "_sessions",
-        "_stream",
-        "_watch",
-        "storage",
-        "unsent",
+        *("_db", "_encrypting", "_fetched", "_own", "_plugin", "_sessions", "_stream", "_turn", "_watch"),
+        *("storage", "unsent"),
     )
 
-    def __init__(self, stream: Stream, database: Database, own: str, watch: Watch) -> None:
+    def __init__(self, stream: Stream, database: Database, own: str, watch: Watch, turn: Turn) -> None:
         self.storage = KeyStorage(database)
         self.unsent: list[tuple[str, Element]] = []
         """Key transports that the library wants sent: (peer, element). For after the commit."""
         self._stream = stream
         self._own = own
         self._watch = watch
+        self._turn = turn
+        self._db = database
         self._sessions: SessionManager | None = None
         self._encrypting = False
         self._fetched: dict[str, float] = {}
@@ -133,6 +128,7 @@ class Encryption:
                 "UNDECIDED",
                 async_framework=omemo.AsyncFramework.ASYNCIO,
             )
+            self._db.commit()
         await self._sessions.ensure_data_consistency()
         self._sessions.before_history_sync()
 
@@ -214,10 +210,17 @@ class Encryption:
                 return
         raise KeyError(f"{peer} has no device with the fingerprint {text}")
 
-    async def devices_changed(self, peer: str) -> None:
-        """The server told of a peer's new device list: warn now if a key is new, not at the next message."""
-        if self._watch.knows(peer):
-            await self._settle(peer)
+    async def devices_changed(self, update: Coroutine[Any, Any, None], peer: str) -> None:
+        """The server told of a new device list: warn now if a key is new, not at the next message."""
+
+        async def work() -> None:
+            await update
+            if self._watch.knows(peer):
+                await self._settle(peer)
+
+        with suppress(Interrupted):  # the list comes again with the next session
+            await self._turn.take(work())
+            self._db.commit()
 
     async def _refresh(self, peer: str) -> None:
         """Fetches the peer's device list, unless the server pushes it (XEP-0163) or it is fresh."""

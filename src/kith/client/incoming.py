@@ -20,13 +20,10 @@ from kith.client.history import Draft, History
 from kith.client.message import State, Trust
 from kith.client.stanzas import Forwarded
 from kith.client.stream import Stream
+from kith.client.turn import Interrupted, Turn
 
 _PAGE = 100
 _STATES = ("active", "composing", "paused", "inactive", "gone")
-
-
-class Interrupted(Exception):
-    """The connection went while a message was worked on. The archive will hand it out again."""
 
 
 class Incoming:
@@ -37,8 +34,8 @@ class Incoming:
     """
 
     __slots__ = (
-        *("_broken", "_db", "_encryption", "_history", "_lock", "_own", "_pages", "_publish", "_queue"),
-        *("_stream", "_wake", "lag"),
+        *("_broken", "_db", "_encryption", "_history", "_own", "_pages", "_publish", "_queue"),
+        *("_stream", "_turn", "_wake", "lag"),
     )
 
     def __init__(
@@ -47,16 +44,16 @@ class Incoming:
         database: Database,
         history: History,
         encryption: Encryption,
-        lock: asyncio.Lock,
+        turn: Turn,
         publish: Callable[[Event], None],
         wake: Callable[[], None],
     ) -> None:
-        """``lock`` is held while keys change; ``wake`` is called when answers are owed."""
+        """``turn`` is for work with keys; ``wake`` is called when answers are owed."""
         self._stream = stream
         self._db = database
         self._history = history
         self._encryption = encryption
-        self._lock = lock
+        self._turn = turn
         self._publish = publish
         self._wake = wake
         self._own = str(stream.requested_jid.bare)
@@ -98,7 +95,7 @@ class Incoming:
                     await self._receive(item)
             except Interrupted:
                 self._broken = True
-                self._db.commit()
+                self._encryption.unsent.clear()
             finally:
                 self._queue.task_done()
 
@@ -134,9 +131,8 @@ class Incoming:
             pass  # this server keeps no archive
         except IqTimeout:
             raise Interrupted from None
-        async with self._lock:
-            await self._encryption.caught_up()
-            self._commit()
+        await self._turn.take(self._encryption.caught_up())
+        self._commit()
         self.lag.set()
 
     async def _query(
@@ -253,17 +249,18 @@ class Incoming:
                 return
 
     async def _decrypt(self, element: Element, sender: str) -> Decrypted:
-        async with self._lock:
-            try:
-                return await self._encryption.decrypt(element, sender)
-            except Undecryptable:
-                if not self._stream.is_connected():
-                    raise Interrupted from None
+        return await self._turn.take(self._open(element, sender))
+
+    async def _open(self, element: Element, sender: str) -> Decrypted:
+        try:
+            return await self._encryption.decrypt(element, sender)
+        except Exception as error:
+            # Fetching keys fails when the connection goes; that says nothing about the message.
+            if not self._stream.is_connected():
+                raise Interrupted from None
+            if isinstance(error, Undecryptable):
                 raise
-            except Exception:  # a device list that could not be fetched
-                if not self._stream.is_connected():
-                    raise Interrupted from None
-                raise Undecryptable("The sender's keys could not be fetched.") from None
+            raise Undecryptable("The sender's keys could not be fetched.") from None
 
     def _commit(self) -> None:
         """Makes all durable, then sends the key transports that belong to it."""

@@ -14,7 +14,7 @@ class KeyStorage(Storage):
     """Key and value pairs. Writes become durable with the next commit, which precedes every send."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__()
+        super().__init__(disable_cache=True)  # so that a rollback undoes everything
         self._database = database
 
     async def _load(self, key: str) -> Maybe[Any]:

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from slixmpp.exceptions import IqError, IqTimeout
-
 from kith.client import stanzas
 from kith.client.database import Database
 from kith.client.encryption import Encryption
@@ -17,6 +15,7 @@ from kith.client.events import Event, MessageChanged
 from kith.client.history import History
 from kith.client.message import Message, State
 from kith.client.stream import Stream
+from kith.client.turn import Interrupted, Turn
 
 #: The row of a message, or (peer, kind, id) of an answer.
 _Key = int | tuple[str, str, str]
@@ -30,8 +29,8 @@ class Outbox:
     """
 
     __slots__ = (
-        *("_db", "_encryption", "_flying", "_history", "_lock", "_online", "_publish", "_stream"),
-        *("_tried", "_waiting", "_wake"),
+        *("_db", "_encryption", "_flying", "_history", "_online", "_publish", "_stream"),
+        *("_tried", "_turn", "_waiting", "_wake"),
     )
 
     def __init__(
@@ -40,14 +39,14 @@ class Outbox:
         database: Database,
         history: History,
         encryption: Encryption,
-        lock: asyncio.Lock,
+        turn: Turn,
         publish: Callable[[Event], None],
     ) -> None:
         self._stream = stream
         self._db = database
         self._history = history
         self._encryption = encryption
-        self._lock = lock
+        self._turn = turn
         self._publish = publish
         self._online = False
         self._wake = asyncio.Event()
@@ -108,18 +107,19 @@ class Outbox:
     async def _send(self, message: Message) -> bool:
         element: Element | None = None
         if message.encrypted:
-            async with self._lock:
-                try:
-                    element = await self._encryption.encrypt(message.peer, message.body)
-                except NotEncrypted as error:
-                    self._refuse(message, error)
-                    return False
-                except (IqError, IqTimeout, Exception) as error:
-                    # Half-way through a lost connection: it stays queued for the next one.
-                    if self._stream.is_connected():
-                        self._refuse(message, NotEncrypted(f"It could not be encrypted: {error}"))
-                    return False
-                self._db.commit()
+            try:
+                element = await self._turn.take(self._encryption.encrypt(message.peer, message.body))
+            except NotEncrypted as error:
+                self._refuse(message, error)
+                return False
+            except Interrupted:
+                return False
+            except Exception as error:
+                # Half-way through a lost connection: it stays queued for the next one.
+                if self._stream.is_connected():
+                    self._refuse(message, NotEncrypted(f"It could not be encrypted: {error}"))
+                return False
+            self._db.commit()
         if not self._online:
             return False
         self._tried.add(message.row)

@@ -43,6 +43,7 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
         self._pin = pin
         self._insecure = insecure
         self._refusal: ssl.SSLError | None = None
+        self._attempt = 0
         for name in _PLUGINS:
             self.register_plugin(name)
         for feature in stanzas.FEATURES:
@@ -58,16 +59,32 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
                 "Kith message", MatchXPath("{jabber:client}message"), lambda stanza: self.incoming(stanza)
             )
         )
+        self._repeat_what_falls_between_connections()
         self.add_event_handler("failed_auth", self._on_refused_login)
         self.add_event_handler("no_auth", self._on_no_mechanism)
         self.add_event_handler("ssl_invalid_chain", self._on_bad_certificate)
         self.add_event_handler("connection_failed", self._on_connection_failed)
         self.add_event_handler("disconnected", lambda reason: self.closed(str(reason or "connection lost")))
 
+    def _repeat_what_falls_between_connections(self) -> None:
+        """slixmpp forgets a stanza that waits to be written at the moment when the connection goes.
+
+        Keeping to count them puts such a stanza among those that a resumed stream repeats.
+        """
+        sm = self.plugin["xep_0198"]
+        self.del_event_handler("disconnected", sm.disconnected)
+
+        def disconnected(_: Any) -> None:
+            sm.enabled_in = False
+            sm.enabled_out = sm.enabled_out and sm.sm_id is not None
+
+        self.add_event_handler("disconnected", disconnected)
+
     def dial(self, host: str | None, port: int | None, direct: bool) -> None:
         """One attempt to connect. Its end is told to ``closed``, or slixmpp's session events happen."""
         self.failure = None
         self._refusal = None
+        self._attempt += 1
         self.end_session_on_disconnect = self.plugin["xep_0198"].sm_id is None
         self.enable_plaintext = self._insecure
         self.enable_starttls = not self._insecure and not (host and direct)
@@ -89,6 +106,21 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
 
     def get_ssl_context(self) -> ssl.SSLContext:
         return self.ssl_context
+
+    async def start_tls(self) -> bool:
+        done: bool = await super().start_tls()
+        if not done:
+            self.abort()
+        return done
+
+    def abort(self) -> None:
+        super().abort()
+        # Of a connection that ends in the middle of the handshake nobody else tells.
+        asyncio.get_running_loop().call_later(0.1, self._bury, self._attempt)
+
+    def _bury(self, attempt: int) -> None:
+        if attempt == self._attempt and self.transport is not None:
+            self.connection_lost(None)
 
     def connection_made(self, transport: Any, send_event: bool = True) -> None:
         tls = transport.get_extra_info("ssl_object")

@@ -12,10 +12,12 @@ class Cable:
     def __init__(self, port: int) -> None:
         self._target = port
         self._writers: set[asyncio.StreamWriter] = set()
+        self._clients: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
         self.connections = 0
+        self.budget: int | None = None
+        """Cut once, when so many bytes more have come from the server."""
 
     async def __aenter__(self) -> Cable:
         await self.plug_in()
@@ -45,11 +47,18 @@ class Cable:
         self.connections += 1
         there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target)
         self._writers |= {writer, there_writer}
+        self._clients.add(writer)
         await asyncio.gather(self._carry(reader, there_writer), self._carry(there_reader, writer))
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
+                if self.budget is not None and writer in self._clients:
+                    self.budget -= len(data)
+                    if self.budget < 0:
+                        self.budget = None
+                        self.cut()
+                        return
                 writer.write(data)
                 await writer.drain()
         writer.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from kith.client import Link, State
 from tests.client.conftest import People, receive, until
 
@@ -129,3 +131,18 @@ async def test_a_bot_that_ended_in_the_middle_goes_on_where_it_was(people: Peopl
         await until(lambda: len(bot.history(ada.jid)) == 3)
     async with people.device(bot_jid) as bot:
         assert [message.body for message in await receive(bot, 2)] == ["two", "three"]
+
+
+@pytest.mark.parametrize("after", [0, 400, 700, 1500, 2500, 3000, 4000, 6000, 9000])
+async def test_a_cut_at_any_point_of_a_login_is_only_a_delay(people: People, after: int) -> None:
+    """In the stream header, the TLS handshake, the login, the resumption or the setting up."""
+    cable = await people.cable()
+    ada_jid = people.account("ada")
+    async with people.device(ada_jid, port=cable.port):
+        pass
+    ben = await people.open(people.account("ben"))
+    cable.budget = after
+    ada = await people.open(ada_jid, port=cable.port)
+    await ada.wait_online(10)
+    await ada.send(ben.jid, "here I am")
+    assert [message.body for message in await receive(ben)] == ["here I am"]

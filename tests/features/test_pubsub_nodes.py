@@ -5,11 +5,13 @@ import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from kith.features.pubsub_config import NodeConfig
 from kith.features.pubsub_nodes import Item, NodeCache
 from kith.store.sqlite import SQLiteStore
+from kith.wire.errors import StanzaError
 
 
 @pytest.fixture
@@ -48,6 +50,41 @@ async def test_memory_is_bounded_in_bytes(store: SQLiteStore) -> None:
     for account in list(cache._cache):
         cache.drop(account)
     assert cache._bytes == 0
+
+
+async def test_an_account_with_very_much_does_not_drive_out_the_others(store: SQLiteStore) -> None:
+    cache = NodeCache(store, size=400_000)
+    await publish(cache, 1, "n", "small")
+    for number in range(12):
+        await publish(cache, 2, f"n{number}", "big", b"x" * 60_000)
+    for number in range(12):
+        assert await ids(cache, 2, f"n{number}") == ["big"]
+        assert cache._bytes <= 200_000
+    assert 1 in cache._cache
+    assert [await ids(cache, 1, "n"), len((await cache.load(2)).nodes)] == [["small"], 12]
+
+
+async def test_what_is_kept_of_a_node_is_bounded(store: SQLiteStore) -> None:
+    cache = NodeCache(store)
+    await publish(cache, 1, "n", "i")
+    async with cache.writing(1) as nodes:
+        record = nodes["n"].record
+        members = {f"{number:0500}@example.org": "member" for number in range(1000)}
+        with pytest.raises(StanzaError, match="resource-constraint"):
+            await nodes.save(nodes["n"], msgspec.structs.replace(record, affiliations=members))
+        assert nodes["n"].record == record
+
+
+async def test_the_weight_is_that_of_what_is_there(store: SQLiteStore) -> None:
+    cache = NodeCache(store)
+    for number in range(150):
+        await publish(cache, 1, "n", str(number % 120), b"x" * number)
+    async with cache.writing(1) as nodes:
+        await nodes.remove(nodes["n"], ["7", "29"])
+        await nodes.save(nodes["n"], msgspec.structs.replace(nodes["n"].record, subscribers=["a@b"]))
+    fresh = await (other := NodeCache(store)).load(1)
+    await other.items(fresh, fresh["n"])
+    assert fresh.weight == (await cache.load(1)).weight > 0
 
 
 async def test_many_at_once_lose_nothing(store: SQLiteStore) -> None:

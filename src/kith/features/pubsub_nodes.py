@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -20,9 +20,10 @@ from kith.wire.errors import StanzaError
 
 NODES_SPACE = "pep-nodes"
 ITEMS_SPACE = "pep:"
-#: Nodes of one account, and bytes of all items of one node.
+#: Nodes of one account, bytes of all items of one node, and of what is kept of the node itself.
 MAX_NODES = 256
 MAX_NODE_BYTES = 2 * 1024 * 1024
+MAX_RECORD_BYTES = 128 * 1024
 #: What the cache may hold: accounts, and roughly bytes.
 MAX_ACCOUNTS = 20_000
 MAX_BYTES = 64 * 1024 * 1024
@@ -51,15 +52,41 @@ _decode_item = msgspec.msgpack.Decoder(Item).decode
 _decode_record = msgspec.msgpack.Decoder(Record).decode
 
 
+def _encoded(record: Record) -> bytes:
+    data = _encode(record)
+    if len(data) > MAX_RECORD_BYTES:
+        raise StanzaError("resource-constraint", f"a node is described by at most {MAX_RECORD_BYTES} bytes")
+    return data
+
+
+def _weight(items: Iterable[Item]) -> int:
+    return sum(_ITEM_BYTES + len(item.payload) for item in items)
+
+
 class Node:
-    """``items`` by id, the oldest first; None while nobody has asked for them."""
+    """``items`` by id, the oldest first; None while nobody has asked for them.
 
-    __slots__ = ("items", "name", "record")
+    ``weight``: roughly the bytes that all of it takes in memory; ``size``: those of the record.
+    """
 
-    def __init__(self, name: str, record: Record) -> None:
+    __slots__ = ("items", "name", "record", "size", "weight")
+
+    def __init__(self, name: str, record: Record, size: int) -> None:
         self.name = name
         self.record = record
-        self.items: dict[str, Item] | None = None
+        self.size = size
+        self.hold(None)
+
+    def hold(self, items: dict[str, Item] | None) -> None:
+        """These are the items now."""
+        self.items = items
+        self.weight = _NODE_BYTES + self.size + _weight((items or {}).values())
+
+    def describe(self, record: Record, size: int) -> None:
+        """This is the record now."""
+        self.record = record
+        self.weight += size - self.size
+        self.size = size
 
     @property
     def config(self) -> NodeConfig:
@@ -82,7 +109,8 @@ class Nodes:
     async def load(cls, store: Store, account: int) -> Nodes:
         loaded = cls(store, account)
         for document in await store.documents(account, NODES_SPACE):
-            loaded.nodes[document.key] = Node(document.key, _decode_record(document.value))
+            record = _decode_record(document.value)
+            loaded.nodes[document.key] = Node(document.key, record, len(document.value))
         return loaded
 
     def __getitem__(self, name: str) -> Node:
@@ -95,32 +123,34 @@ class Nodes:
     @property
     def weight(self) -> int:
         """Roughly the bytes that it takes in memory."""
-        items = [item for node in self.nodes.values() for item in (node.items or {}).values()]
-        payloads = sum(len(item.payload) for item in items)
-        return len(self.nodes) * _NODE_BYTES + len(items) * _ITEM_BYTES + payloads
+        return sum(node.weight for node in self.nodes.values())
 
     async def items(self, node: Node) -> dict[str, Item]:
         """The items of a node, the oldest first."""
         if node.items is None:
             documents = await self._store.documents(self.account, ITEMS_SPACE + node.name)
             if node.items is None:
-                node.items = {document.key: _decode_item(document.value) for document in documents}
+                node.hold({document.key: _decode_item(document.value) for document in documents})
+        assert node.items is not None
         return node.items
 
     async def create(self, name: str, config: NodeConfig) -> Node:
-        """Raises StanzaError if there are too many."""
+        """Raises StanzaError if there are too many, or this one is too much."""
         if len(self.nodes) >= MAX_NODES:
             raise StanzaError("resource-constraint", f"an account has at most {MAX_NODES} nodes")
-        node = Node(name, Record(config, time.time()))
-        node.items = {}
-        await self._store.put(self.account, NODES_SPACE, name, _encode(node.record))
+        record = Record(config, time.time())
+        data = _encoded(record)
+        node = Node(name, record, len(data))
+        node.hold({})
+        await self._store.put(self.account, NODES_SPACE, name, data)
         self.nodes[name] = node
         return node
 
     async def save(self, node: Node, record: Record) -> None:
-        """Changes what is kept of a node."""
-        await self._store.put(self.account, NODES_SPACE, node.name, _encode(record))
-        node.record = record
+        """Changes what is kept of a node. Raises StanzaError if that is too much."""
+        data = _encoded(record)
+        await self._store.put(self.account, NODES_SPACE, node.name, data)
+        node.describe(record, len(data))
 
     async def put(self, node: Node, id: str, item: Item) -> None:
         """Adds or replaces an item, and discards the oldest that are too many.
@@ -142,6 +172,7 @@ class Nodes:
         items[id] = item
         for other in gone:
             items.pop(other, None)
+        node.hold(items)
 
     async def remove(self, node: Node, ids: Sequence[str]) -> None:
         """Removes items."""
@@ -150,11 +181,12 @@ class Nodes:
         await asyncio.gather(*(self._store.remove(self.account, space, id) for id in ids))
         for id in ids:
             items.pop(id, None)
+        node.hold(items)
 
     async def purge(self, node: Node) -> None:
         """Removes all items."""
         await self._store.remove(self.account, ITEMS_SPACE + node.name)
-        node.items = {}
+        node.hold({})
 
     async def delete(self, node: Node) -> None:
         """Removes the node and all that it holds."""
@@ -163,7 +195,7 @@ class Nodes:
             self._store.remove(self.account, NODES_SPACE, node.name),
         )
         self.nodes.pop(node.name, None)
-        node.items = {}
+        node.hold({})
 
 
 class NodeCache:
@@ -215,6 +247,7 @@ class NodeCache:
                         raise
                     finally:
                         self.settle(nodes)
+                        self._drop_glutton(nodes)
                     return
 
     async def items(self, nodes: Nodes, node: Node) -> dict[str, Item]:
@@ -222,6 +255,8 @@ class NodeCache:
         if node.items is None:
             await nodes.items(node)
             self.settle(nodes)
+            if not nodes.lock.locked():
+                self._drop_glutton(nodes)
         assert node.items is not None
         return node.items
 
@@ -237,6 +272,11 @@ class NodeCache:
                 return
             if not other.lock.locked() and other is not nodes:
                 self.drop(account)
+
+    def _drop_glutton(self, nodes: Nodes) -> None:
+        """An account that takes more than its share is not kept: it would drive out all others."""
+        if nodes.counted > self._max_bytes // 4 and self._cache.get(nodes.account) is nodes:
+            self.drop(nodes.account)
 
     def _oldest(self) -> list[tuple[int, Nodes]]:
         if len(self._cache) <= self._max_accounts and self._bytes <= self._max_bytes:

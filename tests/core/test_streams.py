@@ -279,3 +279,24 @@ async def test_a_stream_ends_politely(server: RunningServer) -> None:
     await client.end()
     with pytest.raises(Gone):
         await client.tag("error")
+
+
+async def test_a_stanza_without_a_language_has_that_of_its_stream(server: RunningServer) -> None:
+    """RFC 6120 §8.1.5."""
+    server.add_user("anna")
+    lang = "{http://www.w3.org/XML/1998/namespace}lang"
+    speaking = await connected(server)
+    speaking.open()
+    await speaking.tag("features")
+    token = base64.b64encode(b"\0anna\0pw").decode()
+    speaking.send(f"<auth xmlns='{SASL}' mechanism='PLAIN'>{token}</auth>")
+    await speaking.tag("success")
+    speaking._restart()
+    speaking.send(HEAD.replace("version=", "xml:lang='de' version="))
+    await speaking.tag("features")
+    await speaking.bind()
+    await speaking.available()
+    speaking.send("<message to='anna@localhost'><body>hallo</body></message>")
+    assert (await speaking.message()).get(lang) == "de"
+    speaking.send("<message to='anna@localhost' xml:lang='fr'><body>salut</body></message>")
+    assert (await speaking.message()).get(lang) == "fr"

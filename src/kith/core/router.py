@@ -8,7 +8,7 @@ from kith.core.log import Envelope, Keep
 from kith.core.session import COMMITTING, LATER, Session, Work
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import JID, parse_jid
-from kith.wire.stanza import Stanza
+from kith.wire.stanza import LANG, Stanza
 
 if TYPE_CHECKING:
     from kith.core.account import Account
@@ -41,6 +41,8 @@ class Router:
                 to = parse_jid(to_text)
             except ValueError:
                 raise StanzaError("jid-malformed") from None
+        if session.lang and kind != "iq" and LANG not in attrs:
+            attrs[LANG] = session.lang
         if kind == "message":
             return self._message(session, stanza, to or session.account.address)
         self._domain.hooks.stanza_out(session, stanza, to)

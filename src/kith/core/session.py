@@ -59,6 +59,7 @@ class Session:
         "holding",
         "interested",
         "jid",
+        "lang",
         "lost_at",
         "out",
         "presence",
@@ -72,11 +73,12 @@ class Session:
         "when_idle",
     )
 
-    def __init__(self, domain: Domain, account: Account, jid: JID, sink: Sink) -> None:
+    def __init__(self, domain: Domain, account: Account, jid: JID, sink: Sink, lang: str = "") -> None:
         self.domain = domain
         self.account = account
         self.jid = jid
         self.full = str(jid)
+        self.lang = lang  # of the stream, for stanzas that do not say theirs (RFC 6120 §8.1.5)
         self.sink: Sink | None = sink
         self.out: list[bytes] = []
         # RFC 6121

@@ -60,6 +60,7 @@ class Stream:
         "_domain",
         "_ended",
         "_header_sent",
+        "_lang",
         "_waiting",
         "account",
         "security",
@@ -80,6 +81,7 @@ class Stream:
         self._busy = False
         self._waiting: deque[Stanza] | None = None
         self._header_sent = False
+        self._lang = ""
         self._ended = False
 
     # -- from the edge -------------------------------------------------------------------------
@@ -94,7 +96,8 @@ class Stream:
 
     def begin(self, attrs: dict[str, str]) -> None:
         """Checks the header's attributes, answers with ours and the features. Raises StreamError."""
-        self._send_header(attrs.get("from"), attrs.get(LANG))
+        self._send_header(attrs.get("from"))
+        self._lang = attrs.get(LANG, "")
         to = attrs.get("to")
         if to is None:
             raise StreamError("improper-addressing")
@@ -155,7 +158,7 @@ class Stream:
             self._domain.end_stream(session, error)
             return
         if not self._header_sent:
-            self._send_header(None, None)
+            self._send_header(None)
         self.end(stream_error(error))
 
     def end(self, error: bytes = b"") -> None:
@@ -170,7 +173,7 @@ class Stream:
 
     # -- header and features ---------------------------------------------------------------------
 
-    def _send_header(self, peer: str | None, lang: str | None) -> None:
+    def _send_header(self, peer: str | None) -> None:
         attrs = {"from": self._domain.name, "id": secrets.token_hex(10), "version": "1.0", "xml:lang": "en"}
         if peer is not None:
             attrs["to"] = peer
@@ -363,7 +366,7 @@ class Stream:
         if resource not in account.sessions and len(account.sessions) >= self._domain.config.max_sessions:
             raise StanzaError("resource-constraint", "too many sessions")
         jid = account.address.with_resource(resource)
-        session = Session(self._domain, account, jid, self.sink)
+        session = Session(self._domain, account, jid, self.sink, self._lang)
         self._domain.open_session(session)
         self.session = session
         bind = Element(_BIND)

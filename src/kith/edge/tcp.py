@@ -75,6 +75,8 @@ class TCPConnection(Connection):
 
     def start_tls(self) -> None:
         self._handshake = True
+        if self._transport is not None:
+            self._transport.pause_reading()  # what comes next is TLS
         self._edge.domain.spawn(self._start_tls())
 
     async def _start_tls(self) -> None:

@@ -99,6 +99,7 @@ async def test_the_archive_pages_forwards_and_backwards(
     page = await query(ada, paging(f"<max>20</max><before>{page.first}</before>"))
     assert (page.texts, page.complete) == (ALL[:-8], True)
     assert (await query(ada, paging("<max>0</max>"))).count == "15"
+    assert (await query(ada, paging(f"<max>{'9' * 5000}</max>"))).texts == ALL
 
 
 async def test_filters_choose_by_peer_time_and_id(filled: tuple[RawClient, RawClient, RawClient]) -> None:
@@ -157,6 +158,7 @@ async def test_the_form_names_the_extended_fields(filled: tuple[RawClient, RawCl
         (form(ids=["0123456789abcdef"]), "item-not-found"),
         (paging("<after>gone</after>"), "item-not-found"),
         (paging("<max>many</max>"), "bad-request"),
+        (paging("<max>²</max>"), "bad-request"),
         (paging("<max>5</max><index>3</index>"), "feature-not-implemented"),
     ],
 )

@@ -177,6 +177,7 @@ async def test_too_many_wrong_passwords_end_the_stream(server: RunningServer) ->
         (HEAD.replace("jabber:client", "jabber:nonsense"), "invalid-namespace"),
         (HEAD.replace("http://etherx.jabber.org/streams", "urn:x"), "invalid-namespace"),
         (HEAD.replace("1.0", "0.9"), "unsupported-version"),
+        (HEAD.replace("1.0", "²"), "unsupported-version"),
         ("<nonsense/>", "bad-format"),
         ("<stream:stream to='localhost'>", "bad-namespace-prefix"),
         ("not xml", "not-well-formed"),

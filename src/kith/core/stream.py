@@ -108,7 +108,7 @@ class Stream:
         if not known:
             raise StreamError("host-unknown")
         version = attrs.get("version", "0.9").partition(".")[0]
-        if not version.isdigit() or int(version) < 1:
+        if not (version.isascii() and version.isdecimal()) or version.strip("0") == "":
             raise StreamError("unsupported-version")
         self.sink.send([self._features_bytes()])
 

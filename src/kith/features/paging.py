@@ -32,9 +32,9 @@ def read_page(query: Element, default: int, most: int) -> PageRequest:
     text = element.findtext(ns.tag(ns.RSM, "max"))
     limit = default
     if text is not None:
-        if not text.strip().isdecimal():
+        if not (text.strip().isascii() and text.strip().isdecimal()):
             raise StanzaError("bad-request", "max is no number")
-        limit = int(text)
+        limit = int(text.strip()[:9])  # more than anybody is given
     after = element.findtext(ns.tag(ns.RSM, "after")) or None
     before = element.find(ns.tag(ns.RSM, "before"))
     return PageRequest(

@@ -30,7 +30,7 @@ class Rosters(Feature):
         session.interested = True
         query = iq.child(QUERY)
         known = query.get("ver") if query is not None else None
-        if known is not None and known.isdigit():
+        if known is not None and known.isascii() and known.isdecimal() and len(known) < 20:
             changes = roster.changes(int(known))
             if changes is not None:
                 self.domain.spawn(self._push_changes(session, changes))

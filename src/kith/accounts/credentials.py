@@ -6,6 +6,7 @@ import hmac
 import secrets
 
 from scramp import ScramException, ScramMechanism
+from scramp.utils import saslprep
 
 from kith.core.ports import ITERATIONS, Keys
 
@@ -18,22 +19,24 @@ class WeakPassword(ValueError):
 
 def make_keys(password: str) -> dict[str, Keys]:
     """Keys of a new password for each hash. Raises WeakPassword if it is empty or can't be prepared."""
-    if not password:
-        raise WeakPassword("the password is empty")
     try:
+        if not saslprep(password):
+            raise WeakPassword("the password is empty")
         return {
             name: _keys(mechanism, password, secrets.token_bytes(16), ITERATIONS)
             for name, mechanism in _MECHANISMS.items()
         }
     except ScramException as error:
-        raise WeakPassword(f"the password can't be used: {error}") from None
+        reason = str(error).partition(":")[0]
+        raise WeakPassword(f"the password can't be used (RFC 4013): {reason}") from None
 
 
 def check_password(keys: dict[str, Keys], password: str) -> bool:
     """Whether the password has these keys. Takes milliseconds on purpose: call it in a thread."""
-    known = keys["SHA-256"]
+    name = "SHA-256" if "SHA-256" in keys else "SHA-1"
+    known = keys[name]
     try:
-        made = _keys(_MECHANISMS["SHA-256"], password, known.salt, known.iterations)
+        made = _keys(_MECHANISMS[name], password, known.salt, known.iterations)
     except ScramException:
         return False
     return hmac.compare_digest(made.stored_key, known.stored_key)

@@ -50,7 +50,7 @@ def doctor(config: Config) -> int:
         _certificate(config),
         _disk(config),
         _clock(config),
-        *asyncio.run(_dns(config)),
+        *asyncio.run(check_dns(config)),
     ]
     table = Table.grid(padding=(0, 2))
     for finding in findings:
@@ -177,11 +177,12 @@ def _clock(config: Config) -> Finding:
     return Finding("clock", Verdict.GOOD, f"{now:%Y-%m-%d %H:%M:%S} UTC")
 
 
-async def _dns(config: Config) -> list[Finding]:
+async def check_dns(config: Config, resolver: aiodns.DNSResolver | None = None) -> list[Finding]:
+    """The records by which clients find the server, asked of the system's resolver by default."""
     domain = config.domain
     if domain == "localhost" or "." not in domain:
         return [Finding("DNS", Verdict.NOTE, f"{domain} is only for this machine: no records needed")]
-    resolver = aiodns.DNSResolver(timeout=_DNS_SECONDS, tries=1)
+    resolver = resolver or aiodns.DNSResolver(timeout=_DNS_SECONDS, tries=1)
     findings = []
     wanted = (
         (f"_xmpp-client._tcp.{domain}", "SRV", config.xmpp_port),

@@ -1,0 +1,118 @@
+"""`kith user`: beside a running server and without one."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import RunningServer
+from tests.raw import RawClient
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> RunningServer:
+    """The settings of a server that does not run."""
+    return RunningServer(tmp_path / "data")
+
+
+async def can_log_in(server: RunningServer, user: str, password: str) -> bool:
+    client = RawClient(server.port)
+    await client.connect()
+    try:
+        await client.login(user, password)
+    except TimeoutError:
+        return False
+    return True
+
+
+def test_accounts_are_added_listed_and_removed(stopped: RunningServer) -> None:
+    assert "ada@localhost was added" in stopped.kith("user", "add", "Ada", "--password", "x").stdout
+    stopped.kith("user", "add", "ben@localhost", "--password", "y")
+    assert stopped.kith("user", "list").stdout.split() == ["ada@localhost", "ben@localhost"]
+    stopped.kith("user", "remove", "ada", "--yes")
+    assert stopped.kith("user", "list").stdout.split() == ["ben@localhost"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("add", "ada", "--password", "x"), "exists; to change its password: kith user passwd"),
+        (("add", "ada@elsewhere.example", "--password", "x"), "is not on localhost"),
+        (("add", "a@b@c", "--password", "x"), "is not an address"),
+        (("add", "ada@localhost/phone", "--password", "x"), "is not the address of an account"),
+        (("add", "new", "--password", ""), "the password is empty"),
+        (("add", "new"), "give it with --password"),
+        (("passwd", "nobody", "--password", "x"), "there is no account nobody@localhost"),
+        (("remove", "nobody", "--yes"), "there is no account nobody@localhost"),
+        (("import", "/nowhere.csv"), "can't read /nowhere.csv"),
+    ],
+)
+def test_what_can_not_be_done_is_said_in_one_line(
+    stopped: RunningServer, arguments: tuple[str, ...], text: str
+) -> None:
+    stopped.kith("user", "add", "ada", "--password", "x")
+    done = stopped.kith("user", *arguments, check=False)
+    assert done.returncode == 2
+    assert text in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+
+
+async def test_ten_thousand_accounts_are_imported_beside_a_running_server(
+    server: RunningServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "people.csv"
+    lines = [f"u{number}@localhost,secret {number}" for number in range(10_000)]
+    wrong = ["x@elsewhere.example,y", "one column", "u7@localhost,again"]
+    file.write_text("\n".join(["jid,password", *lines, *wrong]) + "\n")
+    begin = time.monotonic()
+    done = server.kith("user", "import", str(file), check=False)
+    assert time.monotonic() - begin < 60  # seconds, not minutes, on any machine
+    assert done.returncode == 1  # some lines were wrong
+    assert "10000 accounts added, 0 existed, 3 lines not used." in done.stdout
+    for number, text in ((10002, "is not on localhost"), (10003, "1 columns"), (10004, "is there twice")):
+        assert f"line {number}: " in done.stderr
+        assert text in done.stderr
+    assert "100%" in done.stderr
+    assert await can_log_in(server, "u9999", "secret 9999")
+    again = server.kith("user", "import", str(file), check=False)
+    assert "0 accounts added, 10000 existed" in again.stdout
+
+
+def test_a_file_without_the_header_is_refused(stopped: RunningServer, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text("ada@localhost,x\n")
+    done = stopped.kith("user", "import", str(file), check=False)
+    assert done.returncode == 2
+    assert "jid,password" in done.stderr
+
+
+async def test_a_changed_password_is_the_one_that_counts(server: RunningServer) -> None:
+    server.add_user("changing", "old")
+    assert await can_log_in(server, "changing", "old")
+    server.kith("user", "passwd", "changing", "--password", "new")
+    assert await can_log_in(server, "changing", "new")
+    client = RawClient(server.port)
+    await client.connect()
+    client.open()
+    await client.tag("features")
+    client.send(
+        "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGNoYW5naW5nAG9sZA==</auth>"
+    )
+    assert (await client.tag("failure"))[0].tag.endswith("not-authorized")
+
+
+def test_passwords_are_kept_as_scram_keys_only(stopped: RunningServer) -> None:
+    stopped.kith("user", "add", "ada", "--password", "a very secret word")
+    for path in stopped.data_dir.iterdir():
+        assert b"very secret" not in path.read_bytes()
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_help_names_every_command_with_an_example(stopped: RunningServer) -> None:
+    text = stopped.kith("--help").stdout
+    for command in ("serve", "user", "chat", "doctor"):
+        assert command in text
+    assert "kith user add ada@localhost" in stopped.kith("user", "add", "--help").stdout
+    assert stopped.kith("--version").stdout.startswith("kith 0.")

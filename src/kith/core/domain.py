@@ -17,6 +17,7 @@ from kith.core.attempts import Attempts
 from kith.core.directory import Directory
 from kith.core.feature import Feature, Handler
 from kith.core.hooks import Hooks, overridden
+from kith.core.hosts import Hosts
 from kith.core.ids import Ids, first_at
 from kith.core.log import Envelope, Log
 from kith.core.passwords import Passwords
@@ -25,7 +26,9 @@ from kith.core.presence import Presence
 from kith.core.resumption import Resumption
 from kith.core.roster import Roster
 from kith.core.router import Router
+from kith.core.sender import Sender
 from kith.core.session import Session
+from kith.core.subscriptions import Subscriptions
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import Stanza
@@ -57,6 +60,7 @@ class Domain:
         self.attempts = Attempts()
         self.pepper = secrets.token_bytes(32)
         self.ids = Ids()
+        self.hosts = Hosts()
         self.features: list[Feature] = [feature(self) for feature in features]
         self.hooks = Hooks(self.features)
         self.handlers = self._handlers()
@@ -69,6 +73,7 @@ class Domain:
         )
         self.directory = Directory(store, self.hooks.account_loaded, self.hooks.account_unloaded)
         self.presence = Presence(self)
+        self.subscriptions = Subscriptions(self)
         self.router = Router(self)
         self.resumption = Resumption(self)
         self._flushing: list[Session] = []
@@ -206,17 +211,17 @@ class Domain:
             found.update(feature.account_disco if account else feature.server_disco)
         return sorted(found)
 
-    async def answer(self, session: Session, iq: Stanza, to: JID, handler: Handler) -> None:
+    async def answer(self, sender: Sender, iq: Stanza, to: JID, handler: Handler) -> None:
         """Lets a feature answer an iq, and sends what it says. Raises StanzaError."""
-        if to.local and to != session.account.address:
+        if to.local and to.bare != sender.bare:
             if await self.directory.load(to.bare) is None:
                 raise StanzaError("service-unavailable")
-            if not self.hooks.stanza_in(session.jid, to, iq):
+            if not self.hooks.stanza_in(sender.jid, to, iq):
                 return
-        children = await handler(session, iq, to)
+        children = await handler(sender, iq, to)
         result = iq.reply(*children)
-        result.attrs["to"] = session.full
-        session.send(result)
+        result.attrs["to"] = sender.full
+        sender.send(result)
 
     def element(self, session: Session, stanza: Stanza) -> None:
         """An element that is no stanza, in its turn."""
@@ -232,7 +237,9 @@ class Domain:
 
     def route(self, stanza: Stanza, sender: JID, to: JID) -> None:
         """Delivers a stanza of the server's or a feature's own, unlogged, by RFC 6121 §8.5."""
-        if to.domain != self.name or not to.local:
+        if to.domain != self.name:
+            if self.allows(sender, to, stanza):
+                self.send_abroad(stanza, sender, to)
             return
         account = self.directory.get(to.bare)
         if account is None or not self.allows(sender, to, stanza):
@@ -247,9 +254,24 @@ class Domain:
             for session in account.available():
                 session.push(data)
 
+    def send_abroad(self, stanza: Stanza, sender: JID, to: JID, strict: bool = False) -> None:
+        """Hands a stanza to who answers for its domain. ``strict``: raises StanzaError if nobody does."""
+        try:
+            self.hosts.find(to.domain).receive(stanza, sender, to)
+        except StanzaError:
+            if strict:
+                raise
+
     def deliver(self, envelope: Envelope) -> None:
-        """Rings the recipient's sessions, then tells the features."""
-        self.bus.publish(envelope.to.bare, envelope)
+        """Rings the recipient's sessions, or sends it abroad; then tells the features."""
+        to, sender = envelope.to, envelope.sender
+        if to.domain == self.name:
+            self.bus.publish(to.bare, envelope)
+        elif sender is not None:
+            try:
+                self.hosts.find(to.domain).receive(envelope.stanza, sender.jid, to)
+            except StanzaError as error:
+                sender.refuse(envelope.stanza, error)
         self.hooks.message_routed(envelope)
 
     async def replay(self, session: Session) -> None:

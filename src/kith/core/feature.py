@@ -6,7 +6,7 @@
         disco = (ns.PING,)
 
         @handles_iq("get", ns.PING, "ping")
-        async def ping(self, session, iq, to):
+        async def ping(self, sender, iq, to):
             return []            # the children of the result
 
 Hooks are the methods of `Feature`; the core calls those that a feature overrides (`kith.core.hooks`).
@@ -26,18 +26,20 @@ if TYPE_CHECKING:
     from kith.core.account import Account
     from kith.core.domain import Domain
     from kith.core.log import Envelope, Keep
+    from kith.core.sender import Sender
     from kith.core.session import Session
 
-#: A handler of an iq: returns the result's children, raises StanzaError.
-Handler = Callable[["Session", Stanza, JID], Awaitable[Sequence[Element]]]
+#: A handler of an iq: returns the result's children, raises StanzaError. For ``own``, a `Session` asks.
+Handler = Callable[[Any, Stanza, JID], Awaitable[Sequence[Element]]]
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def handles_iq(type: str, namespace: str, name: str, to: str = "any") -> Callable[[_F], _F]:
     """Marks a method that answers ``<iq type=…><name xmlns=namespace/></iq>``.
 
-    ``to``: ``server`` (the domain), ``account`` (a bare address, or none, which means one's own),
-    or ``any`` of the two.
+    ``to``: ``server`` (the domain), ``account`` (a bare address, or none, which means one's own) or
+    ``any`` of the two: those have a `kith.core.sender.Sender`, who may be of another server. ``own``:
+    only a session of the account itself may ask.
     """
 
     def mark(method: _F) -> _F:
@@ -89,8 +91,8 @@ class Feature:
     def message_routed(self, envelope: Envelope) -> None:
         """After the commit, when a message was handed to its recipients' sessions on this node."""
 
-    def iq_result(self, session: Session, iq: Stanza) -> bool:
-        """A session answered an iq of the server's or its own account's. True: it was this feature's."""
+    def iq_result(self, sender: Sender, iq: Stanza) -> bool:
+        """Somebody answered an iq of the server's or of an account's. True: it was this feature's."""
         return False
 
     def session_opened(self, session: Session) -> None:

@@ -14,6 +14,7 @@ from kith.wire.stanza import Stanza
 if TYPE_CHECKING:
     from kith.core.account import Account
     from kith.core.log import Envelope
+    from kith.core.sender import Sender
     from kith.core.session import Session
 
 
@@ -70,8 +71,8 @@ class Hooks:
         for hook in self._message_routed:
             hook(envelope)
 
-    def iq_result(self, session: Session, iq: Stanza) -> bool:
-        return any(hook(session, iq) for hook in self._iq_result)
+    def iq_result(self, sender: Sender, iq: Stanza) -> bool:
+        return any(hook(sender, iq) for hook in self._iq_result)
 
     def session_opened(self, session: Session) -> None:
         for hook in self._session_opened:

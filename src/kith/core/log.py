@@ -22,6 +22,7 @@ from kith.wire.stanza import Stanza
 
 if TYPE_CHECKING:
     from kith.core.account import Account
+    from kith.core.sender import Sender
     from kith.core.session import Session
 
 _ORIGIN_ID = ns.tag(ns.STANZA_ID, "origin-id")
@@ -64,17 +65,17 @@ class Envelope:
         "delivered_to",
         "id",
         "recipient",
-        "session",
+        "sender",
         "stanza",
         "to",
     )
 
-    def __init__(self, id: int, data: bytes, stanza: Stanza, to: JID, session: Session | None) -> None:
+    def __init__(self, id: int, data: bytes, stanza: Stanza, to: JID, sender: Sender | None) -> None:
         self.id = id
         self.data = data
         self.stanza = stanza
         self.to = to
-        self.session = session
+        self.sender = sender
         self.delivered_to: list[Session] = []
         self._owner = ""
         self._owner_data = b""
@@ -90,14 +91,14 @@ class Envelope:
 
     def committed(self, existing: int | None, error: BaseException | None) -> None:
         """The store's answer: the message is durable, was known already, or could not be kept."""
-        session = self.session
-        assert session is not None
+        sender = self.sender
+        assert sender is not None
         if error is not None:
-            session.domain.log_error("message not stored", error)
-            session.refuse(self.stanza, StanzaError("internal-server-error", type="wait"))
+            sender.domain.log_error("message not stored", error)
+            sender.refuse(self.stanza, StanzaError("internal-server-error", type="wait"))
         elif existing is None:
-            session.domain.deliver(self)
-        session.committed()
+            sender.domain.deliver(self)
+        sender.committed()
 
 
 def stanza_id(id: int, by: str) -> bytes:
@@ -149,32 +150,36 @@ class Log:
                 verdict = keep
         return Keep.NOTHING if verdict is Keep.FORBIDDEN else verdict
 
-    def append(self, session: Session, stanza: Stanza, to: JID, recipient: Account, keep: Keep) -> None:
-        """Queues the message; `Envelope.committed` goes on from there."""
+    def append(self, sender: Sender, stanza: Stanza, to: JID, recipient: Account | None, keep: Keep) -> None:
+        """Queues the message; `Envelope.committed` goes on from there.
+
+        Its sender or its ``recipient`` may be of another domain, not both.
+        """
         if _STANZA_ID in stanza.children:
             self._strip_forged(stanza)
-        sender = session.account
-        sender_bare, recipient_bare = sender.jid, recipient.jid
+        mine = sender.account
         id = self._ids.next()
         data = stanza.to_bytes()
-        envelope = Envelope(id, data, stanza, to, session)
+        envelope = Envelope(id, data, stanza, to, sender)
         archived = keep is Keep.ARCHIVE
-        flags = INCOMING
-        if not (archived and self._wants(recipient, sender_bare)):
-            flags |= UNARCHIVED
-        if recipient is sender:
-            owners = [(sender.id, sender_bare, flags)]
-        elif archived and self._wants(sender, recipient_bare):
-            owners = [(sender.id, recipient_bare, 0), (recipient.id, sender_bare, flags)]
-        else:
-            owners = [(recipient.id, sender_bare, flags)]
-        origin = self._origin(stanza, recipient_bare) if _ORIGIN_ID in stanza.children else None
-        self._store.append(Append(id, data, owners, envelope.committed, sender.id, origin))
+        owners: list[tuple[int, str, int]] = []
+        if mine is not None and mine is not recipient and archived and self.wants(mine, to.bare):
+            owners.append((mine.id, to.bare, 0))
+        if recipient is not None:
+            flags = INCOMING
+            if not (archived and self.wants(recipient, sender.bare)):
+                flags |= UNARCHIVED
+            owners.append((recipient.id, sender.bare, flags))
+        origin = self._origin(stanza, sender, to.bare) if _ORIGIN_ID in stanza.children else None
+        self._store.append(
+            Append(id, data, owners, envelope.committed, mine.id if mine is not None else 0, origin)
+        )
 
-    def _wants(self, account: Account, peer: str) -> bool:
+    def wants(self, account: Account, peer: str) -> bool:
+        """Whether the account keeps messages with the bare address ``peer``."""
         return all(wanted(account, peer) for wanted in self._wanted)
 
-    def _origin(self, stanza: Stanza, recipient: str) -> bytes | None:
+    def _origin(self, stanza: Stanza, sender: Sender, recipient: str) -> bytes | None:
         """The key that a retry has in common with the first try."""
         inner = stanza.inner
         if inner.count(b"<origin-id") == 1 and (match := _ORIGIN.search(inner)) and b"&" not in match.group():
@@ -184,7 +189,8 @@ class Log:
             value = (child.get("id") or "" if child is not None else "").encode()
         if not value:
             return None
-        return hashlib.blake2b(recipient.encode() + b"\0" + value, digest_size=16).digest()
+        scope = recipient if sender.account is not None else f"{sender.bare}\0{recipient}"
+        return hashlib.blake2b(scope.encode() + b"\0" + value, digest_size=16).digest()
 
     def _strip_forged(self, stanza: Stanza) -> None:
         """XEP-0359 §5: only this server may say what ids it gave."""

@@ -1,25 +1,26 @@
-"""Presence: broadcast, probes, directed presence and subscriptions (RFC 6121 §3 and §4)."""
+"""Presence: broadcast, probes and directed presence (RFC 6121 §4)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from xml.etree.ElementTree import Element
 
-from kith.core.roster import MAX_ITEMS, Item, Roster
+from kith.core.roster import Roster
+from kith.core.subscriptions import SUBSCRIPTION_TYPES
 from kith.wire import ns
 from kith.wire.errors import StanzaError
-from kith.wire.jid import JID
+from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import Stanza
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Coroutine
+    from typing import Any
 
     from kith.core.account import Account
     from kith.core.domain import Domain
+    from kith.core.sender import Foreign, Sender
     from kith.core.session import Session
 
 PRIORITY = ns.tag(ns.CLIENT, "priority")
-SUBSCRIPTION_TYPES = frozenset(("subscribe", "subscribed", "unsubscribe", "unsubscribed"))
 #: To how many addresses a session may have sent directed presence.
 MAX_DIRECTED = 1000
 
@@ -42,14 +43,15 @@ class Presence:
 
     def __init__(self, domain: Domain) -> None:
         self._domain = domain
+        self._here = f"@{domain.name}"
 
-    def handle(self, session: Session, stanza: Stanza, to: JID | None) -> Awaitable[None] | None:
+    def handle(self, session: Session, stanza: Stanza, to: JID | None) -> Coroutine[Any, Any, None] | None:
         """Returns work to be awaited, or None when all is done. Raises StanzaError."""
         type = stanza.type
         if type in SUBSCRIPTION_TYPES:
             if to is None:
                 raise StanzaError("bad-request", "a subscription needs an address")
-            return self._subscription(session, stanza, to.to_bare())
+            return self._domain.subscriptions.handle(session, stanza, to.to_bare())
         if type == "error":
             if to is not None:
                 self._domain.route(stanza, session.jid, to)
@@ -66,9 +68,23 @@ class Presence:
             return None
         return self._available(session, stanza)
 
+    def admit(self, sender: Foreign, stanza: Stanza, to: JID) -> Coroutine[Any, Any, None] | None:
+        """The same for what comes from another domain."""
+        type = stanza.type
+        if not to.local:
+            return None
+        if type in SUBSCRIPTION_TYPES:
+            return self._domain.subscriptions.admit(sender, stanza, to.to_bare())
+        if type == "probe":
+            return self._probe(sender, stanza, to)
+        if type not in ("", "unavailable", "error"):
+            raise StanzaError("bad-request", "no such type of presence")
+        self._domain.route(stanza, sender.jid, to)
+        return None
+
     # -- broadcast ----------------------------------------------------------------------------
 
-    def _available(self, session: Session, stanza: Stanza) -> Awaitable[None] | None:
+    def _available(self, session: Session, stanza: Stanza) -> Coroutine[Any, Any, None] | None:
         """RFC 6121 §4.2 and §4.4."""
         priority = _priority(stanza)
         initial = session.presence is None
@@ -100,7 +116,10 @@ class Presence:
                 if other is not session and other.presence is not None:
                     session.transmit(self._addressed(other.presence, session.full))
             for contact in roster.contacts_to():
-                self._show(contact, session.account.jid, session)
+                if contact.endswith(self._here):
+                    self._show(contact, session.account.jid, session)
+                else:
+                    self._ask(contact, session)
             for request in roster.requests():
                 session.transmit(request)
             domain.hooks.session_available(session)
@@ -117,7 +136,10 @@ class Presence:
         """To the contacts with a subscription and to the account's own other sessions."""
         bare = session.account.jid
         for contact in roster.contacts_from():
-            self._to_available(contact, stanza, session)
+            if contact.endswith(self._here):
+                self._to_available(contact, stanza, session)
+            else:
+                self._deliver_directed(session, stanza, parse_jid(contact))
         data: bytes | None = None
         for other in session.account.available():
             if other is not session or stanza.type == "":
@@ -146,33 +168,37 @@ class Presence:
             if presence is not None and self._domain.allows(other.jid, session.account.address, presence):
                 session.transmit(self._addressed(presence, session.full))
 
-    async def _probe(self, session: Session, stanza: Stanza, to: JID) -> None:
-        """A client's own probe (RFC 6121 §4.3)."""
+    def _ask(self, contact: str, session: Session) -> None:
+        """Probes a contact of another domain (§4.3.1)."""
+        probe = Stanza.build("presence", {"type": "probe", "from": session.full, "to": contact})
+        self._domain.route(probe, session.jid, parse_jid(contact))
+
+    async def _probe(self, sender: Sender, stanza: Stanza, to: JID) -> None:
+        """A probe by a client or by another server (§4.3.2)."""
         domain = self._domain
-        if to.domain != domain.name or not to.local:
+        if to.domain != domain.name:
+            domain.route(stanza, sender.jid, to)
             return
-        viewer = session.account.jid
-        account = await domain.account(to.bare)
-        if account is not None and not domain.allows(session.jid, to, stanza):
+        viewer = sender.bare
+        account = await domain.account(to.bare) if to.local else None
+        if account is not None and not domain.allows(sender.jid, to, stanza):
             return
         roster = await domain.roster(to.bare) if account is not None else None
         if account is None or roster is None or not (to.bare == viewer or roster.subscription_from(viewer)):
-            session.send(Stanza.build("presence", {"type": "unsubscribed", "from": to.bare, "to": viewer}))
+            sender.send(Stanza.build("presence", {"type": "unsubscribed", "from": to.bare, "to": viewer}))
         elif account.available():
             for other in account.available():
                 if other.presence is not None and (to.is_bare or other.jid == to):
-                    session.send(
+                    sender.send(
                         Stanza(
                             other.presence.tag,
-                            {**other.presence.attrs, "to": session.full},
+                            {**other.presence.attrs, "to": sender.full},
                             other.presence.inner,
                             other.presence.children,
                         )
                     )
         else:
-            session.send(
-                Stanza.build("presence", {"type": "unavailable", "from": to.bare, "to": session.full})
-            )
+            sender.send(Stanza.build("presence", {"type": "unavailable", "from": to.bare, "to": sender.full}))
 
     def unavailable(self, session: Session, stanza: Stanza | None = None) -> None:
         """RFC 6121 §4.5: to the contacts, and to all who got directed presence."""
@@ -223,101 +249,3 @@ class Presence:
         for session in account.available():
             if session.presence is not None:
                 self._deliver_directed(session, session.presence, viewer)
-
-    # -- subscriptions -------------------------------------------------------------------------
-
-    async def _subscription(self, session: Session, stanza: Stanza, to: JID) -> None:
-        """What the user's own side does (RFC 6121 §3, "client sends"), then the contact's."""
-        domain = self._domain
-        user = session.account
-        if to == user.address:
-            return
-        if not to.local or to.domain != domain.name:
-            raise StanzaError("remote-server-not-found" if to.domain != domain.name else "item-not-found")
-        await self.subscription(user, stanza, to)
-
-    async def subscription(self, user: Account, stanza: Stanza, to: JID) -> None:
-        """``user`` sends a subscription stanza to ``to``, a bare address of this domain."""
-        domain = self._domain
-        roster = await domain.roster(user.jid)
-        item = roster[to.bare]
-        type = stanza.type
-        if type == "subscribe" and not item.listed and len(roster) >= MAX_ITEMS:
-            raise StanzaError("resource-constraint", "the roster is full")
-        had_from, had_request = item.from_, item.request is not None
-        changed = getattr(item, f"send_{type}")()
-        if changed:
-            await roster.save(domain.store, item)
-            if item.listed:
-                self.push(user, roster, item)
-        routed = {
-            "subscribe": True,
-            "unsubscribe": True,
-            "subscribed": changed and had_request,
-            "unsubscribed": had_from or had_request,
-        }[type]
-        if not routed:
-            return
-        bare = Stanza(
-            stanza.tag, {**stanza.attrs, "from": user.jid, "to": to.bare}, stanza.inner, stanza.children
-        )
-        if type == "unsubscribed" and had_from:
-            self.hide(user, to)
-        await self._receive(bare, user, to)
-        if type == "subscribed":
-            self.show(user, to)
-            domain.hooks.subscription_approved(user.address, to)
-
-    async def _receive(self, stanza: Stanza, user: Account, to: JID) -> None:
-        """What the contact's side does (RFC 6121 §3, "server processing of inbound")."""
-        domain = self._domain
-        contact = await domain.account(to.bare)
-        if contact is None:
-            return  # §8.5.1: silently ignored
-        if not domain.allows(user.address, to, stanza):
-            return
-        roster = await domain.roster(to.bare)
-        item = roster[user.jid]
-        type = stanza.type
-        if type == "subscribe":
-            await self._receive_subscribe(stanza, contact, roster, item, user)
-            return
-        had_from = item.from_
-        if not getattr(item, f"receive_{type}")():
-            return
-        await roster.save(domain.store, item)
-        for session in contact.available():
-            session.send(stanza)
-        if item.listed:
-            self.push(contact, roster, item)
-        if type == "unsubscribe" and had_from:
-            self.hide(contact, user.address)
-
-    async def _receive_subscribe(
-        self, stanza: Stanza, contact: Account, roster: Roster, item: Item, user: Account
-    ) -> None:
-        todo = item.receive_subscribe(stanza.to_bytes())
-        if todo in ("approve", "ask"):
-            await roster.save(self._domain.store, item)
-        if todo == "approve":
-            self.push(contact, roster, item)
-        if todo in ("approve", "reply"):
-            yes = Stanza.build("presence", {"type": "subscribed", "from": contact.jid, "to": user.jid})
-            await self._receive(yes, contact, user.address)
-            self.show(contact, user.address)
-            self._domain.hooks.subscription_approved(contact.address, user.address)
-        elif todo == "ask":
-            for session in contact.available():
-                session.send(stanza)
-
-    def push(self, account: Account, roster: Roster, item: Item) -> None:
-        """A roster push to those who asked for the roster (RFC 6121 §2.1.6)."""
-        query = Element(ns.tag(ns.ROSTER, "query"), {"ver": str(roster.version)})
-        query.append(item.element())
-        for session in account.sessions.values():
-            if session.interested:
-                session.send(
-                    Stanza.build(
-                        "iq", {"type": "set", "id": f"push{roster.version}", "to": session.full}, query
-                    )
-                )

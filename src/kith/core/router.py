@@ -1,11 +1,13 @@
-"""Where a client's stanza goes (RFC 6120 §8 and §10, RFC 6121 §8)."""
+"""Where a stanza goes (RFC 6120 §8 and §10, RFC 6121 §8)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kith.core.intake import COMMITTING, LATER, Work
 from kith.core.log import Envelope, Keep
-from kith.core.session import COMMITTING, LATER, Session, Work
+from kith.core.sender import Foreign, Sender
+from kith.core.session import Session
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import LANG, Stanza
@@ -15,16 +17,17 @@ if TYPE_CHECKING:
     from kith.core.domain import Domain
 
 _LOGGED = frozenset(("", "chat", "normal"))
+_UNLOGGED = frozenset(("headline", "groupchat", "error"))
 
 
 class Router:
-    """Takes what sessions send. `handle` is the hot path: no await between the socket and the log."""
+    """Takes what sessions and links send. No await between the socket and the log: the hot path."""
 
     def __init__(self, domain: Domain) -> None:
         self._domain = domain
 
     def handle(self, session: Session, stanza: Stanza) -> Work:
-        """Handles a stanza, or says what has to happen first. Raises StanzaError, StreamError."""
+        """Handles a client's stanza, or says what has to happen first. Raises StanzaError, StreamError."""
         kind = stanza.kind
         if not kind:
             self._domain.element(session, stanza)
@@ -44,12 +47,29 @@ class Router:
         if session.lang and kind != "iq" and LANG not in attrs:
             attrs[LANG] = session.lang
         if kind == "message":
-            return self._message(session, stanza, to or session.account.address)
+            to = to or session.account.address
+            if to.domain != self._domain.name:
+                return self._message_abroad(session, stanza, to)
+            return self._message(session, stanza, to)
         self._domain.hooks.stanza_out(session, stanza, to)
         if kind == "iq":
             return self._iq(session, stanza, to)
-        work = self._domain.presence.handle(session, stanza, to)
-        return work  # type: ignore[return-value]
+        return self._domain.presence.handle(session, stanza, to)
+
+    def admit(self, sender: Foreign, stanza: Stanza, to: JID) -> Work:
+        """Handles a stanza from elsewhere, as `handle` does. Its ``from`` and ``to`` were checked."""
+        domain = self._domain
+        if to.domain != domain.name:
+            host = domain.hosts.here(to.domain)
+            if host is None:
+                raise StanzaError("item-not-found")
+            host.receive(stanza, sender.jid, to)
+            return None
+        if stanza.kind == "message":
+            return self._message(sender, stanza, to)
+        if stanza.kind == "iq":
+            return self._iq(sender, stanza, to)
+        return domain.presence.admit(sender, stanza, to)
 
     def _check_from(self, session: Session, sender: str) -> None:
         """RFC 6120 §8.1.2.1."""
@@ -62,10 +82,8 @@ class Router:
 
     # -- messages ---------------------------------------------------------------------------------
 
-    def _message(self, session: Session, stanza: Stanza, to: JID) -> Work:
+    def _message(self, sender: Sender, stanza: Stanza, to: JID) -> Work:
         domain = self._domain
-        if to.domain != domain.name:
-            raise StanzaError("remote-server-not-found")
         if not to.local:
             if stanza.type == "error":
                 return None
@@ -74,42 +92,61 @@ class Router:
         recipient = domain.directory.get(jid)
         if recipient is None:
             if not domain.directory.is_absent(jid):
-                return LATER if session.committing else self._message_later(session, stanza, to)
+                return LATER if sender.committing else self._message_later(sender, stanza, to)
             if stanza.type == "error":
                 return None
             raise StanzaError("service-unavailable")
-        return self._message_to(session, stanza, to, recipient)
+        return self._message_to(sender, stanza, to, recipient)
 
-    async def _message_later(self, session: Session, stanza: Stanza, to: JID) -> None:
+    async def _message_later(self, sender: Sender, stanza: Stanza, to: JID) -> None:
         """The recipient has to be looked up first."""
         recipient = await self._domain.directory.load(to.bare)
         if recipient is None:
             if stanza.type != "error":
                 raise StanzaError("service-unavailable")
-        elif self._message_to(session, stanza, to, recipient) is COMMITTING:
-            session.pipelined()
+        elif self._message_to(sender, stanza, to, recipient) is COMMITTING:
+            sender.pipelined()
 
-    def _message_to(self, session: Session, stanza: Stanza, to: JID, recipient: Account) -> Work:
-        domain = self._domain
+    def _keep(self, stanza: Stanza) -> Keep:
         type = stanza.type
-        logged = type in _LOGGED or type not in ("headline", "groupchat", "error")
-        keep = domain.log.verdict(stanza) if logged else Keep.NOTHING
-        if session.committing and keep is Keep.NOTHING:
+        logged = type in _LOGGED or type not in _UNLOGGED
+        return self._domain.log.verdict(stanza) if logged else Keep.NOTHING
+
+    def _message_to(self, sender: Sender, stanza: Stanza, to: JID, recipient: Account) -> Work:
+        domain = self._domain
+        keep = self._keep(stanza)
+        if sender.committing and keep is Keep.NOTHING:
             return LATER
-        if type == "groupchat" and (not to.resource or to.resource not in recipient.sessions):
+        if stanza.type == "groupchat" and (not to.resource or to.resource not in recipient.sessions):
             raise StanzaError("service-unavailable")
-        domain.hooks.message_sent(session, stanza, to)
-        if not domain.hooks.stanza_in(session.jid, to, stanza):
+        if isinstance(sender, Session):
+            domain.hooks.message_sent(sender, stanza, to)
+        if not domain.hooks.stanza_in(sender.jid, to, stanza):
             return None
         if keep is Keep.NOTHING:
-            domain.deliver(Envelope(0, stanza.to_bytes(), stanza, to, session))
+            domain.deliver(Envelope(0, stanza.to_bytes(), stanza, to, sender))
             return None
-        domain.log.append(session, stanza, to, recipient, keep)
+        domain.log.append(sender, stanza, to, recipient, keep)
         return COMMITTING
+
+    def _message_abroad(self, session: Session, stanza: Stanza, to: JID) -> Work:
+        """To another domain: into the sender's archive, then on its way."""
+        domain = self._domain
+        domain.hosts.find(to.domain)
+        keep = self._keep(stanza)
+        archived = keep is Keep.ARCHIVE and domain.log.wants(session.account, to.bare)
+        if session.committing and not archived:
+            return LATER
+        domain.hooks.message_sent(session, stanza, to)
+        if archived:
+            domain.log.append(session, stanza, to, None, keep)
+            return COMMITTING
+        domain.deliver(Envelope(0, stanza.to_bytes(), stanza, to, session))
+        return None
 
     # -- iq -----------------------------------------------------------------------------------
 
-    def _iq(self, session: Session, stanza: Stanza, to: JID | None) -> Work:
+    def _iq(self, sender: Sender, stanza: Stanza, to: JID | None) -> Work:
         domain = self._domain
         type = stanza.type
         if type not in ("get", "set", "result", "error") or not stanza.id:
@@ -118,29 +155,38 @@ class Router:
         if request and len(stanza.children) != 1:
             raise StanzaError("bad-request", "a request has one child")
         if to is not None and to.domain != domain.name:
-            if request:
-                raise StanzaError("remote-server-not-found")
+            domain.send_abroad(stanza, sender.jid, to, strict=request)
             return None
         if to is not None and to.resource and to.local:
-            self._iq_to_session(session, stanza, to)
+            self._iq_to_session(sender, stanza, to)
             return None
         if not request:
-            domain.hooks.iq_result(session, stanza)
+            domain.hooks.iq_result(sender, stanza)
             return None
-        kind = "server" if to is not None and not to.local else "account"
-        handler = domain.handlers.get((type, stanza.children[0], kind))
+        key = type, stanza.children[0]
+        address = to or domain.jid
+        if to is None:
+            assert sender.account is not None
+            address = sender.account.address
+        if address.local:
+            own = domain.handlers.get((*key, "own"))
+            if own is not None:
+                if sender.account is None or address != sender.account.address:
+                    raise StanzaError("forbidden", "only for the owner of the account")
+                return domain.answer(sender, stanza, address, own)
+        handler = domain.handlers.get((*key, "account" if address.local else "server"))
         if handler is None:
             raise StanzaError("service-unavailable")
-        return domain.answer(session, stanza, to or session.account.address, handler)
+        return domain.answer(sender, stanza, address, handler)
 
-    def _iq_to_session(self, session: Session, stanza: Stanza, to: JID) -> None:
+    def _iq_to_session(self, sender: Sender, stanza: Stanza, to: JID) -> None:
         """RFC 6121 §8.5.3.2.3."""
         account = self._domain.directory.get(to.bare)
         target = account.sessions.get(to.resource) if account is not None else None
         try:
             if target is None:
                 raise StanzaError("service-unavailable")
-            if self._domain.hooks.stanza_in(session.jid, to, stanza):
+            if self._domain.hooks.stanza_in(sender.jid, to, stanza):
                 target.send(stanza)
         except StanzaError:
             if stanza.type in ("get", "set"):

@@ -59,14 +59,12 @@ class ArchivePreferences(Feature):
             return account.roster is None or any(item.jid == peer for item in account.roster)
         return preferences.default == "always"
 
-    @handles_iq("get", ns.MAM, "prefs", to="account")
+    @handles_iq("get", ns.MAM, "prefs", to="own")
     async def get(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
-        self._own(session, to)
         return (_element(self._accounts.get(session.account.jid, _USUAL)),)
 
-    @handles_iq("set", ns.MAM, "prefs", to="account")
+    @handles_iq("set", ns.MAM, "prefs", to="own")
     async def set(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
-        self._own(session, to)
         element = iq.child(_PREFS)
         assert element is not None
         default = element.get("default", "")
@@ -78,10 +76,6 @@ class ArchivePreferences(Feature):
         await self.domain.store.put(session.account.id, _SPACE, "", _encode(preferences))
         self._accounts[session.account.jid] = preferences
         return (_element(preferences),)
-
-    def _own(self, session: Session, to: JID) -> None:
-        if to != session.account.address:
-            raise StanzaError("forbidden")
 
 
 def _addresses(element: Element, name: str) -> list[str]:

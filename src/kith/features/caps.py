@@ -14,6 +14,7 @@ from xml.etree.ElementTree import Element
 
 from kith.core.domain import Domain
 from kith.core.feature import Feature
+from kith.core.sender import Sender
 from kith.core.session import Session
 from kith.features.disco import INFO, describe
 from kith.features.forms import FORM_TYPE, X, parse_form
@@ -157,7 +158,10 @@ class Caps(Feature):
         attrs = {"type": "get", "id": client.asked, "from": session.account.jid, "to": session.full}
         session.send(Stanza.build("iq", attrs, query))
 
-    def iq_result(self, session: Session, iq: Stanza) -> bool:
+    def iq_result(self, sender: Sender, iq: Stanza) -> bool:
+        if not isinstance(sender, Session):
+            return False
+        session = sender
         client = session.state.get(Caps)
         if not isinstance(client, _Client) or not client.asked or iq.id != client.asked:
             return False
@@ -194,14 +198,14 @@ class Caps(Feature):
             self._own = caps_element(self.domain)
         return (self._own,)
 
-    async def node_info(self, session: Session, to: JID, node: str) -> Sequence[Element] | None:
+    async def node_info(self, sender: Sender, to: JID, node: str) -> Sequence[Element] | None:
         """Clients ask the domain for ``node#ver`` (§6.2)."""
         (own,) = self.stream_features()
         if to.local or node != f"{NODE}#{own.get('ver')}":
             return None
         return describe(self.domain, account=False)
 
-    async def node_items(self, session: Session, to: JID, node: str) -> Sequence[Element] | None:
+    async def node_items(self, sender: Sender, to: JID, node: str) -> Sequence[Element] | None:
         return None
 
 

@@ -36,34 +36,34 @@ class Carbons(Feature):
 
     disco = (ns.CARBONS, f"{ns.CARBONS}#rules")
 
-    @handles_iq("set", ns.CARBONS, "enable", to="account")
+    @handles_iq("set", ns.CARBONS, "enable", to="own")
     async def enable(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
         session.state[Carbons] = True
         return ()
 
-    @handles_iq("set", ns.CARBONS, "disable", to="account")
+    @handles_iq("set", ns.CARBONS, "disable", to="own")
     async def disable(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
         session.state.pop(Carbons, None)
         return ()
 
     def message_routed(self, envelope: Envelope) -> None:
-        sender = envelope.session
+        sender = envelope.sender
         if sender is None:
             return
         mine = sender.account
         theirs = self.domain.live(envelope.to.bare)
-        others = len(mine.sessions) > 1
+        others = mine is not None and len(mine.sessions) > 1
         if not others and (theirs is None or len(theirs.sessions) < 2):
             return
         if not eligible(envelope.stanza):
             return
         if theirs is not None and theirs is not mine:
             self._copy("received", envelope, theirs, envelope.delivered_to)
-        if others:
+        if mine is not None and others:
             self._copy("sent", envelope, mine, [sender, *envelope.delivered_to])
 
     def _copy(
-        self, direction: str, envelope: Envelope, account: Account, without: Collection[Session]
+        self, direction: str, envelope: Envelope, account: Account, without: Collection[object]
     ) -> None:
         inner: bytes | None = None
         for session in account.sessions.values():

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 
 from kith.core.domain import Domain
 from kith.core.feature import Feature, handles_iq
-from kith.core.session import Session
+from kith.core.sender import Sender
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
@@ -61,10 +61,10 @@ class HasItems(Protocol):
 class HasNodes(Protocol):
     """A feature with nodes of the domain or of accounts. None says that a node is not its own."""
 
-    async def node_info(self, session: Session, to: JID, node: str) -> Sequence[Element] | None:
+    async def node_info(self, sender: Sender, to: JID, node: str) -> Sequence[Element] | None:
         """The children of the query: identities, features, forms. May raise StanzaError."""
 
-    async def node_items(self, session: Session, to: JID, node: str) -> Sequence[Element] | None:
+    async def node_items(self, sender: Sender, to: JID, node: str) -> Sequence[Element] | None:
         """The items of a node, or, for the empty name, the nodes. May raise StanzaError."""
 
 
@@ -109,30 +109,30 @@ class Disco(Feature):
     disco = (ns.DISCO_INFO, ns.DISCO_ITEMS)
 
     @handles_iq("get", ns.DISCO_INFO, "query")
-    async def info(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
+    async def info(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         node = self._node(iq, INFO)
-        if to.local and not await self._trusts(to, session):
-            found = await self._node_info(session, to, node) if node else None
+        if to.local and not await self._trusts(to, sender):
+            found = await self._node_info(sender, to, node) if node else None
             if found is None:
                 raise StanzaError("service-unavailable")
             return self._answer(INFO, node, found)
         if not node:
             return self._answer(INFO, "", describe(self.domain, bool(to.local)))
-        found = await self._node_info(session, to, node)
+        found = await self._node_info(sender, to, node)
         if found is None:
             raise StanzaError("item-not-found")
         return self._answer(INFO, node, found)
 
-    async def _node_info(self, session: Session, to: JID, node: str) -> Sequence[Element] | None:
+    async def _node_info(self, sender: Sender, to: JID, node: str) -> Sequence[Element] | None:
         for other in self.domain.features:
             if isinstance(other, HasNodes):
-                found = await other.node_info(session, to, node)
+                found = await other.node_info(sender, to, node)
                 if found is not None:
                     return found
         return None
 
     @handles_iq("get", ns.DISCO_ITEMS, "query")
-    async def items(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
+    async def items(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         node = self._node(iq, ITEMS)
         found: list[Element] = []
         known = not node
@@ -140,22 +140,22 @@ class Disco(Feature):
             if not node and isinstance(other, HasItems):
                 found.extend(other.disco_items(to))
             if isinstance(other, HasNodes):
-                items = await other.node_items(session, to, node)
+                items = await other.node_items(sender, to, node)
                 known = known or items is not None
                 found.extend(items or ())
         if not known:
-            hidden = to.local and not await self._trusts(to, session)
+            hidden = to.local and not await self._trusts(to, sender)
             raise StanzaError("service-unavailable" if hidden else "item-not-found")
         return self._answer(ITEMS, node, found)
 
-    async def _trusts(self, account: JID, session: Session) -> bool:
+    async def _trusts(self, account: JID, sender: Sender) -> bool:
         """Whether the asker may know that there is such an account."""
-        if account.bare == session.account.jid:
+        if account.bare == sender.bare:
             return True
         if await self.domain.account_id(account) is None:
             return False
         roster = await self.domain.roster(account.bare)
-        return roster.subscription_from(session.account.jid)
+        return roster.subscription_from(sender.bare)
 
     def _node(self, iq: Stanza, tag: str) -> str:
         query = iq.child(tag)

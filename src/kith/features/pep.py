@@ -13,6 +13,7 @@ from xml.etree.ElementTree import Element
 from kith.core.domain import Domain
 from kith.core.feature import Feature, handles_iq
 from kith.core.ids import stamp
+from kith.core.sender import Sender
 from kith.core.session import Session
 from kith.features import pubsub_items, pubsub_members, pubsub_owner
 from kith.features.caps import Caps
@@ -122,7 +123,7 @@ class Pep(Feature):
     @handles_iq("set", ns.PUBSUB, "pubsub", to="account")
     @handles_iq("get", ns.PUBSUB_OWNER, "pubsub", to="account")
     @handles_iq("set", ns.PUBSUB_OWNER, "pubsub", to="account")
-    async def request(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
+    async def request(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         """Finds the use case by the first child that names one."""
         parent = iq.child(iq.children[0])
         account = await self.domain.account_id(to)
@@ -131,7 +132,7 @@ class Pep(Feature):
         for command in parent:
             use_case = _USE_CASES.get((iq.type, command.tag))
             if use_case is not None:
-                return await use_case(self._service, Request(session, to.to_bare(), account, parent, command))
+                return await use_case(self._service, Request(sender, to.to_bare(), account, parent, command))
             if (iq.type, command.tag) in _UNSUPPORTED:
                 raise unsupported(_UNSUPPORTED[iq.type, command.tag])
         raise StanzaError("bad-request" if not len(parent) else "feature-not-implemented")
@@ -199,7 +200,7 @@ class Pep(Feature):
     def disco_identities(self, account: bool) -> Sequence[Identity]:
         return (Identity("pubsub", "pep"),)
 
-    async def _visible(self, session: Session, to: JID, name: str) -> list[Node]:
+    async def _visible(self, sender: Sender, to: JID, name: str) -> list[Node]:
         """The nodes that the asker may read: the one of that name, or all."""
         account = await self.domain.account_id(to)
         if account is None:
@@ -207,10 +208,10 @@ class Pep(Feature):
         nodes = (await self._nodes.load(account)).nodes
         chosen = [node for node in (nodes.get(name),) if node is not None] if name else list(nodes.values())
         roster = await self.domain.roster(to.bare)
-        return [node for node in chosen if refusal(node, roster, to.bare, session.account.jid) is None]
+        return [node for node in chosen if refusal(node, roster, to.bare, sender.bare) is None]
 
-    async def node_info(self, session: Session, to: JID, node: str) -> Sequence[Element] | None:
-        found = await self._visible(session, to, node)
+    async def node_info(self, sender: Sender, to: JID, node: str) -> Sequence[Element] | None:
+        found = await self._visible(sender, to, node)
         if not found:
             return None
         record = found[0].record
@@ -226,8 +227,8 @@ class Pep(Feature):
             build_form("result", _META_DATA, metadata(record.config, automatic)),
         )
 
-    async def node_items(self, session: Session, to: JID, node: str) -> Sequence[Element] | None:
-        found = await self._visible(session, to, node)
+    async def node_items(self, sender: Sender, to: JID, node: str) -> Sequence[Element] | None:
+        found = await self._visible(sender, to, node)
         if not node:
             return [item(to.bare, visible.name, visible.config.title) for visible in found]
         if not found:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
 from kith.core.feature import Feature, handles_iq
-from kith.core.session import Session
+from kith.core.sender import Sender
 from kith.wire import ns
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
@@ -18,5 +18,5 @@ class Ping(Feature):
     disco = (ns.PING,)
 
     @handles_iq("get", ns.PING, "ping")
-    async def ping(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
+    async def ping(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         return ()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 from kith.core.domain import Domain
-from kith.core.session import Session
+from kith.core.sender import Sender
 from kith.features.pubsub_access import refusal
 from kith.features.pubsub_errors import pubsub_error
 from kith.features.pubsub_nodes import Node, NodeCache
@@ -34,7 +34,7 @@ class Request:
     ``owner`` is a bare address, ``account`` its id.
     """
 
-    session: Session
+    sender: Sender
     owner: JID
     account: int
     parent: Element
@@ -43,7 +43,7 @@ class Request:
     @property
     def asker(self) -> str:
         """Who asks, as a bare address."""
-        return self.session.account.jid
+        return self.sender.bare
 
     def must_own(self) -> None:
         """Raises StanzaError if it is not the owner who asks."""

@@ -23,9 +23,8 @@ class Rosters(Feature):
 
     account_disco = (ns.ROSTER,)
 
-    @handles_iq("get", ns.ROSTER, "query", to="account")
+    @handles_iq("get", ns.ROSTER, "query", to="own")
     async def get(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
-        self._own(session, to)
         roster = await self.domain.roster(session.account.jid)
         session.interested = True
         query = iq.child(QUERY)
@@ -49,9 +48,8 @@ class Rosters(Feature):
                     Stanza.build("iq", {"type": "set", "id": f"push{item.seq}", "to": session.full}, query)
                 )
 
-    @handles_iq("set", ns.ROSTER, "query", to="account")
+    @handles_iq("set", ns.ROSTER, "query", to="own")
     async def set(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
-        self._own(session, to)
         query = iq.child(QUERY)
         items = query.findall(ITEM) if query is not None else []
         if len(items) != 1:
@@ -86,7 +84,7 @@ class Rosters(Feature):
             raise StanzaError("resource-constraint", "the roster is full")
         item.name, item.groups, item.listed = name, groups, True
         await roster.save(self.domain.store, item)
-        self.domain.presence.push(account, roster, item)
+        self.domain.subscriptions.push(account, roster, item)
 
     async def _remove(self, session: Session, jid: JID) -> None:
         """RFC 6121 §2.5: subscriptions end in both directions."""
@@ -99,13 +97,9 @@ class Rosters(Feature):
             ("unsubscribe", item.to or item.ask),
             ("unsubscribed", item.from_ or item.request is not None),
         ):
-            if needed and self.domain.is_local(jid):
+            if needed:
                 stanza = Stanza.build("presence", {"type": type, "from": account.jid, "to": jid.bare})
-                await self.domain.presence.subscription(account, stanza, jid.to_bare())
+                await self.domain.subscriptions.send(account, stanza, jid.to_bare())
         item.name, item.groups, item.listed, item.approved = "", [], False, False
         await roster.save(self.domain.store, item)
-        self.domain.presence.push(account, roster, item)
-
-    def _own(self, session: Session, to: JID) -> None:
-        if to != session.account.address:
-            raise StanzaError("forbidden", "a roster is its owner's")
+        self.domain.subscriptions.push(account, roster, item)

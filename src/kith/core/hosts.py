@@ -1,0 +1,44 @@
+"""What answers for domains other than the server's own: services of features, components, other servers."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID
+from kith.wire.stanza import Stanza
+
+
+class Host(Protocol):
+    """Takes the stanzas for a domain."""
+
+    def receive(self, stanza: Stanza, sender: JID, to: JID) -> None:
+        """A stanza with ``from`` and ``to`` stamped. Raises StanzaError if it can't go on its way."""
+
+
+class Hosts:
+    """The hosts by domain; ``abroad`` is the one for all the domains that are not here."""
+
+    def __init__(self) -> None:
+        self._hosts: dict[str, Host] = {}
+        self.abroad: Host | None = None
+
+    def add(self, name: str, host: Host) -> None:
+        """Raises ValueError if another answers for the domain."""
+        if name in self._hosts:
+            raise ValueError(f"there is a host for {name}")
+        self._hosts[name] = host
+
+    def remove(self, name: str) -> None:
+        self._hosts.pop(name, None)
+
+    def here(self, name: str) -> Host | None:
+        """The one for a domain that this server answers for."""
+        return self._hosts.get(name)
+
+    def find(self, name: str) -> Host:
+        """The one for a domain. Raises StanzaError if there is none (RFC 6120 §8.3.3.16)."""
+        host = self._hosts.get(name) or self.abroad
+        if host is None:
+            raise StanzaError("remote-server-not-found")
+        return host

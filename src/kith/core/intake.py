@@ -1,0 +1,211 @@
+"""What one stream has sent us, handled in the order in which it came (RFC 6120 §10.1).
+
+Messages for the log are pipelined: many may wait for one commit. Everything else waits in
+``backlog`` until they are committed, so the count of handled stanzas never covers one that is not
+(promise 1).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from kith.core import sm
+from kith.wire.errors import StanzaError, StreamError
+from kith.wire.stanza import Stanza
+
+if TYPE_CHECKING:
+    from kith.core.domain import Domain
+    from kith.core.ports import Sink
+
+#: Reading pauses when so many stanzas wait, and goes on at half of it.
+PIPELINE = 512
+
+
+class Commit:
+    """What `Intake.handle` returns for a message that is on its way to the log."""
+
+
+class Later:
+    """What `Intake.handle` returns for a stanza that has to wait until the log is committed."""
+
+
+COMMITTING = Commit()
+LATER = Later()
+Work = Commit | Later | Coroutine[Any, Any, None] | None
+
+
+class Intake:
+    """The incoming side of a session, or of a link to another server or a component.
+
+    ``received`` and ``handled`` count stanzas as XEP-0198 §4 does.
+    """
+
+    __slots__ = (
+        "_ack_at",
+        "_ack_next",
+        "_paused",
+        "backlog",
+        "busy",
+        "committing",
+        "domain",
+        "ending",
+        "handled",
+        "received",
+        "sink",
+        "when_idle",
+    )
+
+    def __init__(self, domain: Domain, sink: Sink | None) -> None:
+        self.domain = domain
+        self.sink = sink
+        self.backlog: deque[Stanza] | None = None
+        self.busy = False
+        self.committing = 0
+        self.received = 0
+        self.handled = 0
+        self.ending = False
+        self.when_idle: list[Callable[[], None]] | None = None
+        self._ack_at = -1
+        self._ack_next = -1
+        self._paused = False
+
+    # -- what the stream's kind decides ----------------------------------------------------------
+
+    def handle(self, stanza: Stanza) -> Work:
+        """Handles a stanza, or says what has to happen first. Raises StanzaError, StreamError."""
+        raise NotImplementedError
+
+    def refuse(self, stanza: Stanza, error: StanzaError) -> None:
+        """Answers a stanza with an error, unless it was itself an answer."""
+        raise NotImplementedError
+
+    def fail(self, error: StreamError) -> None:
+        """Ends the stream with an error."""
+        raise NotImplementedError
+
+    def raw(self, data: bytes) -> None:
+        """Sends an element that is no stanza."""
+        raise NotImplementedError
+
+    def ended(self) -> None:
+        """All was handled after `ending` was set."""
+        raise NotImplementedError
+
+    # -- order -----------------------------------------------------------------------------------
+
+    def take(self, stanza: Stanza) -> None:
+        """A stanza came. Raises StreamError."""
+        self.received += 1
+        if self.busy or self.backlog or (self.committing and stanza.kind != "message"):
+            self._wait(stanza)
+        else:
+            self._handle(stanza)
+        if self.committing > PIPELINE:
+            self._pause()
+
+    def _wait(self, stanza: Stanza) -> None:
+        if self.backlog is None:
+            self.backlog = deque()
+        self.backlog.append(stanza)
+        if len(self.backlog) > PIPELINE:
+            self._pause()
+
+    def _pause(self) -> None:
+        if not self._paused and self.sink is not None:
+            self._paused = True
+            self.sink.pause()
+
+    def _handle(self, stanza: Stanza) -> None:
+        try:
+            work = self.handle(stanza)
+        except StanzaError as error:
+            self.refuse(stanza, error)
+            work = None
+        except StreamError as error:
+            self.fail(error)
+            return
+        except Exception as error:
+            self.domain.log_error("stanza failed", error)
+            self.refuse(stanza, StanzaError("internal-server-error"))
+            work = None
+        if work is None:
+            self.handled += 1
+        elif work is COMMITTING:
+            self.committing += 1
+        elif work is LATER:
+            if self.backlog is None:
+                self.backlog = deque()
+            self.backlog.appendleft(stanza)
+        else:
+            assert isinstance(work, Coroutine)
+            self.busy = True
+            self.domain.spawn(self._work(work, stanza))
+
+    async def _work(self, work: Coroutine[Any, Any, None], stanza: Stanza) -> None:
+        try:
+            await work
+        except StanzaError as error:
+            self.refuse(stanza, error)
+        except StreamError as error:
+            self.fail(error)
+        except Exception as error:
+            self.domain.log_error("stanza failed", error)
+            self.refuse(stanza, StanzaError("internal-server-error"))
+        finally:
+            self.busy = False
+            self.handled += 1
+            self._progress()
+
+    def pipelined(self) -> None:
+        """Work that began as asynchronous turned into a commit: the log's answer will come."""
+        self.committing += 1
+        self.handled -= 1  # `_work` counts it
+
+    def committed(self) -> None:
+        """The oldest message that waited for the log is handled."""
+        self.committing -= 1
+        self.handled += 1
+        if self.backlog or self._ack_at >= 0 or self._paused or self.ending or self.when_idle:
+            self._progress()
+
+    def _progress(self) -> None:
+        """Goes on with what waits."""
+        backlog = self.backlog
+        while backlog and not self.busy:
+            if self.committing and backlog[0].kind != "message":
+                break
+            before = len(backlog)
+            self._handle(backlog.popleft())
+            if len(backlog) >= before:  # it has to wait for the commits
+                break
+        if 0 <= self._ack_at <= self.handled:
+            self._ack_at = self._ack_next if self._ack_next > self.handled else -1
+            self.raw(sm.answer(self.handled))
+        waiting = self.committing + (len(backlog) if backlog else 0)
+        if self._paused and waiting < PIPELINE // 2:
+            self._paused = False
+            if self.sink is not None:
+                self.sink.resume()
+        if not waiting and not self.busy:
+            self.backlog = None
+            callbacks, self.when_idle = self.when_idle, None
+            for callback in callbacks or ():
+                callback()
+            if self.ending:
+                self.ended()
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that was received is handled."""
+        return not (self.busy or self.backlog or self.committing)
+
+    def asked(self) -> None:
+        """The peer wants to know what was handled (XEP-0198 §4): of what it has sent so far."""
+        if self.handled >= self.received:
+            self.raw(sm.answer(self.handled))
+        elif self._ack_at < 0:
+            self._ack_at = self.received
+        else:
+            self._ack_next = self.received

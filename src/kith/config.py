@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from kith.wire.jid import parse_jid
+from kith.wire.jid import JID, parse_jid
 
 
 class ConfigError(Exception):
@@ -56,6 +56,16 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         _Port, _about("HTTP: host-meta, and WebSocket, which without TLS is for a reverse proxy to pass on.")
     ] = 8080
     https_port: Annotated[_Port, _about("The same in TLS.")] = 8443
+    component_port: Annotated[
+        _Port, _about("Where external components connect (XEP-0114), usually 5347. Without TLS.")
+    ] = 0
+    component_listen: Annotated[list[str], _about("The IP addresses for components.")] = msgspec.field(
+        default_factory=lambda: ["127.0.0.1", "::1"]
+    )
+    components: Annotated[
+        dict[str, str],
+        _about("Domains of components and their secrets. In the environment: name=secret, by commas."),
+    ] = msgspec.field(default_factory=dict)
     public_url: Annotated[
         str, _about("What a reverse proxy is reached at, like https://chat.example.org; host-meta says it.")
     ] = ""
@@ -127,13 +137,19 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             raise _wrong("domain", places["domain"], f"only {jid.domain!r}, nothing before or after it")
         if jid.domain != self.domain:
             raise _wrong("domain", places["domain"], f"write it as {jid.domain!r}")
-        if not self.listen:
-            raise _wrong("listen", places["listen"], "no address to listen on")
-        for address in self.listen:
-            try:
-                ipaddress.ip_address(address)
-            except ValueError:
-                raise _wrong("listen", places["listen"], f"{address!r} is not an IP address") from None
+        for name in ("listen", "component_listen"):
+            if not getattr(self, name):
+                raise _wrong(name, places[name], "no address to listen on")
+            for address in getattr(self, name):
+                try:
+                    ipaddress.ip_address(address)
+                except ValueError:
+                    raise _wrong(name, places[name], f"{address!r} is not an IP address") from None
+        for host, secret in self.components.items():
+            if not _is_domain(host) or host == self.domain:
+                raise _wrong("components", places["components"], f"{host!r} is not another domain")
+            if not secret:
+                raise _wrong("components", places["components"], f"{host} has no secret")
         ports: dict[int, str] = {}
         for name in PORTS:
             port = getattr(self, name)
@@ -153,11 +169,18 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return self.data_dir / "kith.sqlite"
 
 
-PORTS = ("xmpp_port", "xmpps_port", "http_port", "https_port")
+PORTS = ("xmpp_port", "xmpps_port", "http_port", "https_port", "component_port")
 #: Variables of the environment that are not the server's.
 CLIENT_VARIABLES = frozenset(
     ("KITH_CONFIG", "KITH_JID", "KITH_PASSWORD", "KITH_HOST", "KITH_PORT", "KITH_DATA")
 )
+
+
+def _is_domain(text: str) -> bool:
+    try:
+        return parse_jid(text) == JID("", text)
+    except ValueError:
+        return False
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -192,6 +215,7 @@ _WORDS = {
     "`bool`": "true or false",
     "`str`": "text in quotes",
     "`array`": "a list",
+    "`object`": "a table",
     "`path | null`": "a path in quotes",
     "`path`": "a path in quotes",
 }
@@ -223,6 +247,8 @@ def _as_text(value: object) -> str:
             return "on" if value else "off"
         case list():
             return ",".join(value)
+        case dict():
+            return ",".join(value)  # what belongs to the names may be secret
     return str(value)
 
 
@@ -247,6 +273,9 @@ def _from_text(name: str, text: str) -> Any:
             return int(text)
         except ValueError:
             return text
+    if isinstance(default, dict):
+        parts = [part.partition("=") for part in text.split(",") if part.strip()]
+        return {name.strip(): value.strip() for name, _, value in parts}
     if isinstance(default, list):
         return [part.strip() for part in text.split(",") if part.strip()]
     return text

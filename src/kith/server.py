@@ -10,7 +10,7 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 import uvloop
@@ -20,12 +20,17 @@ from kith.accounts.credentials import check_password
 from kith.bus.local import LocalBus
 from kith.config import Config, ConfigError
 from kith.core.domain import Domain
+from kith.core.ports import Sink
+from kith.core.sasl import Security
+from kith.core.stream import Stream
 from kith.edge.certificate import describe, ensure_certificate
 from kith.edge.connection import Edge
 from kith.edge.http import FrontConnection, Web
 from kith.edge.tcp import TCPConnection
 from kith.edge.tls import Certificates
 from kith.features import ALL
+from kith.features.components import NAMESPACE as COMPONENT
+from kith.features.components import Components
 from kith.store.errors import StoreError
 from kith.store.sqlite import SQLiteStore
 from kith.wire.parser import Limits, ParserPool
@@ -62,11 +67,19 @@ class Server:
         await self.domain.start()
         self.edge = Edge(self.domain, ParserPool(Limits(stanza_bytes=config.stanza_bytes)), self.certificates)
         self.web = Web(self.edge)
+        components = self.domain.feature(Components)
         try:
             await self.web.start()
-            await self._listen("xmpp_port", lambda: TCPConnection(self.edge, direct=False))
+            await self._listen("xmpp_port", lambda: TCPConnection(self.edge, self._starttls_stream))
             await self._listen(
-                "xmpps_port", lambda: TCPConnection(self.edge, direct=True), certificates.direct
+                "xmpps_port",
+                lambda: TCPConnection(self.edge, self._direct_stream, direct=True),
+                certificates.direct,
+            )
+            await self._listen(
+                "component_port",
+                lambda: TCPConnection(self.edge, components.stream, namespace=COMPONENT),
+                listen=config.component_listen,
             )
             await self._listen("http_port", lambda: FrontConnection(self.web, secure=False))
             await self._listen(
@@ -79,14 +92,24 @@ class Server:
         accounts = await store.accounts()
         welcome.show(config, describe(certificate), len(accounts))
 
+    def _starttls_stream(self, sink: Sink, security: Security) -> Stream:
+        return Stream(self.domain, sink, security, starttls=True)
+
+    def _direct_stream(self, sink: Sink, security: Security) -> Stream:
+        return Stream(self.domain, sink, security, starttls=False)
+
     async def _listen(
-        self, setting: str, protocol: Callable[[], asyncio.Protocol], tls: ssl.SSLContext | None = None
+        self,
+        setting: str,
+        protocol: Callable[[], asyncio.Protocol],
+        tls: ssl.SSLContext | None = None,
+        listen: Sequence[str] = (),
     ) -> None:
         port = getattr(self.config, setting)
         if not port:
             return
         loop = asyncio.get_running_loop()
-        for host in self.config.listen:
+        for host in listen or self.config.listen:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             try:
                 listener = socket.socket(family, socket.SOCK_STREAM)
@@ -105,7 +128,7 @@ class Server:
                 )
             except OSError as error:
                 listener.close()
-                if error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL) and host == "::":
+                if error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL) and host in ("::", "::1"):
                     continue
                 reason = (
                     "is in use" if error.errno == errno.EADDRINUSE else f"can't be used: {error.strerror}"

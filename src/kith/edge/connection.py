@@ -5,14 +5,38 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+from typing import Protocol
 
 from kith.core.domain import Domain
 from kith.core.sasl import Security
-from kith.core.stream import Stream
 from kith.edge.limits import BYTES_BEFORE_LOGIN, UNREAD_BYTES, Lobby, Rate
 from kith.edge.tls import Certificates, peer_address
 from kith.wire.errors import StreamError
-from kith.wire.parser import ParserPool
+from kith.wire.parser import ParserPool, StreamOpened
+from kith.wire.stanza import Stanza
+
+
+class Stream(Protocol):
+    """What a connection carries: `kith.core.stream.Stream`, or that of a component or a server."""
+
+    security: Security
+
+    @property
+    def authenticated(self) -> bool: ...
+    def opened(self, header: StreamOpened) -> None:
+        """The peer's stream header. Raises StreamError."""
+
+    def receive(self, element: Stanza) -> None:
+        """A complete element. Raises StreamError."""
+
+    def closed(self) -> None:
+        """The peer has closed its stream."""
+
+    def lost(self) -> None:
+        """The connection is gone."""
+
+    def fail(self, error: StreamError) -> None:
+        """Ends the stream with an error."""
 
 
 class Edge:
@@ -129,7 +153,7 @@ class Connection(asyncio.Protocol):
     def admit(self, stream: Stream, size: int) -> bool:
         """Counts what has come; False if it is too much before authentication, and the stream is over."""
         edge = self._edge
-        if stream.account is None:
+        if not stream.authenticated:
             self._bytes += size
             if self._bytes > BYTES_BEFORE_LOGIN:
                 stream.fail(StreamError("policy-violation", "too much before authentication"))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
-from kith.core.stream import Stream
-from kith.edge.connection import Connection, Edge, keep_alive
+from kith.core.ports import Sink
+from kith.core.sasl import Security
+from kith.edge.connection import Connection, Edge, Stream, keep_alive
 from kith.edge.limits import LINGER
 from kith.wire import ns
 from kith.wire.errors import StreamError
@@ -15,16 +16,22 @@ from kith.wire.parser import StreamClosed, StreamOpened, StreamParser
 from kith.wire.serialize import attributes
 from kith.wire.stanza import Stanza
 
-_HEAD = f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAMS}'"
+#: Makes the stream of a new connection.
+MakeStream = Callable[[Sink, Security], Stream]
 
 
 class TCPConnection(Connection):
     """One connection; it is its stream's `kith.core.ports.Sink`."""
 
-    __slots__ = ("_direct", "_handshake", "_opened", "_parser")
+    __slots__ = ("_direct", "_handshake", "_make_stream", "_namespace", "_opened", "_parser")
 
-    def __init__(self, edge: Edge, direct: bool) -> None:
+    def __init__(
+        self, edge: Edge, make_stream: MakeStream, direct: bool = False, namespace: str = ns.CLIENT
+    ) -> None:
+        """``direct``: in TLS from the first byte. ``namespace``: the content namespace (RFC 6120 §4.8.3)."""
         super().__init__(edge)
+        self._make_stream = make_stream
+        self._namespace = namespace
         self._direct = direct
         self._parser = StreamParser(edge.pool)
         self._opened = False
@@ -40,7 +47,7 @@ class TCPConnection(Connection):
         edge = self._edge
         keep_alive(transport)
         security = edge.certificates.security(transport) if self._direct else edge.plain(transport)
-        self.enter(Stream(edge.domain, self, security, starttls=not self._direct))
+        self.enter(self._make_stream(self, security))
 
     def data_received(self, data: bytes) -> None:
         stream = self._stream
@@ -68,7 +75,8 @@ class TCPConnection(Connection):
 
     def open(self, attrs: Mapping[str, str]) -> None:
         self._opened = True
-        self.write(f"{_HEAD}{attributes(attrs)}>".encode())
+        head = f"<?xml version='1.0'?><stream:stream xmlns='{self._namespace}' xmlns:stream='{ns.STREAMS}'"
+        self.write(f"{head}{attributes(attrs)}>".encode())
 
     def restart(self) -> None:
         self._parser.reset()

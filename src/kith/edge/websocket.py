@@ -67,7 +67,7 @@ class WebSocketConnection(Connection):
 
     def data_received(self, data: bytes) -> None:
         stream = self._stream
-        if stream is None or not self.admit(stream, len(data)):
+        if not isinstance(stream, Stream) or not self.admit(stream, len(data)):
             return
         self._websocket.receive_data(data)
         try:

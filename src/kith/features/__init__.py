@@ -8,6 +8,7 @@ from kith.features.archive_preferences import ArchivePreferences
 from kith.features.blocking import Blocking
 from kith.features.caps import Caps
 from kith.features.carbons import Carbons
+from kith.features.components import Components
 from kith.features.disco import Disco
 from kith.features.hints import Hints
 from kith.features.markers import Markers
@@ -29,4 +30,5 @@ ALL: tuple[type[Feature], ...] = (
     Archive,
     ArchivePreferences,
     Carbons,
+    Components,
 )

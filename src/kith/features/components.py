@@ -1,0 +1,214 @@
+"""XEP-0114: Jabber Component Protocol. Gateways, bots and services join as domains of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from xml.etree.ElementTree import Element
+
+import structlog
+
+from kith.core.domain import Domain
+from kith.core.feature import Feature
+from kith.core.intake import Intake, Work
+from kith.core.ports import Sink
+from kith.core.sasl import Security
+from kith.core.sender import Foreign
+from kith.core.stream import stream_error
+from kith.features.disco import item
+from kith.wire import ns
+from kith.wire.content import as_client
+from kith.wire.errors import StanzaError, StreamError
+from kith.wire.jid import JID, parse_jid
+from kith.wire.parser import StreamOpened
+from kith.wire.stanza import Stanza
+
+NAMESPACE = "jabber:component:accept"
+_STREAM = ns.tag(ns.STREAMS, "stream")
+_HANDSHAKE = ns.tag(NAMESPACE, "handshake")
+logger = structlog.get_logger("kith")
+
+
+class Component(Intake):
+    """One configured component: the host of its domain, connected or not."""
+
+    __slots__ = ("_out", "name", "secret")
+
+    def __init__(self, domain: Domain, name: str, secret: str) -> None:
+        super().__init__(domain, None)
+        self.name = name
+        self.secret = secret
+        self._out: list[bytes] = []
+
+    # -- to the component ------------------------------------------------------------------------
+
+    def receive(self, stanza: Stanza, sender: JID, to: JID) -> None:
+        """`kith.core.hosts.Host`. Raises StanzaError while the component is not connected."""
+        if self.sink is None:
+            raise StanzaError("service-unavailable", "the service is not connected", type="wait")
+        self.raw(stanza.to_bytes())
+
+    def raw(self, data: bytes) -> None:
+        if self.sink is None:
+            return
+        if not self._out:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._out.append(data)
+
+    def _flush(self) -> None:
+        out, self._out = self._out, []
+        if out and self.sink is not None:
+            self.sink.send(out)
+
+    # -- from the component ----------------------------------------------------------------------
+
+    def handle(self, stanza: Stanza) -> Work:
+        sender, to = (self._address(stanza, name) for name in ("from", "to"))
+        if sender.domain != self.name:
+            raise StreamError("invalid-from", f"not an address of {self.name}")
+        if to.domain == self.domain.name:
+            return self.domain.router.admit(Foreign(sender, self), stanza, to)
+        request = stanza.kind == "message" or stanza.type in ("get", "set")
+        self.domain.send_abroad(stanza, sender, to, strict=request)
+        return None
+
+    def _address(self, stanza: Stanza, name: str) -> JID:
+        try:
+            return parse_jid(stanza.attrs[name])
+        except (KeyError, ValueError):
+            raise StreamError("improper-addressing", f"{name} is an address") from None
+
+    def refuse(self, stanza: Stanza, error: StanzaError) -> None:
+        answer = stanza.error(error)
+        if answer is not None:
+            self.raw(answer.to_bytes())
+
+    def fail(self, error: StreamError) -> None:
+        self.disconnect(stream_error(error))
+
+    def ended(self) -> None:
+        self.disconnect()
+
+    # -- the connection --------------------------------------------------------------------------
+
+    def connect(self, sink: Sink) -> None:
+        """It has shown that it is the one. An older connection ends: the newer is the living one."""
+        self.disconnect(stream_error(StreamError("conflict", "the component connected again")))
+        self.ending = False
+        self.sink = sink
+        logger.info("component connected", component=self.name)
+
+    def disconnect(self, error: bytes = b"") -> None:
+        self._flush()
+        sink, self.sink = self.sink, None
+        if sink is not None:
+            sink.close(error)
+
+    def lost(self, sink: Sink) -> None:
+        if self.sink is sink:
+            self.sink = None
+            self._out.clear()
+            logger.warning("component disconnected", component=self.name)
+
+
+class ComponentStream:
+    """A connection to the component port: the header, the handshake, then stanzas."""
+
+    def __init__(self, feature: Components, sink: Sink, security: Security) -> None:
+        self.security = security
+        self._feature = feature
+        self._domain = feature.domain
+        self._sink = sink
+        self._id = secrets.token_hex(16)
+        self._component: Component | None = None
+        self._header_sent = False
+        self.authenticated = False
+
+    def opened(self, header: StreamOpened) -> None:
+        """Raises StreamError."""
+        if header.tag != _STREAM or header.default_namespace != NAMESPACE:
+            raise StreamError("invalid-namespace")
+        name = header.attrs.get("to", "")
+        self._component = self._feature.components.get(name.lower())
+        self._open(name)
+        if self._component is None:
+            raise StreamError("host-unknown", "no such component is configured")
+
+    def _open(self, name: str) -> None:
+        self._header_sent = True
+        self._sink.open({"from": name, "id": self._id} if name else {"id": self._id})
+
+    def receive(self, element: Stanza) -> None:
+        """Raises StreamError."""
+        component = self._component
+        if component is None:
+            return
+        if self.authenticated:
+            if component.sink is self._sink:
+                stanza = as_client(element, NAMESPACE)
+                if not stanza.kind:
+                    raise StreamError("unsupported-stanza-type")
+                component.take(stanza)
+            return
+        self._authenticate(component, element)
+
+    def _authenticate(self, component: Component, element: Stanza) -> None:
+        attempts, now = self._domain.attempts, self._domain.now()
+        if attempts.too_many(self.security.address, now):
+            raise StreamError("policy-violation", "too many failed logins")
+        digest = hashlib.sha1(f"{self._id}{component.secret}".encode()).hexdigest()  # as §3 has it
+        given = (element.element.text or "").strip().encode()
+        if element.tag != _HANDSHAKE or not hmac.compare_digest(digest.encode(), given):
+            attempts.failed(self.security.address, now)
+            raise StreamError("not-authorized")
+        self.authenticated = True
+        component.connect(self._sink)
+        self._sink.send([b"<handshake/>"])
+
+    def closed(self) -> None:
+        """The component has closed its stream."""
+        component = self._component
+        if component is not None and component.sink is self._sink:
+            if component.idle:
+                component.disconnect()
+            else:
+                component.ending = True
+        else:
+            self._sink.close()
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        if self._component is not None:
+            self._component.lost(self._sink)
+
+    def fail(self, error: StreamError) -> None:
+        """Ends the stream with an error."""
+        if not self._header_sent:
+            self._open("")
+        component = self._component
+        if component is not None and component.sink is self._sink:
+            component.fail(error)
+        else:
+            self._sink.close(stream_error(error))
+
+
+class Components(Feature):
+    """The components of the settings, by domain."""
+
+    def __init__(self, domain: Domain) -> None:
+        super().__init__(domain)
+        self.components = {
+            name: Component(domain, name, secret) for name, secret in domain.config.components.items()
+        }
+        for component in self.components.values():
+            domain.hosts.add(component.name, component)
+
+    def disco_items(self, to: JID) -> Sequence[Element]:
+        return () if to.local else [item(c.name) for c in self.components.values() if c.sink is not None]
+
+    def stream(self, sink: Sink, security: Security) -> ComponentStream:
+        """For a new connection to the component port."""
+        return ComponentStream(self, sink, security)

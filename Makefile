@@ -26,6 +26,7 @@ check: .venv/.ready ## Format, lint, types, import directions
 
 bench: .venv/.ready ## Measure this machine: CPU per message, latency, memory
 	$(BIN)/python bench/run.py
+	$(BIN)/python bench/archive.py
 
 format: .venv/.ready ## Format and fix what can be fixed
 	$(BIN)/ruff format .

@@ -12,80 +12,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import base64
 import json
 import os
 import platform
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import psutil
 import uvloop
-
-HEAD = (
-    "<?xml version='1.0'?><stream:stream to='localhost' version='1.0' xmlns='jabber:client' "
-    "xmlns:stream='http://etherx.jabber.org/streams'>"
-)
-BIND = (
-    "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>r</resource></bind></iq>"
-)
-PLAIN = "<body>" + "the quick brown fox jumps over the lazy dog " * 4 + "</body>"
-OMEMO = (
-    "<encrypted xmlns='eu.siacs.conversations.axolotl'><header sid='1'>"
-    f"<key rid='2'>{'k' * 176}</key><key rid='3'>{'k' * 176}</key><iv>aaaaaaaaaaaaaaaa</iv></header>"
-    f"<payload>{'p' * 280}</payload></encrypted>"
-    "<encryption xmlns='urn:xmpp:eme:0' namespace='eu.siacs.conversations.axolotl' name='OMEMO'/>"
-    "<store xmlns='urn:xmpp:hints'/>"
-)
-
-
-class Peer(asyncio.Protocol):
-    """A client; after `login`, ``on_data`` gets what comes."""
-
-    def __init__(self, user: str) -> None:
-        self.user = user
-        self.buffer = b""
-        self.news = asyncio.Event()
-        self.on_data = self.gather
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self.on_data(data)
-
-    def gather(self, data: bytes) -> None:
-        self.buffer += data
-        self.news.set()
-
-    async def until(self, mark: bytes) -> None:
-        async with asyncio.timeout(60):
-            while mark not in self.buffer:
-                self.news.clear()
-                await self.news.wait()
-        self.buffer = b""
-
-    def write(self, text: str) -> None:
-        self.transport.write(text.encode())
-
-    async def login(self, port: int) -> Peer:
-        await asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", port)
-        token = base64.b64encode(f"\0{self.user}\0secret".encode()).decode()
-        for text, mark in (
-            (HEAD, b"</stream:features>"),
-            (f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{token}</auth>", b"<success"),
-            (HEAD, b"</stream:features>"),
-            (BIND, b"</iq>"),
-            ("<presence/><iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>", b"id='p'"),
-        ):
-            self.write(text)
-            await self.until(mark)
-        return self
+from lab import OMEMO, PLAIN, Peer, add_users, environment, serving
 
 
 class Bench:
@@ -188,12 +125,6 @@ class Bench:
         return {"connections": count, "kib_per_connection": round(used / count / 1024, 1)}
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 async def measure(bench: Bench, args: argparse.Namespace) -> None:
     def show(name: str, figures: dict[str, float]) -> None:
         print(json.dumps({"measured": name, **figures}), flush=True)
@@ -212,35 +143,12 @@ def main() -> None:
     parser.add_argument("--idle", type=int, default=2000, help="idle connections")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        port = free_port()
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("KITH_")} | {
-            "KITH_DATA_DIR": folder,
-            "KITH_LISTEN": "127.0.0.1",
-            "KITH_XMPP_PORT": str(port),
-            "KITH_XMPPS_PORT": "0",
-            "KITH_HTTP_PORT": "0",
-            "KITH_HTTPS_PORT": "0",
-            "KITH_ALLOW_PLAINTEXT": "on",
-        }
-        kith = [sys.executable, "-m", "kith"]
-        names = Path(folder) / "users.csv"
-        count = max(args.idle, 2 * args.pairs)
-        names.write_text("jid,password\n" + "".join(f"u{n}@localhost,secret\n" for n in range(count)))
-        subprocess.run([*kith, "user", "import", str(names)], env=environ, check=True)
-        # the server on one core and the load on another, where there are two
-        cores = sorted(os.sched_getaffinity(0))
-        pin = ["taskset", "-c", str(cores[0])] if len(cores) > 1 else []
-        if len(cores) > 1:
-            os.sched_setaffinity(0, {cores[1]})
-        print(json.dumps({"machine": platform.processor() or platform.machine(), "cores": len(cores)}))
-        process = subprocess.Popen([*pin, *kith, "serve"], env=environ, stdout=subprocess.DEVNULL)
-        try:
-            time.sleep(2)
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(measure(Bench(port, psutil.Process(process.pid)), args))
-        finally:
-            process.terminate()
-            process.wait(20)
+        environ = environment(Path(folder))
+        add_users(environ, max(args.idle, 2 * args.pairs))
+        machine = platform.processor() or platform.machine()
+        print(json.dumps({"machine": machine, "cores": len(os.sched_getaffinity(0))}))
+        with serving(environ) as process, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(measure(Bench(int(environ["KITH_XMPP_PORT"]), process), args))
 
 
 if __name__ == "__main__":

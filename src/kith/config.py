@@ -69,6 +69,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     public_url: Annotated[
         str, _about("What a reverse proxy is reached at, like https://chat.example.org; host-meta says it.")
     ] = ""
+    contacts: Annotated[
+        dict[str, str],
+        _about(
+            "Who to write to (XEP-0157): abuse, admin, feedback, sales, security, status or support, and"
+            " URIs with blanks between them. In the environment: abuse=mailto:me@example.org, by commas."
+        ),
+    ] = msgspec.field(default_factory=dict)
     allow_plaintext: Annotated[
         bool, _about("Logins without TLS from this machine itself: for benchmarks and test suites.")
     ] = False
@@ -150,6 +157,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
                 raise _wrong("components", places["components"], f"{host!r} is not another domain")
             if not secret:
                 raise _wrong("components", places["components"], f"{host} has no secret")
+        for kind, addresses in self.contacts.items():
+            if kind not in _CONTACTS or not all(":" in address for address in addresses.split()):
+                raise _wrong("contacts", places["contacts"], f"{kind} = {addresses!r} is not a kind and URIs")
         ports: dict[int, str] = {}
         for name in PORTS:
             port = getattr(self, name)
@@ -169,6 +179,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return self.data_dir / "kith.sqlite"
 
 
+_CONTACTS = frozenset(("abuse", "admin", "feedback", "sales", "security", "status", "support"))
 PORTS = ("xmpp_port", "xmpps_port", "http_port", "https_port", "component_port")
 #: Variables of the environment that are not the server's.
 CLIENT_VARIABLES = frozenset(

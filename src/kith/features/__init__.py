@@ -9,18 +9,26 @@ from kith.features.blocking import Blocking
 from kith.features.caps import Caps
 from kith.features.carbons import Carbons
 from kith.features.components import Components
+from kith.features.contact_addresses import ContactAddresses
 from kith.features.disco import Disco
+from kith.features.entity_time import EntityTime
 from kith.features.hints import Hints
+from kith.features.last_activity import LastActivity
 from kith.features.markers import Markers
 from kith.features.pep import Pep
 from kith.features.ping import Ping
 from kith.features.roster import Rosters
 from kith.features.session_establishment import SessionEstablishment
+from kith.features.version import Version
 
 ALL: tuple[type[Feature], ...] = (
     SessionEstablishment,
     Disco,
     Ping,
+    EntityTime,
+    Version,
+    ContactAddresses,
+    LastActivity,
     Rosters,
     Blocking,
     Caps,

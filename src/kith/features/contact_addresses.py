@@ -1,0 +1,23 @@
+"""XEP-0157: Contact Addresses for XMPP Services. Where to write to those who run the server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.etree.ElementTree import Element
+
+from kith.core.feature import Feature
+from kith.features.forms import Field, build_form
+
+SERVER_INFO = "http://jabber.org/network/serverinfo"
+
+
+class ContactAddresses(Feature):
+    """The setting ``contacts``, as part of what the domain says of itself (XEP-0128)."""
+
+    def disco_forms(self) -> Sequence[Element]:
+        contacts = self.domain.config.contacts
+        fields = [
+            Field(f"{kind}-addresses", tuple(addresses.split()), "list-multi")
+            for kind, addresses in sorted(contacts.items())
+        ]
+        return (build_form("result", SERVER_INFO, fields),) if fields else ()

@@ -1,0 +1,34 @@
+"""XEP-0202: Entity Time. The server says what time it is, in UTC."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from xml.etree.ElementTree import Element, SubElement
+
+from kith.core.feature import Feature, handles_iq
+from kith.core.sender import Sender
+from kith.wire import ns
+from kith.wire.jid import JID
+from kith.wire.stanza import Stanza
+
+
+class EntityTime(Feature):
+    """``tzo`` is where the server's machine is, as its clock is set."""
+
+    server_disco = (ns.TIME,)
+
+    @handles_iq("get", ns.TIME, "time", to="server")
+    async def time(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
+        answer = Element(ns.tag(ns.TIME, "time"))
+        SubElement(answer, ns.tag(ns.TIME, "tzo")).text = offset(time.localtime().tm_gmtoff)
+        SubElement(answer, ns.tag(ns.TIME, "utc")).text = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return (answer,)
+
+
+def offset(seconds: int) -> str:
+    """A time zone as XEP-0082 §3.2 writes it, ``+01:00``."""
+    sign = "-" if seconds < 0 else "+"
+    hours, minutes = divmod(abs(seconds) // 60, 60)
+    return f"{sign}{hours:02d}:{minutes:02d}"

@@ -1,0 +1,71 @@
+"""XEP-0012: Last Activity. How long the server runs, and how long ago a contact went offline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from xml.etree.ElementTree import Element
+
+from kith.core.domain import Domain
+from kith.core.feature import Feature, handles_iq
+from kith.core.sender import Sender
+from kith.core.session import Session
+from kith.wire import ns
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID
+from kith.wire.stanza import Stanza
+
+SPACE = "last"
+
+
+class LastActivity(Feature):
+    """Who may see an account's presence may ask since when it is gone; others get ``forbidden`` (§8).
+
+    The moment is written when the last available session goes; those of one turn share a commit.
+    """
+
+    disco = (ns.LAST,)
+
+    def __init__(self, domain: Domain) -> None:
+        super().__init__(domain)
+        self._started = time.time()
+        self._left: dict[int, float] = {}
+
+    async def stop(self) -> None:
+        await self._write()
+
+    def presence_changed(self, session: Session, stanza: Stanza) -> None:
+        if stanza.type == "unavailable" and not session.account.available():
+            if not self._left:
+                self.domain.spawn(self._write())
+            self._left[session.account.id] = time.time()
+
+    async def _write(self) -> None:
+        left, self._left = self._left, {}
+        for account, moment in left.items():
+            await self.domain.store.put(account, SPACE, "", str(int(moment)).encode())
+
+    @handles_iq("get", ns.LAST, "query")
+    async def last(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
+        if not to.local:
+            return (_answer(self._started),)
+        account = await self.domain.account(to.bare)
+        if account is None:
+            raise StanzaError("service-unavailable")
+        if sender.bare != to.bare:
+            roster = await self.domain.roster(to.bare)
+            if not roster.subscription_from(sender.bare):
+                raise StanzaError("forbidden")
+        if account.available():
+            return (_answer(time.time()),)
+        moment = self._left.get(account.id)
+        if moment is None:
+            documents = await self.domain.store.documents(account.id, SPACE)
+            if not documents:
+                raise StanzaError("item-not-found", "never seen")
+            moment = float(documents[0].value)
+        return (_answer(moment),)
+
+
+def _answer(moment: float) -> Element:
+    return Element(ns.tag(ns.LAST, "query"), {"seconds": str(max(0, int(time.time() - moment)))})

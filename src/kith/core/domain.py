@@ -29,7 +29,7 @@ from kith.core.router import Router
 from kith.core.sender import Sender
 from kith.core.session import Session
 from kith.core.subscriptions import Subscriptions
-from kith.wire.errors import StanzaError, StreamError
+from kith.wire.errors import StanzaError, StreamError, stream_error
 from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import Stanza
 
@@ -330,8 +330,6 @@ class Domain:
 
     def end_stream(self, session: Session, error: StreamError | None = None) -> None:
         """Closes the session's connection, if it has one."""
-        from kith.core.stream import stream_error
-
         session.flush()
         sink, session.sink = session.sink, None
         if sink is not None:

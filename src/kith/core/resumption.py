@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kith.core import sm
 from kith.wire import ns
+from kith.wire.serialize import serialize
 from kith.wire.stanza import Stanza
 
 if TYPE_CHECKING:
@@ -88,4 +89,4 @@ def refuse(session: Session, condition: str) -> None:
     """Answers with ``<failed/>``; the stream goes on."""
     if session.sink is not None:
         session.flush()
-        session.sink.send([sm.failed(condition)])
+        session.sink.send([serialize(sm.failed(condition))])

@@ -17,11 +17,10 @@ from kith.core.intake import Intake, Work
 from kith.core.ports import Sink
 from kith.core.sasl import Security
 from kith.core.sender import Foreign
-from kith.core.stream import stream_error
 from kith.features.disco import item
 from kith.wire import ns
 from kith.wire.content import as_client
-from kith.wire.errors import StanzaError, StreamError
+from kith.wire.errors import StanzaError, StreamError, stream_error
 from kith.wire.jid import JID, parse_jid
 from kith.wire.parser import StreamOpened
 from kith.wire.stanza import Stanza

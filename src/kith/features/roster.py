@@ -23,6 +23,10 @@ class Rosters(Feature):
 
     account_disco = (ns.ROSTER,)
 
+    def stream_features(self) -> Sequence[Element]:
+        """Versions (§2.6.1), and approval before it is asked for (§3.4)."""
+        return (Element(ns.tag(ns.ROSTER_VERSIONING, "ver")), Element(ns.tag(ns.PRE_APPROVAL, "sub")))
+
     @handles_iq("get", ns.ROSTER, "query", to="own")
     async def get(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
         roster = await self.domain.roster(session.account.jid)

@@ -3,6 +3,7 @@
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.wire import ns
+from kith.wire.serialize import escape_attribute
 
 #: Stanza error condition -> the error type that RFC 6120 §8.3.3 recommends for it.
 ERROR_TYPES = {
@@ -97,3 +98,11 @@ class StanzaError(XMPPError):
         if self.application is not None:
             error.append(self.application)
         return error
+
+
+def stream_error(error: StreamError) -> bytes:
+    """``<stream:error/>`` (RFC 6120 §4.9), for a context that binds the prefix."""
+    text = ""
+    if error.text:
+        text = f"<text xmlns='{ns.STREAM_ERRORS}' xml:lang='en'>{escape_attribute(error.text)}</text>"
+    return f"<stream:error><{error.condition} xmlns='{ns.STREAM_ERRORS}'/>{text}</stream:error>".encode()

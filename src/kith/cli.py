@@ -27,6 +27,8 @@ user = typer.Typer(
     help="Add, list and remove accounts, beside a running server or without one.", no_args_is_help=True
 )
 app.add_typer(user, name="user")
+device = typer.Typer(help="See and end the logins of an account's devices.", no_args_is_help=True)
+app.add_typer(device, name="device")
 
 ConfigOption = Annotated[
     Optional[Path],
@@ -130,6 +132,33 @@ def user_remove(
     if not yes and not typer.confirm(f"Remove {jid} and all that belongs to it?"):
         raise typer.Exit(1)
     users.remove(loaded, jid)
+
+
+@device.command("list")
+def device_list(
+    jid: Annotated[str, typer.Argument(help="Whose devices.")], config: ConfigOption = None
+) -> None:
+    """List an account's devices. Example: kith device list ada@localhost"""
+    from kith.commands import devices
+
+    devices.show(settings(config), jid)
+
+
+@device.command("revoke")
+def device_revoke(
+    jid: Annotated[str, typer.Argument(help="Whose device.")],
+    id: Annotated[
+        Optional[str], typer.Argument(help="The device, as kith device list shows it.", show_default=False)
+    ] = None,
+    all: Annotated[bool, typer.Option("--all", help="All devices of the account.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """End a device's login: its token is void and its sessions end. It can log in again by password."""
+    from kith.commands import devices
+
+    if (id is None) is not all:
+        fail("name one device, or say --all")
+    devices.revoke(settings(config), jid, id)
 
 
 @user.command("import")

@@ -17,6 +17,7 @@ import uvloop
 
 from kith import welcome
 from kith.accounts.credentials import check_password
+from kith.accounts.secret import ensure_secret
 from kith.bus.local import LocalBus
 from kith.config import Config, ConfigError
 from kith.core.domain import Domain
@@ -62,8 +63,12 @@ class Server:
             certificates = self.certificates = Certificates(certificate, key)
         except (OSError, ValueError, ssl.SSLError) as error:
             raise StartError(f"can't use the certificate: {error}") from error
+        try:
+            secret = ensure_secret(config.data_dir / "secret")
+        except OSError as error:
+            raise StartError(f"can't use the file secret in {config.data_dir}: {error.strerror}") from error
         store = SQLiteStore(config.database)
-        self.domain = Domain(config, store, LocalBus(), ALL, check_password)
+        self.domain = Domain(config, store, LocalBus(), ALL, check_password, secret)
         await self.domain.start()
         self.edge = Edge(self.domain, ParserPool(Limits(stanza_bytes=config.stanza_bytes)), self.certificates)
         self.web = Web(self.edge)

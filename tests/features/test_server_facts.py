@@ -49,8 +49,8 @@ async def test_the_time_is_the_time(server: RunningServer) -> None:
     async with connected(server.port, "alice@localhost") as client:
         client.register_plugin("xep_0202")
         answer = await client.plugin["xep_0202"].get_entity_time("localhost")
-        said = answer["entity_time"]["utc"]
-    assert abs(said.replace(tzinfo=UTC) - datetime.now(UTC)) < timedelta(seconds=5)
+        said = datetime.fromisoformat(answer.xml.findtext(".//{urn:xmpp:time}utc"))
+    assert abs(said - datetime.now(UTC)) < timedelta(seconds=5)
 
 
 @pytest.mark.parametrize(("zone", "text"), [(0, "+00:00"), (3600, "+01:00"), (-34200, "-09:30")])

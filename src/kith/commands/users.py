@@ -16,6 +16,7 @@ from rich.progress import Progress
 from kith.accounts.credentials import WeakPassword, make_keys
 from kith.commands.fail import fail
 from kith.config import Config
+from kith.core.devices import Devices
 from kith.core.ports import Keys, Store
 from kith.store.errors import StoreError
 from kith.store.sqlite import SQLiteStore
@@ -25,7 +26,7 @@ _T = TypeVar("_T")
 _GROUP = 200
 
 
-def _with_store(config: Config, work: Callable[[Store], Awaitable[_T]]) -> _T:
+def with_store(config: Config, work: Callable[[Store], Awaitable[_T]]) -> _T:
     async def run() -> _T:
         store = SQLiteStore(config.database)
         await store.open()
@@ -53,7 +54,7 @@ def account_jid(config: Config, text: str) -> str:
     return jid.bare
 
 
-def _jid(config: Config, text: str) -> str:
+def checked_jid(config: Config, text: str) -> str:
     try:
         return account_jid(config, text)
     except ValueError as error:
@@ -69,30 +70,38 @@ def _keys(password: str) -> dict[str, Keys]:
 
 def add(config: Config, jid: str, password: str) -> None:
     """Adds one account."""
-    bare, keys = _jid(config, jid), _keys(password)
-    if not _with_store(config, lambda store: store.create_accounts([(bare, keys)])):
+    bare, keys = checked_jid(config, jid), _keys(password)
+    if not with_store(config, lambda store: store.create_accounts([(bare, keys)])):
         fail(f"{bare} exists; to change its password: kith user passwd {bare}")
     print(f"{bare} was added.")
 
 
 def show(config: Config) -> None:
     """Lists the accounts."""
-    for jid in _with_store(config, lambda store: store.accounts()):
+    for jid in with_store(config, lambda store: store.accounts()):
         print(jid)
 
 
 def change_password(config: Config, jid: str, password: str) -> None:
-    """Sets new keys; sessions that are logged in stay."""
-    bare, keys = _jid(config, jid), _keys(password)
-    if not _with_store(config, lambda store: store.set_keys(bare, keys)):
+    """Sets new keys. Devices with a token have to log in again; other sessions stay."""
+    bare, keys = checked_jid(config, jid), _keys(password)
+
+    async def change(store: Store) -> bool:
+        record = await store.account(bare)
+        if record is None or not await store.set_keys(bare, keys):
+            return False
+        await Devices(store, b"").revoke(record.id, bare)
+        return True
+
+    if not with_store(config, change):
         fail(f"there is no account {bare}")
     print(f"The password of {bare} was changed.")
 
 
 def remove(config: Config, jid: str) -> None:
     """Removes an account; a running server ends its sessions within a second or two."""
-    bare = _jid(config, jid)
-    if not _with_store(config, lambda store: store.delete_account(bare)):
+    bare = checked_jid(config, jid)
+    if not with_store(config, lambda store: store.delete_account(bare)):
         fail(f"there is no account {bare}")
     print(f"{bare} was removed.")
 
@@ -172,5 +181,5 @@ def _import(config: Config, rows: list[tuple[int, str, str]]) -> tuple[int, int,
                 progress.advance(task, len(made))
         return created, tried - created
 
-    created, existing = _with_store(config, work)
+    created, existing = with_store(config, work)
     return created, existing, refused

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
+import hmac
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from kith.config import Config
 from kith.core import replay, sm
 from kith.core.account import Account
 from kith.core.attempts import Attempts
+from kith.core.devices import Devices
 from kith.core.directory import Directory
 from kith.core.feature import Feature, Handler
 from kith.core.hooks import Hooks, overridden
@@ -40,6 +41,8 @@ logger = structlog.get_logger("kith")
 class Domain:
     """What the server is for one domain. ``check_password``: whether a password fits SCRAM keys.
 
+    ``secret`` is what tokens and made-up salts are derived from; it has to last.
+
     Features use `route`, `sessions`, `roster`, `account_id` and the store.
     """
 
@@ -50,6 +53,7 @@ class Domain:
         bus: Bus,
         features: Sequence[type[Feature]],
         check_password: Callable[[dict[str, Keys], str], bool],
+        secret: bytes,
     ) -> None:
         self.config = config
         self.name = config.domain
@@ -58,7 +62,8 @@ class Domain:
         self.bus = bus
         self.passwords = Passwords(check_password)
         self.attempts = Attempts()
-        self.pepper = secrets.token_bytes(32)
+        self.pepper = hmac.digest(secret, b"pepper", "sha256")
+        self.devices = Devices(store, hmac.digest(secret, b"devices", "sha256"))
         self.ids = Ids()
         self.hosts = Hosts()
         self.features: list[Feature] = [feature(self) for feature in features]
@@ -127,13 +132,22 @@ class Domain:
                 self.log_error("tick failed", error)
 
     async def _refresh(self) -> None:
-        """`kith user` has changed accounts beside the running server."""
+        """Another process has changed accounts beside the running server."""
+        for jid, device in await self.devices.revoked():
+            self.end_device(jid, device)
         for account in await self.directory.refresh():
             for session in list(account.sessions.values()):
                 self.end_stream(session, StreamError("not-authorized", "the account was removed"))
                 self.close_session(session)
             self.directory.drop(account)
             await self.hooks.account_deleted(account.address)
+
+    def end_device(self, jid: str, device: str) -> None:
+        """Ends the sessions of a device that was revoked."""
+        for session in self.sessions(jid):
+            if session.device == device:
+                self.end_stream(session, StreamError("not-authorized", "the device was revoked"))
+                self.close_session(session)
 
     def now(self) -> float:
         """The loop's clock, in seconds."""

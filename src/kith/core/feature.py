@@ -56,6 +56,8 @@ class Feature:
     keeps: ClassVar[Mapping[str, Keep]] = {}
 
     disco: ClassVar[Sequence[str]] = ()
+    #: Namespaces that `session_bound` knows (XEP-0386 §2.1).
+    bind_features: ClassVar[Sequence[str]] = ()
     server_disco: ClassVar[Sequence[str]] = ()
     account_disco: ClassVar[Sequence[str]] = ()
 
@@ -97,6 +99,10 @@ class Feature:
 
     def session_opened(self, session: Session) -> None:
         """A resource was bound."""
+
+    async def session_bound(self, session: Session, request: Element) -> Sequence[Element]:
+        """Bind 2 has bound a resource: turns on what is asked for. Returns children of ``<bound/>``."""
+        return ()
 
     def session_available(self, session: Session) -> None:
         """Initial presence was sent (RFC 6121 §4.2)."""

@@ -38,6 +38,8 @@ class Hooks:
         self._message_routed = overridden(features, "message_routed")
         self._iq_result = overridden(features, "iq_result")
         self._session_opened = overridden(features, "session_opened")
+        self._bind_features = [var for feature in features for var in feature.bind_features]
+        self._session_bound = overridden(features, "session_bound")
         self._session_available = overridden(features, "session_available")
         self._presence_changed = overridden(features, "presence_changed")
         self._subscription_approved = overridden(features, "subscription_approved")
@@ -77,6 +79,12 @@ class Hooks:
     def session_opened(self, session: Session) -> None:
         for hook in self._session_opened:
             hook(session)
+
+    def bind_features(self) -> list[str]:
+        return self._bind_features
+
+    async def session_bound(self, session: Session, request: Element) -> list[Element]:
+        return [child for hook in self._session_bound for child in await hook(session, request)]
 
     def session_available(self, session: Session) -> None:
         for hook in self._session_available:

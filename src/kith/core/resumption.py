@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element
 
 from kith.core import sm
 from kith.wire import ns
-from kith.wire.serialize import serialize
 from kith.wire.stanza import Stanza
 
 if TYPE_CHECKING:
@@ -30,17 +31,32 @@ class Resumption:
 
     def enable(self, session: Session, element: Stanza) -> None:
         """``<enable/>`` (XEP-0198 §3)."""
-        config = self._domain.config
         if session.sm is not None:
             refuse(session, "unexpected-request")
             return
-        resume = element.attrs.get("resume") in ("true", "1") and config.resume_timeout > 0
+        token, answer = self._agree(session, element.attrs)
+        session.enable(token, *self._bounds(), answer)
+
+    def grant(self, session: Session, element: Element) -> bytes:
+        """The same while the session is bound (XEP-0198 §6); ``<enabled/>``."""
+        token, answer = self._agree(session, element.attrib)
+        session.sm = sm.Unacknowledged(token, *self._bounds())
+        return answer
+
+    def _bounds(self) -> tuple[int, int]:
+        config = self._domain.config
+        return config.resume_stanzas, 4 * config.stanza_bytes
+
+    def _agree(self, session: Session, attrs: Mapping[str, str]) -> tuple[str, bytes]:
+        """The token for resumption, empty if there is to be none, and ``<enabled/>``."""
+        config = self._domain.config
+        resume = attrs.get("resume") in ("true", "1") and config.resume_timeout > 0
         token = secrets.token_urlsafe(24) if resume else ""
         extra = f" id='{token}' resume='true' max='{config.resume_timeout}'" if resume else ""
         answer = f"<enabled xmlns='{ns.STREAM_MANAGEMENT}'{extra}/>".encode()
         if resume:
             self._tokens[token] = session
-        session.enable(token, config.resume_stanzas, 4 * config.stanza_bytes, answer)
+        return token, answer
 
     def wait(self, session: Session) -> None:
         """The session has lost its connection."""
@@ -89,4 +105,4 @@ def refuse(session: Session, condition: str) -> None:
     """Answers with ``<failed/>``; the stream goes on."""
     if session.sink is not None:
         session.flush()
-        session.sink.send([serialize(sm.failed(condition))])
+        session.sink.send([sm.failed(condition)])

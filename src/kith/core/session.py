@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kith.core import sm
 from kith.core.intake import Intake, Work
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import JID
-from kith.wire.serialize import serialize
 from kith.wire.stanza import Stanza
 
 if TYPE_CHECKING:
@@ -26,6 +24,7 @@ class Session(Intake):
         "bare",
         "closed",
         "counted",
+        "device",
         "directed",
         "full",
         "holding",
@@ -48,6 +47,7 @@ class Session(Intake):
         self.jid = jid
         self.full = str(jid)
         self.bare = account.jid
+        self.device = ""  # the id of the client installation, if it has told one
         self.lang = lang  # of the stream, for stanzas that do not say theirs (RFC 6120 §8.1.5)
         self.out: list[bytes] = []
         # RFC 6121
@@ -95,7 +95,7 @@ class Session(Intake):
     def _manage(self, element: Stanza) -> None:
         if self.sm is None or element.tag not in (sm.ACK, sm.ASK):
             if element.tag in (sm.ACK, sm.ASK, sm.RESUME):
-                self.raw(serialize(sm.failed("unexpected-request")))
+                self.raw(sm.failed("unexpected-request"))
                 return
             raise StreamError("unsupported-stanza-type")
         if element.tag == sm.ACK:
@@ -123,20 +123,6 @@ class Session(Intake):
         self.sm = sm.Unacknowledged(token, limit, limit_bytes)
         self.received = len(self.backlog) if self.backlog else 0
         self.handled = -1  # the element itself is not counted, but its handling will be
-
-    def resume(self, sink: Sink, answer: Sequence[bytes], h: str) -> None:
-        """The client is back (XEP-0198 §5): it is told so, and sent again what is not among ``h`` stanzas.
-
-        Raises StreamError.
-        """
-        assert self.sm is not None
-        self.sink = sink
-        sink.send(answer)
-        self.acknowledge(h)
-        self.sm.asked = False
-        if self.sm.queue:
-            self.out = [data for data, _ in self.sm.queue]
-            self.flush()
 
     # -- out ----------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from kith.wire import ns
 from kith.wire.errors import StreamError
+from kith.wire.serialize import serialize
 
 _MODULO = 1 << 32
 REQUEST = f"<r xmlns='{ns.STREAM_MANAGEMENT}'/>".encode()
@@ -21,17 +22,13 @@ def answer(handled: int) -> bytes:
     return f"<a xmlns='{ns.STREAM_MANAGEMENT}' h='{handled % _MODULO}'/>".encode()
 
 
-def failed(condition: str) -> Element:
+def failed(condition: str, handled: int | None = None) -> bytes:
     """``<failed/>`` with a stanza error condition."""
     element = Element(ns.tag(ns.STREAM_MANAGEMENT, "failed"))
+    if handled is not None:
+        element.set("h", str(handled % _MODULO))
     SubElement(element, ns.tag(ns.STANZA_ERRORS, condition))
-    return element
-
-
-def resumed(token: str, handled: int) -> Element:
-    """``<resumed/>`` of a session that has handled so many stanzas."""
-    attrs = {"previd": token, "h": str(handled % _MODULO)}
-    return Element(ns.tag(ns.STREAM_MANAGEMENT, "resumed"), attrs)
+    return serialize(element)
 
 
 class Unacknowledged:

@@ -1,4 +1,4 @@
-"""A stream from its header to its session (RFC 6120 §4): what comes in is given to the steps of the login.
+"""A stream until its resource is bound: header, STARTTLS, SASL, binding or resumption (RFC 6120 §4 to §7).
 
 Afterwards it hands everything to its session.
 """
@@ -9,19 +9,17 @@ import secrets
 from collections import deque
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, SubElement
 
+from kith.core import binding, sm
 from kith.core.account import Account
-from kith.core.login.binding import Binding
-from kith.core.login.channel_binding import ChannelBinding
-from kith.core.login.sasl1 import SASL1
-from kith.core.login.starttls import StartTLS
-from kith.core.login.step import Step
+from kith.core.login import SASL, Login
 from kith.core.ports import Sink
-from kith.core.sasl import Security
+from kith.core.sasl import SASLError, Security, mechanisms
+from kith.core.sasl2 import SASL2, authentication, names_account
 from kith.core.session import Session
 from kith.wire import ns
-from kith.wire.errors import StreamError, stream_error
+from kith.wire.errors import StanzaError, StreamError, stream_error
 from kith.wire.jid import parse_jid
 from kith.wire.parser import StreamOpened
 from kith.wire.serialize import serialize
@@ -31,6 +29,8 @@ if TYPE_CHECKING:
     from kith.core.domain import Domain
 
 _STREAM = ns.tag(ns.STREAMS, "stream")
+_STARTTLS = ns.tag(ns.TLS, "starttls")
+_BIND = ns.tag(ns.BIND, "bind")
 #: Elements that may wait while one is answered.
 _MAX_WAITING = 32
 
@@ -38,19 +38,21 @@ _MAX_WAITING = 32
 class Stream:
     """One connection's conversation. The edge calls `opened`, `receive`, `closed` and `lost`.
 
-    ``security`` says what the connection offers; the edge updates it after a TLS handshake. ``failures``:
-    logins that did not succeed. ``ended``: the connection is gone, or about to be closed.
+    ``security`` says what the connection offers; the edge updates it after a TLS handshake.
     """
 
     __slots__ = (
         "_busy",
         "_header_sent",
-        "_steps",
+        "_profile",
+        "_profiles",
         "_waiting",
-        "authenticated",
+        "account",
+        "attempts",
+        "claimed",
+        "device",
         "domain",
         "ended",
-        "failures",
         "lang",
         "security",
         "session",
@@ -63,15 +65,18 @@ class Stream:
         self.sink = sink
         self.security = security
         self.starttls = starttls
-        self.authenticated = False
+        self.account: Account | None = None
         self.session: Session | None = None
-        self.failures = 0
-        self.lang = ""
-        self.ended = False
-        self._steps: tuple[Step, ...] = (StartTLS(self), SASL1(self), ChannelBinding(self))
+        self.device = ""  # the client installation's id, if it has told one
+        self.claimed = ""  # the account that the header names
+        self._profiles: tuple[Login, ...] = (SASL(self), SASL2(self))
+        self._profile: Login | None = self._profiles[0]
+        self.attempts = 0
         self._busy = False
         self._waiting: deque[Stanza] | None = None
         self._header_sent = False
+        self.lang = ""
+        self.ended = False
 
     # -- from the edge -------------------------------------------------------------------------
 
@@ -86,6 +91,7 @@ class Stream:
     def begin(self, attrs: dict[str, str]) -> None:
         """Checks the header's attributes, answers with ours and the features. Raises StreamError."""
         self._send_header(attrs.get("from"))
+        self.claimed = names_account(self.domain, attrs.get("from"))
         self.lang = attrs.get(LANG, "")
         to = attrs.get("to")
         if to is None:
@@ -99,7 +105,7 @@ class Stream:
         version = attrs.get("version", "0.9").partition(".")[0]
         if not (version.isascii() and version.isdecimal()) or version.strip("0") == "":
             raise StreamError("unsupported-version")
-        self.send(self.features())
+        self.sink.send([self._features_bytes()])
 
     def receive(self, stanza: Stanza) -> None:
         """A complete element. Raises StreamError."""
@@ -111,9 +117,16 @@ class Stream:
         if self.ended:
             return
         if self._busy:
-            self._wait(stanza)
-        elif not any(step.take(stanza) for step in self._steps):
-            raise StreamError("not-authorized")
+            if self._waiting is None:
+                self._waiting = deque()
+            if len(self._waiting) >= _MAX_WAITING:
+                raise StreamError("policy-violation", "too much before the stream was ready")
+            self._waiting.append(stanza)
+            return
+        if self.account is None:
+            self._negotiate(stanza)
+        else:
+            self._bind_or_resume(stanza)
 
     def closed(self) -> None:
         """The peer has closed its stream (RFC 6120 §4.4)."""
@@ -143,46 +156,17 @@ class Stream:
             self._send_header(None)
         self.end(stream_error(error))
 
-    # -- for the steps -------------------------------------------------------------------------
-
-    def features(self) -> bytes:
-        """``<stream:features/>`` as it is now (RFC 6120 §4.3.2)."""
-        features = [feature for step in self._steps for feature in step.features()]
-        if self.authenticated:
-            features.append(Element(ns.tag(ns.STREAM_MANAGEMENT, "sm")))
-            features += self.domain.hooks.stream_features()
-        return b"<stream:features>%b</stream:features>" % b"".join(map(serialize, features))
-
-    def send(self, *elements: bytes) -> None:
-        """Sends elements of the negotiation."""
-        self.sink.send(elements)
-
-    def restart(self) -> None:
-        """A new header comes next (RFC 6120 §4.3.3)."""
-        self._header_sent = False
-
-    def authenticated_as(self, account: Account) -> None:
-        """It is known who is there."""
-        self.authenticated = True
-        self._steps = (Binding(self, account),)
-
-    def ready(self, session: Session) -> None:
-        """The stream has its session; the login is over."""
-        self.session = session
-        self._steps = ()
-
     def end(self, error: bytes = b"") -> None:
         """Closes the connection of a stream without a session."""
         if not self.ended:
             self.ended = True
             self.sink.close(error)
 
-    def work(self, work: Coroutine[Any, Any, None]) -> None:
-        """Runs a step's work; what comes in meanwhile waits."""
-        self._busy = True
-        self.domain.spawn(self._run(work))
+    @property
+    def authenticated(self) -> bool:
+        return self.account is not None
 
-    # -- inside --------------------------------------------------------------------------------
+    # -- header and features ---------------------------------------------------------------------
 
     def _send_header(self, peer: str | None) -> None:
         attrs = {"from": self.domain.name, "id": secrets.token_hex(10), "version": "1.0", "xml:lang": "en"}
@@ -191,25 +175,157 @@ class Stream:
         self._header_sent = True
         self.sink.open(attrs)
 
-    def _wait(self, stanza: Stanza) -> None:
-        if self._waiting is None:
-            self._waiting = deque()
-        if len(self._waiting) >= _MAX_WAITING:
-            raise StreamError("policy-violation", "too much before the stream was ready")
-        self._waiting.append(stanza)
+    def _features_bytes(self) -> bytes:
+        return b"<stream:features>%b</stream:features>" % b"".join(
+            serialize(feature) for feature in self._features()
+        )
 
-    async def _run(self, work: Coroutine[Any, Any, None]) -> None:
+    def _features(self) -> list[Element]:
+        if self.account is not None:
+            features = [Element(ns.tag(ns.STREAM_MANAGEMENT, "sm"))]
+            if self.session is None:
+                features.insert(0, Element(_BIND))
+                session = Element(ns.tag(ns.SESSION, "session"))
+                SubElement(session, ns.tag(ns.SESSION, "optional"))
+                features.append(session)
+            features += self.domain.hooks.stream_features()
+            return features
+        features = []
+        names = mechanisms(self.security)
+        if self.starttls and not self.security.encrypted:
+            starttls = Element(_STARTTLS)
+            if not names:
+                SubElement(starttls, ns.tag(ns.TLS, "required"))
+            features.append(starttls)
+        if names:
+            offer = Element(ns.tag(ns.SASL, "mechanisms"))
+            for name in names:
+                SubElement(offer, ns.tag(ns.SASL, "mechanism")).text = name
+            features.append(offer)
+            if (feature := authentication(self.domain, self.security)) is not None:
+                features.append(feature)
+            if self.security.bindings:
+                bindings = Element(ns.tag(ns.SASL_CHANNEL_BINDING, "sasl-channel-binding"))
+                for kind in self.security.bindings:
+                    SubElement(bindings, ns.tag(ns.SASL_CHANNEL_BINDING, "channel-binding"), {"type": kind})
+                features.append(bindings)
+        return features
+
+    # -- before the session ----------------------------------------------------------------------
+
+    def _negotiate(self, element: Stanza) -> None:
+        if element.tag == _STARTTLS:
+            self._start_tls()
+            return
+        for profile in self._profiles:
+            if element.tag.startswith(f"{{{profile.namespace}}}"):
+                self._profile = profile
+            try:
+                if profile.receive(element):
+                    return
+            except SASLError as error:
+                profile.fail(error)
+                return
+        raise StreamError("not-authorized")
+
+    def _start_tls(self) -> None:
+        if not self.starttls or self.security.encrypted:
+            self.sink.send([f"<failure xmlns='{ns.TLS}'/>".encode()])
+            self.end()
+            return
+        self.sink.send([f"<proceed xmlns='{ns.TLS}'/>".encode()])
+        self._header_sent = False
+        self.sink.start_tls()
+
+    def work(self, work: Coroutine[Any, Any, None]) -> None:
+        """Does it; what comes in meanwhile waits."""
+        self._busy = True
+        self.domain.spawn(self._work(work))
+
+    async def _work(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
+        except SASLError as error:
+            self._login_failed(error)
         except StreamError as error:
+            self._busy = False
             self.fail(error)
+            return
         except Exception as error:
             self.domain.log_error("login failed", error)
-            self.fail(StreamError("internal-server-error"))
+            self._login_failed(SASLError("temporary-auth-failure"))
+        self._go_on()
+
+    def _login_failed(self, error: SASLError) -> None:
+        if self._profile is not None:
+            self._profile.fail(error)
+
+    def restart(self, account: Account) -> None:
+        """Authenticated: a new header is expected (RFC 6120 §6.4.6)."""
+        self.account = account
+        self._header_sent = False
+        self.sink.restart()
+
+    def authenticated_inline(self, success: bytes, resumed: bool) -> None:
+        """Authenticated without a new header: features follow, unless a session was resumed."""
+        self.sink.send([success] if resumed else [success, self._features_bytes()])
+        session = self.session
+        if session is not None:
+            held, session.holding = session.holding, None
+            for data, id in held or ():
+                session.transmit(data, id)
+            session.flush()
+
+    def refuse(self, error: StreamError) -> None:
+        """Ends a stream on which nobody has logged in."""
+        self.end(stream_error(error))
+
+    def _go_on(self) -> None:
         self._busy = False
+        if self.session is not None:  # an idle stream keeps nothing of its login
+            self._profiles, self._profile = (), None
         waiting, self._waiting = self._waiting, None
         try:
             for stanza in waiting or ():
                 self.receive(stanza)
         except StreamError as error:
             self.fail(error)
+
+    # -- binding and resumption ----------------------------------------------------------------------
+
+    def _bind_or_resume(self, element: Stanza) -> None:
+        if element.tag == sm.RESUME:
+            self.work(self._resume(element))
+            return
+        if element.tag in (sm.ENABLE, sm.ASK, sm.ACK):
+            self.sink.send([sm.failed("unexpected-request")])
+            return
+        if element.kind != "iq" or element.type != "set" or element.children != [_BIND]:
+            raise StreamError("not-authorized", "bind a resource first")
+        try:
+            self._bind(element)
+        except StanzaError as error:
+            answer = element.error(error)
+            if answer is not None:
+                self.sink.send([answer.to_bytes()])
+
+    def _bind(self, iq: Stanza) -> None:
+        """RFC 6120 §7."""
+        request = iq.child(_BIND)
+        wanted = request.findtext(ns.tag(ns.BIND, "resource")) if request is not None else None
+        session = binding.bind(self, binding.wanted_resource(wanted))
+        self._profiles, self._profile = (), None
+        bind = Element(_BIND)
+        SubElement(bind, ns.tag(ns.BIND, "jid")).text = session.full
+        reply = iq.reply(bind)
+        reply.attrs.pop("from", None)
+        reply.attrs.pop("to", None)
+        session.send(reply)
+
+    async def _resume(self, element: Stanza) -> None:
+        """XEP-0198 §5."""
+        resumed = await binding.resume(self, element.attrs.get("previd", ""), element.attrs.get("h", ""))
+        if not self.ended:
+            self.sink.send([resumed if resumed is not None else binding.not_resumed()])
+        if self.session is not None:
+            self.session.flush()

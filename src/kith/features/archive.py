@@ -154,13 +154,24 @@ class Archive(Feature):
 
     @handles_iq("get", ns.MAM, "metadata", to="own")
     async def metadata(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
-        """XEP-0313 §5: the first and the last entry."""
-        result = Element(ns.tag(ns.MAM, "metadata"))
+        return (_metadata(await self.domain.store.bounds(session.account.id)),)
+
+    async def session_bound(self, session: Session, request: Element) -> Sequence[Element]:
+        """XEP-0386 §2.2: the client reads from the archive what lies in it now."""
+        await self.domain.store.settled()
         bounds = await self.domain.store.bounds(session.account.id)
-        for name, id in zip(("start", "end"), bounds or (), strict=False):
-            end = SubElement(result, ns.tag(ns.MAM, name))
-            end.attrib.update({"id": to_text(id), "timestamp": stamp(when(id))})
-        return (result,)
+        if bounds is not None:
+            session.synced = bounds[1]
+        return (_metadata(bounds),)
+
+
+def _metadata(bounds: tuple[int, int] | None) -> Element:
+    """XEP-0313 §5: the first and the last entry."""
+    result = Element(ns.tag(ns.MAM, "metadata"))
+    for name, id in zip(("start", "end"), bounds or (), strict=False):
+        end = SubElement(result, ns.tag(ns.MAM, name))
+        end.attrib.update({"id": to_text(id), "timestamp": stamp(when(id))})
+    return result
 
 
 def _id(text: str) -> int:

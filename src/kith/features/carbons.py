@@ -36,6 +36,13 @@ class Carbons(Feature):
 
     disco = (ns.CARBONS, f"{ns.CARBONS}#rules")
 
+    bind_features = (ns.CARBONS,)
+
+    async def session_bound(self, session: Session, request: Element) -> Sequence[Element]:
+        if request.find(ns.tag(ns.CARBONS, "enable")) is not None:
+            session.state[Carbons] = True
+        return ()
+
     @handles_iq("set", ns.CARBONS, "enable", to="own")
     async def enable(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
         session.state[Carbons] = True

@@ -1,0 +1,26 @@
+"""The server's secret: what its tokens are derived from. It is not in the database."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+_BYTES = 32
+
+
+def ensure_secret(path: Path) -> bytes:
+    """Reads the file, or makes it, for its owner only. Raises OSError."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        found = path.read_bytes()
+        if len(found) >= _BYTES:
+            return found
+        path.unlink()  # a start that was cut off
+        return ensure_secret(path)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(made := secrets.token_bytes(_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
+    return made

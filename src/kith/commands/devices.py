@@ -1,0 +1,54 @@
+"""`kith device`: who is logged in where, and how that ends."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rich.console import Console
+from rich.table import Table
+
+from kith.commands.fail import fail
+from kith.commands.users import checked_jid, with_store
+from kith.config import Config
+from kith.core.devices import Device, Devices
+from kith.core.ports import Store
+
+
+def show(config: Config, jid: str) -> None:
+    """Lists an account's devices, the one last used at the end."""
+    bare = checked_jid(config, jid)
+
+    async def read(store: Store) -> list[Device] | None:
+        record = await store.account(bare)
+        return list((await Devices(store, b"").all(record.id)).values()) if record is not None else None
+
+    devices = with_store(config, read)
+    if devices is None:
+        fail(f"there is no account {bare}")
+    if not devices:
+        print(f"{bare} has no device with an id of its own.")
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("DEVICE", "NAME", "PROGRAM", "LAST USED", "TOKEN"):
+        table.add_column(column, no_wrap=column == "DEVICE", overflow="fold")
+    for device in devices:
+        used = f"{datetime.fromtimestamp(device.used):%Y-%m-%d %H:%M}"
+        token = "yes" if device.current or device.new else "no"
+        table.add_row(device.id, device.name, device.software, used, token)
+    Console(highlight=False, markup=False).print(table)
+
+
+def revoke(config: Config, jid: str, id: str | None) -> None:
+    """Forgets one device, or all; their sessions on a running server end within a second or two."""
+    bare = checked_jid(config, jid)
+
+    async def work(store: Store) -> int | None:
+        record = await store.account(bare)
+        return await Devices(store, b"").revoke(record.id, bare, id) if record is not None else None
+
+    gone = with_store(config, work)
+    if gone is None:
+        fail(f"there is no account {bare}")
+    if id is not None and not gone:
+        fail(f"{bare} has no device {id}; see: kith device list {bare}")
+    print(f"{gone} device{'' if gone == 1 else 's'} of {bare} revoked.")

@@ -1,0 +1,82 @@
+"""A session for a stream: a resource is bound (RFC 6120 §7, XEP-0386), or an older one goes on (XEP-0198)."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from base64 import urlsafe_b64encode
+from typing import TYPE_CHECKING
+
+from kith.core import sm
+from kith.core.session import Session
+from kith.wire import ns
+from kith.wire.errors import StanzaError
+from kith.wire.jid import prepare_resource
+from kith.wire.serialize import escape_attribute
+
+if TYPE_CHECKING:
+    from kith.core.domain import Domain
+    from kith.core.stream import Stream
+
+
+def wanted_resource(text: str | None) -> str:
+    """What a client asks for, prepared; a random one if it asks for none. Raises StanzaError."""
+    try:
+        return prepare_resource(text) if text else secrets.token_urlsafe(9)
+    except ValueError:
+        raise StanzaError("bad-request", "not a resource") from None
+
+
+def lasting_resource(domain: Domain, account: int, device: str, tag: str) -> str:
+    """The same one each time that a device logs in (XEP-0386 §2.2.1). Does not show the device's id."""
+    if not device:
+        end = secrets.token_urlsafe(9)
+    else:
+        label = b"\0".join((b"resource", str(account).encode(), device.encode(), tag.encode()))
+        end = urlsafe_b64encode(hmac.digest(domain.pepper, label, "sha256")[:9]).decode()
+    try:
+        return prepare_resource(f"{tag}/{end}") if tag else end
+    except ValueError:
+        return end
+
+
+def bind(stream: Stream, resource: str) -> Session:
+    """Opens a session. Raises StanzaError if the account has too many."""
+    domain, account = stream.domain, stream.account
+    assert account is not None
+    if resource not in account.sessions and len(account.sessions) >= domain.config.max_sessions:
+        raise StanzaError("resource-constraint", "too many sessions")
+    session = Session(domain, account, account.address.with_resource(resource), stream.sink, stream.lang)
+    session.device = stream.device
+    domain.open_session(session)
+    stream.session = session
+    return session
+
+
+async def resume(stream: Stream, previous: str, h: str) -> bytes | None:
+    """Takes up an older session (XEP-0198 §5); ``<resumed/>``, or None if it can't be. Raises StreamError.
+
+    What it has not acknowledged waits in its ``out``.
+    """
+    domain = stream.domain
+    assert stream.account is not None
+    session = await domain.resumption.find(stream.account, previous)
+    if session is None:
+        return None
+    if stream.ended:
+        domain.connection_lost(session)
+        return None
+    manage = session.sm
+    assert manage is not None
+    session.sink = stream.sink
+    session.device = stream.device or session.device
+    stream.session = session
+    session.acknowledge(h)
+    manage.asked = False
+    session.out = [data for data, _ in manage.queue]
+    token = escape_attribute(manage.token)
+    return f"<resumed xmlns='{ns.STREAM_MANAGEMENT}' previd='{token}' h='{session.handled}'/>".encode()
+
+
+def not_resumed() -> bytes:
+    return sm.failed("item-not-found")

@@ -1,0 +1,156 @@
+"""Logging in: what the two profiles of SASL on XMPP share, and the first of them (RFC 6120 §6)."""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode, b64encode
+from typing import TYPE_CHECKING, ClassVar
+
+from kith.core.account import Account
+from kith.core.ports import AccountRecord
+from kith.core.sasl import MAX_STEP, Authentication, SASLError, mechanisms
+from kith.wire import ns
+from kith.wire.errors import StreamError
+from kith.wire.jid import JID, prepare_local
+from kith.wire.serialize import escape_text
+from kith.wire.stanza import Stanza
+
+if TYPE_CHECKING:
+    from kith.core.stream import Stream
+
+#: Attempts on one stream (RFC 6120 §6.4.5 asks for at least two).
+MAX_ATTEMPTS = 4
+
+
+def decode(text: str) -> bytes:
+    """Base64 as it stands in an element. Raises SASLError."""
+    text = text.strip()
+    if len(text) > MAX_STEP:
+        raise SASLError("malformed-request")
+    try:
+        return b"" if text == "=" else b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise SASLError("incorrect-encoding") from None
+
+
+class Login:
+    """One profile on one stream: an exchange at a time."""
+
+    __slots__ = ("_authentication", "domain", "stream")
+
+    namespace: ClassVar[str]
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.domain = stream.domain
+        self._authentication: Authentication | None = None
+
+    # -- what profiles differ in -----------------------------------------------------------------
+
+    def receive(self, element: Stanza) -> bool:
+        """Takes an element; False if it is not of this profile."""
+        raise NotImplementedError
+
+    async def succeed(self, account: Account, final: bytes) -> None:
+        """Tells the client, and lets the stream go on."""
+        raise NotImplementedError
+
+    # -- what they share -------------------------------------------------------------------------
+
+    def begin(self, mechanism: str, initial: str | None) -> None:
+        """Starts an exchange; ``initial`` is the initial response if there was one."""
+        security = self.stream.security
+        if not mechanisms(security):
+            raise SASLError("encryption-required")
+        if self.domain.attempts.too_many(security.address, self.domain.now()):
+            raise SASLError("temporary-auth-failure", "too many failed logins")
+        self._authentication = Authentication(
+            mechanism, security, self.lookup, self.domain.passwords.fits, self.domain.pepper
+        )
+        if initial is not None:
+            self.respond(initial)
+        else:
+            self.challenge(b"")
+
+    def respond(self, text: str) -> None:
+        """The client's next step."""
+        if self._authentication is None:
+            raise SASLError("malformed-request")
+        self.stream.work(self._step(self._authentication, decode(text)))
+
+    async def _step(self, authentication: Authentication, data: bytes) -> None:
+        challenge = await authentication.step(data)
+        if challenge is not None:
+            self.challenge(challenge)
+            return
+        assert authentication.account is not None
+        account = await self.load(authentication.account)
+        self._authentication = None
+        await self.succeed(account, authentication.final)
+
+    async def load(self, record: AccountRecord) -> Account:
+        """The account that has shown who it is. Raises SASLError if it is gone, or the stream is."""
+        self.domain.directory.appeared(record.jid)
+        account = await self.domain.account(record.jid)
+        if account is None or self.stream.ended:
+            raise SASLError("not-authorized")
+        return account
+
+    async def lookup(self, user: str) -> AccountRecord | None:
+        """An account by what a mechanism calls it."""
+        domain = self.domain
+        try:
+            local = prepare_local(user.partition("@")[0] if user.endswith(f"@{domain.name}") else user)
+        except ValueError:
+            return None
+        return await domain.store.account(JID(local, domain.name).bare)
+
+    def challenge(self, data: bytes) -> None:
+        text = b64encode(data).decode()
+        self.stream.sink.send([f"<challenge xmlns='{self.namespace}'>{text}</challenge>".encode()])
+
+    def fail(self, error: SASLError) -> None:
+        """Ends the exchange; after several, the stream."""
+        stream = self.stream
+        self._authentication = None
+        if stream.session is None:
+            stream.account = None
+        stream.attempts += 1
+        if error.condition == "not-authorized":
+            self.domain.attempts.failed(stream.security.address, self.domain.now())
+        text = f"<text xml:lang='en'>{escape_text(error.text)}</text>" if error.text else ""
+        condition = f"<{error.condition} xmlns='{ns.SASL}'/>"
+        stream.sink.send([f"<failure xmlns='{self.namespace}'>{condition}{text}</failure>".encode()])
+        if stream.attempts >= MAX_ATTEMPTS:
+            stream.refuse(StreamError("policy-violation", "too many failed logins"))
+
+
+_AUTH = ns.tag(ns.SASL, "auth")
+_RESPONSE = ns.tag(ns.SASL, "response")
+_ABORT = ns.tag(ns.SASL, "abort")
+
+
+class SASL(Login):
+    """The profile of RFC 6120 §6: a new stream header follows success."""
+
+    __slots__ = ()
+
+    namespace = ns.SASL
+
+    def receive(self, element: Stanza) -> bool:
+        text = element.element.text or ""
+        if element.tag == _AUTH:
+            self.begin(element.attrs.get("mechanism", ""), text if element.inner else None)
+        elif element.tag == _RESPONSE:
+            self.respond(text)
+        elif element.tag == _ABORT:
+            raise SASLError("aborted")
+        else:
+            return False
+        return True
+
+    async def succeed(self, account: Account, final: bytes) -> None:
+        stream = self.stream
+        stream.restart(account)
+        text = b64encode(final).decode()
+        stream.sink.send([f"<success xmlns='{ns.SASL}'>{text}</success>".encode()])

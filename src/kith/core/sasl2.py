@@ -1,0 +1,216 @@
+"""XEP-0388: Extensible SASL Profile, with Bind 2 (XEP-0386), resumption (XEP-0198) and tokens (XEP-0484).
+
+One element asks for everything, one answer has it all: a client that has a token is there after one
+round trip.
+"""
+
+from __future__ import annotations
+
+import time
+from base64 import b64encode
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element, SubElement
+
+from kith.core import binding, fast
+from kith.core.account import Account
+from kith.core.devices import ROTATE_AFTER, Device, clean, device_id
+from kith.core.ids import stamp
+from kith.core.login import Login, decode
+from kith.core.sasl import SASLError, Security, mechanisms
+from kith.core.sm import ENABLE, RESUME
+from kith.wire import ns
+from kith.wire.errors import StanzaError
+from kith.wire.jid import parse_jid
+from kith.wire.serialize import serialize
+from kith.wire.stanza import Stanza
+
+if TYPE_CHECKING:
+    from kith.core.domain import Domain
+    from kith.core.stream import Stream
+
+
+def _tag(name: str) -> str:
+    return ns.tag(ns.SASL2, name)
+
+
+_AUTHENTICATE, _RESPONSE, _ABORT = _tag("authenticate"), _tag("response"), _tag("abort")
+_INITIAL, _AGENT = _tag("initial-response"), _tag("user-agent")
+_BIND = ns.tag(ns.BIND2, "bind")
+_FAST = ns.tag(ns.FAST, "fast")
+_REQUEST_TOKEN = ns.tag(ns.FAST, "request-token")
+_TRUE = ("true", "1")
+
+
+def authentication(domain: Domain, security: Security) -> Element | None:
+    """The stream feature; None where nobody can log in yet."""
+    names = mechanisms(security)
+    if not names:
+        return None
+    feature = Element(_tag("authentication"))
+    for name in names:
+        SubElement(feature, _tag("mechanism")).text = name
+    inline = SubElement(feature, _tag("inline"))
+    SubElement(inline, ns.tag(ns.STREAM_MANAGEMENT, "sm"))
+    extras = SubElement(SubElement(inline, _BIND), ns.tag(ns.BIND2, "inline"))
+    for var in (ns.STREAM_MANAGEMENT, *domain.hooks.bind_features()):
+        SubElement(extras, ns.tag(ns.BIND2, "feature"), {"var": var})
+    tokens = SubElement(inline, _FAST)
+    for name in fast.mechanisms(security):
+        SubElement(tokens, ns.tag(ns.FAST, "mechanism")).text = name
+    return feature
+
+
+class SASL2(Login):
+    """The request stays at hand until the exchange has ended."""
+
+    __slots__ = ("_id", "_request")
+
+    namespace = ns.SASL2
+
+    def __init__(self, stream: Stream) -> None:
+        super().__init__(stream)
+        self._request: Element | None = None
+        self._id = ""
+
+    def receive(self, element: Stanza) -> bool:
+        if element.tag == _AUTHENTICATE:
+            self._authenticate(element.element)
+        elif element.tag == _RESPONSE:
+            self.respond(element.element.text or "")
+        elif element.tag == _ABORT:
+            raise SASLError("aborted")
+        else:
+            return False
+        return True
+
+    def _authenticate(self, request: Element) -> None:
+        self._request = request
+        agent = request.find(_AGENT)
+        self._id = device_id(agent.get("id", "")) if agent is not None else ""
+        if agent is not None and agent.get("id") and not self._id:
+            raise SASLError("malformed-request", "the id of a user agent is a UUID")
+        mechanism = request.get("mechanism", "")
+        initial = request.findtext(_INITIAL)
+        if mechanism.startswith("HT-"):
+            self._with_token(request, mechanism, decode(initial or ""))
+        else:
+            self.begin(mechanism, initial)
+
+    # -- tokens ----------------------------------------------------------------------------------
+
+    def _with_token(self, request: Element, mechanism: str, data: bytes) -> None:
+        security = self.stream.security
+        if not mechanisms(security):
+            raise SASLError("encryption-required")
+        if request.find(_FAST) is None:
+            raise SASLError("malformed-request", "a token needs <fast/>")
+        if self.domain.attempts.too_many(security.address, self.domain.now()):
+            raise SASLError("temporary-auth-failure", "too many failed logins")
+        self.stream.work(self._verify(mechanism, data))
+
+    async def _verify(self, mechanism: str, data: bytes) -> None:
+        devices = self.domain.devices
+        proof = await fast.verify(mechanism, data, self._id, self.stream.security, self.lookup, devices)
+        account = await self.load(proof.account)
+        await devices.used(account.id, proof.device, proof.token)
+        await self.succeed(account, proof.final, proof)
+
+    async def _token(self, account: Account, device: Device, proof: fast.Proof | None) -> Element | None:
+        """A new token, if the client asks for one or its own gets old (XEP-0484 §3.2, §3.5)."""
+        assert self._request is not None
+        devices = self.domain.devices
+        wanted = self._request.find(_REQUEST_TOKEN)
+        told = self._request.find(_FAST)
+        invalid = proof is not None and told is not None and told.get("invalidate") in _TRUE
+        if invalid:
+            await devices.invalidate(account.id, device)
+        if wanted is not None:
+            mechanism = wanted.get("mechanism", "")
+            if mechanism not in fast.mechanisms(self.stream.security):
+                return None
+        elif proof is not None and not invalid and time.time() - proof.token.made > ROTATE_AFTER:
+            mechanism = proof.token.mechanism
+        else:
+            return None
+        token, expires = await devices.issue(account.id, device, mechanism)
+        expiry = stamp(datetime.fromtimestamp(expires, UTC))
+        return Element(ns.tag(ns.FAST, "token"), {"token": token, "expiry": expiry})
+
+    # -- success ---------------------------------------------------------------------------------
+
+    async def succeed(self, account: Account, final: bytes, proof: fast.Proof | None = None) -> None:
+        request, stream = self._request, self.stream
+        assert request is not None
+        claimed = stream.claimed
+        if claimed and claimed != account.jid:
+            raise SASLError("invalid-authzid", "the stream's header names another account")
+        answer = Element(_tag("success"))
+        if final:
+            SubElement(answer, _tag("additional-data")).text = b64encode(final).decode()
+        identifier = SubElement(answer, _tag("authorization-identifier"))
+        stream.account = account
+        if self._id:
+            agent = request.find(_AGENT)
+            assert agent is not None
+            software, name = (clean(agent.findtext(_tag(part)) or "") for part in ("software", "device"))
+            known = proof.device if proof is not None else None
+            device = await self.domain.devices.seen(account.id, self._id, software, name, known)
+            stream.device = device.id
+            token = await self._token(account, device, proof)
+            if token is not None:
+                answer.append(token)
+        resumed, children = await self._session(request)
+        identifier.text = stream.session.full if stream.session is not None else account.jid
+        end = b"</success>"
+        head = serialize(answer).removesuffix(end)
+        if not stream.ended:
+            stream.authenticated_inline(head + b"".join(children) + end, resumed)
+
+    async def _session(self, request: Element) -> tuple[bool, list[bytes]]:
+        """Resumes or binds, as asked: whether it was resumed, and the children of ``<success/>``."""
+        children: list[bytes] = []
+        resume = request.find(RESUME)
+        if resume is not None:
+            resumed = await binding.resume(self.stream, resume.get("previd", ""), resume.get("h", ""))
+            if resumed is not None:
+                return True, [resumed]
+            children.append(binding.not_resumed())
+        wanted = request.find(_BIND)
+        if wanted is not None:
+            children.append(await self._bind(wanted))
+        return False, children
+
+    async def _bind(self, wanted: Element) -> bytes:
+        """XEP-0386 §2.2: what was not delivered is the archive's to give from here on."""
+        stream, domain = self.stream, self.domain
+        assert stream.account is not None
+        account = stream.account
+        tag = (wanted.findtext(ns.tag(ns.BIND2, "tag")) or "").strip()[:64]
+        resource = binding.lasting_resource(domain, account.id, stream.device, tag)
+        try:
+            session = binding.bind(stream, resource)
+        except StanzaError as error:
+            raise SASLError("temporary-auth-failure", error.text) from None
+        session.holding = []  # until the client knows that it is bound
+        bound = Element(ns.tag(ns.BIND2, "bound"))
+        for child in await domain.hooks.session_bound(session, wanted):
+            bound.append(child)
+        end = b"</bound>"
+        inner = serialize(bound)
+        if inner.endswith(b"/>"):
+            inner = inner.removesuffix(b"/>") + b">" + end
+        enable = wanted.find(ENABLE)
+        enabled = domain.resumption.grant(session, enable) if enable is not None else b""
+        return inner.removesuffix(end) + enabled + end
+
+
+def names_account(domain: Domain, text: str | None) -> str:
+    """The bare address that a stream's header claims, or an empty text (RFC 6120 §4.7.1)."""
+    if not text:
+        return ""
+    try:
+        jid = parse_jid(text)
+    except ValueError:
+        return ""
+    return jid.bare if jid.local and jid.domain == domain.name else ""

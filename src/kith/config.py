@@ -95,6 +95,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     resume_timeout: Annotated[
         _Count, _about("Seconds that a session waits for a lost connection to come back. 0: not at all.")
     ] = 300
+    websocket_compression: Annotated[
+        bool, _about("Whether WebSocket clients may compress (RFC 7692); costs CPU, and no memory when idle.")
+    ] = True
     resume_stanzas: Annotated[_Some, _about("Stanzas that it holds meanwhile.")] = 1000
     max_sessions: Annotated[_Some, _about("Devices that one account can have online at once.")] = 32
     log_level: Annotated[

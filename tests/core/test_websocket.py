@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
+import socket
 import ssl
+import struct
 from xml.etree.ElementTree import Element, fromstring
 
 import pytest
@@ -133,3 +136,42 @@ async def test_binary_messages_are_refused(server: RunningServer) -> None:
         with pytest.raises(ConnectionClosed) as closed:
             await connection.recv()
         assert closed.value.rcvd.code == 1003
+
+
+async def test_a_client_may_compress_and_gets_long_messages_compressed(server: RunningServer) -> None:
+    server.add_user("wide")
+    received = 0
+    url = f"ws://127.0.0.1:{server.http_port}/xmpp-websocket"
+    async with connect(url, subprotocols=["xmpp"], compression="deflate") as connection:  # type: ignore[list-item]
+        client = WebClient(connection)
+        await client.login("wide")
+        await client.send("<presence xmlns='jabber:client'/>")
+        text = "again and again " * 500
+        before = _bytes_in(connection)
+        await client.send(
+            "<message xmlns='jabber:client' to='wide@localhost/web' type='chat'>"
+            f"<body>{text}</body></message>"
+        )
+        assert body(await client.take("message")) == text
+        received = _bytes_in(connection) - before
+        assert [e.name for e in connection.protocol.extensions] == ["permessage-deflate"]
+    assert received < len(text) / 5
+
+
+async def test_a_message_that_unpacks_to_too_much_ends_the_connection(server: RunningServer) -> None:
+    url = f"ws://127.0.0.1:{server.http_port}/xmpp-websocket"
+    async with connect(url, subprotocols=["xmpp"], compression="deflate") as connection:  # type: ignore[list-item]
+        await connection.send(OPEN)
+        await connection.send("<a>" + " " * 60_000_000 + "</a>")
+        async with asyncio.timeout(10):
+            while connection.close_code is None:
+                with contextlib.suppress(ConnectionClosed):
+                    await connection.recv()
+        assert connection.close_code == 1009  # too big
+
+
+def _bytes_in(connection: ClientConnection) -> int:
+    """What the kernel has received for the connection (tcp_info, tcpi_bytes_received)."""
+    raw = connection.transport.get_extra_info("socket")
+    info = raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
+    return int(struct.unpack_from("=Q", info, 128)[0])

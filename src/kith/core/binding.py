@@ -74,6 +74,7 @@ async def resume(stream: Stream, previous: str, h: str) -> bytes | None:
     session.acknowledge(h)
     manage.asked = False
     session.out = [data for data, _ in manage.queue]
+    domain.hooks.session_resumed(session)
     token = escape_attribute(manage.token)
     return f"<resumed xmlns='{ns.STREAM_MANAGEMENT}' previd='{token}' h='{session.handled}'/>".encode()
 

@@ -104,6 +104,13 @@ class Feature:
         """Bind 2 has bound a resource: turns on what is asked for. Returns children of ``<bound/>``."""
         return ()
 
+    def session_resumed(self, session: Session) -> None:
+        """A session goes on over a new connection (XEP-0198 §5); nothing was sent over it yet."""
+
+    def element(self, session: Session, element: Stanza) -> bool:
+        """A client sent what is no stanza, nor of stream management. True: it was this feature's."""
+        return False
+
     def session_available(self, session: Session) -> None:
         """Initial presence was sent (RFC 6121 §4.2)."""
 

@@ -40,6 +40,8 @@ class Hooks:
         self._session_opened = overridden(features, "session_opened")
         self._bind_features = [var for feature in features for var in feature.bind_features]
         self._session_bound = overridden(features, "session_bound")
+        self._session_resumed = overridden(features, "session_resumed")
+        self._element = overridden(features, "element")
         self._session_available = overridden(features, "session_available")
         self._presence_changed = overridden(features, "presence_changed")
         self._subscription_approved = overridden(features, "subscription_approved")
@@ -85,6 +87,13 @@ class Hooks:
 
     async def session_bound(self, session: Session, request: Element) -> list[Element]:
         return [child for hook in self._session_bound for child in await hook(session, request)]
+
+    def session_resumed(self, session: Session) -> None:
+        for hook in self._session_resumed:
+            hook(session)
+
+    def element(self, session: Session, element: Stanza) -> bool:
+        return any(hook(session, element) for hook in self._element)
 
     def session_available(self, session: Session) -> None:
         for hook in self._session_available:

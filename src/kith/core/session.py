@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from kith.core import sm
 from kith.core.intake import Intake, Work
@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from kith.core.account import Account
     from kith.core.domain import Domain
     from kith.core.ports import Sink
+
+
+class Quiet(Protocol):
+    """Decides what of a stream can wait (XEP-0352)."""
+
+    def offer(self, data: bytes, id: int) -> None:
+        """Takes what `Session.push` would send."""
+
+    def release(self) -> None:
+        """Sends what it holds."""
 
 
 class Session(Intake):
@@ -35,6 +45,7 @@ class Session(Intake):
         "out",
         "presence",
         "priority",
+        "quiet",
         "seen",
         "sm",
         "state",
@@ -58,6 +69,7 @@ class Session(Intake):
         # outgoing
         self.sm: sm.Unacknowledged | None = None
         self.holding: list[tuple[bytes, int]] | None = None  # while stored messages are sent first
+        self.quiet: Quiet | None = None  # set while the client does not want to be disturbed
         self.counted = False  # takes part in the account's delivery mark
         self.seen: set[int] | None = None  # got before it took part
         self.synced = 0  # what it has read from the archive by itself, as a log id
@@ -97,6 +109,8 @@ class Session(Intake):
             if element.tag in (sm.ACK, sm.ASK, sm.RESUME):
                 self.raw(sm.failed("unexpected-request"))
                 return
+            if self.domain.hooks.element(self, element):
+                return
             raise StreamError("unsupported-stanza-type")
         if element.tag == sm.ACK:
             self.sm.asked = False
@@ -133,6 +147,8 @@ class Session(Intake):
         """Sends a stanza; ``id`` if it is an entry of the account's log."""
         if self.holding is not None:
             self.holding.append((data, id))
+        elif self.quiet is not None:
+            self.quiet.offer(data, id)
         else:
             self.transmit(data, id)
 

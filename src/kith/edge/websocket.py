@@ -14,6 +14,7 @@ from websockets.server import ServerProtocol
 
 from kith.core.sasl import Security
 from kith.core.stream import Stream
+from kith.edge.compression import Deflate
 from kith.edge.connection import Connection, Edge
 from kith.edge.limits import LINGER
 from kith.edge.tls import peer_address
@@ -23,6 +24,7 @@ from kith.wire.parser import StreamParser
 from kith.wire.serialize import attributes
 from kith.wire.stanza import Stanza
 
+_DEFLATE = Deflate()
 _OPEN = ns.tag(ns.FRAMING, "open")
 _CLOSE = ns.tag(ns.FRAMING, "close")
 _CLOSE_ELEMENT = f"<close xmlns='{ns.FRAMING}'/>".encode()
@@ -50,6 +52,7 @@ class WebSocketConnection(Connection):
         self._transport = transport
         self._websocket = ServerProtocol(
             subprotocols=["xmpp"],  # type: ignore[list-item]
+            extensions=[_DEFLATE] if edge.domain.config.websocket_compression else None,
             max_size=edge.domain.config.stanza_bytes,
         )
         self._parser = StreamParser(edge.pool, opened=True)

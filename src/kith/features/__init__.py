@@ -10,6 +10,7 @@ from kith.features.caps import Caps
 from kith.features.carbons import Carbons
 from kith.features.components import Components
 from kith.features.contact_addresses import ContactAddresses
+from kith.features.csi import ClientState
 from kith.features.disco import Disco
 from kith.features.entity_time import EntityTime
 from kith.features.hints import Hints
@@ -38,5 +39,6 @@ ALL: tuple[type[Feature], ...] = (
     Archive,
     ArchivePreferences,
     Carbons,
+    ClientState,
     Components,
 )

@@ -76,6 +76,38 @@ def serve(config: ConfigOption = None) -> None:
 
 
 @app.command()
+def invite(
+    contact: Annotated[
+        Optional[str],
+        typer.Option(help="Who invites: both are in each other's contacts.", show_default=False),
+    ] = None,
+    name: Annotated[
+        Optional[str], typer.Option(help="The only name that may be chosen.", show_default=False)
+    ] = None,
+    days: Annotated[float, typer.Option(min=0.01, max=365, help="How long it is good.")] = 7,
+    config: ConfigOption = None,
+) -> None:
+    """Make a link with which one person makes an account.
+
+    Needs the setting registration = invite (or open). Example: kith invite --contact ada@localhost
+    """
+    from kith.commands.invite import invite
+
+    invite(settings(config), contact, name, days)
+
+
+@app.command()
+def reports(
+    clear: Annotated[bool, typer.Option("--clear", help="Forget them, once seen.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """See who was reported for spam or abuse."""
+    from kith.commands import reports
+
+    (reports.clear if clear else reports.show)(settings(config))
+
+
+@app.command()
 def doctor(config: ConfigOption = None) -> None:
     """Check ports, certificate, disk, clock and DNS, and say what to do."""
     from kith.commands.doctor import doctor

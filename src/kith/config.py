@@ -69,6 +69,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     public_url: Annotated[
         str, _about("What a reverse proxy is reached at, like https://chat.example.org; host-meta says it.")
     ] = ""
+    registration: Annotated[
+        Literal["closed", "invite", "open"],
+        _about("Who may make an account: closed (kith user add), invite (kith invite) or open (anybody)."),
+    ] = "closed"
     contacts: Annotated[
         dict[str, str],
         _about(

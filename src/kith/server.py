@@ -16,11 +16,12 @@ import structlog
 import uvloop
 
 from kith import welcome
-from kith.accounts.credentials import check_password
+from kith.accounts.credentials import check_password, make_keys
 from kith.accounts.secret import ensure_secret
 from kith.bus.local import LocalBus
 from kith.config import Config, ConfigError
 from kith.core.domain import Domain
+from kith.core.passwords import Passwords
 from kith.core.ports import Sink
 from kith.core.sasl import Security
 from kith.core.stream import Stream
@@ -68,7 +69,8 @@ class Server:
         except OSError as error:
             raise StartError(f"can't use the file secret in {config.data_dir}: {error.strerror}") from error
         store = SQLiteStore(config.database)
-        self.domain = Domain(config, store, LocalBus(), ALL, check_password, secret)
+        passwords = Passwords(check_password, make_keys)
+        self.domain = Domain(config, store, LocalBus(), ALL, passwords, secret)
         await self.domain.start()
         self.edge = Edge(self.domain, ParserPool(Limits(stanza_bytes=config.stanza_bytes)), self.certificates)
         self.web = Web(self.edge)

@@ -12,9 +12,14 @@ _ADDRESSES = 10_000
 
 
 class Attempts:
-    """Counts failures by address; IPv6 by the /64 network. Loopback is not counted: a proxy may be there."""
+    """Counts failures by address, ``most`` of them in ``window`` seconds; IPv6 by the /64 network.
 
-    def __init__(self) -> None:
+    Loopback is not counted: a proxy may be there.
+    """
+
+    def __init__(self, most: int = MOST, window: float = WINDOW) -> None:
+        self._most = most
+        self._window = window
         self._failed: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def failed(self, address: str, now: float) -> None:
@@ -23,7 +28,7 @@ class Attempts:
         if not key:
             return
         since, count = self._failed.pop(key, (now, 0))
-        if now - since > WINDOW:
+        if now - since > self._window:
             since, count = now, 0
         self._failed[key] = (since, count + 1)
         if len(self._failed) > _ADDRESSES:
@@ -32,7 +37,7 @@ class Attempts:
     def too_many(self, address: str, now: float) -> bool:
         """Whether a login from there is refused unseen."""
         since, count = self._failed.get(_key(address), (now, 0))
-        return count >= MOST and now - since <= WINDOW
+        return count >= self._most and now - since <= self._window
 
 
 def _key(address: str) -> str:

@@ -129,12 +129,17 @@ class Devices:
         device.current = device.new = None
         await self._save(account, device)
 
-    async def revoke(self, account: int, jid: str, id: str | None = None) -> int:
-        """Forgets one device, or all. Their sessions on a running server end. Returns how many there were."""
-        devices = await self.all(account)
-        gone = [device for device in devices if id in (None, device)]
+    async def forget(self, account: int, id: str | None = None) -> list[str]:
+        """Forgets one device, or all. Returns their ids."""
+        gone = [device for device in await self.all(account) if id in (None, device)]
         for device in gone:
             await self._store.remove(account, SPACE, device)
+        return gone
+
+    async def revoke(self, account: int, jid: str, id: str | None = None) -> int:
+        """From another process: a running server ends their sessions. Returns how many there were."""
+        gone = await self.forget(account, id)
+        for device in gone:
             await self._store.put(0, REVOKED, f"{jid} {device}", b"")
         return len(gone)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import structlog
 
 from kith.config import Config
-from kith.core import replay, sm
+from kith.core import removal, replay, sm
 from kith.core.account import Account
 from kith.core.attempts import Attempts
 from kith.core.devices import Devices
@@ -22,7 +22,7 @@ from kith.core.hosts import Hosts
 from kith.core.ids import Ids, first_at
 from kith.core.log import Envelope, Log
 from kith.core.passwords import Passwords
-from kith.core.ports import Bus, Keys, Store
+from kith.core.ports import Bus, Store
 from kith.core.presence import Presence
 from kith.core.resumption import Resumption
 from kith.core.roster import Roster
@@ -39,7 +39,7 @@ logger = structlog.get_logger("kith")
 
 
 class Domain:
-    """What the server is for one domain. ``check_password``: whether a password fits SCRAM keys.
+    """What the server is for one domain.
 
     ``secret`` is what tokens and made-up salts are derived from; it has to last.
 
@@ -52,7 +52,7 @@ class Domain:
         store: Store,
         bus: Bus,
         features: Sequence[type[Feature]],
-        check_password: Callable[[dict[str, Keys], str], bool],
+        passwords: Passwords,
         secret: bytes,
     ) -> None:
         self.config = config
@@ -60,7 +60,7 @@ class Domain:
         self.jid = JID("", config.domain)
         self.store = store
         self.bus = bus
-        self.passwords = Passwords(check_password)
+        self.passwords = passwords
         self.attempts = Attempts()
         self.pepper = hmac.digest(secret, b"pepper", "sha256")
         self.devices = Devices(store, hmac.digest(secret, b"devices", "sha256"))
@@ -136,11 +136,7 @@ class Domain:
         for jid, device in await self.devices.revoked():
             self.end_device(jid, device)
         for account in await self.directory.refresh():
-            for session in list(account.sessions.values()):
-                self.end_stream(session, StreamError("not-authorized", "the account was removed"))
-                self.close_session(session)
-            self.directory.drop(account)
-            await self.hooks.account_deleted(account.address)
+            await removal.forget(self, account)
 
     def end_device(self, jid: str, device: str) -> None:
         """Ends the sessions of a device that was revoked."""

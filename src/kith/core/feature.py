@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kith.core.log import Envelope, Keep
     from kith.core.sender import Sender
     from kith.core.session import Session
+    from kith.core.stream import Stream
 
 #: A handler of an iq: returns the result's children, raises StanzaError. For ``own``, a `Session` asks.
 Handler = Callable[[Any, Stanza, JID], Awaitable[Sequence[Element]]]
@@ -75,6 +76,17 @@ class Feature:
     def stream_features(self) -> Sequence[Element]:
         """What it adds to the stream features after authentication."""
         return ()
+
+    def login_features(self) -> Sequence[Element]:
+        """What it adds to the stream features before authentication, where one may log in."""
+        return ()
+
+    async def before_login(self, stream: Stream, iq: Stanza) -> Sequence[Element] | None:
+        """Somebody who has not logged in asks. The children of the result; None: it is not this feature's."""
+        return None
+
+    def login_over(self, stream: Stream) -> None:
+        """A stream has logged in, or is gone without."""
 
     def message_sent(self, session: Session, stanza: Stanza, to: JID) -> None:
         """Before a client's message is logged and routed. May change it; StanzaError refuses it."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kith.core.log import Envelope
     from kith.core.sender import Sender
     from kith.core.session import Session
+    from kith.core.stream import Stream
 
 
 def overridden(features: Sequence[Feature], name: str) -> list[Any]:
@@ -32,6 +33,9 @@ class Hooks:
 
     def __init__(self, features: Sequence[Feature]) -> None:
         self._stream_features = overridden(features, "stream_features")
+        self._login_features = overridden(features, "login_features")
+        self._before_login = overridden(features, "before_login")
+        self._login_over = overridden(features, "login_over")
         self._message_sent = overridden(features, "message_sent")
         self._stanza_out = overridden(features, "stanza_out")
         self._stanza_in = overridden(features, "stanza_in")
@@ -52,6 +56,21 @@ class Hooks:
 
     def stream_features(self) -> list[Element]:
         return [feature for hook in self._stream_features for feature in hook()]
+
+    def login_features(self) -> list[Element]:
+        return [feature for hook in self._login_features for feature in hook()]
+
+    async def before_login(self, stream: Stream, iq: Stanza) -> Sequence[Element]:
+        """Raises StanzaError, also if no feature answers."""
+        for hook in self._before_login:
+            children: Sequence[Element] | None = await hook(stream, iq)
+            if children is not None:
+                return children
+        raise StanzaError("service-unavailable")
+
+    def login_over(self, stream: Stream) -> None:
+        for hook in self._login_over:
+            hook(stream)
 
     def message_sent(self, session: Session, stanza: Stanza, to: JID) -> None:
         for hook in self._message_sent:

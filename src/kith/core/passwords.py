@@ -19,10 +19,16 @@ _SIZE = 50_000
 
 
 class Passwords:
-    """``check`` derives the keys of a password and compares them; it is called in a thread."""
+    """``check`` derives the keys of a password and compares them; ``make`` derives those of a new one.
 
-    def __init__(self, check: Callable[[dict[str, Keys], str], bool]) -> None:
+    Both are slow, and to be called in a thread. ``make`` raises ValueError for a password that can't be.
+    """
+
+    def __init__(
+        self, check: Callable[[dict[str, Keys], str], bool], make: Callable[[str], dict[str, Keys]]
+    ) -> None:
         self._check = check
+        self.make = make
         self._key = secrets.token_bytes(32)
         self._known: OrderedDict[int, bytes] = OrderedDict()
 

@@ -54,6 +54,7 @@ class Stream:
         "domain",
         "ended",
         "lang",
+        "requests",
         "security",
         "session",
         "sink",
@@ -72,6 +73,7 @@ class Stream:
         self._profiles: tuple[Login, ...] = (SASL(self), SASL2(self))
         self._profile: Login | None = self._profiles[0]
         self.attempts = 0
+        self.requests = 0  # before the login
         self._busy = False
         self._waiting: deque[Stanza] | None = None
         self._header_sent = False
@@ -142,6 +144,8 @@ class Stream:
     def lost(self) -> None:
         """The connection is gone."""
         self.ended = True
+        if self._profiles:
+            self._login_over()
         session = self.session
         if session is not None and session.sink is self.sink:
             self.domain.connection_lost(session)
@@ -202,6 +206,7 @@ class Stream:
             for name in names:
                 SubElement(offer, ns.tag(ns.SASL, "mechanism")).text = name
             features.append(offer)
+            features += self.domain.hooks.login_features()
             if (feature := authentication(self.domain, self.security)) is not None:
                 features.append(feature)
             if self.security.bindings:
@@ -210,6 +215,10 @@ class Stream:
                     SubElement(bindings, ns.tag(ns.SASL_CHANNEL_BINDING, "channel-binding"), {"type": kind})
                 features.append(bindings)
         return features
+
+    def _login_over(self) -> None:
+        self._profiles, self._profile = (), None
+        self.domain.hooks.login_over(self)
 
     # -- before the session ----------------------------------------------------------------------
 
@@ -226,7 +235,23 @@ class Stream:
             except SASLError as error:
                 profile.fail(error)
                 return
-        raise StreamError("not-authorized")
+        if element.kind != "iq" or element.type not in ("get", "set") or not mechanisms(self.security):
+            raise StreamError("not-authorized")
+        self.work(self._answer(element))
+
+    async def _answer(self, iq: Stanza) -> None:
+        """A request before the login (XEP-0077)."""
+        self.requests += 1
+        if self.requests > _MAX_WAITING:
+            raise StreamError("policy-violation", "log in")
+        answer: Stanza | None
+        try:
+            answer = iq.reply(*await self.domain.hooks.before_login(self, iq))
+        except StanzaError as error:
+            answer = iq.error(error)
+        if answer is not None and not self.ended:
+            answer.attrs["from"] = self.domain.name
+            self.sink.send([answer.to_bytes()])
 
     def _start_tls(self) -> None:
         if not self.starttls or self.security.encrypted:
@@ -282,8 +307,8 @@ class Stream:
 
     def _go_on(self) -> None:
         self._busy = False
-        if self.session is not None:  # an idle stream keeps nothing of its login
-            self._profiles, self._profile = (), None
+        if self.session is not None and self._profiles:  # an idle stream keeps nothing of its login
+            self._login_over()
         waiting, self._waiting = self._waiting, None
         try:
             for stanza in waiting or ():
@@ -314,7 +339,7 @@ class Stream:
         request = iq.child(_BIND)
         wanted = request.findtext(ns.tag(ns.BIND, "resource")) if request is not None else None
         session = binding.bind(self, binding.wanted_resource(wanted))
-        self._profiles, self._profile = (), None
+        self._login_over()
         bind = Element(_BIND)
         SubElement(bind, ns.tag(ns.BIND, "jid")).text = session.full
         reply = iq.reply(bind)

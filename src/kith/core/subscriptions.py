@@ -75,6 +75,20 @@ class Subscriptions:
             domain.presence.show(user, to)
             domain.hooks.subscription_approved(user.address, to)
 
+    async def befriend(self, one: str, other: str) -> None:
+        """Two accounts of this server see each other, as if they had asked and said yes."""
+        domain = self._domain
+        for bare, contact in ((one, other), (other, one)):
+            account = await domain.account(bare)
+            if account is None:
+                return
+            roster = await domain.roster(bare)
+            item = roster[contact]
+            item.to = item.from_ = item.listed = True
+            item.ask, item.request, item.approved = False, None, False
+            await roster.save(domain.store, item)
+            self.push(account, roster, item)
+
     async def _pass_on(self, stanza: Stanza, user: JID, to: JID) -> None:
         if self._domain.is_local(to):
             await self._receive(stanza, user, to)

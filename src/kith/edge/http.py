@@ -8,6 +8,7 @@ from typing import cast
 from aiohttp import web
 
 from kith.edge.connection import Edge, keep_alive
+from kith.edge.invites import InvitePages
 from kith.edge.websocket import WebSocketConnection
 from kith.wire.serialize import escape_attribute
 
@@ -29,6 +30,7 @@ class Web:
         app.router.add_get(WEBSOCKET_PATH, self._upgrade_required)
         app.router.add_get("/health", self._health)
         app.router.add_get("/", self._index)
+        InvitePages(edge.domain).add_to(app)
         self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=30)
 
     async def start(self) -> None:

@@ -18,6 +18,9 @@ from kith.features.last_activity import LastActivity
 from kith.features.markers import Markers
 from kith.features.pep import Pep
 from kith.features.ping import Ping
+from kith.features.private_storage import PrivateStorage
+from kith.features.registration import Registration
+from kith.features.reports import SpamReports
 from kith.features.roster import Rosters
 from kith.features.session_establishment import SessionEstablishment
 from kith.features.version import Version
@@ -32,6 +35,9 @@ ALL: tuple[type[Feature], ...] = (
     LastActivity,
     Rosters,
     Blocking,
+    SpamReports,
+    PrivateStorage,
+    Registration,
     Caps,
     Pep,
     Hints,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Sequence
+from typing import Protocol
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.core.domain import Domain
@@ -34,6 +35,16 @@ def matches(blocked: Collection[JID], jid: JID) -> bool:
     )
 
 
+class BlockListener(Protocol):
+    """Who wants to know more of an ``<item/>`` than the address: reports (XEP-0377)."""
+
+    def check_block(self, item: Element) -> None:
+        """Before anything is done. Raises StanzaError."""
+
+    async def blocked(self, session: Session, jid: JID, item: Element) -> None:
+        """Afterwards."""
+
+
 class Blocking(Feature):
     """The lists of the accounts that this node has to do with are in memory, empty ones left out."""
 
@@ -43,6 +54,7 @@ class Blocking(Feature):
         super().__init__(domain)
         self._lists: dict[str, dict[JID, None]] = {}
         self._pushes = 0
+        self.listeners: list[BlockListener] = []
 
     def blocks(self, account: str, jid: JID) -> bool:
         """Whether the account with that bare address has blocked ``jid``."""
@@ -77,6 +89,10 @@ class Blocking(Feature):
         asked = self._asked(iq, _BLOCK)
         if not asked:
             raise StanzaError("bad-request", "nobody to block")
+        items = self._items(iq, _BLOCK)
+        for item in items:
+            for listener in self.listeners:
+                listener.check_block(item)
         bare = session.account.jid
         before = self._lists.get(bare, {})
         new = [jid for jid in asked if jid not in before]
@@ -88,6 +104,9 @@ class Blocking(Feature):
             self.domain.hide_presence(bare, jid)
         self._lists.setdefault(bare, {}).update(dict.fromkeys(new))
         self._push(session, _BLOCK, asked)
+        for item in items:
+            for listener in self.listeners:
+                await listener.blocked(session, parse_jid(item.get("jid", "")), item)
         return ()
 
     @handles_iq("set", ns.BLOCKING, "unblock", to="own")
@@ -109,14 +128,17 @@ class Blocking(Feature):
         return ()
 
     def _asked(self, iq: Stanza, tag: str) -> list[JID]:
-        command = iq.child(tag)
-        items = command.findall(_ITEM) if command is not None else []
+        items = self._items(iq, tag)
         if len(items) > MAX_BLOCKED:
             raise StanzaError("resource-constraint", "too many addresses at once")
         try:
             return list(dict.fromkeys(parse_jid(item.get("jid", "")) for item in items))
         except ValueError:
             raise StanzaError("jid-malformed") from None
+
+    def _items(self, iq: Stanza, tag: str) -> list[Element]:
+        command = iq.child(tag)
+        return command.findall(_ITEM) if command is not None else []
 
     async def _viewers(self, bare: str, jids: Iterable[JID]) -> list[JID]:
         """Who of these gets the account's presence: as addressed, or the contacts of a whole domain."""

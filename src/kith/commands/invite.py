@@ -1,0 +1,43 @@
+"""`kith invite`: a link and a QR code with which one person makes an account."""
+
+from __future__ import annotations
+
+import sys
+
+import segno
+
+from kith.commands.fail import fail
+from kith.commands.users import checked_jid, with_store
+from kith.config import Config
+from kith.core.invites import Invites
+from kith.core.ports import Store
+from kith.edge.invites import page_url, uri
+from kith.wire.jid import prepare_local
+
+
+def invite(config: Config, contact: str | None, name: str | None, days: float) -> None:
+    """Prints it. The token is shown once: the database has only its hash."""
+    bare = checked_jid(config, contact) if contact else ""
+    try:
+        local = prepare_local(name) if name else ""
+    except ValueError:
+        fail(f"{name!r} can't be the name of an account")
+
+    async def create(store: Store) -> str | None:
+        if bare and await store.account(bare) is None:
+            return None
+        return await Invites(store).create(days, bare, local)
+
+    try:
+        token = with_store(config, create)
+    except OverflowError as error:
+        fail(str(error))
+    if token is None:
+        fail(f"there is no account {bare}")
+    url = page_url(config, token)
+    print(f"An invitation to {config.domain}, good for one account and {days:g} days:\n")
+    print(f"  {url}\n  {uri(config.domain, token, bare, local)}\n")
+    if sys.stdout.isatty():
+        segno.make(url, error="m").terminal(compact=True)
+    if config.registration == "closed":
+        print("Nobody can use it yet: set registration = invite.", file=sys.stderr)

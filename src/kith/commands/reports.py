@@ -1,0 +1,34 @@
+"""`kith reports`: what people have reported as they blocked somebody."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rich.console import Console
+from rich.table import Table
+
+from kith.commands.users import with_store
+from kith.config import Config
+from kith.core.reports import Reports
+
+
+def show(config: Config) -> None:
+    """Lists the reports, oldest first."""
+    reports = with_store(config, lambda store: Reports(store).all())
+    if not reports:
+        print("Nobody was reported.")
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("WHEN", "WHO", "REASON", "REPORTED BY", "WORDS"):
+        table.add_column(column, overflow="fold")
+    for report in reports:
+        when = f"{datetime.fromtimestamp(report.at):%Y-%m-%d %H:%M}"
+        words = "".join(c if c.isprintable() else " " for c in report.text)
+        table.add_row(when, report.reported, report.reason.rpartition(":")[2], report.reporter, words)
+    Console(highlight=False, markup=False).print(table)
+
+
+def clear(config: Config) -> None:
+    """Forgets them."""
+    count = with_store(config, lambda store: Reports(store).clear())
+    print(f"{count} report{'' if count == 1 else 's'} cleared.")

@@ -1,0 +1,64 @@
+"""Reports of spam and abuse, until the operator has seen them (XEP-0377)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from kith.core.ports import Store
+
+SPACE = "reports"
+REASONS = frozenset(("urn:xmpp:reporting:spam", "urn:xmpp:reporting:abuse"))
+#: Reports that are kept, and of one account.
+MAX_REPORTS = 5000
+MAX_OF_ONE = 100
+_MAX_TEXT = 2000
+_MAX_IDS = 20
+_MAX_ID = 128
+
+
+class Report(msgspec.Struct):
+    """``at`` in seconds since 1970; ``ids`` are stanza ids in the reporter's archive."""
+
+    at: float
+    reporter: str
+    reported: str
+    reason: str
+    text: str
+    ids: list[str]
+
+    @classmethod
+    def make(cls, reporter: str, reported: str, reason: str, text: str, ids: Sequence[str]) -> Report:
+        """A report of now, its parts cut to what is kept."""
+        kept = [id[:_MAX_ID] for id in ids[:_MAX_IDS]]
+        return cls(time.time(), reporter, reported, reason, text.strip()[:_MAX_TEXT], kept)
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Report).decode
+
+
+class Reports:
+    """The list of reports in a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def all(self) -> list[Report]:
+        """Oldest first."""
+        return [_decode(document.value) for document in await self._store.documents(0, SPACE)]
+
+    async def add(self, report: Report) -> bool:
+        """False if there are too many already."""
+        reports = await self.all()
+        same = sum(other.reporter == report.reporter for other in reports)
+        if len(reports) >= MAX_REPORTS or same >= MAX_OF_ONE:
+            return False
+        await self._store.put(0, SPACE, f"{report.reporter} {report.reported}", _encode(report))
+        return True
+
+    async def clear(self) -> int:
+        """Forgets all. Returns how many there were."""
+        return await self._store.remove(0, SPACE)

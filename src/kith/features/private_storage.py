@@ -1,0 +1,60 @@
+"""XEP-0049: Private XML Storage. What older clients keep on the server, an element for each namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from kith.core.feature import Feature, handles_iq
+from kith.core.session import Session
+from kith.wire import ns
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID
+from kith.wire.serialize import serialize
+from kith.wire.stanza import Stanza
+
+SPACE = "private"
+#: Elements that an account may keep, and their bytes together.
+MAX_ELEMENTS = 200
+MAX_BYTES = 1024 * 1024
+_QUERY = ns.tag(ns.PRIVATE, "query")
+
+
+class PrivateStorage(Feature):
+    """Documents under the name of the element, in Clark notation."""
+
+    disco = (ns.PRIVATE,)
+
+    @handles_iq("get", ns.PRIVATE, "query", to="own")
+    async def get(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
+        child = self._only_child(iq)
+        result = Element(_QUERY)
+        for document in await self.domain.store.documents(session.account.id, SPACE):
+            if document.key == child.tag:
+                result.append(ElementTree.fromstring(document.value))
+                return (result,)
+        result.append(Element(child.tag))
+        return (result,)
+
+    @handles_iq("set", ns.PRIVATE, "query", to="own")
+    async def put(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
+        child = self._only_child(iq)
+        store, account = self.domain.store, session.account.id
+        value = serialize(child, "")
+        others = [d for d in await store.documents(account, SPACE) if d.key != child.tag]
+        if len(others) >= MAX_ELEMENTS or len(value) + sum(len(d.value) for d in others) > MAX_BYTES:
+            raise StanzaError("resource-constraint", "the private storage is full")
+        await store.put(account, SPACE, child.tag, value)
+        return ()
+
+    def _only_child(self, iq: Stanza) -> Element:
+        """§4: one element in a namespace of its own. Raises StanzaError."""
+        query = iq.child(_QUERY)
+        if query is None or len(query) != 1:
+            raise StanzaError("bad-request", "one element at a time")
+        child = query[0]
+        namespace = child.tag[1:].partition("}")[0] if child.tag.startswith("{") else ""
+        if namespace in ("", ns.CLIENT, ns.PRIVATE):
+            raise StanzaError("not-acceptable", "the element needs a namespace of its own")
+        return child

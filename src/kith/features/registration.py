@@ -1,0 +1,183 @@
+"""XEP-0077 and XEP-0445: making an account, with an invitation or without; a new password; the end of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from xml.etree.ElementTree import Element, SubElement
+
+from kith.core import removal
+from kith.core.attempts import Attempts
+from kith.core.domain import Domain
+from kith.core.feature import Feature, handles_iq
+from kith.core.invites import Invite, Invites
+from kith.core.ports import Keys
+from kith.core.sender import Sender
+from kith.core.session import Session
+from kith.core.stream import Stream
+from kith.wire import ns
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID, prepare_local
+from kith.wire.stanza import Stanza
+
+QUERY = ns.tag(ns.REGISTER, "query")
+_PREAUTH = ns.tag(ns.PARS, "preauth")
+_STREAM_FEATURE = "{http://jabber.org/features/iq-register}register"
+_TOKEN_FEATURE = "{urn:xmpp:ibr-token:0}register"
+_REMOVE, _USERNAME, _PASSWORD, _REGISTERED, _INSTRUCTIONS = (
+    ns.tag(ns.REGISTER, name) for name in ("remove", "username", "password", "registered", "instructions")
+)
+#: Accounts made, and invitations tried, from one address within an hour.
+_MOST = 10
+_WINDOW = 3600.0
+_MAX_NAME = 64
+
+
+class Registration(Feature):
+    """The setting ``registration`` says who may make an account: nobody, the invited, or all."""
+
+    server_disco = (ns.REGISTER,)
+
+    def __init__(self, domain: Domain) -> None:
+        super().__init__(domain)
+        self.invites = Invites(domain.store)
+        self._attempts = Attempts(_MOST, _WINDOW)
+        self._admitted: dict[Stream, tuple[str, Invite]] = {}
+
+    # -- before the login ------------------------------------------------------------------------
+
+    def login_features(self) -> Sequence[Element]:
+        kind = self.domain.config.registration
+        if kind == "closed":
+            return ()
+        return (Element(_TOKEN_FEATURE), Element(_STREAM_FEATURE))
+
+    async def before_login(self, stream: Stream, iq: Stanza) -> Sequence[Element] | None:
+        """Answers a request of somebody who has not logged in; None if it is not for this feature."""
+        if self.domain.config.registration == "closed" or len(iq.children) != 1:
+            return None
+        if iq.type == "set" and iq.children[0] == _PREAUTH:
+            return await self._preauth(stream, iq)
+        if iq.children[0] != QUERY:
+            return None
+        self._must_be_admitted(stream)
+        if iq.type == "get":
+            form = Element(QUERY)
+            SubElement(form, _INSTRUCTIONS).text = "Choose a name and a password."
+            for name in (_USERNAME, _PASSWORD):
+                SubElement(form, name)
+            return (form,)
+        return await self._register(stream, iq)
+
+    def login_over(self, stream: Stream) -> None:
+        self._admitted.pop(stream, None)
+
+    def _must_be_admitted(self, stream: Stream) -> None:
+        if stream not in self._admitted and self.domain.config.registration != "open":
+            raise StanzaError("not-authorized", "an invitation is needed", type="auth")
+
+    def _count(self, stream: Stream) -> None:
+        address, now = stream.security.address, self.domain.now()
+        if self._attempts.too_many(address, now):
+            raise StanzaError("resource-constraint", "too many accounts from this address", type="wait")
+        self._attempts.failed(address, now)
+
+    async def _preauth(self, stream: Stream, iq: Stanza) -> Sequence[Element]:
+        """XEP-0445 §4: from here on the token may expire."""
+        self._count(stream)
+        child = iq.child(_PREAUTH)
+        token = child.get("token", "") if child is not None else ""
+        invite = await self.invites.find(token)
+        if invite is None:
+            raise StanzaError("item-not-found", "the invitation is not good, or not any more")
+        self._admitted[stream] = (token, invite)
+        return ()
+
+    async def _register(self, stream: Stream, iq: Stanza) -> Sequence[Element]:
+        query = iq.child(QUERY)
+        name = (query.findtext(_USERNAME) or "").strip() if query is not None else ""
+        password = (query.findtext(_PASSWORD) or "") if query is not None else ""
+        try:
+            local = prepare_local(name)
+        except ValueError:
+            raise StanzaError("jid-malformed", "not a name") from None
+        if len(local) > _MAX_NAME:
+            raise StanzaError("not-acceptable", "the name is too long")
+        token, invite = self._admitted.get(stream, ("", None))
+        if invite is not None and invite.name and invite.name != local:
+            raise StanzaError("not-allowed", "the invitation is for another name")
+        if not token:
+            self._count(stream)
+        keys = await self._keys(password)
+        jid = JID(local, self.domain.name)
+        if token and not await self.invites.use(token):
+            raise StanzaError("item-not-found", "the invitation was used")
+        if not await self.domain.store.create_accounts([(jid.bare, keys)]):
+            if token and invite is not None:
+                await self.invites.restore(token, invite)
+            raise StanzaError("conflict", "the name is taken")
+        self._admitted.pop(stream, None)
+        self.domain.directory.appeared(jid.bare)
+        if invite is not None and invite.contact:
+            await self.domain.subscriptions.befriend(jid.bare, invite.contact)
+        return ()
+
+    async def _keys(self, password: str) -> dict[str, Keys]:
+        try:
+            return await asyncio.to_thread(self.domain.passwords.make, password)
+        except ValueError as error:
+            raise StanzaError("not-acceptable", str(error)) from None
+
+    # -- one's own account -----------------------------------------------------------------------
+
+    @handles_iq("get", ns.REGISTER, "query", to="server")
+    async def registered(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
+        account = sender.account
+        if account is None:
+            raise StanzaError("service-unavailable")
+        query = Element(QUERY)
+        SubElement(query, _REGISTERED)
+        SubElement(query, _USERNAME).text = account.address.local
+        SubElement(query, _PASSWORD)
+        return (query,)
+
+    @handles_iq("get", ns.REGISTER, "query", to="own")
+    async def own(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
+        return await self.registered(session, iq, to)
+
+    @handles_iq("set", ns.REGISTER, "query", to="own")
+    async def change_own(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
+        return await self.change(session, iq, to)
+
+    @handles_iq("set", ns.REGISTER, "query", to="server")
+    async def change(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
+        if not isinstance(sender, Session):
+            raise StanzaError("service-unavailable")
+        query = iq.child(QUERY)
+        if query is None:
+            raise StanzaError("bad-request")
+        if query.find(_REMOVE) is not None:
+            if len(query) != 1:
+                raise StanzaError("bad-request", "only <remove/>")
+            return await self._remove(sender)
+        return await self._change_password(sender, query)
+
+    async def _change_password(self, session: Session, query: Element) -> Sequence[Element]:
+        """§3.3. The tokens of all devices end; other devices that log in by token are out."""
+        account = session.account
+        name, password = query.findtext(_USERNAME), query.findtext(_PASSWORD)
+        if name is None or not password:
+            raise StanzaError("bad-request", "name and password are needed")
+        if name.partition("@")[0].lower() != account.address.local:
+            raise StanzaError("forbidden", "only one's own password")
+        await self.domain.store.set_keys(account.jid, await self._keys(password))
+        for device in await self.domain.devices.forget(account.id):
+            if device != session.device:
+                self.domain.end_device(account.jid, device)
+        return ()
+
+    async def _remove(self, session: Session) -> Sequence[Element]:
+        """§3.2. The answer goes out, then all sessions of the account end."""
+        await removal.remove(self.domain, session.account)
+        self.domain.spawn(removal.forget(self.domain, session.account))
+        return ()

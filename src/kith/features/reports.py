@@ -1,0 +1,47 @@
+"""XEP-0377: Spam Reporting. What people report as they block somebody waits for the operator."""
+
+from __future__ import annotations
+
+from xml.etree.ElementTree import Element
+
+import structlog
+
+from kith.core.feature import Feature
+from kith.core.reports import REASONS, Report, Reports
+from kith.core.session import Session
+from kith.features.blocking import Blocking
+from kith.wire import ns
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID
+
+REPORT = ns.tag(ns.REPORTING, "report")
+_TEXT = ns.tag(ns.REPORTING, "text")
+_STANZA_ID = ns.tag(ns.STANZA_ID, "stanza-id")
+logger = structlog.get_logger("kith")
+
+
+class SpamReports(Feature):
+    """Hears of what was blocked (`kith.features.blocking`); ``kith reports`` shows it."""
+
+    server_disco = (ns.REPORTING,)
+
+    async def start(self) -> None:
+        self.domain.feature(Blocking).listeners.append(self)
+
+    def check_block(self, item: Element) -> None:
+        """Before a block is carried out: a report has to give a reason that is known. Raises StanzaError."""
+        report = item.find(REPORT)
+        if report is not None and report.get("reason") not in REASONS:
+            raise StanzaError("bad-request", "a report needs a known reason")
+
+    async def blocked(self, session: Session, jid: JID, item: Element) -> None:
+        """Somebody was blocked."""
+        report = item.find(REPORT)
+        if report is None:
+            return
+        ids = [child.get("id", "") for child in report.findall(_STANZA_ID)]
+        made = Report.make(
+            session.account.jid, str(jid), report.get("reason", ""), report.findtext(_TEXT) or "", ids
+        )
+        if await Reports(self.domain.store).add(made):
+            logger.warning("reported", who=str(jid), reason=made.reason.rpartition(":")[2])

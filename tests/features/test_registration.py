@@ -1,0 +1,194 @@
+"""XEP-0077 and XEP-0445: accounts by invitation, new passwords, and farewells."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from xml.etree.ElementTree import Element
+
+import aiohttp
+import pytest
+
+from tests.conftest import RunningServer, running
+from tests.raw import CLIENT, RawClient, body, condition, online
+
+REGISTER = "{jabber:iq:register}"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with running(tmp_path_factory.mktemp("kith") / "data", registration="invite") as it:
+        for name in ("host", "leaver", "friend", "forgetful"):
+            it.add_user(name)
+        yield it
+        assert "level=error" not in it.log.read_text()
+
+
+def invitation(server: RunningServer, *arguments: str) -> tuple[str, str]:
+    """The token and what was printed."""
+    printed = server.kith("invite", *arguments).stdout
+    match = re.search(r"/invite/(\S+)", printed)
+    assert match is not None, printed
+    return match[1], printed
+
+
+def query(inside: str) -> str:
+    return f"<query xmlns='jabber:iq:register'>{inside}</query>"
+
+
+def account(name: str, password: str = "pw") -> str:
+    return query(f"<username>{name}</username><password>{password}</password>")
+
+
+def preauth(token: str) -> str:
+    return f"<preauth xmlns='urn:xmpp:pars:0' token='{token}'/>"
+
+
+class Newcomer(RawClient):
+    """Has opened a stream, and no account."""
+
+    features: Element
+
+    async def connect(self) -> None:
+        await super().connect()
+        self.open()
+        self.features = await self.tag("features")
+
+
+async def test_an_invitation_makes_one_account_with_a_friend(server: RunningServer) -> None:
+    token, printed = invitation(server, "--contact", "host")
+    assert f"xmpp:host@localhost?roster;preauth={token};ibr=y" in printed
+    host = await online(server.port, "host")
+    await host.iq("get", "<query xmlns='jabber:iq:roster'/>")
+    async with Newcomer(server.port) as guest:
+        assert guest.features.find("{urn:xmpp:ibr-token:0}register") is not None
+        assert (await guest.iq("set", preauth(token), "localhost")).get("type") == "result"
+        form = await guest.iq("get", query(""), "localhost")
+        assert {e.tag for e in form[0]} >= {REGISTER + "username", REGISTER + "password"}
+        assert (await guest.iq("set", account("guest"), "localhost")).get("type") == "result"
+        push = await host.take(lambda e: e.get("type") == "set")
+        assert (push[0][0].get("jid"), push[0][0].get("subscription")) == ("guest@localhost", "both")
+    guest = await online(server.port, "guest")
+    seen = await host.take(lambda e: (e.get("from") or "").startswith("guest@localhost/"))
+    assert seen.tag == CLIENT + "presence"
+    guest.send("<message to='host@localhost' type='chat'><body>thanks</body></message>")
+    assert body(await host.message()) == "thanks"
+    guest.abort()
+    async with Newcomer(server.port) as second:
+        assert condition(await second.iq("set", preauth(token), "localhost")) == "item-not-found"
+    host.abort()
+
+
+async def test_without_an_invitation_there_is_no_account(server: RunningServer) -> None:
+    async with Newcomer(server.port) as stranger:
+        assert condition(await stranger.iq("get", query(""), "localhost")) == "not-authorized"
+        assert condition(await stranger.iq("set", account("stranger"), "localhost")) == "not-authorized"
+        assert condition(await stranger.iq("set", preauth("guess"), "localhost")) == "item-not-found"
+        other = "<query xmlns='jabber:iq:roster'/>"
+        assert condition(await stranger.iq("get", other, "localhost")) == "service-unavailable"
+        stranger.send("<message to='host@localhost'><body>hi</body></message>")
+        assert (await stranger.tag("error"))[0].tag.endswith("not-authorized")
+
+
+async def test_a_wrong_name_or_password_does_not_use_the_invitation_up(server: RunningServer) -> None:
+    token, _ = invitation(server)
+    async with Newcomer(server.port) as guest:
+        await guest.iq("set", preauth(token), "localhost")
+        for wrong, expected in (
+            (account("host"), "conflict"),
+            (account("a@b"), "jid-malformed"),
+            (account(""), "jid-malformed"),
+            (account("x" * 65), "not-acceptable"),
+            (account("fine", ""), "not-acceptable"),
+        ):
+            assert condition(await guest.iq("set", wrong, "localhost")) == expected
+        assert (await guest.iq("set", account("fine"), "localhost")).get("type") == "result"
+
+
+async def test_an_invitation_can_be_for_one_name(server: RunningServer) -> None:
+    token, printed = invitation(server, "--name", "Zoe")
+    assert f"xmpp:zoe@localhost?register;preauth={token}" in printed
+    async with Newcomer(server.port) as guest:
+        await guest.iq("set", preauth(token), "localhost")
+        assert condition(await guest.iq("set", account("mallory"), "localhost")) == "not-allowed"
+        assert (await guest.iq("set", account("zoe"), "localhost")).get("type") == "result"
+
+
+async def test_two_who_use_one_invitation_at_once_make_one_account(server: RunningServer) -> None:
+    token, _ = invitation(server)
+    async with Newcomer(server.port) as one, Newcomer(server.port) as two:
+        for guest in (one, two):
+            await guest.iq("set", preauth(token), "localhost")
+        answers = await asyncio.gather(
+            one.iq("set", account("racer1"), "localhost"), two.iq("set", account("racer2"), "localhost")
+        )
+    assert sorted(answer.get("type") or "" for answer in answers) == ["error", "result"]
+
+
+async def test_an_invitation_expires(server: RunningServer) -> None:
+    token, _ = invitation(server, "--days", "0.01")
+    async with aiohttp.ClientSession() as http:
+        url = f"http://127.0.0.1:{server.http_port}/invite/{token}"
+        async with http.get(url) as answer:
+            text = await answer.text()
+            assert answer.status == 200
+            assert token in text
+            assert "script" not in text
+            policy = answer.headers["Content-Security-Policy"]
+            assert "default-src 'none'" in policy
+            assert "unsafe" not in policy
+        async with http.get(url[:-1] + "_") as answer:
+            assert answer.status == 404
+            assert "not good any more" in await answer.text()
+
+
+async def test_tokens_of_invitations_are_not_in_the_database(server: RunningServer) -> None:
+    token, _ = invitation(server)
+    for file in server.data_dir.iterdir():
+        assert token.encode() not in file.read_bytes()
+
+
+# -- one's own account ----------------------------------------------------------------------------
+
+
+async def test_a_new_password_is_the_only_one_from_then_on(server: RunningServer) -> None:
+    async with RawClient(server.port) as client:
+        await client.login("forgetful")
+        await client.bind()
+        assert condition(await client.iq("set", account("forgetful", ""), "localhost")) == "bad-request"
+        assert condition(await client.iq("set", account("host", "x"), "localhost")) == "forbidden"
+        known = await client.iq("get", query(""), "localhost")
+        assert known[0].findtext(REGISTER + "username") == "forgetful"
+        assert (await client.iq("set", account("forgetful", "new"), "localhost")).get("type") == "result"
+    async with RawClient(server.port) as client:
+        await client.login("forgetful", "new")
+    async with RawClient(server.port) as client:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.login("forgetful", "pw"), 2)
+        assert [e for e in client.inbox if e.tag.endswith("failure")]
+
+
+async def test_who_leaves_is_gone_everywhere(server: RunningServer) -> None:
+    friend, leaver = await online(server.port, "friend"), await online(server.port, "leaver")
+    other = await online(server.port, "leaver")
+    for one, two in ((friend, leaver), (leaver, friend)):
+        one.send(f"<presence type='subscribe' to='{two.bare}'/>")
+        await one.ping()
+        two.send(f"<presence type='subscribed' to='{one.bare}'/>")
+        await two.ping()
+    wrong = await leaver.iq("set", query("<remove/><username>leaver</username>"))
+    assert condition(wrong) == "bad-request"
+    answer = await leaver.iq("set", query("<remove/>"))
+    assert answer.get("type") == "result"
+    for client in (leaver, other):
+        assert (await client.tag("error"))[0].tag.endswith("not-authorized")
+        await client.end()
+    assert (await friend.take(lambda e: e.get("type") == "unsubscribed")) is not None
+    await friend.ping()
+    roster = await friend.iq("get", "<query xmlns='jabber:iq:roster'/>")
+    assert [i.get("subscription") for i in roster[0] if i.get("jid") == "leaver@localhost"] == ["none"]
+    friend.send("<message to='leaver@localhost' type='chat'><body>hello?</body></message>")
+    assert condition(await friend.take(lambda e: e.tag == CLIENT + "message")) == "service-unavailable"
+    assert "leaver" not in server.kith("user", "list").stdout
+    friend.abort()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import itertools
+import ssl
 from collections.abc import Callable
 from types import TracebackType
 from xml.etree.ElementTree import Element, XMLPullParser, tostring
 
 CLIENT = "{jabber:client}"
+SASL2 = "urn:xmpp:sasl:2"
 _numbers = itertools.count()
 
 
@@ -18,7 +20,11 @@ class Gone(Exception):
 
 
 class RawClient:
-    """One TCP connection. Received elements wait in ``inbox`` until a test takes them."""
+    """One TCP connection. Received elements wait in ``inbox`` until a test takes them.
+
+    ``flights``: how often something was sent. ``tls``: for a port with TLS from the first byte.
+    ``success``: SASL2's.
+    """
 
     def __init__(self, port: int, domain: str = "localhost") -> None:
         self.port = port
@@ -28,6 +34,9 @@ class RawClient:
         self.inbox: list[Element] = []
         self.header: Element | None = None
         self.closed = False
+        self.flights = 0
+        self.tls: ssl.SSLContext | None = None
+        self.success = Element("success")
         self._news = asyncio.Event()
 
     async def __aenter__(self) -> RawClient:
@@ -40,7 +49,7 @@ class RawClient:
         self.abort()
 
     async def connect(self) -> None:
-        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self.port)
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls)
         self._task = asyncio.create_task(self._read())
         self._restart()
 
@@ -70,6 +79,7 @@ class RawClient:
         self._news.set()
 
     def send(self, text: str) -> None:
+        self.flights += 1
         self._writer.write(text.encode())
 
     async def take(
@@ -100,12 +110,28 @@ class RawClient:
 
     # -- what clients do ------------------------------------------------------------------------------
 
-    def open(self, to: str | None = None) -> None:
+    def open(self, to: str | None = None, sender: str = "", then: str = "") -> None:
+        """``then`` goes with the header, in one flight."""
         self._restart()
+        head = f"from='{sender}' " if sender else ""
         self.send(
-            f"<?xml version='1.0'?><stream:stream to='{to or self.domain}' version='1.0' "
-            "xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
+            f"<?xml version='1.0'?><stream:stream {head}to='{to or self.domain}' version='1.0' "
+            f"xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>{then}"
         )
+
+    async def login2(self, user: str, inline: str = "", **other: str) -> Element:
+        """SASL2 in one flight (`authenticate`). Returns ``<success/>``."""
+        self.open(sender=f"{user}@{self.domain}", then=authenticate(user, inline=inline, **other))
+        return await self.succeeded()
+
+    async def succeeded(self) -> Element:
+        """``<success/>`` of SASL2; afterwards the client knows its address."""
+        success = await self.take(lambda e: e.tag in (f"{{{SASL2}}}success", f"{{{SASL2}}}failure"))
+        assert success.tag.endswith("success"), tostring(success)
+        self.jid = success.findtext(f"{{{SASL2}}}authorization-identifier") or ""
+        self.bare = self.jid.partition("/")[0]
+        self.success = success
+        return success
 
     async def login(self, user: str, password: str = "pw") -> None:
         """Until the features after authentication."""
@@ -152,6 +178,28 @@ class RawClient:
         await self.ping()
         there = [tostring(e) for e in self.inbox if e.tag == CLIENT + name]
         assert not there, there
+
+
+def plain(user: str, password: str, authzid: str = "") -> str:
+    """The one message of SASL PLAIN (RFC 4616)."""
+    return base64.b64encode(f"{authzid}\0{user}\0{password}".encode()).decode()
+
+
+def authenticate(
+    user: str,
+    password: str = "pw",
+    inline: str = "",
+    agent: str = "",
+    mechanism: str = "PLAIN",
+    data: str = "",
+) -> str:
+    """SASL2's request, with what is asked for inline; ``agent`` is the id of the client."""
+    about = f"<user-agent id='{agent}'><software>Raw</software><device>Test</device></user-agent>"
+    return (
+        f"<authenticate xmlns='{SASL2}' mechanism='{mechanism}'>"
+        f"<initial-response>{data or plain(user, password)}</initial-response>"
+        f"{about if agent else ''}{inline}</authenticate>"
+    )
 
 
 async def online(port: int, user: str, resource: str = "", presence: str | None = "") -> RawClient:

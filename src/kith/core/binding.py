@@ -15,6 +15,7 @@ from kith.wire.jid import prepare_resource
 from kith.wire.serialize import escape_attribute
 
 if TYPE_CHECKING:
+    from kith.core.account import Account
     from kith.core.domain import Domain
     from kith.core.stream import Stream
 
@@ -40,27 +41,25 @@ def lasting_resource(domain: Domain, account: int, device: str, tag: str) -> str
         return end
 
 
-def bind(stream: Stream, resource: str) -> Session:
-    """Opens a session. Raises StanzaError if the account has too many."""
-    domain, account = stream.domain, stream.account
-    assert account is not None
+def bind(stream: Stream, account: Account, resource: str, device: str = "", holding: bool = False) -> Session:
+    """Opens a session; ``holding``: what it is sent waits. Raises StanzaError if the account has too many."""
+    domain = stream.domain
     if resource not in account.sessions and len(account.sessions) >= domain.config.max_sessions:
         raise StanzaError("resource-constraint", "too many sessions")
     session = Session(domain, account, account.address.with_resource(resource), stream.sink, stream.lang)
-    session.device = stream.device
+    session.device = device
+    session.holding = [] if holding else None
     domain.open_session(session)
-    stream.session = session
     return session
 
 
-async def resume(stream: Stream, previous: str, h: str) -> bytes | None:
+async def resume(stream: Stream, account: Account, previous: str, h: str, device: str = "") -> bytes | None:
     """Takes up an older session (XEP-0198 §5); ``<resumed/>``, or None if it can't be. Raises StreamError.
 
     What it has not acknowledged waits in its ``out``.
     """
     domain = stream.domain
-    assert stream.account is not None
-    session = await domain.resumption.find(stream.account, previous)
+    session = await domain.resumption.find(account, previous)
     if session is None:
         return None
     if stream.ended:
@@ -69,7 +68,7 @@ async def resume(stream: Stream, previous: str, h: str) -> bytes | None:
     manage = session.sm
     assert manage is not None
     session.sink = stream.sink
-    session.device = stream.device or session.device
+    session.device = device or session.device
     stream.session = session
     session.acknowledge(h)
     manage.asked = False

@@ -55,6 +55,11 @@ class Login:
         """Tells the client, and lets the stream go on."""
         raise NotImplementedError
 
+    @property
+    def under_way(self) -> bool:
+        """Whether the client's next step is awaited."""
+        return self._authentication is not None
+
     # -- what they share -------------------------------------------------------------------------
 
     def begin(self, mechanism: str, initial: str | None) -> None:
@@ -113,8 +118,6 @@ class Login:
         """Ends the exchange; after several, the stream."""
         stream = self.stream
         self._authentication = None
-        if stream.session is None:
-            stream.account = None
         stream.attempts += 1
         if error.condition == "not-authorized":
             self.domain.attempts.failed(stream.security.address, self.domain.now())

@@ -13,6 +13,7 @@ from scramp import ScramException, ScramMechanism
 from scramp.core import ServerError
 
 from kith.core.ports import ITERATIONS, AccountRecord, Keys
+from kith.wire.jid import parse_jid
 
 #: Looks an account up by its local part, prepared by the caller's rules; None if there is none.
 Lookup = Callable[[str], Awaitable[AccountRecord | None]]
@@ -95,7 +96,7 @@ class Authentication:
         record = await self._lookup(user)
         if record is None or not await self._verify(record, password):
             raise SASLError("not-authorized")
-        if authzid and authzid != record.jid:
+        if authzid and not _names(authzid, record):
             raise SASLError("invalid-authzid")
         self.account = record
 
@@ -152,3 +153,11 @@ class Authentication:
         salt = hmac.digest(self._pepper, f"{hash_name}:{user}".encode(), "sha256")[:16]
         size = hashlib.new(hash_name.replace("-", "").lower()).digest_size
         return Keys(salt, secrets.token_bytes(size), secrets.token_bytes(size), ITERATIONS)
+
+
+def _names(authzid: str, record: AccountRecord) -> bool:
+    """Whether an authorization identity, prepared as RFC 7622 has it, is the account's."""
+    try:
+        return str(parse_jid(authzid)) == record.jid
+    except ValueError:
+        return False

@@ -18,9 +18,10 @@ from kith.core.devices import ROTATE_AFTER, Device, clean, device_id
 from kith.core.ids import stamp
 from kith.core.login import Login, decode
 from kith.core.sasl import SASLError, Security, mechanisms
+from kith.core.session import Session
 from kith.core.sm import ENABLE, RESUME
 from kith.wire import ns
-from kith.wire.errors import StanzaError
+from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import parse_jid
 from kith.wire.serialize import serialize
 from kith.wire.stanza import Stanza
@@ -85,6 +86,8 @@ class SASL2(Login):
         return True
 
     def _authenticate(self, request: Element) -> None:
+        if self.under_way:
+            raise StreamError("not-authorized", "authentication is under way")
         self._request = request
         agent = request.find(_AGENT)
         self._id = device_id(agent.get("id", "")) if agent is not None else ""
@@ -149,68 +152,84 @@ class SASL2(Login):
         if final:
             SubElement(answer, _tag("additional-data")).text = b64encode(final).decode()
         identifier = SubElement(answer, _tag("authorization-identifier"))
-        stream.account = account
         if self._id:
             agent = request.find(_AGENT)
             assert agent is not None
             software, name = (clean(agent.findtext(_tag(part)) or "") for part in ("software", "device"))
             known = proof.device if proof is not None else None
             device = await self.domain.devices.seen(account.id, self._id, software, name, known)
-            stream.device = device.id
             token = await self._token(account, device, proof)
             if token is not None:
                 answer.append(token)
-        resumed, children = await self._session(request)
-        identifier.text = stream.session.full if stream.session is not None else account.jid
+        children: list[bytes] = []
+        resume, bind = request.find(RESUME), request.find(_BIND)
+        resumed = await self._resume(account, resume, children) if resume is not None else False
+        session = stream.session if resumed else None
+        if not resumed and bind is not None and not stream.ended:
+            session = await self._bind(account, bind, children)
+        identifier.text = session.full if session is not None else account.jid
         end = b"</success>"
         head = serialize(answer).removesuffix(end)
         if not stream.ended:
-            stream.authenticated_inline(head + b"".join(children) + end, resumed)
+            stream.authenticated_inline(account, session, head + b"".join(children) + end, resumed)
 
-    async def _session(self, request: Element) -> tuple[bool, list[bytes]]:
-        """Resumes or binds, as asked: whether it was resumed, and the children of ``<success/>``."""
-        children: list[bytes] = []
-        resume = request.find(RESUME)
-        if resume is not None:
-            resumed = await binding.resume(self.stream, resume.get("previd", ""), resume.get("h", ""))
-            if resumed is not None:
-                return True, [resumed]
-            children.append(binding.not_resumed())
-        wanted = request.find(_BIND)
-        if wanted is not None:
-            children.append(await self._bind(wanted))
-        return False, children
+    async def _resume(self, account: Account, wanted: Element, children: list[bytes]) -> bool:
+        """Whether the stream has an older session now. Adds to the children of ``<success/>``."""
+        previous, h = wanted.get("previd", ""), wanted.get("h", "")
+        resumed = await binding.resume(self.stream, account, previous, h, self._id)
+        children.append(resumed if resumed is not None else binding.not_resumed())
+        return resumed is not None
 
-    async def _bind(self, wanted: Element) -> bytes:
-        """XEP-0386 §2.2: what was not delivered is the archive's to give from here on."""
-        stream, domain = self.stream, self.domain
-        assert stream.account is not None
-        account = stream.account
-        tag = (wanted.findtext(ns.tag(ns.BIND2, "tag")) or "").strip()[:64]
-        resource = binding.lasting_resource(domain, account.id, stream.device, tag)
+    async def _bind(self, account: Account, wanted: Element, children: list[bytes]) -> Session | None:
+        """XEP-0386 §2.2: what was not delivered is the archive's to give from here on.
+
+        What the session is sent waits until the client knows that it is bound. Raises StreamError.
+        """
+        domain = self.domain
+        session = self._open(account, wanted)
         try:
-            session = binding.bind(stream, resource)
-        except StanzaError as error:
-            raise SASLError("temporary-auth-failure", error.text) from None
-        session.holding = []  # until the client knows that it is bound
-        bound = Element(ns.tag(ns.BIND2, "bound"))
-        for child in await domain.hooks.session_bound(session, wanted):
-            bound.append(child)
+            bound = Element(ns.tag(ns.BIND2, "bound"))
+            bound.extend(await domain.hooks.session_bound(session, wanted))
+        except BaseException:
+            domain.close_session(session)
+            raise
+        if self.stream.ended or session.closed:  # the connection went, or another login took the resource
+            domain.close_session(session)
+            return None
+        enable = wanted.find(ENABLE)
+        enabled = domain.resumption.grant(session, enable) if enable is not None else b""
         end = b"</bound>"
         inner = serialize(bound)
         if inner.endswith(b"/>"):
             inner = inner.removesuffix(b"/>") + b">" + end
-        enable = wanted.find(ENABLE)
-        enabled = domain.resumption.grant(session, enable) if enable is not None else b""
-        return inner.removesuffix(end) + enabled + end
+        children.append(inner.removesuffix(end) + enabled + end)
+        return session
+
+    def _open(self, account: Account, wanted: Element) -> Session:
+        """A session whose output waits; the device's older ones end."""
+        stream, domain = self.stream, self.domain
+        for other in list(account.sessions.values()):
+            if self._id and other.device == self._id:
+                domain.end_stream(other, StreamError("conflict", "the device has a new session"))
+        tag = (wanted.findtext(ns.tag(ns.BIND2, "tag")) or "").strip()[:64]
+        resource = binding.lasting_resource(domain, account.id, self._id, tag)
+        try:
+            return binding.bind(stream, account, resource, self._id, holding=True)
+        except StanzaError as error:  # as a failed login it would make the client throw its token away
+            raise StreamError(error.condition, error.text) from None
 
 
-def names_account(domain: Domain, text: str | None) -> str:
-    """The bare address that a stream's header claims, or an empty text (RFC 6120 §4.7.1)."""
+def named_account(domain: Domain, text: str | None) -> str:
+    """The bare address that a stream's header claims, or an empty text (RFC 6120 §4.7.1).
+
+    Raises StreamError if it is one of another domain (XEP-0388 §2.1).
+    """
     if not text:
         return ""
     try:
         jid = parse_jid(text)
     except ValueError:
         return ""
-    return jid.bare if jid.local and jid.domain == domain.name else ""
+    if jid.domain != domain.name:
+        raise StreamError("invalid-from")
+    return jid.bare if jid.local else ""

@@ -16,7 +16,7 @@ from kith.core.account import Account
 from kith.core.login import SASL, Login
 from kith.core.ports import Sink
 from kith.core.sasl import SASLError, Security, mechanisms
-from kith.core.sasl2 import SASL2, authentication, names_account
+from kith.core.sasl2 import SASL2, authentication, named_account
 from kith.core.session import Session
 from kith.wire import ns
 from kith.wire.errors import StanzaError, StreamError, stream_error
@@ -50,7 +50,6 @@ class Stream:
         "account",
         "attempts",
         "claimed",
-        "device",
         "domain",
         "ended",
         "lang",
@@ -68,7 +67,6 @@ class Stream:
         self.starttls = starttls
         self.account: Account | None = None
         self.session: Session | None = None
-        self.device = ""  # the client installation's id, if it has told one
         self.claimed = ""  # the account that the header names
         self._profiles: tuple[Login, ...] = (SASL(self), SASL2(self))
         self._profile: Login | None = self._profiles[0]
@@ -93,7 +91,6 @@ class Stream:
     def begin(self, attrs: dict[str, str]) -> None:
         """Checks the header's attributes, answers with ours and the features. Raises StreamError."""
         self._send_header(attrs.get("from"))
-        self.claimed = names_account(self.domain, attrs.get("from"))
         self.lang = attrs.get(LANG, "")
         to = attrs.get("to")
         if to is None:
@@ -107,6 +104,7 @@ class Stream:
         version = attrs.get("version", "0.9").partition(".")[0]
         if not (version.isascii() and version.isdecimal()) or version.strip("0") == "":
             raise StreamError("unsupported-version")
+        self.claimed = named_account(self.domain, attrs.get("from"))
         self.sink.send([self._features_bytes()])
 
     def receive(self, stanza: Stanza) -> None:
@@ -223,6 +221,13 @@ class Stream:
     # -- before the session ----------------------------------------------------------------------
 
     def _negotiate(self, element: Stanza) -> None:
+        profile = self._profile
+        if (
+            profile is not None
+            and profile.under_way
+            and not element.tag.startswith(f"{{{profile.namespace}}}")
+        ):
+            raise StreamError("not-authorized", "authentication is under way")
         if element.tag == _STARTTLS:
             self._start_tls()
             return
@@ -291,10 +296,13 @@ class Stream:
         self._header_sent = False
         self.sink.restart()
 
-    def authenticated_inline(self, success: bytes, resumed: bool) -> None:
+    def authenticated_inline(
+        self, account: Account, session: Session | None, success: bytes, resumed: bool
+    ) -> None:
         """Authenticated without a new header: features follow, unless a session was resumed."""
+        self.account = account
+        self.session = session
         self.sink.send([success] if resumed else [success, self._features_bytes()])
-        session = self.session
         if session is not None:
             held, session.holding = session.holding, None
             for data, id in held or ():
@@ -336,9 +344,10 @@ class Stream:
 
     def _bind(self, iq: Stanza) -> None:
         """RFC 6120 §7."""
+        assert self.account is not None
         request = iq.child(_BIND)
         wanted = request.findtext(ns.tag(ns.BIND, "resource")) if request is not None else None
-        session = binding.bind(self, binding.wanted_resource(wanted))
+        session = self.session = binding.bind(self, self.account, binding.wanted_resource(wanted))
         self._login_over()
         bind = Element(_BIND)
         SubElement(bind, ns.tag(ns.BIND, "jid")).text = session.full
@@ -349,7 +358,9 @@ class Stream:
 
     async def _resume(self, element: Stanza) -> None:
         """XEP-0198 §5."""
-        resumed = await binding.resume(self, element.attrs.get("previd", ""), element.attrs.get("h", ""))
+        assert self.account is not None
+        previous, h = element.attrs.get("previd", ""), element.attrs.get("h", "")
+        resumed = await binding.resume(self, self.account, previous, h)
         if not self.ended:
             self.sink.send([resumed if resumed is not None else binding.not_resumed()])
         if self.session is not None:

@@ -103,6 +103,12 @@ class Presence:
         self._broadcast(session, stanza, roster)
         self._domain.hooks.presence_changed(session, stanza)
 
+    def again(self, session: Session) -> None:
+        """A session's presence was changed by the server: those who see it get it anew."""
+        roster = session.account.roster
+        if session.presence is not None and roster is not None:
+            self._broadcast(session, session.presence, roster)
+
     async def _initial(self, session: Session, stanza: Stanza, initial: bool, opted_in: bool) -> None:
         domain = self._domain
         roster = await domain.roster(session.account.jid)

@@ -6,6 +6,7 @@ from kith.core.feature import Feature
 from kith.features.archive import Archive
 from kith.features.archive_preferences import ArchivePreferences
 from kith.features.blocking import Blocking
+from kith.features.bookmarks import Bookmarks
 from kith.features.caps import Caps
 from kith.features.carbons import Carbons
 from kith.features.components import Components
@@ -23,6 +24,7 @@ from kith.features.registration import Registration
 from kith.features.reports import SpamReports
 from kith.features.roster import Rosters
 from kith.features.session_establishment import SessionEstablishment
+from kith.features.vcard import VCard
 from kith.features.version import Version
 
 ALL: tuple[type[Feature], ...] = (
@@ -40,6 +42,8 @@ ALL: tuple[type[Feature], ...] = (
     Registration,
     Caps,
     Pep,
+    VCard,
+    Bookmarks,
     Hints,
     Markers,
     Archive,

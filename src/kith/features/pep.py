@@ -22,6 +22,7 @@ from kith.features.forms import build_form
 from kith.features.pubsub_access import refusal
 from kith.features.pubsub_config import metadata
 from kith.features.pubsub_errors import unsupported
+from kith.features.pubsub_inside import Inside
 from kith.features.pubsub_nodes import Node, NodeCache
 from kith.features.pubsub_notify import NOTIFY, Notifier
 from kith.features.pubsub_request import Request, Service
@@ -109,6 +110,8 @@ class Pep(Feature):
         self._nodes = NodeCache(domain.store)
         self._notifier = Notifier(domain, self._interests)
         self._service = Service(domain, self._nodes, self._notifier)
+        self.inside = Inside(self._service)
+        self.published = self._service.published
 
     async def start(self) -> None:
         self._caps = self.domain.feature(Caps)

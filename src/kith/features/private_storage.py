@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
+from kith.core.domain import Domain
 from kith.core.feature import Feature, handles_iq
 from kith.core.session import Session
 from kith.wire import ns
@@ -21,25 +23,43 @@ MAX_BYTES = 1024 * 1024
 _QUERY = ns.tag(ns.PRIVATE, "query")
 
 
+class StandIn(Protocol):
+    """A feature that has a newer place for what older clients keep here."""
+
+    async def read(self, session: Session, stored: Element | None) -> Element:
+        """The element as older clients expect it; ``stored`` is what is kept of it here."""
+
+    async def write(self, session: Session, element: Element) -> Element:
+        """Takes the element; returns what is to be kept of it here. Raises StanzaError."""
+
+
 class PrivateStorage(Feature):
-    """Documents under the name of the element, in Clark notation."""
+    """Documents under the name of the element, in Clark notation; ``stand_ins`` by the same name."""
 
     disco = (ns.PRIVATE,)
+
+    def __init__(self, domain: Domain) -> None:
+        super().__init__(domain)
+        self.stand_ins: dict[str, StandIn] = {}
 
     @handles_iq("get", ns.PRIVATE, "query", to="own")
     async def get(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
         child = self._only_child(iq)
-        result = Element(_QUERY)
+        stored: Element | None = None
         for document in await self.domain.store.documents(session.account.id, SPACE):
             if document.key == child.tag:
-                result.append(ElementTree.fromstring(document.value))
-                return (result,)
-        result.append(Element(child.tag))
+                stored = ElementTree.fromstring(document.value)
+        if (stand_in := self.stand_ins.get(child.tag)) is not None:
+            stored = await stand_in.read(session, stored)
+        result = Element(_QUERY)
+        result.append(stored if stored is not None else Element(child.tag))
         return (result,)
 
     @handles_iq("set", ns.PRIVATE, "query", to="own")
     async def put(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
         child = self._only_child(iq)
+        if (stand_in := self.stand_ins.get(child.tag)) is not None:
+            child = await stand_in.write(session, child)
         store, account = self.domain.store, session.account.id
         value = serialize(child, "")
         others = [d for d in await store.documents(account, SPACE) if d.key != child.tag]

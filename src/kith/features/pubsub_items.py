@@ -46,6 +46,9 @@ async def publish(service: Service, request: Request) -> Sequence[Element]:
         if id is not None and item is not None and config.persist_items:
             await nodes.put(node, id, item)
     await service.notifier.publish(request.owner, node, items_event(node, id, item))
+    if id is not None and item is not None:
+        for listener in service.published:
+            await listener(request.owner, request.account, name, id, item)
     result = Element(_PUBSUB)
     published = SubElement(result, _PUBLISH, {"node": name})
     if id is not None:

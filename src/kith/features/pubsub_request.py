@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
 from kith.core.domain import Domain
 from kith.core.sender import Sender
 from kith.features.pubsub_access import refusal
 from kith.features.pubsub_errors import pubsub_error
-from kith.features.pubsub_nodes import Node, NodeCache
+from kith.features.pubsub_nodes import Item, Node, NodeCache
 from kith.features.pubsub_notify import Notifier
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 
+#: Called after a client has published: the owner, its account's id, node, id and item.
+Published = Callable[[JID, int, str, str, Item], Awaitable[None]]
 #: The longest name of a node or an item, in bytes.
 MAX_NAME = 1023
 
@@ -25,6 +28,7 @@ class Service:
     domain: Domain
     nodes: NodeCache
     notifier: Notifier
+    published: list[Published] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

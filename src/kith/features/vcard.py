@@ -1,0 +1,228 @@
+"""XEP-0054: vcard-temp, with the avatar of XEP-0084 as its photo and in presence (XEP-0153, XEP-0398).
+
+There is one avatar, that of the personal nodes. A vCard shows it, and a photo in a new vCard becomes it.
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from typing import NamedTuple
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+from kith.core.domain import Domain
+from kith.core.feature import Feature, handles_iq
+from kith.core.sender import Sender
+from kith.core.session import Session
+from kith.features.pep import Pep
+from kith.features.pubsub_config import MAX_PAYLOAD, NodeConfig
+from kith.features.pubsub_nodes import Item
+from kith.wire import ns
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID
+from kith.wire.serialize import serialize
+from kith.wire.stanza import Stanza
+
+SPACE = "vcard"
+_HASH_SPACE = "avatar"
+MAX_BYTES = 128 * 1024
+DATA_NODE = "urn:xmpp:avatar:data"
+METADATA_NODE = "urn:xmpp:avatar:metadata"
+_DATA, _METADATA, _INFO = (
+    ns.tag(DATA_NODE, "data"),
+    ns.tag(METADATA_NODE, "metadata"),
+    ns.tag(METADATA_NODE, "info"),
+)
+_VCARD, _PHOTO, _TYPE, _BINVAL = (ns.tag(ns.VCARD, name) for name in ("vCard", "PHOTO", "TYPE", "BINVAL"))
+_UPDATE, _UPDATE_PHOTO = ns.tag(ns.VCARD_UPDATE, "x"), ns.tag(ns.VCARD_UPDATE, "photo")
+#: Marks sessions whose presence has the hash from here, not from the client.
+_STAMPED = object()
+#: What a vCard shows to everybody, everybody may read.
+_OPEN = NodeConfig(access_model="open")
+
+
+class Avatar(NamedTuple):
+    """``id`` is the SHA-1 of the image, in hexadecimal digits (XEP-0084 §4.1)."""
+
+    id: str
+    type: str
+    data: bytes
+
+
+class VCard(Feature):
+    """The hashes of avatars of accounts that this node has to do with are in memory."""
+
+    disco = (ns.VCARD,)
+    account_disco = ("urn:xmpp:pep-vcard-conversion:0",)
+
+    def __init__(self, domain: Domain) -> None:
+        super().__init__(domain)
+        self._hashes: dict[str, str] = {}
+
+    async def start(self) -> None:
+        pep = self.domain.feature(Pep)
+        self._inside = pep.inside
+        pep.published.append(self._published)
+
+    async def account_loaded(self, account: JID, id: int) -> None:
+        for document in await self.domain.store.documents(id, _HASH_SPACE):
+            self._hashes[account.bare] = document.value.decode()
+
+    def account_unloaded(self, account: JID) -> None:
+        self._hashes.pop(account.bare, None)
+
+    async def account_deleted(self, account: JID) -> None:
+        self._hashes.pop(account.bare, None)
+
+    # -- the card --------------------------------------------------------------------------------
+
+    @handles_iq("get", ns.VCARD, "vCard", to="account")
+    async def get(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
+        """XEP-0054 §3.1 and §3.3: anybody may ask."""
+        account = await self.domain.account_id(to)
+        if account is None:
+            raise StanzaError("service-unavailable")
+        documents = await self.domain.store.documents(account, SPACE)
+        avatar = await self._avatar(to, account, sender.bare)
+        if not documents and avatar is None:
+            if sender.bare == to.bare:
+                return (Element(_VCARD),)
+            raise StanzaError("item-not-found")
+        card = ElementTree.fromstring(documents[0].value) if documents else Element(_VCARD)
+        if avatar is not None:
+            photo = SubElement(card, _PHOTO)
+            SubElement(photo, _TYPE).text = avatar.type
+            SubElement(photo, _BINVAL).text = b64encode(avatar.data).decode()
+        return (card,)
+
+    @handles_iq("set", ns.VCARD, "vCard", to="account")
+    async def set(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
+        """XEP-0054 §3.2."""
+        if not isinstance(sender, Session) or to.bare != sender.account.jid:
+            raise StanzaError("forbidden", "only one's own")
+        card = iq.child(_VCARD)
+        if card is None:
+            raise StanzaError("bad-request")
+        photo = card.find(_PHOTO)
+        avatar = _photo(photo) if photo is not None else None
+        for old in card.findall(_PHOTO):
+            card.remove(old)
+        data = serialize(card, "")
+        if len(data) > MAX_BYTES:
+            raise StanzaError("resource-constraint", "the card is too big")
+        account = sender.account
+        await self.domain.store.put(account.id, SPACE, "", data)
+        if avatar is not None and avatar.id != self._hashes.get(account.jid):
+            await self._publish(account.address, account.id, avatar)
+        elif photo is None and account.jid in self._hashes:
+            await self._remove(account.address, account.id)
+        return ()
+
+    # -- the avatar ------------------------------------------------------------------------------
+
+    async def _avatar(self, owner: JID, account: int, asker: str) -> Avatar | None:
+        """What the asker may see (XEP-0398 §6)."""
+        for item in (await self._inside.items(account, METADATA_NODE)).values():
+            info = _best(item)
+            if info is None:
+                continue
+            found = (await self._inside.items(account, DATA_NODE)).get(info.get("id", ""))
+            if found is None or not await self._inside.readable(owner, account, DATA_NODE, asker):
+                continue
+            try:
+                data = b64decode(ElementTree.fromstring(found.payload).text or "")
+            except binascii.Error:
+                continue
+            return Avatar(info.get("id", ""), info.get("type", "image/png"), data)
+        return None
+
+    async def _publish(self, owner: JID, account: int, avatar: Avatar) -> None:
+        """XEP-0398 §3.2: first the data, then the metadata, which tells everybody."""
+        data = Element(_DATA)
+        data.text = b64encode(avatar.data).decode()
+        metadata = Element(_METADATA)
+        size = str(len(avatar.data))
+        SubElement(metadata, _INFO, {"id": avatar.id, "type": avatar.type, "bytes": size})
+        for node, payload in ((DATA_NODE, data), (METADATA_NODE, metadata)):
+            await self._inside.publish(owner, account, node, [(avatar.id, serialize(payload, " "))], _OPEN)
+        await self._changed(owner, account, avatar.id)
+
+    async def _remove(self, owner: JID, account: int) -> None:
+        """XEP-0084 §4.4: no avatar is an empty element."""
+        empty = serialize(Element(_METADATA), " ")
+        await self._inside.publish(owner, account, METADATA_NODE, [("current", empty)], _OPEN)
+        await self._changed(owner, account, "")
+
+    async def _published(self, owner: JID, account: int, node: str, id: str, item: Item) -> None:
+        """A client has published: is it an avatar?"""
+        if node != METADATA_NODE:
+            return
+        info = _best(item)
+        await self._changed(owner, account, info.get("id", "") if info is not None else "")
+
+    async def _changed(self, owner: JID, account: int, hash: str) -> None:
+        """Contacts that look at presence learn of it too."""
+        if self._hashes.get(owner.bare, "") == hash:
+            return
+        if hash:
+            self._hashes[owner.bare] = hash
+            await self.domain.store.put(account, _HASH_SPACE, "", hash.encode())
+        else:
+            self._hashes.pop(owner.bare, None)
+            await self.domain.store.remove(account, _HASH_SPACE)
+        for session in self.domain.sessions(owner.bare):
+            if session.presence is not None and self._stamp(session, session.presence, hash):
+                self.domain.presence.again(session)
+
+    # -- presence --------------------------------------------------------------------------------
+
+    def stanza_out(self, session: Session, stanza: Stanza, to: JID | None) -> None:
+        """XEP-0398 §4: the hash goes into every available presence."""
+        if stanza.kind == "presence" and not stanza.type and self._hashes:
+            hash = self._hashes.get(session.account.jid)
+            if hash is not None:
+                session.state.pop(VCard, None)
+                self._stamp(session, stanza, hash)
+
+    def _stamp(self, session: Session, stanza: Stanza, hash: str) -> bool:
+        """Says the hash; False if the client does not want it said (an empty ``<photo/>``)."""
+        old = stanza.child(_UPDATE)
+        if old is not None:
+            photo = old.find(_UPDATE_PHOTO)
+            if photo is not None and not photo.text and session.state.get(VCard) is not _STAMPED:
+                return False
+        tree = stanza.element
+        for element in tree.findall(_UPDATE):
+            tree.remove(element)
+        SubElement(SubElement(tree, _UPDATE), _UPDATE_PHOTO).text = hash
+        stanza.replace_children(tree)
+        session.state[VCard] = _STAMPED
+        return True
+
+
+def _best(item: Item) -> Element | None:
+    """Of the formats of an avatar the one that is in the data node, PNG first."""
+    infos = [
+        info
+        for info in ElementTree.fromstring(item.payload).findall(_INFO)
+        if info.get("id") and not info.get("url")
+    ]
+    infos.sort(key=lambda info: info.get("type") != "image/png")
+    return infos[0] if infos else None
+
+
+def _photo(element: Element) -> Avatar | None:
+    """The photo of a vCard; None if it has none that can be an avatar. Raises StanzaError."""
+    text = "".join((element.findtext(_BINVAL) or "").split())
+    if not text:
+        return None
+    try:
+        data = b64decode(text, validate=True)
+    except binascii.Error:
+        raise StanzaError("bad-request", "the photo is not base64") from None
+    if len(text) > MAX_PAYLOAD - 200:
+        raise StanzaError("resource-constraint", "the photo is too big")
+    return Avatar(hashlib.sha1(data).hexdigest(), (element.findtext(_TYPE) or "image/png").strip()[:64], data)

@@ -1,0 +1,101 @@
+"""XEP-0402 and XEP-0048: two ways to write one list of rooms."""
+
+from __future__ import annotations
+
+from xml.etree.ElementTree import Element
+
+import pytest
+
+from tests.conftest import RunningServer
+from tests.raw import RawClient, condition, online
+
+NODE = "urn:xmpp:bookmarks:1"
+PUBSUB = "http://jabber.org/protocol/pubsub"
+OLD = "{storage:bookmarks}"
+
+
+@pytest.fixture(scope="module")
+def accounts(server: RunningServer) -> None:
+    server.add_user("reader")
+
+
+def store(inside: str) -> str:
+    return f"<query xmlns='jabber:iq:private'><storage xmlns='storage:bookmarks'>{inside}</storage></query>"
+
+
+def publish(jid: str, inside: str = "", attrs: str = "") -> str:
+    conference = f"<conference xmlns='{NODE}' {attrs}>{inside}</conference>"
+    return (
+        f"<pubsub xmlns='{PUBSUB}'><publish node='{NODE}'><item id='{jid}'>{conference}</item></publish>"
+        "<publish-options><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>"
+        f"<value>{PUBSUB}#publish-options</value></field>"
+        "<field var='pubsub#max_items'><value>max</value></field>"
+        "<field var='pubsub#access_model'><value>whitelist</value></field>"
+        "<field var='pubsub#send_last_published_item'><value>never</value></field>"
+        "</x></publish-options></pubsub>"
+    )
+
+
+async def old(client: RawClient) -> dict[str, Element]:
+    answer = await client.iq("get", store(""))
+    return {e.get("jid", ""): e for e in answer.iter(f"{OLD}conference")}
+
+
+async def new(client: RawClient) -> dict[str, Element]:
+    answer = await client.iq("get", f"<pubsub xmlns='{PUBSUB}'><items node='{NODE}'/></pubsub>")
+    return {item.get("id", ""): item[0] for item in answer.iter(f"{{{PUBSUB}}}item")}
+
+
+async def test_what_a_newer_client_publishes_an_older_one_finds(
+    server: RunningServer, accounts: None
+) -> None:
+    client = await online(server.port, "reader")
+    inside = "<nick>Ann</nick><extensions><x xmlns='urn:x'/></extensions>"
+    answer = await client.iq("set", publish("tea@rooms.example", inside, "name='Tea' autojoin='true'"))
+    assert answer.get("type") == "result"
+    room = (await old(client))["tea@rooms.example"]
+    assert (room.get("name"), room.get("autojoin"), room.findtext(f"{OLD}nick")) == ("Tea", "true", "Ann")
+    client.abort()
+
+
+async def test_what_an_older_client_writes_a_newer_one_finds_with_its_extensions(
+    server: RunningServer, accounts: None
+) -> None:
+    client = await online(server.port, "reader")
+    await client.iq("set", publish("tea@rooms.example", "<extensions><x xmlns='urn:x'/></extensions>"))
+    rooms = (
+        "<conference jid='Tea@rooms.example' name='Tea time' autojoin='1'><nick>A</nick></conference>"
+        "<conference jid='coffee@rooms.example' autojoin='false'/><url name='w' url='https://e.example'/>"
+    )
+    assert (await client.iq("set", store(rooms))).get("type") == "result"
+    found = await new(client)
+    assert set(found) == {"tea@rooms.example", "coffee@rooms.example"}
+    tea = found["tea@rooms.example"]
+    assert (tea.get("name"), tea.get("autojoin"), tea.findtext(f"{{{NODE}}}nick")) == (
+        "Tea time",
+        "true",
+        "A",
+    )
+    assert tea.find(f"{{{NODE}}}extensions/{{urn:x}}x") is not None
+    assert found["coffee@rooms.example"].get("autojoin") is None
+    answer = await client.iq("get", store(""))
+    assert [e.get("url") for e in answer.iter(f"{OLD}url")] == ["https://e.example"]
+    assert (await client.iq("set", store("<conference jid='coffee@rooms.example'/>"))).get("type") == "result"
+    assert set(await new(client)) == {"coffee@rooms.example"}
+    client.abort()
+
+
+async def test_a_bookmark_without_an_address_changes_nothing(server: RunningServer, accounts: None) -> None:
+    client = await online(server.port, "reader")
+    before = set(await new(client))
+    answer = await client.iq("set", store("<conference jid='@'/>"))
+    assert condition(answer) == "bad-request"
+    assert set(await new(client)) == before
+    client.abort()
+
+
+async def test_the_account_says_that_both_are_one(server: RunningServer, accounts: None) -> None:
+    client = await online(server.port, "reader")
+    info = await client.iq("get", "<query xmlns='http://jabber.org/protocol/disco#info'/>")
+    assert f"{NODE}#compat" in {e.get("var") for e in info[0]}
+    client.abort()

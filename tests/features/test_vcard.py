@@ -1,0 +1,198 @@
+"""XEP-0054, XEP-0084, XEP-0153 and XEP-0398: one face, whichever way a client shows or reads it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import AsyncIterator
+from typing import Any
+from xml.etree.ElementTree import Element
+
+import pytest
+from slixmpp.exceptions import IqError
+
+from tests.conftest import RunningServer
+from tests.features.slix import Client, befriend, connected
+from tests.raw import RawClient, condition, online
+
+PNG = b"\x89PNG not really"
+JPEG = b"\xff\xd8 nor this"
+UPDATE = "{vcard-temp:x:update}"
+V = "{vcard-temp}"
+DATA, METADATA = "urn:xmpp:avatar:data", "urn:xmpp:avatar:metadata"
+
+
+def sha1(data: bytes) -> str:
+    return hashlib.sha1(data).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def accounts(server: RunningServer) -> None:
+    for name in ("face", "looker", "stranger", "plain"):
+        server.add_user(name)
+
+
+@pytest.fixture
+async def friends(server: RunningServer, accounts: None) -> AsyncIterator[tuple[Client, Client]]:
+    async with (
+        connected(server.port, "face@localhost") as face,
+        connected(server.port, "looker@localhost", [METADATA]) as looker,
+    ):
+        for client in (face, looker):
+            client.register_plugin("xep_0084")
+            client.register_plugin("xep_0054")
+        known = await face.get_roster()
+        if not known["roster"]["items"]:
+            await befriend(face, looker)
+        yield face, looker
+
+
+async def show(client: Client, data: bytes) -> None:
+    avatar = client.plugin["xep_0084"]
+    await avatar.publish_avatar(data)
+    info = {"id": sha1(data), "type": "image/png", "bytes": str(len(data))}
+    await avatar.publish_avatar_metadata([info])
+
+
+async def photo(client: Client, jid: str) -> bytes:
+    answer = await client.plugin["xep_0054"].get_vcard(jid, cached=False)
+    text = answer.xml.findtext(f".//{V}BINVAL")
+    return base64.b64decode(text or "")
+
+
+async def presence_with_hash(client: Client, hash: str) -> Element:
+    while True:
+        presence = await client.presences.get()
+        if presence.findtext(f"{UPDATE}x/{UPDATE}photo") == hash:
+            return presence
+
+
+async def test_an_avatar_of_the_nodes_is_in_the_card_and_in_presence(friends: tuple[Client, Client]) -> None:
+    face, looker = friends
+    await show(face, PNG)
+    assert await photo(looker, "face@localhost") == PNG
+    seen = await presence_with_hash(looker, sha1(PNG))
+    assert seen.get("from") == face.boundjid.full
+    face.send_presence(pshow="away")
+    again = await presence_with_hash(looker, sha1(PNG))
+    assert again.findtext("{jabber:client}show") == "away"
+
+
+async def test_a_photo_of_a_card_becomes_the_avatar(friends: tuple[Client, Client]) -> None:
+    face, looker = friends
+    card = (
+        "<vCard xmlns='vcard-temp'><FN>Face</FN><PHOTO><TYPE>image/jpeg</TYPE>"
+        f"<BINVAL>\n{base64.b64encode(JPEG).decode()}\n</BINVAL></PHOTO></vCard>"
+    )
+    await face.ask("set", card)
+    await presence_with_hash(looker, sha1(JPEG))
+    event = await looker.next_event()
+    while not (infos := list(event.iter(f"{{{METADATA}}}info"))) or infos[0].get("id") != sha1(JPEG):
+        event = await looker.next_event()
+    assert infos[0].get("type") == "image/jpeg"
+    answer = await looker.plugin["xep_0084"].retrieve_avatar("face@localhost", sha1(JPEG))
+    assert answer["pubsub"]["items"]["item"]["avatar_data"]["value"] == JPEG
+    got: Any = await looker.plugin["xep_0054"].get_vcard("face@localhost", cached=False)
+    assert got.xml.findtext(f".//{V}FN") == "Face"
+    assert len(got.xml.findall(f".//{V}PHOTO")) == 1
+    await face.ask("set", "<vCard xmlns='vcard-temp'><FN>Face</FN></vCard>")
+    assert await photo(looker, "face@localhost") == b""
+
+
+async def test_the_avatar_of_a_node_that_is_not_open_is_not_shown_to_strangers(
+    server: RunningServer, friends: tuple[Client, Client]
+) -> None:
+    face, looker = friends
+    configure = (
+        "<pubsub xmlns='http://jabber.org/protocol/pubsub#owner'><configure node='{}'>"
+        "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>"
+        "<value>http://jabber.org/protocol/pubsub#node_config</value></field>"
+        "<field var='pubsub#access_model'><value>presence</value></field></x></configure></pubsub>"
+    )
+    await show(face, PNG)
+    await face.ask("set", configure.format(DATA))
+    stranger = await online(server.port, "stranger")
+    answer = await stranger.iq("get", "<vCard xmlns='vcard-temp'/>", "face@localhost")
+    assert answer.find(f".//{V}PHOTO") is None
+    assert await photo(looker, "face@localhost") == PNG
+    stranger.abort()
+
+
+async def test_a_client_that_shows_no_face_is_left_alone(
+    server: RunningServer, friends: tuple[Client, Client]
+) -> None:
+    face, _ = friends
+    await show(face, PNG)
+    other = await online(server.port, "face", presence=f"<x xmlns='{UPDATE[1:-1]}'><photo/></x>")
+    echo = "<presence><status>here</status><x xmlns='vcard-temp:x:update'><photo/></x></presence>"
+    other.send(echo)
+    own = await other.take(lambda e: e.findtext("{jabber:client}status") == "here")
+    found = own.find(f"{UPDATE}x/{UPDATE}photo")
+    assert found is not None
+    assert not found.text
+    other.abort()
+
+
+async def test_the_hash_is_known_after_a_restart(server: RunningServer, accounts: None) -> None:
+    async with connected(server.port, "face@localhost") as face:
+        face.register_plugin("xep_0084")
+        await show(face, JPEG)
+    server.stop()
+    server.start()
+    face_again = await online(server.port, "face", presence=None)
+    face_again.send("<presence/>")
+    own = await face_again.tag("presence")
+    assert own.findtext(f"{UPDATE}x/{UPDATE}photo") == sha1(JPEG)
+    face_again.abort()
+
+
+@pytest.fixture
+async def plain(server: RunningServer, accounts: None) -> AsyncIterator[RawClient]:
+    client = await online(server.port, "plain")
+    yield client
+    client.abort()
+
+
+async def test_who_has_no_card_has_an_empty_one_and_others_find_none(
+    server: RunningServer, plain: RawClient
+) -> None:
+    own = await plain.iq("get", "<vCard xmlns='vcard-temp'/>")
+    assert own.get("type") == "result"
+    assert not len(own[0])
+    stranger = await online(server.port, "stranger")
+    for jid, expected in (("plain@localhost", "item-not-found"), ("nobody@localhost", "service-unavailable")):
+        answer = await stranger.iq("get", "<vCard xmlns='vcard-temp'/>", jid)
+        assert condition(answer) == expected
+    answer = await stranger.iq("set", "<vCard xmlns='vcard-temp'><FN>x</FN></vCard>", "plain@localhost")
+    assert condition(answer) == "forbidden"
+    stranger.abort()
+
+
+@pytest.mark.parametrize(
+    ("photo", "expected"), [("%%%", "bad-request"), ("A" * 70_000, "resource-constraint")]
+)
+async def test_a_photo_that_can_not_be_is_refused(plain: RawClient, photo: str, expected: str) -> None:
+    card = f"<vCard xmlns='vcard-temp'><PHOTO><BINVAL>{photo}</BINVAL></PHOTO></vCard>"
+    assert condition(await plain.iq("set", card)) == expected
+
+
+async def test_nicknames_and_vcard4_travel_by_nodes(friends: tuple[Client, Client]) -> None:
+    face, looker = friends
+    for node, payload in (
+        ("http://jabber.org/protocol/nick", "<nick xmlns='http://jabber.org/protocol/nick'>Fay</nick>"),
+        (
+            "urn:xmpp:vcard4",
+            "<vcard xmlns='urn:ietf:params:xml:ns:vcard-4.0'><fn><text>F</text></fn></vcard>",
+        ),
+    ):
+        publish = (
+            f"<pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='{node}'>"
+            f"<item id='current'>{payload}</item></publish></pubsub>"
+        )
+        await face.ask("set", publish)
+        items = f"<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='{node}'/></pubsub>"
+        answer = await looker.ask("get", items, "face@localhost")
+        texts = "".join(answer.xml.itertext())
+        assert texts in ("Fay", "F")
+    with pytest.raises(IqError):
+        await looker.ask("set", publish, "face@localhost")

@@ -73,6 +73,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Literal["closed", "invite", "open"],
         _about("Who may make an account: closed (kith user add), invite (kith invite) or open (anybody)."),
     ] = "closed"
+    operators: Annotated[
+        list[str], _about("Accounts that may run the operator's commands from a client (XEP-0133).")
+    ] = msgspec.field(default_factory=list)
     contacts: Annotated[
         dict[str, str],
         _about(
@@ -159,6 +162,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
                     ipaddress.ip_address(address)
                 except ValueError:
                     raise _wrong(name, places[name], f"{address!r} is not an IP address") from None
+        for operator in self.operators:
+            if not _is_account(operator, self.domain):
+                reason = f"{operator!r} is not the address of an account here"
+                raise _wrong("operators", places["operators"], reason)
         for host, secret in self.components.items():
             if not _is_domain(host) or host == self.domain:
                 raise _wrong("components", places["components"], f"{host!r} is not another domain")
@@ -199,6 +206,14 @@ def _is_domain(text: str) -> bool:
         return parse_jid(text) == JID("", text)
     except ValueError:
         return False
+
+
+def _is_account(text: str, domain: str) -> bool:
+    try:
+        jid = parse_jid(text)
+    except ValueError:
+        return False
+    return bool(jid.local) and jid.domain == domain and str(jid) == text
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -139,6 +139,9 @@ class Store(Protocol):
     def mark_undelivered(self, account: int, ids: Sequence[int]) -> None:
         """Queues: sets UNDELIVERED on entries below the mark."""
 
+    async def rewrite(self, id: int, stanza: bytes) -> None:
+        """Other bytes take the place of a message's, in every log that holds it."""
+
     async def expire(self, before: int) -> int:
         """Removes entries older than that id. Returns how many."""
 

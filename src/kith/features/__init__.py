@@ -9,6 +9,7 @@ from kith.features.blocking import Blocking
 from kith.features.bookmarks import Bookmarks
 from kith.features.caps import Caps
 from kith.features.carbons import Carbons
+from kith.features.commands import Commands
 from kith.features.components import Components
 from kith.features.contact_addresses import ContactAddresses
 from kith.features.csi import ClientState
@@ -17,11 +18,13 @@ from kith.features.entity_time import EntityTime
 from kith.features.hints import Hints
 from kith.features.last_activity import LastActivity
 from kith.features.markers import Markers
+from kith.features.operator_commands import OperatorCommands
 from kith.features.pep import Pep
 from kith.features.ping import Ping
 from kith.features.private_storage import PrivateStorage
 from kith.features.registration import Registration
 from kith.features.reports import SpamReports
+from kith.features.retraction import Retraction
 from kith.features.roster import Rosters
 from kith.features.session_establishment import SessionEstablishment
 from kith.features.vcard import VCard
@@ -46,6 +49,9 @@ ALL: tuple[type[Feature], ...] = (
     Bookmarks,
     Hints,
     Markers,
+    Retraction,
+    Commands,
+    OperatorCommands,
     Archive,
     ArchivePreferences,
     Carbons,

@@ -173,6 +173,11 @@ class SQLiteStore:
         ids = list(ids)
         self._queue(lambda connection: log.mark_undelivered(connection, account, ids))
 
+    async def rewrite(self, id: int, stanza: bytes) -> None:
+        await self._write(
+            lambda connection: connection.execute("UPDATE message SET stanza = ? WHERE id = ?", (stanza, id))
+        )
+
     async def expire(self, before: int) -> int:
         """In small transactions, so that others get their turn."""
         await self.settled()  # readers do not see what is only queued

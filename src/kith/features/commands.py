@@ -1,0 +1,166 @@
+"""XEP-0050: Ad-Hoc Commands. A client shows a form, and the server does what was filled in.
+
+Commands are defined beside this file, see `Command`; this one runs them.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from xml.etree.ElementTree import Element, SubElement
+
+from kith.core.domain import Domain
+from kith.core.feature import Feature, handles_iq
+from kith.core.sender import Sender
+from kith.features.disco import Identity, feature, identity, item
+from kith.features.forms import FORM_TYPE, Field, build_form, find_form
+from kith.wire import ns
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID
+from kith.wire.stanza import Stanza
+
+COMMAND = ns.tag(ns.COMMANDS, "command")
+_NOTE, _ACTIONS, _COMPLETE = (ns.tag(ns.COMMANDS, name) for name in ("note", "actions", "complete"))
+#: Forms that are being filled in at once, and for how long, in seconds.
+MAX_OPEN = 200
+PATIENCE = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a command has done: a line for people, or fields of a result form."""
+
+    note: str = ""
+    fields: Sequence[Field] = ()
+
+
+Values = Mapping[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """``allowed`` by bare address; ``fields`` are asked for first, if there are any.
+
+    ``run`` gets the values by field and who asks. Raises StanzaError.
+    """
+
+    node: str
+    name: str
+    allowed: Callable[[str], bool]
+    run: Callable[[Values, str], Awaitable[Outcome]]
+    form_type: str = ""
+    fields: Sequence[Field] = field(default_factory=tuple)
+    required: frozenset[str] = frozenset()
+
+
+class _Open(NamedTuple):
+    node: str
+    asker: str
+    until: float
+
+
+class Commands(Feature):
+    """The commands of the domain; other features add theirs when they start."""
+
+    server_disco = (ns.COMMANDS,)
+
+    def __init__(self, domain: Domain) -> None:
+        super().__init__(domain)
+        self._commands: dict[str, Command] = {}
+        self._open: OrderedDict[str, _Open] = OrderedDict()
+
+    def add(self, command: Command) -> None:
+        self._commands[command.node] = command
+
+    @handles_iq("set", ns.COMMANDS, "command", to="server")
+    async def execute(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
+        element = iq.child(COMMAND)
+        assert element is not None
+        node, action = element.get("node", ""), element.get("action", "execute")
+        command = self._commands.get(node)
+        if command is None:
+            raise StanzaError("item-not-found")
+        if not command.allowed(sender.bare):
+            raise StanzaError("forbidden")
+        if action not in ("execute", "complete", "next", "cancel"):
+            raise _bad("malformed-action")
+        session = element.get("sessionid", "")
+        if not session:
+            if action == "cancel":
+                raise _bad("bad-sessionid")
+            return (await self._begin(command, sender),)
+        self._end(session, node, sender.full)
+        if action == "cancel":
+            return (_answer(node, session, "canceled"),)
+        form = find_form(element)
+        if form is None or form.type != "submit":
+            raise _bad("bad-payload")
+        return (await self._finish(command, session, form.values, sender),)
+
+    async def _begin(self, command: Command, sender: Sender) -> Element:
+        session = secrets.token_urlsafe(12)
+        if not command.fields:
+            return await self._finish(command, session, {}, sender)
+        now = self.domain.now()
+        self._open[session] = _Open(command.node, sender.full, now + PATIENCE)
+        while len(self._open) > MAX_OPEN or next(iter(self._open.values())).until < now:
+            self._open.popitem(last=False)
+        answer = _answer(command.node, session, "executing")
+        SubElement(SubElement(answer, _ACTIONS, {"execute": "complete"}), _COMPLETE)
+        answer.append(build_form("form", command.form_type, command.fields))
+        return answer
+
+    def _end(self, session: str, node: str, asker: str) -> None:
+        found = self._open.pop(session, None)
+        if found is None or (found.node, found.asker) != (node, asker):
+            raise _bad("bad-sessionid")
+        if found.until < self.domain.now():
+            raise _bad("session-expired", "not-allowed")
+
+    async def _finish(self, command: Command, session: str, values: Values, sender: Sender) -> Element:
+        missing = [name for name in sorted(command.required) if not any(values.get(name, ()))]
+        if missing:
+            raise _bad("bad-payload", text=f"{missing[0]} is missing")
+        known = {item.var for item in command.fields}
+        given = {name: list(value) for name, value in values.items() if name in known and name != FORM_TYPE}
+        outcome = await command.run(given, sender.bare)
+        answer = _answer(command.node, session, "completed")
+        if outcome.note:
+            SubElement(answer, _NOTE, {"type": "info"}).text = outcome.note
+        if outcome.fields:
+            answer.append(build_form("result", command.form_type, outcome.fields))
+        return answer
+
+    # -- discovery -------------------------------------------------------------------------------
+
+    def _allowed(self, asker: str) -> list[Command]:
+        return [command for command in self._commands.values() if command.allowed(asker)]
+
+    async def node_info(self, sender: Sender, to: JID, node: str) -> Sequence[Element] | None:
+        """XEP-0050 §3.1: what a command is."""
+        if to.local:
+            return None
+        if node == ns.COMMANDS:
+            return (identity(Identity("automation", "command-list", "Commands")), feature(ns.COMMANDS))
+        command = self._commands.get(node)
+        if command is None or not command.allowed(sender.bare):
+            return None
+        kind = identity(Identity("automation", "command-node", command.name))
+        return (kind, feature(ns.COMMANDS), feature(ns.DATA_FORM))
+
+    async def node_items(self, sender: Sender, to: JID, node: str) -> Sequence[Element] | None:
+        if to.local or node != ns.COMMANDS:
+            return None
+        return [item(to.bare, command.node, command.name) for command in self._allowed(sender.bare)]
+
+
+def _answer(node: str, session: str, status: str) -> Element:
+    return Element(COMMAND, {"node": node, "sessionid": session, "status": status})
+
+
+def _bad(condition: str, kind: str = "bad-request", text: str = "") -> StanzaError:
+    """An error as XEP-0050 §4.4 has it."""
+    return StanzaError(kind, text, application=Element(ns.tag(ns.COMMANDS, condition)))

@@ -28,6 +28,20 @@ async def test_a_seq_is_never_given_twice_even_after_removal_and_reopening(logs)
     assert await logs.store.put(logs.b, "s", "k", b"") > seq
 
 
+async def test_a_document_is_only_replaced_if_it_is_the_one_that_was_read(logs):
+    store = logs.store
+    assert await store.put_if(logs.a, "s", "k", b"1", 7) == 0
+    assert await store.document(logs.a, "s", "k") is None
+    first = await store.put_if(logs.a, "s", "k", b"1", 0)
+    assert await store.document(logs.a, "s", "k") == Document("k", b"1", first)
+    assert await store.put_if(logs.a, "s", "k", b"2", 0) == 0
+    second = await store.put_if(logs.a, "s", "k", b"2", first)
+    assert second > first
+    await store.remove(logs.a, "s", "k")
+    assert await store.put_if(logs.a, "s", "k", b"3", second) == 0
+    assert await store.documents(logs.a, "s") == []
+
+
 async def test_removing_says_how_many_there_were(logs):
     for key in "xyz":
         await logs.store.put(logs.a, "s", key, b"")

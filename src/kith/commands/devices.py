@@ -20,7 +20,7 @@ def show(config: Config, jid: str) -> None:
 
     async def read(store: Store) -> list[Device] | None:
         record = await store.account(bare)
-        return list((await Devices(store, b"").all(record.id)).values()) if record is not None else None
+        return list((await Devices(store).all(record.id)).values()) if record is not None else None
 
     devices = with_store(config, read)
     if devices is None:
@@ -44,7 +44,7 @@ def revoke(config: Config, jid: str, id: str | None) -> None:
 
     async def work(store: Store) -> int | None:
         record = await store.account(bare)
-        return await Devices(store, b"").revoke(record.id, bare, id) if record is not None else None
+        return await Devices(store).revoke(record.id, bare, id) if record is not None else None
 
     gone = with_store(config, work)
     if gone is None:

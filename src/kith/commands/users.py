@@ -90,7 +90,7 @@ def change_password(config: Config, jid: str, password: str) -> None:
         record = await store.account(bare)
         if record is None or not await store.set_keys(bare, keys):
             return False
-        await Devices(store, b"").revoke(record.id, bare)
+        await Devices(store).revoke(record.id, bare)
         return True
 
     if not with_store(config, change):

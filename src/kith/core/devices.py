@@ -1,7 +1,10 @@
 """The devices of an account, and the tokens by which they log in again (XEP-0388 §2.3, XEP-0484).
 
-A token is never stored: it is derived from the server's secret, which is a file beside the database, and
-from a random number, which is what the database holds. Who steals the database has no token.
+A token is derived from four things, each kept elsewhere: the server's secret, which is a file beside the
+database; a random number, which is in the database; the id that the client has given itself, which only the
+client has; and the account's password keys, so that a new password is the end of it. The token itself is
+nowhere on the server, nor is the client's id: who copies the database, or even the whole data folder, has no
+token. (A hash of the token could not be kept instead: the mechanism needs the token to check a proof.)
 """
 
 from __future__ import annotations
@@ -11,10 +14,11 @@ import secrets
 import time
 import uuid
 from base64 import urlsafe_b64encode
+from dataclasses import dataclass
 
 import msgspec
 
-from kith.core.ports import Store
+from kith.core.ports import AccountRecord, Document, Store
 
 SPACE = "devices"
 #: Where other processes leave what they revoked, for a running server to end its sessions.
@@ -30,11 +34,15 @@ _MAX_NAME = 100
 
 
 class Token(msgspec.Struct, array_like=True):
-    """``number`` is what the token is derived from; it works with one mechanism only (XEP-0484 §3.4)."""
+    """``number`` is what the token is derived from; it works with one mechanism only (XEP-0484 §3.4).
+
+    ``count`` is the last that the client has told, against replays of TLS early data.
+    """
 
     number: bytes
     mechanism: str
     made: float
+    count: int = 0
 
     @property
     def expires(self) -> float:
@@ -52,12 +60,42 @@ class Device(msgspec.Struct):
     current: Token | None = None
     new: Token | None = None
 
+    def seen(self, software: str, name: str) -> None:
+        """It has logged in."""
+        now = time.time()
+        self.software, self.name = software, name
+        if now - self.used > _PRECISION:
+            self.used = now
+
+    def promote(self, token: Token) -> None:
+        """A login with the token succeeded: an older one ends (XEP-0484 §3.5)."""
+        if token is self.new:
+            self.current, self.new = token, None
+
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Device).decode
 
 
-def device_id(text: str) -> str:
+class Changed(Exception):
+    """A device was changed, or revoked, since it was read."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """A device as read: ``seq`` and ``stored`` are its document's; 0 and empty for a new one."""
+
+    account: int
+    device: Device
+    seq: int = 0
+    stored: bytes = b""
+
+    @classmethod
+    def of(cls, account: int, document: Document) -> Entry:
+        return cls(account, _decode(document.value), document.seq, document.value)
+
+
+def agent_id(text: str) -> str:
     """A user agent's id in its usual form; an empty text if it is no UUID."""
     try:
         return str(uuid.UUID(text))
@@ -71,63 +109,71 @@ def clean(text: str) -> str:
 
 
 class Devices:
-    """Reads and writes devices. ``secret`` is the server's, 32 bytes or more."""
+    """Reads and writes devices. ``secret`` is the server's, 32 bytes or more.
 
-    def __init__(self, store: Store, secret: bytes) -> None:
+    Whoever lists and revokes needs none. ``agent`` is what `agent_id` gives.
+    """
+
+    def __init__(self, store: Store, secret: bytes = b"") -> None:
         self._store = store
         self._secret = secret
+
+    def id(self, account: int, agent: str) -> str:
+        """What a device is called where others see it: 16 hexadecimal digits; empty without an agent."""
+        return self._derive(b"device", account, agent.encode()).hex()[:16] if agent else ""
+
+    def token(self, record: AccountRecord, agent: str, token: Token) -> str:
+        """The token as the client has it."""
+        keys = record.keys[min(record.keys)].stored_key if record.keys else b""  # the one that always stays
+        parts = (agent.encode(), token.mechanism.encode(), keys, token.number)
+        return urlsafe_b64encode(self._derive(b"token", record.id, *parts)).decode()
+
+    def _derive(self, purpose: bytes, account: int, *parts: bytes) -> bytes:
+        message = b"".join(
+            len(part).to_bytes(2, "big") + part for part in (purpose, str(account).encode(), *parts)
+        )
+        return hmac.digest(self._secret, message, "sha256")
 
     async def all(self, account: int) -> dict[str, Device]:
         """An account's devices by id, the longest unused first."""
         found = [_decode(document.value) for document in await self._store.documents(account, SPACE)]
         return {device.id: device for device in sorted(found, key=lambda device: device.used)}
 
-    async def get(self, account: int, id: str) -> Device | None:
-        return (await self.all(account)).get(id) if id else None
+    async def find(self, account: int, agent: str) -> Entry | None:
+        """The device of an agent, or None."""
+        document = await self._store.document(account, SPACE, self.id(account, agent))
+        return Entry.of(account, document) if document is not None else None
 
-    async def seen(
-        self, account: int, id: str, software: str, name: str, known: Device | None = None
-    ) -> Device:
-        """A device has logged in; ``known`` is what was read of it."""
-        now = time.time()
-        device = known or await self.get(account, id)
-        if device is None:
+    async def enter(self, account: int, agent: str) -> Entry:
+        """The device of an agent: a new one if it was not there yet."""
+        entry = await self.find(account, agent)
+        if entry is None:
             await self._make_room(account)
-            device = Device(id, created=now)
-        if (device.software, device.name) != (software, name) or now - device.used > _PRECISION:
-            device.software, device.name, device.used = software, name, now
-            await self._save(account, device)
-        return device
+            entry = Entry(account, Device(self.id(account, agent), created=time.time()))
+        return entry
 
     async def _make_room(self, account: int) -> None:
         devices = list(await self.all(account))
         for old in devices[: max(0, len(devices) + 1 - MAX_DEVICES)]:
             await self._store.remove(account, SPACE, old)
 
-    async def _save(self, account: int, device: Device) -> None:
-        await self._store.put(account, SPACE, device.id, _encode(device))
+    async def save(self, entry: Entry) -> None:
+        """Writes a device if it is not as it was read. Raises Changed if somebody else has written."""
+        value = _encode(entry.device)
+        if value == entry.stored:
+            return
+        seq = await self._store.put_if(entry.account, SPACE, entry.device.id, value, entry.seq)
+        if not seq:
+            raise Changed
+        entry.seq, entry.stored = seq, value
 
-    async def issue(self, account: int, device: Device, mechanism: str) -> tuple[str, float]:
-        """A token for the device, and when it expires. The one that it has stays until this is used."""
+    def issue(self, record: AccountRecord, agent: str, device: Device, mechanism: str) -> tuple[str, float]:
+        """A token for the device, and when it expires. The one that it has stays until this is used.
+
+        It is good once the device is saved.
+        """
         device.new = Token(secrets.token_bytes(16), mechanism, time.time())
-        await self._save(account, device)
-        return self.derive(account, device.id, device.new), device.new.expires
-
-    def derive(self, account: int, id: str, token: Token) -> str:
-        """The token as the client has it."""
-        label = b"\0".join((b"fast", str(account).encode(), id.encode(), token.mechanism.encode()))
-        return urlsafe_b64encode(hmac.digest(self._secret, label + b"\0" + token.number, "sha256")).decode()
-
-    async def used(self, account: int, device: Device, token: Token) -> None:
-        """A login with the token succeeded: an older one ends (XEP-0484 §3.5)."""
-        if token is device.new:
-            device.current, device.new, device.used = token, None, time.time()
-            await self._save(account, device)
-
-    async def invalidate(self, account: int, device: Device) -> None:
-        """The device has no token any more."""
-        device.current = device.new = None
-        await self._save(account, device)
+        return self.token(record, agent, device.new), device.new.expires
 
     async def forget(self, account: int, id: str | None = None) -> list[str]:
         """Forgets one device, or all. Returns their ids."""

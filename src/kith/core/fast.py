@@ -1,22 +1,25 @@
-"""XEP-0484: logging in with a token, by the mechanisms of draft-schmaus-kitten-sasl-ht.
+"""XEP-0484: logging in with a token, by the mechanisms of draft-schmaus-kitten-sasl-ht-09.
 
 The client sends a keyed hash of the channel binding, the server answers with another: one round trip.
-TLS early data is not accepted, so there is nothing to replay and ``count`` is not asked for.
+TLS early data is not accepted, so ``count`` is not asked for; a client that counts may not go back.
 """
 
 from __future__ import annotations
 
 import hmac
 import time
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from kith.core.devices import Device, Devices, Token
+from kith.core.devices import Devices, Entry, Token
 from kith.core.ports import AccountRecord
 from kith.core.sasl import Lookup, SASLError, Security
 
 _BINDINGS = {"ENDP": "tls-server-end-point", "UNIQ": "tls-unique"}
 _PREFIX = "HT-SHA-256-"
-_NOBODY = Token(bytes(16), "", 0.0)
+_NOBODY = AccountRecord(0, "", {}, 0)
+_NOTHING = Token(bytes(16), "", 0.0)
+_MAX_COUNT = 2**31 - 1
 
 
 def mechanisms(security: Security) -> list[str]:
@@ -25,36 +28,66 @@ def mechanisms(security: Security) -> list[str]:
     return [*bound, f"{_PREFIX}NONE"]
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What a client gave: ``data`` is ``authcid NUL proof``, ``count`` None if it does not count."""
+
+    mechanism: str
+    data: bytes
+    agent: str
+    count: int | None
+
+
 class Proof(NamedTuple):
-    """A login that succeeded; ``final`` is the server's own proof, for ``<additional-data/>``."""
+    """A login that succeeded, with the device as it is after it, to be saved.
+
+    ``final`` is the server's own proof, for ``<additional-data/>``.
+    """
 
     account: AccountRecord
-    device: Device
+    entry: Entry
     token: Token
     final: bytes
 
 
-async def verify(
-    mechanism: str, data: bytes, id: str, security: Security, lookup: Lookup, devices: Devices
-) -> Proof:
-    """Checks the client's message, ``authcid NUL proof``, of the device ``id``. Raises SASLError."""
-    if mechanism not in mechanisms(security):
+def counted(text: str | None) -> int | None:
+    """The ``count`` of ``<fast/>``. Raises SASLError."""
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal()) or len(text) > 10 or not 0 < int(text) <= _MAX_COUNT:
+        raise SASLError("malformed-request", "count is a positive number")
+    return int(text)
+
+
+async def verify(attempt: Attempt, security: Security, lookup: Lookup, devices: Devices) -> Proof:
+    """Checks what the client gave. Raises SASLError."""
+    if attempt.mechanism not in mechanisms(security):
         raise SASLError("invalid-mechanism")
-    user, separator, proof = data.partition(b"\0")
-    if not separator or not id:
+    user, separator, proof = attempt.data.partition(b"\0")
+    if not separator or not attempt.agent:
         raise SASLError("malformed-request")
     try:
         record = await lookup(user.decode())
     except UnicodeDecodeError:
         raise SASLError("malformed-request") from None
-    device = await devices.get(record.id, id) if record is not None else None
-    binding = security.bindings.get(_BINDINGS.get(mechanism.removeprefix(_PREFIX), ""), b"")
-    found = [t for t in (device.new, device.current) if t is not None] if device is not None else []
-    for token in found or [_NOBODY]:
-        key = devices.derive(record.id if record is not None else 0, id, token).encode()
+    entry = await devices.find(record.id, attempt.agent) if record is not None else None
+    binding = security.bindings.get(_BINDINGS.get(attempt.mechanism.removeprefix(_PREFIX), ""), b"")
+    tokens = (entry.device.new, entry.device.current) if entry is not None else ()
+    for token in [token for token in tokens if token is not None] or [_NOTHING]:
+        key = devices.token(record or _NOBODY, attempt.agent, token).encode()
         fits = hmac.compare_digest(hmac.digest(key, b"Initiator" + binding, "sha256"), proof)
-        if fits and token.mechanism == mechanism and record is not None and device is not None:
-            if token.expires < time.time():
-                raise SASLError("credentials-expired")
-            return Proof(record, device, token, hmac.digest(key, b"Responder" + binding, "sha256"))
+        if fits and token.mechanism == attempt.mechanism and record is not None and entry is not None:
+            _use(entry, token, attempt.count)
+            return Proof(record, entry, token, hmac.digest(key, b"Responder" + binding, "sha256"))
     raise SASLError("not-authorized")
+
+
+def _use(entry: Entry, token: Token, count: int | None) -> None:
+    """A proof fits. Raises SASLError if its token is too old, or was counted that far already."""
+    if token.expires < time.time():
+        raise SASLError("credentials-expired")
+    if count is not None:
+        if count <= token.count:
+            raise SASLError("not-authorized", "this count was used")
+        token.count = count
+    entry.device.promote(token)

@@ -36,7 +36,7 @@ def decode(text: str) -> bytes:
 class Login:
     """One profile on one stream: an exchange at a time."""
 
-    __slots__ = ("_authentication", "domain", "stream")
+    __slots__ = ("_authentication", "domain", "record", "stream")
 
     namespace: ClassVar[str]
 
@@ -44,6 +44,7 @@ class Login:
         self.stream = stream
         self.domain = stream.domain
         self._authentication: Authentication | None = None
+        self.record: AccountRecord | None = None  # as it was when the client showed who it is
 
     # -- what profiles differ in -----------------------------------------------------------------
 
@@ -95,6 +96,7 @@ class Login:
 
     async def load(self, record: AccountRecord) -> Account:
         """The account that has shown who it is. Raises SASLError if it is gone, or the stream is."""
+        self.record = record
         self.domain.directory.appeared(record.jid)
         account = await self.domain.account(record.jid)
         if account is None or self.stream.ended:

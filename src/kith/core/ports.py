@@ -149,8 +149,12 @@ class Store(Protocol):
     async def documents(self, account: int, space: str) -> list[Document]:
         """All of a space, in the order of ``seq``."""
 
+    async def document(self, account: int, space: str, key: str) -> Document | None: ...
     async def put(self, account: int, space: str, key: str, value: bytes) -> int:
         """Writes one. Returns its seq."""
+
+    async def put_if(self, account: int, space: str, key: str, value: bytes, seq: int) -> int:
+        """Writes one whose seq is still ``seq``; 0 if there is to be none. Returns its new seq, or 0."""
 
     async def remove(self, account: int, space: str, key: str | None = None) -> int:
         """Removes one, or the whole space. Returns how many there were."""

@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from kith.core import binding, fast
 from kith.core.account import Account
-from kith.core.devices import ROTATE_AFTER, Device, clean, device_id
+from kith.core.devices import ROTATE_AFTER, Changed, Device, agent_id, clean
 from kith.core.ids import stamp
 from kith.core.login import Login, decode
 from kith.core.sasl import SASLError, Security, mechanisms
@@ -41,6 +41,7 @@ _BIND = ns.tag(ns.BIND2, "bind")
 _FAST = ns.tag(ns.FAST, "fast")
 _REQUEST_TOKEN = ns.tag(ns.FAST, "request-token")
 _TRUE = ("true", "1")
+_TRIES = 3
 
 
 def authentication(domain: Domain, security: Security) -> Element | None:
@@ -65,14 +66,15 @@ def authentication(domain: Domain, security: Security) -> Element | None:
 class SASL2(Login):
     """The request stays at hand until the exchange has ended."""
 
-    __slots__ = ("_id", "_request")
+    __slots__ = ("_agent", "_device", "_request")
 
     namespace = ns.SASL2
 
     def __init__(self, stream: Stream) -> None:
         super().__init__(stream)
         self._request: Element | None = None
-        self._id = ""
+        self._agent = ""  # the id that the client has given itself
+        self._device = ""  # what that is called elsewhere
 
     def receive(self, element: Stanza) -> bool:
         if element.tag == _AUTHENTICATE:
@@ -90,8 +92,8 @@ class SASL2(Login):
             raise StreamError("not-authorized", "authentication is under way")
         self._request = request
         agent = request.find(_AGENT)
-        self._id = device_id(agent.get("id", "")) if agent is not None else ""
-        if agent is not None and agent.get("id") and not self._id:
+        self._agent = agent_id(agent.get("id", "")) if agent is not None else ""
+        if agent is not None and agent.get("id") and not self._agent:
             raise SASLError("malformed-request", "the id of a user agent is a UUID")
         mechanism = request.get("mechanism", "")
         initial = request.findtext(_INITIAL)
@@ -106,28 +108,50 @@ class SASL2(Login):
         security = self.stream.security
         if not mechanisms(security):
             raise SASLError("encryption-required")
-        if request.find(_FAST) is None:
+        told = request.find(_FAST)
+        if told is None:
             raise SASLError("malformed-request", "a token needs <fast/>")
         if self.domain.attempts.too_many(security.address, self.domain.now()):
             raise SASLError("temporary-auth-failure", "too many failed logins")
-        self.stream.work(self._verify(mechanism, data))
+        attempt = fast.Attempt(mechanism, data, self._agent, fast.counted(told.get("count")))
+        self.stream.work(self._verify(attempt))
 
-    async def _verify(self, mechanism: str, data: bytes) -> None:
+    async def _verify(self, attempt: fast.Attempt) -> None:
+        """Again if the device logs in over another connection at the same time, or is revoked."""
+        for _ in range(_TRIES):
+            proof = await fast.verify(attempt, self.stream.security, self.lookup, self.domain.devices)
+            account = await self.load(proof.account)
+            try:
+                await self.succeed(account, proof.final, proof)
+            except Changed:
+                continue
+            return
+        raise SASLError("temporary-auth-failure")
+
+    async def _enter(self, account: Account, request: Element, proof: fast.Proof | None) -> Element | None:
+        """Notes that the device is here. Returns the token that it gets, if any. Raises Changed."""
         devices = self.domain.devices
-        proof = await fast.verify(mechanism, data, self._id, self.stream.security, self.lookup, devices)
-        account = await self.load(proof.account)
-        await devices.used(account.id, proof.device, proof.token)
-        await self.succeed(account, proof.final, proof)
+        for _ in range(_TRIES):
+            entry = proof.entry if proof is not None else await devices.enter(account.id, self._agent)
+            agent = request.find(_AGENT)
+            assert agent is not None
+            entry.device.seen(*(clean(agent.findtext(_tag(part)) or "") for part in ("software", "device")))
+            token = self._token(request, entry.device, proof)
+            try:
+                await devices.save(entry)
+            except Changed:
+                if proof is not None:
+                    raise
+                continue
+            return token
+        raise SASLError("temporary-auth-failure")
 
-    async def _token(self, account: Account, device: Device, proof: fast.Proof | None) -> Element | None:
+    def _token(self, request: Element, device: Device, proof: fast.Proof | None) -> Element | None:
         """A new token, if the client asks for one or its own gets old (XEP-0484 §3.2, §3.5)."""
-        assert self._request is not None
-        devices = self.domain.devices
-        wanted = self._request.find(_REQUEST_TOKEN)
-        told = self._request.find(_FAST)
+        wanted, told = request.find(_REQUEST_TOKEN), request.find(_FAST)
         invalid = proof is not None and told is not None and told.get("invalidate") in _TRUE
         if invalid:
-            await devices.invalidate(account.id, device)
+            device.current = device.new = None
         if wanted is not None:
             mechanism = wanted.get("mechanism", "")
             if mechanism not in fast.mechanisms(self.stream.security):
@@ -136,7 +160,8 @@ class SASL2(Login):
             mechanism = proof.token.mechanism
         else:
             return None
-        token, expires = await devices.issue(account.id, device, mechanism)
+        assert self.record is not None
+        token, expires = self.domain.devices.issue(self.record, self._agent, device, mechanism)
         expiry = stamp(datetime.fromtimestamp(expires, UTC))
         return Element(ns.tag(ns.FAST, "token"), {"token": token, "expiry": expiry})
 
@@ -152,13 +177,9 @@ class SASL2(Login):
         if final:
             SubElement(answer, _tag("additional-data")).text = b64encode(final).decode()
         identifier = SubElement(answer, _tag("authorization-identifier"))
-        if self._id:
-            agent = request.find(_AGENT)
-            assert agent is not None
-            software, name = (clean(agent.findtext(_tag(part)) or "") for part in ("software", "device"))
-            known = proof.device if proof is not None else None
-            device = await self.domain.devices.seen(account.id, self._id, software, name, known)
-            token = await self._token(account, device, proof)
+        self._device = self.domain.devices.id(account.id, self._agent)
+        if self._device:
+            token = await self._enter(account, request, proof)
             if token is not None:
                 answer.append(token)
         children: list[bytes] = []
@@ -176,7 +197,7 @@ class SASL2(Login):
     async def _resume(self, account: Account, wanted: Element, children: list[bytes]) -> bool:
         """Whether the stream has an older session now. Adds to the children of ``<success/>``."""
         previous, h = wanted.get("previd", ""), wanted.get("h", "")
-        resumed = await binding.resume(self.stream, account, previous, h, self._id)
+        resumed = await binding.resume(self.stream, account, previous, h, self._device)
         children.append(resumed if resumed is not None else binding.not_resumed())
         return resumed is not None
 
@@ -209,12 +230,12 @@ class SASL2(Login):
         """A session whose output waits; the device's older ones end."""
         stream, domain = self.stream, self.domain
         for other in list(account.sessions.values()):
-            if self._id and other.device == self._id:
+            if self._device and other.device == self._device:
                 domain.end_stream(other, StreamError("conflict", "the device has a new session"))
         tag = (wanted.findtext(ns.tag(ns.BIND2, "tag")) or "").strip()[:64]
-        resource = binding.lasting_resource(domain, account.id, self._id, tag)
+        resource = binding.lasting_resource(domain, account.id, self._device, tag)
         try:
-            return binding.bind(stream, account, resource, self._id, holding=True)
+            return binding.bind(stream, account, resource, self._device, holding=True)
         except StanzaError as error:  # as a failed login it would make the client throw its token away
             raise StreamError(error.condition, error.text) from None
 

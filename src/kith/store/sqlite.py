@@ -202,15 +202,25 @@ class SQLiteStore:
             ]
         )
 
-    async def put(self, account: int, space: str, key: str, value: bytes) -> int:
-        def write(connection: sqlite3.Connection) -> int:
-            (seq,) = connection.execute(
-                "UPDATE counter SET value = value + 1 WHERE name = 'document' RETURNING value"
+    async def document(self, account: int, space: str, key: str) -> Document | None:
+        def read(connection: sqlite3.Connection) -> Document | None:
+            row = connection.execute(
+                "SELECT key, value, seq FROM document WHERE account = ? AND space = ? AND key = ?",
+                (account, space, key),
             ).fetchone()
-            connection.execute(
-                "INSERT OR REPLACE INTO document VALUES (?, ?, ?, ?, ?)", (account, space, key, value, seq)
-            )
-            return int(seq)
+            return Document(*row) if row else None
+
+        return await self._read(read)
+
+    async def put(self, account: int, space: str, key: str, value: bytes) -> int:
+        return await self._write(lambda connection: _put(connection, account, space, key, value))
+
+    async def put_if(self, account: int, space: str, key: str, value: bytes, seq: int) -> int:
+        def write(connection: sqlite3.Connection) -> int:
+            row = connection.execute(
+                "SELECT seq FROM document WHERE account = ? AND space = ? AND key = ?", (account, space, key)
+            ).fetchone()
+            return _put(connection, account, space, key, value) if (row[0] if row else 0) == seq else 0
 
         return await self._write(write)
 
@@ -244,6 +254,16 @@ class SQLiteStore:
         if version != self._version:
             self._version = version
             self._changed = True
+
+
+def _put(connection: sqlite3.Connection, account: int, space: str, key: str, value: bytes) -> int:
+    (seq,) = connection.execute(
+        "UPDATE counter SET value = value + 1 WHERE name = 'document' RETURNING value"
+    ).fetchone()
+    connection.execute(
+        "INSERT OR REPLACE INTO document VALUES (?, ?, ?, ?, ?)", (account, space, key, value, seq)
+    )
+    return int(seq)
 
 
 def _data_version(connection: sqlite3.Connection) -> int:

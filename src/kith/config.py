@@ -56,6 +56,18 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         _Port, _about("HTTP: host-meta, and WebSocket, which without TLS is for a reverse proxy to pass on.")
     ] = 8080
     https_port: Annotated[_Port, _about("The same in TLS.")] = 8443
+    federation: Annotated[
+        bool,
+        _about("Whether people here and on other servers can reach each other. Needs a real certificate."),
+    ] = False
+    federation_port: Annotated[_Port, _about("Where other servers connect, if federation is on.")] = 5269
+    federation_ca: Annotated[
+        Path | None,
+        _about("Certificates of authorities, PEM, to trust in other servers besides the system's."),
+    ] = None
+    dns_server: Annotated[
+        str, _about("The name server for finding other servers, address:port. Empty: the system's.")
+    ] = ""
     component_port: Annotated[
         _Port, _about("Where external components connect (XEP-0114), usually 5347. Without TLS.")
     ] = 0
@@ -194,7 +206,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 _CONTACTS = frozenset(("abuse", "admin", "feedback", "sales", "security", "status", "support"))
-PORTS = ("xmpp_port", "xmpps_port", "http_port", "https_port", "component_port")
+PORTS = ("xmpp_port", "xmpps_port", "http_port", "https_port", "component_port", "federation_port")
 #: Variables of the environment that are not the server's.
 CLIENT_VARIABLES = frozenset(
     ("KITH_CONFIG", "KITH_JID", "KITH_PASSWORD", "KITH_HOST", "KITH_PORT", "KITH_DATA")

@@ -33,8 +33,10 @@ from kith.edge.tls import Certificates
 from kith.features import ALL
 from kith.features.components import NAMESPACE as COMPONENT
 from kith.features.components import Components
+from kith.federation.federation import Federation
 from kith.store.errors import StoreError
 from kith.store.sqlite import SQLiteStore
+from kith.wire import ns
 from kith.wire.parser import Limits, ParserPool
 
 logger = structlog.get_logger("kith")
@@ -75,8 +77,19 @@ class Server:
         self.edge = Edge(self.domain, ParserPool(Limits(stanza_bytes=config.stanza_bytes)), self.certificates)
         self.web = Web(self.edge)
         components = self.domain.feature(Components)
+        federation = None
+        if config.federation:
+            try:
+                federation = Federation(self.domain, self.edge.pool, secret, certificate, key)
+            except (OSError, ssl.SSLError) as error:
+                raise StartError(f"can't use the certificates for federation: {error}") from error
         try:
             await self.web.start()
+            if federation is not None:
+                await self._listen(
+                    "federation_port",
+                    lambda: TCPConnection(self.edge, federation.stream, namespace=ns.SERVER),
+                )
             await self._listen("xmpp_port", lambda: TCPConnection(self.edge, self._starttls_stream))
             await self._listen(
                 "xmpps_port",

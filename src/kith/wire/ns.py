@@ -1,6 +1,9 @@
 """The XML namespaces that the server speaks, by the names that their standards use."""
 
 CLIENT = "jabber:client"
+SERVER = "jabber:server"
+DIALBACK = "jabber:server:dialback"
+DIALBACK_FEATURE = "urn:xmpp:features:dialback"
 STREAMS = "http://etherx.jabber.org/streams"
 XML = "http://www.w3.org/XML/1998/namespace"
 FRAMING = "urn:ietf:params:xml:ns:xmpp-framing"

@@ -1,0 +1,152 @@
+"""A stream that this server opens to another (RFC 6120 §4 and §5): TLS always, and to the right one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections import deque
+
+from kith.federation.resolver import NotFound, Resolver, Target, Unreachable
+from kith.wire import ns
+from kith.wire.errors import StreamError
+from kith.wire.parser import Event, ParserPool, StreamClosed, StreamOpened, StreamParser
+from kith.wire.serialize import escape_attribute
+from kith.wire.stanza import Stanza
+
+#: For each step of setting a stream up, in seconds.
+PATIENCE = 15.0
+_READ = 65536
+_FEATURES = ns.tag(ns.STREAMS, "features")
+_ERROR = ns.tag(ns.STREAMS, "error")
+_STARTTLS, _PROCEED = ns.tag(ns.TLS, "starttls"), ns.tag(ns.TLS, "proceed")
+
+
+class Refused(Exception):
+    """The other server can't be trusted, or does not want us."""
+
+
+class Connection:
+    """``id`` is the stream's as the other has given it; ``features`` what it offers in TLS."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pool: ParserPool) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._pool = pool
+        self._parser = StreamParser(pool)
+        self._events: deque[Event] = deque()
+        self.id = ""
+        self.features = Stanza(_FEATURES, {}, b"", [])
+
+    async def next(self) -> Stanza | StreamOpened:
+        """The next element. Raises Refused if the stream is over."""
+        while not self._events:
+            data = await self._reader.read(_READ)
+            if not data:
+                raise Refused("the connection was closed")
+            try:
+                self._events.extend(self._parser.feed(data))
+            except StreamError as error:
+                raise Refused(f"what came is no stream: {error.condition}") from None
+        event = self._events.popleft()
+        if isinstance(event, StreamClosed):
+            raise Refused("the stream was closed")
+        if isinstance(event, StreamError):
+            raise Refused(f"what came is no stream: {event.condition}")
+        if isinstance(event, Stanza) and event.tag == _ERROR:
+            names = [child.rpartition("}")[2] for child in event.children]
+            raise Refused(f"stream error: {names[0] if names else 'unknown'}")
+        return event
+
+    async def expect(self, *tags: str) -> Stanza:
+        """The next element of one of these names; others are skipped."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                event = await self.next()
+                if isinstance(event, Stanza) and event.tag in tags:
+                    return event
+
+    def write(self, data: bytes) -> None:
+        self._writer.write(data)
+
+    async def drain(self) -> None:
+        await self._writer.drain()
+
+    async def open(self, local: str, remote: str) -> None:
+        """Sends a header and waits for the features."""
+        self._parser = StreamParser(self._pool)
+        self._events.clear()
+        self.write(
+            f"<?xml version='1.0'?><stream:stream xmlns='{ns.SERVER}' xmlns:db='{ns.DIALBACK}' "
+            f"xmlns:stream='{ns.STREAMS}' from='{escape_attribute(local)}' to='{escape_attribute(remote)}' "
+            "version='1.0'>".encode()
+        )
+        async with asyncio.timeout(PATIENCE):
+            header = await self.next()
+            if not isinstance(header, StreamOpened):
+                raise Refused("no stream header")
+            self.id = header.attrs.get("id", "")
+        self.features = await self.expect(_FEATURES)
+
+    async def start_tls(self, context: ssl.SSLContext, name: str) -> None:
+        """STARTTLS, which has to be offered. Raises Refused, OSError."""
+        if _STARTTLS not in self.features.children:
+            raise Refused("it offers no TLS")
+        self.write(f"<starttls xmlns='{ns.TLS}'/>".encode())
+        await self.expect(_PROCEED)
+        async with asyncio.timeout(PATIENCE):
+            await self._writer.start_tls(context, server_hostname=name)
+
+    def close(self) -> None:
+        with contextlib.suppress(Exception):
+            self._writer.write(b"</stream:stream>")
+            self._writer.close()
+
+
+class Connector:
+    """Opens streams to the servers of domains, verified by their certificates (RFC 6125)."""
+
+    def __init__(self, resolver: Resolver, context: ssl.SSLContext, pool: ParserPool) -> None:
+        self._resolver = resolver
+        self._context = context
+        self._pool = pool
+
+    async def connect(self, local: str, remote: str) -> Connection:
+        """A stream in TLS with its features. Raises NotFound, Unreachable, Refused."""
+        targets = await self._resolver.targets(remote)
+        problem: Exception = Unreachable(f"no server of {remote} answers")
+        for target in targets:
+            try:
+                addresses = await self._resolver.addresses(target.host)
+            except (NotFound, Unreachable) as error:
+                problem = error
+                continue
+            for address in addresses:
+                try:
+                    return await self._try(local, remote, target, address)
+                except ssl.SSLCertVerificationError as error:
+                    problem = Refused(f"its certificate does not fit: {error.verify_message}")
+                except Refused as error:
+                    problem = error
+                except (OSError, TimeoutError) as error:
+                    problem = Unreachable(str(error) or "it does not answer")
+        raise problem
+
+    async def _try(self, local: str, remote: str, target: Target, address: str) -> Connection:
+        name = remote.strip("[]")
+        name = name if name.isascii() else name.encode("idna").decode()
+        tls = self._context if target.direct else None
+        async with asyncio.timeout(PATIENCE):
+            reader, writer = await asyncio.open_connection(
+                address, target.port, ssl=tls, server_hostname=name if tls is not None else None
+            )
+        connection = Connection(reader, writer, self._pool)
+        try:
+            await connection.open(local, remote)
+            if tls is None:
+                await connection.start_tls(self._context, name)
+                await connection.open(local, remote)
+        except BaseException:
+            writer.transport.abort()
+            raise
+        return connection

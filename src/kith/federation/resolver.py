@@ -1,0 +1,121 @@
+"""Where the server of a domain listens (RFC 6120 §3.2, XEP-0368, RFC 2782)."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import random
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import aiodns
+import idna
+
+#: RFC 6120 §14.7.
+PORT = 5269
+_SECONDS = 5.0
+_NOT_FOUND = {1, 4}  # ARES_ENODATA, ARES_ENOTFOUND
+
+
+class NotFound(Exception):
+    """There is no such server: the domain does not exist, or says that it has none."""
+
+
+class Unreachable(Exception):
+    """The server can't be found or reached at the moment."""
+
+
+class Target(NamedTuple):
+    """``direct``: in TLS from the first byte."""
+
+    host: str
+    port: int
+    direct: bool
+
+
+class _Record(NamedTuple):
+    priority: int
+    weight: int
+    target: Target
+
+
+class Resolver:
+    """Asks name servers; ``server`` is ``address:port`` of another than the system's."""
+
+    def __init__(self, server: str = "") -> None:
+        self._server = server
+        self._dns: aiodns.DNSResolver | None = None
+
+    def _resolver(self) -> aiodns.DNSResolver:
+        if self._dns is None:
+            options: dict[str, Any] = {"timeout": _SECONDS, "tries": 2}
+            if self._server:
+                host, _, port = self._server.rpartition(":")
+                options |= {"nameservers": [host], "udp_port": int(port), "tcp_port": int(port)}
+            self._dns = aiodns.DNSResolver(**options)
+        return self._dns
+
+    async def targets(self, domain: str) -> list[Target]:
+        """In the order in which to try them. Raises NotFound, Unreachable."""
+        name = domain.strip("[]")
+        if _is_address(name):
+            return [Target(name, PORT, False)]
+        name = idna.encode(name).decode() if not name.isascii() else name
+        direct, starttls = await asyncio.gather(
+            self._srv(f"_xmpps-server._tcp.{name}", True), self._srv(f"_xmpp-server._tcp.{name}", False)
+        )
+        records = [*(direct or ()), *(starttls or ())]
+        if not records and (direct == [] or starttls == []):
+            raise NotFound(f"{domain} says that it has no server")
+        if records:
+            return ordered(records)
+        return [Target(name, PORT, False)]
+
+    async def _srv(self, name: str, direct: bool) -> list[_Record] | None:
+        """None if there are no records; an empty list if they say that there is no such service."""
+        try:
+            found: Any = await self._resolver().query_dns(name, "SRV")
+        except aiodns.error.DNSError as error:
+            if error.args and error.args[0] in _NOT_FOUND:
+                return None
+            raise Unreachable(f"no answer from the name server for {name}") from None
+        records = []
+        for answer in found.answer:
+            data: Any = answer.data
+            host = str(data.target).rstrip(".")
+            if host and data.port:
+                records.append(_Record(data.priority, data.weight, Target(host, data.port, direct)))
+        return records
+
+    async def addresses(self, host: str) -> list[str]:
+        """IP addresses of a host. Raises NotFound, Unreachable."""
+        if _is_address(host):
+            return [host]
+        found: list[str] = []
+        failed = False
+        for kind in ("AAAA", "A"):
+            try:
+                result: Any = await self._resolver().query_dns(host, kind)
+            except aiodns.error.DNSError as error:
+                failed = failed or not (error.args and error.args[0] in _NOT_FOUND)
+                continue
+            found += [str(a.data.addr) for a in result.answer if getattr(a.data, "addr", None)]
+        if not found:
+            if failed:
+                raise Unreachable(f"no answer from the name server for {host}")
+            raise NotFound(f"{host} has no address")
+        return found
+
+
+def ordered(records: Iterable[_Record]) -> list[Target]:
+    """By priority; within one, at random by weight (RFC 2782)."""
+    shuffled = [(r.priority, -(random.random() ** (1 / max(r.weight, 0.01))), r.target) for r in records]
+    return [target for _, _, target in sorted(shuffled, key=lambda entry: entry[:2])]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -18,5 +18,6 @@ if ((EUID != 0)); then
   root=(sudo -n)
 fi
 export DEBIAN_FRONTEND=noninteractive
+export RUNLEVEL=1  # installed for the tests, which start what they need themselves
 "${root[@]}" apt-get update -q
 "${root[@]}" apt-get install -y -q --no-install-recommends "${missing[@]}"

@@ -13,7 +13,7 @@ from scramp import ScramClient, ScramMechanism
 from kith.accounts.credentials import WeakPassword, check_password, make_keys
 
 
-@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-1", "SCRAM-SHA-256"])
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512"])
 def test_the_keys_let_a_scram_client_in(mechanism: str) -> None:
     keys = make_keys("pencil")[mechanism.removeprefix("SCRAM-")]
     info = (keys.salt, keys.stored_key, keys.server_key, keys.iterations)

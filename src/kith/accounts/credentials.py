@@ -10,7 +10,7 @@ from scramp.utils import saslprep
 
 from kith.core.ports import ITERATIONS, Keys
 
-_MECHANISMS = {"SHA-1": "SCRAM-SHA-1", "SHA-256": "SCRAM-SHA-256"}
+_MECHANISMS = {"SHA-1": "SCRAM-SHA-1", "SHA-256": "SCRAM-SHA-256", "SHA-512": "SCRAM-SHA-512"}
 
 
 class WeakPassword(ValueError):

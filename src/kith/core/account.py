@@ -18,15 +18,16 @@ class Account:
     """``jid`` is the bare address as text, ``address`` the same as a `JID`.
 
     ``sessions`` by resource: bound ones, among them those that have lost their connection and may
-    resume. ``state`` is for features, by their class.
+    resume. ``hashes``: those for which it has SCRAM keys. ``state`` is for features, by their class.
     """
 
-    __slots__ = ("address", "delivery", "id", "jid", "roster", "sessions", "state")
+    __slots__ = ("address", "delivery", "hashes", "id", "jid", "roster", "sessions", "state")
 
     def __init__(self, record: AccountRecord) -> None:
         self.id = record.id
         self.jid = record.jid
         self.address: JID = parse_jid(record.jid)
+        self.hashes = tuple(record.keys)
         self.sessions: dict[str, Session] = {}
         self.roster: Roster | None = None
         self.delivery = Delivery(record.id, record.delivered)

@@ -6,18 +6,63 @@ import hmac
 import secrets
 from base64 import urlsafe_b64encode
 from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element, SubElement
 
 from kith.core import sm
 from kith.core.session import Session
 from kith.wire import ns
-from kith.wire.errors import StanzaError
+from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import prepare_resource
 from kith.wire.serialize import escape_attribute
+from kith.wire.stanza import Stanza
 
 if TYPE_CHECKING:
     from kith.core.account import Account
     from kith.core.domain import Domain
     from kith.core.stream import Stream
+
+
+_BIND = ns.tag(ns.BIND, "bind")
+
+
+def negotiate(stream: Stream, account: Account, element: Stanza) -> None:
+    """What a client asks for that has logged in, and has no session yet. Raises StreamError."""
+    if element.tag == sm.RESUME:
+        stream.work(_resume(stream, account, element))
+    elif element.tag in (sm.ENABLE, sm.ASK, sm.ACK):
+        stream.sink.send([sm.failed("unexpected-request")])
+    elif element.kind != "iq" or element.type != "set" or element.children != [_BIND]:
+        raise StreamError("not-authorized", "bind a resource first")
+    else:
+        try:
+            _bind(stream, account, element)
+        except StanzaError as error:
+            answer = element.error(error)
+            assert answer is not None  # it is of type set
+            stream.sink.send([answer.to_bytes()])
+
+
+def _bind(stream: Stream, account: Account, iq: Stanza) -> None:
+    """RFC 6120 §7."""
+    request = iq.child(_BIND)
+    wanted = request.findtext(ns.tag(ns.BIND, "resource")) if request is not None else None
+    session = stream.session = bind(stream, account, wanted_resource(wanted))
+    stream.login_over()
+    answer = Element(_BIND)
+    SubElement(answer, ns.tag(ns.BIND, "jid")).text = session.full
+    reply = iq.reply(answer)
+    reply.attrs.pop("from", None)
+    reply.attrs.pop("to", None)
+    session.send(reply)
+
+
+async def _resume(stream: Stream, account: Account, element: Stanza) -> None:
+    """XEP-0198 §5."""
+    resumed = await resume(stream, account, element.attrs.get("previd", ""), element.attrs.get("h", ""))
+    if not stream.ended:
+        stream.sink.send([resumed if resumed is not None else not_resumed()])
+    if stream.session is not None:
+        stream.session.flush()
 
 
 def wanted_resource(text: str | None) -> str:

@@ -52,6 +52,10 @@ class Login:
         """Takes an element; False if it is not of this profile."""
         raise NotImplementedError
 
+    async def finish(self, account: Account, final: bytes) -> None:
+        """The client has shown who it is."""
+        await self.succeed(account, final)
+
     async def succeed(self, account: Account, final: bytes) -> None:
         """Tells the client, and lets the stream go on."""
         raise NotImplementedError
@@ -71,7 +75,12 @@ class Login:
         if self.domain.attempts.too_many(security.address, self.domain.now()):
             raise SASLError("temporary-auth-failure", "too many failed logins")
         self._authentication = Authentication(
-            mechanism, security, self.lookup, self.domain.passwords.fits, self.domain.pepper
+            mechanism,
+            security,
+            self.stream.hashes,
+            self.lookup,
+            self.domain.passwords.fits,
+            self.domain.pepper,
         )
         if initial is not None:
             self.respond(initial)
@@ -92,7 +101,7 @@ class Login:
         assert authentication.account is not None
         account = await self.load(authentication.account)
         self._authentication = None
-        await self.succeed(account, authentication.final)
+        await self.finish(account, authentication.final)
 
     async def load(self, record: AccountRecord) -> Account:
         """The account that has shown who it is. Raises SASLError if it is gone, or the stream is."""

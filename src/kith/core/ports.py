@@ -33,7 +33,7 @@ class Keys(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AccountRecord:
-    """An account as stored: ``keys`` by hash name (``SHA-1``, ``SHA-256``)."""
+    """An account as stored: ``keys`` by hash name (``SHA-1``, ``SHA-256``, ``SHA-512``)."""
 
     id: int
     jid: str
@@ -118,6 +118,9 @@ class Store(Protocol):
         """Creates those that do not exist. Returns the addresses that were created."""
 
     async def set_keys(self, jid: str, keys: dict[str, Keys]) -> bool: ...
+    async def upgrade_keys(self, jid: str, was: dict[str, Keys], keys: dict[str, Keys]) -> bool:
+        """The same, if its keys are still those that were read."""
+
     async def delete_account(self, jid: str) -> bool:
         """Removes the account with its log and documents."""
 

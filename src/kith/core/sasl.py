@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,10 @@ from kith.wire.jid import parse_jid
 Lookup = Callable[[str], Awaitable[AccountRecord | None]]
 #: Whether a password belongs to an account.
 Verify = Callable[[AccountRecord, str], Awaitable[bool]]
-_HASHES = {"SCRAM-SHA-256": "SHA-256", "SCRAM-SHA-1": "SHA-1"}
+#: The hash of each mechanism of SCRAM, the best first.
+HASHES = {"SCRAM-SHA-512": "SHA-512", "SCRAM-SHA-256": "SHA-256", "SCRAM-SHA-1": "SHA-1"}
+#: Those for which every account has keys, but for some that were brought from elsewhere.
+BASIC_HASHES = ("SHA-256", "SHA-1")
 #: RFC 6120 §6.3.10: how much base64 one step may have.
 MAX_STEP = 16 * 1024
 
@@ -45,12 +48,13 @@ class Security:
     """The peer's IP address, as text."""
 
 
-def mechanisms(security: Security) -> list[str]:
-    """The mechanisms to announce on such a connection, best first."""
+def mechanisms(security: Security, hashes: Collection[str] = BASIC_HASHES) -> list[str]:
+    """The mechanisms to announce on such a connection, best first; SCRAM with these hashes."""
     if not (security.encrypted or security.trusted):
         return []
-    plus = [f"{name}-PLUS" for name in _HASHES] if security.bindings else []
-    return [*plus, *_HASHES, "PLAIN"]
+    names = [name for name, hash_name in HASHES.items() if hash_name in hashes]
+    plus = [f"{name}-PLUS" for name in names] if security.bindings else []
+    return [*plus, *names, "PLAIN"]
 
 
 class Authentication:
@@ -60,9 +64,15 @@ class Authentication:
     """
 
     def __init__(
-        self, mechanism: str, security: Security, lookup: Lookup, verify: Verify, pepper: bytes
+        self,
+        mechanism: str,
+        security: Security,
+        hashes: Collection[str],
+        lookup: Lookup,
+        verify: Verify,
+        pepper: bytes,
     ) -> None:
-        if mechanism not in mechanisms(security):
+        if mechanism not in mechanisms(security, hashes):
             raise SASLError("invalid-mechanism")
         self.account: AccountRecord | None = None
         self.final = b""
@@ -120,7 +130,7 @@ class Authentication:
         user = user.replace("=2C", ",").replace("=3D", "=")
         self._record = await self._lookup(user)
         base = self.mechanism.removesuffix("-PLUS")
-        keys = self._keys(user, _HASHES[base])
+        keys = self._keys(user, HASHES[base])
         try:
             server = ScramMechanism(self.mechanism).make_server(
                 lambda _: (keys.salt, keys.stored_key, keys.server_key, keys.iterations), binding

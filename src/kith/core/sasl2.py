@@ -1,4 +1,5 @@
-"""XEP-0388: Extensible SASL Profile, with Bind 2 (XEP-0386), resumption (XEP-0198) and tokens (XEP-0484).
+"""XEP-0388: Extensible SASL Profile, with Bind 2 (XEP-0386), resumption (XEP-0198), tokens (XEP-0484) and
+upgrades (XEP-0480).
 
 One element asks for everything, one answer has it all: a client that has a token is there after one
 round trip.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import time
 from base64 import b64encode
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement
@@ -17,9 +19,11 @@ from kith.core.account import Account
 from kith.core.devices import ROTATE_AFTER, Changed, Device, agent_id, clean
 from kith.core.ids import stamp
 from kith.core.login import Login, decode
-from kith.core.sasl import SASLError, Security, mechanisms
+from kith.core.ports import AccountRecord, Keys
+from kith.core.sasl import SASLError, mechanisms
 from kith.core.session import Session
 from kith.core.sm import ENABLE, RESUME
+from kith.core.upgrade import Upgrades, continue_with
 from kith.wire import ns
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import parse_jid
@@ -36,6 +40,7 @@ def _tag(name: str) -> str:
 
 
 _AUTHENTICATE, _RESPONSE, _ABORT = _tag("authenticate"), _tag("response"), _tag("abort")
+_NEXT, _TASK_DATA = _tag("next"), _tag("task-data")
 _INITIAL, _AGENT = _tag("initial-response"), _tag("user-agent")
 _BIND = ns.tag(ns.BIND2, "bind")
 _FAST = ns.tag(ns.FAST, "fast")
@@ -44,35 +49,18 @@ _TRUE = ("true", "1")
 _TRIES = 3
 
 
-def authentication(domain: Domain, security: Security) -> Element | None:
-    """The stream feature; None where nobody can log in yet."""
-    names = mechanisms(security)
-    if not names:
-        return None
-    feature = Element(_tag("authentication"))
-    for name in names:
-        SubElement(feature, _tag("mechanism")).text = name
-    inline = SubElement(feature, _tag("inline"))
-    SubElement(inline, ns.tag(ns.STREAM_MANAGEMENT, "sm"))
-    extras = SubElement(SubElement(inline, _BIND), ns.tag(ns.BIND2, "inline"))
-    for var in (ns.STREAM_MANAGEMENT, *domain.hooks.bind_features()):
-        SubElement(extras, ns.tag(ns.BIND2, "feature"), {"var": var})
-    tokens = SubElement(inline, _FAST)
-    for name in fast.mechanisms(security):
-        SubElement(tokens, ns.tag(ns.FAST, "mechanism")).text = name
-    return feature
-
-
 class SASL2(Login):
     """The request stays at hand until the exchange has ended."""
 
-    __slots__ = ("_agent", "_device", "_request")
+    __slots__ = ("_account", "_agent", "_device", "_request", "_upgrades")
 
     namespace = ns.SASL2
 
     def __init__(self, stream: Stream) -> None:
         super().__init__(stream)
         self._request: Element | None = None
+        self._upgrades: Upgrades | None = None  # while there are tasks to be done
+        self._account: Account | None = None  # whose tasks they are
         self._agent = ""  # the id that the client has given itself
         self._device = ""  # what that is called elsewhere
 
@@ -81,6 +69,8 @@ class SASL2(Login):
             self._authenticate(element.element)
         elif element.tag == _RESPONSE:
             self.respond(element.element.text or "")
+        elif element.tag in (_NEXT, _TASK_DATA):
+            self._task(element)
         elif element.tag == _ABORT:
             raise SASLError("aborted")
         else:
@@ -101,6 +91,61 @@ class SASL2(Login):
             self._with_token(request, mechanism, decode(initial or ""))
         else:
             self.begin(mechanism, initial)
+
+    async def load(self, record: AccountRecord) -> Account:
+        account = await super().load(record)
+        if self.stream.claimed and self.stream.claimed != account.jid:
+            raise SASLError("invalid-authzid", "the stream's header names another account")
+        return account
+
+    # -- tasks -----------------------------------------------------------------------------------
+
+    @property
+    def under_way(self) -> bool:
+        return super().under_way or self._upgrades is not None
+
+    def fail(self, error: SASLError) -> None:
+        self._upgrades = self._account = None
+        super().fail(error)
+
+    async def finish(self, account: Account, final: bytes) -> None:
+        """By a password: that the client has shown it, and can give keys of other hashes (XEP-0480)."""
+        assert self._request is not None
+        assert self.record is not None
+        upgrades = Upgrades(self._request, self.record.keys)
+        if not upgrades.task:
+            await self.succeed(account, final)
+            return
+        self._upgrades, self._account = upgrades, account
+        self._send(continue_with(upgrades.task, final))
+
+    def _task(self, element: Stanza) -> None:
+        if self._upgrades is None:
+            raise SASLError("malformed-request")
+        if element.tag == _NEXT:
+            data = Element(_TASK_DATA)
+            data.append(self._upgrades.start(element.attrs.get("task")))
+            self._send(data)
+        else:
+            self.stream.work(self._upgrade(self._upgrades, self._upgrades.finish(list(element.element))))
+
+    async def _upgrade(self, upgrades: Upgrades, keys: dict[str, Keys]) -> None:
+        record, account = self.record, self._account
+        assert record is not None
+        assert account is not None
+        more = record.keys | keys
+        if not await self.domain.store.upgrade_keys(record.jid, record.keys, more):
+            raise SASLError("not-authorized", "the password was changed")
+        self.record = replace(record, keys=more)
+        account.hashes = tuple(more)
+        if upgrades.task:
+            self._send(continue_with(upgrades.task, b""))
+            return
+        self._upgrades = self._account = None
+        await self.succeed(account, b"")
+
+    def _send(self, element: Element) -> None:
+        self.stream.sink.send([serialize(element)])
 
     # -- tokens ----------------------------------------------------------------------------------
 
@@ -170,9 +215,6 @@ class SASL2(Login):
     async def succeed(self, account: Account, final: bytes, proof: fast.Proof | None = None) -> None:
         request, stream = self._request, self.stream
         assert request is not None
-        claimed = stream.claimed
-        if claimed and claimed != account.jid:
-            raise SASLError("invalid-authzid", "the stream's header names another account")
         answer = Element(_tag("success"))
         if final:
             SubElement(answer, _tag("additional-data")).text = b64encode(final).decode()

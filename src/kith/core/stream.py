@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
-from xml.etree.ElementTree import Element, SubElement
 
-from kith.core import binding, sm
+from kith.core import binding, offers
 from kith.core.account import Account
 from kith.core.login import SASL, Login
 from kith.core.ports import Sink
-from kith.core.sasl import SASLError, Security, mechanisms
-from kith.core.sasl2 import SASL2, authentication, named_account
+from kith.core.sasl import BASIC_HASHES, HASHES, SASLError, Security, mechanisms
+from kith.core.sasl2 import SASL2, named_account
 from kith.core.session import Session
 from kith.wire import ns
 from kith.wire.errors import StanzaError, StreamError, stream_error
@@ -52,6 +51,7 @@ class Stream:
         "claimed",
         "domain",
         "ended",
+        "hashes",
         "lang",
         "requests",
         "security",
@@ -68,6 +68,7 @@ class Stream:
         self.account: Account | None = None
         self.session: Session | None = None
         self.claimed = ""  # the account that the header names
+        self.hashes: Sequence[str] = BASIC_HASHES  # those with which SCRAM is offered
         self._profiles: tuple[Login, ...] = (SASL(self), SASL2(self))
         self._profile: Login | None = self._profiles[0]
         self.attempts = 0
@@ -104,8 +105,13 @@ class Stream:
         version = attrs.get("version", "0.9").partition(".")[0]
         if not (version.isascii() and version.isdecimal()) or version.strip("0") == "":
             raise StreamError("unsupported-version")
+        if self._busy:
+            raise StreamError("not-authorized", "authentication is under way")
         self.claimed = named_account(self.domain, attrs.get("from"))
-        self.sink.send([self._features_bytes()])
+        if self.claimed and self.account is None and mechanisms(self.security):
+            self.work(self._offer())
+        else:
+            self.sink.send([self._features_bytes()])
 
     def receive(self, stanza: Stanza) -> None:
         """A complete element. Raises StreamError."""
@@ -126,7 +132,7 @@ class Stream:
         if self.account is None:
             self._negotiate(stanza)
         else:
-            self._bind_or_resume(stanza)
+            binding.negotiate(self, self.account, stanza)
 
     def closed(self) -> None:
         """The peer has closed its stream (RFC 6120 §4.4)."""
@@ -143,7 +149,7 @@ class Stream:
         """The connection is gone."""
         self.ended = True
         if self._profiles:
-            self._login_over()
+            self.login_over()
         session = self.session
         if session is not None and session.sink is self.sink:
             self.domain.connection_lost(session)
@@ -178,43 +184,25 @@ class Stream:
         self.sink.open(attrs)
 
     def _features_bytes(self) -> bytes:
-        return b"<stream:features>%b</stream:features>" % b"".join(
-            serialize(feature) for feature in self._features()
-        )
+        features = offers.before_login(self) if self.account is None else offers.after_login(self)
+        return b"<stream:features>%b</stream:features>" % b"".join(map(serialize, features))
 
-    def _features(self) -> list[Element]:
-        if self.account is not None:
-            features = [Element(ns.tag(ns.STREAM_MANAGEMENT, "sm"))]
-            if self.session is None:
-                features.insert(0, Element(_BIND))
-                session = Element(ns.tag(ns.SESSION, "session"))
-                SubElement(session, ns.tag(ns.SESSION, "optional"))
-                features.append(session)
-            features += self.domain.hooks.stream_features()
-            return features
-        features = []
-        names = mechanisms(self.security)
-        if self.starttls and not self.security.encrypted:
-            starttls = Element(_STARTTLS)
-            if not names:
-                SubElement(starttls, ns.tag(ns.TLS, "required"))
-            features.append(starttls)
-        if names:
-            offer = Element(ns.tag(ns.SASL, "mechanisms"))
-            for name in names:
-                SubElement(offer, ns.tag(ns.SASL, "mechanism")).text = name
-            features.append(offer)
-            features += self.domain.hooks.login_features()
-            if (feature := authentication(self.domain, self.security)) is not None:
-                features.append(feature)
-            if self.security.bindings:
-                bindings = Element(ns.tag(ns.SASL_CHANNEL_BINDING, "sasl-channel-binding"))
-                for kind in self.security.bindings:
-                    SubElement(bindings, ns.tag(ns.SASL_CHANNEL_BINDING, "channel-binding"), {"type": kind})
-                features.append(bindings)
-        return features
+    async def _offer(self) -> None:
+        """SCRAM with the hashes of the account that the header names (XEP-0388 §2.1).
 
-    def _login_over(self) -> None:
+        One that does not exist looks as a new account would.
+        """
+        account = self.domain.live(self.claimed)
+        if account is not None:
+            self.hashes = account.hashes
+        else:
+            record = await self.domain.store.account(self.claimed)
+            self.hashes = tuple(record.keys) if record is not None else tuple(HASHES.values())
+        if not self.ended:
+            self.sink.send([self._features_bytes()])
+
+    def login_over(self) -> None:
+        """An idle stream keeps nothing of its login."""
         self._profiles, self._profile = (), None
         self.domain.hooks.login_over(self)
 
@@ -316,52 +304,10 @@ class Stream:
     def _go_on(self) -> None:
         self._busy = False
         if self.session is not None and self._profiles:  # an idle stream keeps nothing of its login
-            self._login_over()
+            self.login_over()
         waiting, self._waiting = self._waiting, None
         try:
             for stanza in waiting or ():
                 self.receive(stanza)
         except StreamError as error:
             self.fail(error)
-
-    # -- binding and resumption ----------------------------------------------------------------------
-
-    def _bind_or_resume(self, element: Stanza) -> None:
-        if element.tag == sm.RESUME:
-            self.work(self._resume(element))
-            return
-        if element.tag in (sm.ENABLE, sm.ASK, sm.ACK):
-            self.sink.send([sm.failed("unexpected-request")])
-            return
-        if element.kind != "iq" or element.type != "set" or element.children != [_BIND]:
-            raise StreamError("not-authorized", "bind a resource first")
-        try:
-            self._bind(element)
-        except StanzaError as error:
-            answer = element.error(error)
-            if answer is not None:
-                self.sink.send([answer.to_bytes()])
-
-    def _bind(self, iq: Stanza) -> None:
-        """RFC 6120 §7."""
-        assert self.account is not None
-        request = iq.child(_BIND)
-        wanted = request.findtext(ns.tag(ns.BIND, "resource")) if request is not None else None
-        session = self.session = binding.bind(self, self.account, binding.wanted_resource(wanted))
-        self._login_over()
-        bind = Element(_BIND)
-        SubElement(bind, ns.tag(ns.BIND, "jid")).text = session.full
-        reply = iq.reply(bind)
-        reply.attrs.pop("from", None)
-        reply.attrs.pop("to", None)
-        session.send(reply)
-
-    async def _resume(self, element: Stanza) -> None:
-        """XEP-0198 §5."""
-        assert self.account is not None
-        previous, h = element.attrs.get("previd", ""), element.attrs.get("h", "")
-        resumed = await binding.resume(self, self.account, previous, h)
-        if not self.ended:
-            self.sink.send([resumed if resumed is not None else binding.not_resumed()])
-        if self.session is not None:
-            self.session.flush()

@@ -134,6 +134,11 @@ class SQLiteStore:
             )
         )
 
+    async def upgrade_keys(self, jid: str, was: dict[str, Keys], keys: dict[str, Keys]) -> bool:
+        values = _encode(keys), jid, _encode(was)
+        statement = "UPDATE account SET keys = ? WHERE jid = ? AND keys = ?"
+        return await self._write(lambda connection: bool(connection.execute(statement, values).rowcount))
+
     async def delete_account(self, jid: str) -> bool:
         def write(connection: sqlite3.Connection) -> bool:
             row = connection.execute("SELECT id FROM account WHERE jid = ?", (jid,)).fetchone()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kith.core.account import Account
     from kith.core.domain import Domain
     from kith.core.log import Envelope, Keep
-    from kith.core.sender import Sender
+    from kith.core.sender import Foreign, Sender
     from kith.core.session import Session
     from kith.core.stream import Stream
 
@@ -128,6 +128,9 @@ class Feature:
 
     def presence_changed(self, session: Session, stanza: Stanza) -> None:
         """A session sent presence without an address, after it was broadcast."""
+
+    def presence_received(self, sender: Foreign, stanza: Stanza, to: JID) -> None:
+        """Somebody of another domain has sent presence, or ``unavailable``, to an account."""
 
     def subscription_approved(self, account: JID, contact: JID) -> None:
         """``contact`` may see ``account`` from now on (RFC 6121 §3.1.5)."""

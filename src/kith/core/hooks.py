@@ -14,7 +14,7 @@ from kith.wire.stanza import Stanza
 if TYPE_CHECKING:
     from kith.core.account import Account
     from kith.core.log import Envelope
-    from kith.core.sender import Sender
+    from kith.core.sender import Foreign, Sender
     from kith.core.session import Session
     from kith.core.stream import Stream
 
@@ -48,6 +48,7 @@ class Hooks:
         self._element = overridden(features, "element")
         self._session_available = overridden(features, "session_available")
         self._presence_changed = overridden(features, "presence_changed")
+        self._presence_received = overridden(features, "presence_received")
         self._subscription_approved = overridden(features, "subscription_approved")
         self._session_closed = overridden(features, "session_closed")
         self._account_loaded = overridden(features, "account_loaded")
@@ -121,6 +122,10 @@ class Hooks:
     def presence_changed(self, session: Session, stanza: Stanza) -> None:
         for hook in self._presence_changed:
             hook(session, stanza)
+
+    def presence_received(self, sender: Foreign, stanza: Stanza, to: JID) -> None:
+        for hook in self._presence_received:
+            hook(sender, stanza, to)
 
     def subscription_approved(self, account: JID, contact: JID) -> None:
         for hook in self._subscription_approved:

@@ -80,6 +80,8 @@ class Presence:
         if type not in ("", "unavailable", "error"):
             raise StanzaError("bad-request", "no such type of presence")
         self._domain.route(stanza, sender.jid, to)
+        if type != "error" and self._domain.live(to.bare) is not None:
+            self._domain.hooks.presence_received(sender, stanza, to)
         return None
 
     # -- broadcast ----------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from kith.features.contact_addresses import ContactAddresses
 from kith.features.csi import ClientState
 from kith.features.disco import Disco
 from kith.features.entity_time import EntityTime
+from kith.features.foreign_interests import ForeignInterests
 from kith.features.hints import Hints
 from kith.features.last_activity import LastActivity
 from kith.features.markers import Markers
@@ -44,6 +45,7 @@ ALL: tuple[type[Feature], ...] = (
     PrivateStorage,
     Registration,
     Caps,
+    ForeignInterests,
     Pep,
     VCard,
     Bookmarks,

@@ -144,11 +144,10 @@ class Caps(Feature):
         if isinstance(before := session.state.get(Caps), _Client):
             client.features = before.features  # hold until the answer is there
         session.state[Caps] = client
-        known = self._known.get((hash, ver))
+        known = self.known(hash, ver)
         if known is None:
             self._ask(session, client)
         else:
-            self._known.move_to_end((hash, ver))
             self._learn(session, client, known)
 
     def _ask(self, session: Session, client: _Client) -> None:
@@ -167,22 +166,35 @@ class Caps(Feature):
             return False
         client.asked = ""
         query = iq.child(INFO) if iq.type == "result" else None
-        features = _features(query) if query is not None else None
-        if query is None or features is None:
+        if query is None:
             self._learn(session, client, frozenset())
             return True
-        if self._verified(client, query):
-            self._known[client.hash, client.ver] = features
-            if len(self._known) > MAX_KNOWN:
-                self._known.popitem(last=False)
-        self._learn(session, client, features)
+        self._learn(session, client, self.learn(client.hash, client.ver, query))
         return True
 
-    def _verified(self, client: _Client, query: Element) -> bool:
-        if client.hash not in _HASHES:
+    def known(self, hash: str, ver: str) -> frozenset[str] | None:
+        """What a hash stands for, or None if nobody has said it yet."""
+        features = self._known.get((hash, ver))
+        if features is not None:
+            self._known.move_to_end((hash, ver))
+        return features
+
+    def learn(self, hash: str, ver: str, query: Element) -> frozenset[str]:
+        """The features of an answer, remembered if it fits the hash; none if it is out of bounds."""
+        features = _features(query)
+        if features is None:
+            return frozenset()
+        if self._verified(hash, ver, query):
+            self._known[hash, ver] = features
+            if len(self._known) > MAX_KNOWN:
+                self._known.popitem(last=False)
+        return features
+
+    def _verified(self, hash: str, ver: str, query: Element) -> bool:
+        if hash not in _HASHES:
             return False
         try:
-            return verification(query, client.hash) == client.ver
+            return verification(query, hash) == ver
         except Malformed:
             return False
 

@@ -6,7 +6,7 @@ in, where nodes are found by discovery, and where those who come online get what
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
 
@@ -18,6 +18,7 @@ from kith.core.session import Session
 from kith.features import pubsub_items, pubsub_members, pubsub_owner
 from kith.features.caps import Caps
 from kith.features.disco import Identity, feature, identity, item
+from kith.features.foreign_interests import ForeignInterests
 from kith.features.forms import build_form
 from kith.features.pubsub_access import refusal
 from kith.features.pubsub_config import metadata
@@ -107,8 +108,9 @@ class Pep(Feature):
     def __init__(self, domain: Domain) -> None:
         super().__init__(domain)
         self._caps: Caps | None = None
+        self._foreign: ForeignInterests | None = None
         self._nodes = NodeCache(domain.store)
-        self._notifier = Notifier(domain, self._interests)
+        self._notifier = Notifier(domain, self._interests, self._elsewhere)
         self._service = Service(domain, self._nodes, self._notifier)
         self.inside = Inside(self._service)
         self.published = self._service.published
@@ -116,9 +118,14 @@ class Pep(Feature):
     async def start(self) -> None:
         self._caps = self.domain.feature(Caps)
         self._caps.listeners.append(self._known)
+        self._foreign = self.domain.feature(ForeignInterests)
+        self._foreign.listeners.append(self._known_elsewhere)
 
     def _interests(self, session: Session) -> frozenset[str]:
         return self._caps.features_of(session) if self._caps is not None else frozenset()
+
+    def _elsewhere(self, bare: str) -> Iterable[tuple[JID, frozenset[str]]]:
+        return self._foreign.of(bare) if self._foreign is not None else ()
 
     # -- requests ----------------------------------------------------------------------------------
 
@@ -165,7 +172,21 @@ class Pep(Feature):
             if self.domain.is_local(owner):
                 await self._send_last_of(owner, session, names)
 
+    def _known_elsewhere(self, client: JID, owner: JID) -> None:
+        """A client on another server has sent its presence to an account here."""
+        assert self._foreign is not None
+        wanted = {f.removesuffix(NOTIFY) for f in self._foreign.features_of(client) if f.endswith(NOTIFY)}
+        if wanted:
+            self.domain.spawn(self._send_last_to(owner, client, wanted))
+
     async def _send_last_of(self, owner: JID, session: Session, names: set[str]) -> None:
+        if session.presence is not None:
+            await self._send_last_to(owner, session.jid, names, session)
+
+    async def _send_last_to(
+        self, owner: JID, to: JID, names: set[str], session: Session | None = None
+    ) -> None:
+        """The last items of an account's nodes, for one who may have them; ``session`` if it is one here."""
         account = await self.domain.account_id(owner)
         if account is None:
             return
@@ -178,14 +199,14 @@ class Pep(Feature):
             config = node.config
             if config.send_last_published_item != "on_sub_and_presence" or not config.deliver_notifications:
                 continue
-            if refusal(node, roster, owner.bare, session.account.jid) is not None:
+            if refusal(node, roster, owner.bare, to.bare) is not None:
                 continue
-            if owner.bare != session.account.jid and not roster.subscription_from(session.account.jid):
+            if owner.bare != to.bare and not roster.subscription_from(to.bare):
                 continue
             items = await self._nodes.items(nodes, node)
-            if items and session.presence is not None:
+            if items and (session is None or session.presence is not None):
                 id = next(reversed(items))
-                self._notifier.last(owner, session.jid, node, id, items[id])
+                self._notifier.last(owner, to, node, id, items[id])
 
     def subscription_approved(self, account: JID, contact: JID) -> None:
         """``contact`` gets the presence of ``account`` from now on, and so its events (XEP-0163 §5.3.4)."""

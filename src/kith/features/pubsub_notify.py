@@ -7,7 +7,7 @@ announced ``<node>+notify``, and whoever has subscribed by itself.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element, SubElement
 
@@ -78,11 +78,20 @@ def delay(published: float) -> bytes:
 
 
 class Notifier:
-    """Sends events in the name of an account. ``interests`` are the features of a session's client."""
+    """Sends events in the name of an account. ``interests`` are the features of a session's client.
 
-    def __init__(self, domain: Domain, interests: Callable[[Session], frozenset[str]]) -> None:
+    ``elsewhere`` are the clients of a bare address on another server, with their features.
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        interests: Callable[[Session], frozenset[str]],
+        elsewhere: Callable[[str], Iterable[tuple[JID, frozenset[str]]]],
+    ) -> None:
         self._domain = domain
         self._interests = interests
+        self._elsewhere = elsewhere
 
     def interested(self, session: Session, node: str) -> bool:
         return session.presence is not None and node + NOTIFY in self._interests(session)
@@ -105,6 +114,10 @@ class Notifier:
                 if self.interested(session, node.name):
                     told.add(bare)
                     yield session.jid
+            for jid, features in self._elsewhere(bare):
+                if node.name + NOTIFY in features:
+                    told.add(bare)
+                    yield jid
         for subscriber in node.record.subscribers:
             jid = parse_jid(subscriber)
             if jid.bare not in told and refusal(node, roster, owner.bare, jid.bare) is None:

@@ -1,0 +1,116 @@
+"""What clients on other servers want to be told of: XEP-0115 and XEP-0163 for contacts from elsewhere.
+
+Their presence comes with a hash; what it stands for is asked of them once. Nothing of this lasts: the next
+presence brings it back.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from xml.etree.ElementTree import Element
+
+from kith.core.domain import Domain
+from kith.core.feature import Feature
+from kith.core.sender import Foreign, Sender
+from kith.features.caps import C, Caps
+from kith.features.disco import INFO
+from kith.wire.jid import JID
+from kith.wire.stanza import Stanza
+
+#: Accounts elsewhere whose clients are remembered, and clients of one.
+MAX_ACCOUNTS = 20_000
+MAX_CLIENTS = 16
+_MAX_ATTRIBUTE = 1024
+
+
+class _Client:
+    """A client elsewhere. ``owners``: the accounts here that it has sent its presence to."""
+
+    __slots__ = ("asked", "features", "hash", "node", "owners", "ver")
+
+    def __init__(self, hash: str, node: str, ver: str) -> None:
+        self.hash = hash
+        self.node = node
+        self.ver = ver
+        self.features: frozenset[str] | None = None
+        self.owners: set[JID] = set()
+        self.asked = ""
+
+
+class ForeignInterests(Feature):
+    """``listeners`` are called with a client's address and an account here, once its interests are known."""
+
+    def __init__(self, domain: Domain) -> None:
+        super().__init__(domain)
+        self.listeners: list[Callable[[JID, JID], None]] = []
+        self._accounts: OrderedDict[str, dict[JID, _Client]] = OrderedDict()
+
+    async def start(self) -> None:
+        self._caps = self.domain.feature(Caps)
+
+    def of(self, bare: str) -> Iterator[tuple[JID, frozenset[str]]]:
+        """The clients of an account elsewhere, with what they have announced."""
+        for jid, client in self._accounts.get(bare, {}).items():
+            if client.features is not None:
+                yield jid, client.features
+
+    def features_of(self, jid: JID) -> frozenset[str]:
+        client = self._accounts.get(jid.bare, {}).get(jid)
+        return (client.features if client is not None else None) or frozenset()
+
+    def presence_received(self, sender: Foreign, stanza: Stanza, to: JID) -> None:
+        if not sender.jid.resource:
+            return
+        clients = self._accounts.get(sender.bare)
+        if stanza.type == "unavailable":
+            if clients is not None and clients.pop(sender.jid, None) is not None and not clients:
+                del self._accounts[sender.bare]
+            return
+        element = stanza.child(C)
+        if element is None:
+            return
+        hash, node, ver = element.get("hash", ""), element.get("node", ""), element.get("ver", "")
+        if not ver or len(node) + len(ver) > _MAX_ATTRIBUTE:
+            return
+        if clients is None:
+            clients = self._accounts[sender.bare] = {}
+            if len(self._accounts) > MAX_ACCOUNTS:
+                self._accounts.popitem(last=False)
+        client = clients.get(sender.jid)
+        if client is None or (client.hash, client.ver) != (hash, ver):
+            if client is None and len(clients) >= MAX_CLIENTS:
+                return
+            client = clients[sender.jid] = _Client(hash, node, ver)
+            client.features = self._caps.known(hash, ver)
+            if client.features is None:
+                self._ask(sender.jid, client, to)
+        owner = to.to_bare()
+        if owner not in client.owners and len(client.owners) < MAX_ACCOUNTS:
+            client.owners.add(owner)
+            if client.features is not None:
+                self._tell(sender.jid, owner)
+
+    def _ask(self, jid: JID, client: _Client, to: JID) -> None:
+        client.asked = f"caps-{secrets.token_hex(8)}"
+        attrs = {"type": "get", "id": client.asked, "from": to.bare, "to": str(jid)}
+        query = Element(INFO, {"node": f"{client.node}#{client.ver}"})
+        self.domain.route(Stanza.build("iq", attrs, query), to.to_bare(), jid)
+
+    def iq_result(self, sender: Sender, iq: Stanza) -> bool:
+        client = self._accounts.get(sender.bare, {}).get(sender.jid)
+        if client is None or not client.asked or client.asked != iq.id:
+            return False
+        client.asked = ""
+        query = iq.child(INFO) if iq.type == "result" else None
+        client.features = (
+            self._caps.learn(client.hash, client.ver, query) if query is not None else frozenset()
+        )
+        for owner in tuple(client.owners):
+            self._tell(sender.jid, owner)
+        return True
+
+    def _tell(self, jid: JID, owner: JID) -> None:
+        for listener in self.listeners:
+            listener(jid, owner)

@@ -28,6 +28,7 @@ from kith.features.reports import SpamReports
 from kith.features.retraction import Retraction
 from kith.features.roster import Rosters
 from kith.features.session_establishment import SessionEstablishment
+from kith.features.strangers import Strangers
 from kith.features.vcard import VCard
 from kith.features.version import Version
 
@@ -42,6 +43,7 @@ ALL: tuple[type[Feature], ...] = (
     Rosters,
     Blocking,
     SpamReports,
+    Strangers,
     PrivateStorage,
     Registration,
     Caps,

@@ -1,0 +1,91 @@
+"""Bounds on writing to strangers: one account, or one other server, reaches so many new people in an hour.
+
+Whoever is in the sender's roster, or has written to the sender before, is no stranger. The count is of
+people, not of messages, so a conversation is never cut off.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from kith.core.domain import Domain
+from kith.core.feature import Feature
+from kith.core.session import Session
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID
+from kith.wire.stanza import Stanza
+
+HOUR = 3600.0
+#: How many times as many strangers all people of another server together may write to.
+SERVER_FACTOR = 10
+_SENDERS = 20_000
+
+
+class _Reached:
+    """Whom one sender has written to since ``since``, in the loop's time."""
+
+    __slots__ = ("people", "since")
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.people: set[str] = set()
+
+
+class Strangers(Feature):
+    """The setting ``strangers_per_hour``; 0 is no bound."""
+
+    def __init__(self, domain: Domain) -> None:
+        super().__init__(domain)
+        self._limit = domain.config.strangers_per_hour
+        self._reached: OrderedDict[str, _Reached] = OrderedDict()
+
+    def message_sent(self, session: Session, stanza: Stanza, to: JID) -> None:
+        if self._limit and stanza.type != "error":
+            self._check_own(session, to)
+
+    def stanza_out(self, session: Session, stanza: Stanza, to: JID | None) -> None:
+        if self._limit and stanza.type == "subscribe" and to is not None:
+            self._check_own(session, to)
+
+    def _check_own(self, session: Session, to: JID) -> None:
+        account = session.account
+        bare = to.bare
+        if bare == account.jid or not to.local:
+            return
+        roster = account.roster
+        if roster is not None and (roster.subscription_to(bare) or roster.subscription_from(bare)):
+            return
+        self._count(account.jid, account.jid, bare, self._limit)
+
+    def stanza_in(self, sender: JID, to: JID, stanza: Stanza) -> bool:
+        """What comes from other servers is counted for each of them."""
+        if not self._limit or sender.domain == self.domain.name or not sender.local or not to.local:
+            return True
+        if stanza.kind == "iq" or stanza.type not in ("", "chat", "normal", "subscribe"):
+            return True
+        if stanza.kind == "presence" and stanza.type != "subscribe":
+            return True
+        account = self.domain.live(to.bare)
+        roster = account.roster if account is not None else None
+        bare = sender.bare
+        if roster is not None and (roster.subscription_to(bare) or roster.subscription_from(bare)):
+            return True
+        self._count(sender.domain, bare, to.bare, self._limit * SERVER_FACTOR)
+        return True
+
+    def _count(self, key: str, sender: str, to: str, limit: int) -> None:
+        """Raises StanzaError if ``key`` has reached too many."""
+        now = self.domain.now()
+        reached = self._reached.get(key)
+        if reached is None or now - reached.since > HOUR:
+            reached = self._reached[key] = _Reached(now)
+            if len(self._reached) > _SENDERS:
+                self._reached.popitem(last=False)
+        if to in reached.people:
+            return
+        other = self._reached.get(to)
+        if other is not None and sender in other.people:
+            return  # an answer
+        if len(reached.people) >= limit:
+            raise StanzaError("policy-violation", "too many new people in an hour", type="wait")
+        reached.people.add(to)

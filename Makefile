@@ -6,6 +6,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 UV := .tools/bin/uv
 BIN := .venv/bin
+# starting `kith` takes half as long when Python may keep what it compiles
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run test check bench format clean
 
@@ -39,7 +41,7 @@ $(UV):
 	$(PYTHON) scripts/bootstrap.py .tools
 
 .venv/.ready: pyproject.toml uv.lock | $(UV)
-	$(UV) sync --frozen --quiet
+	$(UV) sync --frozen --quiet --compile-bytecode
 	@touch $@
 
 tests/interop/.ready: tests/interop/package-lock.json tests/interop/debian-packages.txt scripts/debian-packages.sh

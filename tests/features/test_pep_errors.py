@@ -106,7 +106,7 @@ BY_OWNER = [
     ),
     (
         "an access model that is not there",
-        publish("new", f"<item>{P}</item>", option("pubsub#access_model", "authorize")),
+        publish("new", f"<item>{P}</item>", option("pubsub#access_model", "presences")),
         "cancel conflict precondition-not-met",
     ),
     ("create what exists", create("n"), "cancel conflict "),
@@ -123,7 +123,7 @@ BY_OWNER = [
     ),
     (
         "configure publishers",
-        configure("n", option("pubsub#publish_model", "open")),
+        configure("n", option("pubsub#publish_model", "everybody")),
         "modify not-acceptable ",
     ),
     ("configure what is not there", configure("nowhere", ""), "cancel item-not-found "),
@@ -170,7 +170,7 @@ BY_OWNER = [
     (
         "an affiliation that is not there",
         f"<pubsub xmlns='{OWNER}'><affiliations node='n'>"
-        "<affiliation jid='a@b' affiliation='publisher'/></affiliations></pubsub>",
+        "<affiliation jid='a@b' affiliation='publish-only'/></affiliations></pubsub>",
         "cancel feature-not-implemented unsupported",
     ),
     (

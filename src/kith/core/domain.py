@@ -6,7 +6,7 @@ import asyncio
 import hmac
 from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import structlog
 
@@ -18,7 +18,7 @@ from kith.core.devices import Devices
 from kith.core.directory import Directory
 from kith.core.feature import Feature, Handler
 from kith.core.hooks import Hooks, overridden
-from kith.core.hosts import Hosts
+from kith.core.hosts import Host, Hosts
 from kith.core.ids import Ids, first_at
 from kith.core.log import Envelope, Log
 from kith.core.passwords import Passwords
@@ -68,6 +68,7 @@ class Domain:
         self.hosts = Hosts()
         self.features: list[Feature] = [feature(self) for feature in features]
         self.hooks = Hooks(self.features)
+        self.services = self._services()
         self.handlers = self._handlers()
         self.log = Log(
             store,
@@ -93,9 +94,23 @@ class Domain:
             for name in dir(feature):
                 method = getattr(type(feature), name, None)
                 for type_, child, to in getattr(method, "_iqs", ()):
-                    for kind in ("server", "account") if to == "any" else (to,):
+                    if to == "any":
+                        kinds = ["server", "account", *self.services.values()]
+                    else:
+                        kinds = [feature.service if to == "service" else to]
+                    for kind in kinds:
                         handlers[type_, child, kind] = getattr(feature, name)
         return handlers
+
+    def _services(self) -> dict[str, str]:
+        """The services of features by domain; a component's domain is left to it."""
+        found: dict[str, str] = {}
+        for feature in self.features:
+            name = f"{feature.service}.{self.name}"
+            if feature.service and self.hosts.here(name) is None:
+                self.hosts.add(name, cast(Host, feature))
+                found[name] = feature.service
+        return found
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -137,6 +152,7 @@ class Domain:
             self.end_device(jid, device)
         for account in await self.directory.refresh():
             await removal.forget(self, account)
+        await self.hooks.accounts_changed()
 
     def end_device(self, jid: str, device: str) -> None:
         """Ends the sessions of a device that was revoked."""

@@ -38,9 +38,10 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 def handles_iq(type: str, namespace: str, name: str, to: str = "any") -> Callable[[_F], _F]:
     """Marks a method that answers ``<iq type=…><name xmlns=namespace/></iq>``.
 
-    ``to``: ``server`` (the domain), ``account`` (a bare address, or none, which means one's own) or
-    ``any`` of the two: those have a `kith.core.sender.Sender`, who may be of another server. ``own``:
-    only a session of the account itself may ask.
+    ``to``: ``server`` (the domain), ``account`` (a bare address, or none, which means one's own),
+    ``service`` (the feature's own, see `Feature.service`) or ``any`` address that is answered for here:
+    those have a `kith.core.sender.Sender`, who may be of another server. ``own``: only a session of the
+    account itself may ask.
     """
 
     def mark(method: _F) -> _F:
@@ -61,6 +62,9 @@ class Feature:
     bind_features: ClassVar[Sequence[str]] = ()
     server_disco: ClassVar[Sequence[str]] = ()
     account_disco: ClassVar[Sequence[str]] = ()
+    #: The name, before the domain's, of a service that it is. Such a feature is a `kith.core.hosts.Host`
+    #: for what is not an iq, and has a method ``service_disco`` (`kith.features.disco`).
+    service: ClassVar[str] = ""
 
     def __init__(self, domain: Domain) -> None:
         self.domain = domain
@@ -145,4 +149,7 @@ class Feature:
         """The account left this node's memory."""
 
     async def account_deleted(self, account: JID) -> None:
-        """An account was removed."""
+        """An account was removed, of which this node had something in memory."""
+
+    async def accounts_changed(self) -> None:
+        """Another process has added or removed accounts; `account_deleted` was called for those in memory."""

@@ -54,6 +54,7 @@ class Hooks:
         self._account_loaded = overridden(features, "account_loaded")
         self._account_unloaded = overridden(features, "account_unloaded")
         self._account_deleted = overridden(features, "account_deleted")
+        self._accounts_changed = overridden(features, "accounts_changed")
 
     def stream_features(self) -> list[Element]:
         return [feature for hook in self._stream_features for feature in hook()]
@@ -146,3 +147,7 @@ class Hooks:
     async def account_deleted(self, jid: JID) -> None:
         for hook in self._account_deleted:
             await hook(jid)
+
+    async def accounts_changed(self) -> None:
+        for hook in self._accounts_changed:
+            await hook()

@@ -63,6 +63,8 @@ class Router:
             host = domain.hosts.here(to.domain)
             if host is None:
                 raise StanzaError("item-not-found")
+            if stanza.kind == "iq" and to.domain in domain.services:
+                return self._iq(sender, stanza, to)
             host.receive(stanza, sender.jid, to)
             return None
         if stanza.kind == "message":
@@ -155,7 +157,14 @@ class Router:
         if request and len(stanza.children) != 1:
             raise StanzaError("bad-request", "a request has one child")
         if to is not None and to.domain != domain.name:
-            domain.send_abroad(stanza, sender.jid, to, strict=request)
+            service = domain.services.get(to.domain)
+            if service is None:
+                domain.send_abroad(stanza, sender.jid, to, strict=request)
+            elif request:
+                handler = domain.handlers.get((type, stanza.children[0], service))
+                if handler is None or to.local:
+                    raise StanzaError("item-not-found" if to.local else "service-unavailable")
+                return domain.answer(sender, stanza, to, handler)
             return None
         if to is not None and to.resource and to.local:
             self._iq_to_session(sender, stanza, to)

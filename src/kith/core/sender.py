@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from kith.wire.errors import StanzaError
-from kith.wire.jid import JID
+from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import Stanza
 
 if TYPE_CHECKING:
@@ -69,7 +69,9 @@ class Foreign:
         return self.link.committing
 
     def send(self, stanza: Stanza) -> None:
-        self.domain.send_abroad(stanza, self.domain.jid, self.jid)
+        """In the name of the one that it is from: the domain, an account or a service."""
+        origin = stanza.attrs.get("from")
+        self.domain.send_abroad(stanza, parse_jid(origin) if origin else self.domain.jid, self.jid)
 
     def refuse(self, stanza: Stanza, error: StanzaError) -> None:
         answer = stanza.error(error)

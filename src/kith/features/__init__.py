@@ -23,6 +23,7 @@ from kith.features.operator_commands import OperatorCommands
 from kith.features.pep import Pep
 from kith.features.ping import Ping
 from kith.features.private_storage import PrivateStorage
+from kith.features.pubsub_service import PubSubService
 from kith.features.registration import Registration
 from kith.features.reports import SpamReports
 from kith.features.retraction import Retraction
@@ -30,6 +31,7 @@ from kith.features.roster import Rosters
 from kith.features.session_establishment import SessionEstablishment
 from kith.features.strangers import Strangers
 from kith.features.vcard import VCard
+from kith.features.vcard4 import VCard4
 from kith.features.version import Version
 
 ALL: tuple[type[Feature], ...] = (
@@ -50,6 +52,7 @@ ALL: tuple[type[Feature], ...] = (
     ForeignInterests,
     Pep,
     VCard,
+    VCard4,
     Bookmarks,
     Hints,
     Markers,
@@ -61,4 +64,5 @@ ALL: tuple[type[Feature], ...] = (
     Carbons,
     ClientState,
     Components,
+    PubSubService,
 )

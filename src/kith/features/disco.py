@@ -26,6 +26,8 @@ _ITEM = ns.tag(ns.DISCO_ITEMS, "item")
 #: What the domain and an account are (XEP-0030 §3.1).
 _SERVER = ("server", "im", "Kith")
 _ACCOUNT = ("account", "registered", "")
+#: What is answered at each address.
+_EVERYWHERE = (ns.DISCO_INFO, ns.DISCO_ITEMS, ns.PING)
 
 
 class Identity(NamedTuple):
@@ -41,6 +43,14 @@ class HasIdentities(Protocol):
     """A feature that makes the domain or its accounts more than they are by themselves."""
 
     def disco_identities(self, account: bool) -> Sequence[Identity]: ...
+
+
+@runtime_checkable
+class HasService(Protocol):
+    """A feature that is a service (`Feature.service`)."""
+
+    def service_disco(self) -> tuple[Sequence[Identity], Sequence[str]]:
+        """Its identities and features."""
 
 
 @runtime_checkable
@@ -103,6 +113,16 @@ def describe(domain: Domain, account: bool) -> list[Element]:
     return children
 
 
+def describe_service(domain: Domain, service: str) -> list[Element]:
+    """What a service of the domain is."""
+    for other in domain.features:
+        if other.service == service and isinstance(other, HasService):
+            identities, features = other.service_disco()
+            found = {*features, *_EVERYWHERE}
+            return [*map(identity, identities), *(feature(var) for var in sorted(found))]
+    raise StanzaError("item-not-found")
+
+
 class Disco(Feature):
     """An account answers its owner and those who get its presence; to others it is not there (§8)."""
 
@@ -116,6 +136,9 @@ class Disco(Feature):
             if found is None:
                 raise StanzaError("service-unavailable")
             return self._answer(INFO, node, found)
+        service = self.domain.services.get(to.domain)
+        if service is not None and not node:
+            return self._answer(INFO, "", describe_service(self.domain, service))
         if not node:
             return self._answer(INFO, "", describe(self.domain, bool(to.local)))
         found = await self._node_info(sender, to, node)
@@ -124,7 +147,7 @@ class Disco(Feature):
         return self._answer(INFO, node, found)
 
     async def _node_info(self, sender: Sender, to: JID, node: str) -> Sequence[Element] | None:
-        for other in self.domain.features:
+        for other in self._features(to):
             if isinstance(other, HasNodes):
                 found = await other.node_info(sender, to, node)
                 if found is not None:
@@ -136,7 +159,7 @@ class Disco(Feature):
         node = self._node(iq, ITEMS)
         found: list[Element] = []
         known = not node
-        for other in self.domain.features:
+        for other in self._features(to):
             if not node and isinstance(other, HasItems):
                 found.extend(other.disco_items(to))
             if isinstance(other, HasNodes):
@@ -147,6 +170,13 @@ class Disco(Feature):
             hidden = to.local and not await self._trusts(to, sender)
             raise StanzaError("service-unavailable" if hidden else "item-not-found")
         return self._answer(ITEMS, node, found)
+
+    def _features(self, to: JID) -> Sequence[Feature]:
+        """Those that have something to say of an address: of a service, only the one that it is."""
+        service = self.domain.services.get(to.domain)
+        if service is None:
+            return self.domain.features
+        return [other for other in self.domain.features if other.service == service]
 
     async def _trusts(self, account: JID, sender: Sender) -> bool:
         """Whether the asker may know that there is such an account."""

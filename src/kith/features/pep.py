@@ -6,104 +6,47 @@ in, where nodes are found by discovery, and where those who come online get what
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from xml.etree.ElementTree import Element
 
 from kith.core.domain import Domain
 from kith.core.feature import Feature, handles_iq
-from kith.core.ids import stamp
 from kith.core.sender import Sender
 from kith.core.session import Session
-from kith.features import pubsub_items, pubsub_members, pubsub_owner
 from kith.features.caps import Caps
-from kith.features.disco import Identity, feature, identity, item
+from kith.features.disco import Identity, item
 from kith.features.foreign_interests import ForeignInterests
-from kith.features.forms import build_form
+from kith.features.forms import Form, X, find_form
 from kith.features.pubsub_access import refusal
-from kith.features.pubsub_config import metadata
-from kith.features.pubsub_errors import unsupported
+from kith.features.pubsub_description import node_description
 from kith.features.pubsub_inside import Inside
+from kith.features.pubsub_members import authorize
 from kith.features.pubsub_nodes import Node, NodeCache
-from kith.features.pubsub_notify import NOTIFY, Notifier
+from kith.features.pubsub_notify import AUTHORIZATION, NOTIFY, Notifier
 from kith.features.pubsub_request import Request, Service
+from kith.features.pubsub_use_cases import FEATURES, find
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import Stanza
 
-_UseCase = Callable[[Service, Request], Awaitable[Sequence[Element]]]
-_PUBSUB = ns.tag(ns.PUBSUB, "pubsub")
-_OWNER = ns.tag(ns.PUBSUB_OWNER, "pubsub")
-_META_DATA = f"{ns.PUBSUB}#meta-data"
-_USE_CASES: dict[tuple[str, str], _UseCase] = {
-    ("set", ns.tag(ns.PUBSUB, "publish")): pubsub_items.publish,
-    ("set", ns.tag(ns.PUBSUB, "retract")): pubsub_items.retract,
-    ("get", ns.tag(ns.PUBSUB, "items")): pubsub_items.retrieve,
-    ("set", ns.tag(ns.PUBSUB, "create")): pubsub_owner.create,
-    ("set", ns.tag(ns.PUBSUB, "subscribe")): pubsub_members.subscribe,
-    ("set", ns.tag(ns.PUBSUB, "unsubscribe")): pubsub_members.unsubscribe,
-    ("get", ns.tag(ns.PUBSUB, "subscriptions")): pubsub_members.own_subscriptions,
-    ("get", ns.tag(ns.PUBSUB, "affiliations")): pubsub_members.own_affiliations,
-    ("get", ns.tag(ns.PUBSUB_OWNER, "default")): pubsub_owner.default,
-    ("get", ns.tag(ns.PUBSUB_OWNER, "configure")): pubsub_owner.configuration,
-    ("set", ns.tag(ns.PUBSUB_OWNER, "configure")): pubsub_owner.configure,
-    ("set", ns.tag(ns.PUBSUB_OWNER, "delete")): pubsub_owner.delete,
-    ("set", ns.tag(ns.PUBSUB_OWNER, "purge")): pubsub_owner.purge,
-    ("get", ns.tag(ns.PUBSUB_OWNER, "affiliations")): pubsub_members.affiliations,
-    ("set", ns.tag(ns.PUBSUB_OWNER, "affiliations")): pubsub_members.set_affiliations,
-    ("get", ns.tag(ns.PUBSUB_OWNER, "subscriptions")): pubsub_members.subscriptions,
-    ("set", ns.tag(ns.PUBSUB_OWNER, "subscriptions")): pubsub_members.set_subscriptions,
-}
-#: What of XEP-0060 is asked for by an element that is not understood (its §10).
-_UNSUPPORTED = {
-    ("get", ns.tag(ns.PUBSUB, "options")): "subscription-options",
-    ("set", ns.tag(ns.PUBSUB, "options")): "subscription-options",
-    ("get", ns.tag(ns.PUBSUB, "default")): "retrieve-default-sub",
-}
+#: What personal nodes have besides (XEP-0060 §10).
 _FEATURES = (
-    "access-open",
     "access-presence",
     "access-roster",
-    "access-whitelist",
     "auto-create",
     "auto-subscribe",
-    "config-node",
-    "config-node-max",
-    "create-and-configure",
-    "create-nodes",
-    "delete-items",
-    "delete-nodes",
     "filtered-notifications",
-    "item-ids",
-    "last-published",
-    "manage-subscriptions",
-    "member-affiliation",
-    "meta-data",
-    "modify-affiliations",
-    "multi-items",
-    "outcast-affiliation",
-    "owner",
-    "persistent-items",
     "presence-notifications",
     "presence-subscribe",
-    "publish",
-    "publish-options",
-    "purge-nodes",
-    "retract-items",
-    "retrieve-affiliations",
-    "retrieve-default",
-    "retrieve-items",
-    "retrieve-subscriptions",
-    "rsm",
-    "subscribe",
 )
 
 
 class Pep(Feature):
     """Needs `Caps` to know who wants to be told of what."""
 
-    disco = (ns.PUBSUB, *(f"{ns.PUBSUB}#{name}" for name in _FEATURES))
+    disco = (ns.PUBSUB, *(f"{ns.PUBSUB}#{name}" for name in (*FEATURES, *_FEATURES)))
 
     def __init__(self, domain: Domain) -> None:
         super().__init__(domain)
@@ -135,17 +78,27 @@ class Pep(Feature):
     @handles_iq("set", ns.PUBSUB_OWNER, "pubsub", to="account")
     async def request(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         """Finds the use case by the first child that names one."""
-        parent = iq.child(iq.children[0])
         account = await self.domain.account_id(to)
-        if parent is None or account is None:
+        if account is None:
             raise StanzaError("service-unavailable")
-        for command in parent:
-            use_case = _USE_CASES.get((iq.type, command.tag))
-            if use_case is not None:
-                return await use_case(self._service, Request(sender, to.to_bare(), account, parent, command))
-            if (iq.type, command.tag) in _UNSUPPORTED:
-                raise unsupported(_UNSUPPORTED[iq.type, command.tag])
-        raise StanzaError("bad-request" if not len(parent) else "feature-not-implemented")
+        use_case, parent, command = find(iq)
+        return await use_case(self._service, Request(sender, to.to_bare(), account, parent, command))
+
+    def stanza_in(self, sender: JID, to: JID, stanza: Stanza) -> bool:
+        """An owner's answer to somebody who wants to subscribe is taken from the messages to itself."""
+        if stanza.kind != "message" or X not in stanza.children or sender.bare != to.bare:
+            return True
+        form = find_form(stanza.element)
+        if form is None or form.form_type != AUTHORIZATION or form.type == "form":
+            return True
+        self.domain.spawn(self._authorize(to.to_bare(), form))
+        return False
+
+    async def _authorize(self, owner: JID, form: Form) -> None:
+        account = await self.domain.account_id(owner)
+        if account is not None:
+            with suppress(StanzaError):
+                await authorize(self._service, owner, account, owner.bare, form)
 
     # -- the last items ----------------------------------------------------------------------------
 
@@ -238,18 +191,8 @@ class Pep(Feature):
         found = await self._visible(sender, to, node)
         if not found:
             return None
-        record = found[0].record
-        automatic = {
-            "creator": to.bare,
-            "owner": to.bare,
-            "creation_date": stamp(datetime.fromtimestamp(record.created, UTC)),
-            "num_subscribers": str(len(record.subscribers)),
-        }
-        return (
-            identity(Identity("pubsub", "leaf", record.config.title)),
-            feature(ns.PUBSUB),
-            build_form("result", _META_DATA, metadata(record.config, automatic)),
-        )
+        automatic = {"creator": to.bare, "owner": to.bare}
+        return node_description(found[0], automatic)
 
     async def node_items(self, sender: Sender, to: JID, node: str) -> Sequence[Element] | None:
         found = await self._visible(sender, to, node)

@@ -1,16 +1,30 @@
-"""Who may read a node of an account (XEP-0060 §4.5 and §6.1.3): everybody but the owner is asked this."""
+"""Who may read a node (XEP-0060 §4.5 and §6.1.3): everybody but an owner is asked this."""
 
 from __future__ import annotations
 
+from kith.core.domain import Domain
 from kith.core.roster import Roster
 from kith.features.pubsub_errors import pubsub_error
 from kith.features.pubsub_nodes import Node
 from kith.wire.errors import StanzaError
+from kith.wire.jid import JID
+
+_NOBODY = Roster(0)
+
+
+async def roster_of(domain: Domain, owner: JID) -> Roster:
+    """Whom the owner of nodes knows: nobody, if it is a service of the domain."""
+    return await domain.roster(owner.bare) if owner.local else _NOBODY
 
 
 def affiliation(node: Node, owner: str, asker: str) -> str:
-    """The affiliation of a bare address: owner, member, outcast or none."""
+    """The affiliation of a bare address: owner, publisher, member, outcast or none."""
     return "owner" if asker == owner else node.record.affiliations.get(asker, "none")
+
+
+def subscribed(node: Node, asker: str) -> bool:
+    """Whether a bare address, or one of its resources, is subscribed."""
+    return any(jid == asker or jid.startswith(f"{asker}/") for jid in node.record.subscribers)
 
 
 def refusal(node: Node, roster: Roster, owner: str, asker: str) -> StanzaError | None:
@@ -21,10 +35,14 @@ def refusal(node: Node, roster: Roster, owner: str, asker: str) -> StanzaError |
     if standing == "outcast":
         return StanzaError("forbidden")
     model = node.config.access_model
-    if model == "open" or standing == "member":
+    if model == "open" or standing in ("member", "publisher"):
         return None
     if model == "whitelist":
         return pubsub_error("not-allowed", "closed-node")
+    if model == "authorize":
+        if subscribed(node, asker):
+            return None
+        return pubsub_error("not-authorized", "not-subscribed")
     if model == "roster":
         if roster.subscription_from(asker) and roster.groups(asker) & set(node.config.roster_groups_allowed):
             return None

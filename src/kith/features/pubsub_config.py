@@ -16,6 +16,7 @@ MAX_PAYLOAD = 64 * 1024
 _MAX_TEXT = 1023
 _MAX_GROUPS = 64
 _PREFIX = "pubsub#"
+ACCESS_MODEL = "pubsub#access_model"
 
 
 class NodeConfig(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -25,8 +26,11 @@ class NodeConfig(msgspec.Struct, frozen=True, omit_defaults=True):
     description: str = ""
     type: str = ""
     access_model: str = "presence"
+    publish_model: str = "publishers"
     roster_groups_allowed: list[str] = msgspec.field(default_factory=list)
     max_items: int = 1
+    #: Seconds; 0 for as long as there is room.
+    item_expire: int = 0
     persist_items: bool = True
     send_last_published_item: str = "on_sub_and_presence"
     deliver_notifications: bool = True
@@ -54,10 +58,12 @@ _SETTINGS = (
         "access_model",
         "Who may subscribe and read",
         "list-single",
-        ("presence", "open", "roster", "whitelist"),
+        ("presence", "open", "roster", "whitelist", "authorize"),
     ),
+    _Setting("publish_model", "Who may publish", "list-single", ("publishers", "subscribers", "open")),
     _Setting("roster_groups_allowed", "Groups of the roster that may read", "text-multi"),
     _Setting("max_items", f"How many items are kept (max: {MAX_ITEMS})"),
+    _Setting("item_expire", "Seconds after which items go, or max"),
     _Setting("persist_items", "Keep items", "boolean"),
     _Setting(
         "send_last_published_item",
@@ -76,9 +82,7 @@ _BY_NAME = {_PREFIX + setting.name: setting for setting in _SETTINGS}
 #: Settings that can be named, but have one value only.
 _FIXED = {
     "pubsub#node_type": ("leaf",),
-    "pubsub#publish_model": ("publishers",),
     "pubsub#subscribe": ("1", "true"),
-    "pubsub#item_expire": ("max",),
     "pubsub#purge_offline": ("0", "false"),
     "pubsub#presence_based_delivery": ("0", "false"),
     "pubsub#tempsub": ("0", "false"),
@@ -119,6 +123,8 @@ def _value(setting: _Setting, values: Sequence[str]) -> object:
         return to_boolean(value)
     if setting.name == "max_items":
         return _max_items(value)
+    if setting.name == "item_expire":
+        return _item_expire(value)
     if setting.options and value not in setting.options:
         raise ValueError(f"{setting.name} can't be {value}")
     if len(value) > _MAX_TEXT:
@@ -135,10 +141,19 @@ def _max_items(value: str) -> int:
     return min(int(value[:9]), MAX_ITEMS)
 
 
+def _item_expire(value: str) -> int:
+    """XEP-0060 §16.4.4: seconds, or ``max``."""
+    if value == "max":
+        return 0
+    if not value.isdecimal() or int(value[:12]) < 1:
+        raise ValueError("item_expire is a number of seconds, or max")
+    return int(value[:12])
+
+
 def fields(config: NodeConfig, fixed: bool = True) -> list[Field]:
     """The form's fields, with the configuration's values."""
     result = [
-        Field(_PREFIX + setting.name, _texts(getattr(config, setting.name)), *_shape(setting))
+        Field(_PREFIX + setting.name, _texts(setting.name, getattr(config, setting.name)), *_shape(setting))
         for setting in _SETTINGS
     ]
     if fixed:
@@ -153,7 +168,9 @@ def _shape(setting: _Setting) -> tuple[str, str, Sequence[str]]:
     return setting.kind, setting.label, setting.options
 
 
-def _texts(value: object) -> Sequence[str]:
+def _texts(name: str, value: object) -> Sequence[str]:
+    if name == "item_expire" and not value:
+        return ("max",)
     if isinstance(value, bool):
         return (from_boolean(value),)
     if isinstance(value, list):
@@ -163,8 +180,9 @@ def _texts(value: object) -> Sequence[str]:
 
 def metadata(config: NodeConfig, automatic: Mapping[str, str]) -> list[Field]:
     """What disco#info tells of a node (XEP-0060 §5.4); ``automatic`` adds to the settings."""
-    told = ("title", "description", "type", "access_model", "max_items")
-    result = [Field(_PREFIX + name, _texts(getattr(config, name))) for name in told if getattr(config, name)]
-    result.append(Field("pubsub#publish_model", ("publishers",)))
+    told = ("title", "description", "type", "access_model", "publish_model", "max_items")
+    result = [
+        Field(_PREFIX + name, _texts(name, getattr(config, name))) for name in told if getattr(config, name)
+    ]
     result.extend(Field(_PREFIX + name, (value,)) for name, value in automatic.items())
     return result

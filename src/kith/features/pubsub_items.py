@@ -31,16 +31,24 @@ MAX_ANSWER = 512 * 1024
 
 
 async def publish(service: Service, request: Request) -> Sequence[Element]:
-    """Creates the node if there is none. Raises StanzaError."""
-    request.must_own()
+    """Creates the node if there is none, where an account's own nodes are. Raises StanzaError."""
     name = request.node()
     items = request.command.findall(_ITEM)
     if len(items) > 1:
         raise pubsub_error("bad-request", "invalid-payload")
     async with service.nodes.writing(request.account) as nodes:
         node = nodes.nodes.get(name)
-        config = _preconditions(request, node)
-        id, item = _item(items[0] if items else None, config)
+        if node is not None:
+            request.must_publish(node)
+        elif service.auto_create:
+            service.must_create(request)
+        else:
+            raise StanzaError("item-not-found")
+        config = _preconditions(request, node, service.defaults)
+        publisher = request.asker if request.asker != request.owner.bare else ""
+        id, item = _item(items[0] if items else None, config, publisher)
+        if node is not None and id is not None:
+            await _must_be_replaceable(request, nodes, node, id)
         if node is None:
             node = await nodes.create(name, config)
         if id is not None and item is not None and config.persist_items:
@@ -56,9 +64,18 @@ async def publish(service: Service, request: Request) -> Sequence[Element]:
     return (result,)
 
 
-def _preconditions(request: Request, node: Node | None) -> NodeConfig:
+async def _must_be_replaceable(request: Request, nodes: Nodes, node: Node, id: str) -> None:
+    """Who does not own the node publishes in the place of its own items only. Raises StanzaError."""
+    if request.standing(node) == "owner":
+        return
+    old = (await nodes.items(node)).get(id)
+    if old is not None and old.publisher != request.asker:
+        raise StanzaError("forbidden", "the item is somebody else's")
+
+
+def _preconditions(request: Request, node: Node | None, defaults: NodeConfig) -> NodeConfig:
     """The node's configuration, or the one that it is to be created with (§7.1.5)."""
-    config = node.config if node is not None else NodeConfig()
+    config = node.config if node is not None else defaults
     form = find_form(request.parent.find(_OPTIONS))
     if form is None:
         return config
@@ -75,7 +92,7 @@ def _preconditions(request: Request, node: Node | None) -> NodeConfig:
     return wanted
 
 
-def _item(element: Element | None, config: NodeConfig) -> tuple[str | None, Item | None]:
+def _item(element: Element | None, config: NodeConfig, publisher: str) -> tuple[str | None, Item | None]:
     """The id and the item, as the node's kind of events asks for it (§7.1.3.6)."""
     if element is None:
         if config.persist_items:
@@ -95,7 +112,7 @@ def _item(element: Element | None, config: NodeConfig) -> tuple[str | None, Item
     payload = serialize(_without_tail(element[0]), _ANYWHERE) if len(element) else b""
     if len(payload) > MAX_PAYLOAD:
         raise pubsub_error("not-acceptable", "payload-too-big")
-    return id, Item(time.time(), payload)
+    return id, Item(time.time(), payload, publisher)
 
 
 def _without_tail(element: Element) -> Element:
@@ -104,19 +121,20 @@ def _without_tail(element: Element) -> Element:
 
 
 async def retract(service: Service, request: Request) -> Sequence[Element]:
-    """Raises StanzaError."""
-    request.must_own()
-    name = request.node()
+    """An owner removes any item, others their own. Raises StanzaError."""
     items = request.command.findall(_ITEM)
     id = items[0].get("id", "") if len(items) == 1 else ""
-    if not id:
-        raise pubsub_error("bad-request", "item-required")
     notify = request.command.get("notify") in ("1", "true")
     async with service.nodes.writing(request.account) as nodes:
-        node = nodes[name]
+        name = request.node()
+        found = await nodes.items(nodes.nodes[name]) if name in nodes.nodes else {}
+        mine = id in found and found[id].publisher == request.asker
+        node = nodes[name] if mine else request.owned(nodes)
+        if not id:
+            raise pubsub_error("bad-request", "item-required")
         if not node.config.persist_items:
             raise unsupported("persistent-items")
-        if id not in await nodes.items(node):
+        if id not in found:
             raise StanzaError("item-not-found")
         await nodes.remove(node, [id])
     if notify or node.config.notify_retract:
@@ -146,6 +164,8 @@ async def retrieve(service: Service, request: Request) -> Sequence[Element]:
     chosen = _choose(ids, page, items)
     for id in chosen:
         element = SubElement(parent, _ITEM, {"id": id})
+        if items[id].publisher:
+            element.set("publisher", items[id].publisher)
         if items[id].payload:
             element.append(ElementTree.fromstring(items[id].payload))
     if request.parent.find(SET) is not None or len(chosen) < min(len(ids), page.limit):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from xml.etree.ElementTree import Element, SubElement
 
 import msgspec
 
-from kith.features.pubsub_access import affiliation
+from kith.features.forms import Form, to_boolean
+from kith.features.pubsub_access import affiliation, refusal, roster_of
 from kith.features.pubsub_errors import pubsub_error, unsupported
-from kith.features.pubsub_nodes import Node
+from kith.features.pubsub_nodes import Node, Record
 from kith.features.pubsub_notify import subscription_event
 from kith.features.pubsub_request import Request, Service
 from kith.wire import ns
@@ -40,13 +41,25 @@ async def subscribe(service: Service, request: Request) -> Sequence[Element]:
         raise pubsub_error("bad-request", "invalid-jid")
     async with service.nodes.writing(request.account) as nodes:
         node = nodes[name]
-        await request.must_read(service, node)
-        subscribers = node.record.subscribers
-        if str(jid) not in subscribers:
-            if len(subscribers) >= MAX_MEMBERS:
+        roster = await roster_of(service.domain, request.owner)
+        error = refusal(node, roster, request.owner.bare, request.asker)
+        record = node.record
+        waits = error is not None and node.config.access_model == "authorize"
+        if error is not None and (not waits or request.standing(node) == "outcast"):
+            raise error
+        if str(jid) not in (record.pending if waits else record.subscribers):
+            if len(record.subscribers) + len(record.pending) >= MAX_MEMBERS:
                 raise pubsub_error("policy-violation", "too-many-subscriptions", type="wait")
-            await nodes.save(node, msgspec.structs.replace(node.record, subscribers=[*subscribers, str(jid)]))
+            if waits:
+                record = msgspec.structs.replace(record, pending=[*record.pending, str(jid)])
+            else:
+                record = msgspec.structs.replace(record, subscribers=[*record.subscribers, str(jid)])
+            await nodes.save(node, record)
     result = Element(_PUBSUB)
+    if waits:
+        result.append(_subscription(ns.PUBSUB, node, str(jid), "pending"))
+        service.notifier.ask_owners(request.owner, node, str(jid))
+        return (result,)
     result.append(_subscription(ns.PUBSUB, node, str(jid)))
     if node.config.send_last_published_item != "never":
         items = await service.nodes.items(nodes, node)
@@ -64,11 +77,25 @@ async def unsubscribe(service: Service, request: Request) -> Sequence[Element]:
         raise StanzaError("forbidden")
     async with service.nodes.writing(request.account) as nodes:
         node = nodes[name]
-        left = [subscriber for subscriber in node.record.subscribers if subscriber != str(jid)]
-        if len(left) == len(node.record.subscribers):
+        record = _without(node.record, str(jid))
+        if record == node.record:
             raise pubsub_error("unexpected-request", "not-subscribed", type="cancel")
-        await nodes.save(node, msgspec.structs.replace(node.record, subscribers=left))
+        await nodes.save(node, record)
     return ()
+
+
+def _without(record: Record, jid: str) -> Record:
+    """A node without that subscription, whether it is one or waits to be one."""
+    return msgspec.structs.replace(
+        record,
+        subscribers=[other for other in record.subscribers if other != jid],
+        pending=[other for other in record.pending if other != jid],
+    )
+
+
+def _states(record: Record) -> dict[str, str]:
+    """The subscriptions and those that wait, with the state of each."""
+    return dict.fromkeys(record.subscribers, "subscribed") | dict.fromkeys(record.pending, "pending")
 
 
 def _subscription(namespace: str, node: Node, jid: str, state: str = "subscribed") -> Element:
@@ -78,28 +105,30 @@ def _subscription(namespace: str, node: Node, jid: str, state: str = "subscribed
     return Element(ns.tag(namespace, "subscription"), attrs)
 
 
+async def _chosen(service: Service, request: Request, name: str | None) -> Iterable[Node]:
+    if name:
+        return [(await service.nodes.load(request.account))[name]]
+    return await service.all(request)
+
+
 async def own_subscriptions(service: Service, request: Request) -> Sequence[Element]:
     """The asker's own, at one node or at all. Raises StanzaError."""
-    nodes = await service.nodes.load(request.account)
     name = request.command.get("node")
-    chosen = [nodes[name]] if name else list(nodes.nodes.values())
     result = Element(_PUBSUB)
     parent = SubElement(result, ns.tag(ns.PUBSUB, "subscriptions"), {"node": name} if name else {})
-    for node in chosen:
-        for subscriber in node.record.subscribers:
+    for node in await _chosen(service, request, name):
+        for subscriber, state in _states(node.record).items():
             if parse_jid(subscriber).bare == request.asker:
-                parent.append(_subscription(ns.PUBSUB, node, subscriber))
+                parent.append(_subscription(ns.PUBSUB, node, subscriber, state))
     return (result,)
 
 
 async def own_affiliations(service: Service, request: Request) -> Sequence[Element]:
     """The asker's own, at one node or at all. Raises StanzaError."""
-    nodes = await service.nodes.load(request.account)
     name = request.command.get("node")
-    chosen = [nodes[name]] if name else list(nodes.nodes.values())
     result = Element(_PUBSUB)
     parent = SubElement(result, ns.tag(ns.PUBSUB, "affiliations"), {"node": name} if name else {})
-    for node in chosen:
+    for node in await _chosen(service, request, name):
         standing = affiliation(node, request.owner.bare, request.asker)
         if standing != "none":
             attrs = {"node": node.name, "affiliation": standing}
@@ -112,21 +141,22 @@ async def own_affiliations(service: Service, request: Request) -> Sequence[Eleme
 
 async def affiliations(service: Service, request: Request) -> Sequence[Element]:
     """All of a node. Raises StanzaError."""
-    request.must_own()
-    node = (await service.nodes.load(request.account))[request.node()]
+    node = request.owned(await service.nodes.load(request.account))
     result = Element(ns.tag(ns.PUBSUB_OWNER, "pubsub"))
     parent = SubElement(result, ns.tag(ns.PUBSUB_OWNER, "affiliations"), {"node": node.name})
-    for jid, standing in {request.owner.bare: "owner", **node.record.affiliations}.items():
+    itself = {request.owner.bare: "owner"} if request.owner.local else {}
+    for jid, standing in {**itself, **node.record.affiliations}.items():
         SubElement(parent, ns.tag(ns.PUBSUB_OWNER, "affiliation"), {"jid": jid, "affiliation": standing})
     return (result,)
 
 
 async def set_affiliations(service: Service, request: Request) -> Sequence[Element]:
-    """Members may read a whitelisted node, outcasts none. All or nothing. Raises StanzaError."""
-    request.must_own()
-    name = request.node()
+    """Members may read a whitelisted node, outcasts none, publishers publish. All or nothing.
+
+    Raises StanzaError.
+    """
     async with service.nodes.writing(request.account) as nodes:
-        node = nodes[name]
+        node = request.owned(nodes)
         members = dict(node.record.affiliations)
         for element in request.command.findall(ns.tag(ns.PUBSUB_OWNER, "affiliation")):
             jid, standing = _jid(element).bare, element.get("affiliation")
@@ -137,10 +167,12 @@ async def set_affiliations(service: Service, request: Request) -> Sequence[Eleme
                     raise StanzaError("not-acceptable", "the owner stays the owner")
             elif standing == "none":
                 members.pop(jid, None)
-            elif standing in ("member", "outcast"):
+            elif standing in ("owner", "publisher", "member", "outcast"):
                 members[jid] = standing
             else:
                 raise unsupported(f"{standing}-affiliation")
+        if not request.owner.local and "owner" not in members.values():
+            raise StanzaError("not-acceptable", "a node has an owner")
         if len(members) > MAX_MEMBERS:
             raise StanzaError("resource-constraint", "too many affiliations")
         await nodes.save(node, msgspec.structs.replace(node.record, affiliations=members))
@@ -149,31 +181,60 @@ async def set_affiliations(service: Service, request: Request) -> Sequence[Eleme
 
 async def subscriptions(service: Service, request: Request) -> Sequence[Element]:
     """All of a node. Raises StanzaError."""
-    request.must_own()
-    node = (await service.nodes.load(request.account))[request.node()]
+    node = request.owned(await service.nodes.load(request.account))
     result = Element(ns.tag(ns.PUBSUB_OWNER, "pubsub"))
     parent = SubElement(result, ns.tag(ns.PUBSUB_OWNER, "subscriptions"), {"node": node.name})
-    for subscriber in node.record.subscribers:
-        parent.append(_subscription(ns.PUBSUB_OWNER, node, subscriber))
+    for subscriber, state in _states(node.record).items():
+        parent.append(_subscription(ns.PUBSUB_OWNER, node, subscriber, state))
     return (result,)
 
 
 async def set_subscriptions(service: Service, request: Request) -> Sequence[Element]:
-    """An owner ends subscriptions; nobody is subscribed by somebody else. Raises StanzaError."""
-    request.must_own()
-    name = request.node()
+    """An owner ends subscriptions and approves those that wait; nobody is subscribed by somebody else.
+
+    All or nothing. Raises StanzaError.
+    """
     async with service.nodes.writing(request.account) as nodes:
-        node = nodes[name]
-        left = list(node.record.subscribers)
+        node = request.owned(nodes)
+        record, news = node.record, {}
         for element in request.command.findall(ns.tag(ns.PUBSUB_OWNER, "subscription")):
             jid, state = str(_jid(element)), element.get("subscription")
-            if state == "none" and jid in left:
-                left.remove(jid)
-            elif state is not None and state != ("subscribed" if jid in left else "none"):
-                raise StanzaError("not-acceptable", "subscriptions can only be ended")
-        gone = [jid for jid in node.record.subscribers if jid not in left]
-        await nodes.save(node, msgspec.structs.replace(node.record, subscribers=left))
-    for jid in gone:
-        event = subscription_event(node, jid, "none")
-        service.notifier.send(request.owner, parse_jid(jid), event, node.config)
+            now = _states(record).get(jid, "none")
+            if state is None or state == now:
+                continue
+            if state not in ("none", "subscribed") or now == "none":
+                raise StanzaError("not-acceptable", "subscriptions can only be approved or ended")
+            record = _changed(record, jid, state)
+            news[jid] = state
+        await nodes.save(node, record)
+    for jid, state in news.items():
+        service.notifier.send(
+            request.owner, parse_jid(jid), subscription_event(node, jid, state), node.config
+        )
     return ()
+
+
+def _changed(record: Record, jid: str, state: str) -> Record:
+    record = _without(record, jid)
+    if state == "subscribed":
+        record = msgspec.structs.replace(record, subscribers=[*record.subscribers, jid])
+    return record
+
+
+async def authorize(service: Service, owner: JID, account: int, asker: str, form: Form) -> None:
+    """An owner has answered a request for a subscription (XEP-0060 §8.6). Raises StanzaError."""
+    if form.type != "submit":
+        return
+    jid = form.one("pubsub#subscriber_jid")
+    try:
+        state = "subscribed" if to_boolean(form.one("pubsub#allow")) else "none"
+    except ValueError:
+        raise StanzaError("bad-request", "pubsub#allow is missing") from None
+    async with service.nodes.writing(account) as nodes:
+        node = nodes[form.one("pubsub#node")]
+        if affiliation(node, owner.bare, asker) != "owner":
+            raise StanzaError("forbidden")
+        if jid not in node.record.pending:
+            return
+        await nodes.save(node, _changed(node.record, jid, state))
+    service.notifier.send(owner, parse_jid(jid), subscription_event(node, jid, state), node.config)

@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,8 +19,6 @@ from kith.core.ports import Store
 from kith.features.pubsub_config import NodeConfig
 from kith.wire.errors import StanzaError
 
-NODES_SPACE = "pep-nodes"
-ITEMS_SPACE = "pep:"
 #: Nodes of one account, bytes of all items of one node, and of what is kept of the node itself.
 MAX_NODES = 256
 MAX_NODE_BYTES = 2 * 1024 * 1024
@@ -31,20 +30,38 @@ _NODE_BYTES = 1000
 _ITEM_BYTES = 300
 
 
+class Spaces(NamedTuple):
+    """Where documents are kept: those of nodes, and, with the node's name behind it, those of items."""
+
+    nodes: str
+    items: str
+
+
+PEP_SPACES = Spaces("pep-nodes", "pep:")
+
+
 class Item(msgspec.Struct, array_like=True, frozen=True):
-    """A published item: seconds since 1970, and the payload, which stands alone in any context."""
+    """A published item: seconds since 1970, and the payload, which stands alone in any context.
+
+    ``publisher``: the bare address of who published it, unless that was the account itself.
+    """
 
     published: float
     payload: bytes = b""
+    publisher: str = ""
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is kept of a node: affiliations by bare address, subscribers as they subscribed."""
+    """What is kept of a node: affiliations by bare address, subscribers as they subscribed.
+
+    ``pending``: those who have asked for a subscription that an owner has to approve.
+    """
 
     config: NodeConfig = NodeConfig()
     created: float = 0.0
     affiliations: dict[str, str] = msgspec.field(default_factory=dict)
     subscribers: list[str] = msgspec.field(default_factory=list)
+    pending: list[str] = msgspec.field(default_factory=list)
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -96,19 +113,20 @@ class Node:
 class Nodes:
     """The nodes of one account. Those who write hold ``lock`` (see `NodeCache.writing`)."""
 
-    __slots__ = ("_store", "account", "counted", "lock", "nodes")
+    __slots__ = ("_items_space", "_nodes_space", "_store", "account", "counted", "lock", "nodes")
 
-    def __init__(self, store: Store, account: int) -> None:
+    def __init__(self, store: Store, account: int, spaces: Spaces = PEP_SPACES) -> None:
         self._store = store
+        self._nodes_space, self._items_space = spaces
         self.account = account
         self.nodes: dict[str, Node] = {}
         self.lock = asyncio.Lock()
         self.counted = 0
 
     @classmethod
-    async def load(cls, store: Store, account: int) -> Nodes:
-        loaded = cls(store, account)
-        for document in await store.documents(account, NODES_SPACE):
+    async def load(cls, store: Store, account: int, spaces: Spaces = PEP_SPACES) -> Nodes:
+        loaded = cls(store, account, spaces)
+        for document in await store.documents(account, spaces.nodes):
             record = _decode_record(document.value)
             loaded.nodes[document.key] = Node(document.key, record, len(document.value))
         return loaded
@@ -126,30 +144,35 @@ class Nodes:
         return sum(node.weight for node in self.nodes.values())
 
     async def items(self, node: Node) -> dict[str, Item]:
-        """The items of a node, the oldest first."""
+        """The items of a node, the oldest first; those that have expired go."""
         if node.items is None:
-            documents = await self._store.documents(self.account, ITEMS_SPACE + node.name)
+            documents = await self._store.documents(self.account, self._items_space + node.name)
             if node.items is None:
                 node.hold({document.key: _decode_item(document.value) for document in documents})
         assert node.items is not None
+        if node.config.item_expire:
+            before = time.time() - node.config.item_expire
+            expired = [id for id, item in node.items.items() if item.published < before]
+            if expired:
+                await self._drop(node, node.items, expired)
         return node.items
 
-    async def create(self, name: str, config: NodeConfig) -> Node:
+    async def create(self, name: str, config: NodeConfig, owner: str = "") -> Node:
         """Raises StanzaError if there are too many, or this one is too much."""
         if len(self.nodes) >= MAX_NODES:
             raise StanzaError("resource-constraint", f"an account has at most {MAX_NODES} nodes")
-        record = Record(config, time.time())
+        record = Record(config, time.time(), {owner: "owner"} if owner else {})
         data = _encoded(record)
         node = Node(name, record, len(data))
         node.hold({})
-        await self._store.put(self.account, NODES_SPACE, name, data)
+        await self._store.put(self.account, self._nodes_space, name, data)
         self.nodes[name] = node
         return node
 
     async def save(self, node: Node, record: Record) -> None:
         """Changes what is kept of a node. Raises StanzaError if that is too much."""
         data = _encoded(record)
-        await self._store.put(self.account, NODES_SPACE, node.name, data)
+        await self._store.put(self.account, self._nodes_space, node.name, data)
         node.describe(record, len(data))
 
     async def put(self, node: Node, id: str, item: Item) -> None:
@@ -163,7 +186,7 @@ class Nodes:
         kept = sum(len(items[other].payload) for other in old[len(gone) :])
         if kept + len(item.payload) > MAX_NODE_BYTES:
             raise StanzaError("resource-constraint", f"a node holds at most {MAX_NODE_BYTES} bytes")
-        space = ITEMS_SPACE + node.name
+        space = self._items_space + node.name
         await asyncio.gather(
             self._store.put(self.account, space, id, _encode(item)),
             *(self._store.remove(self.account, space, other) for other in gone),
@@ -176,8 +199,10 @@ class Nodes:
 
     async def remove(self, node: Node, ids: Sequence[str]) -> None:
         """Removes items."""
-        items = await self.items(node)
-        space = ITEMS_SPACE + node.name
+        await self._drop(node, await self.items(node), ids)
+
+    async def _drop(self, node: Node, items: dict[str, Item], ids: Sequence[str]) -> None:
+        space = self._items_space + node.name
         await asyncio.gather(*(self._store.remove(self.account, space, id) for id in ids))
         for id in ids:
             items.pop(id, None)
@@ -185,14 +210,14 @@ class Nodes:
 
     async def purge(self, node: Node) -> None:
         """Removes all items."""
-        await self._store.remove(self.account, ITEMS_SPACE + node.name)
+        await self._store.remove(self.account, self._items_space + node.name)
         node.hold({})
 
     async def delete(self, node: Node) -> None:
         """Removes the node and all that it holds."""
         await asyncio.gather(
-            self._store.remove(self.account, ITEMS_SPACE + node.name),
-            self._store.remove(self.account, NODES_SPACE, node.name),
+            self._store.remove(self.account, self._items_space + node.name),
+            self._store.remove(self.account, self._nodes_space, node.name),
         )
         self.nodes.pop(node.name, None)
         node.hold({})
@@ -201,8 +226,15 @@ class Nodes:
 class NodeCache:
     """The nodes of the accounts that were used last."""
 
-    def __init__(self, store: Store, accounts: int = MAX_ACCOUNTS, size: int = MAX_BYTES) -> None:
+    def __init__(
+        self,
+        store: Store,
+        accounts: int = MAX_ACCOUNTS,
+        size: int = MAX_BYTES,
+        spaces: Spaces = PEP_SPACES,
+    ) -> None:
         self._store = store
+        self._spaces = spaces
         self._max_accounts = accounts
         self._max_bytes = size
         self._bytes = 0
@@ -223,7 +255,7 @@ class NodeCache:
 
     async def _load(self, account: int) -> Nodes:
         try:
-            nodes = await Nodes.load(self._store, account)
+            nodes = await Nodes.load(self._store, account, self._spaces)
         finally:
             # here, not when the task is done: who asks in between must not get what was dropped since
             del self._loading[account]
@@ -252,7 +284,7 @@ class NodeCache:
 
     async def items(self, nodes: Nodes, node: Node) -> dict[str, Item]:
         """The items of a node, to be read."""
-        if node.items is None:
+        if node.items is None or node.config.item_expire:
             await nodes.items(node)
             self.settle(nodes)
             if not nodes.lock.locked():

@@ -15,8 +15,8 @@ from kith.core.domain import Domain
 from kith.core.ids import stamp
 from kith.core.roster import Roster
 from kith.core.session import Session
-from kith.features.forms import build_form
-from kith.features.pubsub_access import refusal
+from kith.features.forms import Field, build_form
+from kith.features.pubsub_access import refusal, roster_of
 from kith.features.pubsub_config import NodeConfig, fields
 from kith.features.pubsub_nodes import Item, Node
 from kith.wire import ns
@@ -28,6 +28,7 @@ EVENT = ns.tag(ns.PUBSUB_EVENT, "event")
 _DELAY = ns.tag(ns.DELAY, "delay")
 _MESSAGE = ns.tag(ns.CLIENT, "message")
 NOTIFY = "+notify"
+AUTHORIZATION = f"{ns.PUBSUB}#subscribe_authorization"
 
 
 def items_event(node: Node, id: str | None, item: Item | None) -> bytes:
@@ -35,7 +36,8 @@ def items_event(node: Node, id: str | None, item: Item | None) -> bytes:
     inner = b""
     if item is not None:
         payload = item.payload if node.config.deliver_payloads else b""
-        inner = f"<item id='{escape_attribute(id or '')}'>".encode() + payload + b"</item>"
+        publisher = f" publisher='{escape_attribute(item.publisher)}'" if item.publisher else ""
+        inner = f"<item id='{escape_attribute(id or '')}'{publisher}>".encode() + payload + b"</item>"
     return _event("items", node.name, inner)
 
 
@@ -100,14 +102,14 @@ class Notifier:
         """Tells everybody who is to know."""
         if not node.config.deliver_notifications:
             return
-        roster = await self._domain.roster(owner.bare)
+        roster = await roster_of(self._domain, owner)
         for to in self.recipients(owner, node, roster):
             self.send(owner, to, inner, node.config)
 
     def recipients(self, owner: JID, node: Node, roster: Roster) -> Iterator[JID]:
         """Full addresses of interested sessions, then subscribers of whom no session was interested."""
         told: set[str] = set()
-        for bare in (owner.bare, *roster.contacts_from()):
+        for bare in (owner.bare, *roster.contacts_from()) if owner.local else ():
             if bare in told or refusal(node, roster, owner.bare, bare) is not None:
                 continue
             for session in self._domain.sessions(bare):
@@ -129,6 +131,22 @@ class Notifier:
         if config.notification_type == "headline":
             attrs["type"] = "headline"
         self._domain.route(Stanza(_MESSAGE, attrs, inner, [EVENT]), owner, to)
+
+    def ask_owners(self, owner: JID, node: Node, jid: str) -> None:
+        """Somebody wants to subscribe, and an owner has to approve it (XEP-0060 §8.6)."""
+        form = build_form(
+            "form",
+            AUTHORIZATION,
+            (
+                Field("pubsub#node", (node.name,), label="Node"),
+                Field("pubsub#subscriber_jid", (jid,), "jid-single", "Subscriber"),
+                Field("pubsub#allow", ("0",), "boolean", "Allow the subscription?"),
+            ),
+        )
+        owners = [bare for bare, standing in node.record.affiliations.items() if standing == "owner"]
+        for bare in (owner.bare, *owners) if owner.local else owners:
+            attrs = {"from": owner.bare, "to": bare, "id": secrets.token_hex(8)}
+            self._domain.route(Stanza.build("message", attrs, form), owner, parse_jid(bare))
 
     def last(self, owner: JID, to: JID, node: Node, id: str, item: Item) -> None:
         """The last item, for one who has just come (XEP-0163 §5.3.4)."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement
 
+import msgspec
+
 from kith.features.forms import Form, build_form, find_form
-from kith.features.pubsub_config import NodeConfig, changed, fields
+from kith.features.pubsub_config import ACCESS_MODEL, NodeConfig, changed, fields
 from kith.features.pubsub_errors import pubsub_error, unsupported
 from kith.features.pubsub_items import remove_excess
 from kith.features.pubsub_nodes import Record
@@ -22,64 +24,68 @@ _CREATE_CONFIGURE = ns.tag(ns.PUBSUB, "configure")
 
 
 def with_config(record: Record, config: NodeConfig) -> Record:
-    return Record(config, record.created, record.affiliations, record.subscribers)
+    return msgspec.structs.replace(record, config=config)
 
 
-def _configured(config: NodeConfig, form: Form) -> NodeConfig:
+def _configured(service: Service, config: NodeConfig, form: Form) -> NodeConfig:
     if form.form_type and form.form_type != ns.PUBSUB_NODE_CONFIG:
         raise StanzaError("bad-request", "not a form with a node's configuration")
     try:
-        return changed(config, form)
+        wanted = changed(config, form)
     except ValueError as error:
         raise StanzaError("not-acceptable", str(error)) from None
+    if wanted.access_model not in service.access_models:
+        raise pubsub_error("not-acceptable", "unsupported-access-model")
+    return wanted
 
 
 async def create(service: Service, request: Request) -> Sequence[Element]:
     """Raises StanzaError."""
-    request.must_own()
-    if not request.command.get("node"):
-        raise pubsub_error("not-acceptable", "nodeid-required")
-    name = request.node()
+    service.must_create(request)
+    instant = not request.command.get("node")
+    name = service.instant_name() if instant else request.node()
     form = find_form(request.parent.find(_CREATE_CONFIGURE))
-    config = _configured(NodeConfig(), form) if form is not None else NodeConfig()
-    async with service.nodes.writing(request.account) as nodes:
-        if name in nodes.nodes:
-            raise StanzaError("conflict", "the node exists")
-        await nodes.create(name, config)
-    return ()
+    config = _configured(service, service.defaults, form) if form is not None else service.defaults
+    await service.create(request, name, config)
+    if not instant:
+        return ()
+    result = Element(ns.tag(ns.PUBSUB, "pubsub"))
+    SubElement(result, ns.tag(ns.PUBSUB, "create"), {"node": name})
+    return (result,)
 
 
 async def configuration(service: Service, request: Request) -> Sequence[Element]:
     """The form, filled in. Raises StanzaError."""
-    request.must_own()
-    node = (await service.nodes.load(request.account))[request.node()]
-    return _form(_CONFIGURE, {"node": node.name}, node.config)
+    node = request.owned(await service.nodes.load(request.account))
+    return _form(service, _CONFIGURE, {"node": node.name}, node.config)
 
 
 async def default(service: Service, request: Request) -> Sequence[Element]:
     """The form as it is for a new node. Raises StanzaError."""
-    request.must_own()
-    return _form(_DEFAULT, {}, NodeConfig())
+    service.must_create(request)
+    return _form(service, _DEFAULT, {}, service.defaults)
 
 
-def _form(tag: str, attrs: dict[str, str], config: NodeConfig) -> Sequence[Element]:
+def _form(service: Service, tag: str, attrs: dict[str, str], config: NodeConfig) -> Sequence[Element]:
     result = Element(_OWNER)
-    SubElement(result, tag, attrs).append(build_form("form", ns.PUBSUB_NODE_CONFIG, fields(config)))
+    offered = [
+        field._replace(options=service.access_models) if field.var == ACCESS_MODEL else field
+        for field in fields(config)
+    ]
+    SubElement(result, tag, attrs).append(build_form("form", ns.PUBSUB_NODE_CONFIG, offered))
     return (result,)
 
 
 async def configure(service: Service, request: Request) -> Sequence[Element]:
     """Raises StanzaError."""
-    request.must_own()
-    name = request.node()
     form = find_form(request.command)
-    if form is None or form.type not in ("submit", "cancel"):
-        raise StanzaError("bad-request", "a form is needed")
     async with service.nodes.writing(request.account) as nodes:
-        node = nodes[name]
+        node = request.owned(nodes)
+        if form is None or form.type not in ("submit", "cancel"):
+            raise StanzaError("bad-request", "a form is needed")
         if form.type == "cancel":
             return ()
-        config = _configured(node.config, form)
+        config = _configured(service, node.config, form)
         if config == node.config:
             return ()
         await nodes.save(node, with_config(node.record, config))
@@ -91,11 +97,10 @@ async def configure(service: Service, request: Request) -> Sequence[Element]:
 
 async def delete(service: Service, request: Request) -> Sequence[Element]:
     """Raises StanzaError."""
-    request.must_own()
-    name = request.node()
     async with service.nodes.writing(request.account) as nodes:
-        node = nodes[name]
+        node = request.owned(nodes)
         await nodes.delete(node)
+        await service.deleted(node.name)
     if node.config.notify_delete:
         await service.notifier.publish(request.owner, node, delete_event(node))
     return ()
@@ -103,10 +108,8 @@ async def delete(service: Service, request: Request) -> Sequence[Element]:
 
 async def purge(service: Service, request: Request) -> Sequence[Element]:
     """Raises StanzaError."""
-    request.must_own()
-    name = request.node()
     async with service.nodes.writing(request.account) as nodes:
-        node = nodes[name]
+        node = request.owned(nodes)
         if not node.config.persist_items:
             raise unsupported("persistent-items")
         await nodes.purge(node)

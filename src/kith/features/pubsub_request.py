@@ -1,16 +1,17 @@
-"""A request to an account's nodes, taken apart: who asks, whose nodes, and for what."""
+"""A request to nodes, taken apart: who asks, whose nodes, and for what; and whose the nodes are."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 from kith.core.domain import Domain
 from kith.core.sender import Sender
-from kith.features.pubsub_access import refusal
+from kith.features.pubsub_access import affiliation, refusal, roster_of, subscribed
+from kith.features.pubsub_config import NodeConfig
 from kith.features.pubsub_errors import pubsub_error
-from kith.features.pubsub_nodes import Item, Node, NodeCache
+from kith.features.pubsub_nodes import Item, Node, NodeCache, Nodes
 from kith.features.pubsub_notify import Notifier
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
@@ -21,14 +22,43 @@ Published = Callable[[JID, int, str, str, Item], Awaitable[None]]
 MAX_NAME = 1023
 
 
-@dataclass(frozen=True, slots=True)
 class Service:
-    """What the use cases share."""
+    """What the use cases share, as it is where each account has nodes of its own (XEP-0163)."""
 
-    domain: Domain
-    nodes: NodeCache
-    notifier: Notifier
-    published: list[Published] = field(default_factory=list)
+    #: What a node is that nobody has configured.
+    defaults = NodeConfig()
+    #: Who may publish creates the node by it.
+    auto_create = True
+    access_models: tuple[str, ...] = ("presence", "open", "roster", "whitelist", "authorize")
+
+    def __init__(self, domain: Domain, nodes: NodeCache, notifier: Notifier) -> None:
+        self.domain = domain
+        self.nodes = nodes
+        self.notifier = notifier
+        self.published: list[Published] = []
+
+    def must_create(self, request: Request) -> None:
+        """Raises StanzaError if the asker may not have nodes here."""
+        if request.asker != request.owner.bare:
+            raise StanzaError("forbidden")
+
+    async def create(self, request: Request, name: str, config: NodeConfig) -> None:
+        """Raises StanzaError, also if there is such a node."""
+        async with self.nodes.writing(request.account) as nodes:
+            if name in nodes.nodes:
+                raise StanzaError("conflict", "the node exists")
+            await nodes.create(name, config)
+
+    def instant_name(self) -> str:
+        """For a node that is created without a name. Raises StanzaError if that can't be."""
+        raise pubsub_error("not-acceptable", "nodeid-required")
+
+    async def deleted(self, name: str) -> None:
+        """A node is gone."""
+
+    async def all(self, request: Request) -> Iterable[Node]:
+        """Every node that there is."""
+        return list((await self.nodes.load(request.account)).nodes.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +79,32 @@ class Request:
         """Who asks, as a bare address."""
         return self.sender.bare
 
-    def must_own(self) -> None:
-        """Raises StanzaError if it is not the owner who asks."""
-        if self.asker != self.owner.bare:
+    def owned(self, nodes: Nodes) -> Node:
+        """The node. Raises StanzaError if there is none, or the asker does not own it."""
+        name = self.node()
+        node = nodes.nodes.get(name)
+        if node is None and self.owner.local and self.asker != self.owner.bare:
             raise StanzaError("forbidden")
+        node = nodes[name]
+        if self.standing(node) != "owner":
+            raise StanzaError("forbidden")
+        return node
+
+    def standing(self, node: Node) -> str:
+        """The asker's affiliation."""
+        return affiliation(node, self.owner.bare, self.asker)
+
+    def must_publish(self, node: Node) -> None:
+        """Raises StanzaError if the asker may not publish (XEP-0060 §7.1.3.1)."""
+        standing = self.standing(node)
+        if standing in ("owner", "publisher"):
+            return
+        model = node.config.publish_model
+        if standing != "outcast" and (
+            model == "open" or (model == "subscribers" and subscribed(node, self.asker))
+        ):
+            return
+        raise StanzaError("forbidden")
 
     def node(self) -> str:
         """The name of the node. Raises StanzaError if there is none."""
@@ -65,7 +117,7 @@ class Request:
 
     async def must_read(self, service: Service, node: Node) -> None:
         """Raises StanzaError if the asker may not read the node."""
-        roster = await service.domain.roster(self.owner.bare)
+        roster = await roster_of(service.domain, self.owner)
         error = refusal(node, roster, self.owner.bare, self.asker)
         if error is not None:
             raise error

@@ -1,0 +1,31 @@
+"""What discovery tells of a node (XEP-0060 §5.3 and §5.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from xml.etree.ElementTree import Element
+
+from kith.core.ids import stamp
+from kith.features.disco import Identity, feature, identity
+from kith.features.forms import build_form
+from kith.features.pubsub_config import metadata
+from kith.features.pubsub_nodes import Node
+from kith.wire import ns
+
+_META_DATA = f"{ns.PUBSUB}#meta-data"
+
+
+def node_description(node: Node, automatic: Mapping[str, str]) -> Sequence[Element]:
+    """The children of the answer to disco#info; ``automatic`` are fields about the owner."""
+    record = node.record
+    about = {
+        **automatic,
+        "creation_date": stamp(datetime.fromtimestamp(record.created, UTC)),
+        "num_subscribers": str(len(record.subscribers)),
+    }
+    return (
+        identity(Identity("pubsub", "leaf", record.config.title)),
+        feature(ns.PUBSUB),
+        build_form("result", _META_DATA, metadata(record.config, about)),
+    )

@@ -1,0 +1,193 @@
+"""XEP-0060: a service for nodes that are nobody's personal ones, at ``pubsub.DOMAIN``.
+
+Nodes are kept with the account that made them, and go with it; this knows which account that is.
+Accounts of the domain create nodes; who reads and publishes, also from elsewhere, their owners say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterable, Sequence
+from xml.etree.ElementTree import Element
+
+from kith.core.domain import Domain
+from kith.core.feature import Feature, handles_iq
+from kith.core.sender import Sender
+from kith.features.disco import Identity, item
+from kith.features.forms import find_form
+from kith.features.pubsub_access import refusal, roster_of
+from kith.features.pubsub_config import MAX_ITEMS, NodeConfig
+from kith.features.pubsub_description import node_description
+from kith.features.pubsub_members import authorize
+from kith.features.pubsub_nodes import Node, NodeCache, Spaces
+from kith.features.pubsub_notify import AUTHORIZATION, Notifier
+from kith.features.pubsub_request import Request, Service
+from kith.features.pubsub_use_cases import FEATURES, find
+from kith.wire import ns
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID
+from kith.wire.stanza import Stanza
+
+SPACES = Spaces("service-nodes", "service:")
+#: Where it is kept which account has made a node: documents of no account.
+_INDEX_SPACE = "service-index"
+_INDEX = 0
+#: Nodes of the service, and of one account.
+MAX_NODES = 20_000
+MAX_OWN = 64
+
+
+class DomainService(Service):
+    """``creators``: the ids of the accounts that have made the nodes, by the names of those."""
+
+    defaults = NodeConfig(access_model="open", max_items=MAX_ITEMS, send_last_published_item="never")
+    auto_create = False
+    access_models = ("open", "whitelist", "authorize")
+
+    def __init__(self, domain: Domain, nodes: NodeCache, notifier: Notifier) -> None:
+        super().__init__(domain, nodes, notifier)
+        self.creators: dict[str, int] = {}
+        self._creating = asyncio.Lock()
+
+    async def load(self) -> None:
+        for document in await self.domain.store.documents(_INDEX, _INDEX_SPACE):
+            self.creators[document.key] = int(document.value)
+
+    def must_create(self, request: Request) -> None:
+        if request.sender.account is None:
+            raise StanzaError("forbidden", "only accounts of this server have nodes")
+
+    def instant_name(self) -> str:
+        return secrets.token_hex(16)
+
+    async def create(self, request: Request, name: str, config: NodeConfig) -> None:
+        account = request.sender.account
+        assert account is not None
+        async with self._creating:
+            if await self._exists(name):
+                raise StanzaError("conflict", "the node exists")
+            if len(self.creators) >= MAX_NODES:
+                raise StanzaError("resource-constraint", "the service has no room for more nodes")
+            async with self.nodes.writing(account.id) as nodes:
+                if len(nodes.nodes) >= MAX_OWN:
+                    raise StanzaError("resource-constraint", f"an account has at most {MAX_OWN} nodes here")
+                await nodes.create(name, config, account.jid)
+            await self.domain.store.put(_INDEX, _INDEX_SPACE, name, str(account.id).encode())
+            self.creators[name] = account.id
+
+    async def _exists(self, name: str) -> bool:
+        """A server that was killed may have forgotten a node, but not yet its name."""
+        creator = self.creators.get(name)
+        return creator is not None and name in (await self.nodes.load(creator)).nodes
+
+    async def deleted(self, name: str) -> None:
+        self.creators.pop(name, None)
+        await self.domain.store.remove(_INDEX, _INDEX_SPACE, name)
+
+    async def forget(self) -> None:
+        """Nodes go with the account that made them."""
+        known = set(self.creators.values())
+        store = self.domain.store
+        there = {record.id for jid in await store.accounts() if (record := await store.account(jid))}
+        for name in [name for name, creator in self.creators.items() if creator in known - there]:
+            self.nodes.drop(self.creators[name])
+            await self.deleted(name)
+
+    async def all(self, request: Request) -> Iterable[Node]:
+        found: list[Node] = []
+        for account in set(self.creators.values()):
+            found.extend((await self.nodes.load(account)).nodes.values())
+        return found
+
+
+class PubSubService(Feature):
+    """Stays away if a component has its address."""
+
+    service = "pubsub"
+
+    def __init__(self, domain: Domain) -> None:
+        super().__init__(domain)
+        self.jid = JID("", f"{self.service}.{domain.name}")
+        notifier = Notifier(domain, lambda _: frozenset(), lambda _: ())
+        self._service = DomainService(domain, NodeCache(domain.store, spaces=SPACES), notifier)
+
+    async def start(self) -> None:
+        await self._service.load()
+
+    async def account_deleted(self, account: JID) -> None:
+        await self.accounts_changed()
+
+    async def accounts_changed(self) -> None:
+        if self._service.creators:
+            await self._service.forget()
+
+    @handles_iq("get", ns.PUBSUB, "pubsub", to="service")
+    @handles_iq("set", ns.PUBSUB, "pubsub", to="service")
+    @handles_iq("get", ns.PUBSUB_OWNER, "pubsub", to="service")
+    @handles_iq("set", ns.PUBSUB_OWNER, "pubsub", to="service")
+    async def request(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
+        """As with personal nodes (`kith.features.pep`)."""
+        use_case, parent, command = find(iq)
+        account = self._service.creators.get(command.get("node", ""), _INDEX)
+        return await use_case(self._service, Request(sender, self.jid, account, parent, command))
+
+    def receive(self, stanza: Stanza, sender: JID, to: JID) -> None:
+        """`kith.core.hosts.Host`: an owner's answer to somebody who wants to subscribe (§8.6)."""
+        if stanza.kind != "message":
+            return
+        form = find_form(stanza.element)
+        if form is None or form.form_type != AUTHORIZATION:
+            raise StanzaError("service-unavailable")
+        account = self._service.creators.get(form.one("pubsub#node"))
+        if account is None:
+            raise StanzaError("item-not-found")
+        self.domain.spawn(self._authorize(stanza, sender, account))
+
+    async def _authorize(self, stanza: Stanza, sender: JID, account: int) -> None:
+        form = find_form(stanza.element)
+        assert form is not None
+        try:
+            await authorize(self._service, self.jid, account, sender.bare, form)
+        except StanzaError as error:
+            answer = stanza.error(error)
+            if answer is not None:
+                self.domain.route(answer, self.jid, sender)
+
+    # -- discovery ---------------------------------------------------------------------------------
+
+    def disco_items(self, to: JID) -> Sequence[Element]:
+        here = to == self.domain.jid and self.domain.hosts.here(self.jid.domain) is self
+        return (item(self.jid.domain, name="Publish and subscribe"),) if here else ()
+
+    def service_disco(self) -> tuple[Sequence[Identity], Sequence[str]]:
+        """Identities and features (XEP-0060 §5.1)."""
+        names = (*FEATURES, "instant-nodes")
+        found = (ns.PUBSUB, *(f"{ns.PUBSUB}#{name}" for name in names))
+        return (Identity("pubsub", "service", "Publish and subscribe"),), found
+
+    async def _node(self, name: str) -> Node | None:
+        account = self._service.creators.get(name)
+        return (await self._service.nodes.load(account)).nodes.get(name) if account is not None else None
+
+    async def node_info(self, sender: Sender, to: JID, node: str) -> Sequence[Element] | None:
+        """Everybody learns that there is such a node, so that one can ask for a subscription (§5.3)."""
+        found = await self._node(node) if to == self.jid else None
+        if found is None:
+            return None
+        owners = [jid for jid, standing in found.record.affiliations.items() if standing == "owner"]
+        return node_description(found, {"owner": owners[0]} if owners else {})
+
+    async def node_items(self, sender: Sender, to: JID, node: str) -> Sequence[Element] | None:
+        if to != self.jid:
+            return None
+        if not node:
+            return [item(self.jid.domain, name) for name in self._service.creators]
+        found = await self._node(node)
+        if found is None:
+            return None
+        error = refusal(found, await roster_of(self.domain, self.jid), self.jid.bare, sender.bare)
+        if error is not None:
+            raise error
+        nodes = await self._service.nodes.load(self._service.creators[node])
+        return [item(self.jid.domain, name=id) for id in await self._service.nodes.items(nodes, found)]

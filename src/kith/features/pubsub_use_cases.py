@@ -1,0 +1,96 @@
+"""What can be asked of nodes (XEP-0060), and which of it a request asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+from xml.etree.ElementTree import Element
+
+from kith.features import pubsub_items, pubsub_members, pubsub_owner
+from kith.features.pubsub_errors import unsupported
+from kith.features.pubsub_request import Request, Service
+from kith.wire import ns
+from kith.wire.errors import StanzaError
+from kith.wire.stanza import Stanza
+
+UseCase = Callable[[Service, Request], Awaitable[Sequence[Element]]]
+_USE_CASES: dict[tuple[str, str], UseCase] = {
+    ("set", ns.tag(ns.PUBSUB, "publish")): pubsub_items.publish,
+    ("set", ns.tag(ns.PUBSUB, "retract")): pubsub_items.retract,
+    ("get", ns.tag(ns.PUBSUB, "items")): pubsub_items.retrieve,
+    ("set", ns.tag(ns.PUBSUB, "create")): pubsub_owner.create,
+    ("set", ns.tag(ns.PUBSUB, "subscribe")): pubsub_members.subscribe,
+    ("set", ns.tag(ns.PUBSUB, "unsubscribe")): pubsub_members.unsubscribe,
+    ("get", ns.tag(ns.PUBSUB, "subscriptions")): pubsub_members.own_subscriptions,
+    ("get", ns.tag(ns.PUBSUB, "affiliations")): pubsub_members.own_affiliations,
+    ("get", ns.tag(ns.PUBSUB_OWNER, "default")): pubsub_owner.default,
+    ("get", ns.tag(ns.PUBSUB_OWNER, "configure")): pubsub_owner.configuration,
+    ("set", ns.tag(ns.PUBSUB_OWNER, "configure")): pubsub_owner.configure,
+    ("set", ns.tag(ns.PUBSUB_OWNER, "delete")): pubsub_owner.delete,
+    ("set", ns.tag(ns.PUBSUB_OWNER, "purge")): pubsub_owner.purge,
+    ("get", ns.tag(ns.PUBSUB_OWNER, "affiliations")): pubsub_members.affiliations,
+    ("set", ns.tag(ns.PUBSUB_OWNER, "affiliations")): pubsub_members.set_affiliations,
+    ("get", ns.tag(ns.PUBSUB_OWNER, "subscriptions")): pubsub_members.subscriptions,
+    ("set", ns.tag(ns.PUBSUB_OWNER, "subscriptions")): pubsub_members.set_subscriptions,
+}
+#: What of XEP-0060 is asked for by an element that is not understood (its §10).
+_UNSUPPORTED = {
+    ("get", ns.tag(ns.PUBSUB, "options")): "subscription-options",
+    ("set", ns.tag(ns.PUBSUB, "options")): "subscription-options",
+    ("get", ns.tag(ns.PUBSUB, "default")): "retrieve-default-sub",
+}
+#: Features of XEP-0060 §10 that every service here has.
+FEATURES = (
+    "access-authorize",
+    "access-open",
+    "access-whitelist",
+    "config-node",
+    "config-node-max",
+    "create-and-configure",
+    "create-nodes",
+    "delete-items",
+    "delete-nodes",
+    "item-ids",
+    "last-published",
+    "manage-subscriptions",
+    "member-affiliation",
+    "meta-data",
+    "modify-affiliations",
+    "multi-items",
+    "outcast-affiliation",
+    "owner",
+    "persistent-items",
+    "publish",
+    "publish-options",
+    "publisher-affiliation",
+    "purge-nodes",
+    "retract-items",
+    "retrieve-affiliations",
+    "retrieve-default",
+    "retrieve-items",
+    "retrieve-subscriptions",
+    "rsm",
+    "subscribe",
+)
+
+
+class Found(NamedTuple):
+    """The use case, the ``<pubsub/>`` and the child of it that named the use case."""
+
+    use_case: UseCase
+    parent: Element
+    command: Element
+
+
+def find(iq: Stanza) -> Found:
+    """Raises StanzaError if nothing is asked for, or nothing that there is."""
+    parent = iq.child(iq.children[0])
+    if parent is None:
+        raise StanzaError("bad-request")
+    for command in parent:
+        use_case = _USE_CASES.get((iq.type, command.tag))
+        if use_case is not None:
+            return Found(use_case, parent, command)
+        if (iq.type, command.tag) in _UNSUPPORTED:
+            raise unsupported(_UNSUPPORTED[iq.type, command.tag])
+    raise StanzaError("bad-request" if not len(parent) else "feature-not-implemented")

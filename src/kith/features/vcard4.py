@@ -1,0 +1,62 @@
+"""XEP-0292: vCard4 over XMPP. The card is an item of the account's own nodes; this is the way to it by iq."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from kith.core.feature import Feature, handles_iq
+from kith.core.sender import Sender
+from kith.core.session import Session
+from kith.features.pep import Pep
+from kith.features.pubsub_config import MAX_PAYLOAD, NodeConfig
+from kith.wire import ns
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID
+from kith.wire.serialize import serialize
+from kith.wire.stanza import Stanza
+
+NODE = "urn:xmpp:vcard4"
+_CARD = ns.tag(ns.VCARD4, "vcard")
+_ID = "current"
+#: Who may ask for a vCard may ask for all of it (XEP-0292 §4).
+_OPEN = NodeConfig(access_model="open")
+
+
+class VCard4(Feature):
+    """Who may read the node gets the card; to others there is none."""
+
+    disco = (ns.VCARD4,)
+
+    async def start(self) -> None:
+        self._inside = self.domain.feature(Pep).inside
+
+    @handles_iq("get", ns.VCARD4, "vcard", to="account")
+    async def get(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
+        """XEP-0292 §4.1 and §4.3."""
+        account = await self.domain.account_id(to)
+        if account is None:
+            raise StanzaError("service-unavailable")
+        items = await self._inside.items(account, NODE)
+        if not items or not await self._inside.readable(to.to_bare(), account, NODE, sender.bare):
+            if sender.bare == to.bare:
+                return (Element(_CARD),)
+            raise StanzaError("item-not-found")
+        card = ElementTree.fromstring(items[list(items)[-1]].payload or f"<vcard xmlns='{ns.VCARD4}'/>")
+        return (card,)
+
+    @handles_iq("set", ns.VCARD4, "vcard", to="account")
+    async def set(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
+        """XEP-0292 §4.2. Those who look at the node are told, as if it had been published there."""
+        if not isinstance(sender, Session) or to.bare != sender.account.jid:
+            raise StanzaError("forbidden", "only one's own")
+        card = iq.child(_CARD)
+        if card is None:
+            raise StanzaError("bad-request")
+        card.tail = None
+        data = serialize(card, " ")
+        if len(data) > MAX_PAYLOAD:
+            raise StanzaError("resource-constraint", "the card is too big")
+        await self._inside.publish(sender.account.address, sender.account.id, NODE, [(_ID, data)], _OPEN)
+        return ()

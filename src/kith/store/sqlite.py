@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
@@ -13,13 +14,15 @@ from typing import Any, TypeVar
 import msgspec
 
 from kith.core.ports import AccountRecord, Append, Document, Entry, Keys, LogQuery, Page
-from kith.store import log
+from kith.store import conversations, log
 from kith.store.connection import connect, prepare
+from kith.store.errors import StoreError
 from kith.store.writer import Operation, Pending, Writer
 
 _T = TypeVar("_T")
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(dict[str, Keys]).decode
+_PATIENCE = 2.0  # seconds that a reader waits for the writer to index
 _EXPIRE_ROWS = 500  # some milliseconds of other writers' time
 
 
@@ -159,9 +162,22 @@ class SQLiteStore:
 
     async def page(self, query: LogQuery) -> Page:
         """Entries that ``query.ids`` names and the log does not have are left out."""
+        await self._index(query)
         return await self._read(lambda connection: log.page(connection, query))
 
+    async def _index(self, query: LogQuery) -> None:
+        """Lets the index of conversations catch up. If it can't be written, the log is looked through."""
+        account = query.account
+        if query.peer is None or query.ids is not None:
+            return
+        with contextlib.suppress(sqlite3.Error, StoreError, TimeoutError):
+            while await self._read(lambda connection: conversations.is_behind(connection, account)):
+                write = self._write(lambda connection: conversations.catch_up(connection, account))
+                if await asyncio.wait_for(write, _PATIENCE):
+                    return
+
     async def count(self, query: LogQuery) -> int:
+        await self._index(query)
         return await self._read(lambda connection: log.count(connection, query))
 
     async def bounds(self, account: int) -> tuple[int, int] | None:

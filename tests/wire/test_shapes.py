@@ -74,7 +74,14 @@ def test_a_known_shape_is_read_as_a_parser_reads_it(pair: tuple[bytes, bytes]) -
     taught, data = pair
     parser = StreamParser(ParserPool())
     feed_all(parser, [HEADER, taught])
-    assert [facts(event) for event in feed_all(parser, [data])] == _parsed(data)
+    events = feed_all(parser, [data])
+    assert [facts(event) for event in events] == _parsed(data)
+    for event in events:
+        if isinstance(event, Stanza) and event.kind:
+            event.stamp("from", "a&b@x/r")
+            event.stamp("to", "c@x")
+            again = Stanza.from_bytes(event.to_bytes())
+            assert (again.attrs, again.children) == (event.attrs, event.children)
 
 
 @given(st.lists(_pairs(), min_size=1, max_size=4), st.lists(st.integers(0, 900), max_size=6))

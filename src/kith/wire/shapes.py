@@ -72,12 +72,15 @@ class Shapes:
                 break
             inner = data[head.end() : close]
             shape = self._find(inner)
-            attrs = _attributes(head[1]) if shape is not None else None
+            written = head[1]
+            attrs = _attributes(written) if shape is not None else None
             if shape is None or attrs is None:
                 break
             if len(attrs) > self._attributes or shape.names + len(attrs) >= self._names:
                 break
-            events.append(Stanza(_MESSAGE, attrs, inner, shape.children))
+            events.append(
+                Stanza(_MESSAGE, attrs, inner, shape.children, written if b" xmlns=" not in written else None)
+            )
             at = close + len(_END)
         return data[at:] if at else data
 

@@ -18,6 +18,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import loads
@@ -49,23 +50,33 @@ ROWS = (
 )
 
 
-def servers(folder: Path, users: int) -> dict[str, Callable[[], contextlib.AbstractContextManager[Server]]]:
+#: Starts a server, with its data in a folder of that name.
+Start = Callable[[str], contextlib.AbstractContextManager[Server]]
+
+
+def servers(folder: Path, users: int) -> dict[str, Start]:
     """What there is to measure, by name."""
-    found: dict[str, Callable[[], contextlib.AbstractContextManager[Server]]] = {
-        "Kith": lambda: kith(folder / "kith", users)
-    }
+    found: dict[str, Start] = {"Kith": lambda data: kith(folder / f"kith-{data}", users)}
     for name, there, start in (
         ("Prosody", others.has_prosody(), others.prosody),
         ("ejabberd", others.has_ejabberd(), others.ejabberd),
     ):
         for archive in (True, False) if there else ():
             title = f"{name}, archive {'on' if archive else 'off'}"
-            found[title] = lambda start=start, title=title, archive=archive: start(  # type: ignore[misc]
-                folder / title.replace(", ", "-").replace(" ", "-"), users, archive=archive
-            )
+            found[title] = partial(_start, start, folder / f"{name}-{archive}", users, archive)
         if not there:
             print(f"{name} is not installed: sudo apt-get install {name.lower()}")
     return found
+
+
+def _start(
+    start: Callable[..., contextlib.AbstractContextManager[Server]],
+    folder: Path,
+    users: int,
+    archive: bool,
+    data: str,
+) -> contextlib.AbstractContextManager[Server]:
+    return start(folder.with_name(f"{folder.name}-{data}"), users, archive=archive)
 
 
 async def measure(server: Server, args: argparse.Namespace) -> dict[str, Figures]:
@@ -77,8 +88,6 @@ async def measure(server: Server, args: argparse.Namespace) -> dict[str, Figures
         shown = {key: round(value, 2) for key, value in figures.items()}
         print(json.dumps({"server": server.name, "measured": name, **shown}), flush=True)
 
-    keep("idle", await loads.idle(server, args.idle, tls=False))
-    keep("idle_tls", await loads.idle(server, args.idle, tls=True))
     keep("login", await loads.login(server, 300))
     if server.name == "Kith":
         keep("token", await loads.token_login(server, 300))
@@ -88,6 +97,13 @@ async def measure(server: Server, args: argparse.Namespace) -> dict[str, Figures
     keep("omemo", await loads.throughput(server, OMEMO, args.pairs, 20, args.seconds))
     lost = sum(figures.get("lost", 0) for figures in found.values())
     return {**found, "": {"lost": lost}}
+
+
+async def rest(server: Server, args: argparse.Namespace, tls: bool) -> Figures:
+    """Memory of idle connections: of a server that has done nothing else."""
+    figures = await loads.idle(server, args.idle, tls)
+    print(json.dumps({"server": server.name, "measured": f"idle, tls={tls}", **figures}), flush=True)
+    return figures
 
 
 def cell(figures: dict[str, Figures], where: str, form: str) -> str:
@@ -142,8 +158,12 @@ def main() -> None:
         for name, start in servers(Path(folder), max(args.idle, 2 * args.pairs)).items():
             if args.only and not name.startswith(tuple(args.only)):
                 continue
-            with start() as server:
-                results[name] = uvloop.run(measure(server, args))
+            with start("idle") as server:
+                idle = uvloop.run(rest(server, args, tls=False))
+            with start("tls") as server:
+                idle_tls = uvloop.run(rest(server, args, tls=True))
+            with start("work") as server:
+                results[name] = uvloop.run(measure(server, args)) | {"idle": idle, "idle_tls": idle_tls}
     OUT.mkdir(exist_ok=True)
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     about = {"date": today, "machine": machine()}

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from datetime import timedelta
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.core.feature import Feature, handles_iq
-from kith.core.ids import first_at, from_text, parse_stamp, stamp, to_text, when
+from kith.core.ids import first_after, first_at, from_text, parse_stamp, stamp, to_text, when
 from kith.core.ports import Entry, LogQuery, Page
 from kith.core.session import Session
 from kith.features.forms import Field, build_form, find_form
@@ -93,7 +92,7 @@ class Archive(Feature):
             if values.get("start"):
                 afters.append(first_at(parse_stamp(values["start"][0])) - 1)
             if values.get("end"):
-                befores.append(first_at(parse_stamp(values["end"][0]) + timedelta(milliseconds=1)))
+                befores.append(first_after(parse_stamp(values["end"][0])))
         except ValueError as error:
             raise StanzaError("bad-request", str(error)) from None
         if ids is not None and len(ids) > _MAX_IDS:

@@ -105,3 +105,26 @@ async def test_the_terminal_encrypts_for_keys_that_its_user_compared(
         assert (await anext(_incoming(sdk))).body == "a secret for a compared key"
         await sdk.send(ada, "the answer")
         await terminal.notes("the answer")
+
+
+async def test_a_second_device_finds_in_the_archive_what_was_said_before(
+    server: RunningServer, person: Person, tmp_path: Path
+) -> None:
+    ada, ben = person("ada"), person("ben")
+    async with profanity(tmp_path / "first") as first, profanity(tmp_path / "ben") as other:
+        await first.log_in(ada, server.port)
+        await other.log_in(ben, server.port)
+        first.type(f"/msg {ben} hello from the first device")
+        await other.notes("hello from the first device")
+        other.type(f"/msg {ada} hello back")
+        await first.notes("hello back")
+    async with profanity(tmp_path / "second") as second:
+        second.type("/mam on")
+        await second.log_in(ada, server.port)
+        await second.logs("connection_features_received")
+        second.type(f"/msg {ben}")
+        await second.notes("hello back")
+        await second.notes("hello from the first device")
+        # a set: this version asks for the same page twice, and notes all of it each time
+        said = set(re.findall(r" - (.+): (hello .+)", second.chats))
+        assert said == {(ada, "hello from the first device"), (ben, "hello back")}

@@ -37,7 +37,9 @@ _FIELDS = {
 class Archive(Feature):
     """Queries with all the fields of the extended namespace, and the archive's metadata."""
 
-    account_disco = (ns.MAM, ns.MAM_EXTENDED, ns.STANZA_ID)
+    account_disco = (ns.MAM_EXTENDED, ns.STANZA_ID)
+    # the account's address has the archive (XEP-0313 §3), but Profanity asks the server alone
+    disco = (ns.MAM,)
 
     @handles_iq("get", ns.MAM, "query", to="own")
     async def fields(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:

@@ -102,6 +102,35 @@ async def test_the_archive_pages_forwards_and_backwards(
     assert (await query(ada, paging(f"<max>{'9' * 5000}</max>"))).texts == ALL
 
 
+async def test_what_was_sent_in_one_go_has_times_in_its_order(server: RunningServer) -> None:
+    server.add_user("gil")
+    gil = await online(server.port, "gil", "r", None)
+    texts = [str(number) for number in range(40)]
+    gil.send("".join(f"<message to='gil@localhost/r'><body>{text}</body></message>" for text in texts))
+    await gil.ping()
+    gil.inbox.clear()
+    whole = await query(gil)
+    assert whole.texts == texts
+    assert whole.stamps == sorted(set(whole.stamps))
+    for number in (0, 7, 39):
+        assert (await query(gil, form(start=whole.stamps[number]))).texts == texts[number:]
+        milliseconds = whole.stamps[number][:-4] + "Z"
+        assert (await query(gil, form(start=milliseconds))).texts[-40 + number :] == texts[number:]
+        assert (await query(gil, form(end=milliseconds))).texts[: number + 1] == texts[: number + 1]
+    exact = next(number for number, stamp in enumerate(whole.stamps) if stamp[-4:-1] != "000")
+    assert (await query(gil, form(end=whole.stamps[exact]))).texts == texts[: exact + 1]
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.9999Z"])
+async def test_far_times_are_bounds_as_others(
+    filled: tuple[RawClient, RawClient, RawClient], moment: str
+) -> None:
+    ada, *_ = filled
+    past = moment.startswith("0")
+    assert (await query(ada, form(start=moment))).texts == (ALL if past else [])
+    assert (await query(ada, form(end=moment))).texts == ([] if past else ALL)
+
+
 async def test_filters_choose_by_peer_time_and_id(filled: tuple[RawClient, RawClient, RawClient]) -> None:
     ada, ben, cem = filled
     whole = await query(ada)

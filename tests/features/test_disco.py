@@ -49,6 +49,12 @@ async def test_the_domain_says_what_it_is(client: RawClient) -> None:
     assert wanted <= features(answer)
 
 
+async def test_account_and_server_announce_the_archive(client: RawClient) -> None:
+    for to in (None, "asker@localhost", "localhost"):
+        answer = await client.iq("get", f"<query xmlns='{INFO}'/>", to)
+        assert "urn:xmpp:mam:2" in features(answer)
+
+
 async def test_ones_own_account_says_what_it_can(client: RawClient) -> None:
     answer = await client.iq("get", f"<query xmlns='{INFO}'/>")
     assert {("account", "registered"), ("pubsub", "pep")} <= identities(answer)

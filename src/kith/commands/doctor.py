@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import aiodns
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from kith.config import Config, ConfigError
 from kith.edge.certificate import describe, ensure_certificate
@@ -54,10 +55,10 @@ def doctor(config: Config) -> int:
     ]
     table = Table.grid(padding=(0, 2))
     for finding in findings:
-        table.add_row(finding.verdict.value, finding.what, finding.text)
+        table.add_row(Text.from_markup(finding.verdict.value), finding.what, finding.text)
         if finding.todo:
-            table.add_row("", "", f"[dim]→ {finding.todo}[/]")
-    Console(highlight=False).print(table)
+            table.add_row("", "", Text(f"→ {finding.todo}", "dim"))
+    Console(highlight=False, markup=False, emoji=False).print(table)
     return 1 if any(finding.verdict is Verdict.BAD for finding in findings) else 0
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from datetime import timedelta
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.core.feature import Feature, handles_iq
-from kith.core.ids import first_at, from_text, parse_stamp, stamp, to_text, when
+from kith.core.ids import first_after, first_at, from_text, parse_stamp, stamp, to_text, when
 from kith.core.ports import Entry, LogQuery, Page
 from kith.core.session import Session
 from kith.features.forms import Field, build_form, find_form
@@ -38,7 +37,9 @@ _FIELDS = {
 class Archive(Feature):
     """Queries with all the fields of the extended namespace, and the archive's metadata."""
 
-    account_disco = (ns.MAM, ns.MAM_EXTENDED, ns.STANZA_ID)
+    account_disco = (ns.MAM_EXTENDED, ns.STANZA_ID)
+    # the account's address has the archive (XEP-0313 §3), but Profanity asks the server alone
+    disco = (ns.MAM,)
 
     @handles_iq("get", ns.MAM, "query", to="own")
     async def fields(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
@@ -93,7 +94,7 @@ class Archive(Feature):
             if values.get("start"):
                 afters.append(first_at(parse_stamp(values["start"][0])) - 1)
             if values.get("end"):
-                befores.append(first_at(parse_stamp(values["end"][0]) + timedelta(milliseconds=1)))
+                befores.append(first_after(parse_stamp(values["end"][0])))
         except ValueError as error:
             raise StanzaError("bad-request", str(error)) from None
         if ids is not None and len(ids) > _MAX_IDS:

@@ -373,7 +373,7 @@ class Domain:
             self.close_session(session)
 
     def close_later(self, session: Session) -> None:
-        """Ends a session that can't be resumed any more, once the current work is done."""
+        """Ends a session that is owed too much, once the current work is done: the log has it all."""
         if not self._closing:
             self._loop.call_soon(self._close_all)
         self._closing.append(session)
@@ -381,6 +381,8 @@ class Domain:
     def _close_all(self) -> None:
         closing, self._closing = self._closing, []
         for session in closing:
+            if session.sink is not None:
+                self.end_stream(session, StreamError("resource-constraint", "too much waits to be read"))
             self.close_session(session)
 
     def close_session(self, session: Session) -> None:

@@ -85,7 +85,10 @@ class LogQuery:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Entries in ascending order; ``complete`` when nothing lies beyond in the page's direction."""
+    """Entries in ascending order; ``complete`` when nothing lies beyond in the page's direction.
+
+    A page of large entries is shorter than asked for.
+    """
 
     entries: list[Entry] = field(default_factory=list)
     complete: bool = True
@@ -133,8 +136,13 @@ class Store(Protocol):
     async def bounds(self, account: int) -> tuple[int, int] | None:
         """First and last id of the archive, or None when it is empty (XEP-0313 §5, metadata)."""
 
-    async def undelivered(self, account: int, after: int, limit: int) -> list[Entry]:
-        """Incoming entries newer than the delivery mark, or flagged UNDELIVERED, with id > ``after``."""
+    async def undelivered(
+        self, account: int, after: int, limit: int, since: int | None = None
+    ) -> list[Entry]:
+        """Incoming entries newer than the delivery mark, or flagged UNDELIVERED, with id > ``after``.
+
+        With ``since``, also those newer than that. Fewer than ``limit`` if they are large; none at the end.
+        """
 
     def mark_delivered(self, account: int, upto: int, late: Sequence[int] = ()) -> None:
         """Queues: the mark moves to ``upto``; ``late`` loses its UNDELIVERED flag."""

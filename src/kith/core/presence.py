@@ -94,6 +94,8 @@ class Presence:
         session.presence = stanza
         session.priority = priority
         if initial or opted_in:
+            if opted_in:
+                session.hold()  # from here on messages come, and older ones are to go before them
             return self._initial(session, stanza, initial, opted_in)
         self._update(session, stanza)
         return None
@@ -113,11 +115,14 @@ class Presence:
 
     async def _initial(self, session: Session, stanza: Stanza, initial: bool, opted_in: bool) -> None:
         domain = self._domain
-        roster = await domain.roster(session.account.jid)
+        try:
+            roster = await domain.roster(session.account.jid)
+        except BaseException:
+            session.release()
+            raise
         if session.closed or session.presence is not stanza:
+            session.release()
             return
-        if opted_in:
-            session.holding = []
         self._broadcast(session, stanza, roster)
         if initial:
             for other in session.account.available():

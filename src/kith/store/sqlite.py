@@ -167,8 +167,10 @@ class SQLiteStore:
     async def bounds(self, account: int) -> tuple[int, int] | None:
         return await self._read(lambda connection: log.bounds(connection, account))
 
-    async def undelivered(self, account: int, after: int, limit: int) -> list[Entry]:
-        return await self._read(lambda connection: log.undelivered(connection, account, after, limit))
+    async def undelivered(
+        self, account: int, after: int, limit: int, since: int | None = None
+    ) -> list[Entry]:
+        return await self._read(lambda connection: log.undelivered(connection, account, after, limit, since))
 
     def mark_delivered(self, account: int, upto: int, late: Sequence[int] = ()) -> None:
         late = list(late)

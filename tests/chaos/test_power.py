@@ -12,12 +12,11 @@ import pytest
 
 from kith.core.ports import LogQuery
 from kith.store.sqlite import SQLiteStore
+from kith.wire.stanza import Stanza
 from tests.chaos.conftest import LONG
 from tests.chaos.disk import Disk, Operation, Powercut, preload, read_journal
 from tests.chaos.people import Sender, until
 from tests.chaos.servers import Kith
-from tests.raw import CLIENT
-from kith.wire.stanza import Stanza
 
 CUTS = 400 if LONG else 25
 SECONDS = 30.0 if LONG else 4.0
@@ -99,7 +98,7 @@ async def test_what_was_acknowledged_is_there_after_a_power_cut_at_any_moment(tm
         folder.mkdir()
         power.restore(moment, folder, rng)
         there = await stored(folder)
-        lost = [key for key, at in acknowledged.items() if at <= moment and "%s-%d" % key not in there]
+        lost = [key for key, at in acknowledged.items() if at <= moment and f"{key[0]}-{key[1]}" not in there]
         assert not lost, (moment, lost)
         shutil.rmtree(folder)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.disk import Disk, preload
-from tests.conftest import RunningServer, running
+from tests.conftest import RunningServer
 from tests.core.test_stream_management import SM, enabled, text
 from tests.raw import CLIENT, RawClient, body, online
 

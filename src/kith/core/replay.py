@@ -60,7 +60,7 @@ async def replay(domain: Domain, session: Session) -> None:
                     if session.closed:
                         return
             domain.changed_delivery(account)
-        # the store may show a message before its commit is announced: then it was sent, and is not to be again
+        # the store may show a message before its commit is announced: what was sent is not sent again
         await domain.store.settled()
         if not session.closed:
             delivery.floor = None

@@ -21,6 +21,7 @@ from kith.core.hooks import Hooks, overridden
 from kith.core.hosts import Host, Hosts
 from kith.core.ids import Ids, first_at
 from kith.core.log import Envelope, Log
+from kith.core.offers import Offers
 from kith.core.passwords import Passwords
 from kith.core.ports import Bus, Store
 from kith.core.presence import Presence
@@ -66,6 +67,7 @@ class Domain:
         self.devices = Devices(store, hmac.digest(secret, b"devices", "sha256"))
         self.ids = Ids()
         self.hosts = Hosts()
+        self.offers = Offers()
         self.features: list[Feature] = [feature(self) for feature in features]
         self.hooks = Hooks(self.features)
         self.services = self._services()

@@ -83,7 +83,10 @@ class Hooks:
             hook(session, stanza, to)
 
     def stanza_in(self, sender: JID, to: JID, stanza: Stanza) -> bool:
-        return all(hook(sender, to, stanza) for hook in self._stanza_in)
+        for hook in self._stanza_in:  # a loop, for this is in the way of every message
+            if not hook(sender, to, stanza):
+                return False
+        return True
 
     def allows(self, sender: JID, to: JID, stanza: Stanza) -> bool:
         """`stanza_in` where a refusal has no one to be told of."""

@@ -46,7 +46,7 @@ def first_at(moment: datetime) -> int:
 
 def stamp(moment: datetime) -> str:
     """XEP-0082 DateTime with milliseconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_stamp(text: str) -> datetime:

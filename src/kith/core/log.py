@@ -177,7 +177,10 @@ class Log:
 
     def wants(self, account: Account, peer: str) -> bool:
         """Whether the account keeps messages with the bare address ``peer``."""
-        return all(wanted(account, peer) for wanted in self._wanted)
+        for wanted in self._wanted:
+            if not wanted(account, peer):
+                return False
+        return True
 
     def _origin(self, stanza: Stanza, sender: Sender, recipient: str) -> bytes | None:
         """The key that a retry has in common with the first try."""

@@ -36,7 +36,7 @@ class Router:
         sender = attrs.get("from")
         if sender is not None and sender != session.full:
             self._check_from(session, sender)
-        attrs["from"] = session.full
+        stanza.stamp("from", session.full)
         to_text = attrs.get("to")
         to: JID | None = None
         if to_text is not None:
@@ -45,7 +45,7 @@ class Router:
             except ValueError:
                 raise StanzaError("jid-malformed") from None
         if session.lang and kind != "iq" and LANG not in attrs:
-            attrs[LANG] = session.lang
+            stanza.stamp(LANG, session.lang)
         if kind == "message":
             to = to or session.account.address
             if to.domain != self._domain.name:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kith.core import binding, offers
+from kith.core import binding
 from kith.core.account import Account
 from kith.core.login import SASL, Login
 from kith.core.ports import Sink
@@ -21,7 +21,6 @@ from kith.wire import ns
 from kith.wire.errors import StanzaError, StreamError, stream_error
 from kith.wire.jid import parse_jid
 from kith.wire.parser import StreamOpened
-from kith.wire.serialize import serialize
 from kith.wire.stanza import LANG, Stanza
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ class Stream:
         if self.claimed and self.account is None and mechanisms(self.security):
             self.work(self._offer())
         else:
-            self.sink.send([self._features_bytes()])
+            self.sink.send([self.domain.offers.of(self)])
 
     def receive(self, stanza: Stanza) -> None:
         """A complete element. Raises StreamError."""
@@ -183,10 +182,6 @@ class Stream:
         self._header_sent = True
         self.sink.open(attrs)
 
-    def _features_bytes(self) -> bytes:
-        features = offers.before_login(self) if self.account is None else offers.after_login(self)
-        return b"<stream:features>%b</stream:features>" % b"".join(map(serialize, features))
-
     async def _offer(self) -> None:
         """SCRAM with the hashes of the account that the header names (XEP-0388 §2.1).
 
@@ -199,7 +194,7 @@ class Stream:
             record = await self.domain.store.account(self.claimed)
             self.hashes = tuple(record.keys) if record is not None else tuple(HASHES.values())
         if not self.ended:
-            self.sink.send([self._features_bytes()])
+            self.sink.send([self.domain.offers.of(self)])
 
     def login_over(self) -> None:
         """An idle stream keeps nothing of its login."""
@@ -290,7 +285,7 @@ class Stream:
         """Authenticated without a new header: features follow, unless a session was resumed."""
         self.account = account
         self.session = session
-        self.sink.send([success] if resumed else [success, self._features_bytes()])
+        self.sink.send([success] if resumed else [success, self.domain.offers.of(self)])
         if session is not None:
             session.release()
             session.flush()

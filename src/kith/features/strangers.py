@@ -50,6 +50,9 @@ class Strangers(Feature):
     def _check_own(self, session: Session, to: JID) -> None:
         account = session.account
         bare = to.bare
+        reached = self._reached.get(account.jid)
+        if reached is not None and bare in reached.people and self.domain.now() - reached.since < HOUR:
+            return
         if bare == account.jid or not to.local:
             return
         roster = account.roster

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kith.core.ports import INCOMING, UNARCHIVED, UNDELIVERED, Entry, LogQuery, Page
+from kith.store.conversations import entries_with, forget
 
 #: A page ends with the entry that passes it, so that nobody fills the memory with pages of large messages.
 PAGE_BYTES = 1024 * 1024
@@ -20,12 +21,15 @@ _IDS = "(SELECT value FROM json_each(:ids))"
 
 def page(connection: sqlite3.Connection, query: LogQuery) -> Page:
     """What `Store.page` says."""
-    source, where, values = _selection(query)
+    selection = _selection(connection, query)
+    if selection is None:
+        return Page([], True)
     order = "DESC" if query.backwards else "ASC"
     rows = connection.execute(
-        f"SELECT log.id, stanza, log.flags FROM {source} CROSS JOIN message ON message.id = log.id "
-        f"WHERE {where} ORDER BY log.id {order} LIMIT :rows",
-        {**values, "rows": query.limit + 1},
+        f"WITH found (id, flags) AS ({selection[0]} ORDER BY 1 {order} LIMIT :rows) "
+        # CROSS JOIN: the order of the loops, and so of the rows, is the written one
+        "SELECT found.id, stanza, found.flags FROM found CROSS JOIN message ON message.id = found.id",
+        {**selection[1], "rows": query.limit + 1},
     )
     entries = _portion(rows, query.limit)
     complete = rows.fetchone() is None
@@ -47,8 +51,10 @@ def _portion(rows: sqlite3.Cursor, limit: int) -> list[Entry]:
 
 def count(connection: sqlite3.Connection, query: LogQuery) -> int:
     """How many entries the query's bounds hold, whatever its limit."""
-    source, where, values = _selection(query)
-    (number,) = connection.execute(f"SELECT count(*) FROM {source} WHERE {where}", values).fetchone()
+    selection = _selection(connection, query)
+    if selection is None:
+        return 0
+    (number,) = connection.execute(f"SELECT count(*) FROM ({selection[0]})", selection[1]).fetchone()
     return int(number)
 
 
@@ -148,7 +154,8 @@ def _drop(connection: sqlite3.Connection, account: int, ids: Sequence[int]) -> N
     """Removes entries that exist, and the messages that no log holds any more."""
     if not ids:
         return
-    values = {"account": account, "ids": _json(ids)}
+    values: dict[str, Any] = {"account": account, "ids": _json(ids)}
+    forget(connection, account, values["ids"])
     connection.execute(f"DELETE FROM log WHERE account = :account AND id IN {_IDS}", values)
     connection.execute(f"DELETE FROM message WHERE id IN {_IDS} AND holders <= 1", values)
     connection.execute(f"UPDATE message SET holders = holders - 1 WHERE id IN {_IDS}", values)
@@ -158,16 +165,16 @@ def _json(ids: Sequence[int]) -> str:
     return f"[{','.join(map(str, ids))}]"
 
 
-def _selection(query: LogQuery) -> tuple[str, str, dict[str, Any]]:
-    source = "log"
+def _selection(connection: sqlite3.Connection, query: LogQuery) -> tuple[str, dict[str, Any]] | None:
+    """A query for (id, flags) of all that the bounds hold, and its values; None if that is nothing."""
+    if query.peer is not None and query.ids is None:
+        return entries_with(connection, query)
     where = ["log.account = :account", f"NOT log.flags & {UNARCHIVED}"]
     values: dict[str, Any] = {"account": query.account}
     if query.ids is not None:
         where.append(f"log.id IN {_IDS}")
         values["ids"] = _json(query.ids)
     if query.peer is not None:
-        if query.ids is None:
-            source = "log INDEXED BY log_peer"
         where.append("log.peer = (SELECT id FROM address WHERE jid = :peer)")
         values["peer"] = query.peer
     if query.after is not None:
@@ -176,4 +183,4 @@ def _selection(query: LogQuery) -> tuple[str, str, dict[str, Any]]:
     if query.before is not None:
         where.append("log.id < :before")
         values["before"] = query.before
-    return source, " AND ".join(where), values
+    return f"SELECT log.id, log.flags FROM log WHERE {' AND '.join(where)}", values

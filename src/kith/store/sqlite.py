@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 from kith.core.ports import AccountRecord, Append, Document, Entry, Keys, LogQuery, Page
-from kith.store import log
+from kith.store import conversations, log
 from kith.store.connection import connect, prepare
+from kith.store.errors import StoreError
+from kith.store.reader import Readers
 from kith.store.writer import Operation, Pending, Writer
 
 _T = TypeVar("_T")
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(dict[str, Keys]).decode
+_PATIENCE = 2.0  # seconds that a reader waits for the writer to index
 _EXPIRE_ROWS = 500  # some milliseconds of other writers' time
 
 
@@ -37,9 +39,7 @@ class SQLiteStore:
         self._busy = busy
         self._writer: Writer | None = None
         self._connection: sqlite3.Connection | None = None
-        self._readers: ThreadPoolExecutor | None = None
-        self._local = threading.local()
-        self._reading: list[sqlite3.Connection] = []
+        self._readers: Readers | None = None
         self._version = 0
         self._changed = False
 
@@ -49,7 +49,7 @@ class SQLiteStore:
         connection = await asyncio.to_thread(prepare, self._path, self._busy)
         self._connection = connection
         self._writer = Writer(connection, loop, self._gather)
-        self._readers = ThreadPoolExecutor(2, "kith-read")
+        self._readers = Readers(self._connect, loop)
         self._version = await self._write(_data_version)
         return await self._write(_last_id)
 
@@ -59,15 +59,15 @@ class SQLiteStore:
             return
         await asyncio.to_thread(writer.close)
         if self._readers is not None:
-            self._readers.shutdown()
-        for connection in self._reading:
-            connection.close()
+            await asyncio.to_thread(self._readers.close)
         await asyncio.to_thread(self._connection.execute, "PRAGMA wal_checkpoint(TRUNCATE)")
         self._connection.close()
         await asyncio.sleep(0)  # what the last commit answers is still in the loop's queue
 
     async def settled(self) -> None:
-        await self._write(lambda _: None)
+        assert self._writer is not None
+        if not self._writer.idle:
+            await self._write(lambda _: None)
 
     # -- how ------------------------------------------------------------------------------------------
 
@@ -83,16 +83,12 @@ class SQLiteStore:
 
     async def _read(self, query: Callable[[sqlite3.Connection], _T]) -> _T:
         assert self._readers is not None
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._run_read, query)
+        return await self._readers.read(query)
 
-    def _run_read(self, query: Callable[[sqlite3.Connection], _T]) -> _T:
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = connect(self._path, self._busy)
-            connection.execute("PRAGMA query_only = ON")
-            self._local.connection = connection
-            self._reading.append(connection)
-        return query(connection)
+    def _connect(self) -> sqlite3.Connection:
+        connection = connect(self._path, self._busy)
+        connection.execute("PRAGMA query_only = ON")
+        return connection
 
     # -- accounts -------------------------------------------------------------------------------------
 
@@ -159,9 +155,22 @@ class SQLiteStore:
 
     async def page(self, query: LogQuery) -> Page:
         """Entries that ``query.ids`` names and the log does not have are left out."""
+        await self._index(query)
         return await self._read(lambda connection: log.page(connection, query))
 
+    async def _index(self, query: LogQuery) -> None:
+        """Lets the index of conversations catch up. If it can't be written, the log is looked through."""
+        account = query.account
+        if query.peer is None or query.ids is not None:
+            return
+        with contextlib.suppress(sqlite3.Error, StoreError, TimeoutError):
+            while await self._read(lambda connection: conversations.is_behind(connection, account)):
+                write = self._write(lambda connection: conversations.catch_up(connection, account))
+                if await asyncio.wait_for(write, _PATIENCE):
+                    return
+
     async def count(self, query: LogQuery) -> int:
+        await self._index(query)
         return await self._read(lambda connection: log.count(connection, query))
 
     async def bounds(self, account: int) -> tuple[int, int] | None:

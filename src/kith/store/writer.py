@@ -68,6 +68,8 @@ class Writer:
         self._wake = threading.Semaphore(0)
         self._sleeping = True
         self._stop = False
+        self._asked = 0
+        self._told = 0
         self._ended = 0.0
         self._peers: dict[str, int] = {}
         self._thread = threading.Thread(target=self._run, name="kith-store", daemon=True)
@@ -76,9 +78,15 @@ class Writer:
     def put(self, item: Append | Pending) -> None:
         """Queues. Called on the loop's thread; never blocks."""
         self._queue.append(item)
+        self._asked += 1
         if self._sleeping:
             self._sleeping = False
             self._wake.release()
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that was queued is committed, and was answered."""
+        return self._asked == self._told
 
     def close(self) -> None:
         """Commits what is queued and ends the thread. Blocks."""
@@ -102,10 +110,19 @@ class Writer:
                     break
                 answers = self._commit(batch)
                 with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                    self._loop.call_soon_threadsafe(_tell, answers)
+                    self._loop.call_soon_threadsafe(self._tell, answers)
                 self._ended = time.monotonic()
             if self._stop:
                 return
+
+    def _tell(self, answers: Sequence[Answer]) -> None:
+        self._told += len(answers)
+        for done, result, error in answers:
+            try:
+                done(result, error)
+            except Exception as raised:
+                context = {"message": "after a commit", "exception": raised}
+                self._loop.call_exception_handler(context)
 
     def _worth_waiting(self) -> bool:
         queue = self._queue
@@ -222,12 +239,3 @@ def _split(
 
 def _answer(item: Append | Pending, result: Any, error: BaseException | None) -> Answer:
     return item.done, result, error
-
-
-def _tell(answers: Sequence[Answer]) -> None:
-    for done, result, error in answers:
-        try:
-            done(result, error)
-        except Exception as raised:
-            context = {"message": "after a commit", "exception": raised}
-            asyncio.get_running_loop().call_exception_handler(context)

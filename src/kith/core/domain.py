@@ -23,7 +23,7 @@ from kith.core.ids import Ids, first_at
 from kith.core.log import Envelope, Log
 from kith.core.offers import Offers
 from kith.core.passwords import Passwords
-from kith.core.ports import Bus, Store
+from kith.core.ports import Bus, Store, Unavailable
 from kith.core.presence import Presence
 from kith.core.resumption import Resumption
 from kith.core.roster import Roster
@@ -141,6 +141,7 @@ class Domain:
         while True:
             await asyncio.sleep(1)
             try:
+                self.store.watch()
                 self._flush_deliveries()
                 self.resumption.expire()
                 if self.store.changed_elsewhere():
@@ -179,7 +180,9 @@ class Domain:
             self.log_error("background work failed", error)
 
     def log_error(self, event: str, error: BaseException) -> None:
-        """One line for the operator, with the cause."""
+        """One line for the operator, with the cause; none for what the store has told of."""
+        if isinstance(error, Unavailable):
+            return
         where = error.__traceback__
         while where is not None and where.tb_next is not None:
             where = where.tb_next

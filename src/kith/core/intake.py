@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from kith.core import sm
+from kith.core.ports import Unavailable
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.stanza import Stanza
 
@@ -156,8 +157,7 @@ class Intake:
             self.fail(error)
             return
         except Exception as error:
-            self.domain.log_error("stanza failed", error)
-            self.refuse(stanza, StanzaError("internal-server-error"))
+            self._failed(stanza, error)
             work = None
         if work is None:
             self._done()
@@ -189,12 +189,18 @@ class Intake:
         except StreamError as error:
             self.fail(error)
         except Exception as error:
-            self.domain.log_error("stanza failed", error)
-            self.refuse(stanza, StanzaError("internal-server-error"))
+            self._failed(stanza, error)
         finally:
             self.busy = False
             self.handled += 1
             self._progress()
+
+    def _failed(self, stanza: Stanza, error: Exception) -> None:
+        self.domain.log_error("stanza failed", error)
+        if isinstance(error, Unavailable):
+            self.refuse(stanza, StanzaError(error.condition, type="wait"))
+        else:
+            self.refuse(stanza, StanzaError("internal-server-error"))
 
     def pipelined(self) -> None:
         """Work that began as asynchronous turned into a commit: the log's answer will come."""

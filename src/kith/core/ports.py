@@ -31,6 +31,15 @@ class Keys(NamedTuple):
     iterations: int
 
 
+class Unavailable(Exception):
+    """The store can't do it now: the disk is full or broken, or too much waits. The operator knows.
+
+    Who asked is told the ``condition`` (RFC 6120 §8.3.3), to be tried again.
+    """
+
+    condition = "internal-server-error"
+
+
 @dataclass(frozen=True, slots=True)
 class AccountRecord:
     """An account as stored: ``keys`` by hash name (``SHA-1``, ``SHA-256``, ``SHA-512``)."""
@@ -128,6 +137,10 @@ class Store(Protocol):
         """Removes the account with its log and documents."""
 
     # the log
+    @property
+    def waiting(self) -> int:
+        """Bytes of messages that wait for their commit."""
+
     def append(self, entry: Append) -> None:
         """Queues for the next commit. Never blocks."""
 
@@ -172,6 +185,9 @@ class Store(Protocol):
 
     async def spaces(self, account: int, prefix: str) -> list[str]:
         """The names of non-empty spaces that start so."""
+
+    def watch(self) -> None:
+        """To be called once a second: tells the operator of a disk that does not answer."""
 
     def changed_elsewhere(self) -> bool:
         """Whether another process has written since the last call (`kith user add` beside a server)."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
+from kith.core.ports import Unavailable
 from kith.core.roster import Roster
 from kith.core.subscriptions import SUBSCRIPTION_TYPES
 from kith.wire import ns
@@ -137,7 +139,8 @@ class Presence:
                 session.transmit(request)
             domain.hooks.session_available(session)
         if opted_in:
-            await domain.replay(session)
+            with contextlib.suppress(Unavailable):  # what comes now arrives, what waits stays where it is
+                await domain.replay(session)
         domain.hooks.presence_changed(session, stanza)
 
     def _addressed(self, stanza: Stanza, to: str) -> bytes:

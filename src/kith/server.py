@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import gc
 import logging
@@ -12,6 +13,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Sequence
+from typing import TextIO, cast
 
 import structlog
 import uvloop
@@ -220,6 +222,21 @@ def _check_folder(config: Config) -> None:
         raise StartError(f"can't write to the data folder {config.data_dir}: {error.strerror}") from None
 
 
+class _Tolerant:
+    """A file that takes what it can: what is written to a full disk must not stop the server."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self._file.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.flush()
+
+
 def _log_to_stderr(level: str) -> None:
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.LogfmtRenderer()
@@ -231,7 +248,7 @@ def _log_to_stderr(level: str) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Tolerant(sys.stderr))),
         cache_logger_on_first_use=True,
     )
 

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from kith.config import Config, ConfigError
 from kith.edge.certificate import describe, ensure_certificate
+from kith.store.integrity import Check
 
 _LOW_BYTES = 1 << 30
 _SOON = timedelta(days=14)
@@ -50,6 +51,7 @@ def doctor(config: Config) -> int:
         *_ports(config),
         _certificate(config),
         _disk(config),
+        _database(config),
         _clock(config),
         *asyncio.run(check_dns(config)),
     ]
@@ -161,6 +163,17 @@ def _disk(config: Config) -> Finding:
     if free < _LOW_BYTES:
         return Finding("disk", Verdict.BAD, text, "make room, or set retention_days")
     return Finding("disk", Verdict.GOOD, text)
+
+
+def _database(config: Config) -> Finding:
+    path = config.database
+    if not path.exists():
+        return Finding("database", Verdict.NOTE, "none yet; kith serve makes one")
+    problems = Check(path).run()
+    if problems:
+        todo = "keep a copy, then restore a backup; or save what can be read: sqlite3 kith.sqlite .recover"
+        return Finding("database", Verdict.BAD, f"{path} is damaged: {problems[0]}", todo)
+    return Finding("database", Verdict.GOOD, f"all {path.stat().st_size / 1e6:.0f} MB are sound")
 
 
 def _clock(config: Config) -> Finding:

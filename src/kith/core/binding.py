@@ -93,7 +93,8 @@ def bind(stream: Stream, account: Account, resource: str, device: str = "", hold
         raise StanzaError("resource-constraint", "too many sessions")
     session = Session(domain, account, account.address.with_resource(resource), stream.sink, stream.lang)
     session.device = device
-    session.holding = [] if holding else None
+    if holding:
+        session.hold()
     domain.open_session(session)
     return session
 

@@ -23,7 +23,7 @@ from kith.core.ids import Ids, first_at
 from kith.core.log import Envelope, Log
 from kith.core.offers import Offers
 from kith.core.passwords import Passwords
-from kith.core.ports import Bus, Store
+from kith.core.ports import Bus, Store, Unavailable
 from kith.core.presence import Presence
 from kith.core.resumption import Resumption
 from kith.core.roster import Roster
@@ -141,6 +141,7 @@ class Domain:
         while True:
             await asyncio.sleep(1)
             try:
+                self.store.watch()
                 self._flush_deliveries()
                 self.resumption.expire()
                 if self.store.changed_elsewhere():
@@ -179,7 +180,9 @@ class Domain:
             self.log_error("background work failed", error)
 
     def log_error(self, event: str, error: BaseException) -> None:
-        """One line for the operator, with the cause."""
+        """One line for the operator, with the cause; none for what the store has told of."""
+        if isinstance(error, Unavailable):
+            return
         where = error.__traceback__
         while where is not None and where.tb_next is not None:
             where = where.tb_next
@@ -375,7 +378,7 @@ class Domain:
             self.close_session(session)
 
     def close_later(self, session: Session) -> None:
-        """Ends a session that can't be resumed any more, once the current work is done."""
+        """Ends a session that is owed too much, once the current work is done: the log has it all."""
         if not self._closing:
             self._loop.call_soon(self._close_all)
         self._closing.append(session)
@@ -383,6 +386,8 @@ class Domain:
     def _close_all(self) -> None:
         closing, self._closing = self._closing, []
         for session in closing:
+            if session.sink is not None:
+                self.end_stream(session, StreamError("resource-constraint", "too much waits to be read"))
             self.close_session(session)
 
     def close_session(self, session: Session) -> None:

@@ -13,7 +13,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from kith.core.ids import Ids, to_text
-from kith.core.ports import INCOMING, UNARCHIVED, Append, Store
+from kith.core.ports import INCOMING, UNARCHIVED, Append, Store, Unavailable
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
@@ -29,6 +29,8 @@ _ORIGIN_ID = ns.tag(ns.STANZA_ID, "origin-id")
 _STANZA_ID = ns.tag(ns.STANZA_ID, "stanza-id")
 _ORIGIN = re.compile(rb"<origin-id\b[^<>]*?\bid=(?:'([^'<>]*)'|\"([^\"<>]*)\")")
 _END = b"</message>"
+#: While so much waits for the disk, in bytes, no more is taken.
+MOST_WAITING = 64 * 1024 * 1024
 
 
 class Keep(IntEnum):
@@ -95,7 +97,8 @@ class Envelope:
         assert sender is not None
         if error is not None:
             sender.domain.log_error("message not stored", error)
-            sender.refuse(self.stanza, StanzaError("internal-server-error", type="wait"))
+            condition = error.condition if isinstance(error, Unavailable) else "internal-server-error"
+            sender.refuse(self.stanza, StanzaError(condition, type="wait"))
         elif existing is None:
             sender.domain.deliver(self)
         sender.committed()

@@ -31,6 +31,15 @@ class Keys(NamedTuple):
     iterations: int
 
 
+class Unavailable(Exception):
+    """The store can't do it now: the disk is full or broken, or too much waits. The operator knows.
+
+    Who asked is told the ``condition`` (RFC 6120 §8.3.3), to be tried again.
+    """
+
+    condition = "internal-server-error"
+
+
 @dataclass(frozen=True, slots=True)
 class AccountRecord:
     """An account as stored: ``keys`` by hash name (``SHA-1``, ``SHA-256``, ``SHA-512``)."""
@@ -85,7 +94,10 @@ class LogQuery:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Entries in ascending order; ``complete`` when nothing lies beyond in the page's direction."""
+    """Entries in ascending order; ``complete`` when nothing lies beyond in the page's direction.
+
+    A page of large entries is shorter than asked for.
+    """
 
     entries: list[Entry] = field(default_factory=list)
     complete: bool = True
@@ -125,6 +137,10 @@ class Store(Protocol):
         """Removes the account with its log and documents."""
 
     # the log
+    @property
+    def waiting(self) -> int:
+        """Bytes of messages that wait for their commit."""
+
     def append(self, entry: Append) -> None:
         """Queues for the next commit. Never blocks."""
 
@@ -133,8 +149,13 @@ class Store(Protocol):
     async def bounds(self, account: int) -> tuple[int, int] | None:
         """First and last id of the archive, or None when it is empty (XEP-0313 §5, metadata)."""
 
-    async def undelivered(self, account: int, after: int, limit: int) -> list[Entry]:
-        """Incoming entries newer than the delivery mark, or flagged UNDELIVERED, with id > ``after``."""
+    async def undelivered(
+        self, account: int, after: int, limit: int, since: int | None = None
+    ) -> list[Entry]:
+        """Incoming entries newer than the delivery mark, or flagged UNDELIVERED, with id > ``after``.
+
+        With ``since``, also those newer than that. Fewer than ``limit`` if they are large; none at the end.
+        """
 
     def mark_delivered(self, account: int, upto: int, late: Sequence[int] = ()) -> None:
         """Queues: the mark moves to ``upto``; ``late`` loses its UNDELIVERED flag."""
@@ -164,6 +185,9 @@ class Store(Protocol):
 
     async def spaces(self, account: int, prefix: str) -> list[str]:
         """The names of non-empty spaces that start so."""
+
+    def watch(self) -> None:
+        """To be called once a second: tells the operator of a disk that does not answer."""
 
     def changed_elsewhere(self) -> bool:
         """Whether another process has written since the last call (`kith user add` beside a server)."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
+from kith.core.ports import Unavailable
 from kith.core.roster import Roster
 from kith.core.subscriptions import SUBSCRIPTION_TYPES
 from kith.wire import ns
@@ -94,6 +96,8 @@ class Presence:
         session.presence = stanza
         session.priority = priority
         if initial or opted_in:
+            if opted_in:
+                session.hold()  # from here on messages come, and older ones are to go before them
             return self._initial(session, stanza, initial, opted_in)
         self._update(session, stanza)
         return None
@@ -113,11 +117,14 @@ class Presence:
 
     async def _initial(self, session: Session, stanza: Stanza, initial: bool, opted_in: bool) -> None:
         domain = self._domain
-        roster = await domain.roster(session.account.jid)
+        try:
+            roster = await domain.roster(session.account.jid)
+        except BaseException:
+            session.release()
+            raise
         if session.closed or session.presence is not stanza:
+            session.release()
             return
-        if opted_in:
-            session.holding = []
         self._broadcast(session, stanza, roster)
         if initial:
             for other in session.account.available():
@@ -132,7 +139,8 @@ class Presence:
                 session.transmit(request)
             domain.hooks.session_available(session)
         if opted_in:
-            await domain.replay(session)
+            with contextlib.suppress(Unavailable):  # what comes now arrives, what waits stays where it is
+                await domain.replay(session)
         domain.hooks.presence_changed(session, stanza)
 
     def _addressed(self, stanza: Stanza, to: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kith.core.intake import COMMITTING, LATER, Work
-from kith.core.log import Envelope, Keep
+from kith.core.log import MOST_WAITING, Envelope, Keep
 from kith.core.sender import Foreign, Sender
 from kith.core.session import Session
 from kith.wire.errors import StanzaError, StreamError
@@ -117,8 +117,11 @@ class Router:
     def _message_to(self, sender: Sender, stanza: Stanza, to: JID, recipient: Account) -> Work:
         domain = self._domain
         keep = self._keep(stanza)
-        if sender.committing and keep is Keep.NOTHING:
-            return LATER
+        if keep is Keep.NOTHING:
+            if sender.committing:
+                return LATER
+        elif domain.store.waiting > MOST_WAITING:
+            raise StanzaError("resource-constraint", "the disk does not keep up")
         if stanza.type == "groupchat" and (not to.resource or to.resource not in recipient.sessions):
             raise StanzaError("service-unavailable")
         if isinstance(sender, Session):
@@ -139,6 +142,8 @@ class Router:
         archived = keep is Keep.ARCHIVE and domain.log.wants(session.account, to.bare)
         if session.committing and not archived:
             return LATER
+        if archived and domain.store.waiting > MOST_WAITING:
+            raise StanzaError("resource-constraint", "the disk does not keep up")
         domain.hooks.message_sent(session, stanza, to)
         if archived:
             domain.log.append(session, stanza, to, None, keep)

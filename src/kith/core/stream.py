@@ -287,9 +287,7 @@ class Stream:
         self.session = session
         self.sink.send([success] if resumed else [success, self.domain.offers.of(self)])
         if session is not None:
-            held, session.holding = session.holding, None
-            for data, id in held or ():
-                session.transmit(data, id)
+            session.release()
             session.flush()
 
     def refuse(self, error: StreamError) -> None:

@@ -22,6 +22,8 @@ _QUERY = ns.tag(ns.MAM, "query")
 _DEFAULT_PAGE = 50
 _MAX_PAGE = 250
 _MAX_IDS = 250
+#: Before any id.
+_NOTHING = 1
 #: Entries looked at for one page when a full address is asked for.
 _MAX_SCAN = 5000
 _FIELDS = {
@@ -60,14 +62,14 @@ class Archive(Feature):
             return (fin,)
         page = await self._page(query, resource)
         if query.ids is not None and len(page.entries) < len(query.ids):
+            if not page.complete:
+                raise StanzaError("policy-violation", "too large for one answer: ask for fewer ids")
             raise StanzaError("item-not-found")
         self._send(session, element, page.entries)
         if session.sink is not None:
             await session.sink.drained()
-        if query.peer is None and query.ids is None and (page.complete or not query.backwards):
-            # who reads on from an id has what lies before it
-            read = page.entries[-1].id if page.entries else (query.after or 0)
-            session.synced = max(session.synced, read)
+        if query.peer is None and query.ids is None and not session.counted:
+            _note(session, query, page)
         if page.complete:
             fin.set("complete", "true")
         ends = (to_text(page.entries[0].id), to_text(page.entries[-1].id)) if page.entries else (None, None)
@@ -163,7 +165,17 @@ class Archive(Feature):
         bounds = await self.domain.store.bounds(session.account.id)
         if bounds is not None:
             session.synced = bounds[1]
+        session.caught_up = session.synced or _NOTHING
         return (_metadata(bounds),)
+
+
+def _note(session: Session, query: LogQuery, page: Page) -> None:
+    """What a client has that is not available yet: `kith.core.replay` goes on from there."""
+    read = page.entries[-1].id if page.entries else (query.after or _NOTHING)
+    if page.complete or not query.backwards:  # who reads on from an id has what lies before it
+        session.synced = max(session.synced, read)
+    if query.before is None and (page.complete or query.backwards):
+        session.caught_up = max(session.caught_up, read)
 
 
 def _metadata(bounds: tuple[int, int] | None) -> Element:

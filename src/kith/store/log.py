@@ -13,6 +13,9 @@ from typing import Any
 from kith.core.ports import INCOMING, UNARCHIVED, UNDELIVERED, Entry, LogQuery, Page
 from kith.store.conversations import entries_with, forget
 
+#: A page ends with the entry that passes it, so that nobody fills the memory with pages of large messages.
+PAGE_BYTES = 1024 * 1024
+_LAST = (1 << 63) - 1  # no id is greater
 _IDS = "(SELECT value FROM json_each(:ids))"
 
 
@@ -24,14 +27,26 @@ def page(connection: sqlite3.Connection, query: LogQuery) -> Page:
     order = "DESC" if query.backwards else "ASC"
     rows = connection.execute(
         f"WITH found (id, flags) AS ({selection[0]} ORDER BY 1 {order} LIMIT :rows) "
+        # CROSS JOIN: the order of the loops, and so of the rows, is the written one
         "SELECT found.id, stanza, found.flags FROM found CROSS JOIN message ON message.id = found.id",
         {**selection[1], "rows": query.limit + 1},
-    ).fetchall()
-    rows.sort(reverse=query.backwards)
-    entries = [Entry(*row) for row in rows[: query.limit]]
+    )
+    entries = _portion(rows, query.limit)
+    complete = rows.fetchone() is None
     if query.backwards:
         entries.reverse()
-    return Page(entries, len(rows) <= query.limit)
+    return Page(entries, complete)
+
+
+def _portion(rows: sqlite3.Cursor, limit: int) -> list[Entry]:
+    """The next entries, so many or so large; what is left stays with the cursor."""
+    entries: list[Entry] = []
+    size = 0
+    while len(entries) < limit and size < PAGE_BYTES and (row := rows.fetchone()) is not None:
+        entry = Entry(*row)
+        entries.append(entry)
+        size += len(entry.stanza)
+    return entries
 
 
 def count(connection: sqlite3.Connection, query: LogQuery) -> int:
@@ -55,19 +70,24 @@ def bounds(connection: sqlite3.Connection, account: int) -> tuple[int, int] | No
     return (ends[0][0], ends[1][0]) if ends[0] and ends[1] else None
 
 
-def undelivered(connection: sqlite3.Connection, account: int, after: int, limit: int) -> list[Entry]:
-    """What `Store.undelivered` says: flagged ones below the mark, then all incoming ones above it."""
+def undelivered(
+    connection: sqlite3.Connection, account: int, after: int, limit: int, since: int | None = None
+) -> list[Entry]:
+    """What `Store.undelivered` says: flagged ones below the mark, then all incoming ones above it.
+
+    Fewer than ``limit`` if they are large.
+    """
     rows = connection.execute(
-        "WITH mark (id) AS (SELECT delivered FROM account WHERE id = :account), waiting AS ("
+        "WITH mark (id) AS (SELECT min(delivered, :since) FROM account WHERE id = :account), waiting AS ("
         f"SELECT id, flags FROM log INDEXED BY log_undelivered WHERE account = :account AND id > :after "
         f"AND id <= (SELECT id FROM mark) AND flags >= {UNDELIVERED} "
         "UNION ALL SELECT id, flags FROM log WHERE account = :account "
         f"AND id > max(:after, (SELECT id FROM mark)) AND flags & {INCOMING} ORDER BY id LIMIT :rows) "
         "SELECT waiting.id, stanza, waiting.flags FROM waiting CROSS JOIN message ON message.id = waiting.id "
         "ORDER BY waiting.id",
-        {"account": account, "after": after, "rows": limit},
+        {"account": account, "after": after, "rows": limit, "since": _LAST if since is None else since},
     )
-    return [Entry(*row) for row in rows]
+    return _portion(rows, limit)
 
 
 def mark_delivered(connection: sqlite3.Connection, account: int, upto: int, late: Sequence[int]) -> None:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from kith.core.ports import AccountRecord, Append, Document, Entry, Keys, LogQuery, Page
-from kith.store import conversations, log
+from kith.core.ports import AccountRecord, Append, Document, Entry, Keys, LogQuery, Page, Unavailable
+from kith.store import conversations, integrity, log
 from kith.store.connection import connect, prepare
-from kith.store.errors import StoreError
+from kith.store.errors import Damaged, StoreError, translated
+from kith.store.health import Health
+from kith.store.integrity import Check
+from kith.store.marks import Marks
 from kith.store.reader import Readers
 from kith.store.writer import Operation, Pending, Writer
 
@@ -30,7 +34,7 @@ class SQLiteStore:
 
     ``gather``: seconds that a commit waits for company, under load (`Writer`). ``busy``: seconds that a
     write waits for another process before it tries again; after three tries it fails with StoreError.
-    What is wrong with the disk reaches the caller as `sqlite3.Error`.
+    What is wrong with the disk reaches the caller as `kith.core.ports.Unavailable`.
     """
 
     def __init__(self, path: Path, gather: float = 0.001, busy: float = 10.0) -> None:
@@ -40,16 +44,23 @@ class SQLiteStore:
         self._writer: Writer | None = None
         self._connection: sqlite3.Connection | None = None
         self._readers: Readers | None = None
+        self._health = Health()
+        self._marks: Marks | None = None
+        self._check = Check(path)
         self._version = 0
         self._changed = False
 
     async def open(self) -> int:
-        """Raises StoreError."""
+        """Raises StoreError. If the last server did not close it, all of it is read, in the background."""
         loop = asyncio.get_running_loop()
+        ended_well = integrity.ended_well(self._path)
         connection = await asyncio.to_thread(prepare, self._path, self._busy)
         self._connection = connection
-        self._writer = Writer(connection, loop, self._gather)
+        self._writer = Writer(connection, loop, self._health, self._gather)
+        self._marks = Marks(self._writer, self._health)
         self._readers = Readers(self._connect, loop)
+        if not ended_well:
+            threading.Thread(target=self._look_through, name="kith-check", daemon=True).start()
         self._version = await self._write(_data_version)
         return await self._write(_last_id)
 
@@ -57,6 +68,7 @@ class SQLiteStore:
         writer, self._writer = self._writer, None
         if writer is None or self._connection is None:
             return
+        self._check.stop()
         await asyncio.to_thread(writer.close)
         if self._readers is not None:
             await asyncio.to_thread(self._readers.close)
@@ -68,6 +80,11 @@ class SQLiteStore:
         assert self._writer is not None
         if not self._writer.idle:
             await self._write(lambda _: None)
+
+    def _look_through(self) -> None:
+        """A power cut can leave more behind than what was not synced."""
+        for problem in self._check.run()[:1]:
+            self._health.damaged(Damaged(problem))
 
     # -- how ------------------------------------------------------------------------------------------
 
@@ -83,7 +100,13 @@ class SQLiteStore:
 
     async def _read(self, query: Callable[[sqlite3.Connection], _T]) -> _T:
         assert self._readers is not None
-        return await self._readers.read(query)
+        try:
+            return await self._readers.read(query)
+        except sqlite3.Error as error:
+            failure = translated(error)
+            if isinstance(failure, Unavailable):
+                self._health.unreadable(failure)
+            raise failure from error
 
     def _connect(self) -> sqlite3.Connection:
         connection = connect(self._path, self._busy)
@@ -149,6 +172,10 @@ class SQLiteStore:
 
     # -- the log --------------------------------------------------------------------------------------
 
+    @property
+    def waiting(self) -> int:
+        return self._writer.waiting if self._writer is not None else 0
+
     def append(self, entry: Append) -> None:
         assert self._writer is not None
         self._writer.put(entry)
@@ -176,16 +203,20 @@ class SQLiteStore:
     async def bounds(self, account: int) -> tuple[int, int] | None:
         return await self._read(lambda connection: log.bounds(connection, account))
 
-    async def undelivered(self, account: int, after: int, limit: int) -> list[Entry]:
-        return await self._read(lambda connection: log.undelivered(connection, account, after, limit))
+    async def undelivered(
+        self, account: int, after: int, limit: int, since: int | None = None
+    ) -> list[Entry]:
+        return await self._read(lambda connection: log.undelivered(connection, account, after, limit, since))
 
     def mark_delivered(self, account: int, upto: int, late: Sequence[int] = ()) -> None:
         late = list(late)
-        self._queue(lambda connection: log.mark_delivered(connection, account, upto, late))
+        assert self._marks is not None
+        self._marks.add(lambda connection: log.mark_delivered(connection, account, upto, late))
 
     def mark_undelivered(self, account: int, ids: Sequence[int]) -> None:
         ids = list(ids)
-        self._queue(lambda connection: log.mark_undelivered(connection, account, ids))
+        assert self._marks is not None
+        self._marks.add(lambda connection: log.mark_undelivered(connection, account, ids))
 
     async def rewrite(self, id: int, stanza: bytes) -> None:
         await self._write(
@@ -256,6 +287,11 @@ class SQLiteStore:
                 )
             ]
         )
+
+    def watch(self) -> None:
+        self._health.watch()
+        if self._marks is not None and self._health.failing:
+            self._marks.write()
 
     def changed_elsewhere(self) -> bool:
         """Whether the last look found something; looks again behind what is queued, for the next call."""

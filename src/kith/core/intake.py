@@ -121,14 +121,14 @@ class Intake:
         try:
             work = self.handle(stanza)
         except StanzaError as error:
-            self.refuse(stanza, error)
+            self._refuse(stanza, error)
             work = None
         except StreamError as error:
             self.fail(error)
             return
         except Exception as error:
             self.domain.log_error("stanza failed", error)
-            self.refuse(stanza, StanzaError("internal-server-error"))
+            self._refuse(stanza, StanzaError("internal-server-error"))
             work = None
         if work is None:
             self.handled += 1
@@ -143,16 +143,20 @@ class Intake:
             self.busy = True
             self.domain.spawn(self._work(work, stanza))
 
+    def _refuse(self, stanza: Stanza, error: StanzaError) -> None:
+        self.domain.refused(stanza, error)
+        self.refuse(stanza, error)
+
     async def _work(self, work: Coroutine[Any, Any, None], stanza: Stanza) -> None:
         try:
             await work
         except StanzaError as error:
-            self.refuse(stanza, error)
+            self._refuse(stanza, error)
         except StreamError as error:
             self.fail(error)
         except Exception as error:
             self.domain.log_error("stanza failed", error)
-            self.refuse(stanza, StanzaError("internal-server-error"))
+            self._refuse(stanza, StanzaError("internal-server-error"))
         finally:
             self.busy = False
             self.handled += 1

@@ -95,7 +95,9 @@ class Envelope:
         assert sender is not None
         if error is not None:
             sender.domain.log_error("message not stored", error)
-            sender.refuse(self.stanza, StanzaError("internal-server-error", type="wait"))
+            refusal = StanzaError("internal-server-error", type="wait")
+            sender.domain.refused(self.stanza, refusal)
+            sender.refuse(self.stanza, refusal)
         elif existing is None:
             sender.domain.deliver(self)
         sender.committed()

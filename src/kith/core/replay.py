@@ -25,7 +25,7 @@ async def replay(domain: Domain, session: Session) -> None:
     delivery = account.delivery
     delivery.flush(domain.store)
     await domain.store.settled()
-    upto = 0
+    upto = sent = 0
     try:
         session.counted = True
         while not session.closed:
@@ -40,6 +40,7 @@ async def replay(domain: Domain, session: Session) -> None:
                     delivery.acknowledged(upto)
                     continue
                 data = entry.stanza[:-_END] + stanza_id(upto, account.jid) + b"</message>"
+                sent += 1
                 _transmit(session, with_delay(data, stamp(when(upto)), domain.name), upto)
             domain.changed_delivery(account)
             if session.sink is not None:
@@ -47,6 +48,7 @@ async def replay(domain: Domain, session: Session) -> None:
     finally:
         held, session.holding = session.holding or [], None
         session.seen = None
+        domain.figures.replayed += sent
         for data, id in held:
             if not id or id > upto:
                 session.transmit(data, id)

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from kith.core.ports import AccountRecord, Append, Document, Entry, Keys, LogQuery, Page
+from kith.core.figures import Commits
+from kith.core.ports import AccountRecord, Append, Document, Entry, Holdings, Keys, LogQuery, Page
 from kith.store import conversations, log
 from kith.store.connection import connect, prepare
 from kith.store.errors import StoreError
@@ -37,6 +38,7 @@ class SQLiteStore:
         self._path = path
         self._gather = gather
         self._busy = busy
+        self.commits = Commits()
         self._writer: Writer | None = None
         self._connection: sqlite3.Connection | None = None
         self._readers: Readers | None = None
@@ -48,7 +50,7 @@ class SQLiteStore:
         loop = asyncio.get_running_loop()
         connection = await asyncio.to_thread(prepare, self._path, self._busy)
         self._connection = connection
-        self._writer = Writer(connection, loop, self._gather)
+        self._writer = Writer(connection, loop, self.commits, self._gather)
         self._readers = Readers(self._connect, loop)
         self._version = await self._write(_data_version)
         return await self._write(_last_id)
@@ -68,6 +70,16 @@ class SQLiteStore:
         assert self._writer is not None
         if not self._writer.idle:
             await self._write(lambda _: None)
+
+    @property
+    def waiting(self) -> int:
+        return self._writer.waiting if self._writer is not None else 0
+
+    async def holdings(self) -> Holdings:
+        accounts, undelivered = await self._read(log.undelivered_of_all)
+        journal = self._path.with_name(f"{self._path.name}-wal")
+        sizes = [file.stat().st_size if file.exists() else 0 for file in (self._path, journal)]
+        return Holdings(accounts, undelivered, *sizes)
 
     # -- how ------------------------------------------------------------------------------------------
 

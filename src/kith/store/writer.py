@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from kith.core.figures import Commits
 from kith.core.ports import Append
 from kith.store.errors import Locked
 from kith.store.inserts import insert_log, insert_messages, known_origins
@@ -59,10 +60,16 @@ class Writer:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, loop: asyncio.AbstractEventLoop, gather: float = 0.0
+        self,
+        connection: sqlite3.Connection,
+        loop: asyncio.AbstractEventLoop,
+        commits: Commits,
+        gather: float = 0.0,
     ) -> None:
         self._connection = connection
         self._loop = loop
+        self._commits = commits
+        self._new = 0  # messages of the transaction that is open
         self._gather = gather
         self._queue: deque[Append | Pending] = deque()
         self._wake = threading.Semaphore(0)
@@ -82,6 +89,11 @@ class Writer:
         if self._sleeping:
             self._sleeping = False
             self._wake.release()
+
+    @property
+    def waiting(self) -> int:
+        """How much was queued and not answered yet."""
+        return self._asked - self._told
 
     @property
     def idle(self) -> bool:
@@ -108,10 +120,14 @@ class Writer:
                         self._sleeping = False
                         continue
                     break
+                began, changes = time.monotonic(), self._connection.total_changes
                 answers = self._commit(batch)
+                self._ended = time.monotonic()
+                if self._connection.total_changes != changes:
+                    self._commits.seconds.observe(self._ended - began)
+                    self._commits.sizes.observe(len(batch))
                 with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                     self._loop.call_soon_threadsafe(self._tell, answers)
-                self._ended = time.monotonic()
             if self._stop:
                 return
 
@@ -175,10 +191,14 @@ class Writer:
                 self._append(appends, answers)
             connection.execute("COMMIT")
         except BaseException:
+            self._commits.failed += 1
+            self._new = 0
             self._peers.clear()
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+        self._commits.stored += self._new
+        self._new = 0
         return answers
 
     def _begin(self) -> None:
@@ -199,6 +219,7 @@ class Writer:
         except sqlite3.IntegrityError:
             new, held = _split(appends, known_origins(self._connection, appends))
             insert_messages(self._connection, new)
+        self._new += len(new)
         rows: list[Any] = []
         for entry in new:
             for account, peer, flags in entry.owners:

@@ -125,6 +125,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], _about("debug, info, warning or error.")
     ] = "info"
+    log_format: Annotated[
+        Literal["text", "json"], _about("How a line of the log looks: text (key=value) or json.")
+    ] = "text"
 
     @classmethod
     def load(cls, file: Path | None, environ: Mapping[str, str]) -> Config:
@@ -209,7 +212,14 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 _CONTACTS = frozenset(("abuse", "admin", "feedback", "sales", "security", "status", "support"))
-PORTS = ("xmpp_port", "xmpps_port", "http_port", "https_port", "component_port", "federation_port")
+PORTS = (
+    "xmpp_port",
+    "xmpps_port",
+    "http_port",
+    "https_port",
+    "component_port",
+    "federation_port",
+)
 #: Variables of the environment that are not the server's.
 CLIENT_VARIABLES = frozenset(
     ("KITH_CONFIG", "KITH_JID", "KITH_PASSWORD", "KITH_HOST", "KITH_PORT", "KITH_DATA")

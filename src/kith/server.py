@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import gc
-import logging
 import os
 import signal
 import socket
@@ -16,7 +15,7 @@ from collections.abc import Callable, Sequence
 import structlog
 import uvloop
 
-from kith import welcome
+from kith import journal, welcome
 from kith.accounts.credentials import check_password, make_keys
 from kith.accounts.secret import ensure_secret
 from kith.bus.local import LocalBus
@@ -32,7 +31,6 @@ from kith.edge.http import FrontConnection, Web
 from kith.edge.tcp import TCPConnection
 from kith.edge.tls import Certificates
 from kith.features import ALL
-from kith.features.components import NAMESPACE as COMPONENT
 from kith.features.components import Components
 from kith.federation.federation import Federation
 from kith.store.errors import StoreError
@@ -99,7 +97,7 @@ class Server:
             )
             await self._listen(
                 "component_port",
-                lambda: TCPConnection(self.edge, components.stream, namespace=COMPONENT),
+                lambda: TCPConnection(self.edge, components.stream, namespace=ns.COMPONENT),
                 listen=config.component_listen,
             )
             await self._listen("http_port", lambda: FrontConnection(self.web, secure=False))
@@ -177,7 +175,7 @@ class Server:
             if self.certificates.reload():
                 logger.info("certificate reloaded", file=str(self.certificates.certificate))
         except (OSError, ValueError, ssl.SSLError) as error:
-            logger.error("certificate not reloaded, the old one stays", error=str(error))
+            logger.error("certificate not reloaded, the old one stays", exc_info=error)
 
     def request_stop(self) -> None:
         self._stopping.set()
@@ -220,22 +218,6 @@ def _check_folder(config: Config) -> None:
         raise StartError(f"can't write to the data folder {config.data_dir}: {error.strerror}") from None
 
 
-def _log_to_stderr(level: str) -> None:
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.LogfmtRenderer()
-    )
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-
-
 def _spare_collections() -> None:
     """What lives as long as the server need not be looked through again and again for cycles.
 
@@ -247,6 +229,7 @@ def _spare_collections() -> None:
 
 
 async def _serve(config: Config) -> None:
+    asyncio.get_running_loop().set_exception_handler(journal.loop_error)
     server = Server(config)
     server.listen_to_signals()
     await server.start()
@@ -257,7 +240,7 @@ async def _serve(config: Config) -> None:
 
 def serve(config: Config) -> int:
     """Runs a server until it is told to stop. Returns the exit status: 2 if it could not start."""
-    _log_to_stderr(config.log_level)
+    journal.set_up(config.log_level, config.log_format)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(config))

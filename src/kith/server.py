@@ -33,6 +33,7 @@ from kith.edge.tls import Certificates
 from kith.features import ALL
 from kith.features.components import Components
 from kith.federation.federation import Federation
+from kith.metrics import Metrics
 from kith.store.errors import StoreError
 from kith.store.sqlite import SQLiteStore
 from kith.wire import ns
@@ -75,6 +76,7 @@ class Server:
         await self.domain.start()
         self.edge = Edge(self.domain, ParserPool(Limits(stanza_bytes=config.stanza_bytes)), self.certificates)
         self.web = Web(self.edge)
+        self.metrics: Metrics | None = None
         components = self.domain.feature(Components)
         federation = None
         if config.federation:
@@ -84,6 +86,8 @@ class Server:
                 raise StartError(f"can't use the certificates for federation: {error}") from error
         try:
             await self.web.start()
+            if config.metrics_port:
+                await self._serve_metrics(federation)
             if federation is not None:
                 await self._listen(
                     "federation_port",
@@ -110,6 +114,12 @@ class Server:
         self.domain.spawn(self._tick())
         accounts = await store.accounts()
         welcome.show(config, describe(certificate), len(accounts))
+
+    async def _serve_metrics(self, federation: Federation | None) -> None:
+        metrics = self.metrics = Metrics(self.edge, federation)
+        await metrics.start()
+        await self._listen("metrics_port", metrics.handler, listen=self.config.metrics_listen)
+        self.domain.spawn(metrics.watch())
 
     def _starttls_stream(self, sink: Sink, security: Security) -> Stream:
         return Stream(self.domain, sink, security, starttls=True)
@@ -201,6 +211,8 @@ class Server:
         while self.edge.connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         await self.web.stop()
+        if self.metrics is not None:
+            await self.metrics.stop()
         await self.domain.stop()
 
 

@@ -84,7 +84,7 @@ def events(server: RunningServer) -> list[str]:
 
 
 @pytest.fixture(scope="module", params=["text", "json"])
-def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The lines that the traffic left."""
     (nowhere,) = free_ports(1)
     settings = {
@@ -112,7 +112,7 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         plain(NUMBERS[0], PASSWORD)[8:24],
     ):
         assert secret not in text, (secret, [line for line in lines if secret in line])
-    yield lines
+    return lines
 
 
 def test_no_text_password_token_or_number_is_written_and_lines_of_an_account_look_the_same(

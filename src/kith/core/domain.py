@@ -17,6 +17,7 @@ from kith.core.attempts import Attempts
 from kith.core.devices import Devices
 from kith.core.directory import Directory
 from kith.core.feature import Feature, Handler
+from kith.core.figures import Figures
 from kith.core.hooks import Hooks, overridden
 from kith.core.hosts import Host, Hosts
 from kith.core.ids import Ids, first_at
@@ -66,6 +67,7 @@ class Domain:
         self.pepper = hmac.digest(secret, b"pepper", "sha256")
         self.devices = Devices(store, hmac.digest(secret, b"devices", "sha256"))
         self.ids = Ids()
+        self.figures = Figures()
         self.hosts = Hosts()
         self.offers = Offers()
         self.features: list[Feature] = [feature(self) for feature in features]
@@ -181,13 +183,25 @@ class Domain:
 
     def log_error(self, event: str, error: BaseException) -> None:
         """One line for the operator, with the cause; none for what the store has told of."""
-        if isinstance(error, Unavailable):
-            return
-        where = error.__traceback__
-        while where is not None and where.tb_next is not None:
-            where = where.tb_next
-        place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else ""
-        logger.error(event, error=f"{type(error).__name__}: {error}", where=place)
+        if not isinstance(error, Unavailable):
+            logger.error(event, exc_info=error)
+
+    def refused(self, stanza: Stanza, error: StanzaError) -> None:
+        """A stanza is answered with an error."""
+        self.figures.stanza_errors[error.condition] += 1
+        logger.debug(
+            "stanza refused",
+            kind=stanza.kind,
+            condition=error.condition,
+            sender=stanza.attrs.get("from", ""),
+            to=stanza.attrs.get("to", "") if error.condition != "jid-malformed" else "",
+        )
+
+    def stream_failed(self, error: StreamError, who: str) -> bytes:
+        """The element that ends a stream. ``who``: the address of the peer, an account's if it is known."""
+        self.figures.stream_errors[error.condition] += 1
+        logger.debug("stream error", condition=error.condition, who=who)
+        return stream_error(error)
 
     # -- accounts ------------------------------------------------------------------------------
 
@@ -298,10 +312,12 @@ class Domain:
         to, sender = envelope.to, envelope.sender
         if to.domain == self.name:
             self.bus.publish(to.bare, envelope)
+            self.figures.delivered += len(envelope.delivered_to)
         elif sender is not None:
             try:
                 self.hosts.find(to.domain).receive(envelope.stanza, sender.jid, to)
             except StanzaError as error:
+                self.refused(envelope.stanza, error)
                 sender.refuse(envelope.stanza, error)
         self.hooks.message_routed(envelope)
 
@@ -357,6 +373,8 @@ class Domain:
         if not account.sessions:
             self.bus.subscribe(account.jid, account.deliver)
         account.sessions[session.jid.resource] = session
+        self.figures.sessions += 1
+        logger.debug("session opened", session=session.full)
         self.hooks.session_opened(session)
 
     def end_stream(self, session: Session, error: StreamError | None = None) -> None:
@@ -364,7 +382,7 @@ class Domain:
         session.flush()
         sink, session.sink = session.sink, None
         if sink is not None:
-            sink.close(stream_error(error) if error is not None else b"")
+            sink.close(self.stream_failed(error, session.full) if error is not None else b"")
         self.close_session(session)
 
     def connection_lost(self, session: Session) -> None:
@@ -395,6 +413,8 @@ class Domain:
         if session.closed:
             return
         session.closed = True
+        self.figures.sessions -= 1
+        logger.debug("session closed", session=session.full)
         account = session.account
         self.resumption.forget(session)
         if account.sessions.get(session.jid.resource) is session:

@@ -151,7 +151,7 @@ class Intake:
         try:
             work = self.handle(stanza)
         except StanzaError as error:
-            self.refuse(stanza, error)
+            self._refuse(stanza, error)
             work = None
         except StreamError as error:
             self.fail(error)
@@ -172,6 +172,10 @@ class Intake:
             self.busy = True
             self.domain.spawn(self._work(work, stanza))
 
+    def _refuse(self, stanza: Stanza, error: StanzaError) -> None:
+        self.domain.refused(stanza, error)
+        self.refuse(stanza, error)
+
     def _done(self) -> None:
         """A stanza is done. It counts when all before it are committed."""
         if not self.committing:
@@ -185,7 +189,7 @@ class Intake:
         try:
             await work
         except StanzaError as error:
-            self.refuse(stanza, error)
+            self._refuse(stanza, error)
         except StreamError as error:
             self.fail(error)
         except Exception as error:
@@ -198,9 +202,9 @@ class Intake:
     def _failed(self, stanza: Stanza, error: Exception) -> None:
         self.domain.log_error("stanza failed", error)
         if isinstance(error, Unavailable):
-            self.refuse(stanza, StanzaError(error.condition, type="wait"))
+            self._refuse(stanza, StanzaError(error.condition, type="wait"))
         else:
-            self.refuse(stanza, StanzaError("internal-server-error"))
+            self._refuse(stanza, StanzaError("internal-server-error"))
 
     def pipelined(self) -> None:
         """Work that began as asynchronous turned into a commit: the log's answer will come."""

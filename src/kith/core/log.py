@@ -98,7 +98,9 @@ class Envelope:
         if error is not None:
             sender.domain.log_error("message not stored", error)
             condition = error.condition if isinstance(error, Unavailable) else "internal-server-error"
-            sender.refuse(self.stanza, StanzaError(condition, type="wait"))
+            refusal = StanzaError(condition, type="wait")
+            sender.domain.refused(self.stanza, refusal)
+            sender.refuse(self.stanza, refusal)
         elif existing is None:
             sender.domain.deliver(self)
         sender.committed()

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from kith.core.figures import Commits
+
 if TYPE_CHECKING:
     from kith.core.log import Envelope
 
@@ -111,8 +113,30 @@ class Document(NamedTuple):
     seq: int
 
 
+class Holdings(NamedTuple):
+    """How much a store holds. ``undelivered``: messages that no device of their recipient has got yet."""
+
+    accounts: int
+    undelivered: int
+    database_bytes: int
+    journal_bytes: int
+    """What is committed, and not in its place in the database yet."""
+
+
 class Store(Protocol):
-    """All that lasts. Writes are committed in the order of the calls; an awaited write is durable."""
+    """All that lasts. Writes are committed in the order of the calls; an awaited write is durable.
+
+    ``commits`` counts them.
+    """
+
+    commits: Commits
+
+    @property
+    def waiting(self) -> int:
+        """How many operations are queued or being committed."""
+
+    async def holdings(self) -> Holdings:
+        """Takes a moment: it looks at each account."""
 
     async def open(self) -> int:
         """Opens or creates, and migrates. Returns the greatest log id in use (0 if none)."""
@@ -138,7 +162,7 @@ class Store(Protocol):
 
     # the log
     @property
-    def waiting(self) -> int:
+    def waiting_bytes(self) -> int:
         """Bytes of messages that wait for their commit."""
 
     def append(self, entry: Append) -> None:

@@ -51,6 +51,7 @@ async def replay(domain: Domain, session: Session) -> None:
                     continue
                 data = entry.stanza[:-_END] + stanza_id(upto, account.jid) + b"</message>"
                 data = with_delay(data, stamp(when(upto)), domain.name)
+                domain.figures.replayed += 1
                 _transmit(session, data, 0 if elsewhere else upto)
                 sent += len(data)
                 if sent > _PORTION and session.sink is not None:

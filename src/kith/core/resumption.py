@@ -58,6 +58,11 @@ class Resumption:
             self._tokens[token] = session
         return token, answer
 
+    @property
+    def waiting(self) -> int:
+        """How many sessions wait for a connection."""
+        return len(self._waiting)
+
     def wait(self, session: Session) -> None:
         """The session has lost its connection."""
         self._waiting[session] = None

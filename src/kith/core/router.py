@@ -25,6 +25,7 @@ class Router:
 
     def __init__(self, domain: Domain) -> None:
         self._domain = domain
+        self._figures = domain.figures
 
     def handle(self, session: Session, stanza: Stanza) -> Work:
         """Handles a client's stanza, or says what has to happen first. Raises StanzaError, StreamError."""
@@ -47,18 +48,22 @@ class Router:
         if session.lang and kind != "iq" and LANG not in attrs:
             stanza.stamp(LANG, session.lang)
         if kind == "message":
+            self._figures.messages += 1
             to = to or session.account.address
             if to.domain != self._domain.name:
                 return self._message_abroad(session, stanza, to)
             return self._message(session, stanza, to)
         self._domain.hooks.stanza_out(session, stanza, to)
         if kind == "iq":
+            self._figures.iqs += 1
             return self._iq(session, stanza, to)
+        self._figures.presences += 1
         return self._domain.presence.handle(session, stanza, to)
 
     def admit(self, sender: Foreign, stanza: Stanza, to: JID) -> Work:
         """Handles a stanza from elsewhere, as `handle` does. Its ``from`` and ``to`` were checked."""
         domain = self._domain
+        self._figures.foreign += 1
         if to.domain != domain.name:
             host = domain.hosts.here(to.domain)
             if host is None:
@@ -120,7 +125,7 @@ class Router:
         if keep is Keep.NOTHING:
             if sender.committing:
                 return LATER
-        elif domain.store.waiting > MOST_WAITING:
+        elif domain.store.waiting_bytes > MOST_WAITING:
             raise StanzaError("resource-constraint", "the disk does not keep up")
         if stanza.type == "groupchat" and (not to.resource or to.resource not in recipient.sessions):
             raise StanzaError("service-unavailable")
@@ -142,7 +147,7 @@ class Router:
         archived = keep is Keep.ARCHIVE and domain.log.wants(session.account, to.bare)
         if session.committing and not archived:
             return LATER
-        if archived and domain.store.waiting > MOST_WAITING:
+        if archived and domain.store.waiting_bytes > MOST_WAITING:
             raise StanzaError("resource-constraint", "the disk does not keep up")
         domain.hooks.message_sent(session, stanza, to)
         if archived:

@@ -18,7 +18,7 @@ from kith.core.sasl import BASIC_HASHES, HASHES, SASLError, Security, mechanisms
 from kith.core.sasl2 import SASL2, named_account
 from kith.core.session import Session
 from kith.wire import ns
-from kith.wire.errors import StanzaError, StreamError, stream_error
+from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import parse_jid
 from kith.wire.parser import StreamOpened
 from kith.wire.stanza import LANG, Stanza
@@ -161,7 +161,7 @@ class Stream:
             return
         if not self._header_sent:
             self._send_header(None)
-        self.end(stream_error(error))
+        self.end(self.domain.stream_failed(error, self.security.address))
 
     def end(self, error: bytes = b"") -> None:
         """Closes the connection of a stream without a session."""
@@ -292,7 +292,7 @@ class Stream:
 
     def refuse(self, error: StreamError) -> None:
         """Ends a stream on which nobody has logged in."""
-        self.end(stream_error(error))
+        self.end(self.domain.stream_failed(error, self.security.address))
 
     def _go_on(self) -> None:
         self._busy = False

@@ -90,6 +90,18 @@ def undelivered(
     return _portion(rows, limit)
 
 
+def undelivered_of_all(connection: sqlite3.Connection) -> tuple[int, int]:
+    """How many accounts there are, and how many messages wait in all of them."""
+    row = connection.execute(
+        "SELECT (SELECT count(*) FROM account), "
+        "(SELECT count(*) FROM log INDEXED BY log_undelivered CROSS JOIN account ON account.id = log.account "
+        f"WHERE log.flags >= {UNDELIVERED} AND log.id <= account.delivered) + "
+        "(SELECT count(*) FROM account CROSS JOIN log ON log.account = account.id "
+        f"AND log.id > account.delivered WHERE log.flags & {INCOMING})"
+    ).fetchone()
+    return int(row[0]), int(row[1])
+
+
 def mark_delivered(connection: sqlite3.Connection, account: int, upto: int, late: Sequence[int]) -> None:
     """Moves the mark, never back; what was kept for delivery only has then done its work."""
     connection.execute(

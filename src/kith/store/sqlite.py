@@ -12,7 +12,18 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from kith.core.ports import AccountRecord, Append, Document, Entry, Keys, LogQuery, Page, Unavailable
+from kith.core.figures import Commits
+from kith.core.ports import (
+    AccountRecord,
+    Append,
+    Document,
+    Entry,
+    Holdings,
+    Keys,
+    LogQuery,
+    Page,
+    Unavailable,
+)
 from kith.store import conversations, integrity, log
 from kith.store.connection import connect, prepare
 from kith.store.errors import Damaged, StoreError, translated
@@ -41,6 +52,7 @@ class SQLiteStore:
         self._path = path
         self._gather = gather
         self._busy = busy
+        self.commits = Commits()
         self._writer: Writer | None = None
         self._connection: sqlite3.Connection | None = None
         self._readers: Readers | None = None
@@ -56,7 +68,7 @@ class SQLiteStore:
         ended_well = integrity.ended_well(self._path)
         connection = await asyncio.to_thread(prepare, self._path, self._busy)
         self._connection = connection
-        self._writer = Writer(connection, loop, self._health, self._gather)
+        self._writer = Writer(connection, loop, self._health, self.commits, self._gather)
         self._marks = Marks(self._writer, self._health)
         self._readers = Readers(self._connect, loop)
         if not ended_well:
@@ -85,6 +97,16 @@ class SQLiteStore:
         """A power cut can leave more behind than what was not synced."""
         for problem in self._check.run()[:1]:
             self._health.damaged(Damaged(problem))
+
+    @property
+    def waiting(self) -> int:
+        return self._writer.waiting if self._writer is not None else 0
+
+    async def holdings(self) -> Holdings:
+        accounts, undelivered = await self._read(log.undelivered_of_all)
+        journal = self._path.with_name(f"{self._path.name}-wal")
+        sizes = [file.stat().st_size if file.exists() else 0 for file in (self._path, journal)]
+        return Holdings(accounts, undelivered, *sizes)
 
     # -- how ------------------------------------------------------------------------------------------
 
@@ -173,8 +195,8 @@ class SQLiteStore:
     # -- the log --------------------------------------------------------------------------------------
 
     @property
-    def waiting(self) -> int:
-        return self._writer.waiting if self._writer is not None else 0
+    def waiting_bytes(self) -> int:
+        return self._writer.waiting_bytes if self._writer is not None else 0
 
     def append(self, entry: Append) -> None:
         assert self._writer is not None

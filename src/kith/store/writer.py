@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from kith.core.figures import Commits
 from kith.core.ports import Append, Unavailable
 from kith.store.errors import Faulty, Locked, translated
 from kith.store.health import Health
@@ -64,10 +65,13 @@ class Writer:
         connection: sqlite3.Connection,
         loop: asyncio.AbstractEventLoop,
         health: Health,
+        commits: Commits,
         gather: float = 0.0,
     ) -> None:
         self._connection = connection
         self._loop = loop
+        self._commits = commits
+        self._new = 0  # messages of the transaction that is open
         self._gather = gather
         self._queue: deque[Append | Pending] = deque()
         self._wake = threading.Semaphore(0)
@@ -78,7 +82,7 @@ class Writer:
         self._ended = 0.0
         self._peers: dict[str, int] = {}
         self._health = health
-        self.waiting = 0  # bytes of messages that are not committed
+        self.waiting_bytes = 0  # bytes of messages that are not committed
         self.transactions = 0
         self._thread = threading.Thread(target=self._run, name="kith-store", daemon=True)
         self._thread.start()
@@ -88,10 +92,15 @@ class Writer:
         self._queue.append(item)
         self._asked += 1
         if item.__class__ is Append:
-            self.waiting += len(item.stanza)
+            self.waiting_bytes += len(item.stanza)
         if self._sleeping:
             self._sleeping = False
             self._wake.release()
+
+    @property
+    def waiting(self) -> int:
+        """How much was queued and not answered yet."""
+        return self._asked - self._told
 
     @property
     def idle(self) -> bool:
@@ -119,18 +128,22 @@ class Writer:
                         continue
                     break
                 self._health.committing()
+                began, changes = time.monotonic(), self._connection.total_changes
                 answers = self._commit(batch)
+                self._ended = time.monotonic()
                 self._health.committed()
+                if self._connection.total_changes != changes:
+                    self._commits.seconds.observe(self._ended - began)
+                    self._commits.sizes.observe(len(batch))
                 size = sum([len(item.stanza) for item in batch if item.__class__ is Append])
                 with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                     self._loop.call_soon_threadsafe(self._tell, answers, size)
-                self._ended = time.monotonic()
             if self._stop:
                 return
 
     def _tell(self, answers: Sequence[Answer], size: int) -> None:
         self._told += len(answers)
-        self.waiting -= size
+        self.waiting_bytes -= size
         for done, result, error in answers:
             try:
                 done(result, error)
@@ -199,12 +212,16 @@ class Writer:
                 self._append(appends, answers)
             connection.execute("COMMIT")
         except BaseException:
+            self._commits.failed += 1
+            self._new = 0
             self._peers.clear()
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
         if 0 <= changes < connection.total_changes:
             self._health.stored()
+        self._commits.stored += self._new
+        self._new = 0
         return answers
 
     def _begin(self) -> None:
@@ -225,6 +242,7 @@ class Writer:
         except sqlite3.IntegrityError:
             new, held = _split(appends, known_origins(self._connection, appends))
             insert_messages(self._connection, new)
+        self._new += len(new)
         rows: list[Any] = []
         for entry in new:
             for account, peer, flags in entry.owners:

@@ -2,6 +2,7 @@
 
 CLIENT = "jabber:client"
 SERVER = "jabber:server"
+COMPONENT = "jabber:component:accept"
 DIALBACK = "jabber:server:dialback"
 DIALBACK_FEATURE = "urn:xmpp:features:dialback"
 STREAMS = "http://etherx.jabber.org/streams"

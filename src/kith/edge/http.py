@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
 from typing import cast
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from kith.edge.connection import Edge, keep_alive
 from kith.edge.invites import InvitePages
@@ -16,7 +19,18 @@ WEBSOCKET_PATH = "/xmpp-websocket"
 _HEAD_BYTES = 16 * 1024
 _XRD = "http://docs.oasis-open.org/ns/xri/xrd-1.0"
 _REL = "urn:xmpp:alt-connections:websocket"
+#: RFC 9110 §7.2, as far as it can be in a URL.
+_HOST = re.compile(r"[A-Za-z0-9._~%:\[\]-]{1,261}")
 _ANYONE = {"Access-Control-Allow-Origin": "*"}
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Not what peers send that is no HTTP: anybody could fill the log with it."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_logger = logging.getLogger("kith.http")
+_logger.addFilter(_is_ours)
 
 
 class Web:
@@ -31,7 +45,7 @@ class Web:
         app.router.add_get("/health", self._health)
         app.router.add_get("/", self._index)
         InvitePages(edge.domain).add_to(app)
-        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=30)
+        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=30, logger=_logger)
 
     async def start(self) -> None:
         await self._runner.setup()
@@ -50,6 +64,8 @@ class Web:
         if public:
             base = "ws" + public.removeprefix("http")
         else:
+            if _HOST.fullmatch(request.host) is None:
+                raise web.HTTPBadRequest(text="The Host header is none.\n")
             forwarded = request.headers.get("X-Forwarded-Proto", "")
             base = f"{'wss' if request.secure or forwarded == 'https' else 'ws'}://{request.host}"
         return base.rstrip("/") + WEBSOCKET_PATH
@@ -104,17 +120,20 @@ class FrontConnection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         buffer, self._buffer = self._buffer, b""
-        head = buffer.partition(b"\r\n\r\n")[0]
+        head, end, rest = buffer.partition(b"\r\n\r\n")
         line, _, fields = head.partition(b"\r\n")
         path = line.split(b" ")[1:2]
         if (
-            path
+            end
+            and path
             and path[0].partition(b"?")[0] == WEBSOCKET_PATH.encode()
             and b"upgrade: websocket" in fields.lower()
         ):
             connection = WebSocketConnection(self._web.edge, transport, self._secure)
             transport.set_protocol(connection)
-            connection.data_received(buffer)
+            connection.data_received(head + end)
+            if rest:  # frames before the answer, which are read after it
+                connection.data_received(rest)
             return
         handler = self._web.handler()
         transport.set_protocol(handler)

@@ -131,7 +131,7 @@ class Disco(Feature):
     @handles_iq("get", ns.DISCO_INFO, "query")
     async def info(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         node = self._node(iq, INFO)
-        if to.local and not await self._trusts(to, sender):
+        if to.local and not await self.domain.knows(sender, to):
             found = await self._node_info(sender, to, node) if node else None
             if found is None:
                 raise StanzaError("service-unavailable")
@@ -166,8 +166,10 @@ class Disco(Feature):
                 items = await other.node_items(sender, to, node)
                 known = known or items is not None
                 found.extend(items or ())
+        if not node and not found and to.local and not await self.domain.knows(sender, to):
+            raise StanzaError("service-unavailable")
         if not known:
-            hidden = to.local and not await self._trusts(to, sender)
+            hidden = to.local and not await self.domain.knows(sender, to)
             raise StanzaError("service-unavailable" if hidden else "item-not-found")
         return self._answer(ITEMS, node, found)
 
@@ -177,15 +179,6 @@ class Disco(Feature):
         if service is None:
             return self.domain.features
         return [other for other in self.domain.features if other.service == service]
-
-    async def _trusts(self, account: JID, sender: Sender) -> bool:
-        """Whether the asker may know that there is such an account."""
-        if account.bare == sender.bare:
-            return True
-        if await self.domain.account_id(account) is None:
-            return False
-        roster = await self.domain.roster(account.bare)
-        return roster.subscription_from(sender.bare)
 
     def _node(self, iq: Stanza, tag: str) -> str:
         query = iq.child(tag)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import hmac
 import logging
 import os
 import signal
@@ -16,13 +17,17 @@ import structlog
 import uvloop
 
 from kith import welcome
+from kith.accounts.codes import Codes
 from kith.accounts.credentials import check_password, make_keys
+from kith.accounts.registration import Registration
 from kith.accounts.secret import ensure_secret
+from kith.api.api import API
+from kith.api.register import Register
 from kith.bus.local import LocalBus
 from kith.config import Config, ConfigError
 from kith.core.domain import Domain
 from kith.core.passwords import Passwords
-from kith.core.ports import Sink
+from kith.core.ports import SMS, Sink
 from kith.core.sasl import Security
 from kith.core.stream import Stream
 from kith.edge.certificate import describe, ensure_certificate
@@ -34,6 +39,8 @@ from kith.features import ALL
 from kith.features.components import NAMESPACE as COMPONENT
 from kith.features.components import Components
 from kith.federation.federation import Federation
+from kith.sms.console import ConsoleSMS
+from kith.sms.http import HTTPGateway
 from kith.store.errors import StoreError
 from kith.store.sqlite import SQLiteStore
 from kith.wire import ns
@@ -75,7 +82,7 @@ class Server:
         self.domain = Domain(config, store, LocalBus(), ALL, passwords, secret)
         await self.domain.start()
         self.edge = Edge(self.domain, ParserPool(Limits(stanza_bytes=config.stanza_bytes)), self.certificates)
-        self.web = Web(self.edge)
+        self.web = Web(self.edge, [self._api(secret)])
         components = self.domain.feature(Components)
         federation = None
         if config.federation:
@@ -111,6 +118,15 @@ class Server:
         self.domain.spawn(self._tick())
         accounts = await store.accounts()
         welcome.show(config, describe(certificate), len(accounts))
+
+    def _api(self, secret: bytes) -> API:
+        """The HTTP API and what is behind it."""
+        domain, config = self.domain, self.config
+        self.sms = _sms(config)
+        key = hmac.digest(secret, b"codes", "sha256")
+        codes = Codes(domain.store, self.sms, key, domain.name, config.sms_per_hour)
+        domain.spawn(codes.keep_clean())
+        return API(domain, [Register(Registration(domain, codes))])
 
     def _starttls_stream(self, sink: Sink, security: Security) -> Stream:
         return Stream(self.domain, sink, security, starttls=True)
@@ -202,7 +218,17 @@ class Server:
         while self.edge.connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         await self.web.stop()
+        await self.sms.close()
         await self.domain.stop()
+
+
+def _sms(config: Config) -> SMS:
+    """How text messages are sent."""
+    if not config.sms_url:
+        return ConsoleSMS()
+    return HTTPGateway(
+        config.sms_url, config.sms_method, config.sms_headers, config.sms_body, config.sms_answer
+    )
 
 
 def _check_folder(config: Config) -> None:

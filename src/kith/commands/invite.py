@@ -39,5 +39,5 @@ def invite(config: Config, contact: str | None, name: str | None, days: float) -
     print(f"  {url}\n  {uri(config.domain, token, bare, local)}\n")
     if sys.stdout.isatty():
         segno.make(url, error="m").terminal(compact=True)
-    if config.registration == "closed":
+    if not config.invites:
         print("Nobody can use it yet: set registration = invite.", file=sys.stderr)

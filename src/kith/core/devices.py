@@ -50,7 +50,11 @@ class Token(msgspec.Struct, array_like=True):
 
 
 class Device(msgspec.Struct):
-    """One installation of a client. ``current`` and ``new`` are its tokens (XEP-0484 §5.1)."""
+    """One installation of a client. ``current`` and ``new`` are its tokens (XEP-0484 §5.1).
+
+    ``name`` is what it calls itself, ``label`` what its owner calls it. ``credential``: the app password
+    that it has logged in with, if it was one. ``omemo``: the ids of its keys (XEP-0384).
+    """
 
     id: str
     software: str = ""
@@ -59,11 +63,15 @@ class Device(msgspec.Struct):
     used: float = 0.0
     current: Token | None = None
     new: Token | None = None
+    platform: str = ""
+    label: str = ""
+    credential: str = ""
+    omemo: list[int] = []
 
     def seen(self, software: str, name: str) -> None:
-        """It has logged in."""
+        """It has logged in, and may have said what it is."""
         now = time.time()
-        self.software, self.name = software, name
+        self.software, self.name = software or self.software, name or self.name
         if now - self.used > _PRECISION:
             self.used = now
 

@@ -207,3 +207,21 @@ class Bus(Protocol):
     def unsubscribe(self, account: str) -> None: ...
     def publish(self, account: str, envelope: Envelope) -> bool:
         """Hands it to the account's sessions. False if nobody has subscribed, here or elsewhere."""
+
+
+class SMSError(Exception):
+    """A text message could not be sent; the text is for the operator. ``wait``: seconds until it may work."""
+
+    def __init__(self, reason: str, wait: float) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+class SMS(Protocol):
+    """Text messages to phones."""
+
+    async def send(self, number: str, text: str) -> None:
+        """Returns when it is on its way to ``number`` (E.164). Raises SMSError."""
+
+    async def close(self) -> None:
+        """No more is sent."""

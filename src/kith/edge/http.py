@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+from collections.abc import Sequence
+from typing import Protocol, cast
 
 from aiohttp import web
 
@@ -19,10 +20,17 @@ _REL = "urn:xmpp:alt-connections:websocket"
 _ANYONE = {"Access-Control-Allow-Origin": "*"}
 
 
-class Web:
-    """The HTTP side of a server, on aiohttp."""
+class Part(Protocol):
+    """Something that answers HTTP requests."""
 
-    def __init__(self, edge: Edge) -> None:
+    def add_to(self, app: web.Application) -> None:
+        """Adds its routes."""
+
+
+class Web:
+    """The HTTP side of a server, on aiohttp. ``parts`` are what it answers besides."""
+
+    def __init__(self, edge: Edge, parts: Sequence[Part] = ()) -> None:
         self.edge = edge
         app = web.Application(client_max_size=64 * 1024)
         app.router.add_get("/.well-known/host-meta", self._host_meta)
@@ -30,7 +38,8 @@ class Web:
         app.router.add_get(WEBSOCKET_PATH, self._upgrade_required)
         app.router.add_get("/health", self._health)
         app.router.add_get("/", self._index)
-        InvitePages(edge.domain).add_to(app)
+        for part in (InvitePages(edge.domain), *parts):
+            part.add_to(app)
         self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=30)
 
     async def start(self) -> None:

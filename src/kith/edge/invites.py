@@ -70,7 +70,7 @@ class InvitePages:
     async def _page(self, request: web.Request) -> web.Response:
         token = request.match_info["token"]
         invite = await self._invites.find(token) if len(token) <= 64 else None
-        open = self._domain.config.registration != "closed"
+        open = self._domain.config.invites
         body = self._good(token, invite) if invite is not None and open else self._bad()
         text = (
             "<!doctype html><html lang='en'><head><meta charset='utf-8'>"

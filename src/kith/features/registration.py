@@ -47,14 +47,13 @@ class Registration(Feature):
     # -- before the login ------------------------------------------------------------------------
 
     def login_features(self) -> Sequence[Element]:
-        kind = self.domain.config.registration
-        if kind == "closed":
+        if not self.domain.config.invites:
             return ()
         return (Element(_TOKEN_FEATURE), Element(_STREAM_FEATURE))
 
     async def before_login(self, stream: Stream, iq: Stanza) -> Sequence[Element] | None:
         """Answers a request of somebody who has not logged in; None if it is not for this feature."""
-        if self.domain.config.registration == "closed" or len(iq.children) != 1:
+        if not self.domain.config.invites or len(iq.children) != 1:
             return None
         if iq.type == "set" and iq.children[0] == _PREAUTH:
             return await self._preauth(stream, iq)

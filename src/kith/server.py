@@ -19,9 +19,11 @@ import uvloop
 from kith import welcome
 from kith.accounts.codes import Codes
 from kith.accounts.credentials import check_password, make_keys
+from kith.accounts.devices import Logins
 from kith.accounts.registration import Registration
 from kith.accounts.secret import ensure_secret
 from kith.api.api import API
+from kith.api.devices import Devices
 from kith.api.register import Register
 from kith.bus.local import LocalBus
 from kith.config import Config, ConfigError
@@ -126,7 +128,7 @@ class Server:
         key = hmac.digest(secret, b"codes", "sha256")
         codes = Codes(domain.store, self.sms, key, domain.name, config.sms_per_hour)
         domain.spawn(codes.keep_clean())
-        return API(domain, [Register(Registration(domain, codes))])
+        return API(domain, [Register(Registration(domain, codes)), Devices(Logins(domain))])
 
     def _starttls_stream(self, sink: Sink, security: Security) -> Stream:
         return Stream(self.domain, sink, security, starttls=True)

@@ -91,6 +91,8 @@ def bind(stream: Stream, account: Account, resource: str, device: str = "", hold
     domain = stream.domain
     if resource not in account.sessions and len(account.sessions) >= domain.config.max_sessions:
         raise StanzaError("resource-constraint", "too many sessions")
+    if device and domain.devices.has_ended(account.id, device):
+        raise StanzaError("not-authorized", "the device was revoked")
     session = Session(domain, account, account.address.with_resource(resource), stream.sink, stream.lang)
     session.device = device
     session.holding = [] if holding else None
@@ -105,7 +107,7 @@ async def resume(stream: Stream, account: Account, previous: str, h: str, device
     """
     domain = stream.domain
     session = await domain.resumption.find(account, previous)
-    if session is None:
+    if session is None or (device and domain.devices.has_ended(account.id, device)):
         return None
     if stream.ended:
         domain.connection_lost(session)

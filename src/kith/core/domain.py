@@ -149,15 +149,17 @@ class Domain:
     async def _refresh(self) -> None:
         """Another process has changed accounts beside the running server."""
         for jid, device in await self.devices.revoked():
-            self.end_device(jid, device)
+            self.end_device(jid, device.id)
+            if (account := await self.account(jid)) is not None:
+                await self.hooks.device_revoked(account.address, account.id, device.omemo)
         for account in await self.directory.refresh():
             await removal.forget(self, account)
         await self.hooks.accounts_changed()
 
     def end_device(self, jid: str, device: str) -> None:
-        """Ends the sessions of a device that was revoked."""
+        """Ends the sessions of a device, or of an app password, that was revoked."""
         for session in self.sessions(jid):
-            if session.device == device:
+            if device in (session.device, session.credential):
                 self.end_stream(session, StreamError("not-authorized", "the device was revoked"))
                 self.close_session(session)
 

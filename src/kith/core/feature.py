@@ -145,6 +145,9 @@ class Feature:
     async def account_loaded(self, account: JID, id: int) -> None:
         """Before this node has to do with an account for the first time."""
 
+    async def device_revoked(self, account: JID, id: int, keys: Sequence[int]) -> None:
+        """A device of an account, whose id is given, is out; ``keys``: the ids of its OMEMO keys."""
+
     def account_unloaded(self, account: JID) -> None:
         """The account left this node's memory."""
 

@@ -52,6 +52,7 @@ class Hooks:
         self._subscription_approved = overridden(features, "subscription_approved")
         self._session_closed = overridden(features, "session_closed")
         self._account_loaded = overridden(features, "account_loaded")
+        self._device_revoked = overridden(features, "device_revoked")
         self._account_unloaded = overridden(features, "account_unloaded")
         self._account_deleted = overridden(features, "account_deleted")
         self._accounts_changed = overridden(features, "accounts_changed")
@@ -139,6 +140,10 @@ class Hooks:
     async def account_loaded(self, account: Account) -> None:
         for hook in self._account_loaded:
             await hook(account.address, account.id)
+
+    async def device_revoked(self, account: JID, id: int, keys: Sequence[int]) -> None:
+        for hook in self._device_revoked:
+            await hook(account, id, keys)
 
     def account_unloaded(self, account: Account) -> None:
         for hook in self._account_unloaded:

@@ -13,6 +13,8 @@ from kith.features.commands import Commands
 from kith.features.components import Components
 from kith.features.contact_addresses import ContactAddresses
 from kith.features.csi import ClientState
+from kith.features.device_activity import DeviceActivity
+from kith.features.device_keys import DeviceKeys
 from kith.features.disco import Disco
 from kith.features.entity_time import EntityTime
 from kith.features.foreign_interests import ForeignInterests
@@ -51,6 +53,8 @@ ALL: tuple[type[Feature], ...] = (
     Caps,
     ForeignInterests,
     Pep,
+    DeviceKeys,
+    DeviceActivity,
     VCard,
     VCard4,
     Bookmarks,

@@ -171,8 +171,8 @@ class Registration(Feature):
             raise StanzaError("forbidden", "only one's own password")
         await self.domain.store.set_keys(account.jid, await self._keys(password))
         for device in await self.domain.devices.forget(account.id):
-            if device != session.device:
-                self.domain.end_device(account.jid, device)
+            if device.id != session.device:
+                self.domain.end_device(account.jid, device.id)
         return ()
 
     async def _remove(self, session: Session) -> Sequence[Element]:

@@ -12,17 +12,20 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import structlog
 import uvloop
 
 from kith import welcome
+from kith.accounts.apps import Apps
 from kith.accounts.codes import Codes
 from kith.accounts.credentials import check_password, make_keys
 from kith.accounts.devices import Logins
 from kith.accounts.registration import Registration
 from kith.accounts.secret import ensure_secret
 from kith.api.api import API
+from kith.api.app_passwords import AppPasswords
 from kith.api.devices import Devices
 from kith.api.register import Register
 from kith.bus.local import LocalBus
@@ -80,7 +83,7 @@ class Server:
         except OSError as error:
             raise StartError(f"can't use the file secret in {config.data_dir}: {error.strerror}") from error
         store = SQLiteStore(config.database)
-        passwords = Passwords(check_password, make_keys)
+        passwords = partial(Passwords, check_password, make_keys)
         self.domain = Domain(config, store, LocalBus(), ALL, passwords, secret)
         await self.domain.start()
         self.edge = Edge(self.domain, ParserPool(Limits(stanza_bytes=config.stanza_bytes)), self.certificates)
@@ -128,7 +131,13 @@ class Server:
         key = hmac.digest(secret, b"codes", "sha256")
         codes = Codes(domain.store, self.sms, key, domain.name, config.sms_per_hour)
         domain.spawn(codes.keep_clean())
-        return API(domain, [Register(Registration(domain, codes)), Devices(Logins(domain))])
+        logins = Logins(domain)
+        resources = (
+            Register(Registration(domain, codes)),
+            Devices(logins),
+            AppPasswords(Apps(domain, logins)),
+        )
+        return API(domain, resources)
 
     def _starttls_stream(self, sink: Sink, security: Security) -> Stream:
         return Stream(self.domain, sink, security, starttls=True)

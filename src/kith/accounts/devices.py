@@ -68,6 +68,18 @@ class Logins:
             raise Refused("not-found", "There is no such device.")
         await self.forgotten(record, gone)
 
+    async def revoke_app(self, record: AccountRecord, id: str) -> None:
+        """The same for an app password, and for all that has logged in with it. Raises Refused."""
+        domain = self._domain
+        domain.devices.ends(record.id, id)
+        password = await domain.passwords.apps.remove(record.id, id)
+        if password is None:
+            raise Refused("not-found", "There is no such app password.")
+        for device in (await domain.devices.all(record.id)).values():
+            if device.credential == id:
+                await self.forgotten(record, await domain.devices.forget(record.id, device.id))
+        await self.forgotten(record, [Device(id, omemo=password.omemo)])
+
     async def revoke_all(self, record: AccountRecord, but: str = "") -> None:
         """The same for all of them, but for one."""
         for device in await self._domain.devices.all(record.id):

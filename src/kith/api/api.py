@@ -67,6 +67,8 @@ class API:
             if caller is None:
                 self._wrong.take(network(address))
                 raise Refused("not-authorized", "The device's token is needed, and a good one.")
+            if caller.entry.device.credential:
+                raise Refused("forbidden", "A client with an app password is for chatting only.")
         call = Call(address, dict(request.match_info), dict(request.query), caller)
         body = await request.read() if one.takes is not None else b""
         result = await one(call, body)

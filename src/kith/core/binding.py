@@ -91,10 +91,12 @@ def bind(stream: Stream, account: Account, resource: str, device: str = "", hold
     domain = stream.domain
     if resource not in account.sessions and len(account.sessions) >= domain.config.max_sessions:
         raise StanzaError("resource-constraint", "too many sessions")
-    if device and domain.devices.has_ended(account.id, device):
+    ended = domain.devices.has_ended
+    if ended(account.id, device) or ended(account.id, stream.credential):
         raise StanzaError("not-authorized", "the device was revoked")
     session = Session(domain, account, account.address.with_resource(resource), stream.sink, stream.lang)
     session.device = device
+    session.credential = stream.credential
     session.holding = [] if holding else None
     domain.open_session(session)
     return session
@@ -107,7 +109,8 @@ async def resume(stream: Stream, account: Account, previous: str, h: str, device
     """
     domain = stream.domain
     session = await domain.resumption.find(account, previous)
-    if session is None or (device and domain.devices.has_ended(account.id, device)):
+    ended = domain.devices.has_ended
+    if session is None or ended(account.id, device) or ended(account.id, stream.credential):
         return None
     if stream.ended:
         domain.connection_lost(session)
@@ -116,6 +119,7 @@ async def resume(stream: Stream, account: Account, previous: str, h: str, device
     assert manage is not None
     session.sink = stream.sink
     session.device = device or session.device
+    session.credential = stream.credential
     stream.session = session
     session.acknowledge(h)
     manage.asked = False

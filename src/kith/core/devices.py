@@ -209,11 +209,15 @@ class Devices:
         """Forgets one device, or all. Returns what they were."""
         gone = [device for device in (await self.all(account)).values() if id in (None, device.id)]
         for device in gone:
-            self._ended[account, device.id] = None
+            self.ends(account, device.id)
             await self._store.remove(account, SPACE, device.id)
-        while len(self._ended) > _ENDED:
-            self._ended.popitem(last=False)
         return gone
+
+    def ends(self, account: int, id: str) -> None:
+        """A device, or an app password, is about to go: logins with it that are under way fail."""
+        self._ended[account, id] = None
+        if len(self._ended) > _ENDED:
+            self._ended.popitem(last=False)
 
     def has_ended(self, account: int, id: str) -> bool:
         """Whether a device was forgotten a moment ago, and may be in the middle of a login."""

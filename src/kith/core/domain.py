@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
 
@@ -41,6 +41,7 @@ logger = structlog.get_logger("kith")
 class Domain:
     """What the server is for one domain.
 
+    ``passwords`` makes its `Passwords`, of the store and what salts are derived from.
     ``secret`` is what tokens and made-up salts are derived from; it has to last.
 
     Features use `route`, `sessions`, `roster`, `account_id` and the store.
@@ -52,7 +53,7 @@ class Domain:
         store: Store,
         bus: Bus,
         features: Sequence[type[Feature]],
-        passwords: Passwords,
+        passwords: Callable[[Store, bytes], Passwords],
         secret: bytes,
     ) -> None:
         self.config = config
@@ -60,9 +61,9 @@ class Domain:
         self.jid = JID("", config.domain)
         self.store = store
         self.bus = bus
-        self.passwords = passwords
         self.attempts = Attempts()
         self.pepper = hmac.digest(secret, b"pepper", "sha256")
+        self.passwords = passwords(store, self.pepper)
         self.devices = Devices(store, hmac.digest(secret, b"devices", "sha256"))
         self.ids = Ids()
         self.hosts = Hosts()

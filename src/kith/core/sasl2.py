@@ -113,7 +113,7 @@ class SASL2(Login):
         assert self._request is not None
         assert self.record is not None
         upgrades = Upgrades(self._request, self.record.keys)
-        if not upgrades.task:
+        if not upgrades.task or self.stream.credential:  # an app password has the hashes that it has
             await self.succeed(account, final)
             return
         self._upgrades, self._account = upgrades, account
@@ -180,6 +180,9 @@ class SASL2(Login):
             entry = proof.entry if proof is not None else await devices.enter(account.id, self._agent)
             agent = request.find(_AGENT)
             assert agent is not None
+            if proof is None:
+                entry.device.credential = self.stream.credential
+            self.stream.credential = entry.device.credential
             entry.device.seen(*(clean(agent.findtext(_tag(part)) or "") for part in ("software", "device")))
             token = self._token(request, entry.device, proof)
             try:

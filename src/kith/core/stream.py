@@ -49,6 +49,7 @@ class Stream:
         "account",
         "attempts",
         "claimed",
+        "credential",
         "domain",
         "ended",
         "hashes",
@@ -68,6 +69,7 @@ class Stream:
         self.account: Account | None = None
         self.session: Session | None = None
         self.claimed = ""  # the account that the header names
+        self.credential = ""  # the id of the app password that was used, if it was one
         self.hashes: Sequence[str] = BASIC_HASHES  # those with which SCRAM is offered
         self._profiles: tuple[Login, ...] = (SASL(self), SASL2(self))
         self._profile: Login | None = self._profiles[0]
@@ -197,7 +199,7 @@ class Stream:
             self.hashes = account.hashes
         else:
             record = await self.domain.store.account(self.claimed)
-            self.hashes = tuple(record.keys) if record is not None else tuple(HASHES.values())
+            self.hashes = tuple((record and record.keys) or HASHES.values())
         if not self.ended:
             self.sink.send([self._features_bytes()])
 

@@ -45,21 +45,23 @@ class DeviceKeys(Feature):
 
     def stanza_out(self, session: Session, stanza: Stanza, to: JID | None) -> None:
         """A client publishes keys: they are its device's."""
-        name = session.device or session.credential
-        if stanza.kind != "iq" or stanza.type != "set" or _PUBSUB not in stanza.children or not name:
+        if stanza.kind != "iq" or stanza.type != "set" or _PUBSUB not in stanza.children:
             return
         if to is not None and to.bare != session.bare:
             return
         key = _published(stanza.child(_PUBSUB))
         if key is not None and session.state.get(DeviceKeys) != key:
             session.state[DeviceKeys] = key
-            self.domain.spawn(self._note(session.account.id, name, key))
+            self.domain.spawn(self._note(session.account.id, session.device, session.credential, key))
 
-    async def _note(self, account: int, name: str, key: int) -> None:
+    async def _note(self, account: int, device: str, credential: str, key: int) -> None:
         def change(device: Device) -> None:
             device.omemo = [*(other for other in device.omemo if other != key), key][-_MOST:]
 
-        await self.domain.devices.change(account, name, change)
+        if device:
+            await self.domain.devices.change(account, device, change)
+        if credential:
+            await self.domain.passwords.apps.change(account, credential, omemo=key)
 
     async def device_revoked(self, account: JID, id: int, keys: Sequence[int]) -> None:
         """Its keys go off the lists, and are gone themselves."""

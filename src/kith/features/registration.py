@@ -164,6 +164,11 @@ class Registration(Feature):
     async def _change_password(self, session: Session, query: Element) -> Sequence[Element]:
         """§3.3. The tokens of all devices end; other devices that log in by token are out."""
         account = session.account
+        if session.credential:
+            raise StanzaError("not-allowed", "not with an app password")
+        record = await self.domain.store.account(account.jid)
+        if record is None or not record.keys:
+            raise StanzaError("not-allowed", "this account has no password: make app passwords")
         name, password = query.findtext(_USERNAME), query.findtext(_PASSWORD)
         if name is None or not password:
             raise StanzaError("bad-request", "name and password are needed")
@@ -177,6 +182,8 @@ class Registration(Feature):
 
     async def _remove(self, session: Session) -> Sequence[Element]:
         """§3.2. The answer goes out, then all sessions of the account end."""
+        if session.credential:
+            raise StanzaError("not-allowed", "not with an app password")
         await removal.remove(self.domain, session.account)
         self.domain.spawn(removal.forget(self.domain, session.account))
         return ()

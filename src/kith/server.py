@@ -22,11 +22,14 @@ from kith.accounts.apps import Apps
 from kith.accounts.codes import Codes
 from kith.accounts.credentials import check_password, make_keys
 from kith.accounts.devices import Logins
+from kith.accounts.pin import Pins
+from kith.accounts.proof import Proofs
 from kith.accounts.registration import Registration
 from kith.accounts.secret import ensure_secret
 from kith.api.api import API
 from kith.api.app_passwords import AppPasswords
 from kith.api.devices import Devices
+from kith.api.pin import Pin
 from kith.api.register import Register
 from kith.bus.local import LocalBus
 from kith.config import Config, ConfigError
@@ -132,9 +135,12 @@ class Server:
         codes = Codes(domain.store, self.sms, key, domain.name, config.sms_per_hour)
         domain.spawn(codes.keep_clean())
         logins = Logins(domain)
+        pins = Pins(domain.store, hmac.digest(secret, b"pins", "sha256"))
+        proofs = Proofs(hmac.digest(secret, b"proofs", "sha256"))
         resources = (
-            Register(Registration(domain, codes)),
+            Register(Registration(domain, codes, pins, proofs, logins)),
             Devices(logins),
+            Pin(pins),
             AppPasswords(Apps(domain, logins)),
         )
         return API(domain, resources)

@@ -56,7 +56,10 @@ async def test_a_known_number_gets_one_more_device_of_its_account(server: Runnin
     first = await person.register("phone")
     other = Person(server, person.number)
     await other_day(server, person)
+    watching = await first.online(server.port)
     second = await other.register("laptop", code=person.code())
+    assert "new device has logged in to your account: laptop." in body(await watching.message())
+    watching.abort()
     assert second.login["new"] is False
     assert second.login["address"] == first.login["address"]
     assert second.login["device"] != first.login["device"]

@@ -7,6 +7,7 @@ import uuid
 from dataclasses import dataclass
 
 from kith.accounts.errors import Refused
+from kith.accounts.notices import tell
 from kith.core.devices import Changed, agent_id, clean
 from kith.core.domain import Domain
 from kith.core.ports import AccountRecord
@@ -60,3 +61,12 @@ async def enrol(domain: Domain, record: AccountRecord, about: About) -> Enrolled
             continue
         return Enrolled(record.jid, device.id, agent, token, about.mechanism, expires)
     raise Refused("unavailable", "The device is changed elsewhere at the moment.", 1.0)
+
+
+async def announce(domain: Domain, record: AccountRecord, about: About) -> None:
+    """Tells the account's devices that there is one more."""
+    account = await domain.account(record.jid)
+    if account is not None:
+        name = clean(about.name) or clean(about.software) or "a device without a name"
+        text = f"A new device has logged in to your account: {name}. If it is not yours, revoke it now."
+        tell(domain, account, text)

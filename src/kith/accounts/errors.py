@@ -4,15 +4,29 @@ from __future__ import annotations
 
 
 class Refused(Exception):
-    """``reason`` is a name of `REASONS`; ``text`` is for a person; ``wait`` seconds until it may work."""
+    """``reason`` is a name of `REASONS`; ``text`` is for a person; ``wait`` seconds until it may work.
 
-    def __init__(self, reason: str, text: str, wait: float = 0.0, left: int | None = None) -> None:
+    ``left``: how many tries there are. ``proof``: that the number's code was right, where a PIN is to follow;
+    ``silence``: seconds until the account can be had without it.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        text: str,
+        wait: float = 0.0,
+        left: int | None = None,
+        proof: str | None = None,
+        silence: float | None = None,
+    ) -> None:
         super().__init__(text)
         assert reason in REASONS, reason
         self.reason = reason
         self.text = text
         self.wait = wait
         self.left = left
+        self.proof = proof
+        self.silence = silence
 
 
 #: The HTTP status of each reason (RFC 9110 §15).

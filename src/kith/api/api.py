@@ -81,7 +81,9 @@ class API:
 
 def _refusal(error: Refused) -> web.Response:
     wait = math.ceil(error.wait) if error.wait else None
-    response = _problem(REASONS[error.reason], Problem(error.reason, error.text, wait, error.left))
+    silence = math.ceil(error.silence) if error.silence is not None else None
+    problem = Problem(error.reason, error.text, wait, error.left, error.proof, silence)
+    response = _problem(REASONS[error.reason], problem)
     if wait is not None:
         response.headers["Retry-After"] = str(wait)
     if error.reason == "not-authorized":

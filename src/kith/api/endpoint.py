@@ -35,6 +35,13 @@ class Problem(msgspec.Struct, omit_defaults=True):
         int | None, Meta(ge=0, description="Seconds until it may work; also in the header Retry-After.")
     ] = None
     tries_left: Annotated[int | None, Meta(ge=0, description="How often a code can be tried again.")] = None
+    proof: Annotated[
+        str | None, Meta(description="That the code was right, to be sent along with the PIN within an hour.")
+    ] = None
+    without_pin_in: Annotated[
+        int | None,
+        Meta(ge=0, description="Seconds of silence until the account can be had without its PIN."),
+    ] = None
 
 
 class Nothing(msgspec.Struct):

@@ -35,6 +35,17 @@ class RegisterRequest(msgspec.Struct, forbid_unknown_fields=True):
     number: Number
     code: Code
     country: Country = ""
+    pin: Annotated[str, Meta(pattern="^([0-9]{6})?$", description="The account's PIN, if it is known.")] = ""
+    device: NewDevice = msgspec.field(default_factory=NewDevice)
+
+
+class PinRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """What follows when the code was right and the account has a PIN."""
+
+    number: Number
+    proof: Annotated[str, Meta(max_length=200, description="What came with the answer ``pin-required``.")]
+    pin: Annotated[str, Meta(pattern="^([0-9]{6})?$", description="Empty: it is forgotten.")] = ""
+    country: Country = ""
     device: NewDevice = msgspec.field(default_factory=NewDevice)
 
 
@@ -59,11 +70,30 @@ class Register:
         "Register a number, or log in with it",
         status=201,
         open=True,
-        refusals=(*_LIMITS, "wrong-code", "expired-code"),
+        refusals=(*_LIMITS, "wrong-code", "expired-code", "pin-required", "wrong-pin"),
     )
     async def register(self, call: Call, request: RegisterRequest) -> Login:
         """With the code: makes the account if the number has none, and a device of it with a token."""
         enrolled, new = await self._registration.register(
-            request.number, request.country, request.code, request.device.about(), call.address
+            request.number, request.country, request.code, request.device.about(), call.address, request.pin
+        )
+        return Login.of(enrolled, new)
+
+    @endpoint(
+        "POST",
+        "/api/register/pin",
+        "Give the PIN after the code",
+        status=201,
+        open=True,
+        refusals=(*_LIMITS, "expired-code", "pin-required", "wrong-pin"),
+    )
+    async def pin(self, call: Call, request: PinRequest) -> Login:
+        """After ``pin-required`` or ``wrong-pin``, with the proof that came with it.
+
+        Without a PIN it works when no device of the account was there for seven days: then the older devices
+        are out and the messages are gone.
+        """
+        enrolled, new = await self._registration.register_with_pin(
+            request.number, request.country, request.proof, request.pin, request.device.about()
         )
         return Login.of(enrolled, new)

@@ -124,6 +124,9 @@ class Store(Protocol):
     async def delete_account(self, jid: str) -> bool:
         """Removes the account with its log and documents."""
 
+    async def empty_log(self, account: int) -> None:
+        """Removes all messages from an account's log."""
+
     # the log
     def append(self, entry: Append) -> None:
         """Queues for the next commit. Never blocks."""

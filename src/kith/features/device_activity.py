@@ -1,4 +1,7 @@
-"""When a device was there the last time: written when its session ends, and each hour while it lasts."""
+"""When a device, or an app with a password of its own, was there the last time.
+
+It is written when a session ends, and each hour while it lasts.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ class DeviceActivity(Feature):
 
     def __init__(self, domain: Domain) -> None:
         super().__init__(domain)
-        self._left: set[tuple[int, str]] = set()
+        self._left: set[tuple[int, str, str]] = set()
 
     async def start(self) -> None:
         self.domain.spawn(self._each_hour())
@@ -31,21 +34,25 @@ class DeviceActivity(Feature):
             await asyncio.sleep(_EVERY)
             for account in self.domain.directory.all():
                 for session in account.sessions.values():
-                    if session.device and session.sink is not None:
-                        self._left.add((account.id, session.device))
+                    if session.sink is not None:
+                        self._note(session)
             await self._write()
 
     def session_closed(self, session: Session) -> None:
-        if not session.device:
-            return
         if not self._left:
             self.domain.spawn(self._write())
-        self._left.add((session.account.id, session.device))
+        self._note(session)
+
+    def _note(self, session: Session) -> None:
+        self._left.add((session.account.id, session.device, session.credential))
 
     async def _write(self) -> None:
         left, self._left = self._left, set()
-        for account, id in left:
-            await self.domain.devices.change(account, id, _seen)
+        for account, device, credential in left:
+            if device:
+                await self.domain.devices.change(account, device, _seen)
+            if credential:
+                await self.domain.passwords.apps.change(account, credential, used=True)
 
 
 def _seen(device: Device) -> None:

@@ -151,6 +151,9 @@ class SQLiteStore:
 
         return await self._write(write)
 
+    async def empty_log(self, account: int) -> None:
+        await self._write(lambda connection: log.drop_all(connection, account))
+
     # -- the log --------------------------------------------------------------------------------------
 
     def append(self, entry: Append) -> None:

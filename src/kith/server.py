@@ -22,6 +22,7 @@ from kith.accounts.apps import Apps
 from kith.accounts.codes import Codes
 from kith.accounts.credentials import check_password, make_keys
 from kith.accounts.devices import Logins
+from kith.accounts.links import Links as Boxes
 from kith.accounts.pin import Pins
 from kith.accounts.proof import Proofs
 from kith.accounts.registration import Registration
@@ -29,6 +30,7 @@ from kith.accounts.secret import ensure_secret
 from kith.api.api import API
 from kith.api.app_passwords import AppPasswords
 from kith.api.devices import Devices
+from kith.api.links import Links
 from kith.api.pin import Pin
 from kith.api.register import Register
 from kith.bus.local import LocalBus
@@ -141,6 +143,7 @@ class Server:
             Register(Registration(domain, codes, pins, proofs, logins)),
             Devices(logins),
             Pin(pins),
+            Links(Boxes(domain)),
             AppPasswords(Apps(domain, logins)),
         )
         return API(domain, resources)

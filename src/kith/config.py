@@ -252,7 +252,7 @@ _CONTACTS = frozenset(("abuse", "admin", "feedback", "sales", "security", "statu
 PORTS = ("xmpp_port", "xmpps_port", "http_port", "https_port", "component_port", "federation_port")
 #: Variables of the environment that are not the server's.
 CLIENT_VARIABLES = frozenset(
-    ("KITH_CONFIG", "KITH_JID", "KITH_PASSWORD", "KITH_HOST", "KITH_PORT", "KITH_DATA")
+    ("KITH_CONFIG", "KITH_JID", "KITH_PASSWORD", "KITH_HOST", "KITH_PORT", "KITH_DATA", "KITH_SERVER")
 )
 
 

@@ -99,6 +99,23 @@ async def test_a_revoked_device_is_out_while_it_is_connected(server: RunningServ
     stays.abort()
 
 
+async def test_a_revoked_device_is_out_that_has_bound_as_of_old(server: RunningServer) -> None:
+    person = Person(server)
+    phone = await person.register()
+    async with RawClient(server.port) as client:
+        await client.login2(
+            phone.local,
+            "<fast xmlns='urn:xmpp:fast:0'/>",
+            agent=phone.login["agent"],
+            mechanism="HT-SHA-256-NONE",
+            data=phone.proof(),
+        )
+        await client.tag("features")
+        await client.bind()
+        await person.ask("DELETE", f"/api/devices/{phone.login['device']}", device=phone)
+        await client.end()
+
+
 async def test_a_device_can_revoke_itself(server: RunningServer) -> None:
     person = Person(server)
     phone = await person.register()

@@ -89,6 +89,7 @@ def lasting_resource(domain: Domain, account: int, device: str, tag: str) -> str
 def bind(stream: Stream, account: Account, resource: str, device: str = "", holding: bool = False) -> Session:
     """Opens a session; ``holding``: what it is sent waits. Raises StanzaError if the account has too many."""
     domain = stream.domain
+    device = device or stream.device
     if resource not in account.sessions and len(account.sessions) >= domain.config.max_sessions:
         raise StanzaError("resource-constraint", "too many sessions")
     ended = domain.devices.has_ended
@@ -109,6 +110,7 @@ async def resume(stream: Stream, account: Account, previous: str, h: str, device
     """
     domain = stream.domain
     session = await domain.resumption.find(account, previous)
+    device = device or stream.device
     ended = domain.devices.has_ended
     if session is None or ended(account.id, device) or ended(account.id, stream.credential):
         return None

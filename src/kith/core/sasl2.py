@@ -222,7 +222,7 @@ class SASL2(Login):
         if final:
             SubElement(answer, _tag("additional-data")).text = b64encode(final).decode()
         identifier = SubElement(answer, _tag("authorization-identifier"))
-        self._device = self.domain.devices.id(account.id, self._agent)
+        self._device = stream.device = self.domain.devices.id(account.id, self._agent)
         if self._device:
             token = await self._enter(account, request, proof)
             if token is not None:

@@ -50,6 +50,7 @@ class Stream:
         "attempts",
         "claimed",
         "credential",
+        "device",
         "domain",
         "ended",
         "hashes",
@@ -70,6 +71,7 @@ class Stream:
         self.session: Session | None = None
         self.claimed = ""  # the account that the header names
         self.credential = ""  # the id of the app password that was used, if it was one
+        self.device = ""  # the id of the client installation, if it has told one
         self.hashes: Sequence[str] = BASIC_HASHES  # those with which SCRAM is offered
         self._profiles: tuple[Login, ...] = (SASL(self), SASL2(self))
         self._profile: Login | None = self._profiles[0]

@@ -166,6 +166,20 @@ def user_remove(
     users.remove(loaded, jid)
 
 
+@user.command("export")
+def user_export(
+    jid: Annotated[str, typer.Argument(help="Whose data.")],
+    output: Annotated[
+        Optional[Path], typer.Option(help="The file; a name with the date by default.", show_default=False)
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Write all that the server has of a person into a ZIP file."""
+    from kith.commands import export
+
+    export.write(settings(config), jid, output)
+
+
 @device.command("list")
 def device_list(
     jid: Annotated[str, typer.Argument(help="Whose devices.")], config: ConfigOption = None

@@ -22,11 +22,13 @@ from kith.accounts.apps import Apps
 from kith.accounts.codes import Codes
 from kith.accounts.credentials import check_password, make_keys
 from kith.accounts.devices import Logins
+from kith.accounts.leaving import Leaving
 from kith.accounts.links import Links as Boxes
 from kith.accounts.pin import Pins
 from kith.accounts.proof import Proofs
 from kith.accounts.registration import Registration
 from kith.accounts.secret import ensure_secret
+from kith.api.account import Accounts
 from kith.api.api import API
 from kith.api.app_passwords import AppPasswords
 from kith.api.devices import Devices
@@ -139,10 +141,13 @@ class Server:
         logins = Logins(domain)
         pins = Pins(domain.store, hmac.digest(secret, b"pins", "sha256"))
         proofs = Proofs(hmac.digest(secret, b"proofs", "sha256"))
+        leaving = Leaving(domain, pins)
+        domain.spawn(leaving.keep_clean())
         resources = (
             Register(Registration(domain, codes, pins, proofs, logins)),
             Devices(logins),
             Pin(pins),
+            Accounts(leaving, pins),
             Links(Boxes(domain)),
             AppPasswords(Apps(domain, logins)),
         )

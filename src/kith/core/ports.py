@@ -124,6 +124,9 @@ class Store(Protocol):
     async def delete_account(self, jid: str) -> bool:
         """Removes the account with its log and documents."""
 
+    async def tidy(self) -> bool:
+        """Lets nothing that was removed stay in files. False if that has to wait for readers."""
+
     async def empty_log(self, account: int) -> None:
         """Removes all messages from an account's log."""
 

@@ -151,6 +151,20 @@ class SQLiteStore:
 
         return await self._write(write)
 
+    async def tidy(self) -> bool:
+        """What was removed is zeroed in the database (secure_delete), and here in the WAL beside it."""
+        return await asyncio.to_thread(self._tidy)
+
+    def _tidy(self) -> bool:
+        connection = connect(self._path, self._busy)
+        try:
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.OperationalError:
+            return False
+        finally:
+            connection.close()
+        return not busy
+
     async def empty_log(self, account: int) -> None:
         await self._write(lambda connection: log.drop_all(connection, account))
 

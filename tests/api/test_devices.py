@@ -200,15 +200,11 @@ async def test_a_token_that_xmpp_renews_is_good_here_and_ends_the_older(server: 
     assert (await person.ask("GET", "/api/devices", device=phone)).status == 401
 
 
-async def test_what_is_no_credential_is_refused_and_bounded(server: RunningServer) -> None:
+async def test_what_is_no_credential_is_refused(server: RunningServer) -> None:
     person = Person(server)
     for wrong in ("", "Basic eDp5", "Bearer", "Bearer !!", "Bearer " + "A" * 3000, "Bearer YTpiOmM"):
         answer = await person.ask("GET", "/api/devices", headers={"Authorization": wrong})
         assert (answer.status, answer.error) == (401, "not-authorized")
-    for _ in range(60):
-        answer = await person.ask("GET", "/api/devices", headers={"Authorization": "Bearer x"})
-    assert answer.status == 429
-    assert int(answer.headers["Retry-After"]) <= 60
 
 
 async def test_tokens_are_not_in_the_data_folder(server: RunningServer) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from tests.api.person import Person
 from tests.conftest import RunningServer, running
@@ -21,10 +21,10 @@ positive_data_acceptance.expected-statuses = [200, 201, 202, 204, 401, 403, 404,
 
 
 async def test_every_endpoint_is_described(server: RunningServer) -> None:
-    async with aiohttp.ClientSession() as http:
-        async with http.get(f"http://127.0.0.1:{server.http_port}/api/openapi.json") as answer:
-            assert answer.status == 200
-            described = await answer.json()
+    url = f"http://127.0.0.1:{server.http_port}/api/openapi.json"
+    async with aiohttp.ClientSession() as http, http.get(url) as answer:
+        assert answer.status == 200
+        described = await answer.json()
     assert described["openapi"].startswith("3.1")
     operations = [operation for path in described["paths"].values() for operation in path.values()]
     assert len(operations) >= 15
@@ -34,6 +34,7 @@ async def test_every_endpoint_is_described(server: RunningServer) -> None:
         assert "security" in operation or "401" not in operation["responses"]
 
 
+@pytest.mark.timeout(300)
 def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
     with running(tmp_path / "data") as server:
         person = Person(server)
@@ -47,15 +48,14 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
                 f"http://127.0.0.1:{server.http_port}/api/openapi.json",
                 *("--header", f"Authorization: Bearer {phone.credential}"),
                 *("--header", "X-Forwarded-For: 198.19.0.1"),
-                *("--max-examples", "25", "--seed", "1", "--phases", "examples,coverage,fuzzing"),
-                *("--exclude-path", "/api/account/delete", "--no-color", "--generation-deterministic"),
+                *("--max-examples", "20", "--seed", "1", "--phases", "examples,coverage,fuzzing"),
+                *("--exclude-path", "/api/account/delete", "--no-color"),
             ],
             capture_output=True,
             text=True,
-            timeout=110,
+            timeout=240,
             cwd=tmp_path,
             check=False,
         )
         assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
         assert "level=error" not in server.log.read_text()
-        json.dumps(done.stdout)

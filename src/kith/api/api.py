@@ -9,15 +9,12 @@ from collections.abc import Sequence
 import msgspec
 from aiohttp import web
 
-from kith.accounts.errors import REASONS, Refused, too_many
-from kith.accounts.limits import Limit, network
+from kith.accounts.errors import REASONS, Refused
 from kith.api.credentials import Credentials
 from kith.api.description import describe
 from kith.api.endpoint import Call, Endpoint, Problem, endpoints
 from kith.core.domain import Domain
 
-#: Wrong tokens from one address in a minute.
-_WRONG_TOKENS = 60
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _encode = msgspec.json.Encoder().encode
 
@@ -29,7 +26,6 @@ class API:
         self._domain = domain
         self._credentials = Credentials(domain)
         self._endpoints = [one for resource in resources for one in endpoints(resource)]
-        self._wrong = Limit(_WRONG_TOKENS, 60.0)
 
     def add_to(self, app: web.Application) -> None:
         """Adds the routes."""
@@ -58,18 +54,14 @@ class API:
         return handle
 
     async def _answer(self, one: Endpoint, request: web.Request) -> web.Response:
-        address = peer(request)
         caller = None
         if not one.open:
-            if wait := self._wrong.wait(network(address)):
-                raise too_many(wait)
             caller = await self._credentials.check(request.headers.get("Authorization", ""))
             if caller is None:
-                self._wrong.take(network(address))
                 raise Refused("not-authorized", "The device's token is needed, and a good one.")
             if caller.entry.device.credential:
                 raise Refused("forbidden", "A client with an app password is for chatting only.")
-        call = Call(address, dict(request.match_info), dict(request.query), caller)
+        call = Call(peer(request), dict(request.match_info), dict(request.query), caller)
         body = await request.read() if one.takes is not None else b""
         result = await one(call, body)
         if result is None:

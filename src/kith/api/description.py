@@ -94,7 +94,7 @@ def statuses(one: Endpoint) -> dict[int, list[str]]:
     if one.takes is not None:
         reasons += ["bad-request", "too-large"]
     if not one.open:
-        reasons += ["not-authorized", "forbidden", "too-many"]
+        reasons += ["not-authorized", "forbidden"]
     found: dict[int, list[str]] = {}
     for reason in dict.fromkeys(reasons):
         found.setdefault(413 if reason == "too-large" else REASONS[reason], []).append(reason)

@@ -31,21 +31,23 @@ class Problem(msgspec.Struct, omit_defaults=True):
 
     error: Annotated[str, Meta(description="The reason, a word for programs.")]
     text: Annotated[str, Meta(description="The reason, a sentence for people.")]
-    retry_after: Annotated[
-        int | None, Meta(ge=0, description="Seconds until it may work; also in the header Retry-After.")
-    ] = None
-    tries_left: Annotated[int | None, Meta(ge=0, description="How often a code can be tried again.")] = None
-    proof: Annotated[
-        str | None, Meta(description="That the code was right, to be sent along with the PIN within an hour.")
-    ] = None
-    without_pin_in: Annotated[
-        int | None,
-        Meta(ge=0, description="Seconds of silence until the account can be had without its PIN."),
-    ] = None
-
-
-class Nothing(msgspec.Struct):
-    """There is no more to say."""
+    retry_after: (
+        Annotated[int, Meta(ge=0, description="Seconds until it may work; also in the header Retry-After.")]
+        | None
+    ) = None
+    tries_left: Annotated[int, Meta(ge=0, description="How often a code can be tried again.")] | None = None
+    proof: (
+        Annotated[
+            str, Meta(description="That the code was right, to be sent along with the PIN within an hour.")
+        ]
+        | None
+    ) = None
+    without_pin_in: (
+        Annotated[
+            int, Meta(ge=0, description="Seconds of silence until the account can be had without its PIN.")
+        ]
+        | None
+    ) = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,12 @@ class Approval(msgspec.Struct, forbid_unknown_fields=True):
     ticket_hash: Annotated[_Key, Meta(description="SHA-256 of the ticket that is sealed.")]
     sealed: Annotated[
         str,
-        Meta(min_length=1, max_length=32768, pattern="^[A-Za-z0-9_-]+$", description="In base64url."),
+        Meta(
+            min_length=2,
+            max_length=32768,
+            pattern="^([A-Za-z0-9_-]{4})*([A-Za-z0-9_-]{2,3})?$",
+            description="In base64url.",
+        ),
     ]
 
 

@@ -13,7 +13,13 @@ from kith.core.ids import stamp
 
 #: A phone number in any usual notation.
 Number = Annotated[
-    str, Meta(min_length=3, max_length=40, description="A phone number, in any usual notation.")
+    str,
+    Meta(
+        min_length=3,
+        max_length=40,
+        description="A phone number, in any usual notation.",
+        examples=["+491701234567"],
+    ),
 ]
 Country = Annotated[
     str,

@@ -24,6 +24,7 @@ from kith.accounts.credentials import check_password, make_keys
 from kith.accounts.devices import Logins
 from kith.accounts.leaving import Leaving
 from kith.accounts.links import Links as Boxes
+from kith.accounts.moving import Moving
 from kith.accounts.pin import Pins
 from kith.accounts.proof import Proofs
 from kith.accounts.registration import Registration
@@ -142,12 +143,15 @@ class Server:
         pins = Pins(domain.store, hmac.digest(secret, b"pins", "sha256"))
         proofs = Proofs(hmac.digest(secret, b"proofs", "sha256"))
         leaving = Leaving(domain, pins)
+        moving = Moving(domain, codes, logins)
+        registration = Registration(domain, codes, pins, proofs, logins, moving)
+        domain.spawn(moving.keep_clean())
         domain.spawn(leaving.keep_clean())
         resources = (
-            Register(Registration(domain, codes, pins, proofs, logins)),
+            Register(registration),
             Devices(logins),
             Pin(pins),
-            Accounts(leaving, pins),
+            Accounts(leaving, pins, registration, moving),
             Links(Boxes(domain)),
             AppPasswords(Apps(domain, logins)),
         )

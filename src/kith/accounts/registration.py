@@ -9,6 +9,7 @@ from kith.accounts.codes import Codes
 from kith.accounts.devices import Logins
 from kith.accounts.enrolment import About, Enrolled, announce, enrol
 from kith.accounts.errors import Refused
+from kith.accounts.moving import Moving
 from kith.accounts.numbers import InvalidNumber, e164
 from kith.accounts.pin import ANEW_AFTER, FORGOTTEN_AFTER, Pins
 from kith.accounts.proof import Proofs
@@ -29,12 +30,15 @@ class Sent:
 class Registration:
     """Both steps, for those who have not logged in. What they say is the same for every number."""
 
-    def __init__(self, domain: Domain, codes: Codes, pins: Pins, proofs: Proofs, logins: Logins) -> None:
+    def __init__(
+        self, domain: Domain, codes: Codes, pins: Pins, proofs: Proofs, logins: Logins, moving: Moving
+    ) -> None:
         self._domain = domain
         self._codes = codes
         self._pins = pins
         self._proofs = proofs
         self._logins = logins
+        self._moving = moving
 
     def number(self, text: str, country: str = "") -> str:
         """In E.164. Raises Refused."""
@@ -127,6 +131,7 @@ class Registration:
     async def _account(self, number: str) -> tuple[AccountRecord, bool]:
         domain = self._domain
         bare = JID(number, domain.name).bare
+        await self._moving.free(bare)
         new = bool(await domain.store.create_accounts([(bare, {})]))
         if new:
             domain.directory.appeared(bare)

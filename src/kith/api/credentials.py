@@ -11,6 +11,7 @@ from contextlib import suppress
 from kith.api.endpoint import Caller
 from kith.core.devices import Changed, agent_id
 from kith.core.domain import Domain
+from kith.core.moves import Moves
 from kith.wire.jid import JID, prepare_local
 
 _LONGEST = 2048
@@ -21,6 +22,7 @@ class Credentials:
 
     def __init__(self, domain: Domain) -> None:
         self._domain = domain
+        self._moves = Moves(domain.store)
 
     async def check(self, header: str) -> Caller | None:
         """The device of an ``Authorization`` header, or None."""
@@ -37,8 +39,10 @@ class Credentials:
         return await self._find(jid.bare, agent, shown) if agent else None
 
     async def _find(self, bare: str, agent: str, shown: str) -> Caller | None:
+        """Under an address that the account has left, too: so its devices learn the new one."""
         devices = self._domain.devices
-        record = await self._domain.store.account(bare)
+        move = await self._moves.find(bare)
+        record = await self._domain.store.account(move.new if move is not None else bare)
         entry = await devices.find(record.id, agent) if record is not None else None
         if record is None or entry is None:
             return None

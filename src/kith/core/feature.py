@@ -154,5 +154,11 @@ class Feature:
     async def account_deleted(self, account: JID) -> None:
         """An account was removed, of which this node had something in memory."""
 
+    async def account_moved(self, old: JID, id: int, new: JID) -> None:
+        """An account has the address ``new``; at ``old`` there is an empty one, with the id ``id``."""
+
+    async def address_freed(self, address: JID) -> None:
+        """An address that an account has left leads to it no more."""
+
     async def accounts_changed(self) -> None:
         """Another process has added or removed accounts; `account_deleted` was called for those in memory."""

@@ -55,6 +55,8 @@ class Hooks:
         self._device_revoked = overridden(features, "device_revoked")
         self._account_unloaded = overridden(features, "account_unloaded")
         self._account_deleted = overridden(features, "account_deleted")
+        self._account_moved = overridden(features, "account_moved")
+        self._address_freed = overridden(features, "address_freed")
         self._accounts_changed = overridden(features, "accounts_changed")
 
     def stream_features(self) -> list[Element]:
@@ -152,6 +154,14 @@ class Hooks:
     async def account_deleted(self, jid: JID) -> None:
         for hook in self._account_deleted:
             await hook(jid)
+
+    async def account_moved(self, old: JID, id: int, new: JID) -> None:
+        for hook in self._account_moved:
+            await hook(old, id, new)
+
+    async def address_freed(self, address: JID) -> None:
+        for hook in self._address_freed:
+            await hook(address)
 
     async def accounts_changed(self) -> None:
         for hook in self._accounts_changed:

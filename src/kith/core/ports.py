@@ -121,6 +121,9 @@ class Store(Protocol):
     async def upgrade_keys(self, jid: str, was: dict[str, Keys], keys: dict[str, Keys]) -> bool:
         """The same, if its keys are still those that were read."""
 
+    async def rename_account(self, jid: str, new: str) -> bool:
+        """Another address for an account; an empty account stays at the old one. False if it can't be."""
+
     async def delete_account(self, jid: str) -> bool:
         """Removes the account with its log and documents."""
 

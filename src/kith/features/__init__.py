@@ -21,6 +21,7 @@ from kith.features.foreign_interests import ForeignInterests
 from kith.features.hints import Hints
 from kith.features.last_activity import LastActivity
 from kith.features.markers import Markers
+from kith.features.moved import Moved
 from kith.features.operator_commands import OperatorCommands
 from kith.features.pep import Pep
 from kith.features.ping import Ping
@@ -45,6 +46,7 @@ ALL: tuple[type[Feature], ...] = (
     ContactAddresses,
     LastActivity,
     Rosters,
+    Moved,
     Blocking,
     SpamReports,
     Strangers,

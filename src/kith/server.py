@@ -20,8 +20,10 @@ import uvloop
 from kith import welcome
 from kith.accounts.apps import Apps
 from kith.accounts.codes import Codes
+from kith.accounts.contacts import Contacts as People
 from kith.accounts.credentials import check_password, make_keys
 from kith.accounts.devices import Logins
+from kith.accounts.discovery import Discovery
 from kith.accounts.leaving import Leaving
 from kith.accounts.links import Links as Boxes
 from kith.accounts.moving import Moving
@@ -32,6 +34,7 @@ from kith.accounts.secret import ensure_secret
 from kith.api.account import Accounts
 from kith.api.api import API
 from kith.api.app_passwords import AppPasswords
+from kith.api.contacts import Contacts
 from kith.api.devices import Devices
 from kith.api.links import Links
 from kith.api.pin import Pin
@@ -153,6 +156,7 @@ class Server:
             Pin(pins),
             Accounts(leaving, pins, registration, moving),
             Links(Boxes(domain)),
+            Contacts(Discovery(domain, hmac.digest(secret, b"discovery", "sha256")), People(domain)),
             AppPasswords(Apps(domain, logins)),
         )
         return API(domain, resources)

@@ -33,6 +33,7 @@ class Refused(Exception):
 REASONS = {
     "bad-request": 400,
     "invalid-number": 422,
+    "invalid-element": 422,
     "not-authorized": 401,
     "forbidden": 403,
     "registration-closed": 403,

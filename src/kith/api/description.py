@@ -93,6 +93,8 @@ def statuses(one: Endpoint) -> dict[int, list[str]]:
     reasons = list(one.refusals)
     if one.takes is not None:
         reasons += ["bad-request", "too-large"]
+    elif any(f"{{{name}}}" not in one.path for name in one.parameters):
+        reasons.append("bad-request")
     if not one.open:
         reasons += ["not-authorized", "forbidden"]
     found: dict[int, list[str]] = {}

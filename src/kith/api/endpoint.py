@@ -95,6 +95,8 @@ class Endpoint:
 
     async def __call__(self, call: Call, body: bytes) -> Any:
         """Raises Refused."""
+        for name, schema in self.parameters.items():
+            _check_parameter(name, call.query.get(name), schema)
         if self.takes is None:
             return await self.handler(call)
         return await self.handler(call, decode(body, self.takes))
@@ -140,6 +142,19 @@ def endpoints(resource: object) -> Iterator[Endpoint]:
             refusals,
             parameters,
         )
+
+
+def _check_parameter(name: str, text: str | None, schema: dict[str, Any]) -> None:
+    """Whether a query's parameter, if it is there, is as described. Raises Refused."""
+    if text is None:
+        return
+    if schema["type"] == "integer":
+        fits = text.isascii() and text.isdecimal() and len(text) < 10
+        fits = fits and schema["minimum"] <= int(text) <= schema["maximum"]
+    else:
+        fits = re.fullmatch(schema["pattern"], text) is not None
+    if not fits:
+        raise Refused("bad-request", f"{name} is not as described")
 
 
 def decode(body: bytes, kind: Any) -> Any:

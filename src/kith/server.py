@@ -38,6 +38,7 @@ from kith.api.contacts import Contacts
 from kith.api.devices import Devices
 from kith.api.links import Links
 from kith.api.pin import Pin
+from kith.api.privacy import PrivacyResource
 from kith.api.register import Register
 from kith.bus.local import LocalBus
 from kith.config import Config, ConfigError
@@ -157,6 +158,7 @@ class Server:
             Accounts(leaving, pins, registration, moving),
             Links(Boxes(domain)),
             Contacts(Discovery(domain, hmac.digest(secret, b"discovery", "sha256")), People(domain)),
+            PrivacyResource(domain),
             AppPasswords(Apps(domain, logins)),
         )
         return API(domain, resources)

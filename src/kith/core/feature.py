@@ -154,6 +154,9 @@ class Feature:
     async def account_deleted(self, account: JID) -> None:
         """An account was removed, of which this node had something in memory."""
 
+    async def privacy_changed(self, account: JID, id: int) -> None:
+        """An account, whose id is given, has other privacy settings (`kith.core.privacy`)."""
+
     async def account_moved(self, old: JID, id: int, new: JID) -> None:
         """An account has the address ``new``; at ``old`` there is an empty one, with the id ``id``."""
 

@@ -55,6 +55,7 @@ class Hooks:
         self._device_revoked = overridden(features, "device_revoked")
         self._account_unloaded = overridden(features, "account_unloaded")
         self._account_deleted = overridden(features, "account_deleted")
+        self._privacy_changed = overridden(features, "privacy_changed")
         self._account_moved = overridden(features, "account_moved")
         self._address_freed = overridden(features, "address_freed")
         self._accounts_changed = overridden(features, "accounts_changed")
@@ -154,6 +155,10 @@ class Hooks:
     async def account_deleted(self, jid: JID) -> None:
         for hook in self._account_deleted:
             await hook(jid)
+
+    async def privacy_changed(self, account: JID, id: int) -> None:
+        for hook in self._privacy_changed:
+            await hook(account, id)
 
     async def account_moved(self, old: JID, id: int, new: JID) -> None:
         for hook in self._account_moved:

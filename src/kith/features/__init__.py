@@ -25,6 +25,7 @@ from kith.features.moved import Moved
 from kith.features.operator_commands import OperatorCommands
 from kith.features.pep import Pep
 from kith.features.ping import Ping
+from kith.features.privacy import PrivacySettings
 from kith.features.private_storage import PrivateStorage
 from kith.features.pubsub_service import PubSubService
 from kith.features.registration import Registration
@@ -44,6 +45,7 @@ ALL: tuple[type[Feature], ...] = (
     EntityTime,
     Version,
     ContactAddresses,
+    PrivacySettings,
     LastActivity,
     Rosters,
     Moved,

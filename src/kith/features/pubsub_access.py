@@ -10,6 +10,12 @@ from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 
 _NOBODY = Roster(0)
+_STRICTNESS = ("open", "presence", "roster", "authorize", "whitelist")
+
+
+def _stricter(model: str, ceiling: str) -> str:
+    """The access model of a node, unless the account's privacy settings allow less."""
+    return max(model, ceiling, key=_STRICTNESS.index)
 
 
 async def roster_of(domain: Domain, owner: JID) -> Roster:
@@ -34,7 +40,7 @@ def refusal(node: Node, roster: Roster, owner: str, asker: str) -> StanzaError |
         return None
     if standing == "outcast":
         return StanzaError("forbidden")
-    model = node.config.access_model
+    model = _stricter(node.config.access_model, node.ceiling)
     if model == "open" or standing in ("member", "publisher"):
         return None
     if model == "whitelist":

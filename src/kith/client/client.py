@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar
 from slixmpp import JID
 from slixmpp.jid import InvalidJID
 
-from kith.client import connection, credential
+from kith.client import connection, credential, profile
 from kith.client.certificate import Pin
 from kith.client.connection import Connection
 from kith.client.contacts import Contacts
@@ -36,6 +36,7 @@ from kith.client.history import Draft, History
 from kith.client.incoming import Incoming
 from kith.client.message import Chat, Fingerprint, Link, Message, State, Trust
 from kith.client.outbox import Outbox
+from kith.client.profile import Profile
 from kith.client.stanzas import chat_state
 from kith.client.stream import Stream
 from kith.client.trust import Watch
@@ -380,6 +381,16 @@ class Client:
             self._history.update_chat(peer, name=name)
             self._db.commit()
         self._contacts.add(peer)
+
+    async def profile(self, peer: str | None = None) -> Profile:
+        """What a peer shows of themselves, or we do. Raises NotOnline, ValueError."""
+        self._need_server()
+        return await profile.read(self._stream, bare(peer) if peer else self.jid)
+
+    async def set_profile(self, shown: Profile) -> None:
+        """What we show of ourselves. Raises NotOnline, and ValueError for a picture that can't be."""
+        self._need_server()
+        await profile.write(self._stream, shown)
 
     def online(self, peer: str) -> bool:
         """Whether the peer is known to be online."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import time
 from dataclasses import replace
+from pathlib import Path
 
+import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +17,7 @@ from hypothesis import strategies as st
 from kith.client.linking import BadCode, Code, Letter, Newcomer, decoded, encoded, new_ticket, seal
 from tests.api.person import Answer, Device, Person
 from tests.api.test_app_passwords import app_password
-from tests.conftest import RunningServer
+from tests.conftest import RunningServer, running
 from tests.raw import body
 
 
@@ -128,6 +131,20 @@ async def test_the_server_has_nothing_that_opens_the_letter_or_lets_in(server: R
     for secret in (letter.ticket, newcomer.code.secret, newcomer.code.key):
         assert secret not in held
     assert newcomer.code.secret not in server.log.read_bytes()
+
+
+async def test_a_server_that_stops_does_not_wait_for_those_who_wait(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as server:
+        person = Person(server)
+        newcomer = await show(person)
+        waiting = asyncio.create_task(person.ask("GET", f"/api/links/{newcomer.code.id}?wait=25"))
+        await asyncio.sleep(0.5)
+        started = time.monotonic()
+        assert await asyncio.to_thread(server.stop) == 0
+        assert time.monotonic() - started < 10
+        with contextlib.suppress(aiohttp.ClientError):
+            await waiting
+        assert "level=error" not in server.log.read_text()
 
 
 async def test_codes_are_limited_for_an_address(server: RunningServer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from urllib.parse import parse_qs, urlsplit
@@ -109,6 +110,32 @@ async def test_an_endless_answer_is_not_read_to_its_end() -> None:
     async with gateway(says(200, "x" * 10_000_000)) as there:
         with pytest.raises(SMSError, match="not the expected one"):
             await send(HTTPGateway(there.url, body="text={text}", answer="ok"))
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [
+        (says(503), "503, after 3 tries"),
+        (hangs, "does not answer"),
+        (says(200, "<html>?"), "not the expected one"),
+    ],
+    ids=["down", "slow", "nonsense"],
+)
+async def test_a_server_whose_gateway_fails_says_so_and_lives_on(
+    tmp_path_factory: pytest.TempPathFactory, behaviour: Behaviour, reason: str
+) -> None:
+    async with gateway(behaviour) as there:
+        settings = {"sms_url": there.url, "sms_body": "text={text}", "sms_answer": "queued"}
+        with running(tmp_path_factory.mktemp("gateway") / "data", **settings) as server:
+            one, other = Person(server), Person(server)
+            asked = [
+                person.ask("POST", "/api/register/code", {"number": person.number}) for person in (one, other)
+            ]
+            for answer in await asyncio.gather(*asked):
+                assert (answer.status, answer.error) == (503, "unavailable")
+                assert int(answer.headers["Retry-After"]) > 0
+            assert reason in server.log.read_text()
+            assert server.stop() == 0
 
 
 async def test_a_person_is_told_when_the_gateway_fails_and_need_not_wait(

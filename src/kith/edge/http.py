@@ -15,6 +15,8 @@ from kith.wire.serialize import escape_attribute
 
 WEBSOCKET_PATH = "/xmpp-websocket"
 _HEAD_BYTES = 16 * 1024
+#: How long requests that are waited for have to end when the server stops, in seconds.
+_FAREWELL = 2.0
 _XRD = "http://docs.oasis-open.org/ns/xri/xrd-1.0"
 _REL = "urn:xmpp:alt-connections:websocket"
 _ANYONE = {"Access-Control-Allow-Origin": "*"}
@@ -40,7 +42,7 @@ class Web:
         app.router.add_get("/", self._index)
         for part in (InvitePages(edge.domain), *parts):
             part.add_to(app)
-        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=30)
+        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=30, shutdown_timeout=_FAREWELL)
 
     async def start(self) -> None:
         await self._runner.setup()

@@ -14,7 +14,7 @@ from kith.client.api import ServerAPI
 from kith.client.discovery import discover, evaluate
 from kith.client.errors import Refused, ServerLacks
 from kith.client.linking import decoded
-from tests.api.person import Device, Person, new_number
+from tests.api.person import Device, Person, new_number, until
 from tests.conftest import RunningServer
 from tests.raw import CLIENT
 
@@ -42,7 +42,26 @@ async def test_those_who_are_here_are_found_and_no_others(server: RunningServer)
         newcomer = Person(server)
         assert await discover(http, [newcomer.number], known) == []
         await newcomer.register()
-        assert await discover(http, [newcomer.number], known) == [newcomer.number]
+
+        async def there() -> bool:
+            return await discover(http, [newcomer.number], known) == [newcomer.number]
+
+        await until(there)
+
+
+async def test_a_number_that_an_account_has_left_is_not_here(server: RunningServer) -> None:
+    me, mover, new = Person(server), Person(server), Person(server)
+    phone, theirs = await me.register(), await mover.register()
+    moved = {"number": new.number, "code": await new.send_code()}
+    assert (await mover.ask("POST", "/api/account/number", moved, theirs)).status == 200
+    assert mover.number not in server.kith("user", "list").stdout
+    assert new.number in server.kith("user", "list").stdout
+    async with api(server, phone) as http:
+
+        async def followed() -> bool:
+            return await discover(http, [mover.number, new.number]) == [new.number]
+
+        await until(followed)
 
 
 async def test_the_server_keeps_nothing_of_the_address_book(server: RunningServer) -> None:

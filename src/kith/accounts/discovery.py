@@ -22,6 +22,7 @@ from voprf.ristretto import BlindedInput, Evaluator
 from kith.accounts.errors import Refused, too_many
 from kith.accounts.numbers import is_number
 from kith.core.domain import Domain
+from kith.core.moves import Moves
 from kith.core.ports import AccountRecord
 
 SPACE = "discovery"
@@ -34,6 +35,7 @@ PER_DAY = 200
 AT_ONCE = 500
 _DAY = 86400.0
 _CHUNK = 500
+_FRESH = 2.0
 _RACES = 5
 
 
@@ -67,19 +69,27 @@ class Discovery:
         self.public_key = self._evaluator.public_key.serialize()
         self._tags: dict[str, bytes] = {}
         self._one = asyncio.Lock()
+        self._moves = Moves(domain.store)
+        self._members = Members(b"", "")
+        self._at = float("-inf")
 
     async def members(self) -> Members:
-        """The set as it is now. A number's own tag is computed once while the server runs."""
+        """The set, at most two seconds old. A number's tag is computed once while the server runs."""
         async with self._one:
-            locals_ = (jid.partition("@")[0] for jid in await self._store.accounts())
-            numbers = {local for local in locals_ if is_number(local)}
+            if self._domain.now() - self._at < _FRESH:
+                return self._members
+            left = await self._moves.all()  # addresses that only say where an account is
+            there = [jid for jid in await self._store.accounts() if jid not in left]
+            numbers = {local for jid in there if is_number(local := jid.partition("@")[0])}
             self._tags = {number: tag for number, tag in self._tags.items() if number in numbers}
             new = sorted(numbers - self._tags.keys())
             for start in range(0, len(new), _CHUNK):
                 part = new[start : start + _CHUNK]
                 self._tags.update(zip(part, await asyncio.to_thread(self._compute, part), strict=True))
             tags = b"".join(sorted(self._tags.values()))
-        return Members(tags, hashlib.sha256(tags).hexdigest()[:16])
+            self._members = Members(tags, hashlib.sha256(tags).hexdigest()[:16])
+            self._at = self._domain.now()
+            return self._members
 
     def _compute(self, numbers: Sequence[str]) -> list[bytes]:
         return [self._evaluator.evaluate_known_input(number.encode())[:TAG_BYTES] for number in numbers]

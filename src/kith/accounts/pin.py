@@ -15,7 +15,8 @@ import msgspec
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
-from kith.accounts.errors import Refused, spell
+from kith.accounts.errors import Refused, spell, too_many
+from kith.accounts.limits import Limit
 from kith.core.ports import Store
 
 SPACE = "pin"
@@ -24,6 +25,8 @@ WAITS = (0.0, 0.0, 60.0, 300.0, 1800.0, 7200.0, 43200.0, 86400.0)
 #: Seconds of silence after which an account can be had without its PIN, and after which it starts anew.
 FORGOTTEN_AFTER = 7 * 86400.0
 ANEW_AFTER = 30 * 86400.0
+#: New PINs of an account in an hour.
+SETS = 20
 _RACES = 5
 
 
@@ -48,6 +51,7 @@ class Pins:
         self._secret = secret
         self._clock = clock
         self._hasher = PasswordHasher()
+        self._sets = Limit(SETS, 3600.0)
         self._one = asyncio.Lock()  # each takes 64 MiB
 
     def _peppered(self, account: int, pin: str) -> bytes:
@@ -59,7 +63,9 @@ class Pins:
         return _decode(document.value).made if document is not None else 0.0
 
     async def set(self, account: int, pin: str) -> None:
-        """A new one."""
+        """A new one. Raises Refused."""
+        if wait := self._sets.take(str(account)):
+            raise too_many(wait)
         async with self._one:
             hash = await asyncio.to_thread(self._hasher.hash, self._peppered(account, pin))
         await self._store.put(account, SPACE, "", _encode(Stored(hash, self._clock())))

@@ -33,7 +33,7 @@ class Pin:
     async def get(self, call: Call) -> PinState:
         return PinState(bool(await self._pins.made(call.device.record.id)))
 
-    @endpoint("PUT", "/api/pin", "Set the PIN", status=204)
+    @endpoint("PUT", "/api/pin", "Set the PIN", status=204, refusals=("too-many",))
     async def set(self, call: Call, request: NewPin) -> None:
         """From now on it is asked when the number registers again."""
         await self._pins.set(call.device.record.id, request.pin)

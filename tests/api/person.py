@@ -53,6 +53,10 @@ class Device:
         return str(self.login["address"]).partition("@")[0]
 
     @property
+    def domain(self) -> str:
+        return str(self.login["address"]).partition("@")[2]
+
+    @property
     def credential(self) -> str:
         text = f"{self.local}:{self.login['agent']}:{self.login['token']}"
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
@@ -64,7 +68,7 @@ class Device:
 
     async def online(self, port: int, presence: str | None = "") -> RawClient:
         """On XMPP, by the token alone."""
-        client = RawClient(port)
+        client = RawClient(port, self.domain)
         await client.connect()
         inline = "<bind xmlns='urn:xmpp:bind:0'/><fast xmlns='urn:xmpp:fast:0'/>"
         await client.login2(
@@ -80,7 +84,7 @@ class Device:
 
     async def refused(self, port: int) -> bool:
         """Whether XMPP does not let it in."""
-        async with RawClient(port) as client:
+        async with RawClient(port, self.domain) as client:
             request = authenticate(
                 self.local,
                 inline="<fast xmlns='urn:xmpp:fast:0'/>",

@@ -249,6 +249,24 @@ def devices(context: typer.Context) -> None:
 
 
 @app.command(context_settings=_THE_CLIENTS, add_help_option=False)
+def apps(context: typer.Context) -> None:
+    """Let other XMPP apps in, each with a password of its own."""
+    from kith.client.cli import apps
+    from kith.client.cli.account import run
+
+    run("kith apps", apps.app, context.args)
+
+
+@app.command(context_settings=_THE_CLIENTS, add_help_option=False)
+def pin(context: typer.Context) -> None:
+    """Set what is asked when your number registers again."""
+    from kith.client.cli import pin
+    from kith.client.cli.account import run
+
+    run("kith pin", pin.app, context.args)
+
+
+@app.command(context_settings=_THE_CLIENTS, add_help_option=False)
 def chat(context: typer.Context) -> None:
     """Chat in the terminal, end-to-end encrypted. Example: kith chat ben@localhost"""
     from kith.client.command import run

@@ -22,6 +22,7 @@ from kith.client.database import Database
 from kith.core.devices import SPACE
 from kith.core.devices import Device as Stored
 from tests.api.person import Device, Person
+from tests.api.test_app_passwords import Scram
 from tests.api.test_devices import forget_codes
 from tests.conftest import RunningServer
 
@@ -164,6 +165,50 @@ async def test_devices_are_listed_renamed_and_logged_out(machine: Machine, serve
     assert "attic" not in await machine.says("devices")
     assert "No device" in await machine.says("devices", "revoke", id, status=1)
     assert await laptop.refused(server.port)
+
+
+async def test_another_app_gets_a_password_and_is_out_again(machine: Machine, server: RunningServer) -> None:
+    person = Person(server)
+    await machine.log_in(person)
+    assert "kith apps add" in await machine.says("apps")
+    shown = await machine.says("apps", "add", "Gajim [desk]")
+    assert "Gajim [desk]" in shown
+    password = re.search(r"\w{4}(-\w{4}){4}", shown)
+    assert password is not None
+    async with Scram(server.port) as client:
+        assert await client.scram("SCRAM-SHA-256", person.number, password[0]) == "success"
+    table = await machine.says("apps")
+    assert "Gajim [desk]" in table
+    id = re.search(r"[0-9a-f]{16}", table)
+    assert id is not None
+    assert "is out" in await machine.says("apps", "revoke", id[0])
+    async with Scram(server.port) as client:
+        assert await client.scram("SCRAM-SHA-256", person.number, password[0]) == "not-authorized"
+    assert "No app" in await machine.says("apps", "revoke", id[0], status=1)
+
+
+async def test_a_pin_is_set_and_removed(machine: Machine, server: RunningServer) -> None:
+    person = Person(server)
+    await machine.log_in(person)
+
+    async def needed() -> bool:
+        forget_codes(server)
+        return (await person.try_to_register("new", await person.send_code())).error == "pin-required"
+
+    for answers, last, expected in (
+        (("12",), "six digits", False),
+        (("123456", "123457"), "not the same", False),
+        (("123456", "123456"), "Set", True),
+    ):
+        child = machine.run("pin")
+        for answer in answers:
+            await child.expect(":", async_=True)
+            child.sendline(answer)
+        await child.expect(last, async_=True)
+        await child.expect(pexpect.EOF, async_=True)
+        assert await needed() is expected
+    assert "no PIN any more" in await machine.says("pin", "--remove")
+    assert not await needed()
 
 
 async def test_a_device_comes_in_by_the_link_that_another_one_reads(

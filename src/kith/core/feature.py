@@ -136,8 +136,15 @@ class Feature:
     def presence_received(self, sender: Foreign, stanza: Stanza, to: JID) -> None:
         """Somebody of another domain has sent presence, or ``unavailable``, to an account."""
 
+    async def subscription_wanted(self, account: JID, contact: JID, stanza: Stanza) -> bool:
+        """``contact`` asks to see ``account``. True: it may at once, and is asked the same in return."""
+        return False
+
     def subscription_approved(self, account: JID, contact: JID) -> None:
         """``contact`` may see ``account`` from now on (RFC 6121 §3.1.5)."""
+
+    def subscription_ended(self, account: JID, contact: JID) -> None:
+        """``contact`` may not see ``account`` any more (RFC 6121 §3.2 and §3.3)."""
 
     def session_closed(self, session: Session) -> None:
         """A session ended (not: lost its connection and may resume)."""

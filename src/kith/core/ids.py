@@ -6,6 +6,8 @@ import time
 from datetime import UTC, datetime
 
 _SHIFT = 20  # room for a million entries in a millisecond
+_MAX = 2**63 - 1
+_DIGITS = frozenset("0123456789abcdef")
 
 
 class Ids:
@@ -29,9 +31,9 @@ def to_text(id: int) -> str:
 
 def from_text(text: str) -> int:
     """The id; ValueError if it is none."""
-    if len(text) != 16:
+    if len(text) != 16 or not _DIGITS.issuperset(text) or (id := int(text, 16)) > _MAX:
         raise ValueError("not a log id")
-    return int(text, 16)
+    return id
 
 
 def when(id: int) -> datetime:
@@ -40,8 +42,8 @@ def when(id: int) -> datetime:
 
 
 def first_at(moment: datetime) -> int:
-    """The least id that an entry of that moment can have."""
-    return int(moment.timestamp() * 1000) << _SHIFT
+    """The least id that an entry of that moment can have; the least or greatest of all for other ages."""
+    return max(0, min(int(moment.timestamp() * 1000) << _SHIFT, _MAX))
 
 
 def stamp(moment: datetime) -> str:

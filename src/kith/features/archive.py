@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.core.feature import Feature, handles_iq
@@ -25,6 +25,7 @@ _MAX_PAGE = 250
 _MAX_IDS = 250
 #: Entries looked at for one page when a full address is asked for.
 _MAX_SCAN = 5000
+_LAST = datetime(9999, 12, 31, tzinfo=UTC)
 _FIELDS = {
     "with": "jid-single",
     "start": "text-single",
@@ -44,7 +45,8 @@ class Archive(Feature):
     async def fields(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
         """XEP-0313 §4.1.5: what may be asked for."""
         result = Element(_QUERY)
-        result.append(build_form("form", ns.MAM, [Field(name, (), type) for name, type in _FIELDS.items()]))
+        fields = [Field(name, (), type, open=type == "list-multi") for name, type in _FIELDS.items()]
+        result.append(build_form("form", ns.MAM, fields))
         return (result,)
 
     @handles_iq("set", ns.MAM, "query", to="own")
@@ -88,12 +90,12 @@ class Archive(Feature):
                 afters.append(_id(request.after))
             if request.before:
                 befores.append(_id(request.before))
-            ids = [_id(text) for text in values["ids"]] if "ids" in values else None
+            ids = list(dict.fromkeys(map(_id, values["ids"]))) if "ids" in values else None
             named = [*afters, *befores]
             if values.get("start"):
                 afters.append(first_at(parse_stamp(values["start"][0])) - 1)
             if values.get("end"):
-                befores.append(first_at(parse_stamp(values["end"][0]) + timedelta(milliseconds=1)))
+                befores.append(first_at(_just_after(parse_stamp(values["end"][0]))))
         except ValueError as error:
             raise StanzaError("bad-request", str(error)) from None
         if ids is not None and len(ids) > _MAX_IDS:
@@ -172,6 +174,11 @@ def _metadata(bounds: tuple[int, int] | None) -> Element:
         end = SubElement(result, ns.tag(ns.MAM, name))
         end.attrib.update({"id": to_text(id), "timestamp": stamp(when(id))})
     return result
+
+
+def _just_after(moment: datetime) -> datetime:
+    """The next millisecond, if there is one."""
+    return min(moment, _LAST) + timedelta(milliseconds=1)
 
 
 def _id(text: str) -> int:

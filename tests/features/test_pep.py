@@ -317,3 +317,26 @@ async def test_what_was_published_outlives_a_crash(server: RunningServer) -> Non
         values = config["pubsub_owner"]["configure"]["form"].get_values()
         assert (values["pubsub#access_model"], values["pubsub#max_items"]) == ("open", "7")
         assert values["pubsub#title"] == "Three"
+
+
+async def test_who_is_no_contact_any_more_is_no_subscriber_any_more(server: RunningServer) -> None:
+    one, other = server.add_user("opener"), server.add_user("leaver")
+    async with connected(server.port, one) as alice, connected(server.port, other) as bob:
+        await befriend(alice, bob)
+        await alice.ask("set", publish("urn:example:diary", "<x xmlns='urn:example'/>"))
+        ask = f"<pubsub xmlns='{PUBSUB}'><subscribe node='urn:example:diary' jid='{other}'/></pubsub>"
+        await bob.ask("set", ask, one)
+        listed = f"<pubsub xmlns='{OWNER}'><subscriptions node='urn:example:diary'/></pubsub>"
+
+        async def subscribers() -> list[str]:
+            answer = await alice.ask("get", listed)
+            return [found.get("jid") for found in answer.xml.iter(f"{{{OWNER}}}subscription")]
+
+        assert await subscribers() == [other]
+        alice.send_presence_subscription(pto=other, ptype="unsubscribed")
+        for _ in range(100):
+            if not await subscribers():
+                break
+            await asyncio.sleep(0.05)
+        assert await subscribers() == []
+        assert await bob.refused("set", ask, one) == ("not-authorized", "presence-subscription-required")

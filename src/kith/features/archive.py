@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.core.feature import Feature, handles_iq
-from kith.core.ids import first_at, from_text, parse_stamp, stamp, to_text, when
+from kith.core.ids import first_after, first_at, from_text, parse_stamp, stamp, to_text, when
 from kith.core.ports import Entry, LogQuery, Page
 from kith.core.session import Session
 from kith.features.forms import Field, build_form, find_form
@@ -25,7 +24,6 @@ _MAX_PAGE = 250
 _MAX_IDS = 250
 #: Entries looked at for one page when a full address is asked for.
 _MAX_SCAN = 5000
-_LAST = datetime(9999, 12, 31, tzinfo=UTC)
 _FIELDS = {
     "with": "jid-single",
     "start": "text-single",
@@ -95,7 +93,7 @@ class Archive(Feature):
             if values.get("start"):
                 afters.append(first_at(parse_stamp(values["start"][0])) - 1)
             if values.get("end"):
-                befores.append(first_at(_just_after(parse_stamp(values["end"][0]))))
+                befores.append(first_after(parse_stamp(values["end"][0])))
         except ValueError as error:
             raise StanzaError("bad-request", str(error)) from None
         if ids is not None and len(ids) > _MAX_IDS:
@@ -174,11 +172,6 @@ def _metadata(bounds: tuple[int, int] | None) -> Element:
         end = SubElement(result, ns.tag(ns.MAM, name))
         end.attrib.update({"id": to_text(id), "timestamp": stamp(when(id))})
     return result
-
-
-def _just_after(moment: datetime) -> datetime:
-    """The next millisecond, if there is one."""
-    return min(moment, _LAST) + timedelta(milliseconds=1)
 
 
 def _id(text: str) -> int:

@@ -231,11 +231,23 @@ async def test_a_closed_node_is_read_in_no_way(two: tuple[RawClient, RawClient])
     for what in ("affiliations", "subscriptions", "configure"):
         asked = f"<pubsub xmlns='{PUBSUB}#owner'><{what} node='{NODE}'/></pubsub>"
         assert condition(await mallory.iq("get", asked, to)) == "forbidden"
-    for query in ("info", "items"):
-        asked = f"<query xmlns='http://jabber.org/protocol/disco#{query}' node='{NODE}'/>"
-        assert condition(await mallory.iq("get", asked, to)) == "service-unavailable"
-    listed = await mallory.iq("get", "<query xmlns='http://jabber.org/protocol/disco#items'/>", to)
-    assert NODE not in [e.get("node") for e in listed[0]]
+    asked = f"<query xmlns='http://jabber.org/protocol/disco#info' node='{NODE}'/>"
+    assert condition(await mallory.iq("get", asked, to)) == "service-unavailable"
+
+
+@pytest.mark.parametrize("node", ["", f" node='{NODE}'", " node='urn:example:none'"])
+async def test_who_is_here_and_what_they_have_is_not_found_out_by_discovery(
+    two: tuple[RawClient, RawClient], node: str
+) -> None:
+    """XEP-0030 §8: for somebody who is a stranger, and for nobody, the answers are the same."""
+    mallory, victim = two
+    await make_node(victim)
+    for to in ("victim@localhost", "nobody@localhost"):
+        info = await mallory.iq("get", f"<query xmlns='http://jabber.org/protocol/disco#info'{node}/>", to)
+        assert condition(info) == "service-unavailable"
+        items = await mallory.iq("get", f"<query xmlns='http://jabber.org/protocol/disco#items'{node}/>", to)
+        assert items.get("type") == "result"
+        assert not [e for e in items[0] if e.get("node") == NODE or node]
 
 
 async def test_nobody_approves_subscriptions_to_the_nodes_of_others(

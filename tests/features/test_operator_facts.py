@@ -66,14 +66,17 @@ async def test_who_is_online_is_active_until_nobody_is_at_the_client(
 ) -> None:
     worker = await online(server.port, "worker")
     assert [await number(boss, name) for name in ("online", "active", "idle")] == [2, 2, 0]
-    worker.send("<inactive xmlns='urn:xmpp:csi:0'/>")
+    worker.send("<inactive xmlns='urn:xmpp:csi:0'/>")  # which is between a client and its server
+    await worker.ping()
+    assert [await number(boss, name) for name in ("online", "active", "idle")] == [2, 2, 0]
+    worker.send("<presence><show>xa</show></presence>")
     await worker.ping()
     assert [await number(boss, name) for name in ("online", "active", "idle")] == [2, 1, 1]
     assert values(await do(boss, "get-idle-users"), "idleuserjids") == ["worker@localhost"]
     assert values(await do(boss, "get-active-users"), "activeuserjids") == ["boss@localhost"]
     other = await online(server.port, "worker", presence="<show>away</show>")
     assert await number(boss, "idle") == 1
-    worker.send("<active xmlns='urn:xmpp:csi:0'/>")
+    worker.send("<presence/>")
     await worker.ping()
     assert await number(boss, "active") == 2
     both = ["boss@localhost", "worker@localhost"]

@@ -340,3 +340,26 @@ async def test_who_is_no_contact_any_more_is_no_subscriber_any_more(server: Runn
             await asyncio.sleep(0.05)
         assert await subscribers() == []
         assert await bob.refused("set", ask, one) == ("not-authorized", "presence-subscription-required")
+
+
+async def test_who_leaves_a_group_leaves_the_nodes_that_are_for_it(server: RunningServer) -> None:
+    one, other = server.add_user("grouper"), server.add_user("grouped")
+    async with connected(server.port, one) as alice, connected(server.port, other) as bob:
+        await befriend(alice, bob)
+        await alice.update_roster(other, groups=["close"])
+        await alice.ask("set", publish("urn:example:diary", "<x xmlns='urn:example'/>"))
+        fields = {"access_model": "roster", "roster_groups_allowed": "close"}
+        await configure(alice, "urn:example:diary", **fields)
+        ask = f"<pubsub xmlns='{PUBSUB}'><subscribe node='urn:example:diary' jid='{other}'/></pubsub>"
+        await bob.ask("set", ask, one)
+        await alice.update_roster(other, groups=["close", "more"])
+        await alice.update_roster(other, groups=["far"])
+        listed = f"<pubsub xmlns='{OWNER}'><subscriptions node='urn:example:diary'/></pubsub>"
+        for _ in range(100):
+            answer = await alice.ask("get", listed)
+            if answer.xml.find(f".//{{{OWNER}}}subscription") is None:
+                break
+            await asyncio.sleep(0.05)
+        else:
+            raise AssertionError("still subscribed")
+        assert await bob.refused("set", ask, one) == ("not-authorized", "not-in-roster-group")

@@ -51,7 +51,7 @@ class Hooks:
         self._presence_received = overridden(features, "presence_received")
         self._subscription_wanted = overridden(features, "subscription_wanted")
         self._subscription_approved = overridden(features, "subscription_approved")
-        self._subscription_ended = overridden(features, "subscription_ended")
+        self._access_changed = overridden(features, "access_changed")
         self._session_closed = overridden(features, "session_closed")
         self._account_loaded = overridden(features, "account_loaded")
         self._account_unloaded = overridden(features, "account_unloaded")
@@ -143,8 +143,8 @@ class Hooks:
         for hook in self._subscription_approved:
             hook(account, contact)
 
-    def subscription_ended(self, account: JID, contact: JID) -> None:
-        for hook in self._subscription_ended:
+    def access_changed(self, account: JID, contact: JID) -> None:
+        for hook in self._access_changed:
             hook(account, contact)
 
     def session_closed(self, session: Session) -> None:

@@ -73,7 +73,7 @@ class Subscriptions:
         )
         if type == "unsubscribed" and had_from:
             domain.presence.hide(user, to)
-            domain.hooks.subscription_ended(user.address, to)
+            domain.hooks.access_changed(user.address, to)
         await self._pass_on(bare, user.address, to)
         if type == "subscribed":
             domain.presence.show(user, to)
@@ -123,7 +123,7 @@ class Subscriptions:
             self.push(contact, roster, item)
         if type == "unsubscribe" and had_from:
             domain.presence.hide(contact, user)
-            domain.hooks.subscription_ended(contact.address, user)
+            domain.hooks.access_changed(contact.address, user)
 
     async def _receive_subscribe(
         self, stanza: Stanza, contact: Account, roster: Roster, item: Item, user: JID

@@ -150,7 +150,7 @@ def page(query: Element | None, items: Sequence[Element]) -> Sequence[Element]:
 
 
 class Disco(Feature):
-    """An account answers its owner and those who get its presence; to others it is not there (§8)."""
+    """An account answers its owner and those who get its presence; to others it has nothing (§8)."""
 
     disco = (ns.DISCO_INFO, ns.DISCO_ITEMS)
 
@@ -180,7 +180,7 @@ class Disco(Feature):
                     return found
         return None
 
-    @handles_iq("get", ns.DISCO_ITEMS, "query")
+    @handles_iq("get", ns.DISCO_ITEMS, "query", absent=True)
     async def items(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         node = self._node(iq, ITEMS)
         found: list[Element] = []
@@ -192,9 +192,8 @@ class Disco(Feature):
                 items = await other.node_items(sender, to, node)
                 known = known or items is not None
                 found.extend(items or ())
-        if not known:
-            hidden = to.local and not await self._trusts(to, sender)
-            raise StanzaError("service-unavailable" if hidden else "item-not-found")
+        if not known and (not to.local or await self._trusts(to, sender)):
+            raise StanzaError("item-not-found")  # to others it looks as if there were nothing (§8)
         return self._answer(ITEMS, node, page(iq.child(ITEMS), found))
 
     def _features(self, to: JID) -> Sequence[Feature]:

@@ -29,9 +29,9 @@ _Find = Callable[[], Awaitable[Sequence[str]]]
 
 
 def is_idle(session: Session) -> bool:
-    """Nobody is at the client: it says that it is inactive (XEP-0352), or away."""
+    """Its presence says that nobody is there. That it is inactive (XEP-0352 §6) is told to nobody."""
     show = session.presence.child(_SHOW) if session.presence is not None else None
-    return session.quiet is not None or (show is not None and (show.text or "").strip() in _AWAY)
+    return show is not None and (show.text or "").strip() in _AWAY
 
 
 class OperatorFacts(Feature):

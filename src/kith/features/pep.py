@@ -165,8 +165,8 @@ class Pep(Feature):
         """``contact`` gets the presence of ``account`` from now on, and so its events (XEP-0163 §5.3.4)."""
         self.domain.spawn(self._welcome(account, contact))
 
-    def subscription_ended(self, account: JID, contact: JID) -> None:
-        """XEP-0163 §7.2: what was open to those who see one's presence is closed to ``contact``."""
+    def access_changed(self, account: JID, contact: JID) -> None:
+        """XEP-0163 §7.1: what was open to those who see one's presence, or to a group, may be closed now."""
         self.domain.spawn(self._close(account, contact))
 
     async def _close(self, account: JID, contact: JID) -> None:

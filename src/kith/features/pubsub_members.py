@@ -229,7 +229,7 @@ def _changed(record: Record, jid: str, state: str) -> Record:
 
 
 async def still_allowed(service: Service, owner: JID, record: Record) -> Record:
-    """Without the subscriptions of those who may not read the node any more (XEP-0163 §7.2)."""
+    """Without the subscriptions of those who may not read the node any more (XEP-0163 §7.1)."""
     roster = await roster_of(service.domain, owner)
 
     def allowed(jid: str) -> bool:
@@ -239,7 +239,7 @@ async def still_allowed(service: Service, owner: JID, record: Record) -> Record:
 
 
 async def drop_subscriber(service: Service, owner: JID, account: int, bare: str) -> None:
-    """Who does not see the owner's presence any more has lost nodes that it opened."""
+    """Of the nodes that a bare address has subscribed to, it loses those that it may not read any more."""
     async with service.nodes.writing(account) as nodes:
         for node in nodes.nodes.values():
             if subscribed(node, bare):

@@ -89,6 +89,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Literal["closed", "invite", "open"],
         _about("Who may make an account: closed (kith user add), invite (kith invite) or open (anybody)."),
     ] = "closed"
+    user_invites: Annotated[
+        bool,
+        _about("Whether everybody here may invite people to an account from a client, not only operators."),
+    ] = False
     operators: Annotated[
         list[str], _about("Accounts that may run the operator's commands from a client (XEP-0133).")
     ] = msgspec.field(default_factory=list)

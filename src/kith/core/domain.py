@@ -260,8 +260,9 @@ class Domain:
         """Lets a feature answer an iq, and sends what it says. Raises StanzaError."""
         if to.local and to.bare != sender.bare:
             if await self.directory.load(to.bare) is None:
-                raise StanzaError("service-unavailable")
-            if not self.hooks.stanza_in(sender.jid, to, iq):
+                if not getattr(handler, "absent", False):
+                    raise StanzaError("service-unavailable")
+            elif not self.hooks.stanza_in(sender.jid, to, iq):
                 return
         children = await handler(sender, iq, to)
         result = iq.reply(*children)

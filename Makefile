@@ -26,8 +26,11 @@ check: .venv/.ready ## Format, lint, types, import directions
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/.ready ## Measure this machine: CPU per message, latency, memory
+bench: .venv/.ready ## Measure this machine beside Prosody and ejabberd: table and picture in bench/out
+	-scripts/debian-packages.sh bench/debian-packages.txt
 	$(BIN)/python bench/run.py
+	$(BIN)/python bench/scale.py
+	$(BIN)/python bench/budget.py
 	$(BIN)/python bench/archive.py
 
 format: .venv/.ready ## Format and fix what can be fixed

@@ -7,10 +7,12 @@ import base64
 import contextlib
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -31,6 +33,8 @@ OMEMO = (
     "<encryption xmlns='urn:xmpp:eme:0' namespace='eu.siacs.conversations.axolotl' name='OMEMO'/>"
     "<store xmlns='urn:xmpp:hints'/>"
 )
+
+_TRUSTING = ssl._create_unverified_context()
 
 
 class Peer(asyncio.Protocol):
@@ -64,19 +68,52 @@ class Peer(asyncio.Protocol):
     def write(self, text: str) -> None:
         self.transport.write(text.encode())
 
-    async def login(self, port: int) -> Peer:
-        await asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", port)
+    async def open(self, port: int, tls: bool = False) -> None:
+        """A stream, encrypted by STARTTLS if ``tls``."""
+        loop = asyncio.get_running_loop()
+        await loop.create_connection(lambda: self, "127.0.0.1", port)
+        await self.say(HEAD, b"</stream:features>")
+        if tls:
+            await self.say("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", b"<proceed")
+            transport = await loop.start_tls(self.transport, self, _TRUSTING)  # type: ignore[arg-type]
+            assert transport is not None
+            self.transport = transport
+            await self.say(HEAD, b"</stream:features>")
+
+    async def say(self, text: str, mark: bytes) -> bytes:
+        """Writes, and waits for what answers it."""
+        self.write(text)
+        return await self.until(mark)
+
+    async def login(self, port: int, *, tls: bool = False, presence: bool = True) -> Peer:
+        await self.open(port, tls)
         token = base64.b64encode(f"\0{self.user}\0secret".encode()).decode()
-        for text, mark in (
-            (HEAD, b"</stream:features>"),
-            (f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{token}</auth>", b"<success"),
-            (HEAD, b"</stream:features>"),
-            (BIND, b"</iq>"),
-            ("<presence/><iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>", b"id='p'"),
-        ):
-            self.write(text)
-            await self.until(mark)
+        await self.say(
+            f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{token}</auth>", b"<success"
+        )
+        await self.say(HEAD, b"</stream:features>")
+        await self.say(BIND, b"</jid>")
+        if presence:
+            self.write("<presence/>")
+        await self.fence()
         return self
+
+    async def fence(self) -> None:
+        """Waits until the server has handled all that was written."""
+        await self.say(
+            "<iq type='get' id='fence' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>", b"fence"
+        )
+
+
+async def log_in(port: int, users: Iterable[int], *, tls: bool = False, presence: bool = True) -> list[Peer]:
+    """Many, fifty at a time."""
+    gate = asyncio.Semaphore(50)
+
+    async def one(number: int) -> Peer:
+        async with gate:
+            return await Peer(f"u{number}").login(port, tls=tls, presence=presence)
+
+    return list(await asyncio.gather(*map(one, users)))
 
 
 def free_port() -> int:
@@ -107,25 +144,79 @@ def add_users(environ: Mapping[str, str], count: int) -> None:
     subprocess.run([*KITH, "user", "import", str(names)], env=dict(environ), check=True)
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server to measure: Kith, or another."""
+
+    name: str
+    port: int
+    process: psutil.Process
+
+    def _tree(self) -> list[psutil.Process]:
+        return [self.process, *self.process.children(recursive=True)]
+
+    def cpu(self) -> float:
+        """Seconds of CPU that it has used, with all its processes."""
+        total = 0.0
+        for process in self._tree():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                total += sum(process.cpu_times()[:2])
+        return total
+
+    def memory(self) -> int:
+        """Bytes of memory that are resident."""
+        return sum(process.memory_info().rss for process in self._tree())
+
+
+def on_core() -> list[str]:
+    """What to start a server with, so that it has the first core to itself, where there is another."""
+    cores = sorted(os.sched_getaffinity(0) | _elsewhere)
+    return ["taskset", "-c", str(cores[0])] if len(cores) > 1 else []
+
+
+_elsewhere: set[int] = set()
+
+
+@contextlib.contextmanager
+def load_on_other_core() -> Iterator[None]:
+    """The load, which is this process, keeps off the server's core."""
+    cores = os.sched_getaffinity(0)
+    if len(cores) > 1:
+        _elsewhere.update(cores)
+        os.sched_setaffinity(0, cores - {min(cores)})
+    try:
+        yield
+    finally:
+        _elsewhere.clear()
+        os.sched_setaffinity(0, cores)
+
+
 @contextlib.contextmanager
 def serving(environ: Mapping[str, str]) -> Iterator[psutil.Process]:
-    """The server on one core and the load, which is this process, on another where there are two."""
-    cores = sorted(os.sched_getaffinity(0))
-    pin = ["taskset", "-c", str(cores[0])] if len(cores) > 1 else []
-    if len(cores) > 1:
-        os.sched_setaffinity(0, {cores[1]})
-    process = subprocess.Popen([*pin, *KITH, "serve"], env=dict(environ), stdout=subprocess.DEVNULL)
-    try:
-        _wait(int(environ["KITH_XMPP_PORT"]))
-        yield psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        process.wait(20)
-        os.sched_setaffinity(0, set(cores))
+    """Kith on one core and the load on another where there are two."""
+    with load_on_other_core():
+        process = subprocess.Popen([*on_core(), *KITH, "serve"], env=dict(environ), stdout=subprocess.DEVNULL)
+        try:
+            listening(int(environ["KITH_XMPP_PORT"]))
+            yield psutil.Process(process.pid)
+        finally:
+            process.terminate()
+            process.wait(20)
 
 
-def _wait(port: int) -> None:
-    for _ in range(300):
+@contextlib.contextmanager
+def kith(folder: Path, users: int, **settings: str) -> Iterator[Server]:
+    """Kith as it ships: the archive on for both sides, every commit synced before a message is delivered."""
+    folder.mkdir(exist_ok=True)
+    environ = environment(folder, **settings)
+    add_users(environ, users)
+    with serving(environ) as process:
+        yield Server("Kith", int(environ["KITH_XMPP_PORT"]), process)
+
+
+def listening(port: int) -> None:
+    """Waits until somebody listens on a port of the loopback."""
+    for _ in range(600):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         time.sleep(0.1)

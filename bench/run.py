@@ -1,154 +1,178 @@
-"""What the README's figures come from: CPU per message, latency and memory, on this machine.
+"""What the README's figures come from: Kith beside Prosody and ejabberd, on this machine, in one run.
 
-    make bench              a server of its own, on loopback, in a temporary folder
-    python bench/run.py --seconds 10 --pairs 50
+    make bench                      everything, about ten minutes; the others if Debian has them
+    python bench/run.py --only Kith --seconds 5
 
-Clients are hand-made bytes, so that one core of load can fill one core of server. The server is
-measured as it ships: the archive on for both sides, every commit synced to disk before a message
-is delivered.
+The server has one core, the load the other. Kith is measured as it ships: the archive on for both sides,
+every commit synced to disk before a message is delivered. Writes its results, a table and a picture to
+bench/out; with --publish the picture goes to where the README shows it.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
+import contextlib
+import datetime
 import json
 import os
 import platform
-import statistics
 import tempfile
-import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-import psutil
+import loads
+import others
 import uvloop
-from lab import OMEMO, PLAIN, Peer, add_users, environment, serving
+from lab import OMEMO, PLAIN, Server, kith, load_on_other_core
+from picture import draw
+from rich.console import Console
+from rich.table import Table
+
+OUT = Path(__file__).parent / "out"
+ROOT = Path(__file__).parent.parent
+Figures = dict[str, float]
 
 
-class Bench:
-    """A running server and how to measure it."""
-
-    def __init__(self, port: int, process: psutil.Process) -> None:
-        self.port = port
-        self.process = process
-
-    def cpu(self) -> float:
-        used = self.process.cpu_times()
-        return used.user + used.system
-
-    async def users(self, count: int) -> list[Peer]:
-        gate = asyncio.Semaphore(50)
-
-        async def one(number: int) -> Peer:
-            async with gate:
-                return await Peer(f"u{number}").login(self.port)
-
-        return list(await asyncio.gather(*(one(number) for number in range(count))))
-
-    async def throughput(self, pairs: int, window: int, seconds: float, payload: str) -> dict[str, float]:
-        """``window`` messages under way between the two of each pair, as fast as they go."""
-        peers = await self.users(2 * pairs)
-        counted = 0
-        running = True
-        for number, peer in enumerate(peers):
-            to = peers[number ^ 1].user
-            message = f"<message to='{to}@localhost' type='chat' id='m'>{payload}</message>".encode()
-
-            def receive(data: bytes, peer: Peer = peer, message: bytes = message) -> None:
-                nonlocal counted
-                data = peer.buffer + data
-                found = data.count(b"</message>")
-                peer.buffer = data[-9:] if found == 0 else data[data.rfind(b"</message>") + 10 :][-9:]
-                counted += found
-                if running and found:
-                    peer.transport.write(message * found)
-
-            peer.on_data = receive
-            peer.transport.write(message * (window // 2))
-        await asyncio.sleep(1)
-        begin, cpu, start = counted, self.cpu(), time.perf_counter()
-        await asyncio.sleep(seconds)
-        messages, cpu, elapsed = counted - begin, self.cpu() - cpu, time.perf_counter() - start
-        running = False
-        await asyncio.sleep(0.5)
-        for peer in peers:
-            peer.transport.abort()
-        return {
-            "messages_per_second": round(messages / elapsed),
-            "cpu_us_per_message": round(cpu / messages * 1e6, 1),
-        }
-
-    async def latency(self, pairs: int, rate: int, seconds: float) -> dict[str, float]:
-        """From the write of a 1 kB encrypted message to its arrival, in milliseconds."""
-        peers = await self.users(2 * pairs)
-        sent: dict[bytes, float] = {}
-        times: list[float] = []
-        for peer in peers:
-
-            def receive(data: bytes) -> None:
-                now = time.perf_counter()
-                for part in data.split(b" id='L")[1:]:
-                    start = sent.pop(part[:8], None)
-                    if start is not None:
-                        times.append((now - start) * 1000)
-
-            peer.on_data = receive
-        start = time.perf_counter()
-        for number in range(int(rate * seconds)):
-            wait = start + number / rate - time.perf_counter()
-            if wait > 0:
-                await asyncio.sleep(wait)
-            pair = 2 * (number % pairs)
-            key = f"{number:08d}"
-            sent[key.encode()] = time.perf_counter()
-            peers[pair].write(
-                f"<message to='{peers[pair + 1].user}@localhost' type='chat' id='L{key}'>{OMEMO}</message>"
-            )
-        await asyncio.sleep(1)
-        for peer in peers:
-            peer.transport.abort()
-        points = statistics.quantiles(times, n=1000)
-        return {
-            "lost": len(sent),
-            "p50_ms": round(points[499], 2),
-            "p95_ms": round(points[949], 2),
-            "p99_ms": round(points[989], 2),
-        }
-
-    async def idle(self, count: int) -> dict[str, float]:
-        before = self.process.memory_info().rss
-        peers = await self.users(count)
-        await asyncio.sleep(2)
-        used = self.process.memory_info().rss - before
-        for peer in peers:
-            peer.transport.abort()
-        return {"connections": count, "kib_per_connection": round(used / count / 1024, 1)}
+ROWS = (
+    ("message, plain 250 B: CPU", "plain.us", "{:.0f} µs"),
+    ("message, OMEMO 1 kB: CPU", "omemo.us", "{:.0f} µs"),
+    ("messages a second, OMEMO", "omemo.per_second", "{:,.0f}"),
+    ("stored for somebody away: CPU", "offline.store_us", "{:.0f} µs"),
+    ("… and fetched at login: CPU", "offline.fetch_us", "{:.0f} µs"),
+    ("login: CPU", "login.ms", "{:.2f} ms"),
+    ("login with a token: CPU", "token.ms", "{:.2f} ms"),
+    ("idle connection: memory", "idle.kb", "{:.0f} KB"),
+    ("idle connection with TLS: memory", "idle_tls.kb", "{:.0f} KB"),
+    ("latency at 1000/s, median", "latency.p50_ms", "{:.1f} ms"),
+    ("latency at 1000/s, 99 %", "latency.p99_ms", "{:.1f} ms"),
+    ("lost", "lost", "{:.0f}"),
+)
 
 
-async def measure(bench: Bench, args: argparse.Namespace) -> None:
-    def show(name: str, figures: dict[str, float]) -> None:
-        print(json.dumps({"measured": name, **figures}), flush=True)
+#: Starts a server, with its data in a folder of that name.
+Start = Callable[[str], contextlib.AbstractContextManager[Server]]
 
-    show("idle", await bench.idle(args.idle))
-    for name, payload in (("plain 250 B", PLAIN), ("OMEMO 1 kB", OMEMO)):
-        show(name, await bench.throughput(args.pairs, 20, args.seconds, payload))
-    show(f"latency at {args.rate}/s", await bench.latency(args.pairs, args.rate, args.seconds))
+
+def servers(folder: Path, users: int) -> dict[str, Start]:
+    """What there is to measure, by name."""
+    found: dict[str, Start] = {"Kith": lambda data: kith(folder / f"kith-{data}", users)}
+    for name, there, start in (
+        ("Prosody", others.has_prosody(), others.prosody),
+        ("ejabberd", others.has_ejabberd(), others.ejabberd),
+    ):
+        for archive in (True, False) if there else ():
+            title = f"{name}, archive {'on' if archive else 'off'}"
+            found[title] = partial(_start, start, folder / f"{name}-{archive}", users, archive)
+        if not there:
+            print(f"{name} is not installed: sudo apt-get install {name.lower()}")
+    return found
+
+
+def _start(
+    start: Callable[..., contextlib.AbstractContextManager[Server]],
+    folder: Path,
+    users: int,
+    archive: bool,
+    data: str,
+) -> contextlib.AbstractContextManager[Server]:
+    return start(folder.with_name(f"{folder.name}-{data}"), users, archive=archive)
+
+
+async def measure(server: Server, args: argparse.Namespace) -> dict[str, Figures]:
+    """All loads on one server."""
+    found: dict[str, Figures] = {}
+
+    def keep(name: str, figures: Figures) -> None:
+        found[name] = figures
+        shown = {key: round(value, 2) for key, value in figures.items()}
+        print(json.dumps({"server": server.name, "measured": name, **shown}), flush=True)
+
+    keep("login", await loads.login(server, 300))
+    if server.name == "Kith":
+        keep("token", await loads.token_login(server, 300))
+    keep("offline", await loads.offline(server, OMEMO, 20, 200))
+    keep("latency", await loads.latency(server, OMEMO, args.pairs, 1000, args.seconds))
+    keep("plain", await loads.throughput(server, PLAIN, args.pairs, 20, args.seconds))
+    keep("omemo", await loads.throughput(server, OMEMO, args.pairs, 20, args.seconds))
+    lost = sum(figures.get("lost", 0) for figures in found.values())
+    return {**found, "": {"lost": lost}}
+
+
+async def rest(server: Server, args: argparse.Namespace, tls: bool) -> Figures:
+    """Memory of idle connections: of a server that has done nothing else."""
+    figures = await loads.idle(server, args.idle, tls)
+    print(json.dumps({"server": server.name, "measured": f"idle, tls={tls}", **figures}), flush=True)
+    return figures
+
+
+def cell(figures: dict[str, Figures], where: str, form: str) -> str:
+    """One figure, or nothing."""
+    name, _, key = where.rpartition(".")
+    value = figures.get(name, {}).get(key)
+    return "" if value is None else form.format(value)
+
+
+def rows(results: dict[str, dict[str, Figures]]) -> Iterator[list[str]]:
+    for title, where, form in ROWS:
+        yield [title, *(cell(figures, where, form) for figures in results.values())]
+
+
+def markdown(results: dict[str, dict[str, Figures]]) -> str:
+    """The table for documents."""
+    lines = [["", *results], ["---"] * (len(results) + 1), *rows(results)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def show(results: dict[str, dict[str, Figures]]) -> None:
+    table = Table("", *results)
+    for line in rows(results):
+        table.add_row(*line)
+    Console().print(table)
+
+
+def machine() -> str:
+    model = next(
+        (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
+        platform.machine(),
+    )
+    return f"{os.cpu_count()} cores of {model}, {platform.system()} {platform.release().partition('-')[0]}"
+
+
+def _lines(path: str) -> list[str]:
+    with contextlib.suppress(OSError):
+        return Path(path).read_text().splitlines()
+    return []
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=8, help="for each measurement")
-    parser.add_argument("--pairs", type=int, default=50)
-    parser.add_argument("--rate", type=int, default=500, help="messages a second, for the latency")
+    parser.add_argument("--seconds", type=float, default=6, help="for each measurement")
+    parser.add_argument("--pairs", type=int, default=50, help="of people who write to each other")
     parser.add_argument("--idle", type=int, default=2000, help="idle connections")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="servers whose names begin so")
+    parser.add_argument("--publish", action="store_true", help="write the README's picture")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        environ = environment(Path(folder))
-        add_users(environ, max(args.idle, 2 * args.pairs))
-        machine = platform.processor() or platform.machine()
-        print(json.dumps({"machine": machine, "cores": len(os.sched_getaffinity(0))}))
-        with serving(environ) as process, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(measure(Bench(int(environ["KITH_XMPP_PORT"]), process), args))
+    results: dict[str, dict[str, Figures]] = {}
+    with tempfile.TemporaryDirectory() as folder, load_on_other_core():
+        for name, start in servers(Path(folder), max(args.idle, 2 * args.pairs)).items():
+            if args.only and not name.startswith(tuple(args.only)):
+                continue
+            with start("idle") as server:
+                idle = uvloop.run(rest(server, args, tls=False))
+            with start("tls") as server:
+                idle_tls = uvloop.run(rest(server, args, tls=True))
+            with start("work") as server:
+                results[name] = uvloop.run(measure(server, args)) | {"idle": idle, "idle_tls": idle_tls}
+    OUT.mkdir(exist_ok=True)
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    about = {"date": today, "machine": machine()}
+    (OUT / "run.json").write_text(json.dumps({**about, "results": results}, indent=1))
+    show(results)
+    picture = ROOT / "docs/images/speed.svg" if args.publish else OUT / "speed.svg"
+    draw(results, f"{today}, {about['machine']}", picture)
+    table = f"Measured on {today} by `make bench`, {about['machine']}.\n\n{markdown(results)}"
+    (OUT / "table.md").write_text(table)
 
 
 if __name__ == "__main__":

@@ -81,7 +81,9 @@ class RunningServer:
         self._process.kill()
         self._process.wait(20)
 
-    def kith(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def kith(
+        self, *arguments: str, check: bool = True, timeout: float = 60
+    ) -> subprocess.CompletedProcess[str]:
         """Runs another `kith` command with the server's settings."""
         done = subprocess.run(
             [*KITH, *arguments],
@@ -89,7 +91,7 @@ class RunningServer:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=timeout,
             check=False,
         )
         assert not check or done.returncode == 0, done.stdout + done.stderr

@@ -63,20 +63,29 @@ class RawClient:
         self._writer.transport.abort()
 
     async def _read(self) -> None:
-        while data := await self._reader.read(65536):
-            self._parser.feed(data)
-            for event, element in self._parser.read_events():
-                if event == "start":
-                    self._depth += 1
-                    if self._depth == 1:
-                        self.header = element
-                else:
-                    self._depth -= 1
-                    if self._depth == 1:
-                        self.inbox.append(element)
-            self._news.set()
+        try:
+            while data := await self._reader.read(65536):
+                self._parser.feed(data)
+                for event, element in self._parser.read_events():
+                    if event == "start":
+                        self._depth += 1
+                        if self._depth == 1:
+                            self.header = element
+                    else:
+                        self._depth -= 1
+                        if self._depth == 1:
+                            if self.header is not None:
+                                self.header.remove(element)  # or all that ever came would stay in memory
+                            self.arrived(element)
+                self._news.set()
+        except OSError:
+            pass  # a reset ends it as well
         self.closed = True
         self._news.set()
+
+    def arrived(self, element: Element) -> None:
+        """A complete element came."""
+        self.inbox.append(element)
 
     def send(self, text: str) -> None:
         self.flights += 1
@@ -153,12 +162,14 @@ class RawClient:
         self.bare = self.jid.partition("/")[0]
         return self.jid
 
-    async def iq(self, type: str, child: str, to: str | None = None) -> Element:
+    async def iq(self, type: str, child: str, to: str | None = None, timeout: float = 10) -> Element:
         """Asks and returns the answer."""
         id = f"iq{next(_numbers)}"
         address = f" to='{to}'" if to else ""
         self.send(f"<iq type='{type}' id='{id}'{address}>{child}</iq>")
-        return await self.take(lambda element: element.tag == CLIENT + "iq" and element.get("id") == id)
+        return await self.take(
+            lambda element: element.tag == CLIENT + "iq" and element.get("id") == id, timeout
+        )
 
     async def ping(self) -> None:
         """Returns when all that was sent before has been handled."""

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="kith",
     help="A messenger that you run yourself: end-to-end encrypted, on XMPP.",
-    epilog="Begin with: kith serve. Then, in another terminal: kith user add you@localhost; kith chat",
+    epilog=(
+        "Begin with: kith serve. Then, in another terminal: kith user add you@localhost; kith chat. "
+        "Save everything with: kith backup /var/backups/"
+    ),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -105,6 +108,40 @@ def reports(
     from kith.commands import reports
 
     (reports.clear if clear else reports.show)(settings(config))
+
+
+@app.command()
+def backup(
+    target: Annotated[
+        Path, typer.Argument(metavar="FILE|DIR", help="The file to write, or the folder for it.")
+    ],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Save everything the server needs in one file, while it runs.
+
+    The file holds the database, the server's secret, its certificate and key. Examples:
+    kith backup /var/backups/; kith backup --force today.tar
+    """
+    from kith.commands.backup import backup
+
+    named = config or (Path(os.environ["KITH_CONFIG"]) if os.environ.get("KITH_CONFIG") else None)
+    backup(settings(config), target, named, force)
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="What kith backup has written.")],
+    config: ConfigOption = None,
+) -> None:
+    """Make a data folder from a backup, which is checked first.
+
+    The folder of the setting data_dir has to be empty. Example:
+    KITH_DATA_DIR=/var/lib/kith kith restore today.tar
+    """
+    from kith.commands.restore import restore
+
+    restore(settings(config), source)
 
 
 @app.command()

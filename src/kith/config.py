@@ -76,6 +76,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     component_listen: Annotated[list[str], _about("The IP addresses for components.")] = msgspec.field(
         default_factory=lambda: ["127.0.0.1", "::1"]
     )
+    metrics_port: Annotated[_Port, _about("Figures for Prometheus, over HTTP at /metrics; usually 9464.")] = 0
+    metrics_listen: Annotated[
+        list[str], _about("The IP addresses for Prometheus: what it reads is not for everybody.")
+    ] = msgspec.field(default_factory=lambda: ["127.0.0.1", "::1"])
     components: Annotated[
         dict[str, str],
         _about("Domains of components and their secrets. In the environment: name=secret, by commas."),
@@ -108,6 +112,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         str, _about("A regular expression: what the answer has to say when the message is on its way.")
     ] = ""
     sms_per_hour: Annotated[_Some, _about("Text messages that are sent in an hour, to all people.")] = 1000
+    user_invites: Annotated[
+        bool,
+        _about("Whether everybody here may invite people to an account from a client, not only operators."),
+    ] = False
     operators: Annotated[
         list[str], _about("Accounts that may run the operator's commands from a client (XEP-0133).")
     ] = msgspec.field(default_factory=list)
@@ -148,6 +156,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], _about("debug, info, warning or error.")
     ] = "info"
+    log_format: Annotated[
+        Literal["text", "json"], _about("How a line of the log looks: text (key=value) or json.")
+    ] = "text"
 
     @classmethod
     def load(cls, file: Path | None, environ: Mapping[str, str]) -> Config:
@@ -192,7 +203,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             raise _wrong("domain", places["domain"], f"only {jid.domain!r}, nothing before or after it")
         if jid.domain != self.domain:
             raise _wrong("domain", places["domain"], f"write it as {jid.domain!r}")
-        for name in ("listen", "component_listen"):
+        for name in ("listen", "component_listen", "metrics_listen"):
             if not getattr(self, name):
                 raise _wrong(name, places[name], "no address to listen on")
             for address in getattr(self, name):
@@ -249,7 +260,15 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 _CONTACTS = frozenset(("abuse", "admin", "feedback", "sales", "security", "status", "support"))
-PORTS = ("xmpp_port", "xmpps_port", "http_port", "https_port", "component_port", "federation_port")
+PORTS = (
+    "xmpp_port",
+    "xmpps_port",
+    "http_port",
+    "https_port",
+    "component_port",
+    "metrics_port",
+    "federation_port",
+)
 #: Variables of the environment that are not the server's.
 CLIENT_VARIABLES = frozenset(
     ("KITH_CONFIG", "KITH_JID", "KITH_PASSWORD", "KITH_HOST", "KITH_PORT", "KITH_DATA", "KITH_SERVER")

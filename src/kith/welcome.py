@@ -28,12 +28,13 @@ def _command() -> str:
 
 def show(config: Config, certificate: Description, accounts: int) -> None:
     """Prints it to standard output."""
-    console = Console(highlight=False, soft_wrap=True)
+    # as it is: rich would make an emoji of the :AB: in a fingerprint
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     console.print()
     console.print(Text.assemble(("Kith", "bold green"), " is running for ", (config.domain, "bold"), "."))
     table = Table.grid(padding=(0, 3))
     table.add_column(style="dim")
-    table.add_column()
+    table.add_column(overflow="fold")
     if config.xmpp_port:
         table.add_row("XMPP clients", f"{config.domain} port {config.xmpp_port} (STARTTLS)")
     if config.xmpps_port:

@@ -102,6 +102,35 @@ async def test_the_archive_pages_forwards_and_backwards(
     assert (await query(ada, paging(f"<max>{'9' * 5000}</max>"))).texts == ALL
 
 
+async def test_what_was_sent_in_one_go_has_times_in_its_order(server: RunningServer) -> None:
+    server.add_user("gil")
+    gil = await online(server.port, "gil", "r", None)
+    texts = [str(number) for number in range(40)]
+    gil.send("".join(f"<message to='gil@localhost/r'><body>{text}</body></message>" for text in texts))
+    await gil.ping()
+    gil.inbox.clear()
+    whole = await query(gil)
+    assert whole.texts == texts
+    assert whole.stamps == sorted(set(whole.stamps))
+    for number in (0, 7, 39):
+        assert (await query(gil, form(start=whole.stamps[number]))).texts == texts[number:]
+        milliseconds = whole.stamps[number][:-4] + "Z"
+        assert (await query(gil, form(start=milliseconds))).texts[-40 + number :] == texts[number:]
+        assert (await query(gil, form(end=milliseconds))).texts[: number + 1] == texts[: number + 1]
+    exact = next(number for number, stamp in enumerate(whole.stamps) if stamp[-4:-1] != "000")
+    assert (await query(gil, form(end=whole.stamps[exact]))).texts == texts[: exact + 1]
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.9999Z"])
+async def test_far_times_are_bounds_as_others(
+    filled: tuple[RawClient, RawClient, RawClient], moment: str
+) -> None:
+    ada, *_ = filled
+    past = moment.startswith("0")
+    assert (await query(ada, form(start=moment))).texts == (ALL if past else [])
+    assert (await query(ada, form(end=moment))).texts == ([] if past else ALL)
+
+
 async def test_filters_choose_by_peer_time_and_id(filled: tuple[RawClient, RawClient, RawClient]) -> None:
     ada, ben, cem = filled
     whole = await query(ada)
@@ -114,8 +143,18 @@ async def test_filters_choose_by_peer_time_and_id(filled: tuple[RawClient, RawCl
     assert (await query(ada, form(end=whole.stamps[5]))).texts == ALL[:6]
     flipped = await query(ada, "<flip-page/>" + paging("<max>3</max>"))
     assert flipped.texts == ALL[2::-1]
+    flipped = await query(ada, paging("<max>3</max><before/>") + "<flip-page/>")
+    assert flipped.texts == ALL[:-4:-1]
+    assert flipped.last == whole.ids[-1]  # the page is the same, whatever its order
     both = await query(ada, form(**{"with": ben.bare}) + paging("<max>2</max><before/>"))
     assert both.texts == ["b8", "b9"]
+    assert (await query(ada, form(ids=[whole.ids[1], whole.ids[1]]))).texts == [ALL[1]]
+    assert (await query(ada, form(start="0001-01-01T00:00:00Z", end="9999-12-31T23:59:59Z"))).texts == ALL
+    assert (await query(ada, form(start="9999-12-31T23:59:59Z"))).texts == []
+    ada.send(f"<message to='{ada.bare}' type='chat'><body>note</body></message>")
+    await ada.ping()
+    ada.inbox.clear()
+    assert (await query(ada, form(**{"with": ada.bare}))).texts == ["note"]
 
 
 async def test_an_archive_shows_both_sides_with_the_same_ids(
@@ -143,6 +182,10 @@ async def test_the_form_names_the_extended_fields(filled: tuple[RawClient, RawCl
     answer = await ada.iq("get", f"<query xmlns='{MAM}'/>")
     names = {field.get("var") for field in answer.iter("{jabber:x:data}field")}
     assert names == {"FORM_TYPE", "with", "start", "end", "before-id", "after-id", "ids"}
+    (ids,) = [field for field in answer.iter("{jabber:x:data}field") if field.get("var") == "ids"]
+    validation = "{http://jabber.org/protocol/xdata-validate}"
+    assert ids.find(f"{validation}validate/{validation}open") is not None
+    assert answer.find(".//{jabber:x:data}required") is None
     info = await ada.iq("get", "<query xmlns='http://jabber.org/protocol/disco#info'/>", ada.bare)
     features = {e.get("var") for e in info.iter("{http://jabber.org/protocol/disco#info}feature")}
     assert {MAM, f"{MAM}#extended"} <= features

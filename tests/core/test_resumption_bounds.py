@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.chaos.disk import Disk, preload
 from tests.conftest import RunningServer, running
-from tests.core.test_stream_management import enabled, resume, text
-from tests.raw import body, online
+from tests.core.test_stream_management import SM, enabled, resume, text
+from tests.raw import RawClient, body, online
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +53,39 @@ async def test_a_session_that_is_owed_too_much_ends_and_loses_nothing(hasty: Run
     await back.available()
     assert [body(await back.message()) for _ in range(8)] == [f"n{number}" for number in range(8)]
     await back.nothing()
+
+
+async def test_a_session_that_two_connections_ask_for_at_once_outlives_its_time_limit(tmp_path: Path) -> None:
+    disk = Disk(tmp_path)
+    server = RunningServer(tmp_path / "data", resume_timeout="1")
+    preload(server.environ, disk)
+    server.start()
+    try:
+        server.add_user("eve")
+        eve = await online(server.port, "eve", "phone")
+        token = (await enabled(eve)).get("id") or ""
+        impatient = await logged_in(server, "eve")
+        patient = await logged_in(server, "eve")
+        disk.mode = "H"
+        eve.send(text(eve.bare, "on its way"))
+        await asyncio.sleep(0.2)
+        for client in (impatient, patient):
+            client.send(f"<resume xmlns='{SM}' previd='{token}' h='0'/>")
+            await asyncio.sleep(0.2)
+        impatient.abort()
+        await asyncio.sleep(0.2)
+        disk.mode = "0"
+        await patient.tag("resumed")
+        assert body(await patient.message()) == "on its way"
+        await asyncio.sleep(3)
+        await patient.ping()
+    finally:
+        disk.mode = "0"
+        server.kill()
+
+
+async def logged_in(server: RunningServer, user: str) -> RawClient:
+    client = RawClient(server.port)
+    await client.connect()
+    await client.login(user)
+    return client

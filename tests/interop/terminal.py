@@ -113,6 +113,12 @@ class Profanity:
         await self.shows("Your Device ID is")
         await self.logs(r'RECV: <iq [^>]*type="result"[^>]*><pubsub [^>]*><publish node="[^"]*devicelist"')
 
+    async def encrypt(self, peer: str) -> None:
+        """Opens an encrypted conversation, once there is a session with a device of the peer."""
+        self.type(f"/omemo start {peer}")
+        await self.logs(rf"Starting device session for {re.escape(peer)} with device")
+        await self.shows(r"\[OMEMO\]")
+
     @property
     def log(self) -> str:
         """Its debug log, with the stanzas."""

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-import pytest
-
 from kith.client import Client, Message
 from tests.conftest import RunningServer
-from tests.interop.terminal import Profanity, profanity
-
-_numbers = itertools.count(1)
+from tests.interop.kept import unread_by_server
+from tests.interop.terminal import profanity
 
 Person = Callable[[str], str]
-
-
-@pytest.fixture
-def person(server: RunningServer) -> Person:
-    """Makes accounts that no other test knows."""
-    return lambda name: server.add_user(f"{name}{next(_numbers)}")
 
 
 def _sdk(server: RunningServer, jid: str, folder: Path) -> Client:
@@ -40,21 +30,6 @@ async def _incoming(client: Client) -> AsyncIterator[Message]:
             yield message
 
 
-def _unread_by_server(server: RunningServer, *texts: str) -> None:
-    """Nothing that the server keeps has the text in it."""
-    for file in server.data_dir.rglob("*"):
-        if file.is_file():
-            data = file.read_bytes()
-            assert not [text for text in texts if text.encode() in data], file
-
-
-async def _start(terminal: Profanity, peer: str) -> None:
-    """Opens an encrypted conversation."""
-    terminal.type(f"/omemo start {peer}")
-    await terminal.logs(rf"Starting device session for {re.escape(peer)} with device")
-    await terminal.shows("OMEMO")
-
-
 async def test_encrypted_messages_go_each_way_while_both_are_online(
     server: RunningServer, person: Person, tmp_path: Path
 ) -> None:
@@ -62,7 +37,7 @@ async def test_encrypted_messages_go_each_way_while_both_are_online(
     async with profanity(tmp_path) as terminal, _sdk(server, ben, tmp_path) as sdk:
         await terminal.log_in(ada, server.port)
         await terminal.make_keys()
-        await _start(terminal, ben)
+        await terminal.encrypt(ben)
         terminal.type("a secret from the terminal")
         incoming = _incoming(sdk)
         message = await anext(incoming)
@@ -74,7 +49,7 @@ async def test_encrypted_messages_go_each_way_while_both_are_online(
         assert "untrusted" not in terminal.chats
         terminal.type("and once more")
         assert (await anext(incoming)).body == "and once more"
-    _unread_by_server(server, "a secret from the terminal", "a secret from the sdk", "and once more")
+    unread_by_server(server, "a secret from the terminal", "a secret from the sdk", "and once more")
 
 
 async def test_the_terminal_reads_what_was_encrypted_for_it_while_it_was_away(
@@ -92,7 +67,7 @@ async def test_the_terminal_reads_what_was_encrypted_for_it_while_it_was_away(
         for number in range(3):
             await terminal.notes(f"secret {number} for later")
         assert re.findall(r"secret (\d) for later", terminal.chats) == ["0", "1", "2"]
-    _unread_by_server(server, "for later")
+    unread_by_server(server, "for later")
 
 
 async def test_the_sdk_reads_what_the_terminal_encrypted_for_it_while_it_was_away(
@@ -104,7 +79,7 @@ async def test_the_sdk_reads_what_the_terminal_encrypted_for_it_while_it_was_awa
     async with profanity(tmp_path) as terminal:
         await terminal.log_in(ada, server.port)
         await terminal.make_keys()
-        await _start(terminal, ben)
+        await terminal.encrypt(ben)
         for number in range(3):
             terminal.type(f"secret {number} for later")
         await terminal.notes("secret 2 for later")
@@ -113,7 +88,7 @@ async def test_the_sdk_reads_what_the_terminal_encrypted_for_it_while_it_was_awa
         messages = [await anext(incoming) for _ in range(3)]
         assert [message.body for message in messages] == [f"secret {number} for later" for number in range(3)]
         assert all(message.encrypted for message in messages)
-    _unread_by_server(server, "for later")
+    unread_by_server(server, "for later")
 
 
 async def test_the_terminal_encrypts_for_keys_that_its_user_compared(
@@ -123,10 +98,33 @@ async def test_the_terminal_encrypts_for_keys_that_its_user_compared(
     async with profanity(tmp_path, trustmode="manual") as terminal, _sdk(server, ben, tmp_path) as sdk:
         await terminal.log_in(ada, server.port)
         await terminal.make_keys()
-        await _start(terminal, ben)
+        await terminal.encrypt(ben)
         (own,) = await sdk.fingerprints()
         terminal.type(f"/omemo trust {ben} {own.text}")
         terminal.type("a secret for a compared key")
         assert (await anext(_incoming(sdk))).body == "a secret for a compared key"
         await sdk.send(ada, "the answer")
         await terminal.notes("the answer")
+
+
+async def test_a_second_device_finds_in_the_archive_what_was_said_before(
+    server: RunningServer, person: Person, tmp_path: Path
+) -> None:
+    ada, ben = person("ada"), person("ben")
+    async with profanity(tmp_path / "first") as first, profanity(tmp_path / "ben") as other:
+        await first.log_in(ada, server.port)
+        await other.log_in(ben, server.port)
+        first.type(f"/msg {ben} hello from the first device")
+        await other.notes("hello from the first device")
+        other.type(f"/msg {ada} hello back")
+        await first.notes("hello back")
+    async with profanity(tmp_path / "second") as second:
+        second.type("/mam on")
+        await second.log_in(ada, server.port)
+        await second.logs("connection_features_received")
+        second.type(f"/msg {ben}")
+        await second.notes("hello back")
+        await second.notes("hello from the first device")
+        # a set: this version asks for the same page twice, and notes all of it each time
+        said = set(re.findall(r" - (.+): (hello .+)", second.chats))
+        assert said == {(ada, "hello from the first device"), (ben, "hello back")}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from typing import Any
 
 import pytest
@@ -11,14 +10,6 @@ from slixmpp.exceptions import IqError
 
 from tests.conftest import RunningServer
 from tests.interop.slix import Slix, befriend, online
-
-_numbers = itertools.count(1)
-
-
-@pytest.fixture
-def person(server: RunningServer) -> Any:
-    """Makes accounts that no other test knows."""
-    return lambda name: server.add_user(f"{name}{next(_numbers)}")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -16,15 +15,8 @@ from tests.conftest import RunningServer
 from tests.interop.slix import online
 from tests.interop.web import Refused, WebClient, web_client
 
-_numbers = itertools.count(1)
 _XRD = "{http://docs.oasis-open.org/ns/xri/xrd-1.0}"
 _WEBSOCKET = "urn:xmpp:alt-connections:websocket"
-
-
-@pytest.fixture
-def person(server: RunningServer) -> Any:
-    """Makes accounts that no other test knows."""
-    return lambda name: server.add_user(f"{name}{next(_numbers)}")
 
 
 @pytest.fixture

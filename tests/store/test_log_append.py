@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from kith.core.ports import INCOMING, LogQuery
+from kith.core.ports import INCOMING, LogQuery, Unavailable
 from kith.store.errors import StoreError
 from kith.store.sqlite import SQLiteStore
 
@@ -89,7 +89,7 @@ async def test_more_messages_than_a_commit_takes_all_arrive(logs):
 
 async def test_a_message_that_cannot_be_stored_does_not_fail_its_neighbours(logs):
     logs.append(1)
-    logs.append(2, stanza=object())  # not storable
+    logs.append(2, stanza=[])  # not storable
     logs.append(3)
     logs.append(1)  # its id is taken
     logs.append(4, owners=[(logs.a, "b@x", 0), (logs.a, "b@x", 0)])  # twice in one log
@@ -111,7 +111,8 @@ async def test_a_full_disk_fails_what_does_not_fit_and_nothing_else(logs):
     logs.append(1, stanza=b"x" * 1_000_000)
     logs.append(2)
     await logs.store.settled()
-    assert isinstance(logs.answers[0][2], sqlite3.OperationalError)
+    assert isinstance(logs.answers[0][2], Unavailable)
+    assert logs.answers[0][2].condition == "resource-constraint"
     assert logs.answers[1] == (2, None, None)
     await limit(1_000_000)
     logs.append(3, stanza=b"x" * 1_000_000)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kith.core.ports import INCOMING, UNARCHIVED, Append, LogQuery, Page
-from kith.store import log
+from kith.store import conversations, log
 from kith.store.sqlite import SQLiteStore
 
 _PEERS = ["a@x", "b@x", "c@x"]
@@ -48,13 +49,24 @@ def expected(entries: dict[int, tuple[int, str, int]], query: LogQuery) -> tuple
 
 
 @settings(max_examples=60, deadline=None)
-@given(entries=_entries, queries=st.lists(_queries, min_size=1, max_size=15))
-def test_pages_and_counts_are_those_of_a_plain_list(entries, queries):
+@given(
+    entries=_entries,
+    queries=st.lists(_queries, min_size=1, max_size=15),
+    few=st.sampled_from([0, 2, conversations.FEW]),
+)
+def test_pages_and_counts_are_those_of_a_plain_list(entries, queries, few):
     async def run() -> None:
-        with tempfile.TemporaryDirectory() as folder:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            mock.patch.multiple(conversations, FEW=few, _AT_ONCE=3),
+        ):
             store = SQLiteStore(Path(folder) / "kith.sqlite")
             await store.open()
+            await store.create_accounts([("one@x", {}), ("two@x", {})])
+            half = sorted(entries)[len(entries) // 2 :]
             for id, (account, peer, flags) in sorted(entries.items()):
+                if half and id == half[0]:
+                    await store.page(LogQuery(account, peer=peer))  # a part is indexed before the rest comes
                 store.append(Append(id, b"%d" % id, [(account, peer, flags)], lambda *_: None))
             await store.settled()
             for query in queries:
@@ -126,8 +138,13 @@ async def test_no_question_walks_through_the_whole_log(logs):
             explain(self.connection, statement, values)
             return self.connection.execute(statement, values)
 
+    logs.append(1, owners=[(logs.a, "b@x", 0)])
+    await logs.store.settled()
     await logs.store._read(lambda c: log.page(Watched(c), LogQuery(logs.a, peer="b@x", after=1)))
-    assert any("log_peer (account=? AND peer=? AND id>?)" in plan for plan in plans)
+    assert any("conversation USING PRIMARY KEY (account=? AND peer=? AND id>?" in plan for plan in plans)
+    assert any("log USING PRIMARY KEY (account=? AND id=?)" in plan for plan in plans)
+    assert any("log USING PRIMARY KEY (account=? AND id>?" in plan for plan in plans)
+    assert not any("ORDER BY" in plan for plan in plans), plans  # nothing is sorted
     plans.clear()
     await logs.store._read(lambda c: log.undelivered(Watched(c), logs.a, 0, 10))
     assert any("log_undelivered (account=? AND id>? AND id<?)" in plan for plan in plans)

@@ -35,7 +35,7 @@ def show(config: Config, jid: str) -> None:
         used = f"{datetime.fromtimestamp(device.used):%Y-%m-%d %H:%M}"
         token = "yes" if device.current or device.new else "no"
         table.add_row(device.id, device.name, device.software, used, token)
-    Console(highlight=False, markup=False).print(table)
+    Console(highlight=False, markup=False, emoji=False).print(table)
 
 
 def revoke(config: Config, jid: str, id: str | None) -> None:

@@ -15,9 +15,11 @@ from typing import Any, NamedTuple
 import aiodns
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from kith.config import Config, ConfigError
 from kith.edge.certificate import describe, ensure_certificate
+from kith.store.integrity import Check
 
 _LOW_BYTES = 1 << 30
 _SOON = timedelta(days=14)
@@ -49,15 +51,16 @@ def doctor(config: Config) -> int:
         *_ports(config),
         _certificate(config),
         _disk(config),
+        _database(config),
         _clock(config),
         *asyncio.run(check_dns(config)),
     ]
     table = Table.grid(padding=(0, 2))
     for finding in findings:
-        table.add_row(finding.verdict.value, finding.what, finding.text)
+        table.add_row(Text.from_markup(finding.verdict.value), finding.what, finding.text)
         if finding.todo:
-            table.add_row("", "", f"[dim]→ {finding.todo}[/]")
-    Console(highlight=False).print(table)
+            table.add_row("", "", Text(f"→ {finding.todo}", "dim"))
+    Console(highlight=False, markup=False, emoji=False).print(table)
     return 1 if any(finding.verdict is Verdict.BAD for finding in findings) else 0
 
 
@@ -160,6 +163,17 @@ def _disk(config: Config) -> Finding:
     if free < _LOW_BYTES:
         return Finding("disk", Verdict.BAD, text, "make room, or set retention_days")
     return Finding("disk", Verdict.GOOD, text)
+
+
+def _database(config: Config) -> Finding:
+    path = config.database
+    if not path.exists():
+        return Finding("database", Verdict.NOTE, "none yet; kith serve makes one")
+    problems = Check(path).run()
+    if problems:
+        todo = "keep a copy, then restore a backup; or save what can be read: sqlite3 kith.sqlite .recover"
+        return Finding("database", Verdict.BAD, f"{path} is damaged: {problems[0]}", todo)
+    return Finding("database", Verdict.GOOD, f"all {path.stat().st_size / 1e6:.0f} MB are sound")
 
 
 def _clock(config: Config) -> Finding:

@@ -25,7 +25,7 @@ def show(config: Config) -> None:
         when = f"{datetime.fromtimestamp(report.at):%Y-%m-%d %H:%M}"
         words = "".join(c if c.isprintable() else " " for c in report.text)
         table.add_row(when, report.reported, report.reason.rpartition(":")[2], report.reporter, words)
-    Console(highlight=False, markup=False).print(table)
+    Console(highlight=False, markup=False, emoji=False).print(table)
 
 
 def clear(config: Config) -> None:

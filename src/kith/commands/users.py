@@ -121,7 +121,7 @@ def import_file(config: Config, file: Path) -> None:
         fail(f"can't read {file}: {error}")
     created, existing, refused = _import(config, rows)
     wrong += refused
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
     for line, reason in sorted(wrong):
         console.print(f"line {line}: {reason}", style="yellow")
     print(f"{created} accounts added, {existing} existed, {len(wrong)} lines not used.")

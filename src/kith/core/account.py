@@ -53,6 +53,8 @@ class Account:
     def deliver(self, envelope: Envelope) -> None:
         """Hands a message to the sessions that are to get it (RFC 6121 §8.5)."""
         resource = envelope.to.resource
+        if not resource and envelope.stanza.type == "error":
+            return  # RFC 6121 §8.5.2.1.1: an answer to nobody in particular
         if resource and envelope.stanza.type in ("headline", "error", "groupchat"):
             found = self.sessions.get(resource)
             targets = [found] if found is not None else []

@@ -98,7 +98,8 @@ def bind(stream: Stream, account: Account, resource: str, device: str = "", hold
     session = Session(domain, account, account.address.with_resource(resource), stream.sink, stream.lang)
     session.device = device
     session.credential = stream.credential
-    session.holding = [] if holding else None
+    if holding:
+        session.hold()
     domain.open_session(session)
     return session
 

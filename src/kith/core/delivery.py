@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 class Delivery:
     """The delivery mark of one account. Marks are written lazily: `flush` queues what has changed.
 
-    ``under_way`` maps an id to how many sessions have it unacknowledged.
+    ``under_way`` maps an id to how many sessions have it unacknowledged. ``floor``: the mark stays below it,
+    since what comes after it could not be read.
     """
 
-    __slots__ = ("_account", "_late", "_lost", "_mark", "_top", "under_way")
+    __slots__ = ("_account", "_late", "_lost", "_mark", "_top", "floor", "under_way")
 
     def __init__(self, account: int, mark: int) -> None:
         self._account = account
@@ -27,6 +28,12 @@ class Delivery:
         self._late: list[int] = []  # acknowledged, but below the mark and perhaps flagged
         self._lost: set[int] = set()  # to be flagged when the mark passes them
         self.under_way: dict[int, int] = {}
+        self.floor: int | None = None
+
+    @property
+    def mark(self) -> int:
+        """Incoming entries up to it were delivered, but for those flagged."""
+        return self._mark
 
     def handed(self, id: int) -> None:
         """A session got it and will acknowledge it."""
@@ -58,6 +65,8 @@ class Delivery:
         mark = self._top
         if self.under_way:
             mark = min(mark, min(self.under_way) - 1)
+        if self.floor is not None:
+            mark = min(mark, self.floor)
         mark = max(mark, self._mark)
         if self._lost and (passed := [id for id in self._lost if id <= mark]):
             store.mark_undelivered(self._account, passed)

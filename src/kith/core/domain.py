@@ -17,12 +17,14 @@ from kith.core.attempts import Attempts
 from kith.core.devices import Devices
 from kith.core.directory import Directory
 from kith.core.feature import Feature, Handler
+from kith.core.figures import Figures
 from kith.core.hooks import Hooks, overridden
 from kith.core.hosts import Host, Hosts
 from kith.core.ids import Ids, first_at
 from kith.core.log import Envelope, Log
+from kith.core.offers import Offers
 from kith.core.passwords import Passwords
-from kith.core.ports import Bus, Store
+from kith.core.ports import Bus, Store, Unavailable
 from kith.core.presence import Presence
 from kith.core.resumption import Resumption
 from kith.core.roster import Roster
@@ -66,7 +68,9 @@ class Domain:
         self.passwords = passwords(store, self.pepper)
         self.devices = Devices(store, hmac.digest(secret, b"devices", "sha256"))
         self.ids = Ids()
+        self.figures = Figures()
         self.hosts = Hosts()
+        self.offers = Offers()
         self.features: list[Feature] = [feature(self) for feature in features]
         self.hooks = Hooks(self.features)
         self.services = self._services()
@@ -140,6 +144,7 @@ class Domain:
         while True:
             await asyncio.sleep(1)
             try:
+                self.store.watch()
                 self._flush_deliveries()
                 self.resumption.expire()
                 if self.store.changed_elsewhere():
@@ -180,12 +185,26 @@ class Domain:
             self.log_error("background work failed", error)
 
     def log_error(self, event: str, error: BaseException) -> None:
-        """One line for the operator, with the cause."""
-        where = error.__traceback__
-        while where is not None and where.tb_next is not None:
-            where = where.tb_next
-        place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else ""
-        logger.error(event, error=f"{type(error).__name__}: {error}", where=place)
+        """One line for the operator, with the cause; none for what the store has told of."""
+        if not isinstance(error, Unavailable):
+            logger.error(event, exc_info=error)
+
+    def refused(self, stanza: Stanza, error: StanzaError) -> None:
+        """A stanza is answered with an error."""
+        self.figures.stanza_errors[error.condition] += 1
+        logger.debug(
+            "stanza refused",
+            kind=stanza.kind,
+            condition=error.condition,
+            sender=stanza.attrs.get("from", ""),
+            to=stanza.attrs.get("to", "") if error.condition != "jid-malformed" else "",
+        )
+
+    def stream_failed(self, error: StreamError, who: str) -> bytes:
+        """The element that ends a stream. ``who``: the address of the peer, an account's if it is known."""
+        self.figures.stream_errors[error.condition] += 1
+        logger.debug("stream error", condition=error.condition, who=who)
+        return stream_error(error)
 
     # -- accounts ------------------------------------------------------------------------------
 
@@ -244,8 +263,9 @@ class Domain:
         """Lets a feature answer an iq, and sends what it says. Raises StanzaError."""
         if to.local and to.bare != sender.bare:
             if await self.directory.load(to.bare) is None:
-                raise StanzaError("service-unavailable")
-            if not self.hooks.stanza_in(sender.jid, to, iq):
+                if not getattr(handler, "absent", False):
+                    raise StanzaError("service-unavailable")
+            elif not self.hooks.stanza_in(sender.jid, to, iq):
                 return
         children = await handler(sender, iq, to)
         result = iq.reply(*children)
@@ -296,10 +316,12 @@ class Domain:
         to, sender = envelope.to, envelope.sender
         if to.domain == self.name:
             self.bus.publish(to.bare, envelope)
+            self.figures.delivered += len(envelope.delivered_to)
         elif sender is not None:
             try:
                 self.hosts.find(to.domain).receive(envelope.stanza, sender.jid, to)
             except StanzaError as error:
+                self.refused(envelope.stanza, error)
                 sender.refuse(envelope.stanza, error)
         self.hooks.message_routed(envelope)
 
@@ -355,6 +377,8 @@ class Domain:
         if not account.sessions:
             self.bus.subscribe(account.jid, account.deliver)
         account.sessions[session.jid.resource] = session
+        self.figures.sessions += 1
+        logger.debug("session opened", session=session.full)
         self.hooks.session_opened(session)
 
     def end_stream(self, session: Session, error: StreamError | None = None) -> None:
@@ -362,7 +386,7 @@ class Domain:
         session.flush()
         sink, session.sink = session.sink, None
         if sink is not None:
-            sink.close(stream_error(error) if error is not None else b"")
+            sink.close(self.stream_failed(error, session.full) if error is not None else b"")
         self.close_session(session)
 
     def connection_lost(self, session: Session) -> None:
@@ -376,7 +400,7 @@ class Domain:
             self.close_session(session)
 
     def close_later(self, session: Session) -> None:
-        """Ends a session that can't be resumed any more, once the current work is done."""
+        """Ends a session that is owed too much, once the current work is done: the log has it all."""
         if not self._closing:
             self._loop.call_soon(self._close_all)
         self._closing.append(session)
@@ -384,6 +408,8 @@ class Domain:
     def _close_all(self) -> None:
         closing, self._closing = self._closing, []
         for session in closing:
+            if session.sink is not None:
+                self.end_stream(session, StreamError("resource-constraint", "too much waits to be read"))
             self.close_session(session)
 
     def close_session(self, session: Session) -> None:
@@ -391,6 +417,8 @@ class Domain:
         if session.closed:
             return
         session.closed = True
+        self.figures.sessions -= 1
+        logger.debug("session closed", session=session.full)
         account = session.account
         self.resumption.forget(session)
         if account.sessions.get(session.jid.resource) is session:

@@ -49,7 +49,9 @@ class Hooks:
         self._session_available = overridden(features, "session_available")
         self._presence_changed = overridden(features, "presence_changed")
         self._presence_received = overridden(features, "presence_received")
+        self._subscription_wanted = overridden(features, "subscription_wanted")
         self._subscription_approved = overridden(features, "subscription_approved")
+        self._access_changed = overridden(features, "access_changed")
         self._session_closed = overridden(features, "session_closed")
         self._account_loaded = overridden(features, "account_loaded")
         self._device_revoked = overridden(features, "device_revoked")
@@ -87,7 +89,10 @@ class Hooks:
             hook(session, stanza, to)
 
     def stanza_in(self, sender: JID, to: JID, stanza: Stanza) -> bool:
-        return all(hook(sender, to, stanza) for hook in self._stanza_in)
+        for hook in self._stanza_in:  # a loop, for this is in the way of every message
+            if not hook(sender, to, stanza):
+                return False
+        return True
 
     def allows(self, sender: JID, to: JID, stanza: Stanza) -> bool:
         """`stanza_in` where a refusal has no one to be told of."""
@@ -132,8 +137,18 @@ class Hooks:
         for hook in self._presence_received:
             hook(sender, stanza, to)
 
+    async def subscription_wanted(self, account: JID, contact: JID, stanza: Stanza) -> bool:
+        for hook in self._subscription_wanted:
+            if await hook(account, contact, stanza):
+                return True
+        return False
+
     def subscription_approved(self, account: JID, contact: JID) -> None:
         for hook in self._subscription_approved:
+            hook(account, contact)
+
+    def access_changed(self, account: JID, contact: JID) -> None:
+        for hook in self._access_changed:
             hook(account, contact)
 
     def session_closed(self, session: Session) -> None:

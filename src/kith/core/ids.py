@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 _SHIFT = 20  # room for a million entries in a millisecond
+_LAST = (1 << 63) - 1
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_DIGITS = frozenset("0123456789abcdef")
 
 
 class Ids:
@@ -29,24 +32,47 @@ def to_text(id: int) -> str:
 
 def from_text(text: str) -> int:
     """The id; ValueError if it is none."""
-    if len(text) != 16:
+    if len(text) != 16 or not _DIGITS.issuperset(text) or (id := int(text, 16)) > _LAST:
         raise ValueError("not a log id")
-    return int(text, 16)
+    return id
 
 
 def when(id: int) -> datetime:
-    """The time of an entry, to the millisecond, in UTC."""
-    return datetime.fromtimestamp((id >> _SHIFT) / 1000, UTC)
+    """The time of an entry, in UTC. Those of one millisecond are told to be a microsecond apart.
+
+    Some clients sort by time, and would show what was written in one go in any order.
+    """
+    number = min(id & ((1 << _SHIFT) - 1), 999)
+    return _EPOCH + timedelta(milliseconds=id >> _SHIFT, microseconds=number)
 
 
 def first_at(moment: datetime) -> int:
     """The least id that an entry of that moment can have."""
-    return int(moment.timestamp() * 1000) << _SHIFT
+    return _at(_microseconds(moment))
+
+
+def first_after(moment: datetime) -> int:
+    """The least id of what is later.
+
+    A whole millisecond stands for all of it, since many programs know no finer time.
+    """
+    microseconds = _microseconds(moment)
+    return _at(microseconds + (1 if microseconds % 1000 else 1000))
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def _at(microseconds: int) -> int:
+    """The least id of a time since 1970; of the nearest one that ids can have."""
+    milliseconds, number = divmod(microseconds, 1000)
+    return min(max((milliseconds << _SHIFT) + number, 0), _LAST)
 
 
 def stamp(moment: datetime) -> str:
-    """XEP-0082 DateTime with milliseconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    """XEP-0082 DateTime with microseconds."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def parse_stamp(text: str) -> datetime:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from kith.core import sm
+from kith.core.ports import Unavailable
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.stanza import Stanza
 
@@ -36,6 +37,33 @@ LATER = Later()
 Work = Commit | Later | Coroutine[Any, Any, None] | None
 
 
+class _Ahead:
+    """Stanzas that were done at once while older ones waited for the log: they count after those.
+
+    ``commits``: how many are to come until all count.
+    """
+
+    __slots__ = ("_runs", "commits")
+
+    def __init__(self) -> None:
+        self._runs: deque[list[int]] = deque()  # commits since the run before, stanzas that count then
+        self.commits = 0
+
+    def add(self, committing: int) -> None:
+        """A stanza counts after so many commits."""
+        if committing > self.commits:
+            self._runs.append([committing - self.commits, 1])
+            self.commits = committing
+        else:
+            self._runs[-1][1] += 1
+
+    def committed(self) -> int:
+        """How many count after one more."""
+        self.commits -= 1
+        self._runs[0][0] -= 1
+        return self._runs.popleft()[1] if not self._runs[0][0] else 0
+
+
 class Intake:
     """The incoming side of a session, or of a link to another server or a component.
 
@@ -45,6 +73,7 @@ class Intake:
     __slots__ = (
         "_ack_at",
         "_ack_next",
+        "_ahead",
         "_paused",
         "backlog",
         "busy",
@@ -69,6 +98,7 @@ class Intake:
         self.when_idle: list[Callable[[], None]] | None = None
         self._ack_at = -1
         self._ack_next = -1
+        self._ahead: _Ahead | None = None
         self._paused = False
 
     # -- what the stream's kind decides ----------------------------------------------------------
@@ -121,17 +151,16 @@ class Intake:
         try:
             work = self.handle(stanza)
         except StanzaError as error:
-            self.refuse(stanza, error)
+            self._refuse(stanza, error)
             work = None
         except StreamError as error:
             self.fail(error)
             return
         except Exception as error:
-            self.domain.log_error("stanza failed", error)
-            self.refuse(stanza, StanzaError("internal-server-error"))
+            self._failed(stanza, error)
             work = None
         if work is None:
-            self.handled += 1
+            self._done()
         elif work is COMMITTING:
             self.committing += 1
         elif work is LATER:
@@ -143,20 +172,39 @@ class Intake:
             self.busy = True
             self.domain.spawn(self._work(work, stanza))
 
+    def _refuse(self, stanza: Stanza, error: StanzaError) -> None:
+        self.domain.refused(stanza, error)
+        self.refuse(stanza, error)
+
+    def _done(self) -> None:
+        """A stanza is done. It counts when all before it are committed."""
+        if not self.committing:
+            self.handled += 1
+            return
+        if self._ahead is None:
+            self._ahead = _Ahead()
+        self._ahead.add(self.committing)
+
     async def _work(self, work: Coroutine[Any, Any, None], stanza: Stanza) -> None:
         try:
             await work
         except StanzaError as error:
-            self.refuse(stanza, error)
+            self._refuse(stanza, error)
         except StreamError as error:
             self.fail(error)
         except Exception as error:
-            self.domain.log_error("stanza failed", error)
-            self.refuse(stanza, StanzaError("internal-server-error"))
+            self._failed(stanza, error)
         finally:
             self.busy = False
             self.handled += 1
             self._progress()
+
+    def _failed(self, stanza: Stanza, error: Exception) -> None:
+        self.domain.log_error("stanza failed", error)
+        if isinstance(error, Unavailable):
+            self._refuse(stanza, StanzaError(error.condition, type="wait"))
+        else:
+            self._refuse(stanza, StanzaError("internal-server-error"))
 
     def pipelined(self) -> None:
         """Work that began as asynchronous turned into a commit: the log's answer will come."""
@@ -167,6 +215,10 @@ class Intake:
         """The oldest message that waited for the log is handled."""
         self.committing -= 1
         self.handled += 1
+        if self._ahead is not None:
+            self.handled += self._ahead.committed()
+            if not self._ahead.commits:
+                self._ahead = None
         if self.backlog or self._ack_at >= 0 or self._paused or self.ending or self.when_idle:
             self._progress()
 

@@ -13,7 +13,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from kith.core.ids import Ids, to_text
-from kith.core.ports import INCOMING, UNARCHIVED, Append, Store
+from kith.core.ports import INCOMING, UNARCHIVED, Append, Store, Unavailable
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
@@ -29,6 +29,8 @@ _ORIGIN_ID = ns.tag(ns.STANZA_ID, "origin-id")
 _STANZA_ID = ns.tag(ns.STANZA_ID, "stanza-id")
 _ORIGIN = re.compile(rb"<origin-id\b[^<>]*?\bid=(?:'([^'<>]*)'|\"([^\"<>]*)\")")
 _END = b"</message>"
+#: While so much waits for the disk, in bytes, no more is taken.
+MOST_WAITING = 64 * 1024 * 1024
 
 
 class Keep(IntEnum):
@@ -95,7 +97,10 @@ class Envelope:
         assert sender is not None
         if error is not None:
             sender.domain.log_error("message not stored", error)
-            sender.refuse(self.stanza, StanzaError("internal-server-error", type="wait"))
+            condition = error.condition if isinstance(error, Unavailable) else "internal-server-error"
+            refusal = StanzaError(condition, type="wait")
+            sender.domain.refused(self.stanza, refusal)
+            sender.refuse(self.stanza, refusal)
         elif existing is None:
             sender.domain.deliver(self)
         sender.committed()
@@ -177,7 +182,10 @@ class Log:
 
     def wants(self, account: Account, peer: str) -> bool:
         """Whether the account keeps messages with the bare address ``peer``."""
-        return all(wanted(account, peer) for wanted in self._wanted)
+        for wanted in self._wanted:
+            if not wanted(account, peer):
+                return False
+        return True
 
     def _origin(self, stanza: Stanza, sender: Sender, recipient: str) -> bytes | None:
         """The key that a retry has in common with the first try."""

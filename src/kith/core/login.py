@@ -6,6 +6,8 @@ import binascii
 from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, ClassVar
 
+import structlog
+
 from kith.core.account import Account
 from kith.core.ports import AccountRecord
 from kith.core.sasl import MAX_STEP, Authentication, SASLError, mechanisms
@@ -18,6 +20,7 @@ from kith.wire.stanza import Stanza
 if TYPE_CHECKING:
     from kith.core.stream import Stream
 
+logger = structlog.get_logger("kith")
 #: Attempts on one stream (RFC 6120 §6.4.5 asks for at least two).
 MAX_ATTEMPTS = 4
 
@@ -36,7 +39,7 @@ def decode(text: str) -> bytes:
 class Login:
     """One profile on one stream: an exchange at a time."""
 
-    __slots__ = ("_authentication", "domain", "record", "stream")
+    __slots__ = ("_authentication", "domain", "mechanism", "record", "stream")
 
     namespace: ClassVar[str]
 
@@ -44,6 +47,7 @@ class Login:
         self.stream = stream
         self.domain = stream.domain
         self._authentication: Authentication | None = None
+        self.mechanism = ""  # one of ours, once it is chosen
         self.record: AccountRecord | None = None  # as it was when the client showed who it is
 
     # -- what profiles differ in -----------------------------------------------------------------
@@ -74,6 +78,7 @@ class Login:
             raise SASLError("encryption-required")
         if self.domain.attempts.too_many(security.address, self.domain.now()):
             raise SASLError("temporary-auth-failure", "too many failed logins")
+        self.mechanism = ""
         self._authentication = Authentication(
             mechanism,
             security,
@@ -82,6 +87,7 @@ class Login:
             self.naming,
             self.domain.passwords,
         )
+        self.mechanism = mechanism
         if initial is not None:
             self.respond(initial)
         else:
@@ -131,6 +137,16 @@ class Login:
             return ""
         return JID(local, name).bare
 
+    def passed(self, account: Account) -> None:
+        """A login has succeeded."""
+        self.domain.figures.logins[self.mechanism, "success"] += 1
+        logger.debug(
+            "logged in",
+            account=account.jid,
+            mechanism=self.mechanism,
+            address=self.stream.security.address,
+        )
+
     def challenge(self, data: bytes) -> None:
         text = b64encode(data).decode()
         self.stream.sink.send([f"<challenge xmlns='{self.namespace}'>{text}</challenge>".encode()])
@@ -140,6 +156,14 @@ class Login:
         stream = self.stream
         self._authentication = None
         stream.attempts += 1
+        self.domain.figures.logins[self.mechanism or "other", error.condition] += 1
+        logger.info(
+            "login failed",
+            condition=error.condition,
+            account=self.record.jid if self.record is not None else "",
+            mechanism=self.mechanism or "other",
+            address=stream.security.address,
+        )
         if error.condition == "not-authorized":
             self.domain.attempts.failed(stream.security.address, self.domain.now())
         text = f"<text xml:lang='en'>{escape_text(error.text)}</text>" if error.text else ""
@@ -175,6 +199,7 @@ class SASL(Login):
 
     async def succeed(self, account: Account, final: bytes) -> None:
         stream = self.stream
+        self.passed(account)
         stream.restart(account)
         text = b64encode(final).decode()
         stream.sink.send([f"<success xmlns='{ns.SASL}'>{text}</success>".encode()])

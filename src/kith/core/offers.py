@@ -8,6 +8,7 @@ from xml.etree.ElementTree import Element, SubElement
 from kith.core import fast, upgrade
 from kith.core.sasl import mechanisms
 from kith.wire import ns
+from kith.wire.serialize import serialize
 
 if TYPE_CHECKING:
     from kith.core.stream import Stream
@@ -17,6 +18,30 @@ def _child(parent: Element, namespace: str, name: str, text: str | None = None, 
     child = SubElement(parent, ns.tag(namespace, name), attrs)
     child.text = text
     return child
+
+
+class Offers:
+    """The features of streams as bytes: few kinds of streams exist, each is written once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], bytes] = {}
+
+    def of(self, stream: Stream) -> bytes:
+        """``<stream:features/>`` (RFC 6120 §4.3.2)."""
+        security = stream.security
+        kind: tuple[object, ...]
+        if stream.account is not None:
+            kind = (stream.session is None,)
+        else:
+            tls = stream.starttls and not security.encrypted
+            names = mechanisms(security, stream.hashes)
+            kind = (tls, *names, None, *security.bindings, bool(stream.claimed), *stream.hashes)
+        found = self._known.get(kind)
+        if found is None:
+            features = before_login(stream) if stream.account is None else after_login(stream)
+            found = b"<stream:features>%b</stream:features>" % b"".join(map(serialize, features))
+            self._known[kind] = found
+        return found
 
 
 def before_login(stream: Stream) -> list[Element]:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from kith.core.figures import Commits
+
 if TYPE_CHECKING:
     from kith.core.log import Envelope
 
@@ -29,6 +31,15 @@ class Keys(NamedTuple):
     stored_key: bytes
     server_key: bytes
     iterations: int
+
+
+class Unavailable(Exception):
+    """The store can't do it now: the disk is full or broken, or too much waits. The operator knows.
+
+    Who asked is told the ``condition`` (RFC 6120 §8.3.3), to be tried again.
+    """
+
+    condition = "internal-server-error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +96,10 @@ class LogQuery:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Entries in ascending order; ``complete`` when nothing lies beyond in the page's direction."""
+    """Entries in ascending order; ``complete`` when nothing lies beyond in the page's direction.
+
+    A page of large entries is shorter than asked for.
+    """
 
     entries: list[Entry] = field(default_factory=list)
     complete: bool = True
@@ -99,8 +113,30 @@ class Document(NamedTuple):
     seq: int
 
 
+class Holdings(NamedTuple):
+    """How much a store holds. ``undelivered``: messages that no device of their recipient has got yet."""
+
+    accounts: int
+    undelivered: int
+    database_bytes: int
+    journal_bytes: int
+    """What is committed, and not in its place in the database yet."""
+
+
 class Store(Protocol):
-    """All that lasts. Writes are committed in the order of the calls; an awaited write is durable."""
+    """All that lasts. Writes are committed in the order of the calls; an awaited write is durable.
+
+    ``commits`` counts them.
+    """
+
+    commits: Commits
+
+    @property
+    def waiting(self) -> int:
+        """How many operations are queued or being committed."""
+
+    async def holdings(self) -> Holdings:
+        """Takes a moment: it looks at each account."""
 
     async def open(self) -> int:
         """Opens or creates, and migrates. Returns the greatest log id in use (0 if none)."""
@@ -134,6 +170,10 @@ class Store(Protocol):
         """Removes all messages from an account's log."""
 
     # the log
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of messages that wait for their commit."""
+
     def append(self, entry: Append) -> None:
         """Queues for the next commit. Never blocks."""
 
@@ -142,8 +182,13 @@ class Store(Protocol):
     async def bounds(self, account: int) -> tuple[int, int] | None:
         """First and last id of the archive, or None when it is empty (XEP-0313 §5, metadata)."""
 
-    async def undelivered(self, account: int, after: int, limit: int) -> list[Entry]:
-        """Incoming entries newer than the delivery mark, or flagged UNDELIVERED, with id > ``after``."""
+    async def undelivered(
+        self, account: int, after: int, limit: int, since: int | None = None
+    ) -> list[Entry]:
+        """Incoming entries newer than the delivery mark, or flagged UNDELIVERED, with id > ``after``.
+
+        With ``since``, also those newer than that. Fewer than ``limit`` if they are large; none at the end.
+        """
 
     def mark_delivered(self, account: int, upto: int, late: Sequence[int] = ()) -> None:
         """Queues: the mark moves to ``upto``; ``late`` loses its UNDELIVERED flag."""
@@ -173,6 +218,9 @@ class Store(Protocol):
 
     async def spaces(self, account: int, prefix: str) -> list[str]:
         """The names of non-empty spaces that start so."""
+
+    def watch(self) -> None:
+        """To be called once a second: tells the operator of a disk that does not answer."""
 
     def changed_elsewhere(self) -> bool:
         """Whether another process has written since the last call (`kith user add` beside a server)."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
+from kith.core.ports import Unavailable
 from kith.core.roster import Roster
 from kith.core.subscriptions import SUBSCRIPTION_TYPES
 from kith.wire import ns
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 PRIORITY = ns.tag(ns.CLIENT, "priority")
 #: To how many addresses a session may have sent directed presence.
 MAX_DIRECTED = 1000
+#: What presence may say: it is kept while the session lasts, and goes to every contact.
+MAX_BYTES = 32 * 1024
 
 
 def _priority(stanza: Stanza) -> int:
@@ -63,6 +67,8 @@ class Presence:
         if to is not None:
             self._directed(session, stanza, to)
             return None
+        if len(stanza.inner) > MAX_BYTES:
+            raise StanzaError("policy-violation", f"presence has at most {MAX_BYTES} bytes")
         if type == "unavailable":
             self.unavailable(session, stanza)
             return None
@@ -94,6 +100,8 @@ class Presence:
         session.presence = stanza
         session.priority = priority
         if initial or opted_in:
+            if opted_in:
+                session.hold()  # from here on messages come, and older ones are to go before them
             return self._initial(session, stanza, initial, opted_in)
         self._update(session, stanza)
         return None
@@ -113,11 +121,14 @@ class Presence:
 
     async def _initial(self, session: Session, stanza: Stanza, initial: bool, opted_in: bool) -> None:
         domain = self._domain
-        roster = await domain.roster(session.account.jid)
+        try:
+            roster = await domain.roster(session.account.jid)
+        except BaseException:
+            session.release()
+            raise
         if session.closed or session.presence is not stanza:
+            session.release()
             return
-        if opted_in:
-            session.holding = []
         self._broadcast(session, stanza, roster)
         if initial:
             for other in session.account.available():
@@ -132,7 +143,8 @@ class Presence:
                 session.transmit(request)
             domain.hooks.session_available(session)
         if opted_in:
-            await domain.replay(session)
+            with contextlib.suppress(Unavailable):  # what comes now arrives, what waits stays where it is
+                await domain.replay(session)
         domain.hooks.presence_changed(session, stanza)
 
     def _addressed(self, stanza: Stanza, to: str) -> bytes:

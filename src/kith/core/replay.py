@@ -9,57 +9,82 @@ from typing import TYPE_CHECKING
 
 from kith.core.ids import stamp, when
 from kith.core.log import stanza_id, with_delay
-from kith.core.ports import UNARCHIVED
+from kith.core.ports import UNARCHIVED, UNDELIVERED
 
 if TYPE_CHECKING:
     from kith.core.domain import Domain
     from kith.core.session import Session
 
 _PAGE = 200
+#: So much goes to the connection before the peer has to have read some of it, in bytes.
+_PORTION = 256 * 1024
 _END = len(b"</message>")
 
 
 async def replay(domain: Domain, session: Session) -> None:
-    """Sends the undelivered messages in order; what came in meanwhile waited in ``session.holding``."""
+    """Sends the undelivered messages in order; what came in meanwhile waited in ``session.holding``.
+
+    A session that has read the archive to its end also gets what came after that, although another device
+    may have it by now: it was not available then, and will not look there again.
+    """
     account = session.account
     delivery = account.delivery
     delivery.flush(domain.store)
     await domain.store.settled()
-    upto = 0
+    mark = delivery.mark
+    since = session.caught_up or None
+    upto = sent = 0
     try:
         session.counted = True
         while not session.closed:
-            entries = await domain.store.undelivered(account.id, upto, _PAGE)
-            if not entries:
+            entries = await domain.store.undelivered(account.id, upto, _PAGE, since)
+            if not entries or session.closed:
                 break
             for entry in entries:
                 upto = entry.id
-                delivery.handed(upto)
+                elsewhere = upto <= mark and not entry.flags & UNDELIVERED
+                if not elsewhere:
+                    delivery.handed(upto)
                 got = session.seen is not None and upto in session.seen
                 if got or (upto <= session.synced and not entry.flags & UNARCHIVED):
                     delivery.acknowledged(upto)
                     continue
                 data = entry.stanza[:-_END] + stanza_id(upto, account.jid) + b"</message>"
-                _transmit(session, with_delay(data, stamp(when(upto)), domain.name), upto)
+                data = with_delay(data, stamp(when(upto)), domain.name)
+                domain.figures.replayed += 1
+                _transmit(session, data, 0 if elsewhere else upto)
+                sent += len(data)
+                if sent > _PORTION and session.sink is not None:
+                    session.flush()
+                    await session.sink.drained()
+                    sent = 0
+                    if session.closed:
+                        return
             domain.changed_delivery(account)
-            if session.sink is not None:
-                await session.sink.drained()
+        # the store may show a message before its commit is announced: what was sent is not sent again
+        await domain.store.settled()
+        if not session.closed:
+            delivery.floor = None
+    except BaseException:
+        # what was not sent stays undelivered
+        delivery.floor = upto if delivery.floor is None else min(upto, delivery.floor)
+        raise
     finally:
-        held, session.holding = session.holding or [], None
         session.seen = None
-        for data, id in held:
-            if not id or id > upto:
-                session.transmit(data, id)
+        session.caught_up = 0
+        session.release(upto)
         domain.changed_delivery(account)
 
 
 def _transmit(session: Session, data: bytes, id: int) -> None:
     """As `Session.transmit`, for an entry that is counted as under way already."""
     delivery = session.account.delivery
-    if session.sm is None and session.sink is not None:
+    if id and session.sm is None and session.sink is not None:
         delivery.acknowledged(id)
     if session.sm is not None:
         session.sm.sent(data, id)
+        if session.sink is None and session.sm.forgotten:
+            session.domain.close_later(session)
     if session.sink is not None:
         if not session.out:
             session.domain.flush_later(session)

@@ -58,6 +58,11 @@ class Resumption:
             self._tokens[token] = session
         return token, answer
 
+    @property
+    def waiting(self) -> int:
+        """How many sessions wait for a connection."""
+        return len(self._waiting)
+
     def wait(self, session: Session) -> None:
         """The session has lost its connection."""
         self._waiting[session] = None
@@ -81,11 +86,7 @@ class Resumption:
         session = self._tokens.get(token)
         if session is None or session.account is not account or session.closed:
             return None
-        old, session.sink = session.sink, None
-        if old is not None:
-            session.out.clear()
-            old.abort()
-        self._waiting.pop(session, None)
+        self._take_off(session)
         if not session.idle:
             settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             if session.when_idle is None:
@@ -95,10 +96,19 @@ class Resumption:
                 await asyncio.wait_for(settled, _PATIENCE)
             except TimeoutError:
                 self._domain.close_session(session)
+            self._take_off(session)  # another connection may have been faster
         if session.closed or session.sm is None or not session.sm.resumable:
             self._domain.close_session(session)
             return None
         return session
+
+    def _take_off(self, session: Session) -> None:
+        """Parts the session from its connection, if it has one."""
+        old, session.sink = session.sink, None
+        if old is not None:
+            session.out.clear()
+            old.abort()
+        self._waiting.pop(session, None)
 
 
 def refuse(session: Session, condition: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kith.core.intake import COMMITTING, LATER, Work
-from kith.core.log import Envelope, Keep
+from kith.core.log import MOST_WAITING, Envelope, Keep
 from kith.core.sender import Foreign, Sender
 from kith.core.session import Session
 from kith.wire.errors import StanzaError, StreamError
@@ -25,6 +25,7 @@ class Router:
 
     def __init__(self, domain: Domain) -> None:
         self._domain = domain
+        self._figures = domain.figures
 
     def handle(self, session: Session, stanza: Stanza) -> Work:
         """Handles a client's stanza, or says what has to happen first. Raises StanzaError, StreamError."""
@@ -36,7 +37,7 @@ class Router:
         sender = attrs.get("from")
         if sender is not None and sender != session.full:
             self._check_from(session, sender)
-        attrs["from"] = session.full
+        stanza.stamp("from", session.full)
         to_text = attrs.get("to")
         to: JID | None = None
         if to_text is not None:
@@ -45,20 +46,24 @@ class Router:
             except ValueError:
                 raise StanzaError("jid-malformed") from None
         if session.lang and kind != "iq" and LANG not in attrs:
-            attrs[LANG] = session.lang
+            stanza.stamp(LANG, session.lang)
         if kind == "message":
+            self._figures.messages += 1
             to = to or session.account.address
             if to.domain != self._domain.name:
                 return self._message_abroad(session, stanza, to)
             return self._message(session, stanza, to)
         self._domain.hooks.stanza_out(session, stanza, to)
         if kind == "iq":
+            self._figures.iqs += 1
             return self._iq(session, stanza, to)
+        self._figures.presences += 1
         return self._domain.presence.handle(session, stanza, to)
 
     def admit(self, sender: Foreign, stanza: Stanza, to: JID) -> Work:
         """Handles a stanza from elsewhere, as `handle` does. Its ``from`` and ``to`` were checked."""
         domain = self._domain
+        self._figures.foreign += 1
         if to.domain != domain.name:
             host = domain.hosts.here(to.domain)
             if host is None:
@@ -117,8 +122,11 @@ class Router:
     def _message_to(self, sender: Sender, stanza: Stanza, to: JID, recipient: Account) -> Work:
         domain = self._domain
         keep = self._keep(stanza)
-        if sender.committing and keep is Keep.NOTHING:
-            return LATER
+        if keep is Keep.NOTHING:
+            if sender.committing:
+                return LATER
+        elif domain.store.waiting_bytes > MOST_WAITING:
+            raise StanzaError("resource-constraint", "the disk does not keep up")
         if stanza.type == "groupchat" and (not to.resource or to.resource not in recipient.sessions):
             raise StanzaError("service-unavailable")
         if isinstance(sender, Session):
@@ -139,6 +147,8 @@ class Router:
         archived = keep is Keep.ARCHIVE and domain.log.wants(session.account, to.bare)
         if session.committing and not archived:
             return LATER
+        if archived and domain.store.waiting_bytes > MOST_WAITING:
+            raise StanzaError("resource-constraint", "the disk does not keep up")
         domain.hooks.message_sent(session, stanza, to)
         if archived:
             domain.log.append(session, stanza, to, None, keep)

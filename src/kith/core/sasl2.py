@@ -151,6 +151,7 @@ class SASL2(Login):
 
     def _with_token(self, request: Element, mechanism: str, data: bytes) -> None:
         security = self.stream.security
+        self.mechanism = mechanism if mechanism in fast.mechanisms(security) else ""
         if not mechanisms(security):
             raise SASLError("encryption-required")
         told = request.find(_FAST)
@@ -237,6 +238,7 @@ class SASL2(Login):
         end = b"</success>"
         head = serialize(answer).removesuffix(end)
         if not stream.ended:
+            self.passed(account)
             stream.authenticated_inline(account, session, head + b"".join(children) + end, resumed)
 
     async def _resume(self, account: Account, wanted: Element, children: list[bytes]) -> bool:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from kith.core.ports import Sink
 
 
+#: What waits for a client that does not read what goes before it; past this its stream ends.
+HELD_BYTES = 4 * 1024 * 1024
+
+
 class Quiet(Protocol):
     """Decides what of a stream can wait (XEP-0352)."""
 
@@ -32,12 +36,14 @@ class Session(Intake):
     __slots__ = (
         "account",
         "bare",
+        "caught_up",
         "closed",
         "counted",
         "credential",
         "device",
         "directed",
         "full",
+        "held",
         "holding",
         "interested",
         "jid",
@@ -71,10 +77,12 @@ class Session(Intake):
         # outgoing
         self.sm: sm.Unacknowledged | None = None
         self.holding: list[tuple[bytes, int]] | None = None  # while stored messages are sent first
+        self.held = 0  # bytes in it
         self.quiet: Quiet | None = None  # set while the client does not want to be disturbed
         self.counted = False  # takes part in the account's delivery mark
         self.seen: set[int] | None = None  # got before it took part
         self.synced = 0  # what it has read from the archive by itself, as a log id
+        self.caught_up = 0  # where the archive ended when it last looked there; 0: it did not look
         self.lost_at = 0.0  # when the connection went, in the loop's time
         self.closed = False
         self.state: dict[object, object] = {}
@@ -149,6 +157,9 @@ class Session(Intake):
         """Sends a stanza; ``id`` if it is an entry of the account's log."""
         if self.holding is not None:
             self.holding.append((data, id))
+            self.held += len(data)
+            if self.held > HELD_BYTES:
+                self.domain.close_later(self)
         elif self.quiet is not None:
             self.quiet.offer(data, id)
         else:
@@ -176,6 +187,19 @@ class Session(Intake):
         if not self.out:
             self.domain.flush_later(self)
         self.out.append(data)
+
+    def hold(self) -> None:
+        """What is pushed from here on waits for `release`."""
+        if self.holding is None:
+            self.holding = []
+            self.held = 0
+
+    def release(self, after: int = 0) -> None:
+        """Sends what was held back, but for entries of the log up to ``after``."""
+        held, self.holding = self.holding, None
+        for data, id in held or ():
+            if not id or id > after:
+                self.transmit(data, id)
 
     def raw(self, data: bytes) -> None:
         """Sends an element that is not counted."""

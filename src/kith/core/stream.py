@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kith.core import binding, offers
+from kith.core import binding
 from kith.core.account import Account
 from kith.core.login import SASL, Login
 from kith.core.ports import Sink
@@ -18,10 +18,9 @@ from kith.core.sasl import BASIC_HASHES, HASHES, SASLError, Security, mechanisms
 from kith.core.sasl2 import SASL2, named_account
 from kith.core.session import Session
 from kith.wire import ns
-from kith.wire.errors import StanzaError, StreamError, stream_error
+from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import parse_jid
 from kith.wire.parser import StreamOpened
-from kith.wire.serialize import serialize
 from kith.wire.stanza import LANG, Stanza
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ class Stream:
         if self.claimed and self.account is None and mechanisms(self.security):
             self.work(self._offer())
         else:
-            self.sink.send([self._features_bytes()])
+            self.sink.send([self.domain.offers.of(self)])
 
     def receive(self, stanza: Stanza) -> None:
         """A complete element. Raises StreamError."""
@@ -166,7 +165,7 @@ class Stream:
             return
         if not self._header_sent:
             self._send_header(None)
-        self.end(stream_error(error))
+        self.end(self.domain.stream_failed(error, self.security.address))
 
     def end(self, error: bytes = b"") -> None:
         """Closes the connection of a stream without a session."""
@@ -187,10 +186,6 @@ class Stream:
         self._header_sent = True
         self.sink.open(attrs)
 
-    def _features_bytes(self) -> bytes:
-        features = offers.before_login(self) if self.account is None else offers.after_login(self)
-        return b"<stream:features>%b</stream:features>" % b"".join(map(serialize, features))
-
     async def _offer(self) -> None:
         """SCRAM with the hashes of the account that the header names (XEP-0388 §2.1).
 
@@ -203,7 +198,7 @@ class Stream:
             record = await self.domain.store.account(self.claimed)
             self.hashes = tuple((record and record.keys) or HASHES.values())
         if not self.ended:
-            self.sink.send([self._features_bytes()])
+            self.sink.send([self.domain.offers.of(self)])
 
     def login_over(self) -> None:
         """An idle stream keeps nothing of its login."""
@@ -294,16 +289,14 @@ class Stream:
         """Authenticated without a new header: features follow, unless a session was resumed."""
         self.account = account
         self.session = session
-        self.sink.send([success] if resumed else [success, self._features_bytes()])
+        self.sink.send([success] if resumed else [success, self.domain.offers.of(self)])
         if session is not None:
-            held, session.holding = session.holding, None
-            for data, id in held or ():
-                session.transmit(data, id)
+            session.release()
             session.flush()
 
     def refuse(self, error: StreamError) -> None:
         """Ends a stream on which nobody has logged in."""
-        self.end(stream_error(error))
+        self.end(self.domain.stream_failed(error, self.security.address))
 
     def _go_on(self) -> None:
         self._busy = False

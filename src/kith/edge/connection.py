@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+from collections import Counter
 from typing import Protocol
 
 from kith.core.domain import Domain
@@ -40,7 +41,10 @@ class Stream(Protocol):
 
 
 class Edge:
-    """What all connections of a server share."""
+    """What all connections of a server share.
+
+    ``open`` and ``accepted`` count them by `Connection.transport`: those of now, and all.
+    """
 
     def __init__(self, domain: Domain, pool: ParserPool, certificates: Certificates) -> None:
         self.domain = domain
@@ -50,6 +54,8 @@ class Edge:
         self.rate = domain.config.rate_bytes
         self.burst = max(4 * domain.config.rate_bytes, 2 * domain.config.stanza_bytes)
         self.connections: set[Connection] = set()
+        self.open: Counter[str] = Counter()
+        self.accepted: Counter[str] = Counter()
         self.loop = asyncio.get_running_loop()
 
     def plain(self, transport: asyncio.BaseTransport) -> Security:
@@ -106,11 +112,19 @@ class Connection(asyncio.Protocol):
         self._rate: Rate | None = None
         self._waiters: list[asyncio.Future[None]] | None = None
 
+    @property
+    def transport(self) -> str:
+        """What carries it, as operators are told."""
+        raise NotImplementedError
+
     def enter(self, stream: Stream) -> None:
         """The stream begins."""
         self._stream = stream
-        self._edge.connections.add(self)
-        self._edge.lobby.enter(self)
+        edge = self._edge
+        edge.connections.add(self)
+        edge.open[self.transport] += 1
+        edge.accepted[self.transport] += 1
+        edge.lobby.enter(self)
 
     def pause_writing(self) -> None:
         self._writable = False
@@ -127,7 +141,9 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._closing = True
-        self._edge.connections.discard(self)
+        if self in self._edge.connections:
+            self._edge.connections.remove(self)
+            self._edge.open[self.transport] -= 1
         self._edge.lobby.leave(self)
         self.resume_writing()
         stream, self._stream = self._stream, None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from typing import Protocol, cast
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -57,12 +58,18 @@ class Web:
         return server()
 
     def _websocket_url(self, request: web.Request) -> str:
-        public = self.edge.domain.config.public_url
-        if public:
-            base = "ws" + public.removeprefix("http")
+        """Where a client can log in: ``wss``, unless logins without TLS are allowed (XEP-0156 §2.2)."""
+        config = self.edge.domain.config
+        forwarded = request.headers.get("X-Forwarded-Proto", "")
+        if config.public_url:
+            base = "ws" + config.public_url.removeprefix("http")
+        elif request.secure or forwarded == "https":
+            base = f"wss://{request.host}"
+        elif config.allow_plaintext or not config.https_port:
+            base = f"ws://{request.host}"
         else:
-            forwarded = request.headers.get("X-Forwarded-Proto", "")
-            base = f"{'wss' if request.secure or forwarded == 'https' else 'ws'}://{request.host}"
+            name = urlsplit(f"//{request.host}").hostname or config.domain
+            base = f"wss://{f'[{name}]' if ':' in name else name}:{config.https_port}"
         return base.rstrip("/") + WEBSOCKET_PATH
 
     async def _host_meta(self, request: web.Request) -> web.Response:

@@ -37,6 +37,12 @@ class TCPConnection(Connection):
         self._opened = False
         self._handshake = False
 
+    @property
+    def transport(self) -> str:
+        """``tls``: from the first byte; ``tcp``: with STARTTLS or without."""
+        other = {ns.SERVER: "server", ns.COMPONENT: "component"}.get(self._namespace)
+        return other or ("tls" if self._direct else "tcp")
+
     # -- asyncio.Protocol ----------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -36,6 +36,7 @@ class Certificates:
     def _context(self, protocols: list[str] | None) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.num_tickets = 1  # a client has one connection; each ticket costs a kilobyte while it lasts
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
         context.load_cert_chain(self.certificate, self.key)
         if protocols:

@@ -66,6 +66,10 @@ class WebSocketConnection(Connection):
             security = edge.plain(transport)
         self.enter(Stream(edge.domain, self, security, starttls=False))
 
+    @property
+    def transport(self) -> str:
+        return "websocket"
+
     # -- asyncio.Protocol ----------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:

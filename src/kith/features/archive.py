@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from datetime import timedelta
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.core.feature import Feature, handles_iq
-from kith.core.ids import first_at, from_text, parse_stamp, stamp, to_text, when
+from kith.core.ids import first_after, first_at, from_text, parse_stamp, stamp, to_text, when
 from kith.core.ports import Entry, LogQuery, Page
 from kith.core.session import Session
 from kith.features.forms import Field, build_form, find_form
@@ -23,6 +22,8 @@ _QUERY = ns.tag(ns.MAM, "query")
 _DEFAULT_PAGE = 50
 _MAX_PAGE = 250
 _MAX_IDS = 250
+#: Before any id.
+_NOTHING = 1
 #: Entries looked at for one page when a full address is asked for.
 _MAX_SCAN = 5000
 _FIELDS = {
@@ -38,13 +39,16 @@ _FIELDS = {
 class Archive(Feature):
     """Queries with all the fields of the extended namespace, and the archive's metadata."""
 
-    account_disco = (ns.MAM, ns.MAM_EXTENDED, ns.STANZA_ID)
+    account_disco = (ns.MAM_EXTENDED, ns.STANZA_ID)
+    # the account's address has the archive (XEP-0313 §3), but Profanity asks the server alone
+    disco = (ns.MAM,)
 
     @handles_iq("get", ns.MAM, "query", to="own")
     async def fields(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
         """XEP-0313 §4.1.5: what may be asked for."""
         result = Element(_QUERY)
-        result.append(build_form("form", ns.MAM, [Field(name, (), type) for name, type in _FIELDS.items()]))
+        fields = [Field(name, (), type, open=type == "list-multi") for name, type in _FIELDS.items()]
+        result.append(build_form("form", ns.MAM, fields))
         return (result,)
 
     @handles_iq("set", ns.MAM, "query", to="own")
@@ -59,14 +63,14 @@ class Archive(Feature):
             return (fin,)
         page = await self._page(query, resource)
         if query.ids is not None and len(page.entries) < len(query.ids):
+            if not page.complete:
+                raise StanzaError("policy-violation", "too large for one answer: ask for fewer ids")
             raise StanzaError("item-not-found")
         self._send(session, element, page.entries)
         if session.sink is not None:
             await session.sink.drained()
-        if query.peer is None and query.ids is None and (page.complete or not query.backwards):
-            # who reads on from an id has what lies before it
-            read = page.entries[-1].id if page.entries else (query.after or 0)
-            session.synced = max(session.synced, read)
+        if query.peer is None and query.ids is None and not session.counted:
+            _note(session, query, page)
         if page.complete:
             fin.set("complete", "true")
         ends = (to_text(page.entries[0].id), to_text(page.entries[-1].id)) if page.entries else (None, None)
@@ -88,12 +92,12 @@ class Archive(Feature):
                 afters.append(_id(request.after))
             if request.before:
                 befores.append(_id(request.before))
-            ids = [_id(text) for text in values["ids"]] if "ids" in values else None
+            ids = list(dict.fromkeys(map(_id, values["ids"]))) if "ids" in values else None
             named = [*afters, *befores]
             if values.get("start"):
                 afters.append(first_at(parse_stamp(values["start"][0])) - 1)
             if values.get("end"):
-                befores.append(first_at(parse_stamp(values["end"][0]) + timedelta(milliseconds=1)))
+                befores.append(first_after(parse_stamp(values["end"][0])))
         except ValueError as error:
             raise StanzaError("bad-request", str(error)) from None
         if ids is not None and len(ids) > _MAX_IDS:
@@ -162,7 +166,17 @@ class Archive(Feature):
         bounds = await self.domain.store.bounds(session.account.id)
         if bounds is not None:
             session.synced = bounds[1]
+        session.caught_up = session.synced or _NOTHING
         return (_metadata(bounds),)
+
+
+def _note(session: Session, query: LogQuery, page: Page) -> None:
+    """What a client has that is not available yet: `kith.core.replay` goes on from there."""
+    read = page.entries[-1].id if page.entries else (query.after or _NOTHING)
+    if page.complete or not query.backwards:  # who reads on from an id has what lies before it
+        session.synced = max(session.synced, read)
+    if query.before is None and (page.complete or query.backwards):
+        session.caught_up = max(session.caught_up, read)
 
 
 def _metadata(bounds: tuple[int, int] | None) -> Element:

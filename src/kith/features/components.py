@@ -20,14 +20,13 @@ from kith.core.sender import Foreign
 from kith.features.disco import item
 from kith.wire import ns
 from kith.wire.content import as_client
-from kith.wire.errors import StanzaError, StreamError, stream_error
+from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import JID, parse_jid
 from kith.wire.parser import StreamOpened
 from kith.wire.stanza import Stanza
 
-NAMESPACE = "jabber:component:accept"
 _STREAM = ns.tag(ns.STREAMS, "stream")
-_HANDSHAKE = ns.tag(NAMESPACE, "handshake")
+_HANDSHAKE = ns.tag(ns.COMPONENT, "handshake")
 logger = structlog.get_logger("kith")
 
 
@@ -68,7 +67,7 @@ class Component(Intake):
         sender, to = (self._address(stanza, name) for name in ("from", "to"))
         if sender.domain != self.name:
             raise StreamError("invalid-from", f"not an address of {self.name}")
-        if to.domain == self.domain.name:
+        if to.domain == self.domain.name or self.domain.hosts.here(to.domain) is not None:
             return self.domain.router.admit(Foreign(sender, self), stanza, to)
         request = stanza.kind == "message" or stanza.type in ("get", "set")
         self.domain.send_abroad(stanza, sender, to, strict=request)
@@ -86,7 +85,7 @@ class Component(Intake):
             self.raw(answer.to_bytes())
 
     def fail(self, error: StreamError) -> None:
-        self.disconnect(stream_error(error))
+        self.disconnect(self.domain.stream_failed(error, self.name))
 
     def ended(self) -> None:
         self.disconnect()
@@ -95,7 +94,9 @@ class Component(Intake):
 
     def connect(self, sink: Sink) -> None:
         """It has shown that it is the one. An older connection ends: the newer is the living one."""
-        self.disconnect(stream_error(StreamError("conflict", "the component connected again")))
+        if self.sink is not None:
+            conflict = StreamError("conflict", "the component connected again")
+            self.disconnect(self.domain.stream_failed(conflict, self.name))
         self.ending = False
         self.sink = sink
         logger.info("component connected", component=self.name)
@@ -128,7 +129,7 @@ class ComponentStream:
 
     def opened(self, header: StreamOpened) -> None:
         """Raises StreamError."""
-        if header.tag != _STREAM or header.default_namespace != NAMESPACE:
+        if header.tag != _STREAM or header.default_namespace != ns.COMPONENT:
             raise StreamError("invalid-namespace")
         name = header.attrs.get("to", "")
         self._component = self._feature.components.get(name.lower())
@@ -147,7 +148,7 @@ class ComponentStream:
             return
         if self.authenticated:
             if component.sink is self._sink:
-                stanza = as_client(element, NAMESPACE)
+                stanza = as_client(element, ns.COMPONENT)
                 if not stanza.kind:
                     raise StreamError("unsupported-stanza-type")
                 component.take(stanza)
@@ -191,7 +192,7 @@ class ComponentStream:
         if component is not None and component.sink is self._sink:
             component.fail(error)
         else:
-            self._sink.close(stream_error(error))
+            self._sink.close(self._domain.stream_failed(error, self.security.address))
 
 
 class Components(Feature):

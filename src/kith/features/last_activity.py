@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
+from kith.core.account import Account
 from kith.core.domain import Domain
 from kith.core.feature import Feature, handles_iq
 from kith.core.sender import Sender
@@ -58,15 +59,20 @@ class LastActivity(Feature):
         settings = self.domain.feature(PrivacySettings)
         if not await settings.may_see(settings.of(to.bare).last_seen, to, sender.bare):
             raise StanzaError("forbidden")
+        moment = await self.seen(account)
+        if moment is None:
+            raise StanzaError("item-not-found", "never seen")
+        return (_answer(moment),)
+
+    async def seen(self, account: Account) -> float | None:
+        """When the account was last there, in seconds since 1970: now, if it is; None, if it never was."""
         if account.available():
-            return (_answer(time.time()),)
+            return time.time()
         moment = self._left.get(account.id)
         if moment is None:
             documents = await self.domain.store.documents(account.id, SPACE)
-            if not documents:
-                raise StanzaError("item-not-found", "never seen")
-            moment = float(documents[0].value)
-        return (_answer(moment),)
+            moment = float(documents[0].value) if documents else None
+        return moment
 
 
 def _answer(moment: float) -> Element:

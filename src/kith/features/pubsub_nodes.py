@@ -12,6 +12,8 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
 import msgspec
 
@@ -53,6 +55,11 @@ class Item(msgspec.Struct, array_like=True, frozen=True):
     published: float
     payload: bytes = b""
     publisher: str = ""
+
+    @property
+    def element(self) -> Element | None:
+        """The payload as a tree; None if the item has none."""
+        return ElementTree.fromstring(self.payload) if self.payload else None
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):

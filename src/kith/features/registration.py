@@ -87,7 +87,7 @@ class Registration(Feature):
         child = iq.child(_PREAUTH)
         token = child.get("token", "") if child is not None else ""
         invite = await self.invites.find(token)
-        if invite is None:
+        if invite is None or not invite.register:
             raise StanzaError("item-not-found", "the invitation is not good, or not any more")
         self._admitted[stream] = (token, invite)
         return ()
@@ -109,7 +109,9 @@ class Registration(Feature):
             self._count(stream)
         keys = await self._keys(password)
         jid = JID(local, self.domain.name)
-        if token and not await self.invites.use(token):
+        if await self.invites.reserved(local, token):
+            raise StanzaError("conflict", "the name is reserved for somebody who is invited")
+        if invite is not None and not await self.invites.use(token, invite):
             raise StanzaError("item-not-found", "the invitation was used")
         if not await self.domain.store.create_accounts([(jid.bare, keys)]):
             if token and invite is not None:

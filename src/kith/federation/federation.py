@@ -29,9 +29,9 @@ class Federation:
             context.load_verify_locations(config.federation_ca)
         context.load_cert_chain(certificate, key)
         connector = Connector(Resolver(config.dns_server), context, pool)
-        self._outgoing = Outgoing(domain, connector, Keys(hmac.digest(secret, b"dialback", "sha256")))
-        domain.hosts.abroad = self._outgoing
+        self.outgoing = Outgoing(domain, connector, Keys(hmac.digest(secret, b"dialback", "sha256")))
+        domain.hosts.abroad = self.outgoing
 
     def stream(self, sink: Sink, security: Security) -> IncomingStream:
         """For a new connection from another server."""
-        return IncomingStream(self._outgoing, sink, security)
+        return IncomingStream(self.outgoing, sink, security)

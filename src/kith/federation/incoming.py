@@ -17,7 +17,7 @@ from kith.federation.connection import Refused
 from kith.federation.resolver import NotFound, Unreachable
 from kith.wire import ns
 from kith.wire.content import as_client
-from kith.wire.errors import StanzaError, StreamError, stream_error
+from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import JID, parse_jid
 from kith.wire.parser import StreamOpened
 from kith.wire.serialize import serialize
@@ -113,7 +113,7 @@ class IncomingStream(Intake):
             self._open("", "")
         sink, self.sink = self.sink, None
         if sink is not None:
-            sink.close(stream_error(error))
+            sink.close(self.domain.stream_failed(error, self.security.address))
 
     def ended(self) -> None:
         sink, self.sink = self.sink, None

@@ -55,6 +55,10 @@ class Link:
         self._not_before = 0.0
         self._condition = ""
 
+    @property
+    def waiting(self) -> int:
+        return len(self._queue)
+
     def send(self, stanza: Stanza, sender: JID) -> None:
         """Queues. Raises StanzaError if too much waits, or if it has just failed."""
         data = stanza.to_bytes()
@@ -77,7 +81,11 @@ class Link:
             connection = await self._federation.connector.connect(self.local, self.remote)
             await self._authenticate(connection)
             self._failures = 0
-            await self._pump(connection)
+            self._federation.streams += 1
+            try:
+                await self._pump(connection)
+            finally:
+                self._federation.streams -= 1
         except NotFound as error:
             condition = "remote-server-not-found"
             self._failed(str(error))
@@ -93,6 +101,7 @@ class Link:
     def _failed(self, reason: str) -> None:
         wait = min(_RETRY * 2**self._failures, _RETRY_MOST)
         self._failures += 1
+        self._federation.failures += 1
         self._not_before = self._federation.domain.now() + wait
         logger.warning("no way to another server", domain=self.remote, reason=reason)
 
@@ -152,13 +161,23 @@ class Link:
 
 
 class Outgoing:
-    """`kith.core.hosts.Host` for all domains that are not here."""
+    """`kith.core.hosts.Host` for all domains that are not here.
+
+    ``streams``: how many are open; ``failures``: how often none could be opened.
+    """
 
     def __init__(self, domain: Domain, connector: Connector, keys: dialback.Keys) -> None:
         self.domain = domain
         self.connector = connector
         self.keys = keys
         self._links: dict[tuple[str, str], Link] = {}
+        self.streams = 0
+        self.failures = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many stanzas wait to be sent."""
+        return sum(link.waiting for link in self._links.values())
 
     def receive(self, stanza: Stanza, sender: JID, to: JID) -> None:
         """Raises StanzaError."""

@@ -11,29 +11,50 @@ from collections.abc import Sequence
 from typing import Any
 
 from kith.core.ports import INCOMING, UNARCHIVED, UNDELIVERED, Entry, LogQuery, Page
+from kith.store.conversations import entries_with, forget
 
+#: A page ends with the entry that passes it, so that nobody fills the memory with pages of large messages.
+PAGE_BYTES = 1024 * 1024
+_LAST = (1 << 63) - 1  # no id is greater
 _IDS = "(SELECT value FROM json_each(:ids))"
 
 
 def page(connection: sqlite3.Connection, query: LogQuery) -> Page:
     """What `Store.page` says."""
-    source, where, values = _selection(query)
+    selection = _selection(connection, query)
+    if selection is None:
+        return Page([], True)
     order = "DESC" if query.backwards else "ASC"
     rows = connection.execute(
-        f"SELECT log.id, stanza, log.flags FROM {source} CROSS JOIN message ON message.id = log.id "
-        f"WHERE {where} ORDER BY log.id {order} LIMIT :rows",
-        {**values, "rows": query.limit + 1},
-    ).fetchall()
-    entries = [Entry(*row) for row in rows[: query.limit]]
+        f"WITH found (id, flags) AS ({selection[0]} ORDER BY 1 {order} LIMIT :rows) "
+        # CROSS JOIN: the order of the loops, and so of the rows, is the written one
+        "SELECT found.id, stanza, found.flags FROM found CROSS JOIN message ON message.id = found.id",
+        {**selection[1], "rows": query.limit + 1},
+    )
+    entries = _portion(rows, query.limit)
+    complete = rows.fetchone() is None
     if query.backwards:
         entries.reverse()
-    return Page(entries, len(rows) <= query.limit)
+    return Page(entries, complete)
+
+
+def _portion(rows: sqlite3.Cursor, limit: int) -> list[Entry]:
+    """The next entries, so many or so large; what is left stays with the cursor."""
+    entries: list[Entry] = []
+    size = 0
+    while len(entries) < limit and size < PAGE_BYTES and (row := rows.fetchone()) is not None:
+        entry = Entry(*row)
+        entries.append(entry)
+        size += len(entry.stanza)
+    return entries
 
 
 def count(connection: sqlite3.Connection, query: LogQuery) -> int:
     """How many entries the query's bounds hold, whatever its limit."""
-    source, where, values = _selection(query)
-    (number,) = connection.execute(f"SELECT count(*) FROM {source} WHERE {where}", values).fetchone()
+    selection = _selection(connection, query)
+    if selection is None:
+        return 0
+    (number,) = connection.execute(f"SELECT count(*) FROM ({selection[0]})", selection[1]).fetchone()
     return int(number)
 
 
@@ -49,19 +70,36 @@ def bounds(connection: sqlite3.Connection, account: int) -> tuple[int, int] | No
     return (ends[0][0], ends[1][0]) if ends[0] and ends[1] else None
 
 
-def undelivered(connection: sqlite3.Connection, account: int, after: int, limit: int) -> list[Entry]:
-    """What `Store.undelivered` says: flagged ones below the mark, then all incoming ones above it."""
+def undelivered(
+    connection: sqlite3.Connection, account: int, after: int, limit: int, since: int | None = None
+) -> list[Entry]:
+    """What `Store.undelivered` says: flagged ones below the mark, then all incoming ones above it.
+
+    Fewer than ``limit`` if they are large.
+    """
     rows = connection.execute(
-        "WITH mark (id) AS (SELECT delivered FROM account WHERE id = :account), waiting AS ("
+        "WITH mark (id) AS (SELECT min(delivered, :since) FROM account WHERE id = :account), waiting AS ("
         f"SELECT id, flags FROM log INDEXED BY log_undelivered WHERE account = :account AND id > :after "
         f"AND id <= (SELECT id FROM mark) AND flags >= {UNDELIVERED} "
         "UNION ALL SELECT id, flags FROM log WHERE account = :account "
         f"AND id > max(:after, (SELECT id FROM mark)) AND flags & {INCOMING} ORDER BY id LIMIT :rows) "
         "SELECT waiting.id, stanza, waiting.flags FROM waiting CROSS JOIN message ON message.id = waiting.id "
         "ORDER BY waiting.id",
-        {"account": account, "after": after, "rows": limit},
+        {"account": account, "after": after, "rows": limit, "since": _LAST if since is None else since},
     )
-    return [Entry(*row) for row in rows]
+    return _portion(rows, limit)
+
+
+def undelivered_of_all(connection: sqlite3.Connection) -> tuple[int, int]:
+    """How many accounts there are, and how many messages wait in all of them."""
+    row = connection.execute(
+        "SELECT (SELECT count(*) FROM account), "
+        "(SELECT count(*) FROM log INDEXED BY log_undelivered CROSS JOIN account ON account.id = log.account "
+        f"WHERE log.flags >= {UNDELIVERED} AND log.id <= account.delivered) + "
+        "(SELECT count(*) FROM account CROSS JOIN log ON log.account = account.id "
+        f"AND log.id > account.delivered WHERE log.flags & {INCOMING})"
+    ).fetchone()
+    return int(row[0]), int(row[1])
 
 
 def mark_delivered(connection: sqlite3.Connection, account: int, upto: int, late: Sequence[int]) -> None:
@@ -128,7 +166,8 @@ def _drop(connection: sqlite3.Connection, account: int, ids: Sequence[int]) -> N
     """Removes entries that exist, and the messages that no log holds any more."""
     if not ids:
         return
-    values = {"account": account, "ids": _json(ids)}
+    values: dict[str, Any] = {"account": account, "ids": _json(ids)}
+    forget(connection, account, values["ids"])
     connection.execute(f"DELETE FROM log WHERE account = :account AND id IN {_IDS}", values)
     connection.execute(f"DELETE FROM message WHERE id IN {_IDS} AND holders <= 1", values)
     connection.execute(f"UPDATE message SET holders = holders - 1 WHERE id IN {_IDS}", values)
@@ -138,16 +177,16 @@ def _json(ids: Sequence[int]) -> str:
     return f"[{','.join(map(str, ids))}]"
 
 
-def _selection(query: LogQuery) -> tuple[str, str, dict[str, Any]]:
-    source = "log"
+def _selection(connection: sqlite3.Connection, query: LogQuery) -> tuple[str, dict[str, Any]] | None:
+    """A query for (id, flags) of all that the bounds hold, and its values; None if that is nothing."""
+    if query.peer is not None and query.ids is None:
+        return entries_with(connection, query)
     where = ["log.account = :account", f"NOT log.flags & {UNARCHIVED}"]
     values: dict[str, Any] = {"account": query.account}
     if query.ids is not None:
         where.append(f"log.id IN {_IDS}")
         values["ids"] = _json(query.ids)
     if query.peer is not None:
-        if query.ids is None:
-            source = "log INDEXED BY log_peer"
         where.append("log.peer = (SELECT id FROM address WHERE jid = :peer)")
         values["peer"] = query.peer
     if query.after is not None:
@@ -156,4 +195,4 @@ def _selection(query: LogQuery) -> tuple[str, str, dict[str, Any]]:
     if query.before is not None:
         where.append("log.id < :before")
         values["before"] = query.before
-    return source, " AND ".join(where), values
+    return f"SELECT log.id, log.flags FROM log WHERE {' AND '.join(where)}", values

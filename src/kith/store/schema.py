@@ -57,6 +57,17 @@ MIGRATIONS = (
     CREATE INDEX log_undelivered ON log (account, id, flags) WHERE flags >= 4;
     CREATE INDEX log_unarchived ON log (account, id, flags) WHERE flags & 2;
     """,
+    # Who wrote with whom is indexed when somebody asks (`kith.store.conversations`).
+    """
+    DROP INDEX log_peer;
+    CREATE TABLE conversation (
+        account INTEGER NOT NULL,
+        peer INTEGER NOT NULL,
+        id INTEGER NOT NULL,
+        PRIMARY KEY (account, peer, id)
+    ) WITHOUT ROWID;
+    ALTER TABLE account ADD COLUMN indexed INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 
 

@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from kith.core.ports import AccountRecord, Append, Document, Entry, Keys, LogQuery, Page
-from kith.store import log
+from kith.core.figures import Commits
+from kith.core.ports import (
+    AccountRecord,
+    Append,
+    Document,
+    Entry,
+    Holdings,
+    Keys,
+    LogQuery,
+    Page,
+    Unavailable,
+)
+from kith.store import conversations, integrity, log
 from kith.store.connection import connect, prepare
+from kith.store.errors import Damaged, StoreError, translated
+from kith.store.health import Health
+from kith.store.integrity import Check
+from kith.store.marks import Marks
+from kith.store.reader import Readers
 from kith.store.writer import Operation, Pending, Writer
 
 _T = TypeVar("_T")
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(dict[str, Keys]).decode
+_PATIENCE = 2.0  # seconds that a reader waits for the writer to index
 _EXPIRE_ROWS = 500  # some milliseconds of other writers' time
 
 
@@ -28,28 +45,34 @@ class SQLiteStore:
 
     ``gather``: seconds that a commit waits for company, under load (`Writer`). ``busy``: seconds that a
     write waits for another process before it tries again; after three tries it fails with StoreError.
-    What is wrong with the disk reaches the caller as `sqlite3.Error`.
+    What is wrong with the disk reaches the caller as `kith.core.ports.Unavailable`.
     """
 
     def __init__(self, path: Path, gather: float = 0.001, busy: float = 10.0) -> None:
         self._path = path
         self._gather = gather
         self._busy = busy
+        self.commits = Commits()
         self._writer: Writer | None = None
         self._connection: sqlite3.Connection | None = None
-        self._readers: ThreadPoolExecutor | None = None
-        self._local = threading.local()
-        self._reading: list[sqlite3.Connection] = []
+        self._readers: Readers | None = None
+        self._health = Health()
+        self._marks: Marks | None = None
+        self._check = Check(path)
         self._version = 0
         self._changed = False
 
     async def open(self) -> int:
-        """Raises StoreError."""
+        """Raises StoreError. If the last server did not close it, all of it is read, in the background."""
         loop = asyncio.get_running_loop()
+        ended_well = integrity.ended_well(self._path)
         connection = await asyncio.to_thread(prepare, self._path, self._busy)
         self._connection = connection
-        self._writer = Writer(connection, loop, self._gather)
-        self._readers = ThreadPoolExecutor(2, "kith-read")
+        self._writer = Writer(connection, loop, self._health, self.commits, self._gather)
+        self._marks = Marks(self._writer, self._health)
+        self._readers = Readers(self._connect, loop)
+        if not ended_well:
+            threading.Thread(target=self._look_through, name="kith-check", daemon=True).start()
         self._version = await self._write(_data_version)
         return await self._write(_last_id)
 
@@ -57,17 +80,33 @@ class SQLiteStore:
         writer, self._writer = self._writer, None
         if writer is None or self._connection is None:
             return
+        self._check.stop()
         await asyncio.to_thread(writer.close)
         if self._readers is not None:
-            self._readers.shutdown()
-        for connection in self._reading:
-            connection.close()
+            await asyncio.to_thread(self._readers.close)
         await asyncio.to_thread(self._connection.execute, "PRAGMA wal_checkpoint(TRUNCATE)")
         self._connection.close()
         await asyncio.sleep(0)  # what the last commit answers is still in the loop's queue
 
     async def settled(self) -> None:
-        await self._write(lambda _: None)
+        assert self._writer is not None
+        if not self._writer.idle:
+            await self._write(lambda _: None)
+
+    def _look_through(self) -> None:
+        """A power cut can leave more behind than what was not synced."""
+        for problem in self._check.run()[:1]:
+            self._health.damaged(Damaged(problem))
+
+    @property
+    def waiting(self) -> int:
+        return self._writer.waiting if self._writer is not None else 0
+
+    async def holdings(self) -> Holdings:
+        accounts, undelivered = await self._read(log.undelivered_of_all)
+        journal = self._path.with_name(f"{self._path.name}-wal")
+        sizes = [file.stat().st_size if file.exists() else 0 for file in (self._path, journal)]
+        return Holdings(accounts, undelivered, *sizes)
 
     # -- how ------------------------------------------------------------------------------------------
 
@@ -83,16 +122,18 @@ class SQLiteStore:
 
     async def _read(self, query: Callable[[sqlite3.Connection], _T]) -> _T:
         assert self._readers is not None
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._run_read, query)
+        try:
+            return await self._readers.read(query)
+        except sqlite3.Error as error:
+            failure = translated(error)
+            if isinstance(failure, Unavailable):
+                self._health.unreadable(failure)
+            raise failure from error
 
-    def _run_read(self, query: Callable[[sqlite3.Connection], _T]) -> _T:
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = connect(self._path, self._busy)
-            connection.execute("PRAGMA query_only = ON")
-            self._local.connection = connection
-            self._reading.append(connection)
-        return query(connection)
+    def _connect(self) -> sqlite3.Connection:
+        connection = connect(self._path, self._busy)
+        connection.execute("PRAGMA query_only = ON")
+        return connection
 
     # -- accounts -------------------------------------------------------------------------------------
 
@@ -182,30 +223,51 @@ class SQLiteStore:
 
     # -- the log --------------------------------------------------------------------------------------
 
+    @property
+    def waiting_bytes(self) -> int:
+        return self._writer.waiting_bytes if self._writer is not None else 0
+
     def append(self, entry: Append) -> None:
         assert self._writer is not None
         self._writer.put(entry)
 
     async def page(self, query: LogQuery) -> Page:
         """Entries that ``query.ids`` names and the log does not have are left out."""
+        await self._index(query)
         return await self._read(lambda connection: log.page(connection, query))
 
+    async def _index(self, query: LogQuery) -> None:
+        """Lets the index of conversations catch up. If it can't be written, the log is looked through."""
+        account = query.account
+        if query.peer is None or query.ids is not None:
+            return
+        with contextlib.suppress(sqlite3.Error, StoreError, TimeoutError):
+            while await self._read(lambda connection: conversations.is_behind(connection, account)):
+                write = self._write(lambda connection: conversations.catch_up(connection, account))
+                if await asyncio.wait_for(write, _PATIENCE):
+                    return
+
     async def count(self, query: LogQuery) -> int:
+        await self._index(query)
         return await self._read(lambda connection: log.count(connection, query))
 
     async def bounds(self, account: int) -> tuple[int, int] | None:
         return await self._read(lambda connection: log.bounds(connection, account))
 
-    async def undelivered(self, account: int, after: int, limit: int) -> list[Entry]:
-        return await self._read(lambda connection: log.undelivered(connection, account, after, limit))
+    async def undelivered(
+        self, account: int, after: int, limit: int, since: int | None = None
+    ) -> list[Entry]:
+        return await self._read(lambda connection: log.undelivered(connection, account, after, limit, since))
 
     def mark_delivered(self, account: int, upto: int, late: Sequence[int] = ()) -> None:
         late = list(late)
-        self._queue(lambda connection: log.mark_delivered(connection, account, upto, late))
+        assert self._marks is not None
+        self._marks.add(lambda connection: log.mark_delivered(connection, account, upto, late))
 
     def mark_undelivered(self, account: int, ids: Sequence[int]) -> None:
         ids = list(ids)
-        self._queue(lambda connection: log.mark_undelivered(connection, account, ids))
+        assert self._marks is not None
+        self._marks.add(lambda connection: log.mark_undelivered(connection, account, ids))
 
     async def rewrite(self, id: int, stanza: bytes) -> None:
         await self._write(
@@ -276,6 +338,11 @@ class SQLiteStore:
                 )
             ]
         )
+
+    def watch(self) -> None:
+        self._health.watch()
+        if self._marks is not None and self._health.failing:
+            self._marks.write()
 
     def changed_elsewhere(self) -> bool:
         """Whether the last look found something; looks again behind what is queued, for the next call."""

@@ -16,8 +16,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from kith.core.ports import Append
-from kith.store.errors import Locked
+from kith.core.figures import Commits
+from kith.core.ports import Append, Unavailable
+from kith.store.errors import Faulty, Locked, translated
+from kith.store.health import Health
 from kith.store.inserts import insert_log, insert_messages, known_origins
 
 #: What a queued operation does; its result goes to the one who waits.
@@ -39,10 +41,10 @@ class Pending:
         self.future = future
 
     def done(self, result: Any, error: BaseException | None) -> None:
-        """Tells who waits. Raises the error if nobody does."""
+        """Tells who waits. Raises the error if nobody does, unless the operator was told of it."""
         future = self.future
         if future is None:
-            if error is not None:
+            if error is not None and not isinstance(error, Unavailable):
                 raise error
         elif not future.done():
             if error is not None:
@@ -59,26 +61,51 @@ class Writer:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, loop: asyncio.AbstractEventLoop, gather: float = 0.0
+        self,
+        connection: sqlite3.Connection,
+        loop: asyncio.AbstractEventLoop,
+        health: Health,
+        commits: Commits,
+        gather: float = 0.0,
     ) -> None:
         self._connection = connection
         self._loop = loop
+        self._commits = commits
+        self._new = 0  # messages of the transaction that is open
         self._gather = gather
         self._queue: deque[Append | Pending] = deque()
         self._wake = threading.Semaphore(0)
         self._sleeping = True
         self._stop = False
+        self._asked = 0
+        self._told = 0
         self._ended = 0.0
         self._peers: dict[str, int] = {}
+        self._health = health
+        self.waiting_bytes = 0  # bytes of messages that are not committed
+        self.transactions = 0
         self._thread = threading.Thread(target=self._run, name="kith-store", daemon=True)
         self._thread.start()
 
     def put(self, item: Append | Pending) -> None:
         """Queues. Called on the loop's thread; never blocks."""
         self._queue.append(item)
+        self._asked += 1
+        if item.__class__ is Append:
+            self.waiting_bytes += len(item.stanza)
         if self._sleeping:
             self._sleeping = False
             self._wake.release()
+
+    @property
+    def waiting(self) -> int:
+        """How much was queued and not answered yet."""
+        return self._asked - self._told
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that was queued is committed, and was answered."""
+        return self._asked == self._told
 
     def close(self) -> None:
         """Commits what is queued and ends the thread. Blocks."""
@@ -100,12 +127,29 @@ class Writer:
                         self._sleeping = False
                         continue
                     break
+                self._health.committing()
+                began, changes = time.monotonic(), self._connection.total_changes
                 answers = self._commit(batch)
-                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                    self._loop.call_soon_threadsafe(_tell, answers)
                 self._ended = time.monotonic()
+                self._health.committed()
+                if self._connection.total_changes != changes:
+                    self._commits.seconds.observe(self._ended - began)
+                    self._commits.sizes.observe(len(batch))
+                size = sum([len(item.stanza) for item in batch if item.__class__ is Append])
+                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                    self._loop.call_soon_threadsafe(self._tell, answers, size)
             if self._stop:
                 return
+
+    def _tell(self, answers: Sequence[Answer], size: int) -> None:
+        self._told += len(answers)
+        self.waiting_bytes -= size
+        for done, result, error in answers:
+            try:
+                done(result, error)
+            except Exception as raised:
+                context = {"message": "after a commit", "exception": raised}
+                self._loop.call_exception_handler(context)
 
     def _worth_waiting(self) -> bool:
         queue = self._queue
@@ -120,28 +164,38 @@ class Writer:
         try:
             return self._transaction(batch)
         except Exception as error:
-            if len(batch) == 1 or isinstance(error, Locked):
-                return [_answer(item, None, error) for item in batch]
+            failure = translated(error)
+            if len(batch) == 1 or _concerns_all(failure):
+                self._refused(failure, len(batch))
+                return [_answer(item, None, failure) for item in batch]
         return self._one_by_one(batch)
 
     def _one_by_one(self, batch: Sequence[Append | Pending]) -> list[Answer]:
         """One bad item does not fail the others."""
         answers: list[Answer] = []
-        locked: Locked | None = None
+        common: BaseException | None = None
         for item in batch:
-            if locked is not None:
-                answers.append(_answer(item, None, locked))
+            if common is not None:
+                answers.append(_answer(item, None, common))
                 continue
             try:
                 answers += self._transaction([item])
             except Exception as error:
-                answers.append(_answer(item, None, error))
-                if isinstance(error, Locked):
-                    locked = error  # the others would wait as long, one after the other
+                failure = translated(error)
+                self._refused(failure, 1)
+                answers.append(_answer(item, None, failure))
+                if _concerns_all(failure):
+                    common = failure
         return answers
+
+    def _refused(self, failure: BaseException, count: int) -> None:
+        if isinstance(failure, Unavailable):
+            self._health.refused(failure, count)
 
     def _transaction(self, batch: Sequence[Append | Pending]) -> list[Answer]:
         connection = self._connection
+        changes = connection.total_changes if self._health.failing else -1
+        self.transactions += 1
         self._begin()
         answers: list[Answer] = []
         appends: list[Append] = []
@@ -158,10 +212,16 @@ class Writer:
                 self._append(appends, answers)
             connection.execute("COMMIT")
         except BaseException:
+            self._commits.failed += 1
+            self._new = 0
             self._peers.clear()
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+        if 0 <= changes < connection.total_changes:
+            self._health.stored()
+        self._commits.stored += self._new
+        self._new = 0
         return answers
 
     def _begin(self) -> None:
@@ -182,6 +242,7 @@ class Writer:
         except sqlite3.IntegrityError:
             new, held = _split(appends, known_origins(self._connection, appends))
             insert_messages(self._connection, new)
+        self._new += len(new)
         rows: list[Any] = []
         for entry in new:
             for account, peer, flags in entry.owners:
@@ -220,14 +281,10 @@ def _split(
     return new, held
 
 
+def _concerns_all(error: BaseException) -> bool:
+    """Whether others would fail as well, perhaps after having waited as long, one after the other."""
+    return isinstance(error, (Locked, Faulty))
+
+
 def _answer(item: Append | Pending, result: Any, error: BaseException | None) -> Answer:
     return item.done, result, error
-
-
-def _tell(answers: Sequence[Answer]) -> None:
-    for done, result, error in answers:
-        try:
-            done(result, error)
-        except Exception as raised:
-            context = {"message": "after a commit", "exception": raised}
-            asyncio.get_running_loop().call_exception_handler(context)

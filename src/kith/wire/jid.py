@@ -18,17 +18,23 @@ MAX_PART = 1023
 _MAX_CACHED = 128
 
 
-class JID(NamedTuple):
-    """``local@domain/resource``; ``local`` and ``resource`` are empty where the address has none."""
-
+class _Parts(NamedTuple):
     local: str
     domain: str
-    resource: str = ""
+    resource: str
+    bare: str
 
-    @property
-    def bare(self) -> str:
-        """``local@domain``, or the domain alone."""
-        return f"{self.local}@{self.domain}" if self.local else self.domain
+
+class JID(_Parts):
+    """``local@domain/resource``; ``local`` and ``resource`` are empty where the address has none.
+
+    ``bare`` is ``local@domain``, or the domain alone: made once, because every stanza asks for it.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, local: str, domain: str, resource: str = "") -> JID:
+        return super().__new__(cls, local, domain, resource, f"{local}@{domain}" if local else domain)
 
     @property
     def is_bare(self) -> bool:

@@ -20,6 +20,7 @@ _START_TAG = re.compile(rb"<(?:[^'\">]++|'[^']*+'|\"[^\"]*+\")*+>")
 _NAME = re.compile(rb"<([^\s/>]+)")
 #: What XML calls white space; bytes.isspace would let form feeds through.
 _SPACE = b" \t\r\n"
+_MESSAGE_END = b"</message>"
 
 #: A StreamError comes last, where the bytes after complete stanzas are wrong.
 Event = Stanza | StreamOpened | StreamClosed | StreamError
@@ -70,6 +71,8 @@ class StreamParser:
                 parser = self._parser
                 if parser is None:
                     data = data.lstrip(_SPACE)
+                    if self._opened and self._header is HEADER:
+                        data = self._pool.shapes.read(data, events)
                     if not data:
                         break
                     parser = self._pool.take(self._header) if self._opened else self._pool.fresh()
@@ -78,6 +81,8 @@ class StreamParser:
                 # No more than what passes a bound by one byte, so that bounds hold however bytes are split
                 limits = self._pool.limits
                 room = min(limits.tag_bytes - parser.unread, limits.stanza_bytes - len(self._pending)) + 1
+                if self._pending and (close := data.find(_MESSAGE_END)) >= 0:
+                    room = min(room, close + len(_MESSAGE_END))  # what follows may be of a known shape
                 if len(data) <= room:
                     self._read(parser, data, events)
                     break
@@ -127,6 +132,8 @@ class StreamParser:
                     if done - begin > limits.stanza_bytes:
                         raise StreamError("policy-violation", "stanza is too big")
                     events.append(stanza)
+                    if stanza.kind == "message" and parser.ordinary:
+                        self._pool.shapes.learn(stanza)
                 elif isinstance(seen, StreamOpened):
                     done = self._open(whole, parser)
                     events.append(seen)

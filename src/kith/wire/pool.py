@@ -12,6 +12,7 @@ from xml.parsers import expat
 
 from kith.wire import ns
 from kith.wire.errors import StreamError
+from kith.wire.shapes import Shapes
 
 HEADER = f"<stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAMS}'>".encode()
 _STREAM = ns.tag(ns.STREAMS, "stream")
@@ -209,6 +210,7 @@ class ParserPool:
         retire_names: int = 4096,
     ) -> None:
         self.limits = limits or Limits()
+        self.shapes = Shapes(self.limits)
         self._keep = keep
         self._retire_bytes = retire_bytes
         self._retire_names = retire_names

@@ -25,14 +25,23 @@ _WRAP = f"<w xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAMS}'>".encode()
 class Stanza:
     """One child of a stream: message, presence, iq, or an element of a negotiation.
 
-    ``tag`` is the Clark name; ``attrs`` may be changed (to stamp ``from``); ``inner`` are the
-    serialised children in a ``jabber:client`` context; ``children`` their Clark names.
+    ``tag`` is the Clark name; ``inner`` are the serialised children in a ``jabber:client`` context;
+    ``children`` their Clark names. ``head`` are the attributes as they were written, or None: who changes
+    ``attrs`` of such a stanza does it by `stamp`.
     """
 
-    __slots__ = ("_element", "attrs", "children", "inner", "kind", "tag")
+    __slots__ = ("_element", "_head", "attrs", "children", "inner", "kind", "tag")
 
-    def __init__(self, tag: str, attrs: dict[str, str], inner: bytes, children: list[str]) -> None:
+    def __init__(
+        self,
+        tag: str,
+        attrs: dict[str, str],
+        inner: bytes,
+        children: list[str],
+        head: bytes | None = None,
+    ) -> None:
         self.tag = tag
+        self._head = head
         self.kind = _NAMES.get(tag, "")
         self.attrs = attrs
         self.inner = inner
@@ -60,6 +69,12 @@ class Stanza:
         return cls(
             element.tag, dict(element.attrib), serialize_children(element), [child.tag for child in element]
         )
+
+    def stamp(self, name: str, value: str) -> None:
+        """Sets an attribute in the server's name."""
+        if self._head is not None:
+            self._head = None if name in self.attrs else self._head + attributes({name: value}).encode()
+        self.attrs[name] = value
 
     @property
     def type(self) -> str:
@@ -91,10 +106,11 @@ class Stanza:
 
     def to_bytes(self) -> bytes:
         """The stanza as it stands inside a stream whose default namespace is ``jabber:client``."""
-        kind = self.kind
+        name = self.kind.encode()
+        head = self._head
         return b"<%b%b>%b</%b>" % (
-            (name := kind.encode()),
-            attributes(self.attrs).encode(),
+            name,
+            head if head is not None else attributes(self.attrs).encode(),
             self.inner,
             name,
         )

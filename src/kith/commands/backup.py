@@ -1,0 +1,152 @@
+"""`kith backup`: one file with everything that a server needs, taken while it runs or not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from kith import __version__
+from kith.commands import backup_file
+from kith.commands.backup_file import About, BackupError
+from kith.commands.fail import fail
+from kith.config import Config
+from kith.edge.certificate import check_pair, own_files
+from kith.store import snapshot
+from kith.store.errors import StoreError
+from kith.store.schema import MIGRATIONS
+
+_TRIES = 3
+
+
+def progress_bar() -> Progress:
+    """For a person at a terminal, and for nobody else."""
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+
+def counted(accounts: int) -> str:
+    """For a sentence."""
+    return f"{accounts} account{' is' if accounts == 1 else 's are'}"
+
+
+def backup(config: Config, target: Path, settings: Path | None, force: bool) -> None:
+    """Writes a backup to a file, or into a folder under a name of its own. Ends with status 2 if it can't.
+
+    ``settings``: the file that the settings come from.
+    """
+    if target.is_dir() or str(target).endswith(os.sep):
+        target = target / f"kith-{config.domain.strip('[]')}-{datetime.now():%Y%m%d-%H%M%S}.tar"
+    if target.exists() and not force:
+        fail(f"{target} exists: choose another name, or give --force")
+    try:
+        accounts = _write(config, target, settings)
+    except (StoreError, BackupError) as error:
+        fail(f"no backup was made: {error}")
+    except OSError as error:
+        fail(f"no backup was made: can't write {target}: {error.strerror or error}")
+    print(f"{counted(accounts)} in {target} ({decimal(target.stat().st_size)}).")
+    print("It holds the server's secret and key, and is not encrypted: keep it where nobody else reads it.")
+    for name in ("certificate", "private_key"):
+        path = getattr(config, name)
+        if path is not None and not _inside(config, path):
+            print(f"Not in it: {path}, which is outside the data folder.")
+
+
+def _write(config: Config, target: Path, settings: Path | None) -> int:
+    """Returns how many accounts are in it. Under a temporary name until all is checked."""
+    folder = Path(tempfile.mkdtemp(prefix=".kith-backup-", dir=target.parent))
+    try:
+        with progress_bar() as progress:
+            database = folder / config.database.name
+            copying = progress.add_task("Copying the database", total=None)
+            snapshot.copy(
+                config.database,
+                database,
+                lambda done, all: progress.update(copying, completed=done, total=all),
+            )
+            checking = progress.add_task("Checking the copy", total=None)
+            accounts = snapshot.check(database)
+            progress.update(checking, completed=1, total=1)
+            files = {**_small_files(config, settings, folder), database.name: database}
+            size = sum(path.stat().st_size for path in files.values())
+            written, read = (
+                progress.add_task(what, total=size) for what in ("Writing the file", "Checking the file")
+            )
+            made = folder / "backup.tar"
+            with open(os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "r+b") as out:
+                about = About.now(__version__, config.domain, _schema(database))
+                backup_file.write(out, about, files, lambda n: progress.advance(written, n))
+                out.flush()
+                os.fsync(out.fileno())
+                out.seek(0)
+                backup_file.read(out, lambda n: progress.advance(read, n))
+        made.replace(target)
+        _sync(target.parent)
+        return accounts
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _schema(database: Path) -> int:
+    connection = sqlite3.connect(database)
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+    finally:
+        connection.close()
+    assert version <= len(MIGRATIONS)  # it was checked
+    return int(version)
+
+
+def _small_files(config: Config, settings: Path | None, folder: Path) -> dict[str, Path]:
+    """Copies of what is beside the database, by name; certificate and key belong together."""
+    data = config.data_dir
+    certificate, key = own_files(config)
+    if config.certificate is not None and config.private_key is not None:
+        certificate, key = config.certificate, config.private_key
+    wanted = [data / "secret", *sorted(data.glob("*.toml")), certificate, key]
+    if settings is not None:
+        wanted.append(settings)
+    for _ in range(_TRIES):
+        copies: dict[str, Path] = {}
+        for path in wanted:
+            if path.is_file() and _inside(config, path):
+                name = path.resolve().relative_to(data.resolve()).as_posix()
+                copy = folder / "files" / name
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copies[name] = shutil.copyfile(path, copy)
+        if not (_inside(config, certificate) and _inside(config, key) and certificate.is_file()):
+            return copies
+        names = [path.resolve().relative_to(data.resolve()).as_posix() for path in (certificate, key)]
+        try:
+            check_pair(*(folder / "files" / name for name in names))
+            return copies
+        except OSError:
+            continue  # it was being renewed
+    raise BackupError(f"{certificate} and {key} do not belong together")
+
+
+def _inside(config: Config, path: Path) -> bool:
+    return path.resolve().is_relative_to(config.data_dir.resolve())
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

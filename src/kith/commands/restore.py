@@ -1,0 +1,94 @@
+"""`kith restore`: a data folder from a backup. Whole, or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from kith.commands import backup_file
+from kith.commands.backup import counted, progress_bar
+from kith.commands.backup_file import About, BackupError
+from kith.commands.fail import fail
+from kith.config import Config
+from kith.store import snapshot
+from kith.store.errors import StoreError
+
+_STAGE = ".restoring"
+#: What an empty folder may have: what a restore has left that was cut off, and what file systems keep.
+_NOTHING = frozenset((_STAGE, "lost+found"))
+
+
+def restore(config: Config, source: Path) -> None:
+    """Fills the data folder of the settings, which has to be empty or missing. Status 2 if it can't."""
+    data = config.data_dir
+    try:
+        there = [path.name for path in data.iterdir()] if data.exists() else []
+    except OSError as error:
+        fail(f"can't look into {data}: {error.strerror}")
+    if [name for name in there if name not in _NOTHING]:
+        fail(f"{data} is not empty: move what is there away, or set KITH_DATA_DIR to another folder")
+    made = not data.exists()
+    try:
+        about, accounts = _restore(config, source)
+    except (BackupError, StoreError) as error:
+        _clean(data, made)
+        fail(f"{source} was not restored: {error}")
+    except OSError as error:
+        _clean(data, made)
+        fail(f"{source} was not restored: {error.strerror or error}{_where(error)}")
+    except BaseException:
+        _clean(data, made)
+        raise
+    print(f"{counted(accounts)} in {data}: {about.domain} as it was at {about.made}.")
+    print("Start the server with: kith serve")
+
+
+def _where(error: OSError) -> str:
+    return f": {error.filename}" if error.filename else ""
+
+
+def _clean(data: Path, made: bool) -> None:
+    shutil.rmtree(data if made else data / _STAGE, ignore_errors=True)
+
+
+def _restore(config: Config, source: Path) -> tuple[About, int]:
+    """What it was and how many accounts it has. The database comes into its place last."""
+    data = config.data_dir
+    with source.open("rb") as file, progress_bar() as progress:
+        size = os.fstat(file.fileno()).st_size
+        reading = progress.add_task("Reading the backup", total=size)
+        stage = data / _STAGE
+        shutil.rmtree(stage, ignore_errors=True)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        stage.mkdir(mode=0o700)
+        about = backup_file.read(file, lambda n: progress.advance(reading, n), stage)
+        progress.update(reading, completed=size)
+        if about.domain != config.domain:
+            raise BackupError(
+                f"it is of the domain {about.domain}, the settings say {config.domain}:"
+                f" set KITH_DOMAIN={about.domain}"
+            )
+        checking = progress.add_task("Checking the database", total=None)
+        database = stage / config.database.name
+        if not database.is_file():
+            raise BackupError("there is no database in it")
+        accounts = snapshot.check(database)
+        snapshot.set_apart(database)
+        progress.update(checking, completed=1, total=1)
+    files = sorted((p for p in stage.rglob("*") if p.is_file()), key=lambda path: path == database)
+    for path in files:
+        place = data / path.relative_to(stage)
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.rename(place)
+        _sync(place.parent)
+    shutil.rmtree(stage)
+    return about, accounts
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

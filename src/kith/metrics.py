@@ -1,0 +1,214 @@
+"""Figures for Prometheus, over HTTP. They are read when it asks: until then, nothing is spent on them.
+
+docs/operating.md lists them. None has a label that somebody outside could make up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sqlite3
+from collections.abc import Iterable, Iterator
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from kith import __version__
+from kith.core.domain import Domain
+from kith.core.figures import SECONDS, Histogram
+from kith.core.ports import Holdings
+from kith.edge.connection import Edge
+from kith.federation.federation import Federation
+from kith.store.errors import StoreError
+
+#: How old the figures may be that the store has to count, in seconds.
+HOLDINGS_AGE = 60.0
+#: How often the loop's delay is measured, in seconds.
+LAG_INTERVAL = 0.25
+
+
+_Labelled = CounterMetricFamily | GaugeMetricFamily
+
+
+def _gauge(name: str, about: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, about, value)
+
+
+def _counter(name: str, about: str, value: float) -> Metric:
+    return CounterMetricFamily(name, about, value)
+
+
+def _labelled(family: _Labelled, values: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
+    for labels, value in values:
+        family.add_metric(labels, value)
+    return family
+
+
+def _histogram(name: str, about: str, seen: Histogram) -> Metric:
+    upto = list(itertools.accumulate(list(seen.counts)))
+    names = [*(f"{bound:g}" for bound in seen.bounds), "+Inf"]
+    return HistogramMetricFamily(name, about, list(zip(names, upto, strict=True)), seen.sum)
+
+
+class Figures(Collector):
+    """Everything of a server, as Prometheus names it. ``lag``: how late the loop's timers come."""
+
+    def __init__(self, edge: Edge, federation: Federation | None) -> None:
+        self._edge = edge
+        self._federation = federation
+        self.lag = Histogram(SECONDS)
+        self.holdings: Holdings | None = None
+
+    def describe(self) -> list[Metric]:
+        return []  # or registering would collect
+
+    def collect(self) -> Iterator[Metric]:
+        domain = self._edge.domain
+        yield InfoMetricFamily("kith_build", "The program.", {"version": __version__})
+        yield from self._connections(domain)
+        yield from self._messages(domain)
+        yield from self._store(domain)
+        yield from self._errors(domain)
+        yield from self._others()
+        yield _histogram("kith_loop_lag_seconds", "How late a timer of the event loop comes.", self.lag)
+
+    def _connections(self, domain: Domain) -> Iterator[Metric]:
+        edge = self._edge
+        yield _labelled(
+            GaugeMetricFamily("kith_connections", "Connections that are open.", labels=["transport"]),
+            (((name,), count) for name, count in edge.open.items()),
+        )
+        yield _labelled(
+            CounterMetricFamily("kith_accepted_connections", "Connections so far.", labels=["transport"]),
+            (((name,), count) for name, count in edge.accepted.items()),
+        )
+        yield _gauge("kith_sessions", "Bound resources, connected or not.", domain.figures.sessions)
+        yield _gauge(
+            "kith_sessions_waiting",
+            "Sessions that have lost their connection and may resume.",
+            domain.resumption.waiting,
+        )
+        yield _labelled(
+            CounterMetricFamily("kith_logins", "Attempts to log in.", labels=["mechanism", "result"]),
+            domain.figures.logins.items(),
+        )
+
+    def _messages(self, domain: Domain) -> Iterator[Metric]:
+        figures = domain.figures
+        kinds = (
+            (("message",), figures.messages),
+            (("presence",), figures.presences),
+            (("iq",), figures.iqs),
+        )
+        yield _labelled(
+            CounterMetricFamily("kith_stanzas_received", "Stanzas of clients.", labels=["kind"]), kinds
+        )
+        yield _counter(
+            "kith_foreign_stanzas_received", "Stanzas of other servers and components.", figures.foreign
+        )
+        yield _labelled(
+            CounterMetricFamily("kith_messages_delivered", "Copies handed to sessions.", labels=["source"]),
+            ((("live",), figures.delivered), (("log",), figures.replayed)),
+        )
+
+    def _store(self, domain: Domain) -> Iterator[Metric]:
+        store = domain.store
+        commits = store.commits
+        yield _counter("kith_messages_stored", "Messages committed to the log.", commits.stored)
+        yield _histogram("kith_commit_seconds", "How long a commit took, sync included.", commits.seconds)
+        yield _histogram("kith_commit_operations", "How many operations shared a commit.", commits.sizes)
+        yield _counter("kith_commit_failures", "Transactions that were rolled back.", commits.failed)
+        yield _gauge("kith_commit_queue", "Operations that wait for their commit.", store.waiting)
+        holdings = self.holdings
+        if holdings is None:
+            return
+        yield _gauge("kith_accounts", "Accounts.", holdings.accounts)
+        yield _gauge(
+            "kith_undelivered_messages", "Messages that no device has got yet.", holdings.undelivered
+        )
+        yield _labelled(
+            GaugeMetricFamily("kith_store_bytes", "The size of the database's files.", labels=["file"]),
+            ((("database",), holdings.database_bytes), (("journal",), holdings.journal_bytes)),
+        )
+
+    def _errors(self, domain: Domain) -> Iterator[Metric]:
+        for name, about, counts in (
+            ("kith_stanza_errors", "Stanzas answered with an error.", domain.figures.stanza_errors),
+            ("kith_stream_errors", "Streams ended with an error.", domain.figures.stream_errors),
+        ):
+            yield _labelled(
+                CounterMetricFamily(name, about, labels=["condition"]),
+                (((condition,), count) for condition, count in counts.items()),
+            )
+
+    def _others(self) -> Iterator[Metric]:
+        """Other servers, where they can be reached."""
+        if self._federation is None:
+            return
+        outgoing = self._federation.outgoing
+        yield _labelled(
+            GaugeMetricFamily("kith_federation_streams", "Streams with servers.", labels=["direction"]),
+            ((("out",), outgoing.streams), (("in",), self._edge.open["server"])),
+        )
+        yield _gauge("kith_federation_queue", "Stanzas that wait for other servers.", outgoing.waiting)
+        yield _counter("kith_federation_failures", "Times that a server was not reached.", outgoing.failures)
+
+
+class Metrics:
+    """Answers ``/metrics``. ``handler`` makes the protocol of a connection, once it has started."""
+
+    def __init__(self, edge: Edge, federation: Federation | None) -> None:
+        self._store = edge.domain.store
+        self._figures = Figures(edge, federation)
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self._figures)
+        ProcessCollector(registry=self._registry)
+        self._counted = -HOLDINGS_AGE
+        app = web.Application()
+        app.router.add_get("/metrics", self._answer)
+        self._runner = web.AppRunner(app, access_log=None)
+
+    async def start(self) -> None:
+        await self._runner.setup()
+
+    async def stop(self) -> None:
+        await self._runner.cleanup()
+
+    def handler(self) -> asyncio.Protocol:
+        """An aiohttp protocol for one connection."""
+        server = self._runner.server
+        assert server is not None
+        return server()
+
+    async def watch(self) -> None:
+        """Measures the loop's delay, for ever."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + LAG_INTERVAL
+            await asyncio.sleep(LAG_INTERVAL)
+            self._figures.lag.observe(max(0.0, loop.time() - due))
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        await self._count()
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
+
+    async def _count(self) -> None:
+        """What the store has to count is as old as it may be, or older while the store can't be read."""
+        now = asyncio.get_running_loop().time()
+        if now - self._counted < HOLDINGS_AGE:
+            return
+        self._counted = now
+        try:
+            self._figures.holdings = await self._store.holdings()
+        except (sqlite3.Error, StoreError, OSError):
+            self._figures.holdings = None

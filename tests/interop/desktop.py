@@ -1,0 +1,211 @@
+"""A desktop without a screen: an X server, a session bus, a window manager, and somebody who uses it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+_HANDS = Path(__file__).with_name("hands.py")
+_PATH = "/usr/bin:/bin"
+_GTK = "[Settings]\ngtk-enable-animations=0\n"
+_ROOT = os.geteuid() == 0
+#: desktop programs refuse to run as root
+_USER: dict[str, Any] = {"user": "nobody", "group": "nogroup", "extra_groups": []} if _ROOT else {}
+
+
+class Desktop:
+    """Programs on a screen of their own, and the hands that use them (`hands.py`).
+
+    ``home`` is the folder of the user whose they are; ``shots`` the one for screenshots.
+    """
+
+    def __init__(
+        self, home: Path, shots: Path, answers: asyncio.StreamReader, calls: asyncio.StreamWriter
+    ) -> None:
+        self.home = home
+        self.shots = shots
+        self._answers = answers
+        self._calls = calls
+
+    async def start(self, *command: str) -> None:
+        """Starts a program of Debian's. What it writes goes to ``home``, into a log of its name."""
+        program = shutil.which(command[0], path=_PATH)
+        assert program, f"{command[0]} is missing: `make test` installs it (debian-packages.txt)"
+        await self.do("start", name=command[0], command=[program, *command[1:]])
+
+    async def ended(self, program: str) -> None:
+        """Waits until a program has ended."""
+        await self.until("ended", name=program)
+
+    async def do(self, call: str, **arguments: Any) -> Any:
+        """One call of the hands. Raises LookupError with what they say if it fails."""
+        self._calls.write(json.dumps({"do": call, **arguments}).encode() + b"\n")
+        answer = await asyncio.wait_for(self._answers.readline(), 60)
+        assert answer, f"the hands have gone: see {self.shots / 'desktop.log'}"
+        result = json.loads(answer)
+        if isinstance(result, dict):
+            raise LookupError(result["error"])
+        return result
+
+    async def until(
+        self, call: str, right: Callable[[Any], object] = bool, timeout: float = 20, **arguments: Any
+    ) -> Any:
+        """Repeats a call until its result is right. Returns that."""
+        result: object = None
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            try:
+                result = await self.do(call, **arguments)
+            except LookupError as error:  # a widget went away while it was looked at, for one
+                result = error
+            else:
+                if right(result):
+                    return result
+            await asyncio.sleep(0.15)
+        picture = await self.picture("failed")
+        raise AssertionError(f"{call} {arguments}: {str(result)[:200]}\n{await self.text()}\n{picture}")
+
+    async def sees(self, role: str, pattern: str = "", **other: Any) -> list[str]:
+        """Waits until a widget is on the screen. Returns its texts."""
+        return list((await self.until("see", role=role, pattern=pattern, **other))[0])
+
+    async def gone(self, role: str, pattern: str = "") -> None:
+        """Waits until no such widget is on the screen."""
+        await self.until("see", right=lambda found: not found, role=role, pattern=pattern)
+
+    async def click(self, role: str, pattern: str = "", **other: Any) -> None:
+        """Waits for a widget that can be used, and clicks it."""
+        await self.until("click", role=role, pattern=pattern, **other)
+
+    async def write(self, text: str, role: str, pattern: str = "", **other: Any) -> None:
+        """Waits for a field and fills it."""
+        await self.until("write", text=text, role=role, pattern=pattern, **other)
+
+    async def press(self, key: str) -> None:
+        """Presses a key, by its name in X11."""
+        await self.do("press", key=key)
+
+    async def picture(self, name: str) -> Path:
+        """A screenshot. Returns its file."""
+        made = self.home / f"{name}.png"
+        await self.do("picture", file=str(made))
+        return Path(shutil.copy(made, self.shots))
+
+    def lend(self, file: Path) -> Path:
+        """A copy that the programs may read."""
+        lent = Path(shutil.copy(file, self.home))
+        lent.chmod(0o644)
+        return lent
+
+    async def text(self) -> str:
+        """All that is written on the screen, a line for each widget."""
+        return "\n".join(f"{role} {texts} {place}" for role, texts, place in await self.do("tree") if texts)
+
+
+def _home() -> Path:
+    home = Path(tempfile.mkdtemp(prefix="kith-desktop-"))
+    (home / ".config" / "gtk-3.0").mkdir(parents=True)
+    (home / ".config" / "gtk-3.0" / "settings.ini").write_text(_GTK)
+    (home / "run").mkdir(mode=0o700)
+    shutil.copy(_HANDS, home)  # where it is, its user may not read it
+    if _USER:
+        owner = pwd.getpwnam(_USER["user"])
+        for path in (home, *home.rglob("*")):
+            os.chown(path, owner.pw_uid, owner.pw_gid)
+    return home
+
+
+async def _spawn(*command: str, share: int, group: int, log: int, **other: Any) -> Process:
+    """A process in that group, 0 for a new one, that has a file descriptor of ours."""
+    return await asyncio.create_subprocess_exec(
+        *command,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        pass_fds=[share],
+        process_group=group,
+        **_USER,
+        **other,
+    )
+
+
+async def _screen(log: int) -> tuple[Process, str]:
+    """An X server, once it listens, and the name of its display."""
+    reading, writing = os.pipe()
+    size = ("-screen", "0", "1100x720x24")
+    try:
+        server = await _spawn(
+            *("/usr/bin/Xvfb", "-displayfd", str(writing), *size, "-nolisten", "tcp", "-noreset"),
+            share=writing,
+            group=0,
+            log=log,
+        )
+    finally:
+        os.close(writing)
+    number = await asyncio.to_thread(_all_of, reading)
+    assert number, "the X server did not start"
+    return server, f":{number.strip()}"
+
+
+def _all_of(descriptor: int) -> str:
+    with open(descriptor) as file:
+        return file.read()
+
+
+@asynccontextmanager
+async def desktop(shots: Path) -> AsyncIterator[Desktop]:
+    """An empty screen of 1100 by 720 pixels. At the end all that runs on it is ended, its home removed."""
+    home = _home()
+    ours, theirs = socket.socketpair()
+    with (shots / "desktop.log").open("ab") as log:
+        server, display = await _screen(log.fileno())
+        hands = await _spawn(
+            *("/usr/bin/dbus-run-session", "--", "/usr/bin/python3", _HANDS.name, str(theirs.fileno())),
+            share=theirs.fileno(),
+            group=server.pid,
+            log=log.fileno(),
+            cwd=home,
+            env={
+                "DISPLAY": display,
+                "GSETTINGS_BACKEND": "memory",
+                "HOME": str(home),
+                "LANG": "C.UTF-8",
+                "PATH": _PATH,
+                "XDG_RUNTIME_DIR": str(home / "run"),
+            },
+        )
+    theirs.close()
+    answers, calls = await asyncio.open_connection(sock=ours, limit=2**24)
+    made = Desktop(home, shots, answers, calls)
+    try:
+        await made.start("matchbox-window-manager")
+        yield made
+    finally:
+        calls.close()
+        await _end(server, hands)
+        for file in home.glob("*.log"):
+            shutil.copy(file, shots)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+async def _end(server: Process, hands: Process) -> None:
+    """Ends all that was started, the services of the session among it: they are one group of processes."""
+    for ending in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, ending)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(server.wait(), hands.wait()), 5)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Protocol, cast
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from kith.edge.connection import Edge, keep_alive
 from kith.edge.invites import InvitePages
@@ -21,6 +23,17 @@ _FAREWELL = 2.0
 _XRD = "http://docs.oasis-open.org/ns/xri/xrd-1.0"
 _REL = "urn:xmpp:alt-connections:websocket"
 _ANYONE = {"Access-Control-Allow-Origin": "*"}
+
+
+class _NotTheirs(logging.Filter):
+    """What a peer sends that is no HTTP is answered with 400, and nothing for the operator to look at."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, HttpProcessingError)
+
+
+_NOT_THEIRS = _NotTheirs()
 
 
 class Part(Protocol):
@@ -43,6 +56,7 @@ class Web:
         app.router.add_get("/", self._index)
         for part in (InvitePages(edge.domain), *parts):
             part.add_to(app)
+        logging.getLogger("aiohttp.server").addFilter(_NOT_THEIRS)
         self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=30, shutdown_timeout=_FAREWELL)
 
     async def start(self) -> None:

@@ -42,5 +42,5 @@ def invite(config: Config, contact: str | None, name: str | None, days: float) -
     print(f"  {url}\n  {uri(config.domain, token, made)}\n")
     if sys.stdout.isatty():
         segno.make(url, error="m").terminal(compact=True)
-    if config.registration == "closed":
+    if not config.invites:
         print("Nobody can use it yet: set registration = invite.", file=sys.stderr)

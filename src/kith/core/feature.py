@@ -155,11 +155,23 @@ class Feature:
     async def account_loaded(self, account: JID, id: int) -> None:
         """Before this node has to do with an account for the first time."""
 
+    async def device_revoked(self, account: JID, id: int, keys: Sequence[int]) -> None:
+        """A device of an account, whose id is given, is out; ``keys``: the ids of its OMEMO keys."""
+
     def account_unloaded(self, account: JID) -> None:
         """The account left this node's memory."""
 
     async def account_deleted(self, account: JID) -> None:
         """An account was removed, of which this node had something in memory."""
+
+    async def privacy_changed(self, account: JID, id: int) -> None:
+        """An account, whose id is given, has other privacy settings (`kith.core.privacy`)."""
+
+    async def account_moved(self, old: JID, id: int, new: JID) -> None:
+        """An account has the address ``new``; at ``old`` there is an empty one, with the id ``id``."""
+
+    async def address_freed(self, address: JID) -> None:
+        """An address that an account has left leads to it no more."""
 
     async def accounts_changed(self) -> None:
         """Another process has added or removed accounts; `account_deleted` was called for those in memory."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+from collections.abc import Sequence
+from typing import Protocol, cast
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -15,15 +16,24 @@ from kith.wire.serialize import escape_attribute
 
 WEBSOCKET_PATH = "/xmpp-websocket"
 _HEAD_BYTES = 16 * 1024
+#: How long requests that are waited for have to end when the server stops, in seconds.
+_FAREWELL = 2.0
 _XRD = "http://docs.oasis-open.org/ns/xri/xrd-1.0"
 _REL = "urn:xmpp:alt-connections:websocket"
 _ANYONE = {"Access-Control-Allow-Origin": "*"}
 
 
-class Web:
-    """The HTTP side of a server, on aiohttp."""
+class Part(Protocol):
+    """Something that answers HTTP requests."""
 
-    def __init__(self, edge: Edge) -> None:
+    def add_to(self, app: web.Application) -> None:
+        """Adds its routes."""
+
+
+class Web:
+    """The HTTP side of a server, on aiohttp. ``parts`` are what it answers besides."""
+
+    def __init__(self, edge: Edge, parts: Sequence[Part] = ()) -> None:
         self.edge = edge
         app = web.Application(client_max_size=64 * 1024)
         app.router.add_get("/.well-known/host-meta", self._host_meta)
@@ -31,8 +41,9 @@ class Web:
         app.router.add_get(WEBSOCKET_PATH, self._upgrade_required)
         app.router.add_get("/health", self._health)
         app.router.add_get("/", self._index)
-        InvitePages(edge.domain).add_to(app)
-        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=30)
+        for part in (InvitePages(edge.domain), *parts):
+            part.add_to(app)
+        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=30, shutdown_timeout=_FAREWELL)
 
     async def start(self) -> None:
         await self._runner.setup()

@@ -63,7 +63,7 @@ class InvitePages:
     async def _page(self, request: web.Request) -> web.Response:
         token = request.match_info["token"]
         invite = await self._invites.find(token) if len(token) <= 64 else None
-        if invite is not None and invite.register and self._domain.config.registration == "closed":
+        if invite is not None and invite.register and not self._domain.config.invites:
             invite = None
         if invite is not None:
             body = self._good(token, invite, request.headers.get("User-Agent", ""))

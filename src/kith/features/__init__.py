@@ -13,6 +13,8 @@ from kith.features.commands import Commands
 from kith.features.components import Components
 from kith.features.contact_addresses import ContactAddresses
 from kith.features.csi import ClientState
+from kith.features.device_activity import DeviceActivity
+from kith.features.device_keys import DeviceKeys
 from kith.features.disco import Disco
 from kith.features.entity_time import EntityTime
 from kith.features.foreign_interests import ForeignInterests
@@ -20,10 +22,12 @@ from kith.features.hints import Hints
 from kith.features.invitations import Invitations
 from kith.features.last_activity import LastActivity
 from kith.features.markers import Markers
+from kith.features.moved import Moved
 from kith.features.operator_commands import OperatorCommands
 from kith.features.operator_facts import OperatorFacts
 from kith.features.pep import Pep
 from kith.features.ping import Ping
+from kith.features.privacy import PrivacySettings
 from kith.features.private_storage import PrivateStorage
 from kith.features.pubsub_service import PubSubService
 from kith.features.registration import Registration
@@ -46,8 +50,10 @@ ALL: tuple[type[Feature], ...] = (
     EntityTime,
     Version,
     ContactAddresses,
+    PrivacySettings,
     LastActivity,
     Rosters,
+    Moved,
     Blocking,
     SpamReports,
     Strangers,
@@ -57,6 +63,8 @@ ALL: tuple[type[Feature], ...] = (
     Caps,
     ForeignInterests,
     Pep,
+    DeviceKeys,
+    DeviceActivity,
     VCard,
     VCard4,
     Bookmarks,

@@ -11,6 +11,7 @@ from kith.core.domain import Domain
 from kith.core.feature import Feature, handles_iq
 from kith.core.sender import Sender
 from kith.core.session import Session
+from kith.features.privacy import PrivacySettings
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
@@ -21,6 +22,8 @@ SPACE = "last"
 
 class LastActivity(Feature):
     """Who may see an account's presence may ask since when it is gone; others get ``forbidden`` (§8).
+
+    The account's privacy settings may say otherwise.
 
     The moment is written when the last available session goes; those of one turn share a commit.
     """
@@ -53,10 +56,9 @@ class LastActivity(Feature):
         account = await self.domain.account(to.bare)
         if account is None:
             raise StanzaError("service-unavailable")
-        if sender.bare != to.bare:
-            roster = await self.domain.roster(to.bare)
-            if not roster.subscription_from(sender.bare):
-                raise StanzaError("forbidden")
+        settings = self.domain.feature(PrivacySettings)
+        if not await settings.may_see(settings.of(to.bare).last_seen, to, sender.bare):
+            raise StanzaError("forbidden")
         moment = await self.seen(account)
         if moment is None:
             raise StanzaError("item-not-found", "never seen")

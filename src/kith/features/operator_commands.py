@@ -125,7 +125,7 @@ class OperatorCommands(Feature):
         assert account is not None
         await self.domain.store.set_keys(jid.bare, await self._keys(values["password"][0]))
         for device in await self.domain.devices.forget(account):
-            self.domain.end_device(jid.bare, device)
+            self.domain.end_device(jid.bare, device.id)
         return Outcome(f"The password of {jid.bare} was changed.")
 
     async def _announce(self, values: Values) -> Outcome:

@@ -102,6 +102,11 @@ class Pep(Feature):
 
     # -- the last items ----------------------------------------------------------------------------
 
+    async def privacy_changed(self, account: JID, id: int) -> None:
+        """The nodes are read again, as open as they may be now."""
+        async with self._nodes.writing(id):
+            self._nodes.drop(id)
+
     def presence_changed(self, session: Session, stanza: Stanza) -> None:
         if stanza.type == "unavailable":
             session.state.pop(Pep, None)

@@ -10,6 +10,12 @@ from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 
 _NOBODY = Roster(0)
+_STRICTNESS = ("open", "presence", "roster", "authorize", "whitelist")
+
+
+def _stricter(model: str, ceiling: str) -> str:
+    """The access model of a node, unless the account's privacy settings allow less."""
+    return max(model, ceiling, key=_STRICTNESS.index)
 
 
 async def roster_of(domain: Domain, owner: JID) -> Roster:
@@ -37,17 +43,19 @@ def _subscribed(record: Record, asker: str) -> bool:
 
 def refusal(node: Node, roster: Roster, owner: str, asker: str) -> StanzaError | None:
     """Why ``asker`` may not read or subscribe, or None if it may. Addresses are bare."""
-    return refused(node.record, roster, owner, asker)
+    return refused(node.record, roster, owner, asker, node.ceiling)
 
 
-def refused(record: Record, roster: Roster, owner: str, asker: str) -> StanzaError | None:
-    """The same for a node that would be described so."""
+def refused(
+    record: Record, roster: Roster, owner: str, asker: str, ceiling: str = "open"
+) -> StanzaError | None:
+    """The same for a node that would be described so, and may be opened as far as ``ceiling``."""
     standing = _standing(record, owner, asker)
     if standing == "owner":
         return None
     if standing == "outcast":
         return StanzaError("forbidden")
-    model = record.config.access_model
+    model = _stricter(record.config.access_model, ceiling)
     if model == "open" or standing in ("member", "publisher"):
         return None
     if model == "whitelist":

@@ -18,6 +18,7 @@ from kith.core.feature import Feature, handles_iq
 from kith.core.sender import Sender
 from kith.core.session import Session
 from kith.features.pep import Pep
+from kith.features.privacy import PrivacySettings
 from kith.features.pubsub_config import MAX_PAYLOAD, NodeConfig
 from kith.features.pubsub_nodes import Item
 from kith.wire import ns
@@ -86,6 +87,9 @@ class VCard(Feature):
         if account is None:
             raise StanzaError("service-unavailable")
         documents = await self.domain.store.documents(account, SPACE)
+        settings = self.domain.feature(PrivacySettings)
+        if not await settings.may_see(settings.of(to.bare).about, to, sender.bare):
+            documents = []
         avatar = await self._avatar(to, account, sender.bare)
         if not documents and avatar is None:
             if sender.bare == to.bare:

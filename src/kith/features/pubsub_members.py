@@ -233,7 +233,7 @@ async def still_allowed(service: Service, owner: JID, record: Record) -> Record:
     roster = await roster_of(service.domain, owner)
 
     def allowed(jid: str) -> bool:
-        return refused(record, roster, owner.bare, parse_jid(jid).bare, node.ceiling) is None
+        return refused(record, roster, owner.bare, parse_jid(jid).bare) is None
 
     return msgspec.structs.replace(record, subscribers=[jid for jid in record.subscribers if allowed(jid)])
 

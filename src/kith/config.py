@@ -94,6 +94,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             " open (anybody, with a name and a password) or closed (kith user add)."
         ),
     ] = "phone"
+    user_invites: Annotated[
+        bool,
+        _about("Whether everybody here may invite people to an account from a client, not only operators."),
+    ] = False
     phone_country: Annotated[
         str, _about("The country of numbers that are written without their country's code, like DE.")
     ] = ""
@@ -112,10 +116,6 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         str, _about("A regular expression: what the answer has to say when the message is on its way.")
     ] = ""
     sms_per_hour: Annotated[_Some, _about("Text messages that are sent in an hour, to all people.")] = 1000
-    user_invites: Annotated[
-        bool,
-        _about("Whether everybody here may invite people to an account from a client, not only operators."),
-    ] = False
     operators: Annotated[
         list[str], _about("Accounts that may run the operator's commands from a client (XEP-0133).")
     ] = msgspec.field(default_factory=list)

@@ -139,6 +139,12 @@ class Server:
         accounts = await store.accounts()
         welcome.show(config, describe(certificate), len(accounts))
 
+    async def _serve_metrics(self, federation: Federation | None) -> None:
+        metrics = self.metrics = Metrics(self.edge, federation)
+        await metrics.start()
+        await self._listen("metrics_port", metrics.handler, listen=self.config.metrics_listen)
+        self.domain.spawn(metrics.watch())
+
     def _api(self, secret: bytes) -> API:
         """The HTTP API and what is behind it."""
         domain, config = self.domain, self.config
@@ -165,12 +171,6 @@ class Server:
             AppPasswords(Apps(domain, logins)),
         )
         return API(domain, resources)
-
-    async def _serve_metrics(self, federation: Federation | None) -> None:
-        metrics = self.metrics = Metrics(self.edge, federation)
-        await metrics.start()
-        await self._listen("metrics_port", metrics.handler, listen=self.config.metrics_listen)
-        self.domain.spawn(metrics.watch())
 
     def _starttls_stream(self, sink: Sink, security: Security) -> Stream:
         return Stream(self.domain, sink, security, starttls=True)
@@ -262,9 +262,9 @@ class Server:
         while self.edge.connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         await self.web.stop()
-        await self.sms.close()
         if self.metrics is not None:
             await self.metrics.stop()
+        await self.sms.close()
         await self.domain.stop()
 
 

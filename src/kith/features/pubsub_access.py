@@ -49,7 +49,7 @@ def refusal(node: Node, roster: Roster, owner: str, asker: str) -> StanzaError |
 def refused(
     record: Record, roster: Roster, owner: str, asker: str, ceiling: str = "open"
 ) -> StanzaError | None:
-    """The same for a node that would be described so. ``ceiling``: see `kith.features.pubsub_nodes.Node`."""
+    """The same for a node that would be described so, and may be opened as far as ``ceiling``."""
     standing = _standing(record, owner, asker)
     if standing == "owner":
         return None

@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element, fromstring
 import pytest
 
 from kith.features.caps import verification
-from kith.features.disco import item, page
+from kith.features.disco import Items, page
 from kith.wire.errors import StanzaError
 from tests.conftest import RunningServer
 from tests.features.slix import befriend, connected
@@ -127,7 +127,7 @@ def test_of_very_many_items_there_is_a_page() -> None:
         return fromstring(f"<query xmlns='{items}'>{rsm}</query>")
 
     def names(query: Element, there: int = 2500) -> tuple[list[str], dict[str, str | None]]:
-        found = page(query, [item("x", str(number)) for number in range(there)])
+        found = page(query, Items("x", [str(number) for number in range(there)]))
         info = {e.tag.partition("}")[2]: e.text for e in found[-1]} if len(found[-1]) else {}
         return [e.get("node", "") for e in found if e.get("node")], info
 

@@ -196,3 +196,16 @@ async def test_strangers_of_one_server_ask_so_much_in_a_minute(servers: Two) -> 
     first = await mallory.take(lambda e: e.get("id") == "f0")
     assert condition(first) == "service-unavailable"
     mallory.abort()
+
+
+async def test_strangers_are_not_asked_what_they_want_to_be_told_of(servers: Two) -> None:
+    """What is remembered of clients elsewhere is for contacts."""
+    ann, mallory = await online(servers[0], "ann"), await online(servers[1], "ann")
+    caps = "<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:n' ver='none'/>"
+    mallory.send(f"<presence to='ann@one.test'>{caps}</presence>")
+    seen = await ann.take(lambda e: e.get("from") == mallory.jid)
+    assert seen.tag == "{jabber:client}presence"
+    await mallory.iq("get", "<ping xmlns='urn:xmpp:ping'/>", "one.test")
+    await mallory.nothing("iq")
+    ann.abort()
+    mallory.abort()

@@ -7,7 +7,7 @@ where they have more to tell, methods by the names of the protocols below.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, overload, runtime_checkable
 from xml.etree.ElementTree import Element
 
 from kith.core.domain import Domain
@@ -86,6 +86,26 @@ def item(jid: str, node: str = "", name: str = "") -> Element:
     return Element(
         _ITEM, {key: value for key, value in (("jid", jid), ("node", node), ("name", name)) if value}
     )
+
+
+class Items(Sequence[Element]):
+    """A long list of items of one address, of which only those are made that are looked at."""
+
+    def __init__(self, jid: str, nodes: Sequence[str]) -> None:
+        self._jid = jid
+        self._nodes = nodes
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    @overload
+    def __getitem__(self, index: int) -> Element: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Element]: ...
+    def __getitem__(self, index: int | slice) -> Element | Sequence[Element]:
+        if isinstance(index, slice):
+            return [item(self._jid, node) for node in self._nodes[index]]
+        return item(self._jid, self._nodes[index])
 
 
 def identity(value: Identity) -> Element:
@@ -183,15 +203,16 @@ class Disco(Feature):
     @handles_iq("get", ns.DISCO_ITEMS, "query", absent=True)
     async def items(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         node = self._node(iq, ITEMS)
-        found: list[Element] = []
+        found: Sequence[Element] = []
         known = not node
         for other in self._features(to):
             if not node and isinstance(other, HasItems):
-                found.extend(other.disco_items(to))
+                found = [*found, *other.disco_items(to)]
             if isinstance(other, HasNodes):
                 items = await other.node_items(sender, to, node)
                 known = known or items is not None
-                found.extend(items or ())
+                if items:
+                    found = [*found, *items] if found else items
         if not known and (not to.local or await self._trusts(to, sender)):
             raise StanzaError("item-not-found")  # to others it looks as if there were nothing (§8)
         return self._answer(ITEMS, node, page(iq.child(ITEMS), found))

@@ -13,6 +13,7 @@ from kith.core.domain import Domain
 from kith.core.feature import Feature
 from kith.core.ids import stamp
 from kith.core.invites import Invite, Invites, Taken, page_url, uri
+from kith.core.rates import Rates
 from kith.features.commands import Command, Commands, Outcome, Values
 from kith.features.forms import Field, to_boolean
 from kith.wire import ns
@@ -23,6 +24,8 @@ from kith.wire.stanza import Stanza
 INVITATION = "urn:xmpp:invite#invitation"
 #: How long an invitation is good, in seconds.
 LIFETIME = 7 * 86400.0
+#: Invitations that one account asks for in an hour.
+MAX_ASKED = 60
 _PREAUTH = ns.tag(ns.PARS, "preauth")
 _FIELDS = (
     Field("username", (), "text-single", "The name of the new account; empty: as they like"),
@@ -39,6 +42,7 @@ class Invitations(Feature):
     def __init__(self, domain: Domain) -> None:
         super().__init__(domain)
         self._invites = Invites(domain.store)
+        self._asked = Rates(MAX_ASKED, 3600.0)
 
     async def start(self) -> None:
         commands = self.domain.feature(Commands)
@@ -84,6 +88,8 @@ class Invitations(Feature):
         return await self._made(Invite(time.time() + LIFETIME, contact, name, True, asker))
 
     async def _made(self, invite: Invite) -> Outcome:
+        if not self._asked.take(invite.maker, self.domain.now()):
+            raise StanzaError("policy-violation", "too many invitations in an hour", type="wait")
         try:
             token = await self._invites.create(invite)
         except OverflowError as error:

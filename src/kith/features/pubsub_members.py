@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from xml.etree.ElementTree import Element, SubElement
 
@@ -21,6 +22,8 @@ from kith.wire.jid import JID, parse_jid
 MAX_MEMBERS = 1000
 #: Subscriptions of one account to one node: itself, and its clients.
 MAX_OWN = 10
+#: Nodes that are looked through before others have their turn.
+_AT_ONCE = 500
 _PUBSUB = ns.tag(ns.PUBSUB, "pubsub")
 
 
@@ -51,8 +54,8 @@ async def subscribe(service: Service, request: Request) -> Sequence[Element]:
             raise error
         new = str(jid) not in (record.pending if waits else record.subscribers)
         if new:
-            own = [other for other in _states(record) if parse_jid(other).bare == request.asker]
-            if len(record.subscribers) + len(record.pending) >= MAX_MEMBERS or len(own) >= MAX_OWN:
+            own = len(_own(record, request.asker))
+            if len(record.subscribers) + len(record.pending) >= MAX_MEMBERS or own >= MAX_OWN:
                 raise pubsub_error("policy-violation", "too-many-subscriptions", type="wait")
             if waits:
                 record = msgspec.structs.replace(record, pending=[*record.pending, str(jid)])
@@ -99,6 +102,13 @@ def _without(record: Record, jid: str) -> Record:
     )
 
 
+def _own(record: Record, bare: str) -> list[str]:
+    """The subscriptions, also waiting ones, of a bare address and its resources."""
+    prefix = f"{bare}/"
+    everybody = (*record.subscribers, *record.pending)
+    return [jid for jid in everybody if jid == bare or jid.startswith(prefix)]
+
+
 def _states(record: Record) -> dict[str, str]:
     """The subscriptions and those that wait, with the state of each."""
     return dict.fromkeys(record.subscribers, "subscribed") | dict.fromkeys(record.pending, "pending")
@@ -122,10 +132,12 @@ async def own_subscriptions(service: Service, request: Request) -> Sequence[Elem
     name = request.command.get("node")
     result = Element(_PUBSUB)
     parent = SubElement(result, ns.tag(ns.PUBSUB, "subscriptions"), {"node": name} if name else {})
-    for node in await _chosen(service, request, name):
-        for subscriber, state in _states(node.record).items():
-            if parse_jid(subscriber).bare == request.asker:
-                parent.append(_subscription(ns.PUBSUB, node, subscriber, state))
+    for number, node in enumerate(await _chosen(service, request, name)):
+        for subscriber in _own(node.record, request.asker):
+            state = "subscribed" if subscriber in node.record.subscribers else "pending"
+            parent.append(_subscription(ns.PUBSUB, node, subscriber, state))
+        if number % _AT_ONCE == _AT_ONCE - 1:
+            await asyncio.sleep(0)  # a service may have very many nodes
     return (result,)
 
 

@@ -9,7 +9,7 @@ BIN := .venv/bin
 # starting `kith` takes half as long when Python may keep what it compiles
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test check bench format clean
+.PHONY: help run test check fuzz bench format clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,11 @@ check: .venv/.ready ## Format, lint, types, import directions
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+fuzz: .venv/.ready ## Look for inputs that break a promise, FUZZ_SECONDS for each target (300)
+	for target in stream sasl forms websocket; do \
+	  $(BIN)/python -m tests.fuzz.run $$target --seconds $${FUZZ_SECONDS:-300} --keep .fuzz/$$target || exit 1; \
+	done
+
 bench: .venv/.ready ## Measure this machine beside Prosody and ejabberd: table and picture in bench/out
 	-scripts/debian-packages.sh bench/debian-packages.txt
 	$(BIN)/python bench/run.py
@@ -38,7 +43,7 @@ format: .venv/.ready ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix .
 
 clean: ## Remove what was built; keeps ./data
-	rm -rf .venv .tools tests/interop/node_modules tests/interop/.ready .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .tools .fuzz tests/interop/node_modules tests/interop/.ready .mypy_cache .ruff_cache .pytest_cache
 
 $(UV):
 	$(PYTHON) scripts/bootstrap.py .tools

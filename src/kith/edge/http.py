@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Sequence
 from typing import Protocol, cast
 from urllib.parse import urlsplit
@@ -22,18 +23,18 @@ _HEAD_BYTES = 16 * 1024
 _FAREWELL = 2.0
 _XRD = "http://docs.oasis-open.org/ns/xri/xrd-1.0"
 _REL = "urn:xmpp:alt-connections:websocket"
+#: RFC 9110 §7.2, as far as it can be in a URL.
+_HOST = re.compile(r"[A-Za-z0-9._~%:\[\]-]{1,261}")
 _ANYONE = {"Access-Control-Allow-Origin": "*"}
 
 
-class _NotTheirs(logging.Filter):
-    """What a peer sends that is no HTTP is answered with 400, and nothing for the operator to look at."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        error = record.exc_info[1] if record.exc_info else None
-        return not isinstance(error, HttpProcessingError)
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Not what peers send that is no HTTP: anybody could fill the log with it."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
-_NOT_THEIRS = _NotTheirs()
+_logger = logging.getLogger("kith.http")
+_logger.addFilter(_is_ours)
 
 
 class Part(Protocol):
@@ -56,8 +57,9 @@ class Web:
         app.router.add_get("/", self._index)
         for part in (InvitePages(edge.domain), *parts):
             part.add_to(app)
-        logging.getLogger("aiohttp.server").addFilter(_NOT_THEIRS)
-        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=30, shutdown_timeout=_FAREWELL)
+        self._runner = web.AppRunner(
+            app, access_log=None, keepalive_timeout=30, shutdown_timeout=_FAREWELL, logger=_logger
+        )
 
     async def start(self) -> None:
         await self._runner.setup()
@@ -77,6 +79,8 @@ class Web:
         forwarded = request.headers.get("X-Forwarded-Proto", "")
         if config.public_url:
             base = "ws" + config.public_url.removeprefix("http")
+        elif _HOST.fullmatch(request.host) is None:
+            raise web.HTTPBadRequest(text="The Host header is none.\n")
         elif request.secure or forwarded == "https":
             base = f"wss://{request.host}"
         elif config.allow_plaintext or not config.https_port:
@@ -136,17 +140,20 @@ class FrontConnection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         buffer, self._buffer = self._buffer, b""
-        head = buffer.partition(b"\r\n\r\n")[0]
+        head, end, rest = buffer.partition(b"\r\n\r\n")
         line, _, fields = head.partition(b"\r\n")
         path = line.split(b" ")[1:2]
         if (
-            path
+            end
+            and path
             and path[0].partition(b"?")[0] == WEBSOCKET_PATH.encode()
             and b"upgrade: websocket" in fields.lower()
         ):
             connection = WebSocketConnection(self._web.edge, transport, self._secure)
             transport.set_protocol(connection)
-            connection.data_received(buffer)
+            connection.data_received(head + end)
+            if rest:  # frames before the answer, which are read after it
+                connection.data_received(rest)
             return
         handler = self._web.handler()
         transport.set_protocol(handler)

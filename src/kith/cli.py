@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
@@ -203,6 +203,20 @@ def user_remove(
     users.remove(loaded, jid)
 
 
+@user.command("export")
+def user_export(
+    jid: Annotated[str, typer.Argument(help="Whose data.")],
+    output: Annotated[
+        Optional[Path], typer.Option(help="The file; a name with the date by default.", show_default=False)
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Write all that the server has of a person into a ZIP file."""
+    from kith.commands import export
+
+    export.write(settings(config), jid, output)
+
+
 @device.command("list")
 def device_list(
     jid: Annotated[str, typer.Argument(help="Whose devices.")], config: ConfigOption = None
@@ -241,9 +255,55 @@ def user_import(
     users.import_file(settings(config), file)
 
 
-@app.command(
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False
-)
+_THE_CLIENTS: Any = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+@app.command(context_settings=_THE_CLIENTS, add_help_option=False)
+def login(context: typer.Context) -> None:
+    """Log in with a phone number. Example: kith login '+49 170 1234567'"""
+    from kith.client.cli import login
+    from kith.client.cli.account import run
+
+    run("kith login", login.app, context.args)
+
+
+@app.command(context_settings=_THE_CLIENTS, add_help_option=False)
+def link(context: typer.Context) -> None:
+    """Log in here by a code that another device of yours reads."""
+    from kith.client.cli import link
+    from kith.client.cli.account import run
+
+    run("kith link", link.app, context.args)
+
+
+@app.command(context_settings=_THE_CLIENTS, add_help_option=False)
+def devices(context: typer.Context) -> None:
+    """See where you are logged in, rename devices, log them out."""
+    from kith.client.cli import devices
+    from kith.client.cli.account import run
+
+    run("kith devices", devices.app, context.args)
+
+
+@app.command(context_settings=_THE_CLIENTS, add_help_option=False)
+def apps(context: typer.Context) -> None:
+    """Let other XMPP apps in, each with a password of its own."""
+    from kith.client.cli import apps
+    from kith.client.cli.account import run
+
+    run("kith apps", apps.app, context.args)
+
+
+@app.command(context_settings=_THE_CLIENTS, add_help_option=False)
+def pin(context: typer.Context) -> None:
+    """Set what is asked when your number registers again."""
+    from kith.client.cli import pin
+    from kith.client.cli.account import run
+
+    run("kith pin", pin.app, context.args)
+
+
+@app.command(context_settings=_THE_CLIENTS, add_help_option=False)
 def chat(context: typer.Context) -> None:
     """Chat in the terminal, end-to-end encrypted. Example: kith chat ben@localhost"""
     from kith.client.command import run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta
+from phonenumbers import SUPPORTED_REGIONS
 
 from kith.wire.jid import JID, parse_jid
 
@@ -86,9 +88,34 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         str, _about("What a reverse proxy is reached at, like https://chat.example.org; host-meta says it.")
     ] = ""
     registration: Annotated[
-        Literal["closed", "invite", "open"],
-        _about("Who may make an account: closed (kith user add), invite (kith invite) or open (anybody)."),
-    ] = "closed"
+        Literal["phone", "invite", "open", "closed"],
+        _about(
+            "Who may make an account: phone (who has a number gets a code), invite (kith invite),"
+            " open (anybody, with a name and a password) or closed (kith user add)."
+        ),
+    ] = "phone"
+    user_invites: Annotated[
+        bool,
+        _about("Whether everybody here may invite people to an account from a client, not only operators."),
+    ] = False
+    phone_country: Annotated[
+        str, _about("The country of numbers that are written without their country's code, like DE.")
+    ] = ""
+    sms_url: Annotated[
+        str,
+        _about("The HTTP gateway that sends text messages. Without it the codes are in the server's output."),
+    ] = ""
+    sms_method: Annotated[Literal["POST", "GET", "PUT"], _about("The method of its requests.")] = "POST"
+    sms_headers: Annotated[
+        dict[str, str], _about("Headers of its requests. In the environment: name=value, by commas.")
+    ] = msgspec.field(default_factory=dict)
+    sms_body: Annotated[
+        str, _about("The body of its requests, JSON or a form, with {number}, {digits} and {text} in it.")
+    ] = ""
+    sms_answer: Annotated[
+        str, _about("A regular expression: what the answer has to say when the message is on its way.")
+    ] = ""
+    sms_per_hour: Annotated[_Some, _about("Text messages that are sent in an hour, to all people.")] = 1000
     operators: Annotated[
         list[str], _about("Accounts that may run the operator's commands from a client (XEP-0133).")
     ] = msgspec.field(default_factory=list)
@@ -207,8 +234,25 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             raise ConfigError(
                 f"settings certificate and private_key belong together, only {named(given)} is set"
             )
+        if self.phone_country and self.phone_country not in SUPPORTED_REGIONS:
+            reason = f"{self.phone_country!r} is not a country's two letters, as DE is"
+            raise _wrong("phone_country", places["phone_country"], reason)
+        if self.sms_url and not self.sms_url.startswith(("https://", "http://")):
+            raise _wrong("sms_url", places["sms_url"], "it starts with https:// or http://")
+        if self.sms_url and "{text}" not in self.sms_url + self.sms_body:
+            place = places.get("sms_body", "by default")
+            raise _wrong("sms_body", place, "neither it nor sms_url has a {text}")
+        try:
+            re.compile(self.sms_answer)
+        except re.error as error:
+            raise _wrong("sms_answer", places["sms_answer"], f"not a regular expression: {error}") from None
         if self.public_url and not self.public_url.startswith(("https://", "http://")):
             raise _wrong("public_url", places["public_url"], "it starts with https:// or http://")
+
+    @property
+    def invites(self) -> bool:
+        """Whether invitations are good for something: accounts are made in-band (XEP-0077)."""
+        return self.registration in ("invite", "open")
 
     @property
     def database(self) -> Path:
@@ -227,7 +271,7 @@ PORTS = (
 )
 #: Variables of the environment that are not the server's.
 CLIENT_VARIABLES = frozenset(
-    ("KITH_CONFIG", "KITH_JID", "KITH_PASSWORD", "KITH_HOST", "KITH_PORT", "KITH_DATA")
+    ("KITH_CONFIG", "KITH_JID", "KITH_PASSWORD", "KITH_HOST", "KITH_PORT", "KITH_DATA", "KITH_SERVER")
 )
 
 

@@ -5,24 +5,46 @@ from __future__ import annotations
 import asyncio
 import errno
 import gc
+import hmac
 import os
 import signal
 import socket
 import ssl
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import structlog
 import uvloop
 
 from kith import journal, welcome
+from kith.accounts.apps import Apps
+from kith.accounts.codes import Codes
+from kith.accounts.contacts import Contacts as People
 from kith.accounts.credentials import check_password, make_keys
+from kith.accounts.devices import Logins
+from kith.accounts.discovery import Discovery
+from kith.accounts.leaving import Leaving
+from kith.accounts.links import Links as Boxes
+from kith.accounts.moving import Moving
+from kith.accounts.pin import Pins
+from kith.accounts.proof import Proofs
+from kith.accounts.registration import Registration
 from kith.accounts.secret import ensure_secret
+from kith.api.account import Accounts
+from kith.api.api import API
+from kith.api.app_passwords import AppPasswords
+from kith.api.contacts import Contacts
+from kith.api.devices import Devices
+from kith.api.links import Links
+from kith.api.pin import Pin
+from kith.api.privacy import PrivacyResource
+from kith.api.register import Register
 from kith.bus.local import LocalBus
 from kith.config import Config, ConfigError
 from kith.core.domain import Domain
 from kith.core.passwords import Passwords
-from kith.core.ports import Sink
+from kith.core.ports import SMS, Sink
 from kith.core.sasl import Security
 from kith.core.stream import Stream
 from kith.edge.certificate import describe, ensure_certificate
@@ -34,6 +56,8 @@ from kith.features import ALL
 from kith.features.components import Components
 from kith.federation.federation import Federation
 from kith.metrics import Metrics
+from kith.sms.console import ConsoleSMS
+from kith.sms.http import HTTPGateway
 from kith.store.errors import StoreError
 from kith.store.sqlite import SQLiteStore
 from kith.wire import ns
@@ -71,11 +95,11 @@ class Server:
         except OSError as error:
             raise StartError(f"can't use the file secret in {config.data_dir}: {error.strerror}") from error
         store = SQLiteStore(config.database)
-        passwords = Passwords(check_password, make_keys)
+        passwords = partial(Passwords, check_password, make_keys)
         self.domain = Domain(config, store, LocalBus(), ALL, passwords, secret)
         await self.domain.start()
         self.edge = Edge(self.domain, ParserPool(Limits(stanza_bytes=config.stanza_bytes)), self.certificates)
-        self.web = Web(self.edge)
+        self.web = Web(self.edge, [self._api(secret)])
         self.metrics: Metrics | None = None
         components = self.domain.feature(Components)
         federation = None
@@ -120,6 +144,33 @@ class Server:
         await metrics.start()
         await self._listen("metrics_port", metrics.handler, listen=self.config.metrics_listen)
         self.domain.spawn(metrics.watch())
+
+    def _api(self, secret: bytes) -> API:
+        """The HTTP API and what is behind it."""
+        domain, config = self.domain, self.config
+        self.sms = _sms(config)
+        key = hmac.digest(secret, b"codes", "sha256")
+        codes = Codes(domain.store, self.sms, key, domain.name, config.sms_per_hour)
+        domain.spawn(codes.keep_clean())
+        logins = Logins(domain)
+        pins = Pins(domain.store, hmac.digest(secret, b"pins", "sha256"))
+        proofs = Proofs(hmac.digest(secret, b"proofs", "sha256"))
+        leaving = Leaving(domain, pins)
+        moving = Moving(domain, codes, logins)
+        registration = Registration(domain, codes, pins, proofs, logins, moving)
+        domain.spawn(moving.keep_clean())
+        domain.spawn(leaving.keep_clean())
+        resources = (
+            Register(registration),
+            Devices(logins),
+            Pin(pins),
+            Accounts(leaving, pins, registration, moving),
+            Links(Boxes(domain)),
+            Contacts(Discovery(domain, hmac.digest(secret, b"discovery", "sha256")), People(domain)),
+            PrivacyResource(domain),
+            AppPasswords(Apps(domain, logins)),
+        )
+        return API(domain, resources)
 
     def _starttls_stream(self, sink: Sink, security: Security) -> Stream:
         return Stream(self.domain, sink, security, starttls=True)
@@ -213,7 +264,17 @@ class Server:
         await self.web.stop()
         if self.metrics is not None:
             await self.metrics.stop()
+        await self.sms.close()
         await self.domain.stop()
+
+
+def _sms(config: Config) -> SMS:
+    """How text messages are sent."""
+    if not config.sms_url:
+        return ConsoleSMS()
+    return HTTPGateway(
+        config.sms_url, config.sms_method, config.sms_headers, config.sms_body, config.sms_answer
+    )
 
 
 def _check_folder(config: Config) -> None:

@@ -57,6 +57,11 @@ def show(config: Config, certificate: Description, accounts: int) -> None:
     steps = Table.grid(padding=(0, 3))
     kith = _command()
     steps.add_row("Add a person", f"{kith} user add {name}@{config.domain}")
+    if config.registration == "phone":
+        where = "" if config.http_port == 8080 else f" --server http://localhost:{config.http_port}"
+        steps.add_row("Log in by phone number", f"{kith} login '+49 170 1234567'{where}")
+        if not config.sms_url:
+            steps.add_row("", "[dim]the code is shown here, as there is no SMS gateway[/dim]")
     steps.add_row("Chat", f"{kith} chat --jid {name}@{config.domain}")
     steps.add_row("Check the setup", f"{kith} doctor")
     console.print(Padding(steps, (0, 2)))

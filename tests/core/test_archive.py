@@ -143,8 +143,18 @@ async def test_filters_choose_by_peer_time_and_id(filled: tuple[RawClient, RawCl
     assert (await query(ada, form(end=whole.stamps[5]))).texts == ALL[:6]
     flipped = await query(ada, "<flip-page/>" + paging("<max>3</max>"))
     assert flipped.texts == ALL[2::-1]
+    flipped = await query(ada, paging("<max>3</max><before/>") + "<flip-page/>")
+    assert flipped.texts == ALL[:-4:-1]
+    assert flipped.last == whole.ids[-1]  # the page is the same, whatever its order
     both = await query(ada, form(**{"with": ben.bare}) + paging("<max>2</max><before/>"))
     assert both.texts == ["b8", "b9"]
+    assert (await query(ada, form(ids=[whole.ids[1], whole.ids[1]]))).texts == [ALL[1]]
+    assert (await query(ada, form(start="0001-01-01T00:00:00Z", end="9999-12-31T23:59:59Z"))).texts == ALL
+    assert (await query(ada, form(start="9999-12-31T23:59:59Z"))).texts == []
+    ada.send(f"<message to='{ada.bare}' type='chat'><body>note</body></message>")
+    await ada.ping()
+    ada.inbox.clear()
+    assert (await query(ada, form(**{"with": ada.bare}))).texts == ["note"]
 
 
 async def test_an_archive_shows_both_sides_with_the_same_ids(
@@ -172,6 +182,10 @@ async def test_the_form_names_the_extended_fields(filled: tuple[RawClient, RawCl
     answer = await ada.iq("get", f"<query xmlns='{MAM}'/>")
     names = {field.get("var") for field in answer.iter("{jabber:x:data}field")}
     assert names == {"FORM_TYPE", "with", "start", "end", "before-id", "after-id", "ids"}
+    (ids,) = [field for field in answer.iter("{jabber:x:data}field") if field.get("var") == "ids"]
+    validation = "{http://jabber.org/protocol/xdata-validate}"
+    assert ids.find(f"{validation}validate/{validation}open") is not None
+    assert answer.find(".//{jabber:x:data}required") is None
     info = await ada.iq("get", "<query xmlns='http://jabber.org/protocol/disco#info'/>", ada.bare)
     features = {e.get("var") for e in info.iter("{http://jabber.org/protocol/disco#info}feature")}
     assert {MAM, f"{MAM}#extended"} <= features

@@ -179,6 +179,21 @@ async def test_an_iq_to_a_session_reaches_it_and_its_answer_comes_back(
     assert condition(unknown) == "service-unavailable"
 
 
+async def test_an_error_to_no_client_in_particular_is_for_nobody(
+    server: RunningServer, people: tuple[str, str]
+) -> None:
+    """RFC 6121 §8.5.2.1.1."""
+    alice, bob = [await online(server.port, name) for name in people]
+    error = "<error type='cancel'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+    alice.send(f"<message to='{bob.bare}' type='error' id='e'>{error}</message>")
+    await alice.ping()
+    await bob.nothing()
+    alice.send(f"<message to='{bob.jid}' type='error' id='e'>{error}</message>")
+    assert condition(await bob.message()) == "gone"
+    alice.abort()
+    bob.abort()
+
+
 async def test_a_forged_stanza_id_is_removed_and_foreign_ones_stay(
     server: RunningServer, people: tuple[str, str]
 ) -> None:

@@ -205,7 +205,8 @@ async def test_what_is_revoked_while_it_logs_in_is_not_written_back(server: Runn
         devices.issue(record, id, entry.device, "HT-SHA-256-NONE")
         await devices.save(entry)
         entry = await devices.enter(record.id, id)
-        assert await devices.forget(record.id, entry.device.id) == [entry.device.id]
+        gone = await devices.forget(record.id, entry.device.id)
+        assert [device.id for device in gone] == [entry.device.id]
         entry.device.promote(entry.device.new)  # type: ignore[arg-type]
         with pytest.raises(Changed):
             await devices.save(entry)

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 import pytest
 
 from tests.conftest import RunningServer
-from tests.raw import CLIENT, RawClient, body, condition, online
+from tests.raw import CLIENT, RawClient, body, condition, online, plain
 
 ROSTER = "{jabber:iq:roster}"
 QUERY = "<query xmlns='jabber:iq:roster'/>"
@@ -98,6 +98,20 @@ async def test_a_request_waits_for_a_contact_who_is_away(
     assert len(roster[0]) == 0  # a mere request is not a contact
     again = await online(server.port, names[1], "second")
     await again.take(presence("subscribe", ada.bare))
+
+
+async def test_versions_and_approval_before_it_is_asked_for_are_announced(
+    server: RunningServer, names: tuple[str, str]
+) -> None:
+    async with RawClient(server.port) as client:
+        client.open()
+        await client.tag("features")
+        sasl = "urn:ietf:params:xml:ns:xmpp-sasl"
+        client.send(f"<auth xmlns='{sasl}' mechanism='PLAIN'>{plain(names[0], 'pw')}</auth>")
+        await client.tag("success")
+        client.open()
+        found = {feature.tag for feature in await client.tag("features")}
+    assert {"{urn:xmpp:features:rosterver}ver", "{urn:xmpp:features:pre-approval}sub"} <= found
 
 
 async def test_a_contact_can_be_approved_before_it_asks(

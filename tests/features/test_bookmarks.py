@@ -97,5 +97,58 @@ async def test_a_bookmark_without_an_address_changes_nothing(server: RunningServ
 async def test_the_account_says_that_both_are_one(server: RunningServer, accounts: None) -> None:
     client = await online(server.port, "reader")
     info = await client.iq("get", "<query xmlns='http://jabber.org/protocol/disco#info'/>")
-    assert f"{NODE}#compat" in {e.get("var") for e in info[0]}
+    assert {f"{NODE}#compat", f"{NODE}#compat-pep"} <= {e.get("var") for e in info[0]}
     client.abort()
+
+
+# -- XEP-0048 in a node of its own -------------------------------------------------------------------
+
+
+def storage(inside: str) -> str:
+    item = f"<item id='current'><storage xmlns='storage:bookmarks'>{inside}</storage></item>"
+    return f"<pubsub xmlns='{PUBSUB}'><publish node='storage:bookmarks'>{item}</publish></pubsub>"
+
+
+async def middle(client: RawClient) -> list[str]:
+    """The list as clients between the old and the new find it."""
+    asked = f"<pubsub xmlns='{PUBSUB}'><items node='storage:bookmarks'/></pubsub>"
+    answer = await client.iq("get", asked)
+    return sorted(e.get("jid", "") for e in answer.iter(f"{OLD}conference"))
+
+
+async def test_one_list_is_in_three_places(server: RunningServer, accounts: None) -> None:
+    server.add_user("collector")
+    client = await online(server.port, "collector")
+    await client.iq("set", publish("new@rooms.example"))
+    assert await middle(client) == ["new@rooms.example"]
+    both = "<conference jid='new@rooms.example'/><conference jid='mid@rooms.example' name='M'/>"
+    assert (await client.iq("set", storage(both))).get("type") == "result"
+    assert set(await new(client)) == set(await old(client)) == {"new@rooms.example", "mid@rooms.example"}
+    await client.iq("set", store("<conference jid='old@rooms.example'/>"))
+    assert await middle(client) == ["old@rooms.example"]
+    retract = (
+        f"<pubsub xmlns='{PUBSUB}'><retract node='{NODE}'><item id='old@rooms.example'/></retract></pubsub>"
+    )
+    assert (await client.iq("set", retract)).get("type") == "result"
+    assert await middle(client) == []
+    client.abort()
+
+
+async def test_nobody_else_reads_the_list_and_its_removal_is_no_end_of_bookmarks(
+    server: RunningServer, accounts: None
+) -> None:
+    server.add_user("keeper")
+    keeper, reader = await online(server.port, "keeper"), await online(server.port, "reader")
+    await keeper.iq("set", publish("room@rooms.example"))
+    asked = f"<pubsub xmlns='{PUBSUB}'><items node='storage:bookmarks'/></pubsub>"
+    for node in (NODE, "storage:bookmarks"):
+        answer = await reader.iq("get", asked.replace("storage:bookmarks", node), keeper.bare)
+        assert condition(answer) == "not-allowed"
+    delete = f"<pubsub xmlns='{PUBSUB}#owner'><delete node='storage:bookmarks'/></pubsub>"
+    assert (await keeper.iq("set", delete)).get("type") == "result"
+    assert set(await new(keeper)) == {"room@rooms.example"}
+    nonsense = storage("<conference jid='@'/><conference jid='room@rooms.example'/>")
+    assert (await keeper.iq("set", nonsense)).get("type") == "result"
+    assert set(await new(keeper)) == {"room@rooms.example"}
+    keeper.abort()
+    reader.abort()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import fromstring
 
 import pytest
 
+from kith.features.commands import PATIENCE, Command, Commands, Outcome, Values
+from kith.features.forms import Field
+from kith.wire.errors import StanzaError
+from kith.wire.jid import parse_jid
+from kith.wire.stanza import Stanza
 from tests.conftest import RunningServer, running
+from tests.features.adhoc import ADMIN, C, X, begin, command, do, note, submit
 from tests.features.slix import connected
 from tests.raw import RawClient, body, condition, online
-
-ADMIN = "http://jabber.org/protocol/admin"
-COMMANDS = "http://jabber.org/protocol/commands"
-C, X = "{http://jabber.org/protocol/commands}", "{jabber:x:data}"
 
 
 @pytest.fixture(scope="module")
@@ -32,39 +34,6 @@ async def boss(server: RunningServer) -> AsyncIterator[RawClient]:
     client.abort()
 
 
-def command(node: str, inside: str = "", **attrs: str) -> str:
-    more = "".join(f" {name}='{value}'" for name, value in attrs.items())
-    return f"<command xmlns='{COMMANDS}' node='{ADMIN}#{node}'{more}>{inside}</command>"
-
-
-def submit(**fields: str | list[str]) -> str:
-    inner = ""
-    for name, values in fields.items():
-        texts = [values] if isinstance(values, str) else values
-        inner += f"<field var='{name.replace('_', '-')}'>" + "".join(f"<value>{t}</value>" for t in texts)
-        inner += "</field>"
-    return f"<x xmlns='jabber:x:data' type='submit'>{inner}</x>"
-
-
-async def do(client: RawClient, node: str, **fields: str | list[str]) -> Element:
-    """Gets the form and sends it back filled in."""
-    first = await client.iq("set", command(node), "localhost")
-    assert first[0].get("status") == "executing", first
-    session = first[0].get("sessionid", "")
-    return await client.iq("set", command(node, submit(**fields), sessionid=session), "localhost")
-
-
-def note(answer: Element) -> str:
-    assert answer.get("type") == "result", condition(answer)
-    assert answer[0].get("status") == "completed"
-    return answer[0].findtext(f"{C}note") or ""
-
-
-def values(answer: Element, var: str) -> list[str | None]:
-    fields = [f for f in answer.iter(f"{X}field") if f.get("var") == var]
-    return [value.text for value in fields[0]]
-
-
 async def test_commands_are_found_by_the_operator_only(server: RunningServer) -> None:
     async with (
         connected(server.port, "boss@localhost") as boss,
@@ -75,7 +44,7 @@ async def test_commands_are_found_by_the_operator_only(server: RunningServer) ->
         found = (await boss.plugin["xep_0050"].get_commands("localhost"))["disco_items"]["items"]
         assert f"{ADMIN}#add-user" in {node for _, node, _ in found}
         none = (await worker.plugin["xep_0050"].get_commands("localhost"))["disco_items"]["items"]
-        assert not none
+        assert not [node for _, node, _ in none if node.startswith(ADMIN)]
         info = await boss.plugin["xep_0030"].get_info("localhost", node=f"{ADMIN}#add-user")
         assert ("automation", "command-node") in {(i[0], i[1]) for i in info["disco_info"]["identities"]}
 
@@ -107,19 +76,22 @@ async def test_an_account_is_added_changed_and_removed(server: RunningServer, bo
     assert condition(answer) == "item-not-found"
 
 
-async def test_who_is_there_is_counted_told_and_put_out(server: RunningServer, boss: RawClient) -> None:
-    victim = await online(server.port, "victim")
-    counted = await boss.iq("set", command("get-online-users-num"), "localhost")
-    assert values(counted, "onlineusersnum") == ["2"]
-    listed = await boss.iq("set", command("get-online-users-list"), "localhost")
-    assert values(listed, "onlineuserjids") == ["boss@localhost", "victim@localhost"]
-    registered = await boss.iq("set", command("get-registered-users-list"), "localhost")
-    assert "worker@localhost" in values(registered, "registereduserjids")
+async def test_who_is_online_is_told_and_put_out(server: RunningServer, boss: RawClient) -> None:
+    victim, other = await online(server.port, "victim", "phone"), await online(server.port, "victim")
     assert "2" in note(await do(boss, "announce", announcement=["Back", "soon"]))
     told = await victim.message()
     assert (told.get("from"), body(told)) == ("localhost", "Back\nsoon")
-    assert "1" in note(await do(boss, "end-user-session", accountjids=["victim@localhost"]))
+    assert "1" in note(await do(boss, "end-user-session", accountjids=["victim@localhost/phone"]))
     await victim.end()
+    await other.ping()
+    assert "1" in note(await do(boss, "end-user-session", accountjids=["victim@localhost"]))
+    await other.end()
+    for wrong, expected in (
+        ("nobody@localhost", "item-not-found"),
+        ("@", "bad-request"),
+        ("localhost", "bad-request"),
+    ):
+        assert condition(await do(boss, "end-user-session", accountjids=[wrong])) == expected
 
 
 async def test_a_form_can_be_cancelled_and_is_good_once(server: RunningServer, boss: RawClient) -> None:
@@ -134,9 +106,44 @@ async def test_a_form_can_be_cancelled_and_is_good_once(server: RunningServer, b
     assert again.find(f".//{C}bad-sessionid") is not None
     wrong = await boss.iq("set", command("announce", action="fly"), "localhost")
     assert wrong.find(f".//{C}malformed-action") is not None
-    first = await boss.iq("set", command("announce"), "localhost")
+    first = await begin(boss, "announce")
+    title, field = first[0].find(f".//{X}title"), first[0].find(f".//{X}field[@var='announcement']")
+    assert title is not None
+    assert title.text
+    assert field is not None
+    assert field.find(f"{X}required") is not None
     empty = command("announce", sessionid=first[0].get("sessionid", ""))
     assert (await boss.iq("set", empty, "localhost")).find(f".//{C}bad-payload") is not None
+
+
+async def test_there_is_nothing_before_or_after_the_one_form(boss: RawClient) -> None:
+    session = (await begin(boss, "announce"))[0].get("sessionid", "")
+    for action in ("prev", "next"):
+        asked = command("announce", submit(announcement="x"), action=action, sessionid=session)
+        answer = await boss.iq("set", asked, "localhost")
+        assert condition(answer) == "bad-request"
+        assert answer.find(f".//{C}bad-action") is not None
+    unknown = command("announce", action="cancel")
+    assert (await boss.iq("set", unknown, "localhost")).find(f".//{C}bad-sessionid") is not None
+    done = command("announce", submit(announcement="x"), action="complete", sessionid=session)
+    assert note(await boss.iq("set", done, "localhost"))
+
+
+async def test_a_form_that_lacks_something_is_refused(boss: RawClient) -> None:
+    answer = await do(boss, "announce", something="else")
+    assert answer.find(f".//{C}bad-payload") is not None
+    answer = await do(boss, "announce", type="cancel", announcement="which is a submission")
+    assert note(answer)
+
+
+async def test_one_account_fills_in_a_bounded_number_of_forms(boss: RawClient) -> None:
+    sessions = [(await begin(boss, "announce"))[0].get("sessionid", "") for _ in range(21)]
+    first, last = sessions[0], sessions[-1]
+    gone = command("announce", submit(announcement="x"), sessionid=first)
+    assert (await boss.iq("set", gone, "localhost")).find(f".//{C}bad-sessionid") is not None
+    assert note(
+        await boss.iq("set", command("announce", submit(announcement="x"), sessionid=last), "localhost")
+    )
 
 
 async def test_a_form_belongs_to_who_asked_for_it(server: RunningServer, boss: RawClient) -> None:
@@ -144,6 +151,7 @@ async def test_a_form_belongs_to_who_asked_for_it(server: RunningServer, boss: R
     first = await boss.iq("set", command("announce"), "localhost")
     stolen = command("announce", submit(announcement="x"), sessionid=first[0].get("sessionid", ""))
     assert (await other.iq("set", stolen, "localhost")).find(f".//{C}bad-sessionid") is not None
+    assert note(await boss.iq("set", stolen, "localhost"))  # the attempt has taken nothing from its owner
     other.abort()
 
 
@@ -154,3 +162,34 @@ def test_an_operator_of_another_server_is_a_wrong_setting(server: RunningServer)
     server.environ = environ
     assert done.returncode == 2
     assert "operators" in done.stderr
+
+
+async def test_a_form_that_lay_too_long_has_expired() -> None:
+    class Clock:
+        time = 0.0
+
+        def now(self) -> float:
+            return self.time
+
+    class Asker:
+        jid = parse_jid("boss@localhost/desk")
+        bare = "boss@localhost"
+
+    async def run(values: Values, asker: str) -> Outcome:
+        return Outcome("done")
+
+    clock, asker = Clock(), Asker()
+    commands = Commands(clock)  # type: ignore[arg-type]
+    commands.add(Command("x:y", "Test", lambda _: True, run, "x", (Field("announcement"),)))
+
+    def asked(inside: str = "", **attrs: str) -> Stanza:
+        return Stanza.build("iq", {"type": "set", "id": "1"}, fromstring(command("x:y", inside, **attrs)))
+
+    (form,) = await commands.execute(asker, asked(), asker.jid)  # type: ignore[arg-type]
+    clock.time = PATIENCE + 1
+    late = asked(submit(announcement="x"), sessionid=form.get("sessionid", ""))
+    with pytest.raises(StanzaError) as caught:
+        await commands.execute(asker, late, asker.jid)  # type: ignore[arg-type]
+    assert caught.value.condition == "not-allowed"
+    assert caught.value.application is not None
+    assert caught.value.application.tag == f"{C}session-expired"

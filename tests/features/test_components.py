@@ -245,3 +245,9 @@ async def test_a_component_that_connects_again_takes_over(server: RunningServer,
             alice.send(f"<message type='chat' to='x@{BOT}'><body>who</body></message>")
             assert body(await alice.message()) == "WHO"
             alice.abort()
+
+
+async def test_a_component_asks_the_services_of_the_domain(server: RunningServer, ports: list[int]) -> None:
+    async with bot(ports) as component:
+        info = await component.plugin["xep_0030"].get_info("pubsub.localhost", timeout=5)
+        assert ("pubsub", "service") in {(i[0], i[1]) for i in info["disco_info"]["identities"]}

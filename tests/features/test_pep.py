@@ -314,3 +314,49 @@ async def test_what_was_published_outlives_a_crash(server: RunningServer) -> Non
         values = config["pubsub_owner"]["configure"]["form"].get_values()
         assert (values["pubsub#access_model"], values["pubsub#max_items"]) == ("open", "7")
         assert values["pubsub#title"] == "Three"
+
+
+async def test_who_is_no_contact_any_more_is_no_subscriber_any_more(server: RunningServer) -> None:
+    one, other = server.add_user("opener"), server.add_user("leaver")
+    async with connected(server.port, one) as alice, connected(server.port, other) as bob:
+        await befriend(alice, bob)
+        await alice.ask("set", publish("urn:example:diary", "<x xmlns='urn:example'/>"))
+        ask = f"<pubsub xmlns='{PUBSUB}'><subscribe node='urn:example:diary' jid='{other}'/></pubsub>"
+        await bob.ask("set", ask, one)
+        listed = f"<pubsub xmlns='{OWNER}'><subscriptions node='urn:example:diary'/></pubsub>"
+
+        async def subscribers() -> list[str]:
+            answer = await alice.ask("get", listed)
+            return [found.get("jid") for found in answer.xml.iter(f"{{{OWNER}}}subscription")]
+
+        assert await subscribers() == [other]
+        alice.send_presence_subscription(pto=other, ptype="unsubscribed")
+        for _ in range(100):
+            if not await subscribers():
+                break
+            await asyncio.sleep(0.05)
+        assert await subscribers() == []
+        assert await bob.refused("set", ask, one) == ("not-authorized", "presence-subscription-required")
+
+
+async def test_who_leaves_a_group_leaves_the_nodes_that_are_for_it(server: RunningServer) -> None:
+    one, other = server.add_user("grouper"), server.add_user("grouped")
+    async with connected(server.port, one) as alice, connected(server.port, other) as bob:
+        await befriend(alice, bob)
+        await alice.update_roster(other, groups=["close"])
+        await alice.ask("set", publish("urn:example:diary", "<x xmlns='urn:example'/>"))
+        fields = {"access_model": "roster", "roster_groups_allowed": "close"}
+        await configure(alice, "urn:example:diary", **fields)
+        ask = f"<pubsub xmlns='{PUBSUB}'><subscribe node='urn:example:diary' jid='{other}'/></pubsub>"
+        await bob.ask("set", ask, one)
+        await alice.update_roster(other, groups=["close", "more"])
+        await alice.update_roster(other, groups=["far"])
+        listed = f"<pubsub xmlns='{OWNER}'><subscriptions node='urn:example:diary'/></pubsub>"
+        for _ in range(100):
+            answer = await alice.ask("get", listed)
+            if answer.xml.find(f".//{{{OWNER}}}subscription") is None:
+                break
+            await asyncio.sleep(0.05)
+        else:
+            raise AssertionError("still subscribed")
+        assert await bob.refused("set", ask, one) == ("not-authorized", "not-in-roster-group")

@@ -10,7 +10,7 @@ from slixmpp.exceptions import IqError
 from tests.conftest import RunningServer, free_ports, running
 from tests.features.slix import EVENT, Client, befriend, connected
 from tests.features.test_pep import OWNER, PUBSUB, form, items, publish
-from tests.raw import RawClient
+from tests.raw import RawClient, condition, online
 
 SERVICE = "pubsub.localhost"
 _X = "<e xmlns='urn:example'>{}</e>"
@@ -287,3 +287,42 @@ async def test_a_component_may_have_the_address(tmp_path_factory: pytest.TempPat
         async with connected(server.port, f"{server.add_user('alice')}/a") as alice:
             request = f"<pubsub xmlns='{PUBSUB}'><create node='x'/></pubsub>"
             assert await alice.refused("set", request, SERVICE) == ("service-unavailable", "")
+
+
+async def test_one_account_subscribes_a_bounded_number_of_times(server: RunningServer, people: Three) -> None:
+    alice, bob, carol = people
+    node = await create(alice)
+    for number in range(10):
+        jid = f"{bob.boundjid.bare}/{number}"
+        ask = f"<pubsub xmlns='{PUBSUB}'><subscribe node='{node}' jid='{jid}'/></pubsub>"
+        await bob.ask("set", ask, SERVICE)
+    raw = await online(server.port, bob.boundjid.user)  # slixmpp does not know the condition
+    answer = await raw.iq("set", subscribe(bob, node), SERVICE)
+    assert condition(answer) == "policy-violation"
+    assert answer.find(f".//{{{PUBSUB}#errors}}too-many-subscriptions") is not None
+    raw.abort()
+    await carol.ask("set", subscribe(carol, node), SERVICE)
+
+
+async def test_an_owner_is_not_asked_again_and_again(people: Three) -> None:
+    alice, bob, _ = people
+    node = await create(alice, access_model="authorize")
+    for _ in range(6):
+        await bob.ask("set", subscribe(bob, node), SERVICE)
+        await bob.ask("set", subscribe(bob, node), SERVICE)
+        await bob.ask("set", subscribe(bob, node, "unsubscribe"), SERVICE)
+    await alice.plugin["xep_0199"].send_ping("localhost")
+    assert alice.messages.qsize() == 3
+
+
+async def test_who_may_not_read_any_more_is_no_subscriber_any_more(people: Three) -> None:
+    alice, bob, carol = people
+    node = await create(alice)
+    for reader in (bob, carol):
+        await reader.ask("set", subscribe(reader, node), SERVICE)
+    out = f"<affiliation jid='{bob.boundjid.bare}' affiliation='outcast'/>"
+    await alice.ask("set", owner(f"<affiliations node='{node}'>{out}</affiliations>"), SERVICE)
+    assert (await state(bob, node), await state(carol, node)) == ([], ["subscribed"])
+    closed = form(f"{PUBSUB}#node_config", {"access_model": "whitelist"})
+    await alice.ask("set", owner(f"<configure node='{node}'>{closed}</configure>"), SERVICE)
+    assert await state(carol, node) == []

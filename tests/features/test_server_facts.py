@@ -13,7 +13,7 @@ from kith import __version__
 from kith.features.entity_time import offset
 from tests.conftest import RunningServer, running
 from tests.features.slix import connected
-from tests.raw import RawClient, condition, online
+from tests.raw import RawClient, condition, online, plain
 
 LAST = "<query xmlns='jabber:iq:last'/>"
 INFO = "<query xmlns='http://jabber.org/protocol/disco#info'/>"
@@ -56,6 +56,20 @@ async def test_the_time_is_the_time(server: RunningServer) -> None:
 @pytest.mark.parametrize(("zone", "text"), [(0, "+00:00"), (3600, "+01:00"), (-34200, "-09:30")])
 def test_a_time_zone_is_written_as_hours_and_minutes(zone: int, text: str) -> None:
     assert offset(zone) == text
+
+
+async def test_a_stream_says_how_much_it_takes(server: RunningServer) -> None:
+    async with RawClient(server.port) as client:
+        client.open()
+        before = await client.tag("features")
+        assert before.find("{urn:xmpp:stream-limits:0}limits") is None
+        sasl = "urn:ietf:params:xml:ns:xmpp-sasl"
+        client.send(f"<auth xmlns='{sasl}' mechanism='PLAIN'>{plain('alice', 'pw')}</auth>")
+        await client.tag("success")
+        client.open()
+        limits = (await client.tag("features")).find("{urn:xmpp:stream-limits:0}limits")
+        assert limits is not None
+        assert limits.findtext("{urn:xmpp:stream-limits:0}max-bytes") == "524288"
 
 
 async def test_the_version_is_told_but_not_the_operating_system(server: RunningServer) -> None:

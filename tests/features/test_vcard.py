@@ -160,7 +160,7 @@ async def test_who_has_no_card_has_an_empty_one_and_others_find_none(
     assert own.get("type") == "result"
     assert not len(own[0])
     stranger = await online(server.port, "stranger")
-    for jid in ("plain@localhost", "nobody@localhost"):
+    for jid in ("plain@localhost", "nobody@localhost"):  # the same, so that nobody learns who is here
         answer = await stranger.iq("get", "<vCard xmlns='vcard-temp'/>", jid)
         assert condition(answer) == "service-unavailable"
     answer = await stranger.iq("set", "<vCard xmlns='vcard-temp'><FN>x</FN></vCard>", "plain@localhost")
@@ -196,3 +196,52 @@ async def test_nicknames_and_vcard4_travel_by_nodes(friends: tuple[Client, Clien
         assert texts in ("Fay", "F")
     with pytest.raises(IqError):
         await looker.ask("set", publish, "face@localhost")
+
+
+@pytest.mark.parametrize("way", ["retract", "purge", "delete"])
+async def test_an_avatar_that_is_taken_away_is_in_presence_no_more(
+    server: RunningServer, accounts: None, way: str
+) -> None:
+    name = f"shy-{way}"
+    server.add_user(name)
+    client = await online(server.port, name)
+    pubsub = "http://jabber.org/protocol/pubsub"
+    owner = f"<pubsub xmlns='{pubsub}#owner'><{way} node='{METADATA}'/></pubsub>"
+    item = f"<item id='{sha1(PNG)}'/>"
+    retract = f"<pubsub xmlns='{pubsub}'><retract node='{METADATA}'>{item}</retract></pubsub>"
+    payloads = (
+        (DATA, f"<data xmlns='{DATA}'>{base64.b64encode(PNG).decode()}</data>"),
+        (METADATA, f"<metadata xmlns='{METADATA}'><info id='{sha1(PNG)}' type='image/png'/></metadata>"),
+    )
+    for node, payload in payloads:
+        publish = f"<publish node='{node}'><item id='{sha1(PNG)}'>{payload}</item></publish>"
+        assert (await client.iq("set", f"<pubsub xmlns='{pubsub}'>{publish}</pubsub>")).get(
+            "type"
+        ) == "result"
+    shown = await client.take(lambda e: e.find(f".//{UPDATE}photo") is not None)
+    assert shown.findtext(f".//{UPDATE}photo") == sha1(PNG)
+    answer = await client.iq("set", retract if way == "retract" else owner)
+    assert answer.get("type") == "result"
+    gone = await client.take(lambda e: e.find(f".//{UPDATE}photo") is not None)
+    assert not gone.findtext(f".//{UPDATE}photo")
+    card = await client.iq("get", "<vCard xmlns='vcard-temp'/>")
+    assert card.find(f".//{V}PHOTO") is None
+    client.abort()
+
+
+async def test_an_avatar_without_content_is_none(server: RunningServer, accounts: None) -> None:
+    server.add_user("empty")
+    client = await online(server.port, "empty")
+    pubsub = "http://jabber.org/protocol/pubsub"
+    type = f"<field var='FORM_TYPE'><value>{pubsub}#node_config</value></field>"
+    field = "<field var='pubsub#deliver_payloads'><value>0</value></field>"
+    config = f"<configure><x xmlns='jabber:x:data' type='submit'>{type}{field}</x></configure>"
+    for node in (METADATA, "urn:xmpp:vcard4", "urn:xmpp:bookmarks:1"):
+        made = await client.iq("set", f"<pubsub xmlns='{pubsub}'><create node='{node}'/>{config}</pubsub>")
+        assert made.get("type") == "result"
+        publish = f"<publish node='{node}'><item id='a@b.example'/></publish>"
+        done = await client.iq("set", f"<pubsub xmlns='{pubsub}'>{publish}</pubsub>")
+        assert done.get("type") == "result", condition(done)
+    for card in ("<vCard xmlns='vcard-temp'/>", "<vcard xmlns='urn:ietf:params:xml:ns:vcard-4.0'/>"):
+        assert (await client.iq("get", card)).get("type") == "result"
+    client.abort()

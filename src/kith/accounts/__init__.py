@@ -1,1 +1,1 @@
-"""Accounts: credentials now; phone verification, devices and invites as they come. Imports `kith.core`."""
+"""Accounts: phone numbers and codes, PINs, app passwords, linking, credentials. Imports `kith.core`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Mapping
 
 from scramp import ScramException, ScramMechanism
 from scramp.utils import saslprep
@@ -17,14 +18,17 @@ class WeakPassword(ValueError):
     """A password that can't be used; the text says why."""
 
 
-def make_keys(password: str) -> dict[str, Keys]:
-    """Keys of a new password for each hash. Raises WeakPassword if it is empty or can't be prepared."""
+def make_keys(password: str, salts: Mapping[str, bytes] | None = None) -> dict[str, Keys]:
+    """Keys of a new password for each hash, or with given salts for theirs.
+
+    Raises WeakPassword if it is empty or can't be prepared.
+    """
     try:
         if not saslprep(password):
             raise WeakPassword("the password is empty")
         return {
-            name: _keys(mechanism, password, secrets.token_bytes(16), ITERATIONS)
-            for name, mechanism in _MECHANISMS.items()
+            name: _keys(_MECHANISMS[name], password, salt, ITERATIONS)
+            for name, salt in (salts or {name: secrets.token_bytes(16) for name in _MECHANISMS}).items()
         }
     except ScramException as error:
         reason = str(error).partition(":")[0]

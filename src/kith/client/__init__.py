@@ -20,6 +20,7 @@ from kith.client.errors import (
     NotOnline,
     NoTrustedDevices,
     PeerHasNoDevices,
+    Refused,
     ServerLacks,
     ServerUnreachable,
 )
@@ -34,6 +35,7 @@ from kith.client.events import (
     Typing,
 )
 from kith.client.message import Chat, Fingerprint, Link, Message, State, Trust
+from kith.client.profile import Profile
 
 __all__ = [
     "AccountInUse",
@@ -57,6 +59,8 @@ __all__ = [
     "NotEncrypted",
     "NotOnline",
     "PeerHasNoDevices",
+    "Profile",
+    "Refused",
     "ServerLacks",
     "ServerUnreachable",
     "State",

@@ -16,13 +16,13 @@ from typing import Any, Self, TypeVar
 from slixmpp import JID
 from slixmpp.jid import InvalidJID
 
-from kith.client import connection
+from kith.client import connection, credential, profile
 from kith.client.certificate import Pin
 from kith.client.connection import Connection
 from kith.client.contacts import Contacts
 from kith.client.database import Database
 from kith.client.encryption import Encryption
-from kith.client.errors import NotOnline, ServerUnreachable
+from kith.client.errors import LoginFailed, NotOnline, ServerUnreachable
 from kith.client.events import (
     Broadcast,
     ConnectionChanged,
@@ -36,6 +36,7 @@ from kith.client.history import Draft, History
 from kith.client.incoming import Incoming
 from kith.client.message import Chat, Fingerprint, Link, Message, State, Trust
 from kith.client.outbox import Outbox
+from kith.client.profile import Profile
 from kith.client.stanzas import chat_state
 from kith.client.stream import Stream
 from kith.client.trust import Watch
@@ -64,6 +65,7 @@ def bare(address: str) -> str:
 class Client:
     """An account on this device. An async context manager: inside, it keeps itself connected.
 
+    Without a ``password`` it logs in as the device that `kith login` or `kith link` has made here.
     ``data``: folder for keys and history. ``host``, ``port``: where to connect; else the environment's
     KITH_HOST and KITH_PORT, else DNS. ``direct_tls``: TLS from the first byte (by default on port
     5223), instead of STARTTLS. ``insecure``: no TLS, for tests on the loopback. ``pin``: the
@@ -77,7 +79,7 @@ class Client:
     def __init__(
         self,
         jid: str,
-        password: str,
+        password: str | None = None,
         *,
         data: Path | str | None = None,
         host: str | None = None,
@@ -136,9 +138,13 @@ class Client:
         certificate = Pin(self._db)
         if self._pin is not None:
             self._db.set("certificate", self._pin.replace(":", "").lower())
-        stream = Stream(
-            self.jid, self._password, certificate, self._insecure, self._db.get("resource") or "kith"
-        )
+        device = credential.load(self._folder) if self._password is None else None
+        if self._password is None and device is None:
+            self._db.close()
+            raise LoginFailed(f"{self.jid} is not logged in on this device. Log in with: kith login")
+        resource = self._db.get("resource") or "kith"
+        stream = Stream(self.jid, self._password or "", certificate, self._insecure, resource, device)
+        stream.renewed = lambda renewed: renewed.save(self._db)
         publish = self._publish
         self._stream = stream
         self._history = History(self._db, self)
@@ -375,6 +381,16 @@ class Client:
             self._history.update_chat(peer, name=name)
             self._db.commit()
         self._contacts.add(peer)
+
+    async def profile(self, peer: str | None = None) -> Profile:
+        """What a peer shows of themselves, or we do. Raises NotOnline, ValueError."""
+        self._need_server()
+        return await profile.read(self._stream, bare(peer) if peer else self.jid)
+
+    async def set_profile(self, shown: Profile) -> None:
+        """What we show of ourselves. Raises NotOnline, and ValueError for a picture that can't be."""
+        self._need_server()
+        await profile.write(self._stream, shown)
 
     def online(self, peer: str) -> bool:
         """Whether the peer is known to be online."""

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from kith.client.accounts import Account, remember, remembered
+from kith.client.credential import load
 
 
 def chat_command(
@@ -44,6 +45,8 @@ def chat_command(
     Examples:  kith chat --jid ada@example.org     kith chat ben@example.org
     """
     account = _account(jid)
+    if peer and "@" not in peer:
+        peer = f"{peer}@{account.jid.partition('@')[2]}"  # a number, or a name, on one's own server
     account = replace(
         account,
         host=host or account.host,
@@ -72,9 +75,14 @@ def _account(jid: str | None) -> Account:
     return next((account for account in known if account.jid == jid), Account(jid))
 
 
-def _password(account: Account, password: str | None, file: Path | None) -> str:
+def _password(account: Account, password: str | None, file: Path | None) -> str | None:
+    """None: this device is logged in by itself."""
+    from kith.client.client import data_folder
+
     if password is not None:
         return password
+    if file is None and load(Path(account.data) if account.data else data_folder(account.jid)):
+        return None
     if file is not None:
         lines = file.read_text().splitlines()
         return lines[0] if lines else ""
@@ -83,7 +91,7 @@ def _password(account: Account, password: str | None, file: Path | None) -> str:
     return str(typer.prompt(f"Password of {account.jid}", hide_input=True))
 
 
-def _chat(account: Account, password: str, peer: str | None) -> int:
+def _chat(account: Account, password: str | None, peer: str | None) -> int:
     # A late import: the command line's help should not wait for Textual.
     from kith.client.client import Client, bare
     from kith.client.tui.app import ChatApp

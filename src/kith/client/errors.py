@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class ClientError(Exception):
     """The root of all errors that `kith.client` raises on purpose."""
 
 
 class LoginFailed(ClientError):
-    """The server refused the address or the password."""
+    """The server refused the address, the password, or this device's token."""
+
+
+class Refused(ClientError):
+    """The server's HTTP API does not do it. ``reason`` is a word for programs, ``answer`` all it said."""
+
+    def __init__(self, text: str, answer: Mapping[str, Any]) -> None:
+        super().__init__(text)
+        self.reason = str(answer.get("error", ""))
+        self.answer = answer
 
 
 class ServerUnreachable(ClientError):

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import ssl
 from asyncio import Future
+from base64 import b64decode
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,9 @@ from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 
 from kith.client import stanzas
+from kith.client.api import this_device
 from kith.client.certificate import Pin
+from kith.client.credential import FAST, SASL2, Credential
 from kith.client.errors import CertificateInvalid, ClientError, LoginFailed
 
 _PLUGINS = (
@@ -34,12 +37,22 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
     is called with the reason each time that an attempt or a connection ends.
     """
 
-    def __init__(self, jid: str, password: str, pin: Pin, insecure: bool, resource: str) -> None:
+    def __init__(
+        self,
+        jid: str,
+        password: str,
+        pin: Pin,
+        insecure: bool,
+        resource: str,
+        credential: Credential | None = None,
+    ) -> None:
         scram_in_clear = {"unencrypted_scram": insecure}
         super().__init__(f"{jid}/{resource}", password, plugin_config={"feature_mechanisms": scram_in_clear})
         self.failure: ClientError | None = None
         self.closed: Callable[[str], None] = lambda reason: None
         self.incoming: Callable[[Any], None] = lambda stanza: None
+        self.credential = credential
+        self.renewed: Callable[[Credential], None] = lambda credential: None
         self._pin = pin
         self._insecure = insecure
         self._refusal: ssl.SSLError | None = None
@@ -59,6 +72,10 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
                 "Kith message", MatchXPath("{jabber:client}message"), lambda stanza: self.incoming(stanza)
             )
         )
+        for name in ("success", "failure"):
+            self.register_handler(
+                Callback(f"SASL2 {name}", MatchXPath(f"{{{SASL2}}}{name}"), self._on_token_answer)
+            )
         self._repeat_what_falls_between_connections()
         self.add_event_handler("failed_auth", self._on_refused_login)
         self.add_event_handler("no_auth", self._on_no_mechanism)
@@ -93,6 +110,7 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
         # Without a certificate that an authority vouched for, a password is never sent as it is.
         self.plugin["feature_mechanisms"].use_mechs = None if self._pin.by_authority else set(_SCRAM)
         self.plugin["feature_mechanisms"].attempted_mechs = set()
+        self.authenticated = False
         self.connect(host, port)
 
     @property
@@ -142,8 +160,52 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
             )
             self.abort()
             return True
+        if self.credential is not None and not self.authenticated and (encrypted or self._insecure):
+            return self._log_in_by_token(features.xml)
         done: bool | None = await super()._handle_stream_features(features)
         return done
+
+    def _certificate(self) -> bytes:
+        tls = self.transport.get_extra_info("ssl_object") if self.transport is not None else None
+        return tls.getpeercert(True) or b"" if tls is not None else b""
+
+    def _log_in_by_token(self, features: Any) -> bool:
+        """SASL2 with the token of this device (XEP-0388, XEP-0484); the features after it follow at once."""
+        assert self.credential is not None
+        offered = {element.text for element in features.iter(f"{{{FAST}}}mechanism")}
+        if self.credential.mechanism not in offered:
+            self.failure = LoginFailed("The server does not offer the way that this device logs in by.")
+            self.abort()
+            return True
+        self.send_raw(self.credential.request(self._certificate(), str(this_device()["name"])))
+        return True
+
+    def _on_token_answer(self, answer: Any) -> None:
+        credential = self.credential
+        if credential is None or self.authenticated:
+            return
+        xml = answer.xml
+        if xml.tag.endswith("}failure"):
+            condition = xml[0].tag.partition("}")[2] if len(xml) else ""
+            if condition == "temporary-auth-failure":
+                self.abort()
+                return
+            self.failure = LoginFailed(
+                f"{credential.address}: this device is not logged in any more. Log in again with: kith login"
+            )
+            self.abort()
+            return
+        proof = b64decode(xml.findtext(f"{{{SASL2}}}additional-data") or "")
+        if not credential.answered(proof, self._certificate()):
+            self.failure = LoginFailed("Who answers is not the server that this device logged in to.")
+            self.abort()
+            return
+        token = xml.find(f"{{{FAST}}}token")
+        if token is not None:
+            self.credential = credential.renewed(token.get("token"))
+            self.renewed(self.credential)
+        self.authenticated = True
+        self.features.add("mechanisms")
 
     def reschedule_connection_attempt(self) -> Future[Any] | None:
         self.cancel_connection_attempt()

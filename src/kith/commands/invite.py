@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
+import time
 
 import segno
 
 from kith.commands.fail import fail
 from kith.commands.users import checked_jid, with_store
 from kith.config import Config
-from kith.core.invites import Invites
+from kith.core.invites import Invite, Invites, Taken, page_url, uri
 from kith.core.ports import Store
-from kith.edge.invites import page_url, uri
 from kith.wire.jid import prepare_local
 
 
@@ -22,22 +22,25 @@ def invite(config: Config, contact: str | None, name: str | None, days: float) -
         local = prepare_local(name) if name else ""
     except ValueError:
         fail(f"{name!r} can't be the name of an account")
+    made = Invite(time.time() + days * 86400, bare, local)
 
     async def create(store: Store) -> str | None:
         if bare and await store.account(bare) is None:
             return None
-        return await Invites(store).create(days, bare, local)
+        if local and await store.account(f"{local}@{config.domain}") is not None:
+            raise Taken(f"there is an account {local}@{config.domain} already")
+        return await Invites(store).create(made)
 
     try:
         token = with_store(config, create)
-    except OverflowError as error:
+    except (OverflowError, Taken) as error:
         fail(str(error))
     if token is None:
         fail(f"there is no account {bare}")
     url = page_url(config, token)
     print(f"An invitation to {config.domain}, good for one account and {days:g} days:\n")
-    print(f"  {url}\n  {uri(config.domain, token, bare, local)}\n")
+    print(f"  {url}\n  {uri(config.domain, token, made)}\n")
     if sys.stdout.isatty():
         segno.make(url, error="m").terminal(compact=True)
-    if config.registration == "closed":
+    if not config.invites:
         print("Nobody can use it yet: set registration = invite.", file=sys.stderr)

@@ -17,6 +17,7 @@ from kith.accounts.credentials import WeakPassword, make_keys
 from kith.commands.fail import fail
 from kith.config import Config
 from kith.core.devices import Devices
+from kith.core.moves import Moves
 from kith.core.ports import Keys, Store
 from kith.store.errors import StoreError
 from kith.store.sqlite import SQLiteStore
@@ -78,7 +79,12 @@ def add(config: Config, jid: str, password: str) -> None:
 
 def show(config: Config) -> None:
     """Lists the accounts."""
-    for jid in with_store(config, lambda store: store.accounts()):
+
+    async def read(store: Store) -> list[str]:
+        left = await Moves(store).all()  # what only says where an account is
+        return [jid for jid in await store.accounts() if jid not in left]
+
+    for jid in with_store(config, read):
         print(jid)
 
 

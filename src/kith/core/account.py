@@ -18,7 +18,7 @@ class Account:
     """``jid`` is the bare address as text, ``address`` the same as a `JID`.
 
     ``sessions`` by resource: bound ones, among them those that have lost their connection and may
-    resume. ``hashes``: those for which it has SCRAM keys. ``state`` is for features, by their class.
+    resume. ``hashes``: those that SCRAM can use. ``state`` is for features, by their class.
     """
 
     __slots__ = ("address", "delivery", "hashes", "id", "jid", "roster", "sessions", "state")
@@ -27,7 +27,7 @@ class Account:
         self.id = record.id
         self.jid = record.jid
         self.address: JID = parse_jid(record.jid)
-        self.hashes = tuple(record.keys)
+        self.hashes = tuple(record.keys or ("SHA-1", "SHA-256", "SHA-512"))
         self.sessions: dict[str, Session] = {}
         self.roster: Roster | None = None
         self.delivery = Delivery(record.id, record.delivered)
@@ -53,6 +53,8 @@ class Account:
     def deliver(self, envelope: Envelope) -> None:
         """Hands a message to the sessions that are to get it (RFC 6121 §8.5)."""
         resource = envelope.to.resource
+        if not resource and envelope.stanza.type == "error":
+            return  # RFC 6121 §8.5.2.1.1: an answer to nobody in particular
         if resource and envelope.stanza.type in ("headline", "error", "groupchat"):
             found = self.sessions.get(resource)
             targets = [found] if found is not None else []

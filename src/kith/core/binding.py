@@ -89,10 +89,15 @@ def lasting_resource(domain: Domain, account: int, device: str, tag: str) -> str
 def bind(stream: Stream, account: Account, resource: str, device: str = "", holding: bool = False) -> Session:
     """Opens a session; ``holding``: what it is sent waits. Raises StanzaError if the account has too many."""
     domain = stream.domain
+    device = device or stream.device
     if resource not in account.sessions and len(account.sessions) >= domain.config.max_sessions:
         raise StanzaError("resource-constraint", "too many sessions")
+    ended = domain.devices.has_ended
+    if ended(account.id, device) or ended(account.id, stream.credential):
+        raise StanzaError("not-authorized", "the device was revoked")
     session = Session(domain, account, account.address.with_resource(resource), stream.sink, stream.lang)
     session.device = device
+    session.credential = stream.credential
     if holding:
         session.hold()
     domain.open_session(session)
@@ -106,7 +111,9 @@ async def resume(stream: Stream, account: Account, previous: str, h: str, device
     """
     domain = stream.domain
     session = await domain.resumption.find(account, previous)
-    if session is None:
+    device = device or stream.device
+    ended = domain.devices.has_ended
+    if session is None or ended(account.id, device) or ended(account.id, stream.credential):
         return None
     if stream.ended:
         domain.connection_lost(session)
@@ -115,6 +122,7 @@ async def resume(stream: Stream, account: Account, previous: str, h: str, device
     assert manage is not None
     session.sink = stream.sink
     session.device = device or session.device
+    session.credential = stream.credential
     stream.session = session
     session.acknowledge(h)
     manage.asked = False

@@ -14,6 +14,9 @@ import secrets
 import time
 import uuid
 from base64 import urlsafe_b64encode
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
@@ -31,6 +34,8 @@ ROTATE_AFTER = 7 * 86400
 #: How exactly it is known when a device was last there, in seconds.
 _PRECISION = 3600
 _MAX_NAME = 100
+#: How many of the last that were forgotten are remembered, for logins under way.
+_ENDED = 1000
 
 
 class Token(msgspec.Struct, array_like=True):
@@ -50,7 +55,11 @@ class Token(msgspec.Struct, array_like=True):
 
 
 class Device(msgspec.Struct):
-    """One installation of a client. ``current`` and ``new`` are its tokens (XEP-0484 §5.1)."""
+    """One installation of a client. ``current`` and ``new`` are its tokens (XEP-0484 §5.1).
+
+    ``name`` is what it calls itself, ``label`` what its owner calls it. ``credential``: the app password
+    that it has logged in with, if it was one. ``omemo``: the ids of its keys (XEP-0384).
+    """
 
     id: str
     software: str = ""
@@ -59,11 +68,15 @@ class Device(msgspec.Struct):
     used: float = 0.0
     current: Token | None = None
     new: Token | None = None
+    platform: str = ""
+    label: str = ""
+    credential: str = ""
+    omemo: list[int] = []
 
     def seen(self, software: str, name: str) -> None:
-        """It has logged in."""
+        """It has logged in, and may have said what it is."""
         now = time.time()
-        self.software, self.name = software, name
+        self.software, self.name = software or self.software, name or self.name
         if now - self.used > _PRECISION:
             self.used = now
 
@@ -117,6 +130,7 @@ class Devices:
     def __init__(self, store: Store, secret: bytes = b"") -> None:
         self._store = store
         self._secret = secret
+        self._ended: OrderedDict[tuple[int, str], None] = OrderedDict()
 
     def id(self, account: int, agent: str) -> str:
         """What a device is called where others see it: 16 hexadecimal digits; empty without an agent."""
@@ -148,6 +162,7 @@ class Devices:
         """The device of an agent: a new one if it was not there yet."""
         entry = await self.find(account, agent)
         if entry is None:
+            self._ended.pop((account, self.id(account, agent)), None)
             await self._make_room(account)
             entry = Entry(account, Device(self.id(account, agent), created=time.time()))
         return entry
@@ -175,23 +190,51 @@ class Devices:
         device.new = Token(secrets.token_bytes(16), mechanism, time.time())
         return self.token(record, agent, device.new), device.new.expires
 
-    async def forget(self, account: int, id: str | None = None) -> list[str]:
-        """Forgets one device, or all. Returns their ids."""
-        gone = [device for device in await self.all(account) if id in (None, device)]
+    async def get(self, account: int, id: str) -> Device | None:
+        """A device by its own id, or None."""
+        document = await self._store.document(account, SPACE, id)
+        return _decode(document.value) if document is not None else None
+
+    async def change(self, account: int, id: str, change: Callable[[Device], None]) -> Device | None:
+        """Changes a device as it is at the moment. Returns it as it is then; None if it is gone."""
+        while (document := await self._store.document(account, SPACE, id)) is not None:
+            entry = Entry.of(account, document)
+            change(entry.device)
+            with suppress(Changed):
+                await self.save(entry)
+                return entry.device
+        return None
+
+    async def forget(self, account: int, id: str | None = None) -> list[Device]:
+        """Forgets one device, or all. Returns what they were."""
+        gone = [device for device in (await self.all(account)).values() if id in (None, device.id)]
         for device in gone:
-            await self._store.remove(account, SPACE, device)
+            self.ends(account, device.id)
+            await self._store.remove(account, SPACE, device.id)
         return gone
+
+    def ends(self, account: int, id: str) -> None:
+        """A device, or an app password, is about to go: logins with it that are under way fail."""
+        self._ended[account, id] = None
+        if len(self._ended) > _ENDED:
+            self._ended.popitem(last=False)
+
+    def has_ended(self, account: int, id: str) -> bool:
+        """Whether a device was forgotten a moment ago, and may be in the middle of a login."""
+        return (account, id) in self._ended
 
     async def revoke(self, account: int, jid: str, id: str | None = None) -> int:
         """From another process: a running server ends their sessions. Returns how many there were."""
         gone = await self.forget(account, id)
         for device in gone:
-            await self._store.put(0, REVOKED, f"{jid} {device}", b"")
+            await self._store.put(0, REVOKED, f"{jid} {device.id}", _encode(device))
         return len(gone)
 
-    async def revoked(self) -> list[tuple[str, str]]:
-        """What was revoked since the last call: (bare address, device id)."""
-        documents = await self._store.documents(0, REVOKED)
-        for document in documents:
+    async def revoked(self) -> list[tuple[str, Device]]:
+        """What was revoked since the last call, by bare address."""
+        found: list[tuple[str, Device]] = []
+        for document in await self._store.documents(0, REVOKED):
             await self._store.remove(0, REVOKED, document.key)
-        return [(jid, id) for jid, _, id in (document.key.partition(" ") for document in documents)]
+            jid, _, id = document.key.partition(" ")
+            found.append((jid, _decode(document.value) if document.value else Device(id)))
+        return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
 
@@ -43,6 +43,7 @@ logger = structlog.get_logger("kith")
 class Domain:
     """What the server is for one domain.
 
+    ``passwords`` makes its `Passwords`, of the store and what salts are derived from.
     ``secret`` is what tokens and made-up salts are derived from; it has to last.
 
     Features use `route`, `sessions`, `roster`, `account_id` and the store.
@@ -54,7 +55,7 @@ class Domain:
         store: Store,
         bus: Bus,
         features: Sequence[type[Feature]],
-        passwords: Passwords,
+        passwords: Callable[[Store, bytes], Passwords],
         secret: bytes,
     ) -> None:
         self.config = config
@@ -62,9 +63,9 @@ class Domain:
         self.jid = JID("", config.domain)
         self.store = store
         self.bus = bus
-        self.passwords = passwords
         self.attempts = Attempts()
         self.pepper = hmac.digest(secret, b"pepper", "sha256")
+        self.passwords = passwords(store, self.pepper)
         self.devices = Devices(store, hmac.digest(secret, b"devices", "sha256"))
         self.ids = Ids()
         self.figures = Figures()
@@ -154,15 +155,17 @@ class Domain:
     async def _refresh(self) -> None:
         """Another process has changed accounts beside the running server."""
         for jid, device in await self.devices.revoked():
-            self.end_device(jid, device)
+            self.end_device(jid, device.id)
+            if (account := await self.account(jid)) is not None:
+                await self.hooks.device_revoked(account.address, account.id, device.omemo)
         for account in await self.directory.refresh():
             await removal.forget(self, account)
         await self.hooks.accounts_changed()
 
     def end_device(self, jid: str, device: str) -> None:
-        """Ends the sessions of a device that was revoked."""
+        """Ends the sessions of a device, or of an app password, that was revoked."""
         for session in self.sessions(jid):
-            if session.device == device:
+            if device in (session.device, session.credential):
                 self.end_stream(session, StreamError("not-authorized", "the device was revoked"))
                 self.close_session(session)
 
@@ -272,8 +275,9 @@ class Domain:
         """
         if to.local and to.bare != sender.bare:
             if await self.directory.load(to.bare) is None:
-                raise StanzaError("service-unavailable")
-            if not self.hooks.stanza_in(sender.jid, to, iq):
+                if not getattr(handler, "absent", False):
+                    raise StanzaError("service-unavailable")
+            elif not self.hooks.stanza_in(sender.jid, to, iq):
                 return
         try:
             children = await handler(sender, iq, to)

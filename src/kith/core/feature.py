@@ -35,16 +35,19 @@ Handler = Callable[[Any, Stanza, JID], Awaitable[Sequence[Element]]]
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-def handles_iq(type: str, namespace: str, name: str, to: str = "any") -> Callable[[_F], _F]:
+def handles_iq(
+    type: str, namespace: str, name: str, to: str = "any", absent: bool = False
+) -> Callable[[_F], _F]:
     """Marks a method that answers ``<iq type=…><name xmlns=namespace/></iq>``.
 
     ``to``: ``server`` (the domain), ``account`` (a bare address, or none, which means one's own),
     ``service`` (the feature's own, see `Feature.service`) or ``any`` address that is answered for here:
     those have a `kith.core.sender.Sender`, who may be of another server. ``own``: only a session of the
-    account itself may ask.
+    account itself may ask. ``absent``: it is asked for accounts that do not exist as well.
     """
 
     def mark(method: _F) -> _F:
+        method.__dict__["absent"] = absent
         method.__dict__.setdefault("_iqs", []).append((type, tag(namespace, name), to))
         return method
 
@@ -136,8 +139,15 @@ class Feature:
     def presence_received(self, sender: Foreign, stanza: Stanza, to: JID) -> None:
         """Somebody of another domain has sent presence, or ``unavailable``, to an account."""
 
+    async def subscription_wanted(self, account: JID, contact: JID, stanza: Stanza) -> bool:
+        """``contact`` asks to see ``account``. True: it may at once, and is asked the same in return."""
+        return False
+
     def subscription_approved(self, account: JID, contact: JID) -> None:
         """``contact`` may see ``account`` from now on (RFC 6121 §3.1.5)."""
+
+    def access_changed(self, account: JID, contact: JID) -> None:
+        """``contact`` may not see ``account`` any more, or is in other groups of its roster."""
 
     def session_closed(self, session: Session) -> None:
         """A session ended (not: lost its connection and may resume)."""
@@ -145,11 +155,23 @@ class Feature:
     async def account_loaded(self, account: JID, id: int) -> None:
         """Before this node has to do with an account for the first time."""
 
+    async def device_revoked(self, account: JID, id: int, keys: Sequence[int]) -> None:
+        """A device of an account, whose id is given, is out; ``keys``: the ids of its OMEMO keys."""
+
     def account_unloaded(self, account: JID) -> None:
         """The account left this node's memory."""
 
     async def account_deleted(self, account: JID) -> None:
         """An account was removed, of which this node had something in memory."""
+
+    async def privacy_changed(self, account: JID, id: int) -> None:
+        """An account, whose id is given, has other privacy settings (`kith.core.privacy`)."""
+
+    async def account_moved(self, old: JID, id: int, new: JID) -> None:
+        """An account has the address ``new``; at ``old`` there is an empty one, with the id ``id``."""
+
+    async def address_freed(self, address: JID) -> None:
+        """An address that an account has left leads to it no more."""
 
     async def accounts_changed(self) -> None:
         """Another process has added or removed accounts; `account_deleted` was called for those in memory."""

@@ -49,11 +49,17 @@ class Hooks:
         self._session_available = overridden(features, "session_available")
         self._presence_changed = overridden(features, "presence_changed")
         self._presence_received = overridden(features, "presence_received")
+        self._subscription_wanted = overridden(features, "subscription_wanted")
         self._subscription_approved = overridden(features, "subscription_approved")
+        self._access_changed = overridden(features, "access_changed")
         self._session_closed = overridden(features, "session_closed")
         self._account_loaded = overridden(features, "account_loaded")
+        self._device_revoked = overridden(features, "device_revoked")
         self._account_unloaded = overridden(features, "account_unloaded")
         self._account_deleted = overridden(features, "account_deleted")
+        self._privacy_changed = overridden(features, "privacy_changed")
+        self._account_moved = overridden(features, "account_moved")
+        self._address_freed = overridden(features, "address_freed")
         self._accounts_changed = overridden(features, "accounts_changed")
 
     def stream_features(self) -> list[Element]:
@@ -131,8 +137,18 @@ class Hooks:
         for hook in self._presence_received:
             hook(sender, stanza, to)
 
+    async def subscription_wanted(self, account: JID, contact: JID, stanza: Stanza) -> bool:
+        for hook in self._subscription_wanted:
+            if await hook(account, contact, stanza):
+                return True
+        return False
+
     def subscription_approved(self, account: JID, contact: JID) -> None:
         for hook in self._subscription_approved:
+            hook(account, contact)
+
+    def access_changed(self, account: JID, contact: JID) -> None:
+        for hook in self._access_changed:
             hook(account, contact)
 
     def session_closed(self, session: Session) -> None:
@@ -143,6 +159,10 @@ class Hooks:
         for hook in self._account_loaded:
             await hook(account.address, account.id)
 
+    async def device_revoked(self, account: JID, id: int, keys: Sequence[int]) -> None:
+        for hook in self._device_revoked:
+            await hook(account, id, keys)
+
     def account_unloaded(self, account: Account) -> None:
         for hook in self._account_unloaded:
             hook(account.address)
@@ -150,6 +170,18 @@ class Hooks:
     async def account_deleted(self, jid: JID) -> None:
         for hook in self._account_deleted:
             await hook(jid)
+
+    async def privacy_changed(self, account: JID, id: int) -> None:
+        for hook in self._privacy_changed:
+            await hook(account, id)
+
+    async def account_moved(self, old: JID, id: int, new: JID) -> None:
+        for hook in self._account_moved:
+            await hook(old, id, new)
+
+    async def address_freed(self, address: JID) -> None:
+        for hook in self._address_freed:
+            await hook(address)
 
     async def accounts_changed(self) -> None:
         for hook in self._accounts_changed:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 _SHIFT = 20  # room for a million entries in a millisecond
 _LAST = (1 << 63) - 1
 _EPOCH = datetime.fromtimestamp(0, UTC)
+_DIGITS = frozenset("0123456789abcdef")
 
 
 class Ids:
@@ -31,9 +32,9 @@ def to_text(id: int) -> str:
 
 def from_text(text: str) -> int:
     """The id; ValueError if it is none."""
-    if len(text) != 16:
+    if len(text) != 16 or not _DIGITS.issuperset(text) or (id := int(text, 16)) > _LAST:
         raise ValueError("not a log id")
-    return int(text, 16)
+    return id
 
 
 def when(id: int) -> datetime:

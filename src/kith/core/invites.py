@@ -1,26 +1,46 @@
-"""Invitations: a token lets one person make one account (XEP-0445). The store has only its hash."""
+"""Invitations: a token to make one account (XEP-0445), or to become a contact of who invites (XEP-0379).
+
+The store has only hashes of the tokens.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
 import time
+from urllib.parse import quote
 
 import msgspec
 
+from kith.config import Config
 from kith.core.ports import Store
 
 SPACE = "invites"
-#: Invitations that may be open at once.
+#: Names that open invitations are for, each with the key of its invitation.
+NAMES = "invite-names"
+#: Invitations that may be open at once, and of one account.
 MAX_OPEN = 10_000
+MAX_OWN = 20
+#: Who has shown a token in time may use it for so long, in seconds (XEP-0445 §4).
+_GRACE = 3600.0
+
+
+class Taken(Exception):
+    """The name is reserved for another invitation."""
 
 
 class Invite(msgspec.Struct):
-    """``contact``: who is in the new account's roster from the start, and it in theirs; or empty."""
+    """``contact``: who is in the new account's roster from the start, and it in theirs; or empty.
+
+    ``name``: the only account that it is good for. ``register``: whether it makes an account at all;
+    if not, it makes a contact of somebody who has one. ``maker``: the account that asked for it; or empty.
+    """
 
     expires: float
     contact: str = ""
     name: str = ""
+    register: bool = True
+    maker: str = ""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -31,41 +51,86 @@ def _key(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+def uri(domain: str, token: str, invite: Invite) -> str:
+    """For clients: ``xmpp:`` as XEP-0401 §3.1 and XEP-0445 §2 have it."""
+    if invite.contact and not invite.name:
+        ending = ";ibr=y" if invite.register else ""
+        return f"xmpp:{quote(invite.contact, safe='@')}?roster;preauth={token}{ending}"
+    account = f"{quote(invite.name)}@{domain}" if invite.name else domain
+    return f"xmpp:{account}?register;preauth={token}"
+
+
+def page_url(config: Config, token: str) -> str:
+    """For people."""
+    base = config.public_url.rstrip("/")
+    if not base:
+        port = "" if config.https_port == 443 else f":{config.https_port}"
+        secure = bool(config.https_port)
+        base = f"https://{config.domain}{port}" if secure else f"http://{config.domain}:{config.http_port}"
+    return f"{base}/invite/{token}"
+
+
 class Invites:
     """Makes, finds and uses up invitations."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def create(self, days: float, contact: str = "", name: str = "") -> str:
-        """The token of a new one; ``name``: the only account that it is good for.
+    async def create(self, invite: Invite) -> str:
+        """The token of a new one.
 
-        Raises OverflowError if too many are open.
+        Raises OverflowError if too many are open, Taken if its name is reserved for another.
         """
         now = time.time()
-        documents = await self._store.documents(0, SPACE)
-        old = [document.key for document in documents if _decode(document.value).expires < now]
-        for key in old:
-            await self._store.remove(0, SPACE, key)
-        if len(documents) - len(old) >= MAX_OPEN:
+        open: list[Invite] = []
+        for document in await self._store.documents(0, SPACE):
+            other = _decode(document.value)
+            if other.expires >= now:
+                open.append(other)
+            elif other.expires < now - _GRACE:
+                await self._remove(document.key, other)
+        if len(open) >= MAX_OPEN:
             raise OverflowError("too many open invitations")
+        if invite.maker and sum(other.maker == invite.maker for other in open) >= MAX_OWN:
+            raise OverflowError(f"one account has at most {MAX_OWN} open invitations")
         token = secrets.token_urlsafe(15)
-        await self._store.put(0, SPACE, _key(token), _encode(Invite(now + days * 86400, contact, name)))
+        if invite.name:
+            if await self.reserved(invite.name):
+                raise Taken(f"{invite.name} is reserved for another invitation")
+            await self._store.put(0, NAMES, invite.name, _key(token).encode())
+        await self._store.put(0, SPACE, _key(token), _encode(invite))
         return token
+
+    async def reserved(self, name: str, token: str = "") -> bool:
+        """Whether an open invitation, other than the one of that token, is for that name (XEP-0445 §4)."""
+        document = await self._store.document(0, NAMES, name)
+        if document is None or (token and document.value == _key(token).encode()):
+            return False
+        return await self._find(document.value.decode()) is not None
 
     async def find(self, token: str) -> Invite | None:
         """An invitation that is still good, or None."""
-        key = _key(token)
-        for document in await self._store.documents(0, SPACE):
-            if document.key == key:
-                invite = _decode(document.value)
-                return invite if invite.expires > time.time() else None
-        return None
+        return await self._find(_key(token))
+
+    async def _find(self, key: str) -> Invite | None:
+        document = await self._store.document(0, SPACE, key)
+        invite = _decode(document.value) if document is not None else None
+        return invite if invite is not None and invite.expires > time.time() else None
 
     async def restore(self, token: str, invite: Invite) -> None:
         """It was not used after all."""
+        if invite.name:
+            await self._store.put(0, NAMES, invite.name, _key(token).encode())
         await self._store.put(0, SPACE, _key(token), _encode(invite))
 
-    async def use(self, token: str) -> bool:
+    async def use(self, token: str, invite: Invite) -> bool:
         """It is used up. False if somebody was faster."""
-        return bool(await self._store.remove(0, SPACE, _key(token)))
+        return bool(await self._remove(_key(token), invite))
+
+    async def _remove(self, key: str, invite: Invite) -> int:
+        gone = await self._store.remove(0, SPACE, key)
+        if gone and invite.name:
+            reserved = await self._store.document(0, NAMES, invite.name)
+            if reserved is not None and reserved.value == key.encode():
+                await self._store.remove(0, NAMES, invite.name)
+        return gone

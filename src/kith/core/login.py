@@ -84,8 +84,8 @@ class Login:
             security,
             self.stream.hashes,
             self.lookup,
-            self.domain.passwords.fits,
-            self.domain.pepper,
+            self.naming,
+            self.domain.passwords,
         )
         self.mechanism = mechanism
         if initial is not None:
@@ -107,6 +107,11 @@ class Login:
         assert authentication.account is not None
         account = await self.load(authentication.account)
         self._authentication = None
+        self.stream.credential = authentication.credential
+        if authentication.credential:
+            used = self.domain.passwords.apps.change(account.id, authentication.credential, used=True)
+            if await used is None:
+                raise SASLError("not-authorized", "the password was revoked")
         await self.finish(account, authentication.final)
 
     async def load(self, record: AccountRecord) -> Account:
@@ -120,12 +125,17 @@ class Login:
 
     async def lookup(self, user: str) -> AccountRecord | None:
         """An account by what a mechanism calls it."""
-        domain = self.domain
+        bare = self.naming(user)
+        return await self.domain.store.account(bare) if bare else None
+
+    def naming(self, user: str) -> str:
+        """The bare address that a mechanism means by a name; empty if it can't be one."""
+        name = self.domain.name
         try:
-            local = prepare_local(user.partition("@")[0] if user.endswith(f"@{domain.name}") else user)
+            local = prepare_local(user.partition("@")[0] if user.endswith(f"@{name}") else user)
         except ValueError:
-            return None
-        return await domain.store.account(JID(local, domain.name).bare)
+            return ""
+        return JID(local, name).bare
 
     def passed(self, account: Account) -> None:
         """A login has succeeded."""

@@ -1,4 +1,6 @@
-"""Checks passwords for SASL PLAIN against SCRAM keys, off the loop, and remembers what was right.
+"""The passwords of accounts, for SASL: the account's own, or its app passwords.
+
+Those for PLAIN are checked against SCRAM keys, off the loop, and what was right is remembered.
 
 Key derivation is slow on purpose. A device that logs in again with the same password is recognised
 by a keyed hash that never leaves this process.
@@ -11,29 +13,103 @@ import hashlib
 import hmac
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
-from kith.core.ports import AccountRecord, Keys
+from kith.core.app_passwords import AppPasswords
+from kith.core.ports import ITERATIONS, AccountRecord, Keys, Store
 
 _SIZE = 50_000
+
+
+#: The hashes of SCRAM, and how long their digests are.
+_HASHES = ("SHA-1", "SHA-256", "SHA-512")
+_FOR_PLAIN = "SHA-256"
+
+
+class Candidate(NamedTuple):
+    """Keys that a proof may be made with. ``credential``: the app password's id; empty: the account's own."""
+
+    credential: str
+    keys: Keys
 
 
 class Passwords:
     """``check`` derives the keys of a password and compares them; ``make`` derives those of a new one.
 
-    Both are slow, and to be called in a thread. ``make`` raises ValueError for a password that can't be.
+    Both are slow, and to be called in a thread. ``make`` raises ValueError for a password that can't be; it
+    takes salts by hash, for keys that are to have them. ``pepper`` is what made-up salts are derived from.
     """
 
     def __init__(
-        self, check: Callable[[dict[str, Keys], str], bool], make: Callable[[str], dict[str, Keys]]
+        self,
+        check: Callable[[dict[str, Keys], str], bool],
+        make: Callable[[str, Mapping[str, bytes]], dict[str, Keys]],
+        store: Store,
+        pepper: bytes,
     ) -> None:
         self._check = check
-        self.make = make
+        self._make = make
+        self._pepper = pepper
+        self.apps = AppPasswords(store)
         self._key = secrets.token_bytes(32)
         self._known: OrderedDict[int, bytes] = OrderedDict()
 
-    async def fits(self, record: AccountRecord, password: str) -> bool:
-        """Whether it is the account's password."""
+    def make(self, password: str) -> dict[str, Keys]:
+        """Keys of a new password, with salts of their own. Slow. Raises ValueError."""
+        return self._make(password, {})
+
+    def salt(self, bare: str, hash_name: str) -> bytes:
+        """The same each time for a bare address, which may have no account."""
+        return hmac.digest(self._pepper, f"{hash_name}:{bare}".encode(), "sha256")[:16]
+
+    def make_app_keys(self, bare: str, password: str) -> dict[str, Keys]:
+        """Keys of an app password. Slow."""
+        return self._make(password, {name: self.salt(bare, name) for name in _HASHES})
+
+    async def candidates(
+        self, bare: str, record: AccountRecord | None, hash_name: str
+    ) -> Sequence[Candidate]:
+        """What a SCRAM proof is checked against, all with one salt: at least one, maybe made up."""
+        if record is not None and record.keys:
+            found = [Candidate("", record.keys[hash_name])] if hash_name in record.keys else []
+        else:
+            salt = self.salt(bare, hash_name)
+            found = [
+                Candidate(app.id, app.keys[hash_name])
+                for app in (await self.apps.all(record.id) if record is not None else ())
+                if hash_name in app.keys and app.keys[hash_name].salt == salt
+            ]
+        return found or [Candidate("", self._nobody(bare, hash_name))]
+
+    def _nobody(self, bare: str, hash_name: str) -> Keys:
+        """Keys that nobody has."""
+        size = hashlib.new(hash_name.replace("-", "").lower()).digest_size
+        salt = self.salt(bare, hash_name)
+        return Keys(salt, secrets.token_bytes(size), secrets.token_bytes(size), ITERATIONS)
+
+    async def fits(self, bare: str, record: AccountRecord | None, password: str) -> str | None:
+        """Which password it is: empty for the account's own, an app password's id, or None for none."""
+        if record is not None and record.keys:
+            return "" if await self._is_own(record, password) else None
+        # as long as it takes where there is an account
+        keys = {_FOR_PLAIN: self._nobody(bare, _FOR_PLAIN)}
+        apps = await self.apps.all(record.id) if record is not None else []
+        if not apps:
+            await asyncio.to_thread(self._check, keys, password)
+            return None
+        try:
+            made = await asyncio.to_thread(self._make, password, {_FOR_PLAIN: keys[_FOR_PLAIN].salt})
+        except ValueError:
+            return None
+        fitting = [
+            app.id
+            for app in apps
+            if hmac.compare_digest(made[_FOR_PLAIN].stored_key, app.keys[_FOR_PLAIN].stored_key)
+        ]
+        return fitting[0] if fitting else None
+
+    async def _is_own(self, record: AccountRecord, password: str) -> bool:
         stored = b"".join(keys.stored_key for _, keys in sorted(record.keys.items()))
         mark = hmac.digest(self._key, stored + hashlib.sha256(password.encode()).digest(), "sha256")
         if hmac.compare_digest(self._known.get(record.id, b""), mark):

@@ -157,8 +157,17 @@ class Store(Protocol):
     async def upgrade_keys(self, jid: str, was: dict[str, Keys], keys: dict[str, Keys]) -> bool:
         """The same, if its keys are still those that were read."""
 
+    async def rename_account(self, jid: str, new: str) -> bool:
+        """Another address for an account; an empty account stays at the old one. False if it can't be."""
+
     async def delete_account(self, jid: str) -> bool:
         """Removes the account with its log and documents."""
+
+    async def tidy(self) -> bool:
+        """Lets nothing that was removed stay in files. False if that has to wait for readers."""
+
+    async def empty_log(self, account: int) -> None:
+        """Removes all messages from an account's log."""
 
     # the log
     @property
@@ -255,3 +264,21 @@ class Bus(Protocol):
     def unsubscribe(self, account: str) -> None: ...
     def publish(self, account: str, envelope: Envelope) -> bool:
         """Hands it to the account's sessions. False if nobody has subscribed, here or elsewhere."""
+
+
+class SMSError(Exception):
+    """A text message could not be sent; the text is for the operator. ``wait``: seconds until it may work."""
+
+    def __init__(self, reason: str, wait: float) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+class SMS(Protocol):
+    """Text messages to phones."""
+
+    async def send(self, number: str, text: str) -> None:
+        """Returns when it is on its way to ``number`` (E.164). Raises SMSError."""
+
+    async def close(self) -> None:
+        """No more is sent."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 PRIORITY = ns.tag(ns.CLIENT, "priority")
 #: To how many addresses a session may have sent directed presence.
 MAX_DIRECTED = 1000
+#: What presence may say: it is kept while the session lasts, and goes to every contact.
+MAX_BYTES = 32 * 1024
 
 
 def _priority(stanza: Stanza) -> int:
@@ -65,6 +67,8 @@ class Presence:
         if to is not None:
             self._directed(session, stanza, to)
             return None
+        if len(stanza.inner) > MAX_BYTES:
+            raise StanzaError("policy-violation", f"presence has at most {MAX_BYTES} bytes")
         if type == "unavailable":
             self.unavailable(session, stanza)
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element, SubElement
 
@@ -15,6 +16,8 @@ SPACE = "roster"
 MAX_ITEMS = 5000
 #: Gone items that are remembered, so that a client can be told of them (RFC 6121 §2.6).
 MAX_GONE = 500
+#: Requests of others that wait for an answer; beyond, one of the domain that has sent most is forgotten.
+MAX_REQUESTS = 50
 ITEM = ns.tag(ns.ROSTER, "item")
 QUERY = ns.tag(ns.ROSTER, "query")
 _GROUP = ns.tag(ns.ROSTER, "group")
@@ -173,6 +176,14 @@ class Roster:
     def requests(self) -> list[bytes]:
         """Subscription requests that wait for an answer (RFC 6121 §3.1.3)."""
         return [item.request for item in self._items.values() if item.request is not None]
+
+    def excess_request(self) -> Item | None:
+        """The request that has to go for there are too many: who floods drives out its own."""
+        waiting = [item for item in self._items.values() if item.request is not None]
+        if len(waiting) <= MAX_REQUESTS:
+            return None
+        domains = Counter(item.jid.rpartition("@")[2] for item in waiting)
+        return min(waiting, key=lambda item: (-domains[item.jid.rpartition("@")[2]], item.seq))
 
     async def save(self, store: Store, item: Item) -> None:
         """Makes a change last; an item that is not listed any more stays as a mark of that."""

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from scramp import ScramException, ScramMechanism
 from scramp.core import ServerError
 
-from kith.core.ports import ITERATIONS, AccountRecord, Keys
+from kith.core.passwords import Candidate, Passwords
+from kith.core.ports import AccountRecord, Keys
 from kith.wire.jid import parse_jid
 
 #: Looks an account up by its local part, prepared by the caller's rules; None if there is none.
 Lookup = Callable[[str], Awaitable[AccountRecord | None]]
-#: Whether a password belongs to an account.
-Verify = Callable[[AccountRecord, str], Awaitable[bool]]
+#: The bare address that a mechanism's name for a user means; empty if it can't be one.
+Naming = Callable[[str], str]
 #: The hash of each mechanism of SCRAM, the best first.
 HASHES = {"SCRAM-SHA-512": "SHA-512", "SCRAM-SHA-256": "SHA-256", "SCRAM-SHA-1": "SHA-1"}
 #: Those for which every account has keys, but for some that were brought from elsewhere.
 BASIC_HASHES = ("SHA-256", "SHA-1")
 #: RFC 6120 §6.3.10: how much base64 one step may have.
 MAX_STEP = 16 * 1024
+
+
+_WRONG = (ServerError.INVALID_PROOF, ServerError.CHANNEL_BINDINGS_DONT_MATCH)
 
 
 class SASLError(Exception):
@@ -60,7 +62,8 @@ def mechanisms(security: Security, hashes: Collection[str] = BASIC_HASHES) -> li
 class Authentication:
     """One attempt. `step` takes what the client sent and gives the challenge, or None when it succeeded.
 
-    Afterwards ``account`` is the one that logged in and ``final`` the data for ``<success/>``.
+    Afterwards ``account`` is the one that logged in and ``final`` the data for ``<success/>``; ``credential``
+    is the id of the app password that was used, if it was one.
     """
 
     def __init__(
@@ -69,20 +72,23 @@ class Authentication:
         security: Security,
         hashes: Collection[str],
         lookup: Lookup,
-        verify: Verify,
-        pepper: bytes,
+        naming: Naming,
+        passwords: Passwords,
     ) -> None:
         if mechanism not in mechanisms(security, hashes):
             raise SASLError("invalid-mechanism")
         self.account: AccountRecord | None = None
+        self.credential = ""
         self.final = b""
         self.mechanism = mechanism
         self._security = security
         self._lookup = lookup
-        self._verify = verify
-        self._pepper = pepper
+        self._naming = naming
+        self._passwords = passwords
         self._record: AccountRecord | None = None
-        self._server: Any = None
+        self._candidates: Sequence[Candidate] = ()
+        self._binding: tuple[str, bytes] | None = None
+        self._said = ("", "", "")  # nonce, the client's first message, the server's
 
     async def step(self, data: bytes) -> bytes | None:
         """Raises SASLError."""
@@ -93,7 +99,7 @@ class Authentication:
             text = data.decode()
         except UnicodeDecodeError:
             raise SASLError("malformed-request") from None
-        if self._server is None:
+        if not self._candidates:
             return await self._first(text)
         self._last(text)
         return None
@@ -104,22 +110,22 @@ class Authentication:
         except ValueError:
             raise SASLError("malformed-request") from None
         record = await self._lookup(user)
-        if record is None or not await self._verify(record, password):
+        credential = await self._passwords.fits(self._naming(user), record, password)
+        if record is None or credential is None:
             raise SASLError("not-authorized")
         if authzid and not _names(authzid, record):
             raise SASLError("invalid-authzid")
-        self.account = record
+        self.account, self.credential = record, credential
 
     async def _first(self, text: str) -> bytes:
         """The client-first-message (RFC 5802 §7)."""
         plus = self.mechanism.endswith("-PLUS")
         flag, _, rest = text.partition(",")
-        binding = None
         if plus:
             kind = flag.removeprefix("p=")
             if kind == flag or kind not in self._security.bindings:
                 raise SASLError("malformed-request", "unsupported channel-binding type")
-            binding = (kind, self._security.bindings[kind])
+            self._binding = (kind, self._security.bindings[kind])
         elif flag == "y" and self._security.bindings:
             # RFC 5802 §6: the client believes that no binding was offered, so the list was tampered with
             raise SASLError("not-authorized", "channel binding was offered")
@@ -130,39 +136,41 @@ class Authentication:
         user = user.replace("=2C", ",").replace("=3D", "=")
         self._record = await self._lookup(user)
         base = self.mechanism.removesuffix("-PLUS")
-        keys = self._keys(user, HASHES[base])
+        candidates = await self._passwords.candidates(self._naming(user), self._record, HASHES[base])
+        nonce = secrets.token_urlsafe(18)
         try:
-            server = ScramMechanism(self.mechanism).make_server(
-                lambda _: (keys.salt, keys.stored_key, keys.server_key, keys.iterations), binding
-            )
-            server.set_client_first(text)
-            challenge: str = server.get_server_first()
+            challenge: str = self._server(candidates[0].keys, nonce, text)[1]
         except ScramException as error:
             raise SASLError("malformed-request", str(error)) from None
-        self._server = server
+        self._candidates = candidates
+        self._said = (nonce, text, challenge)
         return challenge.encode()
 
-    def _last(self, text: str) -> None:
-        """The client-final-message."""
-        server = self._server
-        try:
-            server.set_client_final(text)
-            self.final = server.get_server_final().encode()
-        except ScramException as error:
-            wrong = error.server_error in (ServerError.INVALID_PROOF, ServerError.CHANNEL_BINDINGS_DONT_MATCH)
-            raise SASLError("not-authorized" if wrong else "malformed-request") from None
-        if self._record is None:
-            raise SASLError("not-authorized")
-        self.account = self._record
+    def _server(self, keys: Keys, nonce: str, first: str) -> tuple[Any, str]:
+        """A server that has answered the client's first message, and its answer."""
+        info = (keys.salt, keys.stored_key, keys.server_key, keys.iterations)
+        server = ScramMechanism(self.mechanism).make_server(lambda _: info, self._binding, nonce)
+        server.set_client_first(first)
+        return server, server.get_server_first()
 
-    def _keys(self, user: str, hash_name: str) -> Keys:
-        """The account's keys; for a user who does not exist made-up ones, the same each time."""
-        if self._record is not None and hash_name in self._record.keys:
-            return self._record.keys[hash_name]
-        self._record = None
-        salt = hmac.digest(self._pepper, f"{hash_name}:{user}".encode(), "sha256")[:16]
-        size = hashlib.new(hash_name.replace("-", "").lower()).digest_size
-        return Keys(salt, secrets.token_bytes(size), secrets.token_bytes(size), ITERATIONS)
+    def _last(self, text: str) -> None:
+        """The client-final-message: made with one of the candidates' keys, or with none."""
+        nonce, first, _ = self._said
+        failure = SASLError("not-authorized")
+        for candidate in self._candidates:
+            server, _ = self._server(candidate.keys, nonce, first)
+            try:
+                server.set_client_final(text)
+                final = server.get_server_final().encode()
+            except ScramException as error:
+                if error.server_error not in _WRONG:
+                    failure = SASLError("malformed-request")
+                continue
+            if self._record is None:
+                break
+            self.account, self.credential, self.final = self._record, candidate.credential, final
+            return
+        raise failure
 
 
 def _names(authzid: str, record: AccountRecord) -> bool:

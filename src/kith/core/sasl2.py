@@ -113,7 +113,7 @@ class SASL2(Login):
         assert self._request is not None
         assert self.record is not None
         upgrades = Upgrades(self._request, self.record.keys)
-        if not upgrades.task:
+        if not upgrades.task or self.stream.credential:  # an app password has the hashes that it has
             await self.succeed(account, final)
             return
         self._upgrades, self._account = upgrades, account
@@ -181,6 +181,9 @@ class SASL2(Login):
             entry = proof.entry if proof is not None else await devices.enter(account.id, self._agent)
             agent = request.find(_AGENT)
             assert agent is not None
+            if proof is None:
+                entry.device.credential = self.stream.credential
+            self.stream.credential = entry.device.credential
             entry.device.seen(*(clean(agent.findtext(_tag(part)) or "") for part in ("software", "device")))
             token = self._token(request, entry.device, proof)
             try:
@@ -220,7 +223,7 @@ class SASL2(Login):
         if final:
             SubElement(answer, _tag("additional-data")).text = b64encode(final).decode()
         identifier = SubElement(answer, _tag("authorization-identifier"))
-        self._device = self.domain.devices.id(account.id, self._agent)
+        self._device = stream.device = self.domain.devices.id(account.id, self._agent)
         if self._device:
             token = await self._enter(account, request, proof)
             if token is not None:

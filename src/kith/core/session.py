@@ -39,6 +39,7 @@ class Session(Intake):
         "caught_up",
         "closed",
         "counted",
+        "credential",
         "device",
         "directed",
         "full",
@@ -65,6 +66,7 @@ class Session(Intake):
         self.full = str(jid)
         self.bare = account.jid
         self.device = ""  # the id of the client installation, if it has told one
+        self.credential = ""  # the id of the app password that it has logged in with, if it was one
         self.lang = lang  # of the stream, for stanzas that do not say theirs (RFC 6120 §8.1.5)
         self.out: list[bytes] = []
         # RFC 6121

@@ -48,6 +48,8 @@ class Stream:
         "account",
         "attempts",
         "claimed",
+        "credential",
+        "device",
         "domain",
         "ended",
         "hashes",
@@ -67,6 +69,8 @@ class Stream:
         self.account: Account | None = None
         self.session: Session | None = None
         self.claimed = ""  # the account that the header names
+        self.credential = ""  # the id of the app password that was used, if it was one
+        self.device = ""  # the id of the client installation, if it has told one
         self.hashes: Sequence[str] = BASIC_HASHES  # those with which SCRAM is offered
         self._profiles: tuple[Login, ...] = (SASL(self), SASL2(self))
         self._profile: Login | None = self._profiles[0]
@@ -192,7 +196,7 @@ class Stream:
             self.hashes = account.hashes
         else:
             record = await self.domain.store.account(self.claimed)
-            self.hashes = tuple(record.keys) if record is not None else tuple(HASHES.values())
+            self.hashes = tuple((record and record.keys) or HASHES.values())
         if not self.ended:
             self.sink.send([self.domain.offers.of(self)])
 

@@ -9,7 +9,7 @@ from kith.core.roster import MAX_ITEMS, Item, Roster
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
-from kith.wire.stanza import Stanza
+from kith.wire.stanza import LANG, Stanza
 
 if TYPE_CHECKING:
     from kith.core.account import Account
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from kith.core.sender import Foreign
     from kith.core.session import Session
 
+#: What of a request is kept until it is answered: a line and a name, so many bytes.
+_KEPT = (ns.tag(ns.CLIENT, "status"), ns.tag(ns.NICK, "nick"))
+MAX_REQUEST = 2048
 SUBSCRIPTION_TYPES = frozenset(("subscribe", "subscribed", "unsubscribe", "unsubscribed"))
 
 
@@ -70,6 +73,7 @@ class Subscriptions:
         )
         if type == "unsubscribed" and had_from:
             domain.presence.hide(user, to)
+            domain.hooks.access_changed(user.address, to)
         await self._pass_on(bare, user.address, to)
         if type == "subscribed":
             domain.presence.show(user, to)
@@ -119,11 +123,17 @@ class Subscriptions:
             self.push(contact, roster, item)
         if type == "unsubscribe" and had_from:
             domain.presence.hide(contact, user)
+            domain.hooks.access_changed(contact.address, user)
 
     async def _receive_subscribe(
         self, stanza: Stanza, contact: Account, roster: Roster, item: Item, user: JID
     ) -> None:
-        todo = item.receive_subscribe(stanza.to_bytes())
+        invited = not (item.from_ or item.approved) and await self._domain.hooks.subscription_wanted(
+            contact.address, user, stanza
+        )
+        item.approved = item.approved or invited
+        request = _request(stanza)
+        todo = item.receive_subscribe(request.to_bytes())
         if todo in ("approve", "ask"):
             await roster.save(self._domain.store, item)
         if todo == "approve":
@@ -133,9 +143,15 @@ class Subscriptions:
             await self._pass_on(yes, contact.address, user)
             self._domain.presence.show(contact, user)
             self._domain.hooks.subscription_approved(contact.address, user)
+            if invited:
+                back = Stanza.build("presence", {"type": "subscribe", "from": contact.jid, "to": user.bare})
+                await self.send(contact, back, user)
         elif todo == "ask":
+            if (excess := roster.excess_request()) is not None:
+                excess.request = None
+                await roster.save(self._domain.store, excess)
             for session in contact.available():
-                session.send(stanza)
+                session.send(request)
 
     def push(self, account: Account, roster: Roster, item: Item) -> None:
         """A roster push to those who asked for the roster (RFC 6121 §2.1.6)."""
@@ -148,3 +164,18 @@ class Subscriptions:
                         "iq", {"type": "set", "id": f"push{roster.version}", "to": session.full}, query
                     )
                 )
+
+
+def _request(stanza: Stanza) -> Stanza:
+    """A request as it is kept and shown: what strangers write into one has a bound."""
+    attrs = {name: stanza.attrs[name] for name in ("type", "from", "to")}
+    attrs |= {name: stanza.attrs[name][:64] for name in ("id", LANG) if name in stanza.attrs}
+    children = [child for child in stanza.element if child.tag in _KEPT and not len(child)]
+    kept = Stanza.build("presence", attrs, *(_plain(child) for child in children))
+    return kept if len(kept.inner) <= MAX_REQUEST else Stanza.build("presence", attrs)
+
+
+def _plain(element: Element) -> Element:
+    plain = Element(element.tag, {LANG: element.attrib[LANG]} if LANG in element.attrib else {})
+    plain.text = element.text
+    return plain

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from typing import cast
+from collections.abc import Sequence
+from typing import Protocol, cast
+from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -17,6 +19,8 @@ from kith.wire.serialize import escape_attribute
 
 WEBSOCKET_PATH = "/xmpp-websocket"
 _HEAD_BYTES = 16 * 1024
+#: How long requests that are waited for have to end when the server stops, in seconds.
+_FAREWELL = 2.0
 _XRD = "http://docs.oasis-open.org/ns/xri/xrd-1.0"
 _REL = "urn:xmpp:alt-connections:websocket"
 #: RFC 9110 §7.2, as far as it can be in a URL.
@@ -33,10 +37,17 @@ _logger = logging.getLogger("kith.http")
 _logger.addFilter(_is_ours)
 
 
-class Web:
-    """The HTTP side of a server, on aiohttp."""
+class Part(Protocol):
+    """Something that answers HTTP requests."""
 
-    def __init__(self, edge: Edge) -> None:
+    def add_to(self, app: web.Application) -> None:
+        """Adds its routes."""
+
+
+class Web:
+    """The HTTP side of a server, on aiohttp. ``parts`` are what it answers besides."""
+
+    def __init__(self, edge: Edge, parts: Sequence[Part] = ()) -> None:
         self.edge = edge
         app = web.Application(client_max_size=64 * 1024)
         app.router.add_get("/.well-known/host-meta", self._host_meta)
@@ -44,8 +55,11 @@ class Web:
         app.router.add_get(WEBSOCKET_PATH, self._upgrade_required)
         app.router.add_get("/health", self._health)
         app.router.add_get("/", self._index)
-        InvitePages(edge.domain).add_to(app)
-        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=30, logger=_logger)
+        for part in (InvitePages(edge.domain), *parts):
+            part.add_to(app)
+        self._runner = web.AppRunner(
+            app, access_log=None, keepalive_timeout=30, shutdown_timeout=_FAREWELL, logger=_logger
+        )
 
     async def start(self) -> None:
         await self._runner.setup()
@@ -60,14 +74,20 @@ class Web:
         return server()
 
     def _websocket_url(self, request: web.Request) -> str:
-        public = self.edge.domain.config.public_url
-        if public:
-            base = "ws" + public.removeprefix("http")
+        """Where a client can log in: ``wss``, unless logins without TLS are allowed (XEP-0156 §2.2)."""
+        config = self.edge.domain.config
+        forwarded = request.headers.get("X-Forwarded-Proto", "")
+        if config.public_url:
+            base = "ws" + config.public_url.removeprefix("http")
+        elif _HOST.fullmatch(request.host) is None:
+            raise web.HTTPBadRequest(text="The Host header is none.\n")
+        elif request.secure or forwarded == "https":
+            base = f"wss://{request.host}"
+        elif config.allow_plaintext or not config.https_port:
+            base = f"ws://{request.host}"
         else:
-            if _HOST.fullmatch(request.host) is None:
-                raise web.HTTPBadRequest(text="The Host header is none.\n")
-            forwarded = request.headers.get("X-Forwarded-Proto", "")
-            base = f"{'wss' if request.secure or forwarded == 'https' else 'ws'}://{request.host}"
+            name = urlsplit(f"//{request.host}").hostname or config.domain
+            base = f"wss://{f'[{name}]' if ':' in name else name}:{config.https_port}"
         return base.rstrip("/") + WEBSOCKET_PATH
 
     async def _host_meta(self, request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""The page that an invitation's link leads to: no script, nothing from elsewhere."""
+"""The page that an invitation's link leads to: no script, nothing from elsewhere (XEP-0401 §4.2)."""
 
 from __future__ import annotations
 
@@ -6,21 +6,31 @@ import base64
 import hashlib
 import html
 import io
+from datetime import UTC, datetime
 from importlib.resources import files
-from urllib.parse import quote
+from typing import NamedTuple
 
 import segno
 from aiohttp import web
 
-from kith.config import Config
 from kith.core.domain import Domain
-from kith.core.invites import Invite, Invites
+from kith.core.invites import Invite, Invites, uri
 
-_APPS = (
-    ("Android", "Conversations", "https://conversations.im"),
-    ("iPhone, iPad and Mac", "Monal", "https://monal-im.org"),
-    ("Linux and Windows", "Gajim", "https://gajim.org"),
-    ("Linux", "Dino", "https://dino.im"),
+
+class App(NamedTuple):
+    """``systems``: words of a browser's User-Agent for which it is the one to get."""
+
+    place: str
+    name: str
+    url: str
+    systems: tuple[str, ...]
+
+
+APPS = (
+    App("Android", "Conversations", "https://conversations.im", ("Android",)),
+    App("iPhone, iPad and Mac", "Monal", "https://monal-im.org", ("iPhone", "iPad", "Mac OS")),
+    App("Linux", "Dino", "https://dino.im", ("Linux",)),
+    App("Windows and Linux", "Gajim", "https://gajim.org", ("Windows",)),
 )
 _STYLE = files("kith.edge").joinpath("invite.css").read_text()
 _HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -36,25 +46,8 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
+    "Vary": "User-Agent",
 }
-
-
-def uri(domain: str, token: str, contact: str = "", name: str = "") -> str:
-    """For clients: ``xmpp:`` as XEP-0445 §2 has it."""
-    if contact:
-        return f"xmpp:{quote(contact, safe='@')}?roster;preauth={token};ibr=y"
-    account = f"{quote(name)}@{domain}" if name else domain
-    return f"xmpp:{account}?register;preauth={token}"
-
-
-def page_url(config: Config, token: str) -> str:
-    """For people."""
-    base = config.public_url.rstrip("/")
-    if not base:
-        port = "" if config.https_port == 443 else f":{config.https_port}"
-        secure = bool(config.https_port)
-        base = f"https://{config.domain}{port}" if secure else f"http://{config.domain}:{config.http_port}"
-    return f"{base}/invite/{token}"
 
 
 class InvitePages:
@@ -70,39 +63,67 @@ class InvitePages:
     async def _page(self, request: web.Request) -> web.Response:
         token = request.match_info["token"]
         invite = await self._invites.find(token) if len(token) <= 64 else None
-        open = self._domain.config.registration != "closed"
-        body = self._good(token, invite) if invite is not None and open else self._bad()
+        if invite is not None and invite.register and not self._domain.config.invites:
+            invite = None
+        if invite is not None:
+            body = self._good(token, invite, request.headers.get("User-Agent", ""))
+        else:
+            body = self._bad()
         text = (
             "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
             "<meta name='viewport' content='width=device-width,initial-scale=1'>"
             f"<meta name='robots' content='noindex'><title>{html.escape(self._domain.name)}</title>"
             f"<style>{_STYLE}</style></head><body><main>{body}</main></body></html>"
         )
-        status = 200 if invite is not None and open else 404
+        status = 200 if invite is not None else 404
         return web.Response(text=text, content_type="text/html", headers=_HEADERS, status=status)
 
-    def _good(self, token: str, invite: Invite) -> str:
+    def _good(self, token: str, invite: Invite, browser: str) -> str:
         domain = html.escape(self._domain.name)
-        link = html.escape(uri(self._domain.name, token, invite.contact, invite.name))
+        link = uri(self._domain.name, token, invite)
         who = html.escape(invite.contact)
-        title = f"{who} invites you to chat" if who else f"You are invited to {domain}"
-        apps = "".join(
-            f"<li><span>{place}</span><a href='{url}' rel='noreferrer'>{app}</a></li>"
-            for place, app, url in _APPS
-        )
+        until = datetime.fromtimestamp(invite.expires, UTC)
+        if invite.register:
+            what = f"Your invitation is good for an account on {domain}."
+            if invite.name:
+                what = f"Your account will be <b>{html.escape(invite.name)}@{domain}</b>."
+        else:
+            what = "Open it in your app, with the account that you have, to become contacts."
+        title = f"<b>{who}</b> invites you to chat" if who else f"You are invited to <b>{domain}</b>"
         return (
-            f"<h1>{title}</h1><p>Messages here are encrypted from your device to theirs. "
-            f"The invitation is good for one account on {domain}.</p>"
-            f"<a class='go' href='{link}'>Open in your app</a>"
-            f"<div class='qr' role='img' aria-label='The same as a QR code'>{_qr(html.unescape(link))}</div>"
-            f"<h2>No app yet? Get one, then come back</h2><ul>{apps}</ul>"
+            f"<header><div class='face' aria-hidden='true'>{_initial(invite, self._domain.name)}</div>"
+            f"<h1>{title}</h1><p>{what} Messages are encrypted from device to device.</p></header>"
+            f"<a class='go' href='{html.escape(link)}'>Open in my chat app</a>"
+            f"<section class='scan'><div class='qr' role='img' aria-label='The invitation as a QR code'>"
+            f"{_qr(link)}</div><p>The app is on your phone? Scan this with it.</p></section>"
+            f"<section><h2>No app yet?</h2><p>Get one, then come back and press the button.</p>"
+            f"{_apps(browser)}</section>"
+            f"<footer>For one person, until {until.day} {until:%B %Y, %H:%M} UTC</footer>"
         )
 
     def _bad(self) -> str:
         return (
+            "<header><div class='face' aria-hidden='true'>?</div>"
             "<h1>This invitation is not good any more</h1>"
-            "<p>It was used, or its time is over. Ask for a new one.</p>"
+            "<p>It was used, or its time is over. Ask for a new one.</p></header>"
         )
+
+
+def _initial(invite: Invite, domain: str) -> str:
+    """The first letter of who invites, or of what one is invited to."""
+    return html.escape((invite.contact or domain)[0].upper())
+
+
+def _apps(browser: str) -> str:
+    """What there is, the one for the browser's system first."""
+    if "Android" in browser:  # which calls itself Linux as well
+        browser = "Android"
+    order = sorted(APPS, key=lambda app: not any(system in browser for system in app.systems))
+    items = (
+        f"<li><a href='{app.url}' rel='noreferrer'><b>{app.name}</b><span>{app.place}</span></a></li>"
+        for app in order
+    )
+    return f"<ul>{''.join(items)}</ul>"
 
 
 def _qr(text: str) -> str:

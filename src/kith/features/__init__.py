@@ -13,15 +13,21 @@ from kith.features.commands import Commands
 from kith.features.components import Components
 from kith.features.contact_addresses import ContactAddresses
 from kith.features.csi import ClientState
+from kith.features.device_activity import DeviceActivity
+from kith.features.device_keys import DeviceKeys
 from kith.features.disco import Disco
 from kith.features.entity_time import EntityTime
 from kith.features.foreign_interests import ForeignInterests
 from kith.features.hints import Hints
+from kith.features.invitations import Invitations
 from kith.features.last_activity import LastActivity
 from kith.features.markers import Markers
+from kith.features.moved import Moved
 from kith.features.operator_commands import OperatorCommands
+from kith.features.operator_facts import OperatorFacts
 from kith.features.pep import Pep
 from kith.features.ping import Ping
+from kith.features.privacy import PrivacySettings
 from kith.features.private_storage import PrivateStorage
 from kith.features.pubsub_service import PubSubService
 from kith.features.registration import Registration
@@ -30,27 +36,35 @@ from kith.features.retraction import Retraction
 from kith.features.roster import Rosters
 from kith.features.session_establishment import SessionEstablishment
 from kith.features.strangers import Strangers
+from kith.features.stream_limits import StreamLimits
+from kith.features.subscription_floods import SubscriptionFloods
 from kith.features.vcard import VCard
 from kith.features.vcard4 import VCard4
 from kith.features.version import Version
 
 ALL: tuple[type[Feature], ...] = (
     SessionEstablishment,
+    StreamLimits,
     Disco,
     Ping,
     EntityTime,
     Version,
     ContactAddresses,
+    PrivacySettings,
     LastActivity,
     Rosters,
+    Moved,
     Blocking,
     SpamReports,
     Strangers,
+    SubscriptionFloods,
     PrivateStorage,
     Registration,
     Caps,
     ForeignInterests,
     Pep,
+    DeviceKeys,
+    DeviceActivity,
     VCard,
     VCard4,
     Bookmarks,
@@ -59,6 +73,8 @@ ALL: tuple[type[Feature], ...] = (
     Retraction,
     Commands,
     OperatorCommands,
+    OperatorFacts,
+    Invitations,
     Archive,
     ArchivePreferences,
     Carbons,

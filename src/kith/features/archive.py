@@ -47,7 +47,8 @@ class Archive(Feature):
     async def fields(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
         """XEP-0313 §4.1.5: what may be asked for."""
         result = Element(_QUERY)
-        result.append(build_form("form", ns.MAM, [Field(name, (), type) for name, type in _FIELDS.items()]))
+        fields = [Field(name, (), type, open=type == "list-multi") for name, type in _FIELDS.items()]
+        result.append(build_form("form", ns.MAM, fields))
         return (result,)
 
     @handles_iq("set", ns.MAM, "query", to="own")
@@ -91,7 +92,7 @@ class Archive(Feature):
                 afters.append(_id(request.after))
             if request.before:
                 befores.append(_id(request.before))
-            ids = [_id(text) for text in values["ids"]] if "ids" in values else None
+            ids = list(dict.fromkeys(map(_id, values["ids"]))) if "ids" in values else None
             named = [*afters, *befores]
             if values.get("start"):
                 afters.append(first_at(parse_stamp(values["start"][0])) - 1)

@@ -1,13 +1,13 @@
-"""XEP-0402: PEP Native Bookmarks, and the older ones in private storage (XEP-0048, XEP-0049): the same list.
+"""XEP-0402: PEP Native Bookmarks, and the older ones (XEP-0048), all of them the same list.
 
-The items of the node are what lasts; the older form is made from them when it is asked for, and taken
-apart when it is written.
+The items of the node are what lasts. The older form in private storage (XEP-0049) is made from them when it
+is asked for; that in a node of its own is written anew as they change. What an older client writes to either
+is taken apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from xml.etree import ElementTree
+from collections.abc import Iterable, Mapping
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.core.feature import Feature
@@ -17,7 +17,7 @@ from kith.features.private_storage import PrivateStorage
 from kith.features.pubsub_config import MAX_ITEMS, NodeConfig
 from kith.features.pubsub_nodes import Item
 from kith.wire.errors import StanzaError
-from kith.wire.jid import parse_jid
+from kith.wire.jid import JID, parse_jid
 from kith.wire.serialize import serialize
 
 NODE = "urn:xmpp:bookmarks:1"
@@ -28,52 +28,99 @@ _NEW_CONFERENCE, _NEW_NICK, _NEW_PASSWORD = (
 )
 _CONFERENCE, _NICK, _PASSWORD = (f"{{{_OLD}}}{name}" for name in ("conference", "nick", "password"))
 _URL = f"{{{_OLD}}}url"
+_CURRENT = "current"
 _TRUE = ("true", "1")
 _CONFIG = NodeConfig(access_model="whitelist", max_items=MAX_ITEMS, send_last_published_item="never")
+_OLD_CONFIG = NodeConfig(access_model="whitelist")
 
 
 class Bookmarks(Feature):
     """Stands in for ``storage:bookmarks``. Bookmarks of web pages stay in private storage."""
 
-    account_disco = (f"{NODE}#compat",)
+    account_disco = (f"{NODE}#compat", f"{NODE}#compat-pep")
 
     async def start(self) -> None:
-        self._inside = self.domain.feature(Pep).inside
+        pep = self.domain.feature(Pep)
+        self._inside = pep.inside
+        pep.listeners.append(self._nodes_changed)
         self._private = self.domain.feature(PrivateStorage)
         self._private.stand_ins[STORAGE] = self
 
+    # -- in private storage ------------------------------------------------------------------------
+
     async def read(self, session: Session, stored: Element | None) -> Element:
         """The older form of the list."""
-        storage = Element(STORAGE)
-        for url in stored.findall(_URL) if stored is not None else ():
-            storage.append(url)
-        for jid, item in (await self._inside.items(session.account.id, NODE)).items():
-            storage.append(_to_old(jid, item))
-        return storage
+        urls = stored.findall(_URL) if stored is not None else ()
+        return await self._storage(session.account.id, urls)
 
     async def write(self, session: Session, element: Element) -> Element:
         """Changes the items to what the older form says; returns what is to be stored besides."""
-        account, owner = session.account.id, session.account.address
-        items = await self._inside.items(account, NODE)
-        wanted: dict[str, bytes] = {}
+        conferences: dict[str, Element] = {}
         for conference in element.findall(_CONFERENCE):
-            try:
-                jid = parse_jid(conference.get("jid", "")).bare
-            except ValueError:
-                raise StanzaError("bad-request", "a bookmark needs the address of a room") from None
-            wanted[jid] = serialize(_to_new(conference, _extensions(items, jid)), " ")
+            jid = _room(conference)
+            if jid is None:
+                raise StanzaError("bad-request", "a bookmark needs the address of a room")
+            conferences[jid] = conference
+        owner, account = session.account.address, session.account.id
+        await self._take(owner, account, conferences)
+        await self._mirror(owner, account)
+        rest = Element(STORAGE)
+        rest.extend(element.findall(_URL))
+        return rest
+
+    # -- in a node of its own ----------------------------------------------------------------------
+
+    async def _nodes_changed(self, owner: JID, account: int, node: str) -> None:
+        """A newer client has changed the list, or an older one has written all of it."""
+        if node == NODE:
+            await self._mirror(owner, account)
+        elif node == _OLD:
+            items = list((await self._inside.items(account, _OLD)).values())
+            element = items[-1].element if items else None
+            if element is not None and element.tag == STORAGE:  # a node that is deleted ends no bookmarks
+                found = {_room(conference): conference for conference in element.findall(_CONFERENCE)}
+                await self._take(owner, account, {jid: c for jid, c in found.items() if jid is not None})
+
+    async def _mirror(self, owner: JID, account: int) -> None:
+        old = (await self._inside.items(account, _OLD)).get(_CURRENT)
+        before = old.element if old is not None else None
+        urls = before.findall(_URL) if before is not None else ()
+        payload = serialize(await self._storage(account, urls), " ")
+        if old is None or old.payload != payload:
+            await self._inside.publish(owner, account, _OLD, [(_CURRENT, payload)], _OLD_CONFIG)
+
+    # -- both --------------------------------------------------------------------------------------
+
+    async def _storage(self, account: int, urls: Iterable[Element]) -> Element:
+        storage = Element(STORAGE)
+        storage.extend(urls)
+        for jid, item in (await self._inside.items(account, NODE)).items():
+            storage.append(_to_old(jid, item))
+        return storage
+
+    async def _take(self, owner: JID, account: int, conferences: Mapping[str, Element]) -> None:
+        """Changes the items to what the older form says. Raises StanzaError."""
+        items = dict(await self._inside.items(account, NODE))
+        wanted = {jid: serialize(_to_new(c, _extensions(items, jid)), " ") for jid, c in conferences.items()}
         if len(wanted) > MAX_ITEMS:
             raise StanzaError("resource-constraint", "too many bookmarks")
         changed = [(j, p) for j, p in wanted.items() if j not in items or items[j].payload != p]
         await self._inside.publish(owner, account, NODE, changed, _CONFIG)
         await self._inside.retract(owner, account, NODE, [jid for jid in items if jid not in wanted])
-        rest = Element(STORAGE)
-        rest.extend(element.findall(_URL))
-        return rest
+
+
+def _room(conference: Element) -> str | None:
+    """The address that a bookmark is for; None if it is none."""
+    try:
+        return parse_jid(conference.get("jid", "")).bare
+    except ValueError:
+        return None
 
 
 def _to_old(jid: str, item: Item) -> Element:
-    new = ElementTree.fromstring(item.payload)
+    new = item.element
+    if new is None:
+        new = Element(_NEW_CONFERENCE)
     old = Element(_CONFERENCE, {"jid": jid, "autojoin": "true" if new.get("autojoin") in _TRUE else "false"})
     if new.get("name"):
         old.set("name", new.get("name", ""))
@@ -100,4 +147,5 @@ def _to_new(old: Element, extensions: Element | None) -> Element:
 def _extensions(items: Mapping[str, Item], jid: str) -> Element | None:
     """What newer clients keep with a bookmark stays when an older one writes (XEP-0402 §3.2)."""
     item = items.get(jid)
-    return ElementTree.fromstring(item.payload).find(f"{{{NODE}}}extensions") if item is not None else None
+    conference = item.element if item is not None else None
+    return conference.find(f"{{{NODE}}}extensions") if conference is not None else None

@@ -24,17 +24,19 @@ from kith.wire.stanza import Stanza
 
 COMMAND = ns.tag(ns.COMMANDS, "command")
 _NOTE, _ACTIONS, _COMPLETE = (ns.tag(ns.COMMANDS, name) for name in ("note", "actions", "complete"))
-#: Forms that are being filled in at once, and for how long, in seconds.
-MAX_OPEN = 200
+#: Forms that are being filled in at once, by all and by one account; and for how long, in seconds.
+MAX_OPEN = 1000
+MAX_OWN = 20
 PATIENCE = 900.0
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a command has done: a line for people, or fields of a result form."""
+    """What a command has done: a line for people, fields of a result form, and what stands in it besides."""
 
     note: str = ""
     fields: Sequence[Field] = ()
+    inside: Sequence[Element] = ()
 
 
 Values = Mapping[str, list[str]]
@@ -44,7 +46,7 @@ Values = Mapping[str, list[str]]
 class Command:
     """``allowed`` by bare address; ``fields`` are asked for first, if there are any.
 
-    ``run`` gets the values by field and who asks. Raises StanzaError.
+    ``run`` gets the values by field and who asks, as a bare address. Raises StanzaError.
     """
 
     node: str
@@ -53,12 +55,11 @@ class Command:
     run: Callable[[Values, str], Awaitable[Outcome]]
     form_type: str = ""
     fields: Sequence[Field] = field(default_factory=tuple)
-    required: frozenset[str] = frozenset()
 
 
 class _Open(NamedTuple):
     node: str
-    asker: str
+    asker: JID
     until: float
 
 
@@ -85,18 +86,20 @@ class Commands(Feature):
             raise StanzaError("item-not-found")
         if not command.allowed(sender.bare):
             raise StanzaError("forbidden")
-        if action not in ("execute", "complete", "next", "cancel"):
+        if action not in ("execute", "complete", "next", "prev", "cancel"):
             raise _bad("malformed-action")
+        if action in ("next", "prev"):
+            raise _bad("bad-action")  # there is one form: nothing before it, nothing after
         session = element.get("sessionid", "")
         if not session:
             if action == "cancel":
                 raise _bad("bad-sessionid")
             return (await self._begin(command, sender),)
-        self._end(session, node, sender.full)
+        self._end(session, node, sender.jid)
         if action == "cancel":
             return (_answer(node, session, "canceled"),)
         form = find_form(element)
-        if form is None or form.type != "submit":
+        if form is None or form.type not in ("submit", "cancel"):  # §3.6.1: both are an answer
             raise _bad("bad-payload")
         return (await self._finish(command, session, form.values, sender),)
 
@@ -104,24 +107,29 @@ class Commands(Feature):
         session = secrets.token_urlsafe(12)
         if not command.fields:
             return await self._finish(command, session, {}, sender)
-        now = self.domain.now()
-        self._open[session] = _Open(command.node, sender.full, now + PATIENCE)
-        while len(self._open) > MAX_OPEN or next(iter(self._open.values())).until < now:
+        self._open[session] = _Open(command.node, sender.jid, self.domain.now() + PATIENCE)
+        own = [id for id, other in self._open.items() if other.asker.bare == sender.bare]
+        for id in own[: max(0, len(own) - MAX_OWN)]:
+            del self._open[id]
+        if len(self._open) > MAX_OPEN:
             self._open.popitem(last=False)
         answer = _answer(command.node, session, "executing")
         SubElement(SubElement(answer, _ACTIONS, {"execute": "complete"}), _COMPLETE)
-        answer.append(build_form("form", command.form_type, command.fields))
+        answer.append(build_form("form", command.form_type, command.fields, command.name))
         return answer
 
-    def _end(self, session: str, node: str, asker: str) -> None:
-        found = self._open.pop(session, None)
+    def _end(self, session: str, node: str, asker: JID) -> None:
+        found = self._open.get(session)
         if found is None or (found.node, found.asker) != (node, asker):
             raise _bad("bad-sessionid")
+        del self._open[session]
         if found.until < self.domain.now():
             raise _bad("session-expired", "not-allowed")
 
     async def _finish(self, command: Command, session: str, values: Values, sender: Sender) -> Element:
-        missing = [name for name in sorted(command.required) if not any(values.get(name, ()))]
+        missing = [
+            field.var for field in command.fields if field.required and not any(values.get(field.var, ()))
+        ]
         if missing:
             raise _bad("bad-payload", text=f"{missing[0]} is missing")
         known = {item.var for item in command.fields}
@@ -131,7 +139,9 @@ class Commands(Feature):
         if outcome.note:
             SubElement(answer, _NOTE, {"type": "info"}).text = outcome.note
         if outcome.fields:
-            answer.append(build_form("result", command.form_type, outcome.fields))
+            form = build_form("result", command.form_type, outcome.fields)
+            form.extend(outcome.inside)
+            answer.append(form)
         return answer
 
     # -- discovery -------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ class Component(Intake):
         sender, to = (self._address(stanza, name) for name in ("from", "to"))
         if sender.domain != self.name:
             raise StreamError("invalid-from", f"not an address of {self.name}")
-        if to.domain == self.domain.name:
+        if to.domain == self.domain.name or self.domain.hosts.here(to.domain) is not None:
             return self.domain.router.admit(Foreign(sender, self), stanza, to)
         request = stanza.kind == "message" or stanza.type in ("get", "set")
         self.domain.send_abroad(stanza, sender, to, strict=request)

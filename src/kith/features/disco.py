@@ -7,12 +7,13 @@ where they have more to tell, methods by the names of the protocols below.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, overload, runtime_checkable
 from xml.etree.ElementTree import Element
 
 from kith.core.domain import Domain
 from kith.core.feature import Feature, handles_iq
 from kith.core.sender import Sender
+from kith.features.paging import SET, page_element, read_page
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
@@ -26,6 +27,8 @@ _ITEM = ns.tag(ns.DISCO_ITEMS, "item")
 #: What the domain and an account are (XEP-0030 §3.1).
 _SERVER = ("server", "im", "Kith")
 _ACCOUNT = ("account", "registered", "")
+#: Items in one answer.
+MAX_ITEMS = 1000
 #: What is answered at each address.
 _EVERYWHERE = (ns.DISCO_INFO, ns.DISCO_ITEMS, ns.PING)
 
@@ -85,6 +88,26 @@ def item(jid: str, node: str = "", name: str = "") -> Element:
     )
 
 
+class Items(Sequence[Element]):
+    """A long list of items of one address, of which only those are made that are looked at."""
+
+    def __init__(self, jid: str, nodes: Sequence[str]) -> None:
+        self._jid = jid
+        self._nodes = nodes
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    @overload
+    def __getitem__(self, index: int) -> Element: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Element]: ...
+    def __getitem__(self, index: int | slice) -> Element | Sequence[Element]:
+        if isinstance(index, slice):
+            return [item(self._jid, node) for node in self._nodes[index]]
+        return item(self._jid, self._nodes[index])
+
+
 def identity(value: Identity) -> Element:
     """``<identity/>`` as disco#info lists it."""
     element = Element(_IDENTITY, {"category": value.category, "type": value.type})
@@ -123,8 +146,31 @@ def describe_service(domain: Domain, service: str) -> list[Element]:
     raise StanzaError("item-not-found")
 
 
+def page(query: Element | None, items: Sequence[Element]) -> Sequence[Element]:
+    """Of many items a page (XEP-0059 §3); its ids are the places of items. Raises StanzaError."""
+    asked = query is not None and query.find(SET) is not None
+    if query is None or not (asked or len(items) > MAX_ITEMS):
+        return items
+    request = read_page(query, MAX_ITEMS, MAX_ITEMS)
+    start, end = 0, len(items)
+    try:
+        if request.after is not None:
+            start = int(request.after) + 1
+        if request.before is not None:
+            end = int(request.before)
+    except ValueError:
+        raise StanzaError("item-not-found") from None
+    if not (0 <= start <= len(items) and 0 <= end <= len(items)):
+        raise StanzaError("item-not-found")
+    if request.backwards:
+        start = max(start, end - request.limit)
+    chosen = items[start : min(end, start + request.limit)]
+    first, last = (str(start), str(start + len(chosen) - 1)) if chosen else (None, None)
+    return [*chosen, page_element(first, last, len(items))]
+
+
 class Disco(Feature):
-    """An account answers its owner and those who get its presence; to others it is not there (§8)."""
+    """An account answers its owner and those who get its presence; to others it has nothing (§8)."""
 
     disco = (ns.DISCO_INFO, ns.DISCO_ITEMS)
 
@@ -154,24 +200,22 @@ class Disco(Feature):
                     return found
         return None
 
-    @handles_iq("get", ns.DISCO_ITEMS, "query")
+    @handles_iq("get", ns.DISCO_ITEMS, "query", absent=True)
     async def items(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         node = self._node(iq, ITEMS)
-        found: list[Element] = []
+        found: Sequence[Element] = []
         known = not node
         for other in self._features(to):
             if not node and isinstance(other, HasItems):
-                found.extend(other.disco_items(to))
+                found = [*found, *other.disco_items(to)]
             if isinstance(other, HasNodes):
                 items = await other.node_items(sender, to, node)
                 known = known or items is not None
-                found.extend(items or ())
-        if not node and not found and to.local and not await self.domain.knows(sender, to):
-            raise StanzaError("service-unavailable")
-        if not known:
-            hidden = to.local and not await self.domain.knows(sender, to)
-            raise StanzaError("service-unavailable" if hidden else "item-not-found")
-        return self._answer(ITEMS, node, found)
+                if items:
+                    found = [*found, *items] if found else items
+        if not known and (not to.local or await self.domain.knows(sender, to)):
+            raise StanzaError("item-not-found")  # to others it looks as if there were nothing (§8)
+        return self._answer(ITEMS, node, page(iq.child(ITEMS), found))
 
     def _features(self, to: JID) -> Sequence[Feature]:
         """Those that have something to say of an address: of a service, only the one that it is."""

@@ -69,7 +69,7 @@ class ForeignInterests(Feature):
                 del self._accounts[sender.bare]
             return
         element = stanza.child(C)
-        if element is None:
+        if element is None or not self._are_contacts(to, sender):
             return
         hash, node, ver = element.get("hash", ""), element.get("node", ""), element.get("ver", "")
         if not ver or len(node) + len(ver) > _MAX_ATTRIBUTE:
@@ -91,6 +91,14 @@ class ForeignInterests(Feature):
             client.owners.add(owner)
             if client.features is not None:
                 self._tell(sender.jid, owner)
+
+    def _are_contacts(self, to: JID, sender: Foreign) -> bool:
+        """Strangers are told of nothing, and what they want would drive out what contacts want."""
+        account = self.domain.live(to.bare)
+        roster = account.roster if account is not None else None
+        if roster is None:
+            return False  # nobody is online there; who comes will ask for presence, and get it again
+        return roster.subscription_from(sender.bare) or roster.subscription_to(sender.bare)
 
     def _ask(self, jid: JID, client: _Client, to: JID) -> None:
         client.asked = f"caps-{secrets.token_hex(8)}"

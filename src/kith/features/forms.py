@@ -13,17 +13,24 @@ X = ns.tag(ns.DATA_FORM, "x")
 _FIELD = ns.tag(ns.DATA_FORM, "field")
 _VALUE = ns.tag(ns.DATA_FORM, "value")
 _OPTION = ns.tag(ns.DATA_FORM, "option")
+_REQUIRED = ns.tag(ns.DATA_FORM, "required")
+_VALIDATE = ns.tag(ns.DATA_VALIDATE, "validate")
 FORM_TYPE = "FORM_TYPE"
 
 
 class Field(NamedTuple):
-    """A field to offer. ``type`` is one of XEP-0004 §3.3, ``options`` the values to choose from."""
+    """A field to offer. ``type`` is one of XEP-0004 §3.3, ``options`` the values to choose from.
+
+    ``open``: other values are taken too (XEP-0122 §3.3).
+    """
 
     var: str
     values: Sequence[str] = ()
     type: str = "text-single"
     label: str = ""
     options: Sequence[str] = ()
+    required: bool = False
+    open: bool = False
 
 
 @dataclass(slots=True)
@@ -60,9 +67,11 @@ def find_form(parent: Element | None) -> Form | None:
     return parse_form(element) if element is not None else None
 
 
-def build_form(type: str, form_type: str, fields: Iterable[Field]) -> Element:
+def build_form(type: str, form_type: str, fields: Iterable[Field], title: str = "") -> Element:
     """``<x/>`` with a hidden ``FORM_TYPE``. In a result, the types of the fields are left out."""
     form = Element(X, {"type": type})
+    if title:
+        SubElement(form, ns.tag(ns.DATA_FORM, "title")).text = title
     _append(form, Field(FORM_TYPE, (form_type,), "hidden"), typed=True)
     for item in fields:
         _append(form, item, typed=type == "form")
@@ -75,6 +84,11 @@ def _append(form: Element, item: Field, typed: bool) -> None:
         element.set("type", item.type)
         if item.label:
             element.set("label", item.label)
+        if item.required:
+            SubElement(element, _REQUIRED)
+        if item.open:
+            validate = SubElement(element, _VALIDATE, {"datatype": "xs:string"})
+            SubElement(validate, ns.tag(ns.DATA_VALIDATE, "open"))
         for option in item.options:
             SubElement(SubElement(element, _OPTION), _VALUE).text = option
     for value in item.values:

@@ -6,10 +6,12 @@ import time
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
+from kith.core.account import Account
 from kith.core.domain import Domain
 from kith.core.feature import Feature, handles_iq
 from kith.core.sender import Sender
 from kith.core.session import Session
+from kith.features.privacy import PrivacySettings
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
@@ -20,6 +22,8 @@ SPACE = "last"
 
 class LastActivity(Feature):
     """Who may see an account's presence may ask since when it is gone; others get ``forbidden`` (§8).
+
+    The account's privacy settings may say otherwise.
 
     The moment is written when the last available session goes; those of one turn share a commit.
     """
@@ -52,19 +56,23 @@ class LastActivity(Feature):
         account = await self.domain.account(to.bare)
         if account is None:
             raise StanzaError("service-unavailable")
-        if sender.bare != to.bare:
-            roster = await self.domain.roster(to.bare)
-            if not roster.subscription_from(sender.bare):
-                raise StanzaError("forbidden")
+        settings = self.domain.feature(PrivacySettings)
+        if not await settings.may_see(settings.of(to.bare).last_seen, to, sender.bare):
+            raise StanzaError("forbidden")
+        moment = await self.seen(account)
+        if moment is None:
+            raise StanzaError("item-not-found", "never seen")
+        return (_answer(moment),)
+
+    async def seen(self, account: Account) -> float | None:
+        """When the account was last there, in seconds since 1970: now, if it is; None, if it never was."""
         if account.available():
-            return (_answer(time.time()),)
+            return time.time()
         moment = self._left.get(account.id)
         if moment is None:
             documents = await self.domain.store.documents(account.id, SPACE)
-            if not documents:
-                raise StanzaError("item-not-found", "never seen")
-            moment = float(documents[0].value)
-        return (_answer(moment),)
+            moment = float(documents[0].value) if documents else None
+        return moment
 
 
 def _answer(moment: float) -> Element:

@@ -1,4 +1,7 @@
-"""XEP-0133: Service Administration, for the accounts that the setting ``operators`` names."""
+"""XEP-0133: Service Administration, what it changes, for the accounts that the setting ``operators`` names.
+
+What it only tells is in `kith.features.operator_facts`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from xml.etree.ElementTree import Element
 import structlog
 
 from kith.core import removal
+from kith.core.domain import Domain
 from kith.core.feature import Feature
 from kith.core.ports import Keys
 from kith.features.commands import Command, Commands, Outcome, Values
@@ -19,68 +23,67 @@ from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import Stanza
 
 ADMIN = "http://jabber.org/protocol/admin"
-#: Addresses in one list.
-MAX_LISTED = 1000
 _MAX_ANNOUNCEMENT = 10_000
-_ACCOUNT = Field("accountjid", (), "jid-single", "The address of the account")
-_ACCOUNTS = Field("accountjids", (), "jid-multi", "The addresses of the accounts")
-_PASSWORD = Field("password", (), "text-private", "The password")
-_VERIFY = Field("password-verify", (), "text-private", "The password once more")
+ACCOUNT = Field("accountjid", (), "jid-single", "The address of the account", required=True)
+ACCOUNTS = Field("accountjids", (), "jid-multi", "The addresses of the accounts", required=True)
+_PASSWORD = Field("password", (), "text-private", "The password", required=True)
+_VERIFY = Field("password-verify", (), "text-private", "The password once more", required=True)
+_ANNOUNCEMENT = Field("announcement", (), "text-multi", "What to tell", required=True)
 logger = structlog.get_logger("kith")
+
+#: Does what is asked, with the values of the form.
+Run = Callable[[Values], Awaitable[Outcome]]
+
+
+def add_command(domain: Domain, node: str, name: str, run: Run, *fields: Field) -> None:
+    """Offers a command to operators, and to nobody else. Each use is a line in the log."""
+
+    async def logged(values: Values, asker: str) -> Outcome:
+        outcome = await run(values)
+        logger.info("operator's command", command=node, by=asker)
+        return outcome
+
+    def allowed(bare: str) -> bool:
+        return bare in domain.config.operators
+
+    domain.feature(Commands).add(Command(f"{ADMIN}#{node}", name, allowed, logged, ADMIN, fields))
+
+
+def account_jid(domain: Domain, text: str) -> JID:
+    """The address of an account of the domain. Raises StanzaError."""
+    try:
+        jid = parse_jid(text)
+    except ValueError:
+        raise StanzaError("bad-request", f"{text!r} is not an address") from None
+    if not jid.local or jid.resource or not domain.is_local(jid):
+        raise StanzaError("bad-request", f"{text!r} is not an account of this server")
+    return jid
+
+
+async def existing(domain: Domain, texts: Sequence[str]) -> list[JID]:
+    """The addresses of accounts that there are. Raises StanzaError."""
+    jids = [account_jid(domain, text) for text in texts]
+    for jid in jids:
+        if await domain.account(jid.bare) is None:
+            raise StanzaError("item-not-found", f"there is no account {jid.bare}")
+    return jids
 
 
 class OperatorCommands(Feature):
-    """What an operator can do from a client. Each use is a line in the log."""
+    """What an operator can do from a client."""
 
     async def start(self) -> None:
-        commands = self.domain.feature(Commands)
         for node, name, run, fields in (
-            ("add-user", "Add an account", self._add, (_ACCOUNT, _PASSWORD, _VERIFY)),
-            ("delete-user", "Remove accounts", self._delete, (_ACCOUNTS,)),
-            ("end-user-session", "End sessions", self._end_sessions, (_ACCOUNTS,)),
-            ("change-user-password", "Change a password", self._change_password, (_ACCOUNT, _PASSWORD)),
-            ("get-registered-users-num", "Count the accounts", self._count, ()),
-            ("get-registered-users-list", "List the accounts", self._list, ()),
-            ("get-online-users-num", "Count who is online", self._count_online, ()),
-            ("get-online-users-list", "List who is online", self._list_online, ()),
-            ("announce", "Tell all who are online", self._announce, (_announcement(),)),
+            ("add-user", "Add an account", self._add, (ACCOUNT, _PASSWORD, _VERIFY)),
+            ("delete-user", "Remove accounts", self._delete, (ACCOUNTS,)),
+            ("end-user-session", "End sessions", self._end_sessions, (ACCOUNTS,)),
+            ("change-user-password", "Change a password", self._change_password, (ACCOUNT, _PASSWORD)),
+            ("announce", "Tell all who are online", self._announce, (_ANNOUNCEMENT,)),
         ):
-            required = frozenset(field.var for field in fields)
-            logged = self._logged(node, run)
-            command = Command(f"{ADMIN}#{node}", name, self._is_operator, logged, ADMIN, fields, required)
-            commands.add(command)
-
-    def _is_operator(self, bare: str) -> bool:
-        return bare in self.domain.config.operators
-
-    def _logged(
-        self, node: str, run: Callable[[Values], Awaitable[Outcome]]
-    ) -> Callable[[Values, str], Awaitable[Outcome]]:
-        async def do(values: Values, asker: str) -> Outcome:
-            outcome = await run(values)
-            logger.info("operator's command", command=node, by=asker)
-            return outcome
-
-        return do
-
-    def _account(self, text: str) -> JID:
-        try:
-            jid = parse_jid(text)
-        except ValueError:
-            raise StanzaError("bad-request", f"{text!r} is not an address") from None
-        if not jid.local or jid.resource or not self.domain.is_local(jid):
-            raise StanzaError("bad-request", f"{text!r} is not an account of this server")
-        return jid
-
-    async def _existing(self, texts: Sequence[str]) -> list[JID]:
-        jids = [self._account(text) for text in texts]
-        for jid in jids:
-            if await self.domain.account(jid.bare) is None:
-                raise StanzaError("item-not-found", f"there is no account {jid.bare}")
-        return jids
+            add_command(self.domain, node, name, run, *fields)
 
     async def _add(self, values: Values) -> Outcome:
-        jid, password = self._account(values["accountjid"][0]), values["password"][0]
+        jid, password = account_jid(self.domain, values["accountjid"][0]), values["password"][0]
         if password != values["password-verify"][0]:
             raise StanzaError("bad-request", "the passwords differ")
         keys = await self._keys(password)
@@ -96,7 +99,7 @@ class OperatorCommands(Feature):
             raise StanzaError("not-acceptable", str(error)) from None
 
     async def _delete(self, values: Values) -> Outcome:
-        jids = await self._existing(values["accountjids"])
+        jids = await existing(self.domain, values["accountjids"])
         for jid in jids:
             account = await self.domain.account(jid.bare)
             if account is not None:
@@ -105,49 +108,39 @@ class OperatorCommands(Feature):
         return Outcome(f"{len(jids)} removed.")
 
     async def _end_sessions(self, values: Values) -> Outcome:
+        """Of accounts, or of one client each where a full address is given (XEP-0133 §4.5)."""
         count = 0
-        for jid in await self._existing(values["accountjids"]):
+        targets = [_address(text) for text in values["accountjids"]]
+        await existing(self.domain, [jid.bare for jid in targets])
+        for jid in targets:
             for session in self.domain.sessions(jid.bare):
-                self.domain.end_stream(session, StreamError("policy-violation", "ended by an operator"))
-                count += 1
+                if jid.resource in ("", session.jid.resource):
+                    self.domain.end_stream(session, StreamError("policy-violation", "ended by an operator"))
+                    count += 1
         return Outcome(f"{count} ended.")
 
     async def _change_password(self, values: Values) -> Outcome:
-        (jid,) = await self._existing(values["accountjid"][:1])
+        (jid,) = await existing(self.domain, values["accountjid"][:1])
         account = await self.domain.account_id(jid)
         assert account is not None
         await self.domain.store.set_keys(jid.bare, await self._keys(values["password"][0]))
         for device in await self.domain.devices.forget(account):
-            self.domain.end_device(jid.bare, device)
+            self.domain.end_device(jid.bare, device.id)
         return Outcome(f"The password of {jid.bare} was changed.")
-
-    async def _count(self, values: Values) -> Outcome:
-        count = len(await self.domain.store.accounts())
-        return Outcome(fields=(Field("registeredusersnum", (str(count),)),))
-
-    async def _list(self, values: Values) -> Outcome:
-        found = await self.domain.store.accounts()
-        return Outcome(fields=(Field("registereduserjids", found[:MAX_LISTED], "jid-multi"),))
-
-    def _online(self) -> list[str]:
-        return sorted(account.jid for account in self.domain.directory.all() if account.available())
-
-    async def _count_online(self, values: Values) -> Outcome:
-        return Outcome(fields=(Field("onlineusersnum", (str(len(self._online())),)),))
-
-    async def _list_online(self, values: Values) -> Outcome:
-        return Outcome(fields=(Field("onlineuserjids", self._online()[:MAX_LISTED], "jid-multi"),))
 
     async def _announce(self, values: Values) -> Outcome:
         text = "\n".join(values["announcement"])[:_MAX_ANNOUNCEMENT]
         body = Element(ns.tag(ns.CLIENT, "body"))
         body.text = text
-        online = self._online()
+        online = [account.jid for account in self.domain.directory.all() if account.available()]
         for bare in online:
             attrs = {"type": "headline", "from": self.domain.name, "to": bare}
             self.domain.route(Stanza.build("message", attrs, body), self.domain.jid, parse_jid(bare))
         return Outcome(f"{len(online)} told.")
 
 
-def _announcement() -> Field:
-    return Field("announcement", (), "text-multi", "What to tell")
+def _address(text: str) -> JID:
+    try:
+        return parse_jid(text)
+    except ValueError:
+        raise StanzaError("bad-request", f"{text!r} is not an address") from None

@@ -21,7 +21,7 @@ from kith.features.forms import Form, X, find_form
 from kith.features.pubsub_access import refusal
 from kith.features.pubsub_description import node_description
 from kith.features.pubsub_inside import Inside
-from kith.features.pubsub_members import authorize
+from kith.features.pubsub_members import authorize, drop_subscriber
 from kith.features.pubsub_nodes import Node, NodeCache
 from kith.features.pubsub_notify import AUTHORIZATION, NOTIFY, Notifier
 from kith.features.pubsub_request import Request, Service
@@ -56,7 +56,7 @@ class Pep(Feature):
         self._notifier = Notifier(domain, self._interests, self._elsewhere)
         self._service = Service(domain, self._nodes, self._notifier)
         self.inside = Inside(self._service)
-        self.published = self._service.published
+        self.listeners = self._service.listeners
 
     async def start(self) -> None:
         self._caps = self.domain.feature(Caps)
@@ -101,6 +101,11 @@ class Pep(Feature):
                 await authorize(self._service, owner, account, owner.bare, form)
 
     # -- the last items ----------------------------------------------------------------------------
+
+    async def privacy_changed(self, account: JID, id: int) -> None:
+        """The nodes are read again, as open as they may be now."""
+        async with self._nodes.writing(id):
+            self._nodes.drop(id)
 
     def presence_changed(self, session: Session, stanza: Stanza) -> None:
         if stanza.type == "unavailable":
@@ -164,6 +169,15 @@ class Pep(Feature):
     def subscription_approved(self, account: JID, contact: JID) -> None:
         """``contact`` gets the presence of ``account`` from now on, and so its events (XEP-0163 §5.3.4)."""
         self.domain.spawn(self._welcome(account, contact))
+
+    def access_changed(self, account: JID, contact: JID) -> None:
+        """XEP-0163 §7.1: what was open to those who see one's presence, or to a group, may be closed now."""
+        self.domain.spawn(self._close(account, contact))
+
+    async def _close(self, account: JID, contact: JID) -> None:
+        id = await self.domain.account_id(account)
+        if id is not None:
+            await drop_subscriber(self._service, account, id, contact.bare)
 
     async def _welcome(self, account: JID, contact: JID) -> None:
         for session in self.domain.sessions(contact.bare):

@@ -5,11 +5,17 @@ from __future__ import annotations
 from kith.core.domain import Domain
 from kith.core.roster import Roster
 from kith.features.pubsub_errors import pubsub_error
-from kith.features.pubsub_nodes import Node
+from kith.features.pubsub_nodes import Node, Record
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 
 _NOBODY = Roster(0)
+_STRICTNESS = ("open", "presence", "roster", "authorize", "whitelist")
+
+
+def _stricter(model: str, ceiling: str) -> str:
+    """The access model of a node, unless the account's privacy settings allow less."""
+    return max(model, ceiling, key=_STRICTNESS.index)
 
 
 async def roster_of(domain: Domain, owner: JID) -> Roster:
@@ -19,32 +25,49 @@ async def roster_of(domain: Domain, owner: JID) -> Roster:
 
 def affiliation(node: Node, owner: str, asker: str) -> str:
     """The affiliation of a bare address: owner, publisher, member, outcast or none."""
-    return "owner" if asker == owner else node.record.affiliations.get(asker, "none")
+    return _standing(node.record, owner, asker)
+
+
+def _standing(record: Record, owner: str, asker: str) -> str:
+    return "owner" if asker == owner else record.affiliations.get(asker, "none")
 
 
 def subscribed(node: Node, asker: str) -> bool:
     """Whether a bare address, or one of its resources, is subscribed."""
-    return any(jid == asker or jid.startswith(f"{asker}/") for jid in node.record.subscribers)
+    return _subscribed(node.record, asker)
+
+
+def _subscribed(record: Record, asker: str) -> bool:
+    return any(jid == asker or jid.startswith(f"{asker}/") for jid in record.subscribers)
 
 
 def refusal(node: Node, roster: Roster, owner: str, asker: str) -> StanzaError | None:
     """Why ``asker`` may not read or subscribe, or None if it may. Addresses are bare."""
-    standing = affiliation(node, owner, asker)
+    return refused(node.record, roster, owner, asker, node.ceiling)
+
+
+def refused(
+    record: Record, roster: Roster, owner: str, asker: str, ceiling: str = "open"
+) -> StanzaError | None:
+    """The same for a node that would be described so, and may be opened as far as ``ceiling``."""
+    standing = _standing(record, owner, asker)
     if standing == "owner":
         return None
     if standing == "outcast":
         return StanzaError("forbidden")
-    model = node.config.access_model
+    model = _stricter(record.config.access_model, ceiling)
     if model == "open" or standing in ("member", "publisher"):
         return None
     if model == "whitelist":
         return pubsub_error("not-allowed", "closed-node")
     if model == "authorize":
-        if subscribed(node, asker):
+        if _subscribed(record, asker):
             return None
         return pubsub_error("not-authorized", "not-subscribed")
     if model == "roster":
-        if roster.subscription_from(asker) and roster.groups(asker) & set(node.config.roster_groups_allowed):
+        if roster.subscription_from(asker) and roster.groups(asker) & set(
+            record.config.roster_groups_allowed
+        ):
             return None
         return pubsub_error("not-authorized", "not-in-roster-group")
     if roster.subscription_from(asker):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from kith.features.pubsub_access import refusal
 from kith.features.pubsub_config import NodeConfig
 from kith.features.pubsub_nodes import Item, Node
-from kith.features.pubsub_notify import items_event, retract_event
+from kith.features.pubsub_notify import delete_event, items_event, retract_event
 from kith.features.pubsub_request import Service
 from kith.wire.jid import JID
 
@@ -58,3 +58,12 @@ class Inside:
         for id in gone:
             assert found is not None
             await self._service.notifier.publish(owner, found, retract_event(found, id))
+
+    async def delete(self, owner: JID, account: int, node: str) -> None:
+        """Removes a node, if there is one."""
+        async with self._service.nodes.writing(account) as nodes:
+            found = nodes.nodes.get(node)
+            if found is not None:
+                await nodes.delete(found)
+        if found is not None and found.config.notify_delete:
+            await self._service.notifier.publish(owner, found, delete_event(found))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
-from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.features.forms import find_form
@@ -54,9 +53,7 @@ async def publish(service: Service, request: Request) -> Sequence[Element]:
         if id is not None and item is not None and config.persist_items:
             await nodes.put(node, id, item)
     await service.notifier.publish(request.owner, node, items_event(node, id, item))
-    if id is not None and item is not None:
-        for listener in service.published:
-            await listener(request.owner, request.account, name, id, item)
+    await service.changed(request, name)
     result = Element(_PUBSUB)
     published = SubElement(result, _PUBLISH, {"node": name})
     if id is not None:
@@ -139,6 +136,7 @@ async def retract(service: Service, request: Request) -> Sequence[Element]:
         await nodes.remove(node, [id])
     if notify or node.config.notify_retract:
         await service.notifier.publish(request.owner, node, retract_event(node, id))
+    await service.changed(request, name)
     return ()
 
 
@@ -166,8 +164,8 @@ async def retrieve(service: Service, request: Request) -> Sequence[Element]:
         element = SubElement(parent, _ITEM, {"id": id})
         if items[id].publisher:
             element.set("publisher", items[id].publisher)
-        if items[id].payload:
-            element.append(ElementTree.fromstring(items[id].payload))
+        if (payload := items[id].element) is not None:
+            element.append(payload)
     if request.parent.find(SET) is not None or len(chosen) < min(len(ids), page.limit):
         first, last = (chosen[0], chosen[-1]) if chosen else (None, None)
         result.append(page_element(first, last, len(ids)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from xml.etree.ElementTree import Element, SubElement
 
 import msgspec
 
 from kith.features.forms import Form, to_boolean
-from kith.features.pubsub_access import affiliation, refusal, roster_of
+from kith.features.pubsub_access import affiliation, refusal, refused, roster_of, subscribed
 from kith.features.pubsub_errors import pubsub_error, unsupported
 from kith.features.pubsub_nodes import Node, Record
 from kith.features.pubsub_notify import subscription_event
@@ -19,6 +20,10 @@ from kith.wire.jid import JID, parse_jid
 
 #: Affiliations, and subscriptions, that one node has.
 MAX_MEMBERS = 1000
+#: Subscriptions of one account to one node: itself, and its clients.
+MAX_OWN = 10
+#: Nodes that are looked through before others have their turn.
+_AT_ONCE = 500
 _PUBSUB = ns.tag(ns.PUBSUB, "pubsub")
 
 
@@ -47,8 +52,10 @@ async def subscribe(service: Service, request: Request) -> Sequence[Element]:
         waits = error is not None and node.config.access_model == "authorize"
         if error is not None and (not waits or request.standing(node) == "outcast"):
             raise error
-        if str(jid) not in (record.pending if waits else record.subscribers):
-            if len(record.subscribers) + len(record.pending) >= MAX_MEMBERS:
+        new = str(jid) not in (record.pending if waits else record.subscribers)
+        if new:
+            own = len(_own(record, request.asker))
+            if len(record.subscribers) + len(record.pending) >= MAX_MEMBERS or own >= MAX_OWN:
                 raise pubsub_error("policy-violation", "too-many-subscriptions", type="wait")
             if waits:
                 record = msgspec.structs.replace(record, pending=[*record.pending, str(jid)])
@@ -58,7 +65,9 @@ async def subscribe(service: Service, request: Request) -> Sequence[Element]:
     result = Element(_PUBSUB)
     if waits:
         result.append(_subscription(ns.PUBSUB, node, str(jid), "pending"))
-        service.notifier.ask_owners(request.owner, node, str(jid))
+        key = (request.account, node.name, request.asker)
+        if new and service.asked.take(key, service.domain.now()):
+            service.notifier.ask_owners(request.owner, node, str(jid))
         return (result,)
     result.append(_subscription(ns.PUBSUB, node, str(jid)))
     if node.config.send_last_published_item != "never":
@@ -93,6 +102,13 @@ def _without(record: Record, jid: str) -> Record:
     )
 
 
+def _own(record: Record, bare: str) -> list[str]:
+    """The subscriptions, also waiting ones, of a bare address and its resources."""
+    prefix = f"{bare}/"
+    everybody = (*record.subscribers, *record.pending)
+    return [jid for jid in everybody if jid == bare or jid.startswith(prefix)]
+
+
 def _states(record: Record) -> dict[str, str]:
     """The subscriptions and those that wait, with the state of each."""
     return dict.fromkeys(record.subscribers, "subscribed") | dict.fromkeys(record.pending, "pending")
@@ -116,10 +132,12 @@ async def own_subscriptions(service: Service, request: Request) -> Sequence[Elem
     name = request.command.get("node")
     result = Element(_PUBSUB)
     parent = SubElement(result, ns.tag(ns.PUBSUB, "subscriptions"), {"node": name} if name else {})
-    for node in await _chosen(service, request, name):
-        for subscriber, state in _states(node.record).items():
-            if parse_jid(subscriber).bare == request.asker:
-                parent.append(_subscription(ns.PUBSUB, node, subscriber, state))
+    for number, node in enumerate(await _chosen(service, request, name)):
+        for subscriber in _own(node.record, request.asker):
+            state = "subscribed" if subscriber in node.record.subscribers else "pending"
+            parent.append(_subscription(ns.PUBSUB, node, subscriber, state))
+        if number % _AT_ONCE == _AT_ONCE - 1:
+            await asyncio.sleep(0)  # a service may have very many nodes
     return (result,)
 
 
@@ -175,7 +193,8 @@ async def set_affiliations(service: Service, request: Request) -> Sequence[Eleme
             raise StanzaError("not-acceptable", "a node has an owner")
         if len(members) > MAX_MEMBERS:
             raise StanzaError("resource-constraint", "too many affiliations")
-        await nodes.save(node, msgspec.structs.replace(node.record, affiliations=members))
+        record = msgspec.structs.replace(node.record, affiliations=members)
+        await nodes.save(node, await still_allowed(service, request.owner, record))
     return ()
 
 
@@ -219,6 +238,24 @@ def _changed(record: Record, jid: str, state: str) -> Record:
     if state == "subscribed":
         record = msgspec.structs.replace(record, subscribers=[*record.subscribers, jid])
     return record
+
+
+async def still_allowed(service: Service, owner: JID, record: Record) -> Record:
+    """Without the subscriptions of those who may not read the node any more (XEP-0163 §7.1)."""
+    roster = await roster_of(service.domain, owner)
+
+    def allowed(jid: str) -> bool:
+        return refused(record, roster, owner.bare, parse_jid(jid).bare) is None
+
+    return msgspec.structs.replace(record, subscribers=[jid for jid in record.subscribers if allowed(jid)])
+
+
+async def drop_subscriber(service: Service, owner: JID, account: int, bare: str) -> None:
+    """Of the nodes that a bare address has subscribed to, it loses those that it may not read any more."""
+    async with service.nodes.writing(account) as nodes:
+        for node in nodes.nodes.values():
+            if subscribed(node, bare):
+                await nodes.save(node, await still_allowed(service, owner, node.record))
 
 
 async def authorize(service: Service, owner: JID, account: int, asker: str, form: Form) -> None:

@@ -12,9 +12,12 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
 import msgspec
 
+from kith.core import privacy
 from kith.core.ports import Store
 from kith.features.pubsub_config import NodeConfig
 from kith.wire.errors import StanzaError
@@ -38,6 +41,9 @@ class Spaces(NamedTuple):
 
 
 PEP_SPACES = Spaces("pep-nodes", "pep:")
+#: What the privacy settings are about (XEP-0084, XEP-0292).
+AVATAR_NODES = ("urn:xmpp:avatar:data", "urn:xmpp:avatar:metadata")
+ABOUT_NODE = "urn:xmpp:vcard4"
 
 
 class Item(msgspec.Struct, array_like=True, frozen=True):
@@ -49,6 +55,11 @@ class Item(msgspec.Struct, array_like=True, frozen=True):
     published: float
     payload: bytes = b""
     publisher: str = ""
+
+    @property
+    def element(self) -> Element | None:
+        """The payload as a tree; None if the item has none."""
+        return ElementTree.fromstring(self.payload) if self.payload else None
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -83,13 +94,15 @@ def _weight(items: Iterable[Item]) -> int:
 class Node:
     """``items`` by id, the oldest first; None while nobody has asked for them.
 
+    ``ceiling``: an access model; the node's own opens it no further.
     ``weight``: roughly the bytes that all of it takes in memory; ``size``: those of the record.
     """
 
-    __slots__ = ("items", "name", "record", "size", "weight")
+    __slots__ = ("ceiling", "items", "name", "record", "size", "weight")
 
-    def __init__(self, name: str, record: Record, size: int) -> None:
+    def __init__(self, name: str, record: Record, size: int, ceiling: str = "open") -> None:
         self.name = name
+        self.ceiling = ceiling
         self.record = record
         self.size = size
         self.hold(None)
@@ -113,22 +126,30 @@ class Node:
 class Nodes:
     """The nodes of one account. Those who write hold ``lock`` (see `NodeCache.writing`)."""
 
-    __slots__ = ("_items_space", "_nodes_space", "_store", "account", "counted", "lock", "nodes")
+    __slots__ = (
+        *("_items_space", "_nodes_space", "_store"),
+        *("account", "ceilings", "counted", "lock", "nodes"),
+    )
 
     def __init__(self, store: Store, account: int, spaces: Spaces = PEP_SPACES) -> None:
         self._store = store
         self._nodes_space, self._items_space = spaces
         self.account = account
         self.nodes: dict[str, Node] = {}
+        self.ceilings: dict[str, str] = {}
         self.lock = asyncio.Lock()
         self.counted = 0
 
     @classmethod
     async def load(cls, store: Store, account: int, spaces: Spaces = PEP_SPACES) -> Nodes:
         loaded = cls(store, account, spaces)
+        if spaces is PEP_SPACES:
+            loaded.ceilings = ceilings(await privacy.load(store, account))
         for document in await store.documents(account, spaces.nodes):
             record = _decode_record(document.value)
-            loaded.nodes[document.key] = Node(document.key, record, len(document.value))
+            loaded.nodes[document.key] = Node(
+                document.key, record, len(document.value), loaded.ceilings.get(document.key, "open")
+            )
         return loaded
 
     def __getitem__(self, name: str) -> Node:
@@ -163,7 +184,7 @@ class Nodes:
             raise StanzaError("resource-constraint", f"an account has at most {MAX_NODES} nodes")
         record = Record(config, time.time(), {owner: "owner"} if owner else {})
         data = _encoded(record)
-        node = Node(name, record, len(data))
+        node = Node(name, record, len(data), self.ceilings.get(name, "open"))
         node.hold({})
         await self._store.put(self.account, self._nodes_space, name, data)
         self.nodes[name] = node
@@ -221,6 +242,14 @@ class Nodes:
         )
         self.nodes.pop(node.name, None)
         node.hold({})
+
+
+def ceilings(settings: privacy.Privacy) -> dict[str, str]:
+    """How far an account's privacy settings let its nodes be open, by node."""
+    models = {"everyone": "open", "contacts": "presence", "nobody": "whitelist"}
+    avatar, about = models[settings.avatar], models[settings.about]
+    nodes = dict.fromkeys(AVATAR_NODES, avatar) | {ABOUT_NODE: about}
+    return {node: model for node, model in nodes.items() if model != "open"}
 
 
 class NodeCache:

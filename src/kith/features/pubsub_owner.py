@@ -11,6 +11,7 @@ from kith.features.forms import Form, build_form, find_form
 from kith.features.pubsub_config import ACCESS_MODEL, NodeConfig, changed, fields
 from kith.features.pubsub_errors import pubsub_error, unsupported
 from kith.features.pubsub_items import remove_excess
+from kith.features.pubsub_members import still_allowed
 from kith.features.pubsub_nodes import Record
 from kith.features.pubsub_notify import configuration_event, delete_event, purge_event
 from kith.features.pubsub_request import Request, Service
@@ -88,7 +89,8 @@ async def configure(service: Service, request: Request) -> Sequence[Element]:
         config = _configured(service, node.config, form)
         if config == node.config:
             return ()
-        await nodes.save(node, with_config(node.record, config))
+        record = with_config(node.record, config)
+        await nodes.save(node, await still_allowed(service, request.owner, record))
         await remove_excess(nodes, node)
     if config.notify_config:
         await service.notifier.publish(request.owner, node, configuration_event(node))
@@ -103,6 +105,7 @@ async def delete(service: Service, request: Request) -> Sequence[Element]:
         await service.deleted(node.name)
     if node.config.notify_delete:
         await service.notifier.publish(request.owner, node, delete_event(node))
+    await service.changed(request, node.name)
     return ()
 
 
@@ -115,4 +118,5 @@ async def purge(service: Service, request: Request) -> Sequence[Element]:
         await nodes.purge(node)
     if node.config.notify_retract:
         await service.notifier.publish(request.owner, node, purge_event(node))
+    await service.changed(request, node.name)
     return ()

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 from kith.core.domain import Domain
+from kith.core.rates import Rates
 from kith.core.sender import Sender
 from kith.features.pubsub_access import affiliation, refusal, roster_of, subscribed
 from kith.features.pubsub_config import NodeConfig
 from kith.features.pubsub_errors import pubsub_error
-from kith.features.pubsub_nodes import Item, Node, NodeCache, Nodes
+from kith.features.pubsub_nodes import Node, NodeCache, Nodes
 from kith.features.pubsub_notify import Notifier
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 
-#: Called after a client has published: the owner, its account's id, node, id and item.
-Published = Callable[[JID, int, str, str, Item], Awaitable[None]]
+#: Called after a client has published, or taken away: the owner, its account's id, and the node's name.
+Changed = Callable[[JID, int, str], Awaitable[None]]
+#: How often in an hour the owners of a node are asked whether one person may subscribe.
+MAX_ASKED = 3
 #: The longest name of a node or an item, in bytes.
 MAX_NAME = 1023
 
@@ -35,7 +38,13 @@ class Service:
         self.domain = domain
         self.nodes = nodes
         self.notifier = notifier
-        self.published: list[Published] = []
+        self.listeners: list[Changed] = []
+        self.asked = Rates(MAX_ASKED, 3600.0)
+
+    async def changed(self, request: Request, name: str) -> None:
+        """The items of a node are others now."""
+        for listener in self.listeners:
+            await listener(request.owner, request.account, name)
 
     def must_create(self, request: Request) -> None:
         """Raises StanzaError if the asker may not have nodes here."""

@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element
 from kith.core.domain import Domain
 from kith.core.feature import Feature, handles_iq
 from kith.core.sender import Sender
-from kith.features.disco import Identity, item
+from kith.features.disco import Identity, Items, item
 from kith.features.forms import find_form
 from kith.features.pubsub_access import refusal, roster_of
 from kith.features.pubsub_config import MAX_ITEMS, NodeConfig
@@ -182,7 +182,7 @@ class PubSubService(Feature):
         if to != self.jid:
             return None
         if not node:
-            return [item(self.jid.domain, name) for name in self._service.creators]
+            return Items(self.jid.domain, list(self._service.creators))
         found = await self._node(node)
         if found is None:
             return None

@@ -47,14 +47,13 @@ class Registration(Feature):
     # -- before the login ------------------------------------------------------------------------
 
     def login_features(self) -> Sequence[Element]:
-        kind = self.domain.config.registration
-        if kind == "closed":
+        if not self.domain.config.invites:
             return ()
         return (Element(_TOKEN_FEATURE), Element(_STREAM_FEATURE))
 
     async def before_login(self, stream: Stream, iq: Stanza) -> Sequence[Element] | None:
         """Answers a request of somebody who has not logged in; None if it is not for this feature."""
-        if self.domain.config.registration == "closed" or len(iq.children) != 1:
+        if not self.domain.config.invites or len(iq.children) != 1:
             return None
         if iq.type == "set" and iq.children[0] == _PREAUTH:
             return await self._preauth(stream, iq)
@@ -88,7 +87,7 @@ class Registration(Feature):
         child = iq.child(_PREAUTH)
         token = child.get("token", "") if child is not None else ""
         invite = await self.invites.find(token)
-        if invite is None:
+        if invite is None or not invite.register:
             raise StanzaError("item-not-found", "the invitation is not good, or not any more")
         self._admitted[stream] = (token, invite)
         return ()
@@ -110,7 +109,9 @@ class Registration(Feature):
             self._count(stream)
         keys = await self._keys(password)
         jid = JID(local, self.domain.name)
-        if token and not await self.invites.use(token):
+        if await self.invites.reserved(local, token):
+            raise StanzaError("conflict", "the name is reserved for somebody who is invited")
+        if invite is not None and not await self.invites.use(token, invite):
             raise StanzaError("item-not-found", "the invitation was used")
         if not await self.domain.store.create_accounts([(jid.bare, keys)]):
             if token and invite is not None:
@@ -165,6 +166,11 @@ class Registration(Feature):
     async def _change_password(self, session: Session, query: Element) -> Sequence[Element]:
         """§3.3. The tokens of all devices end; other devices that log in by token are out."""
         account = session.account
+        if session.credential:
+            raise StanzaError("not-allowed", "not with an app password")
+        record = await self.domain.store.account(account.jid)
+        if record is None or not record.keys:
+            raise StanzaError("not-allowed", "this account has no password: make app passwords")
         name, password = query.findtext(_USERNAME), query.findtext(_PASSWORD)
         if name is None or not password:
             raise StanzaError("bad-request", "name and password are needed")
@@ -172,12 +178,14 @@ class Registration(Feature):
             raise StanzaError("forbidden", "only one's own password")
         await self.domain.store.set_keys(account.jid, await self._keys(password))
         for device in await self.domain.devices.forget(account.id):
-            if device != session.device:
-                self.domain.end_device(account.jid, device)
+            if device.id != session.device:
+                self.domain.end_device(account.jid, device.id)
         return ()
 
     async def _remove(self, session: Session) -> Sequence[Element]:
         """§3.2. The answer goes out, then all sessions of the account end."""
+        if session.credential:
+            raise StanzaError("not-allowed", "not with an app password")
         await removal.remove(self.domain, session.account)
         self.domain.spawn(removal.forget(self.domain, session.account))
         return ()

@@ -6,7 +6,9 @@ from xml.etree.ElementTree import Element
 
 import structlog
 
+from kith.core.domain import Domain
 from kith.core.feature import Feature
+from kith.core.rates import Rates
 from kith.core.reports import REASONS, Report, Reports
 from kith.core.session import Session
 from kith.features.blocking import Blocking
@@ -17,6 +19,8 @@ from kith.wire.jid import JID
 REPORT = ns.tag(ns.REPORTING, "report")
 _TEXT = ns.tag(ns.REPORTING, "text")
 _STANZA_ID = ns.tag(ns.STANZA_ID, "stanza-id")
+#: Reports of one account in an hour that are looked at; it may block whom it likes.
+MAX_AN_HOUR = 60
 logger = structlog.get_logger("kith")
 
 
@@ -24,6 +28,10 @@ class SpamReports(Feature):
     """Hears of what was blocked (`kith.features.blocking`); ``kith reports`` shows it."""
 
     server_disco = (ns.REPORTING,)
+
+    def __init__(self, domain: Domain) -> None:
+        super().__init__(domain)
+        self._rates = Rates(MAX_AN_HOUR, 3600.0)
 
     async def start(self) -> None:
         self.domain.feature(Blocking).listeners.append(self)
@@ -37,7 +45,7 @@ class SpamReports(Feature):
     async def blocked(self, session: Session, jid: JID, item: Element) -> None:
         """Somebody was blocked."""
         report = item.find(REPORT)
-        if report is None:
+        if report is None or not self._rates.take(session.account.jid, self.domain.now()):
             return
         ids = [child.get("id", "") for child in report.findall(_STANZA_ID)]
         made = Report.make(

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
 
+from kith.core.account import Account
+from kith.core.domain import Domain
 from kith.core.feature import Feature
 from kith.core.ids import stamp
 from kith.core.log import Envelope, Keep
 from kith.core.ports import LogQuery
+from kith.core.sender import Sender
 from kith.wire import ns
 from kith.wire.jid import parse_jid
-from kith.wire.serialize import serialize
+from kith.wire.serialize import escape_attribute, serialize
 from kith.wire.stanza import Stanza
 
 RETRACT = ns.tag(ns.RETRACT, "retract")
 _RETRACTED = ns.tag(ns.RETRACT, "retracted")
 #: How many messages of a conversation are looked through for the one that is meant.
 MAX_SEARCHED = 10_000
+#: Searches that wait, in all and of one author, and how many are done at once; what is more finds no
+#: tombstone, but is in the archive as any retraction.
+MAX_WAITING = 1000
+MAX_OWN = 50
+_AT_ONCE = 2
 _PAGE = 250
 _HEAD = ("from", "to", "type", "id", "{http://www.w3.org/XML/1998/namespace}lang")
 
@@ -29,33 +39,60 @@ class Retraction(Feature):
     disco = (ns.RETRACT,)
     account_disco = (f"{ns.RETRACT}#tombstone",)
 
-    def message_routed(self, envelope: Envelope) -> None:
-        if envelope.id and RETRACT in envelope.stanza.children:
-            self.domain.spawn(self._bury(envelope))
+    def __init__(self, domain: Domain) -> None:
+        super().__init__(domain)
+        self._waiting: Counter[str] = Counter()
+        self._free = asyncio.Semaphore(_AT_ONCE)
 
-    async def _bury(self, envelope: Envelope) -> None:
-        """Looks for the newest message of that id by the same author to the same person (§5)."""
-        element, sender = envelope.stanza.child(RETRACT), envelope.sender
+    def message_routed(self, envelope: Envelope) -> None:
+        sender = envelope.sender
+        if not envelope.id or sender is None or RETRACT not in envelope.stanza.children:
+            return
+        author = sender.bare if sender.account is not None else sender.jid.domain
+        if self._waiting[author] >= MAX_OWN or self._waiting.total() >= MAX_WAITING:
+            return
+        self._waiting[author] += 1
+        self.domain.spawn(self._in_turn(envelope, sender, author))
+
+    async def _in_turn(self, envelope: Envelope, sender: Sender, author: str) -> None:
+        try:
+            async with self._free:
+                await self._bury(envelope, sender)
+        finally:
+            self._waiting[author] -= 1
+            if not self._waiting[author]:
+                del self._waiting[author]
+
+    async def _bury(self, envelope: Envelope, sender: Sender) -> None:
+        """In the archive of the author, or, if that has not got the message, of who was sent it."""
+        element = envelope.stanza.child(RETRACT)
         wanted = element.get("id", "") if element is not None else ""
-        if not wanted or sender is None:
+        if not wanted:
             return
-        account, peer = sender.account, envelope.to.bare
-        if account is None:
-            account, peer = self.domain.live(envelope.to.bare), sender.bare
-        if account is None:
-            return
-        before = envelope.id
+        for account, peer in (
+            (sender.account, envelope.to.bare),
+            (self.domain.live(envelope.to.bare), sender.bare),
+        ):
+            if account is not None and await self._bury_in(account, peer, envelope, wanted, sender.bare):
+                return
+
+    async def _bury_in(
+        self, account: Account, peer: str, envelope: Envelope, wanted: str, author: str
+    ) -> bool:
+        """Looks for the newest message of that id by the same author to the same person (§5)."""
+        before, needle = envelope.id, escape_attribute(wanted).encode()
         for _ in range(MAX_SEARCHED // _PAGE):
             query = LogQuery(account.id, peer, before=before, limit=_PAGE, backwards=True)
             page = await self.domain.store.page(query)
             for entry in reversed(page.entries):
-                if wanted.encode() in entry.stanza and self._is(entry.stanza, wanted, sender.bare):
+                if needle in entry.stanza and self._is(entry.stanza, wanted, author):
                     tombstone = self._tombstone(entry.stanza, envelope.stanza.id)
                     await self.domain.store.rewrite(entry.id, tombstone)
-                    return
+                    return True
             if page.complete:
-                return
+                break
             before = page.entries[0].id
+        return False
 
     def _is(self, data: bytes, wanted: str, author: str) -> bool:
         stanza = Stanza.from_bytes(data)

@@ -86,9 +86,12 @@ class Rosters(Feature):
         item = roster[jid.bare]
         if not item.listed and len(roster) >= MAX_ITEMS:
             raise StanzaError("resource-constraint", "the roster is full")
+        moved = set(item.groups) != set(groups)
         item.name, item.groups, item.listed = name, groups, True
         await roster.save(self.domain.store, item)
         self.domain.subscriptions.push(account, roster, item)
+        if moved:
+            self.domain.hooks.access_changed(account.address, jid.to_bare())
 
     async def _remove(self, session: Session, jid: JID) -> None:
         """RFC 6121 §2.5: subscriptions end in both directions."""

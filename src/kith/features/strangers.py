@@ -1,15 +1,18 @@
 """Bounds on writing to strangers: one account, or one other server, reaches so many new people in an hour.
 
 Whoever is in the sender's roster, or has written to the sender before, is no stranger. The count is of
-people, not of messages, so a conversation is never cut off.
+people, not of messages, so a conversation is never cut off. From other servers, also so many messages to one
+person who does not answer, and so many stanzas of other kinds in a minute, are the bound.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextlib import suppress
 
 from kith.core.domain import Domain
 from kith.core.feature import Feature
+from kith.core.rates import Rates
 from kith.core.session import Session
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
@@ -18,6 +21,10 @@ from kith.wire.stanza import Stanza
 HOUR = 3600.0
 #: How many times as many strangers all people of another server together may write to.
 SERVER_FACTOR = 10
+#: Messages in an hour from one person of another server to one here who does not answer.
+MAX_UNANSWERED = 100
+#: Requests, presence and whatever is no message, from strangers of one server in a minute.
+MAX_OTHER = 1200
 _SENDERS = 20_000
 
 
@@ -38,6 +45,9 @@ class Strangers(Feature):
         super().__init__(domain)
         self._limit = domain.config.strangers_per_hour
         self._reached: OrderedDict[str, _Reached] = OrderedDict()
+        self._unanswered = Rates(MAX_UNANSWERED, HOUR)
+        self._other = Rates(MAX_OTHER, 60.0)
+        self._knowing: set[str] = set()
 
     def message_sent(self, session: Session, stanza: Stanza, to: JID) -> None:
         if self._limit and stanza.type != "error":
@@ -61,20 +71,44 @@ class Strangers(Feature):
         self._count(account.jid, account.jid, bare, self._limit)
 
     def stanza_in(self, sender: JID, to: JID, stanza: Stanza) -> bool:
-        """What comes from other servers is counted for each of them."""
+        """What comes from other servers is counted for each of them; components the operator has chosen."""
         if not self._limit or sender.domain == self.domain.name or not sender.local or not to.local:
             return True
-        if stanza.kind == "iq" or stanza.type not in ("", "chat", "normal", "subscribe"):
-            return True
-        if stanza.kind == "presence" and stanza.type != "subscribe":
+        if self.domain.hosts.here(sender.domain) is not None:
             return True
         account = self.domain.live(to.bare)
         roster = account.roster if account is not None else None
-        bare = sender.bare
-        if roster is not None and (roster.subscription_to(bare) or roster.subscription_from(bare)):
+        bare, now = sender.bare, self.domain.now()
+        if roster is None:
+            if to.bare not in self._knowing:
+                self._knowing.add(to.bare)
+                self.domain.spawn(self._know(to.bare))  # from then on friends can be told from strangers
+        elif roster.subscription_to(bare) or roster.subscription_from(bare):
             return True
-        self._count(sender.domain, bare, to.bare, self._limit * SERVER_FACTOR)
+        if stanza.kind == "message" and stanza.type in ("", "chat", "normal"):
+            self._count(sender.domain, bare, to.bare, self._limit * SERVER_FACTOR)
+            answered = bare in self._people(to.bare)
+            if roster is not None and not answered and not self._unanswered.take((bare, to.bare), now):
+                raise StanzaError("policy-violation", "too many messages without an answer", type="wait")
+        elif stanza.kind == "presence" and stanza.type == "subscribe":
+            self._count(sender.domain, bare, to.bare, self._limit * SERVER_FACTOR)
+        elif stanza.type not in ("result", "error") and not self._other.take(sender.domain, now):
+            if stanza.kind == "presence":
+                return False
+            raise StanzaError("policy-violation", "too much from people unknown here", type="wait")
         return True
+
+    async def _know(self, bare: str) -> None:
+        try:
+            with suppress(StanzaError):
+                await self.domain.roster(bare)
+        finally:
+            self._knowing.discard(bare)
+
+    def _people(self, key: str) -> set[str]:
+        """Whom somebody has written to."""
+        reached = self._reached.get(key)
+        return reached.people if reached is not None else set()
 
     def _count(self, key: str, sender: str, to: str, limit: int) -> None:
         """Raises StanzaError if ``key`` has reached too many."""
@@ -86,8 +120,7 @@ class Strangers(Feature):
                 self._reached.popitem(last=False)
         if to in reached.people:
             return
-        other = self._reached.get(to)
-        if other is not None and sender in other.people:
+        if sender in self._people(to):
             return  # an answer
         if len(reached.people) >= limit:
             raise StanzaError("policy-violation", "too many new people in an hour", type="wait")

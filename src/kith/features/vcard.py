@@ -18,6 +18,7 @@ from kith.core.feature import Feature, handles_iq
 from kith.core.sender import Sender
 from kith.core.session import Session
 from kith.features.pep import Pep
+from kith.features.privacy import PrivacySettings
 from kith.features.pubsub_config import MAX_PAYLOAD, NodeConfig
 from kith.features.pubsub_nodes import Item
 from kith.wire import ns
@@ -65,7 +66,7 @@ class VCard(Feature):
     async def start(self) -> None:
         pep = self.domain.feature(Pep)
         self._inside = pep.inside
-        pep.published.append(self._published)
+        pep.listeners.append(self._nodes_changed)
 
     async def account_loaded(self, account: JID, id: int) -> None:
         for document in await self.domain.store.documents(id, _HASH_SPACE):
@@ -86,11 +87,14 @@ class VCard(Feature):
         if account is None:
             raise StanzaError("service-unavailable")
         documents = await self.domain.store.documents(account, SPACE)
+        settings = self.domain.feature(PrivacySettings)
+        if not await settings.may_see(settings.of(to.bare).about, to, sender.bare):
+            documents = []
         avatar = await self._avatar(to, account, sender.bare)
         if not documents and avatar is None:
             if sender.bare == to.bare:
                 return (Element(_VCARD),)
-            raise StanzaError("item-not-found")
+            raise StanzaError("service-unavailable")  # §3.3: as if there were no such account
         card = ElementTree.fromstring(documents[0].value) if documents else Element(_VCARD)
         if avatar is not None:
             photo = SubElement(card, _PHOTO)
@@ -125,15 +129,16 @@ class VCard(Feature):
 
     async def _avatar(self, owner: JID, account: int, asker: str) -> Avatar | None:
         """What the asker may see (XEP-0398 §6)."""
-        for item in (await self._inside.items(account, METADATA_NODE)).values():
+        for item in reversed(list((await self._inside.items(account, METADATA_NODE)).values())):
             info = _best(item)
             if info is None:
                 continue
             found = (await self._inside.items(account, DATA_NODE)).get(info.get("id", ""))
-            if found is None or not await self._inside.readable(owner, account, DATA_NODE, asker):
+            image = found.element if found is not None else None
+            if image is None or not await self._inside.readable(owner, account, DATA_NODE, asker):
                 continue
             try:
-                data = b64decode(ElementTree.fromstring(found.payload).text or "")
+                data = b64decode(image.text or "")
             except binascii.Error:
                 continue
             return Avatar(info.get("id", ""), info.get("type", "image/png"), data)
@@ -156,11 +161,12 @@ class VCard(Feature):
         await self._inside.publish(owner, account, METADATA_NODE, [("current", empty)], _OPEN)
         await self._changed(owner, account, "")
 
-    async def _published(self, owner: JID, account: int, node: str, id: str, item: Item) -> None:
-        """A client has published: is it an avatar?"""
+    async def _nodes_changed(self, owner: JID, account: int, node: str) -> None:
+        """A client has published, or taken away: is it an avatar?"""
         if node != METADATA_NODE:
             return
-        info = _best(item)
+        items = list((await self._inside.items(account, METADATA_NODE)).values())
+        info = _best(items[-1]) if items else None
         await self._changed(owner, account, info.get("id", "") if info is not None else "")
 
     async def _changed(self, owner: JID, account: int, hash: str) -> None:
@@ -205,11 +211,9 @@ class VCard(Feature):
 
 def _best(item: Item) -> Element | None:
     """Of the formats of an avatar the one that is in the data node, PNG first."""
-    infos = [
-        info
-        for info in ElementTree.fromstring(item.payload).findall(_INFO)
-        if info.get("id") and not info.get("url")
-    ]
+    metadata = item.element
+    found = metadata.findall(_INFO) if metadata is not None else ()
+    infos = [info for info in found if info.get("id") and not info.get("url")]
     infos.sort(key=lambda info: info.get("type") != "image/png")
     return infos[0] if infos else None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from kith.core.feature import Feature, handles_iq
@@ -42,9 +41,9 @@ class VCard4(Feature):
         if not items or not await self._inside.readable(to.to_bare(), account, NODE, sender.bare):
             if sender.bare == to.bare:
                 return (Element(_CARD),)
-            raise StanzaError("item-not-found")
-        card = ElementTree.fromstring(items[list(items)[-1]].payload or f"<vcard xmlns='{ns.VCARD4}'/>")
-        return (card,)
+            raise StanzaError("service-unavailable")  # as if there were no such account
+        card = items[list(items)[-1]].element
+        return (card if card is not None else Element(_CARD),)
 
     @handles_iq("set", ns.VCARD4, "vcard", to="account")
     async def set(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:

@@ -180,6 +180,18 @@ class SQLiteStore:
         statement = "UPDATE account SET keys = ? WHERE jid = ? AND keys = ?"
         return await self._write(lambda connection: bool(connection.execute(statement, values).rowcount))
 
+    async def rename_account(self, jid: str, new: str) -> bool:
+        def write(connection: sqlite3.Connection) -> bool:
+            if connection.execute("SELECT 1 FROM account WHERE jid = ?", (new,)).fetchone():
+                return False
+            if not connection.execute("UPDATE account SET jid = ? WHERE jid = ?", (new, jid)).rowcount:
+                return False
+            values = (jid, _encode({}), _last_id(connection))
+            connection.execute("INSERT INTO account (jid, keys, delivered) VALUES (?, ?, ?)", values)
+            return True
+
+        return await self._write(write)
+
     async def delete_account(self, jid: str) -> bool:
         def write(connection: sqlite3.Connection) -> bool:
             row = connection.execute("SELECT id FROM account WHERE jid = ?", (jid,)).fetchone()
@@ -191,6 +203,23 @@ class SQLiteStore:
             return True
 
         return await self._write(write)
+
+    async def tidy(self) -> bool:
+        """What was removed is zeroed in the database (secure_delete), and here in the WAL beside it."""
+        return await asyncio.to_thread(self._tidy)
+
+    def _tidy(self) -> bool:
+        connection = connect(self._path, self._busy)
+        try:
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.OperationalError:
+            return False
+        finally:
+            connection.close()
+        return not busy
+
+    async def empty_log(self, account: int) -> None:
+        await self._write(lambda connection: log.drop_all(connection, account))
 
     # -- the log --------------------------------------------------------------------------------------
 

@@ -71,7 +71,10 @@ class StreamError(XMPPError):
 
 
 class StanzaError(XMPPError):
-    """Answers one stanza. ``condition`` is one of RFC 6120 §8.3.3; ``application`` a specific child."""
+    """Answers one stanza. ``condition`` is one of RFC 6120 §8.3.3; ``application`` a specific child.
+
+    ``address``: the URI of ``gone`` and ``redirect``.
+    """
 
     def __init__(
         self,
@@ -80,19 +83,21 @@ class StanzaError(XMPPError):
         *,
         type: str | None = None,
         application: Element | None = None,
+        address: str = "",
     ) -> None:
         super().__init__(f"{condition}: {text}" if text else condition)
         self.condition = condition
         self.text = text
         self.type = type or ERROR_TYPES[condition]
         self.application = application
+        self.address = address
 
     def element(self) -> Element:
         """The ``<error/>`` child (RFC 6120 §8.3.2)."""
         error = Element(ns.tag(ns.CLIENT, "error"), {"type": self.type})
         if self.condition in LEGACY_CODES:
             error.set("code", LEGACY_CODES[self.condition])
-        SubElement(error, ns.tag(ns.STANZA_ERRORS, self.condition))
+        SubElement(error, ns.tag(ns.STANZA_ERRORS, self.condition)).text = self.address or None
         if self.text:
             SubElement(error, ns.tag(ns.STANZA_ERRORS, "text")).text = self.text
         if self.application is not None:

@@ -1,0 +1,59 @@
+"""Standard clients of an account: a password for each, made on demand, shown once, revoked like a device."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import quote
+
+from kith.accounts.devices import Logins
+from kith.accounts.errors import Refused
+from kith.core.app_passwords import MOST, AppPassword, random_password
+from kith.core.devices import clean
+from kith.core.domain import Domain
+from kith.core.ports import AccountRecord
+
+
+class Apps:
+    """App passwords, as their owner sees them (`kith.core.app_passwords`)."""
+
+    def __init__(self, domain: Domain, logins: Logins) -> None:
+        self._domain = domain
+        self._logins = logins
+        self._apps = domain.passwords.apps
+        self._lock = asyncio.Lock()
+
+    async def all(self, record: AccountRecord) -> list[AppPassword]:
+        """The oldest first."""
+        return await self._apps.all(record.id)
+
+    def online(self, record: AccountRecord, id: str) -> bool:
+        """Whether a session has a connection that logged in with it."""
+        sessions = self._domain.sessions(record.jid)
+        return any(session.credential == id and session.sink is not None for session in sessions)
+
+    async def make(self, record: AccountRecord, name: str) -> tuple[AppPassword, str]:
+        """A new one, and the password. Raises Refused."""
+        if record.keys:
+            raise Refused("conflict", "This account has a password; standard clients use that.")
+        password = random_password()
+        keys = await asyncio.to_thread(self._domain.passwords.make_app_keys, record.jid, password)
+        async with self._lock:
+            if len(await self._apps.all(record.id)) >= MOST:
+                raise Refused("conflict", f"There are {MOST} app passwords; revoke one first.")
+            return await self._apps.add(record.id, clean(name) or "App", keys), password
+
+    async def rename(self, record: AccountRecord, id: str, name: str) -> AppPassword:
+        """Raises Refused."""
+        changed = await self._apps.change(record.id, id, name=clean(name) or "App")
+        if changed is None:
+            raise Refused("not-found", "There is no such app password.")
+        return changed
+
+    async def revoke(self, record: AccountRecord, id: str) -> None:
+        """Its sessions end, and so do the tokens that were had with it. Raises Refused."""
+        await self._logins.revoke_app(record, id)
+
+
+def uri(address: str, password: str) -> str:
+    """For a QR code: the address as RFC 5122 has it, with what a client needs to log in."""
+    return f"xmpp:{quote(address, safe='@+')}?login;password={quote(password, safe='')}"

@@ -1,0 +1,63 @@
+"""People whose number one has: in the roster, with presence both ways where both have each other.
+
+Nobody is asked for anything, and nobody is told: it is only noted that the other may. Whether the number has
+an account makes no difference to what is answered or noted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kith.accounts.errors import Refused
+from kith.core.devices import clean
+from kith.core.domain import Domain
+from kith.core.ports import AccountRecord
+from kith.core.roster import MAX_ITEMS
+from kith.wire.jid import JID
+
+
+class Contacts:
+    """Adds numbers (E.164) to rosters."""
+
+    def __init__(self, domain: Domain) -> None:
+        self._domain = domain
+
+    async def add(self, record: AccountRecord, people: Sequence[tuple[str, str]]) -> int:
+        """(number, name). Returns how many were new. Raises Refused."""
+        added = 0
+        for number, name in people:
+            bare = JID(number, self._domain.name).bare
+            if bare != record.jid:
+                added += await self._add(record, bare, clean(name))
+        return added
+
+    async def _add(self, record: AccountRecord, bare: str, name: str) -> bool:
+        domain = self._domain
+        account = await domain.account(record.jid)
+        if account is None:
+            raise Refused("not-found", "The account is gone.")
+        roster = await domain.roster(record.jid)
+        item = roster[bare]
+        if (item.to and item.from_) or (item.listed and (item.approved or item.from_)):
+            new = False
+        else:
+            if not item.listed and len(roster) >= MAX_ITEMS:
+                raise Refused("conflict", f"There are {MAX_ITEMS} contacts.")
+            item.name, item.listed, item.approved, new = item.name or name, True, not item.from_, True
+            await roster.save(domain.store, item)
+            domain.subscriptions.push(account, roster, item)
+        if not (item.to and item.from_):
+            other = await domain.account(bare)
+            theirs = (await domain.roster(bare))[record.jid] if other is not None else None
+            if theirs is not None and theirs.listed and (theirs.approved or theirs.from_):
+                await domain.subscriptions.befriend(record.jid, bare)
+                self._introduce(record.jid, bare)
+        return new
+
+    def _introduce(self, one: str, other: str) -> None:
+        """Each sees the other as they are now."""
+        for bare, viewer in ((one, other), (other, one)):
+            account, seen = self._domain.live(bare), self._domain.live(viewer)
+            if account is not None and seen is not None:
+                self._domain.presence.show(account, seen.address)
+                self._domain.hooks.subscription_approved(account.address, seen.address)

@@ -1,0 +1,96 @@
+"""The devices of an account, as their owner sees them: listed, renamed, revoked."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from kith.accounts.errors import Refused
+from kith.core.devices import Device, clean
+from kith.core.domain import Domain
+from kith.core.ports import AccountRecord
+
+_MAX_KEYS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A device, and whether a session of it has a connection. ``seen``: seconds since 1970."""
+
+    device: Device
+    online: bool
+    seen: float
+
+    @property
+    def name(self) -> str:
+        """What its owner calls it, else what it calls itself."""
+        return self.device.label or self.device.name or self.device.software or "Unknown device"
+
+
+class Logins:
+    """What can be done with the devices of an account."""
+
+    def __init__(self, domain: Domain) -> None:
+        self._domain = domain
+
+    async def all(self, record: AccountRecord) -> list[Shown]:
+        """Those with a token or a session, the last used first."""
+        devices = (await self._domain.devices.all(record.id)).values()
+        return [self._shown(record, device) for device in reversed(list(devices))]
+
+    def _shown(self, record: AccountRecord, device: Device) -> Shown:
+        online = any(
+            session.device == device.id and session.sink is not None
+            for session in self._domain.sessions(record.jid)
+        )
+        return Shown(device, online, time.time() if online else device.used)
+
+    async def change(
+        self, record: AccountRecord, id: str, name: str | None = None, omemo: list[int] | None = None
+    ) -> Shown:
+        """A new name; the ids of its OMEMO keys. What is None stays. Raises Refused."""
+
+        def change(device: Device) -> None:
+            if name is not None:
+                device.label = clean(name)
+            if omemo is not None:
+                device.omemo = list(dict.fromkeys(omemo))[:_MAX_KEYS]
+
+        device = await self._domain.devices.change(record.id, id, change)
+        if device is None:
+            raise Refused("not-found", "There is no such device.")
+        return self._shown(record, device)
+
+    async def revoke(self, record: AccountRecord, id: str) -> None:
+        """Its token is void, its sessions end, its keys go off the OMEMO lists. Raises Refused."""
+        gone = await self._domain.devices.forget(record.id, id)
+        if not gone:
+            raise Refused("not-found", "There is no such device.")
+        await self.forgotten(record, gone)
+
+    async def revoke_app(self, record: AccountRecord, id: str) -> None:
+        """The same for an app password, and for all that has logged in with it. Raises Refused."""
+        domain = self._domain
+        domain.devices.ends(record.id, id)
+        password = await domain.passwords.apps.remove(record.id, id)
+        if password is None:
+            raise Refused("not-found", "There is no such app password.")
+        for device in (await domain.devices.all(record.id)).values():
+            if device.credential == id:
+                await self.forgotten(record, await domain.devices.forget(record.id, device.id))
+        await self.forgotten(record, [Device(id, omemo=password.omemo)])
+
+    async def revoke_all(self, record: AccountRecord, but: str = "") -> None:
+        """The same for all of them, but for one."""
+        for device in await self._domain.devices.all(record.id):
+            if device != but:
+                await self.forgotten(record, await self._domain.devices.forget(record.id, device))
+
+    async def forgotten(self, record: AccountRecord, gone: list[Device]) -> None:
+        """What follows when devices were forgotten."""
+        domain = self._domain
+        for device in gone:
+            domain.end_device(record.jid, device.id)
+            account = await domain.account(record.jid)
+            if account is not None:
+                await domain.hooks.device_revoked(account.address, record.id, device.omemo)

@@ -1,0 +1,118 @@
+"""Which numbers of an address book are on this server, without the server seeing the address book.
+
+A verifiable oblivious pseudorandom function (RFC 9497, VOPRF with ristretto255 and SHA-512): the client
+blinds its numbers, the server applies its key without seeing them, and the client takes the blinding off.
+What comes out is looked for among the same function's values, cut to ten bytes, of all numbers that have an
+account. Nobody computes the function without the server, which does so for an account only as often as an
+address book needs: that keeps the network from being enumerated. The proof ties each answer to one public
+key, which clients keep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+from voprf.ristretto import BlindedInput, Evaluator
+
+from kith.accounts.errors import Refused, too_many
+from kith.accounts.numbers import is_number
+from kith.core.domain import Domain
+from kith.core.moves import Moves
+from kith.core.ports import AccountRecord
+
+SPACE = "discovery"
+#: Bytes of a value in the set: enough that 5000 numbers hit none of a million by chance.
+TAG_BYTES = 10
+#: Numbers that an account may have looked up at first, and in a day afterwards.
+BUDGET = 5000
+PER_DAY = 200
+#: Numbers in one request.
+AT_ONCE = 500
+_DAY = 86400.0
+_CHUNK = 500
+_FRESH = 2.0
+_RACES = 5
+
+
+class Spent(msgspec.Struct, array_like=True):
+    """``left`` at ``at``, in seconds since 1970."""
+
+    left: float
+    at: float
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Spent).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """``tags``: those of all numbers that have an account, sorted, one after the other."""
+
+    tags: bytes
+    version: str
+
+
+class Discovery:
+    """Answers without keeping anything but how much an account has asked."""
+
+    def __init__(self, domain: Domain, secret: bytes, clock: Callable[[], float] = time.time) -> None:
+        self._domain = domain
+        self._store = domain.store
+        self._clock = clock
+        self._evaluator = Evaluator.from_seed(secret, b"Kith contacts 1")
+        self.public_key = self._evaluator.public_key.serialize()
+        self._tags: dict[str, bytes] = {}
+        self._one = asyncio.Lock()
+        self._moves = Moves(domain.store)
+        self._members = Members(b"", "")
+        self._at = float("-inf")
+
+    async def members(self) -> Members:
+        """The set, at most two seconds old. A number's tag is computed once while the server runs."""
+        async with self._one:
+            if self._domain.now() - self._at < _FRESH:
+                return self._members
+            left = await self._moves.all()  # addresses that only say where an account is
+            there = [jid for jid in await self._store.accounts() if jid not in left]
+            numbers = {local for jid in there if is_number(local := jid.partition("@")[0])}
+            self._tags = {number: tag for number, tag in self._tags.items() if number in numbers}
+            new = sorted(numbers - self._tags.keys())
+            for start in range(0, len(new), _CHUNK):
+                part = new[start : start + _CHUNK]
+                self._tags.update(zip(part, await asyncio.to_thread(self._compute, part), strict=True))
+            tags = b"".join(sorted(self._tags.values()))
+            self._members = Members(tags, hashlib.sha256(tags).hexdigest()[:16])
+            self._at = self._domain.now()
+            return self._members
+
+    def _compute(self, numbers: Sequence[str]) -> list[bytes]:
+        return [self._evaluator.evaluate_known_input(number.encode())[:TAG_BYTES] for number in numbers]
+
+    async def evaluate(self, record: AccountRecord, elements: Sequence[bytes]) -> bytes:
+        """Blinded numbers in, a proof and evaluated elements out. Raises Refused."""
+        try:
+            blinded = [BlindedInput.deserialize(element) for element in elements]
+        except ValueError:
+            raise Refused("invalid-element", "That is not an element of the group.") from None
+        await self._spend(record.id, len(blinded))
+        output = await asyncio.to_thread(self._evaluator.evaluate_batch, blinded)
+        return output.serialize()
+
+    async def _spend(self, account: int, count: int) -> None:
+        for _ in range(_RACES):
+            document = await self._store.document(account, SPACE, "")
+            now = self._clock()
+            spent = _decode(document.value) if document is not None else Spent(BUDGET, now)
+            left = min(BUDGET, spent.left + (now - spent.at) / _DAY * PER_DAY)
+            if left < count:
+                raise too_many((count - left) / PER_DAY * _DAY)
+            value = _encode(Spent(left - count, now))
+            if await self._store.put_if(account, SPACE, "", value, document.seq if document else 0):
+                return
+        raise too_many(1.0)

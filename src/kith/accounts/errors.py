@@ -1,0 +1,64 @@
+"""Why something about an account can't be: what the HTTP API answers."""
+
+from __future__ import annotations
+
+
+class Refused(Exception):
+    """``reason`` is a name of `REASONS`; ``text`` is for a person; ``wait`` seconds until it may work.
+
+    ``left``: how many tries there are. ``proof``: that the number's code was right, where a PIN is to follow;
+    ``silence``: seconds until the account can be had without it.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        text: str,
+        wait: float = 0.0,
+        left: int | None = None,
+        proof: str | None = None,
+        silence: float | None = None,
+    ) -> None:
+        super().__init__(text)
+        assert reason in REASONS, reason
+        self.reason = reason
+        self.text = text
+        self.wait = wait
+        self.left = left
+        self.proof = proof
+        self.silence = silence
+
+
+#: The HTTP status of each reason (RFC 9110 §15).
+REASONS = {
+    "bad-request": 400,
+    "invalid-number": 422,
+    "invalid-element": 422,
+    "not-authorized": 401,
+    "forbidden": 403,
+    "registration-closed": 403,
+    "wrong-code": 403,
+    "expired-code": 403,
+    "pin-required": 403,
+    "wrong-pin": 403,
+    "expired": 403,
+    "not-found": 404,
+    "conflict": 409,
+    "too-many": 429,
+    "unavailable": 503,
+}
+
+
+def too_many(wait: float) -> Refused:
+    """Past a limit: ``wait`` seconds until it may work again."""
+    return Refused("too-many", f"Too many. Try again in {spell(wait)}.", wait)
+
+
+def spell(seconds: float) -> str:
+    """A time to wait, for a person, rounded up."""
+    for size, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds > size:
+            count = -int(-seconds // size)
+            return f"{count} {name}{'' if count == 1 else 's'}"
+    count = max(1, -int(-seconds // 1))
+    return f"{count} second{'' if count == 1 else 's'}"

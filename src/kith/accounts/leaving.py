@@ -1,0 +1,46 @@
+"""The end of an account, asked for by its owner."""
+
+from __future__ import annotations
+
+import asyncio
+
+from kith.accounts.errors import Refused
+from kith.accounts.pin import Pins
+from kith.core import removal
+from kith.core.domain import Domain
+from kith.core.ports import AccountRecord
+
+_EVERY = 600.0
+
+
+class Leaving:
+    """Removes accounts, and what is left of them in the files of the store."""
+
+    def __init__(self, domain: Domain, pins: Pins) -> None:
+        self._domain = domain
+        self._pins = pins
+        self._left = True  # maybe, from before the server was started
+
+    async def leave(self, record: AccountRecord, address: str, pin: str) -> None:
+        """All that is the account's own goes, its sessions end, contacts are told. Raises Refused.
+
+        ``address``: the account's own, as a confirmation. The PIN is asked for, if there is one.
+        """
+        if address != record.jid:
+            raise Refused("forbidden", "The address is not this account's.")
+        if await self._pins.made(record.id):
+            if not pin:
+                raise Refused("pin-required", "This account has a PIN.")
+            await self._pins.check(record.id, pin)
+        account = await self._domain.account(record.jid)
+        if account is not None:
+            await removal.remove(self._domain, account)
+            await removal.forget(self._domain, account)
+        self._left = True
+
+    async def keep_clean(self) -> None:
+        """For ever: soon after accounts have left, what they held is overwritten in the store's files."""
+        while True:
+            if self._left and await self._domain.store.tidy():
+                self._left = False
+            await asyncio.sleep(_EVERY)

@@ -1,0 +1,54 @@
+"""How often something may happen: so many times within a sliding time, for each key (promise 6)."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+
+_KEYS = 20_000
+
+
+class Limit:
+    """``most`` events within ``seconds`` for each key. In memory; the keys longest unused are forgotten."""
+
+    def __init__(self, most: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._seconds = seconds
+        self._clock = clock
+        self._events: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def take(self, key: str) -> float:
+        """One more. Returns 0 if it may be; else the seconds to wait, and it does not count."""
+        now = self._clock()
+        wait = self.wait(key)
+        if not wait:
+            events = self._events.setdefault(key, deque())
+            events.append(now)
+            self._events.move_to_end(key)
+            if len(self._events) > _KEYS:
+                self._events.popitem(last=False)
+        return wait
+
+    def wait(self, key: str) -> float:
+        """Seconds until one more may be; 0: now."""
+        events, now = self._events.get(key), self._clock()
+        while events and now - events[0] >= self._seconds:
+            events.popleft()
+        if events is None or len(events) < self._most:
+            return 0.0
+        return self._seconds - (now - events[0])
+
+
+def network(address: str) -> str:
+    """What counts as one place: an IPv4 address, or the /64 network of an IPv6 address."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address[:64]
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is None:
+            return str(ipaddress.ip_network((parsed, 64), strict=False))
+        parsed = parsed.ipv4_mapped
+    return str(parsed)

@@ -1,0 +1,116 @@
+"""Linking by QR code: a letter box between a new device and one that is logged in.
+
+The new device opens a box and shows a code with the box's id, a public key and a secret. The other device
+reads the code, encrypts to that key, and puts the result into the box together with the hash of a ticket: a
+random number that is inside of what it has encrypted. The new device decrypts it, and whoever brings the
+ticket is a device of the account. The server sees neither the code nor what is in the box, and before the
+ticket is brought it knows only its hash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from kith.accounts.enrolment import About, Enrolled, announce, enrol
+from kith.accounts.errors import Refused, too_many
+from kith.accounts.limits import Limit, network
+from kith.core.domain import Domain
+from kith.core.ports import AccountRecord, Document
+
+SPACE = "links"
+#: Seconds that a box stays open.
+LIFETIME = 300.0
+#: Boxes that may be open at once; for one address in an hour.
+MOST = 10_000
+PER_ADDRESS = 60
+_HOUR = 3600.0
+_LOOK_EVERY = 0.5
+
+
+class Box(msgspec.Struct):
+    """``account``: who has approved; ``ticket``: the hash; ``sealed``: what is for the new device."""
+
+    made: float
+    account: str = ""
+    ticket: bytes = b""
+    sealed: bytes = b""
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Box).decode
+
+
+class Links:
+    """The boxes."""
+
+    def __init__(self, domain: Domain, clock: Callable[[], float] = time.time) -> None:
+        self._domain = domain
+        self._store = domain.store
+        self._clock = clock
+        self._addresses = Limit(PER_ADDRESS, _HOUR)
+
+    async def open(self, address: str) -> str:
+        """A new box's id. Raises Refused."""
+        if wait := self._addresses.take(network(address)):
+            raise too_many(wait)
+        if await self._count() >= MOST:
+            raise Refused("unavailable", "Too many devices are being linked. Try again soon.", 60.0)
+        id = secrets.token_hex(16)
+        await self._store.put(0, SPACE, id, _encode(Box(self._clock())))
+        return id
+
+    async def _count(self) -> int:
+        """How many are open; those that are not any more go."""
+        documents = await self._store.documents(0, SPACE)
+        old = [one.key for one in documents if self._clock() - _decode(one.value).made >= LIFETIME]
+        for key in old:
+            await self._store.remove(0, SPACE, key)
+        return len(documents) - len(old)
+
+    async def _box(self, id: str) -> tuple[Document, Box]:
+        """Raises Refused."""
+        document = await self._store.document(0, SPACE, id)
+        box = _decode(document.value) if document is not None else None
+        if document is None or box is None or self._clock() - box.made >= LIFETIME:
+            raise Refused("not-found", "The code is not good, or not any more. Show a new one.")
+        return document, box
+
+    async def sealed(self, id: str, wait: float = 0.0) -> bytes:
+        """What is in the box, as soon as there is something; empty after ``wait`` seconds. Raises Refused."""
+        deadline = self._domain.now() + wait
+        while not (sealed := (await self._box(id))[1].sealed):
+            left = deadline - self._domain.now()
+            if left <= 0:
+                break
+            await asyncio.sleep(min(_LOOK_EVERY, left))
+        return sealed
+
+    async def approve(self, id: str, record: AccountRecord, ticket: bytes, sealed: bytes) -> None:
+        """A device of the account approves; ``ticket`` is the hash. Raises Refused."""
+        document, box = await self._box(id)
+        box.account, box.ticket, box.sealed = record.jid, ticket, sealed
+        if _decode(document.value).sealed or not await self._store.put_if(
+            0, SPACE, id, _encode(box), document.seq
+        ):
+            raise Refused("conflict", "The code was approved already.")
+
+    async def enter(self, id: str, ticket: bytes, about: About) -> Enrolled:
+        """The new device brings the ticket, once. Raises Refused."""
+        _, box = await self._box(id)
+        if not box.ticket or not hmac.compare_digest(hashlib.sha256(ticket).digest(), box.ticket):
+            raise Refused("forbidden", "That is not the ticket.")
+        if not await self._store.remove(0, SPACE, id):
+            raise Refused("not-found", "The ticket was used.")
+        record = await self._store.account(box.account)
+        if record is None:
+            raise Refused("not-found", "The account is gone.")
+        enrolled = await enrol(self._domain, record, about)
+        await announce(self._domain, record, about)
+        return enrolled

@@ -1,0 +1,154 @@
+"""Another number for an account: everything moves, and contacts learn of it (XEP-0283).
+
+At the older address an empty account stays for a while, which only says where the other one is. Contacts on
+this server get the new address in their rosters, as XEP-0283 has it for a server that has verified the move;
+for contacts on other servers there are the moved notification and the statement at the older address. What
+is interrupted goes on at the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from xml.etree.ElementTree import Element, SubElement
+
+import msgspec
+
+from kith.accounts.codes import Codes
+from kith.accounts.devices import Logins
+from kith.accounts.errors import Refused
+from kith.accounts.notices import tell
+from kith.accounts.numbers import shown
+from kith.core import removal
+from kith.core.account import Account
+from kith.core.domain import Domain
+from kith.core.moves import Move, Moves, is_over
+from kith.core.ports import AccountRecord
+from kith.core.roster import Item
+from kith.wire import ns
+from kith.wire.errors import StreamError
+from kith.wire.jid import JID, parse_jid
+from kith.wire.stanza import Stanza
+
+_DAY = 86400.0
+
+
+class Moving:
+    """Changes numbers."""
+
+    def __init__(self, domain: Domain, codes: Codes, logins: Logins) -> None:
+        self._domain = domain
+        self._codes = codes
+        self._logins = logins
+        self._moves = Moves(domain.store)
+        self._one = asyncio.Lock()
+
+    async def move(self, record: AccountRecord, number: str, code: str, address: str) -> str:
+        """To a number (E.164) whose code is given. Returns the new bare address. Raises Refused."""
+        new = JID(number, self._domain.name).bare
+        if new == record.jid:
+            raise Refused("conflict", "That is the account's number already.")
+        await self._codes.check(number, code, address)
+        async with self._one:
+            there = await self._domain.store.account(record.jid)
+            if there is None or there.id != record.id:
+                raise Refused("conflict", "The number was changed meanwhile.")
+            await self.free(new)
+            if await self._domain.store.account(new) is not None:
+                raise Refused("conflict", "The number has an account. Delete that one first.")
+            move = Move(record.id, new, time.time())
+            await self._moves.put(record.jid, move)
+            if not await self._domain.store.rename_account(record.jid, new):
+                await self._moves.remove(record.jid)
+                raise Refused("conflict", "The number was taken meanwhile.")
+            await self._finish(record.jid, move)
+        return new
+
+    async def free(self, bare: str) -> None:
+        """Somebody else gets an address that an account has left."""
+        if await self._moves.find(bare) is None:
+            return
+        account = await self._domain.account(bare)
+        if account is not None:
+            await removal.forget(self._domain, account)
+            await self._domain.store.delete_account(bare)
+        await self._moves.remove(bare)
+        await self._domain.hooks.address_freed(parse_jid(bare))
+
+    async def _finish(self, old: str, move: Move) -> None:
+        """What follows when the account has its new address. Can be done again."""
+        domain = self._domain
+        stale = domain.live(old)
+        if stale is not None and stale.id == move.account:
+            self._say_goodbye(stale, move.new)
+            await removal.forget(domain, stale)
+        for bare in (old, move.new):
+            domain.directory.appeared(bare)
+        record = await domain.store.account(move.new)
+        account, stub = await domain.account(move.new), await domain.account(old)
+        if record is None or account is None:
+            return
+        for app in await domain.passwords.apps.all(record.id):
+            await self._logins.revoke_app(record, app.id)  # its salt belongs to the older address
+        if stub is not None:
+            await domain.hooks.account_moved(stub.address, stub.id, account.address)
+        await self._redirect(old, account)
+        for item in list(await domain.roster(move.new)):
+            await self._tell_contact(old, account, item)
+        number = shown(account.address.local)
+        tell(domain, account, f"Your number is now {number}. Devices and contacts have moved with it.")
+        move.done = True
+        await self._moves.put(old, move)
+
+    async def _redirect(self, old: str, account: Account) -> None:
+        """Addresses that the account had even earlier lead to the newest one."""
+        for earlier, move in (await self._moves.all()).items():
+            stub = await self._domain.account(earlier) if move.new == old else None
+            if stub is not None:
+                move.new = account.jid
+                await self._moves.put(earlier, move)
+                await self._domain.hooks.account_moved(stub.address, stub.id, account.address)
+
+    def _say_goodbye(self, account: Account, new: str) -> None:
+        for session in list(account.sessions.values()):
+            self._domain.end_stream(session, StreamError("not-authorized", f"the account is {new} now"))
+
+    async def _tell_contact(self, old: str, account: Account, item: Item) -> None:
+        contact = parse_jid(item.jid)
+        if self._domain.is_local(contact):
+            await self._change_roster(contact.bare, old, account.jid)
+        elif item.from_ or item.to or item.ask:
+            moved = Element(ns.tag(ns.MOVED, "moved"))
+            SubElement(moved, ns.tag(ns.MOVED, "old-jid")).text = old
+            attrs = {"type": "subscribe", "from": account.jid, "to": contact.bare}
+            self._domain.route(Stanza.build("presence", attrs, moved), account.address, contact)
+
+    async def _change_roster(self, contact: str, old: str, new: str) -> None:
+        """The contact's item gets the new address; name, groups and subscription stay."""
+        domain = self._domain
+        account = await domain.account(contact)
+        if account is None:
+            return
+        roster = await domain.roster(contact)
+        before = roster[old]
+        if not before.listed and before.request is None:
+            return
+        item = msgspec.structs.replace(before, jid=new, seq=0)
+        await roster.save(domain.store, item)
+        gone = Item(old)
+        await roster.save(domain.store, gone)
+        for changed in (gone, item):
+            domain.subscriptions.push(account, roster, changed)
+
+    async def keep_clean(self) -> None:
+        """For ever: finishes what was interrupted, and frees addresses whose time is over."""
+        while True:
+            for old, move in (await self._moves.all()).items():
+                record = await self._domain.store.account(move.new)
+                if not move.done and record is not None and record.id == move.account:
+                    async with self._one:
+                        await self._finish(old, move)
+                elif is_over(move) or not move.done:
+                    async with self._one:
+                        await self.free(old) if move.done else await self._moves.remove(old)
+            await asyncio.sleep(_DAY)

@@ -1,0 +1,35 @@
+"""What the server itself tells an account: a message of its own, kept and delivered as others are."""
+
+from __future__ import annotations
+
+import secrets
+from xml.etree.ElementTree import Element
+
+import structlog
+
+from kith.core.account import Account
+from kith.core.domain import Domain
+from kith.core.log import Envelope
+from kith.core.ports import INCOMING, Append
+from kith.wire import ns
+from kith.wire.stanza import Stanza
+
+logger = structlog.get_logger("kith")
+
+
+def tell(domain: Domain, account: Account, text: str) -> None:
+    """From the domain's own address to all devices."""
+    body = Element(ns.tag(ns.CLIENT, "body"))
+    body.text = text
+    attrs = {"from": domain.name, "to": account.jid, "id": secrets.token_hex(8)}
+    stanza = Stanza.build("message", attrs, body)
+    id, data = domain.ids.next(), stanza.to_bytes()
+    envelope = Envelope(id, data, stanza, account.address, None)
+
+    def done(existing: int | None, error: BaseException | None) -> None:
+        if error is not None:
+            logger.error("notice not stored", error=f"{type(error).__name__}: {error}")
+        else:
+            domain.bus.publish(account.jid, envelope)
+
+    domain.store.append(Append(id, data, [(account.id, domain.name, INCOMING)], done))

@@ -1,0 +1,141 @@
+"""A number and its code: an account, or one more device of the account that the number has."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from kith.accounts.codes import Codes
+from kith.accounts.devices import Logins
+from kith.accounts.enrolment import About, Enrolled, announce, enrol
+from kith.accounts.errors import Refused
+from kith.accounts.moving import Moving
+from kith.accounts.numbers import InvalidNumber, e164
+from kith.accounts.pin import ANEW_AFTER, FORGOTTEN_AFTER, Pins
+from kith.accounts.proof import Proofs
+from kith.core import removal
+from kith.core.domain import Domain
+from kith.core.ports import AccountRecord
+from kith.wire.jid import JID
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A code is on its way to ``number`` (E.164); ``again``: seconds until another can be had."""
+
+    number: str
+    again: float
+
+
+class Registration:
+    """Both steps, for those who have not logged in. What they say is the same for every number."""
+
+    def __init__(
+        self, domain: Domain, codes: Codes, pins: Pins, proofs: Proofs, logins: Logins, moving: Moving
+    ) -> None:
+        self._domain = domain
+        self._codes = codes
+        self._pins = pins
+        self._proofs = proofs
+        self._logins = logins
+        self._moving = moving
+
+    def number(self, text: str, country: str = "") -> str:
+        """In E.164. Raises Refused."""
+        if self._domain.config.registration != "phone":
+            raise Refused("registration-closed", "Phone numbers can't be registered on this server.")
+        try:
+            return e164(text, country or self._domain.config.phone_country)
+        except InvalidNumber as error:
+            raise Refused("invalid-number", f"{error}".capitalize() + ".") from None
+
+    async def send_code(self, text: str, country: str, address: str) -> Sent:
+        """Raises Refused."""
+        number = self.number(text, country)
+        return Sent(number, await self._codes.send(number, address))
+
+    async def register(
+        self, text: str, country: str, code: str, about: About, address: str, pin: str = ""
+    ) -> tuple[Enrolled, bool]:
+        """The device, and whether the account is new. Raises Refused."""
+        number = self.number(text, country)
+        await self._codes.check(number, code, address)
+        return await self._enter(number, pin, about)
+
+    async def register_with_pin(
+        self, text: str, country: str, proof: str, pin: str, about: About
+    ) -> tuple[Enrolled, bool]:
+        """The same, when the code was right and the PIN was still to come. Raises Refused."""
+        number = self.number(text, country)
+        if not self._proofs.fits(number, proof):
+            raise Refused("expired-code", "The code was too long ago. Ask for another.")
+        return await self._enter(number, pin, about)
+
+    async def _enter(self, number: str, pin: str, about: About) -> tuple[Enrolled, bool]:
+        record, new = await self._account(number)
+        if not new:
+            record, new = await self._pass_pin(record, number, pin)
+        others = bool(await self._domain.devices.all(record.id))
+        enrolled = await enrol(self._domain, record, about)
+        if others:
+            await announce(self._domain, record, about)
+        return enrolled, new
+
+    async def _pass_pin(self, record: AccountRecord, number: str, pin: str) -> tuple[AccountRecord, bool]:
+        """The account, and whether it has started anew. Raises Refused."""
+        made = await self._pins.made(record.id)
+        if not made:
+            return record, False
+        silent = await self._silence(record, made)
+        if silent >= ANEW_AFTER:
+            return await self._start_anew(record, number), True
+        if silent >= FORGOTTEN_AFTER:
+            await self._take_over(record)
+            return record, False
+        wait = max(0.0, FORGOTTEN_AFTER - silent)
+        proof = self._proofs.make(number)
+        if not pin:
+            raise Refused("pin-required", "This account has a PIN.", proof=proof, silence=wait)
+        try:
+            await self._pins.check(record.id, pin)
+        except Refused as error:
+            error.proof, error.silence = proof, wait
+            raise
+        return record, False
+
+    async def _silence(self, record: AccountRecord, made: float) -> float:
+        """Seconds since a device or an app of the account was there, or its PIN was set."""
+        if self._domain.sessions(record.jid):
+            return 0.0
+        devices = await self._domain.devices.all(record.id)
+        apps = await self._domain.passwords.apps.all(record.id)
+        seen = [made, *(device.used for device in devices.values()), *(app.used for app in apps)]
+        return time.time() - max(seen)
+
+    async def _take_over(self, record: AccountRecord) -> None:
+        """Nobody was there for days, and the PIN is forgotten: what the account held is not for everybody."""
+        await self._logins.revoke_all(record)
+        for app in await self._domain.passwords.apps.all(record.id):
+            await self._logins.revoke_app(record, app.id)
+        await self._domain.store.empty_log(record.id)
+        await self._pins.remove(record.id)
+
+    async def _start_anew(self, record: AccountRecord, number: str) -> AccountRecord:
+        """Nobody has used the account for weeks: the number may be another person's."""
+        account = await self._domain.account(record.jid)
+        if account is not None:
+            await removal.remove(self._domain, account)
+            await removal.forget(self._domain, account)
+        return (await self._account(number))[0]
+
+    async def _account(self, number: str) -> tuple[AccountRecord, bool]:
+        domain = self._domain
+        bare = JID(number, domain.name).bare
+        await self._moving.free(bare)
+        new = bool(await domain.store.create_accounts([(bare, {})]))
+        if new:
+            domain.directory.appeared(bare)
+        record = await domain.store.account(bare)
+        if record is None:
+            raise Refused("unavailable", "The account is being removed at the moment.", 1.0)
+        return record, new

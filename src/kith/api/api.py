@@ -1,0 +1,101 @@
+"""The HTTP API on aiohttp: requests become calls of endpoints, refusals become answers."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+from collections.abc import Sequence
+
+import msgspec
+from aiohttp import web
+
+from kith.accounts.errors import REASONS, Refused
+from kith.api.credentials import Credentials
+from kith.api.description import describe
+from kith.api.endpoint import Call, Endpoint, Problem, endpoints
+from kith.core.domain import Domain
+
+_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_encode = msgspec.json.Encoder().encode
+
+
+class API:
+    """What is below ``/api``. ``resources``: objects with endpoints."""
+
+    def __init__(self, domain: Domain, resources: Sequence[object]) -> None:
+        self._domain = domain
+        self._credentials = Credentials(domain)
+        self._endpoints = [one for resource in resources for one in endpoints(resource)]
+
+    def add_to(self, app: web.Application) -> None:
+        """Adds the routes."""
+        for one in self._endpoints:
+            app.router.add_route(one.method, one.path, self._handler(one))
+        app.router.add_get("/api/openapi.json", self._describe)
+
+    async def _describe(self, request: web.Request) -> web.Response:
+        public = self._domain.config.public_url.rstrip("/") or "/"
+        return web.Response(
+            body=_encode(describe(self._endpoints, public)), content_type="application/json", headers=_HEADERS
+        )
+
+    def _handler(self, one: Endpoint) -> web.Handler:  # type: ignore[name-defined]
+        async def handle(request: web.Request) -> web.Response:
+            try:
+                return await self._answer(one, request)
+            except Refused as error:
+                return _refusal(error)
+            except web.HTTPRequestEntityTooLarge:
+                return _problem(413, Problem("too-large", "The request is too large."))
+            except Exception as error:
+                self._domain.log_error("request failed", error)
+                return _problem(500, Problem("internal", "Something went wrong here."))
+
+        return handle
+
+    async def _answer(self, one: Endpoint, request: web.Request) -> web.Response:
+        caller = None
+        if not one.open:
+            caller = await self._credentials.check(request.headers.get("Authorization", ""))
+            if caller is None:
+                raise Refused("not-authorized", "The device's token is needed, and a good one.")
+            if caller.entry.device.credential:
+                raise Refused("forbidden", "A client with an app password is for chatting only.")
+        call = Call(peer(request), dict(request.match_info), dict(request.query), caller)
+        body = await request.read() if one.takes is not None else b""
+        result = await one(call, body)
+        if result is None:
+            return web.Response(status=204, headers=_HEADERS)
+        return web.Response(
+            status=one.status, body=_encode(result), content_type="application/json", headers=_HEADERS
+        )
+
+
+def _refusal(error: Refused) -> web.Response:
+    wait = math.ceil(error.wait) if error.wait else None
+    silence = math.ceil(error.silence) if error.silence is not None else None
+    problem = Problem(error.reason, error.text, wait, error.left, error.proof, silence)
+    response = _problem(REASONS[error.reason], problem)
+    if wait is not None:
+        response.headers["Retry-After"] = str(wait)
+    if error.reason == "not-authorized":
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _problem(status: int, problem: Problem) -> web.Response:
+    return web.Response(
+        status=status, body=_encode(problem), content_type="application/json", headers=_HEADERS
+    )
+
+
+def peer(request: web.Request) -> str:
+    """The address of who asks; behind a proxy on this machine, the one that it has seen."""
+    remote = request.remote or ""
+    try:
+        near = ipaddress.ip_address(remote.partition("%")[0])
+    except ValueError:
+        return remote
+    mapped = getattr(near, "ipv4_mapped", None)
+    forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+    return forwarded if forwarded and (mapped or near).is_loopback else remote

@@ -1,0 +1,103 @@
+"""``/api/app-passwords``: passwords for standard clients, each shown once."""
+
+from __future__ import annotations
+
+import io
+from typing import Annotated
+
+import msgspec
+import segno
+from msgspec import Meta
+
+from kith.accounts.apps import Apps, uri
+from kith.api.endpoint import Call, endpoint
+from kith.api.types import Name, moment
+from kith.core.app_passwords import AppPassword as Stored
+
+_ID = {"id": {"type": "string", "pattern": "^[0-9a-f]{16}$"}}
+
+
+class AppPassword(msgspec.Struct):
+    """Without the password itself, which nobody has but the client."""
+
+    id: str
+    name: str
+    created: str
+    last_used: Annotated[str, Meta(description="To the hour; empty if it was never used.")]
+    online: bool
+    omemo: list[int]
+
+
+class AppPasswordList(msgspec.Struct):
+    """The oldest comes first."""
+
+    app_passwords: list[AppPassword]
+
+
+class NewAppPassword(msgspec.Struct, forbid_unknown_fields=True):
+    """What it is for, like the name of the client."""
+
+    name: Name = ""
+
+
+class MadeAppPassword(msgspec.Struct):
+    """Shown only now."""
+
+    id: str
+    name: str
+    address: Annotated[str, Meta(description="What the client is told as address, or XMPP id.")]
+    password: str
+    uri: Annotated[str, Meta(description="Both as an xmpp: URI.")]
+    qr: Annotated[str, Meta(description="The URI as a QR code, SVG.")]
+
+
+class AppPasswords:
+    """For devices that are not themselves clients with an app password."""
+
+    def __init__(self, apps: Apps) -> None:
+        self._apps = apps
+
+    @endpoint("GET", "/api/app-passwords", "List the account's app passwords")
+    async def list(self, call: Call) -> AppPasswordList:
+        record = call.device.record
+        return AppPasswordList([self._shown(call, one) for one in await self._apps.all(record)])
+
+    @endpoint("POST", "/api/app-passwords", "Make an app password", status=201, refusals=("conflict",))
+    async def make(self, call: Call, request: NewAppPassword) -> MadeAppPassword:
+        """For one standard client: Conversations, Monal, Dino, Gajim, Profanity and others."""
+        record = call.device.record
+        made, password = await self._apps.make(record, request.name)
+        link = uri(record.jid, password)
+        return MadeAppPassword(made.id, made.name, record.jid, password, link, _qr(link))
+
+    @endpoint(
+        "PATCH",
+        "/api/app-passwords/{id}",
+        "Rename an app password",
+        refusals=("not-found",),
+        parameters=_ID,
+    )
+    async def rename(self, call: Call, request: NewAppPassword) -> AppPassword:
+        return self._shown(call, await self._apps.rename(call.device.record, call.path["id"], request.name))
+
+    @endpoint(
+        "DELETE",
+        "/api/app-passwords/{id}",
+        "Revoke an app password",
+        status=204,
+        refusals=("not-found",),
+        parameters=_ID,
+    )
+    async def revoke(self, call: Call) -> None:
+        """Its client's sessions end at once, and the client's keys go off the account's OMEMO lists."""
+        await self._apps.revoke(call.device.record, call.path["id"])
+
+    def _shown(self, call: Call, one: Stored) -> AppPassword:
+        online = self._apps.online(call.device.record, one.id)
+        return AppPassword(one.id, one.name, moment(one.created), moment(one.used), online, one.omemo)
+
+
+def _qr(text: str) -> str:
+    out = io.BytesIO()
+    segno.make(text, error="m").save(out, kind="svg", xmldecl=False, border=2, omitsize=True)
+    return out.getvalue().decode()

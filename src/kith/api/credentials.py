@@ -1,0 +1,59 @@
+"""How a device shows at the HTTP API who it is: its account, its id and its token (RFC 6750 §2.1)."""
+
+from __future__ import annotations
+
+import binascii
+import hmac
+import time
+from base64 import urlsafe_b64decode
+from contextlib import suppress
+
+from kith.api.endpoint import Caller
+from kith.core.devices import Changed, agent_id
+from kith.core.domain import Domain
+from kith.core.moves import Moves
+from kith.wire.jid import JID, prepare_local
+
+_LONGEST = 2048
+
+
+class Credentials:
+    """Checks tokens as XMPP's FAST does: a newer one that is used ends the older one (XEP-0484 §3.5)."""
+
+    def __init__(self, domain: Domain) -> None:
+        self._domain = domain
+        self._moves = Moves(domain.store)
+
+    async def check(self, header: str) -> Caller | None:
+        """The device of an ``Authorization`` header, or None."""
+        scheme, _, credential = header.partition(" ")
+        if scheme.lower() != "bearer" or len(credential) > _LONGEST:
+            return None
+        try:
+            text = urlsafe_b64decode(credential.strip() + "=" * (-len(credential.strip()) % 4)).decode()
+            local, agent, shown = text.rsplit(":", 2)
+            jid = JID(prepare_local(local), self._domain.name)
+        except (binascii.Error, ValueError):
+            return None
+        agent = agent_id(agent)
+        return await self._find(jid.bare, agent, shown) if agent else None
+
+    async def _find(self, bare: str, agent: str, shown: str) -> Caller | None:
+        """Under an address that the account has left, too: so its devices learn the new one."""
+        devices = self._domain.devices
+        move = await self._moves.find(bare)
+        record = await self._domain.store.account(move.new if move is not None else bare)
+        entry = await devices.find(record.id, agent) if record is not None else None
+        if record is None or entry is None:
+            return None
+        device = entry.device
+        for token in (device.new, device.current):
+            if token is None or token.expires < time.time():
+                continue
+            if hmac.compare_digest(devices.token(record, agent, token).encode(), shown.encode()):
+                device.promote(token)
+                device.seen(device.software, device.name)
+                with suppress(Changed):  # by a login at the same time; it is the same device
+                    await devices.save(entry)
+                return Caller(record, entry, agent)
+        return None

@@ -1,0 +1,93 @@
+"""``/api/devices``: where an account is logged in."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from kith.accounts.devices import Logins, Shown
+from kith.api.endpoint import Call, endpoint
+from kith.api.types import moment
+
+_ID = {"id": {"type": "string", "pattern": "^[0-9a-f]{16}$"}}
+_KeyId = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+
+
+class Device(msgspec.Struct):
+    """One installation of a client."""
+
+    id: str
+    name: Annotated[str, Meta(description="What its owner calls it, else what it calls itself.")]
+    software: str
+    platform: str
+    created: str
+    last_seen: Annotated[str, Meta(description="To the hour; now, if it is online.")]
+    online: bool
+    current: Annotated[bool, Meta(description="Whether it is the one that asks.")]
+    omemo: Annotated[list[int], Meta(description="The ids of its OMEMO keys (XEP-0384).")]
+    app_password: Annotated[str, Meta(description="The app password that it uses, if it uses one.")]
+
+    @classmethod
+    def of(cls, shown: Shown, current: str) -> Device:
+        device = shown.device
+        return cls(
+            device.id,
+            shown.name,
+            device.software,
+            device.platform,
+            moment(device.created),
+            moment(shown.seen),
+            shown.online,
+            device.id == current,
+            device.omemo,
+            device.credential,
+        )
+
+
+class DeviceList(msgspec.Struct):
+    """The one last used comes first."""
+
+    devices: list[Device]
+
+
+class DeviceChange(msgspec.Struct, forbid_unknown_fields=True):
+    """What is left out stays as it is."""
+
+    name: Annotated[str, Meta(max_length=100)] | None = None
+    omemo: (
+        Annotated[list[_KeyId], Meta(max_length=16, description="The ids of its OMEMO keys (XEP-0384).")]
+        | None
+    ) = None
+
+
+class Devices:
+    """For any device of the account."""
+
+    def __init__(self, logins: Logins) -> None:
+        self._logins = logins
+
+    @endpoint("GET", "/api/devices", "List the account's devices")
+    async def list(self, call: Call) -> DeviceList:
+        caller = call.device
+        shown = await self._logins.all(caller.record)
+        return DeviceList([Device.of(one, caller.entry.device.id) for one in shown])
+
+    @endpoint("PATCH", "/api/devices/{id}", "Rename a device", refusals=("not-found",), parameters=_ID)
+    async def change(self, call: Call, request: DeviceChange) -> Device:
+        """Also says which OMEMO keys are its own; the server notes those that it publishes on XMPP itself."""
+        shown = await self._logins.change(call.device.record, call.path["id"], request.name, request.omemo)
+        return Device.of(shown, call.device.entry.device.id)
+
+    @endpoint(
+        "DELETE",
+        "/api/devices/{id}",
+        "Revoke a device",
+        status=204,
+        refusals=("not-found",),
+        parameters=_ID,
+    )
+    async def revoke(self, call: Call) -> None:
+        """Its token is void, its sessions end at once, and its keys go off the account's OMEMO lists."""
+        await self._logins.revoke(call.device.record, call.path["id"])

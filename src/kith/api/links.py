@@ -1,0 +1,130 @@
+"""``/api/links``: a new device comes in by a code that a logged-in device scans, without a text message."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from kith.accounts.errors import Refused
+from kith.accounts.links import LIFETIME
+from kith.accounts.links import Links as Boxes
+from kith.api.endpoint import Call, endpoint
+from kith.api.types import Login, NewDevice
+
+_ID = {"id": {"type": "string", "pattern": "^[0-9a-f]{32}$"}}
+_WAIT = {"wait": {"type": "integer", "minimum": 0, "maximum": 25, "description": "Seconds to wait."}}
+_Key = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{43}$", description="32 bytes in base64url.")]
+
+
+class Link(msgspec.Struct):
+    """An open box."""
+
+    id: str
+    expires_in: Annotated[int, Meta(description="Seconds that the code is good.")]
+
+
+class NoDetails(msgspec.Struct, forbid_unknown_fields=True):
+    """There is nothing to say: what the device is stands in its code."""
+
+
+class Sealed(msgspec.Struct):
+    """What the other device has put into the box: HPKE (RFC 9180) for the key in the code."""
+
+    sealed: Annotated[str, Meta(description="In base64url; empty while nobody has approved.")]
+
+
+class Approval(msgspec.Struct, forbid_unknown_fields=True):
+    """The device is to come in."""
+
+    ticket_hash: Annotated[_Key, Meta(description="SHA-256 of the ticket that is sealed.")]
+    sealed: Annotated[
+        str,
+        Meta(
+            min_length=2,
+            max_length=32768,
+            pattern="^([A-Za-z0-9_-]{4})*([A-Za-z0-9_-]{2,3})?$",
+            description="In base64url.",
+        ),
+    ]
+
+
+class Entrance(msgspec.Struct, forbid_unknown_fields=True):
+    """What was sealed for the new device."""
+
+    ticket: _Key
+    device: NewDevice = msgspec.field(default_factory=NewDevice)
+
+
+class Links:
+    """The steps in their order: the new device, the one that is logged in, the new one again."""
+
+    def __init__(self, boxes: Boxes) -> None:
+        self._boxes = boxes
+
+    @endpoint(
+        "POST",
+        "/api/links",
+        "Begin to link a new device",
+        status=201,
+        open=True,
+        refusals=("too-many", "unavailable"),
+    )
+    async def begin(self, call: Call, request: NoDetails) -> Link:
+        """The device then shows a code with this id, a public key (X25519) and a secret of its own."""
+        return Link(await self._boxes.open(call.address), int(LIFETIME))
+
+    @endpoint(
+        "PUT",
+        "/api/links/{id}",
+        "Approve a new device",
+        status=204,
+        refusals=("not-found", "conflict"),
+        parameters=_ID,
+    )
+    async def approve(self, call: Call, request: Approval) -> None:
+        """By a device that is logged in and has read the code."""
+        ticket, sealed = decoded(request.ticket_hash), decoded(request.sealed)
+        await self._boxes.approve(call.path["id"], call.device.record, ticket, sealed)
+
+    @endpoint(
+        "GET",
+        "/api/links/{id}",
+        "Look whether the new device was approved",
+        open=True,
+        refusals=("not-found",),
+        parameters=_ID | _WAIT,
+    )
+    async def look(self, call: Call) -> Sealed:
+        """Answers when it was, or after ``wait`` seconds."""
+        wait = int(call.query.get("wait", "0"))
+        return Sealed(encoded(await self._boxes.sealed(call.path["id"], wait)))
+
+    @endpoint(
+        "POST",
+        "/api/links/{id}/device",
+        "Come in as an approved device",
+        status=201,
+        open=True,
+        refusals=("not-found", "forbidden", "unavailable"),
+        parameters=_ID,
+    )
+    async def enter(self, call: Call, request: Entrance) -> Login:
+        """With the ticket that was sealed for the device; once."""
+        ticket = decoded(request.ticket)
+        return Login.of(await self._boxes.enter(call.path["id"], ticket, request.device.about()), False)
+
+
+def decoded(text: str) -> bytes:
+    """Base64url without padding."""
+    try:
+        return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except ValueError:
+        raise Refused("bad-request", "not base64url") from None
+
+
+def encoded(data: bytes) -> str:
+    """Base64url without padding."""
+    return urlsafe_b64encode(data).decode().rstrip("=")

@@ -1,0 +1,44 @@
+"""``/api/pin``: the second factor for when the number registers again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from kith.accounts.pin import Pins
+from kith.api.endpoint import Call, endpoint
+
+
+class PinState(msgspec.Struct):
+    """Whether there is one."""
+
+    set: bool
+
+
+class NewPin(msgspec.Struct, forbid_unknown_fields=True):
+    """Six digits, which are not shown to anybody again."""
+
+    pin: Annotated[str, Meta(pattern="^[0-9]{6}$")]
+
+
+class Pin:
+    """Any device of the account sets it, without the older one: who has a device has the account."""
+
+    def __init__(self, pins: Pins) -> None:
+        self._pins = pins
+
+    @endpoint("GET", "/api/pin", "Whether there is a PIN")
+    async def get(self, call: Call) -> PinState:
+        return PinState(bool(await self._pins.made(call.device.record.id)))
+
+    @endpoint("PUT", "/api/pin", "Set the PIN", status=204, refusals=("too-many",))
+    async def set(self, call: Call, request: NewPin) -> None:
+        """From now on it is asked when the number registers again."""
+        await self._pins.set(call.device.record.id, request.pin)
+
+    @endpoint("DELETE", "/api/pin", "Remove the PIN", status=204)
+    async def remove(self, call: Call) -> None:
+        """Having the number is enough from now on."""
+        await self._pins.remove(call.device.record.id)

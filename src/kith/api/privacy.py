@@ -1,0 +1,60 @@
+"""``/api/privacy``: who sees what of the account."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from kith.api.endpoint import Call, endpoint
+from kith.core import privacy
+from kith.core.domain import Domain
+
+_Audience = Literal["everyone", "contacts", "nobody"]
+
+
+class Privacy(msgspec.Struct):
+    """Contacts are those who may see the account's presence."""
+
+    last_seen: Annotated[_Audience, Meta(description="Since when it is offline (XEP-0012).")]
+    avatar: Annotated[_Audience, Meta(description="XEP-0084, XEP-0054.")]
+    about: Annotated[_Audience, Meta(description="The card: XEP-0292, XEP-0054.")]
+    read_receipts: Annotated[bool, Meta(description="Whether others learn that a message was read.")]
+
+
+class PrivacyChange(msgspec.Struct, forbid_unknown_fields=True):
+    """What is left out stays as it is."""
+
+    last_seen: _Audience | None = None
+    avatar: _Audience | None = None
+    about: _Audience | None = None
+    read_receipts: bool | None = None
+
+
+class PrivacyResource:
+    """For any device of the account."""
+
+    def __init__(self, domain: Domain) -> None:
+        self._domain = domain
+
+    @endpoint("GET", "/api/privacy", "Who sees what")
+    async def get(self, call: Call) -> Privacy:
+        return _shown(await privacy.load(self._domain.store, call.device.record.id))
+
+    @endpoint("PATCH", "/api/privacy", "Change who sees what", refusals=("not-found",))
+    async def change(self, call: Call, request: PrivacyChange) -> Privacy:
+        """The server keeps to it from now on; what others have seen already, they have."""
+        record = call.device.record
+        before = await privacy.load(self._domain.store, record.id)
+        wanted = {name: value for name, value in msgspec.structs.asdict(request).items() if value is not None}
+        after = msgspec.structs.replace(before, **wanted)
+        await privacy.save(self._domain.store, record.id, after)
+        account = await self._domain.account(record.jid)
+        if account is not None:
+            await self._domain.hooks.privacy_changed(account.address, record.id)
+        return _shown(after)
+
+
+def _shown(held: privacy.Privacy) -> Privacy:
+    return Privacy(held.last_seen, held.avatar, held.about, held.read_receipts)

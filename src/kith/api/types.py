@@ -1,0 +1,80 @@
+"""Types that several resources of the HTTP API share."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from kith.accounts.enrolment import About, Enrolled
+from kith.core.ids import stamp
+
+#: A phone number in any usual notation.
+Number = Annotated[
+    str,
+    Meta(
+        min_length=3,
+        max_length=40,
+        description="A phone number, in any usual notation.",
+        examples=["+491701234567"],
+    ),
+]
+Country = Annotated[
+    str,
+    Meta(
+        pattern="^([A-Z]{2})?$",
+        description="Where a number is from that is written without its country's code (ISO 3166-1).",
+    ),
+]
+Code = Annotated[str, Meta(pattern="^[0-9]{6}$", description="The six digits of the text message.")]
+Name = Annotated[str, Meta(max_length=100)]
+_UUID = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+
+
+def moment(seconds: float) -> str:
+    """A time since 1970 as RFC 3339 writes it; empty for none."""
+    return stamp(datetime.fromtimestamp(seconds, UTC)) if seconds else ""
+
+
+class NewDevice(msgspec.Struct, forbid_unknown_fields=True):
+    """What a client says of itself."""
+
+    agent: Annotated[
+        str, Meta(pattern=f"^$|{_UUID}", description="The id that it has given itself, and keeps; a UUID.")
+    ] = ""
+    name: Name = ""
+    software: Name = ""
+    platform: Name = ""
+    mechanism: Annotated[
+        Literal["HT-SHA-256-NONE", "HT-SHA-256-ENDP", "HT-SHA-256-UNIQ"],
+        Meta(description="The SASL mechanism that its token is to be for."),
+    ] = "HT-SHA-256-NONE"
+
+    def about(self) -> About:
+        return About(self.agent, self.name, self.software, self.platform, self.mechanism)
+
+
+class Login(msgspec.Struct):
+    """A device that may log in, on XMPP and here."""
+
+    address: Annotated[str, Meta(description="The account's address.")]
+    device: Annotated[str, Meta(description="The lasting id of the device.")]
+    agent: Annotated[str, Meta(description="The id that the client has given itself.")]
+    token: Annotated[str, Meta(description="Its token: what it logs in with. Shown only now.")]
+    mechanism: str
+    expires: Annotated[str, Meta(description="When the token ends, unless it is renewed by a login.")]
+    new: Annotated[bool, Meta(description="Whether the account was made by this.")]
+
+    @classmethod
+    def of(cls, enrolled: Enrolled, new: bool) -> Login:
+        return cls(
+            enrolled.address,
+            enrolled.device,
+            enrolled.agent,
+            enrolled.token,
+            enrolled.mechanism,
+            moment(enrolled.expires),
+            new,
+        )

@@ -1,0 +1,1 @@
+"""What a person does with their own account: login, link, devices. It asks and shows; the SDK does."""

@@ -1,0 +1,105 @@
+"""`kith link`: shows a code by which this device comes in; `kith link CODE` lets another one in."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated
+
+import segno
+import typer
+from rich.panel import Panel
+from rich.prompt import Confirm
+
+from kith.client.api import LOCAL, ServerAPI, this_device
+from kith.client.cli.account import (
+    DataOption,
+    HostOption,
+    InsecureOption,
+    JidOption,
+    PortOption,
+    ServerOption,
+    carry_out,
+    console,
+    keep,
+    logged_in,
+)
+from kith.client.cli.login import show
+from kith.client.credential import Credential
+from kith.client.linking import Code, Letter, Newcomer, decoded, encoded, new_ticket, seal
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def link(
+    code: Annotated[
+        str | None,
+        typer.Argument(help="The link that the new device shows, to let it in.", show_default=False),
+    ] = None,
+    server: ServerOption = LOCAL,
+    jid: JidOption = None,
+    name: Annotated[str | None, typer.Option(help="What to call this device.", show_default=False)] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Let it in without asking.")] = False,
+    data: DataOption = None,
+    host: HostOption = None,
+    port: PortOption = None,
+    insecure: InsecureOption = False,
+) -> None:
+    """Log in here by a code that another device of yours reads; or, with a code, let a new device in.
+
+    On the new device:    kith link --server https://chat.example.org
+    On one that is in:    kith link 'https://chat.example.org/link#…'
+    """
+    if code is not None:
+        carry_out(_let_in(code, logged_in(jid), yes))
+        return
+    mechanism = "HT-SHA-256-NONE" if insecure else "HT-SHA-256-ENDP"
+    device = this_device() | {"agent": str(uuid.uuid4()), "mechanism": mechanism}
+    if name:
+        device["name"] = name
+    credential = carry_out(_come_in(server, device))
+    keep(credential, data, host, port, insecure)
+    show(credential, "Linked")
+
+
+async def _come_in(server: str, device: dict[str, str]) -> Credential:
+    async with ServerAPI(server) as api:
+        opened = await api.ask("POST", "/api/links", {})
+        newcomer = Newcomer(api.base, opened["id"], device["name"])
+        text = newcomer.code.text()
+        console.print("\nScan this with a device that is logged in, or give it the link:\n")
+        if console.is_terminal:
+            segno.make(text, error="l").terminal(compact=True, border=2)
+        console.print(f"\n{text}\n", soft_wrap=True)
+        path = f"/api/links/{newcomer.code.id}"
+        with console.status("Waiting for the other device … (Ctrl-C ends it)"):
+            while not (sealed := (await api.ask("GET", f"{path}?wait=20"))["sealed"]):
+                pass
+        letter = newcomer.open(decoded(sealed))
+        login = await api.ask("POST", f"{path}/device", {"ticket": encoded(letter.ticket), "device": device})
+        return Credential.of(login, api.base)
+
+
+async def _let_in(text: str, mine: Credential, yes: bool) -> None:
+    """Raises BadCode and what the server says."""
+    code = Code.parse(text)
+    name = "".join(c if c.isprintable() else " " for c in code.name) or "a device without a name"
+    console.print(
+        Panel.fit(
+            f"[bold]{_plain(name)}[/bold] wants to be a device of [bold]{mine.address}[/bold].\n"
+            "It will read and write everything that you can. Only say yes if its screen is before you.",
+            border_style="yellow",
+            padding=(1, 3),
+        )
+    )
+    if not yes and not Confirm.ask("Let it in?", console=console, default=False):
+        raise typer.Exit(1)
+    sealed, hash = seal(code, Letter(mine.address, new_ticket(), {}))
+    async with ServerAPI(mine.api, mine.bearer) as api:
+        request = {"ticket_hash": encoded(hash), "sealed": encoded(sealed)}
+        await api.ask("PUT", f"/api/links/{code.id}", request)
+    console.print("It is in.", style="green")
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", "\\[")

@@ -1,0 +1,111 @@
+"""`kith login +49…`: a phone number, a code, and this device is logged in."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Any
+
+import typer
+from rich.panel import Panel
+from rich.prompt import Prompt
+
+from kith.client.api import LOCAL, ServerAPI, this_device
+from kith.client.cli.account import (
+    DataOption,
+    HostOption,
+    InsecureOption,
+    PortOption,
+    ServerOption,
+    carry_out,
+    console,
+    keep,
+)
+from kith.client.credential import Credential, load
+from kith.client.errors import Refused
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def login(
+    number: Annotated[str, typer.Argument(help="Your phone number, like '+49 170 1234567'.")],
+    server: ServerOption = LOCAL,
+    name: Annotated[str | None, typer.Option(help="What to call this device.", show_default=False)] = None,
+    data: DataOption = None,
+    host: HostOption = None,
+    port: PortOption = None,
+    insecure: InsecureOption = False,
+) -> None:
+    """Log in with a phone number: a code is sent to it. Makes the account if there is none.
+
+    Example: kith login '+49 170 1234567' --server https://chat.example.org
+    """
+    mechanism = "HT-SHA-256-NONE" if insecure else "HT-SHA-256-ENDP"
+    known = load(data) if data else None
+    device = this_device() | {"agent": known.agent if known else str(uuid.uuid4()), "mechanism": mechanism}
+    if name:
+        device["name"] = name
+    credential, new = carry_out(_walk(server, number, device))
+    keep(credential, data, host, port, insecure)
+    show(credential, "Welcome to Kith" if new else "Logged in")
+
+
+def show(credential: Credential, title: str) -> None:
+    """Who one is now, and what can be done next."""
+    console.print(
+        Panel.fit(
+            f"You are [bold]{credential.address}[/bold] on this device.\n\n"
+            "[dim]Chat[/dim]            kith chat\n"
+            "[dim]Your devices[/dim]    kith devices\n"
+            "[dim]One more device[/dim] kith link",
+            title=title,
+            border_style="green",
+            padding=(1, 3),
+        )
+    )
+
+
+async def _walk(server: str, number: str, device: dict[str, str]) -> tuple[Credential, bool]:
+    """Step by step. Raises ClientError, ValueError."""
+    async with ServerAPI(server) as api:
+        sent = await api.ask("POST", "/api/register/code", {"number": number})
+        console.print(f"\nA code is on its way to [bold]{sent['number']}[/bold].")
+        if api.base == LOCAL:
+            console.print("[dim]A server without an SMS gateway shows it in its own output.[/dim]")
+        login = await _with_code(api, sent["number"], device)
+        return Credential.of(login, api.base), bool(login["new"])
+
+
+async def _with_code(api: ServerAPI, number: str, device: dict[str, str]) -> Any:
+    while True:
+        code = Prompt.ask("Code", console=console).replace(" ", "").replace("-", "")
+        if len(code) != 6 or not code.isdecimal():
+            console.print("It has six digits.", style="yellow")
+            continue
+        request = {"number": number, "code": code, "device": device}
+        try:
+            return await api.ask("POST", "/api/register", request)
+        except Refused as error:
+            if error.reason == "pin-required":
+                return await _with_pin(api, number, error, device)
+            if error.reason != "wrong-code" or not error.answer.get("tries_left"):
+                raise
+            left = error.answer["tries_left"]
+            console.print(f"{error} {left} {'try' if left == 1 else 'tries'} left.", style="yellow")
+
+
+async def _with_pin(api: ServerAPI, number: str, asked: Refused, device: dict[str, str]) -> Any:
+    days = -(-int(asked.answer["without_pin_in"]) // 86400)
+    console.print(
+        "\nThis account has a PIN. [dim]Forgotten? Without it, the account can be had when none of its "
+        f"devices was there for seven days: in {days} {'day' if days == 1 else 'days'} at the earliest.[/dim]"
+    )
+    while True:
+        pin = Prompt.ask("PIN", console=console, password=True).strip()
+        request = {"number": number, "proof": asked.answer["proof"], "pin": pin, "device": device}
+        try:
+            return await api.ask("POST", "/api/register/pin", request)
+        except Refused as error:
+            if error.reason != "wrong-pin" or error.answer.get("retry_after"):
+                raise
+            console.print(str(error), style="yellow")

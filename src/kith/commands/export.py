@@ -1,0 +1,35 @@
+"""`kith user export`: all that the server has of a person, in one file."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+
+from kith.accounts.export import export
+from kith.commands.fail import fail
+from kith.commands.users import checked_jid, with_store
+from kith.config import Config
+from kith.core.ports import Store
+
+
+def write(config: Config, jid: str, output: Path | None) -> None:
+    """Writes a ZIP file that only its owner can read."""
+    bare = checked_jid(config, jid)
+    file = output or Path(f"{bare}-{datetime.now():%Y-%m-%d}.zip")
+
+    async def work(store: Store) -> int | None:
+        record = await store.account(bare)
+        if record is not None:
+            await asyncio.to_thread(file.touch, mode=0o600, exist_ok=False)
+        return await export(store, record, file) if record is not None else None
+
+    try:
+        count = with_store(config, work)
+    except FileExistsError:
+        fail(f"{file} exists; name another file with --output")
+    except OSError as error:
+        fail(f"can't write {file}: {error.strerror}")
+    if count is None:
+        fail(f"there is no account {bare}")
+    print(f"{file}: all that is kept of {bare}, with {count} message{'' if count == 1 else 's'}.")

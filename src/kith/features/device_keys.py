@@ -1,0 +1,105 @@
+"""XEP-0384: which OMEMO keys are a device's, and their end when the device is revoked.
+
+A client publishes its keys in a node (0.3: one node per key id) or an item (0.8) of its account. The ids are
+noted for its device, so that a device that was revoked can be taken off the list that others encrypt to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from kith.core.devices import Device
+from kith.core.domain import Domain
+from kith.core.feature import Feature
+from kith.core.session import Session
+from kith.features.pep import Pep
+from kith.features.pubsub_config import NodeConfig
+from kith.wire import ns
+from kith.wire.jid import JID
+from kith.wire.serialize import serialize
+from kith.wire.stanza import Stanza
+
+_PUBSUB = ns.tag(ns.PUBSUB, "pubsub")
+_PUBLISH = ns.tag(ns.PUBSUB, "publish")
+_ITEM = ns.tag(ns.PUBSUB, "item")
+_BUNDLE = "eu.siacs.conversations.axolotl.bundles:"
+_BUNDLES_2 = "urn:xmpp:omemo:2:bundles"
+#: The lists of devices: node and namespace, and the id that a client calls a device by.
+_LISTS = ("eu.siacs.conversations.axolotl.devicelist", "urn:xmpp:omemo:2:devices")
+_MAX_ID = 2**31 - 1
+#: Keys that one device may have had; an older one is not noted any more.
+_MOST = 16
+
+
+class DeviceKeys(Feature):
+    """Needs `Pep`."""
+
+    def __init__(self, domain: Domain) -> None:
+        super().__init__(domain)
+        self._pep: Pep | None = None
+
+    async def start(self) -> None:
+        self._pep = self.domain.feature(Pep)
+
+    def stanza_out(self, session: Session, stanza: Stanza, to: JID | None) -> None:
+        """A client publishes keys: they are its device's."""
+        if stanza.kind != "iq" or stanza.type != "set" or _PUBSUB not in stanza.children:
+            return
+        if to is not None and to.bare != session.bare:
+            return
+        key = _published(stanza.child(_PUBSUB))
+        if key is not None and session.state.get(DeviceKeys) != key:
+            session.state[DeviceKeys] = key
+            self.domain.spawn(self._note(session.account.id, session.device, session.credential, key))
+
+    async def _note(self, account: int, device: str, credential: str, key: int) -> None:
+        def change(device: Device) -> None:
+            device.omemo = [*(other for other in device.omemo if other != key), key][-_MOST:]
+
+        if device:
+            await self.domain.devices.change(account, device, change)
+        if credential:
+            await self.domain.passwords.apps.change(account, credential, omemo=key)
+
+    async def device_revoked(self, account: JID, id: int, keys: Sequence[int]) -> None:
+        """Its keys go off the lists, and are gone themselves."""
+        if self._pep is None or not keys:
+            return
+        inside = self._pep.inside
+        wanted = {str(key) for key in keys}
+        for node in _LISTS:
+            for item, held in list((await inside.items(id, node)).items()):
+                left = _without(held.payload, wanted)
+                if left is not None:
+                    await inside.publish(account, id, node, [(item, left)], NodeConfig())
+        for key in wanted:
+            await inside.delete(account, id, _BUNDLE + key)
+        await inside.retract(account, id, _BUNDLES_2, sorted(wanted))
+
+
+def _published(pubsub: Element | None) -> int | None:
+    """The id of the keys that a request publishes, or None."""
+    publish = pubsub.find(_PUBLISH) if pubsub is not None else None
+    if publish is None:
+        return None
+    node = publish.get("node", "")
+    text = ""
+    if node.startswith(_BUNDLE):
+        text = node.removeprefix(_BUNDLE)
+    elif node == _BUNDLES_2:
+        item = publish.find(_ITEM)
+        text = item.get("id", "") if item is not None else ""
+    if not (text.isascii() and text.isdecimal()) or len(text) > 10:
+        return None
+    return int(text) if 0 < int(text) <= _MAX_ID else None
+
+
+def _without(payload: bytes, keys: set[str]) -> bytes | None:
+    """A list without those ids; None if none of them is in it."""
+    tree = ElementTree.fromstring(payload)
+    gone = [child for child in tree if child.get("id") in keys]
+    for child in gone:
+        tree.remove(child)
+    return serialize(tree) if gone else None

@@ -1,0 +1,115 @@
+"""XEP-0401: Ad-hoc Account Invitation Generation, and XEP-0379: who has such a token becomes a contact.
+
+A person invites somebody to chat; an operator invites somebody to an account. The link is the same as that
+of ``kith invite``.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+from kith.core.domain import Domain
+from kith.core.feature import Feature
+from kith.core.ids import stamp
+from kith.core.invites import Invite, Invites, Taken, page_url, uri
+from kith.core.rates import Rates
+from kith.features.commands import Command, Commands, Outcome, Values
+from kith.features.forms import Field, to_boolean
+from kith.wire import ns
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID, prepare_local
+from kith.wire.stanza import Stanza
+
+INVITATION = "urn:xmpp:invite#invitation"
+#: How long an invitation is good, in seconds.
+LIFETIME = 7 * 86400.0
+#: Invitations that one account asks for in an hour.
+MAX_ASKED = 60
+_PREAUTH = ns.tag(ns.PARS, "preauth")
+_FIELDS = (
+    Field("username", (), "text-single", "The name of the new account; empty: as they like"),
+    Field("roster-subscription", ("1",), "boolean", "Be each other's contacts from the start"),
+)
+
+
+class Invitations(Feature):
+    """The setting ``user_invites`` says whether everybody may invite people to an account here.
+
+    If not, what a person gets is an invitation to be contacts, for somebody with an account of their own.
+    """
+
+    def __init__(self, domain: Domain) -> None:
+        super().__init__(domain)
+        self._invites = Invites(domain.store)
+        self._asked = Rates(MAX_ASKED, 3600.0)
+
+    async def start(self) -> None:
+        commands = self.domain.feature(Commands)
+        commands.add(
+            Command("urn:xmpp:invite#invite", "Invite somebody", self._is_here, self._invite, INVITATION)
+        )
+        commands.add(
+            Command(
+                "urn:xmpp:invite#create-account",
+                "Invite somebody to an account",
+                self._may_register,
+                self._create_account,
+                INVITATION,
+                _FIELDS,
+            )
+        )
+
+    def _is_here(self, asker: str) -> bool:
+        return asker.endswith(f"@{self.domain.name}")
+
+    def _is_operator(self, asker: str) -> bool:
+        return asker in self.domain.config.operators and self.domain.config.invites
+
+    def _may_register(self, asker: str) -> bool:
+        return self._is_operator(asker)
+
+    async def _invite(self, values: Values, asker: str) -> Outcome:
+        """§4.1: at once, and for one contact."""
+        config = self.domain.config
+        register = config.invites and (config.user_invites or self._is_operator(asker))
+        return await self._made(Invite(time.time() + LIFETIME, asker, "", register, asker))
+
+    async def _create_account(self, values: Values, asker: str) -> Outcome:
+        """§4.4: for a name, if one is given."""
+        text = (values.get("username") or [""])[0].strip()
+        try:
+            name = prepare_local(text) if text else ""
+            contact = asker if to_boolean((values.get("roster-subscription") or ["0"])[0]) else ""
+        except ValueError:
+            raise StanzaError("bad-request", "not a name that an account can have") from None
+        if name and await self.domain.account(f"{name}@{self.domain.name}") is not None:
+            raise StanzaError("conflict", "the name is taken")
+        return await self._made(Invite(time.time() + LIFETIME, contact, name, True, asker))
+
+    async def _made(self, invite: Invite) -> Outcome:
+        if not self._asked.take(invite.maker, self.domain.now()):
+            raise StanzaError("policy-violation", "too many invitations in an hour", type="wait")
+        try:
+            token = await self._invites.create(invite)
+        except OverflowError as error:
+            raise StanzaError("resource-constraint", str(error)) from None
+        except Taken as error:
+            raise StanzaError("conflict", str(error)) from None
+        url = page_url(self.domain.config, token)
+        expires = stamp(datetime.fromtimestamp(invite.expires, UTC))
+        fields = [Field("uri", (uri(self.domain.name, token, invite),))]
+        if url.startswith("https://"):
+            fields.append(Field("landing-url", (url,)))
+        return Outcome(fields=(*fields, Field("expire", (expires,))))
+
+    async def subscription_wanted(self, account: JID, contact: JID, stanza: Stanza) -> bool:
+        """XEP-0379 §3.4: who brings the token of an invitation by ``account`` is let in, once."""
+        element = stanza.child(_PREAUTH)
+        token = element.get("token", "") if element is not None else ""
+        if not token:
+            return False
+        invite = await self._invites.find(token)
+        if invite is None or invite.contact != account.bare or invite.name:
+            return False
+        return await self._invites.use(token, invite)

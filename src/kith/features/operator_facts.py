@@ -1,0 +1,134 @@
+"""XEP-0133: Service Administration, what it tells: who is there, who is online, what one account has."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from xml.etree.ElementTree import Element
+
+from kith.core.account import Account
+from kith.core.feature import Feature
+from kith.core.ids import stamp
+from kith.core.roster import QUERY
+from kith.core.session import Session
+from kith.features.commands import Outcome, Values
+from kith.features.forms import Field
+from kith.features.last_activity import LastActivity
+from kith.features.operator_commands import ACCOUNT, ACCOUNTS, add_command, existing
+from kith.wire import ns
+from kith.wire.errors import StanzaError
+
+#: Addresses in one list, and how many may be asked for (XEP-0133 §4.18).
+MAX_LISTED = 1000
+_CHOICES = ("25", "50", "75", "100", "150", "200", "none")
+_MAX_ITEMS = Field("max_items", ("none",), "list-single", "How many to show", _CHOICES)
+_SHOW = ns.tag(ns.CLIENT, "show")
+_AWAY = ("away", "xa")
+
+_Find = Callable[[], Awaitable[Sequence[str]]]
+
+
+def is_idle(session: Session) -> bool:
+    """Its presence says that nobody is there. That it is inactive (XEP-0352 §6) is told to nobody."""
+    show = session.presence.child(_SHOW) if session.presence is not None else None
+    return show is not None and (show.text or "").strip() in _AWAY
+
+
+class OperatorFacts(Feature):
+    """Active is who has a client online that somebody is at; idle is who is online without one."""
+
+    async def start(self) -> None:
+        for name, find, number, list_node, list_field in (
+            (
+                "registered",
+                self._registered,
+                "registeredusersnum",
+                "registered-users-list",
+                "registereduserjids",
+            ),
+            ("online", self._online, "onlineusersnum", "online-users-list", "onlineuserjids"),
+            ("active", self._active, "activeusersnum", "active-users", "activeuserjids"),
+            ("idle", self._idle, "idleusersnum", "idle-users", "idleuserjids"),
+        ):
+            who = "the accounts" if name == "registered" else f"who is {name}"
+            node = f"get-{name}-users-num"
+            add_command(self.domain, node, f"Count {who}", _counting(find, number))
+            add_command(
+                self.domain, f"get-{list_node}", f"List {who}", _listing(find, list_field), _MAX_ITEMS
+            )
+        for node, title, run, field in (
+            ("get-user-roster", "Show the contacts of an account", self._roster, ACCOUNTS),
+            ("get-user-lastlogin", "When an account was last there", self._last, ACCOUNTS),
+            ("user-stats", "What an account has", self._statistics, ACCOUNT),
+        ):
+            add_command(self.domain, node, title, run, field)
+
+    # -- many ------------------------------------------------------------------------------------
+
+    async def _registered(self) -> Sequence[str]:
+        return await self.domain.store.accounts()
+
+    def _there(self) -> list[Account]:
+        return [account for account in self.domain.directory.all() if account.available()]
+
+    async def _online(self) -> Sequence[str]:
+        return sorted(account.jid for account in self._there())
+
+    async def _active(self) -> Sequence[str]:
+        return sorted(a.jid for a in self._there() if not all(map(is_idle, a.available())))
+
+    async def _idle(self) -> Sequence[str]:
+        return sorted(a.jid for a in self._there() if all(map(is_idle, a.available())))
+
+    # -- one -------------------------------------------------------------------------------------
+
+    async def _one(self, texts: Sequence[str]) -> Account:
+        """Raises StanzaError if they do not name one account that there is."""
+        if len(texts) != 1:
+            raise StanzaError("bad-request", "one account at a time")
+        (jid,) = await existing(self.domain, texts)
+        account = await self.domain.account(jid.bare)
+        if account is None:
+            raise StanzaError("item-not-found")
+        return account
+
+    async def _roster(self, values: Values) -> Outcome:
+        account = await self._one(values["accountjids"])
+        query = Element(QUERY)
+        query.extend(item.element() for item in await self.domain.roster(account.jid))
+        return Outcome(fields=(Field("accountjids", (account.jid,)),), inside=(query,))
+
+    async def _last(self, values: Values) -> Outcome:
+        account = await self._one(values["accountjids"])
+        moment = await self.domain.feature(LastActivity).seen(account)
+        last = "never" if moment is None else stamp(datetime.fromtimestamp(moment, UTC))
+        return Outcome(fields=(Field("accountjids", (account.jid,)), Field("lastlogin", (last,))))
+
+    async def _statistics(self, values: Values) -> Outcome:
+        account = await self._one(values["accountjid"])
+        resources = [session.jid.resource for session in account.available()]
+        fields = [
+            Field("rostersize", (str(len(await self.domain.roster(account.jid))),)),
+            Field("onlineresources", resources),
+        ]
+        return Outcome(fields=fields)
+
+
+def _counting(find: _Find, field: str) -> Callable[[Values], Awaitable[Outcome]]:
+    async def count(values: Values) -> Outcome:
+        return Outcome(fields=(Field(field, (str(len(await find())),)),))
+
+    return count
+
+
+def _listing(find: _Find, field: str) -> Callable[[Values], Awaitable[Outcome]]:
+    async def show(values: Values) -> Outcome:
+        asked = (values.get("max_items") or ["none"])[0]
+        if asked not in _CHOICES:
+            raise StanzaError("bad-request", "max_items is not one of those that are offered")
+        most = MAX_LISTED if asked == "none" else int(asked)
+        found = await find()
+        note = f"{most} of {len(found)} are shown." if len(found) > most else ""
+        return Outcome(note, (Field(field, found[:most], "jid-multi"),))
+
+    return show

@@ -1,0 +1,64 @@
+"""What an account's privacy settings mean on the wire: read markers (XEP-0333) that others do not get.
+
+Avatar and card are kept from others where nodes are read (`kith.features.pubsub_access`), the time of the
+last activity where it is asked for (`kith.features.last_activity`).
+"""
+
+from __future__ import annotations
+
+from kith.core import privacy
+from kith.core.domain import Domain
+from kith.core.feature import Feature
+from kith.core.privacy import PLAIN, Audience
+from kith.core.session import Session
+from kith.wire import ns
+from kith.wire.jid import JID
+from kith.wire.stanza import Stanza
+
+_DISPLAYED = ns.tag(ns.MARKERS, "displayed")
+
+
+class PrivacySettings(Feature):
+    """The settings of accounts in memory, but for those that have changed nothing."""
+
+    def __init__(self, domain: Domain) -> None:
+        super().__init__(domain)
+        self._settings: dict[str, privacy.Privacy] = {}
+
+    def of(self, bare: str) -> privacy.Privacy:
+        """Those of an account that is in memory."""
+        return self._settings.get(bare, PLAIN)
+
+    async def may_see(self, audience: Audience, owner: JID, asker: str) -> bool:
+        """Whether a bare address belongs to who may see something of a local account's."""
+        if asker == owner.bare or audience == "everyone":
+            return True
+        if audience == "nobody":
+            return False
+        return (await self.domain.roster(owner.bare)).subscription_from(asker)
+
+    async def account_loaded(self, account: JID, id: int) -> None:
+        await self.privacy_changed(account, id)
+
+    async def privacy_changed(self, account: JID, id: int) -> None:
+        found = await privacy.load(self.domain.store, id)
+        if found == PLAIN:
+            self._settings.pop(account.bare, None)
+        else:
+            self._settings[account.bare] = found
+
+    def account_unloaded(self, account: JID) -> None:
+        self._settings.pop(account.bare, None)
+
+    async def account_deleted(self, account: JID) -> None:
+        self._settings.pop(account.bare, None)
+
+    def message_sent(self, session: Session, stanza: Stanza, to: JID) -> None:
+        """That a message was read stays with the account, if it wants that; its own devices may know."""
+        if _DISPLAYED not in stanza.children or to.bare == session.bare:
+            return
+        if not self.of(session.bare).read_receipts:
+            tree = stanza.element
+            for marker in tree.findall(_DISPLAYED):
+                tree.remove(marker)
+            stanza.replace_children(tree)

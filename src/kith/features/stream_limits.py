@@ -1,0 +1,18 @@
+"""XEP-0478: Stream Limits Advertisement. How much the server takes at once, said before it is too much."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.etree.ElementTree import Element, SubElement
+
+from kith.core.feature import Feature
+from kith.wire import ns
+
+
+class StreamLimits(Feature):
+    """The setting ``stanza_bytes``. Idle streams are not ended, so no time is told."""
+
+    def stream_features(self) -> Sequence[Element]:
+        limits = Element(ns.tag(ns.LIMITS, "limits"))
+        SubElement(limits, ns.tag(ns.LIMITS, "max-bytes")).text = str(self.domain.config.stanza_bytes)
+        return (limits,)

@@ -1,0 +1,48 @@
+"""Bounds on requests to see somebody's presence (RFC 6121 §3.1): of one sender, and from one to another.
+
+What one person sees of them is bounded in `kith.core.roster`.
+"""
+
+from __future__ import annotations
+
+from kith.core.domain import Domain
+from kith.core.feature import Feature
+from kith.core.rates import Rates
+from kith.core.session import Session
+from kith.features.strangers import HOUR, SERVER_FACTOR
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID
+from kith.wire.stanza import Stanza
+
+#: How often in an hour one account may ask the same other one. Who asks, takes it back and asks again, asks
+#: a person twice.
+MAX_SAME = 5
+
+
+class SubscriptionFloods(Feature):
+    """As many requests in an hour as `strangers_per_hour` allows new people; ten times that for a server."""
+
+    def __init__(self, domain: Domain) -> None:
+        super().__init__(domain)
+        limit = domain.config.strangers_per_hour
+        self._accounts = Rates(limit, HOUR)
+        self._servers = Rates(limit * SERVER_FACTOR, HOUR)
+        self._pairs = Rates(MAX_SAME if limit else 0, HOUR)
+
+    def stanza_out(self, session: Session, stanza: Stanza, to: JID | None) -> None:
+        if stanza.type != "subscribe" or stanza.kind != "presence" or to is None:
+            return
+        bare, now = session.account.jid, self.domain.now()
+        if not self._pairs.take((bare, to.bare), now):
+            raise StanzaError("policy-violation", "asked too often", type="wait")
+        if not self._accounts.take(bare, now):
+            raise StanzaError("policy-violation", "too many requests in an hour", type="wait")
+
+    def stanza_in(self, sender: JID, to: JID, stanza: Stanza) -> bool:
+        """What comes from elsewhere and is too much reaches nobody."""
+        if stanza.type != "subscribe" or stanza.kind != "presence":
+            return True
+        if sender.domain == self.domain.name or self.domain.hosts.here(sender.domain) is not None:
+            return True  # seen on its way out; or of a component, which the operator has chosen
+        now = self.domain.now()
+        return self._pairs.take((sender.bare, to.bare), now) and self._servers.take(sender.domain, now)

@@ -1,0 +1,20 @@
+"""Text messages go to the server's own output: for one's own machine, and until there is a gateway."""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+
+class ConsoleSMS:
+    """`kith.core.ports.SMS`: whoever runs the server reads the codes, and passes them on."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out
+
+    async def send(self, number: str, text: str) -> None:
+        line = " ".join(text.split("\n\n")[0].split())
+        print(f"\n  ✉ Text message to {number}: {line}\n", file=self._out or sys.stdout, flush=True)
+
+    async def close(self) -> None:
+        pass

@@ -1,0 +1,146 @@
+"""Text messages by any provider's HTTP gateway: the settings say how its request looks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from time import time
+from urllib.parse import quote
+
+import aiohttp
+
+from kith.core.ports import SMSError
+
+#: Seconds for one try, tries, and seconds to wait before the second; then twice as long each time.
+TIMEOUT = 8.0
+TRIES = 3
+BACKOFF = 0.5
+_LONGEST_WAIT = 10.0
+#: As much of an answer is looked at.
+_ANSWER_BYTES = 64 * 1024
+_LATER = 30.0
+
+
+class _Again(Exception):
+    """It may work at another try; ``wait``: seconds, if the gateway says."""
+
+    def __init__(self, reason: str, wait: float = 0.0) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+class HTTPGateway:
+    """`kith.core.ports.SMS`: one request for each message.
+
+    ``url``, ``headers`` and ``body`` may hold ``{number}`` (+491701234567), ``{digits}`` (the same without
+    the +) and ``{text}``, which are written as the place needs it: for URLs and forms percent-encoded, in
+    JSON escaped. ``answer``: a regular expression that has to be found in the body of the answer, for
+    gateways that answer 200 to what they refuse.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        method: str = "POST",
+        headers: Mapping[str, str] | None = None,
+        body: str = "",
+        answer: str = "",
+        timeout: float = TIMEOUT,
+        backoff: float = BACKOFF,
+    ) -> None:
+        self._url = url
+        self._method = method
+        self._headers = dict(headers or {})
+        self._body = body
+        self._answer = re.compile(answer)
+        self._timeout = timeout
+        self._backoff = backoff
+        self._session: aiohttp.ClientSession | None = None
+        names = {name.lower(): value for name, value in self._headers.items()}
+        self._json = "json" in names.get("content-type", "")
+        if body and "content-type" not in names:
+            self._json = body.lstrip().startswith(("{", "["))
+            kind = "application/json" if self._json else "application/x-www-form-urlencoded"
+            self._headers["Content-Type"] = kind
+
+    async def send(self, number: str, text: str) -> None:
+        """Raises SMSError when the tries are used up, or the gateway refuses the message."""
+        wait, reason = self._backoff, ""
+        for attempt in range(TRIES):
+            if attempt:
+                await asyncio.sleep(wait * random.uniform(0.8, 1.2))
+                wait *= 2
+            try:
+                await self._try(number, text)
+                return
+            except _Again as error:
+                reason = str(error)
+                if error.wait > _LONGEST_WAIT:
+                    raise SMSError(reason, error.wait) from None
+                wait = max(wait, error.wait)
+        raise SMSError(f"{reason}, after {TRIES} tries", _LATER)
+
+    async def _try(self, number: str, text: str) -> None:
+        if self._session is None:
+            timeout = aiohttp.ClientTimeout(total=self._timeout)
+            self._session = aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
+        body = _fill(self._body, number, text, _in_json if self._json else _in_form).encode()
+        headers = {name: _fill(value, number, text, _in_header) for name, value in self._headers.items()}
+        url = _fill(self._url, number, text, _in_form)
+        try:
+            async with self._session.request(
+                self._method, url, data=body or None, headers=headers, allow_redirects=False
+            ) as answer:
+                said = (await answer.content.read(_ANSWER_BYTES)).decode(errors="replace")
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise _Again(f"the gateway does not answer ({type(error).__name__})") from None
+        if answer.status in (408, 425, 429) or answer.status >= 500:
+            raise _Again(f"the gateway answers {answer.status}", _seconds(answer.headers.get("Retry-After")))
+        if not 200 <= answer.status < 300:
+            raise SMSError(f"the gateway refuses with {answer.status}: {_short(said)}", _LATER)
+        if not self._answer.search(said):
+            raise SMSError(f"the gateway's answer is not the expected one: {_short(said)}", _LATER)
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+
+def _fill(template: str, number: str, text: str, escape: object) -> str:
+    assert callable(escape)
+    values = {"{number}": number, "{digits}": number.lstrip("+"), "{text}": text}
+    return re.sub(r"\{(number|digits|text)\}", lambda match: escape(values[match[0]]), template)
+
+
+def _in_json(value: str) -> str:
+    return json.dumps(value)[1:-1]
+
+
+def _in_form(value: str) -> str:
+    return quote(value, safe="")
+
+
+def _in_header(value: str) -> str:
+    return quote(value, safe="+ ")
+
+
+def _short(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text[:200]).split())
+
+
+def _seconds(retry_after: str | None) -> float:
+    """RFC 9110 §10.2.3: seconds, or a date."""
+    if not retry_after:
+        return 0.0
+    try:
+        return max(0.0, float(int(retry_after)))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time())
+    except ValueError:
+        return 0.0

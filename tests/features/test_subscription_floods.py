@@ -1,0 +1,110 @@
+"""Who asks everybody, or one person again and again, is slowed down; who is asked sees a bounded number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from kith.core.rates import Rates
+from kith.core.roster import MAX_REQUESTS, Roster
+from tests.conftest import RunningServer, running
+from tests.raw import CLIENT, RawClient, condition, online
+
+MOST = 8
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with running(tmp_path_factory.mktemp("kith") / "data", strangers_per_hour=str(MOST)) as it:
+        for name in ("flooder", "nag", "wordy", "target", "friend", *(f"p{n}" for n in range(MOST))):
+            it.add_user(name)
+        yield it
+        assert "level=error" not in it.log.read_text()
+
+
+async def ask(client: RawClient, to: str, inside: str = "") -> None:
+    client.send(f"<presence type='subscribe' to='{to}@localhost'>{inside}</presence>")
+    await client.ping()
+
+
+def refusals(client: RawClient) -> list[str]:
+    found = [e for e in client.inbox if e.get("type") == "error"]
+    client.inbox = [e for e in client.inbox if e not in found]
+    return [condition(e) for e in found]
+
+
+def requests(client: RawClient) -> list[str]:
+    return [e.get("from", "") for e in client.inbox if e.get("type") == "subscribe"]
+
+
+async def test_one_account_asks_so_often_in_an_hour(server: RunningServer) -> None:
+    flooder = await online(server.port, "flooder")
+    for round in range(2):
+        for number in range(MOST // 2):
+            await ask(flooder, f"p{number}")
+            flooder.send(f"<presence type='unsubscribe' to='p{number}@localhost'/>")
+        assert not refusals(flooder), round
+    await ask(flooder, "p0")
+    assert refusals(flooder) == ["policy-violation"]
+    flooder.abort()
+
+
+async def test_nobody_is_asked_again_and_again_by_one(server: RunningServer) -> None:
+    nag, target = await online(server.port, "nag"), await online(server.port, "target")
+    for _ in range(5):
+        await ask(nag, "target")
+        nag.send("<presence type='unsubscribe' to='target@localhost'/>")
+    assert not refusals(nag)
+    await ask(nag, "target")
+    assert refusals(nag) == ["policy-violation"]
+    await target.ping()
+    assert requests(target) == ["nag@localhost"] * 5
+    nag.abort()
+    target.abort()
+
+
+async def test_a_request_keeps_a_line_and_a_name_and_no_more(server: RunningServer) -> None:
+    wordy = await online(server.port, "wordy")
+    nick = "<nick xmlns='http://jabber.org/protocol/nick'>Wordy</nick>"
+    await ask(wordy, "friend", f"<status>Hello</status>{nick}<x xmlns='urn:x'>{'x' * 5000}</x>")
+    friend = await online(server.port, "friend")
+    request = await friend.take(lambda e: e.get("type") == "subscribe")
+    assert request.findtext(f"{CLIENT}status") == "Hello"
+    assert [child.tag.partition("}")[2] for child in request] == ["status", "nick"]
+    long = "z" * 5_000
+    wordy.send(
+        f"<presence type='subscribe' to='target@localhost' id='{long}' more='{long}'>"
+        f"<status>{'y' * 100_000}</status></presence>"
+    )
+    await wordy.ping()
+    target = await online(server.port, "target")
+    request = await target.take(lambda e: e.get("from") == "wordy@localhost")
+    assert not len(request)
+    assert all(len(value) < 100 for value in request.attrib.values())
+    for client in (wordy, friend, target):
+        client.abort()
+
+
+def test_who_floods_with_requests_drives_out_its_own() -> None:
+    roster = Roster(1)
+    for number, jid in enumerate(["friend@good.example", *(f"s{n}@bad.example" for n in range(60))]):
+        item = roster[jid]
+        item.receive_subscribe(b"<presence/>")
+        item.seq = number + 1
+        roster._items[jid] = item
+        if (excess := roster.excess_request()) is not None:
+            excess.request = None
+            assert excess.jid.endswith("@bad.example")
+    assert len(roster.requests()) == MAX_REQUESTS
+    assert roster["friend@good.example"].request is not None
+    assert roster["s0@bad.example"].request is None
+    assert roster["s59@bad.example"].request is not None
+
+
+def test_a_rate_counts_each_key_for_itself_and_starts_anew() -> None:
+    rates = Rates(2, 60.0)
+    assert [rates.take("a", now) for now in (0, 1, 2, 59)] == [True, True, False, False]
+    assert rates.take("b", 2)
+    assert rates.take("a", 61)
+    assert all(Rates(0, 60.0).take("a", 0) for _ in range(9))

@@ -13,7 +13,7 @@ import structlog
 from kith.config import Config
 from kith.core import removal, replay, sm
 from kith.core.account import Account
-from kith.core.attempts import Attempts
+from kith.core.attempts import Guesses
 from kith.core.devices import Devices
 from kith.core.directory import Directory
 from kith.core.feature import Feature, Handler
@@ -63,7 +63,7 @@ class Domain:
         self.jid = JID("", config.domain)
         self.store = store
         self.bus = bus
-        self.attempts = Attempts()
+        self.guesses = Guesses()
         self.pepper = hmac.digest(secret, b"pepper", "sha256")
         self.passwords = passwords(store, self.pepper)
         self.devices = Devices(store, hmac.digest(secret, b"devices", "sha256"))

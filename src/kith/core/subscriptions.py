@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from kith.core.sender import Foreign
     from kith.core.session import Session
 
-#: What of a request is kept until it is answered: a line and a name, so many bytes.
-_KEPT = (ns.tag(ns.CLIENT, "status"), ns.tag(ns.NICK, "nick"))
+#: What of a request is kept until it is answered: a line, a name, an older address; so many bytes.
+_KEPT = (ns.tag(ns.CLIENT, "status"), ns.tag(ns.NICK, "nick"), ns.tag(ns.MOVED, "moved"))
 MAX_REQUEST = 2048
 SUBSCRIPTION_TYPES = frozenset(("subscribe", "subscribed", "unsubscribe", "unsubscribed"))
 
@@ -170,12 +170,5 @@ def _request(stanza: Stanza) -> Stanza:
     """A request as it is kept and shown: what strangers write into one has a bound."""
     attrs = {name: stanza.attrs[name] for name in ("type", "from", "to")}
     attrs |= {name: stanza.attrs[name][:64] for name in ("id", LANG) if name in stanza.attrs}
-    children = [child for child in stanza.element if child.tag in _KEPT and not len(child)]
-    kept = Stanza.build("presence", attrs, *(_plain(child) for child in children))
+    kept = Stanza.build("presence", attrs, *(child for child in stanza.element if child.tag in _KEPT))
     return kept if len(kept.inner) <= MAX_REQUEST else Stanza.build("presence", attrs)
-
-
-def _plain(element: Element) -> Element:
-    plain = Element(element.tag, {LANG: element.attrib[LANG]} if LANG in element.attrib else {})
-    plain.text = element.text
-    return plain

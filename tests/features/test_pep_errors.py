@@ -22,11 +22,12 @@ def accounts(server: RunningServer) -> None:
 
 @pytest.fixture
 async def owner(server: RunningServer, accounts: None) -> AsyncIterator[RawClient]:
-    """Has a node ``n`` with an item ``i``, and an open one, ``o``."""
+    """Has a node ``n`` with an item ``i``, an open one, ``o``, and a closed one, ``w``."""
     client = await online(server.port, "owner")
-    for node in ("n", "o"):
+    for node in ("n", "o", "w"):
         await client.iq("set", f"<pubsub xmlns='{OWNER}'><delete node='{node}'/></pubsub>")
-        config = option("pubsub#access_model", "open") if node == "o" else ""
+        model = {"o": "open", "w": "whitelist"}.get(node)
+        config = option("pubsub#access_model", model) if model else ""
         answer = await client.iq("set", create(node, config))
         assert answer.get("type") == "result", tostring(answer)
         answer = await client.iq("set", publish(node, "<item id='i'><p xmlns='x'/></item>"))
@@ -37,7 +38,14 @@ async def owner(server: RunningServer, accounts: None) -> AsyncIterator[RawClien
 
 @pytest.fixture
 async def other(server: RunningServer, accounts: None) -> AsyncIterator[RawClient]:
+    """Sees the owner's presence: who does not gets the answers of an account that does not exist."""
     client = await online(server.port, "other")
+    approving = await online(server.port, "owner")
+    approving.send("<presence to='other@localhost' type='subscribed'/>")
+    await approving.ping()
+    client.send("<presence to='owner@localhost' type='subscribe'/>")
+    await client.ping()
+    approving.abort()
     yield client
     client.abort()
 
@@ -223,8 +231,8 @@ BY_OTHER = [
     (
         "read",
         "get",
-        f"<pubsub xmlns='{PUBSUB}'><items node='n'/></pubsub>",
-        "auth not-authorized presence-subscription-required",
+        f"<pubsub xmlns='{PUBSUB}'><items node='w'/></pubsub>",
+        "cancel not-allowed closed-node",
     ),
     (
         "read what is not there",
@@ -247,8 +255,8 @@ BY_OTHER = [
     (
         "subscribe",
         "set",
-        f"<pubsub xmlns='{PUBSUB}'><subscribe node='n' jid='other@localhost'/></pubsub>",
-        "auth not-authorized presence-subscription-required",
+        f"<pubsub xmlns='{PUBSUB}'><subscribe node='w' jid='other@localhost'/></pubsub>",
+        "cancel not-allowed closed-node",
     ),
     (
         "subscribe somebody else",

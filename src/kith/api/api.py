@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 from collections.abc import Sequence
 
@@ -14,6 +13,7 @@ from kith.api.credentials import Credentials
 from kith.api.description import describe
 from kith.api.endpoint import Call, Endpoint, Problem, endpoints
 from kith.core.domain import Domain
+from kith.edge.connection import behind_proxy
 
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _encode = msgspec.json.Encoder().encode
@@ -91,11 +91,4 @@ def _problem(status: int, problem: Problem) -> web.Response:
 
 def peer(request: web.Request) -> str:
     """The address of who asks; behind a proxy on this machine, the one that it has seen."""
-    remote = request.remote or ""
-    try:
-        near = ipaddress.ip_address(remote.partition("%")[0])
-    except ValueError:
-        return remote
-    mapped = getattr(near, "ipv4_mapped", None)
-    forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-    return forwarded if forwarded and (mapped or near).is_loopback else remote
+    return behind_proxy(request.remote or "", request.headers.get("X-Forwarded-For"))

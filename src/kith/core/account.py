@@ -18,16 +18,15 @@ class Account:
     """``jid`` is the bare address as text, ``address`` the same as a `JID`.
 
     ``sessions`` by resource: bound ones, among them those that have lost their connection and may
-    resume. ``hashes``: those that SCRAM can use. ``state`` is for features, by their class.
+    resume. ``state`` is for features, by their class.
     """
 
-    __slots__ = ("address", "delivery", "hashes", "id", "jid", "roster", "sessions", "state")
+    __slots__ = ("address", "delivery", "id", "jid", "roster", "sessions", "state")
 
     def __init__(self, record: AccountRecord) -> None:
         self.id = record.id
         self.jid = record.jid
         self.address: JID = parse_jid(record.jid)
-        self.hashes = tuple(record.keys or ("SHA-1", "SHA-256", "SHA-512"))
         self.sessions: dict[str, Session] = {}
         self.roster: Roster | None = None
         self.delivery = Delivery(record.id, record.delivered)

@@ -1,52 +1,152 @@
-"""Wrong passwords from one address: so many in so long, then it has to wait (promise 6)."""
+"""Guessing passwords: how often somebody may be wrong, by account and by address (promise 6).
+
+An attempt is counted when it is made and forgiven when it is right, so many at the same time are as few as many
+after each other. Who has logged in to an account from an address before is counted apart from all others: an
+owner at home gets in while the whole world guesses. Names that nobody has are counted as any others are, or
+the answers would tell who exists.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
-from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-#: Failures that an address may have within `WINDOW` seconds.
-MOST = 30
-WINDOW = 60.0
-_ADDRESSES = 10_000
+#: How many wrong attempts at once, and in how many seconds one of them is forgotten.
+ADDRESS = (30, 15.0)
+#: An IPv6 network of /48, in which there are 65536 of the networks that count as one address.
+NETWORK = (240, 2.0)
+ACCOUNT = (20, 60.0)
+#: An address from which somebody has logged in to that account.
+KNOWN = (10, 60.0)
+#: What is remembered of each kind; the longest untouched is forgotten.
+SIZE = 20_000
+KNOWN_SIZE = 100_000
+#: So many wrong attempts are answered at once; then it takes longer each time, up to so many seconds.
+FREE = 4
+_FIRST_DELAY = 0.25
+_LONGEST_DELAY = 4.0
 
 
-class Attempts:
-    """Counts failures by address, ``most`` of them in ``window`` seconds; IPv6 by the /64 network.
+class Buckets:
+    """Counts by key: ``most`` at once, of which one leaks away in ``seconds``. Bounded in memory."""
 
-    Loopback is not counted: a proxy may be there.
+    __slots__ = ("_empty_at", "_most", "_seconds", "_size")
+
+    def __init__(self, most: int, seconds: float, size: int = SIZE) -> None:
+        self._most = most
+        self._seconds = seconds
+        self._size = size
+        self._empty_at: dict[str, float] = {}  # the longest untouched first
+
+    def __len__(self) -> int:
+        return len(self._empty_at)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._empty_at
+
+    def level(self, key: str, now: float) -> float:
+        """How many there are now (seconds of any steady clock)."""
+        return max(0.0, self._empty_at.get(key, now) - now) / self._seconds
+
+    def has_room(self, key: str, now: float) -> bool:
+        return self.level(key, now) + 1 <= self._most
+
+    def add(self, key: str, now: float, count: int = 1) -> None:
+        """One more, whether there is room or not; -1: one less."""
+        before = max(self._empty_at.pop(key, now), now)
+        self._empty_at[key] = before + count * self._seconds
+        if len(self._empty_at) > self._size:
+            del self._empty_at[next(iter(self._empty_at))]
+
+    def take(self, key: str, now: float) -> bool:
+        """One more, if there is room."""
+        if not self.has_room(key, now):
+            return False
+        self.add(key, now)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt that was let in: where it is counted, and how long the answer waits if it is wrong.
+
+    ``filled`` is what has no room for another now: ``address``, ``account`` or empty.
     """
 
-    def __init__(self, most: int = MOST, window: float = WINDOW) -> None:
-        self._most = most
-        self._window = window
-        self._failed: OrderedDict[str, tuple[float, int]] = OrderedDict()
-
-    def failed(self, address: str, now: float) -> None:
-        """A login from ``address`` failed at ``now`` (seconds of any steady clock)."""
-        key = _key(address)
-        if not key:
-            return
-        since, count = self._failed.pop(key, (now, 0))
-        if now - since > self._window:
-            since, count = now, 0
-        self._failed[key] = (since, count + 1)
-        if len(self._failed) > _ADDRESSES:
-            self._failed.popitem(last=False)
-
-    def too_many(self, address: str, now: float) -> bool:
-        """Whether a login from there is refused unseen."""
-        since, count = self._failed.get(_key(address), (now, 0))
-        return count >= self._most and now - since <= self._window
+    address: str
+    name: str
+    counted: Sequence[tuple[Buckets, str]]
+    delay: float = 0.0
+    filled: str = ""
 
 
-def _key(address: str) -> str:
+class Guesses:
+    """Attempts to log in. Loopback is not counted as an address: a proxy may be there."""
+
+    def __init__(self, size: int = SIZE, known_size: int = KNOWN_SIZE) -> None:
+        self._addresses = Buckets(*ADDRESS, size)
+        self._networks = Buckets(*NETWORK, size)
+        self._accounts = Buckets(*ACCOUNT, size)
+        self._known = Buckets(*KNOWN, known_size)
+
+    def admit(self, address: str, name: str, now: float) -> Attempt | None:
+        """Somebody is about to be checked for the account ``name``, any text. None: refused unseen."""
+        place = address_key(address)
+        pair = _digest(f"{name}\0{place}")
+        if pair in self._known and self._known.has_room(pair, now):
+            counted = [(self._known, pair)]
+        else:
+            counted = [(self._accounts, _digest(name))]
+            if place:
+                counted.append((self._addresses, place))
+            if network := _network(place):
+                counted.append((self._networks, network))
+            if not all(buckets.has_room(key, now) for buckets, key in counted):
+                return None
+        for buckets, key in counted:
+            buckets.add(key, now)
+        level = max(buckets.level(key, now) for buckets, key in counted)
+        full = [buckets for buckets, key in counted if not buckets.has_room(key, now)]
+        filled = ("account" if full[0] is self._accounts else "address") if full else ""
+        return Attempt(address, name, counted, _delay(level), filled)
+
+    def right(self, attempt: Attempt, now: float) -> None:
+        """It was the account's owner: it does not count, and the address is known from now on."""
+        for buckets, key in attempt.counted:
+            buckets.add(key, now, -1)
+        self.known(attempt.address, attempt.name, now)
+
+    def known(self, address: str, name: str, now: float) -> None:
+        """Somebody has shown by other means that the account is theirs."""
+        self._known.add(_digest(f"{name}\0{address_key(address)}"), now, 0)
+
+
+def _delay(level: float) -> float:
+    over = level - FREE
+    return min(_FIRST_DELAY * 2 ** (over - 1), _LONGEST_DELAY) if over > 0 else 0.0
+
+
+def _digest(text: str) -> str:
+    """A key of the same size, however long a name is."""
+    return hashlib.blake2b(text.encode(errors="replace"), digest_size=12).hexdigest()
+
+
+def address_key(address: str) -> str:
+    """What counts as one address: IPv6 by the /64 network; empty for loopback, and for what is none."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return ""
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is None:
-            return "" if parsed.is_loopback else str(ipaddress.ip_network((parsed, 64), strict=False))
-        parsed = parsed.ipv4_mapped
-    return "" if parsed.is_loopback else str(parsed)
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    if (mapped or parsed).is_loopback:
+        return ""
+    if mapped is None and parsed.version == 6:
+        return f"{int(parsed) >> 64:016x}/64"
+    return str(mapped or parsed)
+
+
+def _network(place: str) -> str:
+    """The /48 network that a /64 network belongs to; empty for others."""
+    return f"{place[:12]}/48" if place.endswith("/64") else ""

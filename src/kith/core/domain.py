@@ -13,7 +13,7 @@ import structlog
 from kith.config import Config
 from kith.core import removal, replay, sm
 from kith.core.account import Account
-from kith.core.attempts import Attempts
+from kith.core.attempts import Guesses
 from kith.core.devices import Devices
 from kith.core.directory import Directory
 from kith.core.feature import Feature, Handler
@@ -63,7 +63,7 @@ class Domain:
         self.jid = JID("", config.domain)
         self.store = store
         self.bus = bus
-        self.attempts = Attempts()
+        self.guesses = Guesses()
         self.pepper = hmac.digest(secret, b"pepper", "sha256")
         self.passwords = passwords(store, self.pepper)
         self.devices = Devices(store, hmac.digest(secret, b"devices", "sha256"))
@@ -226,6 +226,14 @@ class Domain:
         account = await self.directory.load(jid.bare)
         return account.id if account is not None else None
 
+    async def knows(self, sender: Sender, account: JID) -> bool:
+        """Whether the sender may know that there is such an account: its owner, and who sees its presence."""
+        if sender.bare == account.bare:
+            return True
+        if await self.account_id(account) is None:
+            return False
+        return (await self.roster(account.bare)).subscription_from(sender.bare)
+
     async def roster(self, bare: str) -> Roster:
         """The roster of a local account. Raises StanzaError if there is no such account."""
         account = await self.directory.load(bare)
@@ -260,14 +268,23 @@ class Domain:
         return sorted(found)
 
     async def answer(self, sender: Sender, iq: Stanza, to: JID, handler: Handler) -> None:
-        """Lets a feature answer an iq, and sends what it says. Raises StanzaError."""
+        """Lets a feature answer an iq, and sends what it says. Raises StanzaError.
+
+        To somebody who may not know of an account, its refusals are those of one that does not exist
+        (RFC 6121 §8.5.1).
+        """
         if to.local and to.bare != sender.bare:
             if await self.directory.load(to.bare) is None:
                 if not getattr(handler, "absent", False):
                     raise StanzaError("service-unavailable")
             elif not self.hooks.stanza_in(sender.jid, to, iq):
                 return
-        children = await handler(sender, iq, to)
+        try:
+            children = await handler(sender, iq, to)
+        except StanzaError:
+            if to.local and not await self.knows(sender, to):
+                raise StanzaError("service-unavailable") from None
+            raise
         result = iq.reply(*children)
         result.attrs["to"] = sender.full
         sender.send(result)

@@ -70,7 +70,8 @@ async def verify(attempt: Attempt, security: Security, lookup: Lookup, devices: 
         record = await lookup(user.decode())
     except UnicodeDecodeError:
         raise SASLError("malformed-request") from None
-    entry = await devices.find(record.id, attempt.agent) if record is not None else None
+    # for an account that does not exist too, or the time that it takes would tell
+    entry = await devices.find((record or _NOBODY).id, attempt.agent)
     binding = security.bindings.get(_BINDINGS.get(attempt.mechanism.removeprefix(_PREFIX), ""), b"")
     tokens = (entry.device.new, entry.device.current) if entry is not None else ()
     for token in [token for token in tokens if token is not None] or [_NOTHING]:

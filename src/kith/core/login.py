@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import structlog
 
 from kith.core.account import Account
+from kith.core.attempts import Attempt
 from kith.core.ports import AccountRecord
 from kith.core.sasl import MAX_STEP, Authentication, SASLError, mechanisms
 from kith.wire import ns
@@ -39,7 +40,7 @@ def decode(text: str) -> bytes:
 class Login:
     """One profile on one stream: an exchange at a time."""
 
-    __slots__ = ("_authentication", "domain", "mechanism", "record", "stream")
+    __slots__ = ("_attempt", "_authentication", "domain", "mechanism", "record", "stream")
 
     namespace: ClassVar[str]
 
@@ -47,6 +48,7 @@ class Login:
         self.stream = stream
         self.domain = stream.domain
         self._authentication: Authentication | None = None
+        self._attempt: Attempt | None = None
         self.mechanism = ""  # one of ours, once it is chosen
         self.record: AccountRecord | None = None  # as it was when the client showed who it is
 
@@ -76,14 +78,12 @@ class Login:
         security = self.stream.security
         if not mechanisms(security):
             raise SASLError("encryption-required")
-        if self.domain.attempts.too_many(security.address, self.domain.now()):
-            raise SASLError("temporary-auth-failure", "too many failed logins")
         self.mechanism = ""
         self._authentication = Authentication(
             mechanism,
             security,
             self.stream.hashes,
-            self.lookup,
+            self.admit,
             self.naming,
             self.domain.passwords,
         )
@@ -123,10 +123,24 @@ class Login:
             raise SASLError("not-authorized")
         return account
 
+    async def admit(self, user: str) -> AccountRecord | None:
+        """The same as `lookup` for a password that is about to be checked. Raises SASLError after too many.
+
+        It counts as wrong until it is right.
+        """
+        bare, address = self.naming(user), self.stream.security.address
+        attempt = self._attempt = self.domain.guesses.admit(address, bare, self.domain.now())
+        if attempt is None:
+            raise SASLError("temporary-auth-failure", "too many failed logins, wait a minute")
+        if attempt.filled:
+            logger.warning("too many failed logins", of=attempt.filled, account=bare, address=address)
+        return await self.lookup(user)
+
     async def lookup(self, user: str) -> AccountRecord | None:
         """An account by what a mechanism calls it."""
         bare = self.naming(user)
-        return await self.domain.store.account(bare) if bare else None
+        self.record = await self.stream.record(bare) if bare else None
+        return self.record
 
     def naming(self, user: str) -> str:
         """The bare address that a mechanism means by a name; empty if it can't be one."""
@@ -139,13 +153,24 @@ class Login:
 
     def passed(self, account: Account) -> None:
         """A login has succeeded."""
+        attempt, self._attempt = self._attempt, None
+        address, now = self.stream.security.address, self.domain.now()
+        if attempt is not None:
+            self.domain.guesses.right(attempt, now)
+        else:
+            self.domain.guesses.known(address, account.jid, now)
         self.domain.figures.logins[self.mechanism, "success"] += 1
         logger.debug(
             "logged in",
             account=account.jid,
             mechanism=self.mechanism,
-            address=self.stream.security.address,
+            address=address,
         )
+
+    def delay(self, error: SASLError) -> float:
+        """How many seconds the answer to a failure waits: the longer, the more there were."""
+        attempt = self._attempt
+        return attempt.delay if attempt is not None and error.condition == "not-authorized" else 0.0
 
     def challenge(self, data: bytes) -> None:
         text = b64encode(data).decode()
@@ -154,7 +179,7 @@ class Login:
     def fail(self, error: SASLError) -> None:
         """Ends the exchange; after several, the stream."""
         stream = self.stream
-        self._authentication = None
+        self._authentication = self._attempt = None
         stream.attempts += 1
         self.domain.figures.logins[self.mechanism or "other", error.condition] += 1
         logger.info(
@@ -164,8 +189,6 @@ class Login:
             mechanism=self.mechanism or "other",
             address=stream.security.address,
         )
-        if error.condition == "not-authorized":
-            self.domain.attempts.failed(stream.security.address, self.domain.now())
         text = f"<text xml:lang='en'>{escape_text(error.text)}</text>" if error.text else ""
         condition = f"<{error.condition} xmlns='{ns.SASL}'/>"
         stream.sink.send([f"<failure xmlns='{self.namespace}'>{condition}{text}</failure>".encode()])

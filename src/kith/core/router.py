@@ -100,17 +100,24 @@ class Router:
         if recipient is None:
             if not domain.directory.is_absent(jid):
                 return LATER if sender.committing else self._message_later(sender, stanza, to)
-            if stanza.type == "error":
-                return None
-            raise StanzaError("service-unavailable")
+            self._nobody(sender, stanza, to)
+            return None
         return self._message_to(sender, stanza, to, recipient)
+
+    def _nobody(self, sender: Sender, stanza: Stanza, to: JID) -> None:
+        """RFC 6121 §8.5.1. Whoever looks for people this way meets the bounds that strangers meet."""
+        if stanza.type == "error":
+            return
+        if isinstance(sender, Session):
+            self._domain.hooks.message_sent(sender, stanza, to)
+        self._domain.hooks.stanza_in(sender.jid, to, stanza)
+        raise StanzaError("service-unavailable")
 
     async def _message_later(self, sender: Sender, stanza: Stanza, to: JID) -> None:
         """The recipient has to be looked up first."""
         recipient = await self._domain.directory.load(to.bare)
         if recipient is None:
-            if stanza.type != "error":
-                raise StanzaError("service-unavailable")
+            self._nobody(sender, stanza, to)
         elif self._message_to(sender, stanza, to, recipient) is COMMITTING:
             sender.pipelined()
 

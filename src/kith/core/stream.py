@@ -5,6 +5,7 @@ Afterwards it hands everything to its session.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections import deque
 from collections.abc import Coroutine, Sequence
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kith.core import binding
 from kith.core.account import Account
 from kith.core.login import SASL, Login
-from kith.core.ports import Sink
+from kith.core.ports import AccountRecord, Sink
 from kith.core.sasl import BASIC_HASHES, HASHES, SASLError, Security, mechanisms
 from kith.core.sasl2 import SASL2, named_account
 from kith.core.session import Session
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 _STREAM = ns.tag(ns.STREAMS, "stream")
 _STARTTLS = ns.tag(ns.TLS, "starttls")
 _BIND = ns.tag(ns.BIND, "bind")
+#: How old an account's record may be that a login relies on, in seconds.
+_FRESH = 1.0
 #: Elements that may wait while one is answered.
 _MAX_WAITING = 32
 
@@ -44,6 +47,7 @@ class Stream:
         "_header_sent",
         "_profile",
         "_profiles",
+        "_read",
         "_waiting",
         "account",
         "attempts",
@@ -76,6 +80,7 @@ class Stream:
         self._profile: Login | None = self._profiles[0]
         self.attempts = 0
         self.requests = 0  # before the login
+        self._read: tuple[str, AccountRecord | None, float] | None = None  # for `record`
         self._busy = False
         self._waiting: deque[Stanza] | None = None
         self._header_sent = False
@@ -189,20 +194,24 @@ class Stream:
     async def _offer(self) -> None:
         """SCRAM with the hashes of the account that the header names (XEP-0388 §2.1).
 
-        One that does not exist looks as a new account would.
+        One that does not exist looks as a new account would, and takes as long.
         """
-        account = self.domain.live(self.claimed)
-        if account is not None:
-            self.hashes = account.hashes
-        else:
-            record = await self.domain.store.account(self.claimed)
-            self.hashes = tuple((record and record.keys) or HASHES.values())
+        record = await self.domain.store.account(self.claimed)
+        self._read = self.claimed, record, self.domain.now()
+        self.hashes = tuple((record and record.keys) or HASHES.values())
         if not self.ended:
             self.sink.send([self.domain.offers.of(self)])
 
+    async def record(self, bare: str) -> AccountRecord | None:
+        """An account, or None; read once for a login that comes with the header."""
+        read, self._read = self._read, None
+        if read is not None and read[0] == bare and self.domain.now() - read[2] < _FRESH:
+            return read[1]
+        return await self.domain.store.account(bare)
+
     def login_over(self) -> None:
         """An idle stream keeps nothing of its login."""
-        self._profiles, self._profile = (), None
+        self._profiles, self._profile, self._read = (), None, None
         self.domain.hooks.login_over(self)
 
     # -- before the session ----------------------------------------------------------------------
@@ -263,6 +272,8 @@ class Stream:
         try:
             await work
         except SASLError as error:
+            if self._profile is not None and (delay := self._profile.delay(error)):
+                await asyncio.sleep(delay)
             self._login_failed(error)
         except StreamError as error:
             self._busy = False

@@ -64,6 +64,20 @@ class Edge:
         return Security(trusted=self.domain.config.allow_plaintext and _is_loopback(peer), address=peer)
 
 
+def behind_proxy(peer: str, forwarded: str | None) -> str:
+    """The address of who asks. ``forwarded``: the X-Forwarded-For that a proxy on this machine has set."""
+    seen = (forwarded or "").rpartition(",")[2].strip()
+    return seen if seen and _is_loopback(peer) and _is_address(seen) else peer
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _is_loopback(text: str) -> bool:
     try:
         address = ipaddress.ip_address(text.partition("%")[0])

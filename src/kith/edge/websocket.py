@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from websockets.exceptions import ProtocolError
 from websockets.frames import CloseCode, Frame, Opcode
@@ -15,7 +16,7 @@ from websockets.server import ServerProtocol
 from kith.core.sasl import Security
 from kith.core.stream import Stream
 from kith.edge.compression import Deflate
-from kith.edge.connection import Connection, Edge
+from kith.edge.connection import Connection, Edge, behind_proxy
 from kith.edge.limits import LINGER
 from kith.edge.tls import peer_address
 from kith.wire import ns
@@ -80,6 +81,7 @@ class WebSocketConnection(Connection):
         try:
             for event in self._websocket.events_received():
                 if isinstance(event, Request):
+                    self._forwarded(stream, event)
                     response = self._websocket.accept(event)
                     self._websocket.send_response(response)
                 elif isinstance(event, Frame) and not self._closing:
@@ -90,6 +92,13 @@ class WebSocketConnection(Connection):
             self._edge.domain.log_error("connection failed", error)
             stream.fail(StreamError("internal-server-error"))
         self._flush()
+
+    def _forwarded(self, stream: Stream, request: Request) -> None:
+        """Whom a proxy asks for, to bound the attempts to log in."""
+        headers = request.headers.get_all("X-Forwarded-For")
+        address = behind_proxy(stream.security.address, ",".join(headers))
+        if address != stream.security.address:
+            stream.security = replace(stream.security, address=address)
 
     def _frame(self, stream: Stream, frame: Frame) -> None:
         if frame.opcode is Opcode.BINARY:

@@ -156,14 +156,15 @@ class ComponentStream:
         self._authenticate(component, element)
 
     def _authenticate(self, component: Component, element: Stanza) -> None:
-        attempts, now = self._domain.attempts, self._domain.now()
-        if attempts.too_many(self.security.address, now):
-            raise StreamError("policy-violation", "too many failed logins")
+        guesses, now = self._domain.guesses, self._domain.now()
+        attempt = guesses.admit(self.security.address, component.name, now)
+        if attempt is None:
+            raise StreamError("policy-violation", "too many failed logins, wait a minute")
         digest = hashlib.sha1(f"{self._id}{component.secret}".encode()).hexdigest()  # as §3 has it
         given = (element.element.text or "").strip().encode()
         if element.tag != _HANDSHAKE or not hmac.compare_digest(digest.encode(), given):
-            attempts.failed(self.security.address, now)
             raise StreamError("not-authorized")
+        guesses.right(attempt, now)
         self.authenticated = True
         component.connect(self._sink)
         self._sink.send([b"<handshake/>"])

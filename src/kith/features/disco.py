@@ -177,7 +177,7 @@ class Disco(Feature):
     @handles_iq("get", ns.DISCO_INFO, "query")
     async def info(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         node = self._node(iq, INFO)
-        if to.local and not await self._trusts(to, sender):
+        if to.local and not await self.domain.knows(sender, to):
             found = await self._node_info(sender, to, node) if node else None
             if found is None:
                 raise StanzaError("service-unavailable")
@@ -213,7 +213,7 @@ class Disco(Feature):
                 known = known or items is not None
                 if items:
                     found = [*found, *items] if found else items
-        if not known and (not to.local or await self._trusts(to, sender)):
+        if not known and (not to.local or await self.domain.knows(sender, to)):
             raise StanzaError("item-not-found")  # to others it looks as if there were nothing (§8)
         return self._answer(ITEMS, node, page(iq.child(ITEMS), found))
 
@@ -223,15 +223,6 @@ class Disco(Feature):
         if service is None:
             return self.domain.features
         return [other for other in self.domain.features if other.service == service]
-
-    async def _trusts(self, account: JID, sender: Sender) -> bool:
-        """Whether the asker may know that there is such an account."""
-        if account.bare == sender.bare:
-            return True
-        if await self.domain.account_id(account) is None:
-            return False
-        roster = await self.domain.roster(account.bare)
-        return roster.subscription_from(sender.bare)
 
     def _node(self, iq: Stanza, tag: str) -> str:
         query = iq.child(tag)

@@ -1,4 +1,4 @@
-"""XEP-0199: XMPP Ping. The server answers for itself and for its accounts."""
+"""XEP-0199: XMPP Ping. The server answers for itself, and for accounts to those who may know of them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from xml.etree.ElementTree import Element
 from kith.core.feature import Feature, handles_iq
 from kith.core.sender import Sender
 from kith.wire import ns
+from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
 
@@ -19,4 +20,6 @@ class Ping(Feature):
 
     @handles_iq("get", ns.PING, "ping")
     async def ping(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
+        if to.local and not await self.domain.knows(sender, to):
+            raise StanzaError("service-unavailable")
         return ()

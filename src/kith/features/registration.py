@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.core import removal
-from kith.core.attempts import Attempts
+from kith.core.attempts import Buckets, address_key
 from kith.core.domain import Domain
 from kith.core.feature import Feature, handles_iq
 from kith.core.invites import Invite, Invites
@@ -27,9 +27,9 @@ _TOKEN_FEATURE = "{urn:xmpp:ibr-token:0}register"
 _REMOVE, _USERNAME, _PASSWORD, _REGISTERED, _INSTRUCTIONS = (
     ns.tag(ns.REGISTER, name) for name in ("remove", "username", "password", "registered", "instructions")
 )
-#: Accounts made, and invitations tried, from one address within an hour.
-_MOST = 10
-_WINDOW = 3600.0
+#: Accounts made, names that were taken, and invitations tried from one address: at once, and how many seconds
+#: each counts.
+_MOST, _SECONDS = 10, 360.0
 _MAX_NAME = 64
 
 
@@ -41,7 +41,7 @@ class Registration(Feature):
     def __init__(self, domain: Domain) -> None:
         super().__init__(domain)
         self.invites = Invites(domain.store)
-        self._attempts = Attempts(_MOST, _WINDOW)
+        self._made = Buckets(_MOST, _SECONDS)
         self._admitted: dict[Stream, tuple[str, Invite]] = {}
 
     # -- before the login ------------------------------------------------------------------------
@@ -76,10 +76,9 @@ class Registration(Feature):
             raise StanzaError("not-authorized", "an invitation is needed", type="auth")
 
     def _count(self, stream: Stream) -> None:
-        address, now = stream.security.address, self.domain.now()
-        if self._attempts.too_many(address, now):
+        place = address_key(stream.security.address)
+        if place and not self._made.take(place, self.domain.now()):
             raise StanzaError("resource-constraint", "too many accounts from this address", type="wait")
-        self._attempts.failed(address, now)
 
     async def _preauth(self, stream: Stream, iq: Stanza) -> Sequence[Element]:
         """XEP-0445 §4: from here on the token may expire."""
@@ -116,6 +115,7 @@ class Registration(Feature):
         if not await self.domain.store.create_accounts([(jid.bare, keys)]):
             if token and invite is not None:
                 await self.invites.restore(token, invite)
+                self._count(stream)  # an invitation is for one account, not for looking who is here
             raise StanzaError("conflict", "the name is taken")
         self._admitted.pop(stream, None)
         self.domain.directory.appeared(jid.bare)

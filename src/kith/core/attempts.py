@@ -24,7 +24,7 @@ class Attempts:
 
     def failed(self, address: str, now: float) -> None:
         """A login from ``address`` failed at ``now`` (seconds of any steady clock)."""
-        key = _key(address)
+        key = network(address)
         if not key:
             return
         since, count = self._failed.pop(key, (now, 0))
@@ -36,11 +36,12 @@ class Attempts:
 
     def too_many(self, address: str, now: float) -> bool:
         """Whether a login from there is refused unseen."""
-        since, count = self._failed.get(_key(address), (now, 0))
+        since, count = self._failed.get(network(address), (now, 0))
         return count >= self._most and now - since <= self._window
 
 
-def _key(address: str) -> str:
+def network(address: str) -> str:
+    """What counts as one peer: an IPv4 address, an IPv6 /64 network; empty for this machine itself."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -2,8 +2,8 @@
 
 An attempt is counted when it is made and forgiven when it is right, so many at the same time are as few as
 many after each other. Who has logged in to an account from an address before is counted apart from all
-others: an owner at home gets in while the whole world guesses. Names that nobody has are counted as any others
-are, or the answers would tell who exists.
+others: an owner at home gets in while the whole world guesses. Names that nobody has are counted as any
+others are, or the answers would tell who exists.
 """
 
 from __future__ import annotations

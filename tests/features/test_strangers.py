@@ -15,7 +15,7 @@ MOST = 3
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with running(tmp_path_factory.mktemp("kith") / "data", strangers_per_hour=str(MOST)) as it:
-        for name in ("spammer", "asker", "friend", *(f"p{n}" for n in range(MOST + 2))):
+        for name in ("spammer", "asker", "friend", "looking", *(f"p{n}" for n in range(MOST + 2))):
             it.add_user(name)
         yield it
         assert "level=error" not in it.log.read_text()
@@ -39,6 +39,17 @@ async def test_so_many_new_people_in_an_hour_and_no_more(server: RunningServer) 
         await say(spammer, "p0", "a conversation goes on")
     await spammer.nothing()
     spammer.abort()
+
+
+async def test_looking_for_people_by_writing_to_them_is_bounded_too(server: RunningServer) -> None:
+    looking = await online(server.port, "looking")
+    for number in range(MOST):
+        await say(looking, f"perhaps{number}")
+        assert condition(await looking.message()) == "service-unavailable"
+    for name in ("perhaps9", "p0"):
+        await say(looking, name)
+        assert condition(await looking.message()) == "policy-violation"
+    looking.abort()
 
 
 async def test_an_answer_is_always_possible(server: RunningServer) -> None:

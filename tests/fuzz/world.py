@@ -10,6 +10,7 @@ import logging
 import tempfile
 import zlib
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,7 @@ class World:
 
     async def _start(self) -> None:
         config = Config(data_dir=Path(self._folder.name), allow_plaintext=True, registration="open")
-        passwords = Passwords(lambda keys, password: False, _keys)
+        passwords = partial(Passwords, lambda keys, password: False, lambda password, salts: _keys(password))
         store = SQLiteStore(config.database, gather=0.0)
         self.domain = Domain(config, store, LocalBus(), ALL, passwords, b"secret" * 8)
 

@@ -1,7 +1,7 @@
 """Guessing passwords: how often somebody may be wrong, by account and by address (promise 6).
 
-An attempt is counted when it is made and forgiven when it is right, so many at the same time are as few as
-many after each other. Who has logged in to an account from an address before is counted apart from all
+An attempt is counted when it is made and forgiven when it is right, so many at the same time get no further
+than many after each other. Who has logged in to an account from an address before is counted apart from all
 others: an owner at home gets in while the whole world guesses. Names that nobody has are counted as any
 others are, or the answers would tell who exists.
 """

@@ -18,7 +18,7 @@ run: .venv/.ready ## Set everything up and start Kith with its defaults
 	@exec $(BIN)/kith serve
 
 test: .venv/.ready tests/interop/.ready ## Set everything up and run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: .venv/.ready ## Format, lint, types, import directions
 	$(BIN)/ruff format --check .

@@ -16,12 +16,14 @@ import pstats
 import tempfile
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import uvloop
 from lab import BIND, HEAD, OMEMO, PLAIN, add_users, environment
 
+from kith import journal
 from kith.accounts.credentials import check_password, make_keys
 from kith.bus.local import LocalBus
 from kith.config import Config
@@ -90,7 +92,7 @@ async def _client(edge: Edge, domain: Domain, user: str, tally: Tally) -> TCPCon
 async def measure(folder: Path, payload: str, people: int, messages: int, batch: int, profile: bool) -> None:
     store = SQLiteStore(folder / "kith.sqlite")
     config = Config(data_dir=folder, allow_plaintext=True)
-    domain = Domain(config, store, LocalBus(), ALL, Passwords(check_password, make_keys), b"s" * 32)
+    domain = Domain(config, store, LocalBus(), ALL, partial(Passwords, check_password, make_keys), b"s" * 32)
     await domain.start()
     edge = Edge(domain, ParserPool(Limits()), None)  # type: ignore[arg-type]
     tally = Tally()
@@ -142,6 +144,7 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=100)
     parser.add_argument("--profile", action="store_true", help="show the functions that take longest")
     args = parser.parse_args()
+    journal.set_up("warning", "text")
     for payload in (PLAIN, OMEMO):
         with tempfile.TemporaryDirectory() as folder:
             add_users(environment(Path(folder)), args.people)

@@ -141,6 +141,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         _Count,
         _about("Bytes a second that one connection may send for long; past it, it waits. 0: no bound."),
     ] = 4 * 1024 * 1024
+    connections_per_address: Annotated[
+        _Count,
+        _about("Connections from one address (IPv6: one /64 network). 0: no bound. This machine has none."),
+    ] = 1000
+    waiting_connections: Annotated[
+        _Some, _about("Connections that have not logged in; past it, the oldest of them is closed.")
+    ] = 4000
     auth_timeout: Annotated[_Some, _about("Seconds that a connection has to log in.")] = 30
     resume_timeout: Annotated[
         _Count, _about("Seconds that a session waits for a lost connection to come back. 0: not at all.")

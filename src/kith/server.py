@@ -49,6 +49,7 @@ from kith.core.sasl import Security
 from kith.core.stream import Stream
 from kith.edge.certificate import describe, ensure_certificate
 from kith.edge.connection import Edge
+from kith.edge.handshakes import TLSListener
 from kith.edge.http import FrontConnection, Web
 from kith.edge.tcp import TCPConnection
 from kith.edge.tls import Certificates
@@ -66,6 +67,8 @@ from kith.wire.parser import Limits, ParserPool
 logger = structlog.get_logger("kith")
 #: How long connections have to end when the server stops, in seconds.
 _FAREWELL = 5.0
+#: Connections that the kernel holds until they are taken.
+_BACKLOG = 1024
 
 
 class StartError(Exception):
@@ -77,7 +80,7 @@ class Server:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: list[asyncio.Server | TLSListener] = []
         self._stopping = asyncio.Event()
         self.certificates: Certificates | None = None
 
@@ -87,7 +90,7 @@ class Server:
         _check_folder(config)
         try:
             certificate, key = ensure_certificate(config)
-            certificates = self.certificates = Certificates(certificate, key)
+            self.certificates = Certificates(certificate, key)
         except (OSError, ValueError, ssl.SSLError) as error:
             raise StartError(f"can't use the certificate: {error}") from error
         try:
@@ -120,17 +123,20 @@ class Server:
             await self._listen("xmpp_port", lambda: TCPConnection(self.edge, self._starttls_stream))
             await self._listen(
                 "xmpps_port",
-                lambda: TCPConnection(self.edge, self._direct_stream, direct=True),
-                certificates.direct,
+                secure=(
+                    self.certificates.direct,
+                    lambda place: TCPConnection(self.edge, self._direct_stream, place),
+                ),
             )
             await self._listen(
                 "component_port",
                 lambda: TCPConnection(self.edge, components.stream, namespace=ns.COMPONENT),
                 listen=config.component_listen,
             )
-            await self._listen("http_port", lambda: FrontConnection(self.web, secure=False))
+            await self._listen("http_port", lambda: FrontConnection(self.web))
             await self._listen(
-                "https_port", lambda: FrontConnection(self.web, secure=True), certificates.https
+                "https_port",
+                secure=(self.certificates.https, lambda place: FrontConnection(self.web, place)),
             )
         except BaseException:
             await self.stop()
@@ -181,10 +187,11 @@ class Server:
     async def _listen(
         self,
         setting: str,
-        protocol: Callable[[], asyncio.Protocol],
-        tls: ssl.SSLContext | None = None,
+        protocol: Callable[[], asyncio.Protocol] | None = None,
         listen: Sequence[str] = (),
+        secure: tuple[ssl.SSLContext, Callable[[str], asyncio.Protocol]] | None = None,
     ) -> None:
+        """``protocol`` makes the protocol of a connection; or ``secure``, in TLS from the first byte."""
         port = getattr(self.config, setting)
         if not port:
             return
@@ -200,12 +207,12 @@ class Server:
                 if family == socket.AF_INET6:
                     listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 listener.bind((host, port))
-                timeout = self.config.auth_timeout if tls is not None else None
-                self._listeners.append(
-                    await loop.create_server(
-                        protocol, sock=listener, ssl=tls, backlog=1024, ssl_handshake_timeout=timeout
-                    )
-                )
+                listener.listen(_BACKLOG)
+                if secure is not None:
+                    self._listeners.append(TLSListener(self.edge, listener, *secure))
+                elif protocol is not None:
+                    made = await loop.create_server(protocol, sock=listener, backlog=_BACKLOG)
+                    self._listeners.append(made)
             except OSError as error:
                 listener.close()
                 if error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL) and host in ("::", "::1"):

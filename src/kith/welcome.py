@@ -61,7 +61,7 @@ def show(config: Config, certificate: Description, accounts: int) -> None:
         where = "" if config.http_port == 8080 else f" --server http://localhost:{config.http_port}"
         steps.add_row("Log in by phone number", f"{kith} login '+49 170 1234567'{where}")
         if not config.sms_url:
-            steps.add_row("", "[dim]the code is shown here, as there is no SMS gateway[/dim]")
+            steps.add_row("", Text("the code is shown here, as there is no SMS gateway", "dim"))
     steps.add_row("Chat", f"{kith} chat --jid {name}@{config.domain}")
     steps.add_row("Check the setup", f"{kith} doctor")
     console.print(Padding(steps, (0, 2)))

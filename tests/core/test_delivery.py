@@ -239,6 +239,17 @@ async def test_a_client_that_lies_about_its_address_is_cut_off(
     await client.end()
 
 
+async def test_what_a_client_takes_its_resource_for_is_overridden(
+    server: RunningServer, people: tuple[str, str]
+) -> None:
+    ada, ben = people
+    client, other = await online(server.port, ada, "phone"), await online(server.port, ben)
+    client.send(f"<message from='{client.bare}/else' to='{other.bare}'><body>x</body></message>")
+    assert (await other.message()).get("from") == client.jid
+    client.send(f"<iq from='{client.bare}/else' type='get' id='asked'><ping xmlns='urn:xmpp:ping'/></iq>")
+    assert (await client.take(lambda element: element.get("id") == "asked")).get("to") == client.jid
+
+
 async def test_a_new_session_with_the_same_resource_ends_the_old_one(
     server: RunningServer, people: tuple[str, str]
 ) -> None:

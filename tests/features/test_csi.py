@@ -110,6 +110,59 @@ async def test_a_message_comes_at_once_and_after_what_was_held(phone: RawClient,
     assert len(stanzas(phone)) == 2  # still inactive
 
 
+CALL = "<{} xmlns='urn:xmpp:jingle-message:0' id='call'/>"
+MENTION = "<body>look</body><reference xmlns='urn:xmpp:reference:0' type='mention' uri='xmpp:phone@localhost'/>"
+OMEMO = "<encrypted xmlns='eu.siacs.conversations.axolotl'><header sid='1'/></encrypted>"
+
+
+@pytest.mark.parametrize(
+    ("type", "inside"),
+    [
+        ("chat", CALL.format("propose")),
+        ("chat", CALL.format("proceed")),
+        ("chat", CALL.format("reject")),
+        ("chat", CALL.format("retract")),
+        ("chat", CALL.format("finish") + "<store xmlns='urn:xmpp:hints'/>"),
+        ("chat", OMEMO + "<store xmlns='urn:xmpp:hints'/>"),
+        ("chat", MENTION),
+        ("groupchat", MENTION),
+        ("groupchat", "<body>to all</body>"),
+    ],
+)
+async def test_calls_mentions_and_encrypted_messages_come_at_once(
+    phone: RawClient, friend: RawClient, type: str, inside: str
+) -> None:
+    phone.send(INACTIVE)
+    await quiet(phone)
+    await say(friend, TYPING)
+    friend.send(f"<message to='{phone.jid}' type='{type}' id='urgent'>{inside}</message>")
+    await phone.take(lambda e: e.get("id") == "urgent")
+    assert [e[0].tag.partition("}")[2] for e in stanzas(phone)] == [
+        "composing"
+    ]  # held before, so it came first
+
+
+@pytest.mark.parametrize("type", ["chat", "normal"])
+async def test_a_phone_in_a_pocket_stops_ringing_when_another_device_takes_the_call(
+    server: RunningServer, phone: RawClient, friend: RawClient, type: str
+) -> None:
+    tablet = await online(server.port, "phone", "tablet")
+    await phone.iq("set", "<enable xmlns='urn:xmpp:carbons:2'/>")
+    phone.send(INACTIVE)
+    await quiet(phone)
+    friend.send(f"<message to='phone@localhost' type='chat'>{CALL.format('propose')}</message>")
+    assert (await phone.message())[0].tag.endswith("propose")
+    read = "<displayed xmlns='urn:xmpp:chat-markers:0' id='x'/>"
+    tablet.send(f"<message to='{friend.jid}' type='chat'>{read}</message>")
+    await tablet.ping()
+    await quiet(phone)
+    assert [e for e in stanzas(phone) if e.tag.endswith("message")] == []
+    tablet.send(f"<message to='{friend.jid}' type='{type}'>{CALL.format('proceed')}</message>")
+    copy = await phone.take(lambda e: e.find(".//{urn:xmpp:jingle-message:0}proceed") is not None)
+    assert copy[0].tag.endswith("sent")
+    tablet.abort()
+
+
 async def test_requests_come_at_once(phone: RawClient, friend: RawClient) -> None:
     phone.send(INACTIVE)
     await quiet(phone)
@@ -187,6 +240,7 @@ async def test_an_unknown_element_is_an_error_of_the_stream(phone: RawClient) ->
         ("<message from='a' type='error'/>", None),
         (f"<message from='a'>{EVENT.format('1')}</message>", "event a n 1"),
         (f"<message from='a'>{COPY.format('sent', '<body>x</body>')}</message>", ""),
+        (f"<message from='a'>{COPY.format('sent', CALL.format('reject'))}</message>", None),
         (f"<message from='a'>{COPY.format('received', '<body>x</body>')}</message>", None),
         (f"<message from='a'>{COPY.format('received', TYPING)}</message>", ""),
     ],

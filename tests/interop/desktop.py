@@ -83,9 +83,17 @@ class Desktop:
         """Waits until a widget is on the screen. Returns its texts."""
         return list((await self.until("see", role=role, pattern=pattern, **other))[0])
 
-    async def gone(self, role: str, pattern: str = "") -> None:
+    async def gone(self, role: str, pattern: str = "", timeout: float = 20) -> None:
         """Waits until no such widget is on the screen."""
-        await self.until("see", right=lambda found: not found, role=role, pattern=pattern)
+        await self.until("see", right=lambda found: not found, timeout=timeout, role=role, pattern=pattern)
+
+    async def dismiss(self, title: str) -> None:
+        """Closes a dialog with Escape, again if the dialog did not have the focus yet."""
+        with contextlib.suppress(AssertionError):
+            await self.press("Escape")
+            return await self.gone("frame", title, timeout=5)
+        await self.press("Escape")
+        await self.gone("frame", title)
 
     async def click(self, role: str, pattern: str = "", **other: Any) -> None:
         """Waits for a widget that can be used, and clicks it."""
@@ -105,11 +113,9 @@ class Desktop:
         await self.do("picture", file=str(made))
         return Path(shutil.copy(made, self.shots))
 
-    def lend(self, file: Path) -> Path:
-        """A copy that the programs may read."""
-        lent = Path(shutil.copy(file, self.home))
-        lent.chmod(0o644)
-        return lent
+    def lend(self, file: Path) -> None:
+        """Puts a copy into ``home``, where the programs find it."""
+        Path(shutil.copy(file, self.home)).chmod(0o644)
 
     async def text(self) -> str:
         """All that is written on the screen, a line for each widget."""

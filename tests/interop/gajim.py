@@ -44,8 +44,7 @@ class Gajim:
         await screen.click("push button", "Show Certificate")
         (fingerprint, *_) = await screen.sees("label", r"^((\w\w:){7}\w\w\s*){4}$")
         await screen.picture("certificate")
-        await screen.press("Escape")
-        await screen.gone("frame", "^Certificate$")
+        await screen.dismiss("^Certificate$")
         await screen.click("check box", "Add to Trusted Certificates")
         await screen.click("push button", "^Log In")
         await screen.click("push button", "^Connect")
@@ -121,19 +120,17 @@ class Gajim:
     async def wear(self, picture: Path) -> None:
         """Publishes an avatar."""
         screen = self.screen
+        screen.lend(picture)
         await screen.click("menu", "^Accounts")
         await screen.click("menu item", "^Profile")
         await screen.click("push button", "^Edit$")
         await screen.click("push button", "^Change your profile picture")
-        await screen.sees("file chooser", "^Choose Avatar")
-        await screen.press("slash")  # a path instead of a click
-        await screen.write(str(screen.lend(picture)), "text")
+        await screen.click("table cell", f"^{picture.name}$", mouse="b1c")
         await screen.click("push button", "^Open$")
         await screen.click("push button", "^Update$")
         await screen.click("push button", "^Save$")
         await screen.sees("push button", "^Edit$")
-        await screen.press("Escape")
-        await screen.gone("frame", "^Profile")
+        await screen.dismiss("^Profile")
 
     async def quit(self) -> None:
         await self.screen.click("menu", "^Gajim")

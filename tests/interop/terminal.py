@@ -80,9 +80,9 @@ class Profanity:
         self.screen = self.screen[found.end() :]
         return found
 
-    async def logs(self, pattern: str, timeout: float = 20) -> None:
-        """Waits until the debug log has something that matches."""
-        await self._wait(lambda: re.search(pattern, self.log), pattern, timeout)
+    async def logs(self, pattern: str, after: int = 0, timeout: float = 20) -> None:
+        """Waits until the debug log, behind that many characters, has something that matches."""
+        await self._wait(lambda: re.search(pattern, self.log[after:]), pattern, timeout)
 
     async def notes(self, pattern: str, timeout: float = 20) -> None:
         """Waits until a conversation has a line that matches."""
@@ -100,12 +100,15 @@ class Profanity:
             raise AssertionError(f"no {pattern!r}\n{self.screen[-2000:]}\n{self.log[-4000:]}") from None
 
     async def log_in(self, jid: str, port: int) -> None:
-        """Connects over STARTTLS and waits until it is online."""
+        """Connects over STARTTLS and waits until it is online, and knows what the server can do."""
         await self.shows("Type '/help'")
+        before = len(self.log)
         self.type(f"/connect {jid} server 127.0.0.1 port {port} tls trust")
         await self.shows("Enter password")
         self.type("pw")
         await self.shows("logged in successfully")
+        # keys that are published before it knows are for contacts only
+        await self.logs(f"connection_features_received {jid.partition('@')[2]}", after=before)
 
     async def make_keys(self) -> None:
         """Makes OMEMO keys and publishes them."""

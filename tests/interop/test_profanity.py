@@ -121,7 +121,6 @@ async def test_a_second_device_finds_in_the_archive_what_was_said_before(
     async with profanity(tmp_path / "second") as second:
         second.type("/mam on")
         await second.log_in(ada, server.port)
-        await second.logs("connection_features_received")
         second.type(f"/msg {ben}")
         await second.notes("hello back")
         await second.notes("hello from the first device")

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 #: Reading pauses when so many stanzas wait, and goes on at half of it.
 PIPELINE = 512
+#: Or so many bytes, so that nobody fills the memory, nor the queue for the disk that others wait in.
+PIPELINE_BYTES = 256 * 1024
+_CHILD_BYTES = 64  # what a child's name takes, beside its text
 
 
 class Commit:
@@ -75,6 +78,7 @@ class Intake:
         "_ack_next",
         "_ahead",
         "_paused",
+        "_taken",
         "backlog",
         "busy",
         "committing",
@@ -100,6 +104,7 @@ class Intake:
         self._ack_next = -1
         self._ahead: _Ahead | None = None
         self._paused = False
+        self._taken = 0  # bytes since all was handled
 
     # -- what the stream's kind decides ----------------------------------------------------------
 
@@ -132,8 +137,12 @@ class Intake:
             self._wait(stanza)
         else:
             self._handle(stanza)
-        if self.committing > PIPELINE:
-            self._pause()
+        self._taken += len(stanza.inner) + _CHILD_BYTES * len(stanza.children)
+        if self.committing > PIPELINE or self._taken > PIPELINE_BYTES:
+            if self.idle:
+                self._taken = 0
+            else:
+                self._pause()
 
     def _wait(self, stanza: Stanza) -> None:
         if self.backlog is None:
@@ -236,12 +245,13 @@ class Intake:
             self._ack_at = self._ack_next if self._ack_next > self.handled else -1
             self.raw(sm.answer(self.handled))
         waiting = self.committing + (len(backlog) if backlog else 0)
-        if self._paused and waiting < PIPELINE // 2:
+        if self._paused and waiting < PIPELINE // 2 and (not waiting or self._taken <= PIPELINE_BYTES):
             self._paused = False
             if self.sink is not None:
                 self.sink.resume()
         if not waiting and not self.busy:
             self.backlog = None
+            self._taken = 0
             callbacks, self.when_idle = self.when_idle, None
             for callback in callbacks or ():
                 callback()

@@ -79,12 +79,15 @@ class Router:
         return domain.presence.admit(sender, stanza, to)
 
     def _check_from(self, session: Session, sender: str) -> None:
-        """RFC 6120 §8.1.2.1."""
+        """Another account is a lie (RFC 6120 §4.9.3.9); another resource is overridden (§8.1.2.1).
+
+        Converse.js names a resource of its own making after it has resumed a session.
+        """
         try:
             jid = parse_jid(sender)
         except ValueError:
             jid = None
-        if jid not in (session.jid, session.account.address):
+        if jid is None or jid.to_bare() != session.account.address:
             raise StreamError("invalid-from")
 
     # -- messages ---------------------------------------------------------------------------------

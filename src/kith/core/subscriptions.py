@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from kith.core.sender import Foreign
     from kith.core.session import Session
 
-#: What of a request is kept until it is answered: a line and a name, so many bytes.
+#: What of a request is kept until it is answered: a line, a name, an older address (XEP-0283), so many bytes.
 _KEPT = (ns.tag(ns.CLIENT, "status"), ns.tag(ns.NICK, "nick"))
+_MOVED, _OLD = ns.tag(ns.MOVED, "moved"), ns.tag(ns.MOVED, "old-jid")
 MAX_REQUEST = 2048
 SUBSCRIPTION_TYPES = frozenset(("subscribe", "subscribed", "unsubscribe", "unsubscribed"))
 
@@ -171,7 +172,13 @@ def _request(stanza: Stanza) -> Stanza:
     attrs = {name: stanza.attrs[name] for name in ("type", "from", "to")}
     attrs |= {name: stanza.attrs[name][:64] for name in ("id", LANG) if name in stanza.attrs}
     children = [child for child in stanza.element if child.tag in _KEPT and not len(child)]
-    kept = Stanza.build("presence", attrs, *(_plain(child) for child in children))
+    plain = [_plain(child) for child in children]
+    old = stanza.element.find(f"{_MOVED}/{_OLD}")
+    if old is not None:
+        moved = Element(_MOVED)
+        moved.append(_plain(old))
+        plain.append(moved)
+    kept = Stanza.build("presence", attrs, *plain)
     return kept if len(kept.inner) <= MAX_REQUEST else Stanza.build("presence", attrs)
 
 

@@ -10,11 +10,17 @@ from typing import Protocol
 
 from kith.core.domain import Domain
 from kith.core.sasl import Security
-from kith.edge.limits import BYTES_BEFORE_LOGIN, UNREAD_BYTES, Lobby, Rate
+from kith.edge.door import Door, most_connections
+from kith.edge.limits import BYTES_BEFORE_LOGIN, PORTION, TAG_BYTES, Lobby, Rate
 from kith.edge.tls import Certificates, peer_address
+from kith.edge.unread import Unread
 from kith.wire.errors import StreamError
 from kith.wire.parser import ParserPool, StreamOpened
 from kith.wire.stanza import Stanza
+
+#: What is so short is handled at once.
+_SHORT = 4096
+_FLOW, _RATE = 1, 2
 
 
 class Stream(Protocol):
@@ -47,12 +53,15 @@ class Edge:
     """
 
     def __init__(self, domain: Domain, pool: ParserPool, certificates: Certificates) -> None:
+        config = domain.config
         self.domain = domain
         self.pool = pool
         self.certificates = certificates
-        self.lobby = Lobby(domain.config.auth_timeout)
-        self.rate = domain.config.rate_bytes
-        self.burst = max(4 * domain.config.rate_bytes, 2 * domain.config.stanza_bytes)
+        self.lobby = Lobby(config.auth_timeout, config.waiting_connections)
+        self.door = Door(config.connections_per_address, most_connections())
+        self.unread = Unread()
+        self.rate = config.rate_bytes
+        self.burst = max(4 * config.rate_bytes, 2 * config.stanza_bytes)
         self.connections: set[Connection] = set()
         self.open: Counter[str] = Counter()
         self.accepted: Counter[str] = Counter()
@@ -101,14 +110,19 @@ def keep_alive(transport: asyncio.BaseTransport) -> None:
 
 
 class Connection(asyncio.Protocol):
-    """A stream's connection, without the framing. No task, no timer of its own."""
+    """A stream's connection, without the framing. No task, no timer of its own.
+
+    ``take`` gets what the peer has sent, in portions, so that others get their turn.
+    """
 
     __slots__ = (
         "_bytes",
         "_closing",
         "_edge",
-        "_paused",
+        "_held",
+        "_place",
         "_rate",
+        "_rest",
         "_stream",
         "_transport",
         "_waiters",
@@ -121,9 +135,11 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._bytes = 0
         self._closing = False
-        self._paused = False
+        self._held = 0  # why it does not read: bits of `_FLOW` and `_RATE`
+        self._place: str | None = None  # at the door
         self._writable = True
         self._rate: Rate | None = None
+        self._rest = b""  # came, and is not handled yet
         self._waiters: list[asyncio.Future[None]] | None = None
 
     @property
@@ -131,9 +147,10 @@ class Connection(asyncio.Protocol):
         """What carries it, as operators are told."""
         raise NotImplementedError
 
-    def enter(self, stream: Stream) -> None:
-        """The stream begins."""
+    def enter(self, stream: Stream, place: str) -> None:
+        """The stream begins; ``place`` is what the door gave."""
         self._stream = stream
+        self._place = place
         edge = self._edge
         edge.connections.add(self)
         edge.open[self.transport] += 1
@@ -145,6 +162,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._writable = True
+        self._edge.unread.caught_up(self)
         waiters, self._waiters = self._waiters, None
         for waiter in waiters or ():
             if not waiter.done():
@@ -155,10 +173,15 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._closing = True
-        if self in self._edge.connections:
-            self._edge.connections.remove(self)
-            self._edge.open[self.transport] -= 1
-        self._edge.lobby.leave(self)
+        self._rest = b""
+        edge = self._edge
+        if self in edge.connections:
+            edge.connections.remove(self)
+            edge.open[self.transport] -= 1
+        edge.lobby.leave(self)
+        place, self._place = self._place, None
+        if place is not None:
+            edge.door.leave(place)
         self.resume_writing()
         stream, self._stream = self._stream, None
         if stream is not None:
@@ -175,32 +198,98 @@ class Connection(asyncio.Protocol):
         if self._stream is not None:
             self._stream.fail(StreamError("connection-timeout", "authenticate sooner"))
 
+    def make_room(self) -> None:
+        """Too many have not authenticated."""
+        if self._stream is not None:
+            self._stream.fail(StreamError("resource-constraint", "too many connections"))
+        self.abort_later()
+
     def shut_down(self) -> None:
         """The server stops (RFC 6120 §4.9.3.21)."""
         if self._stream is not None:
             self._stream.fail(StreamError("system-shutdown"))
 
-    def admit(self, stream: Stream, size: int) -> bool:
+    # -- what comes in ------------------------------------------------------------------------------------
+
+    def take(self, stream: Stream, data: bytes) -> None:
+        """Handles what came."""
+        raise NotImplementedError
+
+    def data_received(self, data: bytes) -> None:
+        if self._rest:
+            self._rest += data
+            return
+        stream = self._stream
+        if stream is None or self._closing:
+            return
+        if len(data) > _SHORT:
+            data = self._portion(data)
+        if self._admit(stream, data):
+            self.take(stream, data)
+
+    def _portion(self, data: bytes) -> bytes:
+        """What is handled now; keeps the rest for later."""
+        size = len(data)
+        tags = data.count(b"<")
+        if size + TAG_BYTES * tags <= PORTION:
+            return data
+        size = max(_SHORT, size * PORTION // (size + TAG_BYTES * tags))
+        self._rest = bytes(data[size:])
+        if self._rest:
+            self._edge.loop.call_soon(self._go_on)
+        self._read_or_not()
+        return data[:size]
+
+    def _go_on(self) -> None:
+        """Handles the next portion, unless somebody has it wait."""
+        if self._held or self._closing:
+            return
+        data, self._rest = self._rest, b""
+        if data:
+            self.data_received(data)
+        self._read_or_not()
+
+    def _read_or_not(self) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if self._held or self._rest:
+            transport.pause_reading()
+        elif not self._closing:
+            transport.resume_reading()
+
+    def _hold(self, why: int) -> None:
+        self._held |= why
+        self._read_or_not()
+
+    def _let_go(self, why: int) -> None:
+        self._held &= ~why
+        if self._rest and not self._held:
+            self._edge.loop.call_soon(self._go_on)
+        self._read_or_not()
+
+    def _admit(self, stream: Stream, data: bytes) -> bool:
         """Counts what has come; False if it is too much before authentication, and the stream is over."""
         edge = self._edge
         if not stream.authenticated:
-            self._bytes += size
+            self._bytes += len(data)
             if self._bytes > BYTES_BEFORE_LOGIN:
                 stream.fail(StreamError("policy-violation", "too much before authentication"))
                 return False
         elif edge.rate:
-            now = edge.loop.time()
-            if self._rate is None:
-                self._rate = Rate(now, edge.burst)
-            wait = self._rate.take(size, now, edge.rate, edge.burst)
-            if wait and self._transport is not None and not self._paused:
-                self._transport.pause_reading()
-                edge.loop.call_later(wait, self._read_on)
+            self.charge(len(data) + TAG_BYTES * data.count(b"<"))
         return True
 
-    def _read_on(self) -> None:
-        if self._transport is not None and not self._closing and not self._paused:
-            self._transport.resume_reading()
+    def charge(self, size: int) -> None:
+        """Waits before it reads on, if that is more than the rate allows."""
+        edge = self._edge
+        now = edge.loop.time()
+        if self._rate is None:
+            self._rate = Rate(now, edge.burst)
+        wait = self._rate.take(size, now, edge.rate, edge.burst)
+        if wait and not self._held & _RATE:
+            self._hold(_RATE)
+            edge.loop.call_later(wait, self._let_go, _RATE)
 
     # -- what all sinks do ------------------------------------------------------------------------------
 
@@ -210,23 +299,29 @@ class Connection(asyncio.Protocol):
         if transport is None or transport.is_closing():
             return
         transport.write(data)
-        if not self._writable and transport.get_write_buffer_size() > UNREAD_BYTES:
-            transport.abort()
+        if not self._writable:
+            self._edge.unread.grew(self)
+
+    def unread(self) -> int:
+        """Bytes that wait to be read by the peer."""
+        transport = self._transport
+        return transport.get_write_buffer_size() if transport is not None else 0
 
     def abort(self) -> None:
         self._closing = True
         if self._transport is not None:
             self._transport.abort()
 
-    def pause(self) -> None:
-        self._paused = True
+    def abort_later(self) -> None:
+        """Once what was written is on its way."""
         if self._transport is not None:
-            self._transport.pause_reading()
+            self._edge.loop.call_soon(self._transport.abort)
+
+    def pause(self) -> None:
+        self._hold(_FLOW)
 
     def resume(self) -> None:
-        self._paused = False
-        if self._transport is not None and not self._closing:
-            self._transport.resume_reading()
+        self._let_go(_FLOW)
 
     async def drained(self) -> None:
         if self._writable or self._closing:

@@ -14,6 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from kith.edge.connection import Edge, keep_alive
 from kith.edge.invites import InvitePages
+from kith.edge.tls import peer_address
 from kith.edge.websocket import WebSocketConnection
 from kith.wire.serialize import escape_attribute
 
@@ -112,54 +113,96 @@ class Web:
 
 
 class FrontConnection(asyncio.Protocol):
-    """Looks at the head of the first request, then gives the connection to the one who answers it."""
+    """Looks at the head of the first request, then gives the connection to the one who answers it.
 
-    __slots__ = ("_buffer", "_secure", "_timer", "_transport", "_web")
+    It stays before aiohttp, so that no connection for HTTP lasts longer than the time that one has to
+    authenticate, whatever comes over it.
+    """
 
-    def __init__(self, web: Web, secure: bool) -> None:
+    __slots__ = ("_buffer", "_handler", "_place", "_secure", "_transport", "_web")
+
+    authenticated = False
+
+    def __init__(self, web: Web, place: str | None = None) -> None:
+        """``place``: at the door, where it has one; it is in TLS then."""
         self._web = web
-        self._secure = secure
+        self._secure = place is not None
         self._buffer = b""
+        self._place = place
+        self._handler: asyncio.Protocol | None = None
         self._transport: asyncio.Transport | None = None
-        self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have the methods, but not the class
         transport = cast(asyncio.Transport, transport)
         self._transport = transport
-        keep_alive(transport)
         edge = self._web.edge
-        self._timer = edge.loop.call_later(edge.domain.config.auth_timeout, transport.abort)
+        if self._place is None:
+            self._place = edge.door.enter(peer_address(transport), edge.loop.time())
+            if self._place is None:
+                transport.close()
+                return
+        keep_alive(transport)
+        edge.lobby.enter(self)
 
     def data_received(self, data: bytes) -> None:
-        transport = self._transport
-        assert transport is not None
+        if self._handler is not None:
+            self._handler.data_received(data)
+            return
         self._buffer += data
         if b"\r\n\r\n" not in self._buffer and len(self._buffer) < _HEAD_BYTES:
             return
-        if self._timer is not None:
-            self._timer.cancel()
+        transport = self._transport
+        assert transport is not None
         buffer, self._buffer = self._buffer, b""
-        head, end, rest = buffer.partition(b"\r\n\r\n")
-        line, _, fields = head.partition(b"\r\n")
-        path = line.split(b" ")[1:2]
-        if (
-            end
-            and path
-            and path[0].partition(b"?")[0] == WEBSOCKET_PATH.encode()
-            and b"upgrade: websocket" in fields.lower()
-        ):
-            connection = WebSocketConnection(self._web.edge, transport, self._secure)
-            transport.set_protocol(connection)
-            connection.data_received(head + end)
-            if rest:  # frames before the answer, which are read after it
-                connection.data_received(rest)
+        if _asks_for_websocket(buffer):
+            head, end, rest = buffer.partition(b"\r\n\r\n")
+            place, self._place = self._place, None
+            if place is not None:
+                self._web.edge.lobby.leave(self)
+                connection = WebSocketConnection(self._web.edge, transport, self._secure, place)
+                transport.set_protocol(connection)
+                connection.data_received(head + end)
+                if rest:  # frames before the answer, which are read after it
+                    connection.data_received(rest)
             return
-        handler = self._web.handler()
-        transport.set_protocol(handler)
-        handler.connection_made(transport)
-        handler.data_received(buffer)
+        self._handler = self._web.handler()
+        self._handler.connection_made(transport)
+        self._handler.data_received(buffer)
+
+    def eof_received(self) -> bool | None:
+        return self._handler.eof_received() if self._handler is not None else None
+
+    def pause_writing(self) -> None:
+        if self._handler is not None:
+            self._handler.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._handler is not None:
+            self._handler.resume_writing()
 
     def connection_lost(self, error: Exception | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        place, self._place = self._place, None
+        if place is not None:
+            self._web.edge.lobby.leave(self)
+            self._web.edge.door.leave(place)
+        handler, self._handler = self._handler, None
+        if handler is not None:
+            handler.connection_lost(error)
+
+    def too_late(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    make_room = too_late
+
+
+def _asks_for_websocket(request: bytes) -> bool:
+    head, end, _ = request.partition(b"\r\n\r\n")
+    line, _, fields = head.partition(b"\r\n")
+    path = line.split(b" ")[1:2]
+    return (
+        bool(end and path)
+        and path[0].partition(b"?")[0] == WEBSOCKET_PATH.encode()
+        and b"upgrade: websocket" in fields.lower()
+    )

@@ -1,4 +1,4 @@
-"""Bounds on connections: time and bytes before authentication, and the rate afterwards."""
+"""Bounds on connections: time and bytes before authentication, the rate afterwards, what is left unread."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ BYTES_BEFORE_LOGIN = 64 * 1024
 #: How long a peer may take to close its side of a closed stream, in seconds.
 LINGER = 3.0
 #: A reader that leaves more than this unread is cut off; its messages stay in the log.
-UNREAD_BYTES = 8 * 1024 * 1024
+UNREAD_BYTES = 4 * 1024 * 1024
+#: What all together may leave unread; past it, whoever leaves the most is cut off.
+UNREAD_IN_ALL = 256 * 1024 * 1024
+#: What a tag costs, as so many bytes more: elements take time, whatever their size.
+TAG_BYTES = 64
+#: So much of what one connection has sent is handled before others get their turn; cost as above.
+PORTION = 64 * 1024
 
 
 class Connection(Protocol):
@@ -22,32 +28,43 @@ class Connection(Protocol):
     def too_late(self) -> None:
         """The time to authenticate is over."""
 
+    def make_room(self) -> None:
+        """Others need its place."""
+
 
 class Lobby:
-    """Connections that have not authenticated yet, in the order of arrival; one timer for all."""
+    """Connections that have not authenticated yet, in the order of arrival; one timer for all.
 
-    def __init__(self, timeout: float) -> None:
+    Past ``room`` of them, the oldest makes room. Who logs in is soon out again; who only takes a place is
+    not, so whoever comes gets in, however many are silent.
+    """
+
+    def __init__(self, timeout: float, room: int) -> None:
         self._timeout = timeout
+        self._room = room
         self._waiting: OrderedDict[Connection, float] = OrderedDict()
 
     def enter(self, connection: Connection) -> None:
         self._waiting[connection] = asyncio.get_running_loop().time() + self._timeout
+        while len(self._waiting) > self._room:
+            oldest, _ = self._waiting.popitem(last=False)
+            if not oldest.authenticated:
+                oldest.make_room()
 
     def leave(self, connection: Connection) -> None:
         self._waiting.pop(connection, None)
 
     def sweep(self) -> None:
-        """Turns out those whose time is over; to be called each second."""
+        """Turns out those whose time is over, forgets those who have logged in; to be called each second."""
         now = asyncio.get_running_loop().time()
+        for connection in [waiting for waiting in self._waiting if waiting.authenticated]:
+            del self._waiting[connection]
         while self._waiting:
             connection, deadline = next(iter(self._waiting.items()))
-            if connection.authenticated:
-                del self._waiting[connection]
-            elif deadline <= now:
-                del self._waiting[connection]
-                connection.too_late()
-            else:
+            if deadline > now:
                 return
+            del self._waiting[connection]
+            connection.too_late()
 
 
 class Rate:

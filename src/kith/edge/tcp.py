@@ -10,8 +10,9 @@ from kith.core.ports import Sink
 from kith.core.sasl import Security
 from kith.edge.connection import Connection, Edge, Stream, keep_alive
 from kith.edge.limits import LINGER
+from kith.edge.tls import peer_address
 from kith.wire import ns
-from kith.wire.errors import StreamError
+from kith.wire.errors import StreamError, stream_error
 from kith.wire.parser import StreamClosed, StreamOpened, StreamParser
 from kith.wire.serialize import attributes
 from kith.wire.stanza import Stanza
@@ -26,13 +27,21 @@ class TCPConnection(Connection):
     __slots__ = ("_direct", "_handshake", "_make_stream", "_namespace", "_opened", "_parser")
 
     def __init__(
-        self, edge: Edge, make_stream: MakeStream, direct: bool = False, namespace: str = ns.CLIENT
+        self,
+        edge: Edge,
+        make_stream: MakeStream,
+        place: str | None = None,
+        namespace: str = ns.CLIENT,
     ) -> None:
-        """``direct``: in TLS from the first byte. ``namespace``: the content namespace (RFC 6120 §4.8.3)."""
+        """``place``: at the door, where it has one; it is in TLS from the first byte then.
+
+        ``namespace``: the content namespace (RFC 6120 §4.8.3).
+        """
         super().__init__(edge)
         self._make_stream = make_stream
         self._namespace = namespace
-        self._direct = direct
+        self._place = place
+        self._direct = place is not None
         self._parser = StreamParser(edge.pool)
         self._opened = False
         self._handshake = False
@@ -48,17 +57,30 @@ class TCPConnection(Connection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have the methods, but not the class
         self._transport = cast(asyncio.Transport, transport)
-        if self._handshake:  # STARTTLS: uvloop announces the new transport
-            return
         edge = self._edge
+        place = self._place
+        if place is not None:
+            security = edge.certificates.security(transport)
+        else:
+            place = edge.door.enter(peer_address(transport), edge.loop.time())
+            if place is None:
+                self._refuse()
+                return
+            security = edge.plain(transport)
         keep_alive(transport)
-        security = edge.certificates.security(transport) if self._direct else edge.plain(transport)
-        self.enter(self._make_stream(self, security))
+        self.enter(self._make_stream(self, security), place)
 
-    def data_received(self, data: bytes) -> None:
-        stream = self._stream
-        if stream is None or self._closing or not self.admit(stream, len(data)):
-            return
+    def _refuse(self) -> None:
+        """Too many connections, from there or in all (RFC 6120 §4.9.1.2)."""
+        transport = self._transport
+        self._closing = True
+        if transport is not None:
+            self._head({"from": self._edge.domain.name, "version": "1.0"})
+            error = StreamError("policy-violation", "too many connections")
+            self.write(stream_error(error) + b"</stream:stream>")
+            transport.close()
+
+    def take(self, stream: Stream, data: bytes) -> None:
         try:
             for event in self._parser.feed(data):
                 if event.__class__ is Stanza:
@@ -81,6 +103,9 @@ class TCPConnection(Connection):
 
     def open(self, attrs: Mapping[str, str]) -> None:
         self._opened = True
+        self._head(attrs)
+
+    def _head(self, attrs: Mapping[str, str]) -> None:
         head = f"<?xml version='1.0'?><stream:stream xmlns='{self._namespace}' xmlns:stream='{ns.STREAMS}'"
         self.write(f"{head}{attributes(attrs)}>".encode())
 
@@ -89,6 +114,7 @@ class TCPConnection(Connection):
 
     def start_tls(self) -> None:
         self._handshake = True
+        self._rest = b""  # what was sent along in the clear
         if self._transport is not None:
             self._transport.pause_reading()  # what comes next is TLS
         self._edge.domain.spawn(self._start_tls())
@@ -97,6 +123,7 @@ class TCPConnection(Connection):
         transport = self._transport
         assert transport is not None
         edge = self._edge
+        secured = None
         try:
             self._parser.reset()
             secured = await edge.loop.start_tls(
@@ -106,11 +133,11 @@ class TCPConnection(Connection):
                 server_side=True,
                 ssl_handshake_timeout=edge.domain.config.auth_timeout,
             )
-        except (OSError, StreamError):  # ssl.SSLError among them; the peer is told by TLS itself
-            transport.abort()
-            return
+        except (OSError, StreamError):
+            pass  # ssl.SSLError among them; the peer is told by TLS itself
         if secured is None or self._stream is None:
             transport.abort()
+            self.connection_lost(None)  # uvloop does not tell of a connection that goes during the handshake
             return
         self._transport = secured
         self._stream.security = edge.certificates.security(secured)
@@ -124,6 +151,9 @@ class TCPConnection(Connection):
     def close(self, error: bytes = b"") -> None:
         transport = self._transport
         if transport is None or self._closing:
+            return
+        if self._handshake:
+            self.abort()
             return
         if self._opened:
             self.write(error + b"</stream:stream>")

@@ -15,9 +15,10 @@ from websockets.server import ServerProtocol
 
 from kith.core.sasl import Security
 from kith.core.stream import Stream
+from kith.edge import connection as base
 from kith.edge.compression import Deflate
 from kith.edge.connection import Connection, Edge, behind_proxy
-from kith.edge.limits import LINGER
+from kith.edge.limits import LINGER, TAG_BYTES
 from kith.edge.tls import peer_address
 from kith.wire import ns
 from kith.wire.errors import StreamError
@@ -48,7 +49,8 @@ class WebSocketConnection(Connection):
 
     __slots__ = ("_opened", "_parser", "_parts", "_size", "_websocket")
 
-    def __init__(self, edge: Edge, transport: asyncio.Transport, secure: bool) -> None:
+    def __init__(self, edge: Edge, transport: asyncio.Transport, secure: bool, place: str) -> None:
+        """``place``: what the door gave."""
         super().__init__(edge)
         self._transport = transport
         self._websocket = ServerProtocol(
@@ -65,7 +67,7 @@ class WebSocketConnection(Connection):
             security = Security(encrypted=True, address=peer_address(transport))
         else:
             security = edge.plain(transport)
-        self.enter(Stream(edge.domain, self, security, starttls=False))
+        self.enter(Stream(edge.domain, self, security, starttls=False), place)
 
     @property
     def transport(self) -> str:
@@ -73,10 +75,8 @@ class WebSocketConnection(Connection):
 
     # -- asyncio.Protocol ----------------------------------------------------------------------------
 
-    def data_received(self, data: bytes) -> None:
-        stream = self._stream
-        if not isinstance(stream, Stream) or not self.admit(stream, len(data)):
-            return
+    def take(self, stream: base.Stream, data: bytes) -> None:
+        assert isinstance(stream, Stream)
         self._websocket.receive_data(data)
         try:
             for event in self._websocket.events_received():
@@ -121,6 +121,8 @@ class WebSocketConnection(Connection):
         data = data.strip()
         if not data:
             return
+        if stream.authenticated and self._edge.rate:
+            self.charge(TAG_BYTES * data.count(b"<"))  # on the wire they are masked
         events = self._parser.feed(data)
         if events and isinstance(events[-1], StreamError):
             raise events[-1]

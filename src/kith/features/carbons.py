@@ -17,7 +17,9 @@ from kith.wire.stanza import Stanza
 _PRIVATE = ns.tag(ns.CARBONS, "private")
 _NO_COPY = ns.tag(ns.HINTS, "no-copy")
 _BODY = ns.tag(ns.CLIENT, "body")
-_WITHOUT_BODY = (f"{{{ns.RECEIPTS}}}", f"{{{ns.MARKERS}}}", f"{{{ns.CHAT_STATES}}}", f"{{{ns.OMEMO}}}")
+_WITHOUT_BODY = tuple(
+    f"{{{namespace}}}" for namespace in (ns.RECEIPTS, ns.MARKERS, ns.CHAT_STATES, ns.OMEMO, ns.JINGLE_MESSAGE)
+)
 
 
 def eligible(stanza: Stanza) -> bool:

@@ -2,7 +2,8 @@
 
 Held back are presence, typing, receipts, read marks, copies of what other devices sent and events of
 personal nodes; of what replaces itself, only the newest. Whatever a person would want to know at once goes
-out at once, and what was held goes before it: order stays, and the radio is awake anyway.
+out at once, and what was held goes before it: order stays, and the radio is awake anyway. That another device
+has taken a call is among it: this one is to stop ringing.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ def waits(data: bytes) -> str | None:
     for copy in _COPIES:
         if (element := stanza.child(copy)) is not None:
             inner = element.find(f"{_FORWARDED}/{_MESSAGE}")
-            return "" if copy is _COPIES[1] or (inner is not None and _is_chatter(inner)) else None
+            waiting = inner is None or _is_chatter(inner) or (copy is _COPIES[1] and not _is_call(inner))
+            return "" if waiting else None
     if not _is_chatter(stanza.element):
         return None
     typing = all(_namespace(child) in (ns.CHAT_STATES, ns.HINTS) for child in stanza.children)
@@ -66,6 +68,10 @@ def _event(stanza: Stanza, sender: str) -> str | None:
 
 def _is_chatter(message: Element) -> bool:
     return all(_namespace(child.tag) in _CHATTER or child.tag == _THREAD for child in message)
+
+
+def _is_call(message: Element) -> bool:
+    return any(_namespace(child.tag) == ns.JINGLE_MESSAGE for child in message)
 
 
 def _namespace(tag: str) -> str:

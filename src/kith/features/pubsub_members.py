@@ -194,7 +194,7 @@ async def set_affiliations(service: Service, request: Request) -> Sequence[Eleme
         if len(members) > MAX_MEMBERS:
             raise StanzaError("resource-constraint", "too many affiliations")
         record = msgspec.structs.replace(node.record, affiliations=members)
-        await nodes.save(node, await still_allowed(service, request.owner, record))
+        await nodes.save(node, await still_allowed(service, request.owner, node, record))
     return ()
 
 
@@ -240,12 +240,12 @@ def _changed(record: Record, jid: str, state: str) -> Record:
     return record
 
 
-async def still_allowed(service: Service, owner: JID, record: Record) -> Record:
+async def still_allowed(service: Service, owner: JID, node: Node, record: Record) -> Record:
     """Without the subscriptions of those who may not read the node any more (XEP-0163 §7.1)."""
     roster = await roster_of(service.domain, owner)
 
     def allowed(jid: str) -> bool:
-        return refused(record, roster, owner.bare, parse_jid(jid).bare) is None
+        return refused(record, roster, owner.bare, parse_jid(jid).bare, node.ceiling) is None
 
     return msgspec.structs.replace(record, subscribers=[jid for jid in record.subscribers if allowed(jid)])
 
@@ -255,7 +255,7 @@ async def drop_subscriber(service: Service, owner: JID, account: int, bare: str)
     async with service.nodes.writing(account) as nodes:
         for node in nodes.nodes.values():
             if subscribed(node, bare):
-                await nodes.save(node, await still_allowed(service, owner, node.record))
+                await nodes.save(node, await still_allowed(service, owner, node, node.record))
 
 
 async def authorize(service: Service, owner: JID, account: int, asker: str, form: Form) -> None:

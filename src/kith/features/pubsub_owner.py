@@ -90,7 +90,7 @@ async def configure(service: Service, request: Request) -> Sequence[Element]:
         if config == node.config:
             return ()
         record = with_config(node.record, config)
-        await nodes.save(node, await still_allowed(service, request.owner, record))
+        await nodes.save(node, await still_allowed(service, request.owner, node, record))
         await remove_excess(nodes, node)
     if config.notify_config:
         await service.notifier.publish(request.owner, node, configuration_event(node))

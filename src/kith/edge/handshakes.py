@@ -1,0 +1,108 @@
+"""Ports with TLS from the first byte: a place at the door comes first, then the handshake.
+
+A connection counts from the moment it is accepted, and a few begin at a time, so that handshakes that never
+end cost no more than other silence, and many at once do not keep everybody waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable
+
+from kith.edge.connection import Edge
+
+#: Handshakes that begin in one turn of the loop.
+AT_ONCE = 4
+#: How long nothing is accepted when the system has no more files, in seconds.
+_PAUSE = 0.5
+
+
+class _Waiting:
+    """A connection during its handshake."""
+
+    __slots__ = ("_socket",)
+
+    authenticated = False
+
+    def __init__(self, socket: socket.socket) -> None:
+        self._socket = socket
+
+    def too_late(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    make_room = too_late
+
+
+class TLSListener:
+    """Accepts on a socket that listens. ``protocol`` makes the protocol for a connection and its place."""
+
+    def __init__(
+        self,
+        edge: Edge,
+        listener: socket.socket,
+        context: ssl.SSLContext,
+        protocol: Callable[[str], asyncio.Protocol],
+    ) -> None:
+        self._edge = edge
+        self._listener = listener
+        self._context = context
+        self._protocol = protocol
+        listener.setblocking(False)
+        edge.loop.add_reader(listener, self._accept)
+
+    def close(self) -> None:
+        """Accepts nothing more; the socket stays open for whoever has it too."""
+        self._edge.loop.remove_reader(self._listener)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        edge = self._edge
+        for _ in range(AT_ONCE):
+            try:
+                connection, address = self._listener.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                edge.domain.log_error("can't accept", error)
+                edge.loop.remove_reader(self._listener)
+                edge.loop.call_later(_PAUSE, self._again)
+                return
+            place = edge.door.enter(address[0], edge.loop.time())
+            if place is None:
+                connection.close()
+                continue
+            edge.domain.spawn(self._secure(connection, place))
+
+    def _again(self) -> None:
+        if self._listener.fileno() >= 0:
+            self._edge.loop.add_reader(self._listener, self._accept)
+
+    async def _secure(self, connection: socket.socket, place: str) -> None:
+        edge = self._edge
+        waiting = _Waiting(connection)
+        edge.lobby.enter(waiting)
+        made = False
+
+        def protocol() -> asyncio.Protocol:
+            return self._protocol(place)
+
+        try:
+            connection.setblocking(False)
+            await edge.loop.connect_accepted_socket(
+                protocol,
+                connection,
+                ssl=self._context,
+                ssl_handshake_timeout=edge.domain.config.auth_timeout,
+            )
+            made = True
+        except OSError:
+            pass  # ssl.SSLError among them; the peer is told by TLS itself
+        finally:
+            edge.lobby.leave(waiting)
+            if not made:
+                edge.door.leave(place)
+                connection.close()

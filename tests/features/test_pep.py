@@ -336,7 +336,7 @@ async def test_who_is_no_contact_any_more_is_no_subscriber_any_more(server: Runn
                 break
             await asyncio.sleep(0.05)
         assert await subscribers() == []
-        assert await bob.refused("set", ask, one) == ("not-authorized", "presence-subscription-required")
+        assert await bob.refused("set", ask, one) == ("service-unavailable", "")
 
 
 async def test_who_leaves_a_group_leaves_the_nodes_that_are_for_it(server: RunningServer) -> None:

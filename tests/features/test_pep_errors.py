@@ -365,7 +365,7 @@ async def test_lists_of_members_and_defaults(owner: RawClient, other: RawClient)
         {"jid": "owner@localhost", "affiliation": "owner"}
     ]
     answer = await owner.iq("get", f"<pubsub xmlns='{PUBSUB}'><affiliations/></pubsub>")
-    assert {e.get("node") for e in answer.iter(f"{{{PUBSUB}}}affiliation")} == {"n", "o"}
+    assert {e.get("node") for e in answer.iter(f"{{{PUBSUB}}}affiliation")} == {"n", "o", "w"}
     answer = await owner.iq("get", f"<pubsub xmlns='{OWNER}'><default/></pubsub>")
     fields = {e.get("var"): e.findtext("{jabber:x:data}value") for e in answer.iter("{jabber:x:data}field")}
     assert fields["pubsub#access_model"] == "presence"

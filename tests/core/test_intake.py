@@ -11,11 +11,17 @@ from kith.wire.errors import StanzaError, StreamError
 from kith.wire.stanza import Stanza
 
 
+class Ledger:
+    """What a domain notes of refusals."""
+
+    def refused(self, stanza: Stanza, error: StanzaError) -> None: ...
+
+
 class Taken(Intake):
     """Messages to ``nobody`` are refused, to ``nowhere`` dropped, and all others go to the log."""
 
     def __init__(self) -> None:
-        super().__init__(cast(Domain, None), None)
+        super().__init__(cast(Domain, Ledger()), None)
         self.sent: list[bytes] = []
 
     def handle(self, stanza: Stanza) -> Work:

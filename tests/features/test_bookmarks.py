@@ -143,7 +143,7 @@ async def test_nobody_else_reads_the_list_and_its_removal_is_no_end_of_bookmarks
     asked = f"<pubsub xmlns='{PUBSUB}'><items node='storage:bookmarks'/></pubsub>"
     for node in (NODE, "storage:bookmarks"):
         answer = await reader.iq("get", asked.replace("storage:bookmarks", node), keeper.bare)
-        assert condition(answer) == "service-unavailable"
+        assert condition(answer) == "item-not-found"
     delete = f"<pubsub xmlns='{PUBSUB}#owner'><delete node='storage:bookmarks'/></pubsub>"
     assert (await keeper.iq("set", delete)).get("type") == "result"
     assert set(await new(keeper)) == {"room@rooms.example"}

@@ -127,7 +127,7 @@ async def test_a_device_list_that_was_closed_is_opened_after_the_fact(strangers:
     again = publish(DEVICES, devices(1, 2), options=options(access_model="open"))
     assert await alice.refused("set", again) == ("conflict", "precondition-not-met")
     request = f"<pubsub xmlns='{PUBSUB}'><items node='{DEVICES}'/></pubsub>"
-    assert await bob.refused("get", request, alice.boundjid.bare) == ("service-unavailable", "")
+    assert await bob.refused("get", request, alice.boundjid.bare) == ("item-not-found", "")
     await configure(alice, DEVICES, access_model="open")
     await alice.ask("set", again)
     assert items(await read(bob, DEVICES, alice.boundjid.bare)) == ["current"]

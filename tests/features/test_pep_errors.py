@@ -289,9 +289,9 @@ async def test_what_others_are_refused(
 
 
 async def test_the_domain_and_absent_accounts_have_no_nodes(other: RawClient) -> None:
-    for to in ("localhost", "nobody@localhost"):
+    for to, expected in (("localhost", "service-unavailable"), ("nobody@localhost", "item-not-found")):
         answer = await other.iq("get", f"<pubsub xmlns='{PUBSUB}'><items node='o'/></pubsub>", to)
-        assert refusal(answer) == ("cancel", "service-unavailable", "")
+        assert refusal(answer) == ("cancel", expected, "")
 
 
 async def test_an_account_has_a_bounded_number_of_nodes(server: RunningServer) -> None:

@@ -162,7 +162,7 @@ async def test_who_has_no_card_has_an_empty_one_and_others_find_none(
     stranger = await online(server.port, "stranger")
     for jid in ("plain@localhost", "nobody@localhost"):  # the same, so that nobody learns who is here
         answer = await stranger.iq("get", "<vCard xmlns='vcard-temp'/>", jid)
-        assert condition(answer) == "service-unavailable"
+        assert condition(answer) == "item-not-found"
     answer = await stranger.iq("set", "<vCard xmlns='vcard-temp'><FN>x</FN></vCard>", "plain@localhost")
     assert condition(answer) == "service-unavailable"
     stranger.abort()

@@ -210,5 +210,5 @@ async def test_strangers_of_one_server_ask_so_much_in_a_minute(servers: Two) -> 
     last = await mallory.take(lambda e: e.get("id") == "f1249", 30)
     assert condition(last) == "policy-violation"
     first = await mallory.take(lambda e: e.get("id") == "f0")
-    assert condition(first) == "service-unavailable"
+    assert condition(first) == "item-not-found"
     mallory.abort()

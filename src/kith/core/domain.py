@@ -273,17 +273,18 @@ class Domain:
         To somebody who may not know of an account, its refusals are those of one that does not exist
         (RFC 6121 §8.5.1).
         """
+        unknown = getattr(handler, "nothing", "") if iq.type == "get" else ""
         if to.local and to.bare != sender.bare:
             if await self.directory.load(to.bare) is None:
                 if not getattr(handler, "absent", False):
-                    raise StanzaError("service-unavailable")
+                    raise StanzaError(unknown or "service-unavailable")
             elif not self.hooks.stanza_in(sender.jid, to, iq):
                 return
         try:
             children = await handler(sender, iq, to)
         except StanzaError:
             if to.local and not await self.knows(sender, to):
-                raise StanzaError("service-unavailable") from None
+                raise StanzaError(unknown or "service-unavailable") from None
             raise
         result = iq.reply(*children)
         result.attrs["to"] = sender.full

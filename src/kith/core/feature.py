@@ -36,7 +36,12 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def handles_iq(
-    type: str, namespace: str, name: str, to: str = "any", absent: bool = False
+    type: str,
+    namespace: str,
+    name: str,
+    to: str = "any",
+    absent: bool = False,
+    nothing: str = "service-unavailable",
 ) -> Callable[[_F], _F]:
     """Marks a method that answers ``<iq type=…><name xmlns=namespace/></iq>``.
 
@@ -44,10 +49,12 @@ def handles_iq(
     ``service`` (the feature's own, see `Feature.service`) or ``any`` address that is answered for here:
     those have a `kith.core.sender.Sender`, who may be of another server. ``own``: only a session of the
     account itself may ask. ``absent``: it is asked for accounts that do not exist as well.
+    ``nothing``: what a ``get`` is refused with where the asker may not know whether there is such an account.
     """
 
     def mark(method: _F) -> _F:
         method.__dict__["absent"] = absent
+        method.__dict__["nothing"] = nothing
         method.__dict__.setdefault("_iqs", []).append((type, tag(namespace, name), to))
         return method
 

@@ -72,7 +72,7 @@ class Pep(Feature):
 
     # -- requests ----------------------------------------------------------------------------------
 
-    @handles_iq("get", ns.PUBSUB, "pubsub", to="account")
+    @handles_iq("get", ns.PUBSUB, "pubsub", to="account", nothing="item-not-found")
     @handles_iq("set", ns.PUBSUB, "pubsub", to="account")
     @handles_iq("get", ns.PUBSUB_OWNER, "pubsub", to="account")
     @handles_iq("set", ns.PUBSUB_OWNER, "pubsub", to="account")

@@ -80,7 +80,7 @@ class VCard(Feature):
 
     # -- the card --------------------------------------------------------------------------------
 
-    @handles_iq("get", ns.VCARD, "vCard", to="account")
+    @handles_iq("get", ns.VCARD, "vCard", to="account", nothing="item-not-found")
     async def get(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         """XEP-0054 §3.1 and §3.3: anybody may ask."""
         account = await self.domain.account_id(to)

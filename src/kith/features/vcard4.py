@@ -31,7 +31,7 @@ class VCard4(Feature):
     async def start(self) -> None:
         self._inside = self.domain.feature(Pep).inside
 
-    @handles_iq("get", ns.VCARD4, "vcard", to="account")
+    @handles_iq("get", ns.VCARD4, "vcard", to="account", nothing="item-not-found")
     async def get(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         """XEP-0292 §4.1 and §4.3."""
         account = await self.domain.account_id(to)

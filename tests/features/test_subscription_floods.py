@@ -64,6 +64,21 @@ async def test_nobody_is_asked_again_and_again_by_one(server: RunningServer) -> 
     target.abort()
 
 
+async def test_who_asks_for_what_it_has_asks_nobody(server: RunningServer) -> None:
+    p6, p7 = await online(server.port, "p6"), await online(server.port, "p7")
+    await ask(p6, "p7")
+    p7.send("<presence type='subscribed' to='p6@localhost'/>")
+    await p7.ping()
+    await p6.take(lambda e: e.get("type") == "subscribed")
+    for _ in range(2 * MOST):
+        await ask(p6, "p7")
+    assert not refusals(p6)
+    await p7.ping()
+    assert requests(p7) == ["p6@localhost"]
+    p6.abort()
+    p7.abort()
+
+
 async def test_a_request_keeps_a_line_and_a_name_and_no_more(server: RunningServer) -> None:
     wordy = await online(server.port, "wordy")
     nick = "<nick xmlns='http://jabber.org/protocol/nick'>Wordy</nick>"

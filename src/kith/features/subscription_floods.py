@@ -33,6 +33,9 @@ class SubscriptionFloods(Feature):
         if stanza.type != "subscribe" or stanza.kind != "presence" or to is None:
             return
         bare, now = session.account.jid, self.domain.now()
+        roster = session.account.roster
+        if roster is not None and roster.subscription_to(to.bare):
+            return  # nobody is asked
         if not self._pairs.take((bare, to.bare), now):
             raise StanzaError("policy-violation", "asked too often", type="wait")
         if not self._accounts.take(bare, now):
@@ -44,5 +47,12 @@ class SubscriptionFloods(Feature):
             return True
         if sender.domain == self.domain.name or self.domain.hosts.here(sender.domain) is not None:
             return True  # seen on its way out; or of a component, which the operator has chosen
+        account = self.domain.live(to.bare)
+        if (
+            account is not None
+            and account.roster is not None
+            and account.roster.subscription_from(sender.bare)
+        ):
+            return True
         now = self.domain.now()
         return self._pairs.take((sender.bare, to.bare), now) and self._servers.take(sender.domain, now)

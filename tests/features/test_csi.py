@@ -111,7 +111,9 @@ async def test_a_message_comes_at_once_and_after_what_was_held(phone: RawClient,
 
 
 CALL = "<{} xmlns='urn:xmpp:jingle-message:0' id='call'/>"
-MENTION = "<body>look</body><reference xmlns='urn:xmpp:reference:0' type='mention' uri='xmpp:phone@localhost'/>"
+MENTION = (
+    "<body>look</body><reference xmlns='urn:xmpp:reference:0' type='mention' uri='xmpp:phone@localhost'/>"
+)
 OMEMO = "<encrypted xmlns='eu.siacs.conversations.axolotl'><header sid='1'/></encrypted>"
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import math
 import socket
 from typing import Protocol
 
 from kith.core.domain import Domain
 from kith.core.sasl import Security
+from kith.core.stream import Stream as ClientStream
+from kith.edge.keepalive import Bearing, Rules, Wheel
 from kith.edge.limits import BYTES_BEFORE_LOGIN, UNREAD_BYTES, Lobby, Rate
 from kith.edge.tls import Certificates, peer_address
-from kith.wire.errors import StreamError
+from kith.wire.errors import StreamError, stream_error
 from kith.wire.parser import ParserPool, StreamOpened
 from kith.wire.stanza import Stanza
 
@@ -49,8 +52,26 @@ class Edge:
         self.lobby = Lobby(domain.config.auth_timeout)
         self.rate = domain.config.rate_bytes
         self.burst = max(4 * domain.config.rate_bytes, 2 * domain.config.stanza_bytes)
-        self.connections: set[Connection] = set()
+        config = domain.config
+        self.connections: Wheel[Connection] = Wheel(
+            Rules(config.ping_after, config.ping_timeout, config.proxy_timeout)
+        )
         self.loop = asyncio.get_running_loop()
+
+    @property
+    def kernel_idle(self) -> float:
+        """Seconds of silence of a client after which the kernel looks for itself."""
+        rules = self.connections.rules
+        return rules.longest + 2 * rules.ping_timeout if rules.ping_after else 300
+
+    async def watch(self) -> None:
+        """Looks for clients that are gone, for ever."""
+        while True:
+            await asyncio.sleep(self.connections.rules.turn)
+            try:
+                self.connections.turn()
+            except Exception as error:
+                self.domain.log_error("looking for lost clients failed", error)
 
     def plain(self, transport: asyncio.BaseTransport) -> Security:
         """What a connection without TLS offers: authentication only if set, and only on loopback."""
@@ -67,23 +88,33 @@ def _is_loopback(text: str) -> bool:
     return (mapped or address).is_loopback
 
 
-def keep_alive(transport: asyncio.BaseTransport) -> None:
-    """Lets the kernel find out that a peer is gone, so that no connection needs a timer for it."""
+def keep_alive(transport: asyncio.BaseTransport, idle: float = 300) -> None:
+    """Lets the kernel find out that a peer's machine is gone, after ``idle`` seconds or when it is sent to.
+
+    That of a client is asked by `kith.edge.keepalive`: the kernel comes after that, or a phone would be woken
+    by both.
+    """
     connection = transport.get_extra_info("socket")
     if connection is None:
         return
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("TCP_KEEPIDLE", 300), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 4)):
+    seconds = min(math.ceil(idle), _LONGEST_IDLE)
+    for name, value in (("TCP_KEEPIDLE", seconds), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 4)):
         if (option := getattr(socket, name, None)) is not None:
             connection.setsockopt(socket.IPPROTO_TCP, option, value)
     if (option := getattr(socket, "TCP_USER_TIMEOUT", None)) is not None:
         connection.setsockopt(socket.IPPROTO_TCP, option, 60_000)
 
 
+#: What Linux takes (MAX_TCP_KEEPIDLE), in seconds.
+_LONGEST_IDLE = 32767
+
+
 class Connection(asyncio.Protocol):
     """A stream's connection, without the framing. No task, no timer of its own."""
 
     __slots__ = (
+        "_beats",
         "_bytes",
         "_closing",
         "_edge",
@@ -93,6 +124,8 @@ class Connection(asyncio.Protocol):
         "_transport",
         "_waiters",
         "_writable",
+        "asked",
+        "heard",
     )
 
     def __init__(self, edge: Edge) -> None:
@@ -105,11 +138,15 @@ class Connection(asyncio.Protocol):
         self._writable = True
         self._rate: Rate | None = None
         self._waiters: list[asyncio.Future[None]] | None = None
+        # `kith.edge.keepalive.Watched`, in turns of the wheel
+        self.heard = 0
+        self.asked = -1
+        self._beats: tuple[int, int] | None = None  # its last own sign of life, and the time between two
 
     def enter(self, stream: Stream) -> None:
         """The stream begins."""
         self._stream = stream
-        self._edge.connections.add(self)
+        self._edge.connections.enter(self)
         self._edge.lobby.enter(self)
 
     def pause_writing(self) -> None:
@@ -127,12 +164,48 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._closing = True
-        self._edge.connections.discard(self)
+        self._edge.connections.leave(self)
         self._edge.lobby.leave(self)
         self.resume_writing()
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.lost()
+
+    # -- silence --------------------------------------------------------------------------------------
+
+    def beat(self) -> None:
+        """The client has given a sign of life for its own sake, as it probably does at an interval."""
+        now = self._edge.connections.now
+        last, interval = self._beats or (now, 0)
+        self._beats = now, max(now - last, interval * 7 // 8)
+
+    def bearing(self) -> Bearing | None:
+        stream = self._stream
+        if self._paused or not isinstance(stream, ClientStream) or not stream.authenticated:
+            return None
+        session = stream.session
+        interval = self._beats[1] * self._edge.connections.rules.turn if self._beats is not None else 0
+        if session is None:
+            return Bearing(proxied=self.proxied, interval=interval)
+        resumable = session.sm is not None and session.sm.resumable
+        return Bearing(resumable, session.resting, self.proxied, interval)
+
+    @property
+    def proxied(self) -> bool:
+        """Whether a proxy is known to be between, which cuts silent connections."""
+        return False
+
+    def ask(self) -> None:
+        session = self._stream.session if isinstance(self._stream, ClientStream) else None
+        if session is not None:
+            session.ask()
+
+    def gone(self) -> None:
+        """Ends the connection, but not what can be resumed (XEP-0198 §5)."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.lost()
+        self.close(stream_error(StreamError("connection-timeout", "nothing was heard of the client")))
 
     # -- bounds ---------------------------------------------------------------------------------------
 
@@ -153,6 +226,7 @@ class Connection(asyncio.Protocol):
     def admit(self, stream: Stream, size: int) -> bool:
         """Counts what has come; False if it is too much before authentication, and the stream is over."""
         edge = self._edge
+        self.heard = edge.connections.now
         if not stream.authenticated:
             self._bytes += size
             if self._bytes > BYTES_BEFORE_LOGIN:
@@ -182,6 +256,9 @@ class Connection(asyncio.Protocol):
         transport.write(data)
         if not self._writable and transport.get_write_buffer_size() > UNREAD_BYTES:
             transport.abort()
+
+    def close(self, error: bytes = b"") -> None:
+        raise NotImplementedError
 
     def abort(self) -> None:
         self._closing = True

@@ -91,8 +91,8 @@ class FrontConnection(asyncio.Protocol):
         # uvloop's transports have the methods, but not the class
         transport = cast(asyncio.Transport, transport)
         self._transport = transport
-        keep_alive(transport)
         edge = self._web.edge
+        keep_alive(transport, edge.kernel_idle)
         self._timer = edge.loop.call_later(edge.domain.config.auth_timeout, transport.abort)
 
     def data_received(self, data: bytes) -> None:

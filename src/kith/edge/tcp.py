@@ -45,7 +45,10 @@ class TCPConnection(Connection):
         if self._handshake:  # STARTTLS: uvloop announces the new transport
             return
         edge = self._edge
-        keep_alive(transport)
+        if self._namespace == ns.CLIENT:
+            keep_alive(transport, edge.kernel_idle)
+        else:
+            keep_alive(transport)
         security = edge.certificates.security(transport) if self._direct else edge.plain(transport)
         self.enter(self._make_stream(self, security))
 
@@ -54,7 +57,10 @@ class TCPConnection(Connection):
         if stream is None or self._closing or not self.admit(stream, len(data)):
             return
         try:
-            for event in self._parser.feed(data):
+            events = self._parser.feed(data)
+            if not events and data.isspace():  # a whitespace keepalive (RFC 6120 §4.6.1)
+                self.beat()
+            for event in events:
                 if event.__class__ is Stanza:
                     stream.receive(event)
                 elif isinstance(event, StreamOpened):

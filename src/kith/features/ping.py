@@ -7,6 +7,7 @@ from xml.etree.ElementTree import Element
 
 from kith.core.feature import Feature, handles_iq
 from kith.core.sender import Sender
+from kith.core.session import Session
 from kith.wire import ns
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
@@ -19,4 +20,6 @@ class Ping(Feature):
 
     @handles_iq("get", ns.PING, "ping")
     async def ping(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
+        if isinstance(sender, Session) and sender.sink is not None:
+            sender.sink.beat()
         return ()

@@ -30,7 +30,7 @@ def run(data: bytes) -> None:
 
 async def _run(world: World, data: bytes) -> None:
     for pieces in ([data], cut(data)):
-        transport = world.connect(lambda: FrontConnection(world.web, secure=False))
+        transport = world.connect(lambda: FrontConnection(world.web))
         await world.feed(transport, pieces)
         await world.settle()
         await world.hang_up(transport)

@@ -37,6 +37,8 @@ HEADER = (
 #: Channel binding as a connection in TLS has it.
 SECURITY = Security(True, False, {"tls-server-end-point": b"e" * 32}, "192.0.2.1")
 _PATIENCE = 10.0
+#: In how many portions the server may handle what came at once.
+_PORTIONS = 1000
 _SHM = Path("/dev/shm")
 
 
@@ -157,13 +159,16 @@ class World:
                 quiet = 0 if self.domain._tasks - self._always else quiet + 1
 
     async def feed(self, transport: Transport, pieces: Sequence[bytes]) -> None:
-        """What a peer sends, as long as it may."""
-        for piece in pieces:
-            if transport.paused:
+        """What a peer sends, as long as it may; all of it is handled then."""
+        for piece in [*pieces, b""]:
+            for _ in range(_PORTIONS):
+                if not transport.paused or transport.closed:
+                    break
                 await self.settle()
             if transport.closed:
                 return
-            transport.get_protocol().data_received(piece)
+            if piece:
+                transport.get_protocol().data_received(piece)
 
     def connect(self, make: Callable[[], asyncio.Protocol]) -> Transport:
         """A connection that has just been accepted."""

@@ -33,6 +33,7 @@ class Setting(NamedTuple):
 _Port = Annotated[int, Meta(ge=0, le=65535)]
 _Count = Annotated[int, Meta(ge=0)]
 _Some = Annotated[int, Meta(ge=1)]
+_Seconds = Annotated[float, Meta(gt=0, le=86400)]
 
 
 def _about(meaning: str) -> Meta:
@@ -149,6 +150,21 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         _Some, _about("Connections that have not logged in; past it, the oldest of them is closed.")
     ] = 4000
     auth_timeout: Annotated[_Some, _about("Seconds that a connection has to log in.")] = 30
+    ping_after: Annotated[
+        float,
+        Meta(ge=0, le=86400),
+        _about(
+            "Seconds of silence after which a client is asked whether it is there: twice as many if its"
+            " session can be resumed, and twice as many again on a phone or while it is inactive. 0: never."
+        ),
+    ] = 420.0
+    ping_timeout: Annotated[
+        _Seconds, _about("Seconds that it then has to show itself, before its connection counts as lost.")
+    ] = 60.0
+    proxy_timeout: Annotated[
+        _Seconds,
+        _about("Seconds after which a proxy before the HTTP port cuts what is silent: pinged in time."),
+    ] = 60.0
     resume_timeout: Annotated[
         _Count, _about("Seconds that a session waits for a lost connection to come back. 0: not at all.")
     ] = 300
@@ -326,6 +342,7 @@ def _check(name: str, value: object, place: str) -> None:
 
 _WORDS = {
     "`int`": "a whole number",
+    "`float`": "a number",
     "`bool`": "true or false",
     "`str`": "text in quotes",
     "`array`": "a list",
@@ -342,7 +359,7 @@ def _reason(name: str, error: str) -> str:
     reason = error.partition(" - at")[0].partition(", got")[0].lower()
     for word, plain in _WORDS.items():
         reason = reason.replace(word, plain)
-    return reason.replace(" >= ", " of at least ").replace(" <= ", " of at most ")
+    return reason.replace(" >= ", " of at least ").replace(" <= ", " of at most ").replace(" > ", " above ")
 
 
 def _hint(name: str) -> Any:
@@ -359,6 +376,8 @@ def _as_text(value: object) -> str:
             return ""
         case bool():
             return "on" if value else "off"
+        case float():
+            return f"{value:g}"
         case list():
             return ",".join(value)
         case dict():
@@ -385,6 +404,11 @@ def _from_text(name: str, text: str) -> Any:
     if isinstance(default, int):
         try:
             return int(text)
+        except ValueError:
+            return text
+    if isinstance(default, float):
+        try:
+            return float(text)
         except ValueError:
             return text
     if isinstance(default, dict):

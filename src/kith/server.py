@@ -142,6 +142,7 @@ class Server:
             await self.stop()
             raise
         self.domain.spawn(self._tick())
+        self.domain.spawn(self.edge.watch())
         accounts = await store.accounts()
         welcome.show(config, describe(certificate), len(accounts))
 

@@ -10,6 +10,7 @@ token. (A hash of the token could not be kept instead: the mechanism needs the t
 from __future__ import annotations
 
 import hmac
+import re
 import secrets
 import time
 import uuid
@@ -36,6 +37,7 @@ _PRECISION = 3600
 _MAX_NAME = 100
 #: How many of the last that were forgotten are remembered, for logins under way.
 _ENDED = 1000
+_HANDHELD = re.compile(r"\b(android|ios|ipad|iphone|galaxy|pixel|\w*phone|tablet|mobile)\b", re.IGNORECASE)
 
 
 class Token(msgspec.Struct, array_like=True):
@@ -119,6 +121,11 @@ def agent_id(text: str) -> str:
 def clean(text: str) -> str:
     """What a client calls itself, fit to be shown."""
     return " ".join("".join(c if c.isprintable() else " " for c in text[:_MAX_NAME]).split())
+
+
+def handheld(*texts: str) -> bool:
+    """Whether what a client calls itself and its device is the name of something with a battery."""
+    return _HANDHELD.search(" ".join(texts)) is not None
 
 
 class Devices:

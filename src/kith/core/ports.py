@@ -247,6 +247,9 @@ class Sink(Protocol):
     def abort(self) -> None:
         """Drops the connection without a word."""
 
+    def beat(self) -> None:
+        """The peer keeps the connection alive by itself."""
+
     def pause(self) -> None:
         """Stops reading."""
 

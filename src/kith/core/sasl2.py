@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from kith.core import binding, fast
 from kith.core.account import Account
-from kith.core.devices import ROTATE_AFTER, Changed, Device, agent_id, clean
+from kith.core.devices import ROTATE_AFTER, Changed, Device, agent_id, clean, handheld
 from kith.core.ids import stamp
 from kith.core.login import Login, decode
 from kith.core.ports import AccountRecord, Keys
@@ -46,6 +47,7 @@ _BIND = ns.tag(ns.BIND2, "bind")
 _FAST = ns.tag(ns.FAST, "fast")
 _REQUEST_TOKEN = ns.tag(ns.FAST, "request-token")
 _TRUE = ("true", "1")
+_NAMES = ("software", "device")
 _TRIES = 3
 
 
@@ -179,12 +181,10 @@ class SASL2(Login):
         devices = self.domain.devices
         for _ in range(_TRIES):
             entry = proof.entry if proof is not None else await devices.enter(account.id, self._agent)
-            agent = request.find(_AGENT)
-            assert agent is not None
             if proof is None:
                 entry.device.credential = self.stream.credential
             self.stream.credential = entry.device.credential
-            entry.device.seen(*(clean(agent.findtext(_tag(part)) or "") for part in ("software", "device")))
+            entry.device.seen(*self._called)
             token = self._token(request, entry.device, proof)
             try:
                 await devices.save(entry)
@@ -282,9 +282,17 @@ class SASL2(Login):
         tag = (wanted.findtext(ns.tag(ns.BIND2, "tag")) or "").strip()[:64]
         resource = binding.lasting_resource(domain, account.id, self._device, tag)
         try:
-            return binding.bind(stream, account, resource, self._device, holding=True)
+            session = binding.bind(stream, account, resource, self._device, holding=True)
         except StanzaError as error:  # as a failed login it would make the client throw its token away
             raise StreamError(error.condition, error.text) from None
+        session.handheld = handheld(*self._called)
+        return session
+
+    @property
+    def _called(self) -> Sequence[str]:
+        """What the client calls itself and its device, fit to be shown."""
+        agent = self._request.find(_AGENT) if self._request is not None else None
+        return [clean(agent.findtext(_tag(part)) or "") if agent is not None else "" for part in _NAMES]
 
 
 def named_account(domain: Domain, text: str | None) -> str:

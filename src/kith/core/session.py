@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
+from xml.etree.ElementTree import Element
 
 from kith.core import sm
 from kith.core.intake import Intake, Work
+from kith.wire import ns
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
@@ -43,6 +45,7 @@ class Session(Intake):
         "device",
         "directed",
         "full",
+        "handheld",
         "held",
         "holding",
         "interested",
@@ -65,6 +68,7 @@ class Session(Intake):
         self.jid = jid
         self.full = str(jid)
         self.bare = account.jid
+        self.handheld = False  # runs on a battery, by what it says
         self.device = ""  # the id of the client installation, if it has told one
         self.credential = ""  # the id of the app password that it has logged in with, if it was one
         self.lang = lang  # of the stream, for stanzas that do not say theirs (RFC 6120 §8.1.5)
@@ -207,6 +211,20 @@ class Session(Intake):
             if not self.out:
                 self.domain.flush_later(self)
             self.out.append(data)
+
+    def ask(self) -> None:
+        """Asks for a sign of life, which every client has to give (XEP-0198 §4, XEP-0199 §4.1)."""
+        if self.sm is not None:
+            self.sm.asked = True
+            self.raw(sm.REQUEST)
+        else:
+            attrs = {"type": "get", "id": "there", "from": self.domain.name, "to": self.full}
+            self.raw(Stanza.build("iq", attrs, Element(ns.tag(ns.PING, "ping"))).to_bytes())
+
+    @property
+    def resting(self) -> bool:
+        """Whether a packet would wake a device that its owner does not look at, as far as it is known."""
+        return self.handheld or self.quiet is not None
 
     def flush(self) -> None:
         """Writes what waits, once per turn of the loop."""

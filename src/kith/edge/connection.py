@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import math
 import socket
 from collections import Counter
 from typing import Protocol
 
 from kith.core.domain import Domain
 from kith.core.sasl import Security
+from kith.core.stream import Stream as ClientStream
 from kith.edge.door import Door, most_connections
+from kith.edge.keepalive import Bearing, Rules, Wheel
 from kith.edge.limits import BYTES_BEFORE_LOGIN, PORTION, TAG_BYTES, Lobby, Rate
 from kith.edge.tls import Certificates, peer_address
 from kith.edge.unread import Unread
-from kith.wire.errors import StreamError
+from kith.wire.errors import StreamError, stream_error
 from kith.wire.parser import ParserPool, StreamOpened
 from kith.wire.stanza import Stanza
 
@@ -62,10 +65,27 @@ class Edge:
         self.unread = Unread()
         self.rate = config.rate_bytes
         self.burst = max(4 * config.rate_bytes, 2 * config.stanza_bytes)
-        self.connections: set[Connection] = set()
+        self.connections: Wheel[Connection] = Wheel(
+            Rules(config.ping_after, config.ping_timeout, config.proxy_timeout)
+        )
         self.open: Counter[str] = Counter()
         self.accepted: Counter[str] = Counter()
         self.loop = asyncio.get_running_loop()
+
+    @property
+    def kernel_idle(self) -> float:
+        """Seconds of silence of a client after which the kernel looks for itself."""
+        rules = self.connections.rules
+        return rules.longest + 2 * rules.ping_timeout if rules.ping_after else 300
+
+    async def watch(self) -> None:
+        """Looks for clients that are gone, for ever."""
+        while True:
+            await asyncio.sleep(self.connections.rules.turn)
+            try:
+                self.connections.turn()
+            except Exception as error:
+                self.domain.log_error("looking for lost clients failed", error)
 
     def plain(self, transport: asyncio.BaseTransport) -> Security:
         """What a connection without TLS offers: authentication only if set, and only on loopback."""
@@ -96,17 +116,26 @@ def _is_loopback(text: str) -> bool:
     return (mapped or address).is_loopback
 
 
-def keep_alive(transport: asyncio.BaseTransport) -> None:
-    """Lets the kernel find out that a peer is gone, so that no connection needs a timer for it."""
+def keep_alive(transport: asyncio.BaseTransport, idle: float = 300) -> None:
+    """Lets the kernel find out that a peer's machine is gone, after ``idle`` seconds or when it is sent to.
+
+    That of a client is asked by `kith.edge.keepalive`: the kernel comes after that, or a phone would be woken
+    by both.
+    """
     connection = transport.get_extra_info("socket")
     if connection is None:
         return
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("TCP_KEEPIDLE", 300), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 4)):
+    seconds = min(math.ceil(idle), _LONGEST_IDLE)
+    for name, value in (("TCP_KEEPIDLE", seconds), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 4)):
         if (option := getattr(socket, name, None)) is not None:
             connection.setsockopt(socket.IPPROTO_TCP, option, value)
     if (option := getattr(socket, "TCP_USER_TIMEOUT", None)) is not None:
         connection.setsockopt(socket.IPPROTO_TCP, option, 60_000)
+
+
+#: What Linux takes (MAX_TCP_KEEPIDLE), in seconds.
+_LONGEST_IDLE = 32767
 
 
 class Connection(asyncio.Protocol):
@@ -116,6 +145,7 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_beats",
         "_bytes",
         "_closing",
         "_edge",
@@ -127,6 +157,8 @@ class Connection(asyncio.Protocol):
         "_transport",
         "_waiters",
         "_writable",
+        "asked",
+        "heard",
     )
 
     def __init__(self, edge: Edge) -> None:
@@ -141,6 +173,10 @@ class Connection(asyncio.Protocol):
         self._rate: Rate | None = None
         self._rest = b""  # came, and is not handled yet
         self._waiters: list[asyncio.Future[None]] | None = None
+        # `kith.edge.keepalive.Watched`, in turns of the wheel
+        self.heard = 0
+        self.asked = -1
+        self._beats: tuple[int, int] | None = None  # its last own sign of life, and the time between two
 
     @property
     def transport(self) -> str:
@@ -152,7 +188,7 @@ class Connection(asyncio.Protocol):
         self._stream = stream
         self._place = place
         edge = self._edge
-        edge.connections.add(self)
+        edge.connections.enter(self)
         edge.open[self.transport] += 1
         edge.accepted[self.transport] += 1
         edge.lobby.enter(self)
@@ -175,8 +211,8 @@ class Connection(asyncio.Protocol):
         self._closing = True
         self._rest = b""
         edge = self._edge
-        if self in edge.connections:
-            edge.connections.remove(self)
+        if self.asked >= 0:  # it is among the connections
+            edge.connections.leave(self)
             edge.open[self.transport] -= 1
         edge.lobby.leave(self)
         place, self._place = self._place, None
@@ -186,6 +222,42 @@ class Connection(asyncio.Protocol):
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.lost()
+
+    # -- silence --------------------------------------------------------------------------------------
+
+    def beat(self) -> None:
+        """The client has given a sign of life for its own sake, as it probably does at an interval."""
+        now = self._edge.connections.now
+        last, interval = self._beats or (now, 0)
+        self._beats = now, max(now - last, interval * 7 // 8)
+
+    def bearing(self) -> Bearing | None:
+        stream = self._stream
+        if self._held or not isinstance(stream, ClientStream) or not stream.authenticated:
+            return None
+        session = stream.session
+        interval = self._beats[1] * self._edge.connections.rules.turn if self._beats is not None else 0
+        if session is None:
+            return Bearing(proxied=self.proxied, interval=interval)
+        resumable = session.sm is not None and session.sm.resumable
+        return Bearing(resumable, session.resting, self.proxied, interval)
+
+    @property
+    def proxied(self) -> bool:
+        """Whether a proxy is known to be between, which cuts silent connections."""
+        return False
+
+    def ask(self) -> None:
+        session = self._stream.session if isinstance(self._stream, ClientStream) else None
+        if session is not None:
+            session.ask()
+
+    def gone(self) -> None:
+        """Ends the connection, but not what can be resumed (XEP-0198 §5)."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.lost()
+        self.close(stream_error(StreamError("connection-timeout", "nothing was heard of the client")))
 
     # -- bounds ---------------------------------------------------------------------------------------
 
@@ -271,6 +343,7 @@ class Connection(asyncio.Protocol):
     def _admit(self, stream: Stream, data: bytes) -> bool:
         """Counts what has come; False if it is too much before authentication, and the stream is over."""
         edge = self._edge
+        self.heard = edge.connections.now
         if not stream.authenticated:
             self._bytes += len(data)
             if self._bytes > BYTES_BEFORE_LOGIN:
@@ -306,6 +379,9 @@ class Connection(asyncio.Protocol):
         """Bytes that wait to be read by the peer."""
         transport = self._transport
         return transport.get_write_buffer_size() if transport is not None else 0
+
+    def close(self, error: bytes = b"") -> None:
+        raise NotImplementedError
 
     def abort(self) -> None:
         self._closing = True

@@ -142,7 +142,7 @@ class FrontConnection(asyncio.Protocol):
             if self._place is None:
                 transport.close()
                 return
-        keep_alive(transport)
+        keep_alive(transport, edge.kernel_idle)
         edge.lobby.enter(self)
 
     def data_received(self, data: bytes) -> None:

@@ -67,7 +67,10 @@ class TCPConnection(Connection):
                 self._refuse()
                 return
             security = edge.plain(transport)
-        keep_alive(transport)
+        if self._namespace == ns.CLIENT:
+            keep_alive(transport, edge.kernel_idle)
+        else:
+            keep_alive(transport)
         self.enter(self._make_stream(self, security), place)
 
     def _refuse(self) -> None:
@@ -82,7 +85,10 @@ class TCPConnection(Connection):
 
     def take(self, stream: Stream, data: bytes) -> None:
         try:
-            for event in self._parser.feed(data):
+            events = self._parser.feed(data)
+            if not events and data.isspace():  # a whitespace keepalive (RFC 6120 §4.6.1)
+                self.beat()
+            for event in events:
                 if event.__class__ is Stanza:
                     stream.receive(event)
                 elif isinstance(event, StreamOpened):

@@ -27,6 +27,8 @@ from kith.wire.serialize import attributes
 from kith.wire.stanza import Stanza
 
 _DEFLATE = Deflate()
+#: What proxies add to a request (RFC 7239, RFC 9110 §7.6.3).
+_FORWARDED = ("Forwarded", "X-Forwarded-For", "Via")
 _OPEN = ns.tag(ns.FRAMING, "open")
 _CLOSE = ns.tag(ns.FRAMING, "close")
 _CLOSE_ELEMENT = f"<close xmlns='{ns.FRAMING}'/>".encode()
@@ -47,7 +49,7 @@ def standalone(element: bytes) -> bytes:
 class WebSocketConnection(Connection):
     """One connection; it is its stream's `kith.core.ports.Sink`."""
 
-    __slots__ = ("_opened", "_parser", "_parts", "_size", "_websocket")
+    __slots__ = ("_opened", "_parser", "_parts", "_proxied", "_size", "_websocket")
 
     def __init__(self, edge: Edge, transport: asyncio.Transport, secure: bool, place: str) -> None:
         """``place``: what the door gave."""
@@ -62,6 +64,7 @@ class WebSocketConnection(Connection):
         self._opened = False
         self._parts: list[bytes] = []
         self._size = 0
+        self._proxied = not secure  # TLS ends somewhere
         if secure:
             # browsers have no channel binding
             security = Security(encrypted=True, address=peer_address(transport))
@@ -82,6 +85,7 @@ class WebSocketConnection(Connection):
             for event in self._websocket.events_received():
                 if isinstance(event, Request):
                     self._forwarded(stream, event)
+                    self._proxied |= any(name in event.headers for name in _FORWARDED)
                     response = self._websocket.accept(event)
                     self._websocket.send_response(response)
                 elif isinstance(event, Frame) and not self._closing:
@@ -103,6 +107,8 @@ class WebSocketConnection(Connection):
     def _frame(self, stream: Stream, frame: Frame) -> None:
         if frame.opcode is Opcode.BINARY:
             self._websocket.fail(CloseCode.UNSUPPORTED_DATA, "text only")
+        elif frame.opcode is Opcode.PING:
+            self.beat()
         elif frame.opcode in (Opcode.TEXT, Opcode.CONT):
             data = bytes(frame.data)
             self._size += len(data)
@@ -120,6 +126,7 @@ class WebSocketConnection(Connection):
     def _document(self, stream: Stream, data: bytes) -> None:
         data = data.strip()
         if not data:
+            self.beat()
             return
         if stream.authenticated and self._edge.rate:
             self.charge(TAG_BYTES * data.count(b"<"))  # on the wire they are masked
@@ -137,6 +144,16 @@ class WebSocketConnection(Connection):
             raise StreamError("bad-format", "open the stream first")
         else:
             stream.receive(stanza)
+
+    @property
+    def proxied(self) -> bool:
+        return self._proxied
+
+    def ask(self) -> None:
+        """A browser answers without waking the page (RFC 6455 §5.5.2)."""
+        if self._websocket.state is State.OPEN:
+            self._websocket.send_ping(b"")
+            self._flush()
 
     # -- Sink -----------------------------------------------------------------------------------------
 

@@ -27,6 +27,8 @@ NODE = "kith"
 C = ns.tag(ns.CAPS, "c")
 _IDENTITY = ns.tag(ns.DISCO_INFO, "identity")
 _FEATURE = ns.tag(ns.DISCO_INFO, "feature")
+#: Identities of what runs on a battery.
+_HANDHELD = frozenset(("client/phone", "client/handheld", "client/tablet", "client/sms"))
 _LANG = ns.tag(ns.XML, "lang")
 _HASHES = {
     "sha-1": hashlib.sha1,
@@ -121,7 +123,10 @@ class Caps(Feature):
         self._own: Element | None = None
 
     def features_of(self, session: Session) -> frozenset[str]:
-        """What the session's client has announced; empty while that is not known."""
+        """What the session's client has announced; empty while that is not known.
+
+        Its identities are among it, as ``category/type``.
+        """
         client = session.state.get(Caps)
         return client.features if isinstance(client, _Client) else frozenset()
 
@@ -200,6 +205,7 @@ class Caps(Feature):
 
     def _learn(self, session: Session, client: _Client, features: frozenset[str]) -> None:
         client.features = features
+        session.handheld |= not _HANDHELD.isdisjoint(features)
         for listener in self.listeners:
             listener(session)
 
@@ -224,6 +230,8 @@ class Caps(Feature):
 def _features(query: Element) -> frozenset[str] | None:
     """What an answer announces, or None if it is out of bounds."""
     features = [child.get("var", "") for child in query if child.tag == _FEATURE]
+    identities = [child for child in query if child.tag == _IDENTITY]
+    features += [f"{child.get('category')}/{child.get('type')}" for child in identities]
     if len(features) > MAX_FEATURES or sum(map(len, features)) > MAX_TEXT:
         return None
     return frozenset(features)

@@ -7,6 +7,7 @@ from xml.etree.ElementTree import Element
 
 from kith.core.feature import Feature, handles_iq
 from kith.core.sender import Sender
+from kith.core.session import Session
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
@@ -22,4 +23,6 @@ class Ping(Feature):
     async def ping(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         if to.local and not await self.domain.knows(sender, to):
             raise StanzaError("service-unavailable")
+        if isinstance(sender, Session) and sender.sink is not None:
+            sender.sink.beat()
         return ()

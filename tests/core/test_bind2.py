@@ -278,17 +278,20 @@ def _pause(seconds: float) -> None:
 
 async def test_logins_that_are_cut_leave_no_session(tmp_path_factory: pytest.TempPathFactory) -> None:
     with running(tmp_path_factory.mktemp("cut") / "data", max_sessions="2") as server:
-        server.add_user("ada")
+        names = ("ada", "ben", "cem", "dan")  # each may be cut 20 times before its logins are refused
+        for name in names:
+            server.add_user(name)
         for turn in range(60):
             client = RawClient(server.port)
             await client.connect()
-            client.open(then=authenticate("ada", inline=bind(), agent=str(uuid4())))
+            client.open(then=authenticate(names[turn % 4], inline=bind(), agent=str(uuid4())))
             await client._writer.drain()
             _pause(turn * 0.00003)
             client.abort()
             await asyncio.sleep(0.01)
-        for _ in range(2):
-            await (await login(server, "ada")).ping()
+        for name in names:
+            for _ in range(2):
+                await (await login(server, name)).ping()
 
 
 async def test_what_follows_a_login_in_more_packets_is_handled_in_order(

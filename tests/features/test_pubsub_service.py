@@ -152,7 +152,7 @@ async def test_an_owner_approves_and_denies_subscriptions(people: Three, service
     await carol.no_event()
     request = f"<pubsub xmlns='{PUBSUB}'><items node='{node}'/></pubsub>"
     assert items(await bob.ask("get", request, place)) == ["1"]
-    expected = ("not-authorized", "not-subscribed") if service else ("service-unavailable", "")
+    expected = ("not-authorized", "not-subscribed") if service else ("item-not-found", "")
     assert await carol.refused("get", request, place) == expected  # she does not know alice
 
 

@@ -51,7 +51,7 @@ async def test_a_card_that_is_published_is_what_an_iq_finds(friends: tuple[Clien
 async def test_what_is_refused(friends: tuple[Client, Client]) -> None:
     alice, bob = friends
     assert await name(alice, alice) is None
-    assert await bob.refused("get", EMPTY, alice.boundjid.bare) == ("item-not-found", "")
+    assert await bob.refused("get", EMPTY, alice.boundjid.bare) == ("service-unavailable", "")
     assert await bob.refused("set", CARD.format("X"), alice.boundjid.bare) == ("forbidden", "")
     assert await bob.refused("get", EMPTY, "nobody-at-all@localhost") == ("item-not-found", "")
     big = await alice.refused("set", CARD.format("x" * 70_000))

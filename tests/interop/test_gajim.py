@@ -97,7 +97,7 @@ async def test_each_sees_the_others_avatar(server: RunningServer, person: Person
         await window.shows_colour("#00aaff")
         await window.screen.picture("avatars")
         terminal.type(f"/avatar get {ada}")
-        file = await terminal.shows(r"Avatar saved as (\S+)")
+        file = await terminal.shows(r"Avatar saved as\s*(\S+)")
         with Image.open(file[1]) as avatar:
             assert avatar.convert("RGB").getcolors() == [(avatar.width * avatar.height, (0, 0xAA, 0xFF))]
 

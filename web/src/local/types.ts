@@ -1,0 +1,123 @@
+/** What this device keeps of an account. Screens are drawn from these alone; `sync/` fills them. */
+
+/** A bare JID, prepared: `+491701234567@example.org`. */
+export type Address = string
+
+/** Milliseconds since 1970, by the server's clock. */
+export type Moment = number
+
+/** How far a message of mine has come. */
+export type Progress = 'waiting' | 'sent' | 'delivered' | 'read' | 'failed'
+
+/** A conversation, as the list of chats shows it. */
+export interface Chat {
+  address: Address
+  /** Of the newest message: the list's order. */
+  at: Moment
+  /** Key of the newest message, if there is one. */
+  last: string
+  unread: number
+  /** Key of the first message that was not read when the chat was last left; empty: none. */
+  firstUnread: string
+  /** 0: not; else until when, `Infinity` for ever. */
+  mutedUntil: Moment
+  /** 0: not; else when it was pinned. */
+  pinned: Moment
+  archived: boolean
+  draft: string
+  /** Seconds after which new messages go, 0: never. */
+  disappears: number
+}
+
+/** Somebody in the contacts, or somebody who wrote. */
+export interface Contact {
+  address: Address
+  /** What I call them; empty: nothing. */
+  name: string
+  /** What they call themselves (XEP-0172). */
+  nick: string
+  about: string
+  /** SHA-1 of the picture in hex (XEP-0084), the key in `pictures`; empty: none. */
+  picture: string
+  subscription: 'none' | 'to' | 'from' | 'both'
+  /** Whether I asked to see their presence, or they to see mine. */
+  asked: boolean
+  asks: boolean
+  inRoster: boolean
+  blocked: boolean
+}
+
+export interface Picture {
+  hash: string
+  data: Blob
+}
+
+/** An answer to another message (XEP-0461). */
+export interface Reply {
+  id: string
+  from: Address
+  text: string
+}
+
+export type MessageKind =
+  | 'text'
+  /** Something that the app tells, like new keys of a contact: `text` names it, in `strings/`. */
+  | 'notice'
+  /** Can't be read (yet): the sender's device was asked again. */
+  | 'unreadable'
+  /** Taken back by its sender (XEP-0424). */
+  | 'deleted'
+
+export interface Message {
+  /** `chat` + space + `id`, unique. A person's ids are their own, so for others' messages `id` is prefixed by `from`. */
+  key: string
+  chat: Address
+  /** Where it stands in the conversation: sorts by (`at`, `order`). */
+  at: Moment
+  /** Its id in the own archive, padded to sort as text; what waits has `~` and a counter, behind all others. */
+  order: string
+  from: Address
+  mine: boolean
+  /** Origin id (XEP-0359): what receipts, replies, reactions, edits and deletions name. */
+  id: string
+  kind: MessageKind
+  text: string
+  progress: Progress
+  /** By whom, which emoji. */
+  reactions: Record<Address, string[]>
+  reply?: Reply
+  forwarded?: boolean
+  starred?: 0 | 1
+  /** When it was last changed (XEP-0308). */
+  edited?: Moment
+  /** When it goes. */
+  expires?: Moment
+  /** Whether it came encrypted, and from a device that is trusted. */
+  encrypted: boolean
+}
+
+/** What waits to be sent: in order, once, across restarts. The payload is encrypted when it is sent. */
+export interface Outgoing {
+  /** Counts up; the order. */
+  seq?: number
+  to: Address
+  id: string
+  /** What to send: see `sync/outbox.ts`. */
+  what: OutgoingContent
+  tries: number
+}
+
+export type OutgoingContent =
+  | { type: 'message'; text: string; reply?: Reply; replaces?: string; forwarded?: boolean; expires?: number }
+  | { type: 'reaction'; of: string; from: Address; emojis: string[] }
+  | { type: 'retraction'; of: string }
+  | { type: 'marker'; of: string; kind: 'received' | 'displayed' }
+
+/** How this device logs in; from the HTTP API. */
+export interface Credential {
+  address: Address
+  agent: string
+  token: string
+  mechanism: string
+  device: string
+}

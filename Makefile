@@ -42,6 +42,7 @@ bench: .venv/.ready ## Measure this machine beside Prosody and ejabberd: table a
 	$(BIN)/python bench/scale.py
 	$(BIN)/python bench/budget.py
 	$(BIN)/python bench/archive.py
+	$(BIN)/python bench/traffic.py
 
 format: .venv/.ready web/node_modules/.ready ## Format and fix what can be fixed
 	cd web && npm run --silent format

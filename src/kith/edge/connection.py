@@ -220,6 +220,7 @@ class Connection(asyncio.Protocol):
         if place is not None:
             edge.door.leave(place)
         self.resume_writing()
+        self._transport = None  # one of TLS holds the connection in turn, in a circle that is never collected
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.lost()

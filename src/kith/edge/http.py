@@ -187,6 +187,7 @@ class FrontConnection(asyncio.Protocol):
         if place is not None:
             self._web.edge.lobby.leave(self)
             self._web.edge.door.leave(place)
+        self._transport = None  # one of TLS holds the connection in turn, in a circle that is never collected
         handler, self._handler = self._handler, None
         if handler is not None:
             handler.connection_lost(error)

@@ -229,4 +229,4 @@ class WebSocketConnection(Connection):
                 self._websocket.send_close(CloseCode.NORMAL_CLOSURE)
         self._flush()
         if self._transport is not None:
-            self._edge.loop.call_later(LINGER, self._transport.abort)
+            self._edge.loop.call_later(LINGER, self.abort)

@@ -35,13 +35,13 @@ export interface KeyNetwork {
 
 export type Opened =
   | { type: 'text'; text: string; device: number; trusted: boolean }
-  /** Keys only; nothing to show. */
-  | { type: 'keys' }
+  /** Keys only; nothing to show. `device` has proved to be the one that it says. */
+  | { type: 'keys'; device: number; trusted: boolean }
   /** Seen before: the ratchet has moved on. */
   | { type: 'again' }
   /** Not for this device: it did not exist when the message was sent. */
   | { type: 'not-for-me' }
-  /** The session was made anew and the sender asked; `asked`: whether it was (it is bounded). */
+  /** `asked`: whether the session is made anew and the sender's device asked, in the background (it is bounded). */
   | { type: 'unreadable'; asked: boolean }
 
 export interface Fingerprint {
@@ -69,14 +69,20 @@ export interface Crypto {
    * Throws NobodyCanRead if `to` has no device that may read it.
    */
   encrypt(to: Address, text: string): Promise<Envelope>
-  /** For one device that asked for a message again. */
+  /**
+   * For one device that asked for a message again: throws NobodyCanRead if it may not read it. An empty text makes an
+   * envelope of keys alone, as for asking, which any device gets that is not distrusted.
+   */
   encryptFor(to: Address, device: number, text: string): Promise<Envelope>
   /** Never throws for what is in the envelope. One at a time for each sender, in order. */
   decrypt(from: Address, envelope: Envelope, messageId: string): Promise<Opened>
   fingerprints(account: Address): Promise<Fingerprint[]>
   /** Sixty digits that both sides see alike: of all identity keys of the two accounts. */
   safetyNumber(account: Address): Promise<string>
-  /** What a QR code for comparing holds, and what is made of one that was scanned: whether it fits. */
+  /**
+   * What a QR code for comparing holds, and what is made of one that was scanned: whether it fits. If it does, the
+   * account's keys are verified by that.
+   */
   safetyCode(account: Address): Promise<string>
   compareCode(account: Address, scanned: string): Promise<boolean>
   setTrust(account: Address, device: number, trust: 'verified' | 'distrusted'): Promise<void>

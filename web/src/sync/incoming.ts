@@ -64,8 +64,8 @@ export class Incoming {
       if (raw.length) await this.db.raw.bulkDelete(raw)
     })
     for (const { came, opened } of ready) {
-      if (came.resend && opened?.type === 'keys' && came.envelope) {
-        await this.events.asked(came.from, came.envelope.sender, came.resend)
+      if (came.resend && opened?.type === 'keys' && opened.trusted) {
+        await this.events.asked(came.from, opened.device, came.resend)
       }
     }
     for (const address of strangers) this.events.stranger(address)

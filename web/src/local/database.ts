@@ -35,7 +35,7 @@ export class Database extends Dexie {
       changes: 'key, target, id',
       seen: 'key',
       words: 'key, chat, *words',
-      raw: 'id, chat',
+      raw: 'id, chat, mine',
       outgoing: '++seq, id, to',
       keys: 'path'
     })

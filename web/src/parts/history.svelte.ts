@@ -68,7 +68,9 @@ export class History {
     const message = await this.app.db.messages.get(key)
     if (message?.chat !== this.chat) return false
     const before = await this.#before(placeOf(message), STEP)
-    const after = await this.#between(placeOf(message)).limit(STEP + 1).toArray()
+    const after = await this.#between(placeOf(message))
+      .limit(STEP + 1)
+      .toArray()
     const last = after.at(-1)
     this.#to = after.length > STEP && last ? placeOf(last) : undefined
     this.#from = before.length === STEP && before[0] ? placeOf(before[0]) : BEGINNING
@@ -102,7 +104,9 @@ export class History {
     if (this.loading || !shown || !newest || this.live) return
     this.loading = true
     try {
-      const found = await this.#between(placeOf(newest)).limit(STEP + 1).toArray()
+      const found = await this.#between(placeOf(newest))
+        .limit(STEP + 1)
+        .toArray()
       const last = found.at(-1)
       this.#to = found.length > STEP && last ? placeOf(last) : undefined
       const cut = shown[shown.length - MOST + STEP]

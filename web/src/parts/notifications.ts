@@ -22,12 +22,21 @@ export function notifications(
     }
     const registration = await navigator.serviceWorker.getRegistration()
     if (registration) await registration.showNotification(title, options)
-    else new Notification(title, options).onclick = () => { open(chat) }
+    else
+      new Notification(title, options).onclick = () => {
+        open(chat)
+      }
   }
   const stop = app.onNews(({ chat, text }) => {
     const looking = document.visibilityState === 'visible' && document.hasFocus()
     if (looking && route.parts[0] === 'chat' && route.parts[1] === chat) return
-    if (looking || !preferences.notify || !('Notification' in window) || Notification.permission !== 'granted') return
+    if (
+      looking ||
+      !preferences.notify ||
+      !('Notification' in window) ||
+      Notification.permission !== 'granted'
+    )
+      return
     void tell(chat, text)
   })
   const said = (event: MessageEvent): void => {

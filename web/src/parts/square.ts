@@ -12,10 +12,26 @@ export async function square(file: Blob): Promise<Blob | undefined> {
     if (!context) return undefined
     context.fillStyle = '#fff'
     context.fillRect(0, 0, SIDE, SIDE)
-    context.drawImage(picture, (picture.width - side) / 2, (picture.height - side) / 2, side, side, 0, 0, SIDE, SIDE)
+    context.drawImage(
+      picture,
+      (picture.width - side) / 2,
+      (picture.height - side) / 2,
+      side,
+      side,
+      0,
+      0,
+      SIDE,
+      SIDE
+    )
     picture.close()
     return await new Promise((done) => {
-      canvas.toBlob((blob) => { done(blob ?? undefined) }, 'image/jpeg', 0.85)
+      canvas.toBlob(
+        (blob) => {
+          done(blob ?? undefined)
+        },
+        'image/jpeg',
+        0.85
+      )
     })
   } catch {
     return undefined

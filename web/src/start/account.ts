@@ -48,7 +48,7 @@ export async function forget(db?: Database): Promise<void> {
 
 /** Calls when another window has logged out, or in as somebody else. */
 export function watch(changed: () => void): void {
-  addEventListener('storage', (event) => {
+  window.addEventListener('storage', (event) => {
     if (event.key === ADDRESS || event.key === null) changed()
   })
 }

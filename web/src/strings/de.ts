@@ -41,12 +41,15 @@ export const de: Texts = {
   'start.pin.title': 'Gib deine PIN ein',
   'start.pin.lead': 'Diese Nummer ist durch die PIN geschützt, die du festgelegt hast.',
   'start.pin.forgot': 'Ich habe die PIN vergessen',
-  'start.pin.forgot-in': 'Vergessen? Wenn keines deiner Geräte online kommt, geht es in {wait} ohne sie weiter.',
-  'start.pin.forgot-what': 'Ältere Geräte werden dann abgemeldet und die Nachrichten auf dem Server gelöscht.',
+  'start.pin.forgot-in':
+    'Vergessen? Wenn keines deiner Geräte online kommt, geht es in {wait} ohne sie weiter.',
+  'start.pin.forgot-what':
+    'Ältere Geräte werden dann abgemeldet und die Nachrichten auf dem Server gelöscht.',
   'start.profile.title': 'Wer bist du?',
   'start.profile.lead': 'Wem du schreibst, sieht deinen Namen und dein Bild.',
   'start.link.title': 'Diesen Browser verbinden',
-  'start.link.lead': 'Auf einem angemeldeten Gerät: Einstellungen, Geräte, Gerät verbinden. Dann diesen Code scannen.',
+  'start.link.lead':
+    'Auf einem angemeldeten Gerät: Einstellungen, Geräte, Gerät verbinden. Dann diesen Code scannen.',
   'start.link.qr': 'Code, um diesen Browser zu verbinden',
   'start.link.copy': 'Code als Link kopieren',
   'start.link.over': 'Der Code ist zu alt.',
@@ -56,7 +59,8 @@ export const de: Texts = {
   'start.insecure.text':
     'Verschlüsselung braucht https. Öffne die Adresse deines Servers mit https://, oder auf dem Server selbst http://localhost.',
   'start.ended': 'Dieses Gerät wurde abgemeldet.',
-  'start.ended.lead': 'Deine Nachrichten sind noch in diesem Browser. Melde dich wieder an oder lösche sie hier.',
+  'start.ended.lead':
+    'Deine Nachrichten sind noch in diesem Browser. Melde dich wieder an oder lösche sie hier.',
   'start.ended.again': 'Wieder anmelden',
   'start.ended.wipe': 'Hier alles löschen',
   'start.other': 'In diesem Browser waren Nachrichten eines anderen Kontos. Sie wurden gelöscht.',
@@ -78,7 +82,8 @@ export const de: Texts = {
   'empty.title': 'Wähle einen Chat oder beginne einen',
   'empty.text': 'Alles, was du schreibst, ist auf diesem Gerät, auch ohne Verbindung.',
   'encrypted.short': 'Ende-zu-Ende-verschlüsselt',
-  'encrypted.long': 'Nachrichten hier sind Ende-zu-Ende-verschlüsselt. Niemand sonst kann sie lesen, auch nicht der Server.',
+  'encrypted.long':
+    'Nachrichten hier sind Ende-zu-Ende-verschlüsselt. Niemand sonst kann sie lesen, auch nicht der Server.',
 
   'notice.offline': 'Du bist offline. Nachrichten werden gesendet, sobald die Verbindung wieder da ist.',
   'notice.connecting': 'Verbinden…',
@@ -171,7 +176,8 @@ export const de: Texts = {
   'message.plain': 'unverschlüsselt',
   'message.deleted': 'Diese Nachricht wurde gelöscht',
   'message.deleted-by-me': 'Du hast diese Nachricht gelöscht',
-  'message.unreadable': 'Diese Nachricht ist noch nicht lesbar. Das Gerät des Absenders wurde noch einmal um sie gebeten.',
+  'message.unreadable':
+    'Diese Nachricht ist noch nicht lesbar. Das Gerät des Absenders wurde noch einmal um sie gebeten.',
   'message.unreadable.short': 'Warten auf diese Nachricht',
   'message.not-here': 'Diese Nachricht ist nicht auf diesem Gerät.',
   'reaction.title': 'Reagieren',
@@ -188,6 +194,7 @@ export const de: Texts = {
   'forward.done': { one: 'Weitergeleitet', other: 'An {count} Chats weitergeleitet' },
   'failed.send': 'Die Nachricht konnte nicht gesendet werden.',
   'failed.copy': 'Der Browser lässt das Kopieren nicht zu.',
+  'failed.add': 'Das Hinzufügen zu den Kontakten ging nicht. Gibt es eine Verbindung?',
   'failed.contacts': 'Das Adressbuch konnte nicht gelesen werden.',
   'blocked.text': 'Du hast {name} blockiert.',
   'told.disappears': 'Neue Nachrichten verschwinden nach {span}.',
@@ -212,13 +219,16 @@ export const de: Texts = {
   'emoji.group.9': 'Flaggen',
 
   'request.title': 'Kontaktanfrage',
-  'request.asks': '{name} möchte dich hinzufügen: um deinen Namen, dein Bild und zu sehen, wann du online bist.',
+  'request.asks':
+    '{name} möchte dich hinzufügen: um deinen Namen, dein Bild und zu sehen, wann du online bist.',
   'request.stranger': '{name} ist nicht in deinen Kontakten.',
   'request.accept': 'Annehmen',
   'block.title': '{name} blockieren?',
-  'block.text': 'Dann kann diese Person dir nicht mehr schreiben und sieht nicht, wann du online bist. Sie erfährt es nicht.',
+  'block.text':
+    'Dann kann diese Person dir nicht mehr schreiben und sieht nicht, wann du online bist. Sie erfährt es nicht.',
   'report.title': '{name} melden',
-  'report.text': 'Wer den Server betreibt, erfährt es und bekommt die letzten Nachrichten so, wie der Server sie hat: verschlüsselt.',
+  'report.text':
+    'Wer den Server betreibt, erfährt es und bekommt die letzten Nachrichten so, wie der Server sie hat: verschlüsselt.',
   'report.why': 'Grund',
   'report.spam': 'Spam',
   'report.abuse': 'Belästigung oder Schlimmeres',
@@ -234,7 +244,8 @@ export const de: Texts = {
   'info.remove.text': '{name} sieht nicht mehr, wann du online bist. Der Chat bleibt.',
   'info.removed': 'Entfernt',
   'disappear.title': 'Verschwindende Nachrichten',
-  'disappear.text': 'Neue Nachrichten werden auf beiden Seiten gelöscht. Andere Apps behalten sie vielleicht.',
+  'disappear.text':
+    'Neue Nachrichten werden auf beiden Seiten gelöscht. Andere Apps behalten sie vielleicht.',
   'disappear.when': 'Löschen nach',
   'disappear.after': 'Nach {span}',
 
@@ -292,7 +303,8 @@ export const de: Texts = {
   'settings.language': 'Sprache',
   logout: 'Abmelden',
   'logout.title': 'Hier abmelden?',
-  'logout.text': 'Nachrichten und Schlüssel werden in diesem Browser gelöscht. Deine anderen Geräte behalten ihre.',
+  'logout.text':
+    'Nachrichten und Schlüssel werden in diesem Browser gelöscht. Deine anderen Geräte behalten ihre.',
 
   'profile.name': 'Dein Name',
   'profile.name.example': 'Ada',
@@ -326,15 +338,19 @@ export const de: Texts = {
   'devices.revoke.label': '{name} abmelden',
   'devices.revoke.text': '{name} wird sofort abgemeldet, und seine Schlüssel werden zurückgezogen.',
   'devices.hint': 'Melde ab, was du nicht kennst.',
-  'link.text': 'Öffne Kith auf dem neuen Gerät und wähle „Mit anderem Gerät verbinden“. Scanne dann den Code, den es zeigt, oder füge ihn als Link ein.',
+  'link.text':
+    'Öffne Kith auf dem neuen Gerät und wähle „Mit anderem Gerät verbinden“. Scanne dann den Code, den es zeigt, oder füge ihn als Link ein.',
   'link.scan': 'Code scannen',
   'link.paste': 'Code als Link',
   'link.approve': 'Gerät hereinlassen',
-  'link.warning': 'Wer dir den Code zeigt, kommt in dein Konto. Benutze nur einen Code auf einem Gerät, das dir gehört.',
-  'link.failed': 'Das hat nicht geklappt. Ist es der Code eines neuen Geräts und nicht älter als ein paar Minuten?',
+  'link.warning':
+    'Wer dir den Code zeigt, kommt in dein Konto. Benutze nur einen Code auf einem Gerät, das dir gehört.',
+  'link.failed':
+    'Das hat nicht geklappt. Ist es der Code eines neuen Geräts und nicht älter als ein paar Minuten?',
   'link.done': 'Das neue Gerät ist dabei. Ab jetzt bekommt es deine Nachrichten.',
 
-  'apps.text': 'Jede XMPP-App kann eines deiner Geräte sein: Conversations, Monal, Dino, Gajim. Jede bekommt ein eigenes Passwort, das du zurücknehmen kannst.',
+  'apps.text':
+    'Jede XMPP-App kann eines deiner Geräte sein: Conversations, Monal, Dino, Gajim. Jede bekommt ein eigenes Passwort, das du zurücknehmen kannst.',
   'apps.name': 'Wofür, etwa Gajim',
   'apps.make': 'Anlegen',
   'apps.made': 'Passwort für {name}',
@@ -349,7 +365,8 @@ export const de: Texts = {
   'apps.revoke.label': 'Passwort für {name} zurücknehmen',
   'apps.revoke.text': 'Die App „{name}“ wird sofort abgemeldet.',
 
-  'pin.text': 'Wer deine Nummer übernimmt, kommt ohne die PIN nicht in dein Konto. Du wirst nach ihr gefragt, wenn du die Nummer neu anmeldest.',
+  'pin.text':
+    'Wer deine Nummer übernimmt, kommt ohne die PIN nicht in dein Konto. Du wirst nach ihr gefragt, wenn du die Nummer neu anmeldest.',
   'pin.six': 'Sechs Ziffern',
   'pin.new': 'Neue PIN',
   'pin.again': 'Noch einmal',
@@ -364,7 +381,8 @@ export const de: Texts = {
   'notifications.on.sub': 'Für neue Nachrichten, während du nicht hinsiehst',
   'notifications.text': 'Text zeigen',
   'notifications.text.sub': 'Sonst nur der Name',
-  'notifications.denied': 'Der Browser lässt es nicht zu. Ändere das in seinen Einstellungen für diese Seite.',
+  'notifications.denied':
+    'Der Browser lässt es nicht zu. Ändere das in seinen Einstellungen für diese Seite.',
   'notifications.unable': 'Dieser Browser hat keine Benachrichtigungen.',
   'notification.hidden': 'Neue Nachricht',
 
@@ -383,7 +401,8 @@ export const de: Texts = {
   'about.what': 'Ein Messenger, den jeder betreiben kann.',
   'about.server': 'Server',
   'about.licence': 'Lizenz',
-  'about.trust': 'Schlüssel und Nachrichten sind auf deinen Geräten. Diese Seite kommt von deinem Server; du vertraust ihm, dass er keine andere schickt.',
+  'about.trust':
+    'Schlüssel und Nachrichten sind auf deinen Geräten. Diese Seite kommt von deinem Server; du vertraust ihm, dass er keine andere schickt.',
   'about.other-window': 'Kith ist in einem anderen Fenster offen, das die Verbindung hat.',
 
   'scan.camera': 'Was die Kamera sieht',

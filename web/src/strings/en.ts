@@ -39,12 +39,14 @@ export const en = {
   'start.pin.title': 'Enter your PIN',
   'start.pin.lead': 'This number is protected by the PIN that you have set.',
   'start.pin.forgot': 'I have forgotten the PIN',
-  'start.pin.forgot-in': 'Forgotten? If none of your devices comes online, you can go on without it in {wait}.',
+  'start.pin.forgot-in':
+    'Forgotten? If none of your devices comes online, you can go on without it in {wait}.',
   'start.pin.forgot-what': 'Older devices are logged out then, and messages on the server are deleted.',
   'start.profile.title': 'Who are you?',
   'start.profile.lead': 'People whom you write to see your name and picture.',
   'start.link.title': 'Link this browser',
-  'start.link.lead': 'On a device where you are logged in: Settings, Devices, Link a device. Then scan this code.',
+  'start.link.lead':
+    'On a device where you are logged in: Settings, Devices, Link a device. Then scan this code.',
   'start.link.qr': 'Code to link this browser',
   'start.link.copy': 'Copy the code as a link',
   'start.link.over': 'The code is too old.',
@@ -76,7 +78,8 @@ export const en = {
   'empty.title': 'Pick a chat, or start one',
   'empty.text': 'Everything you write is on this device, also without a connection.',
   'encrypted.short': 'End-to-end encrypted',
-  'encrypted.long': 'Messages here are end-to-end encrypted. Nobody else, not even the server, can read them.',
+  'encrypted.long':
+    'Messages here are end-to-end encrypted. Nobody else, not even the server, can read them.',
 
   'notice.offline': 'You are offline. Messages are sent when the connection is back.',
   'notice.connecting': 'Connecting…',
@@ -186,6 +189,7 @@ export const en = {
   'forward.done': { one: 'Forwarded', other: 'Forwarded to {count} chats' },
   'failed.send': 'The message could not be sent.',
   'failed.copy': 'The browser does not let it be copied.',
+  'failed.add': 'They could not be added to the contacts. Is there a connection?',
   'failed.contacts': 'The address book could not be read.',
   'blocked.text': 'You have blocked {name}.',
   'told.disappears': 'New messages disappear after {span}.',
@@ -216,7 +220,8 @@ export const en = {
   'block.title': 'Block {name}?',
   'block.text': 'They can’t write to you any more, nor see when you are online. They are not told.',
   'report.title': 'Report {name}',
-  'report.text': 'Whoever runs the server is told, and gets the last messages as the server has them: encrypted.',
+  'report.text':
+    'Whoever runs the server is told, and gets the last messages as the server has them: encrypted.',
   'report.why': 'Reason',
   'report.spam': 'Spam',
   'report.abuse': 'Harassment or something worse',
@@ -324,15 +329,18 @@ export const en = {
   'devices.revoke.label': 'Log out {name}',
   'devices.revoke.text': '{name} is logged out at once, and its keys are withdrawn.',
   'devices.hint': 'Log out what you do not know.',
-  'link.text': 'Open Kith on the new device and choose “Link to another device”. Then scan the code that it shows, or paste it as a link.',
+  'link.text':
+    'Open Kith on the new device and choose “Link to another device”. Then scan the code that it shows, or paste it as a link.',
   'link.scan': 'Scan the code',
   'link.paste': 'Code as a link',
   'link.approve': 'Let the device in',
-  'link.warning': 'Whoever shows you the code gets into your account. Use only a code on a device that is yours.',
+  'link.warning':
+    'Whoever shows you the code gets into your account. Use only a code on a device that is yours.',
   'link.failed': 'That did not work. Is it the code of a new device, and not older than a few minutes?',
   'link.done': 'The new device is in. It gets your messages from now on.',
 
-  'apps.text': 'Any XMPP app can be a device of yours: Conversations, Monal, Dino, Gajim. Each gets a password of its own, which you can take back.',
+  'apps.text':
+    'Any XMPP app can be a device of yours: Conversations, Monal, Dino, Gajim. Each gets a password of its own, which you can take back.',
   'apps.name': 'What for, like Gajim',
   'apps.make': 'Make',
   'apps.made': 'Password for {name}',
@@ -347,7 +355,8 @@ export const en = {
   'apps.revoke.label': 'Take back the password for {name}',
   'apps.revoke.text': 'The app “{name}” is logged out at once.',
 
-  'pin.text': 'Who takes over your number can’t get into your account without the PIN. You are asked for it when you register the number again.',
+  'pin.text':
+    'Who takes over your number can’t get into your account without the PIN. You are asked for it when you register the number again.',
   'pin.six': 'Six digits',
   'pin.new': 'New PIN',
   'pin.again': 'Once more',
@@ -381,7 +390,8 @@ export const en = {
   'about.what': 'A messenger that anyone can run.',
   'about.server': 'Server',
   'about.licence': 'Licence',
-  'about.trust': 'Keys and messages are on your devices. This page comes from your server, which you trust not to send another.',
+  'about.trust':
+    'Keys and messages are on your devices. This page comes from your server, which you trust not to send another.',
   'about.other-window': 'Kith is open in another window, which has the connection.',
 
   'scan.camera': 'What the camera sees',

@@ -4,6 +4,6 @@ import { finish } from './build/finish.ts'
 
 export default defineConfig({
   plugins: [svelte(), finish()],
-  build: { target: 'es2022', assetsInlineLimit: 0, modulePreload: { polyfill: false } },
+  build: { target: 'es2022', assetsInlineLimit: 0, modulePreload: { polyfill: false }, chunkSizeWarningLimit: 700 },
   test: { include: ['tests/**/*.test.ts'], environment: 'node' }
 })

@@ -34,6 +34,12 @@ const SILENCE_MS = 45_000
 const ANSWER_MS = 10_000
 const LONGEST_WAIT_MS = 60_000
 const ASK_AFTER_MS = 20
+/** A connection that lasted so long was a good one. */
+const STEADY_MS = 10_000
+/** Failures that are counted for what will not be better at once. */
+const SLOW = 3
+/** The server's question may wait so long, if there is nothing new to say. */
+const ANSWER_WITHIN_MS = 1000
 
 interface Request {
   from: string
@@ -53,6 +59,9 @@ export class Connection {
   private running = false
   private active = true
   private failures = 0
+  private entered = Infinity
+  private told = -1
+  private answering: Timer | undefined
   private asked = false
   private owesAck = false
   private retry: Timer | undefined
@@ -190,11 +199,15 @@ export class Connection {
     } else if (name === 'r') {
       this.owesAck = true
       this.acknowledge()
+      this.answering ??= setTimeout(() => {
+        this.answering = undefined
+        this.acknowledge(true)
+      }, ANSWER_WITHIN_MS)
     } else if (name === 'a') {
       this.session?.acknowledge(Number(attribute(element, 'h')))
     } else if (name === 'error') {
       if (child(element, 'urn:ietf:params:xml:ns:xmpp-streams', 'conflict'))
-        this.failures = Math.max(3, this.failures)
+        this.failures = Math.max(SLOW, this.failures)
     } else if (name === 'close') {
       this.lose()
     }
@@ -233,7 +246,7 @@ export class Connection {
   }
 
   private enter({ jid, resumed, resumption, newest }: LoggedIn): void {
-    this.failures = 0
+    this.entered = Date.now()
     this.jid = jid
     this.isOnline = true
     this.expect(SILENCE_MS)
@@ -246,6 +259,7 @@ export class Connection {
     }
     this.endSession()
     this.session = new Acknowledged()
+    this.told = -1
     this.resumption = resumption
     this.wiring.online(newest)
   }
@@ -293,10 +307,14 @@ export class Connection {
     request.failed(new Refused(first(error)?.getName() ?? 'undefined-condition', attribute(error, 'type')))
   }
 
-  private acknowledge(): void {
-    if (!this.owesAck || !this.isOnline || !this.session) return
-    this.owesAck = !this.session.idle
-    this.write(el('a', { xmlns: NS.sm, h: String(this.session.handled) }))
+  /** Tells how much is done. The same again only after a while, or the server would ask at once again. */
+  private acknowledge(anyhow = false): void {
+    const { session } = this
+    if (!this.owesAck || !this.isOnline || !session) return
+    if (session.handled === this.told && !session.idle && !anyhow) return
+    this.owesAck = false
+    this.told = session.handled
+    this.write(el('a', { xmlns: NS.sm, h: String(session.handled) }))
   }
 
   private write({ xml }: Made): void {
@@ -325,6 +343,7 @@ export class Connection {
   }
 
   private later(): void {
+    if (Date.now() - this.entered > STEADY_MS) this.failures = 0
     const longest = Math.min(LONGEST_WAIT_MS, 1000 * 2 ** this.failures)
     this.failures += 1
     clearTimeout(this.retry)
@@ -335,7 +354,8 @@ export class Connection {
     const { socket } = this
     clearTimeout(this.watch)
     clearTimeout(this.asking)
-    this.asking = undefined
+    clearTimeout(this.answering)
+    this.asking = this.answering = undefined
     this.asked = false
     this.socket = undefined
     const was = this.isOnline
@@ -349,6 +369,7 @@ export class Connection {
 
   private forgetSession(): void {
     this.resumption = ''
+    this.failures = Math.max(SLOW, this.failures)
     this.lose()
   }
 

@@ -104,7 +104,9 @@ export class Incoming {
     await this.marks(came)
     if (came.mine && came.archive) await this.arrived(came)
     if (came.retracts) await this.retract(came)
-    if (opened?.type === 'unreadable' && (came.edits || came.reaction)) return undefined
+    // Asked for again by the encryption; of what has no place of its own, nothing is shown
+    if (opened?.type === 'unreadable' && (came.edits || came.reaction || !came.envelope?.payload))
+      return undefined
     const text = opened?.type === 'text' ? opened.text : came.text
     const encrypted = opened?.type === 'text' && opened.trusted
     let added: Message | undefined
@@ -147,6 +149,7 @@ export class Incoming {
       return this.add({ ...base, kind: 'deleted' })
     }
     if (opened?.type === 'unreadable' || opened?.type === 'again') {
+      if (!came.envelope?.payload) return undefined
       if (opened.type === 'again') await this.askAgain(came)
       return this.add({ ...base, kind: 'unreadable' })
     }

@@ -68,6 +68,7 @@ export class Connection {
   private watch: Timer | undefined
   private asking: Timer | undefined
   private incoming: Promise<void> = Promise.resolve()
+  private entering: Promise<void> = Promise.resolve()
   private readonly requests = new Map<string, Request>()
 
   constructor(private readonly wiring: Wiring) {}
@@ -191,10 +192,21 @@ export class Connection {
     }
     this.asked = false
     this.expect(this.isOnline ? SILENCE_MS : LOGIN_MS)
-    const name = element.getName()
-    if (!this.isOnline) {
-      this.login(name, element).catch(() => this.lose())
-    } else if (name === 'message' || name === 'presence' || name === 'iq') {
+    const { socket } = this
+    // One after the other: what follows the success must not overtake it
+    this.entering = this.entering
+      .then(async () => {
+        if (socket !== this.socket) return
+        if (this.isOnline) this.handle(element.getName(), element)
+        else await this.login(element.getName(), element)
+      })
+      .catch(() => {
+        if (socket === this.socket) this.lose()
+      })
+  }
+
+  private handle(name: string, element: Xml): void {
+    if (name === 'message' || name === 'presence' || name === 'iq') {
       this.take(name, element)
     } else if (name === 'r') {
       this.owesAck = true

@@ -1,0 +1,179 @@
+"""The web app as people use it: two of them, in browsers of their own, against a real server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from tests.api.test_devices import forget_codes
+from tests.conftest import RunningServer, running
+from tests.interop.converse import chromium as run_chromium
+from tests.web.device import until
+from tests.web.person import DESKTOP, PHONE, Someone, meet, someone
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """With the settings that people have."""
+    with running(tmp_path_factory.mktemp("kith") / "data", allow_plaintext="off") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with run_chromium(tmp_path_factory.mktemp("chromium")) as where:
+        yield where
+
+
+class People:
+    """Starts browsers, and looks at the end whether one of them had something to complain of."""
+
+    def __init__(self, chromium: str, server: RunningServer, stack: AsyncExitStack) -> None:
+        self._chromium = chromium
+        self._server = server
+        self._stack = stack
+        self.all: list[Someone] = []
+
+    async def one(self, name: str, options: dict[str, Any] = DESKTOP) -> Someone:
+        forget_codes(self._server)
+        person = await self._stack.enter_async_context(someone(self._chromium, self._server, name, options))
+        self.all.append(person)
+        return person
+
+    async def two(
+        self, first: dict[str, Any] = DESKTOP, second: dict[str, Any] = PHONE
+    ) -> tuple[Someone, Someone]:
+        """Who have written to each other, and have the chat open."""
+        ada, ben = await self.one("Ada", first), await self.one("Ben", second)
+        await meet(ada, ben)
+        return ada, ben
+
+
+@pytest.fixture
+async def people(chromium: str, server: RunningServer) -> AsyncIterator[People]:
+    async with AsyncExitStack() as stack:
+        people = People(chromium, server, stack)
+        yield people
+        for person in people.all:
+            assert person.complaints == []
+            assert person.elsewhere == []
+
+
+async def test_two_people_register_and_chat(people: People) -> None:
+    ada, ben = await people.two()
+    await ada.marked("Hello", "read")
+    await ben.write("Hi Ada 👋")
+    await ada.reads("Hi Ada 👋")
+    await ben.marked("Hi Ada 👋", "read")
+    # each sees the other's name from the profile, once they are contacts
+    await ada.shows(".conversation header .name:text-is('Ben')")
+    await ben.shows(".conversation header .name:text-is('Ada')")
+
+    await ada.menu("Hi Ada 👋", "Reply")
+    await ada.write("how are you?")
+    await ben.shows(f"{ben.bubble('how are you?')} .reply:has-text('Hi Ada')")
+    await ada.menu("Hi Ada 👋", "React with ❤️")
+    await ben.shows(".reactions button:has-text('❤️')")
+
+    await ada.menu("how are you?", "Edit")
+    await ada.on("textarea", "fill", "how are you all?")
+    await ada.do("key", "Enter")
+    await ben.shows(f"{ben.bubble('how are you all?')} .meta:has-text('edited')")
+
+    await ada.menu("how are you all?", "Delete")
+    await ada.press("Delete for everyone")
+    await ben.shows(".gone:has-text('This message was deleted')")
+    await ada.shows(".gone:has-text('You deleted this message')")
+
+    await ada.on("textarea", "pressSequentially", "typ")
+    await ben.shows(".status:has-text('typing')")
+
+
+async def test_what_others_write_is_never_markup(people: People) -> None:
+    ada, ben = await people.two()
+    evil = "<img src=x onerror=alert(1)> <b>bold</b> javascript:alert(1) https://example.org/a_(b)."
+    await ada.write(evil)
+    await ben.reads(evil)
+    assert await ben.evaluate("document.querySelectorAll('.message img, .message b').length") == 0
+    links = await ben.evaluate(
+        "[...document.querySelectorAll('.message a')].map((a) => [a.href, a.rel, a.target])"
+    )
+    assert links == [["https://example.org/a_(b)", "noopener noreferrer", "_blank"]]
+
+
+async def test_without_network_it_opens_shows_the_history_and_keeps_what_one_writes(people: People) -> None:
+    ada, ben = await people.two()
+    await until(lambda: _controlled(ada))
+    await ada.do("context", "setOffline", True)
+    await ada.write("from the train")
+    await ada.do("page", "reload", timeout=30)
+    await ada.reads("Hello")
+    await ada.reads("from the train")
+    await ada.marked("from the train", "waiting")
+    await ada.write("and one more")
+    await ada.shows("[role=status]:has-text('You are offline')")
+    await ben.write("are you there?")
+    await ada.do("context", "setOffline", False)
+    await ben.reads("and one more")
+    await ada.reads("are you there?")
+    assert sorted(await ben.texts()) == sorted(await ada.texts())
+    assert len(await ada.texts()) == 4
+    await ada.hides("[role=status]:has-text('You are offline')")
+
+
+async def _controlled(person: Someone) -> bool:
+    return bool(await person.evaluate("navigator.serviceWorker.controller !== null"))
+
+
+async def test_a_server_that_restarts_in_the_middle_loses_nothing(
+    people: People, server: RunningServer
+) -> None:
+    ada, ben = await people.two()
+    await asyncio.to_thread(server.stop)
+    await ada.write("one")
+    await ada.marked("one", "waiting")
+    await ben.write("two")
+    await asyncio.to_thread(server.start)
+    await ada.reads("two")
+    await ben.reads("one")
+    await ada.marked("one", "delivered", "read")
+    assert (await ada.texts()).count("two") == (await ben.texts()).count("one") == 1
+
+
+async def test_a_browser_comes_in_by_the_code_that_it_shows(people: People) -> None:
+    ada = await people.one("Ada")
+    await ada.register()
+    other = await people.one("Ada", PHONE)
+    await other.open()
+    await other.press("Link to another device")
+    await other.shows("svg[role=img][aria-label='Code to link this browser']")
+    await other.do("context", "grantPermissions", ["clipboard-read", "clipboard-write"])
+    await other.press("Copy the code as a link")
+    code = await other.evaluate("navigator.clipboard.readText()")
+    await ada.open("#/settings/link")
+    await ada.fill("Code as a link", code)
+    await ada.press("Let the device in")
+    await ada.shows("[role=status]:has-text('The new device is in')")
+    await other.shows(".home")
+    await ada.open("#/settings/devices")
+    await ada.shows("li:has-text('This device')")
+    assert await ada.on(".pane li", "count") == 2
+
+
+async def test_who_logs_out_leaves_nothing_in_the_browser(people: People) -> None:
+    ada, _ = await people.two()
+    await ada.open("#/settings")
+    await ada.press("Log out")
+    await ada.on("dialog .button.danger", "click")
+    await ada.shows("input[name=number]")
+
+    async def wiped() -> bool:
+        return bool(await ada.evaluate("indexedDB.databases().then((all) => all.length === 0)"))
+
+    await until(wiped)
+    kept = await ada.evaluate("Object.keys(localStorage)")
+    assert set(kept) <= {"kith.theme", "kith.language"}

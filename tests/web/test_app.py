@@ -105,10 +105,13 @@ async def test_what_others_write_is_never_markup(people: People) -> None:
     assert links == [["https://example.org/a_(b)", "noopener noreferrer", "_blank"]]
 
 
-async def test_without_network_it_opens_shows_the_history_and_keeps_what_one_writes(people: People) -> None:
+async def test_without_network_it_opens_shows_the_history_and_keeps_what_one_writes(
+    people: People, server: RunningServer
+) -> None:
     ada, ben = await people.two()
     await until(lambda: _controlled(ada))
     await ada.do("context", "setOffline", True)
+    await asyncio.to_thread(server.stop)  # Chromium cuts everything but WebSockets
     await ada.write("from the train")
     await ada.do("page", "reload", timeout=30)
     await ada.reads("Hello")
@@ -117,6 +120,7 @@ async def test_without_network_it_opens_shows_the_history_and_keeps_what_one_wri
     await ada.write("and one more")
     await ada.shows("[role=status]:has-text('You are offline')")
     await ben.write("are you there?")
+    await asyncio.to_thread(server.start)
     await ada.do("context", "setOffline", False)
     await ben.reads("and one more")
     await ada.reads("are you there?")

@@ -186,3 +186,120 @@ async def test_who_logs_out_leaves_nothing_in_the_browser(people: People) -> Non
     await until(wiped)
     kept = await ada.evaluate("Object.keys(localStorage)")
     assert set(kept) <= {"kith.theme", "kith.language"}
+
+
+#: Behind the address's #, with the person whom one chats with as {}; and what is there when it is drawn.
+SCREENS = {
+    "": ".chat-row",
+    "/chat/{}": ".history.placed .message",
+    "/chat/{}/info": ".side h2",
+    "/chat/{}/safety": ".side .digits",
+    "/new": ".pane li",
+    "/archived": ".pane h1",
+    "/starred": ".pane .none",
+    "/settings": ".pane nav",
+    "/settings/profile": ".pane form",
+    "/settings/privacy": ".pane fieldset",
+    "/settings/devices": ".pane li",
+    "/settings/link": ".pane form",
+    "/settings/apps": ".pane form",
+    "/settings/pin": ".pane form",
+    "/settings/notifications": ".pane h1",
+    "/settings/look": ".pane fieldset",
+    "/settings/storage": ".pane dl",
+    "/settings/about": ".pane dl",
+}
+TOO_WIDE = "document.documentElement.scrollWidth > innerWidth"
+
+
+async def sound(person: Someone, what: str, wide: bool = True) -> None:
+    """What is on the screen is for everybody, and not wider than it."""
+    assert await person.do("axe", timeout=60) == [], what
+    assert not await person.evaluate(TOO_WIDE), what
+
+
+async def test_every_screen_is_for_everybody(people: People) -> None:
+    """axe-core finds nothing, on a wide light screen and a small dark one."""
+    ada, ben = await people.two(
+        DESKTOP, {**PHONE, "colorScheme": "dark", "viewport": {"width": 320, "height": 640}}
+    )
+    for person, other in ((ada, ben), (ben, ada)):
+        for path, there in SCREENS.items():
+            await person.open(f"#{path.format(other.address)}")
+            await person.shows(there)
+            await sound(person, path)
+    await ada.open(f"#/chat/{ben.address}")
+    await ada.on(f"{ada.bubble('Hello')} .bubble", "click", {"button": "right"})
+    await sound(ada, "the menu of a message")
+    await ada.do("key", "Escape")
+    await ada.press("Emojis")
+    await ada.shows(".picker section button")
+    await sound(ada, "the emojis")
+    await ada.press("Search in this chat")
+    await ada.on("header input", "fill", "Hello")
+    await ada.shows("text=1 of 1")
+    await sound(ada, "the search")
+
+
+async def test_the_start_is_for_everybody(people: People) -> None:
+    ada = await people.one("Ada")
+    await ada.open()
+    await ada.shows(".flag:not(:empty)")
+    await sound(ada, "number")
+    await ada.on(".country", "click")
+    await ada.on("dialog input", "fill", "deut")
+    await sound(ada, "countries")
+    await ada.do("key", "Escape")
+    await ada.fill("Phone number", "12")
+    await ada.press("Continue")
+    await ada.shows("[role=alert]:has-text('not a phone number')")
+    await sound(ada, "a number that is none")
+    await ada.press("Link to another device")
+    await ada.shows("svg[role=img][aria-label]")
+    await sound(ada, "link")
+    await ada.press("Use a phone number instead")
+    await ada.fill("Phone number", ada.number)
+    await ada.press("Continue")
+    await ada.on("input[name=code]", "fill", "000000")
+    await ada.shows("[role=alert]:has-text('not the code')")
+    await sound(ada, "code")
+
+
+async def test_it_speaks_german_and_can_be_read_from_right_to_left(people: People) -> None:
+    ada, ben = await people.two()
+    await ada.open("#/settings/look")
+    await ada.on("label:has-text('Deutsch') input", "click")
+    await ada.shows("h1:text-is('Aussehen und Sprache')")
+    assert await ada.evaluate("document.documentElement.lang") == "de"
+    await ada.do("page", "reload")
+    await ada.shows("h1:text-is('Aussehen und Sprache')")
+    await ada.open(f"#/chat/{ben.address}")
+    await ada.shows(".history.placed .message")
+    await ada.evaluate("document.documentElement.dir = 'rtl'")
+    box = await ada.on(".list", "boundingBox")
+    assert box["x"] > 600
+    mine = await ada.on(".message.mine .bubble", "boundingBox")
+    assert mine["x"] < 200
+    assert not await ada.evaluate(TOO_WIDE)
+
+
+async def test_everything_can_be_done_without_a_mouse(people: People) -> None:
+    ada, _ = await people.two()
+    await ada.shows("textarea:focus")
+    await ada.on("textarea", "type", "by keys")
+    await ada.do("key", "Enter")
+    await ada.reads("by keys")
+    for key in ("Shift+Tab", "Shift+Tab"):  # over the emojis to the newest message
+        await ada.do("key", key)
+    await ada.shows(f"{ada.bubble('by keys')}:focus")
+    await ada.do("key", "ArrowUp")
+    await ada.shows(f"{ada.bubble('Hello')}:focus")
+    await ada.do("key", "Enter")
+    await ada.shows("[role=menu] [role=menuitem]:focus")
+    await ada.do("key", "Escape")
+    await ada.shows(f"{ada.bubble('Hello')}:focus")
+    await ada.do("key", "Enter")
+    await ada.do("key", "Enter")  # the first of the quick reactions
+    await ada.shows(".reactions button:has-text('👍')")
+    await ada.do("key", "Escape")
+    await ada.shows(".chat .empty")

@@ -135,8 +135,8 @@ class Someone(NodeClient):
 
     @property
     def complaints(self) -> list[str]:
-        """Errors in the console, and against the policy; not those of a network that was cut on purpose."""
-        expected = ("net::ERR_", "WebSocket connection to", "status of 50")
+        """Errors in the console, and against the policy; not refusals, nor a network that was cut on purpose."""
+        expected = ("net::ERR_", "WebSocket connection to", "status of 4", "status of 5")
         return [text for text in self.seen("error") if not any(one in text for one in expected)]
 
     @property

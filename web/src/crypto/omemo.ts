@@ -41,6 +41,8 @@ const ANSWERS_PER_HOUR = 60
 /** A chain of theirs that is this long gets an answer (XEP-0384 0.8, section 5.5.3). */
 const LONG = 53
 
+const MOST_DIGESTS = 16
+
 export interface OmemoOptions {
   /** The clock: milliseconds since 1970. */
   now?: () => Moment
@@ -59,6 +61,7 @@ export class Omemo implements Crypto {
   private readonly background = new Set<Promise<unknown>>()
   private answers: Budget | undefined
   private opened = 0
+  private readonly digests = new Map<string, Promise<Bytes>>()
 
   constructor(
     db: Database,
@@ -76,6 +79,7 @@ export class Omemo implements Crypto {
   }
 
   async online(): Promise<void> {
+    this.talk.fresh()
     await this.own.publish()
     await this.forgetOpenings()
     await this.healing.goOn()
@@ -159,7 +163,10 @@ export class Omemo implements Crypto {
         at: this.now()
       } satisfies Opening)
     })
-    if (read.used !== undefined) this.inBackground(this.own.refill())
+    if (read.used !== undefined) {
+      this.inBackground(this.own.refill())
+      this.inBackground(this.healing.renewed(from, sender))
+    }
     if (garbled) throw new Garbled()
     this.remember(`${from}/${sender}/${id}`)
     const long = read.counter > 0 && read.counter % LONG === 0
@@ -215,6 +222,7 @@ export class Omemo implements Crypto {
   }
 
   async compareCode(account: Address, scanned: string): Promise<boolean> {
+    if (!safety.isCode(scanned)) return false
     const { mine, theirs, devices } = await this.sides(account)
     if (!safety.fits(mine, theirs, scanned)) return false
     for (const device of devices) await this.devices.decide(account, device, 'verified')
@@ -265,14 +273,21 @@ export class Omemo implements Crypto {
     const [others, theirs] = [await here(this.me), await here(account)]
     if (theirs.length === 0) throw new NobodyCanRead(`${account} has no device`)
     const keys = [new Uint8Array(own.identity.pubKey), ...others.map(({ identity }) => identity)]
+    const theirKeys = theirs.map(({ identity }) => identity)
     return {
-      mine: await safety.digest(this.me, keys),
-      theirs: await safety.digest(
-        account,
-        theirs.map(({ identity }) => identity)
-      ),
+      mine: await this.digest(this.me, keys),
+      theirs: await this.digest(account, theirKeys),
       devices: theirs.filter(({ trust }) => trust !== 'distrusted').map(({ device }) => device)
     }
+  }
+
+  /** It takes a quarter of a second: the last ones are remembered. */
+  private digest(account: Address, keys: Bytes[]): Promise<Bytes> {
+    const name = [account, ...keys.map(fingerprint).sort()].join(' ')
+    const known = this.digests.get(name) ?? safety.digest(account, keys)
+    if (this.digests.size >= MOST_DIGESTS) this.digests.clear()
+    this.digests.set(name, known)
+    return known
   }
 
   /** Whether the sender has used up what may be done for them in vain. */

@@ -56,6 +56,8 @@ export interface KnownKey {
 export interface Healing {
   /** Ids of messages that the device is to be asked for. */
   wanted: string[]
+  /** What it was asked for lately: it may not have been able to read that. */
+  asked?: { id: string; at: Moment; times: number }[]
   /** The session is to be made anew. */
   renew: boolean
   renewed?: Moment

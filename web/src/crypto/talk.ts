@@ -12,10 +12,20 @@ import { path, type OwnKeys, type Store } from './store'
 const NO_BUNDLE = 300_000
 const AT_ONCE = 8
 
+/** So often may a device's bundle fail to come before a message goes without it. */
+const OFTEN = 3
+
+interface Failure {
+  account: Address
+  reason: unknown
+  often: number
+}
+
 export type Key = Envelope['keys'][number]
 
 export class Talk {
   private readonly without = new Map<string, Moment>()
+  private readonly failed = new Map<string, number>()
 
   constructor(
     private readonly store: Store,
@@ -25,14 +35,22 @@ export class Talk {
     private readonly now: () => Moment
   ) {}
 
+  /** A new connection: what failed before may have been the old one's fault. */
+  fresh(): void {
+    this.failed.clear()
+    this.without.clear()
+  }
+
   /** One step at a time with each device, in all tabs. */
   step<T>(account: Address, device: number, work: () => Promise<T>): Promise<T> {
     return exclusively(`${this.store.db.name} ${path('session', account, device)}`, work)
   }
 
-  /** For all of these devices that may read it. Throws NobodyCanRead if there is none of `by` among them. */
+  /** For all of these devices that may read it. Throws NobodyCanRead if there is none of `by` among them,
+   * rejects if the connection is why it would not be for all. */
   async text(own: OwnKeys, to: [Address, number][], text: string, by: Address): Promise<Envelope> {
-    await this.meet(own, to)
+    const failures = await this.meet(own, to)
+    if (failures.some(({ often }) => often < OFTEN)) throw failures[0]?.reason
     const { iv, material, payload } = await sealText(text)
     const keys: Key[] = []
     let reached = false
@@ -42,13 +60,15 @@ export class Talk {
       keys.push(key)
       reached ||= account === by
     }
+    if (!reached && failures.some(({ account }) => account === by)) throw failures[0]?.reason
     if (!reached) throw new NobodyCanRead(`${by} has no device that may read it`)
     return { sender: own.device, iv, keys, payload }
   }
 
   /** Keys without a text for one device; `undefined`: there is no session with it. `distrusted` gets nothing. */
   async keys(own: OwnKeys, account: Address, device: number): Promise<Envelope | undefined> {
-    await this.meet(own, [[account, device]])
+    const failures = await this.meet(own, [[account, device]])
+    if (failures.length > 0) throw failures[0]?.reason
     const { iv, material } = await sealText('')
     const key = await this.key(own, account, device, material, (trust) => trust !== 'distrusted')
     return key === undefined ? undefined : { sender: own.device, iv, keys: [key] }
@@ -60,27 +80,29 @@ export class Talk {
     return bundle !== undefined && (await this.begin(own, account, device, bundle))
   }
 
-  /** Makes the sessions that are missing. Rejects if the connection is why all of them still are. */
-  private async meet(own: OwnKeys, to: [Address, number][]): Promise<void> {
+  /** Makes the sessions that are missing. Returns where the network did not help. */
+  private async meet(own: OwnKeys, to: [Address, number][]): Promise<Failure[]> {
     const strangers: [Address, number][] = []
     for (const [account, device] of to) {
       if (await this.wants(account, device)) strangers.push([account, device])
     }
-    let failure: unknown
-    let failed = 0
+    const failures: Failure[] = []
     for (let at = 0; at < strangers.length; at += AT_ONCE) {
       const part = strangers.slice(at, at + AT_ONCE).map(async ([account, device]) => {
-        const bundle = await this.network.bundle(account, device)
-        const made = bundle !== undefined && (await this.begin(own, account, device, bundle))
-        if (!made) this.lacks(account, device)
+        const name = `${account} ${device}`
+        try {
+          const bundle = await this.network.bundle(account, device)
+          this.failed.delete(name)
+          if (bundle === undefined || !(await this.begin(own, account, device, bundle))) this.lacks(name)
+        } catch (reason) {
+          const often = (this.failed.get(name) ?? 0) + 1
+          this.failed.set(name, often)
+          failures.push({ account, reason, often })
+        }
       })
-      for (const result of await Promise.allSettled(part)) {
-        if (result.status === 'fulfilled') continue
-        failure = result.reason
-        failed++
-      }
+      await Promise.all(part)
     }
-    if (failed > 0 && failed === to.length) throw failure
+    return failures
   }
 
   private async wants(account: Address, device: number): Promise<boolean> {
@@ -89,9 +111,9 @@ export class Talk {
     return !ratchet.hasOpen(await this.store.sessions(account, device))
   }
 
-  private lacks(account: Address, device: number): void {
+  private lacks(name: string): void {
     if (this.without.size > 1000) this.without.clear()
-    this.without.set(`${account} ${device}`, this.now())
+    this.without.set(name, this.now())
   }
 
   private begin(own: OwnKeys, account: Address, device: number, bundle: Bundle): Promise<boolean> {

@@ -35,7 +35,7 @@ export class Database extends Dexie {
       changes: 'key, target, id',
       seen: 'key',
       words: 'key, chat, *words',
-      raw: 'id, chat',
+      raw: 'id, chat, mine',
       outgoing: '++seq, id, to',
       keys: 'path'
     })
@@ -51,15 +51,7 @@ export class Database extends Dexie {
 
   /** What a transaction needs that changes the history. */
   get historyTables(): Table[] {
-    return [
-      this.facts,
-      this.chats,
-      this.messages,
-      this.changes,
-      this.seen,
-      this.words,
-      this.raw,
-      this.outgoing
-    ]
+    const { facts, chats, contacts, messages, changes, seen, words, raw, outgoing } = this
+    return [facts, chats, contacts, messages, changes, seen, words, raw, outgoing]
   }
 }

@@ -28,6 +28,11 @@ export function newChat(address: Address): Chat {
   }
 }
 
+/** `Change.key`. */
+export function changeKey(kind: Change['kind'], target: string, from: Address): string {
+  return `${kind} ${target} ${from}`
+}
+
 export async function chatOf(db: Database, address: Address): Promise<Chat> {
   return (await db.chats.get(address)) ?? newChat(address)
 }
@@ -78,8 +83,9 @@ export async function addMessage(db: Database, me: Address, message: Message): P
 export async function addChange(db: Database, me: Address, change: Change): Promise<boolean> {
   const known = await db.changes.get(change.key)
   if (known && known.order >= change.order) return false
-  await db.changes.put(change)
   const message = await db.messages.get(change.target)
+  // A receipt has had its effect, then; the others count again when the message is read anew
+  if (!message || (change.kind !== 'received' && change.kind !== 'displayed')) await db.changes.put(change)
   if (!message) return true
   await store(db, changed(message, change, me))
   if (change.kind === 'displayed') {
@@ -161,14 +167,14 @@ function changed(message: Message, change: Change, me: Address): Message {
   switch (change.kind) {
     case 'edit':
       if (from !== message.from || message.kind !== 'text') return message
+      if (message.encrypted && !change.encrypted) return message
       return { ...message, text: change.text ?? '', edited: timeOf(change.order) }
     case 'retraction':
       return from === message.from ? deleted(message) : message
     case 'reaction': {
-      const reactions = { ...message.reactions }
-      delete reactions[from]
-      if (change.emojis?.length) reactions[from] = change.emojis
-      return { ...message, reactions }
+      const others = Object.entries(message.reactions).filter(([by]) => by !== from)
+      if (change.emojis?.length) others.push([from, change.emojis])
+      return { ...message, reactions: Object.fromEntries(others) }
     }
     case 'received':
     case 'displayed':

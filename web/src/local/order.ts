@@ -12,9 +12,12 @@ export function orderOf(id: string, at: Moment): string {
   return ARCHIVE_ID.test(id) ? id : `${hex(at)}-${id}`
 }
 
-/** The order of what was sent at that time, and has no id that is known. */
+let counter = 0
+
+/** The order of what was sent at that time, and has no id that is known: each greater than the last of that time. */
 export function orderAt(at: Moment): string {
-  return `${hex(at)}fffff`
+  counter = (counter + 1) % 0x10000
+  return `${hex(at)}f${counter.toString(16).padStart(4, '0')}`
 }
 
 /** Behind all others; `counter`: the place in the outbox. */

@@ -119,10 +119,12 @@ export interface Change {
   from: Address
   /** Like `Message.order`. */
   order: string
-  /** Of a reaction: its own id, by which it is taken back. */
+  /** Its own id; of a reaction that of the first one, by which it is taken back. */
   id?: string
   text?: string
   emojis?: string[]
+  /** A change in the clear does not touch the text of an encrypted message. */
+  encrypted: boolean
 }
 
 /** A stanza from the archive, or one that came while the archive is read: waits to be decrypted. */
@@ -132,6 +134,7 @@ export interface Raw {
   chat: Address
   /** 1: by me, from another device. */
   mine: 0 | 1
+  at: Moment
   stanza: string
 }
 
@@ -154,6 +157,9 @@ export type OutgoingContent =
   | { type: 'marker'; of: string; kind: 'received' | 'displayed' }
   /** New messages of this chat go after so many seconds; 0: not any more. */
   | { type: 'timer'; seconds: number }
+  /** To one device: send me that message again; and the answer to such a request. */
+  | { type: 'resend'; of: string; device: number }
+  | { type: 'resent'; of: string; device: number }
 
 /** How this device logs in; from the HTTP API. */
 export interface Credential {

@@ -1,7 +1,8 @@
 /** Texts of others as pieces: what is a link becomes one, everything else stays the letters that it is. */
 export type Piece = { text: string } | { text: string; href: string }
 
-const LINK = /\b(?:https?:\/\/|www\.)[^\s<>"'`]{2,2000}|\b[\w.+-]{1,64}@[a-z0-9-]{1,63}(?:\.[a-z0-9-]{2,63}){1,5}\b/gi
+const LINK =
+  /\b(?:https?:\/\/|www\.)[^\s<>"'`]{2,2000}|\b[\w.+-]{1,64}@[a-z0-9-]{1,63}(?:\.[a-z0-9-]{2,63}){1,5}\b/gi
 
 /** Without what belongs to the sentence: a full stop, a bracket that was opened before the link. */
 function trimmed(found: string): string {

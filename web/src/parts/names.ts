@@ -10,7 +10,8 @@ export function written(address: Address, home = ''): string {
 
 /** `+49 170 123 4567`: the code of the country by itself, then groups that an eye can hold. */
 export function grouped(number: string): string {
-  const code = /^\+(?:1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|\d{3})/.exec(number)?.[0] ?? '+'
+  const code =
+    /^\+(?:1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|\d{3})/.exec(number)?.[0] ?? '+'
   const rest = number.slice(code.length)
   const groups = rest.match(/.{3}(?=.{2,})|.+/g) ?? []
   return [code, ...groups].join(' ')
@@ -22,7 +23,9 @@ export function nameOf(contact: Contact | undefined, address: Address): string {
 
 /** For the round picture where there is none: the first letter of the name, if it begins with one. */
 export function initial(name: string): string {
-  const first = new Intl.Segmenter(undefined, { granularity: 'grapheme' }).segment(name.trim())[Symbol.iterator]()
+  const first = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
+    .segment(name.trim())
+    [Symbol.iterator]()
   const letter = (first.next().value as Intl.SegmentData | undefined)?.segment ?? ''
   return /[\p{L}\p{Emoji_Presentation}]/u.test(letter) ? letter.toLocaleUpperCase() : ''
 }

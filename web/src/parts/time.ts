@@ -63,7 +63,10 @@ export function span(seconds: number): string {
     ['minute', 60],
     ['second', 1]
   ] as const
-  const [unit, size] = units.find(([, length]) => seconds >= length && seconds % length === 0) ?? ['second', 1]
+  const [unit, size] = units.find(([, length]) => seconds >= length && seconds % length === 0) ?? [
+    'second',
+    1
+  ]
   return new Intl.NumberFormat(language.tag, { style: 'unit', unit, unitDisplay: 'long' }).format(
     Math.round(seconds / size)
   )

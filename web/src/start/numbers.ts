@@ -1,5 +1,11 @@
 /** Phone numbers as they are typed; loaded when they are asked for. */
-import { AsYouType, getCountries, getCountryCallingCode, parsePhoneNumberFromString, type CountryCode } from 'libphonenumber-js/min'
+import {
+  AsYouType,
+  getCountries,
+  getCountryCallingCode,
+  parsePhoneNumberFromString,
+  type CountryCode
+} from 'libphonenumber-js/min'
 
 export type { CountryCode }
 
@@ -18,7 +24,12 @@ function flag(code: string): string {
 export function countries(tag: string): Country[] {
   const names = new Intl.DisplayNames(tag, { type: 'region' })
   return getCountries()
-    .map((code) => ({ code, calling: getCountryCallingCode(code), name: names.of(code) ?? code, flag: flag(code) }))
+    .map((code) => ({
+      code,
+      calling: getCountryCallingCode(code),
+      name: names.of(code) ?? code,
+      flag: flag(code)
+    }))
     .sort((a, b) => a.name.localeCompare(b.name, tag))
 }
 
@@ -30,7 +41,10 @@ export function likely(tags: readonly string[]): CountryCode {
 }
 
 /** What was typed, in the groups of that country, and the country if it says one with a +. */
-export function typed(text: string, country: CountryCode): { text: string; country: CountryCode | undefined } {
+export function typed(
+  text: string,
+  country: CountryCode
+): { text: string; country: CountryCode | undefined } {
   const typing = new AsYouType(country)
   const shown = typing.input(text)
   return { text: shown, country: text.trim().startsWith('+') ? typing.getCountry() : undefined }

@@ -3,6 +3,7 @@ import type { Database } from '../local/database'
 import {
   addChange,
   addMessage,
+  changeKey,
   chatOf,
   findLast,
   forget,
@@ -54,19 +55,19 @@ export class Actions {
     await this.about(key, async (message) => {
       if (!message.mine || message.kind !== 'text') return
       const timer = message.expires === undefined ? 0 : Math.ceil((message.expires - message.at) / 1000)
-      await this.tell(message.chat, {
+      const id = await this.tell(message.chat, {
         type: 'message',
         text,
         replaces: message.id,
         ...(timer > 0 && { expires: timer })
       })
-      await this.change(message, 'edit', { text })
+      await this.change(message, 'edit', { text, id })
     })
   }
 
   async react(key: string, emojis: string[]): Promise<void> {
     await this.about(key, async (message) => {
-      const earlier = await this.db.changes.get(`reaction ${key} ${this.me}`)
+      const earlier = await this.db.changes.get(changeKey('reaction', key, this.me))
       const replaces = earlier?.emojis?.length ? earlier.id : undefined
       const id = await this.tell(message.chat, {
         type: 'reaction',
@@ -218,15 +219,8 @@ export class Actions {
     content: Pick<Change, 'text' | 'emojis' | 'id'>
   ): Promise<void> {
     const from = this.me
-    const order = orderAt(this.now())
-    await addChange(this.db, from, {
-      key: `${kind} ${key} ${from}`,
-      target: key,
-      kind,
-      from,
-      order,
-      ...content
-    })
+    const of = { key: changeKey(kind, key, from), target: key, kind, from, encrypted: true }
+    await addChange(this.db, from, { ...of, ...content, order: orderAt(this.now()) })
   }
 
   private async lastOfOthers(upTo: Message): Promise<Message | undefined> {
@@ -262,7 +256,7 @@ export class Actions {
   }
 
   private async unsynced(what: 'read' | 'settings', address: Address): Promise<void> {
-    await this.db.setFact(`unsynced ${what} ${address}`, true)
+    await this.db.setFact(`unsynced ${what} ${address}`, crypto.randomUUID())
   }
 
   private async about(key: string, run: (message: Message) => Promise<void>): Promise<void> {

@@ -17,6 +17,11 @@ export function grouped(number: string): string {
   return [code, ...groups].join(' ')
 }
 
+/** What is written from left to right inside a sentence of any direction (UAX #9). */
+export function isolated(text: string): string {
+  return `${String.fromCodePoint(0x2066)}${text}${String.fromCodePoint(0x2069)}`
+}
+
 export function nameOf(contact: Contact | undefined, address: Address): string {
   return contact?.name || contact?.nick || written(address, address.split('@')[1])
 }

@@ -219,6 +219,7 @@ class Connection(asyncio.Protocol):
         if place is not None:
             edge.door.leave(place)
         self.resume_writing()
+        self._transport = None  # they refer to each other, and TLS takes tens of kilobytes
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.lost()

@@ -51,6 +51,7 @@ from kith.edge.certificate import describe, ensure_certificate
 from kith.edge.connection import Edge
 from kith.edge.handshakes import TLSListener
 from kith.edge.http import FrontConnection, Web
+from kith.edge.memory import Memory
 from kith.edge.tcp import TCPConnection
 from kith.edge.tls import Certificates
 from kith.edge.webapp import WebApp, built
@@ -83,6 +84,7 @@ class Server:
         self.config = config
         self._listeners: list[asyncio.Server | TLSListener] = []
         self._stopping = asyncio.Event()
+        self._memory = Memory()
         self.certificates: Certificates | None = None
 
     async def start(self) -> None:
@@ -233,6 +235,7 @@ class Server:
             await asyncio.sleep(1)
             seconds += 1
             self.edge.lobby.sweep()
+            await self._memory.give_back(self.edge.door.left, self.domain.now())
             if seconds % 10 == 0:
                 self.reload()
             if seconds % 3600 == 60 and self.config.retention_days:

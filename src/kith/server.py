@@ -83,6 +83,7 @@ class Server:
         self._listeners: list[asyncio.Server | TLSListener] = []
         self._stopping = asyncio.Event()
         self.certificates: Certificates | None = None
+        self._told: type[Exception] | None = None  # what made a tick fail
 
     async def start(self) -> None:
         """Raises StartError, ConfigError, StoreError."""
@@ -230,11 +231,19 @@ class Server:
         while True:
             await asyncio.sleep(1)
             seconds += 1
-            self.edge.lobby.sweep()
-            if seconds % 10 == 0:
-                self.reload()
-            if seconds % 3600 == 60 and self.config.retention_days:
-                await self.domain.expire()
+            try:
+                self._each_second(seconds)
+            except Exception as error:
+                if type(error) is not self._told:  # once, not each second
+                    self._told = type(error)
+                    self.domain.log_error("tick failed", error)
+
+    def _each_second(self, seconds: int) -> None:
+        self.edge.lobby.sweep()
+        if seconds % 10 == 0:
+            self.reload()
+        if seconds % 3600 == 60 and self.config.retention_days:
+            self.domain.spawn(self.domain.expire())
 
     def reload(self) -> None:
         """Takes up a renewed certificate; connections that are open stay."""

@@ -199,7 +199,6 @@ def plot(samples: list[Sample], caption: str, file: Path) -> None:
 
 async def soak(folder: Path, minutes: float, people: int) -> tuple[Town, bool]:
     """Returns what was seen, and whether memory stayed flat."""
-    folder.mkdir(parents=True, exist_ok=True)
     server = Kith(folder)
     server.start()
     try:

@@ -11,7 +11,7 @@ from tests.chaos.soak import plot, soak
 
 @pytest.mark.timeout(120)
 async def test_ordinary_life_loses_nothing_and_fills_no_memory(tmp_path: Path) -> None:
-    town, _ = await soak(tmp_path / "town", minutes=0.12, people=18)
+    town, _ = await soak(tmp_path, minutes=0.12, people=18)
     assert town.received >= town.acknowledged > 20
     assert town.samples[-1].logins > 6
     before, after = town.growth()

@@ -86,6 +86,7 @@ class Server:
         self._stopping = asyncio.Event()
         self._memory = Memory()
         self.certificates: Certificates | None = None
+        self._told: type[Exception] | None = None  # what made a tick fail
 
     async def start(self) -> None:
         """Raises StartError, ConfigError, StoreError."""
@@ -234,12 +235,20 @@ class Server:
         while True:
             await asyncio.sleep(1)
             seconds += 1
-            self.edge.lobby.sweep()
-            await self._memory.give_back(self.edge.door.left, self.domain.now())
-            if seconds % 10 == 0:
-                self.reload()
-            if seconds % 3600 == 60 and self.config.retention_days:
-                await self.domain.expire()
+            try:
+                await self._memory.give_back(self.edge.door.left, self.domain.now())
+                self._each_second(seconds)
+            except Exception as error:
+                if type(error) is not self._told:  # once, not each second
+                    self._told = type(error)
+                    self.domain.log_error("tick failed", error)
+
+    def _each_second(self, seconds: int) -> None:
+        self.edge.lobby.sweep()
+        if seconds % 10 == 0:
+            self.reload()
+        if seconds % 3600 == 60 and self.config.retention_days:
+            self.domain.spawn(self.domain.expire())
 
     def reload(self) -> None:
         """Takes up a renewed certificate; connections that are open stay."""

@@ -1,1 +1,1 @@
-"""The web app (`web/`) beside the server and the Python client: what they say to each other fits."""
+"""The web app against a real `kith serve` and beside the Python client, under Node (`web/tests/driver`)."""

@@ -1,9 +1,8 @@
-"""The web app's crypto under Node (`web/tests/peer.ts`), and OMEMO of the Python client's library."""
+"""The web app's crypto under Node (`web/tests/driver/crypto.ts`), and OMEMO of the Python client's library."""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,13 +21,12 @@ from omemo.types import TrustLevel
 from kith.client.linking import decoded, encoded
 from tests.interop.node import NodeClient
 
-WEB = Path(__file__).parents[2] / "web"
 NAMESPACE = oldmemo.oldmemo.NAMESPACE
 _NS = f"{{{NAMESPACE}}}"
 
 
 class WebPeer(NodeClient):
-    """`do` calls the commands of `web/tests/peer.ts`."""
+    """`do` calls the commands of `web/tests/driver/crypto.ts`."""
 
     async def latest_bundle(self, device: int) -> dict[str, Any]:
         """The one that it has published last; there has to be one."""
@@ -37,18 +35,6 @@ class WebPeer(NodeClient):
         assert published[-1]["device"] == device
         bundle: dict[str, Any] = published[-1]["bundle"]
         return bundle
-
-
-async def build(folder: Path) -> Path:
-    """Bundles the program into a folder. Fails if the packages of `web/` are not installed."""
-    vite = WEB / "node_modules/vite/bin/vite.js"
-    node = shutil.which("node")
-    assert node, "Node.js is missing: run `make test`, which installs it"
-    assert vite.exists(), "run `npm ci` in web, as `make test` does"
-    arguments = ("build", "--config", "tests/peer.config.ts", "--outDir", str(folder), "--logLevel", "warn")
-    process = await asyncio.create_subprocess_exec(node, str(vite), *arguments, cwd=WEB)
-    assert await asyncio.wait_for(process.wait(), 100) == 0
-    return folder / "peer.mjs"
 
 
 @asynccontextmanager

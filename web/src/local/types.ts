@@ -27,6 +27,13 @@ export interface Chat {
   draft: string
   /** Seconds after which new messages go, 0: never. */
   disappears: number
+  /** Where the newest message stands, like `Message.order`. */
+  order: string
+  /** Up to where I have read, and up to where they have, like `Message.order`; empty: nowhere. */
+  readTo: string
+  seenTo: string
+  /** Where `firstUnread` stands. */
+  firstOrder: string
 }
 
 /** Somebody in the contacts, or somebody who wrote. */
@@ -61,7 +68,10 @@ export interface Reply {
 
 export type MessageKind =
   | 'text'
-  /** Something that the app tells, like new keys of a contact: `text` names it, in `strings/`. */
+  /**
+   * Something that the app tells; `text` names it, for `strings/`: `keys-changed`, `keys-changed-verified`,
+   * `disappears SECONDS` (0: not any more).
+   */
   | 'notice'
   /** Can't be read (yet): the sender's device was asked again. */
   | 'unreadable'
@@ -96,6 +106,38 @@ export interface Message {
   encrypted: boolean
 }
 
+/**
+ * What was said about a message: the newest of each kind and person counts. It is kept beside the message, since
+ * it may come before it.
+ */
+export interface Change {
+  /** `kind`, `target` and `from`, with spaces between them. */
+  key: string
+  /** Key of the message that it is about. */
+  target: string
+  kind: 'edit' | 'retraction' | 'reaction' | 'received' | 'displayed'
+  from: Address
+  /** Like `Message.order`. */
+  order: string
+  /** Its own id; of a reaction that of the first one, by which it is taken back. */
+  id?: string
+  text?: string
+  emojis?: string[]
+  /** A change in the clear does not touch the text of an encrypted message. */
+  encrypted: boolean
+}
+
+/** A stanza from the archive, or one that came while the archive is read: waits to be decrypted. */
+export interface Raw {
+  /** Its id in the own archive. */
+  id: string
+  chat: Address
+  /** 1: by me, from another device. */
+  mine: 0 | 1
+  at: Moment
+  stanza: string
+}
+
 /** What waits to be sent: in order, once, across restarts. The payload is encrypted when it is sent. */
 export interface Outgoing {
   /** Counts up; the order. */
@@ -109,9 +151,15 @@ export interface Outgoing {
 
 export type OutgoingContent =
   | { type: 'message'; text: string; reply?: Reply; replaces?: string; forwarded?: boolean; expires?: number }
-  | { type: 'reaction'; of: string; from: Address; emojis: string[] }
+  /** `from`: who wrote the message; `replaces`: my first reaction to it. */
+  | { type: 'reaction'; of: string; from: Address; emojis: string[]; replaces?: string }
   | { type: 'retraction'; of: string }
   | { type: 'marker'; of: string; kind: 'received' | 'displayed' }
+  /** New messages of this chat go after so many seconds; 0: not any more. */
+  | { type: 'timer'; seconds: number }
+  /** To one device: send me that message again; and the answer to such a request. */
+  | { type: 'resend'; of: string; device: number }
+  | { type: 'resent'; of: string; device: number }
 
 /** How this device logs in; from the HTTP API. */
 export interface Credential {

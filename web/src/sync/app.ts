@@ -21,13 +21,18 @@ export interface Readable<T> {
   subscribe(run: (value: T) => void): () => void
 }
 
+export interface SendOptions {
+  reply?: Reply
+  forwarded?: boolean
+}
+
 /** Methods that write into the local storage work offline and return when that is done. */
 export interface App {
   readonly db: Database
   readonly me: Address
   readonly live: Readable<Live>
 
-  send(chat: Address, text: string, options?: { reply?: Reply; forwarded?: boolean }): Promise<void>
+  send(chat: Address, text: string, options?: SendOptions): Promise<void>
   edit(key: string, text: string): Promise<void>
   react(key: string, emojis: string[]): Promise<void>
   deleteForEveryone(key: string): Promise<void>

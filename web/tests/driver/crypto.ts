@@ -5,12 +5,12 @@
  */
 import 'fake-indexeddb/auto'
 import { createInterface } from 'node:readline'
-import { base64url, fromBase64url, type Bytes } from '../src/crypto/bytes'
-import type { Bundle, Envelope, KeyNetwork, Opened } from '../src/crypto/crypto'
-import { Omemo } from '../src/crypto/omemo'
-import { Database } from '../src/local/database'
-import { discover } from '../src/start/discovery'
-import { codeText, newTicket, Newcomer, parseCode, seal } from '../src/start/linking'
+import { base64url, fromBase64url, type Bytes } from '../../src/crypto/bytes'
+import type { Bundle, Envelope, KeyNetwork, Opened } from '../../src/crypto/crypto'
+import { Omemo } from '../../src/crypto/omemo'
+import { Database } from '../../src/local/database'
+import { discover } from '../../src/start/discovery'
+import { codeText, newTicket, Newcomer, parseCode, seal } from '../../src/start/linking'
 
 interface WireBundle {
   identity: string

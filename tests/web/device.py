@@ -1,4 +1,4 @@
-"""A device of the web app without its screens: the sync layer under Node, with its own encryption and storage."""
+"""A device of the web app without its screens: the sync layer under Node, with encryption and storage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The web app's crypto under Node (`web/tests/driver/crypto.ts`), and OMEMO of the Python client's library."""
+"""The web app's crypto under Node (`web/tests/driver/crypto.ts`), and OMEMO of the Python client."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ import type { Address, Moment } from '../local/types'
 import type { Budget } from './budget'
 import type { Bytes } from './bytes'
 import type { Fingerprint } from './crypto'
-import { noSessions, type KeyPair, type Sessions } from './ratchet'
+import type { KeyPair, Sessions } from './ratchet'
 
 /** This device. Ids of prekeys count up and are never used twice. */
 export interface OwnKeys {
@@ -109,7 +109,7 @@ export class Store {
   }
 
   async sessions(address: Address, device: number): Promise<Sessions> {
-    return (await this.get<Sessions>(path('session', address, device))) ?? noSessions()
+    return (await this.get<Sessions>(path('session', address, device))) ?? { sessions: {}, dropped: {} }
   }
 
   async healing(address: Address, device: number): Promise<Healing> {

@@ -14,9 +14,10 @@ import {
 } from './crypto'
 import { Devices, fingerprint, trusted } from './devices'
 import { Healing } from './healing'
-import { exclusively } from './locks'
+import { inTurn } from './locks'
 import { MOST_ID, Own } from './own'
 import * as payload from './payload'
+import { prepare } from './primitives'
 import * as ratchet from './ratchet'
 import * as safety from './safety'
 import { Store, path, type Opening, type OwnKeys } from './store'
@@ -47,6 +48,8 @@ export interface OmemoOptions {
   /** The clock: milliseconds since 1970. */
   now?: () => Moment
 }
+
+prepare()
 
 export class Omemo implements Crypto {
   private readonly store: Store
@@ -116,7 +119,7 @@ export class Omemo implements Crypto {
   }
 
   decrypt(from: Address, envelope: Envelope, messageId: string): Promise<Opened> {
-    return exclusively(`${this.store.db.name} from ${from}`, () => this.open(from, envelope, messageId))
+    return inTurn(`${this.store.db.name} from ${from}`, () => this.open(from, envelope, messageId))
   }
 
   private async open(from: Address, envelope: Envelope, id: string): Promise<Opened> {

@@ -43,7 +43,7 @@ export class Talk {
 
   /** One step at a time with each device, in all tabs. */
   step<T>(account: Address, device: number, work: () => Promise<T>): Promise<T> {
-    return exclusively(`${this.store.db.name} ${path('session', account, device)}`, work)
+    return exclusively(this.store.db.name, path('session', account, device), work)
   }
 
   /** For all of these devices that may read it. Throws NobodyCanRead if there is none of `by` among them,

@@ -8,6 +8,9 @@ const LINGER = 20
 const LONGEST = 500
 
 interface Hold {
+  /** Who had it last, and what that one knows it by. */
+  owner: object
+  token: object
   ready: Promise<void>
   since: number
   users: number
@@ -17,11 +20,19 @@ interface Hold {
 const waiting = new Map<string, Promise<unknown>>()
 const holds = new Map<string, Hold>()
 
-/** Runs `work` when all that asked before for this `name` are done; in other tabs, for the same `scope`. */
-export async function exclusively<T>(scope: string, name: string, work: () => Promise<T>): Promise<T> {
+/**
+ * Runs `work` when all that asked before for this `name` are done; in other tabs, for the same `scope`. `hold`: the
+ * same as last time if nobody but `owner` has had the lock in between.
+ */
+export async function exclusively<T>(
+  scope: string,
+  name: string,
+  owner: object,
+  work: (hold: object) => Promise<T>
+): Promise<T> {
   const hold = await held(scope)
   try {
-    return await inTurn(`${scope} ${name}`, work)
+    return await inTurn(`${scope} ${name}`, () => work(token(hold, owner)))
   } finally {
     if (--hold.users === 0) setTimeout(() => hold.users === 0 && end(scope, hold), LINGER)
   }
@@ -42,6 +53,11 @@ export function inTurn<T>(name: string, work: () => Promise<T>): Promise<T> {
   return now
 }
 
+function token(hold: Hold, owner: object): object {
+  if (hold.owner !== owner) Object.assign(hold, { owner, token: {} })
+  return hold.token
+}
+
 async function held(scope: string): Promise<Hold> {
   const before = holds.get(scope)
   if (before !== undefined && performance.now() - before.since < LONGEST) {
@@ -58,6 +74,8 @@ async function held(scope: string): Promise<Hold> {
 function taken(scope: string): Hold {
   const locks = (globalThis.navigator as Navigator | undefined)?.locks
   const hold: Hold = {
+    owner: waiting,
+    token: {},
     ready: Promise.resolve(),
     since: performance.now(),
     users: 1,

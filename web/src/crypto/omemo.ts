@@ -135,7 +135,7 @@ export class Omemo implements Crypto {
     let work = 0
     for (const key of mine) {
       try {
-        return await this.talk.step(from, sender, () => this.read(own, from, envelope, key, id))
+        return await this.talk.step(from, sender, (hold) => this.read(hold, own, from, envelope, key, id))
       } catch (error) {
         if (error instanceof ratchet.Repeated) return this.reopened(from, envelope, id)
         if (error instanceof Garbled) renew = false
@@ -148,9 +148,16 @@ export class Omemo implements Crypto {
   }
 
   /** Within a step of the session. Throws Repeated, Unreadable, Garbled. */
-  private async read(own: OwnKeys, from: Address, envelope: Envelope, key: Key, id: string): Promise<Opened> {
+  private async read(
+    hold: object,
+    own: OwnKeys,
+    from: Address,
+    envelope: Envelope,
+    key: Key,
+    id: string
+  ): Promise<Opened> {
     const { sender, iv } = envelope
-    const before = await this.store.sessions(from, sender)
+    const before = await this.store.sessionsIn(hold, from, sender)
     const read = await ratchet.read(own, before, key, this.own.prekeys, this.spent(from))
     let text: string | undefined
     let garbled = false
@@ -158,22 +165,25 @@ export class Omemo implements Crypto {
       text = await payload.openText(read.data, iv, envelope.payload).catch(() => undefined)
       garbled = text === undefined
     }
-    const trust = await this.talk.commit(from, sender, read.sessions, read.identity, async () => {
-      if (read.used !== undefined) await this.own.use(read.used.prekey, read.used.base)
-      if (text === undefined) return
-      await this.store.put(openingPath(from, sender, id), {
-        material: read.data,
-        at: this.now()
-      } satisfies Opening)
-    })
-    if (read.used !== undefined) {
+    const opening: Opening = { material: read.data, at: this.now() }
+    const { used } = read
+    const trust = await this.talk.commit(
+      hold,
+      from,
+      sender,
+      read.sessions,
+      read.identity,
+      text === undefined ? [] : [{ path: openingPath(from, sender, id), value: opening }],
+      used && (() => this.own.use(used.prekey, used.base))
+    )
+    if (used !== undefined) {
       this.inBackground(this.own.refill())
       this.inBackground(this.healing.renewed(from, sender))
     }
     if (garbled) throw new Garbled()
     this.remember(`${from}/${sender}/${id}`)
     const long = read.counter > 0 && read.counter % LONG === 0
-    if ((read.used !== undefined || long) && trusted(trust)) this.inBackground(this.answer(from, sender))
+    if ((used !== undefined || long) && trusted(trust)) this.inBackground(this.answer(from, sender))
     if (++this.opened % MOST_OPENINGS === 0) this.inBackground(this.forgetOpenings())
     if (text === undefined) return { type: 'keys', device: sender, trusted: trusted(trust) }
     return { type: 'text', text, device: sender, trusted: trusted(trust) }

@@ -91,7 +91,7 @@ export class Own {
 
   /** A lock of its own: the network is waited for in it. */
   private alone<T>(work: () => Promise<T>): Promise<T> {
-    return exclusively(`${this.store.db.name} own`, 'own', work)
+    return exclusively(`${this.store.db.name} own`, 'own', this, work)
   }
 
   private async make(taken: number[]): Promise<OwnKeys> {

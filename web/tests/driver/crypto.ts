@@ -80,6 +80,7 @@ class Told implements KeyNetwork {
 
 let me = ''
 let network = new Told('')
+let database = new Database('none')
 let crypto: Omemo | undefined
 let newcomer: Newcomer | undefined
 
@@ -92,7 +93,8 @@ const commands = {
   async start(account: string): Promise<number> {
     me = account
     network = new Told(me)
-    crypto = new Omemo(new Database(me), me, network)
+    database = new Database(me)
+    crypto = new Omemo(database, me, network)
     await crypto.online()
     return crypto.device()
   },
@@ -117,8 +119,8 @@ const commands = {
     return opened
   },
   async forget(): Promise<void> {
-    const { db } = (crypto as unknown as { store: { db: Database } }).store
-    await db.keys.where('path').startsWith('session/').delete()
+    await database.keys.where('path').startsWith('session/').delete()
+    crypto = new Omemo(database, me, network)
   },
   async fingerprints(account: string): Promise<string[]> {
     return (await started().fingerprints(account)).map(({ fingerprint }) => fingerprint)

@@ -143,7 +143,7 @@ export class Omemo implements Crypto {
         work += 1 + (error instanceof ratchet.Unreadable ? Math.ceil(error.work / WORK) : 0)
       }
     }
-    const asked = this.failed(from, work) && (await this.healing.unreadable(from, sender, id, renew))
+    const asked = this.charge(from, work) && (await this.healing.unreadable(from, sender, id, renew))
     return { type: 'unreadable', asked }
   }
 
@@ -177,6 +177,7 @@ export class Omemo implements Crypto {
       used && (() => this.own.use(used.prekey, used.base))
     )
     if (used !== undefined) {
+      this.charge(from, 1) // each takes a prekey, and the bundle is published anew
       this.inBackground(this.own.refill())
       this.inBackground(this.healing.renewed(from, sender))
     }
@@ -308,8 +309,8 @@ export class Omemo implements Crypto {
     return spend(this.failures.get(from), this.now(), FAILURES, FAILURES_PER_HOUR) === undefined
   }
 
-  /** False: too much was done for this sender in vain to do more now. */
-  private failed(from: Address, work: number): boolean {
+  /** Work for this sender that came to nothing, or that a stranger can ask for. False: it was too much before. */
+  private charge(from: Address, work: number): boolean {
     const before = this.failures.get(from)
     const now = this.now()
     const left = spend(before, now, FAILURES, FAILURES_PER_HOUR, work)

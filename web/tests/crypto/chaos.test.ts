@@ -238,3 +238,24 @@ test('messages that are made to cost much are soon not looked at, and what is sk
   expect((await ben.read(next)).type).toBe('text')
   await world.close()
 })
+
+test('who makes one session after the other does not use up the prekeys', async () => {
+  const world = new World()
+  const [anna, ben] = [await world.device(ANNA), await world.device(BEN)]
+  const read: string[] = []
+  for (let n = 0; n < 110; n++) {
+    await anna.db.keys.where('path').startsWith('session/').delete()
+    anna.start()
+    const envelope = await anna.crypto.encrypt(BEN, 'x')
+    read.push((await ben.crypto.decrypt(ANNA, envelope, `${n}`)).type)
+  }
+  await ben.crypto.idle()
+  expect(read.filter((type) => type === 'text').length).toBe(100)
+  expect(read.at(-1)).toBe('unreadable')
+  expect(world.bundles.get(`${BEN} ${ben.id}`)?.prekeys).toHaveLength(100)
+  world.now += 3_600_000
+  const { id } = await anna.write(BEN, 'later')
+  await world.deliver()
+  expect(ben.read_(id)).toEqual(['later'])
+  await world.close()
+})

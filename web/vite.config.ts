@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config'
 import { finish } from './build/finish.ts'
 
 export default defineConfig({
+  // libsignal brings an own WebCrypto for browsers that have none; Kith needs theirs
+  resolve: { alias: [{ find: /^.*\/msrcrypto$/, replacement: `${import.meta.dirname}/src/crypto/none.ts` }] },
   plugins: [svelte(), finish()],
   build: { target: 'es2022', assetsInlineLimit: 0, modulePreload: { polyfill: false } },
   test: { include: ['tests/**/*.test.ts'], environment: 'node' }

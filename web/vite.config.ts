@@ -4,6 +4,8 @@ import { finish } from './build/finish.ts'
 import { withoutWebAssembly } from './build/policy.ts'
 
 export default defineConfig({
+  // libsignal brings an own WebCrypto for browsers that have none; Kith needs theirs
+  resolve: { alias: [{ find: /^.*\/msrcrypto$/, replacement: `${import.meta.dirname}/src/crypto/none.ts` }] },
   plugins: [svelte(), withoutWebAssembly(), finish()],
   build: {
     target: 'es2022',

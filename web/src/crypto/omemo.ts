@@ -14,9 +14,10 @@ import {
 } from './crypto'
 import { Devices, fingerprint, trusted } from './devices'
 import { Healing } from './healing'
-import { exclusively } from './locks'
+import { inTurn } from './locks'
 import { MOST_ID, Own } from './own'
 import * as payload from './payload'
+import { prepare } from './primitives'
 import * as ratchet from './ratchet'
 import * as safety from './safety'
 import { Store, path, type Opening, type OwnKeys } from './store'
@@ -47,6 +48,8 @@ export interface OmemoOptions {
   /** The clock: milliseconds since 1970. */
   now?: () => Moment
 }
+
+prepare()
 
 export class Omemo implements Crypto {
   private readonly store: Store
@@ -116,7 +119,7 @@ export class Omemo implements Crypto {
   }
 
   decrypt(from: Address, envelope: Envelope, messageId: string): Promise<Opened> {
-    return exclusively(`${this.store.db.name} from ${from}`, () => this.open(from, envelope, messageId))
+    return inTurn(`${this.store.db.name} from ${from}`, () => this.open(from, envelope, messageId))
   }
 
   private async open(from: Address, envelope: Envelope, id: string): Promise<Opened> {
@@ -132,7 +135,7 @@ export class Omemo implements Crypto {
     let work = 0
     for (const key of mine) {
       try {
-        return await this.talk.step(from, sender, () => this.read(own, from, envelope, key, id))
+        return await this.talk.step(from, sender, (hold) => this.read(hold, own, from, envelope, key, id))
       } catch (error) {
         if (error instanceof ratchet.Repeated) return this.reopened(from, envelope, id)
         if (error instanceof Garbled) renew = false
@@ -140,14 +143,21 @@ export class Omemo implements Crypto {
         work += 1 + (error instanceof ratchet.Unreadable ? Math.ceil(error.work / WORK) : 0)
       }
     }
-    const asked = this.failed(from, work) && (await this.healing.unreadable(from, sender, id, renew))
+    const asked = this.charge(from, work) && (await this.healing.unreadable(from, sender, id, renew))
     return { type: 'unreadable', asked }
   }
 
   /** Within a step of the session. Throws Repeated, Unreadable, Garbled. */
-  private async read(own: OwnKeys, from: Address, envelope: Envelope, key: Key, id: string): Promise<Opened> {
+  private async read(
+    hold: object,
+    own: OwnKeys,
+    from: Address,
+    envelope: Envelope,
+    key: Key,
+    id: string
+  ): Promise<Opened> {
     const { sender, iv } = envelope
-    const before = await this.store.sessions(from, sender)
+    const before = await this.store.sessionsIn(hold, from, sender)
     const read = await ratchet.read(own, before, key, this.own.prekeys, this.spent(from))
     let text: string | undefined
     let garbled = false
@@ -155,22 +165,26 @@ export class Omemo implements Crypto {
       text = await payload.openText(read.data, iv, envelope.payload).catch(() => undefined)
       garbled = text === undefined
     }
-    const trust = await this.talk.commit(from, sender, read.sessions, read.identity, async () => {
-      if (read.used !== undefined) await this.own.use(read.used.prekey, read.used.base)
-      if (text === undefined) return
-      await this.store.put(openingPath(from, sender, id), {
-        material: read.data,
-        at: this.now()
-      } satisfies Opening)
-    })
-    if (read.used !== undefined) {
+    const opening: Opening = { material: read.data, at: this.now() }
+    const { used } = read
+    const trust = await this.talk.commit(
+      hold,
+      from,
+      sender,
+      read.sessions,
+      read.identity,
+      text === undefined ? [] : [{ path: openingPath(from, sender, id), value: opening }],
+      used && (() => this.own.use(used.prekey, used.base))
+    )
+    if (used !== undefined) {
+      this.charge(from, 1) // each takes a prekey, and the bundle is published anew
       this.inBackground(this.own.refill())
       this.inBackground(this.healing.renewed(from, sender))
     }
     if (garbled) throw new Garbled()
     this.remember(`${from}/${sender}/${id}`)
     const long = read.counter > 0 && read.counter % LONG === 0
-    if ((read.used !== undefined || long) && trusted(trust)) this.inBackground(this.answer(from, sender))
+    if ((used !== undefined || long) && trusted(trust)) this.inBackground(this.answer(from, sender))
     if (++this.opened % MOST_OPENINGS === 0) this.inBackground(this.forgetOpenings())
     if (text === undefined) return { type: 'keys', device: sender, trusted: trusted(trust) }
     return { type: 'text', text, device: sender, trusted: trusted(trust) }
@@ -295,8 +309,8 @@ export class Omemo implements Crypto {
     return spend(this.failures.get(from), this.now(), FAILURES, FAILURES_PER_HOUR) === undefined
   }
 
-  /** False: too much was done for this sender in vain to do more now. */
-  private failed(from: Address, work: number): boolean {
+  /** Work for this sender that came to nothing, or that a stranger can ask for. False: it was too much before. */
+  private charge(from: Address, work: number): boolean {
     const before = this.failures.get(from)
     const now = this.now()
     const left = spend(before, now, FAILURES, FAILURES_PER_HOUR, work)

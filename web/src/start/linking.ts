@@ -146,10 +146,15 @@ export async function awaitApproval(ask: Ask, newcomer: Newcomer, signal?: Abort
   }
 }
 
-/** Comes in with the ticket, once. Returns the server's answer: the login. `device`: as for registration. */
-export function enter(ask: Ask, newcomer: Newcomer, letter: Letter, device: unknown): Promise<unknown> {
+/**
+ * Comes in with the ticket, once. Returns the server's answer: the login. `device`: as for registration. Rejects with
+ * BadCode if the server lets it into another account than that of the letter.
+ */
+export async function enter(ask: Ask, newcomer: Newcomer, letter: Letter, device: unknown): Promise<unknown> {
   const ticket = base64url(letter.ticket)
-  return ask('POST', `/api/links/${newcomer.code.id}/device`, { ticket, device })
+  const login = await ask('POST', `/api/links/${newcomer.code.id}/device`, { ticket, device })
+  if (textOf(login, 'address') !== letter.address) throw new BadCode('that is another account')
+  return login
 }
 
 /** The device that is logged in and has scanned the code lets the other in. `ask` is logged in, at its own server. */

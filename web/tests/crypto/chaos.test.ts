@@ -1,4 +1,5 @@
 /** Promises that hold for anything that a network or a stranger may do. */
+import { WhisperMessage } from '@privacyresearch/libsignal-protocol-protobuf-ts'
 import fc from 'fast-check'
 import { expect, test, vi } from 'vitest'
 import type { Envelope } from '../../src/crypto/crypto'
@@ -197,5 +198,64 @@ test('nobody can fill the storage with devices and keys that they make up', asyn
   }
   await ben.crypto.idle()
   expect((await ben.db.keys.count()) - before).toBeLessThan(70)
+  await world.close()
+})
+
+test('messages that are made to cost much are soon not looked at, and what is skipped takes bounded room', async () => {
+  const world = new World()
+  const [anna, ben] = [await world.device(ANNA), await world.device(BEN)]
+  await anna.write(BEN, 'x')
+  await ben.write(ANNA, 'x')
+  await world.deliver()
+  // a device of Anna's that leaves out as much as it may, on one chain after the other
+  for (let chain = 0; chain < 4; chain++) {
+    let last: Envelope | undefined
+    for (let n = 0; n < 1900; n++) last = await anna.crypto.encrypt(BEN, 'x')
+    if (last === undefined) throw new Error('nothing')
+    const opened = await ben.crypto.decrypt(ANNA, last, `far ${chain}`)
+    expect(opened.type).toBe('text')
+    await ben.write(ANNA, 'so that a new chain begins')
+    await anna.readAll()
+  }
+  const row = await ben.db.keys.get(`session/${ANNA}/${anna.id}`)
+  expect(JSON.stringify(row).length).toBeLessThan(350_000)
+  // forged ones on its chain, each two thousand steps ahead
+  const { envelope } = await anna.write(BEN, 'the next')
+  ben.box.length = 0
+  const whisper = WhisperMessage.decode((envelope.keys[0]?.data ?? new Uint8Array()).slice(1, -8))
+  expect((await ben.crypto.decrypt(ANNA, envelope, 'next')).type).toBe('text')
+  const forged = WhisperMessage.encode({ ...whisper, counter: whisper.counter + 1990 }).finish()
+  const data = Uint8Array.of(0x33, ...forged, ...new Uint8Array(8))
+  const asked: boolean[] = []
+  for (let n = 0; n < 20; n++) {
+    const keys = [{ device: ben.id, prekey: false, data }]
+    const opened = await ben.crypto.decrypt(ANNA, { ...envelope, keys }, `forged ${n}`)
+    if (opened.type === 'unreadable') asked.push(opened.asked)
+  }
+  expect(asked).toHaveLength(20)
+  expect(asked.filter(Boolean).length).toBeLessThanOrEqual(4)
+  const next = await anna.write(BEN, 'and on')
+  expect((await ben.read(next)).type).toBe('text')
+  await world.close()
+})
+
+test('who makes one session after the other does not use up the prekeys', async () => {
+  const world = new World()
+  const [anna, ben] = [await world.device(ANNA), await world.device(BEN)]
+  const read: string[] = []
+  for (let n = 0; n < 110; n++) {
+    await anna.db.keys.where('path').startsWith('session/').delete()
+    anna.start()
+    const envelope = await anna.crypto.encrypt(BEN, 'x')
+    read.push((await ben.crypto.decrypt(ANNA, envelope, `${n}`)).type)
+  }
+  await ben.crypto.idle()
+  expect(read.filter((type) => type === 'text').length).toBe(100)
+  expect(read.at(-1)).toBe('unreadable')
+  expect(world.bundles.get(`${BEN} ${ben.id}`)?.prekeys).toHaveLength(100)
+  world.now += 3_600_000
+  const { id } = await anna.write(BEN, 'later')
+  await world.deliver()
+  expect(ben.read_(id)).toEqual(['later'])
   await world.close()
 })

@@ -68,14 +68,14 @@ test('only the device that shows the code can open what was sealed for it, whole
 })
 
 test('both sides meet by way of a server that keeps a box', async () => {
-  const box = { sealed: '', hash: '', looks: 0 }
+  const box = { sealed: '', hash: '', looks: 0, address: 'anna@example.org' }
   const requests: string[] = []
   const ask = async (method: string, path: string, body?: unknown): Promise<unknown> => {
     requests.push(`${method} ${path}`)
     if (path === '/api/links') return { id: ID, expires_in: 300 }
     if (method === 'GET') return { sealed: box.looks++ < 2 ? '' : box.sealed }
     if (method === 'PUT') return void Object.assign(box, { ...(body as object) })
-    return body
+    return { ...(body as object), address: box.address }
   }
   const newcomer = await beginLink(ask, BASE, 'my browser')
   await approve(ask, parseCode(codeText(newcomer.code)), 'anna@example.org', { x: 1 })
@@ -83,8 +83,11 @@ test('both sides meet by way of a server that keeps a box', async () => {
   expect(letter).toMatchObject({ address: 'anna@example.org', secrets: { x: 1 } })
   expect(await enter(ask, newcomer, letter, { name: 'w' })).toEqual({
     ticket: base64url(letter.ticket),
-    device: { name: 'w' }
+    device: { name: 'w' },
+    address: 'anna@example.org'
   })
+  box.address = 'eve@example.org'
+  await expect(enter(ask, newcomer, letter, {})).rejects.toThrow(BadCode)
   expect(requests.filter((request) => request.startsWith('GET'))).toHaveLength(3)
   const aborted = AbortSignal.abort(new Error('closed'))
   await expect(awaitApproval(ask, newcomer, aborted)).rejects.toThrow('closed')

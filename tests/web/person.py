@@ -51,7 +51,8 @@ class Someone(NodeClient):
         await self.do("role", "textbox", name, "fill", text, timeout=30)
 
     async def shows(self, selector: str) -> None:
-        await self.on(selector, "waitFor")
+        """Waits until it can be seen."""
+        await self.on(f"{selector} >> nth=0", "waitFor")
 
     async def hides(self, selector: str) -> None:
         await self.on(selector, "waitFor", {"state": "hidden"})

@@ -70,8 +70,8 @@ async def test_two_people_register_and_chat(people: People) -> None:
     await ada.reads("Hi Ada 👋")
     await ben.marked("Hi Ada 👋", "read")
     # each sees the other's name from the profile, once they are contacts
-    await ada.shows(".conversation header .name:text-is('Ben')")
-    await ben.shows(".conversation header .name:text-is('Ada')")
+    await ada.shows(".conversation header .name:has-text('Ben')")
+    await ben.shows(".conversation header .name:has-text('Ada')")
 
     await ada.menu("Hi Ada 👋", "Reply")
     await ada.write("how are you?")

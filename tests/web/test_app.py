@@ -185,10 +185,12 @@ async def test_it_is_light_and_draws_only_what_is_seen_of_a_long_history(people:
     await ada.do("page", "reload")
     await ada.open_chat("Endless")
     await ada.reads("Message 19999 " + "with some words " * (19999 % 7))
-    for _ in range(12):
+
+    async def far_up() -> bool:
         await ada.evaluate("document.querySelector('.history').scrollTop = 0")
-        await asyncio.sleep(0.1)
-    await ada.shows(".message:has-text('Message 19600 ')")
+        return bool(await ada.on(".message:has-text('Message 19600 ')", "count"))
+
+    await until(far_up, 40)
     assert await ada.on(".message", "count") < 300
     await ada.open(f"#/chat/{chat}/at/{chat} id-9999")
     await ada.shows(".message:has-text('Message 9999 ')")
@@ -210,7 +212,7 @@ async def test_who_is_logged_out_from_elsewhere_can_go_on_or_delete(people: Peop
     await ada.fill("Six digits", "271828")
     await ada.fill("Once more", "271828")
     await ada.press("Set the PIN")
-    await ada.press("Change the PIN")  # when it is there
+    await ada.shows("button:text-is('Change the PIN')")
     await asyncio.to_thread(people.server.kith, "device", "revoke", ada.address, "--all")
     await ada.shows("h1:text-is('This device was logged out.')")
     await ada.press("Log in again")

@@ -9,27 +9,38 @@ BIN := .venv/bin
 # starting `kith` takes half as long when Python may keep what it compiles
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test check fuzz bench format clean
+.PHONY: help run test check wheel fuzz chaos soak bench format clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-run: .venv/.ready ## Set everything up and start Kith with its defaults
+run: .venv/.ready web/dist/.ready ## Set everything up and start Kith with its defaults
 	@exec $(BIN)/kith serve
 
-test: .venv/.ready tests/interop/.ready ## Set everything up and run the tests
+test: .venv/.ready tests/interop/.ready web/dist/.ready ## Set everything up and run the tests
+	cd web && npm test --silent
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-check: .venv/.ready ## Format, lint, types, import directions
+check: .venv/.ready web/node_modules/.ready ## Format, lint, types, import directions
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	cd web && npm run --silent check
+
+wheel: .venv/.ready web/dist/.ready ## Make dist/kith-*.whl, with the web app in it
+	$(UV) build --quiet --wheel
 
 fuzz: .venv/.ready ## Look for inputs that break a promise, FUZZ_SECONDS for each target (300)
 	for target in stream sasl forms websocket; do \
 	  $(BIN)/python -m tests.fuzz.run $$target --seconds $${FUZZ_SECONDS:-300} --keep .fuzz/$$target || exit 1; \
 	done
+
+chaos: .venv/.ready ## Kill, cut the power, fill the disk, besiege: the long form, about 20 minutes
+	CHAOS=long $(BIN)/python -m pytest tests/chaos -v -rP
+
+soak: .venv/.ready ## Ordinary life for SOAK_MINUTES (30) with SOAK_PEOPLE (150): memory has to stay flat
+	$(BIN)/python -m tests.chaos.soak --minutes $${SOAK_MINUTES:-30} --people $${SOAK_PEOPLE:-150}
 
 bench: .venv/.ready ## Measure this machine beside Prosody and ejabberd: table and picture in bench/out
 	-scripts/debian-packages.sh bench/debian-packages.txt
@@ -39,12 +50,13 @@ bench: .venv/.ready ## Measure this machine beside Prosody and ejabberd: table a
 	$(BIN)/python bench/archive.py
 	$(BIN)/python bench/traffic.py
 
-format: .venv/.ready ## Format and fix what can be fixed
+format: .venv/.ready web/node_modules/.ready ## Format and fix what can be fixed
+	cd web && npm run --silent format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean: ## Remove what was built; keeps ./data
-	rm -rf .venv .tools .fuzz tests/interop/node_modules tests/interop/.ready .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .tools .fuzz dist web/dist web/node_modules tests/interop/node_modules tests/interop/.ready .mypy_cache .ruff_cache .pytest_cache
 
 $(UV):
 	$(PYTHON) scripts/bootstrap.py .tools
@@ -56,4 +68,12 @@ $(UV):
 tests/interop/.ready: tests/interop/package-lock.json tests/interop/debian-packages.txt scripts/debian-packages.sh
 	scripts/debian-packages.sh tests/interop/debian-packages.txt
 	cd tests/interop && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+web/node_modules/.ready: web/package-lock.json web/.npmrc
+	cd web && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+web/dist/.ready: web/node_modules/.ready $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -path web/tests -prune -o -type f -print)
+	cd web && npm run --silent build
 	@touch $@

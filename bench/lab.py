@@ -58,7 +58,7 @@ class Peer(asyncio.Protocol):
 
     async def until(self, mark: bytes) -> bytes:
         """All that has come up to the mark and a bit beyond."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             while mark not in self.buffer:
                 self.news.clear()
                 await self.news.wait()

@@ -58,10 +58,10 @@ listen:
     module: ejabberd_c2s
     max_stanza_size: 262144
     starttls: true
-    access: all
+    access: c2s
 auth_method: internal
 auth_password_format: plain
-access_rules: {{all: {{allow: all}}}}
+access_rules: {{c2s: {{allow: all}}, local: {{allow: all}}}}
 shaper_rules: {{max_user_sessions: 10, max_user_offline_messages: 100000}}
 default_db: mnesia
 modules:

@@ -183,8 +183,10 @@ class SASL2(Login):
         """Notes that the device is here. Returns the token that it gets, if any. Raises Changed."""
         devices = self.domain.devices
         for _ in range(_TRIES):
-            entry = proof.entry if proof is not None else await devices.enter(account.id, self._agent)
-            if proof is None:
+            if proof is not None:
+                entry = proof.entry
+            else:
+                entry = await devices.enter(account.id, account.jid, self._agent)
                 entry.device.credential = self.stream.credential
             self.stream.credential = entry.device.credential
             entry.device.seen(*self._called)

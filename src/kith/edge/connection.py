@@ -91,13 +91,13 @@ class Edge:
     def plain(self, transport: asyncio.BaseTransport) -> Security:
         """What a connection without TLS offers: authentication only if set, and only on loopback."""
         peer = peer_address(transport)
-        return Security(trusted=self.domain.config.allow_plaintext and _is_loopback(peer), address=peer)
+        return Security(trusted=self.domain.config.allow_plaintext and is_loopback(peer), address=peer)
 
 
 def behind_proxy(peer: str, forwarded: str | None) -> str:
     """The address of who asks. ``forwarded``: the X-Forwarded-For that a proxy on this machine has set."""
     seen = (forwarded or "").rpartition(",")[2].strip()
-    return seen if seen and _is_loopback(peer) and _is_address(seen) else peer
+    return seen if seen and is_loopback(peer) and _is_address(seen) else peer
 
 
 def _is_address(text: str) -> bool:
@@ -109,7 +109,8 @@ def _is_address(text: str) -> bool:
 
 
 @lru_cache(1024)
-def _is_loopback(text: str) -> bool:
+def is_loopback(text: str) -> bool:
+    """Whether a text is an IP address of this machine's own."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
@@ -221,7 +222,7 @@ class Connection(asyncio.Protocol):
         if place is not None:
             edge.door.leave(place)
         self.resume_writing()
-        self._transport = None  # they refer to each other, and TLS takes tens of kilobytes
+        self._transport = None  # one of TLS holds the connection in turn, in a circle that is never collected
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.lost()

@@ -169,4 +169,4 @@ class TCPConnection(Connection):
             transport.write_eof()
         else:
             transport.close()
-        self._edge.loop.call_later(LINGER, transport.abort)
+        self._edge.loop.call_later(LINGER, self.abort)

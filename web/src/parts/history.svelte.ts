@@ -23,6 +23,7 @@ export class History {
   complete = $state(false)
   loading = $state(false)
   #messages
+  #drawn = new Map<string, { text: string; message: Message }>()
 
   constructor(
     private readonly app: App,
@@ -31,7 +32,7 @@ export class History {
     this.#messages = query<Message[] | undefined>(() => {
       const from = this.#from
       const to = this.#to
-      return () => (from ? this.#between(from, to).toArray() : undefined)
+      return async () => (from ? this.#same(await this.#between(from, to).toArray()) : undefined)
     }, undefined)
   }
 
@@ -43,6 +44,19 @@ export class History {
   /** Whether new messages appear at its end. */
   get live(): boolean {
     return this.#to === undefined
+  }
+
+  /** What has not changed is the same object as before, so that it is not drawn again. */
+  #same(found: Message[]): Message[] {
+    const before = this.#drawn
+    this.#drawn = new Map()
+    return found.map((message) => {
+      const text = JSON.stringify(message)
+      const known = before.get(message.key)
+      const kept = known?.text === text ? known : { text, message }
+      this.#drawn.set(message.key, kept)
+      return kept.message
+    })
   }
 
   #between(from: Place, to?: Place, inclusive = true) {

@@ -12,7 +12,7 @@ import {
   readTo,
   updateChat
 } from '../local/history'
-import { messageKey, orderAt, orderWaiting } from '../local/order'
+import { isWaiting, messageKey, orderAt, orderWaiting } from '../local/order'
 import type { Address, Change, Chat, Message, Moment, OutgoingContent, Reply } from '../local/types'
 import type { SendOptions } from './app'
 
@@ -140,7 +140,9 @@ export class Actions {
       const message = await this.db.messages.get(key)
       if (!chat || !message || (!chat.unread && message.order <= chat.readTo)) return
       const last = await this.lastOfOthers(message)
-      await readTo(this.db, address, message.order.startsWith('~') ? chat.order : message.order)
+      // What waits stands nowhere yet
+      const upTo = isWaiting(message.order) ? last?.order : message.order
+      if (upTo) await readTo(this.db, address, upTo)
       await this.unsynced('read', address)
       if (last && last.order > chat.readTo) {
         await this.tell(address, { type: 'marker', of: last.id, kind: 'displayed' })

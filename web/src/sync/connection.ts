@@ -63,6 +63,7 @@ export class Connection {
   private told = -1
   private answering: Timer | undefined
   private asked = false
+  private behind: Xml[] | undefined
   private owesAck = false
   private retry: Timer | undefined
   private watch: Timer | undefined
@@ -191,11 +192,28 @@ export class Connection {
     }
     this.asked = false
     this.expect(this.isOnline ? SILENCE_MS : LOGIN_MS)
+    this.take(element)
+  }
+
+  /** In order: what comes right behind the answer to the login waits until that is understood. */
+  private take(element: Xml): void {
+    if (this.behind) {
+      this.behind.push(element)
+      return
+    }
     const name = element.getName()
     if (!this.isOnline) {
-      this.login(name, element).catch(() => this.lose())
+      const behind: Xml[] = []
+      this.behind = behind
+      this.login(name, element)
+        .catch(() => this.lose())
+        .finally(() => {
+          if (this.behind !== behind) return
+          this.behind = undefined
+          for (const one of behind) this.take(one)
+        })
     } else if (name === 'message' || name === 'presence' || name === 'iq') {
-      this.take(name, element)
+      this.stanza(name, element)
     } else if (name === 'r') {
       this.owesAck = true
       this.acknowledge()
@@ -264,7 +282,7 @@ export class Connection {
     this.wiring.online(newest)
   }
 
-  private take(name: string, stanza: Xml): void {
+  private stanza(name: string, stanza: Xml): void {
     const { session } = this
     if (!session) return
     const done = session.received()
@@ -357,7 +375,7 @@ export class Connection {
     clearTimeout(this.answering)
     this.asking = this.answering = undefined
     this.asked = false
-    this.socket = undefined
+    this.socket = this.behind = undefined
     const was = this.isOnline
     this.isOnline = false
     if (socket) {

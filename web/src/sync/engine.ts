@@ -105,9 +105,9 @@ export class Engine implements Leading {
       engine.change({ progress })
     )
     engine.outbox = new Outbox(db, me, engine.crypto, connection, deps.now)
-    engine.crypto.onEvent((event) => void engine.notice(event))
+    engine.crypto.onEvent((event) => engine.quietly(engine.notice(event)))
     engine.change({ leads: true })
-    void engine.expiry.run()
+    engine.quietly(engine.expiry.run())
     connection.start()
     return engine
   }
@@ -122,9 +122,9 @@ export class Engine implements Leading {
 
   woken(): void {
     if (this.stopped) return
-    void this.outbox.wake()
-    void this.settings.flush()
-    void this.expiry.run()
+    this.quietly(this.outbox.wake())
+    this.quietly(this.settings.flush())
+    this.quietly(this.expiry.run())
   }
 
   nudge(): void {
@@ -375,6 +375,11 @@ export class Engine implements Leading {
     } catch {
       // Its own clock, then
     }
+  }
+
+  /** What fails when the storage is closed, as after a log-out in another tab, is nobody's. */
+  private quietly(work: Promise<unknown>): void {
+    work.catch(() => undefined)
   }
 
   private state(connection: State): void {

@@ -25,7 +25,7 @@ export class Expiry {
     const next = await this.db.messages.orderBy('expires').first()
     if (this.stopped || next?.expires === undefined) return
     const wait = Math.min(LONGEST_MS, Math.max(200, next.expires - this.now()))
-    this.timer = setTimeout(() => void this.run(), wait)
+    this.timer = setTimeout(() => this.run().catch(() => undefined), wait)
   }
 
   stop(): void {

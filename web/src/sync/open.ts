@@ -85,7 +85,7 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
           ...(deps.endLogin && { endLogin: deps.endLogin }),
           now,
           clock: (value) => (ahead = value),
-          news: (messages) => void tell(messages),
+          news: (messages) => void tell(messages).catch(() => undefined),
           revoked: () => {
             void forgetLogin(db).finally(() => {
               loggedOut()

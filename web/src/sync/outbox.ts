@@ -39,7 +39,7 @@ export class Outbox {
   /** There is a session: `fresh`: a new one, so what the old one had sent without an answer is sent again. */
   online(fresh: boolean): void {
     if (fresh) this.reset()
-    void this.wake()
+    this.wake().catch(() => undefined)
   }
 
   reset(): void {
@@ -49,7 +49,7 @@ export class Outbox {
 
   hold(on: boolean): void {
     this.holding = on
-    if (!on) void this.wake()
+    if (!on) this.wake().catch(() => undefined)
   }
 
   /** Something may wait. */
@@ -161,11 +161,11 @@ export class Outbox {
 
   private fly(one: Outgoing, stanza: Made): void {
     const at = this.now()
-    this.wire.send(stanza).then(
-      () => this.arrived(one, at),
+    this.wire
+      .send(stanza)
+      .then(() => this.arrived(one, at))
       // The next session sends it again
-      () => undefined
-    )
+      .catch(() => undefined)
   }
 
   private async arrived(one: Outgoing, at: Moment): Promise<void> {

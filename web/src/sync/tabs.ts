@@ -40,6 +40,8 @@ interface Waiting {
 export class Tabs {
   private readonly tab = crypto.randomUUID()
   private readonly seen = new Set<string>()
+  /** Until somebody tells, this is taken for an app that is looked at. */
+  private told = false
   private readonly waiting = new Map<string, Waiting>()
   private leading: Leading | undefined
   private last: Live | undefined
@@ -117,7 +119,7 @@ export class Tabs {
       return
     }
     this.leading = leading
-    this.leading.visible(this.seen.size > 0)
+    if (this.told) this.leading.visible(this.seen.size > 0)
     for (const { method, args, resolve, reject } of this.waiting.values()) {
       this.leading.call(method, args).then(resolve, reject)
     }
@@ -152,6 +154,7 @@ export class Tabs {
   }
 
   private see(tab: string, on: boolean): void {
+    this.told = true
     if (on) this.seen.add(tab)
     else this.seen.delete(tab)
     this.leading?.visible(this.seen.size > 0)

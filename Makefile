@@ -43,6 +43,8 @@ bench: .venv/.ready ## Measure this machine beside Prosody and ejabberd: table a
 	$(BIN)/python bench/scale.py
 	$(BIN)/python bench/budget.py
 	$(BIN)/python bench/archive.py
+	$(BIN)/python bench/restart.py
+	$(BIN)/python bench/restart.py --tls
 
 format: .venv/.ready ## Format and fix what can be fixed
 	$(BIN)/ruff format .

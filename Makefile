@@ -9,22 +9,27 @@ BIN := .venv/bin
 # starting `kith` takes half as long when Python may keep what it compiles
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test check fuzz chaos soak bench format clean
+.PHONY: help run test check wheel fuzz chaos soak bench format clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-run: .venv/.ready ## Set everything up and start Kith with its defaults
+run: .venv/.ready web/dist/.ready ## Set everything up and start Kith with its defaults
 	@exec $(BIN)/kith serve
 
-test: .venv/.ready tests/interop/.ready ## Set everything up and run the tests
+test: .venv/.ready tests/interop/.ready web/dist/.ready ## Set everything up and run the tests
+	cd web && npm test --silent
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-check: .venv/.ready ## Format, lint, types, import directions
+check: .venv/.ready web/node_modules/.ready ## Format, lint, types, import directions
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	cd web && npm run --silent check
+
+wheel: .venv/.ready web/dist/.ready ## Make dist/kith-*.whl, with the web app in it
+	$(UV) build --quiet --wheel
 
 fuzz: .venv/.ready ## Look for inputs that break a promise, FUZZ_SECONDS for each target (300)
 	for target in stream sasl forms websocket; do \
@@ -43,15 +48,17 @@ bench: .venv/.ready ## Measure this machine beside Prosody and ejabberd: table a
 	$(BIN)/python bench/scale.py
 	$(BIN)/python bench/budget.py
 	$(BIN)/python bench/archive.py
+	$(BIN)/python bench/traffic.py
 	$(BIN)/python bench/restart.py
 	$(BIN)/python bench/restart.py --tls
 
-format: .venv/.ready ## Format and fix what can be fixed
+format: .venv/.ready web/node_modules/.ready ## Format and fix what can be fixed
+	cd web && npm run --silent format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean: ## Remove what was built; keeps ./data
-	rm -rf .venv .tools .fuzz tests/interop/node_modules tests/interop/.ready .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .tools .fuzz dist web/dist web/node_modules tests/interop/node_modules tests/interop/.ready .mypy_cache .ruff_cache .pytest_cache
 
 $(UV):
 	$(PYTHON) scripts/bootstrap.py .tools
@@ -63,4 +70,12 @@ $(UV):
 tests/interop/.ready: tests/interop/package-lock.json tests/interop/debian-packages.txt scripts/debian-packages.sh
 	scripts/debian-packages.sh tests/interop/debian-packages.txt
 	cd tests/interop && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+web/node_modules/.ready: web/package-lock.json web/.npmrc
+	cd web && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+web/dist/.ready: web/node_modules/.ready $(shell find web -path web/node_modules -prune -o -path web/dist -prune -o -path web/tests -prune -o -type f -print)
+	cd web && npm run --silent build
 	@touch $@

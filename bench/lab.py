@@ -58,7 +58,7 @@ class Peer(asyncio.Protocol):
 
     async def until(self, mark: bytes) -> bytes:
         """All that has come up to the mark and a bit beyond."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             while mark not in self.buffer:
                 self.news.clear()
                 await self.news.wait()
@@ -146,11 +146,13 @@ def add_users(environ: Mapping[str, str], count: int) -> None:
 
 @dataclass(frozen=True)
 class Server:
-    """A server to measure: Kith, or another."""
+    """A server to measure: Kith, or another. ``secure``, ``https``: its ports with TLS, if it has them."""
 
     name: str
     port: int
     process: psutil.Process
+    secure: int = 0
+    https: int = 0
 
     def _tree(self) -> list[psutil.Process]:
         return [self.process, *self.process.children(recursive=True)]
@@ -211,7 +213,8 @@ def kith(folder: Path, users: int, **settings: str) -> Iterator[Server]:
     environ = environment(folder, **settings)
     add_users(environ, users)
     with serving(environ) as process:
-        yield Server("Kith", int(environ["KITH_XMPP_PORT"]), process)
+        port, secure, https = (int(environ[f"KITH_{name}_PORT"]) for name in ("XMPP", "XMPPS", "HTTPS"))
+        yield Server("Kith", port, process, secure, https)
 
 
 def listening(port: int) -> None:

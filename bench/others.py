@@ -13,6 +13,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -24,6 +25,7 @@ data_path = "{folder}/data"
 pidfile = "{folder}/prosody.pid"
 interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {port} }}
+c2s_direct_tls_ports = {{ {secure} }}
 http_ports = {{ {http} }}
 https_ports = {{ {https} }}
 s2s_ports = {{}}
@@ -35,15 +37,16 @@ c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
 authentication = "internal_plain"
 network_backend = "epoll"
-network_settings = {{ tcp_backlog = 4096 }}
+network_settings = {{ tcp_backlog = 4096, read_timeout = {read_timeout} }}
 gc = {{ mode = "generational" }}
 storage = "internal"
 default_archive_policy = {archive}
 certificates = "{folder}"
 log = {{ warn = "{folder}/prosody.log" }}
+c2s_direct_tls_ssl = {{ key = "{folder}/key.pem", certificate = "{folder}/certificate.pem" }}
+https_ssl = {{ key = "{folder}/key.pem", certificate = "{folder}/certificate.pem" }}
 VirtualHost "localhost"
   ssl = {{ key = "{folder}/key.pem", certificate = "{folder}/certificate.pem" }}
-  https_ssl = {{ key = "{folder}/key.pem", certificate = "{folder}/certificate.pem" }}
 """
 _EJABBERD = """
 hosts: [localhost]
@@ -55,10 +58,10 @@ listen:
     module: ejabberd_c2s
     max_stanza_size: 262144
     starttls: true
-    access: all
+    access: c2s
 auth_method: internal
 auth_password_format: plain
-access_rules: {{all: {{allow: all}}}}
+access_rules: {{c2s: {{allow: all}}, local: {{allow: all}}}}
 shaper_rules: {{max_user_sessions: 10, max_user_offline_messages: 100000}}
 default_db: mnesia
 modules:
@@ -98,7 +101,8 @@ def _ejabberd_code() -> list[Path]:
     return sorted(Path("/usr/lib").glob("**/ejabberd-*/ebin"))
 
 
-def _certificate(folder: Path) -> None:
+def certificate(folder: Path) -> None:
+    """A key and a certificate of its own for localhost: ``key.pem``, ``certificate.pem``, ``both.pem``."""
     command = (
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem "
         "-out certificate.pem -days 30 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
@@ -129,10 +133,13 @@ def _running(name: str, command: list[str], folder: Path, port: int, **environ: 
 
 
 @contextlib.contextmanager
-def prosody(folder: Path, users: int, *, archive: bool) -> Iterator[Server]:
-    """Prosody with its own files as storage."""
+def prosody(folder: Path, users: int, *, archive: bool, read_timeout: float = 840) -> Iterator[Server]:
+    """Prosody with its own files as storage.
+
+    ``read_timeout``: its default, seconds of silence after which it asks whether somebody is there.
+    """
     folder.mkdir()
-    _certificate(folder)
+    certificate(folder)
     accounts = folder / "data" / "localhost" / "accounts"
     accounts.mkdir(parents=True)
     for number in range(users):
@@ -140,18 +147,18 @@ def prosody(folder: Path, users: int, *, archive: bool) -> Iterator[Server]:
     port = free_port()
     kept = "true" if archive else "false"
     config = folder / "prosody.cfg.lua"
-    ports = {"port": port, "http": free_port(), "https": free_port()}
-    config.write_text(_PROSODY.format(folder=folder, archive=kept, **ports))
+    ports = {"port": port, "secure": free_port(), "http": free_port(), "https": free_port()}
+    config.write_text(_PROSODY.format(folder=folder, archive=kept, read_timeout=f"{read_timeout:g}", **ports))
     name = f"Prosody, archive {'on' if archive else 'off'}"
     with _running(name, ["prosody", "--config", str(config), "-F"], folder, port) as server:
-        yield server
+        yield replace(server, secure=ports["secure"], https=ports["https"])
 
 
 @contextlib.contextmanager
 def ejabberd(folder: Path, users: int, *, archive: bool) -> Iterator[Server]:
     """ejabberd with Mnesia, on one scheduler."""
     folder.mkdir()
-    _certificate(folder)
+    certificate(folder)
     port = free_port()
     config, ready = folder / "ejabberd.yml", folder / "ready"
     kept = "always" if archive else "never"

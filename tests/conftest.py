@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -16,15 +18,21 @@ import pytest
 KITH = [sys.executable, "-m", "kith"]
 
 
+#: Below those that the system gives to connections, or one could sit on a port while its server restarts.
+_PORTS = range(10_000, 32_000)
+_next_port = itertools.count(random.SystemRandom().randrange(len(_PORTS)))
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on at the moment."""
-    with contextlib.ExitStack() as stack:
-        found = []
-        for _ in range(count):
-            listener = stack.enter_context(socket.socket())
-            listener.bind(("127.0.0.1", 0))
-            found.append(listener.getsockname()[1])
-        return found
+    """Ports that nobody listens on at the moment; others than those that it gave before."""
+    found: list[int] = []
+    while len(found) < count:
+        port = _PORTS[next(_next_port) % len(_PORTS)]
+        with contextlib.suppress(OSError), socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", port))
+            found.append(port)
+    return found
 
 
 class RunningServer:
@@ -63,6 +71,7 @@ class RunningServer:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.http_port), 1):
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
                 return
             if self._process.poll() is not None:
                 break

@@ -56,7 +56,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     xmpp_port: Annotated[_Port, _about("XMPP with STARTTLS. For every port: 0 switches it off.")] = 5222
     xmpps_port: Annotated[_Port, _about("XMPP in TLS from the first byte (XEP-0368).")] = 5223
     http_port: Annotated[
-        _Port, _about("HTTP: host-meta, and WebSocket, which without TLS is for a reverse proxy to pass on.")
+        _Port,
+        _about("HTTP: the web app, the API, WebSocket: for this machine, or a reverse proxy to pass on."),
     ] = 8080
     https_port: Annotated[_Port, _about("The same in TLS.")] = 8443
     federation: Annotated[
@@ -88,6 +89,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     public_url: Annotated[
         str, _about("What a reverse proxy is reached at, like https://chat.example.org; host-meta says it.")
     ] = ""
+    web_dir: Annotated[
+        Path | None, _about("The folder with the built web app. Without it: the one that comes with Kith.")
+    ] = None
     registration: Annotated[
         Literal["phone", "invite", "open", "closed"],
         _about(

@@ -52,8 +52,10 @@ from kith.edge.certificate import describe, ensure_certificate
 from kith.edge.connection import Edge
 from kith.edge.handshakes import TLSListener
 from kith.edge.http import FrontConnection, Web
+from kith.edge.memory import Memory
 from kith.edge.tcp import TCPConnection
 from kith.edge.tls import Certificates
+from kith.edge.webapp import WebApp, built
 from kith.features import ALL
 from kith.features.components import Components
 from kith.federation.federation import Federation
@@ -83,6 +85,7 @@ class Server:
         self.config = config
         self._listeners: list[asyncio.Server | TLSListener] = []
         self._stopping = asyncio.Event()
+        self._memory = Memory()
         self.certificates: Certificates | None = None
         self._told: type[Exception] | None = None  # what made a tick fail
 
@@ -104,7 +107,8 @@ class Server:
         self.domain = Domain(config, store, LocalBus(), ALL, passwords, secret)
         await self.domain.start()
         self.edge = Edge(self.domain, ParserPool(Limits(stanza_bytes=config.stanza_bytes)), self.certificates)
-        self.web = Web(self.edge, [self._api(secret)])
+        app = _web_app(config)
+        self.web = Web(self.edge, [self._api(secret), *([app] if app is not None else [])])
         self.metrics: Metrics | None = None
         components = self.domain.feature(Components)
         federation = None
@@ -146,7 +150,7 @@ class Server:
         self.domain.spawn(self._tick())
         self.domain.spawn(self.edge.watch())
         accounts = await store.accounts()
-        welcome.show(config, describe(certificate), len(accounts))
+        welcome.show(config, describe(certificate), len(accounts), web_app=app is not None)
 
     async def _serve_metrics(self, federation: Federation | None) -> None:
         metrics = self.metrics = Metrics(self.edge, federation)
@@ -233,6 +237,7 @@ class Server:
             await asyncio.sleep(1)
             seconds += 1
             try:
+                await self._memory.give_back(self.edge.door.left, self.domain.now())
                 self._each_second(seconds)
             except Exception as error:
                 if type(error) is not self._told:  # once, not each second
@@ -296,6 +301,15 @@ def _sms(config: Config) -> SMS:
     return HTTPGateway(
         config.sms_url, config.sms_method, config.sms_headers, config.sms_body, config.sms_answer
     )
+
+
+def _web_app(config: Config) -> WebApp | None:
+    """None if it was not built, and no folder is set. Raises StartError."""
+    folder = config.web_dir or built()
+    try:
+        return WebApp(folder) if folder is not None else None
+    except OSError as error:
+        raise StartError(f"can't serve the web app: {error}") from None
 
 
 def _check_folder(config: Config) -> None:

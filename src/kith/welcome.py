@@ -26,8 +26,8 @@ def _command() -> str:
     return str(path)
 
 
-def show(config: Config, certificate: Description, accounts: int) -> None:
-    """Prints it to standard output."""
+def show(config: Config, certificate: Description, accounts: int, web_app: bool = False) -> None:
+    """Prints it to standard output. ``web_app``: whether it is served."""
     # as it is: rich would make an emoji of the :AB: in a fingerprint
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     console.print()
@@ -69,4 +69,18 @@ def show(config: Config, certificate: Description, accounts: int) -> None:
         console.print(
             Text("\n  Logins without TLS are allowed on loopback (KITH_ALLOW_PLAINTEXT).", "yellow")
         )
+    if web_app and (config.http_port or config.https_port):
+        address = _address(config)
+        console.print(Text.assemble("\n  Open ", (address, "bold green underline"), " in a browser."))
+        if config.registration == "phone" and not config.sms_url:
+            console.print(Text("  Register with your number; the code is shown here.", "dim"))
     console.print(Text("\nPress Ctrl-C to stop.", "dim"))
+
+
+def _address(config: Config) -> str:
+    """Where the web app is opened."""
+    if config.public_url:
+        return config.public_url
+    if config.domain == "localhost" and config.http_port:
+        return f"http://localhost:{config.http_port}"
+    return f"https://{config.domain}:{config.https_port}" if config.https_port else f"http://{config.domain}"

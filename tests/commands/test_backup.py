@@ -393,6 +393,7 @@ def test_a_backup_that_is_interrupted_leaves_nothing_behind(stopped: RunningServ
         env=RunningServer(data).environ,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # jobs in the background ignore it
     )
     deadline = time.monotonic() + 20
     while not list((tmp_path / "to").iterdir()) and time.monotonic() < deadline:

@@ -16,7 +16,7 @@ import pytest
 from kith.core.devices import LIFETIME, MAX_DEVICES, ROTATE_AFTER, SPACE, Changed, Device, Devices, Token
 from kith.store.sqlite import SQLiteStore
 from tests.conftest import RunningServer
-from tests.core.test_sasl2 import BIND2, ENABLE, FAST, REQUEST, SASL2, agent, by_token, condition, once
+from tests.core.test_sasl2 import BIND2, ENABLE, FAST, REQUEST, SASL2, agent, ask, by_token, condition, once
 from tests.core.test_sasl2 import plain as by_password
 from tests.core.test_websocket import WebClient
 from tests.core.test_websocket import plain as websocket
@@ -176,7 +176,11 @@ async def test_a_copy_of_the_data_folder_gives_no_token(server: RunningServer) -
 
 async def test_an_account_has_so_many_devices_and_the_longest_unused_goes(server: RunningServer) -> None:
     ids = [str(uuid.uuid4()) for _ in range(MAX_DEVICES + 3)]
-    tokens = [await token_of(server, "ben", id) for id in ids]
+    tokens = [await token_of(server, "ben", ids[0])]
+    async with RawClient(server.port) as oldest:
+        await ask(oldest, by_token("ben", tokens[0], ids[0], BIND2.format("")))
+        tokens += [await token_of(server, "ben", id) for id in ids[1:]]
+        assert (await oldest.tag("error"))[0].tag.endswith("not-authorized")
     listed = server.kith("device", "list", "ben").stdout.splitlines()
     assert len(listed) == MAX_DEVICES + 1  # with the heading
     assert await fate(server, "ben", tokens[-1], ids[-1]) == "success"
@@ -201,10 +205,10 @@ async def test_what_is_revoked_while_it_logs_in_is_not_written_back(server: Runn
         record = await store.account("dot@localhost")
         assert record is not None
         id = str(uuid.uuid4())
-        entry = await devices.enter(record.id, id)
+        entry = await devices.enter(record.id, record.jid, id)
         devices.issue(record, id, entry.device, "HT-SHA-256-NONE")
         await devices.save(entry)
-        entry = await devices.enter(record.id, id)
+        entry = await devices.enter(record.id, record.jid, id)
         gone = await devices.forget(record.id, entry.device.id)
         assert [device.id for device in gone] == [entry.device.id]
         entry.device.promote(entry.device.new)  # type: ignore[arg-type]

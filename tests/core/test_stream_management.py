@@ -8,6 +8,7 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
+from kith.core.sm import MAX_UNASKED
 from tests.conftest import RunningServer
 from tests.raw import CLIENT, RawClient, body, condition, online
 
@@ -184,3 +185,66 @@ async def test_stanzas_sent_just_before_the_cut_are_counted_when_it_resumes(
         back.send("</stream:stream>")
         await back.end()
     assert not [e for e in receiver.inbox if e.tag == CLIENT + "message"]
+
+
+async def test_a_client_is_asked_about_messages_and_not_about_each_bit_of_chatter(
+    server: RunningServer, names: tuple[str, str]
+) -> None:
+    ada, ben = names
+    sender = await online(server.port, ada)
+    receiver = await online(server.port, ben, "phone")
+    await enabled(receiver)
+
+    def typing() -> None:
+        state = "<composing xmlns='http://jabber.org/protocol/chatstates'/>"
+        sender.send(f"<message to='{receiver.bare}' type='chat'>{state}</message>")
+
+    def questions() -> int:
+        return sum(element.tag == f"{{{SM}}}r" for element in receiver.inbox)
+
+    for _ in range(MAX_UNASKED - 2):
+        typing()
+        await receiver.message()
+    await receiver.ping()  # its answer is the last that may wait
+    assert questions() == 0
+    typing()
+    await receiver.message()
+    await receiver.take(lambda element: element.tag == f"{{{SM}}}r")  # there are several now
+    receiver.send(f"<a xmlns='{SM}' h='{MAX_UNASKED}'/>")
+    typing()
+    await receiver.message()
+    await receiver.ping()
+    assert questions() == 0
+    sender.send(text(receiver.bare, "this matters"))
+    await receiver.message()
+    await receiver.take(lambda element: element.tag == f"{{{SM}}}r")
+
+
+async def test_chatter_that_was_not_asked_about_comes_again_after_a_resumption(
+    server: RunningServer, names: tuple[str, str]
+) -> None:
+    ada, ben = names
+    sender = await online(server.port, ada)
+    receiver = await online(server.port, ben, "phone")
+    token = (await enabled(receiver)).get("id") or ""
+    state = "<message to='{}' type='chat'><{} xmlns='http://jabber.org/protocol/chatstates'/></message>"
+    for name in ("composing", "paused"):
+        sender.send(state.format(receiver.bare, name))
+        await receiver.message()
+    receiver.abort()  # it has handled one of them
+    back = await resume(server, ben, token, 1)
+    await back.tag("resumed")
+    assert (await back.message())[0].tag.endswith("paused")
+    back.jid = receiver.jid
+    await back.nothing()
+
+
+async def test_a_request_to_a_client_is_asked_about(server: RunningServer, names: tuple[str, str]) -> None:
+    ada, ben = names
+    sender = await online(server.port, ada)
+    receiver = await online(server.port, ben, "phone")
+    await enabled(receiver)
+    sender.send(f"<iq type='get' id='q' to='{receiver.jid}'><ping xmlns='urn:xmpp:ping'/></iq>")
+    request = await receiver.take(lambda element: element.get("id") == "q")
+    assert request.get("type") == "get"
+    await receiver.take(lambda element: element.tag == f"{{{SM}}}r")

@@ -27,7 +27,7 @@ from kith.core.ports import AccountRecord, Document, Store
 SPACE = "devices"
 #: Where other processes leave what they revoked, for a running server to end its sessions.
 REVOKED = "revoked"
-#: Devices that an account may have; beyond, the one longest unused is forgotten.
+#: Devices that an account may have; beyond, the one longest unused is revoked.
 MAX_DEVICES = 50
 #: How long a token is good, in seconds, and when a younger one is given.
 LIFETIME = 60 * 86400
@@ -150,9 +150,8 @@ class Devices:
         return urlsafe_b64encode(self._derive(b"token", record.id, *parts)).decode()
 
     def _derive(self, purpose: bytes, account: int, *parts: bytes) -> bytes:
-        message = b"".join(
-            len(part).to_bytes(2, "big") + part for part in (purpose, str(account).encode(), *parts)
-        )
+        fields = (purpose, str(account).encode(), *parts)
+        message = b"".join([len(field).to_bytes(2, "big") + field for field in fields])
         return hmac.digest(self._secret, message, "sha256")
 
     async def all(self, account: int) -> dict[str, Device]:
@@ -165,19 +164,20 @@ class Devices:
         document = await self._store.document(account, SPACE, self.id(account, agent))
         return Entry.of(account, document) if document is not None else None
 
-    async def enter(self, account: int, agent: str) -> Entry:
+    async def enter(self, account: int, jid: str, agent: str) -> Entry:
         """The device of an agent: a new one if it was not there yet."""
         entry = await self.find(account, agent)
         if entry is None:
             self._ended.pop((account, self.id(account, agent)), None)
-            await self._make_room(account)
+            await self._make_room(account, jid)
             entry = Entry(account, Device(self.id(account, agent), created=time.time()))
         return entry
 
-    async def _make_room(self, account: int) -> None:
+    async def _make_room(self, account: int, jid: str) -> None:
+        """The longest unused goes as if it was revoked: its sessions end, its keys go off the lists."""
         devices = list(await self.all(account))
         for old in devices[: max(0, len(devices) + 1 - MAX_DEVICES)]:
-            await self._store.remove(account, SPACE, old)
+            await self.revoke(account, jid, old)
 
     async def save(self, entry: Entry) -> None:
         """Writes a device if it is not as it was read. Raises Changed if somebody else has written."""
@@ -231,7 +231,7 @@ class Devices:
         return (account, id) in self._ended
 
     async def revoke(self, account: int, jid: str, id: str | None = None) -> int:
-        """From another process: a running server ends their sessions. Returns how many there were."""
+        """From wherever: the running server ends their sessions soon. Returns how many there were."""
         gone = await self.forget(account, id)
         for device in gone:
             await self._store.put(0, REVOKED, f"{jid} {device.id}", _encode(device))

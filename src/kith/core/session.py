@@ -141,7 +141,7 @@ class Session(Intake):
             for id in ids:
                 delivery.acknowledged(id)
             self.domain.changed_delivery(self.account)
-        if self.sm.queue and not self.sm.asked:
+        if self.sm.due:
             self.domain.flush_later(self)
 
     def enable(self, token: str, limit: int, limit_bytes: int, answer: bytes) -> None:
@@ -233,7 +233,7 @@ class Session(Intake):
             self.out.clear()
             return
         manage = self.sm
-        if manage is not None and manage.queue and not manage.asked:
+        if manage is not None and manage.due:
             manage.asked = True
             self.out.append(sm.REQUEST)
         if self.out:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from xml.etree.ElementTree import Element, SubElement
 
@@ -15,6 +16,11 @@ ENABLE = ns.tag(ns.STREAM_MANAGEMENT, "enable")
 RESUME = ns.tag(ns.STREAM_MANAGEMENT, "resume")
 ACK = ns.tag(ns.STREAM_MANAGEMENT, "a")
 ASK = ns.tag(ns.STREAM_MANAGEMENT, "r")
+#: So many stanzas, or bytes, may wait for an acknowledgement without being asked about.
+MAX_UNASKED = 8
+_MAX_UNASKED_BYTES = 4096
+#: The head of an answer to a request of the client's own.
+_ANSWER = re.compile(rb"<iq [^>]*\btype=['\"](?:result|error)['\"]")
 
 
 def answer(handled: int) -> bytes:
@@ -36,9 +42,22 @@ class Unacknowledged:
 
     Beyond ``limit`` stanzas or ``limit_bytes`` it keeps only the log ids (the log has the messages),
     and the session can't be resumed until the client has caught up.
+
+    What the client is asked about are messages of the log and requests to it. Presence, typing and answers
+    wait for those, or until there are several: to answer costs a phone two packets each time.
     """
 
-    __slots__ = ("acknowledged", "asked", "forgotten", "limit", "limit_bytes", "queue", "size", "token")
+    __slots__ = (
+        "_due",
+        "acknowledged",
+        "asked",
+        "forgotten",
+        "limit",
+        "limit_bytes",
+        "queue",
+        "size",
+        "token",
+    )
 
     def __init__(self, token: str, limit: int, limit_bytes: int) -> None:
         self.token = token  # empty: resumption was not asked for
@@ -49,12 +68,24 @@ class Unacknowledged:
         self.size = 0
         self.forgotten = 0  # how many of the queue have lost their bytes
         self.asked = False
+        self._due = 0  # how many it will have acknowledged when all that matters is
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to ask the client what it has."""
+        if self.asked or not self.queue:
+            return False
+        return (
+            self._due > self.acknowledged or len(self.queue) >= MAX_UNASKED or self.size > _MAX_UNASKED_BYTES
+        )
 
     @property
     def resumable(self) -> bool:
         return bool(self.token) and not self.forgotten
 
     def sent(self, data: bytes, id: int) -> None:
+        if id or (data.startswith(b"<iq") and not _ANSWER.match(data)):
+            self._due = self.acknowledged + len(self.queue) + 1
         if self.forgotten or len(self.queue) >= self.limit or self.size + len(data) > self.limit_bytes:
             self.forgotten += 1
             data = b""

@@ -7,6 +7,7 @@ import ipaddress
 import math
 import socket
 from collections import Counter
+from functools import lru_cache
 from typing import Protocol
 
 from kith.core.domain import Domain
@@ -91,13 +92,13 @@ class Edge:
     def plain(self, transport: asyncio.BaseTransport) -> Security:
         """What a connection without TLS offers: authentication only if set, and only on loopback."""
         peer = peer_address(transport)
-        return Security(trusted=self.domain.config.allow_plaintext and _is_loopback(peer), address=peer)
+        return Security(trusted=self.domain.config.allow_plaintext and is_loopback(peer), address=peer)
 
 
 def behind_proxy(peer: str, forwarded: str | None) -> str:
     """The address of who asks. ``forwarded``: the X-Forwarded-For that a proxy on this machine has set."""
     seen = (forwarded or "").rpartition(",")[2].strip()
-    return seen if seen and _is_loopback(peer) and _is_address(seen) else peer
+    return seen if seen and is_loopback(peer) and _is_address(seen) else peer
 
 
 def _is_address(text: str) -> bool:
@@ -108,7 +109,9 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _is_loopback(text: str) -> bool:
+@lru_cache(1024)
+def is_loopback(text: str) -> bool:
+    """Whether a text is an IP address of this machine's own."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:

@@ -46,7 +46,7 @@ class Part(Protocol):
 
 
 class Web:
-    """The HTTP side of a server, on aiohttp. ``parts`` are what it answers besides."""
+    """The HTTP side of a server, on aiohttp. ``parts`` are what it answers besides; one may have ``/``."""
 
     def __init__(self, edge: Edge, parts: Sequence[Part] = ()) -> None:
         self.edge = edge
@@ -55,9 +55,10 @@ class Web:
         app.router.add_get("/.well-known/host-meta.json", self._host_meta_json)
         app.router.add_get(WEBSOCKET_PATH, self._upgrade_required)
         app.router.add_get("/health", self._health)
-        app.router.add_get("/", self._index)
         for part in (InvitePages(edge.domain), *parts):
             part.add_to(app)
+        if all(route.resource is None or route.resource.canonical != "/" for route in app.router.routes()):
+            app.router.add_get("/", self._index)
         self._runner = web.AppRunner(
             app, access_log=None, keepalive_timeout=30, shutdown_timeout=_FAREWELL, logger=_logger
         )

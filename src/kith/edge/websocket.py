@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from urllib.parse import urlsplit
 
+from websockets.datastructures import MultipleValuesError
 from websockets.exceptions import ProtocolError
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request
@@ -17,7 +19,7 @@ from kith.core.sasl import Security
 from kith.core.stream import Stream
 from kith.edge import connection as base
 from kith.edge.compression import Deflate
-from kith.edge.connection import Connection, Edge, behind_proxy
+from kith.edge.connection import Connection, Edge, behind_proxy, is_loopback
 from kith.edge.limits import LINGER, TAG_BYTES
 from kith.edge.tls import peer_address
 from kith.wire import ns
@@ -28,7 +30,7 @@ from kith.wire.stanza import Stanza
 
 _DEFLATE = Deflate()
 #: What proxies add to a request (RFC 7239, RFC 9110 §7.6.3).
-_FORWARDED = ("Forwarded", "X-Forwarded-For", "Via")
+_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP", "Via")
 _OPEN = ns.tag(ns.FRAMING, "open")
 _CLOSE = ns.tag(ns.FRAMING, "close")
 _CLOSE_ELEMENT = f"<close xmlns='{ns.FRAMING}'/>".encode()
@@ -44,6 +46,30 @@ def standalone(element: bytes) -> bytes:
         if element.startswith(head):
             return element[: len(head)] + declaration + element[len(head) :]
     return element
+
+
+def _safe(address: str, request: Request) -> bool:
+    """Whether what comes without TLS was on no network without it.
+
+    Either a proxy on this machine has it from a client over TLS, and says so. Or a browser on this machine
+    asks, for a page that it has from this machine, and takes for a safe one, too (W3C Secure Contexts, §3.1).
+    Where a proxy passes on what comes from elsewhere, the page's origin is that of elsewhere, whether or not
+    the proxy says of itself that it is one.
+    """
+    if not is_loopback(address):
+        return False
+    headers = request.headers
+    if headers.get_all("X-Forwarded-Proto"):
+        return headers.get_all("X-Forwarded-Proto") == ["https"]
+    if any(name in headers for name in _FORWARDED):
+        return False
+    try:
+        origin, host = (urlsplit(text) for text in (headers["Origin"], f"http://{headers['Host']}"))
+        names = [one.hostname or "" for one in (origin, host)]
+    except (KeyError, ValueError, MultipleValuesError):
+        return False
+    here = all(name == "localhost" or is_loopback(name) for name in names)
+    return here and (origin.scheme, origin.netloc) == (host.scheme, host.netloc)
 
 
 class WebSocketConnection(Connection):
@@ -84,6 +110,8 @@ class WebSocketConnection(Connection):
         try:
             for event in self._websocket.events_received():
                 if isinstance(event, Request):
+                    if not stream.security.encrypted and _safe(stream.security.address, event):
+                        stream.security = replace(stream.security, trusted=True)
                     self._forwarded(stream, event)
                     self._proxied |= any(name in event.headers for name in _FORWARDED)
                     response = self._websocket.accept(event)

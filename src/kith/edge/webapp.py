@@ -1,0 +1,146 @@
+"""The web app at ``/``: the files that were built from ``web/``, and the policy that a browser keeps them to.
+
+They are read once, at the start: a request can name nothing else, and a build meanwhile changes no page that
+is half loaded. The build leaves a compressed copy beside each file that gains from it (``.br``, ``.gz``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from aiohttp import ETag, web
+
+#: In the order of what is best.
+_ENCODINGS = {"br": ".br", "gzip": ".gz"}
+_TYPES = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain",
+    ".wasm": "application/wasm",
+    ".webmanifest": "application/manifest+json",
+    ".webp": "image/webp",
+}
+_TEXT = ("text/", "application/json", "application/manifest+json")
+_INDEX = "/index.html"
+#: Where the app begins; everything behind a # is the app's own.
+_ENTRANCES = ("/", "/link")
+#: What has a hash of its content in its name.
+_HASHED = "/assets/"
+#: RFC 9110 §7.2, as far as it can be in a policy.
+_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
+_POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    # pictures of people are in the browser's own storage
+    "img-src": "'self' blob: data:",
+    "media-src": "'self' blob:",
+    "manifest-src": "'self'",
+    "worker-src": "'self'",
+    "base-uri": "'none'",
+    "form-action": "'none'",
+    "frame-ancestors": "'none'",
+}
+_HEADERS = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Vary": "Accept-Encoding",
+}
+
+
+class File(NamedTuple):
+    """``bodies`` by encoding; the one of ``""`` is the file itself."""
+
+    type: str
+    tag: str
+    bodies: dict[str, bytes]
+    lasting: bool
+
+
+def built() -> Path | None:
+    """Where the built app is: in the package, else in the clone that this is of; None if it was not built."""
+    package = Path(__file__).parents[1]
+    for folder in (package / "webapp", package.parents[1] / "web" / "dist"):
+        if (folder / "index.html").is_file():
+            return folder
+    return None
+
+
+def files(folder: Path) -> Iterator[tuple[str, File]]:
+    """What there is to serve, by path. Raises OSError."""
+    for path in sorted(folder.rglob("*")):
+        kind = _TYPES.get(path.suffix)
+        if kind is None or not path.is_file():
+            continue
+        name = "/" + path.relative_to(folder).as_posix()
+        bodies = {"": path.read_bytes()}
+        for encoding, suffix in _ENCODINGS.items():
+            packed = path.with_name(path.name + suffix)
+            if packed.is_file():
+                bodies[encoding] = packed.read_bytes()
+        tag = hashlib.sha256(bodies[""]).hexdigest()[:32]
+        yield name, File(kind, tag, bodies, name.startswith(_HASHED))
+
+
+class WebApp:
+    """Answers ``/`` with the app, and each of its files under its own name."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises OSError if the folder can't be read, or has no app in it."""
+        self._files = dict(files(folder))
+        if _INDEX not in self._files:
+            raise FileNotFoundError(f"no index.html in {folder}")
+
+    def add_to(self, app: web.Application) -> None:
+        for path in (*_ENTRANCES, *self._files):
+            app.router.add_get(path, self._answer)
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        file = self._files.get(request.path) or self._files[_INDEX]
+        encoding = _best(request.headers.get("Accept-Encoding", ""), file)
+        tag = f"{file.tag}-{encoding}" if encoding else file.tag
+        headers = dict(_HEADERS)
+        headers["Cache-Control"] = "public, max-age=31536000, immutable" if file.lasting else "no-cache"
+        headers["ETag"] = f'"{tag}"'
+        headers["Content-Security-Policy"] = _policy(request)
+        if _holds(request.if_none_match, tag):
+            return web.Response(status=304, headers=headers)
+        if encoding:
+            headers["Content-Encoding"] = encoding
+        text = file.type.startswith(_TEXT)
+        headers["Content-Type"] = file.type + ("; charset=utf-8" if text else "")
+        return web.Response(body=file.bodies[encoding], headers=headers)
+
+
+def _policy(request: web.Request) -> str:
+    """Nothing but from where the page is from. Browsers differ on whether 'self' has ws://."""
+    connect = "'self'"
+    if _HOST.fullmatch(request.host):
+        connect += f" ws://{request.host} wss://{request.host}"
+    policy = {**_POLICY, "connect-src": connect}
+    return "; ".join(f"{name} {value}" for name, value in policy.items())
+
+
+def _best(accepted: str, file: File) -> str:
+    """The encoding to answer in (RFC 9110 §12.5.3); empty: as it is."""
+    wanted = {}
+    for item in accepted.lower().split(","):
+        name, _, weight = item.partition(";")
+        wanted[name.strip()] = re.sub(r"\s", "", weight) not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return next((name for name in _ENCODINGS if name in file.bodies and wanted.get(name)), "")
+
+
+def _holds(known: tuple[ETag, ...] | None, tag: str) -> bool:
+    return known is not None and any(one.value in (tag, "*") for one in known)

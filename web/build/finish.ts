@@ -1,0 +1,74 @@
+/** What follows when the pages are built: the service worker with the list of all files, and compressed copies. */
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { brotliCompress, constants, gzip } from 'node:zlib'
+import { build, type Plugin } from 'vite'
+import { injectManifest } from 'workbox-build'
+
+const KINDS = /\.(?:css|html|js|json|svg|txt|wasm|webmanifest)$/
+/** Bytes below which compressing gains nothing. */
+const SHORT = 400
+
+export function finish(): Plugin {
+  let folder = ''
+  let root = ''
+  return {
+    name: 'kith-finish',
+    apply: 'build',
+    configResolved(config) {
+      root = config.root
+      folder = join(root, config.build.outDir)
+    },
+    closeBundle: {
+      order: 'post',
+      sequential: true,
+      async handler(error?: Error) {
+        if (error) return
+        await serviceWorker(root, folder)
+        await compress(folder)
+      }
+    }
+  }
+}
+
+async function serviceWorker(root: string, folder: string): Promise<void> {
+  await build({
+    configFile: false,
+    root,
+    publicDir: false,
+    logLevel: 'warn',
+    define: { 'process.env.NODE_ENV': '"production"' },
+    build: {
+      outDir: folder,
+      emptyOutDir: false,
+      target: 'es2022',
+      lib: { entry: join(root, 'src/sw.ts'), formats: ['iife'], name: 'kith', fileName: () => 'sw.js' }
+    }
+  })
+  const { warnings } = await injectManifest({
+    swSrc: join(folder, 'sw.js'),
+    swDest: join(folder, 'sw.js'),
+    globDirectory: folder,
+    globPatterns: ['**/*.{js,css,html,svg,png,webmanifest}'],
+    globIgnores: ['sw.js'],
+    dontCacheBustURLsMatching: /^assets\//,
+    maximumFileSizeToCacheInBytes: 5_000_000
+  })
+  if (warnings.length) throw new Error(warnings.join('\n'))
+}
+
+async function compress(folder: string): Promise<void> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  const files = entries.filter((entry) => entry.isFile() && KINDS.test(entry.name))
+  await Promise.all(
+    files.map(async (entry) => {
+      const path = join(entry.parentPath, entry.name)
+      const data = await readFile(path)
+      if (data.length < SHORT) return
+      const quality = { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }
+      await writeFile(`${path}.br`, await promisify(brotliCompress)(data, quality))
+      await writeFile(`${path}.gz`, await promisify(gzip)(data, { level: 9 }))
+    })
+  )
+}

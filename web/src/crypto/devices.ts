@@ -1,0 +1,163 @@
+/** The devices of others and mine: which there are, by which keys, and whether they are trusted. */
+import type { Address, Moment } from '../local/types'
+import { hex, same, type Bytes } from './bytes'
+import type { CryptoEvent, Fingerprint, KeyNetwork } from './crypto'
+import { MOST_ID } from './own'
+import { isPublic } from './ratchet'
+import { path, type Account, type KnownDevice, type KnownKey, type Store } from './store'
+
+/** How long a list is believed that nothing was heard of since. */
+const FRESH = 600_000
+/** Devices of an account that are written to. */
+const MOST_ACTIVE = 64
+/** Keys of an account that are remembered. */
+const MOST_KNOWN = 128
+
+export type Trust = Fingerprint['trust']
+
+export function trusted(trust: Trust): boolean {
+  return trust === 'first-use' || trust === 'verified'
+}
+
+/** What others see of an identity key: without the type. */
+export function fingerprint(identity: Uint8Array): string {
+  return hex(identity.subarray(1))
+}
+
+export class Devices {
+  constructor(
+    private readonly store: Store,
+    private readonly network: KeyNetwork,
+    private readonly now: () => Moment
+  ) {}
+
+  /** The published ids. Rejects if they were never heard and can't be asked for now. */
+  async active(account: Address): Promise<number[]> {
+    const known = await this.store.account(account)
+    if (known.at !== 0 && Math.abs(this.now() - known.at) < FRESH) return known.ids
+    try {
+      const ids = sound(await this.network.devices(account))
+      await this.store.change(account, { ids, at: this.now() })
+      return ids
+    } catch (error) {
+      if (known.at === 0) throw error
+      return known.ids
+    }
+  }
+
+  async heard(account: Address, ids: number[]): Promise<void> {
+    await this.store.change(account, { ids: sound(ids), at: this.now() })
+  }
+
+  /** The trust in the key that a device had last; `undefined`: none was seen. */
+  async trust(account: Address, device: number): Promise<Trust | undefined> {
+    const known = await this.store.get<KnownDevice>(path('device', account, device))
+    return known === undefined ? undefined : (await this.key(account, known.identity))?.trust
+  }
+
+  /** The trust in this key, if it is the one that the device had last. */
+  async known(account: Address, device: number, identity: Bytes): Promise<Trust | undefined> {
+    const before = await this.identity(account, device)
+    if (before === undefined || !same(before, identity)) return undefined
+    return (await this.key(account, identity))?.trust
+  }
+
+  async identity(account: Address, device: number): Promise<Bytes | undefined> {
+    return (await this.store.get<KnownDevice>(path('device', account, device)))?.identity
+  }
+
+  /**
+   * A device has shown this key (33 bytes), by its bundle or a message that could be read. In a transaction.
+   * `event`: what to tell of it afterwards.
+   */
+  async note(
+    account: Address,
+    device: number,
+    identity: Bytes
+  ): Promise<{ trust: Trust; event?: CryptoEvent }> {
+    if (!isPublic(identity)) throw new TypeError('not an identity key')
+    const before = await this.store.get<KnownDevice>(path('device', account, device))
+    const known = await this.key(account, identity)
+    if (before !== undefined && known !== undefined && same(before.identity, identity))
+      return { trust: known.trust }
+    const { strict, ids } = await this.store.account(account)
+    const others = await this.store.below<KnownDevice>(`device/${account}/`)
+    others.delete(String(device))
+    const since = this.now()
+    const trust = known?.trust ?? (strict ? 'undecided' : 'first-use')
+    await this.store.put(path('device', account, device), { identity: new Uint8Array(identity), since })
+    await this.store.put(keyPath(account, identity), { trust, since: known?.since ?? since })
+    await this.forget(account, others, ids)
+    const replaces = others.size > 0 && ![...others.keys()].some((id) => ids.includes(Number(id)))
+    const tell = trust !== 'verified' && (before !== undefined || replaces || (strict && known === undefined))
+    return tell ? { trust, event: { type: 'keys-changed', account, verified: strict } } : { trust }
+  }
+
+  /** Sets the trust in the key that a device has now. */
+  async decide(account: Address, device: number, trust: 'verified' | 'distrusted'): Promise<void> {
+    await this.store.together(async () => {
+      const known = await this.store.get<KnownDevice>(path('device', account, device))
+      if (known === undefined) throw new RangeError(`${account} has no known device ${device}`)
+      const since = (await this.key(account, known.identity))?.since ?? this.now()
+      await this.store.put(keyPath(account, known.identity), { trust, since })
+      if (trust === 'verified') await this.store.change(account, { strict: true })
+    })
+  }
+
+  /** Of all known devices; those that are there first. */
+  async all(account: Address): Promise<(Fingerprint & { identity: Bytes })[]> {
+    const { ids } = await this.store.account(account)
+    const found = []
+    for (const [id, { identity }] of await this.store.below<KnownDevice>(`device/${account}/`)) {
+      found.push({
+        account,
+        device: Number(id),
+        fingerprint: fingerprint(identity),
+        trust: (await this.key(account, identity))?.trust ?? ('undecided' as const),
+        active: ids.includes(Number(id)),
+        identity
+      })
+    }
+    return found.sort(
+      (a, b) => Number(b.active) - Number(a.active) || (a.fingerprint < b.fingerprint ? -1 : 1)
+    )
+  }
+
+  private key(account: Address, identity: Uint8Array): Promise<KnownKey | undefined> {
+    return this.store.get<KnownKey>(keyPath(account, identity))
+  }
+
+  /** Somebody may show any number of keys: the oldest go that nobody has decided about. */
+  private async forget(account: Address, others: Map<string, KnownDevice>, ids: number[]): Promise<void> {
+    const gone = [...others]
+      .filter(([id]) => !ids.includes(Number(id)))
+      .sort(([, a], [, b]) => a.since - b.since)
+      .slice(0, Math.max(0, others.size - MOST_KNOWN))
+    for (const [id] of gone) {
+      const device = Number(id)
+      await this.store.remove(
+        path('device', account, device),
+        path('session', account, device),
+        path('healing', account, device)
+      )
+    }
+    const keys = await this.store.below<KnownKey>(`trust/${account}/`)
+    if (keys.size <= 2 * MOST_KNOWN) return
+    const used = new Set([...others.values()].map(({ identity }) => fingerprint(identity)))
+    const old = [...keys]
+      .filter(([text, { trust }]) => !used.has(text) && trust !== 'verified' && trust !== 'distrusted')
+      .sort(([, a], [, b]) => a.since - b.since)
+      .slice(0, keys.size - 2 * MOST_KNOWN)
+    await this.store.remove(...old.map(([text]) => `trust/${account}/${text}`))
+  }
+}
+
+function keyPath(account: Address, identity: Uint8Array): string {
+  return `trust/${account}/${fingerprint(identity)}`
+}
+
+/** Ids as they may be, each once, and not too many. */
+function sound(ids: number[]): Account['ids'] {
+  const good = ids.filter((id) => Number.isInteger(id) && id > 0 && id <= MOST_ID)
+  return [...new Set(good)].slice(0, MOST_ACTIVE)
+}

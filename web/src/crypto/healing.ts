@@ -1,0 +1,153 @@
+/**
+ * What happens to messages that can't be read: a new session with the device that sent them, which is asked for
+ * them again. All of it in the background, bounded, and taken up again after a restart.
+ */
+import type { Address, Moment } from '../local/types'
+import { spend } from './budget'
+import type { KeyNetwork } from './crypto'
+import type { Devices } from './devices'
+import type { Own } from './own'
+import { hasOpen } from './ratchet'
+import { path, type Healing as State, type Store } from './store'
+import type { Talk } from './talk'
+
+/** Messages that a device is to be asked for at the same time, and how long their ids may be. */
+const MOST_WANTED = 100
+const MOST_ID = 256
+const ASKS = 30
+const ASKS_PER_HOUR = 60
+const RENEWALS = 3
+const RENEWALS_PER_HOUR = 3
+/** A session that is as new as this is not made anew: what comes now was sent before. */
+const JUST_RENEWED = 60_000
+const MOST_DEVICES = 64
+/** A device that has made a new session since may not have been able to read what it was asked: so often, so soon. */
+const MOST_TIMES = 3
+const LATELY = 600_000
+
+type Asked = NonNullable<State['asked']>[number]
+
+export class Healing {
+  private readonly running = new Map<string, Promise<void>>()
+
+  constructor(
+    private readonly store: Store,
+    private readonly own: Own,
+    private readonly devices: Devices,
+    private readonly talk: Talk,
+    private readonly network: KeyNetwork,
+    private readonly now: () => Moment
+  ) {}
+
+  /** A message could not be read. Whether its sender will be asked. */
+  async unreadable(from: Address, device: number, id: string, renew: boolean): Promise<boolean> {
+    const asked = await this.store.together(async () => {
+      if (id === '' || id.length > MOST_ID) return false
+      if ((await this.devices.trust(from, device)) === 'distrusted') return false
+      const { ids, at } = await this.store.account(from)
+      if (at !== 0 && !ids.includes(device)) return false
+      const all = await this.store.below<State>(`healing/${from}/`)
+      const state = all.get(String(device)) ?? { wanted: [], renew: false }
+      if (!all.has(String(device)) && all.size >= MOST_DEVICES) return false
+      const known = state.wanted.includes(id)
+      if (!known && state.wanted.length >= MOST_WANTED) return false
+      const wanted = known ? state.wanted : [...state.wanted, id]
+      await this.store.put(path('healing', from, device), { ...state, wanted, renew: state.renew || renew })
+      return true
+    })
+    if (asked) void this.mend(from, device)
+    return asked
+  }
+
+  /** The device has made a new session: what it was asked for by the old one, it may not have understood. */
+  async renewed(from: Address, device: number): Promise<void> {
+    const { asked = [] } = await this.store.healing(from, device)
+    const again = asked.filter(({ at, times }) => this.now() - at < LATELY && times < MOST_TIMES)
+    if (again.length === 0) return
+    await this.change(from, device, (state) => ({
+      ...state,
+      wanted: [...new Set([...state.wanted, ...again.map(({ id }) => id)])].slice(0, MOST_WANTED)
+    }))
+    void this.mend(from, device)
+  }
+
+  /** What was left undone, as after a restart or when asking was enough for an hour. */
+  async goOn(): Promise<void> {
+    for (const [rest, { wanted }] of await this.store.below<State>('healing/')) {
+      const [account, device] = rest.split('/')
+      if (wanted.length > 0 && account !== undefined) void this.mend(account, Number(device))
+    }
+  }
+
+  /** Until nothing of this is under way. */
+  async idle(): Promise<void> {
+    while (this.running.size > 0) await Promise.all(this.running.values())
+  }
+
+  /** One at a time for each device; what comes meanwhile is seen by the one that runs. */
+  mend(account: Address, device: number): Promise<void> {
+    const name = `${account}/${device}`
+    const before = this.running.get(name)
+    if (before !== undefined) return before
+    const now = this.heal(account, device)
+      .catch(() => undefined) // no connection: see goOn
+      .finally(() => this.running.delete(name))
+    this.running.set(name, now)
+    return now
+  }
+
+  private async heal(account: Address, device: number): Promise<void> {
+    const own = await this.own.get()
+    if (own === undefined) return
+    if (!(await this.devices.active(account)).includes(device)) {
+      await this.store.remove(path('healing', account, device))
+      return
+    }
+    if ((await this.store.healing(account, device)).renew) await this.renew(account, device)
+    if (!hasOpen(await this.store.sessions(account, device))) return
+    for (;;) {
+      const { wanted, asks } = await this.store.healing(account, device)
+      const left = spend(asks, this.now(), ASKS, ASKS_PER_HOUR)
+      const [id] = wanted
+      if (id === undefined || left === undefined) return
+      await this.network.askAgain(account, device, id)
+      await this.change(account, device, (state) => ({
+        ...state,
+        asks: left,
+        wanted: state.wanted.filter((other) => other !== id),
+        asked: this.noted(state.asked ?? [], id)
+      }))
+    }
+  }
+
+  private noted(asked: Asked[], id: string): Asked[] {
+    const before = asked.find((other) => other.id === id)
+    const others = asked.filter((other) => other.id !== id && this.now() - other.at < LATELY)
+    return [...others, { id, at: this.now(), times: (before?.times ?? 0) + 1 }].slice(-MOST_WANTED)
+  }
+
+  private async renew(account: Address, device: number): Promise<void> {
+    const own = await this.own.get()
+    const { renewed, renewals } = await this.store.healing(account, device)
+    const open = hasOpen(await this.store.sessions(account, device))
+    const justNow = open && renewed !== undefined && Math.abs(this.now() - renewed) < JUST_RENEWED
+    const left = spend(renewals, this.now(), RENEWALS, RENEWALS_PER_HOUR)
+    const settled = (state: State): State => ({ ...state, renew: false })
+    if (own === undefined || justNow || left === undefined) return this.change(account, device, settled)
+    if (!(await this.talk.renew(own, account, device))) return
+    await this.change(account, device, (state) => ({
+      ...settled(state),
+      renewed: this.now(),
+      renewals: left
+    }))
+    const envelope = await this.talk.keys(own, account, device)
+    if (envelope !== undefined) await this.network.sendKeys(account, envelope)
+  }
+
+  private change(account: Address, device: number, change: (state: State) => State): Promise<void> {
+    return this.store.together(async () => {
+      const state = await this.store.healing(account, device)
+      await this.store.put(path('healing', account, device), change(state))
+    })
+  }
+}

@@ -1,0 +1,9 @@
+/** The door to `crypto/`: what is behind it is loaded when it is first opened, beside the first screen. */
+import type { Database } from '../local/database'
+import type { Address } from '../local/types'
+import type { Crypto, KeyNetwork } from './crypto'
+
+export async function openCrypto(db: Database, me: Address, network: KeyNetwork): Promise<Crypto> {
+  const { Omemo } = await import('./omemo')
+  return new Omemo(db, me, network)
+}

@@ -1,0 +1,173 @@
+/** This device's own keys: made once, published, renewed. */
+import { KeyHelper } from '@privacyresearch/libsignal-protocol-typescript/lib/key-helper'
+import type { Address, Moment } from '../local/types'
+import { spend, type Budget } from './budget'
+import { random, same } from './bytes'
+import type { Bundle, KeyNetwork } from './crypto'
+import { exclusively } from './locks'
+import type { Prekeys } from './ratchet'
+import type { OwnKeys, Prekey, SignedPrekey, Store } from './store'
+
+const DAY = 86_400_000
+/** How long a signed prekey is published, and how long first messages that name an older one can still be read. */
+const SIGNED_FOR = 7 * DAY
+const SIGNED_KEPT = 30 * DAY
+const PREKEYS = 100
+/** Two who wrote while I was away may have taken the same prekey: it goes a day after its first use. */
+const USED_KEPT = DAY
+const MOST_BASES = 32
+/** How often in an hour this device puts itself on the list again that another has taken it off. */
+const LISTED_PER_HOUR = 10
+export const MOST_ID = 2 ** 31 - 1
+
+export class Own {
+  private keys: OwnKeys | undefined
+  private listed: Budget | undefined
+  private refilling = false
+
+  constructor(
+    private readonly store: Store,
+    private readonly me: Address,
+    private readonly network: KeyNetwork,
+    private readonly now: () => Moment
+  ) {}
+
+  /** `undefined`: they are not made yet. */
+  async get(): Promise<OwnKeys | undefined> {
+    this.keys ??= await this.store.get<OwnKeys>('own')
+    return this.keys
+  }
+
+  /** Makes and renews what needs to be, and publishes what the server has not. */
+  async publish(): Promise<OwnKeys> {
+    return this.alone(async () => {
+      const ids = await this.network.devices(this.me)
+      const own = (await this.get()) ?? (await this.make(ids))
+      await this.renew(own)
+      const bundle = await this.bundle(own)
+      const there = await this.network.bundle(this.me, own.device)
+      if (there === undefined || !alike(bundle, there)) await this.network.publishBundle(own.device, bundle)
+      if (!ids.includes(own.device)) await this.network.publishDevices([...ids, own.device])
+      return own
+    })
+  }
+
+  /** Prekeys were used: fills up and publishes. One that waits is enough for all that are used until it begins. */
+  async refill(): Promise<void> {
+    if (this.refilling) return
+    this.refilling = true
+    await this.alone(async () => {
+      this.refilling = false
+      const own = await this.get()
+      if (own === undefined) return
+      await this.renew(own)
+      await this.network.publishBundle(own.device, await this.bundle(own))
+    })
+  }
+
+  /** The published list is this: puts this device onto it if it is missing. Others are left. */
+  async list(own: OwnKeys, ids: number[]): Promise<void> {
+    if (ids.includes(own.device)) return
+    const left = spend(this.listed, this.now(), LISTED_PER_HOUR, LISTED_PER_HOUR)
+    if (left === undefined) return
+    this.listed = left
+    await this.network.publishDevices([...ids, own.device])
+  }
+
+  /** For reading first messages. */
+  readonly prekeys: Prekeys = {
+    one: (id) => this.store.get<Prekey>(`prekey/${id}`),
+    signed: async (id) => (await this.store.get<SignedPrekey>(`signed/${id}`))?.pair
+  }
+
+  /** In a transaction with the session that was made by it. */
+  async use(id: number, base: string): Promise<void> {
+    const prekey = await this.store.get<Prekey>(`prekey/${id}`)
+    if (prekey === undefined) return
+    const bases = [...prekey.bases, base]
+    if (bases.length > MOST_BASES) await this.store.remove(`prekey/${id}`)
+    else await this.store.put(`prekey/${id}`, { ...prekey, bases, used: prekey.used ?? this.now() })
+  }
+
+  /** A lock of its own: the network is waited for in it. */
+  private alone<T>(work: () => Promise<T>): Promise<T> {
+    return exclusively(`${this.store.db.name} own`, 'own', this, work)
+  }
+
+  private async make(taken: number[]): Promise<OwnKeys> {
+    let device = 0
+    while (device === 0 || taken.includes(device)) {
+      device = new DataView(random(4).buffer).getUint32(0) & MOST_ID
+    }
+    const made = { device, identity: await KeyHelper.generateIdentityKeyPair(), nextPrekey: 1, nextSigned: 1 }
+    // another tab may have been quicker where there are no Web Locks
+    this.keys = await this.store.together(async () => {
+      const there = await this.store.get<OwnKeys>('own')
+      if (there === undefined) await this.store.put('own', made)
+      return there ?? made
+    })
+    return this.keys
+  }
+
+  private async renew(own: OwnKeys): Promise<void> {
+    const now = this.now()
+    const signed = [...(await this.store.below<SignedPrekey>('signed/')).values()]
+    const prekeys = [...(await this.store.below<Prekey>('prekey/')).values()]
+    const current = signed.find((key) => key.until === undefined)
+    const fresh = current !== undefined && Math.abs(now - current.since) < SIGNED_FOR
+    const missing = PREKEYS - prekeys.filter((key) => key.used === undefined).length
+    const stored = (await this.store.get<OwnKeys>('own')) ?? own
+    const next = { ...stored }
+    const made: [string, SignedPrekey | Prekey][] = []
+    if (!fresh) {
+      const id = next.nextSigned++
+      const { keyPair, signature } = await KeyHelper.generateSignedPreKey(own.identity, id)
+      made.push([`signed/${id}`, { id, pair: keyPair, signature: new Uint8Array(signature), since: now }])
+      if (current !== undefined) made.push([`signed/${current.id}`, { ...current, until: now }])
+    }
+    for (let count = 0; count < missing; count++) {
+      const id = next.nextPrekey++
+      made.push([`prekey/${id}`, { id, pair: (await KeyHelper.generatePreKey(id)).keyPair, bases: [] }])
+    }
+    const old = [
+      ...signed.filter((key) => now - (key.until ?? now) > SIGNED_KEPT).map((key) => `signed/${key.id}`),
+      ...prekeys.filter((key) => now - (key.used ?? now) > USED_KEPT).map((key) => `prekey/${key.id}`)
+    ]
+    await this.store.together(async () => {
+      await this.store.put('own', next)
+      for (const [path, value] of made) await this.store.put(path, value)
+      await this.store.remove(...old)
+    })
+    this.keys = next
+  }
+
+  private async bundle(own: OwnKeys): Promise<Bundle> {
+    const signed = [...(await this.store.below<SignedPrekey>('signed/')).values()]
+    const prekeys = [...(await this.store.below<Prekey>('prekey/')).values()]
+    const current = signed.find((key) => key.until === undefined)
+    if (current === undefined) throw new Error('no signed prekey')
+    return {
+      identity: new Uint8Array(own.identity.pubKey),
+      signedPrekey: {
+        id: current.id,
+        key: new Uint8Array(current.pair.pubKey),
+        signature: current.signature
+      },
+      prekeys: prekeys
+        .filter((key) => key.used === undefined)
+        .map(({ id, pair }) => ({ id, key: new Uint8Array(pair.pubKey) }))
+    }
+  }
+}
+
+function alike(a: Bundle, b: Bundle): boolean {
+  const keys = new Map(b.prekeys.map(({ id, key }) => [id, key]))
+  return (
+    same(a.identity, b.identity) &&
+    a.signedPrekey.id === b.signedPrekey.id &&
+    same(a.signedPrekey.key, b.signedPrekey.key) &&
+    same(a.signedPrekey.signature, b.signedPrekey.signature) &&
+    a.prekeys.length === b.prekeys.length &&
+    a.prekeys.every(({ id, key }) => same(keys.get(id) ?? new Uint8Array(), key))
+  )
+}

@@ -1,0 +1,34 @@
+/** The text of a message: AES-128-GCM, whose key and tag travel by the ratchet (XEP-0384 0.3, section 4.4). */
+import { join, random, type Bytes } from './bytes'
+
+const KEY = 16
+const TAG = 16
+const IV = 12
+/** Longest payload that is looked at, in bytes. */
+export const MOST = 1 << 20
+
+export interface SealedText {
+  iv: Bytes
+  payload: Bytes
+  /** Key and tag, 32 bytes: what is encrypted for each device. */
+  material: Bytes
+}
+
+export async function sealText(text: string): Promise<SealedText> {
+  const raw = random(KEY)
+  const iv = random(IV)
+  const key = await crypto.subtle.importKey('raw', raw, 'AES-GCM', false, ['encrypt'])
+  const plain = new TextEncoder().encode(text)
+  const sealed = new Uint8Array(await crypto.subtle.encrypt({ name: 'AES-GCM', iv }, key, plain))
+  const tag = sealed.slice(-TAG)
+  return { iv, payload: sealed.slice(0, -TAG), material: join(raw, tag) }
+}
+
+/** Throws if it was changed. Older apps leave the tag at the payload's end, their material is the key alone. */
+export async function openText(material: Uint8Array, iv: Uint8Array, payload: Uint8Array): Promise<string> {
+  if (material.length !== KEY && material.length !== KEY + TAG) throw new TypeError('not a key with a tag')
+  const key = await crypto.subtle.importKey('raw', material.slice(0, KEY), 'AES-GCM', false, ['decrypt'])
+  const sealed = join(payload, material.subarray(KEY))
+  const plain = await crypto.subtle.decrypt({ name: 'AES-GCM', iv: new Uint8Array(iv) }, key, sealed)
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(plain)
+}

@@ -1,0 +1,407 @@
+/**
+ * The Double Ratchet with one other device, by libsignal. Nothing is stored here: a step takes what was stored and
+ * returns what to store, so that a step that fails changes nothing.
+ *
+ * libsignal 0.0.16 tries the sessions of a record one after the other and keeps what a failed try has changed in them.
+ * Here each try has a copy of one session; what comes of the first that succeeds is put back beside the others.
+ */
+import { PreKeyWhisperMessage, WhisperMessage } from '@privacyresearch/libsignal-protocol-protobuf-ts'
+import { SessionBuilder } from '@privacyresearch/libsignal-protocol-typescript/lib/session-builder'
+import { SessionCipher } from '@privacyresearch/libsignal-protocol-typescript/lib/session-cipher'
+import { SessionLock } from '@privacyresearch/libsignal-protocol-typescript/lib/session-lock'
+import { SignalProtocolAddress } from '@privacyresearch/libsignal-protocol-typescript/lib/signal-protocol-address'
+import type { KeyPairType, StorageType } from '@privacyresearch/libsignal-protocol-typescript/lib/types'
+import { base64, fromBinary, same, type Bytes } from './bytes'
+import type { Bundle } from './crypto'
+
+/** As libsignal wants them: the public one has 33 bytes, the type first. */
+export type KeyPair = KeyPairType
+
+/** A session as libsignal writes it into JSON; only what is looked at here. */
+interface Session {
+  indexInfo: { closed: number; remoteIdentityKey: string; baseKey: string; baseKeyType: number }
+  chains: Record<string, Chain>
+  currentRatchet: { lastRemoteEphemeralKey: string }
+}
+
+interface Chain {
+  chainType: number
+  chainKey: { counter: number; key?: string }
+  messageKeys: Record<string, string>
+}
+
+/** All sessions with one device: at most one is open, that is, used for writing. */
+export interface Sessions {
+  sessions: Record<string, Session>
+  /** By chain: up to which message keys were thrown away since there were too many. */
+  dropped: Record<string, number>
+}
+
+export interface Self {
+  device: number
+  identity: KeyPair
+}
+
+/** Private keys that a first message may name. */
+export interface Prekeys {
+  one(id: number): Promise<{ pair: KeyPair; bases: string[] } | undefined>
+  signed(id: number): Promise<KeyPair | undefined>
+}
+
+export interface Step {
+  sessions: Sessions
+  data: Bytes
+}
+
+export interface Read extends Step {
+  /** The identity key of who wrote: 33 bytes. */
+  identity: Bytes
+  /** The one-time prekey that a new session was made with, and by which key of theirs. */
+  used?: { prekey: number; base: string }
+  /** How many they have written since they last read something new of mine. */
+  counter: number
+}
+
+/** Read before. */
+export class Repeated extends Error {}
+
+/** `work`: about how many steps of a chain were computed in vain. */
+export class Unreadable extends Error {
+  constructor(
+    reason: string,
+    readonly work = 0
+  ) {
+    super(reason)
+  }
+}
+
+/** Sessions with one device that are kept for messages that come late. */
+const MOST_SESSIONS = 10
+/** Keys of skipped messages that are kept: of one chain (libsignal skips no more at once), of all sessions. */
+const MOST_SKIPPED = 2000
+const MOST_SKIPPED_AT_ALL = 4000
+/** What a message may cost that is looked at although too many could not be read. */
+const CHEAP = 50
+const PUBLIC = 33
+const TYPE = 5
+const MOST_DATA = 2048
+const RECEIVING = 2
+const THEIRS = 2
+const PEER = new SignalProtocolAddress('peer', 1)
+
+export function noSessions(): Sessions {
+  return { sessions: {}, dropped: {} }
+}
+
+export function isPublic(key: Uint8Array): boolean {
+  return key instanceof Uint8Array && key.length === PUBLIC && key[0] === TYPE
+}
+
+/** Whose sessions these are, as 33 bytes in base64. */
+export function identityOf(sessions: Sessions): string | undefined {
+  return Object.values(sessions.sessions)[0]?.indexInfo.remoteIdentityKey
+}
+
+export function hasOpen(sessions: Sessions): boolean {
+  return open(sessions) !== undefined
+}
+
+/** A new session, the others are kept for what comes late. Throws if the bundle is not signed by its identity. */
+export async function begin(self: Self, bundle: Bundle, before: Sessions): Promise<Sessions> {
+  const { identity, signedPrekey } = bundle
+  const usable = bundle.prekeys.filter((prekey) => prekey.id > 0 && isPublic(prekey.key))
+  const prekey = usable[Math.floor(Math.random() * usable.length)]
+  if (prekey === undefined) throw new Unreadable('a bundle without prekeys')
+  if (![identity, signedPrekey.key].every(isPublic)) throw new Unreadable('a bundle with other keys')
+  const storage = new Storage(self)
+  await quietly(() =>
+    new SessionBuilder(storage, PEER).processPreKey({
+      identityKey: buffer(identity),
+      registrationId: 1,
+      signedPreKey: {
+        keyId: signedPrekey.id,
+        publicKey: buffer(signedPrekey.key),
+        signature: buffer(signedPrekey.signature)
+      },
+      preKey: { keyId: prekey.id, publicKey: buffer(prekey.key) }
+    })
+  )
+  const theirs = identityOf(before) === base64(identity) ? before : noSessions()
+  return trimmed({
+    sessions: { ...archived(theirs).sessions, ...storage.sessions() },
+    dropped: theirs.dropped
+  })
+}
+
+/** The next message to them. `prekey`: whether they may have to make the session first. */
+export async function seal(self: Self, before: Sessions, data: Bytes): Promise<Step & { prekey: boolean }> {
+  const name = open(before)
+  if (name === undefined) throw new Unreadable('no session to write with')
+  const storage = new Storage(self, one(before, name))
+  const sealed = await quietly(() => new SessionCipher(storage, PEER).encrypt(data.buffer))
+  return {
+    sessions: trimmed({ ...before, sessions: { ...before.sessions, ...storage.sessions() } }),
+    data: fromBinary(sealed.body ?? ''),
+    prekey: sealed.type === 3
+  }
+}
+
+/** Throws Repeated and Unreadable. `cheap`: only what costs next to nothing is tried. */
+export async function read(
+  self: Self,
+  before: Sessions,
+  message: { prekey: boolean; data: Uint8Array },
+  prekeys: Prekeys,
+  cheap: boolean
+): Promise<Read> {
+  if (message.data.length > MOST_DATA) throw new Unreadable('too long')
+  const data = new Uint8Array(message.data)
+  return message.prekey ? readFirst(self, before, data, prekeys, cheap) : readNext(self, before, data, cheap)
+}
+
+async function readFirst(
+  self: Self,
+  before: Sessions,
+  data: Bytes,
+  prekeys: Prekeys,
+  cheap: boolean
+): Promise<Read> {
+  const first = parsed(() => PreKeyWhisperMessage.decode(data.subarray(1)))
+  if (![first.identityKey, first.baseKey].every(isPublic)) throw new Unreadable('not a first message')
+  if (!(first.message instanceof Uint8Array)) throw new Unreadable('not a first message')
+  const whisper = whisperOf(first.message)
+  const identity = new Uint8Array(first.identityKey)
+  const theirs = identityOf(before) === base64(identity) ? before : noSessions()
+  const base = base64(first.baseKey)
+  const known = Object.entries(theirs.sessions).find(
+    ([, session]) => session.indexInfo.baseKey === base && session.indexInfo.baseKeyType === THEIRS
+  )
+  if (known !== undefined) {
+    return attempt(self, theirs, known[0], new Uint8Array(first.message), whisper, cheap)
+  }
+  if (cheap) throw new Unreadable('too many that could not be read')
+  const [one, signed] = [await prekeys.one(first.preKeyId), await prekeys.signed(first.signedPreKeyId)]
+  if (one === undefined || signed === undefined) throw new Unreadable('for a prekey that is gone')
+  if (one.bases.includes(base)) throw new Unreadable('a first message again')
+  const storage = new Storage(self, {}, one.pair, signed)
+  const plain = await tried(whisper, undefined, () =>
+    new SessionCipher(storage, PEER).decryptPreKeyWhisperMessage(data.buffer)
+  )
+  return {
+    sessions: trimmed({
+      sessions: { ...archived(theirs).sessions, ...storage.sessions() },
+      dropped: theirs.dropped
+    }),
+    data: new Uint8Array(plain),
+    identity,
+    used: { prekey: first.preKeyId, base },
+    counter: whisper.counter
+  }
+}
+
+async function readNext(self: Self, before: Sessions, data: Bytes, cheap: boolean): Promise<Read> {
+  const whisper = whisperOf(data)
+  const names = Object.keys(before.sessions)
+  const known = names.find((name) => before.sessions[name]?.chains[whisper.chain]?.chainType === RECEIVING)
+  if (known !== undefined) return attempt(self, before, known, data, whisper, cheap)
+  if (cheap) throw new Unreadable('too many that could not be read')
+  const closed = (name: string): number => before.sessions[name]?.indexInfo.closed ?? 0
+  const newest = names.sort((a, b) => order(closed(b)) - order(closed(a)))
+  let work = 1
+  for (const name of newest) {
+    try {
+      const read = await attempt(self, before, name, data, whisper, false)
+      return { ...read, sessions: promoted(read.sessions, name) }
+    } catch (error) {
+      if (!(error instanceof Unreadable)) throw error
+      work += error.work
+    }
+  }
+  throw new Unreadable('no session fits', work)
+}
+
+function order(closed: number): number {
+  return closed === -1 ? Infinity : closed
+}
+
+/** With one session, whose copy the others never see. It is open or closed afterwards as it was. */
+async function attempt(
+  self: Self,
+  before: Sessions,
+  name: string,
+  data: Bytes,
+  whisper: Whisper,
+  cheap: boolean
+): Promise<Read> {
+  const session = before.sessions[name]
+  if (session === undefined) throw new Unreadable('no session')
+  const chain = session.chains[whisper.chain]
+  const ahead = whisper.counter - (chain?.chainKey.counter ?? -1)
+  if (cheap && (chain === undefined || ahead > CHEAP)) throw new Unreadable('too many that could not be read')
+  if (chain !== undefined && ahead <= 0 && chain.messageKeys[whisper.counter] === undefined) {
+    if (whisper.counter <= (before.dropped[whisper.chain] ?? -1)) throw new Unreadable('its key was dropped')
+    throw new Repeated()
+  }
+  const { closed, remoteIdentityKey } = session.indexInfo
+  const storage = new Storage(self, one(before, name))
+  const plain = await tried(whisper, session, () =>
+    new SessionCipher(storage, PEER).decryptWhisperMessage(data.buffer)
+  )
+  const after = storage.sessions()
+  for (const [key, changed] of Object.entries(after)) {
+    if (key === name) changed.indexInfo.closed = closed
+  }
+  return {
+    sessions: trimmed({ ...before, sessions: { ...before.sessions, ...after } }),
+    data: new Uint8Array(plain),
+    identity: fromBinary(atob(remoteIdentityKey)),
+    counter: whisper.counter
+  }
+}
+
+interface Whisper {
+  /** The sender's ratchet key, in base64: which chain. */
+  chain: string
+  counter: number
+  previousCounter: number
+}
+
+function whisperOf(data: Uint8Array): Whisper {
+  if (data.length < 10) throw new Unreadable('not a message')
+  const { ephemeralKey, counter, previousCounter } = parsed(() => WhisperMessage.decode(data.slice(1, -8)))
+  if (!isPublic(ephemeralKey)) throw new Unreadable('not a message')
+  return { chain: base64(ephemeralKey), counter, previousCounter }
+}
+
+function parsed<T>(parse: () => T): T {
+  try {
+    return parse()
+  } catch {
+    throw new Unreadable('not a message')
+  }
+}
+
+async function tried<T>(whisper: Whisper, session: Session | undefined, run: () => Promise<T>): Promise<T> {
+  try {
+    return await quietly(run)
+  } catch (error) {
+    const chain = session?.chains[whisper.chain]
+    const before = session?.chains[session.currentRatchet.lastRemoteEphemeralKey]
+    const steps = (from: Chain | undefined, to: number): number =>
+      Math.min(MOST_SKIPPED, Math.max(0, to - (from?.chainKey.counter ?? -1)))
+    const work =
+      steps(chain, whisper.counter) + (before === undefined ? 0 : steps(before, whisper.previousCounter))
+    throw new Unreadable(error instanceof Error ? error.message : 'not readable', work)
+  }
+}
+
+/** libsignal keeps every error and promise for ever. */
+async function quietly<T>(run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } finally {
+    SessionLock.errors.length = 0
+    SessionLock._promises.length = 0
+  }
+}
+
+function open(sessions: Sessions): string | undefined {
+  return Object.keys(sessions.sessions).find((name) => sessions.sessions[name]?.indexInfo.closed === -1)
+}
+
+function one(sessions: Sessions, name: string): Record<string, Session> {
+  const session = sessions.sessions[name]
+  return session === undefined
+    ? {}
+    : { [name]: { ...session, indexInfo: { ...session.indexInfo, closed: -1 } } }
+}
+
+function archived(sessions: Sessions): Sessions {
+  const closed = Object.entries(sessions.sessions).map(([name, session]): [string, Session] => {
+    if (session.indexInfo.closed !== -1) return [name, session]
+    return [name, { ...session, indexInfo: { ...session.indexInfo, closed: Date.now() } }]
+  })
+  return { ...sessions, sessions: Object.fromEntries(closed) }
+}
+
+/** They have begun to write with another session than mine: so do I. */
+function promoted(sessions: Sessions, name: string): Sessions {
+  if (open(sessions) === name) return sessions
+  const closed = archived(sessions)
+  const session = closed.sessions[name]
+  if (session === undefined) return closed
+  const opened = { ...session, indexInfo: { ...session.indexInfo, closed: -1 } }
+  return { ...closed, sessions: { ...closed.sessions, [name]: opened } }
+}
+
+/** What is kept for late messages has a bound. The oldest goes first. */
+function trimmed(sessions: Sessions): Sessions {
+  const names = Object.keys(sessions.sessions)
+  const age = (name: string): number => order(sessions.sessions[name]?.indexInfo.closed ?? 0)
+  const kept = names.sort((a, b) => age(b) - age(a)).slice(0, MOST_SESSIONS)
+  const dropped: Record<string, number> = {}
+  let room = MOST_SKIPPED_AT_ALL
+  const left: Record<string, Session> = {}
+  for (const name of kept) {
+    const session = sessions.sessions[name]
+    if (session === undefined) continue
+    for (const [key, chain] of Object.entries(session.chains)) {
+      const skipped = Object.keys(chain.messageKeys).map(Number)
+      const before = sessions.dropped[key]
+      if (before !== undefined) dropped[key] = before
+      const most = Math.min(MOST_SKIPPED, room)
+      if (skipped.length > most) {
+        const gone = skipped.sort((a, b) => a - b).slice(0, skipped.length - most)
+        for (const counter of gone) Reflect.deleteProperty(chain.messageKeys, counter)
+        dropped[key] = Math.max(before ?? -1, gone.at(-1) ?? -1)
+      }
+      room -= Object.keys(chain.messageKeys).length
+    }
+    left[name] = session
+  }
+  return { sessions: left, dropped }
+}
+
+function buffer(data: Uint8Array): ArrayBuffer {
+  return new Uint8Array(data).buffer
+}
+
+/** What libsignal may see in one step. Trust and identities are not its business: see `devices.ts`. */
+class Storage implements StorageType {
+  private record: string | undefined
+
+  constructor(
+    private readonly self: Self,
+    sessions: Record<string, Session> = {},
+    private readonly prekey?: KeyPair,
+    private readonly signed?: KeyPair
+  ) {
+    if (Object.keys(sessions).length > 0) this.record = JSON.stringify({ version: 'v1', sessions })
+  }
+
+  sessions(): Record<string, Session> {
+    if (this.record === undefined) return {}
+    return (JSON.parse(this.record) as { sessions: Record<string, Session> }).sessions
+  }
+
+  getIdentityKeyPair = (): Promise<KeyPair> => Promise.resolve(this.self.identity)
+  getLocalRegistrationId = (): Promise<number> => Promise.resolve(this.self.device)
+  isTrustedIdentity = (): Promise<boolean> => Promise.resolve(true)
+  saveIdentity = (): Promise<boolean> => Promise.resolve(true)
+  loadPreKey = (): Promise<KeyPair | undefined> => Promise.resolve(this.prekey)
+  loadSignedPreKey = (): Promise<KeyPair | undefined> => Promise.resolve(this.signed)
+  loadSession = (): Promise<string | undefined> => Promise.resolve(this.record)
+  storeSession = (_: string, record: string): Promise<void> => {
+    this.record = record
+    return Promise.resolve()
+  }
+  storePreKey = (): Promise<void> => Promise.resolve()
+  removePreKey = (): Promise<void> => Promise.resolve()
+  storeSignedPreKey = (): Promise<void> => Promise.resolve()
+  removeSignedPreKey = (): Promise<void> => Promise.resolve()
+}
+
+export function sameIdentity(sessions: Sessions, identity: Uint8Array): boolean {
+  const theirs = identityOf(sessions)
+  return theirs === undefined || same(fromBinary(atob(theirs)), identity)
+}

@@ -1,0 +1,55 @@
+/**
+ * Safety numbers: what two people compare, of all identity keys of both. As libsignal's numeric fingerprints of
+ * version 0 are made, for several keys: SHA-512, 5200 times, over the version, the sorted keys, and whose they are;
+ * 30 digits of each side, the smaller first.
+ */
+import type { Address } from '../local/types'
+import { base64url, fromBase64url, hex, join, same, type Bytes } from './bytes'
+
+const ROUNDS = 5200
+const VERSION = new Uint8Array(2)
+const SHOWN = 32
+const CODE = 'kith-safety:1:'
+
+/** 64 bytes. `keys`: 33 bytes each, in any order. */
+export async function digest(account: Address, keys: Uint8Array[]): Promise<Bytes> {
+  const distinct = new Map(keys.map((key) => [hex(key), key]))
+  const sorted = join(...[...distinct].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, key]) => key))
+  let hash = join(VERSION, sorted, new TextEncoder().encode(account))
+  for (let round = 0; round < ROUNDS; round++) {
+    hash = new Uint8Array(await crypto.subtle.digest('SHA-512', join(hash, sorted)))
+  }
+  return hash
+}
+
+/** Sixty digits, in any order of the sides. */
+export function digits(mine: Bytes, theirs: Bytes): string {
+  return [half(mine), half(theirs)].sort().join('')
+}
+
+function half(hash: Bytes): string {
+  const view = new DataView(hash.buffer)
+  const chunk = (at: number): number => (view.getUint8(at) * 2 ** 32 + view.getUint32(at + 1)) % 100_000
+  return [0, 5, 10, 15, 20, 25].map((at) => String(chunk(at)).padStart(5, '0')).join('')
+}
+
+/** For a QR code: whom I am, and whom I hold you for. */
+export function code(mine: Bytes, theirs: Bytes): string {
+  return `${CODE}${base64url(mine.subarray(0, SHOWN))}.${base64url(theirs.subarray(0, SHOWN))}`
+}
+
+export function isCode(scanned: string): boolean {
+  return scanned.startsWith(CODE)
+}
+
+/** Whether the code that the other side shows says the same of both. */
+export function fits(mine: Bytes, theirs: Bytes, scanned: string): boolean {
+  if (!isCode(scanned)) return false
+  try {
+    const [theirOwn, theirMine, ...rest] = scanned.slice(CODE.length).split('.').map(fromBase64url)
+    if (theirOwn === undefined || theirMine === undefined || rest.length > 0) return false
+    return same(theirOwn, theirs.subarray(0, SHOWN)) && same(theirMine, mine.subarray(0, SHOWN))
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,57 @@
+/** The device's own storage: Dexie on IndexedDB. One database for one account; gone after log-out. */
+import Dexie, { type EntityTable, type Table } from 'dexie'
+import type { Address, Change, Chat, Contact, Message, Outgoing, Picture, Raw } from './types'
+
+/** A single value: the credential, settings, how far the archive was read. */
+interface Fact {
+  name: string
+  value: unknown
+}
+
+export class Database extends Dexie {
+  facts!: EntityTable<Fact, 'name'>
+  chats!: EntityTable<Chat, 'address'>
+  contacts!: EntityTable<Contact, 'address'>
+  pictures!: EntityTable<Picture, 'hash'>
+  messages!: EntityTable<Message, 'key'>
+  changes!: EntityTable<Change, 'key'>
+  /** Keys of messages that are not kept: deleted here, expired, or without anything to show. */
+  seen!: Table<{ key: string }, string>
+  /** For the search: the words of a message. */
+  words!: Table<{ key: string; chat: Address; words: string[] }, string>
+  raw!: EntityTable<Raw, 'id'>
+  outgoing!: EntityTable<Outgoing, 'seq'>
+  /** Of `crypto/`: identity, sessions, prekeys, others' keys; the key is a path like `session/ADDRESS/DEVICE`. */
+  keys!: Table<{ path: string; value: unknown }, string>
+
+  constructor(name: string) {
+    super(name)
+    this.version(1).stores({
+      facts: 'name',
+      chats: 'address, at',
+      contacts: 'address',
+      pictures: 'hash',
+      messages: 'key, [chat+at+order], id, starred, expires',
+      changes: 'key, target, id',
+      seen: 'key',
+      words: 'key, chat, *words',
+      raw: 'id, chat, mine',
+      outgoing: '++seq, id, to',
+      keys: 'path'
+    })
+  }
+
+  async fact<T>(name: string): Promise<T | undefined> {
+    return (await this.facts.get(name))?.value as T | undefined
+  }
+
+  async setFact(name: string, value: unknown): Promise<void> {
+    await this.facts.put({ name, value })
+  }
+
+  /** What a transaction needs that changes the history. */
+  get historyTables(): Table[] {
+    const { facts, chats, contacts, messages, changes, seen, words, raw, outgoing } = this
+    return [facts, chats, contacts, messages, changes, seen, words, raw, outgoing]
+  }
+}

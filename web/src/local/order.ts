@@ -1,0 +1,44 @@
+/**
+ * Where a message stands: text that sorts by time. Ids of Kith's archive (16 hexadecimal digits: milliseconds since
+ * 1970 and a counter) are taken as they are; what has none gets one that is made of its time.
+ */
+import type { Address, Moment } from './types'
+
+const ARCHIVE_ID = /^[0-9a-f]{16}$/
+const DIGITS = 11
+
+/** The order of an entry of the archive. */
+export function orderOf(id: string, at: Moment): string {
+  return ARCHIVE_ID.test(id) ? id : `${hex(at)}-${id}`
+}
+
+let counter = 0
+
+/** The order of what was sent at that time, and has no id that is known: each greater than the last of that time. */
+export function orderAt(at: Moment): string {
+  counter = (counter + 1) % 0x10000
+  return `${hex(at)}f${counter.toString(16).padStart(4, '0')}`
+}
+
+/** Behind all others; `counter`: the place in the outbox. */
+export function orderWaiting(counter: number): string {
+  return `~${String(counter).padStart(12, '0')}`
+}
+
+export function isWaiting(order: string): boolean {
+  return order.startsWith('~')
+}
+
+/** The time that an order tells. */
+export function timeOf(order: string): Moment {
+  return Number.parseInt(order.slice(0, DIGITS), 16)
+}
+
+/** `Message.key`. */
+export function messageKey(chat: Address, from: Address, mine: boolean, id: string): string {
+  return mine ? `${chat} ${id}` : `${chat} ${from}/${id}`
+}
+
+function hex(at: Moment): string {
+  return Math.max(0, Math.floor(at)).toString(16).padStart(DIGITS, '0')
+}

@@ -1,0 +1,171 @@
+/** What this device keeps of an account. Screens are drawn from these alone; `sync/` fills them. */
+
+/** A bare JID, prepared: `+491701234567@example.org`. */
+export type Address = string
+
+/** Milliseconds since 1970, by the server's clock. */
+export type Moment = number
+
+/** How far a message of mine has come. */
+export type Progress = 'waiting' | 'sent' | 'delivered' | 'read' | 'failed'
+
+/** A conversation, as the list of chats shows it. */
+export interface Chat {
+  address: Address
+  /** Of the newest message: the list's order. */
+  at: Moment
+  /** Key of the newest message, if there is one. */
+  last: string
+  unread: number
+  /** Key of the first message that was not read when the chat was last left; empty: none. */
+  firstUnread: string
+  /** 0: not; else until when, `Infinity` for ever. */
+  mutedUntil: Moment
+  /** 0: not; else when it was pinned. */
+  pinned: Moment
+  archived: boolean
+  draft: string
+  /** Seconds after which new messages go, 0: never. */
+  disappears: number
+  /** Where the newest message stands, like `Message.order`. */
+  order: string
+  /** Up to where I have read, and up to where they have, like `Message.order`; empty: nowhere. */
+  readTo: string
+  seenTo: string
+  /** Where `firstUnread` stands. */
+  firstOrder: string
+}
+
+/** Somebody in the contacts, or somebody who wrote. */
+export interface Contact {
+  address: Address
+  /** What I call them; empty: nothing. */
+  name: string
+  /** What they call themselves (XEP-0172). */
+  nick: string
+  about: string
+  /** SHA-1 of the picture in hex (XEP-0084), the key in `pictures`; empty: none. */
+  picture: string
+  subscription: 'none' | 'to' | 'from' | 'both'
+  /** Whether I asked to see their presence, or they to see mine. */
+  asked: boolean
+  asks: boolean
+  inRoster: boolean
+  blocked: boolean
+}
+
+export interface Picture {
+  hash: string
+  data: Blob
+}
+
+/** An answer to another message (XEP-0461). */
+export interface Reply {
+  id: string
+  from: Address
+  text: string
+}
+
+export type MessageKind =
+  | 'text'
+  /**
+   * Something that the app tells; `text` names it, for `strings/`: `keys-changed`, `keys-changed-verified`,
+   * `disappears SECONDS` (0: not any more).
+   */
+  | 'notice'
+  /** Can't be read (yet): the sender's device was asked again. */
+  | 'unreadable'
+  /** Taken back by its sender (XEP-0424). */
+  | 'deleted'
+
+export interface Message {
+  /** `chat` + space + `id`, unique. A person's ids are their own, so for others' messages `id` is prefixed by `from`. */
+  key: string
+  chat: Address
+  /** Where it stands in the conversation: sorts by (`at`, `order`). */
+  at: Moment
+  /** Its id in the own archive, padded to sort as text; what waits has `~` and a counter, behind all others. */
+  order: string
+  from: Address
+  mine: boolean
+  /** Origin id (XEP-0359): what receipts, replies, reactions, edits and deletions name. */
+  id: string
+  kind: MessageKind
+  text: string
+  progress: Progress
+  /** By whom, which emoji. */
+  reactions: Record<Address, string[]>
+  reply?: Reply
+  forwarded?: boolean
+  starred?: 0 | 1
+  /** When it was last changed (XEP-0308). */
+  edited?: Moment
+  /** When it goes. */
+  expires?: Moment
+  /** Whether it came encrypted, and from a device that is trusted. */
+  encrypted: boolean
+}
+
+/**
+ * What was said about a message: the newest of each kind and person counts. It is kept beside the message, since
+ * it may come before it.
+ */
+export interface Change {
+  /** `kind`, `target` and `from`, with spaces between them. */
+  key: string
+  /** Key of the message that it is about. */
+  target: string
+  kind: 'edit' | 'retraction' | 'reaction' | 'received' | 'displayed'
+  from: Address
+  /** Like `Message.order`. */
+  order: string
+  /** Its own id; of a reaction that of the first one, by which it is taken back. */
+  id?: string
+  text?: string
+  emojis?: string[]
+  /** A change in the clear does not touch the text of an encrypted message. */
+  encrypted: boolean
+}
+
+/** A stanza from the archive, or one that came while the archive is read: waits to be decrypted. */
+export interface Raw {
+  /** Its id in the own archive. */
+  id: string
+  chat: Address
+  /** 1: by me, from another device. */
+  mine: 0 | 1
+  at: Moment
+  stanza: string
+}
+
+/** What waits to be sent: in order, once, across restarts. The payload is encrypted when it is sent. */
+export interface Outgoing {
+  /** Counts up; the order. */
+  seq?: number
+  to: Address
+  id: string
+  /** What to send: see `sync/outbox.ts`. */
+  what: OutgoingContent
+  tries: number
+}
+
+export type OutgoingContent =
+  | { type: 'message'; text: string; reply?: Reply; replaces?: string; forwarded?: boolean; expires?: number }
+  /** `from`: who wrote the message; `replaces`: my first reaction to it. */
+  | { type: 'reaction'; of: string; from: Address; emojis: string[]; replaces?: string }
+  | { type: 'retraction'; of: string }
+  | { type: 'marker'; of: string; kind: 'received' | 'displayed' }
+  /** New messages of this chat go after so many seconds; 0: not any more. */
+  | { type: 'timer'; seconds: number }
+  /** To one device: send me that message again; and the answer to such a request. */
+  | { type: 'resend'; of: string; device: number }
+  | { type: 'resent'; of: string; device: number }
+
+/** How this device logs in; from the HTTP API. */
+export interface Credential {
+  address: Address
+  agent: string
+  token: string
+  mechanism: string
+  device: string
+}

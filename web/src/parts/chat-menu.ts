@@ -1,0 +1,50 @@
+/** What can be done with a chat, wherever its menu is. */
+import type { Chat } from '../local/types'
+import type { App } from '../sync/app'
+import { t } from '../strings/strings.svelte'
+import type { MenuItem } from './Menu.svelte'
+import { attempt, toasts } from './toasts.svelte'
+
+export function chatItems(app: App, chat: Chat, ask: { mute: () => void; clear: () => void }): MenuItem[] {
+  const { address } = chat
+  const muted = chat.mutedUntil > Date.now()
+  return [
+    {
+      label: t(chat.pinned ? 'chat.unpin' : 'chat.pin'),
+      icon: 'pin',
+      act: () => {
+        attempt(app.pin(address, !chat.pinned))
+      }
+    },
+    {
+      label: t(muted ? 'chat.unmute' : 'chat.mute'),
+      icon: muted ? 'bell' : 'mute',
+      act: () => {
+        if (muted) attempt(app.mute(address, 0))
+        else ask.mute()
+      }
+    },
+    {
+      label: t(chat.unread ? 'chat.read' : 'chat.unread'),
+      icon: 'unread',
+      act: () => {
+        attempt(chat.unread ? app.read(address, chat.last) : app.markUnread(address))
+      }
+    },
+    {
+      label: t(chat.archived ? 'chat.unarchive' : 'chat.archive'),
+      icon: 'archive',
+      act: () => {
+        attempt(app.archive(address, !chat.archived))
+        if (!chat.archived)
+          toasts.show(t('chat.archived'), {
+            label: t('undo'),
+            act: () => {
+              attempt(app.archive(address, false))
+            }
+          })
+      }
+    },
+    { label: t('chat.clear'), icon: 'trash', danger: true, act: ask.clear }
+  ]
+}

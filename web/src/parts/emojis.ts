@@ -1,0 +1,47 @@
+/** Emojis with their names, loaded when the picker opens; those that one uses come first. */
+export interface Emoji {
+  emoji: string
+  label: string
+  tags: string[]
+  group: number
+}
+
+/** As emojibase has it. */
+interface Raw {
+  unicode: string
+  label: string
+  tags?: string[]
+  group?: number
+  order?: number
+}
+
+const RECENT = 'kith.emojis'
+const MOST_RECENT = 24
+export const QUICK = ['👍', '❤️', '😂', '😮', '😢', '🙏']
+/** Of emojibase: without parts of emojis (2). */
+export const GROUPS = [0, 1, 3, 4, 5, 6, 7, 8, 9] as const
+
+export async function load(code: string): Promise<Emoji[]> {
+  const data =
+    code === 'de'
+      ? await import('emojibase-data/de/compact.json')
+      : await import('emojibase-data/en/compact.json')
+  return (data.default as Raw[])
+    .filter((one) => one.group !== undefined && one.group !== 2)
+    .sort((a, b) => (a.order ?? 0) - (b.order ?? 0))
+    .map((one) => ({ emoji: one.unicode, label: one.label, tags: one.tags ?? [], group: one.group ?? 0 }))
+}
+
+export function recent(): string[] {
+  try {
+    const kept: unknown = JSON.parse(localStorage.getItem(RECENT) ?? '[]')
+    return Array.isArray(kept) ? kept.filter((one) => typeof one === 'string').slice(0, MOST_RECENT) : []
+  } catch {
+    return []
+  }
+}
+
+export function used(emoji: string): void {
+  const kept = [emoji, ...recent().filter((one) => one !== emoji)].slice(0, MOST_RECENT)
+  localStorage.setItem(RECENT, JSON.stringify(kept))
+}

@@ -1,0 +1,45 @@
+/** Texts of others as pieces: what is a link becomes one, everything else stays the letters that it is. */
+export type Piece = { text: string } | { text: string; href: string }
+
+const LINK =
+  /\b(?:https?:\/\/|www\.)[^\s<>"'`]{2,2000}|\b[\w.+-]{1,64}@[a-z0-9-]{1,63}(?:\.[a-z0-9-]{2,63}){1,5}\b/gi
+
+/** Without what belongs to the sentence: a full stop, a bracket that was opened before the link. */
+function trimmed(found: string): string {
+  let text = found.replace(/[.,:;!?'"…]+$/, '')
+  while (text.endsWith(')') && text.split(')').length > text.split('(').length) text = text.slice(0, -1)
+  return text
+}
+
+function target(text: string): string | undefined {
+  if (!/^(?:https?:|www\.)/i.test(text)) return `mailto:${text}`
+  try {
+    const url = new URL(/^www\./i.test(text) ? `https://${text}` : text)
+    return url.protocol === 'https:' || url.protocol === 'http:' ? url.href : undefined
+  } catch {
+    return undefined
+  }
+}
+
+export function pieces(text: string): Piece[] {
+  const found: Piece[] = []
+  let done = 0
+  for (const match of text.matchAll(LINK)) {
+    const link = trimmed(match[0])
+    const href = target(link)
+    if (href === undefined || link.length < 4) continue
+    if (match.index > done) found.push({ text: text.slice(done, match.index) })
+    found.push({ text: link, href })
+    done = match.index + link.length
+  }
+  if (done < text.length) found.push({ text: text.slice(done) })
+  return found
+}
+
+const EMOJI = String.raw`(?:\p{RI}{2}|\p{Extended_Pictographic}(?:\p{Emoji_Modifier}|\uFE0F|\u200D\p{Extended_Pictographic})*)`
+const EMOJIS = new RegExp(`^${EMOJI}{1,3}$`, 'u')
+
+/** One to three emojis and nothing else: shown large. */
+export function onlyEmojis(text: string): boolean {
+  return EMOJIS.test(text.trim())
+}

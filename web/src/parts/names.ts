@@ -1,0 +1,43 @@
+/** How people are called. */
+import type { Address, Contact } from '../local/types'
+
+/** A number as it is written, in groups; else the address without what all here share. */
+export function written(address: Address, home = ''): string {
+  const [local = address, domain = ''] = address.split('@')
+  if (/^\+[0-9]{7,15}$/.test(local)) return grouped(local)
+  return domain === home || domain === '' ? local : address
+}
+
+/** `+49 170 123 4567`: the code of the country by itself, then groups that an eye can hold. */
+export function grouped(number: string): string {
+  const code =
+    /^\+(?:1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|\d{3})/.exec(number)?.[0] ?? '+'
+  const rest = number.slice(code.length)
+  const groups = rest.match(/.{3}(?=.{2,})|.+/g) ?? []
+  return [code, ...groups].join(' ')
+}
+
+/** What is written from left to right inside a sentence of any direction (UAX #9). */
+export function isolated(text: string): string {
+  return `${String.fromCodePoint(0x2066)}${text}${String.fromCodePoint(0x2069)}`
+}
+
+export function nameOf(contact: Contact | undefined, address: Address): string {
+  return contact?.name || contact?.nick || written(address, address.split('@')[1])
+}
+
+/** For the round picture where there is none: the first letter of the name, if it begins with one. */
+export function initial(name: string): string {
+  const first = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
+    .segment(name.trim())
+    [Symbol.iterator]()
+  const letter = (first.next().value as Intl.SegmentData | undefined)?.segment ?? ''
+  return /[\p{L}\p{Emoji_Presentation}]/u.test(letter) ? letter.toLocaleUpperCase() : ''
+}
+
+/** One of eight colours, always the same for an address. */
+export function hue(address: Address): number {
+  let hash = 0x811c9dc5 // FNV-1a
+  for (const unit of address) hash = Math.imul(hash ^ (unit.codePointAt(0) ?? 0), 0x01000193)
+  return ((hash >>> 24) ^ (hash >>> 13) ^ hash) & 7
+}

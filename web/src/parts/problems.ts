@@ -1,0 +1,31 @@
+/** What a person is told when the server has refused something. */
+import type { Problem } from '../start/api'
+import { t, type Key } from '../strings/strings.svelte'
+import { span } from './time'
+
+/** Seconds, rounded to what one says. */
+export function waitText(seconds: number): string {
+  if (seconds > 5400) return span(Math.ceil(seconds / 3600) * 3600)
+  if (seconds > 90) return span(Math.ceil(seconds / 60) * 60)
+  return span(Math.max(1, Math.ceil(seconds)))
+}
+
+const KNOWN: Partial<Record<Problem['error'], Key>> = {
+  'invalid-number': 'problem.invalid-number',
+  'registration-closed': 'problem.registration-closed',
+  'wrong-code': 'problem.wrong-code',
+  'expired-code': 'problem.expired-code',
+  'wrong-pin': 'problem.wrong-pin',
+  'pin-required': 'problem.pin-required',
+  'not-found': 'problem.not-found',
+  'not-authorized': 'problem.not-authorized',
+  conflict: 'problem.conflict',
+  unavailable: 'problem.unavailable',
+  offline: 'problem.offline'
+}
+
+export function problemText(problem: Problem): string {
+  if (problem.error === 'too-many' || (problem.error === 'wrong-pin' && problem.retry_after))
+    return t('problem.too-many', { wait: waitText(problem.retry_after ?? 60) })
+  return t(KNOWN[problem.error] ?? 'problem.other')
+}

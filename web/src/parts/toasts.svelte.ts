@@ -1,0 +1,36 @@
+/** Short words on what was just done, or could not be. They go by themselves. */
+import { t, type Key } from '../strings/strings.svelte'
+
+export interface Toast {
+  id: number
+  text: string
+  action?: { label: string; act: () => void } | undefined
+}
+
+class Toasts {
+  all = $state.raw<Toast[]>([])
+  private count = 0
+
+  /** Those with something to press stay longer. */
+  show(text: string, action?: Toast['action'], seconds = action ? 8 : 4): void {
+    const id = ++this.count
+    this.all = [...this.all.slice(-2), { id, text, action }]
+    setTimeout(() => {
+      this.drop(id)
+    }, seconds * 1000)
+  }
+
+  drop(id: number): void {
+    this.all = this.all.filter((toast) => toast.id !== id)
+  }
+}
+
+export const toasts = new Toasts()
+
+/** Runs something that may fail, and says so if it does. */
+export function attempt(work: Promise<unknown>, failed: Key = 'failed'): void {
+  work.catch((error: unknown) => {
+    console.error(error)
+    toasts.show(t(failed))
+  })
+}

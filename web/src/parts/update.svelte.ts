@@ -1,0 +1,38 @@
+/** The service worker: a newer app waits until the person takes it. */
+const HOUR = 3_600_000
+
+class Update {
+  ready = $state(false)
+  private waiting: ServiceWorker | null = null
+  private taken = false
+
+  /** Registers the worker of the page, and looks for a newer one now and then. */
+  async watch(): Promise<void> {
+    const workers = navigator.serviceWorker as ServiceWorkerContainer | undefined
+    if (!workers) return
+    const registration = await workers.register('/sw.js')
+    const look = (): void => {
+      // the first one has nothing to take the place of
+      if (!registration.waiting || !workers.controller) return
+      this.waiting = registration.waiting
+      this.ready = true
+    }
+    look()
+    registration.addEventListener('updatefound', () => {
+      registration.installing?.addEventListener('statechange', look)
+    })
+    workers.addEventListener('controllerchange', () => {
+      if (this.taken) location.reload()
+    })
+    setInterval(() => {
+      registration.update().catch(() => undefined)
+    }, HOUR)
+  }
+
+  take(): void {
+    this.taken = true
+    this.waiting?.postMessage('take over')
+  }
+}
+
+export const update = new Update()

@@ -1,0 +1,239 @@
+/** The server's HTTP API, as /api/openapi.json describes it. What can go wrong is part of the answer. */
+
+import type { Ask } from './ask'
+
+/** Words of the server's for why something can't be, and `offline`: it was not reached. */
+export type Reason =
+  | 'bad-request'
+  | 'conflict'
+  | 'expired'
+  | 'expired-code'
+  | 'forbidden'
+  | 'internal'
+  | 'invalid-element'
+  | 'invalid-number'
+  | 'not-authorized'
+  | 'not-found'
+  | 'offline'
+  | 'pin-required'
+  | 'registration-closed'
+  | 'too-large'
+  | 'too-many'
+  | 'unavailable'
+  | 'wrong-code'
+  | 'wrong-pin'
+
+export interface Problem {
+  error: Reason
+  /** For people, in English. */
+  text: string
+  /** Seconds until it may work. */
+  retry_after?: number
+  tries_left?: number
+  /** That the code was right; sent along with the PIN. */
+  proof?: string
+  /** Seconds of silence until the account can be had without its PIN. */
+  without_pin_in?: number
+}
+
+export type Answer<T> = { ok: true; value: T } | { ok: false; problem: Problem }
+
+export interface NewDevice {
+  agent: string
+  name: string
+  software: string
+  platform: string
+  mechanism: 'HT-SHA-256-NONE'
+}
+
+export interface CodeSent {
+  number: string
+  expires_in: number
+  again_in: number
+}
+
+export interface Login {
+  address: string
+  device: string
+  agent: string
+  token: string
+  mechanism: string
+  expires: string
+  new: boolean
+}
+
+export interface Account {
+  address: string
+  number: string
+  device: string
+  pin: boolean
+}
+
+export interface Device {
+  id: string
+  name: string
+  software: string
+  platform: string
+  created: string
+  last_seen: string
+  online: boolean
+  current: boolean
+  omemo: number[]
+  app_password: string
+}
+
+export interface AppPassword {
+  id: string
+  name: string
+  created: string
+  last_used: string
+  online: boolean
+  omemo: number[]
+}
+
+export interface MadeAppPassword {
+  id: string
+  name: string
+  address: string
+  password: string
+  uri: string
+  qr: string
+}
+
+export type Audience = 'everyone' | 'contacts' | 'nobody'
+
+export interface Privacy {
+  last_seen: Audience
+  avatar: Audience
+  about: Audience
+  read_receipts: boolean
+}
+
+const OFFLINE: Problem = { error: 'offline', text: 'The server was not reached.' }
+/** Milliseconds; looking for a link may wait 25 s at the server. */
+const LONGEST = 40_000
+
+export class Api {
+  /** `bearer`: of this device, see `bearerOf`; empty before it has logged in. */
+  constructor(private readonly bearer: () => Promise<string> = () => Promise.resolve('')) {}
+
+  sendCode(number: string): Promise<Answer<CodeSent>> {
+    return this.ask('POST', '/api/register/code', { number })
+  }
+
+  register(number: string, code: string, device: NewDevice): Promise<Answer<Login>> {
+    return this.ask('POST', '/api/register', { number, code, device })
+  }
+
+  /** An empty PIN: it is forgotten. */
+  registerWithPin(number: string, proof: string, pin: string, device: NewDevice): Promise<Answer<Login>> {
+    return this.ask('POST', '/api/register/pin', { number, proof, pin, device })
+  }
+
+  account(): Promise<Answer<Account>> {
+    return this.ask('GET', '/api/account')
+  }
+
+  deleteAccount(address: string, pin: string): Promise<Answer<undefined>> {
+    return this.ask('POST', '/api/account/delete', { address, pin })
+  }
+
+  async devices(): Promise<Answer<Device[]>> {
+    return mapped(await this.ask<{ devices: Device[] }>('GET', '/api/devices'), (got) => got.devices)
+  }
+
+  renameDevice(id: string, name: string): Promise<Answer<Device>> {
+    return this.ask('PATCH', `/api/devices/${id}`, { name })
+  }
+
+  revokeDevice(id: string): Promise<Answer<undefined>> {
+    return this.ask('DELETE', `/api/devices/${id}`)
+  }
+
+  async appPasswords(): Promise<Answer<AppPassword[]>> {
+    const answer = await this.ask<{ app_passwords: AppPassword[] }>('GET', '/api/app-passwords')
+    return mapped(answer, (got) => got.app_passwords)
+  }
+
+  makeAppPassword(name: string): Promise<Answer<MadeAppPassword>> {
+    return this.ask('POST', '/api/app-passwords', { name })
+  }
+
+  revokeAppPassword(id: string): Promise<Answer<undefined>> {
+    return this.ask('DELETE', `/api/app-passwords/${id}`)
+  }
+
+  privacy(): Promise<Answer<Privacy>> {
+    return this.ask('GET', '/api/privacy')
+  }
+
+  setPrivacy(change: Partial<Privacy>): Promise<Answer<Privacy>> {
+    return this.ask('PATCH', '/api/privacy', change)
+  }
+
+  async hasPin(): Promise<Answer<boolean>> {
+    return mapped(await this.ask<{ set: boolean }>('GET', '/api/pin'), (got) => got.set)
+  }
+
+  setPin(pin: string): Promise<Answer<undefined>> {
+    return this.ask('PUT', '/api/pin', { pin })
+  }
+
+  removePin(): Promise<Answer<undefined>> {
+    return this.ask('DELETE', '/api/pin')
+  }
+
+  /** Any request, also for what has a file of its own (`linking.ts`, `discovery.ts`). */
+  async ask<T>(method: string, path: string, body?: unknown, stop?: AbortSignal): Promise<Answer<T>> {
+    const bearer = await this.bearer()
+    const headers: Record<string, string> = {}
+    if (bearer) headers.Authorization = `Bearer ${bearer}`
+    if (body) headers['Content-Type'] = 'application/json'
+    try {
+      const answer = await fetch(path, {
+        method,
+        headers,
+        body: body ? JSON.stringify(body) : null,
+        cache: 'no-store',
+        credentials: 'omit',
+        redirect: 'error',
+        signal: stop ? AbortSignal.any([stop, AbortSignal.timeout(LONGEST)]) : AbortSignal.timeout(LONGEST)
+      })
+      const text = await answer.text()
+      const value: unknown = text === '' ? undefined : JSON.parse(text)
+      if (answer.ok) return { ok: true, value: value as T }
+      return { ok: false, problem: isProblem(value) ? value : OFFLINE }
+    } catch {
+      return { ok: false, problem: OFFLINE }
+    }
+  }
+
+  /** The same for linking and discovery: rejects with Refusal. */
+  readonly asking: Ask = async (method, path, body, signal) => {
+    const answer = await this.ask<unknown>(method, path, body, signal)
+    if (!answer.ok) throw new Refusal(answer.problem)
+    return answer.value
+  }
+}
+
+/** What the server has said no with. */
+export class Refusal extends Error {
+  constructor(readonly problem: Problem) {
+    super(problem.text)
+  }
+}
+
+function mapped<A, B>(answer: Answer<A>, map: (value: A) => B): Answer<B> {
+  return answer.ok ? { ok: true, value: map(answer.value) } : answer
+}
+
+function isProblem(value: unknown): value is Problem {
+  return typeof value === 'object' && value !== null && 'error' in value && typeof value.error === 'string'
+}
+
+/** How a device shows who it is (RFC 6750 §2.1). */
+export function bearerOf(credential: { address: string; agent: string; token: string }): string {
+  const text = `${credential.address.split('@')[0] ?? ''}:${credential.agent}:${credential.token}`
+  const letters = String.fromCharCode(...new TextEncoder().encode(text))
+  return btoa(letters).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '')
+}

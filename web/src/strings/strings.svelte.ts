@@ -1,0 +1,58 @@
+/** The texts in the person's language, with plurals, times and names as that language has them (ECMA-402). */
+import { de } from './de'
+import { en } from './en'
+
+export type Key = keyof typeof en
+/** One text, or one for each plural category of the language, chosen by `count`. */
+export type Text = string | Partial<Record<Intl.LDMLPluralRule, string>>
+export type Texts = Record<Key, Text>
+
+export const LANGUAGES: Record<string, { name: string; texts: Texts }> = {
+  en: { name: 'English', texts: en },
+  de: { name: 'Deutsch', texts: de }
+}
+const RIGHT_TO_LEFT = /^(?:ar|dv|fa|he|ps|ur|yi)\b/
+
+/** The first of the wished languages that there is. */
+export function choose(wished: readonly string[]): string {
+  const known = wished.map((one) => one.split('-')[0] ?? '').find((one) => one in LANGUAGES)
+  return known ?? 'en'
+}
+
+class Language {
+  /** Its BCP 47 tag; the region of the browser's, where it is the same language: for how times look. */
+  tag = $state('en')
+
+  use(chosen: string | null): void {
+    const wished = navigator.languages
+    const code = chosen !== null && chosen in LANGUAGES ? chosen : choose(wished)
+    this.tag = wished.find((one) => one.split('-')[0] === code) ?? code
+    document.documentElement.lang = code
+    document.documentElement.dir = RIGHT_TO_LEFT.test(code) ? 'rtl' : 'ltr'
+  }
+
+  get code(): string {
+    return this.tag.split('-')[0] ?? 'en'
+  }
+}
+
+export const language = new Language()
+
+export function fill(text: Text, values: Record<string, string | number>, tag: string): string {
+  let form = ''
+  if (typeof text === 'string') form = text
+  else {
+    const category = new Intl.PluralRules(tag).select(Number(values.count))
+    form = text[category] ?? text.other ?? ''
+  }
+  return form.replace(/\{(\w+)\}/g, (whole, name: string) => {
+    const value = values[name]
+    if (value === undefined) return whole
+    return typeof value === 'number' ? new Intl.NumberFormat(tag).format(value) : value
+  })
+}
+
+/** A text, with values for the names in {}. */
+export function t(key: Key, values: Record<string, string | number> = {}): string {
+  return fill((LANGUAGES[language.code]?.texts ?? en)[key], values, language.tag)
+}

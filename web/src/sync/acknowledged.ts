@@ -1,0 +1,64 @@
+/** XEP-0198: what of the sent stanzas the server has, and how many of its own this side is done with. */
+
+import { Lost } from './errors'
+
+interface Sent {
+  xml: string
+  arrived: () => void
+  lost: (error: Error) => void
+}
+
+const NEVER = 2 ** 32
+
+export class Acknowledged {
+  private sent: Sent[] = []
+  private confirmed = 0
+  private readonly open: { done: boolean }[] = []
+  /** Stanzas of the server that this side is done with, all before them included. */
+  handled = 0
+  /** Something that was received could not be stored: this session can't go on. */
+  broken = false
+
+  /** A stanza was received. To be called back when it is done with. */
+  received(): () => void {
+    const entry = { done: false }
+    this.open.push(entry)
+    return () => {
+      entry.done = true
+      while (this.open[0]?.done) {
+        this.open.shift()
+        this.handled = (this.handled + 1) % NEVER
+      }
+    }
+  }
+
+  /** Whether all that was received is done with. */
+  get idle(): boolean {
+    return this.open.length === 0
+  }
+
+  /** Resolves when the server has it; rejects with Lost when the session has ended before. */
+  send(xml: string): Promise<void> {
+    return new Promise((arrived, lost) => this.sent.push({ xml, arrived, lost }))
+  }
+
+  /** The server says how many it has got. */
+  acknowledge(h: number): void {
+    const count = (h - this.confirmed + NEVER) % NEVER
+    if (count > this.sent.length) return
+    this.confirmed = h
+    for (const one of this.sent.splice(0, count)) one.arrived()
+  }
+
+  /** To be sent again when the session goes on. */
+  get unacknowledged(): string[] {
+    return this.sent.map((one) => one.xml)
+  }
+
+  /** The session has ended. */
+  end(): void {
+    const lost = this.sent
+    this.sent = []
+    for (const one of lost) one.lost(new Lost())
+  }
+}

@@ -1,0 +1,284 @@
+/** What a person does to the local storage; needs no connection. What others have to learn goes into the outbox. */
+import type { Database } from '../local/database'
+import {
+  addChange,
+  addMessage,
+  changeKey,
+  chatOf,
+  findLast,
+  forget,
+  newChat,
+  ofChat,
+  readTo,
+  updateChat
+} from '../local/history'
+import { isWaiting, messageKey, orderAt, orderWaiting } from '../local/order'
+import type { Address, Change, Chat, Message, Moment, OutgoingContent, Reply } from '../local/types'
+import type { SendOptions } from './app'
+
+/** `now` is the server's clock as far as it is known; `woken` is called when the outbox has got something. */
+export class Actions {
+  constructor(
+    private readonly db: Database,
+    private readonly me: Address,
+    private readonly now: () => Moment,
+    private readonly woken: () => void
+  ) {}
+
+  async send(address: Address, text: string, options: SendOptions = {}): Promise<void> {
+    const { reply, forwarded } = options
+    await this.write(async () => {
+      const chat = await chatOf(this.db, address)
+      const id = crypto.randomUUID()
+      const timer = chat.disappears
+      const seq = await this.queue(address, id, {
+        type: 'message',
+        text,
+        ...(reply && { reply }),
+        ...(forwarded && { forwarded }),
+        ...(timer > 0 && { expires: timer })
+      })
+      const at = Math.max(this.now(), chat.at)
+      await addMessage(this.db, this.me, {
+        ...this.mine(address, id, text),
+        at,
+        order: orderWaiting(seq),
+        ...(reply && { reply }),
+        ...(forwarded && { forwarded }),
+        ...(timer > 0 && { expires: at + timer * 1000 })
+      })
+      await updateChat(this.db, address, { draft: '' })
+    })
+  }
+
+  async edit(key: string, text: string): Promise<void> {
+    await this.about(key, async (message) => {
+      if (!message.mine || message.kind !== 'text') return
+      const timer = message.expires === undefined ? 0 : Math.ceil((message.expires - message.at) / 1000)
+      const id = await this.tell(message.chat, {
+        type: 'message',
+        text,
+        replaces: message.id,
+        ...(timer > 0 && { expires: timer })
+      })
+      await this.change(message, 'edit', { text, id })
+    })
+  }
+
+  async react(key: string, emojis: string[]): Promise<void> {
+    await this.about(key, async (message) => {
+      const earlier = await this.db.changes.get(changeKey('reaction', key, this.me))
+      const replaces = earlier?.emojis?.length ? earlier.id : undefined
+      const id = await this.tell(message.chat, {
+        type: 'reaction',
+        of: message.id,
+        from: message.from,
+        emojis,
+        ...(replaces && { replaces })
+      })
+      await this.change(message, 'reaction', { emojis, id: replaces ?? id })
+    })
+  }
+
+  async deleteForEveryone(key: string): Promise<void> {
+    await this.about(key, async (message) => {
+      if (!message.mine) return
+      await this.tell(message.chat, { type: 'retraction', of: message.id })
+      await this.change(message, 'retraction', {})
+    })
+  }
+
+  async deleteForMe(keys: string[]): Promise<void> {
+    await this.write(async () => {
+      for (const message of await this.db.messages.bulkGet(keys)) {
+        if (message?.mine) await this.unqueue(message)
+      }
+      await forget(this.db, keys)
+    })
+  }
+
+  async forward(keys: string[], chats: Address[]): Promise<void> {
+    const messages = await this.db.messages.bulkGet(keys)
+    for (const chat of chats) {
+      for (const message of messages) {
+        if (message?.kind === 'text') await this.send(chat, message.text, { forwarded: true })
+      }
+    }
+  }
+
+  async retry(key: string): Promise<void> {
+    await this.about(key, async (message) => {
+      if (!message.mine || message.progress !== 'failed') return
+      const { text, reply, forwarded, expires } = message
+      await this.unqueue(message)
+      const at = Math.max(this.now(), (await chatOf(this.db, message.chat)).at)
+      const timer = expires === undefined ? 0 : Math.ceil((expires - message.at) / 1000)
+      const seq = await this.queue(message.chat, message.id, {
+        type: 'message',
+        text,
+        ...(reply && { reply }),
+        ...(forwarded && { forwarded }),
+        ...(timer > 0 && { expires: timer })
+      })
+      await this.db.messages.update(key, {
+        progress: 'waiting',
+        at,
+        order: orderWaiting(seq),
+        ...(timer > 0 && { expires: at + timer * 1000 })
+      })
+      await findLast(this.db, message.chat)
+    })
+  }
+
+  async star(key: string, on: boolean): Promise<void> {
+    await this.db.messages.update(key, { starred: on ? 1 : 0 })
+  }
+
+  async read(address: Address, key: string): Promise<void> {
+    await this.write(async () => {
+      const chat = await this.db.chats.get(address)
+      const message = await this.db.messages.get(key)
+      if (!chat || !message || (!chat.unread && message.order <= chat.readTo)) return
+      const last = await this.lastOfOthers(message)
+      // What waits stands nowhere yet
+      const upTo = isWaiting(message.order) ? last?.order : message.order
+      if (upTo) await readTo(this.db, address, upTo)
+      await this.unsynced('read', address)
+      if (last && last.order > chat.readTo) {
+        await this.tell(address, { type: 'marker', of: last.id, kind: 'displayed' })
+      }
+    })
+  }
+
+  async markUnread(address: Address): Promise<void> {
+    const chat = await this.db.chats.get(address)
+    if (chat && !chat.unread) await this.db.chats.update(address, { unread: 1 })
+  }
+
+  async draft(address: Address, text: string): Promise<void> {
+    await this.db.transaction('rw', this.db.chats, () => updateChat(this.db, address, { draft: text }))
+  }
+
+  async disappear(address: Address, seconds: number): Promise<void> {
+    await this.write(async () => {
+      const chat = await chatOf(this.db, address)
+      if (chat.disappears === seconds) return
+      await updateChat(this.db, address, { disappears: seconds })
+      await this.unsynced('settings', address)
+      await this.tell(address, { type: 'timer', seconds })
+      const at = Math.max(this.now(), chat.at)
+      await addMessage(this.db, this.me, {
+        ...this.mine(address, crypto.randomUUID(), `disappears ${seconds}`),
+        kind: 'notice',
+        progress: 'sent',
+        at,
+        order: orderAt(at)
+      })
+    })
+  }
+
+  /** Settings of a chat that my other devices share. */
+  async set(
+    address: Address,
+    change: Pick<Partial<Chat>, 'mutedUntil' | 'pinned' | 'archived'>
+  ): Promise<void> {
+    await this.write(async () => {
+      await updateChat(this.db, address, change)
+      await this.unsynced('settings', address)
+    })
+  }
+
+  async clear(address: Address): Promise<void> {
+    await this.write(async () => {
+      await forget(this.db, await ofChat(this.db, address).primaryKeys())
+      await this.db.outgoing.where('to').equals(address).filter(isMessage).delete()
+      const { mutedUntil, pinned, archived, disappears, readTo, seenTo } = await chatOf(this.db, address)
+      await this.db.chats.put({
+        ...newChat(address),
+        ...{ mutedUntil, pinned, archived, disappears, readTo, seenTo }
+      })
+    })
+  }
+
+  private mine(chat: Address, id: string, text: string): Omit<Message, 'at' | 'order'> {
+    return {
+      key: messageKey(chat, this.me, true, id),
+      chat,
+      from: this.me,
+      mine: true,
+      id,
+      kind: 'text',
+      text,
+      progress: 'waiting',
+      reactions: {},
+      encrypted: true
+    }
+  }
+
+  private async change(
+    { key }: Message,
+    kind: Change['kind'],
+    content: Pick<Change, 'text' | 'emojis' | 'id'>
+  ): Promise<void> {
+    const from = this.me
+    const of = { key: changeKey(kind, key, from), target: key, kind, from, encrypted: true }
+    await addChange(this.db, from, { ...of, ...content, order: orderAt(this.now()) })
+  }
+
+  private async lastOfOthers(upTo: Message): Promise<Message | undefined> {
+    const { chat, at, order } = upTo
+    return this.db.messages
+      .where('[chat+at+order]')
+      .between([chat, -Infinity, ''], [chat, at, order], true, true)
+      .reverse()
+      .filter((message) => !message.mine && message.kind !== 'notice')
+      .first()
+  }
+
+  /** Queues what has an id of its own, and returns that. What the archive tells of it is known then. */
+  private async tell(to: Address, what: OutgoingContent): Promise<string> {
+    const id = crypto.randomUUID()
+    await this.db.seen.put({ key: messageKey(to, this.me, true, id) })
+    await this.queue(to, id, what)
+    return id
+  }
+
+  private async queue(to: Address, id: string, what: OutgoingContent): Promise<number> {
+    const seq = await this.db.outgoing.add({ to, id, what, tries: 0 })
+    if (seq === undefined) throw new Error('no place in the outbox')
+    return seq
+  }
+
+  private async unqueue({ id, chat }: Message): Promise<void> {
+    await this.db.outgoing
+      .where('id')
+      .equals(id)
+      .filter((one) => one.to === chat)
+      .delete()
+  }
+
+  private async unsynced(what: 'read' | 'settings', address: Address): Promise<void> {
+    await this.db.setFact(`unsynced ${what} ${address}`, crypto.randomUUID())
+  }
+
+  private async about(key: string, run: (message: Message) => Promise<void>): Promise<void> {
+    await this.write(async () => {
+      const message = await this.db.messages.get(key)
+      if (message) await run(message)
+    })
+  }
+
+  private async write(run: () => Promise<void>): Promise<void> {
+    await this.db.transaction('rw', this.db.historyTables, run)
+    this.woken()
+  }
+}
+
+function isMessage({ what }: { what: OutgoingContent }): boolean {
+  return what.type === 'message'
+}
+
+/** How an answer names the message that it answers. */
+export function replyTo({ id, from, text }: Message): Reply {
+  return { id, from, text }
+}

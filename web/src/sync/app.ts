@@ -1,0 +1,81 @@
+/** What screens can ask for. `sync/` keeps these promises; no screen knows of streams or stanzas. */
+import type { Fingerprint } from '../crypto/crypto'
+import type { Database } from '../local/database'
+import type { Address, Moment, Reply } from '../local/types'
+
+export type Connection = 'offline' | 'connecting' | 'syncing' | 'online' | 'logged-out'
+
+/** What is true now and never stored. A Svelte-independent store: `subscribe` is called at once and on change. */
+export interface Live {
+  connection: Connection
+  /** Of a catch-up that takes long: 0 to 1; undefined: none. */
+  progress: number | undefined
+  typing: Record<Address, Moment>
+  present: Record<Address, 'online' | 'away' | 'offline'>
+  lastSeen: Record<Address, Moment>
+  /** Another tab holds the connection; this one reads and writes the same local storage. */
+  leads: boolean
+}
+
+export interface Readable<T> {
+  subscribe(run: (value: T) => void): () => void
+}
+
+export interface SendOptions {
+  reply?: Reply
+  forwarded?: boolean
+}
+
+/** Methods that write into the local storage work offline and return when that is done. */
+export interface App {
+  readonly db: Database
+  readonly me: Address
+  readonly live: Readable<Live>
+
+  send(chat: Address, text: string, options?: SendOptions): Promise<void>
+  edit(key: string, text: string): Promise<void>
+  react(key: string, emojis: string[]): Promise<void>
+  deleteForEveryone(key: string): Promise<void>
+  deleteForMe(keys: string[]): Promise<void>
+  forward(keys: string[], chats: Address[]): Promise<void>
+  retry(key: string): Promise<void>
+  star(key: string, on: boolean): Promise<void>
+  /** All up to here were seen by the person. */
+  read(chat: Address, key: string): Promise<void>
+  markUnread(chat: Address): Promise<void>
+  typing(chat: Address, on: boolean): void
+
+  draft(chat: Address, text: string): Promise<void>
+  mute(chat: Address, until: Moment): Promise<void>
+  pin(chat: Address, on: boolean): Promise<void>
+  archive(chat: Address, on: boolean): Promise<void>
+  disappear(chat: Address, seconds: number): Promise<void>
+  clear(chat: Address): Promise<void>
+  /** Reads older messages of a chat from the server; false: there are no more. */
+  older(chat: Address): Promise<boolean>
+  search(text: string, chat?: Address, limit?: number): Promise<string[]>
+
+  addContact(address: Address, name: string): Promise<void>
+  renameContact(address: Address, name: string): Promise<void>
+  removeContact(address: Address): Promise<void>
+  acceptContact(address: Address): Promise<void>
+  block(address: Address, on: boolean): Promise<void>
+  report(address: Address, reason: 'spam' | 'abuse', keys: string[]): Promise<void>
+  askLastSeen(address: Address): Promise<void>
+
+  setProfile(profile: { nick?: string; about?: string; picture?: Blob | null }): Promise<void>
+  fingerprints(account: Address): Promise<Fingerprint[]>
+  safetyNumber(account: Address): Promise<string>
+  safetyCode(account: Address): Promise<string>
+  compareCode(account: Address, scanned: string): Promise<boolean>
+  setTrust(account: Address, device: number, trust: 'verified' | 'distrusted'): Promise<void>
+
+  /** Everything that this device has, as JSON. */
+  export(): Promise<Blob>
+  /** Ends the device's login at the server if it can be reached, and wipes everything here. */
+  logOut(): Promise<void>
+  /** The page is seen or not: client state (XEP-0352), notifications. */
+  visible(on: boolean): void
+  /** For notifications: called for each new message of others that should be told. */
+  onNews(listener: (news: { chat: Address; key: string; text: string }) => void): () => void
+}

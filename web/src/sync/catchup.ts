@@ -1,0 +1,297 @@
+/**
+ * Reads from the archive (XEP-0313) what this device missed. Pages are fetched backwards from the newest, and kept as
+ * they are until all are there, since keys move on in the order in which the messages were sent. Then they are decrypted
+ * chat by chat, the newest chat first. What comes live meanwhile takes its place behind them. Where it stopped is on
+ * disk, so it goes on after a lost connection or a closed page.
+ */
+import type { Database } from '../local/database'
+import { ofChat } from '../local/history'
+import { isWaiting, timeOf } from '../local/order'
+import type { Address, Moment, Raw } from '../local/types'
+import { Lost, Refused } from './errors'
+import type { Incoming } from './incoming'
+import { form } from './pubsub'
+import { archiveTime, type Came, delayed, read } from './stanzas'
+import type { Wire } from './wire'
+import { attribute, child, el, NS, parse, textOf, type Xml } from './xml'
+
+/** Entries of the archive that are missing: behind `after`, before `before`. */
+interface Gap {
+  after: string
+  before: string
+  /** Of a new device: how many of the newest are read at all. */
+  most?: number
+}
+
+interface Page {
+  found: { id: string; at: Moment; message: Xml }[]
+  complete: boolean
+  first: string
+}
+
+const PAGE = 250
+const BATCH = 25
+const FIRST_TIME = 500
+/** Keys of one session may be that far behind; beyond, what I sent myself is read before the chats. */
+const MOST_SKIPPED = 1000
+/** Less is done before somebody has read how far it is. */
+const WORTH_TELLING = 100
+
+export class CatchUp {
+  private readonly pages = new Map<string, Page['found']>()
+  private turn: Promise<unknown> = Promise.resolve()
+  /** While something waits in `raw`, all goes through it. */
+  private draining = true
+  private running: Promise<void> | undefined
+  private again = false
+
+  constructor(
+    private readonly db: Database,
+    private readonly me: Address,
+    private readonly wire: Wire,
+    private readonly incoming: Incoming,
+    private readonly now: () => Moment,
+    private readonly progress: (done: number | undefined) => void
+  ) {}
+
+  /** A result of a query has come. */
+  result(result: Xml): void {
+    const message = child(child(result, NS.forward, 'forwarded'), NS.client, 'message')
+    const id = attribute(result, 'id')
+    if (!message) return
+    const at = archiveTime(id, delayed(child(result, NS.forward, 'forwarded')), this.now())
+    this.pages.get(attribute(result, 'queryid'))?.push({ id, at, message })
+  }
+
+  /** A message that came live. Resolves when it is stored. */
+  live(message: Xml, came: Came): Promise<void> {
+    return this.inTurn(async () => {
+      if (!this.draining || !came.archive) {
+        await this.incoming.take([came])
+        return
+      }
+      await this.db.transaction('rw', this.db.raw, this.db.facts, async () => {
+        await this.db.raw.put(this.rawOf(came.archive, came.at, message))
+        await this.advance(came.archive)
+      })
+    })
+  }
+
+  /** A new session has begun; `newest`: what the archive ended with then. */
+  async begin(newest: string): Promise<void> {
+    await this.db.transaction('rw', this.db.facts, async () => {
+      const last = await this.db.fact<string>('archive.last')
+      const gaps = (await this.db.fact<Gap[]>('archive.gaps')) ?? []
+      if (last === undefined) {
+        await this.db.setFact('since', this.now())
+        if (newest) gaps.push({ after: '', before: '', most: FIRST_TIME })
+      } else if (newest > last) {
+        gaps.push({ after: last, before: '' })
+      }
+      await this.db.setFact('archive.gaps', gaps)
+      await this.db.setFact('archive.last', last !== undefined && last > newest ? last : newest)
+    })
+  }
+
+  /** Reads all that is missing. Rejects if the connection goes before; what was read is kept. */
+  run(): Promise<void> {
+    this.again = true
+    this.running ??= (async () => {
+      try {
+        while (this.again) {
+          this.again = false
+          this.draining = true
+          await this.download()
+          await this.drain()
+        }
+      } finally {
+        this.running = undefined
+        this.progress(undefined)
+      }
+    })()
+    return this.running
+  }
+
+  /** Older messages of a chat. False: there are no more. */
+  async older(chat: Address): Promise<boolean> {
+    const name = `older ${chat}`
+    for (let pages = 0; pages < 4; pages++) {
+      const before = (await this.db.fact<string>(name)) ?? ''
+      if (before === 'all') return false
+      const oldest = before ? undefined : (await ofChat(this.db, chat).first())?.order
+      const page = await this.query(chat, '', before, 50, undefined, oldest)
+      const shown = await this.db.messages.where('key').startsWith(`${chat} `).count()
+      const came = page.found.map((one) => this.cameOf(one)).filter((one) => one !== undefined)
+      await this.inTurn(async () => {
+        for (let at = 0; at < came.length; at += BATCH) await this.incoming.take(came.slice(at, at + BATCH))
+      })
+      await this.db.setFact(name, page.complete || !page.first ? 'all' : page.first)
+      if ((await this.db.messages.where('key').startsWith(`${chat} `).count()) > shown) return true
+    }
+    return true
+  }
+
+  private async download(): Promise<void> {
+    for (;;) {
+      const gap = ((await this.db.fact<Gap[]>('archive.gaps')) ?? []).at(-1)
+      if (!gap) return
+      const total = await this.count(gap)
+      const tell = (done: number) => {
+        if (total > WORTH_TELLING) this.progress(Math.min(0.3, (0.3 * done) / total))
+      }
+      let done = await this.db.raw.count()
+      let open: Gap | undefined = gap
+      while (open) {
+        const page = await this.pageOf(open)
+        done += page.found.length
+        const most: number | undefined = open.most === undefined ? undefined : open.most - page.found.length
+        const finished: boolean = page.complete || !page.first || (most !== undefined && most <= 0)
+        const rest: Gap | undefined = finished
+          ? undefined
+          : { after: open.after, before: page.first, ...(most !== undefined && { most }) }
+        await this.db.transaction('rw', this.db.raw, this.db.facts, async () => {
+          await this.db.raw.bulkPut(page.found.map(({ id, at, message }) => this.rawOf(id, at, message)))
+          const gaps = (await this.db.fact<Gap[]>('archive.gaps')) ?? []
+          const others = gaps.filter((one) => one.after !== gap.after)
+          await this.db.setFact('archive.gaps', rest ? [...others, rest] : others)
+        })
+        open = rest
+        tell(done)
+      }
+    }
+  }
+
+  private async drain(): Promise<void> {
+    const total = await this.db.raw.count()
+    let done = 0
+    const take = async (batch: Raw[]) => {
+      await this.takeRaw(batch)
+      done += batch.length
+      if (total > WORTH_TELLING) this.progress(Math.min(1, 0.3 + (0.7 * done) / Math.max(total, done)))
+    }
+    if ((await this.db.raw.where('mine').equals(1).count()) > MOST_SKIPPED) {
+      const keys = await this.db.raw.where('mine').equals(1).primaryKeys()
+      keys.sort()
+      for (let at = 0; at < keys.length; at += BATCH) {
+        await this.inTurn(async () => take(await this.rows(keys.slice(at, at + BATCH))))
+      }
+    }
+    for (;;) {
+      const newest = await this.inTurn(async () => {
+        const found = await this.db.raw.orderBy('id').last()
+        if (!found) this.draining = false
+        return found
+      })
+      if (!newest) return
+      const keys = await this.db.raw.where('chat').equals(newest.chat).primaryKeys()
+      keys.sort()
+      for (let at = 0; at < keys.length; at += BATCH) {
+        await this.inTurn(async () => take(await this.rows(keys.slice(at, at + BATCH))))
+      }
+    }
+  }
+
+  private async rows(keys: string[]): Promise<Raw[]> {
+    return (await this.db.raw.bulkGet(keys)).filter((row) => row !== undefined)
+  }
+
+  private async takeRaw(batch: Raw[]): Promise<void> {
+    const came: Came[] = []
+    for (const { id, at, stanza } of batch) {
+      const one = this.cameOf({ id, at, message: parse(stanza) })
+      if (one) came.push(one)
+    }
+    await this.incoming.take(
+      came,
+      batch.map((one) => one.id)
+    )
+  }
+
+  private cameOf({ id, at, message }: Page['found'][number]): Came | undefined {
+    return read(message, this.me, id, at)
+  }
+
+  private rawOf(id: string, at: Moment, message: Xml): Raw {
+    const came = read(message, this.me, id, at)
+    return { id, chat: came?.chat ?? '', mine: came?.mine ? 1 : 0, at, stanza: message.toString() }
+  }
+
+  private async pageOf(gap: Gap): Promise<Page> {
+    try {
+      return await this.query('', gap.after, gap.before, PAGE)
+    } catch (error) {
+      if (!(error instanceof Refused) || error.condition !== 'item-not-found') throw error
+      // What we had last has expired from the archive: by time, then
+      return await this.query('', '', '', PAGE, new Date(timeOf(gap.after || gap.before) - 1000), gap.before)
+    }
+  }
+
+  private async count({ after, before }: Gap): Promise<number> {
+    try {
+      const fin = await this.ask(crypto.randomUUID(), '', after, before, 0)
+      return Number(textOf(child(child(fin, NS.rsm, 'set'), NS.rsm, 'count'))) || 0
+    } catch (error) {
+      if (error instanceof Refused) return 0
+      throw error
+    }
+  }
+
+  private async query(
+    chat: Address,
+    after: string,
+    before: string,
+    max: number,
+    start?: Date,
+    end?: string
+  ): Promise<Page> {
+    if (!this.wire.online) throw new Lost()
+    const id = crypto.randomUUID()
+    const found: Page['found'] = []
+    this.pages.set(id, found)
+    try {
+      const fin = await this.ask(id, chat, after, before, max, start, end)
+      return {
+        found,
+        complete: attribute(fin, 'complete') === 'true',
+        first: found[0]?.id ?? ''
+      }
+    } finally {
+      this.pages.delete(id)
+    }
+  }
+
+  private async ask(
+    id: string,
+    chat: Address,
+    after: string,
+    before: string,
+    max: number,
+    start?: Date,
+    end?: string
+  ): Promise<Xml | undefined> {
+    const fields = {
+      ...(chat && { with: chat }),
+      ...(after && { 'after-id': after }),
+      ...(start && { start: start.toISOString() }),
+      ...(end && !isWaiting(end) && { end: new Date(timeOf(end)).toISOString() })
+    }
+    const query = el(
+      'query',
+      { xmlns: NS.mam, queryid: id },
+      form(NS.mam, fields),
+      el('set', { xmlns: NS.rsm }, el('max', {}, String(max)), el('before', {}, before))
+    )
+    const answer = await this.wire.request('set', '', query, 60_000)
+    return child(answer, NS.mam, 'fin')
+  }
+
+  private async advance(id: string): Promise<void> {
+    if (id > ((await this.db.fact<string>('archive.last')) ?? '')) await this.db.setFact('archive.last', id)
+  }
+
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.turn.then(work)
+    this.turn = done.catch(() => undefined)
+    return done
+  }
+}

@@ -1,0 +1,32 @@
+/** Rows of contacts. */
+import type { Database } from '../local/database'
+import type { Address, Contact } from '../local/types'
+
+export function newContact(address: Address): Contact {
+  return {
+    address,
+    name: '',
+    nick: '',
+    about: '',
+    picture: '',
+    subscription: 'none',
+    asked: false,
+    asks: false,
+    inRoster: false,
+    blocked: false
+  }
+}
+
+/** Makes a row for somebody who is not known yet; `true`: it is new. */
+export async function meet(db: Database, address: Address): Promise<boolean> {
+  if (await db.contacts.get(address)) return false
+  await db.contacts.put(newContact(address))
+  return true
+}
+
+/** Changes a row, and makes it if there is none. */
+export async function updateContact(db: Database, address: Address, change: Partial<Contact>): Promise<void> {
+  await db.transaction('rw', db.contacts, async () => {
+    await db.contacts.put({ ...((await db.contacts.get(address)) ?? newContact(address)), ...change })
+  })
+}

@@ -1,0 +1,396 @@
+/** The leading tab's part: the stream, and what is done with what comes and what waits. */
+import type { Crypto, CryptoEvent, KeyNetwork } from '../crypto/crypto'
+import type { Database } from '../local/database'
+import { addMessage, chatOf } from '../local/history'
+import { messageKey, orderAt } from '../local/order'
+import type { Address, Credential, Message, Moment } from '../local/types'
+import type { App, Connection as State, Live } from './app'
+import { CatchUp } from './catchup'
+import { Connection, type Wiring } from './connection'
+import { Expiry } from './expiry'
+import { Incoming } from './incoming'
+import { DEVICE_LIST, devicesOf, Keys } from './keys'
+import { Outbox } from './outbox'
+import { available, info, Presences } from './presence'
+import { Profiles, type ProfileChange, PROFILE_NODES } from './profile'
+import { eventOf } from './pubsub'
+import { Roster } from './roster'
+import { ChatSettings, SETTINGS_NODES } from './settings'
+import { archiveId, archiveTime, carbon, delayed, read, typingState } from './stanzas'
+import type { Store } from './store'
+import type { Leading } from './tabs'
+import { attribute, bare, child, domainOf, el, elements, NS, textOf, type Xml } from './xml'
+
+export interface EngineDeps {
+  url: string
+  WebSocket: typeof WebSocket
+  device: string
+  crypto(db: Database, me: Address, network: KeyNetwork): Promise<Crypto>
+  endLogin?(credential: Credential): Promise<void>
+  now(): Moment
+  /** The clock of the server is so far ahead. */
+  clock(ahead: number): void
+  news(messages: Message[]): void
+  /** The server does not know this device any more. */
+  revoked(): void
+}
+
+const TYPING_MS = 15_000
+const RESENT_A_DAY = 300
+const RESENT_OF_ONE = 3
+const DAY_MS = 86_400_000
+const WRONG_CLOCK_MS = 2000
+
+type Call = (...args: never[]) => Promise<unknown>
+
+export class Engine implements Leading {
+  private readonly connection: Connection
+  private readonly roster: Roster
+  private readonly profiles: Profiles
+  private readonly settings: ChatSettings
+  private readonly expiry: Expiry
+  private readonly presences = new Presences()
+  private readonly typingEnds = new Map<Address, ReturnType<typeof setTimeout>>()
+  private crypto!: Crypto
+  private incoming!: Incoming
+  private catchUp!: CatchUp
+  private outbox!: Outbox
+  /** The session can take stanzas. */
+  private ready: Promise<unknown> = Promise.resolve()
+  private sessions = 0
+  private stopped = false
+
+  private constructor(
+    private readonly db: Database,
+    private readonly me: Address,
+    private readonly deps: EngineDeps,
+    private readonly live: Store<Live>
+  ) {
+    const wiring: Wiring = {
+      url: deps.url,
+      WebSocket: deps.WebSocket,
+      device: deps.device,
+      credential: () => db.fact<Credential>('credential'),
+      renewed: (token) => this.renewed(token),
+      connecting: () => this.state('connecting'),
+      online: (newest) => this.online(newest),
+      offline: () => this.offline(),
+      revoked: () => deps.revoked(),
+      stanza: (stanza) => this.stanza(stanza),
+      result: (stanza, result) => {
+        const from = attribute(stanza, 'from')
+        if (!from || bare(from) === me) this.catchUp.result(result)
+      }
+    }
+    this.connection = new Connection(wiring)
+    this.roster = new Roster(db, me, this.connection)
+    this.profiles = new Profiles(db, me, this.connection)
+    this.settings = new ChatSettings(db, me, this.connection)
+    this.expiry = new Expiry(db, deps.now)
+  }
+
+  static async open(db: Database, me: Address, deps: EngineDeps, live: Store<Live>): Promise<Engine> {
+    const engine = new Engine(db, me, deps, live)
+    const { connection } = engine
+    const keys = new Keys(db, connection, () => engine.woken())
+    engine.crypto = await deps.crypto(db, me, keys)
+    engine.incoming = new Incoming(db, me, engine.crypto, {
+      now: deps.now,
+      news: (messages) => deps.news(messages),
+      queued: () => engine.woken(),
+      asked: (from, device, id) => engine.asked(from, device, id),
+      stranger: (address) => void engine.profiles.fetch(address).catch(() => undefined)
+    })
+    engine.catchUp = new CatchUp(db, me, connection, engine.incoming, deps.now, (progress) =>
+      engine.change({ progress })
+    )
+    engine.outbox = new Outbox(db, me, engine.crypto, connection, deps.now)
+    engine.crypto.onEvent((event) => engine.quietly(engine.notice(event)))
+    engine.change({ leads: true })
+    engine.quietly(engine.expiry.run())
+    connection.start()
+    return engine
+  }
+
+  stop(): void {
+    this.stopped = true
+    this.connection.stop()
+    this.outbox.reset()
+    this.expiry.stop()
+    for (const timer of this.typingEnds.values()) clearTimeout(timer)
+  }
+
+  woken(): void {
+    if (this.stopped) return
+    this.quietly(this.outbox.wake())
+    this.quietly(this.settings.flush())
+    this.quietly(this.expiry.run())
+  }
+
+  nudge(): void {
+    this.connection.nudge()
+  }
+
+  visible(on: boolean): void {
+    this.connection.setActive(on)
+    if (on) this.connection.nudge()
+  }
+
+  /** What other tabs, too, have done here; named as in `App`. */
+  async call(method: string, args: unknown[]): Promise<unknown> {
+    const calls: Partial<Record<keyof App, Call>> = {
+      typing: async (chat: Address, on: boolean) => {
+        if (this.connection.online) this.connection.tell(typingState(chat, on))
+      },
+      older: (chat: Address) => this.catchUp.older(chat),
+      addContact: (address: Address, name: string) => this.roster.add(address, name),
+      renameContact: (address: Address, name: string) => this.roster.rename(address, name),
+      removeContact: (address: Address) => this.roster.remove(address),
+      acceptContact: (address: Address) => this.roster.accept(address),
+      block: (address: Address, on: boolean) => this.roster.block(address, on),
+      report: (address: Address, reason: 'spam' | 'abuse', ids: string[]) =>
+        this.roster.report(address, reason, ids),
+      askLastSeen: async (address: Address) => {
+        const moment = await this.roster.lastSeen(address, this.deps.now())
+        if (moment !== undefined)
+          this.change({ lastSeen: { ...this.live.value.lastSeen, [address]: moment } })
+      },
+      setProfile: (profile: ProfileChange) => this.profiles.set(profile),
+      fingerprints: (account: Address) => this.crypto.fingerprints(account),
+      safetyNumber: (account: Address) => this.crypto.safetyNumber(account),
+      safetyCode: (account: Address) => this.crypto.safetyCode(account),
+      compareCode: (account: Address, scanned: string) => this.crypto.compareCode(account, scanned),
+      setTrust: (account: Address, device: number, trust: 'verified' | 'distrusted') =>
+        this.crypto.setTrust(account, device, trust),
+      logOut: () => this.logOut()
+    }
+    const call = calls[method as keyof App] as ((...args: unknown[]) => Promise<unknown>) | undefined
+    if (!call) throw new Error(`no ${method}`)
+    return call(...args)
+  }
+
+  private async logOut(): Promise<void> {
+    const credential = await this.db.fact<Credential>('credential')
+    if (credential && this.deps.endLogin) {
+      // Without the server the device goes all the same; it can be revoked from another
+      const giveUp = new Promise<void>((resolve) => setTimeout(resolve, 5000))
+      await Promise.race([this.deps.endLogin(credential).catch(() => undefined), giveUp])
+    }
+    this.stop()
+  }
+
+  private async renewed(token: string): Promise<void> {
+    const credential = await this.db.fact<Credential>('credential')
+    if (credential) await this.db.setFact('credential', { ...credential, token })
+  }
+
+  private online(newest: string | undefined): void {
+    if (newest === undefined) {
+      this.state('online')
+      this.outbox.online(false)
+      void this.settings.flush()
+      return
+    }
+    this.presences.clear()
+    this.outbox.reset()
+    this.outbox.hold(true)
+    this.state('syncing')
+    this.sessions += 1
+    const session = this.sessions
+    this.ready = this.catchUp.begin(newest).then(() => this.crypto.online())
+    void this.settle(session)
+  }
+
+  /** All that a new session begins with. */
+  private async settle(session: number): Promise<void> {
+    try {
+      await this.ready
+      this.connection.tell(await available(false))
+      await this.setClock()
+      await this.roster.load()
+      this.outbox.online(true)
+      await this.catchUp.run()
+      if (session !== this.sessions || !this.connection.online) return
+      this.outbox.hold(false)
+      this.state('online')
+      await this.settings.load()
+      await this.settings.flush()
+      if (!(await this.db.contacts.get(this.me))) await this.profiles.fetch(this.me)
+    } catch {
+      if (session === this.sessions && this.connection.online && !this.stopped) {
+        setTimeout(() => {
+          if (session === this.sessions && this.connection.online) this.again(session)
+        }, 5000)
+      }
+    }
+  }
+
+  private again(session: number): void {
+    this.ready = this.crypto.online().catch(() => undefined)
+    void this.settle(session)
+  }
+
+  private offline(): void {
+    this.change({ connection: 'offline', typing: {}, progress: undefined })
+  }
+
+  private async stanza(stanza: Xml): Promise<void> {
+    const name = stanza.getName()
+    if (name === 'iq') await this.iq(stanza)
+    else if (name === 'presence') await this.presence(stanza)
+    else await this.message(stanza)
+  }
+
+  private async message(stanza: Xml): Promise<void> {
+    const event = eventOf(stanza)
+    if (event) {
+      await this.event(bare(attribute(stanza, 'from') || this.me), event.node, event.items)
+      return
+    }
+    const copy = carbon(stanza, this.me)
+    if (!copy && (child(stanza, NS.carbons, 'received') ?? child(stanza, NS.carbons, 'sent'))) return
+    const message = copy ?? stanza
+    const archive = archiveId(message, this.me)
+    const delay = delayed(copy ? child(first(stanza), NS.forward, 'forwarded') : stanza)
+    const now = this.deps.now()
+    const came = read(message, this.me, archive, archive ? archiveTime(archive, delay, now) : (delay ?? now))
+    if (!came) return
+    if (!came.mine && !came.error && came.state && delay === undefined) this.typing(came.from, came.state)
+    // Nothing that could not be stored may be acknowledged before the session's place in the archive is known
+    await this.ready.catch(() => undefined)
+    await this.catchUp.live(message, came)
+  }
+
+  private async event(from: Address, node: string, items: Parameters<Profiles['event']>[2]): Promise<void> {
+    try {
+      if (node === DEVICE_LIST) await this.crypto.devicesChanged(from, devicesOf(items))
+      else if (PROFILE_NODES.includes(node))
+        void this.profiles.event(from, node, items).catch(() => undefined)
+      else if (from === this.me && SETTINGS_NODES.includes(node)) await this.settings.event(node, items)
+    } catch {
+      // An event is told again with the next session
+    }
+  }
+
+  private async iq(iq: Xml): Promise<void> {
+    const type = attribute(iq, 'type')
+    const answer = (kind: 'result' | 'error', ...content: Parameters<typeof el>[2][]) => {
+      const head = {
+        xmlns: NS.client,
+        type: kind,
+        id: attribute(iq, 'id'),
+        to: attribute(iq, 'from') || undefined
+      }
+      this.connection.tell(el('iq', head, ...content))
+    }
+    const query = child(iq, NS.disco, 'query')
+    if (type === 'set' && (await this.roster.push(iq))) answer('result')
+    else if (type === 'get' && child(iq, NS.ping, 'ping')) answer('result')
+    else if (type === 'get' && query) answer('result', info(query))
+    else {
+      answer('error', el('error', { type: 'cancel' }, el('service-unavailable', { xmlns: NS.stanzas })))
+    }
+  }
+
+  private async presence(presence: Xml): Promise<void> {
+    const type = attribute(presence, 'type')
+    const from = bare(attribute(presence, 'from'))
+    if (type === 'error') return
+    if (type !== '' && type !== 'unavailable') {
+      await this.roster.asked(presence)
+      return
+    }
+    if (from === this.me) return
+    const { address, there } = this.presences.take(presence)
+    const { present, lastSeen } = this.live.value
+    const left = there === 'offline' && present[address] !== undefined && present[address] !== 'offline'
+    this.change({
+      present: { ...present, [address]: there },
+      ...(left && { lastSeen: { ...lastSeen, [address]: this.deps.now() } })
+    })
+  }
+
+  private typing(from: Address, state: string): void {
+    clearTimeout(this.typingEnds.get(from))
+    const others = Object.entries(this.live.value.typing).filter(([address]) => address !== from)
+    if (state === 'composing') {
+      others.push([from, this.deps.now()])
+      this.typingEnds.set(
+        from,
+        setTimeout(() => this.typing(from, 'paused'), TYPING_MS)
+      )
+    } else if (others.length === Object.keys(this.live.value.typing).length) {
+      return
+    }
+    this.change({ typing: Object.fromEntries(others) })
+  }
+
+  /** Somebody's device can't read a message of mine. How often it may ask is bounded. */
+  private async asked(from: Address, device: number, id: string): Promise<void> {
+    const name = `resent ${from}/${device}`
+    const now = this.deps.now()
+    const may = await this.db.transaction('rw', this.db.facts, this.db.outgoing, async () => {
+      const before = await this.db.fact<{ since: Moment; ids: Record<string, number> }>(name)
+      const book = before && now - before.since < DAY_MS ? before : { since: now, ids: {} }
+      const times = book.ids[id] ?? 0
+      if (times >= RESENT_OF_ONE || Object.keys(book.ids).length >= RESENT_A_DAY) return false
+      await this.db.setFact(name, { since: book.since, ids: { ...book.ids, [id]: times + 1 } })
+      const what = { type: 'resent' as const, of: id, device }
+      await this.db.outgoing.add({ to: from, id: crypto.randomUUID(), what, tries: 0 })
+      return true
+    })
+    if (may) this.woken()
+  }
+
+  /** Keys of a contact have changed: the conversation says so. */
+  private async notice({ account, verified }: CryptoEvent): Promise<void> {
+    if (account === this.me) return
+    await this.db.transaction('rw', this.db.historyTables, async () => {
+      const { at } = await chatOf(this.db, account)
+      const moment = Math.max(this.deps.now(), at)
+      const id = crypto.randomUUID()
+      await addMessage(this.db, this.me, {
+        ...{ key: messageKey(account, this.me, true, id), chat: account, at: moment, order: orderAt(moment) },
+        ...{
+          from: account,
+          mine: false,
+          id,
+          kind: 'notice',
+          progress: 'read',
+          reactions: {},
+          encrypted: true
+        },
+        text: verified ? 'keys-changed-verified' : 'keys-changed'
+      })
+    })
+  }
+
+  /** XEP-0202: whether this device's clock is wrong. */
+  private async setClock(): Promise<void> {
+    try {
+      const answer = await this.connection.request('get', domainOf(this.me), el('time', { xmlns: NS.time }))
+      const told = Date.parse(textOf(child(child(answer, NS.time, 'time'), NS.time, 'utc')))
+      const ahead = told - Date.now()
+      this.deps.clock(Math.abs(ahead) > WRONG_CLOCK_MS ? ahead : 0)
+    } catch {
+      // Its own clock, then
+    }
+  }
+
+  /** What fails when the storage is closed, as after a log-out in another tab, is nobody's. */
+  private quietly(work: Promise<unknown>): void {
+    work.catch(() => undefined)
+  }
+
+  private state(connection: State): void {
+    this.change({ connection })
+  }
+
+  private change(change: Partial<Live>): void {
+    if (!this.stopped) this.live.set({ ...this.live.value, ...change })
+  }
+}
+
+function first(element: Xml): Xml | undefined {
+  return elements(element).find((one) => one.getNamespace() === NS.carbons)
+}

@@ -1,0 +1,24 @@
+/** What goes wrong on the way. */
+
+export class NotConnected extends Error {
+  constructor() {
+    super('not connected')
+  }
+}
+
+/** The connection went before there was an answer. */
+export class Lost extends Error {
+  constructor() {
+    super('the connection was lost')
+  }
+}
+
+/** An error that came as the answer to a request (RFC 6120 §8.3). */
+export class Refused extends Error {
+  constructor(
+    readonly condition: string,
+    readonly type: string
+  ) {
+    super(condition)
+  }
+}

@@ -1,0 +1,89 @@
+/** The network that keys travel over: lists of devices and bundles in personal nodes (XEP-0384 0.3). */
+import type { Bundle, Envelope, KeyNetwork } from '../crypto/crypto'
+import type { Database } from '../local/database'
+import type { Address } from '../local/types'
+import { fromBase64, toBase64 } from './base64'
+import { type Item, itemsOf, publish } from './pubsub'
+import { keysOnly } from './stanzas'
+import type { Wire } from './wire'
+import { attribute, child, children, el, NS, textOf } from './xml'
+
+export const DEVICE_LIST = `${NS.omemo}.devicelist`
+const BUNDLES = `${NS.omemo}.bundles:`
+
+export class Keys implements KeyNetwork {
+  constructor(
+    private readonly db: Database,
+    private readonly wire: Wire,
+    private readonly queued: () => void
+  ) {}
+
+  async devices(account: Address): Promise<number[]> {
+    return devicesOf(await itemsOf(this.wire, account, DEVICE_LIST))
+  }
+
+  async bundle(account: Address, device: number): Promise<Bundle | undefined> {
+    return bundleOf(await itemsOf(this.wire, account, `${BUNDLES}${device}`))
+  }
+
+  async publishDevices(ids: number[]): Promise<void> {
+    const list = el('list', { xmlns: NS.omemo }, ...ids.map((id) => el('device', { id: String(id) })))
+    await publish(this.wire, DEVICE_LIST, 'current', list, 'open')
+  }
+
+  async publishBundle(device: number, { identity, signedPrekey, prekeys }: Bundle): Promise<void> {
+    const bundle = el(
+      'bundle',
+      { xmlns: NS.omemo },
+      el('signedPreKeyPublic', { signedPreKeyId: String(signedPrekey.id) }, toBase64(signedPrekey.key)),
+      el('signedPreKeySignature', {}, toBase64(signedPrekey.signature)),
+      el('identityKey', {}, toBase64(identity)),
+      el(
+        'prekeys',
+        {},
+        ...prekeys.map(({ id, key }) => el('preKeyPublic', { preKeyId: String(id) }, toBase64(key)))
+      )
+    )
+    await publish(this.wire, `${BUNDLES}${device}`, 'current', bundle, 'open')
+  }
+
+  async sendKeys(to: Address, envelope: Envelope): Promise<void> {
+    await this.wire.send(keysOnly(to, envelope))
+  }
+
+  /** Waits in the outbox, so that the question survives a lost connection. */
+  async askAgain(to: Address, device: number, messageId: string): Promise<void> {
+    const what = { type: 'resend' as const, of: messageId, device }
+    await this.db.outgoing.add({ to, id: crypto.randomUUID(), what, tries: 0 })
+    this.queued()
+  }
+}
+
+/** The ids in a list of devices. */
+export function devicesOf(items: Item[]): number[] {
+  const list = items.at(-1)?.payload
+  const ids = children(list, NS.omemo, 'device').map((one) => Number(attribute(one, 'id')))
+  return [...new Set(ids.filter((id) => Number.isInteger(id) && id > 0))]
+}
+
+function bundleOf(items: Item[]): Bundle | undefined {
+  const bundle = items.at(-1)?.payload
+  const signed = child(bundle, NS.omemo, 'signedPreKeyPublic')
+  if (!bundle || !signed) return undefined
+  try {
+    return {
+      identity: fromBase64(textOf(child(bundle, NS.omemo, 'identityKey'))),
+      signedPrekey: {
+        id: Number(attribute(signed, 'signedPreKeyId')),
+        key: fromBase64(textOf(signed)),
+        signature: fromBase64(textOf(child(bundle, NS.omemo, 'signedPreKeySignature')))
+      },
+      prekeys: children(child(bundle, NS.omemo, 'prekeys'), NS.omemo, 'preKeyPublic').map((one) => ({
+        id: Number(attribute(one, 'preKeyId')),
+        key: fromBase64(textOf(one))
+      }))
+    }
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,86 @@
+/** Logging in by SASL2 (XEP-0388) with a token (XEP-0484), Bind 2 (XEP-0386) and resumption (XEP-0198), in one step. */
+import type { Credential } from '../local/types'
+import { fromBase64, toBase64 } from './base64'
+import { attribute, child, el, first, localOf, type Made, NS, textOf, type Xml } from './xml'
+
+/** Failures that mean: this device is not logged in any more. Others go by. */
+const REVOKED = ['not-authorized', 'credentials-expired', 'account-disabled']
+
+export interface Resumable {
+  id: string
+  handled: number
+}
+
+export interface LoggedIn {
+  /** The full address. */
+  jid: string
+  /** Of the session that goes on: how many stanzas the server has got. Undefined: it is a new session. */
+  resumed: number | undefined
+  /** For the next resumption; empty: there will be none. */
+  resumption: string
+  /** Another token, which the server gives from now on. */
+  token: string | undefined
+  /** The newest entry of the archive when the session began (of a new session); empty: none. */
+  newest: string
+}
+
+export async function authenticate(
+  { address, agent, token, mechanism }: Credential,
+  device: string,
+  resume: Resumable | undefined,
+  active: boolean
+): Promise<Made> {
+  const user = new TextEncoder().encode(localOf(address))
+  const proof = await digest(token, 'Initiator')
+  const response = new Uint8Array([...user, 0, ...proof])
+  return el(
+    'authenticate',
+    { xmlns: NS.sasl2, mechanism },
+    el('initial-response', {}, toBase64(response)),
+    el('user-agent', { id: agent }, el('software', {}, 'Kith'), el('device', {}, device)),
+    el('fast', { xmlns: NS.fast }),
+    resume && el('resume', { xmlns: NS.sm, previd: resume.id, h: String(resume.handled) }),
+    el(
+      'bind',
+      { xmlns: NS.bind },
+      el('tag', {}, 'Kith'),
+      el('enable', { xmlns: NS.carbons }),
+      el('enable', { xmlns: NS.sm, resume: 'true' }),
+      !active && el('inactive', { xmlns: NS.csi })
+    )
+  )
+}
+
+/** What `<success/>` says; undefined if who answers does not know the token. */
+export async function success(element: Xml, { token }: Credential): Promise<LoggedIn | undefined> {
+  const proof = fromBase64(textOf(child(element, NS.sasl2, 'additional-data')))
+  if (!equal(proof, await digest(token, 'Responder'))) return undefined
+  const resumed = child(element, NS.sm, 'resumed')
+  const bound = child(element, NS.bind, 'bound')
+  const enabled = child(bound, NS.sm, 'enabled')
+  const end = child(child(bound, NS.mam, 'metadata'), NS.mam, 'end')
+  return {
+    jid: textOf(child(element, NS.sasl2, 'authorization-identifier')),
+    resumed: resumed && Number(attribute(resumed, 'h')),
+    resumption: attribute(enabled, 'id'),
+    token: child(element, NS.fast, 'token')?.attributes['token'],
+    newest: attribute(end, 'id')
+  }
+}
+
+export function isRevoked(failure: Xml): boolean {
+  return REVOKED.includes(first(failure)?.getName() ?? '')
+}
+
+async function digest(token: string, text: string): Promise<Uint8Array> {
+  const encoder = new TextEncoder()
+  const hmac = { name: 'HMAC', hash: 'SHA-256' }
+  const key = await crypto.subtle.importKey('raw', encoder.encode(token), hmac, false, ['sign'])
+  return new Uint8Array(await crypto.subtle.sign('HMAC', key, encoder.encode(text)))
+}
+
+function equal(one: Uint8Array, other: Uint8Array): boolean {
+  let difference = one.length ^ other.length
+  for (let at = 0; at < one.length; at++) difference |= (one[at] ?? 0) ^ (other[at] ?? 0)
+  return difference === 0
+}

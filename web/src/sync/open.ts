@@ -1,0 +1,172 @@
+/** Puts the parts of the sync layer together: what `main.ts` calls when somebody is logged in. */
+import type { Crypto, Fingerprint, KeyNetwork } from '../crypto/crypto'
+import type { Database } from '../local/database'
+import { exported, wipe } from '../local/export'
+import { search } from '../local/search'
+import type { Address, Credential, Message } from '../local/types'
+import { Actions } from './actions'
+import type { App, Live } from './app'
+import { Engine } from './engine'
+import { Store } from './store'
+import { Tabs } from './tabs'
+
+/** What the app gets from outside. */
+export interface Deps {
+  /** Of the WebSocket: `wss://example.org/xmpp-websocket`. */
+  url: string
+  /** Opens the encryption; called once, in the tab that leads. */
+  crypto(db: Database, me: Address, network: KeyNetwork): Promise<Crypto>
+  /** Ends this device's login at the server, by the HTTP API. */
+  endLogin?(credential: Credential): Promise<void>
+  /** What this device is called in the account's list. */
+  device?: string
+  /** For tests: others than the browser's own; `undefined` as `locks` or `channel`: this is the only tab. */
+  WebSocket?: typeof WebSocket
+  locks?: LockManager | undefined
+  channel?: BroadcastChannel | undefined
+  now?: () => number
+}
+
+const NOTHING: Live = {
+  connection: 'offline',
+  progress: undefined,
+  typing: {},
+  present: {},
+  lastSeen: {},
+  leads: false
+}
+
+type News = { chat: Address; key: string; text: string }
+
+/**
+ * Opens the app on what is stored, works at once, and goes online by itself. The credential is stored, unless the
+ * database has one already: that may be newer.
+ */
+export async function openApp(db: Database, credential: Credential, deps: Deps): Promise<App> {
+  await db.open()
+  const me = credential.address
+  const stored = await db.fact<Credential>('credential')
+  if (stored?.agent !== credential.agent) await db.setFact('credential', credential)
+
+  let ahead = 0
+  const now = () => (deps.now ?? Date.now)() + ahead
+  const live = new Store<Live>(NOTHING)
+  const listeners = new Set<(news: News) => void>()
+  const name = `kith ${db.name}`
+  let engine: Engine | undefined
+
+  const tell = async (messages: Message[]) => {
+    for (const message of messages) {
+      const chat = await db.chats.get(message.chat)
+      const old = now() - message.at > 60_000
+      if (!chat || old || chat.mutedUntil > now() || message.order <= chat.readTo) continue
+      for (const listener of listeners) {
+        listener({ chat: message.chat, key: message.key, text: message.text })
+      }
+    }
+  }
+  const loggedOut = () => live.set({ ...NOTHING, connection: 'logged-out', leads: live.value.leads })
+
+  const tabs = new Tabs({
+    lock: name,
+    locks: 'locks' in deps ? deps.locks : globalThis.navigator?.locks,
+    channel: 'channel' in deps ? deps.channel : new BroadcastChannel(name),
+    live: (value) => live.set({ ...value, leads: false }),
+    ended: loggedOut,
+    lead: async () => {
+      engine = await Engine.open(
+        db,
+        me,
+        {
+          url: deps.url,
+          WebSocket: deps.WebSocket ?? WebSocket,
+          device: deps.device ?? 'Web',
+          crypto: deps.crypto,
+          ...(deps.endLogin && { endLogin: deps.endLogin }),
+          now,
+          clock: (value) => (ahead = value),
+          news: (messages) => void tell(messages).catch(() => undefined),
+          revoked: () => {
+            void forgetLogin(db).finally(() => {
+              loggedOut()
+              tabs.end()
+            })
+          }
+        },
+        live
+      )
+      return engine
+    }
+  })
+  live.subscribe((value) => {
+    if (value.leads) tabs.tell(value)
+  })
+  if (typeof window !== 'undefined') window.addEventListener('online', () => engine?.nudge())
+  tabs.start()
+
+  const actions = new Actions(db, me, now, () => tabs.woken())
+  const call = async <T>(method: keyof App, ...args: unknown[]): Promise<T> =>
+    (await tabs.call(method, args)) as T
+
+  return {
+    db,
+    me,
+    live,
+    send: (chat, text, options) => actions.send(chat, text, options),
+    edit: (key, text) => actions.edit(key, text),
+    react: (key, emojis) => actions.react(key, emojis),
+    deleteForEveryone: (key) => actions.deleteForEveryone(key),
+    deleteForMe: (keys) => actions.deleteForMe(keys),
+    forward: (keys, chats) => actions.forward(keys, chats),
+    retry: (key) => actions.retry(key),
+    star: (key, on) => actions.star(key, on),
+    read: (chat, key) => actions.read(chat, key),
+    markUnread: (chat) => actions.markUnread(chat),
+    typing: (chat, on) => void call('typing', chat, on).catch(() => undefined),
+    draft: (chat, text) => actions.draft(chat, text),
+    mute: (chat, until) => actions.set(chat, { mutedUntil: until }),
+    pin: (chat, on) => actions.set(chat, { pinned: on ? now() : 0 }),
+    archive: (chat, on) => actions.set(chat, { archived: on }),
+    disappear: (chat, seconds) => actions.disappear(chat, seconds),
+    clear: (chat) => actions.clear(chat),
+    older: (chat) => call<boolean>('older', chat),
+    search: (text, chat, limit) => search(db, text, chat, limit),
+    addContact: (address, title) => call('addContact', address, title),
+    renameContact: (address, title) => call('renameContact', address, title),
+    removeContact: (address) => call('removeContact', address),
+    acceptContact: (address) => call('acceptContact', address),
+    block: (address, on) => call('block', address, on),
+    report: async (address, reason, keys) => {
+      const messages = await db.messages.bulkGet(keys)
+      const ids = messages.map((message) => message?.order ?? '').filter((id) => /^[0-9a-f]{16}$/.test(id))
+      await call('report', address, reason, ids)
+    },
+    askLastSeen: (address) => call('askLastSeen', address),
+    setProfile: (profile) => call('setProfile', profile),
+    fingerprints: (account) => call<Fingerprint[]>('fingerprints', account),
+    safetyNumber: (account) => call<string>('safetyNumber', account),
+    safetyCode: (account) => call<string>('safetyCode', account),
+    compareCode: (account, scanned) => call<boolean>('compareCode', account, scanned),
+    setTrust: (account, device, trust) => call('setTrust', account, device, trust),
+    export: () => exported(db, me),
+    logOut: async () => {
+      // A device that was revoked has nobody who leads any more
+      if (live.value.connection !== 'logged-out') await call('logOut')
+      tabs.end()
+      await wipe(db)
+      loggedOut()
+    },
+    visible: (on) => tabs.visible(on),
+    onNews: (listener) => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    }
+  }
+}
+
+/** The server has ended this login: keys go at once. What the person wrote stays until they have decided on it. */
+async function forgetLogin(db: Database): Promise<void> {
+  await db.transaction('rw', [db.facts, db.keys, db.raw, db.outgoing], () =>
+    Promise.all([db.facts.clear(), db.keys.clear(), db.raw.clear(), db.outgoing.clear()])
+  )
+}

@@ -1,0 +1,203 @@
+/**
+ * What waits goes out from here: in order for each chat, once. It is encrypted when it is sent, for the devices that
+ * there are then, and leaves when the server has acknowledged it. Who is sent to does not matter to the others: each chat
+ * has a lane of its own.
+ */
+import { type Crypto, type Envelope, NobodyCanRead } from '../crypto/crypto'
+import type { Database } from '../local/database'
+import { place, raise } from '../local/history'
+import { isWaiting, messageKey, orderAt } from '../local/order'
+import type { Address, Message, Moment, Outgoing, OutgoingContent } from '../local/types'
+import { made, madeAgain, secretOf } from './stanzas'
+import type { Wire } from './wire'
+import type { Made } from './xml'
+
+const FIRST_WAIT_MS = 2000
+const LONGEST_WAIT_MS = 300_000
+
+interface Lane {
+  /** `seq` of the last that was sent in this session. */
+  sent: number
+  working: boolean
+  failures: number
+  timer?: ReturnType<typeof setTimeout>
+}
+
+export class Outbox {
+  private lanes = new Map<string, Lane>()
+  /** While the archive is read, receipts wait: other devices of mine may have sent them. */
+  private holding = false
+
+  constructor(
+    private readonly db: Database,
+    private readonly me: Address,
+    private readonly crypto: Crypto,
+    private readonly wire: Wire,
+    private readonly now: () => Moment
+  ) {}
+
+  /** There is a session: `fresh`: a new one, so what the old one had sent without an answer is sent again. */
+  online(fresh: boolean): void {
+    if (fresh) this.reset()
+    this.wake().catch(() => undefined)
+  }
+
+  reset(): void {
+    for (const lane of this.lanes.values()) clearTimeout(lane.timer)
+    this.lanes = new Map()
+  }
+
+  hold(on: boolean): void {
+    this.holding = on
+    if (!on) this.wake().catch(() => undefined)
+  }
+
+  /** Something may wait. */
+  async wake(): Promise<void> {
+    if (!this.wire.online) return
+    for (const to of (await this.db.outgoing.orderBy('to').uniqueKeys()) as Address[]) {
+      void this.work(to, 'messages')
+      if (!this.holding) void this.work(to, 'marks')
+    }
+  }
+
+  private async work(to: Address, kind: 'messages' | 'marks'): Promise<void> {
+    const { lanes } = this
+    const name = `${kind} ${to}`
+    const lane = lanes.get(name) ?? { sent: 0, working: false, failures: 0 }
+    lanes.set(name, lane)
+    if (lane.working) return
+    lane.working = true
+    try {
+      for (;;) {
+        const next = await this.next(to, kind, lane.sent)
+        if (!next || !this.wire.online || lanes !== this.lanes) return
+        const stanza = await this.prepare(next)
+        if (!this.wire.online || lanes !== this.lanes) return
+        lane.sent = next.seq ?? 0
+        lane.failures = 0
+        if (stanza) this.fly(next, stanza)
+      }
+    } catch {
+      if (lanes !== this.lanes) return
+      lane.failures += 1
+      const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** lane.failures)
+      clearTimeout(lane.timer)
+      lane.timer = setTimeout(() => void this.work(to, kind), wait)
+    } finally {
+      lane.working = false
+    }
+  }
+
+  private async next(to: Address, kind: 'messages' | 'marks', after: number): Promise<Outgoing | undefined> {
+    const waiting = await this.db.outgoing
+      .where('to')
+      .equals(to)
+      .filter(({ seq, what }) => (seq ?? 0) > after && (what.type === 'marker') === (kind === 'marks'))
+      .sortBy('seq')
+    return waiting[0]
+  }
+
+  /** Undefined: it was settled without being sent. Rejects if it has to wait. */
+  private async prepare(one: Outgoing): Promise<Made | undefined> {
+    const { to, id, what } = one
+    try {
+      if (what.type === 'resent') return await this.again(one, what.of, what.device)
+      if (what.type === 'resend') {
+        const { sender, iv, keys } = await this.crypto.encryptFor(to, what.device, '')
+        return made(to, id, what, { sender, iv, keys })
+      }
+      const secret = secretOf(what)
+      let envelope: Envelope | undefined
+      if (secret !== undefined) envelope = await this.crypto.encrypt(to, secret)
+      return made(to, id, what, envelope)
+    } catch (error) {
+      if (!(error instanceof NobodyCanRead)) {
+        if (this.wire.online && one.seq !== undefined) {
+          await this.db.outgoing.update(one.seq, { tries: one.tries + 1 })
+        }
+        throw error
+      }
+      if (to === this.me) await this.arrived(one, this.now())
+      else await this.failed(one)
+      return undefined
+    }
+  }
+
+  /** For one device that can't read a message of mine: only what was sent to that account, only if it is trusted. */
+  private async again(one: Outgoing, of: string, device: number): Promise<Made | undefined> {
+    const { to, id } = one
+    const content = (await this.isTrusted(to, device)) ? await this.contentOf(to, of) : undefined
+    const secret = content && secretOf(content)
+    if (!content || secret === undefined) {
+      await this.failed(one)
+      return undefined
+    }
+    return madeAgain(to, id, of, content, await this.crypto.encryptFor(to, device, secret))
+  }
+
+  private async isTrusted(account: Address, device: number): Promise<boolean> {
+    const known = await this.crypto.fingerprints(account)
+    const trust = known.find((one) => one.device === device && one.active)?.trust
+    return trust === 'first-use' || trust === 'verified'
+  }
+
+  private async contentOf(to: Address, id: string): Promise<OutgoingContent | undefined> {
+    const messages = await this.db.messages.where('id').equals(id).toArray()
+    const message = messages.find(
+      (one) => one.mine && one.kind === 'text' && (to === this.me || one.chat === to)
+    )
+    if (message) return contentOf(message)
+    const changes = await this.db.changes.where('id').equals(id).toArray()
+    const change = changes.find(
+      ({ from, target }) => from === this.me && (to === this.me || target.startsWith(`${to} `))
+    )
+    const target = change && (await this.db.messages.get(change.target))
+    if (!change || !target) return undefined
+    if (change.kind === 'edit') return { type: 'message', text: change.text ?? '', replaces: target.id }
+    if (change.kind !== 'reaction') return undefined
+    return { type: 'reaction', of: target.id, from: target.from, emojis: change.emojis ?? [] }
+  }
+
+  private fly(one: Outgoing, stanza: Made): void {
+    const at = this.now()
+    this.wire
+      .send(stanza)
+      .then(() => this.arrived(one, at))
+      // The next session sends it again
+      .catch(() => undefined)
+  }
+
+  private async arrived(one: Outgoing, at: Moment): Promise<void> {
+    await this.db.transaction('rw', this.db.historyTables, async () => {
+      const message = await this.messageOf(one)
+      if (one.seq !== undefined) await this.db.outgoing.delete(one.seq)
+      if (!message || !isWaiting(message.order)) return
+      await raise(this.db, message.key, 'sent')
+      await place(this.db, message, orderAt(at))
+    })
+  }
+
+  private async failed(one: Outgoing): Promise<void> {
+    await this.db.transaction('rw', this.db.historyTables, async () => {
+      const message = await this.messageOf(one)
+      if (one.seq !== undefined) await this.db.outgoing.delete(one.seq)
+      if (message) await this.db.messages.update(message.key, { progress: 'failed' })
+    })
+  }
+
+  private async messageOf({ to, id, what }: Outgoing): Promise<Message | undefined> {
+    if (what.type !== 'message' || what.replaces !== undefined) return undefined
+    return this.db.messages.get(messageKey(to, this.me, true, id))
+  }
+}
+
+function contentOf({ text, reply, forwarded, expires, at }: Message): OutgoingContent {
+  return {
+    type: 'message',
+    text,
+    ...(reply && { reply }),
+    ...(forwarded && { forwarded }),
+    ...(expires !== undefined && { expires: Math.max(1, Math.ceil((expires - at) / 1000)) })
+  }
+}

@@ -1,0 +1,63 @@
+/** Who is there (RFC 6121 §4), and what this app can do (XEP-0115): by that the server knows which events it wants. */
+import type { Address } from '../local/types'
+import { toBase64 } from './base64'
+import { DEVICE_LIST } from './keys'
+import { PROFILE_NODES } from './profile'
+import { SETTINGS_NODES } from './settings'
+import { attribute, bare, child, el, type Made, NS, textOf, type Xml } from './xml'
+
+type There = 'online' | 'away' | 'offline'
+
+const NODE = 'https://kith.invalid/web'
+const FEATURES = [
+  ...[NS.caps, NS.disco, NS.ping, NS.receipts, NS.markers, NS.states, NS.correct, NS.retract, NS.reactions],
+  ...[NS.reply, NS.sid, NS.ephemeral, NS.encryption],
+  ...[DEVICE_LIST, ...PROFILE_NODES, ...SETTINGS_NODES].map((node) => `${node}+notify`)
+].sort()
+
+/** Of all devices of a person, the one that is most there counts. */
+export class Presences {
+  private readonly devices = new Map<Address, Map<string, There>>()
+
+  /** What somebody is now. */
+  take(presence: Xml): { address: Address; there: There } {
+    const from = attribute(presence, 'from')
+    const address = bare(from)
+    const devices = this.devices.get(address) ?? new Map<string, There>()
+    this.devices.set(address, devices)
+    if (attribute(presence, 'type') === 'unavailable') devices.delete(from)
+    else devices.set(from, isAway(presence) ? 'away' : 'online')
+    const all = [...devices.values()]
+    return { address, there: all.includes('online') ? 'online' : all.length ? 'away' : 'offline' }
+  }
+
+  clear(): void {
+    this.devices.clear()
+  }
+}
+
+/** The own presence. */
+export async function available(away: boolean): Promise<Made> {
+  const caps = el('c', { xmlns: NS.caps, hash: 'sha-1', node: NODE, ver: await verification() })
+  return el('presence', { xmlns: NS.client }, away && el('show', {}, 'away'), caps)
+}
+
+/** The answer to disco#info (XEP-0030). */
+export function info(query: Xml): Made {
+  return el(
+    'query',
+    { xmlns: NS.disco, node: attribute(query, 'node') || undefined },
+    el('identity', { category: 'client', type: 'web', name: 'Kith' }),
+    ...FEATURES.map((feature) => el('feature', { var: feature }))
+  )
+}
+
+/** XEP-0115 §5.1. */
+async function verification(): Promise<string> {
+  const text = `client/web//Kith<${FEATURES.join('<')}<`
+  return toBase64(new Uint8Array(await crypto.subtle.digest('SHA-1', new TextEncoder().encode(text))))
+}
+
+function isAway(presence: Xml): boolean {
+  return ['away', 'xa', 'dnd'].includes(textOf(child(presence, NS.client, 'show')))
+}

@@ -1,0 +1,121 @@
+/** What people show of themselves: nickname (XEP-0172), name and about (XEP-0292), picture (XEP-0084). */
+import type { Database } from '../local/database'
+import type { Address } from '../local/types'
+import { fromBase64, toBase64, toHex } from './base64'
+import { updateContact } from './contacts'
+import { type Item, itemsOf, publish } from './pubsub'
+import type { Wire } from './wire'
+import { attribute, child, el, NS, textOf } from './xml'
+
+const VCARD_NODE = 'urn:xmpp:vcard4'
+const LARGEST_PICTURE = 256 * 1024
+const PICTURE_TYPES = ['image/png', 'image/jpeg', 'image/webp']
+export const PROFILE_NODES: string[] = [NS.nick, VCARD_NODE, NS.avatarMetadata]
+
+export interface ProfileChange {
+  nick?: string
+  about?: string
+  picture?: Blob | null
+}
+
+export class Profiles {
+  constructor(
+    private readonly db: Database,
+    private readonly me: Address,
+    private readonly wire: Wire
+  ) {}
+
+  /** An event of one of the nodes. */
+  async event(account: Address, node: string, items: Item[]): Promise<void> {
+    const payload = items.at(-1)?.payload
+    if (node === NS.nick) {
+      await updateContact(this.db, account, { nick: textOf(payload).trim().slice(0, 200) })
+    } else if (node === VCARD_NODE) {
+      const about = textOf(child(child(payload, NS.vcard, 'note'), NS.vcard, 'text'))
+      await updateContact(this.db, account, { about: about.trim().slice(0, 2000) })
+    } else if (node === NS.avatarMetadata) {
+      const id = attribute(child(payload, NS.avatarMetadata, 'info'), 'id')
+      if (!/^[0-9a-f]{40}$/.test(id)) await updateContact(this.db, account, { picture: '' })
+      else if (await this.picture(account, id)) await updateContact(this.db, account, { picture: id })
+    }
+  }
+
+  /** Of somebody whose events do not come: a stranger, or oneself at first. */
+  async fetch(account: Address): Promise<void> {
+    for (const node of PROFILE_NODES) {
+      const items = await itemsOf(this.wire, account, node)
+      if (items.length) await this.event(account, node, items)
+    }
+  }
+
+  /** Raises if the picture is too large, or of a kind that others do not show. */
+  async set({ nick, about, picture }: ProfileChange): Promise<void> {
+    const mine = await this.db.contacts.get(this.me)
+    const name = nick ?? mine?.nick ?? ''
+    const note = about ?? mine?.about ?? ''
+    if (nick !== undefined) {
+      await publish(this.wire, NS.nick, 'current', el('nick', { xmlns: NS.nick }, nick), 'open')
+    }
+    const card = el(
+      'vcard',
+      { xmlns: NS.vcard },
+      el('fn', {}, el('text', {}, name)),
+      el('note', {}, el('text', {}, note))
+    )
+    await publish(this.wire, VCARD_NODE, 'current', card, 'open')
+    if (picture !== undefined) await this.setPicture(picture)
+    await updateContact(this.db, this.me, { nick: name, about: note })
+  }
+
+  private async setPicture(picture: Blob | null): Promise<void> {
+    if (!picture) {
+      const metadata = el('metadata', { xmlns: NS.avatarMetadata })
+      await publish(this.wire, NS.avatarMetadata, 'current', metadata, 'open')
+      await updateContact(this.db, this.me, { picture: '' })
+      return
+    }
+    if (picture.size > LARGEST_PICTURE || !PICTURE_TYPES.includes(picture.type)) {
+      throw new Error('not a picture that others can show')
+    }
+    const bytes = new Uint8Array(await picture.arrayBuffer())
+    const hash = await sha1(bytes)
+    const data = el('data', { xmlns: NS.avatarData }, toBase64(bytes))
+    await publish(this.wire, NS.avatarData, hash, data, 'open')
+    const info = el('info', { id: hash, type: picture.type, bytes: String(bytes.length) })
+    await publish(
+      this.wire,
+      NS.avatarMetadata,
+      hash,
+      el('metadata', { xmlns: NS.avatarMetadata }, info),
+      'open'
+    )
+    await this.db.pictures.put({ hash, data: picture })
+    await updateContact(this.db, this.me, { picture: hash })
+  }
+
+  private async picture(account: Address, hash: string): Promise<boolean> {
+    if (await this.db.pictures.get(hash)) return true
+    const [item] = await itemsOf(this.wire, account, NS.avatarData, hash)
+    try {
+      const bytes = fromBase64(textOf(item?.payload))
+      const type = typeOf(bytes)
+      if (!type || bytes.length > LARGEST_PICTURE || (await sha1(bytes)) !== hash) return false
+      await this.db.pictures.put({ hash, data: new Blob([bytes], { type }) })
+      return true
+    } catch {
+      return false
+    }
+  }
+}
+
+async function sha1(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return toHex(new Uint8Array(await crypto.subtle.digest('SHA-1', bytes)))
+}
+
+/** By its first bytes: what others say of it does not count. */
+function typeOf(bytes: Uint8Array): string {
+  const start = String.fromCharCode(...bytes.subarray(0, 4))
+  if (start === '\x89PNG') return 'image/png'
+  if (start.startsWith('\xff\xd8\xff')) return 'image/jpeg'
+  return start === 'RIFF' ? 'image/webp' : ''
+}

@@ -1,0 +1,94 @@
+/** Personal nodes (XEP-0163): what people and their devices publish. */
+import type { Address } from '../local/types'
+import { Refused } from './errors'
+import type { Wire } from './wire'
+import { attribute, child, children, el, first, type Made, NS, type Xml } from './xml'
+
+export interface Item {
+  id: string
+  payload: Xml | undefined
+}
+
+/** Conditions that mean: there is nothing, or nothing for us. */
+const NOTHING = [
+  ...['item-not-found', 'service-unavailable', 'not-authorized', 'forbidden'],
+  ...['feature-not-implemented', 'not-allowed', 'closed-node', 'presence-subscription-required']
+]
+
+export type Access = 'open' | 'presence' | 'whitelist'
+
+/** Items of somebody's node; none if there is none for us. Rejects when it is not known. */
+export async function itemsOf(wire: Wire, account: Address, node: string, id?: string): Promise<Item[]> {
+  const items = el(
+    'items',
+    { node, max_items: id === undefined ? undefined : '1' },
+    id !== undefined && el('item', { id })
+  )
+  try {
+    const answer = await wire.request('get', account, el('pubsub', { xmlns: NS.pubsub }, items))
+    return children(child(child(answer, NS.pubsub, 'pubsub'), NS.pubsub, 'items'), NS.pubsub, 'item').map(
+      itemOf
+    )
+  } catch (error) {
+    if (error instanceof Refused && error.type !== 'wait' && NOTHING.includes(error.condition)) return []
+    throw error
+  }
+}
+
+/** Publishes in a node of mine, which is made, or changed, so that it fits. */
+export async function publish(
+  wire: Wire,
+  node: string,
+  id: string,
+  payload: Made,
+  access: Access,
+  many = false
+): Promise<void> {
+  const item = el('publish', { node }, el('item', { id }, payload))
+  const options: Record<string, string> = {
+    'pubsub#persist_items': 'true',
+    'pubsub#access_model': access,
+    ...(many && { 'pubsub#max_items': 'max', 'pubsub#send_last_published_item': 'never' })
+  }
+  const withOptions = el(
+    'publish-options',
+    {},
+    form('http://jabber.org/protocol/pubsub#publish-options', options)
+  )
+  try {
+    await wire.request('set', '', el('pubsub', { xmlns: NS.pubsub }, item, withOptions))
+  } catch (error) {
+    if (!(error instanceof Refused) || error.condition !== 'conflict') throw error
+    const configure = el(
+      'configure',
+      { node },
+      form('http://jabber.org/protocol/pubsub#node_config', options)
+    )
+    await wire.request('set', '', el('pubsub', { xmlns: NS.pubsubOwner }, configure))
+    await wire.request('set', '', el('pubsub', { xmlns: NS.pubsub }, item))
+  }
+}
+
+/** What an event (a message) tells of a node; undefined if it is none. */
+export function eventOf(message: Xml): { node: string; items: Item[]; retracted: string[] } | undefined {
+  const items = child(child(message, NS.pubsubEvent, 'event'), NS.pubsubEvent, 'items')
+  if (!items) return undefined
+  return {
+    node: attribute(items, 'node'),
+    items: children(items, NS.pubsubEvent, 'item').map(itemOf),
+    retracted: children(items, NS.pubsubEvent, 'retract').map((one) => attribute(one, 'id'))
+  }
+}
+
+export function form(type: string, fields: Record<string, string>): Made {
+  return el(
+    'x',
+    { xmlns: NS.form, type: 'submit' },
+    el('field', { var: 'FORM_TYPE', type: 'hidden' }, el('value', {}, type)),
+    ...Object.entries(fields).map(([name, value]) => el('field', { var: name }, el('value', {}, value)))
+  )
+}
+
+function itemOf(item: Xml): Item {
+  return { id: attribute(item, 'id'), payload: first(item) }
+}

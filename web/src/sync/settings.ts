@@ -1,0 +1,102 @@
+/**
+ * What my devices share of chats: how far I have read (XEP-0490), and pinned, muted, archived, disappearing messages in a
+ * private node of Kith's own (docs/web.md). What was changed here without a connection is noted, and published later.
+ */
+import type { Database } from '../local/database'
+import { chatOf, readTo, updateChat } from '../local/history'
+import { orderOf, timeOf } from '../local/order'
+import type { Address, Chat } from '../local/types'
+import { type Item, itemsOf, publish } from './pubsub'
+import type { Wire } from './wire'
+import { attribute, child, el, type Made, NS, type Xml } from './xml'
+
+export const SETTINGS_NODES: string[] = [NS.displayed, NS.kithChats]
+
+export class ChatSettings {
+  private working = false
+
+  constructor(
+    private readonly db: Database,
+    private readonly me: Address,
+    private readonly wire: Wire
+  ) {}
+
+  /** All that my other devices have set, in a new session. */
+  async load(): Promise<void> {
+    for (const node of SETTINGS_NODES) await this.event(node, await itemsOf(this.wire, this.me, node))
+  }
+
+  async event(node: string, items: Item[]): Promise<void> {
+    for (const { id, payload } of items) {
+      if (!payload || !id.includes('@')) continue
+      if (node === NS.displayed) await this.displayed(id, payload)
+      else await this.settings(id, payload)
+    }
+  }
+
+  /** Publishes what was changed here. */
+  async flush(): Promise<void> {
+    if (this.working || !this.wire.online) return
+    this.working = true
+    try {
+      const changed = await this.db.facts.where('name').startsWith('unsynced ').toArray()
+      for (const { name, value } of changed) {
+        const [, what, address] = name.split(' ')
+        if (!address) continue
+        const chat = await chatOf(this.db, address)
+        if (what === 'read') await this.publishRead(chat)
+        else await publish(this.wire, NS.kithChats, address, made(chat), 'whitelist', true)
+        await this.db.transaction('rw', this.db.facts, async () => {
+          if ((await this.db.fact(name)) === value) await this.db.facts.delete(name)
+        })
+      }
+    } catch {
+      // It stays noted for the next session
+    } finally {
+      this.working = false
+    }
+  }
+
+  private async publishRead({ address, readTo: id }: Chat): Promise<void> {
+    if (!/^[0-9a-f]{16}$/.test(id)) return
+    const stanza = el('stanza-id', { xmlns: NS.sid, by: this.me, id })
+    await publish(
+      this.wire,
+      NS.displayed,
+      address,
+      el('displayed', { xmlns: NS.displayed }, stanza),
+      'whitelist',
+      true
+    )
+  }
+
+  private async displayed(address: Address, payload: Xml): Promise<void> {
+    const id = attribute(child(payload, NS.sid, 'stanza-id'), 'id')
+    if (!id) return
+    await this.db.transaction('rw', this.db.historyTables, () =>
+      readTo(this.db, address, orderOf(id, timeOf(id)))
+    )
+  }
+
+  private async settings(address: Address, payload: Xml): Promise<void> {
+    if (await this.db.fact(`unsynced settings ${address}`)) return
+    const muted = attribute(payload, 'muted')
+    const change = {
+      pinned: Number(attribute(payload, 'pinned')) || 0,
+      mutedUntil: muted === 'forever' ? Infinity : Number(muted) || 0,
+      archived: attribute(payload, 'archived') === 'true',
+      disappears: Number(attribute(payload, 'disappears')) || 0
+    }
+    await this.db.transaction('rw', this.db.chats, () => updateChat(this.db, address, change))
+  }
+}
+
+function made({ pinned, mutedUntil, archived, disappears }: Chat): Made {
+  return el('chat', {
+    xmlns: NS.kithChats,
+    pinned: pinned ? String(pinned) : undefined,
+    muted: mutedUntil === Infinity ? 'forever' : mutedUntil ? String(mutedUntil) : undefined,
+    archived: archived ? 'true' : undefined,
+    disappears: disappears ? String(disappears) : undefined
+  })
+}

@@ -1,0 +1,270 @@
+/** Messages as stanzas: what is sent is made here, and what comes is taken apart. */
+import type { Envelope } from '../crypto/crypto'
+import { timeOf } from '../local/order'
+import type { Address, Moment, OutgoingContent, Reply } from '../local/types'
+import { fromBase64, toBase64 } from './base64'
+import { attribute, bare, child, children, el, elements, type Made, NS, textOf, type Xml } from './xml'
+
+/** What apps without OMEMO show. */
+const FALLBACK = 'This message is encrypted (OMEMO). Your client does not seem to support that.'
+const LONGEST_QUOTE = 200
+
+/** A message that came, in the words of this app. */
+export interface Came {
+  from: Address
+  mine: boolean
+  /** With whom. */
+  chat: Address
+  /** Origin id, else the stanza's id, else the archive's. */
+  id: string
+  /** In the own archive; empty: it is not there. */
+  archive: string
+  at: Moment
+  error: boolean
+  /** In the clear. */
+  text: string | undefined
+  envelope: Envelope | undefined
+  edits: string
+  retracts: string
+  /** It stands where a message was that its sender has taken back. */
+  tombstone: boolean
+  /** `emojis` undefined: they are the text. */
+  reaction: { of: string; emojis: string[] | undefined } | undefined
+  reply: { id: string; from: Address } | undefined
+  /** How many characters (code points) of the text are a quotation for apps that know no replies. */
+  quoted: number
+  forwarded: boolean
+  received: string
+  displayed: string
+  wantsReceipt: boolean
+  state: string
+  resend: string
+  resent: string
+  /** Seconds; -1: nothing is said of it. */
+  timer: number
+}
+
+/** What is in a message's stanza besides addresses, archive id and time. */
+export function read(message: Xml, me: Address, archive: string, at: Moment): Came | undefined {
+  const from = bare(attribute(message, 'from') || me)
+  const to = bare(attribute(message, 'to') || me)
+  const type = attribute(message, 'type')
+  if (type === 'groupchat' || type === 'headline') return undefined
+  const mine = from === me
+  const reply = child(message, NS.reply, 'reply')
+  const plain = child(message, NS.reactions, 'reactions')
+  const encrypted = child(message, NS.kithReaction, 'reaction')
+  const own = attribute(child(message, NS.sid, 'origin-id'), 'id') || attribute(message, 'id')
+  const timer = Number.parseInt(attribute(child(message, NS.ephemeral, 'ephemeral'), 'timer'), 10)
+  const body = child(message, NS.client, 'body')
+  const envelope = envelopeOf(message)
+  return {
+    from,
+    mine,
+    chat: mine ? to : from,
+    id: own || archive,
+    archive,
+    at,
+    error: type === 'error',
+    text: envelope || !body ? undefined : textOf(body),
+    envelope,
+    edits: attribute(child(message, NS.correct, 'replace'), 'id'),
+    retracts: attribute(child(message, NS.retract, 'retract'), 'id'),
+    tombstone: child(message, NS.retract, 'retracted') !== undefined,
+    reaction: encrypted
+      ? { of: attribute(encrypted, 'id'), emojis: undefined }
+      : plain && {
+          of: attribute(plain, 'id'),
+          emojis: children(plain, NS.reactions, 'reaction').map(textOf)
+        },
+    reply: reply && { id: attribute(reply, 'id'), from: bare(attribute(reply, 'to')) },
+    quoted: quoted(message),
+    forwarded: child(message, NS.kithForwarded, 'forwarded') !== undefined,
+    received: attribute(child(message, NS.receipts, 'received'), 'id'),
+    displayed: attribute(child(message, NS.markers, 'displayed'), 'id'),
+    wantsReceipt: child(message, NS.receipts, 'request') !== undefined,
+    state:
+      elements(message)
+        .find((one) => one.getNamespace() === NS.states)
+        ?.getName() ?? '',
+    resend: attribute(child(message, NS.kithResend, 'resend'), 'id'),
+    resent: attribute(child(message, NS.kithResend, 'resent'), 'id'),
+    timer: timer >= 0 ? timer : -1
+  }
+}
+
+/** A copy that the own account has sent (XEP-0280): the message in it. */
+export function carbon(message: Xml, me: Address): Xml | undefined {
+  if (bare(attribute(message, 'from') || me) !== me) return undefined
+  const copy = child(message, NS.carbons, 'received') ?? child(message, NS.carbons, 'sent')
+  return child(child(copy, NS.forward, 'forwarded'), NS.client, 'message')
+}
+
+/** The id that the own archive gave; only its own word counts (XEP-0359). */
+export function archiveId(message: Xml, me: Address): string {
+  const ids = children(message, NS.sid, 'stanza-id')
+  return attribute(
+    ids.find((one) => attribute(one, 'by') === me),
+    'id'
+  )
+}
+
+/** XEP-0203; undefined: it came at once. */
+export function delayed(element: Xml | undefined): Moment | undefined {
+  const stamp = Date.parse(attribute(child(element, NS.delay, 'delay'), 'stamp'))
+  return Number.isNaN(stamp) ? undefined : stamp
+}
+
+/** When an entry of the archive came: its id tells, if it is one of Kith's. */
+export function archiveTime(id: string, stamp: Moment | undefined, now: Moment): Moment {
+  return /^[0-9a-f]{16}$/.test(id) ? timeOf(id) : (stamp ?? now)
+}
+
+/** What is to be encrypted of something that waits in the outbox; undefined: nothing. */
+export function secretOf(what: OutgoingContent): string | undefined {
+  if (what.type === 'message') return quotation(what.reply) + what.text
+  if (what.type === 'reaction' && what.emojis.length) return what.emojis.join(' ')
+  return undefined
+}
+
+/** The whole stanza; `envelope` is there if `secretOf` has something, or keys alone travel. */
+export function made(to: Address, id: string, what: OutgoingContent, envelope: Envelope | undefined): Made {
+  return message(to, id, ...contentOf(what), ...wrapped(envelope), el('store', { xmlns: NS.hints }))
+}
+
+/** The same to one device that has asked for it. */
+export function madeAgain(
+  to: Address,
+  id: string,
+  of: string,
+  what: OutgoingContent,
+  envelope: Envelope
+): Made {
+  const again = el('resent', { xmlns: NS.kithResend, id: of })
+  return message(to, id, again, ...contentOf(what), ...wrapped(envelope), el('store', { xmlns: NS.hints }))
+}
+
+/** Keys without a text. */
+export function keysOnly(to: Address, envelope: Envelope): Made {
+  return message(to, crypto.randomUUID(), encrypted(envelope), el('store', { xmlns: NS.hints }))
+}
+
+export function typingState(to: Address, on: boolean): Made {
+  return el(
+    'message',
+    { xmlns: NS.client, to, type: 'chat' },
+    el(on ? 'composing' : 'paused', { xmlns: NS.states }),
+    el('no-store', { xmlns: NS.hints })
+  )
+}
+
+/** The text without the quotation, and the quotation. */
+export function unquoted(text: string, length: number): { text: string; quote: string } {
+  const characters = [...text]
+  if (length <= 0 || length > characters.length) return { text, quote: '' }
+  const quote = characters.slice(0, length).join('').trim().replace(/^> ?/gm, '')
+  return { text: characters.slice(length).join(''), quote }
+}
+
+function message(to: Address, id: string, ...content: Made[]): Made {
+  const attributes = { xmlns: NS.client, to, id, type: 'chat' }
+  return el('message', attributes, ...content, el('origin-id', { xmlns: NS.sid, id }))
+}
+
+function contentOf(what: OutgoingContent): Made[] {
+  switch (what.type) {
+    case 'message':
+      return [
+        ...(what.reply ? repliesTo(what.reply) : []),
+        ...(what.replaces === undefined ? [] : [el('replace', { xmlns: NS.correct, id: what.replaces })]),
+        ...(what.forwarded ? [el('forwarded', { xmlns: NS.kithForwarded })] : []),
+        ...(what.expires ? [el('ephemeral', { xmlns: NS.ephemeral, timer: String(what.expires) })] : []),
+        el('request', { xmlns: NS.receipts }),
+        el('markable', { xmlns: NS.markers }),
+        el('active', { xmlns: NS.states })
+      ]
+    case 'reaction':
+      if (!what.emojis.length) return [el('reactions', { xmlns: NS.reactions, id: what.of })]
+      return [
+        el('reaction', { xmlns: NS.kithReaction, id: what.of }),
+        el('reply', { xmlns: NS.reply, id: what.of, to: what.from }),
+        ...(what.replaces === undefined ? [] : [el('replace', { xmlns: NS.correct, id: what.replaces })])
+      ]
+    case 'retraction':
+      return [el('retract', { xmlns: NS.retract, id: what.of })]
+    case 'marker':
+      return [el(what.kind, { xmlns: what.kind === 'received' ? NS.receipts : NS.markers, id: what.of })]
+    case 'timer':
+      return [el('ephemeral', { xmlns: NS.ephemeral, timer: String(what.seconds) })]
+    case 'resend':
+      return [el('resend', { xmlns: NS.kithResend, id: what.of })]
+    case 'resent':
+      return []
+  }
+}
+
+function repliesTo(reply: Reply): Made[] {
+  const length = [...quotation(reply)].length
+  return [
+    el('reply', { xmlns: NS.reply, id: reply.id, to: reply.from }),
+    el('fallback', { xmlns: NS.fallback, for: NS.reply }, el('body', { start: '0', end: String(length) }))
+  ]
+}
+
+function quotation(reply: Reply | undefined): string {
+  if (!reply?.text) return ''
+  const text = [...reply.text].slice(0, LONGEST_QUOTE).join('')
+  return `${text.replace(/^/gm, '> ')}\n`
+}
+
+function wrapped(envelope: Envelope | undefined): Made[] {
+  if (!envelope) return []
+  const element = encrypted(envelope)
+  if (!envelope.payload) return [element]
+  const hint = el('encryption', { xmlns: NS.encryption, namespace: NS.omemo, name: 'OMEMO' })
+  return [el('body', {}, FALLBACK), element, hint]
+}
+
+function encrypted({ sender, iv, keys, payload }: Envelope): Made {
+  const header = el(
+    'header',
+    { sid: String(sender) },
+    ...keys.map(({ device, prekey, data }) =>
+      el('key', { rid: String(device), prekey: prekey ? 'true' : undefined }, toBase64(data))
+    ),
+    el('iv', {}, toBase64(iv))
+  )
+  return el('encrypted', { xmlns: NS.omemo }, header, payload && el('payload', {}, toBase64(payload)))
+}
+
+/** Undefined if there is none, or none that makes sense. */
+function envelopeOf(message: Xml): Envelope | undefined {
+  const element = child(message, NS.omemo, 'encrypted')
+  const header = child(element, NS.omemo, 'header')
+  if (!element || !header) return undefined
+  try {
+    const payload = child(element, NS.omemo, 'payload')
+    return {
+      sender: Number(attribute(header, 'sid')),
+      iv: fromBase64(textOf(child(header, NS.omemo, 'iv'))),
+      keys: children(header, NS.omemo, 'key').map((key) => ({
+        device: Number(attribute(key, 'rid')),
+        prekey: ['true', '1'].includes(attribute(key, 'prekey')),
+        data: fromBase64(textOf(key))
+      })),
+      ...(payload && { payload: fromBase64(textOf(payload)) })
+    }
+  } catch {
+    return undefined
+  }
+}
+
+function quoted(message: Xml): number {
+  for (const fallback of children(message, NS.fallback, 'fallback')) {
+    const body = child(fallback, NS.fallback, 'body')
+    if (attribute(fallback, 'for') === NS.reply && attribute(body, 'start') === '0') {
+      return Number.parseInt(attribute(body, 'end'), 10) || 0
+    }
+  }
+  return 0
+}

@@ -1,0 +1,130 @@
+/** Whatever comes between, both sides end with the same history, and all of it. */
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import type { Message } from '../../src/local/types'
+import { Device, until } from './people'
+import { World } from './world'
+
+type Step =
+  | { do: 'send' | 'edit' | 'react' | 'retract' | 'read'; by: number; pick: number }
+  | { do: 'cut' | 'join' | 'lose keys'; by: number }
+  | { do: 'restart' | 'forget' | 'hold' | 'late' | 'again' | 'pause' }
+
+const by = fc.integer({ min: 0, max: 2 })
+const pick = fc.nat({ max: 20 })
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('send' as const), by, pick }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({ do: fc.constantFrom('edit', 'react', 'retract', 'read'), by, pick })
+  },
+  { weight: 5, arbitrary: fc.record({ do: fc.constantFrom('cut', 'join', 'lose keys'), by }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({ do: fc.constantFrom('restart', 'forget', 'hold', 'late', 'again', 'pause') })
+  }
+)
+
+test('any interleaving of disconnects, duplicates and late deliveries leaves both histories equal and complete', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 30 }), async (steps) => {
+      const world = new World()
+      // Two devices of one person, and one of another
+      const devices = [
+        await Device.of(world, 'ada'),
+        await Device.of(world, 'ada'),
+        await Device.of(world, 'ben')
+      ]
+      try {
+        await play(world, devices, steps)
+      } finally {
+        for (const device of devices) await device.close()
+      }
+    }),
+    {
+      ...(process.env['SEED'] && { seed: Number(process.env['SEED']), path: '0' }),
+      numRuns: Number(process.env['RUNS'] ?? 25),
+      endOnFailure: true
+    }
+  )
+}, 600_000)
+
+async function play(world: World, devices: Device[], steps: Step[]): Promise<void> {
+  const [ada, , ben] = devices as [Device, Device, Device]
+  const other = (device: Device) => (device === ben ? ada : ben)
+  const sent: string[] = []
+  for (const [place, step] of steps.entries()) {
+    if ('by' in step) {
+      const device = devices[step.by]
+      if (!device) continue
+      if (step.do === 'cut') device.cut()
+      else if (step.do === 'join') device.join()
+      else if (step.do === 'lose keys') device.sealed.lost.add(await other(device).sealed.device())
+      else if ('pick' in step) await act(device, other(device), step.do, step.pick, place, sent)
+    } else if (step.do === 'restart' || step.do === 'forget') world.restart(step.do === 'forget')
+    else if (step.do === 'hold') world.holding = true
+    else if (step.do === 'late') world.late()
+    else if (step.do === 'again') for (const entry of world.log.slice(-5)) world.ring(entry)
+    else await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  world.late()
+  for (const device of devices) device.join()
+  const settled = async () => {
+    for (const device of devices) await device.online()
+    const all = await Promise.all(devices.map((device) => history(device, other(device))))
+    return all.every((one) => one.every(({ kind }) => kind !== 'unreadable')) && same(all)
+  }
+  await until(settled, 15_000).catch(() => undefined)
+  if (process.env['SEED'])
+    for (const d of devices)
+      console.log(
+        d.address,
+        await d.db.changes.toArray(),
+        await d.db.messages.toArray(),
+        await d.db.outgoing.toArray(),
+        await d.db.facts.toArray(),
+        world.log.map((e) => `${e.id} ${e.from} ${e.stanza.slice(100, 230)}`),
+        world.sessions.map((s) => [s.jid, s.sent.length, s.sent.map((x) => x.slice(0, 200))])
+      )
+  const [first, ...rest] = await Promise.all(devices.map((device) => history(device, other(device))))
+  for (const one of rest) expect(one).toEqual(first)
+  expect(first?.map(({ id }) => id).sort()).toEqual(sent.sort())
+}
+
+async function act(
+  device: Device,
+  to: Device,
+  what: string,
+  pick: number,
+  place: number,
+  sent: string[]
+): Promise<void> {
+  const messages = (await device.with(to)).filter(({ kind }) => kind === 'text')
+  if (what === 'send') {
+    await device.app.send(to.address, `text ${place}`)
+    const all = await device.with(to)
+    sent.push(all.find(({ text, mine }) => mine && text === `text ${place}`)?.id ?? 'none')
+    return
+  }
+  const own = messages.filter(({ mine }) => mine)
+  const mine = own[pick % Math.max(1, own.length)]
+  const any = messages[pick % Math.max(1, messages.length)]
+  if (what === 'edit' && mine) await device.app.edit(mine.key, `edited ${place}`)
+  if (what === 'retract' && mine) await device.app.deleteForEveryone(mine.key)
+  if (what === 'react' && any) await device.app.react(any.key, pick % 3 ? [`r${place}`] : [])
+  if (what === 'read' && any) await device.app.read(to.address, any.key)
+}
+
+/** What has to be the same on both sides; in an order that is, too. */
+async function history(device: Device, to: Device) {
+  const messages = await device.with(to)
+  return messages.map(seen).sort((a, b) => (a.id < b.id ? -1 : 1))
+}
+
+function seen({ id, from, kind, text, reactions, encrypted }: Message) {
+  return { id, from, kind, text, reactions, encrypted }
+}
+
+function same(all: unknown[]): boolean {
+  return all.every((one) => JSON.stringify(one) === JSON.stringify(all[0]))
+}

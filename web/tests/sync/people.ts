@@ -1,0 +1,90 @@
+/** Devices of people on the server in memory. */
+import 'fake-indexeddb/auto'
+import { Database } from '../../src/local/database'
+import { ofChat } from '../../src/local/history'
+import type { Message } from '../../src/local/types'
+import type { App, Live } from '../../src/sync/app'
+import { openApp } from '../../src/sync/open'
+import { Sealed } from './sealed'
+import { World } from './world'
+
+let count = 0
+
+export class Device {
+  app!: App
+  live!: Live
+  sealed!: Sealed
+  readonly plug = { in: true }
+  readonly agent = `agent-${++count}`
+  readonly db = new Database(`device ${count}`)
+
+  constructor(
+    readonly world: World,
+    readonly address: string
+  ) {}
+
+  static async of(world: World, name: string): Promise<Device> {
+    const device = new Device(world, `${name}@example.org`)
+    world.tokens.set(device.agent, 'token')
+    await device.open()
+    await device.online()
+    return device
+  }
+
+  async open(): Promise<void> {
+    const { address, agent, world, plug } = this
+    const credential = { address, agent, token: 'token', mechanism: 'HT-SHA-256-NONE', device: agent }
+    this.app = await openApp(this.db, credential, {
+      url: 'ws://server',
+      crypto: async (db, me, network) => (this.sealed = new Sealed(db, me, network)),
+      WebSocket: world.socketOf(plug),
+      locks: undefined,
+      channel: undefined
+    })
+    this.app.live.subscribe((live) => (this.live = live))
+  }
+
+  /** The network goes. */
+  cut(): void {
+    this.plug.in = false
+    for (const socket of this.world.sockets) {
+      if (socket.session?.jid.endsWith(this.agent)) socket.cut()
+    }
+  }
+
+  /** It is there again, and the person looks. */
+  join(): void {
+    this.plug.in = true
+    this.app.visible(true)
+  }
+
+  /** Waits until it is online and nothing waits. */
+  async online(): Promise<void> {
+    await until(async () => {
+      if (this.live.connection === 'offline') this.app.visible(true)
+      return this.live.connection === 'online' && (await this.db.outgoing.count()) === 0
+    })
+  }
+
+  async with(other: Device): Promise<Message[]> {
+    return ofChat(this.db, other.address).toArray()
+  }
+
+  async texts(other: Device): Promise<string[]> {
+    return (await this.with(other)).map((message) => message.text)
+  }
+
+  /** The device is turned off: nothing is said to anybody. */
+  async close(): Promise<void> {
+    this.cut()
+    await this.db.delete()
+  }
+}
+
+export async function until(holds: () => Promise<boolean> | boolean, timeout = 10_000): Promise<void> {
+  const end = Date.now() + timeout
+  while (!(await holds())) {
+    if (Date.now() > end) throw new Error(`never: ${holds.toString()}`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}

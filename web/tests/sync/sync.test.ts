@@ -1,0 +1,113 @@
+import { afterEach, expect, test } from 'vitest'
+import { Device, until } from './people'
+import { World } from './world'
+
+const open: Device[] = []
+
+async function device(world: World, name: string): Promise<Device> {
+  const made = await Device.of(world, name)
+  open.push(made)
+  return made
+}
+
+afterEach(async () => {
+  for (const one of open.splice(0)) await one.close()
+})
+
+test('what is written without a network goes out in order, once, when it is back', async () => {
+  const world = new World()
+  const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]
+  ada.cut()
+  for (const text of ['1', '2', '3']) await ada.app.send(ben.address, text)
+  expect((await ada.with(ben)).map((one) => one.progress)).toEqual(['waiting', 'waiting', 'waiting'])
+  ada.join()
+  await until(async () => (await ben.texts(ada)).length === 3)
+  expect(await ben.texts(ada)).toEqual(['1', '2', '3'])
+  await until(async () => (await ada.with(ben)).every((one) => one.progress === 'delivered'))
+  expect(await ada.texts(ben)).toEqual(['1', '2', '3'])
+})
+
+test('a message that nobody can read fails, and does not hold up the next chat', async () => {
+  const world = new World()
+  const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]
+  await ada.app.send('nobody@example.org', 'hello?')
+  await ada.app.send(ben.address, 'hello')
+  await until(async () => (await ben.texts(ada)).length === 1)
+  await until(async () => (await ada.db.messages.toArray()).some((one) => one.progress === 'failed'))
+  const failed = (await ada.db.messages.toArray()).find((one) => one.progress === 'failed')
+  expect(failed?.text).toBe('hello?')
+})
+
+test('a message that can not be read is asked for again and takes its place', async () => {
+  const world = new World()
+  const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]
+  ben.sealed.lost.add(await ada.sealed.device())
+  await ada.app.send(ben.address, 'once more')
+  await ada.app.send(ben.address, 'next')
+  await until(async () => (await ben.with(ada)).every((one) => one.kind === 'text'))
+  await until(async () => (await ben.texts(ada)).join() === 'once more,next')
+})
+
+test('a revoked token logs out, takes the keys, and leaves the history', async () => {
+  const world = new World()
+  const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]
+  await ada.app.send(ben.address, 'kept')
+  await ada.online()
+  world.tokens.delete(ada.agent)
+  world.restart(true)
+  ada.join()
+  await until(() => ada.live.connection === 'logged-out')
+  expect(await ada.db.keys.count()).toBe(0)
+  expect(await ada.db.fact('credential')).toBeUndefined()
+  expect(await ada.texts(ben)).toEqual(['kept'])
+  await ada.app.logOut()
+})
+
+test('a failure that goes by does not log out', async () => {
+  const world = new World()
+  const ada = await device(world, 'ada')
+  world.failing = true
+  world.restart(true)
+  await until(() => ada.live.connection === 'offline')
+  ada.join()
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  expect(ada.live.connection).not.toBe('logged-out')
+  world.failing = false
+  await ada.online()
+})
+
+test('a long absence is read newest chat first, with progress, and goes on where it was cut', async () => {
+  const world = new World()
+  const [ada, ben, cem] = [await device(world, 'ada'), await device(world, 'ben'), await device(world, 'cem')]
+  await ben.app.send(ada.address, 'first')
+  await until(async () => (await ada.texts(ben)).length === 1)
+  ada.cut()
+  for (let number = 0; number < 300; number++) await ben.app.send(ada.address, `ben ${number}`)
+  await ben.online()
+  for (let number = 0; number < 100; number++) await cem.app.send(ada.address, `cem ${number}`)
+  await cem.online()
+  world.restart(true)
+  const seen: number[] = []
+  let cut = false
+  ada.app.live.subscribe(({ progress }) => {
+    if (progress === undefined) return
+    seen.push(progress)
+    if (progress > 0.5 && !cut) {
+      cut = true
+      ada.cut()
+    }
+  })
+  ada.join()
+  await until(() => cut)
+  await until(async () => (await ada.texts(cem)).length === 100)
+  await ben.app.send(ada.address, 'last')
+  ada.join()
+  await until(async () => (await ada.texts(ben)).length === 302, 20_000)
+  expect(await ada.texts(ben)).toEqual([
+    'first',
+    ...Array.from({ length: 300 }, (_, number) => `ben ${number}`),
+    'last'
+  ])
+  expect(await ada.db.raw.count()).toBe(0)
+  expect(seen.length).toBeGreaterThan(2)
+}, 60_000)

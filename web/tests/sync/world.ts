@@ -1,0 +1,341 @@
+/**
+ * A server in memory that speaks XMPP over WebSocket as far as the app needs: token login, resumption, archive,
+ * copies, personal nodes. It can lose connections, deliver late, and forget sessions.
+ */
+import { toBase64 } from '../../src/sync/base64'
+import {
+  attribute,
+  bare,
+  child,
+  children,
+  el,
+  elements,
+  first,
+  type Made,
+  NS,
+  parse,
+  textOf,
+  type Xml
+} from '../../src/sync/xml'
+
+interface Entry {
+  id: string
+  from: string
+  to: string
+  inner: string
+  type: string
+  stanza: string
+}
+
+/** A session, with or without a connection. */
+interface Session {
+  jid: string
+  token: string
+  socket: Socket | undefined
+  received: number
+  acknowledged: number
+  sent: string[]
+}
+
+const enc = (text: string) => new TextEncoder().encode(text)
+
+export class World {
+  readonly log: Entry[] = []
+  readonly sockets = new Set<Socket>()
+  sessions: Session[] = []
+  readonly nodes = new Map<string, Map<string, string>>()
+  /** Frames of live messages that are held back: `late` lets them go. */
+  held: (() => void)[] = []
+  holding = false
+  /** Tokens by agent; what is not here is refused. */
+  readonly tokens = new Map<string, string>()
+  failing = false
+  queries = 0
+  private count = 0
+  private readonly origins = new Set<string>()
+
+  /** For `Deps.WebSocket`: connections of one device. */
+  socketOf(plug: { in: boolean }): typeof WebSocket {
+    // eslint-disable-next-line @typescript-eslint/no-this-alias
+    const world = this
+    return class extends Socket {
+      constructor() {
+        super(world, plug.in)
+      }
+    } as unknown as typeof WebSocket
+  }
+
+  nextId(): string {
+    this.count += 1
+    return `${(Date.now() * 0x1000).toString(16).padStart(14, '0').slice(0, 11)}${this.count.toString(16).padStart(5, '0')}`
+  }
+
+  /** All connections go; the sessions wait for them, unless `forget`. */
+  restart(forget: boolean): void {
+    for (const socket of [...this.sockets]) socket.cut()
+    if (forget) this.sessions = []
+  }
+
+  late(): void {
+    this.holding = false
+    const held = this.held
+    this.held = []
+    for (const go of held.reverse()) go()
+  }
+
+  /** A message is taken into the log, once, and rings. */
+  take(from: string, stanza: Xml): void {
+    const to = bare(attribute(stanza, 'to'))
+    const me = bare(from)
+    const origin = attribute(child(stanza, NS.sid, 'origin-id'), 'id')
+    const name = `${me} ${to} ${origin}`
+    if (origin && this.origins.has(name)) return
+    if (origin) this.origins.add(name)
+    const inner = elements(stanza)
+      .map((one) => one.toString())
+      .join('')
+    const kept = child(stanza, NS.hints, 'no-store') === undefined
+    const id = kept ? this.nextId() : ''
+    const entry: Entry = { id, from, to, inner, type: attribute(stanza, 'type'), stanza: '' }
+    entry.stanza = `<message xmlns='jabber:client' from='${from}' to='${to}' type='chat' id='${attribute(stanza, 'id')}'>${inner}`
+    if (kept) this.log.push(entry)
+    this.ring(entry)
+  }
+
+  ring({ id, from, to, stanza }: Entry): void {
+    for (const session of [...this.sessions]) {
+      const owner = bare(session.jid)
+      const mark = id ? `<stanza-id xmlns='${NS.sid}' id='${id}' by='${owner}'/>` : ''
+      let frame: string
+      if (owner === to && session.jid !== from) frame = `${stanza}${mark}</message>`
+      else if (owner === bare(from) && session.jid !== from) {
+        frame =
+          `<message xmlns='jabber:client' from='${owner}' to='${session.jid}'><sent xmlns='${NS.carbons}'>` +
+          `<forwarded xmlns='${NS.forward}'>${stanza}${mark}</message></forwarded></sent></message>`
+      } else continue
+      if (this.holding) this.held.push(() => this.push(session, frame))
+      else this.push(session, frame)
+    }
+  }
+
+  push(session: Session, frame: string): void {
+    if (!this.sessions.includes(session)) return
+    session.sent.push(frame)
+    session.socket?.give(frame)
+    session.socket?.give(`<r xmlns='${NS.sm}'/>`)
+  }
+
+  async login(socket: Socket, request: Xml): Promise<void> {
+    const agent = attribute(child(request, NS.sasl2, 'user-agent'), 'id')
+    const token = this.tokens.get(agent)
+    const [user = ''] = atob(textOf(child(request, NS.sasl2, 'initial-response'))).split('\0')
+    if (token === undefined || this.failing) {
+      const condition = this.failing ? 'temporary-auth-failure' : 'not-authorized'
+      socket.give(
+        `<failure xmlns='${NS.sasl2}'><${condition} xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/></failure>`
+      )
+      return
+    }
+    const key = await crypto.subtle.importKey('raw', enc(token), { name: 'HMAC', hash: 'SHA-256' }, false, [
+      'sign'
+    ])
+    const proof = toBase64(new Uint8Array(await crypto.subtle.sign('HMAC', key, enc('Responder'))))
+    const jid = `${user}@example.org/${agent}`
+    const resume = child(request, NS.sm, 'resume')
+    const old = this.sessions.find((one) => one.token === attribute(resume, 'previd') && one.jid === jid)
+    const head = `<additional-data>${proof}</additional-data><authorization-identifier>${jid}</authorization-identifier>`
+    if (resume && old) {
+      old.socket?.cut()
+      old.socket = socket
+      socket.session = old
+      this.acknowledged(old, Number(attribute(resume, 'h')))
+      socket.give(
+        `<success xmlns='${NS.sasl2}'>${head}<resumed xmlns='${NS.sm}' previd='${old.token}' h='${old.received}'/></success>`
+      )
+      for (const frame of old.sent) socket.give(frame)
+      return
+    }
+    for (const other of this.sessions.filter((one) => one.jid === jid)) other.socket?.cut()
+    this.sessions = this.sessions.filter((one) => one.jid !== jid)
+    const session: Session = {
+      jid,
+      token: crypto.randomUUID(),
+      socket,
+      received: 0,
+      acknowledged: 0,
+      sent: []
+    }
+    this.sessions.push(session)
+    socket.session = session
+    const newest = this.log.filter((one) => bare(one.from) === bare(jid) || one.to === bare(jid)).at(-1)?.id
+    const end = newest ? `<end id='${newest}'/>` : ''
+    socket.give(
+      `<success xmlns='${NS.sasl2}'>${head}<bound xmlns='${NS.bind}'><metadata xmlns='${NS.mam}'>${end}</metadata>` +
+        `<enabled xmlns='${NS.sm}' id='${session.token}' resume='true'/></bound></success>`
+    )
+  }
+
+  acknowledged(session: Session, h: number): void {
+    session.sent.splice(0, h - session.acknowledged)
+    session.acknowledged = h
+  }
+
+  request(session: Session, iq: Xml): void {
+    const id = attribute(iq, 'id')
+    const payload = first(iq)
+    const answer = (type: string, ...content: (Made | undefined)[]) => {
+      const from = attribute(iq, 'to')
+      const head = { xmlns: NS.client, type, id, from: from || undefined, to: session.jid }
+      this.push(session, el('iq', head, ...content).xml)
+    }
+    if (!payload) return
+    const namespace = payload.getNamespace()
+    if (namespace === NS.mam) answer('result', this.archive(session, payload))
+    else if (namespace === NS.pubsub) {
+      const published = child(payload, NS.pubsub, 'publish')
+      const owner = bare(attribute(iq, 'to') || session.jid)
+      if (published) {
+        const item = child(published, NS.pubsub, 'item')
+        const node = `${owner} ${attribute(published, 'node')}`
+        const items = this.nodes.get(node) ?? new Map<string, string>()
+        items.set(attribute(item, 'id'), first(item)?.toString() ?? '')
+        this.nodes.set(node, items)
+        answer('result')
+        this.event(owner, attribute(published, 'node'), items)
+      } else {
+        const wanted = attribute(child(payload, NS.pubsub, 'items'), 'node')
+        answer('result', {
+          xml: `<pubsub xmlns='${NS.pubsub}'><items node='${wanted}'>${itemsOf(this.nodes.get(`${owner} ${wanted}`))}</items></pubsub>`
+        })
+      }
+    } else answer('result')
+  }
+
+  private event(owner: string, node: string, items: Map<string, string>): void {
+    for (const session of [...this.sessions]) {
+      if (bare(session.jid) !== owner) continue
+      this.push(
+        session,
+        `<message xmlns='jabber:client' type='headline' from='${owner}' to='${session.jid}'><event xmlns='${NS.pubsubEvent}'>` +
+          `<items node='${node}'>${itemsOf(items)}</items></event></message>`
+      )
+    }
+  }
+
+  private archive(session: Session, query: Xml): Made {
+    this.queries += 1
+    const me = bare(session.jid)
+    const fields = new Map(
+      children(child(query, NS.form, 'x'), NS.form, 'field').map((field) => [
+        attribute(field, 'var'),
+        textOf(child(field, NS.form, 'value'))
+      ])
+    )
+    const set = child(query, NS.rsm, 'set')
+    const max = Number(textOf(child(set, NS.rsm, 'max')))
+    const before = textOf(child(set, NS.rsm, 'before'))
+    const peer = fields.get('with')
+    const all = this.log.filter(
+      ({ id, from, to }) =>
+        (bare(from) === me || to === me) &&
+        id > (fields.get('after-id') ?? '') &&
+        (!before || id < before) &&
+        (!peer || bare(from) === peer || to === peer)
+    )
+    if (max === 0) return el('fin', { xmlns: NS.mam }, rsm(el('count', {}, String(all.length))))
+    const page = all.slice(-max)
+    for (const { id, stanza } of page) {
+      this.push(
+        session,
+        `<message xmlns='jabber:client' from='${me}' to='${session.jid}'><result xmlns='${NS.mam}' id='${id}' ` +
+          `queryid='${attribute(query, 'queryid')}'><forwarded xmlns='${NS.forward}'>${stanza}</message></forwarded></result></message>`
+      )
+    }
+    const complete = page.length === all.length ? 'true' : undefined
+    return el('fin', { xmlns: NS.mam, complete }, rsm(el('first', {}, page[0]?.id ?? '')))
+  }
+}
+
+export class Socket {
+  readyState = 0
+  session: Session | undefined
+  onopen: (() => void) | null = null
+  onmessage: ((event: { data: string }) => void) | null = null
+  onclose: (() => void) | null = null
+  onerror: (() => void) | null = null
+  private readonly queue: string[] = []
+  private flowing = false
+
+  constructor(
+    private readonly world: World,
+    plugged: boolean
+  ) {
+    setTimeout(() => {
+      if (this.readyState !== 0) return
+      if (!plugged) {
+        this.cut()
+        return
+      }
+      this.readyState = 1
+      world.sockets.add(this)
+      this.onopen?.()
+    })
+  }
+
+  /** To the device, a turn of the loop later. */
+  give(frame: string): void {
+    this.queue.push(frame)
+    if (this.flowing) return
+    this.flowing = true
+    setTimeout(() => {
+      this.flowing = false
+      for (const one of this.queue.splice(0)) if (this.readyState === 1) this.onmessage?.({ data: one })
+    })
+  }
+
+  send(data: string): void {
+    const element = parse(data)
+    const name = element.getName()
+    const { session, world } = this
+    if (name === 'open') {
+      this.give(`<open xmlns='${NS.framing}' version='1.0'/>`)
+      this.give(
+        `<stream:features xmlns:stream='${NS.streams}'><authentication xmlns='${NS.sasl2}'><inline>` +
+          `<fast xmlns='${NS.fast}'><mechanism>HT-SHA-256-NONE</mechanism></fast></inline></authentication></stream:features>`
+      )
+    } else if (name === 'authenticate') void world.login(this, element)
+    else if (!session || session.socket !== this) return
+    else if (name === 'r') this.give(`<a xmlns='${NS.sm}' h='${session.received}'/>`)
+    else if (name === 'a') world.acknowledged(session, Number(attribute(element, 'h')))
+    else if (name === 'close') {
+      world.sessions = world.sessions.filter((one) => one !== session)
+      this.cut()
+    } else if (['message', 'iq', 'presence'].includes(name)) {
+      session.received += 1
+      if (name === 'message') world.take(session.jid, element)
+      if (name === 'iq' && ['get', 'set'].includes(attribute(element, 'type')))
+        world.request(session, element)
+    }
+  }
+
+  /** The connection is lost. */
+  cut(): void {
+    if (this.readyState === 3) return
+    this.readyState = 3
+    this.world.sockets.delete(this)
+    if (this.session?.socket === this) this.session.socket = undefined
+    setTimeout(() => this.onclose?.())
+  }
+
+  close(): void {
+    this.cut()
+  }
+}
+
+function itemsOf(items: Map<string, string> | undefined): string {
+  return [...(items ?? [])].map(([id, payload]) => `<item id='${id}'>${payload}</item>`).join('')
+}
+
+function rsm(content: Made): Made {
+  return el('set', { xmlns: NS.rsm }, content)
+}

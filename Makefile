@@ -49,6 +49,8 @@ bench: .venv/.ready ## Measure this machine beside Prosody and ejabberd: table a
 	$(BIN)/python bench/budget.py
 	$(BIN)/python bench/archive.py
 	$(BIN)/python bench/traffic.py
+	$(BIN)/python bench/restart.py
+	$(BIN)/python bench/restart.py --tls
 
 format: .venv/.ready web/node_modules/.ready ## Format and fix what can be fixed
 	cd web && npm run --silent format

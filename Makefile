@@ -9,7 +9,7 @@ BIN := .venv/bin
 # starting `kith` takes half as long when Python may keep what it compiles
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test check wheel fuzz bench format clean
+.PHONY: help run test check wheel fuzz chaos soak bench format clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,12 @@ fuzz: .venv/.ready ## Look for inputs that break a promise, FUZZ_SECONDS for eac
 	for target in stream sasl forms websocket; do \
 	  $(BIN)/python -m tests.fuzz.run $$target --seconds $${FUZZ_SECONDS:-300} --keep .fuzz/$$target || exit 1; \
 	done
+
+chaos: .venv/.ready ## Kill, cut the power, fill the disk, besiege: the long form, about 20 minutes
+	CHAOS=long $(BIN)/python -m pytest tests/chaos -v -rP
+
+soak: .venv/.ready ## Ordinary life for SOAK_MINUTES (30) with SOAK_PEOPLE (150): memory has to stay flat
+	$(BIN)/python -m tests.chaos.soak --minutes $${SOAK_MINUTES:-30} --people $${SOAK_PEOPLE:-150}
 
 bench: .venv/.ready ## Measure this machine beside Prosody and ejabberd: table and picture in bench/out
 	-scripts/debian-packages.sh bench/debian-packages.txt

@@ -51,6 +51,7 @@ from kith.edge.certificate import describe, ensure_certificate
 from kith.edge.connection import Edge
 from kith.edge.handshakes import TLSListener
 from kith.edge.http import FrontConnection, Web
+from kith.edge.memory import Memory
 from kith.edge.tcp import TCPConnection
 from kith.edge.tls import Certificates
 from kith.edge.webapp import WebApp, built
@@ -83,7 +84,9 @@ class Server:
         self.config = config
         self._listeners: list[asyncio.Server | TLSListener] = []
         self._stopping = asyncio.Event()
+        self._memory = Memory()
         self.certificates: Certificates | None = None
+        self._told: type[Exception] | None = None  # what made a tick fail
 
     async def start(self) -> None:
         """Raises StartError, ConfigError, StoreError."""
@@ -232,11 +235,20 @@ class Server:
         while True:
             await asyncio.sleep(1)
             seconds += 1
-            self.edge.lobby.sweep()
-            if seconds % 10 == 0:
-                self.reload()
-            if seconds % 3600 == 60 and self.config.retention_days:
-                await self.domain.expire()
+            try:
+                await self._memory.give_back(self.edge.door.left, self.domain.now())
+                self._each_second(seconds)
+            except Exception as error:
+                if type(error) is not self._told:  # once, not each second
+                    self._told = type(error)
+                    self.domain.log_error("tick failed", error)
+
+    def _each_second(self, seconds: int) -> None:
+        self.edge.lobby.sweep()
+        if seconds % 10 == 0:
+            self.reload()
+        if seconds % 3600 == 60 and self.config.retention_days:
+            self.domain.spawn(self.domain.expire())
 
     def reload(self) -> None:
         """Takes up a renewed certificate; connections that are open stay."""

@@ -3,13 +3,17 @@
 What the server says to them is counted in ``answers``: the conditions of stream errors, and ``closed``
 where a connection ended without one.
 
-    python -m tests.chaos.hostile KIND PORTS ACCOUNTS     runs one until it is killed
+    python -m tests.chaos.hostile KIND PORTS ACCOUNTS CROWD
+
+runs one until its standard input ends, and says what was answered several times a second, as JSON.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import os
 import re
 import ssl
 import sys
@@ -37,14 +41,14 @@ class Ports(NamedTuple):
 
 
 class Hostile:
-    """``accounts``: names to log in with, password ``pw``."""
+    """``accounts``: names to log in with, password ``pw``. ``crowd``: how many connections are held."""
 
-    def __init__(self, ports: Ports, accounts: list[str]) -> None:
+    def __init__(self, ports: Ports, accounts: list[str], crowd: int) -> None:
         self.ports = ports
         self.accounts = accounts
+        self.crowd = crowd
         self.answers: Counter[str] = Counter()
         self.opened = 0
-        self._tasks: set[asyncio.Task[None]] = set()
 
     # -- tools ------------------------------------------------------------------------------------
 
@@ -70,16 +74,18 @@ class Hostile:
             ),
         ):
             writer.write(text.encode())
-            await asyncio.wait_for(reader.readuntil(mark), 60)
+            async with asyncio.timeout(60):
+                await reader.readuntil(mark)
         writer.write(b"<presence/>")
         return reader, writer
 
     async def outcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Reads to the end, and notes why it came."""
         data = b""
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            while part := await asyncio.wait_for(reader.read(65536), 60):
-                data = (data + part)[-4096:]
+        with contextlib.suppress(OSError):
+            async with asyncio.timeout(600):
+                while part := await reader.read(65536):
+                    data = (data + part)[-4096:]
         found = _CONDITION.search(data)
         self.answers[found[1].decode() if found else "closed"] += 1
         writer.transport.abort()
@@ -182,7 +188,8 @@ class Hostile:
             address = "a" * 8000
             for _ in range(200):
                 writer.write(f"<message to='{address}@localhost/{address[:100]}'><body/></message>".encode())
-                found = await asyncio.wait_for(reader.readuntil(b"</message>"), 60)
+                async with asyncio.timeout(60):
+                    found = await reader.readuntil(b"</message>")
                 self.answers["jid-malformed" if b"<jid-malformed" in found else "other"] += 1
             writer.transport.abort()
 
@@ -191,29 +198,29 @@ class Hostile:
     # -- those who hold connections -----------------------------------------------------------------------
 
     async def silent(self) -> None:
-        """5000 connections on which nothing is said."""
-        await self.hold(self.ports.xmpp, 5000)
+        """Connections on which nothing is said."""
+        await self.hold(self.ports.xmpp, self.crowd)
 
     async def headers_only(self) -> None:
-        """5000 that begin a stream and stop there."""
-        await self.hold(self.ports.xmpp, 5000, _HEAD.encode())
+        """Streams that begin and go no further."""
+        await self.hold(self.ports.xmpp, self.crowd // 2, _HEAD.encode())
 
     async def half_handshakes(self) -> None:
         """TLS that begins and does not go on."""
-        await self.hold(self.ports.xmpps, 2000, _HALF_HELLO)
+        await self.hold(self.ports.xmpps, self.crowd // 2, _HALF_HELLO)
 
     async def half_starttls(self) -> None:
         ask = _HEAD + "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
-        await self.hold(self.ports.xmpp, 2000, ask.encode())
+        await self.hold(self.ports.xmpp, self.crowd // 2, ask.encode())
 
     async def half_requests(self) -> None:
         """HTTP heads without an end."""
-        await self.hold(self.ports.http, 2000, b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ")
+        await self.hold(self.ports.http, self.crowd // 2, b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ")
 
     async def half_bodies(self) -> None:
         """HTTP requests whose body never comes."""
         head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\nx"
-        await self.hold(self.ports.http, 2000, head)
+        await self.hold(self.ports.http, self.crowd // 2, head)
 
     async def handshakes(self) -> None:
         """TLS connections that are made and thrown away."""
@@ -288,10 +295,26 @@ KINDS = {
 }
 
 
+async def run(hostile: Hostile, kind: str) -> None:
+    """Until nobody wants it any more."""
+    task = asyncio.create_task(getattr(hostile, kind)())
+    loop = asyncio.get_running_loop()
+    ended = loop.run_in_executor(None, sys.stdin.read)
+    while not ended.done():
+        print(json.dumps({"opened": hostile.opened, "answers": hostile.answers}), flush=True)
+        await asyncio.wait([ended, task], timeout=0.2, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            break
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.result()  # what went wrong
+
+
 def main() -> None:
-    kind, ports, accounts = sys.argv[1:4]
-    hostile = Hostile(Ports(*map(int, ports.split(","))), accounts.split(","))
-    asyncio.run(getattr(hostile, kind)())
+    kind, ports, accounts, crowd = sys.argv[1:5]
+    os.nice(19)  # what is measured is the server, not who gets a core
+    asyncio.run(run(Hostile(Ports(*map(int, ports.split(","))), accounts.split(","), int(crowd)), kind))
 
 
 if __name__ == "__main__":

@@ -86,6 +86,9 @@ class Person:
     def got(self, message: Element) -> None:
         """A message came."""
 
+    def new_device(self) -> Device:
+        return Device(self)
+
     async def work(self, device: Device, resumed: bool) -> None:
         """What it does while it is connected; ends when the person is to stop."""
         raise NotImplementedError
@@ -93,7 +96,7 @@ class Person:
     async def run(self) -> None:
         """Connects again and again."""
         while not self.stopping:
-            device = Device(self)
+            device = self.new_device()
             try:
                 async with asyncio.timeout(PATIENCE):
                     await device.connect()
@@ -148,8 +151,10 @@ class Sender(Person):
     """Writes numbered messages to people chosen at random.
 
     ``to[n]`` got message n. ``acknowledged``: those that the server said it has. ``window``: how many may
-    be unacknowledged.
+    be unacknowledged. ``pause``: how long it is still between two flights, in seconds, at most.
     """
+
+    pause = 0.03
 
     def __init__(
         self, server: Server, name: str, rng: random.Random, recipients: list[str], window: int = 40
@@ -214,7 +219,7 @@ class Sender(Person):
             device.send(f"<r xmlns='{SM}'/>")
             answer = await device.take(lambda e: e.tag == f"{_SM}a", PATIENCE)
             self.handled(int(answer.get("h") or 0))
-            await asyncio.sleep(0.2 if self.again else self.rng.random() * 0.03)
+            await asyncio.sleep(0.2 if self.again else self.rng.random() * self.pause)
         self.stopping = True
 
 

@@ -71,6 +71,16 @@ def test_the_wheel_holds_each_connection_once_and_finds_every_silent_one(
         assert len(wheel) == len(inside)
 
 
+def test_what_has_left_is_let_go_at_once() -> None:
+    wheel: Wheel[Stub] = Wheel(Rules(ping_after=4, ping_timeout=2, proxy_timeout=20))
+    connection = Stub()
+    wheel.enter(connection)
+    gone = weakref.ref(connection)
+    wheel.leave(connection)
+    del connection
+    assert gone() is None
+
+
 class Stub:
     """A connection that never answers unless it is told to."""
 

@@ -13,6 +13,7 @@ import pytest
 
 from kith.core.ports import LogQuery
 from kith.store.sqlite import SQLiteStore
+from tests.store.conftest import Logs
 
 _WRITER = """
 import asyncio, os, sys
@@ -67,3 +68,32 @@ async def test_every_answered_message_is_found_after_a_kill_at_any_moment(tmp_pa
     (fine,) = await store._read(lambda c: c.execute("PRAGMA integrity_check").fetchone())
     assert fine == "ok"
     await store.close()
+
+
+async def test_what_was_queued_before_it_is_asked_is_settled(logs: Logs) -> None:
+    for round in range(5):
+        for id in range(20 * round + 1, 20 * round + 11):
+            logs.append(id)
+        first = asyncio.create_task(logs.store.settled())
+        await asyncio.sleep(0)
+        for id in range(20 * round + 11, 20 * round + 21):
+            logs.append(id)  # the one who asked before need not wait for these
+        second = asyncio.create_task(logs.store.settled())
+        await first
+        assert len(logs.answers) >= 20 * round + 10
+        await second
+        assert len(logs.answers) == 20 * round + 20
+        assert (
+            await logs.undelivered(logs.b, after=20 * round, limit=50)
+            == [answer[0] for answer in logs.answers][-20:]
+        )
+
+
+async def test_who_waits_together_writes_once(logs: Logs) -> None:
+    writer = logs.store._writer
+    assert writer is not None
+    logs.append(1)
+    asked = writer.asked
+    await asyncio.gather(*(logs.store.settled() for _ in range(50)))
+    assert writer.asked == asked + 1
+    assert writer.idle

@@ -1,1 +1,1 @@
-"""The web app against a real `kith serve`: its sync layer under Node (`web/tests/driver`)."""
+"""The web app against a real `kith serve` and beside the Python client, under Node (`web/tests/driver`)."""

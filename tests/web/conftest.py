@@ -1,4 +1,4 @@
-"""The program is built once."""
+"""The programs are built once."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ from tests.web.device import Devices, build
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sync layer for Node."""
     return asyncio.run(build(tmp_path_factory.mktemp("driver")))
+
+
+@pytest.fixture(scope="session")
+def peer_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The encryption, linking and discovery for Node."""
+    return asyncio.run(build(tmp_path_factory.mktemp("peer"), "crypto"))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A device of the web app without its screens: the sync layer under Node, with its own encryption and storage."""
+"""A device of the web app without its screens: the sync layer under Node, with encryption and storage."""
 
 from __future__ import annotations
 
@@ -19,12 +19,19 @@ WEB = Path(__file__).parents[2] / "web"
 Row = dict[str, Any]
 
 
-async def build(folder: Path) -> Path:
-    """Makes the program for Node. Fails if the packages of `web/` are not installed."""
+async def build(folder: Path, program: str = "node") -> Path:
+    """Makes a program of `web/tests/driver` for Node. Fails if the packages of `web/` are not installed."""
     npx = shutil.which("npx")
     assert npx, "Node.js is missing: run `make test`, which installs it"
     assert (WEB / "node_modules" / "vite").is_dir(), "run `npm ci` in web, as `make test` does"
-    arguments = ("-c", "tests/driver/vite.config.ts", "--ssr", "tests/driver/node.ts", "--outDir", folder)
+    arguments = (
+        "-c",
+        "tests/driver/vite.config.ts",
+        "--ssr",
+        f"tests/driver/{program}.ts",
+        "--outDir",
+        folder,
+    )
     process = await asyncio.create_subprocess_exec(
         npx,
         *("vite", "build", *map(str, arguments)),
@@ -34,7 +41,7 @@ async def build(folder: Path) -> Path:
     )
     said, _ = await asyncio.wait_for(process.communicate(), 120)
     assert process.returncode == 0, said.decode()
-    return folder / "node.js"
+    return folder / f"{program}.js"
 
 
 class WebDevice(NodeClient):

@@ -1,6 +1,41 @@
+/** Puts the parts together, and shows the first of them. */
 import { mount } from 'svelte'
 import App from './App.svelte'
+import { openCrypto } from './crypto/open'
+import './parts/base.css'
+import { preferences } from './parts/preferences.svelte'
+import { update } from './parts/update.svelte'
+import { kept, watch } from './start/account'
+import { Api, bearerOf } from './start/api'
+import { thisDevice } from './start/device'
+import { language } from './strings/strings.svelte'
+import { openApp } from './sync/open'
 
 const target = document.getElementById('app')
 if (target === null) throw new Error('the page has no place for the app')
-mount(App, { target })
+
+preferences.show()
+language.use(localStorage.getItem('kith.language'))
+watch(() => {
+  location.replace('/')
+})
+
+const url = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/xmpp-websocket`
+
+mount(App, {
+  target,
+  props: {
+    before: await kept(),
+    open: (db, credential) =>
+      openApp(db, credential, {
+        url,
+        crypto: openCrypto,
+        device: thisDevice().name,
+        endLogin: async (last) => {
+          await new Api(() => Promise.resolve(bearerOf(last))).revokeDevice(last.device)
+        }
+      })
+  }
+})
+
+if (import.meta.env.PROD) void update.watch()

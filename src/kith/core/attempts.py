@@ -12,6 +12,7 @@ import hashlib
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 #: How many wrong attempts at once, and in how many seconds one of them is forgotten.
 ADDRESS = (30, 15.0)
@@ -133,6 +134,7 @@ def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(errors="replace"), digest_size=12).hexdigest()
 
 
+@lru_cache(1024)
 def address_key(address: str) -> str:
     """What counts as one address: IPv6 by the /64 network; empty for loopback, and for what is none."""
     try:

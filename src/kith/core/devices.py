@@ -150,9 +150,8 @@ class Devices:
         return urlsafe_b64encode(self._derive(b"token", record.id, *parts)).decode()
 
     def _derive(self, purpose: bytes, account: int, *parts: bytes) -> bytes:
-        message = b"".join(
-            len(part).to_bytes(2, "big") + part for part in (purpose, str(account).encode(), *parts)
-        )
+        fields = (purpose, str(account).encode(), *parts)
+        message = b"".join([len(field).to_bytes(2, "big") + field for field in fields])
         return hmac.digest(self._secret, message, "sha256")
 
     async def all(self, account: int) -> dict[str, Device]:

@@ -90,6 +90,8 @@ class Domain:
         self._flushing: list[Session] = []
         self._closing: list[Session] = []
         self._changed: set[Account] = set()
+        self._changed_elsewhere = False  # since the last refresh began
+        self._refreshing = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop = None  # type: ignore[assignment]  # set by `start`
 
@@ -147,13 +149,21 @@ class Domain:
                 self.store.watch()
                 self._flush_deliveries()
                 self.resumption.expire()
-                if self.store.changed_elsewhere():
-                    await self._refresh()
+                self._changed_elsewhere |= self.store.changed_elsewhere()
+                if self._changed_elsewhere and not self._refreshing:
+                    self._changed_elsewhere, self._refreshing = False, True
+                    self.spawn(self._refresh())  # it reads, and a disk may not answer
             except Exception as error:
                 self.log_error("tick failed", error)
 
     async def _refresh(self) -> None:
         """Another process has changed accounts beside the running server."""
+        try:
+            await self._take_up_changes()
+        finally:
+            self._refreshing = False
+
+    async def _take_up_changes(self) -> None:
         for jid, device in await self.devices.revoked():
             self.end_device(jid, device.id)
             if (account := await self.account(jid)) is not None:

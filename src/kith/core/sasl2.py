@@ -47,14 +47,14 @@ _BIND = ns.tag(ns.BIND2, "bind")
 _FAST = ns.tag(ns.FAST, "fast")
 _REQUEST_TOKEN = ns.tag(ns.FAST, "request-token")
 _TRUE = ("true", "1")
-_NAMES = ("software", "device")
+_NAMES = (_tag("software"), _tag("device"))
 _TRIES = 3
 
 
 class SASL2(Login):
     """The request stays at hand until the exchange has ended."""
 
-    __slots__ = ("_account", "_agent", "_device", "_request", "_upgrades")
+    __slots__ = ("_account", "_agent", "_called", "_device", "_request", "_upgrades")
 
     namespace = ns.SASL2
 
@@ -64,7 +64,8 @@ class SASL2(Login):
         self._upgrades: Upgrades | None = None  # while there are tasks to be done
         self._account: Account | None = None  # whose tasks they are
         self._agent = ""  # the id that the client has given itself
-        self._device = ""  # what that is called elsewhere
+        self._called: Sequence[str] = ("", "")  # what it calls itself and its device, fit to be shown
+        self._device = ""  # what its id is elsewhere
 
     def receive(self, element: Stanza) -> bool:
         if element.tag == _AUTHENTICATE:
@@ -87,6 +88,8 @@ class SASL2(Login):
         self._agent = agent_id(agent.get("id", "")) if agent is not None else ""
         if agent is not None and agent.get("id") and not self._agent:
             raise SASLError("malformed-request", "the id of a user agent is a UUID")
+        if agent is not None:
+            self._called = [clean(agent.findtext(name) or "") for name in _NAMES]
         mechanism = request.get("mechanism", "")
         initial = request.findtext(_INITIAL)
         if mechanism.startswith("HT-"):
@@ -225,7 +228,8 @@ class SASL2(Login):
         if final:
             SubElement(answer, _tag("additional-data")).text = b64encode(final).decode()
         identifier = SubElement(answer, _tag("authorization-identifier"))
-        self._device = stream.device = self.domain.devices.id(account.id, self._agent)
+        known = proof.entry.device.id if proof is not None else ""
+        self._device = stream.device = known or self.domain.devices.id(account.id, self._agent)
         if self._device:
             token = await self._enter(account, request, proof)
             if token is not None:
@@ -289,12 +293,6 @@ class SASL2(Login):
             raise StreamError(error.condition, error.text) from None
         session.handheld = handheld(*self._called)
         return session
-
-    @property
-    def _called(self) -> Sequence[str]:
-        """What the client calls itself and its device, fit to be shown."""
-        agent = self._request.find(_AGENT) if self._request is not None else None
-        return [clean(agent.findtext(_tag(part)) or "") if agent is not None else "" for part in _NAMES]
 
 
 def named_account(domain: Domain, text: str | None) -> str:

@@ -7,6 +7,7 @@ import ipaddress
 import math
 import socket
 from collections import Counter
+from functools import lru_cache
 from typing import Protocol
 
 from kith.core.domain import Domain
@@ -107,6 +108,7 @@ def _is_address(text: str) -> bool:
     return True
 
 
+@lru_cache(1024)
 def is_loopback(text: str) -> bool:
     """Whether a text is an IP address of this machine's own."""
     try:

@@ -16,10 +16,14 @@ _AGAIN = 600.0
 
 
 class Door:
-    """Counts connections. ``per_address``: 0 is no bound, and this machine itself has none."""
+    """Counts connections. ``per_address``: 0 is no bound, and this machine itself has none.
+
+    ``count``: those of now; ``left``: all that have ended.
+    """
 
     def __init__(self, per_address: int, most: int) -> None:
         self.count = 0
+        self.left = 0
         self._per_address = per_address
         self._most = most
         self._from: dict[str, int] = {}
@@ -44,6 +48,7 @@ class Door:
     def leave(self, key: str) -> None:
         """The connection is gone."""
         self.count -= 1
+        self.left += 1
         if key in self._from:
             self._from[key] -= 1
             if not self._from[key]:

@@ -84,21 +84,18 @@ _W = TypeVar("_W", bound=Watched)
 
 
 class Wheel(Generic[_W]):
-    """All connections of a server, each in the bucket of the turn in which it will be looked at.
-
-    One that is closed stays in its bucket for a stride, so that nothing has to be searched.
-    """
+    """All connections of a server, each in the bucket of the turn in which it will be looked at."""
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self.now = 1
         self._count = 0
-        self._buckets: dict[int, list[_W]] = {}
+        self._buckets: dict[int, set[_W]] = {}
         self._grace = self._turns(rules.ping_timeout)
         self._stride = self._turns(min(rules.ping_after or math.inf, _IN_TIME * rules.proxy_timeout))
 
     def __iter__(self) -> Iterator[_W]:
-        return (one for bucket in self._buckets.values() for one in bucket if one.asked != _OUTSIDE)
+        return (one for bucket in self._buckets.values() for one in bucket)
 
     def __len__(self) -> int:
         return self._count
@@ -109,15 +106,21 @@ class Wheel(Generic[_W]):
         self._put(connection, self._stride)
 
     def leave(self, connection: _W) -> None:
-        if connection.asked != _OUTSIDE:
-            connection.asked = _OUTSIDE
-            self._count -= 1
+        """Lets go of it at once: what is gone must not take memory, however many come and go."""
+        if connection.asked == _OUTSIDE:
+            return
+        connection.asked = _OUTSIDE
+        self._count -= 1
+        for bucket in self._buckets.values():  # a few dozen
+            if connection in bucket:
+                bucket.remove(connection)
+                return
 
     def turn(self) -> None:
         """To be called every `Rules.turn` seconds."""
         self.now += 1
         for connection in self._buckets.pop(self.now, ()):
-            if connection.asked != _OUTSIDE:
+            if connection.asked != _OUTSIDE:  # it may go while others are looked at
                 self._look(connection)
 
     def _look(self, connection: _W) -> None:
@@ -141,7 +144,7 @@ class Wheel(Generic[_W]):
 
     def _put(self, connection: _W, turns: int) -> None:
         due = self.now + min(turns, self._stride)
-        self._buckets.setdefault(due, []).append(connection)
+        self._buckets.setdefault(due, set()).add(connection)
 
     def _turns(self, seconds: float) -> int:
         return math.ceil(seconds / self.rules.turn) if seconds < math.inf else sys.maxsize

@@ -61,6 +61,8 @@ class SQLiteStore:
         self._check = Check(path)
         self._version = 0
         self._changed = False
+        self._settling: asyncio.Future[None] | None = None
+        self._settling_from = 0  # how much was queued when that began
 
     async def open(self) -> int:
         """Raises StoreError. If the last server did not close it, all of it is read, in the background."""
@@ -89,9 +91,16 @@ class SQLiteStore:
         await asyncio.sleep(0)  # what the last commit answers is still in the loop's queue
 
     async def settled(self) -> None:
-        assert self._writer is not None
-        if not self._writer.idle:
-            await self._write(lambda _: None)
+        """Who asks after the same write waits for the same: asking is no new write to be waited for."""
+        writer = self._writer
+        assert writer is not None
+        if writer.idle:
+            return
+        if self._settling is None or self._settling_from != writer.asked:
+            self._settling = asyncio.get_running_loop().create_future()
+            writer.put(Pending(_nothing, self._settling))
+            self._settling_from = writer.asked
+        await asyncio.shield(self._settling)
 
     def _look_through(self) -> None:
         """A power cut can leave more behind than what was not synced."""
@@ -355,6 +364,10 @@ class SQLiteStore:
         if version != self._version:
             self._version = version
             self._changed = True
+
+
+def _nothing(connection: sqlite3.Connection) -> None:
+    """What is queued to learn when all before it is committed."""
 
 
 def _put(connection: sqlite3.Connection, account: int, space: str, key: str, value: bytes) -> int:

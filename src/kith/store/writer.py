@@ -77,7 +77,7 @@ class Writer:
         self._wake = threading.Semaphore(0)
         self._sleeping = True
         self._stop = False
-        self._asked = 0
+        self.asked = 0  # how much was queued so far
         self._told = 0
         self._ended = 0.0
         self._peers: dict[str, int] = {}
@@ -90,7 +90,7 @@ class Writer:
     def put(self, item: Append | Pending) -> None:
         """Queues. Called on the loop's thread; never blocks."""
         self._queue.append(item)
-        self._asked += 1
+        self.asked += 1
         if item.__class__ is Append:
             self.waiting_bytes += len(item.stanza)
         if self._sleeping:
@@ -100,12 +100,12 @@ class Writer:
     @property
     def waiting(self) -> int:
         """How much was queued and not answered yet."""
-        return self._asked - self._told
+        return self.asked - self._told
 
     @property
     def idle(self) -> bool:
         """Whether all that was queued is committed, and was answered."""
-        return self._asked == self._told
+        return self.asked == self._told
 
     def close(self) -> None:
         """Commits what is queued and ends the thread. Blocks."""

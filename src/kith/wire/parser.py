@@ -209,11 +209,16 @@ def _cut(data: bytes, base: int, seen: Seen, parser: Parser) -> tuple[Stanza, in
         or data.find(b"xmlns:", begin, inside) >= 0
         or (children and not tag.startswith("{jabber:client}"))
     ):
-        inner = _canonical(data[begin:end], parser.namespaces)
+        return _alone(data[begin:end], tag, attrs, inner, children, parser.namespaces), begin, end
     return Stanza(tag, attrs, inner, children), begin, end
 
 
-def _canonical(raw: bytes, declared: dict[str, str]) -> bytes:
-    """The inside of an element that leans on declarations outside of it, made to stand alone."""
+def _alone(
+    raw: bytes, tag: str, attrs: dict[str, str], inner: bytes, children: list[str], declared: dict[str, str]
+) -> Stanza:
+    """A stanza whose inside leans on declarations outside of it."""
     tree = ElementTree.fromstring(b"<w%b>%b</w>" % (_declarations(declared), raw))[0]
-    return serialize_children(tree)
+    stanza = Stanza(tag, attrs, inner, children, element=tree)
+    if stanza.kind:  # it may go on
+        stanza.inner = serialize_children(tree)
+    return stanza

@@ -25,9 +25,10 @@ _WRAP = f"<w xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAMS}'>".encode()
 class Stanza:
     """One child of a stream: message, presence, iq, or an element of a negotiation.
 
-    ``tag`` is the Clark name; ``inner`` are the serialised children in a ``jabber:client`` context;
-    ``children`` their Clark names. ``head`` are the attributes as they were written, or None: who changes
-    ``attrs`` of such a stanza does it by `stamp`.
+    ``tag`` is the Clark name; ``inner`` are the serialised children in a ``jabber:client`` context (as they
+    came, in an element of a negotiation); ``children`` their Clark names. ``head`` are the attributes as they
+    were written, or None: who changes ``attrs`` of such a stanza does it by `stamp`. ``element`` is the tree,
+    if it was parsed already.
     """
 
     __slots__ = ("_element", "_head", "attrs", "children", "inner", "kind", "tag")
@@ -39,6 +40,7 @@ class Stanza:
         inner: bytes,
         children: list[str],
         head: bytes | None = None,
+        element: Element | None = None,
     ) -> None:
         self.tag = tag
         self._head = head
@@ -46,7 +48,7 @@ class Stanza:
         self.attrs = attrs
         self.inner = inner
         self.children = children
-        self._element: Element | None = None
+        self._element = element
 
     @classmethod
     def build(cls, kind: str, attrs: Mapping[str, str | None], *children: Element) -> Stanza:

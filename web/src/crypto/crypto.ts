@@ -74,7 +74,10 @@ export interface Crypto {
    * envelope of keys alone, as for asking, which any device gets that is not distrusted.
    */
   encryptFor(to: Address, device: number, text: string): Promise<Envelope>
-  /** Never throws for what is in the envelope. One at a time for each sender, in order. */
+  /**
+   * Never throws for what is in the envelope. One at a time for each sender, in order. `messageId`: what to ask for if
+   * it can't be read; of a message that was sent again, the original's.
+   */
   decrypt(from: Address, envelope: Envelope, messageId: string): Promise<Opened>
   fingerprints(account: Address): Promise<Fingerprint[]>
   /** Sixty digits that both sides see alike: of all identity keys of the two accounts. */

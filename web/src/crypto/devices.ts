@@ -55,6 +55,13 @@ export class Devices {
     return known === undefined ? undefined : (await this.key(account, known.identity))?.trust
   }
 
+  /** The trust in this key, if it is the one that the device had last. */
+  async known(account: Address, device: number, identity: Bytes): Promise<Trust | undefined> {
+    const before = await this.identity(account, device)
+    if (before === undefined || !same(before, identity)) return undefined
+    return (await this.key(account, identity))?.trust
+  }
+
   async identity(account: Address, device: number): Promise<Bytes | undefined> {
     return (await this.store.get<KnownDevice>(path('device', account, device)))?.identity
   }

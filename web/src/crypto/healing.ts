@@ -21,6 +21,11 @@ const RENEWALS_PER_HOUR = 3
 /** A session that is as new as this is not made anew: what comes now was sent before. */
 const JUST_RENEWED = 60_000
 const MOST_DEVICES = 64
+/** A device that has made a new session since may not have been able to read what it was asked: so often, so soon. */
+const MOST_TIMES = 3
+const LATELY = 600_000
+
+type Asked = NonNullable<State['asked']>[number]
 
 export class Healing {
   private readonly running = new Map<string, Promise<void>>()
@@ -52,6 +57,18 @@ export class Healing {
     })
     if (asked) void this.mend(from, device)
     return asked
+  }
+
+  /** The device has made a new session: what it was asked for by the old one, it may not have understood. */
+  async renewed(from: Address, device: number): Promise<void> {
+    const { asked = [] } = await this.store.healing(from, device)
+    const again = asked.filter(({ at, times }) => this.now() - at < LATELY && times < MOST_TIMES)
+    if (again.length === 0) return
+    await this.change(from, device, (state) => ({
+      ...state,
+      wanted: [...new Set([...state.wanted, ...again.map(({ id }) => id)])].slice(0, MOST_WANTED)
+    }))
+    void this.mend(from, device)
   }
 
   /** What was left undone, as after a restart or when asking was enough for an hour. */
@@ -97,15 +114,23 @@ export class Healing {
       await this.change(account, device, (state) => ({
         ...state,
         asks: left,
-        wanted: state.wanted.filter((other) => other !== id)
+        wanted: state.wanted.filter((other) => other !== id),
+        asked: this.noted(state.asked ?? [], id)
       }))
     }
+  }
+
+  private noted(asked: Asked[], id: string): Asked[] {
+    const before = asked.find((other) => other.id === id)
+    const others = asked.filter((other) => other.id !== id && this.now() - other.at < LATELY)
+    return [...others, { id, at: this.now(), times: (before?.times ?? 0) + 1 }].slice(-MOST_WANTED)
   }
 
   private async renew(account: Address, device: number): Promise<void> {
     const own = await this.own.get()
     const { renewed, renewals } = await this.store.healing(account, device)
-    const justNow = renewed !== undefined && Math.abs(this.now() - renewed) < JUST_RENEWED
+    const open = hasOpen(await this.store.sessions(account, device))
+    const justNow = open && renewed !== undefined && Math.abs(this.now() - renewed) < JUST_RENEWED
     const left = spend(renewals, this.now(), RENEWALS, RENEWALS_PER_HOUR)
     const settled = (state: State): State => ({ ...state, renew: false })
     if (own === undefined || justNow || left === undefined) return this.change(account, device, settled)

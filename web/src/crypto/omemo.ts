@@ -14,9 +14,10 @@ import {
 } from './crypto'
 import { Devices, fingerprint, trusted } from './devices'
 import { Healing } from './healing'
-import { exclusively } from './locks'
+import { inTurn } from './locks'
 import { MOST_ID, Own } from './own'
 import * as payload from './payload'
+import { prepare } from './primitives'
 import * as ratchet from './ratchet'
 import * as safety from './safety'
 import { Store, path, type Opening, type OwnKeys } from './store'
@@ -41,10 +42,14 @@ const ANSWERS_PER_HOUR = 60
 /** A chain of theirs that is this long gets an answer (XEP-0384 0.8, section 5.5.3). */
 const LONG = 53
 
+const MOST_DIGESTS = 16
+
 export interface OmemoOptions {
   /** The clock: milliseconds since 1970. */
   now?: () => Moment
 }
+
+prepare()
 
 export class Omemo implements Crypto {
   private readonly store: Store
@@ -59,6 +64,7 @@ export class Omemo implements Crypto {
   private readonly background = new Set<Promise<unknown>>()
   private answers: Budget | undefined
   private opened = 0
+  private readonly digests = new Map<string, Promise<Bytes>>()
 
   constructor(
     db: Database,
@@ -76,6 +82,7 @@ export class Omemo implements Crypto {
   }
 
   async online(): Promise<void> {
+    this.talk.fresh()
     await this.own.publish()
     await this.forgetOpenings()
     await this.healing.goOn()
@@ -112,7 +119,7 @@ export class Omemo implements Crypto {
   }
 
   decrypt(from: Address, envelope: Envelope, messageId: string): Promise<Opened> {
-    return exclusively(`${this.store.db.name} from ${from}`, () => this.open(from, envelope, messageId))
+    return inTurn(`${this.store.db.name} from ${from}`, () => this.open(from, envelope, messageId))
   }
 
   private async open(from: Address, envelope: Envelope, id: string): Promise<Opened> {
@@ -128,7 +135,7 @@ export class Omemo implements Crypto {
     let work = 0
     for (const key of mine) {
       try {
-        return await this.talk.step(from, sender, () => this.read(own, from, envelope, key, id))
+        return await this.talk.step(from, sender, (hold) => this.read(hold, own, from, envelope, key, id))
       } catch (error) {
         if (error instanceof ratchet.Repeated) return this.reopened(from, envelope, id)
         if (error instanceof Garbled) renew = false
@@ -136,14 +143,21 @@ export class Omemo implements Crypto {
         work += 1 + (error instanceof ratchet.Unreadable ? Math.ceil(error.work / WORK) : 0)
       }
     }
-    const asked = this.failed(from, work) && (await this.healing.unreadable(from, sender, id, renew))
+    const asked = this.charge(from, work) && (await this.healing.unreadable(from, sender, id, renew))
     return { type: 'unreadable', asked }
   }
 
   /** Within a step of the session. Throws Repeated, Unreadable, Garbled. */
-  private async read(own: OwnKeys, from: Address, envelope: Envelope, key: Key, id: string): Promise<Opened> {
+  private async read(
+    hold: object,
+    own: OwnKeys,
+    from: Address,
+    envelope: Envelope,
+    key: Key,
+    id: string
+  ): Promise<Opened> {
     const { sender, iv } = envelope
-    const before = await this.store.sessions(from, sender)
+    const before = await this.store.sessionsIn(hold, from, sender)
     const read = await ratchet.read(own, before, key, this.own.prekeys, this.spent(from))
     let text: string | undefined
     let garbled = false
@@ -151,19 +165,26 @@ export class Omemo implements Crypto {
       text = await payload.openText(read.data, iv, envelope.payload).catch(() => undefined)
       garbled = text === undefined
     }
-    const trust = await this.talk.commit(from, sender, read.sessions, read.identity, async () => {
-      if (read.used !== undefined) await this.own.use(read.used.prekey, read.used.base)
-      if (text === undefined) return
-      await this.store.put(openingPath(from, sender, id), {
-        material: read.data,
-        at: this.now()
-      } satisfies Opening)
-    })
-    if (read.used !== undefined) this.inBackground(this.own.refill())
+    const opening: Opening = { material: read.data, at: this.now() }
+    const { used } = read
+    const trust = await this.talk.commit(
+      hold,
+      from,
+      sender,
+      read.sessions,
+      read.identity,
+      text === undefined ? [] : [{ path: openingPath(from, sender, id), value: opening }],
+      used && (() => this.own.use(used.prekey, used.base))
+    )
+    if (used !== undefined) {
+      this.charge(from, 1) // each takes a prekey, and the bundle is published anew
+      this.inBackground(this.own.refill())
+      this.inBackground(this.healing.renewed(from, sender))
+    }
     if (garbled) throw new Garbled()
     this.remember(`${from}/${sender}/${id}`)
     const long = read.counter > 0 && read.counter % LONG === 0
-    if ((read.used !== undefined || long) && trusted(trust)) this.inBackground(this.answer(from, sender))
+    if ((used !== undefined || long) && trusted(trust)) this.inBackground(this.answer(from, sender))
     if (++this.opened % MOST_OPENINGS === 0) this.inBackground(this.forgetOpenings())
     if (text === undefined) return { type: 'keys', device: sender, trusted: trusted(trust) }
     return { type: 'text', text, device: sender, trusted: trusted(trust) }
@@ -215,6 +236,7 @@ export class Omemo implements Crypto {
   }
 
   async compareCode(account: Address, scanned: string): Promise<boolean> {
+    if (!safety.isCode(scanned)) return false
     const { mine, theirs, devices } = await this.sides(account)
     if (!safety.fits(mine, theirs, scanned)) return false
     for (const device of devices) await this.devices.decide(account, device, 'verified')
@@ -265,14 +287,21 @@ export class Omemo implements Crypto {
     const [others, theirs] = [await here(this.me), await here(account)]
     if (theirs.length === 0) throw new NobodyCanRead(`${account} has no device`)
     const keys = [new Uint8Array(own.identity.pubKey), ...others.map(({ identity }) => identity)]
+    const theirKeys = theirs.map(({ identity }) => identity)
     return {
-      mine: await safety.digest(this.me, keys),
-      theirs: await safety.digest(
-        account,
-        theirs.map(({ identity }) => identity)
-      ),
+      mine: await this.digest(this.me, keys),
+      theirs: await this.digest(account, theirKeys),
       devices: theirs.filter(({ trust }) => trust !== 'distrusted').map(({ device }) => device)
     }
+  }
+
+  /** It takes a quarter of a second: the last ones are remembered. */
+  private digest(account: Address, keys: Bytes[]): Promise<Bytes> {
+    const name = [account, ...keys.map(fingerprint).sort()].join(' ')
+    const known = this.digests.get(name) ?? safety.digest(account, keys)
+    if (this.digests.size >= MOST_DIGESTS) this.digests.clear()
+    this.digests.set(name, known)
+    return known
   }
 
   /** Whether the sender has used up what may be done for them in vain. */
@@ -280,8 +309,8 @@ export class Omemo implements Crypto {
     return spend(this.failures.get(from), this.now(), FAILURES, FAILURES_PER_HOUR) === undefined
   }
 
-  /** False: too much was done for this sender in vain to do more now. */
-  private failed(from: Address, work: number): boolean {
+  /** Work for this sender that came to nothing, or that a stranger can ask for. False: it was too much before. */
+  private charge(from: Address, work: number): boolean {
     const before = this.failures.get(from)
     const now = this.now()
     const left = spend(before, now, FAILURES, FAILURES_PER_HOUR, work)

@@ -89,8 +89,9 @@ export class Own {
     else await this.store.put(`prekey/${id}`, { ...prekey, bases, used: prekey.used ?? this.now() })
   }
 
+  /** A lock of its own: the network is waited for in it. */
   private alone<T>(work: () => Promise<T>): Promise<T> {
-    return exclusively(`${this.store.db.name} own keys`, work)
+    return exclusively(`${this.store.db.name} own`, 'own', this, work)
   }
 
   private async make(taken: number[]): Promise<OwnKeys> {

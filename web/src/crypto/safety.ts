@@ -38,9 +38,13 @@ export function code(mine: Bytes, theirs: Bytes): string {
   return `${CODE}${base64url(mine.subarray(0, SHOWN))}.${base64url(theirs.subarray(0, SHOWN))}`
 }
 
+export function isCode(scanned: string): boolean {
+  return scanned.startsWith(CODE)
+}
+
 /** Whether the code that the other side shows says the same of both. */
 export function fits(mine: Bytes, theirs: Bytes, scanned: string): boolean {
-  if (!scanned.startsWith(CODE)) return false
+  if (!isCode(scanned)) return false
   try {
     const [theirOwn, theirMine, ...rest] = scanned.slice(CODE.length).split('.').map(fromBase64url)
     if (theirOwn === undefined || theirMine === undefined || rest.length > 0) return false

@@ -4,7 +4,7 @@ import type { Address, Moment } from '../local/types'
 import type { Budget } from './budget'
 import type { Bytes } from './bytes'
 import type { Fingerprint } from './crypto'
-import { noSessions, type KeyPair, type Sessions } from './ratchet'
+import type { KeyPair, Sessions } from './ratchet'
 
 /** This device. Ids of prekeys count up and are never used twice. */
 export interface OwnKeys {
@@ -56,6 +56,8 @@ export interface KnownKey {
 export interface Healing {
   /** Ids of messages that the device is to be asked for. */
   wanted: string[]
+  /** What it was asked for lately: it may not have been able to read that. */
+  asked?: { id: string; at: Moment; times: number }[]
   /** The session is to be made anew. */
   renew: boolean
   renewed?: Moment
@@ -69,23 +71,52 @@ export interface Opening {
   at: Moment
 }
 
+export interface Row {
+  path: string
+  value: unknown
+}
+
+/** What changes seldom, and by this program alone, is not read from the disk for each message: milliseconds. */
+const REMEMBERED = 5000
+const SELDOM = /^(?:account|device|trust)\//
+const MOST_REMEMBERED = 2000
+
 export class Store {
+  private readonly memory = new Map<string, { value: unknown; at: number }>()
+  private hold: object | undefined
+  private readonly held = new Map<string, Sessions>()
+
   constructor(readonly db: Database) {}
 
   /** All of it, or nothing. In `work`, nothing but this store may be waited for. */
-  together<T>(work: () => Promise<T>): Promise<T> {
-    return this.db.transaction('rw', this.db.keys, work)
+  async together<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await this.db.transaction('rw', this.db.keys, work)
+    } catch (error) {
+      this.memory.clear()
+      this.held.clear()
+      throw error
+    }
   }
 
   async get<T>(path: string): Promise<T | undefined> {
-    return (await this.db.keys.get(path))?.value as T | undefined
+    const known = this.memory.get(path)
+    if (known !== undefined && performance.now() - known.at < REMEMBERED) return known.value as T | undefined
+    const value = (await this.db.keys.get(path))?.value as T | undefined
+    this.remember(path, value)
+    return value
   }
 
   async put(path: string, value: unknown): Promise<void> {
+    this.remember(path, value)
     await this.db.keys.put({ path, value })
   }
 
   async remove(...paths: string[]): Promise<void> {
+    for (const path of paths) {
+      this.memory.delete(path)
+      this.held.delete(path)
+    }
     await this.db.keys.bulkDelete(paths)
   }
 
@@ -107,11 +138,38 @@ export class Store {
   }
 
   async sessions(address: Address, device: number): Promise<Sessions> {
-    return (await this.get<Sessions>(path('session', address, device))) ?? noSessions()
+    return (await this.get<Sessions>(path('session', address, device))) ?? { sessions: {}, dropped: {} }
+  }
+
+  /** The same within a step: while the lock is held, nobody else writes them. */
+  async sessionsIn(hold: object, address: Address, device: number): Promise<Sessions> {
+    if (this.hold !== hold) this.held.clear()
+    this.hold = hold
+    return this.held.get(path('session', address, device)) ?? this.sessions(address, device)
+  }
+
+  /** Within a step: sessions and what belongs to them, in one. */
+  async putInStep(hold: object, rows: Row[]): Promise<void> {
+    if (this.hold === hold) {
+      for (const { path, value } of rows)
+        if (path.startsWith('session/')) this.held.set(path, value as Sessions)
+    }
+    try {
+      await this.db.keys.bulkPut(rows)
+    } catch (error) {
+      this.held.clear()
+      throw error
+    }
   }
 
   async healing(address: Address, device: number): Promise<Healing> {
     return (await this.get<Healing>(path('healing', address, device))) ?? { wanted: [], renew: false }
+  }
+
+  private remember(path: string, value: unknown): void {
+    if (!SELDOM.test(path)) return
+    if (this.memory.size >= MOST_REMEMBERED) this.memory.clear()
+    this.memory.set(path, { value, at: performance.now() })
   }
 }
 

@@ -6,16 +6,26 @@ import { trusted, type Devices, type Trust } from './devices'
 import { exclusively } from './locks'
 import { sealText } from './payload'
 import * as ratchet from './ratchet'
-import { path, type OwnKeys, type Store } from './store'
+import { path, type OwnKeys, type Row, type Store } from './store'
 
 /** How long a device that had no usable bundle is not asked for one. */
 const NO_BUNDLE = 300_000
 const AT_ONCE = 8
 
+/** So often may a device's bundle fail to come before a message goes without it. */
+const OFTEN = 3
+
+interface Failure {
+  account: Address
+  reason: unknown
+  often: number
+}
+
 export type Key = Envelope['keys'][number]
 
 export class Talk {
   private readonly without = new Map<string, Moment>()
+  private readonly failed = new Map<string, number>()
 
   constructor(
     private readonly store: Store,
@@ -25,33 +35,50 @@ export class Talk {
     private readonly now: () => Moment
   ) {}
 
-  /** One step at a time with each device, in all tabs. */
-  step<T>(account: Address, device: number, work: () => Promise<T>): Promise<T> {
-    return exclusively(`${this.store.db.name} ${path('session', account, device)}`, work)
+  /** A new connection: what failed before may have been the old one's fault. */
+  fresh(): void {
+    this.failed.clear()
+    this.without.clear()
   }
 
-  /** For all of these devices that may read it. Throws NobodyCanRead if there is none of `by` among them. */
+  /** One step at a time with each device, in all tabs. */
+  step<T>(account: Address, device: number, work: (hold: object) => Promise<T>): Promise<T> {
+    return exclusively(this.store.db.name, path('session', account, device), this, work)
+  }
+
+  /** For all of these devices that may read it. Throws NobodyCanRead if there is none of `by` among them,
+   * rejects if the connection is why it would not be for all. */
   async text(own: OwnKeys, to: [Address, number][], text: string, by: Address): Promise<Envelope> {
-    await this.meet(own, to)
     const { iv, material, payload } = await sealText(text)
     const keys: Key[] = []
     let reached = false
-    for (const [account, device] of to) {
-      const key = await this.key(own, account, device, material, trusted)
-      if (key === undefined) continue
-      keys.push(key)
-      reached ||= account === by
+    const write = async (devices: [Address, number][]): Promise<[Address, number][]> => {
+      const strangers: [Address, number][] = []
+      for (const [account, device] of devices) {
+        const key = await this.key(own, account, device, material, trusted)
+        if (key === undefined) strangers.push([account, device])
+        if (key === undefined || key === 'untrusted') continue
+        keys.push(key)
+        reached ||= account === by
+      }
+      return strangers
     }
+    const strangers = await write(to)
+    const failures = await this.meet(own, strangers)
+    if (failures.some(({ often }) => often < OFTEN)) throw failures[0]?.reason
+    await write(strangers)
+    if (!reached && failures.some(({ account }) => account === by)) throw failures[0]?.reason
     if (!reached) throw new NobodyCanRead(`${by} has no device that may read it`)
     return { sender: own.device, iv, keys, payload }
   }
 
   /** Keys without a text for one device; `undefined`: there is no session with it. `distrusted` gets nothing. */
   async keys(own: OwnKeys, account: Address, device: number): Promise<Envelope | undefined> {
-    await this.meet(own, [[account, device]])
+    const failures = await this.meet(own, [[account, device]])
+    if (failures.length > 0) throw failures[0]?.reason
     const { iv, material } = await sealText('')
     const key = await this.key(own, account, device, material, (trust) => trust !== 'distrusted')
-    return key === undefined ? undefined : { sender: own.device, iv, keys: [key] }
+    return typeof key === 'object' ? { sender: own.device, iv, keys: [key] } : undefined
   }
 
   /** Makes a new session beside those that there are. Rejects without connection; false: there is no bundle. */
@@ -60,27 +87,29 @@ export class Talk {
     return bundle !== undefined && (await this.begin(own, account, device, bundle))
   }
 
-  /** Makes the sessions that are missing. Rejects if the connection is why all of them still are. */
-  private async meet(own: OwnKeys, to: [Address, number][]): Promise<void> {
+  /** Makes the sessions that are missing. Returns where the network did not help. */
+  private async meet(own: OwnKeys, to: [Address, number][]): Promise<Failure[]> {
     const strangers: [Address, number][] = []
     for (const [account, device] of to) {
       if (await this.wants(account, device)) strangers.push([account, device])
     }
-    let failure: unknown
-    let failed = 0
+    const failures: Failure[] = []
     for (let at = 0; at < strangers.length; at += AT_ONCE) {
       const part = strangers.slice(at, at + AT_ONCE).map(async ([account, device]) => {
-        const bundle = await this.network.bundle(account, device)
-        const made = bundle !== undefined && (await this.begin(own, account, device, bundle))
-        if (!made) this.lacks(account, device)
+        const name = `${account} ${device}`
+        try {
+          const bundle = await this.network.bundle(account, device)
+          this.failed.delete(name)
+          if (bundle === undefined || !(await this.begin(own, account, device, bundle))) this.lacks(name)
+        } catch (reason) {
+          const often = (this.failed.get(name) ?? 0) + 1
+          this.failed.set(name, often)
+          failures.push({ account, reason, often })
+        }
       })
-      for (const result of await Promise.allSettled(part)) {
-        if (result.status === 'fulfilled') continue
-        failure = result.reason
-        failed++
-      }
+      await Promise.all(part)
     }
-    if (failed > 0 && failed === to.length) throw failure
+    return failures
   }
 
   private async wants(account: Address, device: number): Promise<boolean> {
@@ -89,54 +118,67 @@ export class Talk {
     return !ratchet.hasOpen(await this.store.sessions(account, device))
   }
 
-  private lacks(account: Address, device: number): void {
+  private lacks(name: string): void {
     if (this.without.size > 1000) this.without.clear()
-    this.without.set(`${account} ${device}`, this.now())
+    this.without.set(name, this.now())
   }
 
   private begin(own: OwnKeys, account: Address, device: number, bundle: Bundle): Promise<boolean> {
-    return this.step(account, device, async () => {
+    return this.step(account, device, async (hold) => {
       let sessions
       try {
-        sessions = await ratchet.begin(own, bundle, await this.store.sessions(account, device))
+        sessions = await ratchet.begin(own, bundle, await this.store.sessionsIn(hold, account, device))
       } catch {
         return false // not signed by its own key, or no keys at all
       }
-      await this.commit(account, device, sessions, new Uint8Array(bundle.identity))
+      await this.commit(hold, account, device, sessions, new Uint8Array(bundle.identity))
       return true
     })
   }
 
-  /** Within a step: keeps what it has made. Returns the trust in who is at the other end. */
+  /**
+   * Within a step: keeps what it has made, all of it or nothing. `rows`: what belongs to it. Returns the trust in who is
+   * at the other end.
+   */
   async commit(
+    hold: object,
     account: Address,
     device: number,
     sessions: ratchet.Sessions,
     identity: Bytes,
-    also: () => Promise<void> = () => Promise.resolve()
+    rows: Row[] = [],
+    also?: () => Promise<void>
   ): Promise<Trust> {
+    const all = [{ path: path('session', account, device), value: sessions }, ...rows]
+    const known = await this.devices.known(account, device, identity)
+    if (known !== undefined && also === undefined) {
+      await this.store.putInStep(hold, all)
+      return known
+    }
     const { trust, event } = await this.store.together(async () => {
-      await this.store.put(path('session', account, device), sessions)
-      await also()
+      await this.store.putInStep(hold, all)
+      await also?.()
       return this.devices.note(account, device, identity)
     })
     if (event !== undefined) this.tell(event)
     return trust
   }
 
+  /** `undefined`: there is no session. */
   private key(
     own: OwnKeys,
     account: Address,
     device: number,
     material: Bytes,
     may: (trust: Trust) => boolean
-  ): Promise<Key | undefined> {
-    return this.step(account, device, async () => {
+  ): Promise<Key | 'untrusted' | undefined> {
+    return this.step(account, device, async (hold) => {
+      const before = await this.store.sessionsIn(hold, account, device)
       const trust = await this.devices.trust(account, device)
-      const before = await this.store.sessions(account, device)
-      if (trust === undefined || !may(trust) || !ratchet.hasOpen(before)) return undefined
+      if (trust === undefined || !ratchet.hasOpen(before)) return undefined
+      if (!may(trust)) return 'untrusted'
       const { sessions, data, prekey } = await ratchet.seal(own, before, material)
-      await this.store.put(path('session', account, device), sessions)
+      await this.store.putInStep(hold, [{ path: path('session', account, device), value: sessions }])
       return { device, prekey, data }
     })
   }

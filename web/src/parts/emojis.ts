@@ -1,11 +1,18 @@
 /** Emojis with their names, loaded when the picker opens; those that one uses come first. */
-import type { CompactEmoji } from 'emojibase-data'
-
 export interface Emoji {
   emoji: string
   label: string
   tags: string[]
   group: number
+}
+
+/** As emojibase has it. */
+interface Raw {
+  unicode: string
+  label: string
+  tags?: string[]
+  group?: number
+  order?: number
 }
 
 const RECENT = 'kith.emojis'
@@ -19,7 +26,7 @@ export async function load(code: string): Promise<Emoji[]> {
     code === 'de'
       ? await import('emojibase-data/de/compact.json')
       : await import('emojibase-data/en/compact.json')
-  return (data.default as CompactEmoji[])
+  return (data.default as Raw[])
     .filter((one) => one.group !== undefined && one.group !== 2)
     .sort((a, b) => (a.order ?? 0) - (b.order ?? 0))
     .map((one) => ({ emoji: one.unicode, label: one.label, tags: one.tags ?? [], group: one.group ?? 0 }))

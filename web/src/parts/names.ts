@@ -17,6 +17,11 @@ export function grouped(number: string): string {
   return [code, ...groups].join(' ')
 }
 
+/** What is written from left to right inside a sentence of any direction (UAX #9). */
+export function isolated(text: string): string {
+  return `${String.fromCodePoint(0x2066)}${text}${String.fromCodePoint(0x2069)}`
+}
+
 export function nameOf(contact: Contact | undefined, address: Address): string {
   return contact?.name || contact?.nick || written(address, address.split('@')[1])
 }
@@ -32,7 +37,7 @@ export function initial(name: string): string {
 
 /** One of eight colours, always the same for an address. */
 export function hue(address: Address): number {
-  let sum = 0
-  for (const unit of address) sum = (sum * 31 + (unit.codePointAt(0) ?? 0)) >>> 0
-  return sum % 8
+  let hash = 0x811c9dc5 // FNV-1a
+  for (const unit of address) hash = Math.imul(hash ^ (unit.codePointAt(0) ?? 0), 0x01000193)
+  return ((hash >>> 24) ^ (hash >>> 13) ^ hash) & 7
 }

@@ -13,6 +13,11 @@ function format(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
   return found
 }
 
+/** The day that a time is in, by the clock here: equal for times of the same day. */
+export function dayOf(at: number): number {
+  return midnight(at)
+}
+
 const midnight = (at: number): number => new Date(at).setHours(0, 0, 0, 0)
 
 /** How many midnights are between then and now. */

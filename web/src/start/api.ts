@@ -1,5 +1,7 @@
 /** The server's HTTP API, as /api/openapi.json describes it. What can go wrong is part of the answer. */
 
+import type { Ask } from './ask'
+
 /** Words of the server's for why something can't be, and `offline`: it was not reached. */
 export type Reason =
   | 'bad-request'
@@ -182,7 +184,7 @@ export class Api {
   }
 
   /** Any request, also for what has a file of its own (`linking.ts`, `discovery.ts`). */
-  async ask<T>(method: string, path: string, body?: object): Promise<Answer<T>> {
+  async ask<T>(method: string, path: string, body?: unknown, stop?: AbortSignal): Promise<Answer<T>> {
     const bearer = await this.bearer()
     const headers: Record<string, string> = {}
     if (bearer) headers.Authorization = `Bearer ${bearer}`
@@ -195,7 +197,7 @@ export class Api {
         cache: 'no-store',
         credentials: 'omit',
         redirect: 'error',
-        signal: AbortSignal.timeout(LONGEST)
+        signal: stop ? AbortSignal.any([stop, AbortSignal.timeout(LONGEST)]) : AbortSignal.timeout(LONGEST)
       })
       const text = await answer.text()
       const value: unknown = text === '' ? undefined : JSON.parse(text)
@@ -204,6 +206,20 @@ export class Api {
     } catch {
       return { ok: false, problem: OFFLINE }
     }
+  }
+
+  /** The same for linking and discovery: rejects with Refusal. */
+  readonly asking: Ask = async (method, path, body, signal) => {
+    const answer = await this.ask<unknown>(method, path, body, signal)
+    if (!answer.ok) throw new Refusal(answer.problem)
+    return answer.value
+  }
+}
+
+/** What the server has said no with. */
+export class Refusal extends Error {
+  constructor(readonly problem: Problem) {
+    super(problem.text)
   }
 }
 

@@ -1,6 +1,8 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { NobodyCanRead } from '../../src/crypto/crypto'
 import { World } from './world'
+
+vi.setConfig({ testTimeout: 60_000 })
 
 const ANNA = 'anna@example.org'
 const BEN = 'ben@example.org'
@@ -126,4 +128,15 @@ test('nothing is left of the keys after the database was deleted, and nothing ma
   await expect(anna.crypto.encrypt(BEN, 'y')).rejects.toThrow()
   await anna.crypto.idle()
   expect((await indexedDB.databases()).map(({ name }) => name)).not.toContain(anna.db.name)
+})
+
+test('a bundle that never comes holds up no message for long', async () => {
+  const [anna, ben] = [await world.device(ANNA), await world.device(BEN)]
+  const second = await world.device(BEN)
+  const { bundle } = anna
+  anna.bundle = (account, device) =>
+    device === second.id ? Promise.reject(new Error('timeout')) : bundle.call(anna, account, device)
+  await expect(anna.crypto.encrypt(BEN, 'x')).rejects.toThrow('timeout')
+  await expect(anna.crypto.encrypt(BEN, 'x')).rejects.toThrow('timeout')
+  expect((await anna.crypto.encrypt(BEN, 'x')).keys.map(({ device }) => device)).toEqual([ben.id])
 })

@@ -72,6 +72,9 @@ export class Device implements KeyNetwork {
   readonly box: Letter[] = []
   /** What was read: by id, each time that a text came of it. */
   readonly texts = new Map<string, string[]>()
+  /** When: after a restart a text may come once more, as it may not have been stored. What was stored is known by its id. */
+  private readonly readIn = new Map<string, number>()
+  private life = 0
   readonly results: Opened[] = []
   readonly events: CryptoEvent[] = []
   readonly sent = new Map<string, { to: string; text: string }>()
@@ -87,7 +90,9 @@ export class Device implements KeyNetwork {
     this.crypto = this.start()
   }
 
+  /** The program begins anew. */
   start(): Omemo {
+    this.life++
     this.crypto = new Omemo(this.db, this.account, this, { now: () => this.world.now })
     this.crypto.onEvent((event) => this.events.push(event))
     return this.crypto
@@ -114,10 +119,12 @@ export class Device implements KeyNetwork {
   }
 
   async read(letter: Letter): Promise<Opened> {
-    const opened = await this.crypto.decrypt(letter.from, letter.envelope, letter.id)
+    const opened = await this.crypto.decrypt(letter.from, letter.envelope, letter.resent ?? letter.id)
     this.results.push(opened)
     if (opened.type === 'text') {
       const id = letter.resent ?? letter.id
+      if ((this.readIn.get(id) ?? this.life) < this.life) return opened
+      this.readIn.set(id, this.life)
       this.texts.set(id, [...(this.texts.get(id) ?? []), opened.text])
     }
     if (opened.type === 'keys' && letter.resend !== undefined) {

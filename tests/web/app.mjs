@@ -1,0 +1,77 @@
+// Somebody's browser with the web app in it, by Playwright: told what to do by JSON lines on stdin, telling what
+// happens on stdout (see tests/interop/node.py).
+//
+//   {"id": 1, "do": "page", "arguments": ["goto", "http://…"]}                        any method of the page
+//   {"id": 2, "do": "locator", "arguments": ["#name", "fill", "Ada"]}                 any method of what a selector finds
+//   {"id": 3, "do": "role", "arguments": ["button", "Send", "click"]}                 the same, by role and name
+//   {"id": 4, "do": "axe"}                                                            what is wrong for who can't see
+//
+// The arguments are where Chromium listens, and the options of the context as JSON.
+
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { createInterface } from 'node:readline';
+
+const interop = createRequire(new URL('../interop/package.json', import.meta.url));
+const web = createRequire(new URL('../../web/package.json', import.meta.url));
+const { chromium } = interop('playwright-core');
+const axe = readFileSync(web.resolve('axe-core/axe.min.js'), 'utf8');
+
+const [, , where, options] = process.argv;
+const chrome = await chromium.connectOverCDP(where);
+const context = await chrome.newContext(JSON.parse(options));
+context.setDefaultTimeout(20_000);
+const say = (line) => process.stdout.write(JSON.stringify(line) + '\n');
+const tell = (event, data) => say({ event, data });
+
+await context.addInitScript(() => {
+    addEventListener('securitypolicyviolation', (event) => {
+        console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
+    });
+});
+let page;
+async function open() {
+    page = await context.newPage();
+    page.on('console', (message) => {
+        if (message.type() === 'error') tell('error', message.text());
+    });
+    page.on('pageerror', (error) => tell('error', error.stack ?? String(error)));
+    page.on('request', (request) => tell('request', request.url()));
+}
+await open();
+
+const actions = {
+    page: (method, ...given) => page[method](...given),
+    context: (method, ...given) => context[method](...given),
+    locator: (selector, method, ...given) => page.locator(selector)[method](...given),
+    role: (role, name, method, ...given) => page.getByRole(role, { name, exact: true })[method](...given),
+    key: (key) => page.keyboard.press(key),
+    axe: async () => {
+        await page.evaluate(axe);
+        const found = await page.evaluate(() =>
+            window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })
+        );
+        return found.violations.flatMap(({ id, nodes }) =>
+            nodes.map((node) => `${id}: ${node.target.join(' ')} (${node.failureSummary})`)
+        );
+    },
+    // another tab of the same browser takes the place of this one
+    again: async (url) => {
+        const before = page;
+        await open();
+        await page.goto(url);
+        await before.close();
+    }
+};
+const plain = (result) => (result === undefined || result === null || result?.constructor?.name === 'Response' ? null : result);
+
+for await (const line of createInterface({ input: process.stdin })) {
+    const { id, do: name, arguments: given = [] } = JSON.parse(line);
+    Promise.resolve()
+        .then(() => actions[name](...given))
+        .then((result) => say({ id, result: Buffer.isBuffer(result) ? null : plain(result) }))
+        .catch((error) => say({ id, error: error.message }));
+}
+await context.close();
+await chrome.close();
+process.exit(0);

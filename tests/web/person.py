@@ -1,0 +1,170 @@
+"""Somebody who uses the web app in Debian's Chromium: by what is on the screen."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import RunningServer
+from tests.interop.node import NodeClient, node_client
+from tests.web.device import until
+
+#: Options of the browser's context.
+DESKTOP = {"viewport": {"width": 1280, "height": 800}, "locale": "en-GB"}
+PHONE = {"viewport": {"width": 390, "height": 844}, "hasTouch": True, "isMobile": True, "locale": "en-GB"}
+
+_numbers = itertools.count(2_000_001)
+SCRIPT = str(Path(__file__).with_name("app.mjs"))
+
+
+class Someone(NodeClient):
+    """``number``: theirs, in E.164; it is no other test's."""
+
+    server: RunningServer
+    number: str
+    name: str
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.server.http_port}/"
+
+    @property
+    def address(self) -> str:
+        return f"{self.number}@localhost"
+
+    # -- what one does ------------------------------------------------------------------------------
+
+    async def on(self, selector: str, method: str, *arguments: Any) -> Any:
+        """Calls a method of Playwright's locator, which waits up to 20 s for what it needs."""
+        return await self.do("locator", selector, method, *arguments, timeout=30)
+
+    async def press(self, name: str, role: str = "button") -> None:
+        """Something by the name that a screen reader says."""
+        await self.do("role", role, name, "click", timeout=30)
+
+    async def fill(self, name: str, text: str) -> None:
+        await self.do("role", "textbox", name, "fill", text, timeout=30)
+
+    async def shows(self, selector: str) -> None:
+        await self.on(selector, "waitFor")
+
+    async def hides(self, selector: str) -> None:
+        await self.on(selector, "waitFor", {"state": "hidden"})
+
+    async def evaluate(self, script: str) -> Any:
+        return await self.do("page", "evaluate", script, timeout=30)
+
+    async def picture(self, file: Path) -> None:
+        await self.do("page", "screenshot", {"path": str(file)}, timeout=30)
+
+    # -- the start ------------------------------------------------------------------------------------
+
+    async def open(self, path: str = "") -> None:
+        await self.do("page", "goto", self.url + path, timeout=30)
+
+    async def register(self) -> None:
+        """From the first screen to the chats."""
+        await self.open()
+        await self.fill("Phone number", self.number)
+        await self.press("Continue")
+        await self.shows("input[name=code]")
+        await self.on("input[name=code]", "fill", await self.code())
+        await self.fill("Your name", self.name)
+        await self.press("Continue")
+        await self.shows(".home")
+
+    async def code(self) -> str:
+        """The last one that the server has printed for the number."""
+        pattern = re.compile(rf"{re.escape(self.number)}: (\d{{6}}) is your")
+        found: list[str] = []
+
+        async def printed() -> bool:
+            found[:] = pattern.findall(self.server.log.read_text())
+            return bool(found)
+
+        await until(printed)
+        return found[-1]
+
+    # -- chats ------------------------------------------------------------------------------------------
+
+    async def start_chat(self, number: str) -> None:
+        await self.on("[aria-label='New chat']", "click")
+        await self.fill("Name, number or address", number)
+        await self.shows(".row:has-text('Write to')")
+        await self.do("key", "Enter")
+        await self.shows("textarea")
+
+    async def open_chat(self, text: str) -> None:
+        """The one in the list that has this in it."""
+        await self.on(f".chat-row:has-text({json.dumps(text)})", "click")
+        await self.shows(".history.placed")
+
+    async def write(self, text: str) -> None:
+        await self.on("textarea", "fill", text)
+        await self.press("Send")
+        await self.reads(text)
+
+    async def reads(self, text: str) -> None:
+        """Waits until a message with that text is in the conversation."""
+        await self.shows(self.bubble(text))
+
+    @staticmethod
+    def bubble(text: str) -> str:
+        return f".message:has(.text:text-is({json.dumps(text, ensure_ascii=False)}))"
+
+    async def marked(self, text: str, *progress: str) -> None:
+        """Waits until a message of one's own has come so far: waiting, sent, delivered or read."""
+        marks = ", ".join(f"{self.bubble(text)} [data-progress={one}]" for one in progress)
+        await self.shows(marks)
+
+    async def menu(self, text: str, item: str) -> None:
+        """What one does with a message, by its menu, which the second button of the mouse opens."""
+        await self.on(f"{self.bubble(text)} .bubble", "click", {"button": "right"})
+        await self.press(item, "menuitem")
+
+    async def texts(self) -> list[str]:
+        found: list[str] = await self.on(".message .text", "allTextContents")
+        return found
+
+    # -- what must not be -----------------------------------------------------------------------------------
+
+    @property
+    def complaints(self) -> list[str]:
+        """Errors in the console, and against the policy; not those of a network that was cut on purpose."""
+        expected = ("net::ERR_", "WebSocket connection to", "status of 50")
+        return [text for text in self.seen("error") if not any(one in text for one in expected)]
+
+    @property
+    def elsewhere(self) -> list[str]:
+        """Requests to anything but the server."""
+        own = (self.url, f"blob:{self.url}", "data:")
+        return [url for url in self.seen("request") if not url.startswith(own)]
+
+
+@asynccontextmanager
+async def someone(
+    chromium: str, server: RunningServer, name: str, options: dict[str, Any]
+) -> AsyncIterator[Someone]:
+    """A browser of somebody's own, which has not opened the app yet."""
+    async with node_client(Someone, SCRIPT, "playwright-core", chromium, json.dumps(options)) as person:
+        person.server = server
+        person.name = name
+        person.number = f"+49151{next(_numbers):08}"
+        yield person
+
+
+async def meet(ada: Someone, ben: Someone) -> None:
+    """Both register; ada writes, ben reads it and accepts her."""
+    await ada.register()
+    await ben.register()
+    await ada.start_chat(ben.number)
+    await ada.write("Hello")
+    await ben.open_chat("Hello")
+    await ben.reads("Hello")
+    await ben.press("Accept")
+    await ben.hides(".request")

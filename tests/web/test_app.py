@@ -1,0 +1,305 @@
+"""The web app as people use it: two of them, in browsers of their own, against a real server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from tests.api.test_devices import forget_codes
+from tests.conftest import RunningServer, running
+from tests.interop.converse import chromium as run_chromium
+from tests.web.device import until
+from tests.web.person import DESKTOP, PHONE, Someone, meet, someone
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """With the settings that people have."""
+    with running(tmp_path_factory.mktemp("kith") / "data", allow_plaintext="off") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with run_chromium(tmp_path_factory.mktemp("chromium")) as where:
+        yield where
+
+
+class People:
+    """Starts browsers, and looks at the end whether one of them had something to complain of."""
+
+    def __init__(self, chromium: str, server: RunningServer, stack: AsyncExitStack) -> None:
+        self._chromium = chromium
+        self._server = server
+        self._stack = stack
+        self.all: list[Someone] = []
+
+    async def one(self, name: str, options: dict[str, Any] = DESKTOP) -> Someone:
+        forget_codes(self._server)
+        person = await self._stack.enter_async_context(someone(self._chromium, self._server, name, options))
+        self.all.append(person)
+        return person
+
+    async def two(
+        self, first: dict[str, Any] = DESKTOP, second: dict[str, Any] = PHONE
+    ) -> tuple[Someone, Someone]:
+        """Who have written to each other, and have the chat open."""
+        ada, ben = await self.one("Ada", first), await self.one("Ben", second)
+        await meet(ada, ben)
+        return ada, ben
+
+
+@pytest.fixture
+async def people(chromium: str, server: RunningServer) -> AsyncIterator[People]:
+    async with AsyncExitStack() as stack:
+        people = People(chromium, server, stack)
+        yield people
+        for person in people.all:
+            assert person.complaints == []
+            assert person.elsewhere == []
+
+
+async def test_two_people_register_and_chat(people: People) -> None:
+    ada, ben = await people.two()
+    await ada.marked("Hello", "read")
+    await ben.write("Hi Ada 👋")
+    await ada.reads("Hi Ada 👋")
+    await ben.marked("Hi Ada 👋", "read")
+    # each sees the other's name from the profile, once they are contacts
+    await ada.shows(".conversation header .name:text-is('Ben')")
+    await ben.shows(".conversation header .name:text-is('Ada')")
+
+    await ada.menu("Hi Ada 👋", "Reply")
+    await ada.write("how are you?")
+    await ben.shows(f"{ben.bubble('how are you?')} .reply:has-text('Hi Ada')")
+    await ada.menu("Hi Ada 👋", "React with ❤️")
+    await ben.shows(".reactions button:has-text('❤️')")
+
+    await ada.menu("how are you?", "Edit")
+    await ada.on("textarea", "fill", "how are you all?")
+    await ada.do("key", "Enter")
+    await ben.shows(f"{ben.bubble('how are you all?')} .meta:has-text('edited')")
+
+    await ada.menu("how are you all?", "Delete")
+    await ada.press("Delete for everyone")
+    await ben.shows(".gone:has-text('This message was deleted')")
+    await ada.shows(".gone:has-text('You deleted this message')")
+
+    await ada.on("textarea", "pressSequentially", "typ")
+    await ben.shows(".status:has-text('typing')")
+
+
+async def test_what_others_write_is_never_markup(people: People) -> None:
+    ada, ben = await people.two()
+    evil = "<img src=x onerror=alert(1)> <b>bold</b> javascript:alert(1) https://example.org/a_(b)."
+    await ada.on("textarea", "fill", evil)
+    await ada.press("Send")
+
+    async def came() -> bool:
+        return evil in await ben.texts()
+
+    await until(came)
+    assert await ben.evaluate("document.querySelectorAll('.message img, .message b').length") == 0
+    links = await ben.evaluate(
+        "[...document.querySelectorAll('.message a')].map((a) => [a.href, a.rel, a.target])"
+    )
+    assert links == [["https://example.org/a_(b)", "noopener noreferrer", "_blank"]]
+
+
+async def test_without_network_it_opens_shows_the_history_and_keeps_what_one_writes(
+    people: People, server: RunningServer
+) -> None:
+    ada, ben = await people.two()
+    await until(lambda: _controlled(ada))
+    await ada.do("context", "setOffline", True)
+    await asyncio.to_thread(server.stop)  # Chromium cuts everything but WebSockets
+    await ada.write("from the train")
+    await ada.do("page", "reload", timeout=30)
+    await ada.reads("Hello")
+    await ada.reads("from the train")
+    await ada.marked("from the train", "waiting")
+    await ada.write("and one more")
+    await ada.shows("[role=status]:has-text('You are offline')")
+    await ben.write("are you there?")
+    await asyncio.to_thread(server.start)
+    await ada.do("context", "setOffline", False)
+    await ben.reads("and one more")
+    await ada.reads("are you there?")
+    assert sorted(await ben.texts()) == sorted(await ada.texts())
+    assert len(await ada.texts()) == 4
+    await ada.hides("[role=status]:has-text('You are offline')")
+
+
+async def _controlled(person: Someone) -> bool:
+    return bool(await person.evaluate("navigator.serviceWorker.controller !== null"))
+
+
+async def test_a_server_that_restarts_in_the_middle_loses_nothing(
+    people: People, server: RunningServer
+) -> None:
+    ada, ben = await people.two()
+    await asyncio.to_thread(server.stop)
+    await ada.write("one")
+    await ada.marked("one", "waiting")
+    await ben.write("two")
+    await asyncio.to_thread(server.start)
+    await ada.reads("two")
+    await ben.reads("one")
+    await ada.marked("one", "delivered", "read")
+    assert (await ada.texts()).count("two") == (await ben.texts()).count("one") == 1
+
+
+async def test_a_browser_comes_in_by_the_code_that_it_shows(people: People) -> None:
+    ada = await people.one("Ada")
+    await ada.register()
+    other = await people.one("Ada", PHONE)
+    await other.open()
+    await other.press("Link to another device")
+    await other.shows("svg[role=img][aria-label='Code to link this browser']")
+    await other.do("context", "grantPermissions", ["clipboard-read", "clipboard-write"])
+    await other.press("Copy the code as a link")
+    code = await other.evaluate("navigator.clipboard.readText()")
+    await ada.open("#/settings/link")
+    await ada.fill("Code as a link", code)
+    await ada.press("Let the device in")
+    await ada.shows("[role=status]:has-text('The new device is in')")
+    await other.shows(".home")
+    await ada.open("#/settings/devices")
+    await ada.shows("li:has-text('This device')")
+    assert await ada.on(".pane li", "count") == 2
+
+
+async def test_who_logs_out_leaves_nothing_in_the_browser(people: People) -> None:
+    ada, _ = await people.two()
+    await ada.open("#/settings")
+    await ada.press("Log out")
+    await ada.on("dialog .button.danger", "click")
+    await ada.shows("input[name=number]")
+
+    async def wiped() -> bool:
+        return bool(await ada.evaluate("indexedDB.databases().then((all) => all.length === 0)"))
+
+    await until(wiped)
+    kept = await ada.evaluate("Object.keys(localStorage)")
+    assert set(kept) <= {"kith.theme", "kith.language"}
+
+
+#: Behind the address's #, with the person whom one chats with as {}; and what is there when it is drawn.
+SCREENS = {
+    "": ".chat-row",
+    "/chat/{}": ".history.placed .message",
+    "/chat/{}/info": ".side h2",
+    "/chat/{}/safety": ".side .digits",
+    "/new": ".pane li",
+    "/archived": ".pane h1",
+    "/starred": ".pane .none",
+    "/settings": ".pane nav",
+    "/settings/profile": ".pane form",
+    "/settings/privacy": ".pane fieldset",
+    "/settings/devices": ".pane li",
+    "/settings/link": ".pane form",
+    "/settings/apps": ".pane form",
+    "/settings/pin": ".pane form",
+    "/settings/notifications": ".pane h1",
+    "/settings/look": ".pane fieldset",
+    "/settings/storage": ".pane dl",
+    "/settings/about": ".pane dl",
+}
+TOO_WIDE = "document.documentElement.scrollWidth > innerWidth"
+
+
+async def sound(person: Someone, what: str, wide: bool = True) -> None:
+    """What is on the screen is for everybody, and not wider than it."""
+    assert await person.do("axe", timeout=60) == [], what
+    assert not await person.evaluate(TOO_WIDE), what
+
+
+async def test_every_screen_is_for_everybody(people: People) -> None:
+    """axe-core finds nothing, on a wide light screen and a small dark one."""
+    ada, ben = await people.two(
+        DESKTOP, {**PHONE, "colorScheme": "dark", "viewport": {"width": 320, "height": 640}}
+    )
+    for person, other in ((ada, ben), (ben, ada)):
+        for path, there in SCREENS.items():
+            await person.open(f"#{path.format(other.address)}")
+            await person.shows(there)
+            await sound(person, path)
+    await ada.open(f"#/chat/{ben.address}")
+    await ada.on(f"{ada.bubble('Hello')} .bubble", "click", {"button": "right"})
+    await sound(ada, "the menu of a message")
+    await ada.do("key", "Escape")
+    await ada.press("Emojis")
+    await ada.shows(".picker section button")
+    await sound(ada, "the emojis")
+    await ada.press("Search in this chat")
+    await ada.on("header input", "fill", "Hello")
+    await ada.shows("text=1 of 1")
+    await sound(ada, "the search")
+
+
+async def test_the_start_is_for_everybody(people: People) -> None:
+    ada = await people.one("Ada")
+    await ada.open()
+    await ada.shows(".flag:not(:empty)")
+    await sound(ada, "number")
+    await ada.on(".country", "click")
+    await ada.on("dialog input", "fill", "deut")
+    await sound(ada, "countries")
+    await ada.do("key", "Escape")
+    await ada.fill("Phone number", "12")
+    await ada.press("Continue")
+    await ada.shows("[role=alert]:has-text('not a phone number')")
+    await sound(ada, "a number that is none")
+    await ada.press("Link to another device")
+    await ada.shows("svg[role=img][aria-label]")
+    await sound(ada, "link")
+    await ada.press("Use a phone number instead")
+    await ada.fill("Phone number", ada.number)
+    await ada.press("Continue")
+    await ada.on("input[name=code]", "fill", "000000")
+    await ada.shows("[role=alert]:has-text('not the code')")
+    await sound(ada, "code")
+
+
+async def test_it_speaks_german_and_can_be_read_from_right_to_left(people: People) -> None:
+    ada, ben = await people.two()
+    await ada.open("#/settings/look")
+    await ada.on("label:has-text('Deutsch') input", "click")
+    await ada.shows("h1:text-is('Aussehen und Sprache')")
+    assert await ada.evaluate("document.documentElement.lang") == "de"
+    await ada.do("page", "reload")
+    await ada.shows("h1:text-is('Aussehen und Sprache')")
+    await ada.open(f"#/chat/{ben.address}")
+    await ada.shows(".history.placed .message")
+    await ada.evaluate("document.documentElement.dir = 'rtl'")
+    box = await ada.on(".list", "boundingBox")
+    assert box["x"] > 600
+    mine = await ada.on(".message.mine .bubble", "boundingBox")
+    assert mine["x"] < 200
+    assert not await ada.evaluate(TOO_WIDE)
+
+
+async def test_everything_can_be_done_without_a_mouse(people: People) -> None:
+    ada, _ = await people.two()
+    await ada.shows("textarea:focus")
+    await ada.on("textarea", "type", "by keys")
+    await ada.do("key", "Enter")
+    await ada.reads("by keys")
+    for key in ("Shift+Tab", "Shift+Tab"):  # over the emojis to the newest message
+        await ada.do("key", key)
+    await ada.shows(f"{ada.bubble('by keys')}:focus")
+    await ada.do("key", "ArrowUp")
+    await ada.shows(f"{ada.bubble('Hello')}:focus")
+    await ada.do("key", "Enter")
+    await ada.shows("[role=menu] [role=menuitem]:focus")
+    await ada.do("key", "Escape")
+    await ada.shows(f"{ada.bubble('Hello')}:focus")
+    await ada.do("key", "Enter")
+    await ada.do("key", "Enter")  # the first of the quick reactions
+    await ada.shows(".reactions button:has-text('👍')")
+    await ada.do("key", "Escape")
+    await ada.shows(".chat .empty")

@@ -1,0 +1,71 @@
+/**
+ * Trust that a device gets from the one that let it in (`start/linking.ts`): that device's own keys and those that it
+ * has verified, so that nobody has to be compared with anew. It knows nothing of OMEMO, and runs before it.
+ */
+import type { Database } from '../local/database'
+import type { Address } from '../local/types'
+import { base64url, fromBase64url, hex } from './bytes'
+import { Store, type Account, type KnownKey, type OwnKeys } from './store'
+
+/** Identity keys without their type, in base64url. `strict`: new devices of my own have to be verified. */
+export interface CarriedTrust {
+  own: string[]
+  strict: boolean
+  contacts: Record<Address, string[]>
+}
+
+/** What fits into the letter besides: the server carries 24 KB. */
+const MOST = 16_000
+const MOST_KEYS = 1000
+const KEY = /^[A-Za-z0-9_-]{43}$/
+
+export async function trustToCarry(db: Database, me: Address): Promise<CarriedTrust> {
+  const store = new Store(db)
+  const own = await store.get<OwnKeys>('own')
+  const carried: CarriedTrust = { own: [], strict: (await store.account(me)).strict, contacts: {} }
+  if (own !== undefined) carried.own.push(base64url(new Uint8Array(own.identity.pubKey).subarray(1)))
+  const verified = [...(await store.below<KnownKey>('trust/'))]
+    .filter(([, { trust }]) => trust === 'verified')
+    .sort(([, a], [, b]) => b.since - a.since)
+  let room = MOST
+  for (const [rest] of verified) {
+    const slash = rest.lastIndexOf('/')
+    const account = rest.slice(0, slash)
+    const key = base64url(fromHex(rest.slice(slash + 1)))
+    room -= key.length + account.length + 10
+    if (room < 0) break
+    if (account === me) carried.own.push(key)
+    else (carried.contacts[account] ??= []).push(key)
+  }
+  return carried
+}
+
+/** `carried`: from the letter's `secrets`, where anything may be. Before this device's crypto is first opened. */
+export async function carryTrust(db: Database, me: Address, carried: unknown): Promise<void> {
+  const { own, strict, contacts } = (carried ?? {}) as Partial<Record<keyof CarriedTrust, unknown>>
+  const store = new Store(db)
+  await store.together(async () => {
+    await verify(store, me, own, strict === true)
+    if (typeof contacts !== 'object' || contacts === null) return
+    for (const [account, keys] of Object.entries(contacts).slice(0, MOST_KEYS)) {
+      if (!account.includes('/')) await verify(store, account, keys, true)
+    }
+  })
+}
+
+async function verify(store: Store, account: Address, keys: unknown, strict: boolean): Promise<void> {
+  const good = (Array.isArray(keys) ? keys : []).filter((key): key is string => KEY.test(String(key)))
+  for (const key of good.slice(0, MOST_KEYS)) {
+    await store.put(`trust/${account}/${hex(fromBase64url(key))}`, {
+      trust: 'verified',
+      since: Date.now()
+    } satisfies KnownKey)
+  }
+  if (good.length > 0 && strict) {
+    await store.change(account, { strict } satisfies Partial<Account>)
+  }
+}
+
+function fromHex(text: string): Uint8Array {
+  return Uint8Array.from({ length: text.length / 2 }, (_, at) => parseInt(text.slice(2 * at, 2 * at + 2), 16))
+}

@@ -1,0 +1,57 @@
+/** What this browser keeps of the person's taste. It is not secret, and gone with the log-out. */
+const read = (name: string): string | null => localStorage.getItem(`kith.${name}`)
+const write = (name: string, value: string): void => {
+  localStorage.setItem(`kith.${name}`, value)
+}
+
+export type Theme = 'system' | 'light' | 'dark'
+
+class Preferences {
+  #theme = $state<Theme>((read('theme') as Theme | null) ?? 'system')
+  #notify = $state(read('notify') === 'on')
+  #previews = $state(read('previews') !== 'off')
+  readonly #dark = matchMedia('(prefers-color-scheme: dark)')
+
+  constructor() {
+    this.#dark.addEventListener('change', () => {
+      this.show()
+    })
+  }
+
+  /** Puts the theme on the page. */
+  show(): void {
+    const dark = this.#theme === 'dark' || (this.#theme === 'system' && this.#dark.matches)
+    document.documentElement.dataset.theme = dark ? 'dark' : 'light'
+    document.querySelector('meta[name=theme-color]')?.setAttribute('content', dark ? '#141c1f' : '#ffffff')
+  }
+
+  get theme(): Theme {
+    return this.#theme
+  }
+
+  set theme(theme: Theme) {
+    this.#theme = theme
+    write('theme', theme)
+    this.show()
+  }
+
+  get notify(): boolean {
+    return this.#notify
+  }
+
+  set notify(on: boolean) {
+    this.#notify = on
+    write('notify', on ? 'on' : 'off')
+  }
+
+  get previews(): boolean {
+    return this.#previews
+  }
+
+  set previews(on: boolean) {
+    this.#previews = on
+    write('previews', on ? 'on' : 'off')
+  }
+}
+
+export const preferences = new Preferences()

@@ -1,0 +1,54 @@
+/** Who is logged in in this browser. What they have is in a database of their own; here is only its name. */
+import Dexie from 'dexie'
+import { Database } from '../local/database'
+import { wipe } from '../local/export'
+import type { Address, Credential } from '../local/types'
+import type { Login } from './api'
+
+const ADDRESS = 'kith.address'
+/** What has nothing to do with a person. */
+const STAYS = new Set(['kith.theme', 'kith.language'])
+
+export interface Kept {
+  address: Address
+  db: Database
+  /** undefined: the login was ended from elsewhere. */
+  credential: Credential | undefined
+}
+
+const database = (address: Address): Database => new Database(`kith ${address}`)
+
+/** Whoever was logged in here last. */
+export async function kept(): Promise<Kept | undefined> {
+  const address = localStorage.getItem(ADDRESS)
+  if (address === null) return undefined
+  const db = database(address)
+  return { address, db, credential: await db.fact<Credential>('credential') }
+}
+
+/** Notes a new login. `other`: somebody else was here before, whose messages are gone now. */
+export async function keep(login: Login): Promise<Kept & { other: boolean }> {
+  const before = localStorage.getItem(ADDRESS)
+  const other = before !== null && before !== login.address
+  if (other) await Dexie.delete(database(before).name)
+  const { address, agent, token, mechanism, device } = login
+  const credential: Credential = { address, agent, token, mechanism, device }
+  const db = database(address)
+  await db.setFact('credential', credential)
+  localStorage.setItem(ADDRESS, address)
+  return { address, db, credential, other }
+}
+
+/** Leaves nothing of a person in this browser. `db`: what is still to be wiped. */
+export async function forget(db?: Database): Promise<void> {
+  if (db) await wipe(db)
+  for (const key of Object.keys(localStorage))
+    if (key.startsWith('kith.') && !STAYS.has(key)) localStorage.removeItem(key)
+}
+
+/** Calls when another window has logged out, or in as somebody else. */
+export function watch(changed: () => void): void {
+  window.addEventListener('storage', (event) => {
+    if (event.key === ADDRESS || event.key === null) changed()
+  })
+}

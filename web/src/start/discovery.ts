@@ -1,0 +1,79 @@
+/**
+ * Which numbers are on the server, without showing it the address book: a verifiable oblivious pseudorandom function
+ * (RFC 9497, ristretto255 with SHA-512). As src/kith/client/discovery.py does it; see docs/security.md.
+ */
+import { base64url, fromBase64url, type Bytes } from '../crypto/bytes'
+import type { Database } from '../local/database'
+import { textOf, type Ask } from './ask'
+
+/** In one request: few enough that the page does not stand still for long while they are computed. */
+const AT_ONCE = 100
+const FACT = 'discovery'
+const PROOF = 64
+
+/** The server can't prove that it used the key that it has always used. */
+export class OtherKey extends Error {}
+
+/** What stays good: the server's key, and the function's value of each number. */
+interface Kept {
+  key: string
+  values: Record<string, string>
+}
+
+/**
+ * Those of the numbers (E.164) that have an account. What was computed is kept, since the server computes only so much
+ * in a day. Rejects as `ask` does, and with OtherKey.
+ */
+export async function discover(db: Database, ask: Ask, numbers: string[]): Promise<string[]> {
+  const members = await ask('GET', '/api/contacts/members')
+  const key = textOf(members, 'public_key')
+  const tags = fromBase64url(textOf(members, 'tags'))
+  const size = Number((members as { tag_bytes?: unknown }).tag_bytes)
+  if (!(Number.isInteger(size) && size >= 8 && size <= 64)) throw new TypeError('the tags have no size')
+  const kept = (await db.fact<Kept>(FACT)) ?? { key, values: {} }
+  if (kept.key !== key) throw new OtherKey('the server shows another key than before')
+  const there = new Set<string>()
+  for (let at = 0; at < tags.length; at += size) there.add(base64url(tags.subarray(at, at + size)))
+  const missing = [...new Set(numbers)].filter((number) => !Object.hasOwn(kept.values, number))
+  for (let at = 0; at < missing.length; at += AT_ONCE) {
+    for (const [number, value] of await evaluate(ask, missing.slice(at, at + AT_ONCE), fromBase64url(key))) {
+      kept.values[number] = base64url(value)
+    }
+    await db.setFact(FACT, kept) // none is asked for twice, even if the next fails
+  }
+  return numbers.filter((number) => {
+    const value = kept.values[number]
+    return value !== undefined && there.has(base64url(fromBase64url(value).subarray(0, size)))
+  })
+}
+
+/** The function's value of each number. Rejects as `ask` does, and with OtherKey. */
+export async function evaluate(ask: Ask, numbers: string[], key: Bytes): Promise<Map<string, Bytes>> {
+  const [voprf, { CryptoNoble }] = await Promise.all([
+    import('@cloudflare/voprf-ts'),
+    import('@cloudflare/voprf-ts/crypto-noble')
+  ])
+  const { DLEQProof, Evaluation, Oprf, VOPRFClient } = voprf
+  const client = new VOPRFClient(Oprf.Suite.RISTRETTO255_SHA512, key, CryptoNoble)
+  const inputs = numbers.map((number) => new TextEncoder().encode(number))
+  const [secret, request] = await client.blind(inputs)
+  const elements = request.blinded.map((element) => base64url(element.serialize(true)))
+  const answer = await ask('POST', '/api/contacts/evaluate', { elements })
+  try {
+    const proof = fromBase64url(textOf(answer, 'proof'))
+    const { elements: evaluated } = answer as { elements: unknown }
+    if (proof.length !== PROOF || !Array.isArray(evaluated)) throw new TypeError('no proof')
+    const group = client.group
+    const output = await client.finalize(
+      secret,
+      new Evaluation(
+        Oprf.Mode.VOPRF,
+        evaluated.map((element) => group.desElt(fromBase64url(String(element)))),
+        DLEQProof.deserialize(group.id, proof, CryptoNoble)
+      )
+    )
+    return new Map(numbers.map((number, place) => [number, new Uint8Array(output[place] ?? [])]))
+  } catch {
+    throw new OtherKey('the server did not prove that it used the key that it shows')
+  }
+}

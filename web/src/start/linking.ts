@@ -1,0 +1,191 @@
+/**
+ * Linking a new device by a code: what is in the code, and what goes from device to device encrypted. The same, byte
+ * for byte, as `kith link` does it (src/kith/client/linking.py).
+ *
+ * The code holds a public key and a secret, both made for this once, which the server never sees: nobody but who has
+ * read the code can encrypt for the new device (HPKE, RFC 9180, with the secret in its `info`).
+ */
+import type { CipherSuite } from '@hpke/core'
+import { base64url, fromBase64url, join, random, type Bytes } from '../crypto/bytes'
+import type { Address } from '../local/types'
+import { textOf, type Ask } from './ask'
+
+const VERSION = '1'
+const INFO = 'Kith link 1'
+const PATH = '/link#'
+const ID = /^[0-9a-f]{32}$/
+const ENCAPSULATED = 32
+/** Seconds that the server is asked to wait for the other device. */
+const WAIT = 20
+
+/** A text is no code, or what came is not for it. */
+export class BadCode extends Error {}
+
+/** What the new device shows. `base`: where the server's API is; `name`: of the device. */
+export interface Code {
+  base: string
+  id: string
+  key: Bytes
+  secret: Bytes
+  name: string
+}
+
+/** What the approving device sends: the account, the ticket to it, and what only the two may know. */
+export interface Letter {
+  address: Address
+  ticket: Bytes
+  secrets: Record<string, unknown>
+}
+
+/** A link, so that a phone's camera knows what to do; the server gets nothing behind the #. */
+export function codeText({ base, id, key, secret, name }: Code): string {
+  const parts = [
+    VERSION,
+    id,
+    base64url(key),
+    base64url(secret),
+    encodeURIComponent(name.replace(/[\ud800-\udfff]/gu, '\ufffd'))
+  ]
+  return base.replace(/\/+$/, '') + PATH + parts.join('.')
+}
+
+/** Throws BadCode. */
+export function parseCode(text: string): Code {
+  const [base, behind] = split(text.trim(), PATH)
+  const [version, id, key, secret, ...name] = behind.split('.')
+  if (
+    version !== VERSION ||
+    id === undefined ||
+    key === undefined ||
+    secret === undefined ||
+    name.length === 0
+  ) {
+    throw new BadCode('that is not the code of a new device')
+  }
+  let code: Code
+  try {
+    code = {
+      base,
+      id,
+      key: fromBase64url(key),
+      secret: fromBase64url(secret),
+      name: decodeURIComponent(name.join('.'))
+    }
+  } catch {
+    throw new BadCode('that is not the code of a new device')
+  }
+  if (code.key.length !== 32 || code.secret.length !== 16 || !ID.test(id))
+    throw new BadCode('the code is not complete')
+  return code
+}
+
+/** The new device: its code, and how it reads what comes. */
+export class Newcomer {
+  private constructor(
+    readonly code: Code,
+    private readonly keys: CryptoKeyPair
+  ) {}
+
+  /** `id`: the server's for this link. */
+  static async create(base: string, id: string, name: string): Promise<Newcomer> {
+    const { kem } = await hpke()
+    const keys = await kem.generateKeyPair()
+    const key = new Uint8Array(await kem.serializePublicKey(keys.publicKey))
+    return new Newcomer({ base, id, key, secret: random(16), name }, keys)
+  }
+
+  /** Throws BadCode if it was not sealed by somebody who has read the code. */
+  async open(sealed: Uint8Array): Promise<Letter> {
+    try {
+      const suite = await hpke()
+      const [enc, data] = [sealed.slice(0, ENCAPSULATED).buffer, sealed.slice(ENCAPSULATED).buffer]
+      const info = infoOf(this.code).buffer
+      const plain = await suite.open({ recipientKey: this.keys.privateKey, enc, info }, data)
+      const held: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(plain))
+      const { secrets } = held as { secrets: unknown }
+      if (typeof secrets !== 'object' || secrets === null || Array.isArray(secrets))
+        throw new TypeError('no secrets')
+      return {
+        address: textOf(held, 'address'),
+        ticket: fromBase64url(textOf(held, 'ticket')),
+        secrets: secrets as Record<string, unknown>
+      }
+    } catch {
+      throw new BadCode('what came is not from a device that has read the code')
+    }
+  }
+}
+
+/** For the device that shows the code. Returns what is sealed, and the hash of the ticket. */
+export async function seal(code: Code, letter: Letter): Promise<{ sealed: Bytes; ticketHash: Bytes }> {
+  const suite = await hpke()
+  const held = { address: letter.address, ticket: base64url(letter.ticket), secrets: letter.secrets }
+  const recipientPublicKey = await suite.kem.deserializePublicKey(new Uint8Array(code.key).buffer)
+  const plain = new TextEncoder().encode(JSON.stringify(held))
+  const { enc, ct } = await suite.seal({ recipientPublicKey, info: infoOf(code).buffer }, plain.buffer)
+  const hash = await crypto.subtle.digest('SHA-256', new Uint8Array(letter.ticket))
+  return { sealed: join(new Uint8Array(enc), new Uint8Array(ct)), ticketHash: new Uint8Array(hash) }
+}
+
+export function newTicket(): Bytes {
+  return random(32)
+}
+
+/** The new device opens a box at the server and has a code to show. `ask` needs no login. */
+export async function beginLink(ask: Ask, base: string, name: string): Promise<Newcomer> {
+  return Newcomer.create(base, textOf(await ask('POST', '/api/links', {}), 'id'), name)
+}
+
+/** Until another device has approved it. Rejects when the code is too old, or with what aborted `signal`. */
+export async function awaitApproval(ask: Ask, newcomer: Newcomer, signal?: AbortSignal): Promise<Letter> {
+  for (;;) {
+    signal?.throwIfAborted()
+    const answer = await ask('GET', `/api/links/${newcomer.code.id}?wait=${WAIT}`, undefined, signal)
+    const sealed = textOf(answer, 'sealed')
+    if (sealed !== '') return newcomer.open(fromBase64url(sealed))
+  }
+}
+
+/**
+ * Comes in with the ticket, once. Returns the server's answer: the login. `device`: as for registration. Rejects with
+ * BadCode if the server lets it into another account than that of the letter.
+ */
+export async function enter(ask: Ask, newcomer: Newcomer, letter: Letter, device: unknown): Promise<unknown> {
+  const ticket = base64url(letter.ticket)
+  const login = await ask('POST', `/api/links/${newcomer.code.id}/device`, { ticket, device })
+  if (textOf(login, 'address') !== letter.address) throw new BadCode('that is another account')
+  return login
+}
+
+/** The device that is logged in and has scanned the code lets the other in. `ask` is logged in, at its own server. */
+export async function approve(
+  ask: Ask,
+  code: Code,
+  address: Address,
+  secrets: Record<string, unknown>
+): Promise<void> {
+  const { sealed, ticketHash } = await seal(code, { address, ticket: newTicket(), secrets })
+  await ask('PUT', `/api/links/${code.id}`, { ticket_hash: base64url(ticketHash), sealed: base64url(sealed) })
+}
+
+function split(text: string, by: string): [string, string] {
+  const at = text.indexOf(by)
+  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + by.length)]
+}
+
+function infoOf({ id, secret }: Code): Bytes {
+  const text = new TextEncoder()
+  return join(text.encode(`${INFO}\0${id}\0`), secret)
+}
+
+async function hpke(): Promise<CipherSuite> {
+  const [{ CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 }, { Chacha20Poly1305 }] = await Promise.all([
+    import('@hpke/core'),
+    import('@hpke/chacha20poly1305')
+  ])
+  return new CipherSuite({
+    kem: new DhkemX25519HkdfSha256(),
+    kdf: new HkdfSha256(),
+    aead: new Chacha20Poly1305()
+  })
+}

@@ -52,6 +52,8 @@ export async function addMessage(work: Work, me: Address, message: Message): Pro
   }
   if (added.mine) readUpTo(chat, isWaiting(added.order) ? chat.readTo : added.order)
   work.setChat(chat)
+  const read = changes.some((change) => change.kind === 'displayed' && change.from !== me)
+  if (added.mine && read) await raiseBefore(work, added)
   await recount(work, chat, changes)
   return !known
 }

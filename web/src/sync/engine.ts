@@ -207,10 +207,10 @@ export class Engine implements Leading {
     try {
       await this.ready
       this.connection.tell(await available(false))
-      await this.setClock()
-      await this.roster.load()
       this.outbox.online(true)
+      const contacts = Promise.all([this.setClock(), this.roster.load().catch(() => undefined)])
       await this.catchUp.run()
+      await contacts
       if (session !== this.sessions || !this.connection.online) return
       this.outbox.hold(false)
       this.state('online')

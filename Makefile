@@ -50,6 +50,8 @@ bench: .venv/.ready web/dist/.ready tests/interop/.ready ## Measure this machine
 	$(BIN)/python bench/archive.py
 	$(BIN)/python bench/web.py
 	$(BIN)/python bench/traffic.py
+	$(BIN)/python bench/restart.py
+	$(BIN)/python bench/restart.py --tls
 
 format: .venv/.ready web/node_modules/.ready ## Format and fix what can be fixed
 	cd web && npm run --silent format

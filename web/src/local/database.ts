@@ -36,7 +36,7 @@ export class Database extends Dexie {
       seen: 'key',
       words: 'key, chat, *words',
       raw: 'id, chat, mine',
-      outgoing: '++seq, id, to',
+      outgoing: '++seq, id, to, [to+seq]',
       keys: 'path'
     })
   }

@@ -1,19 +1,19 @@
 /** What a person does to the local storage; needs no connection. What others have to learn goes into the outbox. */
 import type { Database } from '../local/database'
+import { newChat } from '../local/chat'
 import {
   addChange,
   addMessage,
   changeKey,
-  chatOf,
   findLast,
   forget,
-  newChat,
   ofChat,
   readTo,
   updateChat
 } from '../local/history'
 import { isWaiting, messageKey, orderAt, orderWaiting } from '../local/order'
 import type { Address, Change, Chat, Message, Moment, OutgoingContent, Reply } from '../local/types'
+import { Work } from '../local/work'
 import type { SendOptions } from './app'
 
 /** `now` is the server's clock as far as it is known; `woken` is called when the outbox has got something. */
@@ -27,8 +27,8 @@ export class Actions {
 
   async send(address: Address, text: string, options: SendOptions = {}): Promise<void> {
     const { reply, forwarded } = options
-    await this.write(async () => {
-      const chat = await chatOf(this.db, address)
+    await this.write(async (work) => {
+      const chat = await work.chat(address)
       const id = crypto.randomUUID()
       const timer = chat.disappears
       const seq = await this.queue(address, id, {
@@ -39,7 +39,7 @@ export class Actions {
         ...(timer > 0 && { expires: timer })
       })
       const at = Math.max(this.now(), chat.at)
-      await addMessage(this.db, this.me, {
+      await addMessage(work, this.me, {
         ...this.mine(address, id, text),
         at,
         order: orderWaiting(seq),
@@ -47,53 +47,53 @@ export class Actions {
         ...(forwarded && { forwarded }),
         ...(timer > 0 && { expires: at + timer * 1000 })
       })
-      await updateChat(this.db, address, { draft: '' })
+      await updateChat(work, address, { draft: '' })
     })
   }
 
   async edit(key: string, text: string): Promise<void> {
-    await this.about(key, async (message) => {
+    await this.about(key, async (message, work) => {
       if (!message.mine || message.kind !== 'text') return
       const timer = message.expires === undefined ? 0 : Math.ceil((message.expires - message.at) / 1000)
-      const id = await this.tell(message.chat, {
+      const id = await this.tell(work, message.chat, {
         type: 'message',
         text,
         replaces: message.id,
         ...(timer > 0 && { expires: timer })
       })
-      await this.change(message, 'edit', { text, id })
+      await this.change(work, message, 'edit', { text, id })
     })
   }
 
   async react(key: string, emojis: string[]): Promise<void> {
-    await this.about(key, async (message) => {
+    await this.about(key, async (message, work) => {
       const earlier = await this.db.changes.get(changeKey('reaction', key, this.me))
       const replaces = earlier?.emojis?.length ? earlier.id : undefined
-      const id = await this.tell(message.chat, {
+      const id = await this.tell(work, message.chat, {
         type: 'reaction',
         of: message.id,
         from: message.from,
         emojis,
         ...(replaces && { replaces })
       })
-      await this.change(message, 'reaction', { emojis, id: replaces ?? id })
+      await this.change(work, message, 'reaction', { emojis, id: replaces ?? id })
     })
   }
 
   async deleteForEveryone(key: string): Promise<void> {
-    await this.about(key, async (message) => {
+    await this.about(key, async (message, work) => {
       if (!message.mine) return
-      await this.tell(message.chat, { type: 'retraction', of: message.id })
-      await this.change(message, 'retraction', {})
+      await this.tell(work, message.chat, { type: 'retraction', of: message.id })
+      await this.change(work, message, 'retraction', {})
     })
   }
 
   async deleteForMe(keys: string[]): Promise<void> {
-    await this.write(async () => {
+    await this.write(async (work) => {
       for (const message of await this.db.messages.bulkGet(keys)) {
         if (message?.mine) await this.unqueue(message)
       }
-      await forget(this.db, keys)
+      await forget(work, keys)
     })
   }
 
@@ -107,11 +107,11 @@ export class Actions {
   }
 
   async retry(key: string): Promise<void> {
-    await this.about(key, async (message) => {
+    await this.about(key, async (message, work) => {
       if (!message.mine || message.progress !== 'failed') return
       const { text, reply, forwarded, expires } = message
       await this.unqueue(message)
-      const at = Math.max(this.now(), (await chatOf(this.db, message.chat)).at)
+      const at = Math.max(this.now(), (await work.chat(message.chat)).at)
       const timer = expires === undefined ? 0 : Math.ceil((expires - message.at) / 1000)
       const seq = await this.queue(message.chat, message.id, {
         type: 'message',
@@ -120,13 +120,14 @@ export class Actions {
         ...(forwarded && { forwarded }),
         ...(timer > 0 && { expires: timer })
       })
-      await this.db.messages.update(key, {
+      work.setMessage({
+        ...message,
         progress: 'waiting',
         at,
         order: orderWaiting(seq),
         ...(timer > 0 && { expires: at + timer * 1000 })
       })
-      await findLast(this.db, message.chat)
+      await findLast(work, message.chat)
     })
   }
 
@@ -135,17 +136,17 @@ export class Actions {
   }
 
   async read(address: Address, key: string): Promise<void> {
-    await this.write(async () => {
+    await this.write(async (work) => {
       const chat = await this.db.chats.get(address)
       const message = await this.db.messages.get(key)
       if (!chat || !message || (!chat.unread && message.order <= chat.readTo)) return
       const last = await this.lastOfOthers(message)
       // What waits stands nowhere yet
       const upTo = isWaiting(message.order) ? last?.order : message.order
-      if (upTo) await readTo(this.db, address, upTo)
+      if (upTo) await readTo(work, address, upTo)
       await this.unsynced('read', address)
       if (last && last.order > chat.readTo) {
-        await this.tell(address, { type: 'marker', of: last.id, kind: 'displayed' })
+        await this.tell(work, address, { type: 'marker', of: last.id, kind: 'displayed' })
       }
     })
   }
@@ -156,18 +157,18 @@ export class Actions {
   }
 
   async draft(address: Address, text: string): Promise<void> {
-    await this.db.transaction('rw', this.db.chats, () => updateChat(this.db, address, { draft: text }))
+    await this.write((work) => updateChat(work, address, { draft: text }))
   }
 
   async disappear(address: Address, seconds: number): Promise<void> {
-    await this.write(async () => {
-      const chat = await chatOf(this.db, address)
+    await this.write(async (work) => {
+      const chat = await work.chat(address)
       if (chat.disappears === seconds) return
-      await updateChat(this.db, address, { disappears: seconds })
+      await updateChat(work, address, { disappears: seconds })
       await this.unsynced('settings', address)
-      await this.tell(address, { type: 'timer', seconds })
+      await this.tell(work, address, { type: 'timer', seconds })
       const at = Math.max(this.now(), chat.at)
-      await addMessage(this.db, this.me, {
+      await addMessage(work, this.me, {
         ...this.mine(address, crypto.randomUUID(), `disappears ${seconds}`),
         kind: 'notice',
         progress: 'sent',
@@ -182,18 +183,18 @@ export class Actions {
     address: Address,
     change: Pick<Partial<Chat>, 'mutedUntil' | 'pinned' | 'archived'>
   ): Promise<void> {
-    await this.write(async () => {
-      await updateChat(this.db, address, change)
+    await this.write(async (work) => {
+      await updateChat(work, address, change)
       await this.unsynced('settings', address)
     })
   }
 
   async clear(address: Address): Promise<void> {
-    await this.write(async () => {
-      await forget(this.db, await ofChat(this.db, address).primaryKeys())
+    await this.write(async (work) => {
+      await forget(work, await ofChat(this.db, address).primaryKeys())
       await this.db.outgoing.where('to').equals(address).filter(isMessage).delete()
-      const { mutedUntil, pinned, archived, disappears, readTo, seenTo } = await chatOf(this.db, address)
-      await this.db.chats.put({
+      const { mutedUntil, pinned, archived, disappears, readTo, seenTo } = await work.chat(address)
+      work.setChat({
         ...newChat(address),
         ...{ mutedUntil, pinned, archived, disappears, readTo, seenTo }
       })
@@ -216,13 +217,14 @@ export class Actions {
   }
 
   private async change(
+    work: Work,
     { key }: Message,
     kind: Change['kind'],
     content: Pick<Change, 'text' | 'emojis' | 'id'>
   ): Promise<void> {
     const from = this.me
     const of = { key: changeKey(kind, key, from), target: key, kind, from, encrypted: true }
-    await addChange(this.db, from, { ...of, ...content, order: orderAt(this.now()) })
+    await addChange(work, from, { ...of, ...content, order: orderAt(this.now()) })
   }
 
   private async lastOfOthers(upTo: Message): Promise<Message | undefined> {
@@ -236,9 +238,9 @@ export class Actions {
   }
 
   /** Queues what has an id of its own, and returns that. What the archive tells of it is known then. */
-  private async tell(to: Address, what: OutgoingContent): Promise<string> {
+  private async tell(work: Work, to: Address, what: OutgoingContent): Promise<string> {
     const id = crypto.randomUUID()
-    await this.db.seen.put({ key: messageKey(to, this.me, true, id) })
+    work.setSeen(messageKey(to, this.me, true, id))
     await this.queue(to, id, what)
     return id
   }
@@ -261,15 +263,15 @@ export class Actions {
     await this.db.setFact(`unsynced ${what} ${address}`, crypto.randomUUID())
   }
 
-  private async about(key: string, run: (message: Message) => Promise<void>): Promise<void> {
-    await this.write(async () => {
-      const message = await this.db.messages.get(key)
-      if (message) await run(message)
+  private async about(key: string, run: (message: Message, work: Work) => Promise<void>): Promise<void> {
+    await this.write(async (work) => {
+      const message = await work.message(key)
+      if (message) await run(message, work)
     })
   }
 
-  private async write(run: () => Promise<void>): Promise<void> {
-    await this.db.transaction('rw', this.db.historyTables, run)
+  private async write(run: (work: Work) => Promise<void>): Promise<void> {
+    await Work.run(this.db, run)
     this.woken()
   }
 }

@@ -30,7 +30,9 @@ interface Page {
 }
 
 const PAGE = 250
-const BATCH = 25
+/** Messages that are stored together, and chats that are read beside each other. */
+const BATCH = 150
+const AT_ONCE = 5
 const FIRST_TIME = 500
 /** Keys of one session may be that far behind; beyond, what I sent myself is read before the chats. */
 const MOST_SKIPPED = 1000
@@ -176,19 +178,38 @@ export class CatchUp {
         await this.inTurn(async () => take(await this.rows(keys.slice(at, at + BATCH))))
       }
     }
+    let heads = await this.heads()
     for (;;) {
-      const newest = await this.inTurn(async () => {
-        const found = await this.db.raw.orderBy('id').last()
-        if (!found) this.draining = false
-        return found
-      })
-      if (!newest) return
-      const keys = await this.db.raw.where('chat').equals(newest.chat).primaryKeys()
-      keys.sort()
-      for (let at = 0; at < keys.length; at += BATCH) {
-        await this.inTurn(async () => take(await this.rows(keys.slice(at, at + BATCH))))
+      const chats = [...heads].sort(([, one], [, other]) => (one < other ? 1 : -1)).slice(0, AT_ONCE)
+      if (!chats.length) {
+        const empty = await this.inTurn(async () => {
+          this.draining = (await this.db.raw.count()) > 0
+          return !this.draining
+        })
+        if (empty) return
+        heads = await this.heads()
+        continue
+      }
+      const waiting = await Promise.all(chats.map(([chat]) => this.keysOf(chat)))
+      for (const [chat] of chats) heads.delete(chat)
+      while (waiting.some((keys) => keys.length)) {
+        const each = Math.ceil(BATCH / waiting.filter((keys) => keys.length).length)
+        const next = waiting.flatMap((keys) => keys.splice(0, each))
+        await this.inTurn(async () => take(await this.rows(next)))
       }
     }
+  }
+
+  /** Which chats have something that waits, with the newest of it. */
+  private async heads(): Promise<Map<Address, string>> {
+    const chats = (await this.db.raw.orderBy('chat').uniqueKeys()) as Address[]
+    const heads = new Map<Address, string>()
+    for (const chat of chats) heads.set(chat, (await this.keysOf(chat)).at(-1) ?? '')
+    return heads
+  }
+
+  private async keysOf(chat: Address): Promise<string[]> {
+    return (await this.db.raw.where('chat').equals(chat).primaryKeys()).sort()
   }
 
   private async rows(keys: string[]): Promise<Raw[]> {

@@ -1,9 +1,10 @@
 /** The leading tab's part: the stream, and what is done with what comes and what waits. */
 import type { Crypto, CryptoEvent, KeyNetwork } from '../crypto/crypto'
 import type { Database } from '../local/database'
-import { addMessage, chatOf } from '../local/history'
+import { addMessage } from '../local/history'
 import { messageKey, orderAt } from '../local/order'
 import type { Address, Credential, Message, Moment } from '../local/types'
+import { Work } from '../local/work'
 import type { App, Connection as State, Live } from './app'
 import { CatchUp } from './catchup'
 import { Connection, type Wiring } from './connection'
@@ -206,10 +207,10 @@ export class Engine implements Leading {
     try {
       await this.ready
       this.connection.tell(await available(false))
-      await this.setClock()
-      await this.roster.load()
       this.outbox.online(true)
+      const contacts = Promise.all([this.setClock(), this.roster.load().catch(() => undefined)])
       await this.catchUp.run()
+      await contacts
       if (session !== this.sessions || !this.connection.online) return
       this.outbox.hold(false)
       this.state('online')
@@ -345,11 +346,11 @@ export class Engine implements Leading {
   /** Keys of a contact have changed: the conversation says so. */
   private async notice({ account, verified }: CryptoEvent): Promise<void> {
     if (account === this.me) return
-    await this.db.transaction('rw', this.db.historyTables, async () => {
-      const { at } = await chatOf(this.db, account)
+    await Work.run(this.db, async (work) => {
+      const { at } = await work.chat(account)
       const moment = Math.max(this.deps.now(), at)
       const id = crypto.randomUUID()
-      await addMessage(this.db, this.me, {
+      await addMessage(work, this.me, {
         ...{ key: messageKey(account, this.me, true, id), chat: account, at: moment, order: orderAt(moment) },
         ...{
           from: account,

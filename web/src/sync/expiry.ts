@@ -2,6 +2,7 @@
 import type { Database } from '../local/database'
 import { forget } from '../local/history'
 import type { Moment } from '../local/types'
+import { Work } from '../local/work'
 
 const LONGEST_MS = 3_600_000
 
@@ -18,9 +19,9 @@ export class Expiry {
   async run(): Promise<void> {
     clearTimeout(this.timer)
     if (this.stopped) return
-    await this.db.transaction('rw', this.db.historyTables, async () => {
+    await Work.run(this.db, async (work) => {
       const over = await this.db.messages.where('expires').belowOrEqual(this.now()).primaryKeys()
-      if (over.length) await forget(this.db, over)
+      if (over.length) await forget(work, over)
     })
     const next = await this.db.messages.orderBy('expires').first()
     if (this.stopped || next?.expires === undefined) return

@@ -5,9 +5,10 @@
  */
 import type { Crypto, Opened } from '../crypto/crypto'
 import type { Database } from '../local/database'
-import { addChange, addMessage, changeKey, chatOf, updateChat } from '../local/history'
+import { addChange, addMessage, changeKey, settle, updateChat } from '../local/history'
 import { messageKey, orderAt, orderOf } from '../local/order'
-import type { Address, Change, Message, Moment } from '../local/types'
+import type { Address, Change, Message, Moment, Outgoing } from '../local/types'
+import { Work } from '../local/work'
 import { meet } from './contacts'
 import { type Came, unquoted } from './stanzas'
 
@@ -40,26 +41,19 @@ export class Incoming {
 
   /** Takes messages in, in this order; `raw`: those of the inbox that are done with then. */
   async take(all: Came[], raw: string[] = []): Promise<void> {
-    const ready: Ready[] = []
-    const handled = new Set<string>()
-    for (const came of all) {
-      const key = this.keyOf(came)
-      const known = handled.has(key) || (await this.isKnown(came, key))
-      handled.add(key)
-      const opened =
-        came.envelope && !known
-          ? await this.crypto.decrypt(came.from, came.envelope, came.resent || came.id)
-          : undefined
-      ready.push({ came, opened, known })
-    }
+    const ready = await this.open(all)
     const news: Message[] = []
     const strangers = new Set<Address>()
-    await this.db.transaction('rw', this.db.historyTables, async () => {
+    await Work.run(this.db, async (work) => {
+      const store = new Storing(this.db, this.me, work, this.events.now())
+      await work.fetch([...new Set(all.flatMap((came) => this.targets(came)))])
       for (const one of ready) {
-        const added = await this.store(one)
+        const added = await store.take(one)
         if (added && !added.mine && added.kind !== 'deleted') news.push(added)
-        if (added && (await meet(this.db, added.chat))) strangers.add(added.chat)
+        if (added) strangers.add(added.chat)
       }
+      await store.finish()
+      for (const address of strangers) if (!(await meet(this.db, address))) strangers.delete(address)
       await this.advance(all)
       if (raw.length) await this.db.raw.bulkDelete(raw)
     })
@@ -73,30 +67,84 @@ export class Incoming {
     this.events.queued()
   }
 
-  private keyOf({ chat, from, mine, id }: Came): string {
-    return messageKey(chat, from, mine, id)
+  /** Decrypts what is not known yet: for each sender in order, and senders beside each other. */
+  private async open(all: Came[]): Promise<Ready[]> {
+    const keys = all.map((came) => keyOf(came))
+    const [messages, seen] = await Promise.all([this.db.messages.bulkGet(keys), this.db.seen.bulkGet(keys)])
+    const handled = new Set<string>()
+    const senders = new Map<Address, Promise<unknown>>()
+    return Promise.all(
+      all.map(async (came, at): Promise<Ready> => {
+        const key = keys[at] ?? ''
+        const again = handled.has(key) || seen[at] !== undefined
+        handled.add(key)
+        const there = came.resent ? await resentTarget(this.db, came) : messages[at]
+        const known = again || (there !== undefined && !(came.resent && there.kind === 'unreadable'))
+        const { envelope } = came
+        if (!envelope || known) return { came, opened: undefined, known }
+        const before = senders.get(came.from) ?? Promise.resolve()
+        const opening = before.then(() => this.crypto.decrypt(came.from, envelope, came.resent || came.id))
+        senders.set(came.from, opening)
+        return { came, opened: await opening, known }
+      })
+    )
   }
 
-  private async isKnown(came: Came, key: string): Promise<boolean> {
-    if (await this.db.seen.get(key)) return true
-    if (came.resent) {
-      const message = await this.resentTarget(came)
-      return message !== undefined && message.kind !== 'unreadable'
+  /** Keys of the messages that something is said of. */
+  private targets(came: Came): string[] {
+    const { chat, from, mine } = came
+    const own = [came.id, came.edits, came.retracts, came.resent].filter(Boolean)
+    const others = [came.received, came.displayed, came.reaction?.of, came.reply?.id].filter((id) => !!id)
+    return [
+      ...own.map((id) => messageKey(chat, from, mine, id)),
+      ...others.flatMap((id) => [
+        messageKey(chat, this.me, true, id ?? ''),
+        messageKey(chat, chat, false, id ?? '')
+      ])
+    ]
+  }
+
+  private async advance(all: Came[]): Promise<void> {
+    const newest = all.reduce((last, { archive }) => (archive > last ? archive : last), '')
+    if (newest && newest > ((await this.db.fact<string>('archive.last')) ?? '')) {
+      await this.db.setFact('archive.last', newest)
     }
-    return (await this.db.messages.get(key)) !== undefined
+  }
+}
+
+function keyOf({ chat, from, mine, id }: Came): string {
+  return messageKey(chat, from, mine, id)
+}
+
+/** The message that another device was asked for. */
+async function resentTarget(db: Database, { chat, from, mine, resent }: Came): Promise<Message | undefined> {
+  if (!mine) return db.messages.get(messageKey(chat, from, mine, resent))
+  return db.messages
+    .where('id')
+    .equals(resent)
+    .filter((message) => message.mine)
+    .first()
+}
+
+/** Within the transaction. */
+class Storing {
+  /** Receipts that are owed. */
+  private owed: Outgoing[] = []
+
+  constructor(
+    private readonly db: Database,
+    private readonly me: Address,
+    private readonly work: Work,
+    private readonly now: Moment
+  ) {}
+
+  async finish(): Promise<void> {
+    if (this.owed.length) await this.db.outgoing.bulkAdd(this.owed)
   }
 
-  private async resentTarget({ chat, from, mine, resent }: Came): Promise<Message | undefined> {
-    if (!mine) return this.db.messages.get(messageKey(chat, from, mine, resent))
-    return this.db.messages
-      .where('id')
-      .equals(resent)
-      .filter((message) => message.mine)
-      .first()
-  }
-
-  /** In the transaction. Returns what is new to show. */
-  private async store({ came, opened, known }: Ready): Promise<Message | undefined> {
+  /** Returns what is new to show. */
+  async take({ came, opened, known }: Ready): Promise<Message | undefined> {
+    await this.work.stay()
     if (came.error) {
       await this.bounced(came)
       return undefined
@@ -114,9 +162,9 @@ export class Incoming {
     else if (came.edits) await this.edit(came, text, encrypted)
     else added = await this.message(came, text, encrypted, opened, known)
     if (came.envelope && !added && !known && opened?.type !== 'unreadable') {
-      await this.db.seen.put({ key: this.keyOf(came) })
+      this.work.setSeen(keyOf(came))
     }
-    if (came.resent && !known) await this.db.seen.put({ key: this.keyOf(came) })
+    if (came.resent && !known) this.work.setSeen(keyOf(came))
     return added
   }
 
@@ -128,7 +176,7 @@ export class Incoming {
     known: boolean
   ): Promise<Message | undefined> {
     const { archive, timer } = came
-    const again = came.resent ? await this.resentTarget(came) : undefined
+    const again = came.resent ? await resentTarget(this.db, came) : undefined
     const id = came.resent || came.id
     const chat = again?.chat ?? came.chat
     const at = again?.at ?? came.at
@@ -138,15 +186,16 @@ export class Incoming {
       ...{ kind: 'text', text: '', progress: came.mine ? 'sent' : 'read', reactions: {}, encrypted }
     }
     if (known) {
-      if (archive) await addMessage(this.db, this.me, base)
+      const there = archive ? await this.work.message(base.key) : undefined
+      if (there) await settle(this.work, there, base)
       return undefined
     }
     if (came.tombstone) {
-      if (await this.db.messages.get(base.key)) {
+      if (await this.work.message(base.key)) {
         await this.change('retraction', base.key, came, {})
         return undefined
       }
-      return this.add({ ...base, kind: 'deleted' })
+      return this.add({ ...base, kind: 'deleted', encrypted: true })
     }
     if (opened?.type === 'unreadable' || opened?.type === 'again') {
       if (!came.envelope?.payload) return undefined
@@ -157,7 +206,7 @@ export class Incoming {
       if (timer >= 0 && !came.envelope) await this.timer(base, timer)
       return undefined
     }
-    if (timer > 0 && at + timer * 1000 <= this.events.now()) return undefined
+    if (timer > 0 && at + timer * 1000 <= this.now) return undefined
     const { text: rest, quote } = came.reply ? unquoted(text, came.quoted) : { text, quote: '' }
     const original = came.reply && (await this.named(chat, came.reply.from, came.reply.id))
     const added = await this.add({
@@ -174,8 +223,8 @@ export class Incoming {
   }
 
   private async add(message: Message): Promise<Message | undefined> {
-    const before = await this.db.messages.get(message.key)
-    const fresh = await addMessage(this.db, this.me, message)
+    const before = await this.work.message(message.key)
+    const fresh = await addMessage(this.work, this.me, message)
     return fresh || before?.kind === 'unreadable' ? message : undefined
   }
 
@@ -194,6 +243,9 @@ export class Incoming {
       const target = came.mine ? messageKey(chat, chat, false, id) : messageKey(chat, me, true, id)
       await this.change(kind, target, came, {})
       if (came.mine) {
+        this.owed = this.owed.filter(
+          ({ to, what }) => to !== chat || what.type !== 'marker' || what.of !== id
+        )
         await this.db.outgoing
           .where('to')
           .equals(chat)
@@ -206,6 +258,7 @@ export class Incoming {
   private async retract(came: Came): Promise<void> {
     const { chat, from, mine, retracts } = came
     await this.change('retraction', messageKey(chat, from, mine, retracts), came, {})
+    await this.work.flush()
     const reactions = await this.db.changes.where('id').equals(retracts).toArray()
     for (const { kind, target } of reactions) {
       if (kind === 'reaction' && target.startsWith(`${chat} `)) {
@@ -227,11 +280,13 @@ export class Incoming {
     const emojis = reaction.emojis ?? text?.split(/\s+/).filter(Boolean)
     if (!emojis) return
     const id = came.edits || came.id
-    const taken = await this.db.changes.get(changeKey('retraction', messageKey(chat, from, mine, id), from))
+    const first = messageKey(chat, from, mine, id)
+    const taken = await this.work.change(changeKey('retraction', first, from), first)
     const content = taken ? { id, emojis: [], order: taken.order } : { id, emojis: emojis.slice(0, 20) }
     const targets = [messageKey(chat, this.me, true, reaction.of), messageKey(chat, chat, false, reaction.of)]
     const author = reply ? targets[reply.from === this.me ? 0 : 1] : undefined
-    const there = (await this.db.messages.bulkGet(targets)).find((one) => one !== undefined)?.key
+    const messages = await Promise.all(targets.map((target) => this.work.message(target)))
+    const there = messages.find((one) => one !== undefined)?.key
     for (const target of author ? [author] : there ? [there] : targets) {
       await this.change('reaction', target, came, content, encrypted)
     }
@@ -239,9 +294,9 @@ export class Incoming {
 
   /** The sender has set after which time messages of this chat go. */
   private async timer(base: Message, seconds: number): Promise<void> {
-    const chat = await chatOf(this.db, base.chat)
+    const chat = await this.work.chat(base.chat)
     if (chat.disappears === seconds) return
-    await updateChat(this.db, base.chat, { disappears: seconds })
+    await updateChat(this.work, base.chat, { disappears: seconds })
     await this.add({ ...base, kind: 'notice', text: `disappears ${seconds}` })
   }
 
@@ -252,14 +307,15 @@ export class Incoming {
     content: Partial<Pick<Change, 'text' | 'emojis' | 'id' | 'order'>>,
     encrypted = false
   ): Promise<void> {
+    await this.work.stay()
     const order = archive ? orderOf(archive, at) : orderAt(at)
     const key = changeKey(kind, target, from)
-    await addChange(this.db, this.me, { key, target, kind, from, order, encrypted, ...content })
+    await addChange(this.work, this.me, { key, target, kind, from, order, encrypted, ...content })
   }
 
   private async owe({ chat, from, id, key }: Message): Promise<void> {
-    if (await this.db.changes.get(changeKey('received', key, this.me))) return
-    await this.db.outgoing.add({
+    if (await this.work.change(changeKey('received', key, this.me), key)) return
+    this.owed.push({
       to: chat,
       id: `received-${from}-${id}`.slice(0, 200),
       what: { type: 'marker', of: id, kind: 'received' },
@@ -274,22 +330,15 @@ export class Incoming {
   }
 
   private async named(chat: Address, from: Address, id: string): Promise<Message | undefined> {
-    return this.db.messages.get(messageKey(chat, from, from === this.me, id))
+    return this.work.message(messageKey(chat, from, from === this.me, id))
   }
 
   /** A message of mine came back. What was archived before it came back stays as it is elsewhere. */
   private async bounced({ chat, id, mine }: Came): Promise<void> {
     if (mine) return
-    const message = await this.db.messages.get(messageKey(chat, this.me, true, id))
+    const message = await this.work.message(messageKey(chat, this.me, true, id))
     if (message && (message.progress === 'waiting' || message.progress === 'sent')) {
-      await this.db.messages.update(message.key, { progress: 'failed' })
-    }
-  }
-
-  private async advance(all: Came[]): Promise<void> {
-    const newest = all.reduce((last, { archive }) => (archive > last ? archive : last), '')
-    if (newest && newest > ((await this.db.fact<string>('archive.last')) ?? '')) {
-      await this.db.setFact('archive.last', newest)
+      this.work.setMessage({ ...message, progress: 'failed' })
     }
   }
 }

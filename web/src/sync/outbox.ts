@@ -8,6 +8,7 @@ import type { Database } from '../local/database'
 import { place, raise } from '../local/history'
 import { isWaiting, messageKey, orderAt } from '../local/order'
 import type { Address, Message, Moment, Outgoing, OutgoingContent } from '../local/types'
+import { Work } from '../local/work'
 import { made, madeAgain, secretOf } from './stanzas'
 import type { Wire } from './wire'
 import type { Made } from './xml'
@@ -90,12 +91,11 @@ export class Outbox {
   }
 
   private async next(to: Address, kind: 'messages' | 'marks', after: number): Promise<Outgoing | undefined> {
-    const waiting = await this.db.outgoing
-      .where('to')
-      .equals(to)
-      .filter(({ seq, what }) => (seq ?? 0) > after && (what.type === 'marker') === (kind === 'marks'))
-      .sortBy('seq')
-    return waiting[0]
+    return this.db.outgoing
+      .where('[to+seq]')
+      .between([to, after], [to, Infinity], false, true)
+      .filter(({ what }) => (what.type === 'marker') === (kind === 'marks'))
+      .first()
   }
 
   /** Undefined: it was settled without being sent. Rejects if it has to wait. */
@@ -169,20 +169,20 @@ export class Outbox {
   }
 
   private async arrived(one: Outgoing, at: Moment): Promise<void> {
-    await this.db.transaction('rw', this.db.historyTables, async () => {
+    await Work.run(this.db, async (work) => {
       const message = await this.messageOf(one)
       if (one.seq !== undefined) await this.db.outgoing.delete(one.seq)
       if (!message || !isWaiting(message.order)) return
-      await raise(this.db, message.key, 'sent')
-      await place(this.db, message, orderAt(at))
+      await raise(work, message.key, 'sent')
+      await place(work, message.key, orderAt(at))
     })
   }
 
   private async failed(one: Outgoing): Promise<void> {
-    await this.db.transaction('rw', this.db.historyTables, async () => {
+    await Work.run(this.db, async (work) => {
       const message = await this.messageOf(one)
       if (one.seq !== undefined) await this.db.outgoing.delete(one.seq)
-      if (message) await this.db.messages.update(message.key, { progress: 'failed' })
+      if (message) work.setMessage({ ...message, progress: 'failed' })
     })
   }
 

@@ -12,7 +12,8 @@ export interface Item {
 /** Conditions that mean: there is nothing, or nothing for us. */
 const NOTHING = [
   ...['item-not-found', 'service-unavailable', 'not-authorized', 'forbidden'],
-  ...['feature-not-implemented', 'not-allowed', 'closed-node', 'presence-subscription-required']
+  ...['feature-not-implemented', 'not-allowed', 'closed-node', 'presence-subscription-required'],
+  ...['remote-server-not-found', 'jid-malformed', 'gone']
 ]
 
 export type Access = 'open' | 'presence' | 'whitelist'

@@ -3,9 +3,11 @@
  * private node of Kith's own (docs/web.md). What was changed here without a connection is noted, and published later.
  */
 import type { Database } from '../local/database'
-import { chatOf, readTo, updateChat } from '../local/history'
+import { newChat } from '../local/chat'
+import { readTo, updateChat } from '../local/history'
 import { orderOf, timeOf } from '../local/order'
 import type { Address, Chat } from '../local/types'
+import { Work } from '../local/work'
 import { type Item, itemsOf, publish } from './pubsub'
 import type { Wire } from './wire'
 import { attribute, child, el, type Made, NS, type Xml } from './xml'
@@ -43,7 +45,7 @@ export class ChatSettings {
       for (const { name, value } of changed) {
         const [, what, address] = name.split(' ')
         if (!address) continue
-        const chat = await chatOf(this.db, address)
+        const chat = (await this.db.chats.get(address)) ?? newChat(address)
         if (what === 'read') await this.publishRead(chat)
         else await publish(this.wire, NS.kithChats, address, made(chat), 'whitelist', true)
         await this.db.transaction('rw', this.db.facts, async () => {
@@ -73,9 +75,7 @@ export class ChatSettings {
   private async displayed(address: Address, payload: Xml): Promise<void> {
     const id = attribute(child(payload, NS.sid, 'stanza-id'), 'id')
     if (!id) return
-    await this.db.transaction('rw', this.db.historyTables, () =>
-      readTo(this.db, address, orderOf(id, timeOf(id)))
-    )
+    await Work.run(this.db, (work) => readTo(work, address, orderOf(id, timeOf(id))))
   }
 
   private async settings(address: Address, payload: Xml): Promise<void> {
@@ -87,7 +87,7 @@ export class ChatSettings {
       archived: attribute(payload, 'archived') === 'true',
       disappears: Number(attribute(payload, 'disappears')) || 0
     }
-    await this.db.transaction('rw', this.db.chats, () => updateChat(this.db, address, change))
+    await Work.run(this.db, (work) => updateChat(work, address, change))
   }
 }
 

@@ -111,3 +111,82 @@ test('a long absence is read newest chat first, with progress, and goes on where
   expect(await ada.db.raw.count()).toBe(0)
   expect(seen.length).toBeGreaterThan(2)
 }, 60_000)
+
+test('a new device does not show what was sent before it was there, and no errors for it', async () => {
+  const world = new World()
+  const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]
+  await ben.app.send(ada.address, 'before')
+  await until(async () => (await ada.texts(ben)).length === 1)
+  const second = await device(world, 'ada')
+  expect(await second.with(ben)).toEqual([])
+  while (await second.app.older(ben.address));
+  expect(await second.with(ben)).toEqual([])
+  await ben.app.send(ada.address, 'after')
+  await until(async () => (await second.texts(ben)).join() === 'after')
+})
+
+test('disappearing messages are agreed on, and go on both sides', async () => {
+  const world = new World()
+  const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]
+  await ada.app.disappear(ben.address, 1)
+  await until(async () => (await ben.db.chats.get(ada.address))?.disappears === 1)
+  expect((await ben.with(ada)).map(({ kind, text }) => [kind, text])).toEqual([['notice', 'disappears 1']])
+  await ben.app.send(ada.address, 'not for long')
+  await until(async () => (await ada.texts(ben)).includes('not for long'))
+  for (const [one, other] of [
+    [ada, ben],
+    [ben, ada]
+  ] as const) {
+    await until(async () => !(await one.texts(other)).includes('not for long'))
+  }
+})
+
+test('what is forwarded, removed here, or tried again does what it says', async () => {
+  const world = new World()
+  const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]
+  await ada.app.send('cem@example.org', 'to somebody who is not there yet')
+  await until(async () => (await ada.db.messages.toArray()).some(({ progress }) => progress === 'failed'))
+  const [failed] = await ada.db.messages.toArray()
+  const cem = await device(world, 'cem')
+  await ada.app.retry(failed?.key ?? '')
+  await until(async () => (await cem.texts(ada)).length === 1)
+  await ada.app.forward([failed?.key ?? ''], [ben.address])
+  await until(async () => (await ben.with(ada))[0]?.forwarded === true)
+  const [got] = await ben.with(ada)
+  await ben.app.deleteForMe([got?.key ?? ''])
+  world.restart(true)
+  await ben.db.setFact('archive.last', '')
+  ben.join()
+  await ben.online()
+  expect(await ben.with(ada)).toEqual([])
+})
+
+test('a device that is not trusted does not get a message again', async () => {
+  const world = new World()
+  const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]
+  ada.sealed.fingerprints = async () => []
+  ben.sealed.lost.add(await ada.sealed.device())
+  await ada.app.send(ben.address, 'secret')
+  await until(async () => (await ben.with(ada))[0]?.kind === 'unreadable')
+  await ada.app.send(ben.address, 'next')
+  await until(async () => (await ben.texts(ada)).includes('next'))
+  await ada.online()
+  expect((await ben.with(ada))[0]?.kind).toBe('unreadable')
+})
+
+test('settings of a chat reach my other devices, also when they were made without a network', async () => {
+  const world = new World()
+  const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]
+  const second = await device(world, 'ada')
+  await ben.app.send(ada.address, 'hello')
+  await until(async () => (await second.texts(ben)).length === 1 && (await ada.texts(ben)).length === 1)
+  ada.cut()
+  await ada.app.mute(ben.address, Infinity)
+  await ada.app.archive(ben.address, true)
+  await ada.app.read(ben.address, (await ada.with(ben))[0]?.key ?? '')
+  ada.join()
+  await until(async () => {
+    const chat = await second.db.chats.get(ben.address)
+    return chat?.mutedUntil === Infinity && chat.archived && chat.unread === 0
+  })
+})

@@ -1,0 +1,152 @@
+/**
+ * A change of the history, in one transaction: what is read is kept at hand, and what is written goes to the storage at
+ * once in the end. A round trip to the storage costs more than anything else that is done with a message.
+ */
+import type { Database } from './database'
+import { newChat } from './chat'
+import type { Address, Change, Chat, Message } from './types'
+import { wordsOf } from './words'
+
+export class Work {
+  private readonly messages = new Map<string, Message | undefined>()
+  private readonly chats = new Map<Address, Chat>()
+  private readonly changes = new Map<string, Change | undefined>()
+  /** Of which messages all changes are at hand. */
+  private readonly changesOf = new Set<string>()
+  private readonly seen = new Map<string, boolean>()
+  private dirtyMessages = new Set<string>()
+  private dirtyChats = new Set<Address>()
+  private dirtyChanges = new Set<string>()
+  private dirtySeen = new Set<string>()
+  private dirtyWords = new Set<string>()
+
+  constructor(readonly db: Database) {}
+
+  /** Runs `work` in a transaction of its own. */
+  static run<T>(db: Database, work: (work: Work) => Promise<T>): Promise<T> {
+    return db.transaction('rw', db.historyTables, async () => {
+      const one = new Work(db)
+      const result = await work(one)
+      await one.flush()
+      return result
+    })
+  }
+
+  /** Fetches at once what will be asked for. */
+  async fetch(keys: string[]): Promise<void> {
+    const [messages, seen, changes] = await Promise.all([
+      this.db.messages.bulkGet(keys),
+      this.db.seen.bulkGet(keys),
+      this.db.changes.where('target').anyOf(keys).toArray()
+    ])
+    for (const [at, key] of keys.entries()) {
+      this.messages.set(key, messages[at])
+      this.seen.set(key, seen[at] !== undefined)
+      this.changesOf.add(key)
+    }
+    for (const change of changes) this.changes.set(change.key, change)
+  }
+
+  /**
+   * A transaction ends when nothing was asked of the storage for a while (Dexie counts a hundred turns of promises): to
+   * be called for each message, since all that concerns it may be at hand.
+   */
+  async stay(): Promise<void> {
+    await this.db.facts.get('')
+  }
+
+  async message(key: string): Promise<Message | undefined> {
+    if (!this.messages.has(key)) this.messages.set(key, await this.db.messages.get(key))
+    return this.messages.get(key)
+  }
+
+  setMessage(message: Message): void {
+    const before = this.messages.get(message.key)
+    this.messages.set(message.key, message)
+    this.dirtyMessages.add(message.key)
+    if (before?.text !== message.text || before.kind !== message.kind) this.dirtyWords.add(message.key)
+  }
+
+  async chat(address: Address): Promise<Chat> {
+    const known = this.chats.get(address) ?? (await this.db.chats.get(address)) ?? newChat(address)
+    this.chats.set(address, known)
+    return known
+  }
+
+  setChat(chat: Chat): void {
+    this.chats.set(chat.address, chat)
+    this.dirtyChats.add(chat.address)
+  }
+
+  async change(key: string, target: string): Promise<Change | undefined> {
+    if (!this.changes.has(key) && !this.changesOf.has(target)) {
+      this.changes.set(key, await this.db.changes.get(key))
+    }
+    return this.changes.get(key)
+  }
+
+  async allChanges(target: string): Promise<Change[]> {
+    if (!this.changesOf.has(target)) {
+      for (const change of await this.db.changes.where('target').equals(target).toArray()) {
+        if (!this.dirtyChanges.has(change.key)) this.changes.set(change.key, change)
+      }
+      this.changesOf.add(target)
+    }
+    return [...this.changes.values()].filter((change) => change?.target === target) as Change[]
+  }
+
+  setChange(change: Change): void {
+    this.changes.set(change.key, change)
+    this.dirtyChanges.add(change.key)
+  }
+
+  async isSeen(key: string): Promise<boolean> {
+    if (!this.seen.has(key)) this.seen.set(key, (await this.db.seen.get(key)) !== undefined)
+    return this.seen.get(key) ?? false
+  }
+
+  setSeen(key: string): void {
+    this.seen.set(key, true)
+    this.dirtySeen.add(key)
+  }
+
+  /** Forgets messages, and remembers that they were here. */
+  async remove(keys: string[]): Promise<void> {
+    await this.flush()
+    for (const key of keys) this.messages.set(key, undefined)
+    this.changes.clear()
+    this.changesOf.clear()
+    await this.db.messages.bulkDelete(keys)
+    await this.db.words.bulkDelete(keys)
+    await this.db.changes.where('target').anyOf(keys).delete()
+    await this.db.seen.bulkPut(keys.map((key) => ({ key })))
+  }
+
+  /** Writes what was changed: in the end, and before the storage is searched. */
+  async flush(): Promise<void> {
+    const { db } = this
+    const messages = [...this.dirtyMessages].map((key) => this.messages.get(key)).filter((one) => !!one)
+    const words = [...this.dirtyWords].map((key) => {
+      const message = this.messages.get(key)
+      const found = message?.kind === 'text' ? wordsOf(message.text) : []
+      return { key, chat: message?.chat ?? '', words: found }
+    })
+    const chats = [...this.dirtyChats].map((address) => this.chats.get(address)).filter((one) => !!one)
+    const changes = [...this.dirtyChanges].map((key) => this.changes.get(key)).filter((one) => !!one)
+    const seen = [...this.dirtySeen].map((key) => ({ key }))
+    this.dirtyMessages = new Set()
+    this.dirtyWords = new Set()
+    this.dirtyChats = new Set()
+    this.dirtyChanges = new Set()
+    this.dirtySeen = new Set()
+    const none = words.filter((one) => !one.words.length).map((one) => one.key)
+    await Promise.all([
+      messages.length && db.messages.bulkPut(messages),
+      none.length && db.words.bulkDelete(none),
+      words.length > none.length && db.words.bulkPut(words.filter((one) => one.words.length)),
+      chats.length && db.chats.bulkPut(chats),
+      changes.length && db.changes.bulkPut(changes),
+      seen.length && db.seen.bulkPut(seen)
+    ])
+  }
+}

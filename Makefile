@@ -49,6 +49,7 @@ bench: .venv/.ready web/dist/.ready tests/interop/.ready ## Measure this machine
 	$(BIN)/python bench/budget.py
 	$(BIN)/python bench/archive.py
 	$(BIN)/python bench/web.py
+	$(BIN)/python bench/catchup.py
 	$(BIN)/python bench/traffic.py
 	$(BIN)/python bench/restart.py
 	$(BIN)/python bench/restart.py --tls

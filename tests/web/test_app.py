@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -14,6 +14,10 @@ from tests.conftest import RunningServer, running
 from tests.interop.converse import chromium as run_chromium
 from tests.web.device import until
 from tests.web.person import DESKTOP, PHONE, SEED, WEIGHT, Someone, meet, someone
+
+
+#: One of them, by what the browser says of the network.
+NO_CONNECTION = "[role=status] .notice:has-text('offline'), [role=status] .notice:has-text('Connecting')"
 
 
 @pytest.fixture(scope="module")
@@ -116,22 +120,31 @@ async def test_without_network_it_opens_shows_the_history_and_keeps_what_one_wri
     ada, ben = await people.two()
     await until(lambda: _controlled(ada))
     await ada.do("context", "setOffline", True)
-    await asyncio.to_thread(server.stop)  # Chromium cuts everything but WebSockets
-    await ada.write("from the train")
-    await ada.do("page", "reload", timeout=30)
-    await ada.reads("Hello")
-    await ada.reads("from the train")
-    await ada.marked("from the train", "waiting")
-    await ada.write("and one more")
-    await ada.shows("[role=status]:has-text('You are offline')")
-    await ben.write("are you there?")
-    await asyncio.to_thread(server.start)
+    async with down(server):  # Chromium cuts everything but WebSockets
+        await ada.write("from the train")
+        await ada.do("page", "reload", timeout=30)
+        await ada.reads("Hello")
+        await ada.reads("from the train")
+        await ada.marked("from the train", "waiting")
+        await ada.write("and one more")
+        await ada.shows(NO_CONNECTION)
+        await ben.write("are you there?")
     await ada.do("context", "setOffline", False)
     await ben.reads("and one more")
     await ada.reads("are you there?")
     assert sorted(await ben.texts()) == sorted(await ada.texts())
     assert len(await ada.texts()) == 4
-    await ada.hides("[role=status]:has-text('You are offline')")
+    await ada.hides(NO_CONNECTION)
+
+
+@asynccontextmanager
+async def down(server: RunningServer) -> AsyncIterator[None]:
+    """It is not there for a while."""
+    await asyncio.to_thread(server.stop)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(server.start)
 
 
 async def _controlled(person: Someone) -> bool:
@@ -142,11 +155,10 @@ async def test_a_server_that_restarts_in_the_middle_loses_nothing(
     people: People, server: RunningServer
 ) -> None:
     ada, ben = await people.two()
-    await asyncio.to_thread(server.stop)
-    await ada.write("one")
-    await ada.marked("one", "waiting")
-    await ben.write("two")
-    await asyncio.to_thread(server.start)
+    async with down(server):
+        await ada.write("one")
+        await ada.marked("one", "waiting")
+        await ben.write("two")
     await ada.reads("two")
     await ben.reads("one")
     await ada.marked("one", "delivered", "read")
@@ -261,6 +273,7 @@ SCREENS = {
     "/settings/look": ".pane fieldset",
     "/settings/storage": ".pane dl",
     "/settings/about": ".pane dl",
+    "/settings/delete": ".pane form",
 }
 TOO_WIDE = "document.documentElement.scrollWidth > innerWidth"
 

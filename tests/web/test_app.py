@@ -371,3 +371,79 @@ async def test_everything_can_be_done_without_a_mouse(people: People) -> None:
     await ada.shows(".reactions button:has-text('👍')")
     await ada.do("key", "Escape")
     await ada.shows(".chat .empty")
+
+
+async def test_two_see_the_same_safety_number_and_can_say_that_they_have_compared(people: People) -> None:
+    ada, ben = await people.two()
+    numbers = []
+    for person, other in ((ada, ben), (ben, ada)):
+        await person.open(f"#/chat/{other.address}/safety")
+        await person.shows(".digits span")
+        numbers.append(await person.on(".digits span", "allTextContents"))
+    assert numbers[0] == numbers[1]
+    assert len("".join(numbers[0])) == 60
+    await ada.press("Mark as verified")
+    await ada.shows("[role=status]:has-text('You have verified Ben')")
+
+
+async def row(person: Someone, text: str, item: str) -> None:
+    """What one does with a chat, by the menu of its row."""
+    await person.on(f".chat-row:has-text('{text}')", "click", {"button": "right"})
+    await person.press(item, "menuitem")
+
+
+async def test_chats_are_pinned_muted_archived_found_and_their_drafts_kept(people: People) -> None:
+    ada, _ = await people.two()
+    await row(ada, "Hello", "Pin")
+    await ada.shows(".chat-row:has-text('Pinned')")
+    await row(ada, "Hello", "Mute")
+    await ada.press("Always")
+    await ada.shows(".chat-row:has-text('Muted')")
+    await ada.on("textarea", "type", "not yet")
+    await ada.open("#/")
+    await ada.shows(".chat-row .draft")
+    await row(ada, "not yet", "Archive")
+    await ada.hides(".chat-row")
+    await ada.on("a.archived", "click")
+    await row(ada, "not yet", "Move out of the archive")
+    await ada.open("#/")
+    await ada.on(".search input", "fill", "hell")
+    await ada.on("a.row:has-text('Hello')", "click")
+    await ada.shows(ada.bubble("Hello"))
+    assert await ada.on("textarea", "inputValue") == "not yet"
+
+
+async def test_messages_are_starred_selected_forwarded_and_deleted_here(people: People) -> None:
+    ada, ben = await people.two()
+    await ada.menu("Hello", "Star")
+    await ada.shows(f"{ada.bubble('Hello')} .meta:has-text('Starred')")
+    await ada.menu("Hello", "Forward")
+    await ada.on("dialog label:has-text('Ben') input", "check")
+    await ada.on("dialog .button:has-text('Send')", "click")
+    await ben.shows(".forwarded")
+    await ada.on(".message >> nth=1", "click", {"button": "right"})
+    await ada.press("Select", "menuitem")
+    await ada.shows("[role=status]:has-text('1 selected')")
+    await ada.press("Delete")
+    await ada.on("dialog .button:has-text('Delete for me')", "click")
+    await ada.hides(".message >> nth=1")
+    assert await ben.on(".message", "count") == 2
+    await ada.open("#/starred")
+    await ada.shows(".pane a.row:has-text('Hello')")
+
+
+async def test_who_is_blocked_can_not_write_until_one_has_changed_ones_mind(people: People) -> None:
+    ada, ben = await people.two()
+    await ben.open(f"#/chat/{ada.address}/info")
+    await ben.on("button.row:has-text('Block')", "click")
+    await ben.on("dialog .button.danger", "click")
+    await ben.shows("button.row:has-text('Unblock')")
+    await ada.write("can you hear me?")
+    await ada.marked("can you hear me?", "sent", "failed")
+    await ben.open(f"#/chat/{ada.address}")
+    await ben.shows(".blocked")
+    await ben.press("Unblock")
+    await ben.shows("textarea")
+    await ada.write("and now?")
+    await ben.reads("and now?")
+    assert "can you hear me?" not in await ben.texts()

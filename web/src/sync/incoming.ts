@@ -1,11 +1,12 @@
 /**
  * What comes, by whatever way: live, as a copy from another device of mine, from the archive. One path for all, so that
- * what comes twice or late ends the same. Decrypting comes first, one after the other; then all is stored at once with
- * the place in the archive. If the device dies in between, the message is asked for again.
+ * what comes twice or late ends the same. Decrypting comes first; then messages, the steps of the ratchets that opened them
+ * and the place in the archive are stored at once.
  */
 import type { Crypto, Opened } from '../crypto/crypto'
 import type { Database } from '../local/database'
 import { addChange, addMessage, changeKey, settle, updateChat } from '../local/history'
+import type { Keybook } from '../local/keybook'
 import { messageKey, orderAt, orderOf } from '../local/order'
 import type { Address, Change, Message, Moment, Outgoing } from '../local/types'
 import { Work } from '../local/work'
@@ -36,6 +37,7 @@ export class Incoming {
     private readonly db: Database,
     private readonly me: Address,
     private readonly crypto: Crypto,
+    private readonly keybook: Keybook,
     private readonly events: Events
   ) {}
 
@@ -44,7 +46,7 @@ export class Incoming {
     const ready = await this.open(all)
     const news: Message[] = []
     const strangers = new Set<Address>()
-    await Work.run(this.db, async (work) => {
+    const committed = await Work.run(this.db, async (work) => {
       const store = new Storing(this.db, this.me, work, this.events.now())
       await work.fetch([...new Set(all.flatMap((came) => this.targets(came)))])
       for (const one of ready) {
@@ -56,7 +58,9 @@ export class Incoming {
       for (const address of strangers) if (!(await meet(this.db, address))) strangers.delete(address)
       await this.advance(all)
       if (raw.length) await this.db.raw.bulkDelete(raw)
+      return this.keybook.write()
     })
+    committed()
     for (const { came, opened } of ready) {
       if (came.resend && opened?.type === 'keys' && opened.trusted) {
         await this.events.asked(came.from, opened.device, came.resend)

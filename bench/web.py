@@ -2,9 +2,10 @@
 
     python bench/web.py [--messages N] [--senders N] [--conversation N]
 
-A device of the app (the sync layer, its encryption and storage, no screens) runs in Debian's Chromium. While it is
-away, several people write to it, each from a device of the same app under Node. Then it comes back: the time is from
-opening to having decrypted and stored all. The conversation is filled locally, and read anew after a reload.
+A device of the app (the sync layer, its encryption and storage, no screens) runs in Debian's Chromium. While
+it is away, several people write to it, each from a device of the same app under Node. Then it comes back: the
+time is from opening to having decrypted and stored all. The conversation is filled locally, and read anew
+after a reload.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ async def build_page(folder: Path) -> None:
     npx = shutil.which("npx")
     assert npx
     arguments = ("vite", "build", "-c", "tests/driver/page.config.ts", "--outDir", str(folder))
-    process = await asyncio.create_subprocess_exec(npx, *arguments, cwd=WEB, stdout=asyncio.subprocess.DEVNULL)
+    process = await asyncio.create_subprocess_exec(
+        npx, *arguments, cwd=WEB, stdout=asyncio.subprocess.DEVNULL
+    )
     assert await process.wait() == 0
 
 
@@ -77,7 +80,9 @@ async def write(senders: list[WebDevice], to: str, each: int) -> None:
 
     async def one(device: WebDevice) -> None:
         for number in range(each):
-            await device.do("send", to, f"message {number} of many: hello there, how are you today?", timeout=60)
+            await device.do(
+                "send", to, f"message {number} of many: hello there, how are you today?", timeout=60
+            )
 
         async def done() -> bool:
             return await device.do("waiting", timeout=60) == []
@@ -116,8 +121,7 @@ async def measure(messages: int, people: int, conversation: int) -> dict[str, fl
         await page.do("page", "goto", address, timeout=60)
         before = cpu(folder / "profile")
         await page.run(f"device.open({json.dumps(login)}, '{url}')")
-        while not await caught_up():
-            await asyncio.sleep(1)  # asking costs the browser time, too
+        await until(caught_up, 300, every=1)  # asking costs the browser time, too
         found["CPU of that, all processes of the browser, s"] = round(cpu(folder / "profile") - before, 2)
         took, count, decrypting = await page.run("device.caughtUp()")
         found["catch-up s"] = round(took / 1000, 2)

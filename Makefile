@@ -42,13 +42,17 @@ chaos: .venv/.ready ## Kill, cut the power, fill the disk, besiege: the long for
 soak: .venv/.ready ## Ordinary life for SOAK_MINUTES (30) with SOAK_PEOPLE (150): memory has to stay flat
 	$(BIN)/python -m tests.chaos.soak --minutes $${SOAK_MINUTES:-30} --people $${SOAK_PEOPLE:-150}
 
-bench: .venv/.ready ## Measure this machine beside Prosody and ejabberd: table and picture in bench/out
+bench: .venv/.ready web/dist/.ready tests/interop/.ready ## Measure this machine beside Prosody and ejabberd: table and picture in bench/out
 	-scripts/debian-packages.sh bench/debian-packages.txt
 	$(BIN)/python bench/run.py
 	$(BIN)/python bench/scale.py
 	$(BIN)/python bench/budget.py
 	$(BIN)/python bench/archive.py
+	$(BIN)/python bench/web.py
+	$(BIN)/python bench/catchup.py
 	$(BIN)/python bench/traffic.py
+	$(BIN)/python bench/restart.py
+	$(BIN)/python bench/restart.py --tls
 
 format: .venv/.ready web/node_modules/.ready ## Format and fix what can be fixed
 	cd web && npm run --silent format

@@ -276,7 +276,7 @@ def rows(results: Mapping[str, Found]) -> Iterator[list[str]]:
         cells = (found.get(name) for found in results.values())
         yield [
             title,
-            *("" if cell is None else f"{cell.bytes:,} B, {cell.packets} packets" for cell in cells),
+            *("–" if cell is None else f"{cell.bytes:,} B, {cell.packets} packets" for cell in cells),
         ]
 
 

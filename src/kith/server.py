@@ -42,6 +42,7 @@ from kith.api.privacy import PrivacyResource
 from kith.api.register import Register
 from kith.bus.local import LocalBus
 from kith.config import Config, ConfigError
+from kith.core import handover
 from kith.core.domain import Domain
 from kith.core.passwords import Passwords
 from kith.core.ports import SMS, Sink
@@ -275,9 +276,12 @@ class Server:
         await self._stopping.wait()
 
     async def stop(self) -> None:
-        """Says goodbye to every stream, commits, closes (RFC 6120 §4.9.3.21, system-shutdown)."""
+        """Commits, hangs up on those who can resume, says goodbye to the others (RFC 6120 §4.9.3.21)."""
         for listener in self._listeners:
             listener.close()
+        for connection in list(self.edge.connections):
+            connection.listen_no_more()
+        await handover.settle(self.domain, _FAREWELL)
         for connection in list(self.edge.connections):
             connection.shut_down()
         deadline = asyncio.get_running_loop().time() + _FAREWELL

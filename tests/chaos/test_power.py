@@ -71,8 +71,12 @@ async def stored(folder: Path) -> set[str]:
         for name in RECIPIENTS:
             record = await store.account(f"{name}@localhost")
             if record is not None:
-                page = await store.page(LogQuery(record.id, limit=10_000_000))
-                found.update(Stanza.from_bytes(entry.stanza).id for entry in page.entries)
+                complete, last = False, None
+                while not complete:  # a page is bounded in bytes too
+                    page = await store.page(LogQuery(record.id, after=last, limit=10_000))
+                    found.update(Stanza.from_bytes(entry.stanza).id for entry in page.entries)
+                    complete = page.complete
+                    last = page.entries[-1].id if page.entries else None
         return found
     finally:
         await store.close()

@@ -55,12 +55,21 @@ const actions = {
             nodes.map((node) => `${id}: ${node.target.join(' ')} (${node.failureSummary})`)
         );
     },
-    // another tab of the same browser takes the place of this one
-    again: async (url) => {
-        const before = page;
-        await open();
-        await page.goto(url);
-        await before.close();
+    // runs a script while the browser traces itself; gives its result, and the events of those names
+    trace: async (script, ...names) => {
+        const session = await chrome.newBrowserCDPSession();
+        const events = [];
+        session.on('Tracing.dataCollected', ({ value }) =>
+            events.push(...value.filter(({ name }) => names.includes(name)).map(({ name, ts }) => [name, ts / 1000]))
+        );
+        const traceConfig = { includedCategories: ['blink.user_timing', 'disabled-by-default-devtools.timeline.frame', 'devtools.timeline.frame', 'devtools.timeline'] };
+        await session.send('Tracing.start', { traceConfig, transferMode: 'ReportEvents' });
+        const result = await page.evaluate(script);
+        const complete = new Promise((done) => session.once('Tracing.tracingComplete', done));
+        await session.send('Tracing.end');
+        await complete;
+        await session.detach();
+        return { result: result ?? null, events };
     }
 };
 const plain = (result) => (result === undefined || result === null || result?.constructor?.name === 'Response' ? null : result);

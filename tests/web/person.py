@@ -20,6 +20,17 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "hasTouch": True, "isMobile"
 
 _numbers = itertools.count(2_000_001)
 SCRIPT = str(Path(__file__).with_name("app.mjs"))
+#: A function that gives the account a chat with so many messages.
+SEED = Path(__file__).with_name("history.js").read_text().partition("\n")[2].strip()
+#: Compressed bytes that were loaded of script and style; the crypto is loaded beside what is shown.
+WEIGHT = """(() => {
+  const sum = { script: 0, crypto: 0, style: 0 };
+  for (const { name, encodedBodySize: size } of performance.getEntriesByType('resource')) {
+    if (name.endsWith('.css')) sum.style += size;
+    else if (name.endsWith('.js')) sum[/omemo/.test(name) ? 'crypto' : 'script'] += size;
+  }
+  return sum;
+})()"""
 
 
 class Someone(NodeClient):
@@ -51,7 +62,8 @@ class Someone(NodeClient):
         await self.do("role", "textbox", name, "fill", text, timeout=30)
 
     async def shows(self, selector: str) -> None:
-        await self.on(selector, "waitFor")
+        """Waits until it can be seen."""
+        await self.on(f"{selector} >> nth=0", "waitFor")
 
     async def hides(self, selector: str) -> None:
         await self.on(selector, "waitFor", {"state": "hidden"})
@@ -135,8 +147,8 @@ class Someone(NodeClient):
 
     @property
     def complaints(self) -> list[str]:
-        """Errors in the console, and against the policy; not those of a network that was cut on purpose."""
-        expected = ("net::ERR_", "WebSocket connection to", "status of 50")
+        """Errors in the console, also against the policy; not refusals, nor a network that was cut."""
+        expected = ("net::ERR_", "WebSocket connection to", "status of 4", "status of 5")
         return [text for text in self.seen("error") if not any(one in text for one in expected)]
 
     @property

@@ -13,7 +13,7 @@ from tests.api.test_devices import forget_codes
 from tests.conftest import RunningServer, running
 from tests.interop.converse import chromium as run_chromium
 from tests.web.device import until
-from tests.web.person import DESKTOP, PHONE, Someone, meet, someone
+from tests.web.person import DESKTOP, PHONE, SEED, WEIGHT, Someone, meet, someone
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +34,13 @@ class People:
 
     def __init__(self, chromium: str, server: RunningServer, stack: AsyncExitStack) -> None:
         self._chromium = chromium
-        self._server = server
+        self.server = server
         self._stack = stack
         self.all: list[Someone] = []
 
     async def one(self, name: str, options: dict[str, Any] = DESKTOP) -> Someone:
-        forget_codes(self._server)
-        person = await self._stack.enter_async_context(someone(self._chromium, self._server, name, options))
+        forget_codes(self.server)
+        person = await self._stack.enter_async_context(someone(self._chromium, self.server, name, options))
         self.all.append(person)
         return person
 
@@ -70,8 +70,8 @@ async def test_two_people_register_and_chat(people: People) -> None:
     await ada.reads("Hi Ada 👋")
     await ben.marked("Hi Ada 👋", "read")
     # each sees the other's name from the profile, once they are contacts
-    await ada.shows(".conversation header .name:text-is('Ben')")
-    await ben.shows(".conversation header .name:text-is('Ada')")
+    await ada.shows(".conversation header .name:has-text('Ben')")
+    await ben.shows(".conversation header .name:has-text('Ada')")
 
     await ada.menu("Hi Ada 👋", "Reply")
     await ada.write("how are you?")
@@ -171,6 +171,57 @@ async def test_a_browser_comes_in_by_the_code_that_it_shows(people: People) -> N
     await ada.open("#/settings/devices")
     await ada.shows("li:has-text('This device')")
     assert await ada.on(".pane li", "count") == 2
+
+
+async def test_it_is_light_and_draws_only_what_is_seen_of_a_long_history(people: People) -> None:
+    ada = await people.one("Ada", {**DESKTOP, "serviceWorkers": "block"})
+    await ada.register()
+    await ada.do("page", "reload")
+    await ada.shows(".home")
+    weight = await ada.evaluate(WEIGHT)
+    assert 20_000 < weight["script"] < 300_000
+    assert weight["style"] < 40_000
+    chat = await ada.evaluate(f"({SEED})(20000)")
+    await ada.do("page", "reload")
+    await ada.open_chat("Endless")
+    await ada.reads("Message 19999 " + "with some words " * (19999 % 7))
+    for _ in range(12):
+        await ada.evaluate("document.querySelector('.history').scrollTop = 0")
+        await asyncio.sleep(0.1)
+    await ada.shows(".message:has-text('Message 19600 ')")
+    assert await ada.on(".message", "count") < 300
+    await ada.open(f"#/chat/{chat}/at/{chat} id-9999")
+    await ada.shows(".message:has-text('Message 9999 ')")
+    assert await ada.on(".message", "count") < 300
+    await ada.press("To the newest message")
+    await ada.shows(".message:has-text('Message 19999 ')")
+
+
+async def test_who_is_logged_out_from_elsewhere_can_go_on_or_delete(people: People) -> None:
+    ada = await people.one("Ada")
+    await ada.register()
+    await ada.open("#/settings/apps")
+    await ada.fill("What for, like Gajim", "Gajim")
+    await ada.press("Make")
+    await ada.shows("dialog .password")
+    await ada.press("Done")
+    await ada.hides("dialog")
+    await ada.open("#/settings/pin")
+    await ada.fill("Six digits", "271828")
+    await ada.fill("Once more", "271828")
+    await ada.press("Set the PIN")
+    await ada.press("Change the PIN")  # when it is there
+    await asyncio.to_thread(people.server.kith, "device", "revoke", ada.address, "--all")
+    await ada.shows("h1:text-is('This device was logged out.')")
+    await ada.press("Log in again")
+    forget_codes(people.server)
+    await ada.fill("Phone number", ada.number)
+    await ada.press("Continue")
+    await ada.shows("input[name=code]")
+    await ada.on("input[name=code]", "fill", await ada.code())
+    await ada.on("input[name=pin]", "fill", "271828")
+    await ada.press("Continue")
+    await ada.shows(".home")
 
 
 async def test_who_logs_out_leaves_nothing_in_the_browser(people: People) -> None:

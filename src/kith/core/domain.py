@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 import structlog
 
 from kith.config import Config
-from kith.core import removal, replay, sm
+from kith.core import handover, removal, replay, sm
 from kith.core.account import Account
 from kith.core.attempts import Guesses
 from kith.core.devices import Devices
@@ -127,13 +127,12 @@ class Domain:
         self.ids.last = await self.store.open()
         for feature in self.features:
             await feature.start()
+        await handover.take_up(self)
         self.spawn(self._tick())
 
     async def stop(self) -> None:
-        """Ends what is left and commits."""
-        for account in self.directory.all():
-            for session in list(account.sessions.values()):
-                self.close_session(session)
+        """Ends what is left, but for what the next start takes up, and commits."""
+        await handover.keep(self)
         self._flush_deliveries()
         for feature in self.features:
             await feature.stop()

@@ -156,6 +156,13 @@ class Feature:
     def access_changed(self, account: JID, contact: JID) -> None:
         """``contact`` may not see ``account`` any more, or is in other groups of its roster."""
 
+    def session_kept(self, session: Session) -> object:
+        """The server stops, and a session outlives it: what the feature knows of it, as JSON; or None."""
+        return None
+
+    def session_taken_up(self, session: Session, kept: Any) -> None:
+        """A session of before the restart is here again; ``kept`` is what `session_kept` has returned."""
+
     def session_closed(self, session: Session) -> None:
         """A session ended (not: lost its connection and may resume)."""
 

@@ -52,6 +52,7 @@ class Hooks:
         self._subscription_wanted = overridden(features, "subscription_wanted")
         self._subscription_approved = overridden(features, "subscription_approved")
         self._access_changed = overridden(features, "access_changed")
+        self._keeping = [f for f in features if overridden([f], "session_kept")]
         self._session_closed = overridden(features, "session_closed")
         self._account_loaded = overridden(features, "account_loaded")
         self._device_revoked = overridden(features, "device_revoked")
@@ -121,6 +122,15 @@ class Hooks:
     def session_resumed(self, session: Session) -> None:
         for hook in self._session_resumed:
             hook(session)
+
+    def session_kept(self, session: Session) -> dict[str, Any]:
+        kept = {type(feature).__name__: feature.session_kept(session) for feature in self._keeping}
+        return {name: value for name, value in kept.items() if value is not None}
+
+    def session_taken_up(self, session: Session, kept: dict[str, Any]) -> None:
+        for feature in self._keeping:
+            if (value := kept.get(type(feature).__name__)) is not None:
+                feature.session_taken_up(session, value)
 
     def element(self, session: Session, element: Stanza) -> bool:
         return any(hook(session, element) for hook in self._element)

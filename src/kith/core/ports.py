@@ -244,6 +244,9 @@ class Sink(Protocol):
     def close(self, error: bytes = b"") -> None:
         """Ends the stream, after ``error`` if there is one, and the connection."""
 
+    def part(self) -> None:
+        """Ends the connection and not the stream, which can be resumed (XEP-0198 §5)."""
+
     def abort(self) -> None:
         """Drops the connection without a word."""
 

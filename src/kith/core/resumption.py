@@ -35,15 +35,16 @@ class Resumption:
             refuse(session, "unexpected-request")
             return
         token, answer = self._agree(session, element.attrs)
-        session.enable(token, *self._bounds(), answer)
+        session.enable(token, *self.bounds(), answer)
 
     def grant(self, session: Session, element: Element) -> bytes:
         """The same while the session is bound (XEP-0198 §6); ``<enabled/>``."""
         token, answer = self._agree(session, element.attrib)
-        session.sm = sm.Unacknowledged(token, *self._bounds())
+        session.sm = sm.Unacknowledged(token, *self.bounds())
         return answer
 
-    def _bounds(self) -> tuple[int, int]:
+    def bounds(self) -> tuple[int, int]:
+        """How many stanzas, and bytes, a session may have unacknowledged."""
         config = self._domain.config
         return config.resume_stanzas, 4 * config.stanza_bytes
 
@@ -65,6 +66,12 @@ class Resumption:
 
     def wait(self, session: Session) -> None:
         """The session has lost its connection."""
+        self._waiting[session] = None
+
+    def take_up(self, session: Session) -> None:
+        """A session of before the restart waits; to be called in the order of ``lost_at``."""
+        assert session.sm is not None
+        self._tokens[session.sm.token] = session
         self._waiting[session] = None
 
     def forget(self, session: Session) -> None:

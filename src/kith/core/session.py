@@ -62,7 +62,7 @@ class Session(Intake):
         "synced",
     )
 
-    def __init__(self, domain: Domain, account: Account, jid: JID, sink: Sink, lang: str = "") -> None:
+    def __init__(self, domain: Domain, account: Account, jid: JID, sink: Sink | None, lang: str = "") -> None:
         super().__init__(domain, sink)
         self.account = account
         self.jid = jid
@@ -239,6 +239,11 @@ class Session(Intake):
         if self.out:
             out, self.out = self.out, []
             sink.send(out)
+
+    def confirm(self) -> None:
+        """Says how much was handled, unasked (XEP-0198 §4), after all that waits to be sent."""
+        self.raw(sm.answer(self.handled))
+        self.flush()
 
     def fail(self, error: StreamError) -> None:
         """Ends the stream with an error."""

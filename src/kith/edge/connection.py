@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from kith.core.domain import Domain
+from kith.core.handover import can_be_kept
 from kith.core.sasl import Security
 from kith.core.stream import Stream as ClientStream
 from kith.edge.door import Door, most_connections
@@ -24,7 +25,7 @@ from kith.wire.stanza import Stanza
 
 #: What is so short is handled at once.
 _SHORT = 4096
-_FLOW, _RATE = 1, 2
+_FLOW, _RATE, _STOP = 1, 2, 4
 
 
 class Stream(Protocol):
@@ -170,7 +171,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._bytes = 0
         self._closing = False
-        self._held = 0  # why it does not read: bits of `_FLOW` and `_RATE`
+        self._held = 0  # why it does not read: bits of `_FLOW`, `_RATE` and `_STOP`
         self._place: str | None = None  # at the door
         self._writable = True
         self._rate: Rate | None = None
@@ -280,10 +281,19 @@ class Connection(asyncio.Protocol):
             self._stream.fail(StreamError("resource-constraint", "too many connections"))
         self.abort_later()
 
+    def listen_no_more(self) -> None:
+        """The server is about to stop: what comes from here on is not handled, so a client sends it again."""
+        self._hold(_STOP)
+
     def shut_down(self) -> None:
-        """The server stops (RFC 6120 §4.9.3.21)."""
-        if self._stream is not None:
-            self._stream.fail(StreamError("system-shutdown"))
+        """The server stops (RFC 6120 §4.9.3.21). Who can resume does so after the start."""
+        stream = self._stream
+        session = stream.session if isinstance(stream, ClientStream) else None
+        if session is not None and can_be_kept(session):
+            session.confirm()
+            self.part()
+        elif stream is not None:
+            stream.fail(StreamError("system-shutdown"))
 
     # -- what comes in ------------------------------------------------------------------------------------
 
@@ -332,6 +342,12 @@ class Connection(asyncio.Protocol):
         if self._held or self._rest:
             transport.pause_reading()
         elif not self._closing:
+            transport.resume_reading()
+
+    def _ignore_the_rest(self, transport: asyncio.Transport) -> None:
+        """Nothing more is handled, but that the peer closes its side has to be seen."""
+        self._held, self._rest = 0, b""
+        if not transport.is_closing():
             transport.resume_reading()
 
     def _hold(self, why: int) -> None:
@@ -385,6 +401,9 @@ class Connection(asyncio.Protocol):
         return transport.get_write_buffer_size() if transport is not None else 0
 
     def close(self, error: bytes = b"") -> None:
+        raise NotImplementedError
+
+    def part(self) -> None:
         raise NotImplementedError
 
     def abort(self) -> None:

@@ -163,7 +163,15 @@ class TCPConnection(Connection):
             return
         if self._opened:
             self.write(error + b"</stream:stream>")
+        self._hang_up(transport)
+
+    def part(self) -> None:
+        if self._transport is not None and not self._closing:
+            self._hang_up(self._transport)
+
+    def _hang_up(self, transport: asyncio.Transport) -> None:
         self._closing = True
+        self._ignore_the_rest(transport)
         if transport.can_write_eof():
             # unread input would make the kernel reset the connection, and the peer miss the reason
             transport.write_eof()

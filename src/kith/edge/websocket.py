@@ -223,10 +223,19 @@ class WebSocketConnection(Connection):
             if error:
                 self._text(standalone(error))
             self._text(_CLOSE_ELEMENT)
+        self._hang_up(CloseCode.NORMAL_CLOSURE)
+
+    def part(self) -> None:
+        if not self._closing:
+            self._hang_up(CloseCode.SERVICE_RESTART)
+
+    def _hang_up(self, code: CloseCode) -> None:
         self._closing = True
+        if self._transport is not None:
+            self._ignore_the_rest(self._transport)
         if self._websocket.state is State.OPEN:
             with contextlib.suppress(ProtocolError):
-                self._websocket.send_close(CloseCode.NORMAL_CLOSURE)
+                self._websocket.send_close(code)
         self._flush()
         if self._transport is not None:
             self._edge.loop.call_later(LINGER, self.abort)

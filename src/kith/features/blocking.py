@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.core.domain import Domain
@@ -75,6 +75,12 @@ class Blocking(Feature):
 
     async def account_deleted(self, account: JID) -> None:
         self._lists.pop(account.bare, None)
+
+    def session_kept(self, session: Session) -> object:
+        return True if Blocking in session.state else None
+
+    def session_taken_up(self, session: Session, kept: Any) -> None:
+        session.state[Blocking] = True
 
     @handles_iq("get", ns.BLOCKING, "blocklist", to="own")
     async def get(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:

@@ -10,6 +10,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 from xml.etree.ElementTree import Element
 
 from kith.core.domain import Domain
@@ -154,6 +155,16 @@ class Caps(Feature):
             self._ask(session, client)
         else:
             self._learn(session, client, known)
+
+    def session_kept(self, session: Session) -> object:
+        client = session.state.get(Caps)
+        if not isinstance(client, _Client):
+            return None
+        return [client.hash, client.node, client.ver, sorted(client.features), client.asked]
+
+    def session_taken_up(self, session: Session, kept: Any) -> None:
+        hash, node, ver, features, asked = kept
+        session.state[Caps] = _Client(hash, node, ver, frozenset(features), asked)
 
     def _ask(self, session: Session, client: _Client) -> None:
         self._questions += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 from xml.etree.ElementTree import Element
 
 from kith.core.account import Account
@@ -54,6 +55,12 @@ class Carbons(Feature):
     async def disable(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
         session.state.pop(Carbons, None)
         return ()
+
+    def session_kept(self, session: Session) -> object:
+        return True if Carbons in session.state else None
+
+    def session_taken_up(self, session: Session, kept: Any) -> None:
+        session.state[Carbons] = True
 
     def message_routed(self, envelope: Envelope) -> None:
         sender = envelope.sender

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from typing import Any
 from xml.etree.ElementTree import Element
 
 from kith.core.domain import Domain
@@ -110,6 +111,13 @@ class Pep(Feature):
     def presence_changed(self, session: Session, stanza: Stanza) -> None:
         if stanza.type == "unavailable":
             session.state.pop(Pep, None)
+
+    def session_kept(self, session: Session) -> object:
+        served = session.state.get(Pep)
+        return sorted(served) if isinstance(served, frozenset) else None
+
+    def session_taken_up(self, session: Session, kept: Any) -> None:
+        session.state[Pep] = frozenset(kept)
 
     def _known(self, session: Session) -> None:
         """A client has said what it wants to be told of (XEP-0163 §5.3.4): it gets what is new to it."""

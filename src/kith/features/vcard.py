@@ -9,7 +9,7 @@ import binascii
 import hashlib
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
@@ -182,6 +182,12 @@ class VCard(Feature):
         for session in self.domain.sessions(owner.bare):
             if session.presence is not None and self._stamp(session, session.presence, hash):
                 self.domain.presence.again(session)
+
+    def session_kept(self, session: Session) -> object:
+        return True if VCard in session.state else None
+
+    def session_taken_up(self, session: Session, kept: Any) -> None:
+        session.state[VCard] = _STAMPED
 
     # -- presence --------------------------------------------------------------------------------
 

@@ -6,8 +6,8 @@ import { MOST_ID } from './own'
 import { isPublic } from './ratchet'
 import { path, type Account, type KnownDevice, type KnownKey, type Store } from './store'
 
-/** How long a list is believed that nothing was heard of since. */
-const FRESH = 600_000
+/** How long a list is believed that nothing was heard of since: those of strangers are not told of. */
+const FRESH = 60_000
 /** Devices of an account that are written to. */
 const MOST_ACTIVE = 64
 /** Keys of an account that are remembered. */
@@ -30,6 +30,12 @@ export class Devices {
     private readonly network: KeyNetwork,
     private readonly now: () => Moment
   ) {}
+
+  /** Whether it is certain that an account has no such device now. */
+  async lacks(account: Address, device: number): Promise<boolean> {
+    const { ids, at } = await this.store.account(account)
+    return Math.abs(this.now() - at) < FRESH && !ids.includes(device)
+  }
 
   /** The published ids. Rejects if they were never heard and can't be asked for now. */
   async active(account: Address): Promise<number[]> {

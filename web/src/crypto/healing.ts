@@ -44,8 +44,7 @@ export class Healing {
     const asked = await this.store.together(async () => {
       if (id === '' || id.length > MOST_ID) return false
       if ((await this.devices.trust(from, device)) === 'distrusted') return false
-      const { ids, at } = await this.store.account(from)
-      if (at !== 0 && !ids.includes(device)) return false
+      if (await this.devices.lacks(from, device)) return false
       const all = await this.store.below<State>(`healing/${from}/`)
       const state = all.get(String(device)) ?? { wanted: [], renew: false }
       if (!all.has(String(device)) && all.size >= MOST_DEVICES) return false

@@ -6,12 +6,12 @@ const PATIENCE = 12_000
 /** Rejects if it does not come soon. */
 export function connected(app: App): Promise<void> {
   return new Promise((done, failed) => {
-    let stop: (() => void) | undefined
+    let stop: () => void = () => undefined
     let over = false
     const end = (): void => {
       over = true
       clearTimeout(timer)
-      stop?.()
+      stop()
     }
     const timer = setTimeout(() => {
       end()

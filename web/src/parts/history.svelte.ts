@@ -1,3 +1,4 @@
+/* eslint svelte/prefer-svelte-reactivity: 'off' -- what was drawn is compared with, and not itself drawn */
 /**
  * The part of a conversation that is on the screen: a stretch of the local history, which grows at the end that one
  * scrolls to and is cut at the other. However long the history is, what is drawn is short.

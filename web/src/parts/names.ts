@@ -28,10 +28,8 @@ export function nameOf(contact: Contact | undefined, address: Address): string {
 
 /** For the round picture where there is none: the first letter of the name, if it begins with one. */
 export function initial(name: string): string {
-  const first = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
-    .segment(name.trim())
-    [Symbol.iterator]()
-  const letter = (first.next().value as Intl.SegmentData | undefined)?.segment ?? ''
+  const letters = new Intl.Segmenter(undefined, { granularity: 'grapheme' }).segment(name.trim())
+  const letter = letters.containing(0)?.segment ?? ''
   return /[\p{L}\p{Emoji_Presentation}]/u.test(letter) ? letter.toLocaleUpperCase() : ''
 }
 

@@ -39,12 +39,10 @@ class Language {
 export const language = new Language()
 
 export function fill(text: Text, values: Record<string, string | number>, tag: string): string {
-  let form = ''
-  if (typeof text === 'string') form = text
-  else {
-    const category = new Intl.PluralRules(tag).select(Number(values.count))
-    form = text[category] ?? text.other ?? ''
-  }
+  const form =
+    typeof text === 'string'
+      ? text
+      : (text[new Intl.PluralRules(tag).select(Number(values.count))] ?? text.other ?? '')
   return form.replace(/\{(\w+)\}/g, (whole, name: string) => {
     const value = values[name]
     if (value === undefined) return whole

@@ -1,0 +1,51 @@
+import { describe, expect, test } from 'vitest'
+import type { Contact } from '../../src/local/types'
+import { grouped, hue, initial, nameOf, written } from '../../src/parts/names'
+
+const contact = (some: Partial<Contact>): Contact => ({
+  address: '+491701234567@example.org',
+  name: '',
+  nick: '',
+  about: '',
+  picture: '',
+  subscription: 'none',
+  asked: false,
+  asks: false,
+  inRoster: false,
+  blocked: false,
+  ...some
+})
+
+describe('somebody is called', () => {
+  test('what I call them, else what they call themselves, else by their number', () => {
+    expect(nameOf(contact({ name: 'Oma', nick: 'Hilde' }), '+491701234567@example.org')).toBe('Oma')
+    expect(nameOf(contact({ nick: 'Hilde' }), '+491701234567@example.org')).toBe('Hilde')
+    expect(nameOf(undefined, '+491701234567@example.org')).toBe('+49 170 123 4567')
+  })
+
+  test('by the whole address, if it is of elsewhere', () => {
+    expect(written('ada@example.org', 'example.org')).toBe('ada')
+    expect(written('ada@other.example', 'example.org')).toBe('ada@other.example')
+  })
+})
+
+test('a number is written in groups that begin with the code of its country', () => {
+  expect(grouped('+12025550143')).toBe('+1 202 555 0143')
+  expect(grouped('+390612345678')).toBe('+39 061 234 5678')
+  expect(grouped('+35312345678')).toBe('+353 123 456 78')
+})
+
+test('a picture that is missing shows the first letter, whatever the script', () => {
+  expect(initial('ada')).toBe('A')
+  expect(initial(' éloïse')).toBe('É')
+  expect(initial('田中')).toBe('田')
+  expect(initial('👩‍👩‍👧 family')).toBe('👩‍👩‍👧')
+  expect(initial('+49 170')).toBe('')
+  expect(initial('')).toBe('')
+})
+
+test('everybody has one of eight colours, and numbers in a row do not share one', () => {
+  const hues = Array.from({ length: 80 }, (_, at) => hue(`+4917012345${String(at + 10)}@example.org`))
+  expect(new Set(hues).size).toBe(8)
+  expect(hue('ada@example.org')).toBe(hue('ada@example.org'))
+})

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import os
+import subprocess
+import sys
+import zipfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -12,6 +16,7 @@ import pytest
 
 from tests.conftest import RunningServer, running
 
+ROOT = Path(__file__).parents[2]
 SCRIPT = b"console.log('Kith')\n" * 40
 OPEN = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='localhost' version='1.0'/>"
 
@@ -209,3 +214,26 @@ async def test_nobody_else_is_offered_a_login_without_tls(
     server: RunningServer, headers: dict[str, str]
 ) -> None:
     assert not await offered(server, **headers)
+
+
+def test_a_wheel_has_the_app_in_it_and_serves_it(tmp_path: Path) -> None:
+    """So that it takes no Node where Kith is installed with pip."""
+    subprocess.run(
+        [ROOT / ".tools" / "bin" / "uv", "build", "--quiet", "--wheel", "--out-dir", tmp_path],
+        cwd=ROOT,
+        check=True,
+        timeout=100,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as held:
+        held.extractall(tmp_path / "site")
+    where = "from kith.edge.webapp import WebApp, built; WebApp(built()); print(built())"
+    done = subprocess.run(
+        [sys.executable, "-c", where],
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == str(tmp_path / "site" / "kith" / "webapp")

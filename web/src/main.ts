@@ -5,7 +5,7 @@ import { openCrypto } from './crypto/open'
 import './parts/base.css'
 import { preferences } from './parts/preferences.svelte'
 import { update } from './parts/update.svelte'
-import { kept, watch } from './start/account'
+import { kept, watch, type Kept } from './start/account'
 import { Api, bearerOf } from './start/api'
 import { thisDevice } from './start/device'
 import { language } from './strings/strings.svelte'
@@ -22,10 +22,20 @@ watch(() => {
 
 const url = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/xmpp-websocket`
 
+let before: Kept | undefined
+let broken = false
+try {
+  before = await kept()
+} catch (error) {
+  console.error('nothing can be kept here', error)
+  broken = true
+}
+
 mount(App, {
   target,
   props: {
-    before: await kept(),
+    before,
+    broken,
     open: (db, credential) =>
       openApp(db, credential, {
         url,

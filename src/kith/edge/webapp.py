@@ -41,7 +41,7 @@ _POLICY = {
     "script-src": "'self'",
     "style-src": "'self'",
     # pictures of people are in the browser's own storage
-    "img-src": "'self' blob: data:",
+    "img-src": "'self' blob:",
     "media-src": "'self' blob:",
     "manifest-src": "'self'",
     "worker-src": "'self'",

@@ -10,7 +10,9 @@ class Update {
   async watch(): Promise<void> {
     const workers = navigator.serviceWorker as ServiceWorkerContainer | undefined
     if (!workers) return
-    const registration = await workers.register('/sw.js')
+    // a private window may have none: then there is no opening without network
+    const registration = await workers.register('/sw.js').catch(() => undefined)
+    if (!registration) return
     const look = (): void => {
       // the first one has nothing to take the place of
       if (!registration.waiting || !workers.controller) return

@@ -58,6 +58,8 @@ export const de: Texts = {
   'start.insecure.title': 'Diese Verbindung ist nicht sicher',
   'start.insecure.text':
     'Verschlüsselung braucht https. Öffne die Adresse deines Servers mit https://, oder auf dem Server selbst http://localhost.',
+  'start.broken':
+    'Dieser Browser lässt die App nichts behalten, was sie für deine Schlüssel und Nachrichten muss. Manche privaten Fenster machen das so.',
   'start.ended': 'Dieses Gerät wurde abgemeldet.',
   'start.ended.lead':
     'Deine Nachrichten sind noch in diesem Browser. Melde dich wieder an oder lösche sie hier.',
@@ -300,6 +302,10 @@ export const de: Texts = {
   'settings.storage.sub': 'Was dieses Gerät behält',
   'settings.about': 'Über Kith',
   'settings.about.sub': 'Server, Lizenz',
+  'settings.delete': 'Konto löschen',
+  'delete-account.text':
+    'Nachrichten, Kontakte, Geräte und Einstellungen werden auf dem Server und hier gelöscht, sofort und endgültig. Was andere von dir bekommen haben, behalten sie.',
+  'delete-account.sure': 'Das Konto endgültig löschen?',
   'settings.language': 'Sprache',
   logout: 'Abmelden',
   'logout.title': 'Hier abmelden?',

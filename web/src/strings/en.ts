@@ -55,6 +55,8 @@ export const en = {
   'start.insecure.title': 'This connection is not safe',
   'start.insecure.text':
     'Encryption needs https. Open the address of your server with https://, or on the server itself http://localhost.',
+  'start.broken':
+    'This browser lets the app keep nothing, which it has to for your keys and messages. Some private windows do that.',
   'start.ended': 'This device was logged out.',
   'start.ended.lead': 'Your messages are still in this browser. Log in again to go on, or delete them here.',
   'start.ended.again': 'Log in again',
@@ -292,6 +294,10 @@ export const en = {
   'settings.storage.sub': 'What this device keeps',
   'settings.about': 'About Kith',
   'settings.about.sub': 'Server, licence',
+  'settings.delete': 'Delete account',
+  'delete-account.text':
+    'Messages, contacts, devices and settings are deleted at the server and here, at once and for good. What others have received from you, they keep.',
+  'delete-account.sure': 'Delete the account for good?',
   'settings.language': 'Language',
   logout: 'Log out',
   'logout.title': 'Log out here?',

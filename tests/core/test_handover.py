@@ -8,9 +8,11 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from tests.conftest import RunningServer, running
 from tests.core.test_stream_management import enabled, resume, text
+from tests.core.test_websocket import WebClient, plain
 from tests.raw import CLIENT, Gone, RawClient, body, condition, online
 
 SM = "{urn:xmpp:sm:3}"
@@ -130,6 +132,31 @@ async def test_who_can_not_resume_is_told_that_the_server_stops(server: RunningS
     for client in (plain, managed):
         assert condition(await client.tag("error")) == "system-shutdown"
         await client.end()
+
+
+async def test_a_browser_is_told_that_the_service_restarts_and_goes_on(server: RunningServer) -> None:
+    ben = await online(server.port, "ben")
+    async with plain(server) as connection:
+        client = WebClient(connection)
+        await client.login("ada")
+        await client.send("<presence xmlns='jabber:client'/>")
+        await client.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
+        token = (await client.take("enabled")).get("id")
+        ben.send(text("ada@localhost", "one"))
+        assert body(await client.take("message")) == "one"
+        stopping = asyncio.create_task(asyncio.to_thread(server.stop))
+        with pytest.raises(ConnectionClosed) as closed:
+            await client.take("error")
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1012
+        assert await stopping == 0
+    await asyncio.to_thread(server.start)
+    async with plain(server) as connection:
+        client = WebClient(connection)
+        await client.authenticate("ada")
+        await client.send(f"<resume xmlns='urn:xmpp:sm:3' previd='{token}' h='0'/>")
+        await client.take("resumed")
+        assert body(await client.take("message")) == "one"
 
 
 async def test_messages_on_their_way_when_it_stops_arrive_once(server: RunningServer) -> None:

@@ -91,13 +91,13 @@ class WebDevice(NodeClient):
         return rows
 
 
-async def until(holds: Callable[[], Awaitable[bool]], timeout: float = 20) -> None:
+async def until(holds: Callable[[], Awaitable[bool]], timeout: float = 20, every: float = 0.05) -> None:
     """Waits for a condition. Raises TimeoutError."""
     deadline = time.monotonic() + timeout
     while not await holds():
         if time.monotonic() > deadline:
             raise TimeoutError
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(every)
 
 
 class Devices:

@@ -104,6 +104,13 @@ class WebSocketConnection(Connection):
 
     # -- asyncio.Protocol ----------------------------------------------------------------------------
 
+    def data_received(self, data: bytes) -> None:
+        if self._closing and self._websocket.state is State.CLOSING:
+            self._websocket.receive_data(data)  # the peer's close frame, after which the server hangs up
+            self._flush()
+        else:
+            super().data_received(data)
+
     def take(self, stream: base.Stream, data: bytes) -> None:
         assert isinstance(stream, Stream)
         self._websocket.receive_data(data)

@@ -51,7 +51,7 @@ export class Database extends Dexie {
 
   /** What a transaction needs that changes the history. */
   get historyTables(): Table[] {
-    const { facts, chats, contacts, messages, changes, seen, words, raw, outgoing } = this
-    return [facts, chats, contacts, messages, changes, seen, words, raw, outgoing]
+    const { facts, chats, contacts, messages, changes, seen, words, raw, outgoing, keys } = this
+    return [facts, chats, contacts, messages, changes, seen, words, raw, outgoing, keys]
   }
 }

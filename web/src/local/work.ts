@@ -14,6 +14,8 @@ export class Work {
   /** Of which messages all changes are at hand. */
   private readonly changesOf = new Set<string>()
   private readonly seen = new Map<string, boolean>()
+  /** Keys of messages that something new is said of. */
+  readonly saidOf = new Set<string>()
   private dirtyMessages = new Set<string>()
   private dirtyChats = new Set<Address>()
   private dirtyChanges = new Set<string>()
@@ -32,8 +34,19 @@ export class Work {
     })
   }
 
+  /** These are known not to be here, and nothing was said about them. */
+  missing(keys: Iterable<string>): void {
+    for (const key of keys) {
+      this.messages.set(key, undefined)
+      this.seen.set(key, false)
+      this.changesOf.add(key)
+    }
+  }
+
   /** Fetches at once what will be asked for. */
-  async fetch(keys: string[]): Promise<void> {
+  async fetch(all: string[]): Promise<void> {
+    const keys = all.filter((key) => !this.messages.has(key))
+    if (!keys.length) return
     const [messages, seen, changes] = await Promise.all([
       this.db.messages.bulkGet(keys),
       this.db.seen.bulkGet(keys),
@@ -96,6 +109,7 @@ export class Work {
   }
 
   setChange(change: Change): void {
+    this.saidOf.add(change.target)
     this.changes.set(change.key, change)
     this.dirtyChanges.add(change.key)
   }

@@ -13,7 +13,7 @@ import type { Incoming } from './incoming'
 import { form } from './pubsub'
 import { archiveTime, type Came, delayed, read } from './stanzas'
 import type { Wire } from './wire'
-import { attribute, child, el, NS, parse, textOf, type Xml } from './xml'
+import { attribute, bare, child, el, NS, parse, textOf, type Xml } from './xml'
 
 /** Entries of the archive that are missing: behind `after`, before `before`. */
 interface Gap {
@@ -23,8 +23,14 @@ interface Gap {
   most?: number
 }
 
+interface Entry {
+  id: string
+  at: Moment
+  message: Xml
+}
+
 interface Page {
-  found: { id: string; at: Moment; message: Xml }[]
+  found: Entry[]
   complete: boolean
   first: string
 }
@@ -36,11 +42,15 @@ const AT_ONCE = 5
 const FIRST_TIME = 500
 /** Keys of one session may be that far behind; beyond, what I sent myself is read before the chats. */
 const MOST_SKIPPED = 1000
+/** Entries that are kept in memory as well. */
+const MOST_AT_HAND = 20_000
 /** Less is done before somebody has read how far it is. */
 const WORTH_TELLING = 100
 
 export class CatchUp {
   private readonly pages = new Map<string, Page['found']>()
+  /** What waits in `raw`, as it was parsed. */
+  private readonly atHand = new Map<string, Entry>()
   private turn: Promise<unknown> = Promise.resolve()
   /** While something waits in `raw`, all goes through it. */
   private draining = true
@@ -166,7 +176,7 @@ export class CatchUp {
   private async drain(): Promise<void> {
     const total = await this.db.raw.count()
     let done = 0
-    const take = async (batch: Raw[]) => {
+    const take = async (batch: Entry[]) => {
       await this.takeRaw(batch)
       done += batch.length
       if (total > WORTH_TELLING) this.progress(Math.min(1, 0.3 + (0.7 * done) / Math.max(total, done)))
@@ -212,29 +222,33 @@ export class CatchUp {
     return (await this.db.raw.where('chat').equals(chat).primaryKeys()).sort()
   }
 
-  private async rows(keys: string[]): Promise<Raw[]> {
-    return (await this.db.raw.bulkGet(keys)).filter((row) => row !== undefined)
-  }
-
-  private async takeRaw(batch: Raw[]): Promise<void> {
-    const came: Came[] = []
-    for (const { id, at, stanza } of batch) {
-      const one = this.cameOf({ id, at, message: parse(stanza) })
-      if (one) came.push(one)
+  /** Those that were read since the start are at hand. */
+  private async rows(keys: string[]): Promise<Entry[]> {
+    const unknown = keys.filter((id) => !this.atHand.has(id))
+    const rows = unknown.length ? await this.db.raw.bulkGet(unknown) : []
+    for (const row of rows) {
+      if (row) this.atHand.set(row.id, { id: row.id, at: row.at, message: parse(row.stanza) })
     }
-    await this.incoming.take(
-      came,
-      batch.map((one) => one.id)
-    )
+    return keys.map((id) => this.atHand.get(id)).filter((one) => one !== undefined)
   }
 
-  private cameOf({ id, at, message }: Page['found'][number]): Came | undefined {
+  private async takeRaw(batch: Entry[]): Promise<void> {
+    const came = batch.map((one) => this.cameOf(one)).filter((one) => one !== undefined)
+    const ids = batch.map(({ id }) => id)
+    await this.incoming.take(came, ids)
+    for (const id of ids) this.atHand.delete(id)
+  }
+
+  private cameOf({ id, at, message }: Entry): Came | undefined {
     return read(message, this.me, id, at)
   }
 
   private rawOf(id: string, at: Moment, message: Xml): Raw {
-    const came = read(message, this.me, id, at)
-    return { id, chat: came?.chat ?? '', mine: came?.mine ? 1 : 0, at, stanza: message.toString() }
+    if (this.atHand.size < MOST_AT_HAND) this.atHand.set(id, { id, at, message })
+    const from = bare(attribute(message, 'from') || this.me)
+    const mine = from === this.me
+    const chat = mine ? bare(attribute(message, 'to') || this.me) : from
+    return { id, chat, mine: mine ? 1 : 0, at, stanza: message.toString() }
   }
 
   private async pageOf(gap: Gap): Promise<Page> {

@@ -2,6 +2,7 @@
 import type { Crypto, CryptoEvent, KeyNetwork } from '../crypto/crypto'
 import type { Database } from '../local/database'
 import { addMessage } from '../local/history'
+import { Keybook } from '../local/keybook'
 import { messageKey, orderAt } from '../local/order'
 import type { Address, Credential, Message, Moment } from '../local/types'
 import { Work } from '../local/work'
@@ -46,6 +47,7 @@ type Call = (...args: never[]) => Promise<unknown>
 
 export class Engine implements Leading {
   private readonly connection: Connection
+  private readonly keybook: Keybook
   private readonly roster: Roster
   private readonly profiles: Profiles
   private readonly settings: ChatSettings
@@ -84,6 +86,7 @@ export class Engine implements Leading {
       }
     }
     this.connection = new Connection(wiring)
+    this.keybook = new Keybook(db)
     this.roster = new Roster(db, me, this.connection)
     this.profiles = new Profiles(db, me, this.connection)
     this.settings = new ChatSettings(db, me, this.connection)
@@ -93,9 +96,10 @@ export class Engine implements Leading {
   static async open(db: Database, me: Address, deps: EngineDeps, live: Store<Live>): Promise<Engine> {
     const engine = new Engine(db, me, deps, live)
     const { connection } = engine
-    const keys = new Keys(db, connection, () => engine.woken())
-    engine.crypto = await deps.crypto(db, me, keys)
-    engine.incoming = new Incoming(db, me, engine.crypto, {
+    const { keybook } = engine
+    const keys = new Keys(db, keybook, connection, () => engine.woken())
+    engine.crypto = await deps.crypto(keybook.database, me, keys)
+    engine.incoming = new Incoming(db, me, engine.crypto, keybook, {
       now: deps.now,
       news: (messages) => deps.news(messages),
       queued: () => engine.woken(),
@@ -105,7 +109,7 @@ export class Engine implements Leading {
     engine.catchUp = new CatchUp(db, me, connection, engine.incoming, deps.now, (progress) =>
       engine.change({ progress })
     )
-    engine.outbox = new Outbox(db, me, engine.crypto, connection, deps.now)
+    engine.outbox = new Outbox(db, me, engine.crypto, keybook, connection, deps.now)
     engine.crypto.onEvent((event) => engine.quietly(engine.notice(event)))
     engine.change({ leads: true })
     engine.quietly(engine.expiry.run())
@@ -118,6 +122,7 @@ export class Engine implements Leading {
     this.connection.stop()
     this.outbox.reset()
     this.expiry.stop()
+    this.keybook.stop()
     for (const timer of this.typingEnds.values()) clearTimeout(timer)
   }
 
@@ -160,9 +165,15 @@ export class Engine implements Leading {
       fingerprints: (account: Address) => this.crypto.fingerprints(account),
       safetyNumber: (account: Address) => this.crypto.safetyNumber(account),
       safetyCode: (account: Address) => this.crypto.safetyCode(account),
-      compareCode: (account: Address, scanned: string) => this.crypto.compareCode(account, scanned),
-      setTrust: (account: Address, device: number, trust: 'verified' | 'distrusted') =>
-        this.crypto.setTrust(account, device, trust),
+      compareCode: async (account: Address, scanned: string) => {
+        const fits = await this.crypto.compareCode(account, scanned)
+        await this.keybook.flush()
+        return fits
+      },
+      setTrust: async (account: Address, device: number, trust: 'verified' | 'distrusted') => {
+        await this.crypto.setTrust(account, device, trust)
+        await this.keybook.flush()
+      },
       logOut: () => this.logOut()
     }
     const call = calls[method as keyof App] as ((...args: unknown[]) => Promise<unknown>) | undefined

@@ -1,11 +1,12 @@
 /**
  * What comes, by whatever way: live, as a copy from another device of mine, from the archive. One path for all, so that
- * what comes twice or late ends the same. Decrypting comes first, one after the other; then all is stored at once with
- * the place in the archive. If the device dies in between, the message is asked for again.
+ * what comes twice or late ends the same. Decrypting comes first; then messages, the steps of the ratchets that opened them
+ * and the place in the archive are stored at once.
  */
 import type { Crypto, Opened } from '../crypto/crypto'
 import type { Database } from '../local/database'
 import { addChange, addMessage, changeKey, settle, updateChat } from '../local/history'
+import type { Keybook } from '../local/keybook'
 import { messageKey, orderAt, orderOf } from '../local/order'
 import type { Address, Change, Message, Moment, Outgoing } from '../local/types'
 import { Work } from '../local/work'
@@ -32,20 +33,27 @@ interface Ready {
 }
 
 export class Incoming {
+  private saidOf: Set<string> | undefined
+
   constructor(
     private readonly db: Database,
     private readonly me: Address,
     private readonly crypto: Crypto,
+    private readonly keybook: Keybook,
     private readonly events: Events
   ) {}
 
   /** Takes messages in, in this order; `raw`: those of the inbox that are done with then. */
   async take(all: Came[], raw: string[] = []): Promise<void> {
-    const ready = await this.open(all)
+    const absent = new Set<string>()
+    const ready = await this.open(all, absent)
+    const early = await this.early()
+    for (const key of absent) if (early.has(key)) absent.delete(key)
     const news: Message[] = []
     const strangers = new Set<Address>()
-    await Work.run(this.db, async (work) => {
+    const committed = await Work.run(this.db, async (work) => {
       const store = new Storing(this.db, this.me, work, this.events.now())
+      work.missing(absent)
       await work.fetch([...new Set(all.flatMap((came) => this.targets(came)))])
       for (const one of ready) {
         const added = await store.take(one)
@@ -53,10 +61,13 @@ export class Incoming {
         if (added) strangers.add(added.chat)
       }
       await store.finish()
+      for (const target of work.saidOf) early.add(target)
       for (const address of strangers) if (!(await meet(this.db, address))) strangers.delete(address)
       await this.advance(all)
       if (raw.length) await this.db.raw.bulkDelete(raw)
+      return this.keybook.write()
     })
+    committed()
     for (const { came, opened } of ready) {
       if (came.resend && opened?.type === 'keys' && opened.trusted) {
         await this.events.asked(came.from, opened.device, came.resend)
@@ -68,9 +79,10 @@ export class Incoming {
   }
 
   /** Decrypts what is not known yet: for each sender in order, and senders beside each other. */
-  private async open(all: Came[]): Promise<Ready[]> {
+  private async open(all: Came[], absent: Set<string>): Promise<Ready[]> {
     const keys = all.map((came) => keyOf(came))
     const [messages, seen] = await Promise.all([this.db.messages.bulkGet(keys), this.db.seen.bulkGet(keys)])
+    for (const [at, key] of keys.entries()) if (!messages[at] && !seen[at]) absent.add(key)
     const handled = new Set<string>()
     const senders = new Map<Address, Promise<unknown>>()
     return Promise.all(
@@ -88,6 +100,12 @@ export class Incoming {
         return { came, opened: await opening, known }
       })
     )
+  }
+
+  /** Keys of messages that something was said of, perhaps before they came. Others change nothing of them. */
+  private async early(): Promise<Set<string>> {
+    this.saidOf ??= new Set((await this.db.changes.orderBy('target').uniqueKeys()) as string[])
+    return this.saidOf
   }
 
   /** Keys of the messages that something is said of. */

@@ -1,6 +1,7 @@
 /** The network that keys travel over: lists of devices and bundles in personal nodes (XEP-0384 0.3). */
 import type { Bundle, Envelope, KeyNetwork } from '../crypto/crypto'
 import type { Database } from '../local/database'
+import type { Keybook } from '../local/keybook'
 import type { Address } from '../local/types'
 import { fromBase64, toBase64 } from './base64'
 import { type Item, itemsOf, publish } from './pubsub'
@@ -14,6 +15,7 @@ const BUNDLES = `${NS.omemo}.bundles:`
 export class Keys implements KeyNetwork {
   constructor(
     private readonly db: Database,
+    private readonly keybook: Keybook,
     private readonly wire: Wire,
     private readonly queued: () => void
   ) {}
@@ -28,6 +30,7 @@ export class Keys implements KeyNetwork {
 
   async publishDevices(ids: number[]): Promise<void> {
     const list = el('list', { xmlns: NS.omemo }, ...ids.map((id) => el('device', { id: String(id) })))
+    await this.keybook.flush()
     await publish(this.wire, DEVICE_LIST, 'current', list, 'open')
   }
 
@@ -44,10 +47,12 @@ export class Keys implements KeyNetwork {
         ...prekeys.map(({ id, key }) => el('preKeyPublic', { preKeyId: String(id) }, toBase64(key)))
       )
     )
+    await this.keybook.flush()
     await publish(this.wire, `${BUNDLES}${device}`, 'current', bundle, 'open')
   }
 
   async sendKeys(to: Address, envelope: Envelope): Promise<void> {
+    await this.keybook.flush()
     await this.wire.send(keysOnly(to, envelope))
   }
 

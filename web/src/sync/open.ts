@@ -87,6 +87,7 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
           clock: (value) => (ahead = value),
           news: (messages) => void tell(messages).catch(() => undefined),
           revoked: () => {
+            engine?.stop()
             void forgetLogin(db).finally(() => {
               loggedOut()
               tabs.end()

@@ -6,6 +6,7 @@
 import { type Crypto, type Envelope, NobodyCanRead } from '../crypto/crypto'
 import type { Database } from '../local/database'
 import { place, raise } from '../local/history'
+import type { Keybook } from '../local/keybook'
 import { isWaiting, messageKey, orderAt } from '../local/order'
 import type { Address, Message, Moment, Outgoing, OutgoingContent } from '../local/types'
 import { Work } from '../local/work'
@@ -33,6 +34,7 @@ export class Outbox {
     private readonly db: Database,
     private readonly me: Address,
     private readonly crypto: Crypto,
+    private readonly keybook: Keybook,
     private readonly wire: Wire,
     private readonly now: () => Moment
   ) {}
@@ -74,6 +76,7 @@ export class Outbox {
         const next = await this.next(to, kind, lane.sent)
         if (!next || !this.wire.online || lanes !== this.lanes) return
         const stanza = await this.prepare(next)
+        await this.keybook.flush()
         if (!this.wire.online || lanes !== this.lanes) return
         lane.sent = next.seq ?? 0
         lane.failures = 0

@@ -81,7 +81,7 @@ export class Device {
   }
 }
 
-export async function until(holds: () => Promise<boolean> | boolean, timeout = 10_000): Promise<void> {
+export async function until(holds: () => Promise<boolean> | boolean, timeout = 40_000): Promise<void> {
   const end = Date.now() + timeout
   while (!(await holds())) {
     if (Date.now() > end) throw new Error(`never: ${holds.toString()}`)

@@ -1,0 +1,114 @@
+/**
+ * The table `keys`, written behind: a step of a ratchet is stored in the same transaction as the message that it opened.
+ * So both are there or neither is, whatever happens in between, and a thousand messages do not take a thousand
+ * transactions. What leaves this device waits for `flush`, since keys must never be used twice. Only the tab that leads
+ * has one.
+ */
+import type { Database } from './database'
+
+interface Row {
+  path: string
+  value: unknown
+}
+
+/** Whatever happens, it is written after so long. */
+const LATEST_MS = 200
+
+export class Keybook {
+  /** What is not written yet; without a row: removed. */
+  private readonly fresh = new Map<string, { row: Row | undefined }>()
+  private stopped = false
+  private timer: ReturnType<typeof setTimeout> | undefined
+  /** Looks to `crypto/` like the database. */
+  readonly database: Database
+
+  constructor(private readonly db: Database) {
+    this.database = Object.create(db, {
+      keys: { value: this.table() },
+      transaction: {
+        value: (_mode: string, _table: unknown, work: () => Promise<unknown>) => this.undoing(work)
+      }
+    }) as Database
+  }
+
+  /** Writes what is fresh, in the transaction that is open or in one of its own. To be called back after the commit. */
+  async write(): Promise<() => void> {
+    const written = [...this.fresh]
+    if (!written.length) return () => undefined
+    const rows = written.flatMap(([, { row }]) => (row ? [row] : []))
+    const gone = written.filter(([, { row }]) => !row).map(([path]) => path)
+    if (rows.length) await this.db.keys.bulkPut(rows)
+    if (gone.length) await this.db.keys.bulkDelete(gone)
+    return () => {
+      for (const [path, entry] of written) if (this.fresh.get(path) === entry) this.fresh.delete(path)
+    }
+  }
+
+  /** Resolves when all that was done so far is on the disk. */
+  async flush(): Promise<void> {
+    if (!this.fresh.size) return
+    const committed = await this.db.transaction('rw', this.db.keys, () => this.write())
+    committed()
+  }
+
+  /** Nothing is written any more: the keys are to go. */
+  stop(): void {
+    this.stopped = true
+    clearTimeout(this.timer)
+    this.fresh.clear()
+  }
+
+  private set(path: string, row: Row | undefined): void {
+    if (this.stopped) return
+    this.fresh.set(path, { row: row && structuredClone(row) })
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined
+      this.flush().catch(() => undefined)
+    }, LATEST_MS)
+  }
+
+  private table() {
+    const { db, fresh } = this
+    return {
+      get: async (path: string): Promise<Row | undefined> => {
+        const entry = fresh.get(path)
+        return entry ? structuredClone(entry.row) : db.keys.get(path)
+      },
+      put: async (row: Row): Promise<void> => this.set(row.path, row),
+      bulkPut: async (rows: Row[]): Promise<void> => rows.forEach((row) => this.set(row.path, row)),
+      bulkDelete: async (paths: string[]): Promise<void> =>
+        paths.forEach((path) => this.set(path, undefined)),
+      where: () => ({
+        startsWith: (start: string) => ({
+          toArray: async (): Promise<Row[]> => {
+            const before = new Map(fresh)
+            const rows = await db.keys.where('path').startsWith(start).toArray()
+            const found = new Map(rows.map((row) => [row.path, row as Row]))
+            for (const [path, { row }] of before) {
+              if (!path.startsWith(start)) continue
+              if (row) found.set(path, structuredClone(row))
+              else found.delete(path)
+            }
+            return [...found.values()].sort((a, b) => (a.path < b.path ? -1 : 1))
+          }
+        })
+      })
+    }
+  }
+
+  /** All or nothing: if the work fails, what it has changed is as before. */
+  private async undoing<T>(work: () => Promise<T>): Promise<T> {
+    const before = new Map(this.fresh)
+    try {
+      return await work()
+    } catch (error) {
+      for (const [path, entry] of [...this.fresh]) {
+        const old = before.get(path)
+        if (old === entry) continue
+        if (old) this.fresh.set(path, old)
+        else this.fresh.delete(path)
+      }
+      throw error
+    }
+  }
+}

@@ -19,7 +19,7 @@ run: .venv/.ready web/dist/.ready ## Set everything up and start Kith with its d
 
 test: .venv/.ready tests/interop/.ready web/dist/.ready ## Set everything up and run the tests
 	cd web && npm test --silent
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=25
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=15
 
 check: .venv/.ready web/node_modules/.ready ## Format, lint, types, import directions
 	$(BIN)/ruff format --check .

@@ -88,12 +88,16 @@ def _ports(config: Config) -> Iterator[Finding]:
                 yield Finding(what, Verdict.NOTE, "is free; Kith is not running", "start it: kith serve")
 
 
+#: Where host-meta leads to.
+_WEBSOCKET = b"/xmpp-websocket"
+
+
 def _is_kith(config: Config, setting: str, port: int) -> bool:
     """Whether something that speaks like this server answers there."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    question = f"GET / HTTP/1.0\r\nHost: {config.domain}\r\n\r\n"
+    question = f"GET /.well-known/host-meta.json HTTP/1.0\r\nHost: {config.domain}\r\n\r\n"
     if setting.startswith("xmpp"):
         question = (
             f"<stream:stream to='{config.domain}' version='1.0' xmlns='jabber:client' "
@@ -107,11 +111,11 @@ def _is_kith(config: Config, setting: str, port: int) -> bool:
                 answer = b""
                 while len(answer) < 65536 and (data := connection.recv(4096)):
                     answer += data
-                    if b"stream:features" in answer or b"Kith" in answer:
+                    if b"stream:features" in answer or _WEBSOCKET in answer:
                         break
     except OSError:
         return False
-    return b"Kith serves" in answer or f"from='{config.domain}'".encode() in answer
+    return _WEBSOCKET in answer or f"from='{config.domain}'".encode() in answer
 
 
 def _certificate(config: Config) -> Finding:

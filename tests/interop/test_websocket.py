@@ -145,7 +145,9 @@ async def test_a_lost_websocket_is_resumed_with_nothing_lost_or_doubled(
         assert web.seen("chat") == []
 
 
-async def test_a_web_client_is_resumed_after_the_server_was_started_anew(tmp_path: Any, web: WebClient) -> None:
+async def test_a_web_client_is_resumed_after_the_server_was_started_anew(
+    tmp_path: Any, web: WebClient
+) -> None:
     """To one that can resume, a restart is a lost connection."""
     server = RunningServer(tmp_path / "data")
     server.start()

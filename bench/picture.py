@@ -22,6 +22,16 @@ PANELS = (
 _OURS, _OTHERS = "#0f8b6d", "#9aa5b1"
 
 
+def _end(values: list[float]) -> float:
+    """Where bars are cut off, so that one that is far longer does not hide what the others are."""
+    *others, longest = sorted(values) or [1.0]
+    return min(longest, 1.5 * others[-1]) if others else longest
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def draw(results: dict[str, dict[str, dict[str, float]]], caption: str, file: Path) -> None:
     """Writes an SVG."""
     pyplot.rcParams.update({"font.family": "sans-serif", "font.size": 9, "svg.fonttype": "path"})
@@ -29,12 +39,15 @@ def draw(results: dict[str, dict[str, dict[str, float]]], caption: str, file: Pa
     for panel, (title, name, key, unit) in zip(axes.flat, PANELS, strict=True):
         names = [server for server in results if key in results[server].get(name, {})]
         values = [results[server][name][key] for server in names]
-        bars = panel.barh(names, values, color=[_OURS if server == "Kith" else _OTHERS for server in names])
-        panel.bar_label(bars, [f"{value:.3g} {unit}" for value in values], padding=4)
+        end = _end(values)
+        colours = [_OURS if server == "Kith" else _OTHERS for server in names]
+        bars = panel.barh(names, [min(value, end) for value in values], color=colours)
+        labels = [f"{_short(value)} {unit}{'  (cut off)' if value > end else ''}" for value in values]
+        panel.bar_label(bars, labels, padding=4)
         panel.set_title(title, loc="left", fontweight="bold", fontsize=10)
         panel.invert_yaxis()
         panel.set_xticks([])
-        panel.set_xlim(0, max(values, default=1) * 1.22)
+        panel.set_xlim(0, end * 1.4)
         panel.spines[["top", "right", "bottom"]].set_visible(False)
         panel.tick_params(length=0)
     figure.suptitle(f"Shorter is better. {caption}", fontsize=8, color="#5f6b76")

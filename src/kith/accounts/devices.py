@@ -66,7 +66,7 @@ class Logins:
         gone = await self._domain.devices.forget(record.id, id)
         if not gone:
             raise Refused("not-found", "There is no such device.")
-        await self.forgotten(record, gone)
+        await self._domain.forgotten(record.jid, gone)
 
     async def revoke_app(self, record: AccountRecord, id: str) -> None:
         """The same for an app password, and for all that has logged in with it. Raises Refused."""
@@ -77,20 +77,12 @@ class Logins:
             raise Refused("not-found", "There is no such app password.")
         for device in (await domain.devices.all(record.id)).values():
             if device.credential == id:
-                await self.forgotten(record, await domain.devices.forget(record.id, device.id))
-        await self.forgotten(record, [Device(id, omemo=password.omemo)])
+                await domain.forgotten(record.jid, await domain.devices.forget(record.id, device.id))
+        await domain.forgotten(record.jid, [Device(id, omemo=password.omemo)])
 
     async def revoke_all(self, record: AccountRecord, but: str = "") -> None:
         """The same for all of them, but for one."""
-        for device in await self._domain.devices.all(record.id):
-            if device != but:
-                await self.forgotten(record, await self._domain.devices.forget(record.id, device))
-
-    async def forgotten(self, record: AccountRecord, gone: list[Device]) -> None:
-        """What follows when devices were forgotten."""
         domain = self._domain
-        for device in gone:
-            domain.end_device(record.jid, device.id)
-            account = await domain.account(record.jid)
-            if account is not None:
-                await domain.hooks.device_revoked(account.address, record.id, device.omemo)
+        for device in await domain.devices.all(record.id):
+            if device != but:
+                await domain.forgotten(record.jid, await domain.devices.forget(record.id, device))

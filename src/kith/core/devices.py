@@ -16,7 +16,7 @@ import time
 import uuid
 from base64 import urlsafe_b64encode
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -98,12 +98,16 @@ class Changed(Exception):
 
 @dataclass(slots=True)
 class Entry:
-    """A device as read: ``seq`` and ``stored`` are its document's; 0 and empty for a new one."""
+    """A device as read: ``seq`` and ``stored`` are its document's; 0 and empty for a new one.
+
+    ``gone``: those that were forgotten for it, whose sessions are still to be ended (`Domain.forgotten`).
+    """
 
     account: int
     device: Device
     seq: int = 0
     stored: bytes = b""
+    gone: Sequence[Device] = ()
 
     @classmethod
     def of(cls, account: int, document: Document) -> Entry:
@@ -164,20 +168,22 @@ class Devices:
         document = await self._store.document(account, SPACE, self.id(account, agent))
         return Entry.of(account, document) if document is not None else None
 
-    async def enter(self, account: int, jid: str, agent: str) -> Entry:
-        """The device of an agent: a new one if it was not there yet."""
+    async def enter(self, account: int, agent: str) -> Entry:
+        """The device of an agent: a new one if it was not there yet, for which others may have to go."""
         entry = await self.find(account, agent)
         if entry is None:
             self._ended.pop((account, self.id(account, agent)), None)
-            await self._make_room(account, jid)
-            entry = Entry(account, Device(self.id(account, agent), created=time.time()))
+            gone = await self._make_room(account)
+            entry = Entry(account, Device(self.id(account, agent), created=time.time()), gone=gone)
         return entry
 
-    async def _make_room(self, account: int, jid: str) -> None:
-        """The longest unused goes as if it was revoked: its sessions end, its keys go off the lists."""
-        devices = list(await self.all(account))
-        for old in devices[: max(0, len(devices) + 1 - MAX_DEVICES)]:
-            await self.revoke(account, jid, old)
+    async def _make_room(self, account: int) -> Sequence[Device]:
+        """Forgets the longest unused, if there are as many as there may be. Returns what they were."""
+        devices = list((await self.all(account)).values())
+        gone = devices[: max(0, len(devices) + 1 - MAX_DEVICES)]
+        for device in gone:
+            await self._drop(account, device)
+        return gone
 
     async def save(self, entry: Entry) -> None:
         """Writes a device if it is not as it was read. Raises Changed if somebody else has written."""
@@ -216,9 +222,12 @@ class Devices:
         """Forgets one device, or all. Returns what they were."""
         gone = [device for device in (await self.all(account)).values() if id in (None, device.id)]
         for device in gone:
-            self.ends(account, device.id)
-            await self._store.remove(account, SPACE, device.id)
+            await self._drop(account, device)
         return gone
+
+    async def _drop(self, account: int, device: Device) -> None:
+        self.ends(account, device.id)
+        await self._store.remove(account, SPACE, device.id)
 
     def ends(self, account: int, id: str) -> None:
         """A device, or an app password, is about to go: logins with it that are under way fail."""
@@ -231,7 +240,7 @@ class Devices:
         return (account, id) in self._ended
 
     async def revoke(self, account: int, jid: str, id: str | None = None) -> int:
-        """From wherever: the running server ends their sessions soon. Returns how many there were."""
+        """From another process: a running server ends their sessions. Returns how many there were."""
         gone = await self.forget(account, id)
         for device in gone:
             await self._store.put(0, REVOKED, f"{jid} {device.id}", _encode(device))

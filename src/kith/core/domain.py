@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
 
@@ -14,7 +14,7 @@ from kith.config import Config
 from kith.core import handover, removal, replay, sm
 from kith.core.account import Account
 from kith.core.attempts import Guesses
-from kith.core.devices import Devices
+from kith.core.devices import Device, Devices
 from kith.core.directory import Directory
 from kith.core.feature import Feature, Handler
 from kith.core.figures import Figures
@@ -164,12 +164,17 @@ class Domain:
 
     async def _take_up_changes(self) -> None:
         for jid, device in await self.devices.revoked():
-            self.end_device(jid, device.id)
-            if (account := await self.account(jid)) is not None:
-                await self.hooks.device_revoked(account.address, account.id, device.omemo)
+            await self.forgotten(jid, [device])
         for account in await self.directory.refresh():
             await removal.forget(self, account)
         await self.hooks.accounts_changed()
+
+    async def forgotten(self, jid: str, gone: Iterable[Device]) -> None:
+        """What follows when devices, or app passwords, were forgotten: sessions end, keys go off lists."""
+        for device in gone:
+            self.end_device(jid, device.id)
+            if (account := await self.account(jid)) is not None:
+                await self.hooks.device_revoked(account.address, account.id, device.omemo)
 
     def end_device(self, jid: str, device: str) -> None:
         """Ends the sessions of a device, or of an app password, that was revoked."""

@@ -186,7 +186,8 @@ class SASL2(Login):
             if proof is not None:
                 entry = proof.entry
             else:
-                entry = await devices.enter(account.id, account.jid, self._agent)
+                entry = await devices.enter(account.id, self._agent)
+                await self.domain.forgotten(account.jid, entry.gone)
                 entry.device.credential = self.stream.credential
             self.stream.credential = entry.device.credential
             entry.device.seen(*self._called)

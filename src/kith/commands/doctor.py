@@ -88,8 +88,8 @@ def _ports(config: Config) -> Iterator[Finding]:
                 yield Finding(what, Verdict.NOTE, "is free; Kith is not running", "start it: kith serve")
 
 
-#: Where host-meta leads to.
-_WEBSOCKET = b"/xmpp-websocket"
+#: What only this server says of its API, at the beginning.
+_NAME = b'"title":"Kith"'
 
 
 def _is_kith(config: Config, setting: str, port: int) -> bool:
@@ -97,7 +97,7 @@ def _is_kith(config: Config, setting: str, port: int) -> bool:
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    question = f"GET /.well-known/host-meta.json HTTP/1.0\r\nHost: {config.domain}\r\n\r\n"
+    question = f"GET /api/openapi.json HTTP/1.0\r\nHost: {config.domain}\r\n\r\n"
     if setting.startswith("xmpp"):
         question = (
             f"<stream:stream to='{config.domain}' version='1.0' xmlns='jabber:client' "
@@ -111,11 +111,11 @@ def _is_kith(config: Config, setting: str, port: int) -> bool:
                 answer = b""
                 while len(answer) < 65536 and (data := connection.recv(4096)):
                     answer += data
-                    if b"stream:features" in answer or _WEBSOCKET in answer:
+                    if b"stream:features" in answer or _NAME in answer:
                         break
     except OSError:
         return False
-    return _WEBSOCKET in answer or f"from='{config.domain}'".encode() in answer
+    return _NAME in answer or f"from='{config.domain}'".encode() in answer
 
 
 def _certificate(config: Config) -> Finding:

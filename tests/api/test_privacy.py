@@ -144,6 +144,7 @@ async def test_settings_last(server: RunningServer) -> None:
         "avatar": "everyone",
         "about": "everyone",
         "read_receipts": True,
+        "messages": "everyone",
     }
     change = {"last_seen": "nobody", "read_receipts": False}
     await person.ask("PATCH", "/api/privacy", change, phone)

@@ -12,6 +12,7 @@ from kith.core import privacy
 from kith.core.domain import Domain
 
 _Audience = Literal["everyone", "contacts", "nobody"]
+_Writers = Literal["everyone", "contacts"]
 
 
 class Privacy(msgspec.Struct):
@@ -21,6 +22,10 @@ class Privacy(msgspec.Struct):
     avatar: Annotated[_Audience, Meta(description="XEP-0084, XEP-0054.")]
     about: Annotated[_Audience, Meta(description="The card: XEP-0292, XEP-0054.")]
     read_receipts: Annotated[bool, Meta(description="Whether others learn that a message was read.")]
+    messages: Annotated[
+        _Writers,
+        Meta(description="Who may write; here, contacts are all in the roster, and whom one has written to."),
+    ]
 
 
 class PrivacyChange(msgspec.Struct, forbid_unknown_fields=True):
@@ -30,6 +35,7 @@ class PrivacyChange(msgspec.Struct, forbid_unknown_fields=True):
     avatar: _Audience | None = None
     about: _Audience | None = None
     read_receipts: bool | None = None
+    messages: _Writers | None = None
 
 
 class PrivacyResource:
@@ -57,4 +63,4 @@ class PrivacyResource:
 
 
 def _shown(held: privacy.Privacy) -> Privacy:
-    return Privacy(held.last_seen, held.avatar, held.about, held.read_receipts)
+    return Privacy(held.last_seen, held.avatar, held.about, held.read_receipts, held.messages)

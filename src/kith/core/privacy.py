@@ -16,13 +16,14 @@ Audience = Literal["everyone", "contacts", "nobody"]
 class Privacy(msgspec.Struct, frozen=True, omit_defaults=True):
     """``last_seen``: since when it is offline; ``about``: the card with what one says of oneself.
 
-    ``read_receipts``: whether others learn that a message was read.
+    ``read_receipts``: whether others learn that a message was read. ``messages``: who may write.
     """
 
     last_seen: Audience = "contacts"
     avatar: Audience = "everyone"
     about: Audience = "everyone"
     read_receipts: bool = True
+    messages: Literal["everyone", "contacts"] = "everyone"
 
 
 PLAIN = Privacy()

@@ -12,6 +12,7 @@ from kith.features.carbons import Carbons
 from kith.features.commands import Commands
 from kith.features.components import Components
 from kith.features.contact_addresses import ContactAddresses
+from kith.features.correspondents import Correspondents
 from kith.features.csi import ClientState
 from kith.features.device_activity import DeviceActivity
 from kith.features.device_keys import DeviceKeys
@@ -55,6 +56,7 @@ ALL: tuple[type[Feature], ...] = (
     Rosters,
     Moved,
     Blocking,
+    Correspondents,
     SpamReports,
     Strangers,
     SubscriptionFloods,

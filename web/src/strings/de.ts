@@ -326,6 +326,9 @@ export const de: Texts = {
   'privacy.last-seen': 'Wer sieht, wann ich zuletzt da war',
   'privacy.avatar': 'Wer mein Bild sieht',
   'privacy.about': 'Wer die Info über mich sieht',
+  'privacy.writers': 'Wer mir schreiben darf',
+  'privacy.writers.hint':
+    'Wem du geschrieben hast, kann immer antworten. Andere können darum bitten, Kontakt zu werden; ihre Nachrichten erreichen dich nicht.',
   'privacy.messages': 'Nachrichten',
   'privacy.receipts': 'Lesebestätigungen',
   'privacy.receipts.sub': 'Andere sehen, wann du eine Nachricht gelesen hast',

@@ -317,6 +317,9 @@ export const en = {
   'privacy.last-seen': 'Who sees when I was last here',
   'privacy.avatar': 'Who sees my picture',
   'privacy.about': 'Who sees what is about me',
+  'privacy.writers': 'Who may write to me',
+  'privacy.writers.hint':
+    'Whoever you have written to can always answer. Others can ask to become a contact; their messages do not reach you.',
   'privacy.messages': 'Messages',
   'privacy.receipts': 'Read receipts',
   'privacy.receipts.sub': 'Others see when you have read a message',

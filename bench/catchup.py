@@ -75,19 +75,34 @@ class Page(Converse):
         return await self.do("page", "evaluate", expression, timeout=timeout)
 
 
+#: A sender writes so many before it waits until the server has them: its database under Node is a slow one.
+PORTION = 50
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
 async def write(senders: list[WebDevice], to: str, each: int) -> None:
     """Each writes so many messages, and waits until the server has them."""
+    began = time.monotonic()
+    written = 0
 
     async def one(device: WebDevice) -> None:
-        for number in range(each):
-            await device.do(
-                "send", to, f"message {number} of many: hello there, how are you today?", timeout=60
-            )
+        nonlocal written
 
         async def done() -> bool:
             return await device.do("waiting", timeout=60) == []
 
-        await until(done, 600)
+        for start in range(0, each, PORTION):
+            portion = range(start, min(start + PORTION, each))
+            for number in portion:
+                text = f"message {number} of many: hello there, how are you today?"
+                await device.do("send", to, text, timeout=60)
+            await until(done, 120)
+            written += len(portion)
+            if written % 1000 < PORTION:
+                say(f"{written} written after {time.monotonic() - began:.0f} s")
 
     await asyncio.gather(*map(one, senders))
 
@@ -121,6 +136,7 @@ async def measure(messages: int, people: int, conversation: int) -> dict[str, fl
         await page.do("page", "goto", address, timeout=60)
         before = cpu(folder / "profile")
         await page.run(f"device.open({json.dumps(login)}, '{url}')")
+        say("catching up")
         await until(caught_up, 300, every=1)  # asking costs the browser time, too
         found["CPU of that, all processes of the browser, s"] = round(cpu(folder / "profile") - before, 2)
         took, count, decrypting = await page.run("device.caughtUp()")
@@ -140,7 +156,7 @@ async def measure(messages: int, people: int, conversation: int) -> dict[str, fl
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measures the web app's sync layer in a browser.")
     parser.add_argument("--messages", type=int, default=10_000)
-    parser.add_argument("--senders", type=int, default=5)
+    parser.add_argument("--senders", type=int, default=20)
     parser.add_argument("--conversation", type=int, default=20_000)
     options = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

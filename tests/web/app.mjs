@@ -30,8 +30,10 @@ await context.addInitScript(() => {
     });
 });
 let page;
+const pages = [];
 async function open() {
     page = await context.newPage();
+    pages.push(page);
     page.on('console', (message) => {
         if (message.type() === 'error') tell('error', message.text());
     });
@@ -46,6 +48,30 @@ const actions = {
     locator: (selector, method, ...given) => page.locator(selector)[method](...given),
     role: (role, name, method, ...given) => page.getByRole(role, { name, exact: true })[method](...given),
     key: (key) => page.keyboard.press(key),
+    // another tab of the same browser, or one of those that there are: what is asked from then on is asked of it
+    tab: async (number) => {
+        if (number >= pages.length) await open();
+        page = pages[number];
+        await page.bringToFront();
+    },
+    // a finger that stays where it is
+    hold: async (selector, ms) => {
+        const { x, y, width, height } = await page.locator(selector).boundingBox();
+        const session = await context.newCDPSession(page);
+        const touchPoints = [{ x: x + width / 2, y: y + height / 2 }];
+        await session.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints });
+        await new Promise((done) => setTimeout(done, ms));
+        await session.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
+        await session.detach();
+    },
+    // the name of the file that a button saves, and what is in it
+    download: async (name) => {
+        const [file] = await Promise.all([
+            page.waitForEvent('download'),
+            page.getByRole('button', { name }).click()
+        ]);
+        return [file.suggestedFilename(), readFileSync(await file.path(), 'utf8')];
+    },
     axe: async () => {
         await page.evaluate(axe);
         const found = await page.evaluate(() =>

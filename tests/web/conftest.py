@@ -1,16 +1,18 @@
-"""The programs are built once."""
+"""The programs are built once. A house with a server, and people with browsers who come to it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import RunningServer
+from tests.conftest import RunningServer, running
+from tests.interop.converse import chromium as run_chromium
 from tests.web.device import Devices, build
+from tests.web.people import People
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +31,29 @@ def peer_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def devices(program: Path, server: RunningServer) -> AsyncIterator[Devices]:
     async with AsyncExitStack() as stack:
         yield Devices(program, server, stack)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server with the settings that people have."""
+    with running(tmp_path_factory.mktemp("kith") / "data", allow_plaintext="off") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with run_chromium(tmp_path_factory.mktemp("chromium")) as where:
+        yield where
+
+
+@pytest.fixture
+async def people(chromium: str, house: RunningServer) -> AsyncIterator[People]:
+    # it sends no more than ten codes in an hour to one address, and remembers that while it runs
+    await asyncio.to_thread(house.stop)
+    await asyncio.to_thread(house.start)
+    async with AsyncExitStack() as stack:
+        people = People(chromium, house, stack)
+        yield people
+        for person in people.all:
+            assert person.complaints == []
+            assert person.elsewhere == []

@@ -139,6 +139,11 @@ class Someone(NodeClient):
         await self.on(f"{self.bubble(text)} .bubble", "click", {"button": "right"})
         await self.press(item, "menuitem")
 
+    async def close_chat(self) -> None:
+        """Back to the list alone."""
+        await self.open("#/")
+        await self.hides("textarea")
+
     async def texts(self) -> list[str]:
         found: list[str] = await self.on(".message .text", "allTextContents")
         return found

@@ -3,70 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
-
-import pytest
 
 from tests.api.test_devices import forget_codes
-from tests.conftest import RunningServer, running
-from tests.interop.converse import chromium as run_chromium
 from tests.web.device import until
-from tests.web.person import DESKTOP, PHONE, SEED, WEIGHT, Someone, meet, someone
+from tests.web.people import People, down
+from tests.web.person import DESKTOP, PHONE, SEED, WEIGHT, Someone
 
 #: One of them, by what the browser says of the network.
 NO_CONNECTION = "[role=status] .notice:has-text('offline'), [role=status] .notice:has-text('Connecting')"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """With the settings that people have."""
-    with running(tmp_path_factory.mktemp("kith") / "data", allow_plaintext="off") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with run_chromium(tmp_path_factory.mktemp("chromium")) as where:
-        yield where
-
-
-class People:
-    """Starts browsers, and looks at the end whether one of them had something to complain of."""
-
-    def __init__(self, chromium: str, server: RunningServer, stack: AsyncExitStack) -> None:
-        self._chromium = chromium
-        self.server = server
-        self._stack = stack
-        self.all: list[Someone] = []
-
-    async def one(self, name: str, options: dict[str, Any] = DESKTOP) -> Someone:
-        forget_codes(self.server)
-        person = await self._stack.enter_async_context(someone(self._chromium, self.server, name, options))
-        self.all.append(person)
-        return person
-
-    async def two(
-        self, first: dict[str, Any] = DESKTOP, second: dict[str, Any] = PHONE
-    ) -> tuple[Someone, Someone]:
-        """Who have written to each other, and have the chat open."""
-        ada, ben = await self.one("Ada", first), await self.one("Ben", second)
-        await meet(ada, ben)
-        return ada, ben
-
-
-@pytest.fixture
-async def people(chromium: str, server: RunningServer) -> AsyncIterator[People]:
-    # it sends no more than ten codes in an hour to one address, and remembers that while it runs
-    await asyncio.to_thread(server.stop)
-    await asyncio.to_thread(server.start)
-    async with AsyncExitStack() as stack:
-        people = People(chromium, server, stack)
-        yield people
-        for person in people.all:
-            assert person.complaints == []
-            assert person.elsewhere == []
 
 
 async def test_two_people_register_and_chat(people: People) -> None:
@@ -116,13 +60,11 @@ async def test_what_others_write_is_never_markup(people: People) -> None:
     assert links == [["https://example.org/a_(b)", "noopener noreferrer", "_blank"]]
 
 
-async def test_without_network_it_opens_shows_the_history_and_keeps_what_one_writes(
-    people: People, server: RunningServer
-) -> None:
+async def test_without_network_it_opens_shows_the_history_and_keeps_what_one_writes(people: People) -> None:
     ada, ben = await people.two()
     await until(lambda: _controlled(ada))
     await ada.do("context", "setOffline", True)
-    async with down(server):  # Chromium cuts everything but WebSockets
+    async with down(people.server):  # Chromium cuts everything but WebSockets
         await ada.write("from the train")
         await ada.do("page", "reload", timeout=30)
         await ada.reads("Hello")
@@ -139,25 +81,13 @@ async def test_without_network_it_opens_shows_the_history_and_keeps_what_one_wri
     await ada.hides(NO_CONNECTION)
 
 
-@asynccontextmanager
-async def down(server: RunningServer) -> AsyncIterator[None]:
-    """It is not there for a while."""
-    await asyncio.to_thread(server.stop)
-    try:
-        yield
-    finally:
-        await asyncio.to_thread(server.start)
-
-
 async def _controlled(person: Someone) -> bool:
     return bool(await person.evaluate("navigator.serviceWorker.controller !== null"))
 
 
-async def test_a_server_that_restarts_in_the_middle_loses_nothing(
-    people: People, server: RunningServer
-) -> None:
+async def test_a_server_that_restarts_in_the_middle_loses_nothing(people: People) -> None:
     ada, ben = await people.two()
-    async with down(server):
+    async with down(people.server):
         await ada.write("one")
         await ada.marked("one", "waiting")
         await ben.write("two")

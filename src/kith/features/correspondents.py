@@ -1,9 +1,9 @@
 """Who may write to an account that hears from its contacts alone (`kith.core.privacy`, ``messages``).
 
 Whoever is in its roster may, and whoever it has written to: an answer always comes through. Others get the
-error that a blocked or absent account gives; nothing of theirs is kept. Servers and their services, which have
-no name before the @, are heard; so is an account's own other device. Requests for presence come as ever: that
-is how a stranger asks to become a contact.
+error that a blocked or absent account gives; nothing of theirs is kept. Servers and their services, which
+have no name before the @, are heard; so is an account's own other device. Requests for presence come as
+ever: that is how a stranger asks to become a contact.
 """
 
 from __future__ import annotations

@@ -10,8 +10,11 @@ import { query } from './query.svelte'
 
 type Place = [at: number, order: string]
 
-const STEP = 50
-const MOST = 240
+/** Messages that are drawn first. */
+const FIRST = 50
+/** How many more at a time: what is drawn in one go has to fit between two frames. */
+const STEP = 16
+const MOST = 200
 const BEGINNING: Place = [-Infinity, '']
 
 const placeOf = (message: Message): Place => [message.at, message.order]
@@ -72,8 +75,8 @@ export class History {
   }
 
   async newest(): Promise<void> {
-    const found = await this.#between(BEGINNING).reverse().limit(STEP).toArray()
-    const oldest = found.length === STEP ? found.at(-1) : undefined
+    const found = await this.#between(BEGINNING).reverse().limit(FIRST).toArray()
+    const oldest = found.length === FIRST ? found.at(-1) : undefined
     this.#to = undefined
     this.#from = oldest ? placeOf(oldest) : BEGINNING
   }
@@ -82,13 +85,13 @@ export class History {
   async around(key: string): Promise<boolean> {
     const message = await this.app.db.messages.get(key)
     if (message?.chat !== this.chat) return false
-    const before = await this.#before(placeOf(message), STEP)
+    const before = await this.#before(placeOf(message), FIRST)
     const after = await this.#between(placeOf(message))
-      .limit(STEP + 1)
+      .limit(FIRST + 1)
       .toArray()
     const last = after.at(-1)
-    this.#to = after.length > STEP && last ? placeOf(last) : undefined
-    this.#from = before.length === STEP && before[0] ? placeOf(before[0]) : BEGINNING
+    this.#to = after.length > FIRST && last ? placeOf(last) : undefined
+    this.#from = before.length === FIRST && before[0] ? placeOf(before[0]) : BEGINNING
     return true
   }
 

@@ -22,7 +22,13 @@ export function isolated(text: string): string {
   return `${String.fromCodePoint(0x2066)}${text}${String.fromCodePoint(0x2069)}`
 }
 
+/** Whether it is a server that writes, and no person: it tells of new devices and the like, and reads nothing. */
+export function isServer(address: Address): boolean {
+  return !address.includes('@')
+}
+
 export function nameOf(contact: Contact | undefined, address: Address): string {
+  if (isServer(address)) return 'Kith'
   return contact?.name || contact?.nick || written(address, address.split('@')[1])
 }
 

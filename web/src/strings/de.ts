@@ -83,6 +83,8 @@ export const de: Texts = {
 
   'empty.title': 'Wähle einen Chat oder beginne einen',
   'empty.text': 'Alles, was du schreibst, ist auf diesem Gerät, auch ohne Verbindung.',
+  'server.about': 'Nachrichten des Servers',
+  'server.long': 'Hier sagt dir der Server Dinge wie neue Geräte. Nur er kann hier schreiben.',
   'encrypted.short': 'Ende-zu-Ende-verschlüsselt',
   'encrypted.long':
     'Nachrichten hier sind Ende-zu-Ende-verschlüsselt. Niemand sonst kann sie lesen, auch nicht der Server.',

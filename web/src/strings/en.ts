@@ -79,6 +79,8 @@ export const en = {
 
   'empty.title': 'Pick a chat, or start one',
   'empty.text': 'Everything you write is on this device, also without a connection.',
+  'server.about': 'Messages of the server',
+  'server.long': 'Here the server tells you of things like new devices. Only it can write here.',
   'encrypted.short': 'End-to-end encrypted',
   'encrypted.long':
     'Messages here are end-to-end encrypted. Nobody else, not even the server, can read them.',

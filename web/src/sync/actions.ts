@@ -145,7 +145,8 @@ export class Actions {
       const upTo = isWaiting(message.order) ? last?.order : message.order
       if (upTo) await readTo(work, address, upTo)
       await this.unsynced('read', address)
-      if (last && last.order > chat.readTo) {
+      // A server does not ask who has read what it says
+      if (last && last.order > chat.readTo && address.includes('@')) {
         await this.tell(work, address, { type: 'marker', of: last.id, kind: 'displayed' })
       }
     })

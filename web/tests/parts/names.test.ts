@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Contact } from '../../src/local/types'
-import { grouped, hue, initial, nameOf, written } from '../../src/parts/names'
+import { grouped, hue, initial, isServer, nameOf, written } from '../../src/parts/names'
 
 const contact = (some: Partial<Contact>): Contact => ({
   address: '+491701234567@example.org',
@@ -21,6 +21,12 @@ describe('somebody is called', () => {
     expect(nameOf(contact({ name: 'Oma', nick: 'Hilde' }), '+491701234567@example.org')).toBe('Oma')
     expect(nameOf(contact({ nick: 'Hilde' }), '+491701234567@example.org')).toBe('Hilde')
     expect(nameOf(undefined, '+491701234567@example.org')).toBe('+49 170 123 4567')
+  })
+
+  test('as the app, where it is the server that writes', () => {
+    expect(isServer('example.org')).toBe(true)
+    expect(isServer('ada@example.org')).toBe(false)
+    expect(nameOf(undefined, 'example.org')).toBe('Kith')
   })
 
   test('by the whole address, if it is of elsewhere', () => {

@@ -1,0 +1,46 @@
+"""Several people in browsers of their own, and a server that can go away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from tests.api.test_devices import forget_codes
+from tests.conftest import RunningServer
+from tests.web.person import DESKTOP, PHONE, Someone, meet, someone
+
+
+class People:
+    """Starts browsers, and looks at the end whether one of them had something to complain of."""
+
+    def __init__(self, chromium: str, server: RunningServer, stack: AsyncExitStack) -> None:
+        self._chromium = chromium
+        self.server = server
+        self._stack = stack
+        self.all: list[Someone] = []
+
+    async def one(self, name: str, options: dict[str, Any] = DESKTOP) -> Someone:
+        forget_codes(self.server)
+        person = await self._stack.enter_async_context(someone(self._chromium, self.server, name, options))
+        self.all.append(person)
+        return person
+
+    async def two(
+        self, first: dict[str, Any] = DESKTOP, second: dict[str, Any] = PHONE
+    ) -> tuple[Someone, Someone]:
+        """Who have written to each other, and have the chat open."""
+        ada, ben = await self.one("Ada", first), await self.one("Ben", second)
+        await meet(ada, ben)
+        return ada, ben
+
+
+@asynccontextmanager
+async def down(server: RunningServer) -> AsyncIterator[None]:
+    """It is not there for a while."""
+    await asyncio.to_thread(server.stop)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(server.start)

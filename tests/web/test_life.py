@@ -1,0 +1,266 @@
+"""What happens in chats beside writing: time passes, people are away, do things at once, are a nuisance."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from tests.api.test_devices import forget_codes
+from tests.web.device import until
+from tests.web.people import People, down
+from tests.web.person import DESKTOP, PHONE, Someone
+
+#: Lets the page believe that it is later, from its next loading on; times are in milliseconds.
+LATER = """(() => {
+  const Real = Date, by = Number(localStorage.getItem('test.later') ?? 0);
+  if (by) globalThis.Date = class extends Real {
+    constructor(...given) { if (given.length) super(...given); else super(Real.now() + by); }
+    static now() { return Real.now() + by; }
+  };
+})()"""
+#: Lets the page believe that nobody looks at it.
+AWAY = """(() => {
+  Object.defineProperty(document, 'visibilityState', { get: () => globalThis.away ? 'hidden' : 'visible' });
+  document.hasFocus = () => !globalThis.away;
+})()"""
+TOLD = """navigator.serviceWorker.getRegistration()
+  .then((worker) => worker.getNotifications())
+  .then((all) => all.map(({ title, body, tag }) => [title, body, tag]))"""
+
+
+async def later(person: Someone, hours: int) -> None:
+    await person.evaluate(f"localStorage.setItem('test.later', '{hours * 3_600_000}')")
+    await person.do("page", "reload", timeout=30)
+    await person.shows(".history.placed")
+
+
+async def test_messages_disappear_on_both_sides_and_not_before_their_time(people: People) -> None:
+    ada, ben = await people.two()
+    for person in (ada, ben):
+        await person.do("page", "addInitScript", {"content": LATER})
+    await ada.open(f"#/chat/{ben.address}/info")
+    await ada.on("button.row:has-text('Disappearing messages')", "click")
+    await ada.on("dialog label:has-text('1 day') input", "click")
+    await ada.open(f"#/chat/{ben.address}")
+    for person in (ada, ben):
+        await person.shows(".about:has-text('New messages disappear after 1 day.')")
+    await ada.write("for today")
+    await ben.reads("for today")
+    await ben.write("so is this")
+    await ada.reads("so is this")
+    async with down(people.server):
+        pass
+    for person in (ada, ben):
+        await later(person, 23)
+        await person.reads("for today")
+        await person.reads("so is this")
+        await later(person, 25)
+        await person.hides(person.bubble("for today"))
+        await person.hides(person.bubble("so is this"))
+        await person.reads("Hello")  # from before
+        found = await person.evaluate(
+            "new Promise((done) => { const open = indexedDB.open("
+            f"{json.dumps(f'kith {person.address}')}); open.onsuccess = () => {{ const all = open.result"
+            ".transaction('messages').objectStore('messages').getAll();"
+            " all.onsuccess = () => done(all.result.map(({ text }) => text)) } })"
+        )
+        assert "for today" not in found
+        assert "so is this" not in found
+
+
+async def test_who_does_not_look_is_notified_unless_the_chat_is_muted(people: People) -> None:
+    ada, ben = await people.one("Ada"), await people.one("Ben")
+    await ben.do("context", "grantPermissions", ["notifications"])
+    await ben.do("page", "addInitScript", {"content": AWAY})
+    await ada.register()
+    await ben.register()
+    await ada.start_chat(ben.number)
+    await ada.write("Hello")
+    await ben.open_chat("Hello")
+    await ben.press("Accept")
+    await ben.open("#/settings/notifications")
+    await ben.on("[role=switch]:has-text('For new messages')", "click")
+    await ben.open("#/")
+
+    async def told(*wanted: list[str]) -> None:
+        async def fits() -> bool:
+            return bool(await ben.evaluate(TOLD) == list(wanted))
+
+        await until(fits)
+
+    await ada.write("while you look")
+    await ben.shows(".chat-row:has-text('while you look')")
+    await told()
+    await ben.evaluate("globalThis.away = true")
+    await ada.write("while you do not")
+    await told(["Ada", "while you do not", ada.address])
+    assert "(" in await ben.do("page", "title")
+    await ben.evaluate(
+        "navigator.serviceWorker.dispatchEvent(new MessageEvent('message', "
+        f"{{ data: {{ open: '{ada.address}' }} }}))"
+    )
+    await ben.reads("while you do not")
+    await ben.close_chat()
+    await ben.on(".chat-row", "click", {"button": "right"})
+    await ben.press("Mute", "menuitem")
+    await ben.press("Always")
+    await ben.shows(".chat-row:has-text('Muted')")
+    await ada.write("be quiet")
+    await ben.shows(".chat-row:has-text('be quiet')")
+    await told(["Ada", "while you do not", ada.address])
+
+
+async def test_a_stranger_who_is_reported_is_blocked_and_the_operator_hears_of_it(people: People) -> None:
+    ada, ben = await people.one("Ada"), await people.one("Ben", PHONE)
+    await ada.register()
+    await ben.register()
+    await ada.start_chat(ben.number)
+    await ada.write("Buy my coins")
+    await ben.open_chat("Buy my coins")
+    await ben.shows(".request")
+    await ben.press("Report")
+    await ben.on("dialog .button.danger", "click")
+    await ben.shows("[role=status]:has-text('It was reported')")
+    await ben.shows(".blocked")
+    reports = (await asyncio.to_thread(people.server.kith, "reports")).stdout
+    words = "".join(reports.split())
+    assert "spam" in words
+    assert ada.number in words
+    assert ben.number in words
+    await ada.write("Really cheap")
+    await ada.marked("Really cheap", "sent", "failed")
+    assert await ben.texts() == ["Buy my coins"]
+
+
+async def test_one_comes_back_to_the_first_message_that_one_has_not_read(people: People) -> None:
+    ada, ben = await people.two(DESKTOP, DESKTOP)
+    await ben.close_chat()
+    for number in range(3):
+        await ada.write(f"news {number}")
+    await ben.shows(".chat-row .badge:has-text('3')")
+    await ada.marked("news 2", "delivered")
+    await ben.open_chat("news 2")
+    await ben.shows(".divider:has-text('Unread messages')")
+    await ada.marked("news 2", "read")
+    await ben.hides(".chat-row .badge")
+
+
+async def test_what_is_done_to_messages_without_a_server_arrives_once_and_in_order(people: People) -> None:
+    ada, ben = await people.two(DESKTOP, DESKTOP)
+    for text in ("one", "two", "three"):
+        await ada.write(text)
+        await ben.reads(text)
+    async with down(people.server):
+        await ada.menu("one", "Edit")
+        await ada.on("textarea", "fill", "first")
+        await ada.do("key", "Enter")
+        await ada.reads("first")
+        await ada.menu("first", "Edit")
+        await ada.on("textarea", "fill", "first of all")
+        await ada.do("key", "Enter")
+        await ada.menu("two", "Delete")
+        await ada.press("Delete for everyone")
+        await ben.menu("three", "React with ❤️")
+        await ben.menu("three", "React with 👍")
+        await ada.write("four")
+    for person in (ada, ben):
+        await person.reads("first of all")
+        await person.shows(".gone")
+        await person.shows(f"{person.bubble('three')} .reactions button:has-text('👍')")
+        await person.reads("four")
+
+    deleted = {"You deleted this message", "This message was deleted"}
+    for person in (ada, ben):
+        texts = await person.texts()
+        assert [text for text in texts if text not in deleted] == ["Hello", "first of all", "three", "four"]
+    assert await ben.on(".gone", "count") == 1
+    assert await ada.on(".reactions button", "count") == 1
+    await ada.marked("four", "read")
+
+
+async def test_a_finger_that_stays_opens_the_menu(people: People) -> None:
+    _, ben = await people.two(DESKTOP, PHONE)
+    await ben.do("hold", f"{ben.bubble('Hello')} .bubble", 700)
+    await ben.press("React with 👍", "menuitem")
+    await ben.shows(".reactions button:has-text('👍')")
+
+
+async def test_two_tabs_are_one_device_and_the_second_goes_on_when_the_first_is_closed(
+    people: People,
+) -> None:
+    ada, ben = await people.two(DESKTOP, DESKTOP)
+    await ada.do("tab", 1)
+    await ada.open(f"#/chat/{ben.address}")
+    await ada.reads("Hello")
+    await ada.write("from the second tab")
+    await ben.reads("from the second tab")
+    await ben.write("to both")
+    await ada.reads("to both")
+    await ada.do("tab", 0)
+    await ada.reads("from the second tab")
+    await ada.reads("to both")
+    await ada.do("page", "close")
+    await ada.do("tab", 1)
+    await ben.write("to the one that is left")
+    await ada.reads("to the one that is left")
+    await ada.write("which can write as well")
+    await ben.reads("which can write as well")
+    for person in (ada, ben):
+        texts = await person.texts()
+        assert len(texts) == len(set(texts)) == 5
+    await ada.open("#/settings/devices")
+    await ada.shows("li:has-text('This device')")
+    assert await ada.on(".pane li", "count") == 1
+
+
+async def test_the_history_can_be_taken_away_as_a_file_without_keys(people: People) -> None:
+    ada, ben = await people.two(DESKTOP, DESKTOP)
+    await ben.write("keep this")
+    await ada.reads("keep this")
+    await ada.open("#/settings/storage")
+    name, content = await ada.do("download", "Export", timeout=30)
+    assert name.startswith("kith-")
+    saved = json.loads(content)
+    assert saved["account"] == ada.address
+    assert [message["text"] for message in saved["messages"] if message["kind"] == "text"] == [
+        "Hello",
+        "keep this",
+    ]
+    assert [contact["address"] for contact in saved["contacts"] if contact["address"] == ben.address]
+    token = await ada.evaluate(
+        "new Promise((done) => { const open = indexedDB.open("
+        f"{json.dumps(f'kith {ada.address}')}); open.onsuccess = () => {{ const all = open.result"
+        ".transaction('facts').objectStore('facts').getAll();"
+        " all.onsuccess = () => done(JSON.stringify(all.result)) } })"
+    )
+    assert '"token"' in token
+    assert '"token"' not in content
+
+
+async def test_what_the_server_says_is_a_chat_in_which_one_only_reads(people: People) -> None:
+    ada, other = await people.one("Ada"), await people.one("Ada", PHONE)
+    await ada.register()
+    other.number = ada.number
+    forget_codes(people.server)
+    await other.open()
+    await other.fill("Phone number", ada.number)
+    await other.press("Continue")
+    await other.shows("input[name=code]")
+    await other.on("input[name=code]", "fill", await other.code())
+    await ada.open_chat("A new device has logged in")
+    await ada.shows(".conversation header .name:has-text('Kith')")
+    await ada.shows("text=Only it can write here")
+    for what in ("textarea", ".request", ".plain"):
+        assert await ada.on(f".conversation {what}", "count") == 0, what
+    await ada.on(".message .bubble", "click", {"button": "right"})
+    await ada.shows("[role=menuitem]:has-text('Copy')")
+    assert await ada.on("[role=menuitem]:has-text('Reply')", "count") == 0
+    await ada.do("key", "Escape")
+    await ada.hides(".chat-row .badge")
+    await ada.open("#/chat/localhost/info")
+    await ada.shows(".side h2:text-is('Kith')")
+    for what in ("Block", "Report", "Safety number", "Add to contacts", "Disappearing"):
+        assert await ada.on(f".side .row:has-text('{what}')", "count") == 0, what
+    await ada.on("[role=switch]:has-text('Mute')", "click")
+    await ada.press("Always")
+    await ada.shows(".chat-row:has-text('Muted')")

@@ -14,6 +14,7 @@ import json
 import statistics
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,11 @@ async def measure(messages: int) -> dict[str, Any]:
                 await ada.do("page", "reload", timeout=60)
                 await ada.shows(".chat-row")
                 times = [await opening(ada, chat, messages) for _ in range(_REPEATS)]
-                scroll = (await ada.do("trace", _SCROLL, "DroppedFrame", timeout=300))["result"]
+                traced = await ada.do("trace", _SCROLL, "DroppedFrame", "DrawFrame", timeout=300)
+                scroll = traced["result"]
+                names = Counter(name for name, _ in traced["events"])
+                scroll["frames_drawn"] = names["DrawFrame"]
+                scroll["frames_dropped"] = names["DroppedFrame"]
     return {
         "messages": messages,
         "script_before_the_first_chat_bytes": weight["script"],

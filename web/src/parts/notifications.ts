@@ -1,4 +1,5 @@
-/** New messages while nobody looks at them. */
+/** New messages while nobody looks at them; gone when they were read, here or elsewhere, or the person has left. */
+import { liveQuery } from 'dexie'
 import type { Address } from '../local/types'
 import type { App } from '../sync/app'
 import { preferences } from './preferences.svelte'
@@ -13,9 +14,10 @@ export function notifications(
 ): () => void {
   const tell = async (chat: Address, text: string): Promise<void> => {
     const title = await name(chat)
-    const options: NotificationOptions = {
+    const options: NotificationOptions & { renotify: boolean } = {
       body: preferences.previews ? text : hidden(),
       tag: chat,
+      renotify: true,
       icon: '/icon-192.png',
       badge: '/icon-192.png',
       data: { chat }
@@ -39,6 +41,11 @@ export function notifications(
       return
     void tell(chat, text)
   })
+  // what is on the screen of a device is read by whoever sees the device
+  const unread = liveQuery(async () => {
+    const chats = await app.db.chats.toArray()
+    return new Set(chats.filter((chat) => chat.unread > 0).map((chat) => chat.address))
+  }).subscribe({ next: (chats) => void withdraw((chat) => chats.has(chat)) })
   const said = (event: MessageEvent): void => {
     const { open: chat } = (event.data ?? {}) as { open?: string }
     if (chat !== undefined) open(chat)
@@ -47,6 +54,15 @@ export function notifications(
   workers?.addEventListener('message', said)
   return () => {
     stop()
+    unread.unsubscribe()
     workers?.removeEventListener('message', said)
   }
+}
+
+/** Takes notifications back, but for those of chats that `stays` says. */
+export async function withdraw(stays: (chat: Address) => boolean = () => false): Promise<void> {
+  const workers = navigator.serviceWorker as ServiceWorkerContainer | undefined
+  const registration = await workers?.getRegistration().catch(() => undefined)
+  for (const shown of (await registration?.getNotifications().catch(() => undefined)) ?? [])
+    if (!stays(shown.tag)) shown.close()
 }

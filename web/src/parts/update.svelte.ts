@@ -5,6 +5,8 @@ class Update {
   ready = $state(false)
   private waiting: ServiceWorker | null = null
   private taken = false
+  /** Another tab has taken the newer app: what this one was loaded from may be gone. */
+  private stale = false
 
   /** Registers the worker of the page, and looks for a newer one now and then. */
   async watch(): Promise<void> {
@@ -23,8 +25,14 @@ class Update {
     registration.addEventListener('updatefound', () => {
       registration.installing?.addEventListener('statechange', look)
     })
+    let first = workers.controller === null
     workers.addEventListener('controllerchange', () => {
-      if (this.taken) location.reload()
+      if (first) {
+        first = false
+        return
+      }
+      if (this.taken || document.visibilityState === 'hidden') location.reload()
+      else this.stale = this.ready = true
     })
     setInterval(() => {
       registration.update().catch(() => undefined)
@@ -32,6 +40,7 @@ class Update {
   }
 
   take(): void {
+    if (this.stale) location.reload()
     this.taken = true
     this.waiting?.postMessage('take over')
   }

@@ -266,6 +266,7 @@ export const de: Texts = {
   'safety.unverify': 'Prüfung zurücknehmen',
   'safety.verified': 'Du hast {name} geprüft',
   'safety.differs': 'Der Code ist nicht derselbe. Vielleicht liest jemand mit, oder es war der falsche Code.',
+  'safety.no-code': 'Das ist kein Code zum Vergleichen.',
   'safety.devices': 'Geräte',
   'safety.inactive': 'nicht in Gebrauch',
   'safety.distrust': 'Diesem Gerät nicht vertrauen',

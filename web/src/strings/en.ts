@@ -258,6 +258,7 @@ export const en = {
   'safety.unverify': 'Take the verification back',
   'safety.verified': 'You have verified {name}',
   'safety.differs': 'The code is not the same. Somebody may be reading along, or it was not the right code.',
+  'safety.no-code': 'That is no code for comparing.',
   'safety.devices': 'Devices',
   'safety.inactive': 'not in use',
   'safety.distrust': 'Do not trust this device',

@@ -36,8 +36,11 @@ interface Page {
 }
 
 const PAGE = 250
-/** Messages that are stored together, and chats that are read beside each other. */
-const BATCH = 150
+/** Messages that are stored together: many, since each transaction waits for the disk, but a share of all at most. */
+const BATCH = 500
+const LEAST_BATCH = 50
+const SHARE = 1 / 10
+/** Chats that are read beside each other. */
 const AT_ONCE = 5
 const FIRST_TIME = 500
 /** Keys of one session may be that far behind; beyond, what I sent myself is read before the chats. */
@@ -153,14 +156,20 @@ export class CatchUp {
       }
       let done = await this.db.raw.count()
       let open: Gap | undefined = gap
+      let coming = this.pageOf(gap)
       while (open) {
-        const page = await this.pageOf(open)
+        const page = await coming
         done += page.found.length
         const most: number | undefined = open.most === undefined ? undefined : open.most - page.found.length
         const finished: boolean = page.complete || !page.first || (most !== undefined && most <= 0)
         const rest: Gap | undefined = finished
           ? undefined
           : { after: open.after, before: page.first, ...(most !== undefined && { most }) }
+        // The server is asked for the next while this one is stored
+        if (rest) {
+          coming = this.pageOf(rest)
+          coming.catch(() => undefined)
+        }
         await this.db.transaction('rw', this.db.raw, this.db.facts, async () => {
           await this.db.raw.bulkPut(page.found.map(({ id, at, message }) => this.rawOf(id, at, message)))
           const gaps = (await this.db.fact<Gap[]>('archive.gaps')) ?? []
@@ -175,17 +184,18 @@ export class CatchUp {
 
   private async drain(): Promise<void> {
     const total = await this.db.raw.count()
+    const batch = Math.min(BATCH, Math.max(LEAST_BATCH, Math.ceil(total * SHARE)))
     let done = 0
-    const take = async (batch: Entry[]) => {
-      await this.takeRaw(batch)
-      done += batch.length
+    const take = async (entries: Entry[]) => {
+      await this.takeRaw(entries)
+      done += entries.length
       if (total > WORTH_TELLING) this.progress(Math.min(1, 0.3 + (0.7 * done) / Math.max(total, done)))
     }
     if ((await this.db.raw.where('mine').equals(1).count()) > MOST_SKIPPED) {
       const keys = await this.db.raw.where('mine').equals(1).primaryKeys()
       keys.sort()
-      for (let at = 0; at < keys.length; at += BATCH) {
-        await this.inTurn(async () => take(await this.rows(keys.slice(at, at + BATCH))))
+      for (let at = 0; at < keys.length; at += batch) {
+        await this.inTurn(async () => take(await this.rows(keys.slice(at, at + batch))))
       }
     }
     let heads = await this.heads()
@@ -203,7 +213,7 @@ export class CatchUp {
       const waiting = await Promise.all(chats.map(([chat]) => this.keysOf(chat)))
       for (const [chat] of chats) heads.delete(chat)
       while (waiting.some((keys) => keys.length)) {
-        const each = Math.ceil(BATCH / waiting.filter((keys) => keys.length).length)
+        const each = Math.ceil(batch / waiting.filter((keys) => keys.length).length)
         const next = waiting.flatMap((keys) => keys.splice(0, each))
         await this.inTurn(async () => take(await this.rows(next)))
       }

@@ -149,13 +149,13 @@ async def _page() -> AsyncIterator[str]:
 
 
 @contextmanager
-def chromium(profile: Path) -> Iterator[str]:
+def chromium(profile: Path, *options: str) -> Iterator[str]:
     """Runs Chromium without a window. Gives where it can be driven."""
     program = shutil.which("chromium")
     assert program, "chromium is missing: `make test` installs it (debian-packages.txt)"
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(
-        [program, *_CHROMIUM, f"--user-data-dir={profile}"], stdin=quiet, stdout=quiet, stderr=quiet
+        [program, *_CHROMIUM, *options, f"--user-data-dir={profile}"], stdin=quiet, stdout=quiet, stderr=quiet
     )
     listening = profile / "DevToolsActivePort"
     try:

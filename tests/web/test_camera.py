@@ -1,0 +1,88 @@
+"""Codes are read by the camera: a made-up one, which films what is on somebody else's screen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.interop.converse import chromium as run_chromium
+from tests.web.people import People
+from tests.web.person import DESKTOP, PHONE, Someone
+
+WIDTH, HEIGHT = 640, 480
+CAMERA = {**PHONE, "permissions": ["camera"]}
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the camera shows, again and again."""
+    return tmp_path_factory.mktemp("camera") / "film.y4m"
+
+
+@pytest.fixture(scope="module")
+def chromium(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """With a camera."""
+    options = ("--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={film}")
+    with run_chromium(tmp_path_factory.mktemp("chromium"), *options) as where:
+        yield where
+
+
+async def point(film: Path, person: Someone, selector: str) -> None:
+    """Holds the camera on something on somebody's screen."""
+    still = film.with_suffix(".png")
+    await person.on(selector, "screenshot", {"path": str(still)})
+    await asyncio.to_thread(shoot, still, film)
+
+
+def shoot(still: Path, film: Path) -> None:
+    """A second of a picture, uncompressed."""
+    seen = Image.open(still).convert("L")
+    seen.thumbnail((HEIGHT - 60, HEIGHT - 60))
+    picture = Image.new("L", (WIDTH, HEIGHT), 255)
+    picture.paste(seen, ((WIDTH - seen.width) // 2, (HEIGHT - seen.height) // 2))
+    grey = bytes([128]) * (WIDTH * HEIGHT // 2)  # both planes of colour, a quarter of the size each
+    head = f"YUV4MPEG2 W{WIDTH} H{HEIGHT} F10:1 Ip A1:1 C420jpeg\n"
+    film.write_bytes(head.encode() + (b"FRAME\n" + picture.tobytes() + grey) * 10)
+
+
+async def test_two_who_hold_their_phones_together_know_that_nobody_reads_along(
+    people: People, film: Path
+) -> None:
+    ada, ben = await people.two(CAMERA, DESKTOP)
+    await ben.open(f"#/chat/{ada.address}/safety")
+    await ben.shows(".card svg[role=img]")
+    await point(film, ben, ".card svg[role=img]")
+    await ada.open(f"#/chat/{ben.address}/safety")
+    await ada.press("Scan the code")
+    await ada.shows("[role=status]:has-text('You have verified Ben')")
+
+
+async def test_a_browser_comes_in_by_the_code_that_the_phone_films(people: People, film: Path) -> None:
+    phone, browser = await people.one("Ada", CAMERA), await people.one("Ada")
+    await phone.register()
+    await browser.open()
+    await browser.press("Link to another device")
+    code = "svg[role=img][aria-label='Code to link this browser']"
+    await browser.shows(code)
+    await point(film, browser, code)
+    await phone.open("#/settings/link")
+    await phone.press("Scan the code")
+    await browser.shows(".home")
+
+
+async def test_a_code_of_something_else_raises_no_alarm(people: People, film: Path) -> None:
+    ada, browser = await people.two(CAMERA, DESKTOP)
+    other = await people.one("Cem")
+    await other.open()
+    await other.press("Link to another device")
+    code = "svg[role=img][aria-label='Code to link this browser']"
+    await other.shows(code)
+    await point(film, other, code)
+    await ada.open(f"#/chat/{browser.address}/safety")
+    await ada.press("Scan the code")
+    await ada.shows("[role=status]:has-text('no code for comparing')")
+    assert await ada.on(".state:has-text('not the same')", "count") == 0

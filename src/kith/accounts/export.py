@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from kith.core.ids import stamp, to_text, when
+from kith.core.ids import stamp, stamp_of, to_text
 from kith.core.ports import INCOMING, AccountRecord, Entry, LogQuery, Store
 
 _PAGE = 500
@@ -73,7 +73,7 @@ async def _write(out: zipfile.ZipFile, name: str, store: Store, record: AccountR
 def _line(entry: Entry) -> bytes:
     held = {
         "id": to_text(entry.id),
-        "time": stamp(when(entry.id)),
+        "time": stamp_of(entry.id),
         "incoming": bool(entry.flags & INCOMING),
         "stanza": entry.stanza.decode(errors="replace"),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _SHIFT = 20  # room for a million entries in a millisecond
 _LAST = (1 << 63) - 1
@@ -73,6 +74,17 @@ def _at(microseconds: int) -> int:
 def stamp(moment: datetime) -> str:
     """XEP-0082 DateTime with microseconds."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+@lru_cache(256)
+def _second(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def stamp_of(id: int) -> str:
+    """The `stamp` of the time of an entry; those that are read together are mostly of the same seconds."""
+    seconds, milliseconds = divmod(id >> _SHIFT, 1000)
+    return f"{_second(seconds)}.{milliseconds:03}{min(id & ((1 << _SHIFT) - 1), 999):03}Z"
 
 
 def parse_stamp(text: str) -> datetime:

@@ -111,17 +111,6 @@ def stanza_id(id: int, by: str) -> bytes:
     return f"<stanza-id xmlns='{ns.STANZA_ID}' id='{to_text(id)}' by='{escape_attribute(by)}'/>".encode()
 
 
-def with_delay(data: bytes, stamp: str, domain: str) -> bytes:
-    """A stored message with XEP-0203's mark of when it was stored."""
-    return b"%b<delay xmlns='%b' from='%b' stamp='%b'/>%b" % (
-        data[: -len(_END)],
-        ns.DELAY.encode(),
-        escape_attribute(domain).encode(),
-        stamp.encode(),
-        _END,
-    )
-
-
 class Log:
     """Appends messages to the logs of those who sent and receive them.
 

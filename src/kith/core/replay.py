@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kith.core.ids import stamp, when
-from kith.core.log import stanza_id, with_delay
+from kith.core.ids import stamp_of, to_text
 from kith.core.ports import UNARCHIVED, UNDELIVERED
+from kith.wire import ns
+from kith.wire.serialize import escape_attribute
 
 if TYPE_CHECKING:
     from kith.core.domain import Domain
@@ -31,6 +32,12 @@ async def replay(domain: Domain, session: Session) -> None:
     delivery = account.delivery
     delivery.flush(domain.store)
     await domain.store.settled()
+    # its id in this log (XEP-0359), and when it was stored (XEP-0203)
+    head, tail = f"<stanza-id xmlns='{ns.STANZA_ID}' id='", "'/></message>"
+    by = (
+        f"' by='{escape_attribute(account.jid)}'/>"
+        f"<delay xmlns='{ns.DELAY}' from='{escape_attribute(domain.name)}' stamp='"
+    )
     mark = delivery.mark
     since = session.caught_up or None
     upto = sent = 0
@@ -49,8 +56,7 @@ async def replay(domain: Domain, session: Session) -> None:
                 if got or (upto <= session.synced and not entry.flags & UNARCHIVED):
                     delivery.acknowledged(upto)
                     continue
-                data = entry.stanza[:-_END] + stanza_id(upto, account.jid) + b"</message>"
-                data = with_delay(data, stamp(when(upto)), domain.name)
+                data = entry.stanza[:-_END] + f"{head}{to_text(upto)}{by}{stamp_of(upto)}{tail}".encode()
                 domain.figures.replayed += 1
                 _transmit(session, data, 0 if elsewhere else upto)
                 sent += len(data)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.core.feature import Feature, handles_iq
-from kith.core.ids import first_after, first_at, from_text, parse_stamp, stamp, to_text, when
+from kith.core.ids import first_after, first_at, from_text, parse_stamp, stamp_of, to_text
 from kith.core.ports import Entry, LogQuery, Page
 from kith.core.session import Session
 from kith.features.forms import Field, build_form, find_form
@@ -151,7 +151,7 @@ class Archive(Feature):
         forward = f"'><forwarded xmlns='{ns.FORWARD}'><delay xmlns='{ns.DELAY}' stamp='"
         inner = f"'/><message xmlns='{ns.CLIENT}'".encode()
         for entry in entries:
-            text = f"{head}{to_text(entry.id)}{forward}{stamp(when(entry.id))}"
+            text = f"{head}{to_text(entry.id)}{forward}{stamp_of(entry.id)}"
             session.transmit(
                 text.encode() + inner + entry.stanza[len(b"<message") :] + b"</forwarded></result></message>"
             )
@@ -184,7 +184,7 @@ def _metadata(bounds: tuple[int, int] | None) -> Element:
     result = Element(ns.tag(ns.MAM, "metadata"))
     for name, id in zip(("start", "end"), bounds or (), strict=False):
         end = SubElement(result, ns.tag(ns.MAM, name))
-        end.attrib.update({"id": to_text(id), "timestamp": stamp(when(id))})
+        end.attrib.update({"id": to_text(id), "timestamp": stamp_of(id)})
     return result
 
 

@@ -26,6 +26,8 @@ export class History {
   /** There is nothing before it, here or at the server. */
   complete = $state(false)
   loading = $state(false)
+  /** Grows whenever another stretch is chosen: what was being read of the one before is of no use then. */
+  #turn = 0
   #messages
   #drawn = new Map<string, { text: string; message: Message }>()
 
@@ -75,7 +77,9 @@ export class History {
   }
 
   async newest(): Promise<void> {
+    const turn = (this.#turn += 1)
     const found = await this.#between(BEGINNING).reverse().limit(FIRST).toArray()
+    if (turn !== this.#turn) return
     const oldest = found.length === FIRST ? found.at(-1) : undefined
     this.#to = undefined
     this.#from = oldest ? placeOf(oldest) : BEGINNING
@@ -85,10 +89,13 @@ export class History {
   async around(key: string): Promise<boolean> {
     const message = await this.app.db.messages.get(key)
     if (message?.chat !== this.chat) return false
+    const turn = (this.#turn += 1)
     const before = await this.#before(placeOf(message), FIRST)
     const after = await this.#between(placeOf(message))
       .limit(FIRST + 1)
       .toArray()
+    if (turn !== this.#turn) return true
+    this.complete = false
     const last = after.at(-1)
     this.#to = after.length > FIRST && last ? placeOf(last) : undefined
     this.#from = before.length === FIRST && before[0] ? placeOf(before[0]) : BEGINNING
@@ -101,14 +108,19 @@ export class History {
     if (this.loading || !shown || this.complete) return
     this.loading = true
     try {
+      const turn = this.#turn
       const oldest = shown[0]
       const found = oldest ? await this.#before(placeOf(oldest), STEP) : []
+      if (turn !== this.#turn) return
       if (found.length) {
         const first = found[0]
         this.#from = found.length === STEP && first ? placeOf(first) : BEGINNING
         const cut = shown[MOST - STEP]
         if (shown.length > MOST && cut) this.#to = placeOf(cut)
-      } else this.complete = !(await this.app.older(this.chat))
+      } else {
+        const more = await this.app.older(this.chat)
+        if (turn === this.#turn) this.complete = !more
+      }
     } catch {
       // without a connection the server is asked when one scrolls there again
     } finally {
@@ -122,9 +134,11 @@ export class History {
     if (this.loading || !shown || !newest || this.live) return
     this.loading = true
     try {
+      const turn = this.#turn
       const found = await this.#between(placeOf(newest))
         .limit(STEP + 1)
         .toArray()
+      if (turn !== this.#turn) return
       const last = found.at(-1)
       this.#to = found.length > STEP && last ? placeOf(last) : undefined
       const cut = shown[shown.length - MOST + STEP]

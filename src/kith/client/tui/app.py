@@ -183,7 +183,8 @@ class ChatApp(App[None]):
                 line.append(f"  {self._state.reason}", style=colours["muted"])
             case Link.OFFLINE:
                 line.append(f"○ offline{waiting}", style=colours["error"])
-        self.query_one("#status", Static).update(line)
+        for status in self.query("#status").results(Static):  # while the app closes, the clock outlives it
+            status.update(line)
 
     def _show_chats(self) -> None:
         listing = self.query_one(ChatList)

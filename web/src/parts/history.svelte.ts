@@ -26,8 +26,10 @@ export class History {
   /** There is nothing before it, here or at the server. */
   complete = $state(false)
   loading = $state(false)
-  /** Grows whenever another stretch is chosen: what was being read of the one before is of no use then. */
-  #turn = 0
+  /** Grows whenever another stretch is chosen: what was read beside the one before is of no use then. */
+  #turn = $state.raw(0)
+  /** Of which turn the messages are. */
+  #shown = 0
   #messages
   #drawn = new Map<string, { text: string; message: Message }>()
 
@@ -38,7 +40,12 @@ export class History {
     this.#messages = query<Message[] | undefined>(() => {
       const from = this.#from
       const to = this.#to
-      return async () => (from ? this.#same(await this.#between(from, to).toArray()) : undefined)
+      const turn = this.#turn
+      return async () => {
+        const found = from ? this.#same(await this.#between(from, to).toArray()) : undefined
+        this.#shown = turn
+        return found
+      }
     }, undefined)
   }
 
@@ -77,38 +84,41 @@ export class History {
   }
 
   async newest(): Promise<void> {
-    const turn = (this.#turn += 1)
     const found = await this.#between(BEGINNING).reverse().limit(FIRST).toArray()
-    if (turn !== this.#turn) return
     const oldest = found.length === FIRST ? found.at(-1) : undefined
-    this.#to = undefined
-    this.#from = oldest ? placeOf(oldest) : BEGINNING
+    this.#choose(oldest ? placeOf(oldest) : BEGINNING, undefined)
   }
 
   /** With that message in the middle; false: it is not here. */
   async around(key: string): Promise<boolean> {
     const message = await this.app.db.messages.get(key)
     if (message?.chat !== this.chat) return false
-    const turn = (this.#turn += 1)
     const before = await this.#before(placeOf(message), FIRST)
     const after = await this.#between(placeOf(message))
       .limit(FIRST + 1)
       .toArray()
-    if (turn !== this.#turn) return true
-    this.complete = false
     const last = after.at(-1)
-    this.#to = after.length > FIRST && last ? placeOf(last) : undefined
-    this.#from = before.length === FIRST && before[0] ? placeOf(before[0]) : BEGINNING
+    this.#choose(
+      before.length === FIRST && before[0] ? placeOf(before[0]) : BEGINNING,
+      after.length > FIRST && last ? placeOf(last) : undefined
+    )
     return true
+  }
+
+  #choose(from: Place, to: Place | undefined): void {
+    this.#turn += 1
+    this.#from = from
+    this.#to = to
+    this.complete = false
   }
 
   /** Some more at the older end: from here, or else from the server. */
   async older(): Promise<void> {
     const shown = this.messages
-    if (this.loading || !shown || this.complete) return
+    const turn = this.#turn
+    if (this.loading || !shown || this.complete || this.#shown !== turn) return
     this.loading = true
     try {
-      const turn = this.#turn
       const oldest = shown[0]
       const found = oldest ? await this.#before(placeOf(oldest), STEP) : []
       if (turn !== this.#turn) return
@@ -131,10 +141,10 @@ export class History {
   async newer(): Promise<void> {
     const shown = this.messages
     const newest = shown?.at(-1)
-    if (this.loading || !shown || !newest || this.live) return
+    const turn = this.#turn
+    if (this.loading || !shown || !newest || this.live || this.#shown !== turn) return
     this.loading = true
     try {
-      const turn = this.#turn
       const found = await this.#between(placeOf(newest))
         .limit(STEP + 1)
         .toArray()

@@ -74,6 +74,43 @@ async def test_a_stranger_can_ask_to_become_a_contact(server: RunningServer) -> 
         client.abort()
 
 
+async def test_whoever_was_written_to_before_may_answer_but_a_receipt_is_no_writing(
+    server: RunningServer,
+) -> None:
+    person, phone, me, contact, stranger = await three(server)
+    spammer = await (await Person(server).register()).online(server.port)
+    assert await refused(me, stranger.bare, "<body>is this still for sale?</body>") == ""
+    for number in range(3):
+        assert await refused(spammer, me.bare, f"<body>spam {number}</body>") == ""
+        receipt = f"<received xmlns='urn:xmpp:receipts' id='{number}'/><store xmlns='urn:xmpp:hints'/>"
+        assert await refused(me, spammer.bare, receipt) == ""
+        await me.message()
+    await person.ask("PATCH", "/api/privacy", CONTACTS, phone)
+    assert await refused(stranger, me.bare, "<body>yes</body>") == ""
+    assert (await me.message()).findtext(CLIENT + "body") == "yes"
+    assert await refused(spammer, me.bare) == "service-unavailable"
+    assert await refused(me, spammer.bare, "<received xmlns='urn:xmpp:receipts' id='3'/>") == ""
+    assert await refused(spammer, me.bare) == "service-unavailable"
+    for client in (me, contact, stranger, spammer):
+        client.abort()
+
+
+async def test_a_room_is_heard_while_one_is_in_it(server: RunningServer) -> None:
+    """It is what gets one's presence, whatever it is (XEP-0045 §7.2)."""
+    person, phone, me, contact, room = await three(server)
+    await person.ask("PATCH", "/api/privacy", CONTACTS, phone)
+    assert await refused(room, me.jid, "<body>hello all</body>", "groupchat") == "service-unavailable"
+    me.send(f"<presence to='{room.bare}/me'/>")
+    await me.ping()
+    assert await refused(room, me.jid, "<body>hello all</body>", "groupchat") == ""
+    assert (await me.message()).findtext(CLIENT + "body") == "hello all"
+    me.send(f"<presence to='{room.bare}/me' type='unavailable'/>")
+    await me.ping()
+    assert await refused(room, me.jid, "<body>hello all</body>", "groupchat") == "service-unavailable"
+    for client in (me, contact, room):
+        client.abort()
+
+
 async def test_it_holds_while_nobody_is_there_and_after_a_restart(tmp_path: Path) -> None:
     """Whoever was written to may answer, even then."""
     with running(tmp_path / "data") as server:

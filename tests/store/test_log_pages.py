@@ -78,6 +78,8 @@ def test_pages_and_counts_are_those_of_a_plain_list(entries, queries, few):
             for account in (1, 2, 3):
                 shown = expected(entries, LogQuery(account, limit=100))[0]
                 assert await store.bounds(account) == ((shown[0], shown[-1]) if shown else None)
+                peers = sorted({peer for owner, peer, _ in entries.values() if owner == account})
+                assert sorted(await store.peers(account)) == peers
             await store.close()
 
     asyncio.run(run())

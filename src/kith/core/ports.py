@@ -179,6 +179,9 @@ class Store(Protocol):
 
     async def page(self, query: LogQuery) -> Page: ...
     async def count(self, query: LogQuery) -> int: ...
+    async def peers(self, account: int) -> list[str]:
+        """Bare addresses of all with whom the log has an entry, in no order."""
+
     async def bounds(self, account: int) -> tuple[int, int] | None:
         """First and last id of the archive, or None when it is empty (XEP-0313 §5, metadata)."""
 
@@ -209,6 +212,9 @@ class Store(Protocol):
     async def document(self, account: int, space: str, key: str) -> Document | None: ...
     async def put(self, account: int, space: str, key: str, value: bytes) -> int:
         """Writes one. Returns its seq."""
+
+    def put_soon(self, account: int, space: str, key: str, value: bytes) -> None:
+        """Queues one. Whatever is queued after it is not durable before it. Never blocks."""
 
     async def put_if(self, account: int, space: str, key: str, value: bytes, seq: int) -> int:
         """Writes one whose seq is still ``seq``; 0 if there is to be none. Returns its new seq, or 0."""

@@ -1,18 +1,23 @@
 """Who may write to an account that hears from its contacts alone (`kith.core.privacy`, ``messages``).
 
-Whoever is in its roster may, and whoever it has written to: an answer always comes through. Others get the
-error that a blocked or absent account gives; nothing of theirs is kept. Servers and their services, which
-have no name before the @, are heard; so is an account's own other device. Requests for presence come as
-ever: that is how a stranger asks to become a contact.
+Whoever is in its roster may, whoever it has written to (an answer always comes through), and whomever it
+shows its presence now, as it does to a room that it is in. Others get the error that a blocked or absent
+account gives; nothing of theirs is kept. Servers and their services, which have no name before the @, are
+heard; so is an account's own other device. Requests for presence come as ever: that is how a stranger asks to
+become a contact.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from kith.core.domain import Domain
 from kith.core.feature import Feature
+from kith.core.ports import INCOMING, LogQuery
 from kith.core.roster import Roster
 from kith.core.session import Session
 from kith.features.privacy import PrivacySettings
+from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
@@ -20,6 +25,16 @@ from kith.wire.stanza import Stanza
 SPACE = "correspondents"
 #: People outside of the roster who were written to and may answer; beyond, the first are forgotten.
 MAX_ANSWERS = 1000
+#: The last messages with somebody in which one looks for one of the account's own.
+_LAST = 50
+#: What says something: receipts and typing notices go to strangers without anybody's doing.
+_WORDS = frozenset(
+    (ns.tag(ns.CLIENT, "body"), ns.tag(ns.OMEMO, "encrypted"), ns.tag(ns.OMEMO_2, "encrypted"))
+)
+
+
+def _says_something(children: Collection[str]) -> bool:
+    return not _WORDS.isdisjoint(children)
 
 
 class _Circle:
@@ -50,16 +65,35 @@ class Correspondents(Feature):
         self._settings = self.domain.feature(PrivacySettings)
 
     async def account_loaded(self, account: JID, id: int) -> None:
-        await self.privacy_changed(account, id)
+        if self._settings.of(account.bare).messages == "contacts":
+            store = self.domain.store
+            documents = sorted(await store.documents(id, SPACE), key=lambda document: document.seq)
+            answers = [document.key for document in documents]
+            for oldest in answers[:-MAX_ANSWERS]:
+                await store.remove(id, SPACE, oldest)
+            del answers[:-MAX_ANSWERS]
+            self._circles[account.bare] = _Circle(id, await Roster.load(store, id), answers)
 
     async def privacy_changed(self, account: JID, id: int) -> None:
+        """Whom the account has written to before is looked up once; from then on it is noted."""
         if self._settings.of(account.bare).messages == "everyone":
             self._circles.pop(account.bare, None)
             return
-        store = self.domain.store
-        documents = sorted(await store.documents(id, SPACE), key=lambda document: document.seq)
-        answers = [document.key for document in documents]
-        self._circles[account.bare] = _Circle(id, await Roster.load(store, id), answers)
+        if account.bare not in self._circles:
+            await self.account_loaded(account, id)
+        circle = self._circles[account.bare]
+        for peer in await self.domain.store.peers(id):
+            if not self._may_write(account.bare, circle, peer) and await self._was_written_to(id, peer):
+                self._expect(circle, peer)
+        await self.domain.store.settled()
+
+    async def _was_written_to(self, id: int, peer: str) -> bool:
+        """Before it was noted."""
+        page = await self.domain.store.page(LogQuery(id, peer, limit=_LAST, backwards=True))
+        return any(
+            not entry.flags & INCOMING and _says_something(Stanza.from_bytes(entry.stanza).children)
+            for entry in page.entries
+        )
 
     def account_unloaded(self, account: JID) -> None:
         self._circles.pop(account.bare, None)
@@ -73,33 +107,38 @@ class Correspondents(Feature):
         circle = self._circles.get(to.bare)
         if circle is None or stanza.type == "error" or not sender.local:
             return True
-        bare = sender.bare
-        if bare == to.bare or bare in circle.answers or self._knows(to.bare, circle, bare):
+        if self._may_write(to.bare, circle, sender.bare) or self._shows_presence(to.bare, sender):
             return True
         raise StanzaError("service-unavailable")
 
-    def _knows(self, owner: str, circle: _Circle, bare: str) -> bool:
+    def _may_write(self, owner: str, circle: _Circle, bare: str) -> bool:
+        if bare == owner or bare in circle.answers:
+            return True
         account = self.domain.live(owner)
         roster = account.roster if account is not None and account.roster is not None else circle.roster
         item = roster[bare]
         return item.listed or item.from_ or item.to
+
+    def _shows_presence(self, owner: str, sender: JID) -> bool:
+        """Whether a device has sent its presence there, and not taken it back (RFC 6121 §4.6)."""
+        bare = sender.to_bare()
+        return any(
+            jid.to_bare() == bare for session in self.domain.sessions(owner) for jid in session.directed or ()
+        )
 
     def message_sent(self, session: Session, stanza: Stanza, to: JID) -> None:
         """Whom the account writes to may answer."""
         if not self._circles:
             return
         circle = self._circles.get(session.bare)
-        bare = to.bare
-        if circle is None or not to.local or bare == session.bare or bare in circle.answers:
+        if circle is None or not to.local or stanza.type == "error" or not _says_something(stanza.children):
             return
-        if stanza.type != "error" and not self._knows(session.bare, circle, bare):
-            circle.answers[bare] = None
-            self.domain.spawn(self._keep(circle, bare))
+        if not self._may_write(session.bare, circle, to.bare):
+            self._expect(circle, to.bare)
 
-    async def _keep(self, circle: _Circle, bare: str) -> None:
-        store = self.domain.store
-        await store.put(circle.account, SPACE, bare, b"")
-        while len(circle.answers) > MAX_ANSWERS:
-            oldest = next(iter(circle.answers))
-            del circle.answers[oldest]
-            await store.remove(circle.account, SPACE, oldest)
+    def _expect(self, circle: _Circle, bare: str) -> None:
+        """Queued before the message to them: if that is durable, so is this."""
+        circle.answers[bare] = None
+        if len(circle.answers) > MAX_ANSWERS:
+            del circle.answers[next(iter(circle.answers))]
+        self.domain.store.put_soon(circle.account, SPACE, bare, b"")

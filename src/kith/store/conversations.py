@@ -54,6 +54,20 @@ def forget(connection: sqlite3.Connection, account: int, ids: str) -> None:
     )
 
 
+def peers(connection: sqlite3.Connection, account: int) -> list[str]:
+    """With whom there are entries: one look into the index for each, and through what is not in it yet."""
+    rows = connection.execute(
+        "WITH RECURSIVE peer (id) AS (SELECT min(peer) FROM conversation WHERE account = :account UNION ALL "
+        "SELECT (SELECT min(peer) FROM conversation WHERE account = :account AND peer > peer.id) "
+        "FROM peer WHERE id IS NOT NULL) "
+        "SELECT jid FROM peer JOIN address ON address.id = peer.id "
+        "UNION SELECT jid FROM log JOIN address ON address.id = log.peer WHERE log.account = :account "
+        "AND log.id > (SELECT indexed FROM account WHERE id = :account)",
+        {"account": account},
+    )
+    return [row[0] for row in rows]
+
+
 def entries_with(connection: sqlite3.Connection, query: LogQuery) -> tuple[str, dict[str, Any]] | None:
     """A subquery for (id, flags) of what a query's bounds hold; None if there is nothing."""
     number = connection.execute("SELECT id FROM address WHERE jid = ?", (query.peer,)).fetchone()

@@ -26,6 +26,8 @@ class Check:
         except sqlite3.Error as error:
             return [str(error)]
         try:
+            if self._stopped:  # before there was anything to interrupt
+                return []
             connection.execute("PRAGMA query_only = ON")
             rows = connection.execute(f"PRAGMA quick_check({_MOST})").fetchall()
             lines = [line for row in rows for line in str(row[0]).splitlines()]

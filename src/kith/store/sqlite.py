@@ -59,6 +59,7 @@ class SQLiteStore:
         self._health = Health()
         self._marks: Marks | None = None
         self._check = Check(path)
+        self._checking: threading.Thread | None = None
         self._version = 0
         self._changed = False
         self._settling: asyncio.Future[None] | None = None
@@ -74,7 +75,8 @@ class SQLiteStore:
         self._marks = Marks(self._writer, self._health)
         self._readers = Readers(self._connect, loop)
         if not ended_well:
-            threading.Thread(target=self._look_through, name="kith-check", daemon=True).start()
+            self._checking = threading.Thread(target=self._look_through, name="kith-check", daemon=True)
+            self._checking.start()
         self._version = await self._write(_data_version)
         return await self._write(_last_id)
 
@@ -83,6 +85,8 @@ class SQLiteStore:
         if writer is None or self._connection is None:
             return
         self._check.stop()
+        if self._checking is not None:  # it has the files open
+            await asyncio.to_thread(self._checking.join, _PATIENCE)
         await asyncio.to_thread(writer.close)
         if self._readers is not None:
             await asyncio.to_thread(self._readers.close)
@@ -245,11 +249,16 @@ class SQLiteStore:
         await self._index(query)
         return await self._read(lambda connection: log.page(connection, query))
 
+    async def peers(self, account: int) -> list[str]:
+        await self._catch_up(account)
+        return await self._read(lambda connection: conversations.peers(connection, account))
+
     async def _index(self, query: LogQuery) -> None:
+        if query.peer is not None and query.ids is None:
+            await self._catch_up(query.account)
+
+    async def _catch_up(self, account: int) -> None:
         """Lets the index of conversations catch up. If it can't be written, the log is looked through."""
-        account = query.account
-        if query.peer is None or query.ids is not None:
-            return
         with contextlib.suppress(sqlite3.Error, StoreError, TimeoutError):
             while await self._read(lambda connection: conversations.is_behind(connection, account)):
                 write = self._write(lambda connection: conversations.catch_up(connection, account))
@@ -319,6 +328,10 @@ class SQLiteStore:
 
     async def put(self, account: int, space: str, key: str, value: bytes) -> int:
         return await self._write(lambda connection: _put(connection, account, space, key, value))
+
+    def put_soon(self, account: int, space: str, key: str, value: bytes) -> None:
+        assert self._writer is not None
+        self._writer.put(Pending(lambda connection: _put(connection, account, space, key, value), None))
 
     async def put_if(self, account: int, space: str, key: str, value: bytes, seq: int) -> int:
         def write(connection: sqlite3.Connection) -> int:

@@ -36,7 +36,7 @@ fuzz: .venv/.ready ## Look for inputs that break a promise, FUZZ_SECONDS for eac
 	  $(BIN)/python -m tests.fuzz.run $$target --seconds $${FUZZ_SECONDS:-300} --keep .fuzz/$$target || exit 1; \
 	done
 
-chaos: .venv/.ready ## Kill, cut the power, fill the disk, besiege: the long form, about 20 minutes
+chaos: .venv/.ready ## Kill, cut the power, fill the disk, besiege: the long form, about 10 minutes
 	CHAOS=long $(BIN)/python -m pytest tests/chaos -v -rP
 
 soak: .venv/.ready ## Ordinary life for SOAK_MINUTES (30) with SOAK_PEOPLE (150): memory has to stay flat

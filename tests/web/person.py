@@ -82,13 +82,17 @@ class Someone(NodeClient):
     async def register(self) -> None:
         """From the first screen to the chats."""
         await self.open()
+        await self.show_number()
+        await self.fill("Your name", self.name)
+        await self.press("Continue")
+        await self.shows(".home")
+
+    async def show_number(self) -> None:
+        """That it is theirs, with the code that comes."""
         await self.fill("Phone number", self.number)
         await self.press("Continue")
         await self.shows("input[name=code]")
         await self.on("input[name=code]", "fill", await self.code())
-        await self.fill("Your name", self.name)
-        await self.press("Continue")
-        await self.shows(".home")
 
     async def code(self) -> str:
         """The last one that the server has printed for the number."""
@@ -124,6 +128,16 @@ class Someone(NodeClient):
     async def reads(self, text: str) -> None:
         """Waits until a message with that text is in the conversation."""
         await self.shows(self.bubble(text))
+
+    async def stored(self, table: str) -> list[dict[str, Any]]:
+        """All that the browser keeps of a kind."""
+        database = json.dumps(f"kith {self.address}")
+        rows: list[dict[str, Any]] = await self.evaluate(
+            f"new Promise((done) => {{ indexedDB.open({database}).onsuccess = ({{ target }}) => {{"
+            f" const all = target.result.transaction('{table}').objectStore('{table}').getAll();"
+            " all.onsuccess = () => { target.result.close(); done(all.result) } } })"
+        )
+        return rows
 
     @staticmethod
     def bubble(text: str) -> str:
@@ -175,13 +189,18 @@ async def someone(
         yield person
 
 
-async def meet(ada: Someone, ben: Someone) -> None:
-    """Both register; ada writes, ben reads it and accepts her."""
+async def approach(ada: Someone, ben: Someone, text: str) -> None:
+    """Both register; ada writes, ben reads it."""
     await ada.register()
     await ben.register()
     await ada.start_chat(ben.number)
-    await ada.write("Hello")
-    await ben.open_chat("Hello")
-    await ben.reads("Hello")
+    await ada.write(text)
+    await ben.open_chat(text)
+    await ben.reads(text)
+
+
+async def meet(ada: Someone, ben: Someone) -> None:
+    """The same, and ben accepts her."""
+    await approach(ada, ben, "Hello")
     await ben.press("Accept")
     await ben.hides(".request")

@@ -8,7 +8,7 @@ import json
 from tests.api.test_devices import forget_codes
 from tests.web.device import until
 from tests.web.people import People, down
-from tests.web.person import DESKTOP, PHONE, Someone
+from tests.web.person import DESKTOP, PHONE, Someone, approach, meet
 
 #: Lets the page believe that it is later, from its next loading on; times are in milliseconds.
 LATER = """(() => {
@@ -58,12 +58,7 @@ async def test_messages_disappear_on_both_sides_and_not_before_their_time(people
         await person.hides(person.bubble("for today"))
         await person.hides(person.bubble("so is this"))
         await person.reads("Hello")  # from before
-        found = await person.evaluate(
-            "new Promise((done) => { const open = indexedDB.open("
-            f"{json.dumps(f'kith {person.address}')}); open.onsuccess = () => {{ const all = open.result"
-            ".transaction('messages').objectStore('messages').getAll();"
-            " all.onsuccess = () => done(all.result.map(({ text }) => text)) } })"
-        )
+        found = [message["text"] for message in await person.stored("messages")]
         assert "for today" not in found
         assert "so is this" not in found
 
@@ -77,12 +72,7 @@ async def test_who_does_not_look_is_notified_unless_the_chat_is_muted(people: Pe
     ada, ben = await people.one("Ada"), await people.one("Ben")
     await ben.do("context", "grantPermissions", ["notifications"])
     await ben.do("page", "addInitScript", {"content": AWAY})
-    await ada.register()
-    await ben.register()
-    await ada.start_chat(ben.number)
-    await ada.write("Hello")
-    await ben.open_chat("Hello")
-    await ben.press("Accept")
+    await meet(ada, ben)
     await ben.open("#/settings/notifications")
     await ben.on("[role=switch]:has-text('For new messages')", "click")
     await ben.open("#/")
@@ -121,11 +111,7 @@ async def test_who_does_not_look_is_notified_unless_the_chat_is_muted(people: Pe
 
 async def test_a_stranger_who_is_reported_is_blocked_and_the_operator_hears_of_it(people: People) -> None:
     ada, ben = await people.one("Ada"), await people.one("Ben", PHONE)
-    await ada.register()
-    await ben.register()
-    await ada.start_chat(ben.number)
-    await ada.write("Buy my coins")
-    await ben.open_chat("Buy my coins")
+    await approach(ada, ben, "Buy my coins")
     await ben.shows(".request")
     await ben.press("Report")
     await ben.on("dialog .button.danger", "click")
@@ -255,13 +241,7 @@ async def test_the_history_can_be_taken_away_as_a_file_without_keys(people: Peop
         "keep this",
     ]
     assert [contact["address"] for contact in saved["contacts"] if contact["address"] == ben.address]
-    token = await ada.evaluate(
-        "new Promise((done) => { const open = indexedDB.open("
-        f"{json.dumps(f'kith {ada.address}')}); open.onsuccess = () => {{ const all = open.result"
-        ".transaction('facts').objectStore('facts').getAll();"
-        " all.onsuccess = () => done(JSON.stringify(all.result)) } })"
-    )
-    assert '"token"' in token
+    assert any("token" in json.dumps(fact) for fact in await ada.stored("facts"))
     assert '"token"' not in content
 
 
@@ -271,10 +251,7 @@ async def test_what_the_server_says_is_a_chat_in_which_one_only_reads(people: Pe
     other.number = ada.number
     forget_codes(people.server)
     await other.open()
-    await other.fill("Phone number", ada.number)
-    await other.press("Continue")
-    await other.shows("input[name=code]")
-    await other.on("input[name=code]", "fill", await other.code())
+    await other.show_number()
     await ada.open_chat("A new device has logged in")
     await ada.shows(".conversation header .name:has-text('Kith')")
     await ada.shows("text=Only it can write here")

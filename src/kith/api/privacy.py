@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -10,20 +10,18 @@ from msgspec import Meta
 from kith.api.endpoint import Call, endpoint
 from kith.core import privacy
 from kith.core.domain import Domain
-
-_Audience = Literal["everyone", "contacts", "nobody"]
-_Writers = Literal["everyone", "contacts"]
+from kith.core.privacy import Audience, Writers
 
 
 class Privacy(msgspec.Struct):
     """Contacts are those who may see the account's presence."""
 
-    last_seen: Annotated[_Audience, Meta(description="Since when it is offline (XEP-0012).")]
-    avatar: Annotated[_Audience, Meta(description="XEP-0084, XEP-0054.")]
-    about: Annotated[_Audience, Meta(description="The card: XEP-0292, XEP-0054.")]
+    last_seen: Annotated[Audience, Meta(description="Since when it is offline (XEP-0012).")]
+    avatar: Annotated[Audience, Meta(description="XEP-0084, XEP-0054.")]
+    about: Annotated[Audience, Meta(description="The card: XEP-0292, XEP-0054.")]
     read_receipts: Annotated[bool, Meta(description="Whether others learn that a message was read.")]
     messages: Annotated[
-        _Writers,
+        Writers,
         Meta(description="Who may write; here, contacts are all in the roster, and whom one has written to."),
     ]
 
@@ -31,11 +29,11 @@ class Privacy(msgspec.Struct):
 class PrivacyChange(msgspec.Struct, forbid_unknown_fields=True):
     """What is left out stays as it is."""
 
-    last_seen: _Audience | None = None
-    avatar: _Audience | None = None
-    about: _Audience | None = None
+    last_seen: Audience | None = None
+    avatar: Audience | None = None
+    about: Audience | None = None
     read_receipts: bool | None = None
-    messages: _Writers | None = None
+    messages: Writers | None = None
 
 
 class PrivacyResource:

@@ -11,6 +11,7 @@ from kith.core.ports import Store
 SPACE = "privacy"
 #: Contacts are those who may see the account's presence.
 Audience = Literal["everyone", "contacts", "nobody"]
+Writers = Literal["everyone", "contacts"]
 
 
 class Privacy(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -23,7 +24,7 @@ class Privacy(msgspec.Struct, frozen=True, omit_defaults=True):
     avatar: Audience = "everyone"
     about: Audience = "everyone"
     read_receipts: bool = True
-    messages: Literal["everyone", "contacts"] = "everyone"
+    messages: Writers = "everyone"
 
 
 PLAIN = Privacy()

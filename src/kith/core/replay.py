@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kith.core.ids import stamp_of, to_text
+from kith.core.ids import stamp_of
+from kith.core.log import stanza_id
 from kith.core.ports import UNARCHIVED, UNDELIVERED
 from kith.wire import ns
 from kith.wire.serialize import escape_attribute
@@ -32,12 +33,7 @@ async def replay(domain: Domain, session: Session) -> None:
     delivery = account.delivery
     delivery.flush(domain.store)
     await domain.store.settled()
-    # its id in this log (XEP-0359), and when it was stored (XEP-0203)
-    head, tail = f"<stanza-id xmlns='{ns.STANZA_ID}' id='", "'/></message>"
-    by = (
-        f"' by='{escape_attribute(account.jid)}'/>"
-        f"<delay xmlns='{ns.DELAY}' from='{escape_attribute(domain.name)}' stamp='"
-    )
+    delay = f"<delay xmlns='{ns.DELAY}' from='{escape_attribute(domain.name)}' stamp='"  # XEP-0203
     mark = delivery.mark
     since = session.caught_up or None
     upto = sent = 0
@@ -56,7 +52,8 @@ async def replay(domain: Domain, session: Session) -> None:
                 if got or (upto <= session.synced and not entry.flags & UNARCHIVED):
                     delivery.acknowledged(upto)
                     continue
-                data = entry.stanza[:-_END] + f"{head}{to_text(upto)}{by}{stamp_of(upto)}{tail}".encode()
+                stored = f"{delay}{stamp_of(upto)}'/></message>".encode()
+                data = entry.stanza[:-_END] + stanza_id(upto, account.jid) + stored
                 domain.figures.replayed += 1
                 _transmit(session, data, 0 if elsewhere else upto)
                 sent += len(data)

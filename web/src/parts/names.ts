@@ -1,4 +1,5 @@
 /** How people are called. */
+import { isServer } from '../local/address'
 import type { Address, Contact } from '../local/types'
 
 /** A number as it is written, in groups; else the address without what all here share. */
@@ -20,11 +21,6 @@ export function grouped(number: string): string {
 /** What is written from left to right inside a sentence of any direction (UAX #9). */
 export function isolated(text: string): string {
   return `${String.fromCodePoint(0x2066)}${text}${String.fromCodePoint(0x2069)}`
-}
-
-/** Whether it is a server that writes, and no person: it tells of new devices and the like, and reads nothing. */
-export function isServer(address: Address): boolean {
-  return !address.includes('@')
 }
 
 export function nameOf(contact: Contact | undefined, address: Address): string {

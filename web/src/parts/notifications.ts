@@ -41,11 +41,15 @@ export function notifications(
       return
     void tell(chat, text)
   })
-  // what is on the screen of a device is read by whoever sees the device
+  // what is on the screen of a device is read by whoever sees the device; chats change with every message and draft
+  let before: Set<Address> | undefined
   const unread = liveQuery(async () => {
     const chats = await app.db.chats.toArray()
     return new Set(chats.filter((chat) => chat.unread > 0).map((chat) => chat.address))
-  }).subscribe({ next: (chats) => void withdraw((chat) => chats.has(chat)) })
+  }).subscribe((chats) => {
+    if (!before || [...before].some((chat) => !chats.has(chat))) void withdraw((chat) => chats.has(chat))
+    before = chats
+  })
   const said = (event: MessageEvent): void => {
     const { open: chat } = (event.data ?? {}) as { open?: string }
     if (chat !== undefined) open(chat)

@@ -107,7 +107,7 @@ export interface Privacy {
   avatar: Audience
   about: Audience
   read_receipts: boolean
-  messages: 'everyone' | 'contacts'
+  messages: Exclude<Audience, 'nobody'>
 }
 
 const OFFLINE: Problem = { error: 'offline', text: 'The server was not reached.' }

@@ -1,4 +1,5 @@
 /** What a person does to the local storage; needs no connection. What others have to learn goes into the outbox. */
+import { isServer } from '../local/address'
 import type { Database } from '../local/database'
 import { newChat } from '../local/chat'
 import {
@@ -146,7 +147,7 @@ export class Actions {
       if (upTo) await readTo(work, address, upTo)
       await this.unsynced('read', address)
       // A server does not ask who has read what it says
-      if (last && last.order > chat.readTo && address.includes('@')) {
+      if (last && last.order > chat.readTo && !isServer(address)) {
         await this.tell(work, address, { type: 'marker', of: last.id, kind: 'displayed' })
       }
     })

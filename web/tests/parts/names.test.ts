@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { isServer } from '../../src/local/address'
 import type { Contact } from '../../src/local/types'
-import { grouped, hue, initial, isServer, nameOf, written } from '../../src/parts/names'
+import { grouped, hue, initial, nameOf, written } from '../../src/parts/names'
 
 const contact = (some: Partial<Contact>): Contact => ({
   address: '+491701234567@example.org',

@@ -154,6 +154,8 @@ class ChatApp(App[None]):
         await self.client.close()
 
     def _tick(self) -> None:
+        if not self.is_running:  # it closes, and what is shown goes before the clock
+            return
         gone = [peer for peer, at in self._typing.items() if time.monotonic() - at > _TYPING_LASTS]
         for peer in gone:
             del self._typing[peer]
@@ -183,8 +185,7 @@ class ChatApp(App[None]):
                 line.append(f"  {self._state.reason}", style=colours["muted"])
             case Link.OFFLINE:
                 line.append(f"○ offline{waiting}", style=colours["error"])
-        for status in self.query("#status").results(Static):  # while the app closes, the clock outlives it
-            status.update(line)
+        self.query_one("#status", Static).update(line)
 
     def _show_chats(self) -> None:
         listing = self.query_one(ChatList)

@@ -118,8 +118,8 @@ async def test_carbons_reach_a_web_client(server: RunningServer, person: Any, we
         await ben.message()
         carbon = await web.event("carbon:sent")
         assert carbon["carbon"]["forward"]["message"]["body"] == "from my phone"
-        await web.do("sendMessage", {"to": ben_jid, "body": "from the web", "type": "chat"})
-        sent = await phone.event_of("carbon_sent", phone.ping)
+        said = {"to": ben_jid, "body": "from the web", "type": "chat"}
+        sent = await phone.event_of("carbon_sent", lambda: web.do("sendMessage", said))
         assert sent["carbon_sent"]["body"] == "from the web"
 
 

@@ -220,6 +220,14 @@ async def test_a_session_is_resumed_in_the_login_and_no_features_follow(server: 
     ben.abort()
 
 
+@pytest.mark.parametrize("inline", [ENABLE, ""])
+async def test_stream_management_is_not_offered_again_to_whom_has_it(client: RawClient, inline: str) -> None:
+    """Who sees the offer after binding tries to resume what was just begun, and loses it (XEP-0198 §3)."""
+    await ask(client, plain("ann", BIND2.format(inline)))
+    features = await client.tag("features")
+    assert (features.find(f"{SM}sm") is None) == bool(inline)
+
+
 async def test_a_resumption_that_fails_is_followed_by_the_bind(client: RawClient) -> None:
     resume = "<resume xmlns='urn:xmpp:sm:3' previd='gone' h='0'/>"
     success = await ask(client, plain("ann", resume + BIND2.format(ENABLE)))

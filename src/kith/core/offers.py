@@ -31,7 +31,7 @@ class Offers:
         security = stream.security
         kind: tuple[object, ...]
         if stream.account is not None:
-            kind = (stream.session is None,)
+            kind = (stream.session is None, _manageable(stream))
         else:
             tls = stream.starttls and not security.encrypted
             names = mechanisms(security, stream.hashes)
@@ -62,13 +62,18 @@ def before_login(stream: Stream) -> list[Element]:
 
 
 def after_login(stream: Stream) -> list[Element]:
-    """What a session can have; binding, unless there is a session."""
-    features = [Element(ns.tag(ns.STREAM_MANAGEMENT, "sm"))]
+    """What a session can have and has not yet; binding, unless there is a session."""
+    features = [Element(ns.tag(ns.STREAM_MANAGEMENT, "sm"))] if _manageable(stream) else []
     if stream.session is None:
         session = Element(ns.tag(ns.SESSION, "session"))
         _child(session, ns.SESSION, "optional")
         features += [Element(ns.tag(ns.BIND, "bind")), session]
     return features + stream.domain.hooks.stream_features()
+
+
+def _manageable(stream: Stream) -> bool:
+    """Whether stream management can still be had: who enabled it while binding would ask for it again."""
+    return stream.session is None or stream.session.sm is None
 
 
 def _mechanisms(names: list[str]) -> Element:

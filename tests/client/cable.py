@@ -45,7 +45,11 @@ class Cable:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        try:
+            there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        except OSError:
+            writer.close()
+            return
         self._writers |= {writer, there_writer}
         self._clients.add(writer)
         await asyncio.gather(self._carry(reader, there_writer), self._carry(there_reader, writer))

@@ -30,6 +30,7 @@ await context.addInitScript(() => {
     });
 });
 let page;
+let tracing;
 const pages = [];
 async function open() {
     page = await context.newPage();
@@ -37,7 +38,7 @@ async function open() {
     page.on('console', (message) => {
         if (message.type() === 'error') tell('error', message.text());
     });
-    page.on('pageerror', (error) => tell('error', error.stack ?? String(error)));
+    page.on('pageerror', (error) => tell('error', error.stack || String(error)));
     page.on('request', (request) => tell('request', request.url()));
 }
 await open();
@@ -81,21 +82,33 @@ const actions = {
             nodes.map((node) => `${id}: ${node.target.join(' ')} (${node.failureSummary})`)
         );
     },
-    // runs a script while the browser traces itself; gives its result, and the events of those names
-    trace: async (script, ...names) => {
-        const session = await chrome.newBrowserCDPSession();
+    // from here on the browser traces itself
+    trace: async (...includedCategories) => {
+        tracing = await chrome.newBrowserCDPSession();
+        await tracing.send('Tracing.start', { traceConfig: { includedCategories }, transferMode: 'ReportEvents' });
+    },
+    // what it has traced, of those names: name, milliseconds, and what else is known of it
+    traced: async (...names) => {
         const events = [];
-        session.on('Tracing.dataCollected', ({ value }) =>
-            events.push(...value.filter(({ name }) => names.includes(name)).map(({ name, ts }) => [name, ts / 1000]))
+        tracing.on('Tracing.dataCollected', ({ value }) =>
+            events.push(
+                ...value.filter(({ name }) => names.includes(name)).map(({ name, ts, args }) => [name, ts / 1000, args])
+            )
         );
-        const traceConfig = { includedCategories: ['blink.user_timing', 'disabled-by-default-devtools.timeline.frame', 'devtools.timeline.frame', 'devtools.timeline'] };
-        await session.send('Tracing.start', { traceConfig, transferMode: 'ReportEvents' });
-        const result = await page.evaluate(script);
-        const complete = new Promise((done) => session.once('Tracing.tracingComplete', done));
-        await session.send('Tracing.end');
+        const complete = new Promise((done) => tracing.once('Tracing.tracingComplete', done));
+        await tracing.send('Tracing.end');
         await complete;
+        await tracing.detach();
+        return events;
+    },
+    // turns the wheel over something, up by so many pixels at so many in a second
+    wheel: async (selector, yDistance, speed) => {
+        const { x, y, width, height } = await page.locator(selector).boundingBox();
+        const session = await context.newCDPSession(page);
+        const middle = { x: x + width / 2, y: y + height / 2 };
+        const gestureSourceType = 'mouse';
+        await session.send('Input.synthesizeScrollGesture', { ...middle, yDistance, speed, gestureSourceType });
         await session.detach();
-        return { result: result ?? null, events };
     }
 };
 const plain = (result) => (result === undefined || result === null || result?.constructor?.name === 'Response' ? null : result);

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from tests.api.test_devices import forget_codes
+from tests.client.cable import Cable
 from tests.conftest import RunningServer
 from tests.web.person import DESKTOP, PHONE, Someone, meet, someone
 
@@ -21,11 +22,16 @@ class People:
         self._stack = stack
         self.all: list[Someone] = []
 
-    async def one(self, name: str, options: dict[str, Any] = DESKTOP) -> Someone:
+    async def one(self, name: str, options: dict[str, Any] = DESKTOP, cable: Cable | None = None) -> Someone:
+        """``cable``: what the browser is behind, which others may be, too."""
         forget_codes(self.server)
         person = await self._stack.enter_async_context(someone(self._chromium, self.server, name, options))
+        person.cable = cable
         self.all.append(person)
         return person
+
+    async def cable(self) -> Cable:
+        return await self._stack.enter_async_context(Cable(self.server.http_port))
 
     async def two(
         self, first: dict[str, Any] = DESKTOP, second: dict[str, Any] = PHONE

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.client.cable import Cable
 from tests.conftest import RunningServer
 from tests.interop.node import NodeClient, node_client
 from tests.web.device import until
@@ -39,10 +40,12 @@ class Someone(NodeClient):
     server: RunningServer
     number: str
     name: str
+    #: What is between the browser and the server, if it can be cut.
+    cable: Cable | None = None
 
     @property
     def url(self) -> str:
-        return f"http://localhost:{self.server.http_port}/"
+        return f"http://localhost:{self.cable.port if self.cable else self.server.http_port}/"
 
     @property
     def address(self) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rich.console import Console
 from rich.table import Table
 
 from kith.commands.fail import fail
+from kith.commands.tables import show_table
 from kith.commands.users import checked_jid, with_store
 from kith.config import Config
 from kith.core.devices import Device, Devices
@@ -35,7 +35,7 @@ def show(config: Config, jid: str) -> None:
         used = f"{datetime.fromtimestamp(device.used):%Y-%m-%d %H:%M}"
         token = "yes" if device.current or device.new else "no"
         table.add_row(device.id, device.name, device.software, used, token)
-    Console(highlight=False, markup=False, emoji=False).print(table)
+    show_table(table)
 
 
 def revoke(config: Config, jid: str, id: str | None) -> None:

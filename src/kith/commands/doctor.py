@@ -13,10 +13,10 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 import aiodns
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from kith.commands.tables import show_table
 from kith.config import Config, ConfigError
 from kith.edge.certificate import describe, ensure_certificate
 from kith.store.integrity import Check
@@ -60,7 +60,7 @@ def doctor(config: Config) -> int:
         table.add_row(Text.from_markup(finding.verdict.value), finding.what, finding.text)
         if finding.todo:
             table.add_row("", "", Text(f"→ {finding.todo}", "dim"))
-    Console(highlight=False, markup=False, emoji=False).print(table)
+    show_table(table)
     return 1 if any(finding.verdict is Verdict.BAD for finding in findings) else 0
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rich.console import Console
 from rich.table import Table
 
+from kith.commands.tables import show_table
 from kith.commands.users import with_store
 from kith.config import Config
 from kith.core.reports import Reports
@@ -25,7 +25,7 @@ def show(config: Config) -> None:
         when = f"{datetime.fromtimestamp(report.at):%Y-%m-%d %H:%M}"
         words = "".join(c if c.isprintable() else " " for c in report.text)
         table.add_row(when, report.reported, report.reason.rpartition(":")[2], report.reporter, words)
-    Console(highlight=False, markup=False, emoji=False).print(table)
+    show_table(table)
 
 
 def clear(config: Config) -> None:

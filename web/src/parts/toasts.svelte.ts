@@ -1,4 +1,5 @@
 /** Short words on what was just done, or could not be. They go by themselves. */
+import { NotConnected } from '../sync/errors'
 import { t, type Key } from '../strings/strings.svelte'
 
 export interface Toast {
@@ -27,10 +28,20 @@ class Toasts {
 
 export const toasts = new Toasts()
 
+/** Whether it was done; says so if not. */
+export async function succeeded(work: Promise<unknown>, failed: Key = 'failed'): Promise<boolean> {
+  try {
+    await work
+    return true
+  } catch (error) {
+    const unreachable = error instanceof NotConnected
+    if (!unreachable) console.error(error)
+    toasts.show(t(unreachable ? 'problem.offline' : failed))
+    return false
+  }
+}
+
 /** Runs something that may fail, and says so if it does. */
 export function attempt(work: Promise<unknown>, failed: Key = 'failed'): void {
-  work.catch((error: unknown) => {
-    console.error(error)
-    toasts.show(t(failed))
-  })
+  void succeeded(work, failed)
 }

@@ -224,6 +224,10 @@ export class Refusal extends Error {
   }
 }
 
+export function unreachable(error: unknown): error is Refusal {
+  return error instanceof Refusal && error.problem.error === 'offline'
+}
+
 function mapped<A, B>(answer: Answer<A>, map: (value: A) => B): Answer<B> {
   return answer.ok ? { ok: true, value: map(answer.value) } : answer
 }

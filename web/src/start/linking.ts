@@ -8,6 +8,7 @@
 import type { CipherSuite } from '@hpke/core'
 import { base64url, fromBase64url, join, random, type Bytes } from '../crypto/bytes'
 import type { Address } from '../local/types'
+import { unreachable } from './api'
 import { textOf, type Ask } from './ask'
 
 const VERSION = '1'
@@ -15,6 +16,8 @@ const INFO = 'Kith link 1'
 const PATH = '/link#'
 const ID = /^[0-9a-f]{32}$/
 const ENCAPSULATED = 32
+/** Milliseconds until a server that could not be reached is asked again. */
+const PAUSE = 2000
 /** Seconds that the server is asked to wait for the other device. */
 const WAIT = 20
 
@@ -136,11 +139,21 @@ export async function beginLink(ask: Ask, base: string, name: string): Promise<N
   return Newcomer.create(base, textOf(await ask('POST', '/api/links', {}), 'id'), name)
 }
 
-/** Until another device has approved it. Rejects when the code is too old, or with what aborted `signal`. */
+/**
+ * Until another device has approved it, also if the server is away for a while. Rejects when the code is too old, or with
+ * what aborted `signal`.
+ */
 export async function awaitApproval(ask: Ask, newcomer: Newcomer, signal?: AbortSignal): Promise<Letter> {
   for (;;) {
     signal?.throwIfAborted()
-    const answer = await ask('GET', `/api/links/${newcomer.code.id}?wait=${WAIT}`, undefined, signal)
+    let answer: unknown
+    try {
+      answer = await ask('GET', `/api/links/${newcomer.code.id}?wait=${WAIT}`, undefined, signal)
+    } catch (error) {
+      if (!unreachable(error)) throw error
+      await new Promise((done) => setTimeout(done, PAUSE))
+      continue
+    }
     const sealed = textOf(answer, 'sealed')
     if (sealed !== '') return newcomer.open(fromBase64url(sealed))
   }

@@ -198,7 +198,7 @@ export const de: Texts = {
   'forward.done': { one: 'Weitergeleitet', other: 'An {count} Chats weitergeleitet' },
   'failed.send': 'Die Nachricht konnte nicht gesendet werden.',
   'failed.copy': 'Der Browser lässt das Kopieren nicht zu.',
-  'failed.add': 'Das Hinzufügen zu den Kontakten ging nicht. Gibt es eine Verbindung?',
+  'failed.add': 'Das Hinzufügen zu den Kontakten ging nicht.',
   'failed.contacts': 'Das Adressbuch konnte nicht gelesen werden.',
   'blocked.text': 'Du hast {name} blockiert.',
   'told.disappears': 'Neue Nachrichten verschwinden nach {span}.',

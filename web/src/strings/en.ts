@@ -193,7 +193,7 @@ export const en = {
   'forward.done': { one: 'Forwarded', other: 'Forwarded to {count} chats' },
   'failed.send': 'The message could not be sent.',
   'failed.copy': 'The browser does not let it be copied.',
-  'failed.add': 'They could not be added to the contacts. Is there a connection?',
+  'failed.add': 'They could not be added to the contacts.',
   'failed.contacts': 'The address book could not be read.',
   'blocked.text': 'You have blocked {name}.',
   'told.disappears': 'New messages disappear after {span}.',

@@ -26,7 +26,10 @@ export interface SendOptions {
   forwarded?: boolean
 }
 
-/** Methods that write into the local storage work offline and return when that is done. */
+/**
+ * Methods that write into the local storage work offline and return when that is done. Those on contacts, and `setProfile`,
+ * are the server's: they wait a moment for a connection, then reject with NotConnected.
+ */
 export interface App {
   readonly db: Database
   readonly me: Address
@@ -60,7 +63,7 @@ export interface App {
   removeContact(address: Address): Promise<void>
   acceptContact(address: Address): Promise<void>
   block(address: Address, on: boolean): Promise<void>
-  report(address: Address, reason: 'spam' | 'abuse', keys: string[]): Promise<void>
+  report(address: Address, reason: 'spam' | 'abuse', keys: string[], block: boolean): Promise<void>
   askLastSeen(address: Address): Promise<void>
 
   setProfile(profile: { nick?: string; about?: string; picture?: Blob | null }): Promise<void>

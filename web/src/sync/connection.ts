@@ -96,7 +96,11 @@ export class Connection {
   nudge(): void {
     if (!this.running) return
     if (this.isOnline) this.probe()
-    else if (!this.socket) this.connect()
+    else if (!this.socket) {
+      // What failed while nobody waited is no reason to let somebody wait
+      this.failures = Math.min(this.failures, 1)
+      this.connect()
+    }
   }
 
   /** Whether somebody looks (XEP-0352). */

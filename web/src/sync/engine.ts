@@ -13,6 +13,7 @@ import { Expiry } from './expiry'
 import { Incoming } from './incoming'
 import { DEVICE_LIST, devicesOf, Keys } from './keys'
 import { Outbox } from './outbox'
+import { patiently } from './patience'
 import { available, info, Presences } from './presence'
 import { Profiles, type ProfileChange, PROFILE_NODES } from './profile'
 import { eventOf } from './pubsub'
@@ -128,6 +129,7 @@ export class Engine implements Leading {
 
   woken(): void {
     if (this.stopped) return
+    if (!this.connection.online) this.connection.nudge()
     this.quietly(this.outbox.wake())
     this.quietly(this.settings.flush())
     this.quietly(this.expiry.run())
@@ -144,24 +146,28 @@ export class Engine implements Leading {
 
   /** What other tabs, too, have done here; named as in `App`. */
   async call(method: string, args: unknown[]): Promise<unknown> {
+    const soon = <T>(work: () => Promise<T>) => {
+      this.connection.nudge()
+      return patiently(this.live, work)
+    }
     const calls: Partial<Record<keyof App, Call>> = {
       typing: async (chat: Address, on: boolean) => {
         if (this.connection.online) this.connection.tell(typingState(chat, on))
       },
       older: (chat: Address) => this.catchUp.older(chat),
-      addContact: (address: Address, name: string) => this.roster.add(address, name),
-      renameContact: (address: Address, name: string) => this.roster.rename(address, name),
-      removeContact: (address: Address) => this.roster.remove(address),
-      acceptContact: (address: Address) => this.roster.accept(address),
-      block: (address: Address, on: boolean) => this.roster.block(address, on),
-      report: (address: Address, reason: 'spam' | 'abuse', ids: string[]) =>
-        this.roster.report(address, reason, ids),
+      addContact: (address: Address, name: string) => soon(() => this.roster.add(address, name)),
+      renameContact: (address: Address, name: string) => soon(() => this.roster.rename(address, name)),
+      removeContact: (address: Address) => soon(() => this.roster.remove(address)),
+      acceptContact: (address: Address) => soon(() => this.roster.accept(address)),
+      block: (address: Address, on: boolean) => soon(() => this.roster.block(address, on)),
+      report: (address: Address, reason: 'spam' | 'abuse', ids: string[], block: boolean) =>
+        soon(() => this.roster.report(address, reason, ids, block)),
       askLastSeen: async (address: Address) => {
         const moment = await this.roster.lastSeen(address, this.deps.now())
         if (moment !== undefined)
           this.change({ lastSeen: { ...this.live.value.lastSeen, [address]: moment } })
       },
-      setProfile: (profile: ProfileChange) => this.profiles.set(profile),
+      setProfile: (profile: ProfileChange) => soon(() => this.profiles.set(profile)),
       fingerprints: (account: Address) => this.crypto.fingerprints(account),
       safetyNumber: (account: Address) => this.crypto.safetyNumber(account),
       safetyCode: (account: Address) => this.crypto.safetyCode(account),

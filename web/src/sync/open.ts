@@ -137,10 +137,10 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
     removeContact: (address) => call('removeContact', address),
     acceptContact: (address) => call('acceptContact', address),
     block: (address, on) => call('block', address, on),
-    report: async (address, reason, keys) => {
+    report: async (address, reason, keys, block) => {
       const messages = await db.messages.bulkGet(keys)
       const ids = messages.map((message) => message?.order ?? '').filter((id) => /^[0-9a-f]{16}$/.test(id))
-      await call('report', address, reason, ids)
+      await call('report', address, reason, ids, block)
     },
     askLastSeen: (address) => call('askLastSeen', address),
     setProfile: (profile) => call('setProfile', profile),

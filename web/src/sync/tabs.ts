@@ -3,6 +3,7 @@
  * storage, and have done by the leader what needs the connection. A leader that goes is replaced.
  */
 import type { Live } from './app'
+import { NotConnected } from './errors'
 
 type Said =
   | { type: 'hello' }
@@ -11,7 +12,7 @@ type Said =
   | { type: 'visible'; tab: string; on: boolean }
   | { type: 'ended' }
   | { type: 'call'; id: string; method: string; args: unknown[] }
-  | { type: 'answer'; id: string; value?: unknown; error?: string }
+  | { type: 'answer'; id: string; value?: unknown; error?: string; unconnected?: boolean }
 
 export interface Leading {
   call(method: string, args: unknown[]): Promise<unknown>
@@ -137,7 +138,7 @@ export class Tabs {
       const waiting = this.waiting.get(said.id)
       this.waiting.delete(said.id)
       if (said.error === undefined) waiting?.resolve(said.value)
-      else waiting?.reject(new Error(said.error))
+      else waiting?.reject(said.unconnected ? new NotConnected() : new Error(said.error))
     } else if (this.leading) {
       if (said.type === 'hello' && this.last) this.say({ type: 'live', live: this.last })
       if (said.type === 'woken') this.leading.woken()
@@ -149,7 +150,8 @@ export class Tabs {
     try {
       this.say({ type: 'answer', id, value: await leading.call(method, args) })
     } catch (error) {
-      this.say({ type: 'answer', id, error: error instanceof Error ? error.message : String(error) })
+      const text = error instanceof Error ? error.message : String(error)
+      this.say({ type: 'answer', id, error: text, unconnected: error instanceof NotConnected })
     }
   }
 

@@ -1,0 +1,193 @@
+"""What only the server can do, while the network is cut or the server restarts in the middle of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import pytest
+
+from tests.web.people import People, down
+from tests.web.person import DESKTOP, PHONE, Someone, meet
+
+Interruption = Callable[[Someone], AbstractAsyncContextManager[None]]
+UNREACHABLE = "[role=status]:has-text('The server can’t be reached')"
+
+
+@asynccontextmanager
+async def cut(person: Someone) -> AsyncIterator[None]:
+    """Somebody's own network is gone for a while; the others' is not."""
+    assert person.cable is not None
+    person.cable.unplug()
+    try:
+        yield
+    finally:
+        await person.cable.plug_in()
+
+
+def restart(person: Someone) -> AbstractAsyncContextManager[None]:
+    return down(person.server)
+
+
+@pytest.fixture(params=[cut, restart], ids=["cut", "restart"])
+def interrupted(request: pytest.FixtureRequest) -> Interruption:
+    found: Interruption = request.param
+    return found
+
+
+async def two(people: People) -> tuple[Someone, Someone]:
+    """Who have written to each other; each with a network of their own."""
+    ada = await people.one("Ada", DESKTOP, await people.cable())
+    ben = await people.one("Ben", PHONE, await people.cable())
+    await meet(ada, ben)
+    return ada, ben
+
+
+async def test_one_registers(people: People, interrupted: Interruption) -> None:
+    ada = await people.one("Ada", DESKTOP, await people.cable())
+    await ada.open()
+    await ada.fill("Phone number", ada.number)
+    async with interrupted(ada):
+        await ada.press("Continue")
+        await ada.shows("[role=alert]:has-text('The server can’t be reached')")
+    await ada.press("Continue")
+    await ada.shows("input[name=code]")
+    code = await ada.code()
+    async with interrupted(ada):
+        await ada.on("input[name=code]", "fill", code)
+        await ada.shows("[role=alert]:has-text('The server can’t be reached')")
+    await ada.press("Continue")
+    await ada.shows("input[autocomplete=name], .home input, form .picture")
+    async with interrupted(ada):
+        await ada.fill("Your name", "Ada")
+        await ada.press("Continue")
+    await ada.shows(".home")
+
+
+async def test_contacts_are_named_removed_blocked_and_reported(
+    people: People, interrupted: Interruption
+) -> None:
+    ada, ben = await two(people)
+    await ada.open(f"#/chat/{ben.address}/info")
+    async with interrupted(ada):
+        await ada.on("button.row:has-text('Change the name')", "click")
+        await ada.fill("Name", "Benjamin")
+        await ada.press("Save")
+    await ada.shows("h2:has-text('Benjamin')")
+    async with interrupted(ada):
+        await ada.on("button.row:has-text('Block')", "click")
+        await ada.on("dialog .button.danger", "click")
+    await ada.shows("button.row:has-text('Unblock')")
+    await ben.write("can you hear me?")
+    await ben.marked("can you hear me?", "sent", "failed")
+    async with interrupted(ada):
+        await ada.on("button.row:has-text('Unblock')", "click")
+    await ada.shows("button.row:has(.text:text-is('Block'))")
+    await ben.write("and now?")
+    async with interrupted(ada):
+        await ada.on("button.row:has-text('Report')", "click")
+        await ada.on("dialog input[type=checkbox]", "uncheck")
+        await ada.on("dialog .button.danger", "click")
+    await ada.shows("[role=status]:has-text('Thank you')")
+    assert f"{ben.address}" in ada.server.kith("reports").stdout
+    await ben.write("still there?")
+    await ada.open(f"#/chat/{ben.address}")
+    await ada.reads("and now?")
+    await ada.reads("still there?")
+    assert "can you hear me?" not in await ada.texts()
+
+
+async def test_settings_are_changed_or_it_is_said_that_they_are_not(
+    people: People, interrupted: Interruption
+) -> None:
+    ada, ben = await two(people)
+    receipts = "button[role=switch]:has-text('Read receipts')"
+    async with interrupted(ada):
+        await ada.open("#/settings/privacy")
+        await ada.shows("[role=alert]:has-text('The server can’t be reached')")
+    await ada.shows(f"{receipts}[aria-checked=true]")
+    async with interrupted(ada):
+        await ada.on(receipts, "click")
+        await ada.shows(UNREACHABLE)
+        await ada.shows(f"{receipts}[aria-checked=true]")
+    await ada.on(receipts, "click")
+    await ada.shows(f"{receipts}[aria-checked=false]")
+    await ada.open("#/settings/pin")
+    await ada.fill("Six digits", "123456")
+    await ada.fill("Once more", "123456")
+    await ada.press("Set the PIN")
+    await ada.open("#/settings/apps")
+    await ada.fill("What for, like Gajim", "Gajim")
+    await ada.press("Make")
+    await ada.press("Done")
+    await ada.open("#/settings/profile")
+    async with interrupted(ada):
+        await ada.fill("Your name", "Ada Lovelace")
+        await ada.press("Save")
+    await ben.shows(".conversation[aria-label='Ada Lovelace']")
+    async with interrupted(ada):
+        await ada.open("#/settings/apps")
+        await ada.shows("[role=alert]:has-text('The server can’t be reached')")
+    await ada.shows("li:has-text('Gajim')")
+    await ada.open("#/settings/pin")
+    await ada.shows("button:has-text('Remove the PIN')")
+    await ada.open("#/settings/privacy")
+    await ada.shows(f"{receipts}[aria-checked=false]")
+    # nobody sees any more what she has read, and it is not lost either
+    await ben.write("have you read this?")
+    await ada.open(f"#/chat/{ben.address}")
+    await ada.reads("have you read this?")
+    await ben.marked("have you read this?", "delivered")
+
+
+async def test_what_was_read_and_set_without_a_connection_is_seen_elsewhere(
+    people: People, interrupted: Interruption
+) -> None:
+    ada, ben = await two(people)
+    await ada.open("#/")
+    await ada.hides("textarea")
+    await ben.write("read me")
+    await ada.shows(".chat-row:has-text('read me') .badge")
+    async with interrupted(ada):
+        await ada.open_chat("read me")
+        await ada.reads("read me")
+        await ada.on(".chat-row", "click", {"button": "right"})
+        await ada.press("Pin", "menuitem")
+    await ben.marked("read me", "read")
+    other = await people.one("Ada", DESKTOP, ada.cable)
+    await other.open()
+    async with interrupted(ada):
+        await other.press("Link to another device")
+        await other.shows("text=The server can’t be reached")
+    await other.press("Show a new code")
+    await other.shows("svg[role=img][aria-label='Code to link this browser']")
+    async with interrupted(ada):  # the code stays good
+        await asyncio.sleep(1)
+    await other.do("context", "grantPermissions", ["clipboard-read", "clipboard-write"])
+    await other.press("Copy the code as a link")
+    code = await other.evaluate("navigator.clipboard.readText()")
+    await ada.open("#/settings/link")
+    await ada.fill("Code as a link", code)
+    async with interrupted(ada):
+        await ada.press("Let the device in")
+        await ada.shows("[role=alert]:has-text('The server can’t be reached')")
+    await ada.press("Let the device in")
+    await other.shows(".home")
+    await ben.write("for all of you")
+    await ada.open("#/")
+    await ada.shows(".chat-row:has-text('for all of you')")
+    await other.open_chat("for all of you")
+    await other.shows(".chat-row:has-text('Pinned')")
+
+
+async def test_who_logs_out_without_a_connection_leaves_nothing(
+    people: People, interrupted: Interruption
+) -> None:
+    ada, _ = await two(people)
+    async with interrupted(ada):
+        await ada.open("#/settings")
+        await ada.on("button.row:has-text('Log out')", "click")
+        await ada.on("dialog .button.danger", "click")
+        await ada.shows("text=Phone number")
+        assert await ada.evaluate("indexedDB.databases().then((all) => all.map((one) => one.name))") == []

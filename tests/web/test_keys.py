@@ -1,0 +1,63 @@
+"""What people see when somebody's keys change: trust on first use, then only what was compared."""
+
+from __future__ import annotations
+
+from tests.api.test_devices import forget_codes
+from tests.web.people import People
+from tests.web.person import Someone
+
+CHANGED = ".about:has-text('The encryption keys have changed')"
+STRICT = ".about:has-text('Nothing is sent to the new device until you have compared')"
+
+
+async def begin_anew(person: Someone) -> None:
+    """Logs out, which deletes all that the browser had, and comes back with the same number."""
+    await person.open("#/settings")
+    await person.press("Log out")
+    await person.on("dialog .button.danger", "click")
+    await person.shows("input[name=number]")
+    forget_codes(person.server)
+    person.server.log.write_text("")  # the next code is another
+    await person.show_number()
+    await person.shows(".home, form .picture")
+    if await person.on("form .picture", "count"):
+        await person.fill("Your name", person.name)
+        await person.press("Continue")
+        await person.shows(".home")
+
+
+async def test_who_begins_anew_is_read_and_reads_and_the_others_are_told(people: People) -> None:
+    ada, ben = await people.two()
+    await begin_anew(ben)
+    await ben.start_chat(ada.number)
+    await ben.write("it is me again")
+    await ada.reads("it is me again")
+    await ada.shows(CHANGED)
+    await ada.write("so I see")
+    await ben.reads("so I see")
+    await ada.marked("so I see", "read")
+
+
+async def test_once_compared_nothing_goes_to_a_new_device_until_it_was_compared_as_well(
+    people: People,
+) -> None:
+    ada, ben = await people.two()
+    await ada.open(f"#/chat/{ben.address}/safety")
+    await ada.press("Mark as verified")
+    await ada.shows("[role=status]:has-text('You have verified Ben')")
+    await ada.open(f"#/chat/{ben.address}")
+    await begin_anew(ben)
+    await ben.start_chat(ada.number)
+    await ben.write("trust me")
+    await ada.reads("trust me")
+    await ada.shows(STRICT)
+    await ada.write("prove it")
+    await ben.write("how?")
+    await ada.reads("how?")
+    assert "prove it" not in await ben.texts()
+    await ada.on(f"{STRICT} a", "click")
+    await ada.press("Mark as verified")
+    await ada.shows("[role=status]:has-text('You have verified Ben')")
+    await ada.open(f"#/chat/{ben.address}")
+    await ada.write("now I know")
+    await ben.reads("now I know")

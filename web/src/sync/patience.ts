@@ -1,0 +1,50 @@
+/** For what only the server can do. Just after a login, or in a moment without network, the connection is about to come. */
+import type { Live, Readable } from './app'
+import { Lost, NotConnected } from './errors'
+
+const PATIENCE_MS = 12_000
+const PAUSE_MS = 200
+
+/**
+ * Does it as soon as there is a connection, and again if that goes before there is an answer; so it has to be something
+ * that may be done twice. Rejects with NotConnected when too long nothing could be done, or with what the work rejects with.
+ */
+export async function patiently<T>(
+  live: Readable<Live>,
+  work: () => Promise<T>,
+  patience = PATIENCE_MS
+): Promise<T> {
+  const end = Date.now() + patience
+  for (;;) {
+    await reached(live, end - Date.now())
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof Lost || error instanceof NotConnected)) throw error
+      if (Date.now() >= end) throw new NotConnected()
+      await new Promise((done) => setTimeout(done, PAUSE_MS))
+    }
+  }
+}
+
+function reached(live: Readable<Live>, patience: number): Promise<void> {
+  return new Promise((done, failed) => {
+    let stop: () => void = () => undefined
+    let over = false
+    const end = (): void => {
+      over = true
+      clearTimeout(timer)
+      stop()
+    }
+    const timer = setTimeout(() => {
+      end()
+      failed(new NotConnected())
+    }, patience)
+    stop = live.subscribe(({ connection }) => {
+      if (over || (connection !== 'online' && connection !== 'syncing')) return
+      end()
+      done()
+    })
+    if (over) stop()
+  })
+}

@@ -26,6 +26,12 @@ from tests.interop.converse import chromium  # noqa: E402
 from tests.web.person import DESKTOP, SEED, WEIGHT, Someone, someone  # noqa: E402
 
 _REPEATS = 9
+_TRACED = (
+    "blink.user_timing",
+    "devtools.timeline",
+    "devtools.timeline.frame",
+    "disabled-by-default-devtools.timeline.frame",
+)
 _OPEN = """(async () => {
   location.hash = '#/';
   await new Promise((done) => setTimeout(done, 600));
@@ -64,9 +70,12 @@ _SCROLL = """(async () => {
 
 async def opening(person: Someone, chat: str, messages: int) -> float:
     """Milliseconds until a frame with the newest message is drawn."""
-    script = _OPEN % (chat, messages - 1)
-    traced = await person.do("trace", script, "kith-chosen", "kith-there", "DrawFrame", timeout=60)
-    events: list[tuple[str, float]] = sorted(traced["events"], key=lambda event: event[1])
+    await person.do("trace", *_TRACED)
+    await person.evaluate(_OPEN % (chat, messages - 1))
+    traced = await person.do("traced", "kith-chosen", "kith-there", "DrawFrame", timeout=60)
+    events: list[tuple[str, float]] = sorted(
+        ((name, at) for name, at, _ in traced), key=lambda event: event[1]
+    )
     chosen = next(at for name, at in events if name == "kith-chosen")
     there = next(at for name, at in events if name == "kith-there")
     drawn = next((at for name, at in events if name == "DrawFrame" and at >= there), there)
@@ -88,9 +97,10 @@ async def measure(messages: int) -> dict[str, Any]:
                 await ada.do("page", "reload", timeout=60)
                 await ada.shows(".chat-row")
                 times = [await opening(ada, chat, messages) for _ in range(_REPEATS)]
-                traced = await ada.do("trace", _SCROLL, "DroppedFrame", "DrawFrame", timeout=300)
-                scroll = traced["result"]
-                names = Counter(name for name, _ in traced["events"])
+                await ada.do("trace", *_TRACED)
+                scroll = await ada.do("page", "evaluate", _SCROLL, timeout=300)
+                traced = await ada.do("traced", "DroppedFrame", "DrawFrame", timeout=60)
+                names = Counter(name for name, _, _ in traced)
                 scroll["frames_drawn"] = names["DrawFrame"]
                 scroll["frames_dropped"] = names["DroppedFrame"]
     return {

@@ -3,7 +3,9 @@
     python bench/web.py [--messages N]
 
 Times are from the browser's own trace: from the choice of a chat to the first frame that was drawn with its
-newest message; and frames while one scrolls up through 100 screens' worth of messages.
+newest message; frames while a script scrolls up through 100 screens' worth of messages; and frames while the
+wheel is turned for five seconds, beside a page that has nothing but text. A frame is dropped if nothing of it was
+drawn; its update is late if it was scrolled in time, and what the page itself changed came with a later one.
 """
 
 from __future__ import annotations
@@ -82,6 +84,26 @@ async def opening(person: Someone, chat: str, messages: int) -> float:
     return drawn - chosen
 
 
+_TEXT = (
+    "<div id=text style='height: 800px; overflow: auto'>"
+    + "".join(f"<p>Message {number} {'with some words ' * (number % 7)}</p>" for number in range(4000))
+    + "</div>"
+)
+#: CSS pixels a second: as one reads, as one looks for something, and as fast as one can.
+_SPEEDS = (800, 3000, 7200)
+
+
+async def wheel(person: Someone, box: str, speed: int) -> dict[str, int]:
+    """Frames of five seconds."""
+    await person.do("trace", *_TRACED)
+    await person.do("wheel", box, 5 * speed, speed, timeout=60)
+    traced = await person.do("traced", "BeginFrame", "DroppedFrame", timeout=60)
+    dropped = [given for name, _, given in traced if name == "DroppedFrame"]
+    late = sum(bool(given.get("hasPartialUpdate")) for given in dropped)
+    frames = sum(name == "BeginFrame" for name, _, _ in traced)
+    return {"frames": frames, "dropped": len(dropped) - late, "late_updates": late}
+
+
 async def measure(messages: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
@@ -103,6 +125,13 @@ async def measure(messages: int) -> dict[str, Any]:
                 names = Counter(name for name, _, _ in traced)
                 scroll["frames_drawn"] = names["DrawFrame"]
                 scroll["frames_dropped"] = names["DroppedFrame"]
+                await ada.do("page", "reload", timeout=60)
+                await ada.shows(".history.placed")
+                turned = {str(speed): await wheel(ada, ".history", speed) for speed in _SPEEDS}
+                await ada.do("page", "goto", "about:blank")
+                await ada.do("page", "setContent", _TEXT, timeout=30)
+                await ada.evaluate("document.querySelector('#text').scrollTop = 1e7")
+                plain = {str(speed): await wheel(ada, "#text", speed) for speed in _SPEEDS}
     return {
         "messages": messages,
         "script_before_the_first_chat_bytes": weight["script"],
@@ -110,6 +139,8 @@ async def measure(messages: int) -> dict[str, Any]:
         "style_bytes": weight["style"],
         "opening_ms": {"median": round(statistics.median(times)), "worst": round(max(times))},
         "scrolling": {name: round(value, 1) for name, value in scroll.items()},
+        "wheel": turned,
+        "wheel_over_a_page_of_text": plain,
     }
 
 

@@ -5,7 +5,8 @@
 Times are from the browser's own trace: from the choice of a chat to the first frame that was drawn with its
 newest message; frames while a script scrolls up through 100 screens' worth of messages; and frames while the
 wheel is turned for five seconds, beside a page that has nothing but text. A frame is dropped if nothing of it
-was drawn; its update is late if it was scrolled in time, and what the page itself changed came with a later one.
+was drawn; its update is late if it was scrolled in time, and what the page itself changed came with a later
+one.
 """
 
 from __future__ import annotations

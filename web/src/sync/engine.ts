@@ -160,8 +160,12 @@ export class Engine implements Leading {
       removeContact: (address: Address) => soon(() => this.roster.remove(address)),
       acceptContact: (address: Address) => soon(() => this.roster.accept(address)),
       block: (address: Address, on: boolean) => soon(() => this.roster.block(address, on)),
-      report: (address: Address, reason: 'spam' | 'abuse', ids: string[], block: boolean) =>
-        soon(() => this.roster.report(address, reason, ids, block)),
+      report: async (address: Address, reason: 'spam' | 'abuse', ids: string[], block: boolean) => {
+        // There is no telling without blocking (XEP-0377 §3): who is not to be blocked is let in again
+        const stays = block || (await this.db.contacts.get(address))?.blocked
+        await soon(() => this.roster.report(address, reason, ids))
+        if (!stays) await soon(() => this.roster.block(address, false))
+      },
       askLastSeen: async (address: Address) => {
         const moment = await this.roster.lastSeen(address, this.deps.now())
         if (moment !== undefined)

@@ -113,12 +113,8 @@ export class Roster {
     await updateContact(this.db, address, { blocked: on })
   }
 
-  /**
-   * Tells the server's operator, with the ids of messages in the own archive, and blocks. There is no telling without
-   * blocking (XEP-0377 §3), so who is not to be blocked is let in again.
-   */
-  async report(address: Address, reason: 'spam' | 'abuse', ids: string[], block: boolean): Promise<void> {
-    const before = (await this.db.contacts.get(address))?.blocked
+  /** Blocks, and tells the server's operator why. `ids`: of the messages in the own archive. */
+  async report(address: Address, reason: 'spam' | 'abuse', ids: string[]): Promise<void> {
     const report = el(
       'report',
       { xmlns: NS.reporting, reason: `urn:xmpp:reporting:${reason}` },
@@ -127,7 +123,6 @@ export class Roster {
     const item = el('item', { jid: address }, report)
     await this.wire.request('set', '', el('block', { xmlns: NS.blocking }, item))
     await updateContact(this.db, address, { blocked: true })
-    if (!block && !before) await this.block(address, false)
   }
 
   /** When somebody was there the last time; undefined if they do not tell. */

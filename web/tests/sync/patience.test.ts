@@ -3,6 +3,7 @@ import type { Live } from '../../src/sync/app'
 import { Lost, NotConnected, Refused } from '../../src/sync/errors'
 import { patiently } from '../../src/sync/patience'
 import { Store } from '../../src/sync/store'
+import { child, NS } from '../../src/sync/xml'
 import { Device } from './people'
 import { World } from './world'
 
@@ -27,6 +28,21 @@ test('what only the server can do is done when the network is back', async () =>
   ada.join()
   await blocking
   expect((await ada.db.contacts.get('eve@example.org'))?.blocked).toBe(true)
+})
+
+test('who is reported, but not to be blocked, is let in again whatever gets lost', async () => {
+  const world = new World()
+  const ada = await Device.of(world, 'ada')
+  devices.push(ada)
+  const request = world.request.bind(world)
+  let unblocks = 0
+  world.request = (session, iq) => {
+    if (child(iq, NS.blocking, 'unblock') && ++unblocks === 1) world.restart(true)
+    else request(session, iq)
+  }
+  await ada.app.report('eve@example.org', 'spam', [], false)
+  expect(unblocks).toBe(2)
+  expect((await ada.db.contacts.get('eve@example.org'))?.blocked).toBe(false)
 })
 
 test('an answer that was lost is asked for again', async () => {

@@ -44,6 +44,8 @@ export class World {
   readonly sockets = new Set<Socket>()
   sessions: Session[] = []
   readonly nodes = new Map<string, Map<string, string>>()
+  /** Who is blocked, by who blocks. */
+  readonly blocked = new Map<string, Set<string>>()
   /** Frames of live messages that are held back: `late` lets them go. */
   held: (() => void)[] = []
   holding = false
@@ -208,6 +210,19 @@ export class World {
           xml: `<pubsub xmlns='${NS.pubsub}'><items node='${wanted}'>${itemsOf(this.nodes.get(`${owner} ${wanted}`))}</items></pubsub>`
         })
       }
+    } else if (namespace === NS.blocking) {
+      const me = bare(session.jid)
+      const blocked = this.blocked.get(me) ?? new Set()
+      this.blocked.set(me, blocked)
+      for (const item of children(payload, NS.blocking, 'item')) {
+        if (payload.getName() === 'block') blocked.add(attribute(item, 'jid'))
+        else blocked.delete(attribute(item, 'jid'))
+      }
+      const items = [...blocked].map((jid) => el('item', { jid }))
+      answer(
+        'result',
+        payload.getName() === 'blocklist' ? el('blocklist', { xmlns: NS.blocking }, ...items) : undefined
+      )
     } else answer('result')
   }
 

@@ -34,10 +34,11 @@ class People:
         return await self._stack.enter_async_context(Cable(self.server.http_port))
 
     async def two(
-        self, first: dict[str, Any] = DESKTOP, second: dict[str, Any] = PHONE
+        self, first: dict[str, Any] = DESKTOP, second: dict[str, Any] = PHONE, cables: bool = False
     ) -> tuple[Someone, Someone]:
-        """Who have written to each other, and have the chat open."""
-        ada, ben = await self.one("Ada", first), await self.one("Ben", second)
+        """Who have written to each other, and have the chat open. ``cables``: each behind their own."""
+        ada = await self.one("Ada", first, await self.cable() if cables else None)
+        ben = await self.one("Ben", second, await self.cable() if cables else None)
         await meet(ada, ben)
         return ada, ben
 

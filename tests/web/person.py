@@ -86,9 +86,7 @@ class Someone(NodeClient):
         """From the first screen to the chats."""
         await self.open()
         await self.show_number()
-        await self.fill("Your name", self.name)
-        await self.press("Continue")
-        await self.shows(".home")
+        await self.show_name()
 
     async def show_number(self) -> None:
         """That it is theirs, with the code that comes."""
@@ -96,6 +94,27 @@ class Someone(NodeClient):
         await self.press("Continue")
         await self.shows("input[name=code]")
         await self.on("input[name=code]", "fill", await self.code())
+
+    async def show_name(self) -> None:
+        """What others will see."""
+        await self.fill("Your name", self.name)
+        await self.press("Continue")
+        await self.shows(".home")
+
+    async def link_code(self) -> str:
+        """The code that the browser shows to be linked, as a link."""
+        await self.shows("svg[role=img][aria-label='Code to link this browser']")
+        await self.do("context", "grantPermissions", ["clipboard-read", "clipboard-write"])
+        await self.press("Copy the code as a link")
+        code: str = await self.evaluate("navigator.clipboard.readText()")
+        return code
+
+    async def log_out(self) -> None:
+        """Which deletes all that the browser has."""
+        await self.open("#/settings")
+        await self.press("Log out")
+        await self.on("dialog .button.danger", "click")
+        await self.shows("input[name=number]")
 
     async def code(self) -> str:
         """The last one that the server has printed for the number."""
@@ -150,6 +169,11 @@ class Someone(NodeClient):
         """Waits until a message of one's own has come so far: waiting, sent, delivered or read."""
         marks = ", ".join(f"{self.bubble(text)} [data-progress={one}]" for one in progress)
         await self.shows(marks)
+
+    async def verify(self, name: str) -> None:
+        """Says, where the safety number is shown, that it was compared."""
+        await self.press("Mark as verified")
+        await self.shows(f"[role=status]:has-text('You have verified {name}')")
 
     async def menu(self, text: str, item: str) -> None:
         """What one does with a message, by its menu, which the second button of the mouse opens."""

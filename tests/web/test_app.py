@@ -103,10 +103,7 @@ async def test_a_browser_comes_in_by_the_code_that_it_shows(people: People) -> N
     other = await people.one("Ada", PHONE)
     await other.open()
     await other.press("Link to another device")
-    await other.shows("svg[role=img][aria-label='Code to link this browser']")
-    await other.do("context", "grantPermissions", ["clipboard-read", "clipboard-write"])
-    await other.press("Copy the code as a link")
-    code = await other.evaluate("navigator.clipboard.readText()")
+    code = await other.link_code()
     await ada.open("#/settings/link")
     await ada.fill("Code as a link", code)
     await ada.press("Let the device in")
@@ -169,10 +166,7 @@ async def test_who_is_logged_out_from_elsewhere_can_go_on_or_delete(people: Peop
 
 async def test_who_logs_out_leaves_nothing_in_the_browser(people: People) -> None:
     ada, _ = await people.two()
-    await ada.open("#/settings")
-    await ada.press("Log out")
-    await ada.on("dialog .button.danger", "click")
-    await ada.shows("input[name=number]")
+    await ada.log_out()
 
     async def wiped() -> bool:
         return bool(await ada.evaluate("indexedDB.databases().then((all) => all.length === 0)"))
@@ -309,8 +303,7 @@ async def test_two_see_the_same_safety_number_and_can_say_that_they_have_compare
         numbers.append(await person.on(".digits span", "allTextContents"))
     assert numbers[0] == numbers[1]
     assert len("".join(numbers[0])) == 60
-    await ada.press("Mark as verified")
-    await ada.shows("[role=status]:has-text('You have verified Ben')")
+    await ada.verify("Ben")
 
 
 async def row(person: Someone, text: str, item: str) -> None:

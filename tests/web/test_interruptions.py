@@ -12,6 +12,7 @@ from tests.web.people import People, down
 from tests.web.person import DESKTOP, Someone
 
 Interruption = Callable[[Someone], AbstractAsyncContextManager[None]]
+ONLINE = ".who p:text-is('online')"
 UNREACHABLE = "[role=status]:has-text('The server can’t be reached')"
 
 
@@ -62,11 +63,14 @@ async def test_contacts_are_named_removed_blocked_and_reported(
 ) -> None:
     ada, ben = await people.two(cables=True)
     await ada.open(f"#/chat/{ben.address}/info")
+    await ada.shows(ONLINE)
     async with interrupted(ada):
+        await ada.hides(ONLINE)
         await ada.on("button.row:has-text('Change the name')", "click")
         await ada.fill("Name", "Benjamin")
         await ada.press("Save")
     await ada.shows("h2:has-text('Benjamin')")
+    await ada.shows(ONLINE)
     async with interrupted(ada):
         await ada.on("button.row:has-text('Block')", "click")
         await ada.on("dialog .button.danger", "click")

@@ -208,7 +208,7 @@ export class Engine implements Leading {
 
   private online(newest: string | undefined): void {
     if (newest === undefined) {
-      this.state('online')
+      this.change({ connection: 'online', present: this.presences.all() })
       this.outbox.online(false)
       void this.settings.flush()
       return
@@ -252,8 +252,9 @@ export class Engine implements Leading {
     void this.settle(session)
   }
 
+  /** Who is there can't be said without a connection; a session that goes on knows it still. */
   private offline(): void {
-    this.change({ connection: 'offline', typing: {}, progress: undefined })
+    this.change({ connection: 'offline', typing: {}, present: {}, progress: undefined })
   }
 
   private async stanza(stanza: Xml): Promise<void> {

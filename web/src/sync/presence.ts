@@ -27,13 +27,22 @@ export class Presences {
     this.devices.set(address, devices)
     if (attribute(presence, 'type') === 'unavailable') devices.delete(from)
     else devices.set(from, isAway(presence) ? 'away' : 'online')
-    const all = [...devices.values()]
-    return { address, there: all.includes('online') ? 'online' : all.length ? 'away' : 'offline' }
+    return { address, there: most(devices) }
+  }
+
+  /** All who were heard of in this session. */
+  all(): Record<Address, There> {
+    return Object.fromEntries([...this.devices].map(([address, devices]) => [address, most(devices)]))
   }
 
   clear(): void {
     this.devices.clear()
   }
+}
+
+function most(devices: Map<string, There>): There {
+  const all = [...devices.values()]
+  return all.includes('online') ? 'online' : all.length ? 'away' : 'offline'
 }
 
 /** The own presence. */

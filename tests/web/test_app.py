@@ -217,6 +217,9 @@ async def test_every_screen_is_for_everybody(people: People) -> None:
             await person.open(f"#{path.format(other.address)}")
             await person.shows(there)
             await sound(person, path)
+    # who connects to Chromium later may take a theme away that another has asked for
+    themes = [await person.evaluate("document.documentElement.dataset.theme") for person in (ada, ben)]
+    assert themes == ["light", "dark"]
     await ada.open(f"#/chat/{ben.address}")
     await ada.on(f"{ada.bubble('Hello')} .bubble", "click", {"button": "right"})
     await sound(ada, "the menu of a message")

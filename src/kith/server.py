@@ -49,7 +49,7 @@ from kith.core.ports import SMS, Sink
 from kith.core.sasl import Security
 from kith.core.stream import Stream
 from kith.edge.certificate import describe, ensure_certificate
-from kith.edge.connection import Edge
+from kith.edge.connection import Edge, keep_alive
 from kith.edge.handshakes import TLSListener
 from kith.edge.http import FrontConnection, Web
 from kith.edge.memory import Memory
@@ -70,6 +70,8 @@ from kith.wire.parser import Limits, ParserPool
 logger = structlog.get_logger("kith")
 #: How long connections have to end when the server stops, in seconds.
 _FAREWELL = 5.0
+#: How long a component or another server may be silent before the kernel looks for it, in seconds.
+_QUIET_SERVER = 300.0
 #: Connections that the kernel holds until they are taken.
 _BACKLOG = 1024
 
@@ -125,6 +127,7 @@ class Server:
                 await self._listen(
                     "federation_port",
                     lambda: TCPConnection(self.edge, federation.stream, namespace=ns.SERVER),
+                    idle=_QUIET_SERVER,
                 )
             await self._listen("xmpp_port", lambda: TCPConnection(self.edge, self._starttls_stream))
             await self._listen(
@@ -138,6 +141,7 @@ class Server:
                 "component_port",
                 lambda: TCPConnection(self.edge, components.stream, namespace=ns.COMPONENT),
                 listen=config.component_listen,
+                idle=_QUIET_SERVER,
             )
             await self._listen("http_port", lambda: FrontConnection(self.web))
             await self._listen(
@@ -197,8 +201,12 @@ class Server:
         protocol: Callable[[], asyncio.Protocol] | None = None,
         listen: Sequence[str] = (),
         secure: tuple[ssl.SSLContext, Callable[[str], asyncio.Protocol]] | None = None,
+        idle: float = 0,
     ) -> None:
-        """``protocol`` makes the protocol of a connection; or ``secure``, in TLS from the first byte."""
+        """``protocol`` makes the protocol of a connection; or ``secure``, in TLS from the first byte.
+
+        ``idle``: seconds of silence after which the kernel looks for the peer; 0 is as long as for clients.
+        """
         port = getattr(self.config, setting)
         if not port:
             return
@@ -213,6 +221,7 @@ class Server:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 if family == socket.AF_INET6:
                     listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                keep_alive(listener, idle or self.edge.kernel_idle)
                 listener.bind((host, port))
                 listener.listen(_BACKLOG)
                 if secure is not None:

@@ -168,6 +168,14 @@ class Devices:
         document = await self._store.document(account, SPACE, self.id(account, agent))
         return Entry.of(account, document) if document is not None else None
 
+    async def owner(self, bare: str, agent: str) -> tuple[AccountRecord | None, Entry | None]:
+        """An account and the device of an agent, in one look. One that does not exist takes as long."""
+        find = self._store.account_with
+        record, document = await find(bare, SPACE, lambda account: self.id(account, agent))
+        if record is None or document is None:
+            return record, None
+        return record, Entry.of(record.id, document)
+
     async def enter(self, account: int, agent: str) -> Entry:
         """The device of an agent: a new one if it was not there yet, for which others may have to go."""
         entry = await self.find(account, agent)

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import hmac
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from kith.core.devices import Devices, Entry, Token
 from kith.core.ports import AccountRecord
-from kith.core.sasl import Lookup, SASLError, Security
+from kith.core.sasl import SASLError, Security
+
+#: Finds an account by what the mechanism calls it, and its device of an agent.
+Owner = Callable[[str, str], Awaitable[tuple[AccountRecord | None, Entry | None]]]
 
 _BINDINGS = {"ENDP": "tls-server-end-point", "UNIQ": "tls-unique"}
 _PREFIX = "HT-SHA-256-"
@@ -59,7 +63,7 @@ def counted(text: str | None) -> int | None:
     return int(text)
 
 
-async def verify(attempt: Attempt, security: Security, lookup: Lookup, devices: Devices) -> Proof:
+async def verify(attempt: Attempt, security: Security, owner: Owner, devices: Devices) -> Proof:
     """Checks what the client gave. Raises SASLError."""
     if attempt.mechanism not in mechanisms(security):
         raise SASLError("invalid-mechanism")
@@ -67,11 +71,9 @@ async def verify(attempt: Attempt, security: Security, lookup: Lookup, devices: 
     if not separator or not attempt.agent:
         raise SASLError("malformed-request")
     try:
-        record = await lookup(user.decode())
+        record, entry = await owner(user.decode(), attempt.agent)
     except UnicodeDecodeError:
         raise SASLError("malformed-request") from None
-    # for an account that does not exist too, or the time that it takes would tell
-    entry = await devices.find((record or _NOBODY).id, attempt.agent)
     binding = security.bindings.get(_BINDINGS.get(attempt.mechanism.removeprefix(_PREFIX), ""), b"")
     tokens = (entry.device.new, entry.device.current) if entry is not None else ()
     for token in [token for token in tokens if token is not None] or [_NOTHING]:

@@ -149,6 +149,14 @@ class Store(Protocol):
 
     # accounts
     async def account(self, jid: str) -> AccountRecord | None: ...
+    async def account_with(
+        self, jid: str, space: str, key: Callable[[int], str]
+    ) -> tuple[AccountRecord | None, Document | None]:
+        """An account and one of its documents, in one look. ``key`` makes its key of the account's id.
+
+        For an account that does not exist it looks for one of id 0, and takes as long.
+        """
+
     async def accounts(self) -> list[str]: ...
     async def create_accounts(self, accounts: Sequence[tuple[str, dict[str, Keys]]]) -> list[str]:
         """Creates those that do not exist. Returns the addresses that were created."""

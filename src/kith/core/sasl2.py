@@ -17,7 +17,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from kith.core import binding, fast
 from kith.core.account import Account
-from kith.core.devices import ROTATE_AFTER, Changed, Device, agent_id, clean, handheld
+from kith.core.devices import ROTATE_AFTER, Changed, Device, Entry, agent_id, clean, handheld
 from kith.core.ids import stamp
 from kith.core.login import Login, decode
 from kith.core.ports import AccountRecord, Keys
@@ -170,7 +170,7 @@ class SASL2(Login):
         Tokens can't be guessed, so however many passwords were wrong, a device with one gets in.
         """
         for _ in range(_TRIES):
-            proof = await fast.verify(attempt, self.stream.security, self.lookup, self.domain.devices)
+            proof = await fast.verify(attempt, self.stream.security, self._owner, self.domain.devices)
             account = await self.load(proof.account)
             try:
                 await self.succeed(account, proof.final, proof)
@@ -178,6 +178,10 @@ class SASL2(Login):
                 continue
             return
         raise SASLError("temporary-auth-failure")
+
+    async def _owner(self, user: str, agent: str) -> tuple[AccountRecord | None, Entry | None]:
+        self.record, entry = await self.domain.devices.owner(self.naming(user), agent)
+        return self.record, entry
 
     async def _enter(self, account: Account, request: Element, proof: fast.Proof | None) -> Element | None:
         """Notes that the device is here. Returns the token that it gets, if any. Raises Changed."""

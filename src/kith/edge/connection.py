@@ -120,22 +120,22 @@ def is_loopback(text: str) -> bool:
     return (mapped or address).is_loopback
 
 
-def keep_alive(transport: asyncio.BaseTransport, idle: float = 300) -> None:
+def keep_alive(listener: socket.socket, idle: float = 300) -> None:
     """Lets the kernel find out that a peer's machine is gone, after ``idle`` seconds or when it is sent to.
 
-    That of a client is asked by `kith.edge.keepalive`: the kernel comes after that, or a phone would be woken
-    by both.
+    What is accepted has it from the socket that listens (Linux; elsewhere at least the first option).
+    A client is asked by `kith.edge.keepalive`: the kernel comes after that, or both would wake a phone.
     """
-    connection = transport.get_extra_info("socket")
-    if connection is None:
-        return
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     seconds = min(math.ceil(idle), _LONGEST_IDLE)
-    for name, value in (("TCP_KEEPIDLE", seconds), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 4)):
+    for name, value in (
+        ("TCP_KEEPIDLE", seconds),
+        ("TCP_KEEPINTVL", 30),
+        ("TCP_KEEPCNT", 4),
+        ("TCP_USER_TIMEOUT", 60_000),
+    ):
         if (option := getattr(socket, name, None)) is not None:
-            connection.setsockopt(socket.IPPROTO_TCP, option, value)
-    if (option := getattr(socket, "TCP_USER_TIMEOUT", None)) is not None:
-        connection.setsockopt(socket.IPPROTO_TCP, option, 60_000)
+            listener.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 #: What Linux takes (MAX_TCP_KEEPIDLE), in seconds.

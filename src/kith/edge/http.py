@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from kith.edge.connection import Edge, keep_alive
+from kith.edge.connection import Edge
 from kith.edge.invites import InvitePages
 from kith.edge.tls import peer_address
 from kith.edge.websocket import WebSocketConnection
@@ -143,7 +143,6 @@ class FrontConnection(asyncio.Protocol):
             if self._place is None:
                 transport.close()
                 return
-        keep_alive(transport, edge.kernel_idle)
         edge.lobby.enter(self)
 
     def data_received(self, data: bytes) -> None:

@@ -8,12 +8,12 @@ from typing import cast
 
 from kith.core.ports import Sink
 from kith.core.sasl import Security
-from kith.edge.connection import Connection, Edge, Stream, keep_alive
+from kith.edge.connection import Connection, Edge, Stream
 from kith.edge.limits import LINGER
 from kith.edge.tls import peer_address
 from kith.wire import ns
 from kith.wire.errors import StreamError, stream_error
-from kith.wire.parser import StreamClosed, StreamOpened, StreamParser
+from kith.wire.parser import Event, StreamClosed, StreamOpened, StreamParser
 from kith.wire.serialize import attributes
 from kith.wire.stanza import Stanza
 
@@ -24,7 +24,7 @@ MakeStream = Callable[[Sink, Security], Stream]
 class TCPConnection(Connection):
     """One connection; it is its stream's `kith.core.ports.Sink`."""
 
-    __slots__ = ("_direct", "_handshake", "_make_stream", "_namespace", "_opened", "_parser")
+    __slots__ = ("_answers", "_direct", "_handshake", "_make_stream", "_namespace", "_opened", "_parser")
 
     def __init__(
         self,
@@ -45,6 +45,7 @@ class TCPConnection(Connection):
         self._parser = StreamParser(edge.pool)
         self._opened = False
         self._handshake = False
+        self._answers: list[bytes] | None = None  # to what is being handled: one write for all
 
     @property
     def transport(self) -> str:
@@ -67,10 +68,6 @@ class TCPConnection(Connection):
                 self._refuse()
                 return
             security = edge.plain(transport)
-        if self._namespace == ns.CLIENT:
-            keep_alive(transport, edge.kernel_idle)
-        else:
-            keep_alive(transport)
         self.enter(self._make_stream(self, security), place)
 
     def _refuse(self) -> None:
@@ -84,26 +81,42 @@ class TCPConnection(Connection):
             transport.close()
 
     def take(self, stream: Stream, data: bytes) -> None:
+        self._answers = []
         try:
-            events = self._parser.feed(data)
-            if not events and data.isspace():  # a whitespace keepalive (RFC 6120 §4.6.1)
-                self.beat()
-            for event in events:
-                if event.__class__ is Stanza:
-                    stream.receive(event)
-                elif isinstance(event, StreamOpened):
-                    stream.opened(event)
-                elif isinstance(event, StreamClosed):
-                    stream.closed()
-                elif isinstance(event, StreamError):
-                    stream.fail(event)
-                if self._closing or self._handshake:
-                    return
+            self._handle(stream, self._parser.feed(data), data)
         except StreamError as error:
             stream.fail(error)
         except Exception as error:
             self._edge.domain.log_error("connection failed", error)
             stream.fail(StreamError("internal-server-error"))
+        self._answer()
+
+    def _handle(self, stream: Stream, events: Sequence[Event], data: bytes) -> None:
+        if not events and data.isspace():  # a whitespace keepalive (RFC 6120 §4.6.1)
+            self.beat()
+        for event in events:
+            if event.__class__ is Stanza:
+                stream.receive(event)
+            elif isinstance(event, StreamOpened):
+                stream.opened(event)
+            elif isinstance(event, StreamClosed):
+                stream.closed()
+            elif isinstance(event, StreamError):
+                stream.fail(event)
+            if self._closing or self._handshake:
+                return
+
+    def _answer(self) -> None:
+        """Sends what was gathered; what comes from here on goes at once."""
+        answers, self._answers = self._answers, None
+        if answers:
+            self.write(answers[0] if len(answers) == 1 else b"".join(answers))
+
+    def write(self, data: bytes) -> None:
+        if self._answers is not None:
+            self._answers.append(data)
+        else:
+            super().write(data)
 
     # -- Sink -----------------------------------------------------------------------------------------
 
@@ -170,6 +183,7 @@ class TCPConnection(Connection):
             self._hang_up(self._transport)
 
     def _hang_up(self, transport: asyncio.Transport) -> None:
+        self._answer()
         self._closing = True
         self._ignore_the_rest(transport)
         if transport.can_write_eof():

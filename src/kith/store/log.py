@@ -60,14 +60,10 @@ def count(connection: sqlite3.Connection, query: LogQuery) -> int:
 
 def bounds(connection: sqlite3.Connection, account: int) -> tuple[int, int] | None:
     """First and last id of the archive."""
-    ends = [
-        connection.execute(
-            f"SELECT id FROM log WHERE account = ? AND NOT flags & {UNARCHIVED} ORDER BY id {order} LIMIT 1",
-            (account,),
-        ).fetchone()
-        for order in ("ASC", "DESC")
-    ]
-    return (ends[0][0], ends[1][0]) if ends[0] and ends[1] else None
+    end = f"SELECT id FROM log WHERE account = :account AND NOT flags & {UNARCHIVED} ORDER BY id"
+    both = f"SELECT ({end} ASC LIMIT 1), ({end} DESC LIMIT 1)"
+    first, last = connection.execute(both, {"account": account}).fetchone()
+    return (first, last) if first is not None and last is not None else None
 
 
 def undelivered(

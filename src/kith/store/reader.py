@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -13,12 +14,15 @@ from typing import Any, TypeVar
 _T = TypeVar("_T")
 #: What is to be read, and who waits for it.
 _Job = tuple[Callable[[sqlite3.Connection], Any], "asyncio.Future[Any]"]
+#: Where a thread gets its next work when it has none; None: that was all.
+_Desk = SimpleQueue[_Job | None]
 
 
 class Readers:
-    """A login reads five times: this costs a third of what an executor's work items and futures do.
+    """A login reads several times: this costs a third of what an executor's work items and futures do.
 
-    ``connect`` is called on each thread, when the first query comes to it.
+    ``connect`` is called on each thread, when the first query comes to it. A query wakes one thread and no
+    other, and what they have found meanwhile wakes the loop once: waking is most of what a short query costs.
     """
 
     def __init__(
@@ -26,49 +30,93 @@ class Readers:
     ) -> None:
         self._connect = connect
         self._loop = loop
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._jobs: deque[_Job] = deque()  # while all threads are at work
+        self._found: deque[tuple[asyncio.Future[Any], Any, BaseException | None] | _Desk] = deque()
+        self._told = False  # the loop is about to look at what was found
+        self._closed = False
+        self._idle: list[_Desk] = [SimpleQueue() for _ in range(threads)]
         self._threads = [
-            threading.Thread(target=self._run, name=f"kith-read-{number}", daemon=True)
-            for number in range(threads)
+            (threading.Thread(target=self._run, args=(desk,), name=f"kith-read-{number}", daemon=True), desk)
+            for number, desk in enumerate(self._idle)
         ]
-        for thread in self._threads:
+        for thread, _ in self._threads:
             thread.start()
 
     async def read(self, query: Callable[[sqlite3.Connection], _T]) -> _T:
         """What the query returns or raises."""
         future: asyncio.Future[_T] = self._loop.create_future()
-        self._jobs.put((query, future))
+        if self._idle:
+            self._idle.pop().put((query, future))
+        else:
+            self._jobs.append((query, future))
         return await future
 
     def close(self) -> None:
         """Answers what was asked, and ends the threads. Blocks."""
-        for _ in self._threads:
-            self._jobs.put(None)
-        for thread in self._threads:
+        self._closed = True
+        for _, desk in self._threads:
+            desk.put(None)
+        for thread, _ in self._threads:
             thread.join()
 
-    def _run(self) -> None:
+    # -- on the threads -------------------------------------------------------------------------------
+
+    def _run(self, desk: _Desk) -> None:
         connection: sqlite3.Connection | None = None
-        while (job := self._jobs.get()) is not None:
-            query, future = job
-            result, failure = None, None
-            try:
-                if connection is None:
-                    connection = self._connect()
-                result = query(connection)
-            except BaseException as error:
-                failure = error
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                self._loop.call_soon_threadsafe(_answer, future, result, failure)
-            del job, query, future, result, failure
+        last = False
+        while not last:
+            job = desk.get()
+            if job is None:
+                last = True
+                job = self._next()
+            while job is not None:
+                query, future = job
+                result, failure = None, None
+                try:
+                    if connection is None:
+                        connection = self._connect()
+                    result = query(connection)
+                except BaseException as error:
+                    failure = error
+                self._found.append((future, result, failure))
+                job = self._next()
+                if job is None:
+                    self._found.append(desk)
+                self._tell()
+                del query, future, result, failure
         if connection is not None:
             connection.close()
 
+    def _next(self) -> _Job | None:
+        try:
+            return self._jobs.popleft()
+        except IndexError:
+            return None
 
-def _answer(future: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:
-    if future.done():
-        return
-    if failure is not None:
-        future.set_exception(failure)
-    else:
-        future.set_result(result)
+    def _tell(self) -> None:
+        if not self._told:
+            self._told = True
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(self._answer)
+
+    # -- on the loop ----------------------------------------------------------------------------------
+
+    def _answer(self) -> None:
+        """Gives out what was found, and more work to who has none."""
+        self._told = False  # first: what is found from here on may be missed below
+        while self._found:
+            found = self._found.popleft()
+            if isinstance(found, SimpleQueue):
+                job = self._next() if not self._closed else None
+                if job is not None:
+                    found.put(job)
+                else:
+                    self._idle.append(found)
+                continue
+            future, result, failure = found
+            if future.done():
+                continue
+            if failure is not None:
+                future.set_exception(failure)
+            else:
+                future.set_result(result)

@@ -151,11 +151,15 @@ class SQLiteStore:
     # -- accounts -------------------------------------------------------------------------------------
 
     async def account(self, jid: str) -> AccountRecord | None:
-        def read(connection: sqlite3.Connection) -> AccountRecord | None:
-            row = connection.execute(
-                "SELECT id, jid, keys, delivered FROM account WHERE jid = ?", (jid,)
-            ).fetchone()
-            return AccountRecord(row[0], row[1], _decode(row[2]), row[3]) if row else None
+        return await self._read(lambda connection: _account(connection, jid))
+
+    async def account_with(
+        self, jid: str, space: str, key: Callable[[int], str]
+    ) -> tuple[AccountRecord | None, Document | None]:
+        def read(connection: sqlite3.Connection) -> tuple[AccountRecord | None, Document | None]:
+            record = _account(connection, jid)
+            id = record.id if record is not None else 0
+            return record, _document(connection, id, space, key(id))
 
         return await self._read(read)
 
@@ -317,14 +321,7 @@ class SQLiteStore:
         )
 
     async def document(self, account: int, space: str, key: str) -> Document | None:
-        def read(connection: sqlite3.Connection) -> Document | None:
-            row = connection.execute(
-                "SELECT key, value, seq FROM document WHERE account = ? AND space = ? AND key = ?",
-                (account, space, key),
-            ).fetchone()
-            return Document(*row) if row else None
-
-        return await self._read(read)
+        return await self._read(lambda connection: _document(connection, account, space, key))
 
     async def put(self, account: int, space: str, key: str, value: bytes) -> int:
         return await self._write(lambda connection: _put(connection, account, space, key, value))
@@ -381,6 +378,20 @@ class SQLiteStore:
 
 def _nothing(connection: sqlite3.Connection) -> None:
     """What is queued to learn when all before it is committed."""
+
+
+def _account(connection: sqlite3.Connection, jid: str) -> AccountRecord | None:
+    found = connection.execute("SELECT id, jid, keys, delivered FROM account WHERE jid = ?", (jid,))
+    row = found.fetchone()
+    return AccountRecord(row[0], row[1], _decode(row[2]), row[3]) if row else None
+
+
+def _document(connection: sqlite3.Connection, account: int, space: str, key: str) -> Document | None:
+    row = connection.execute(
+        "SELECT key, value, seq FROM document WHERE account = ? AND space = ? AND key = ?",
+        (account, space, key),
+    ).fetchone()
+    return Document(*row) if row else None
 
 
 def _put(connection: sqlite3.Connection, account: int, space: str, key: str, value: bytes) -> int:

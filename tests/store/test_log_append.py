@@ -226,7 +226,7 @@ async def test_writes_that_follow_each_other_do_not_wait_for_company(logs):
 
 async def test_under_load_messages_gather_for_one_commit(logs):
     await logs.store.close()
-    store = SQLiteStore(logs.path, gather=0.5)
+    store = SQLiteStore(logs.path, gather=1.5)
     await store.open()
     logs.store, original = store, logs.store
     await store.settled()

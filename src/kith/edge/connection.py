@@ -315,9 +315,9 @@ class Connection(asyncio.Protocol):
 
     def _portion(self, data: bytes) -> bytes:
         """What is handled now; keeps the rest for later."""
-        size = len(data)
-        tags = data.count(b"<")
-        if size + TAG_BYTES * tags <= PORTION:
+        size = min(len(data), PORTION)
+        tags = data.count(b"<", 0, size)
+        if size == len(data) and size + TAG_BYTES * tags <= PORTION:
             return data
         size = max(_SHORT, size * PORTION // (size + TAG_BYTES * tags))
         self._rest = bytes(data[size:])

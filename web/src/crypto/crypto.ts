@@ -2,7 +2,7 @@
  * End-to-end encryption behind one interface: OMEMO in the namespace `eu.siacs.conversations.axolotl`
  * (XEP-0384 0.3), on libsignal. Nothing outside `crypto/` knows more than this.
  */
-import type { Address } from '../local/types'
+import type { Address, Moment } from '../local/types'
 
 /** `<encrypted/>` without XML. `payload` is left out where only keys travel. */
 export interface Envelope {
@@ -76,9 +76,10 @@ export interface Crypto {
   encryptFor(to: Address, device: number, text: string): Promise<Envelope>
   /**
    * Never throws for what is in the envelope. One at a time for each sender, in order. `messageId`: what to ask for if
-   * it can't be read; of a message that was sent again, the original's.
+   * it can't be read; of a message that was sent again, the original's. `sent`: when it was sent to all devices; left
+   * out of one that was sent again, which may be for another.
    */
-  decrypt(from: Address, envelope: Envelope, messageId: string): Promise<Opened>
+  decrypt(from: Address, envelope: Envelope, messageId: string, sent?: Moment): Promise<Opened>
   fingerprints(account: Address): Promise<Fingerprint[]>
   /** Sixty digits that both sides see alike: of all identity keys of the two accounts. */
   safetyNumber(account: Address): Promise<string>

@@ -118,17 +118,18 @@ export class Omemo implements Crypto {
     return envelope
   }
 
-  decrypt(from: Address, envelope: Envelope, messageId: string): Promise<Opened> {
-    return inTurn(`${this.store.db.name} from ${from}`, () => this.open(from, envelope, messageId))
+  decrypt(from: Address, envelope: Envelope, messageId: string, sent = -Infinity): Promise<Opened> {
+    return inTurn(`${this.store.db.name} from ${from}`, () => this.open(from, envelope, messageId, sent))
   }
 
-  private async open(from: Address, envelope: Envelope, id: string): Promise<Opened> {
+  private async open(from: Address, envelope: Envelope, id: string, sent: Moment): Promise<Opened> {
     const own = await this.own.get()
     if (own === undefined) return { type: 'not-for-me' }
     if (!sane(envelope)) return { type: 'unreadable', asked: false }
     const { sender } = envelope
     const mine = envelope.keys.filter((key) => key.device === own.device).slice(0, MOST_KEYS)
-    if (mine.length === 0 || (from === this.me && sender === own.device)) return { type: 'not-for-me' }
+    if (from === this.me && sender === own.device) return { type: 'not-for-me' }
+    if (mine.length === 0) return this.passedOver(own, from, envelope, id, sent)
     const name = `${from}/${sender}/${id}`
     if (this.seen.has(name)) return { type: 'again' }
     let renew = true
@@ -144,6 +145,20 @@ export class Omemo implements Crypto {
       }
     }
     const asked = this.charge(from, work) && (await this.healing.unreadable(from, sender, id, renew))
+    return { type: 'unreadable', asked }
+  }
+
+  /** Not for this device: it was not there yet, or its sender had not heard of it, and is asked then. */
+  private async passedOver(
+    own: OwnKeys,
+    from: Address,
+    { sender, payload }: Envelope,
+    id: string,
+    sent: Moment
+  ): Promise<Opened> {
+    if (payload === undefined || sent < (own.made ?? Infinity)) return { type: 'not-for-me' }
+    const strange = !ratchet.hasOpen(await this.store.sessions(from, sender))
+    const asked = this.charge(from, 1) && (await this.healing.unreadable(from, sender, id, strange))
     return { type: 'unreadable', asked }
   }
 

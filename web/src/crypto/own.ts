@@ -99,7 +99,8 @@ export class Own {
     while (device === 0 || taken.includes(device)) {
       device = new DataView(random(4).buffer).getUint32(0) & MOST_ID
     }
-    const made = { device, identity: await KeyHelper.generateIdentityKeyPair(), nextPrekey: 1, nextSigned: 1 }
+    const identity = await KeyHelper.generateIdentityKeyPair()
+    const made = { device, identity, nextPrekey: 1, nextSigned: 1, made: this.now() }
     // another tab may have been quicker where there are no Web Locks
     this.keys = await this.store.together(async () => {
       const there = await this.store.get<OwnKeys>('own')
@@ -117,7 +118,7 @@ export class Own {
     const fresh = current !== undefined && Math.abs(now - current.since) < SIGNED_FOR
     const missing = PREKEYS - prekeys.filter((key) => key.used === undefined).length
     const stored = (await this.store.get<OwnKeys>('own')) ?? own
-    const next = { ...stored }
+    const next = { ...stored, made: stored.made ?? now }
     const made: [string, SignedPrekey | Prekey][] = []
     if (!fresh) {
       const id = next.nextSigned++

@@ -12,6 +12,8 @@ export interface OwnKeys {
   identity: KeyPair
   nextPrekey: number
   nextSigned: number
+  /** When this device began to be there. */
+  made?: Moment
 }
 
 export interface Prekey {

@@ -95,7 +95,10 @@ export class Incoming {
         const { envelope } = came
         if (!envelope || known) return { came, opened: undefined, known }
         const before = senders.get(came.from) ?? Promise.resolve()
-        const opening = before.then(() => this.crypto.decrypt(came.from, envelope, came.resent || came.id))
+        const opening = before.then(() => {
+          const sent = came.resent ? undefined : came.at
+          return this.crypto.decrypt(came.from, envelope, came.resent || came.id, sent)
+        })
         senders.set(came.from, opening)
         return { came, opened: await opening, known }
       })

@@ -63,8 +63,42 @@ test('a message that comes twice is read once', async () => {
 test('a message that was sent before the device was there is not for it', async () => {
   const [anna] = [await world.device(ANNA), await world.device(BEN)]
   const letter = await anna.write(BEN, 'old')
+  world.now += 1000
   const later = await world.device(BEN)
   expect(await later.read(letter)).toEqual({ type: 'not-for-me' })
+  await world.deliver()
+  expect(later.asks).toBe(0)
+})
+
+test.each([ANNA, BEN])('who had not heard of a device yet is asked by it: %s', async (writer) => {
+  const [anna, ben] = [await world.device(ANNA), await world.device(BEN)]
+  const from = writer === ANNA ? anna : ben
+  const to = writer === ANNA ? BEN : ANNA
+  world.deaf.add(from)
+  const later = await world.device(BEN)
+  const { id } = await from.write(to, 'just now')
+  await world.deliver()
+  expect(later.read_(id)).toEqual(['just now'])
+  expect([anna, ben].map(({ asks }) => asks)).toEqual([0, 0])
+  world.deaf.clear()
+  await world.tell(BEN)
+  const next = await from.write(to, 'next')
+  await world.deliver()
+  expect(later.read_(next.id)).toEqual(['next'])
+  expect(later.asks).toBe(1)
+})
+
+test('who does not trust a new device gives it nothing, however often it asks', async () => {
+  const [anna, ben] = [await world.device(ANNA), await world.device(BEN)]
+  await anna.write(BEN, 'hello')
+  await world.deliver()
+  await anna.crypto.setTrust(BEN, ben.id, 'verified')
+  const later = await world.device(BEN)
+  const letter = await anna.write(BEN, 'for the one that was compared')
+  await world.deliver()
+  expect(ben.read_(letter.id)).toHaveLength(1)
+  expect(later.read_(letter.id)).toEqual([])
+  expect(later.results[0]).toEqual({ type: 'unreadable', asked: true })
 })
 
 test('steps of two tabs at the same time lose none', async () => {

@@ -16,6 +16,8 @@ export interface Letter {
   to: string
   id: string
   envelope: Envelope
+  /** When it was sent to all. */
+  at?: number
   /** Asks for this message again. */
   resend?: string
   /** Is this message, again. */
@@ -28,6 +30,8 @@ export class World {
   readonly lists = new Map<string, number[]>()
   readonly bundles = new Map<string, Bundle>()
   readonly all: Device[] = []
+  /** Those that hear of no list. */
+  readonly deaf = new Set<Device>()
   now = Date.UTC(2026, 0, 1)
   /** How often bundles were asked for. */
   asked = 0
@@ -43,7 +47,9 @@ export class World {
 
   /** Those that listen hear of the list. */
   async tell(account: string): Promise<void> {
-    for (const device of this.all) await device.crypto.devicesChanged(account, this.lists.get(account) ?? [])
+    for (const device of this.all) {
+      if (!this.deaf.has(device)) await device.crypto.devicesChanged(account, this.lists.get(account) ?? [])
+    }
   }
 
   /** Everything that is in the boxes, and what comes of it. */
@@ -100,7 +106,7 @@ export class Device implements KeyNetwork {
 
   async write(to: string, text: string, id = `${this.account}/${this.id}/${++this.count}`): Promise<Letter> {
     const envelope = await this.crypto.encrypt(to, text)
-    const letter = { from: this.account, to, id, envelope }
+    const letter = { from: this.account, to, id, envelope, at: this.world.now }
     this.sent.set(id, { to, text })
     this.post(letter)
     return letter
@@ -119,7 +125,8 @@ export class Device implements KeyNetwork {
   }
 
   async read(letter: Letter): Promise<Opened> {
-    const opened = await this.crypto.decrypt(letter.from, letter.envelope, letter.resent ?? letter.id)
+    const { from, envelope, at } = letter
+    const opened = await this.crypto.decrypt(from, envelope, letter.resent ?? letter.id, at)
     this.results.push(opened)
     if (opened.type === 'text') {
       const id = letter.resent ?? letter.id

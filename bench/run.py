@@ -85,13 +85,13 @@ def _start(
 
 
 async def often(load: Callable[[], Awaitable[Figures]]) -> Figures:
-    """The medians of a load's figures: of five times, or as many as begin within twenty seconds.
+    """The medians of a load's figures: of five times, or as many as begin within eight seconds.
 
     What was lost is counted in all of them.
     """
     found: list[Figures] = []
     begun = time.monotonic()
-    while len(found) < 5 and (not found or time.monotonic() - begun < 20):
+    while len(found) < 5 and (not found or time.monotonic() - begun < 8):
         found.append(await load())
         await asyncio.sleep(1)  # what a server does about those who have hung up
     figures = {

@@ -42,6 +42,8 @@ class Someone(NodeClient):
     name: str
     #: What is between the browser and the server, if it can be cut.
     cable: Cable | None = None
+    #: What a test has made the browser complain of.
+    provoked: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -194,7 +196,7 @@ class Someone(NodeClient):
     @property
     def complaints(self) -> list[str]:
         """Errors in the console, also against the policy; not refusals, nor a network that was cut."""
-        expected = ("net::ERR_", "WebSocket connection to", "status of 4", "status of 5")
+        expected = ("net::ERR_", "WebSocket connection to", "status of 4", "status of 5", *self.provoked)
         return [text for text in self.seen("error") if not any(one in text for one in expected)]
 
     @property

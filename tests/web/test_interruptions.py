@@ -167,7 +167,6 @@ async def test_what_was_read_and_set_without_a_connection_is_seen_elsewhere(
         await ada.shows("[role=alert]:has-text('The server can’t be reached')")
     await ada.press("Let the device in")
     await other.shows(".home")
-    await asyncio.sleep(3)  # until Ben's app has heard of the new device
     await ben.write("for all of you")
     await ada.open("#/")
     await ada.shows(".chat-row:has-text('for all of you')")

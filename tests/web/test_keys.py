@@ -54,3 +54,4 @@ async def test_once_compared_nothing_goes_to_a_new_device_until_it_was_compared_
     await ada.open(f"#/chat/{ben.address}")
     await ada.write("now I know")
     await ben.reads("now I know")
+    await ben.reads("prove it")  # which his device asked for when it could not read it

@@ -51,11 +51,16 @@ export interface Fingerprint {
   fingerprint: string
   trust: 'undecided' | 'first-use' | 'verified' | 'distrusted'
   active: boolean
+  /** Of this device itself. */
+  own?: true
 }
 
+/** To be told to the person. */
 export type CryptoEvent =
-  /** A contact's device has another key, or a verified contact has a new device: tell the person. */
-  { type: 'keys-changed'; account: Address; verified: boolean }
+  /** A contact's device has another key, or a verified contact has a new device. */
+  | { type: 'keys-changed'; account: Address; verified: boolean }
+  /** My account has a device that can read along from here on, and that was not there when this one came. */
+  | { type: 'new-device' }
 
 export class NobodyCanRead extends Error {}
 

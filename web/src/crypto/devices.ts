@@ -4,7 +4,7 @@ import { hex, same, type Bytes } from './bytes'
 import type { CryptoEvent, Fingerprint, KeyNetwork } from './crypto'
 import { MOST_ID } from './own'
 import { isPublic } from './ratchet'
-import { path, type Account, type KnownDevice, type KnownKey, type Store } from './store'
+import { path, type Account, type KnownDevice, type KnownKey, type OwnKeys, type Store } from './store'
 
 /** How long a list is believed that nothing was heard of since: those of strangers are not told of. */
 const FRESH = 60_000
@@ -27,6 +27,7 @@ export function fingerprint(identity: Uint8Array): string {
 export class Devices {
   constructor(
     private readonly store: Store,
+    private readonly me: Address,
     private readonly network: KeyNetwork,
     private readonly now: () => Moment
   ) {}
@@ -94,6 +95,10 @@ export class Devices {
     await this.store.put(path('device', account, device), { identity: new Uint8Array(identity), since })
     await this.store.put(keyPath(account, identity), { trust, since: known?.since ?? since })
     await this.forget(account, others, ids)
+    if (account === this.me) {
+      const elder = (await this.store.get<OwnKeys>('own'))?.elders?.includes(device) && before === undefined
+      return known !== undefined || elder ? { trust } : { trust, event: { type: 'new-device' } }
+    }
     const replaces = others.size > 0 && ![...others.keys()].some((id) => ids.includes(Number(id)))
     const tell = trust !== 'verified' && (before !== undefined || replaces || (strict && known === undefined))
     return tell ? { trust, event: { type: 'keys-changed', account, verified: strict } } : { trust }

@@ -76,7 +76,7 @@ export class Omemo implements Crypto {
     const tell = (event: CryptoEvent): void => this.listeners.forEach((listener) => listener(event))
     this.store = new Store(db)
     this.own = new Own(this.store, me, network, this.now)
-    this.devices = new Devices(this.store, network, this.now)
+    this.devices = new Devices(this.store, me, network, this.now)
     this.talk = new Talk(this.store, this.devices, network, tell, this.now)
     this.healing = new Healing(this.store, this.own, this.devices, this.talk, network, this.now)
   }
@@ -95,8 +95,8 @@ export class Omemo implements Crypto {
       account === this.me && own !== undefined && !ids.includes(own.device) ? [...ids, own.device] : ids
     await this.devices.heard(account, listed)
     if (account === this.me && own !== undefined) await this.own.list(own, ids)
-    // who was verified is watched: a new key of theirs is told of before the next message
-    if (before.strict && own !== undefined) this.inBackground(this.learn(account))
+    // who was verified is watched, and so are my own: a new key is told of before the next message
+    if ((before.strict || account === this.me) && own !== undefined) this.inBackground(this.learn(account))
   }
 
   async encrypt(to: Address, text: string): Promise<Envelope> {
@@ -235,7 +235,8 @@ export class Omemo implements Crypto {
       device: own.device,
       fingerprint: fingerprint(new Uint8Array(own.identity.pubKey)),
       trust: 'verified',
-      active: true
+      active: true,
+      own: true
     }
     return [this_, ...known]
   }

@@ -100,7 +100,7 @@ export class Own {
       device = new DataView(random(4).buffer).getUint32(0) & MOST_ID
     }
     const identity = await KeyHelper.generateIdentityKeyPair()
-    const made = { device, identity, nextPrekey: 1, nextSigned: 1, made: this.now() }
+    const made = { device, identity, nextPrekey: 1, nextSigned: 1, made: this.now(), elders: taken }
     // another tab may have been quicker where there are no Web Locks
     this.keys = await this.store.together(async () => {
       const there = await this.store.get<OwnKeys>('own')

@@ -14,6 +14,8 @@ export interface OwnKeys {
   nextSigned: number
   /** When this device began to be there. */
   made?: Moment
+  /** The devices of mine that were there before it. */
+  elders?: number[]
 }
 
 export interface Prekey {

@@ -1,163 +1,251 @@
-/* eslint svelte/prefer-svelte-reactivity: 'off' -- what was drawn is compared with, and not itself drawn */
+/* eslint svelte/prefer-svelte-reactivity: 'off' -- these maps are not drawn themselves */
 /**
- * The part of a conversation that is on the screen: a stretch of the local history, which grows at the end that one
- * scrolls to and is cut at the other. However long the history is, what is drawn is short.
+ * The part of a conversation that is on the screen: pages of the local history, one more at the end that one scrolls to
+ * and one less at the other. However long the history is, what is drawn is short, and what changes is read alone.
  */
-import Dexie from 'dexie'
+import Dexie, { liveQuery, type Subscription } from 'dexie'
 import type { Address, Message } from '../local/types'
 import type { App } from '../sync/app'
-import { query } from './query.svelte'
 
 type Place = [at: number, order: string]
 
 /** Messages that are drawn first. */
 const FIRST = 50
-/** How many more at a time: what is drawn in one go has to fit between two frames. */
-const STEP = 16
+/** Messages of a page: what is drawn in one go has to fit between two frames. */
+const STEP = 8
 const MOST = 200
 const BEGINNING: Place = [-Infinity, '']
 
 const placeOf = (message: Message): Place => [message.at, message.order]
 
+/** From a place up to another, or without an end. */
+class Page {
+  subscription: Subscription | undefined
+  private readonly texts = new Map<string, string>()
+
+  constructor(
+    readonly from: Place,
+    readonly to: Place | undefined,
+    public messages: Message[]
+  ) {
+    for (const message of messages) this.texts.set(message.key, JSON.stringify(message))
+  }
+
+  /** Whether that is new. What has not changed stays the same object, so that it is not drawn again. */
+  take(found: Message[]): boolean {
+    const before = new Map(this.messages.map((message) => [message.key, message]))
+    const now = found.map((message) => {
+      const text = JSON.stringify(message)
+      const known = before.get(message.key)
+      if (known && this.texts.get(message.key) === text) return known
+      this.texts.set(message.key, text)
+      return message
+    })
+    if (now.length === before.size && now.every((message, at) => message === this.messages[at])) return false
+    this.messages = now
+    return true
+  }
+}
+
 export class History {
-  /** Until where it reaches; `#to` undefined: to the newest. */
-  #from = $state.raw<Place>()
-  #to = $state.raw<Place>()
+  #pages: Page[] = []
+  #messages = $state.raw<Message[]>()
   /** There is nothing before it, here or at the server. */
   complete = $state(false)
+  /** The server is asked for more. */
   loading = $state(false)
+  #busy = false
+  /** The server did not answer, and is not asked again until there is a connection. */
+  #stuck = false
+  #live = $state(true)
   /** Grows whenever another stretch is chosen: what was read beside the one before is of no use then. */
-  #turn = $state.raw(0)
-  /** Of which turn the messages are. */
-  #shown = 0
-  #messages
-  #drawn = new Map<string, { text: string; message: Message }>()
+  #turn = 0
 
   constructor(
     private readonly app: App,
     private readonly chat: Address
   ) {
-    this.#messages = query<Message[] | undefined>(() => {
-      const from = this.#from
-      const to = this.#to
-      const turn = this.#turn
-      return async () => {
-        const found = from ? this.#same(await this.#between(from, to).toArray()) : undefined
-        this.#shown = turn
-        return found
-      }
-    }, undefined)
+    $effect(() => () => {
+      this.#turn += 1
+      this.#drop(this.#pages)
+    })
   }
 
   /** In order; undefined while nothing has been read. */
   get messages(): Message[] | undefined {
-    return this.#messages.value
+    return this.#messages
   }
 
   /** Whether new messages appear at its end. */
   get live(): boolean {
-    return this.#to === undefined
+    return this.#live
   }
 
-  /** What has not changed is the same object as before, so that it is not drawn again. */
-  #same(found: Message[]): Message[] {
-    const before = this.#drawn
-    this.#drawn = new Map()
-    return found.map((message) => {
-      const text = JSON.stringify(message)
-      const known = before.get(message.key)
-      const kept = known?.text === text ? known : { text, message }
-      this.#drawn.set(message.key, kept)
-      return kept.message
-    })
-  }
-
-  #between(from: Place, to?: Place, inclusive = true) {
+  #between(from: Place, to?: Place) {
     const end = to ? [this.chat, ...to] : [this.chat, Dexie.maxKey, Dexie.maxKey]
-    return this.app.db.messages
-      .where('[chat+at+order]')
-      .between([this.chat, ...from], end, inclusive, inclusive)
+    return this.app.db.messages.where('[chat+at+order]').between([this.chat, ...from], end, true, false)
   }
 
-  async #before(place: Place, count: number): Promise<Message[]> {
-    return (await this.#between(BEGINNING, place, false).reverse().limit(count).toArray()).reverse()
+  async #before(place: Place | undefined, count: number): Promise<Message[]> {
+    return (await this.#between(BEGINNING, place).reverse().limit(count).toArray()).reverse()
   }
 
   async newest(): Promise<void> {
-    const found = await this.#between(BEGINNING).reverse().limit(FIRST).toArray()
-    const oldest = found.length === FIRST ? found.at(-1) : undefined
-    this.#choose(oldest ? placeOf(oldest) : BEGINNING, undefined)
+    const turn = ++this.#turn
+    const found = await this.#before(undefined, FIRST)
+    if (turn === this.#turn) this.#choose(found.length < FIRST, found, undefined)
   }
 
   /** With that message in the middle; false: it is not here. */
   async around(key: string): Promise<boolean> {
     const message = await this.app.db.messages.get(key)
     if (message?.chat !== this.chat) return false
-    const before = await this.#before(placeOf(message), FIRST)
-    const after = await this.#between(placeOf(message))
-      .limit(FIRST + 1)
-      .toArray()
-    const last = after.at(-1)
-    this.#choose(
-      before.length === FIRST && before[0] ? placeOf(before[0]) : BEGINNING,
-      after.length > FIRST && last ? placeOf(last) : undefined
-    )
+    const turn = ++this.#turn
+    const [before, after] = await Promise.all([
+      this.#before(placeOf(message), FIRST),
+      this.#between(placeOf(message))
+        .limit(FIRST + 1)
+        .toArray()
+    ])
+    if (turn !== this.#turn) return true
+    const next = after[FIRST]
+    this.#choose(before.length < FIRST, [...before, ...after.slice(0, FIRST)], next && placeOf(next))
     return true
   }
 
-  #choose(from: Place, to: Place | undefined): void {
-    this.#turn += 1
-    this.#from = from
-    this.#to = to
+  /** `first`: nothing is here before these messages. */
+  #choose(first: boolean, messages: Message[], to: Place | undefined): void {
+    const [oldest] = messages
+    this.#drop(this.#pages)
+    this.#pages = this.#cut(new Page(first || !oldest ? BEGINNING : placeOf(oldest), to, messages))
     this.complete = false
+    this.#show()
+  }
+
+  /** The same in pages of few messages, which are watched from here on. */
+  #cut({ from, to, messages }: Page): Page[] {
+    const pages: Page[] = []
+    let start = from
+    for (let at = 0; at < messages.length || at === 0; at += STEP) {
+      const next = messages[at + STEP]
+      const end = next ? placeOf(next) : to
+      pages.push(new Page(start, end, messages.slice(at, at + STEP)))
+      if (end) start = end
+    }
+    for (const page of pages) this.#watch(page)
+    return pages
+  }
+
+  #watch(page: Page): void {
+    page.subscription = liveQuery(() => this.#between(page.from, page.to).toArray()).subscribe({
+      next: (found) => {
+        if (!page.take(found)) return
+        if (found.length > 2 * STEP) {
+          this.#drop([page])
+          this.#pages.splice(this.#pages.indexOf(page), 1, ...this.#cut(page))
+        }
+        this.#show()
+      },
+      error: (error: unknown) => {
+        console.error('the local storage could not be read', error)
+      }
+    })
+  }
+
+  #drop(pages: Page[]): void {
+    for (const page of pages) page.subscription?.unsubscribe()
+  }
+
+  #show(): void {
+    const all = new Map<string, Message>() // one that changes its place is in two pages for a moment
+    for (const { messages } of this.#pages) for (const message of messages) all.set(message.key, message)
+    this.#messages = [...all.values()]
+    this.#live = this.#pages.at(-1)?.to === undefined
+  }
+
+  /** Moves the older end. */
+  #begin(from: Place): void {
+    const [first] = this.#pages
+    if (!first) return
+    this.#drop([first])
+    this.#pages[0] = new Page(from, first.to, first.messages)
+    this.#watch(this.#pages[0])
+  }
+
+  /** Without the pages at an end that are too many. */
+  #shorten(take: (pages: Page[]) => Page | undefined): boolean {
+    let count = this.#pages.reduce((sum, { messages }) => sum + messages.length, 0)
+    const before = this.#pages.length
+    while (count > MOST) {
+      const gone = take(this.#pages)
+      if (!gone) break
+      this.#drop([gone])
+      count -= gone.messages.length
+    }
+    return this.#pages.length < before
   }
 
   /** Some more at the older end: from here, or else from the server. */
   async older(): Promise<void> {
-    const shown = this.messages
+    const [first] = this.#pages
     const turn = this.#turn
-    if (this.loading || !shown || this.complete || this.#shown !== turn) return
+    if (this.#busy || !first || this.complete || this.#stuck) return
+    this.#busy = true
+    try {
+      const found = first.from === BEGINNING ? [] : await this.#before(first.from, STEP)
+      if (turn !== this.#turn) return
+      const [oldest] = found
+      if (!oldest) {
+        await this.#fetch(first)
+        return
+      }
+      const from = found.length < STEP ? BEGINNING : placeOf(oldest)
+      this.#pages.unshift(...this.#cut(new Page(from, first.from, found)))
+      this.#shorten((pages) => pages.pop())
+      this.#show()
+    } finally {
+      this.#busy = false
+    }
+  }
+
+  /** There is a connection: what the server was asked for in vain may be asked for again. */
+  connected(): void {
+    this.#stuck = false
+  }
+
+  async #fetch(first: Page): Promise<void> {
+    const turn = this.#turn
+    const [top] = first.messages
+    if (top) this.#begin(placeOf(top)) // however much comes, it is drawn page by page
     this.loading = true
     try {
-      const oldest = shown[0]
-      const found = oldest ? await this.#before(placeOf(oldest), STEP) : []
+      const more = await this.app.older(this.chat)
       if (turn !== this.#turn) return
-      if (found.length) {
-        const first = found[0]
-        this.#from = found.length === STEP && first ? placeOf(first) : BEGINNING
-        const cut = shown[MOST - STEP]
-        if (shown.length > MOST && cut) this.#to = placeOf(cut)
-      } else {
-        const more = await this.app.older(this.chat)
-        if (turn === this.#turn) this.complete = !more
-      }
+      if (!more) this.#begin(BEGINNING)
+      this.complete = !more
     } catch {
-      // without a connection the server is asked when one scrolls there again
+      this.#stuck = true
     } finally {
       this.loading = false
     }
   }
 
   async newer(): Promise<void> {
-    const shown = this.messages
-    const newest = shown?.at(-1)
+    const from = this.#pages.at(-1)?.to
     const turn = this.#turn
-    if (this.loading || !shown || !newest || this.live || this.#shown !== turn) return
-    this.loading = true
+    if (this.#busy || !from) return
+    this.#busy = true
     try {
-      const found = await this.#between(placeOf(newest))
+      const found = await this.#between(from)
         .limit(STEP + 1)
         .toArray()
       if (turn !== this.#turn) return
-      const last = found.at(-1)
-      this.#to = found.length > STEP && last ? placeOf(last) : undefined
-      const cut = shown[shown.length - MOST + STEP]
-      if (shown.length > MOST && cut) {
-        this.#from = placeOf(cut)
-        this.complete = false
-      }
+      const next = found[STEP]
+      this.#pages.push(...this.#cut(new Page(from, next && placeOf(next), found.slice(0, STEP))))
+      if (this.#shorten((pages) => pages.shift())) this.complete = false
+      this.#show()
     } finally {
-      this.loading = false
+      this.#busy = false
     }
   }
 }

@@ -1,5 +1,25 @@
 /** The service worker: a newer app waits until the person takes it. */
 const HOUR = 3_600_000
+const WORKER = '/sw.js'
+
+interface TrustedTypes {
+  createPolicy(
+    name: string,
+    rules: { createScriptURL(url: string): string }
+  ): {
+    createScriptURL(url: string): unknown
+  }
+}
+
+/** The one address that the policy of the page lets be a worker, where the browser has Trusted Types. */
+function trusted(): string {
+  const { trustedTypes } = globalThis as { trustedTypes?: TrustedTypes }
+  const createScriptURL = (url: string): string => {
+    if (url !== WORKER) throw new TypeError('not our worker')
+    return url
+  }
+  return (trustedTypes?.createPolicy('kith', { createScriptURL }).createScriptURL(WORKER) ?? WORKER) as string
+}
 
 class Update {
   ready = $state(false)
@@ -13,7 +33,7 @@ class Update {
     const workers = navigator.serviceWorker as ServiceWorkerContainer | undefined
     if (!workers) return
     // a private window may have none: then there is no opening without network
-    const registration = await workers.register('/sw.js').catch(() => undefined)
+    const registration = await workers.register(trusted()).catch(() => undefined)
     if (!registration) return
     const look = (): void => {
       // the first one has nothing to take the place of

@@ -95,6 +95,8 @@ export const de: Texts = {
   'notice.syncing.label': 'Fortschritt',
   'notice.update': 'Eine neue Version ist bereit.',
   'notice.update.take': 'Neu laden',
+  'notice.device': 'Ein neues Gerät kann ab jetzt deine Nachrichten lesen.',
+  'notice.device.look': 'Ansehen',
 
   'chats.title': 'Chats',
   'chats.filter': 'Welche Chats',
@@ -275,6 +277,7 @@ export const de: Texts = {
   'trust.first-use': 'Vertraut seit der ersten Nachricht',
   'trust.verified': 'Geprüft',
   'trust.distrusted': 'Nicht vertraut',
+  'trust.own': 'Dieses Gerät',
 
   'new.title': 'Neuer Chat',
   'new.search': 'Name, Nummer oder Adresse',
@@ -350,6 +353,9 @@ export const de: Texts = {
   'devices.revoke.label': '{name} abmelden',
   'devices.revoke.text': '{name} wird sofort abgemeldet, und seine Schlüssel werden zurückgezogen.',
   'devices.hint': 'Melde ab, was du nicht kennst.',
+  'devices.keys': 'Schlüssel',
+  'devices.keys.hint':
+    'Vergleiche einen Schlüssel mit dem, den das andere Gerät hier zeigt. Was du nicht vertraust, bekommt von diesem Gerät keine deiner Nachrichten.',
   'link.text':
     'Öffne Kith auf dem neuen Gerät und wähle „Mit anderem Gerät verbinden“. Scanne dann den Code, den es zeigt, oder füge ihn als Link ein.',
   'link.scan': 'Code scannen',

@@ -91,6 +91,8 @@ export const en = {
   'notice.syncing.label': 'Progress',
   'notice.update': 'A new version is ready.',
   'notice.update.take': 'Reload',
+  'notice.device': 'A new device can read your messages from now on.',
+  'notice.device.look': 'Look',
 
   'chats.title': 'Chats',
   'chats.filter': 'Which chats',
@@ -267,6 +269,7 @@ export const en = {
   'trust.first-use': 'Trusted since the first message',
   'trust.verified': 'Verified',
   'trust.distrusted': 'Not trusted',
+  'trust.own': 'This device',
 
   'new.title': 'New chat',
   'new.search': 'Name, number or address',
@@ -341,6 +344,9 @@ export const en = {
   'devices.revoke.label': 'Log out {name}',
   'devices.revoke.text': '{name} is logged out at once, and its keys are withdrawn.',
   'devices.hint': 'Log out what you do not know.',
+  'devices.keys': 'Keys',
+  'devices.keys.hint':
+    'Compare a key with what the other device shows here. What you do not trust gets none of your messages from this device.',
   'link.text':
     'Open Kith on the new device and choose “Link to another device”. Then scan the code that it shows, or paste it as a link.',
   'link.scan': 'Scan the code',

@@ -21,6 +21,9 @@ export interface Readable<T> {
   subscribe(run: (value: T) => void): () => void
 }
 
+/** A fact in the local storage: since when my account has a device that the person has not been shown. */
+export const NEW_DEVICE = 'devices.new'
+
 export interface SendOptions {
   reply?: Reply
   forwarded?: boolean

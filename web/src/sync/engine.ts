@@ -6,13 +6,13 @@ import { Keybook } from '../local/keybook'
 import { messageKey, orderAt } from '../local/order'
 import type { Address, Credential, Message, Moment } from '../local/types'
 import { Work } from '../local/work'
-import type { App, Connection as State, Live } from './app'
+import { NEW_DEVICE, type App, type Connection as State, type Live } from './app'
 import { CatchUp } from './catchup'
 import { Connection, type Wiring } from './connection'
 import { Expiry } from './expiry'
 import { Incoming } from './incoming'
 import { DEVICE_LIST, devicesOf, Keys } from './keys'
-import { Outbox } from './outbox'
+import { Outbox, takeRefused } from './outbox'
 import { patiently } from './patience'
 import { available, info, Presences } from './presence'
 import { Profiles, type ProfileChange, PROFILE_NODES } from './profile'
@@ -178,11 +178,13 @@ export class Engine implements Leading {
       compareCode: async (account: Address, scanned: string) => {
         const fits = await this.crypto.compareCode(account, scanned)
         await this.keybook.flush()
+        if (fits) await this.trusted(account)
         return fits
       },
       setTrust: async (account: Address, device: number, trust: 'verified' | 'distrusted') => {
         await this.crypto.setTrust(account, device, trust)
         await this.keybook.flush()
+        if (trust === 'verified') await this.trusted(account)
       },
       logOut: () => this.logOut()
     }
@@ -365,9 +367,15 @@ export class Engine implements Leading {
     if (may) this.woken()
   }
 
+  /** What was kept from devices that were not trusted, they get now. */
+  private async trusted(account: Address): Promise<void> {
+    for (const { device, of } of await takeRefused(this.db, account)) await this.asked(account, device, of)
+  }
+
   /** Keys of a contact have changed: the conversation says so. */
-  private async notice({ account, verified }: CryptoEvent): Promise<void> {
-    if (account === this.me) return
+  private async notice(event: CryptoEvent): Promise<void> {
+    if (event.type === 'new-device') return this.db.setFact(NEW_DEVICE, this.deps.now())
+    const { account, verified } = event
     await Work.run(this.db, async (work) => {
       const { at } = await work.chat(account)
       const moment = Math.max(this.deps.now(), at)

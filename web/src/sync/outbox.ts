@@ -130,7 +130,9 @@ export class Outbox {
   /** For one device that can't read a message of mine: only what was sent to that account, only if it is trusted. */
   private async again(one: Outgoing, of: string, device: number): Promise<Made | undefined> {
     const { to, id } = one
-    const content = (await this.isTrusted(to, device)) ? await this.contentOf(to, of) : undefined
+    const trusted = await this.isTrusted(to, device)
+    if (!trusted) await refuse(this.db, to, { of, device })
+    const content = trusted ? await this.contentOf(to, of) : undefined
     const secret = content && secretOf(content)
     if (!content || secret === undefined) {
       await this.failed(one)
@@ -193,6 +195,31 @@ export class Outbox {
     if (what.type !== 'message' || what.replaces !== undefined) return undefined
     return this.db.messages.get(messageKey(to, this.me, true, id))
   }
+}
+
+/** What a device asked for that is not trusted: it gets it once it is. */
+interface Refused {
+  of: string
+  device: number
+}
+
+const MOST_REFUSED = 100
+
+async function refuse(db: Database, account: Address, one: Refused): Promise<void> {
+  await db.transaction('rw', db.facts, async () => {
+    const before = (await db.fact<Refused[]>(`refused ${account}`)) ?? []
+    const others = before.filter(({ of, device }) => of !== one.of || device !== one.device)
+    await db.setFact(`refused ${account}`, [...others, one].slice(-MOST_REFUSED))
+  })
+}
+
+/** Takes out what an account's devices asked for in vain, as after somebody has compared their keys. */
+export async function takeRefused(db: Database, account: Address): Promise<Refused[]> {
+  return db.transaction('rw', db.facts, async () => {
+    const refused = (await db.fact<Refused[]>(`refused ${account}`)) ?? []
+    await db.facts.delete(`refused ${account}`)
+    return refused
+  })
 }
 
 function contentOf({ text, reply, forwarded, expires, at }: Message): OutgoingContent {

@@ -13,5 +13,5 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 700
   },
-  test: { include: ['tests/**/*.test.ts'], environment: 'node' }
+  test: { include: ['tests/**/*.test.ts'], environment: 'node', testTimeout: 30_000 }
 })

@@ -8,8 +8,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
+from tests.web.device import until
 from tests.web.people import People, down
-from tests.web.person import DESKTOP, Someone
+from tests.web.person import DESKTOP, Someone, meet
+from tests.web.test_app import row
+from tests.web.test_life import AWAY, TOLD
 
 Interruption = Callable[[Someone], AbstractAsyncContextManager[None]]
 ONLINE = ".who p:text-is('online')"
@@ -181,3 +184,88 @@ async def test_who_logs_out_without_a_connection_leaves_nothing(
     async with interrupted(ada):
         await ada.log_out()
         assert await ada.evaluate("indexedDB.databases().then((all) => all.map((one) => one.name))") == []
+
+
+async def test_what_is_arranged_without_a_connection_holds_and_reaches_the_other_side(
+    people: People, interrupted: Interruption
+) -> None:
+    ada, ben = await people.two(DESKTOP, DESKTOP, cables=True)
+    await ada.marked("Hello", "read")
+    async with interrupted(ada):
+        await row(ada, "Hello", "Mute")
+        await ada.press("Always")
+        await ada.open(f"#/chat/{ben.address}/info")
+        await ada.on("button.row:has-text('Disappearing messages')", "click")
+        await ada.on("dialog label:has-text('1 day') input", "click")
+        await ada.open(f"#/chat/{ben.address}/safety")
+        await ada.verify("Ben")
+        await ada.open(f"#/chat/{ben.address}")
+        await ada.menu("Hello", "Star")
+        await ada.menu("Hello", "Reply")
+        await ada.write("again")
+        await ada.menu("again", "Forward")
+        await ada.on("dialog label:has-text('Ben')", "click")
+        await ada.on("dialog .button:not(.quiet)", "click")
+        await ada.on("textarea", "type", "not yet")
+    await ben.shows(".about:has-text('New messages disappear after 1 day.')")
+    await ben.shows(f"{ben.bubble('again')} .reply:has-text('Hello')")
+    await ben.shows(".message:has-text('Forwarded') .text:text-is('again')")
+    assert await ben.texts() == ["Hello", "again", "again"]
+    await ada.do("page", "reload", timeout=30)
+    await ada.shows(".message [data-progress=read] >> nth=2")
+    await ada.open("#/")
+    await ada.shows(".chat-row:has-text('Muted')")
+    await ada.shows(".chat-row:has(.draft):has-text('not yet')")
+    await ada.open(f"#/chat/{ben.address}/safety")
+    await ada.shows("[role=status]:has-text('You have verified Ben')")
+    await ada.open("#/starred")
+    await ada.shows(".pane :text('Hello')")
+
+
+async def test_a_second_tab_takes_over_without_a_connection(
+    people: People, interrupted: Interruption
+) -> None:
+    ada, ben = await people.two(DESKTOP, DESKTOP, cables=True)
+    async with interrupted(ada):
+        await ada.write("from the first tab")
+        await ada.do("tab", 1)
+        await ada.open(f"#/chat/{ben.address}")
+        await ada.reads("from the first tab")
+        await ada.write("from the second")
+        await ada.do("tab", 0)
+        await ada.reads("from the second")
+        await ada.do("page", "close")
+        await ada.do("tab", 1)
+        await ada.write("from the one that is left")
+    await ben.reads("from the one that is left")
+    await ben.write("I see")
+    await ada.reads("I see")
+    wanted = ["Hello", "from the first tab", "from the second", "from the one that is left", "I see"]
+    for person in (ada, ben):
+        assert await person.texts() == wanted
+
+
+async def test_one_is_notified_once_of_what_came_while_the_connection_was_gone(
+    people: People, interrupted: Interruption
+) -> None:
+    ada, ben = await people.one("Ada", DESKTOP, await people.cable()), await people.one("Ben")
+    await ada.do("context", "grantPermissions", ["notifications"])
+    await ada.do("page", "addInitScript", {"content": AWAY})
+    await meet(ben, ada)
+    await ada.open("#/settings/notifications")
+    await ada.on("[role=switch]:has-text('For new messages')", "click")
+    await ada.open("#/")
+    await ada.evaluate("globalThis.away = true")
+    async with interrupted(ada):
+        await ben.write("did you hear?")
+
+    async def told() -> bool:
+        return bool(await ada.evaluate(TOLD) == [["Ben", "did you hear?", ben.address]])
+
+    await until(told)
+    await ada.shows(".chat-row .badge:has-text('1')")
+    async with interrupted(ada):
+        await asyncio.sleep(1)
+    await ben.write("good")
+    await ada.shows(".chat-row .badge:has-text('2')")
+    assert await ada.evaluate(f"({TOLD}).then((all) => all.length)") == 1  # the newest of the chat

@@ -8,6 +8,7 @@ from tests.web.person import Someone
 
 CHANGED = ".about:has-text('The encryption keys have changed')"
 STRICT = ".about:has-text('Nothing is sent to the new device until you have compared')"
+NEW_DEVICE = "[role=alert]:has-text('A new device can read your messages')"
 
 
 async def begin_anew(person: Someone) -> None:
@@ -54,4 +55,36 @@ async def test_once_compared_nothing_goes_to_a_new_device_until_it_was_compared_
     await ada.open(f"#/chat/{ben.address}")
     await ada.write("now I know")
     await ben.reads("now I know")
-    await ben.reads("prove it")  # which his device asked for when it could not read it
+
+
+async def test_a_device_that_was_not_compared_yet_gets_what_it_missed_once_it_is(people: People) -> None:
+    ada, ben = await people.two()
+    await ada.open(f"#/chat/{ben.address}/safety")
+    await ada.verify("Ben")
+    await ada.open(f"#/chat/{ben.address}")
+    other = await people.one("Ben")
+    await other.open()
+    await other.press("Link to another device")
+    code = await other.link_code()
+    await ben.open("#/settings/link")
+    await ben.fill("Code as a link", code)
+    await ben.press("Let the device in")
+    await other.shows(".home")
+    # whose keys are new is said to him as well
+    await ben.open("#/")
+    await ben.shows(NEW_DEVICE)
+    assert await other.on(NEW_DEVICE, "count") == 0
+    await ben.on(f"{NEW_DEVICE} a", "click")
+    await ben.shows("h2:has-text('Keys')")
+    await ben.hides(NEW_DEVICE)
+    assert await ben.on("code", "count") == 2
+    await ada.write("for the one that I know")
+    await ben.open(f"#/chat/{ada.address}")
+    await ben.reads("for the one that I know")
+    await other.open_chat("Waiting for this message")
+    await other.shows(".gone:has-text('can’t be read yet')")
+    await ada.shows(STRICT)
+    await ada.on(f"{STRICT} a", "click")
+    await ada.verify("Ben")
+    await other.reads("for the one that I know")
+    assert await other.on(".gone", "count") == 0

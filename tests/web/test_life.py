@@ -224,7 +224,7 @@ async def test_two_tabs_are_one_device_and_the_second_goes_on_when_the_first_is_
         assert len(texts) == len(set(texts)) == 5
     await ada.open("#/settings/devices")
     await ada.shows("li:has-text('This device')")
-    assert await ada.on(".pane li", "count") == 1
+    assert await ada.on(".pane ul:first-of-type li", "count") == 1
 
 
 async def test_the_history_can_be_taken_away_as_a_file_without_keys(people: People) -> None:

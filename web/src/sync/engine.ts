@@ -12,7 +12,7 @@ import { Connection, type Wiring } from './connection'
 import { Expiry } from './expiry'
 import { Incoming } from './incoming'
 import { DEVICE_LIST, devicesOf, Keys } from './keys'
-import { Outbox, takeRefused } from './outbox'
+import { Outbox } from './outbox'
 import { patiently } from './patience'
 import { available, info, Presences } from './presence'
 import { Profiles, type ProfileChange, PROFILE_NODES } from './profile'
@@ -104,7 +104,7 @@ export class Engine implements Leading {
       now: deps.now,
       news: (messages) => deps.news(messages),
       queued: () => engine.woken(),
-      asked: (from, device, id) => engine.asked(from, device, id),
+      asked: (...question) => engine.asked(...question),
       stranger: (address) => void engine.profiles.fetch(address).catch(() => undefined)
     })
     engine.catchUp = new CatchUp(db, me, connection, engine.incoming, deps.now, (progress) =>
@@ -351,7 +351,8 @@ export class Engine implements Leading {
   }
 
   /** Somebody's device can't read a message of mine. How often it may ask is bounded. */
-  private async asked(from: Address, device: number, id: string): Promise<void> {
+  private async asked(from: Address, device: number, id: string, trusted: boolean): Promise<void> {
+    if (!trusted) return this.outbox.refuse(from, device, id)
     const name = `resent ${from}/${device}`
     const now = this.deps.now()
     const may = await this.db.transaction('rw', this.db.facts, this.db.outgoing, async () => {
@@ -369,7 +370,9 @@ export class Engine implements Leading {
 
   /** What was kept from devices that were not trusted, they get now. */
   private async trusted(account: Address): Promise<void> {
-    for (const { device, of } of await takeRefused(this.db, account)) await this.asked(account, device, of)
+    for (const { device, of } of await this.outbox.takeRefused(account)) {
+      await this.asked(account, device, of, true)
+    }
   }
 
   /** Keys of a contact have changed: the conversation says so. */

@@ -20,7 +20,7 @@ export interface Events {
   /** Something waits to be sent, like a receipt. */
   queued(): void
   /** Somebody's device asks for a message of mine. */
-  asked(from: Address, device: number, id: string): Promise<void>
+  asked(from: Address, device: number, id: string, trusted: boolean): Promise<void>
   /** Somebody wrote who is not known yet. */
   stranger(address: Address): void
 }
@@ -69,8 +69,8 @@ export class Incoming {
     })
     committed()
     for (const { came, opened } of ready) {
-      if (came.resend && opened?.type === 'keys' && opened.trusted) {
-        await this.events.asked(came.from, opened.device, came.resend)
+      if (came.resend && opened?.type === 'keys') {
+        await this.events.asked(came.from, opened.device, came.resend, opened.trusted)
       }
     }
     for (const address of strangers) this.events.stranger(address)

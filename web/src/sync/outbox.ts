@@ -25,6 +25,14 @@ interface Lane {
   timer?: ReturnType<typeof setTimeout>
 }
 
+interface Refused {
+  of: string
+  device: number
+}
+
+/** Of one account. */
+const MOST_REFUSED = 100
+
 export class Outbox {
   private lanes = new Map<string, Lane>()
   /** While the archive is read, receipts wait: other devices of mine may have sent them. */
@@ -131,7 +139,7 @@ export class Outbox {
   private async again(one: Outgoing, of: string, device: number): Promise<Made | undefined> {
     const { to, id } = one
     const trusted = await this.isTrusted(to, device)
-    if (!trusted) await refuse(this.db, to, { of, device })
+    if (!trusted) await this.refuse(to, device, of)
     const content = trusted ? await this.contentOf(to, of) : undefined
     const secret = content && secretOf(content)
     if (!content || secret === undefined) {
@@ -139,6 +147,25 @@ export class Outbox {
       return undefined
     }
     return madeAgain(to, id, of, content, await this.crypto.encryptFor(to, device, secret))
+  }
+
+  /** A device that is not trusted has asked for a message of mine: it gets it once it is. */
+  async refuse(account: Address, device: number, of: string): Promise<void> {
+    if ((await this.contentOf(account, of)) === undefined) return
+    await this.db.transaction('rw', this.db.facts, async () => {
+      const before = (await this.db.fact<Refused[]>(`refused ${account}`)) ?? []
+      const others = before.filter((one) => one.of !== of || one.device !== device)
+      await this.db.setFact(`refused ${account}`, [...others, { of, device }].slice(-MOST_REFUSED))
+    })
+  }
+
+  /** Takes out what an account's devices asked for in vain, as after somebody has compared their keys. */
+  async takeRefused(account: Address): Promise<Refused[]> {
+    return this.db.transaction('rw', this.db.facts, async () => {
+      const refused = (await this.db.fact<Refused[]>(`refused ${account}`)) ?? []
+      await this.db.facts.delete(`refused ${account}`)
+      return refused
+    })
   }
 
   private async isTrusted(account: Address, device: number): Promise<boolean> {
@@ -195,31 +222,6 @@ export class Outbox {
     if (what.type !== 'message' || what.replaces !== undefined) return undefined
     return this.db.messages.get(messageKey(to, this.me, true, id))
   }
-}
-
-/** What a device asked for that is not trusted: it gets it once it is. */
-interface Refused {
-  of: string
-  device: number
-}
-
-const MOST_REFUSED = 100
-
-async function refuse(db: Database, account: Address, one: Refused): Promise<void> {
-  await db.transaction('rw', db.facts, async () => {
-    const before = (await db.fact<Refused[]>(`refused ${account}`)) ?? []
-    const others = before.filter(({ of, device }) => of !== one.of || device !== one.device)
-    await db.setFact(`refused ${account}`, [...others, one].slice(-MOST_REFUSED))
-  })
-}
-
-/** Takes out what an account's devices asked for in vain, as after somebody has compared their keys. */
-export async function takeRefused(db: Database, account: Address): Promise<Refused[]> {
-  return db.transaction('rw', db.facts, async () => {
-    const refused = (await db.fact<Refused[]>(`refused ${account}`)) ?? []
-    await db.facts.delete(`refused ${account}`)
-    return refused
-  })
 }
 
 function contentOf({ text, reply, forwarded, expires, at }: Message): OutgoingContent {

@@ -299,3 +299,16 @@ async def test_a_stanza_without_a_language_has_that_of_its_stream(server: Runnin
     assert (await speaking.message()).get(lang) == "de"
     speaking.send("<message to='anna@localhost' xml:lang='fr'><body>salut</body></message>")
     assert (await speaking.message()).get(lang) == "fr"
+
+
+async def test_what_answers_the_same_bytes_comes_in_one_packet(server: RunningServer) -> None:
+    """A phone's radio is woken by packets, and each costs the server a call."""
+    client = socket.create_connection(("127.0.0.1", server.port))
+    try:
+        client.settimeout(10)
+        client.sendall(HEAD.encode())
+        first = await asyncio.to_thread(client.recv, 65536)
+    finally:
+        client.close()
+    assert b"<stream:stream" in first
+    assert b"</stream:features>" in first

@@ -20,6 +20,7 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.uri import parse_uri
 
+from kith.edge.connection import keep_alive
 from tests.conftest import RunningServer, running
 from tests.core.test_websocket import WebClient
 from tests.raw import CLIENT, Gone, RawClient, authenticate, body, condition, online, plain
@@ -371,3 +372,19 @@ async def test_a_websocket_without_an_answer_is_cut_off_and_a_browser_answers(st
             await mute.until(lambda _: False)
         await client.send("<iq xmlns='jabber:client' type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>")
         await client.take("iq")
+
+
+def test_the_kernel_looks_for_whom_it_accepts() -> None:
+    """Each connection has it from the socket that listens, without a call of its own."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        keep_alive(listener, 1234.5)
+        listener.listen()
+        with socket.create_connection(listener.getsockname()) as client:
+            accepted, _ = listener.accept()
+            with accepted:
+                assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 1235
+                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) == 30
+                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
+            assert not client.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)

@@ -139,10 +139,11 @@ export class History {
   #watch(page: Page): void {
     page.subscription = liveQuery(() => this.#between(page.from, page.to).toArray()).subscribe({
       next: (found) => {
-        if (!page.take(found)) return
+        const at = this.#pages.indexOf(page)
+        if (at < 0 || !page.take(found)) return
         if (found.length > 2 * STEP) {
           this.#drop([page])
-          this.#pages.splice(this.#pages.indexOf(page), 1, ...this.#cut(page))
+          this.#pages.splice(at, 1, ...this.#cut(page))
         }
         this.#show()
       },

@@ -30,6 +30,19 @@ class People:
         self.all.append(person)
         return person
 
+    async def linked(self, elder: Someone, options: dict[str, Any] = DESKTOP) -> Someone:
+        """Another browser of somebody, who lets it in by the code that it shows."""
+        other = await self.one(elder.name, options)
+        await other.open()
+        await other.press("Link to another device")
+        code = await other.link_code()
+        await elder.open("#/settings/link")
+        await elder.fill("Code as a link", code)
+        await elder.press("Let the device in")
+        await elder.shows("[role=status]:has-text('The new device is in')")
+        await other.shows(".home")
+        return other
+
     async def cable(self) -> Cable:
         return await self._stack.enter_async_context(Cable(self.server.http_port))
 

@@ -147,15 +147,7 @@ async def test_a_server_that_restarts_in_the_middle_loses_nothing(people: People
 async def test_a_browser_comes_in_by_the_code_that_it_shows(people: People) -> None:
     ada = await people.one("Ada")
     await ada.register()
-    other = await people.one("Ada", PHONE)
-    await other.open()
-    await other.press("Link to another device")
-    code = await other.link_code()
-    await ada.open("#/settings/link")
-    await ada.fill("Code as a link", code)
-    await ada.press("Let the device in")
-    await ada.shows("[role=status]:has-text('The new device is in')")
-    await other.shows(".home")
+    await people.linked(ada, PHONE)
     await ada.open("#/settings/devices")
     await ada.shows("li:has-text('This device')")
     assert await ada.on(".pane ul:first-of-type li", "count") == 2

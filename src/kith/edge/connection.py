@@ -120,7 +120,7 @@ def is_loopback(text: str) -> bool:
     return (mapped or address).is_loopback
 
 
-def keep_alive(listener: socket.socket, idle: float = 300) -> None:
+def keep_alive(listener: socket.socket, idle: float) -> None:
     """Lets the kernel find out that a peer's machine is gone, after ``idle`` seconds or when it is sent to.
 
     What is accepted has it from the socket that listens (Linux; elsewhere at least the first option).

@@ -110,12 +110,12 @@ class Shapes:
         if not 0 < tags <= MAX_TAGS or len(inner) > MAX_BYTES or inner.count(b">") != tags:
             return
         known = self._known.setdefault(tags, [])
-        if any(shape.match(inner) for shape in known):  # it came in pieces, or has something else unusual
-            return
         if len(known) >= _EACH:
             self._passed = (self._passed + 1) % _SAMPLE
             if self._passed:
                 return
+        if any(shape.match(inner) for shape in known):  # it came in pieces, or has something else unusual
+            return
         shape = _shape(inner, stanza.children)
         if shape is not None:
             known.insert(0, shape)

@@ -158,7 +158,8 @@ export class Omemo implements Crypto {
   ): Promise<Opened> {
     if (payload === undefined || sent < (own.made ?? Infinity)) return { type: 'not-for-me' }
     const strange = !ratchet.hasOpen(await this.store.sessions(from, sender))
-    const asked = this.charge(from, 1) && (await this.healing.unreadable(from, sender, id, strange))
+    const asked = !this.spent(from) && (await this.healing.unreadable(from, sender, id, strange))
+    if (asked) this.charge(from, 1) // what is not asked for has cost nothing, however much of it there is
     return { type: 'unreadable', asked }
   }
 

@@ -117,13 +117,13 @@ export class History {
   #choose(first: boolean, messages: Message[], to: Place | undefined): void {
     const [oldest] = messages
     this.#drop(this.#pages)
-    this.#pages = this.#cut(new Page(first || !oldest ? BEGINNING : placeOf(oldest), to, messages))
+    this.#pages = this.#cut(first || !oldest ? BEGINNING : placeOf(oldest), to, messages)
     this.complete = false
     this.#show()
   }
 
-  /** The same in pages of few messages, which are watched from here on. */
-  #cut({ from, to, messages }: Page): Page[] {
+  /** A stretch in pages of few messages, which are watched from here on. */
+  #cut(from: Place, to: Place | undefined, messages: Message[]): Page[] {
     const pages: Page[] = []
     let start = from
     for (let at = 0; at < messages.length || at === 0; at += STEP) {
@@ -143,7 +143,7 @@ export class History {
         if (at < 0 || !page.take(found)) return
         if (found.length > 2 * STEP) {
           this.#drop([page])
-          this.#pages.splice(at, 1, ...this.#cut(page))
+          this.#pages.splice(at, 1, ...this.#cut(page.from, page.to, page.messages))
         }
         this.#show()
       },
@@ -201,7 +201,7 @@ export class History {
         return
       }
       const from = found.length < STEP ? BEGINNING : placeOf(oldest)
-      this.#pages.unshift(...this.#cut(new Page(from, first.from, found)))
+      this.#pages.unshift(...this.#cut(from, first.from, found))
       this.#shorten((pages) => pages.pop())
       this.#show()
     } finally {
@@ -242,7 +242,7 @@ export class History {
         .toArray()
       if (turn !== this.#turn) return
       const next = found[STEP]
-      this.#pages.push(...this.#cut(new Page(from, next && placeOf(next), found.slice(0, STEP))))
+      this.#pages.push(...this.#cut(from, next && placeOf(next), found.slice(0, STEP)))
       if (this.#shorten((pages) => pages.shift())) this.complete = false
       this.#show()
     } finally {

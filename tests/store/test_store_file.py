@@ -153,3 +153,17 @@ async def test_two_processes_can_create_and_fill_one_database_at_the_same_time(t
     await store.open()
     assert len(await store.accounts()) == 150
     await store.close()
+
+
+async def test_once_closed_nothing_has_the_files_open(tmp_path: Path) -> None:
+    """Not even for the moment that another thread takes to let go of a result."""
+    switching = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(100):
+            store = SQLiteStore(tmp_path / "kith.sqlite")
+            await store.open()
+            await store.close()
+            assert [file.name for file in tmp_path.iterdir()] == ["kith.sqlite"]
+    finally:
+        sys.setswitchinterval(switching)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from pathlib import Path
 
@@ -41,7 +42,8 @@ class Check:
     def stop(self) -> None:
         self._stopped = True
         if (connection := self._connection) is not None:
-            connection.interrupt()
+            with contextlib.suppress(sqlite3.ProgrammingError):  # it has just ended
+                connection.interrupt()
 
 
 def ended_well(path: Path) -> bool:

@@ -25,7 +25,7 @@ from kith.core.ports import (
     Unavailable,
 )
 from kith.store import conversations, integrity, log
-from kith.store.connection import connect, prepare
+from kith.store.connection import conclude, connect, prepare
 from kith.store.errors import Damaged, StoreError, translated
 from kith.store.health import Health
 from kith.store.integrity import Check
@@ -90,8 +90,7 @@ class SQLiteStore:
         await asyncio.to_thread(writer.close)
         if self._readers is not None:
             await asyncio.to_thread(self._readers.close)
-        await asyncio.to_thread(self._connection.execute, "PRAGMA wal_checkpoint(TRUNCATE)")
-        self._connection.close()
+        await asyncio.to_thread(conclude, self._connection)
         await asyncio.sleep(0)  # what the last commit answers is still in the loop's queue
 
     async def settled(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import subprocess
 import sys
@@ -164,6 +165,6 @@ async def test_once_closed_nothing_has_the_files_open(tmp_path: Path) -> None:
             store = SQLiteStore(tmp_path / "kith.sqlite")
             await store.open()
             await store.close()
-            assert [file.name for file in tmp_path.iterdir()] == ["kith.sqlite"]
+            assert os.listdir(tmp_path) == ["kith.sqlite"]
     finally:
         sys.setswitchinterval(switching)

@@ -76,6 +76,14 @@ class Someone(NodeClient):
     async def evaluate(self, script: str) -> Any:
         return await self.do("page", "evaluate", script, timeout=30)
 
+    async def keeps_the_app(self) -> None:
+        """Waits until the app is in the browser, so that it opens without network."""
+
+        async def kept() -> bool:
+            return bool(await self.evaluate("navigator.serviceWorker.controller !== null"))
+
+        await until(kept)
+
     async def picture(self, file: Path) -> None:
         await self.do("page", "screenshot", {"path": str(file)}, timeout=30)
 

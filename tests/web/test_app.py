@@ -71,7 +71,7 @@ async def test_what_others_write_is_never_markup(people: People) -> None:
 
 async def test_without_network_it_opens_shows_the_history_and_keeps_what_one_writes(people: People) -> None:
     ada, ben = await people.two()
-    await until(lambda: _controlled(ada))
+    await ada.keeps_the_app()
     await ada.do("context", "setOffline", True)
     async with down(people.server):  # Chromium cuts everything but WebSockets
         await ada.write("from the train")
@@ -90,10 +90,30 @@ async def test_without_network_it_opens_shows_the_history_and_keeps_what_one_wri
     await ada.hides(NO_CONNECTION)
 
 
+async def test_the_app_is_kept_though_the_network_goes_while_it_is_fetched(people: People) -> None:
+    ada = await people.one("Ada", DESKTOP, await people.cable())
+    assert ada.cable is not None
+    ada.cable.budget = 400_000  # more than the first screen, less than all
+    opening = asyncio.create_task(ada.open())
+    while ada.cable.budget is not None:
+        await asyncio.sleep(0)
+    ada.cable.unplug()
+    await opening
+    await ada.shows("input")
+    await asyncio.sleep(1)
+    assert await ada.evaluate("navigator.serviceWorker.controller === null")
+    await ada.cable.plug_in()
+    await ada.keeps_the_app()
+    ada.cable.unplug()
+    await ada.do("page", "reload", timeout=30)
+    await ada.shows("input")
+    await ada.cable.plug_in()
+
+
 async def test_the_beginning_of_a_chat_is_asked_for_again_when_the_connection_is_back(people: People) -> None:
     """And not all the time while there is none."""
     ada, _ = await people.two()
-    await until(lambda: _controlled(ada))
+    await ada.keeps_the_app()
     await ada.evaluate("location.hash = '#/'")
     await _forget_where_it_begins(ada)
     await ada.do("context", "setOffline", True)
@@ -126,10 +146,6 @@ async def _forget_where_it_begins(person: Someone) -> None:
         db.close();
       }
     })()""")
-
-
-async def _controlled(person: Someone) -> bool:
-    return bool(await person.evaluate("navigator.serviceWorker.controller !== null"))
 
 
 async def test_a_server_that_restarts_in_the_middle_loses_nothing(people: People) -> None:

@@ -255,6 +255,7 @@ async def test_one_is_notified_once_of_what_came_while_the_connection_was_gone(
     await ada.open("#/settings/notifications")
     await ada.on("[role=switch]:has-text('For new messages')", "click")
     await ada.open("#/")
+    await ada.keeps_the_app()  # only its notifications can be asked for
     await ada.evaluate("globalThis.away = true")
     async with interrupted(ada):
         await ben.write("did you hear?")

@@ -76,6 +76,7 @@ async def test_who_does_not_look_is_notified_unless_the_chat_is_muted(people: Pe
     await ben.open("#/settings/notifications")
     await ben.on("[role=switch]:has-text('For new messages')", "click")
     await ben.open("#/")
+    await ben.keeps_the_app()  # only its notifications can be asked for
 
     async def told(*wanted: list[str]) -> None:
         async def fits() -> bool:

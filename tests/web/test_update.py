@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from tests.conftest import running
-from tests.web.device import WEB, until
+from tests.web.device import WEB
 from tests.web.people import People
 
 
@@ -23,10 +23,7 @@ async def test_a_newer_app_is_offered_and_taken_when_the_person_says_so(
             ada = await people.one("Ada")
             await ada.register()
 
-            async def controlled() -> bool:
-                return bool(await ada.evaluate("navigator.serviceWorker.controller !== null"))
-
-            await until(controlled)
+            await ada.keeps_the_app()
             await ada.evaluate("globalThis.older = true")
             worker = app / "sw.js"
             await asyncio.to_thread(server.stop)

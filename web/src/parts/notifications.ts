@@ -5,6 +5,10 @@ import type { App } from '../sync/app'
 import { preferences } from './preferences.svelte'
 import { route } from './route.svelte'
 
+const workers = navigator.serviceWorker as ServiceWorkerContainer | undefined
+/** What the page itself has shown, newest of each chat. */
+const ofPage = new Map<Address, Notification>()
+
 /** `hidden`: what is said where the text is not to be seen. Returns how to stop. */
 export function notifications(
   app: App,
@@ -22,12 +26,25 @@ export function notifications(
       badge: '/icon-192.png',
       data: { chat }
     }
-    const registration = await navigator.serviceWorker.getRegistration()
-    if (registration) await registration.showNotification(title, options)
-    else
-      new Notification(title, options).onclick = () => {
+    const registration = await workers?.getRegistration()
+    if (registration?.active) {
+      await registration.showNotification(title, options)
+      return
+    }
+    // in the first seconds, and in a private window, there is nobody but the page
+    try {
+      const shown = new Notification(title, options)
+      shown.onclick = () => {
+        shown.close()
+        window.focus()
         open(chat)
       }
+      ofPage.set(chat, shown)
+    } catch {
+      // on a phone, the page may not
+      const late = await workers?.ready
+      if ((await app.db.chats.get(chat))?.unread) await late?.showNotification(title, options)
+    }
   }
   const stop = app.onNews(({ chat, text }) => {
     const looking = document.visibilityState === 'visible' && document.hasFocus()
@@ -54,7 +71,6 @@ export function notifications(
     const { open: chat } = (event.data ?? {}) as { open?: string }
     if (chat !== undefined) open(chat)
   }
-  const workers = navigator.serviceWorker as ServiceWorkerContainer | undefined
   workers?.addEventListener('message', said)
   return () => {
     stop()
@@ -65,7 +81,11 @@ export function notifications(
 
 /** Takes notifications back, but for those of chats that `stays` says. */
 export async function withdraw(stays: (chat: Address) => boolean = () => false): Promise<void> {
-  const workers = navigator.serviceWorker as ServiceWorkerContainer | undefined
+  for (const [chat, shown] of ofPage)
+    if (!stays(chat)) {
+      shown.close()
+      ofPage.delete(chat)
+    }
   const registration = await workers?.getRegistration().catch(() => undefined)
   for (const shown of (await registration?.getNotifications().catch(() => undefined)) ?? [])
     if (!stays(shown.tag)) shown.close()

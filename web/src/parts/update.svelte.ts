@@ -1,4 +1,6 @@
 /** The service worker: a newer app waits until the person takes it. */
+import { arriving } from './arriving'
+
 const HOUR = 3_600_000
 const WORKER = '/sw.js'
 
@@ -21,6 +23,36 @@ function trusted(): string {
   return (trustedTypes?.createPolicy('kith', { createScriptURL }).createScriptURL(WORKER) ?? WORKER) as string
 }
 
+/** The worker, once everything is kept in the browser; undefined if the browser does not want any. */
+async function kept(workers: ServiceWorkerContainer): Promise<ServiceWorkerRegistration | undefined> {
+  const url = trusted()
+  return arriving(async () => {
+    let registration: ServiceWorkerRegistration | undefined
+    try {
+      registration = await workers.register(url)
+    } catch (error) {
+      // a private window may have none: then there is no opening without network
+      if (error instanceof DOMException && error.name === 'SecurityError') return undefined
+      throw error
+    }
+    const fetching = (registration as ServiceWorkerRegistration | undefined)?.installing
+    if (fetching && !registration.active && !(await installed(fetching)))
+      throw new Error('the app could not be fetched as a whole')
+    return registration
+  })
+}
+
+/** Whether it becomes one: what it keeps may not arrive. */
+function installed(worker: ServiceWorker): Promise<boolean> {
+  return new Promise((done) => {
+    const look = (): void => {
+      if (worker.state !== 'installing') done(worker.state !== 'redundant')
+    }
+    worker.addEventListener('statechange', look)
+    look()
+  })
+}
+
 class Update {
   ready = $state(false)
   private waiting: ServiceWorker | null = null
@@ -32,8 +64,16 @@ class Update {
   async watch(): Promise<void> {
     const workers = navigator.serviceWorker as ServiceWorkerContainer | undefined
     if (!workers) return
-    // a private window may have none: then there is no opening without network
-    const registration = await workers.register(trusted()).catch(() => undefined)
+    let first = workers.controller === null
+    workers.addEventListener('controllerchange', () => {
+      if (first) {
+        first = false
+        return
+      }
+      if (this.taken || document.visibilityState === 'hidden') location.reload()
+      else this.stale = this.ready = true
+    })
+    const registration = await kept(workers)
     if (!registration) return
     const look = (): void => {
       // the first one has nothing to take the place of
@@ -44,15 +84,6 @@ class Update {
     look()
     registration.addEventListener('updatefound', () => {
       registration.installing?.addEventListener('statechange', look)
-    })
-    let first = workers.controller === null
-    workers.addEventListener('controllerchange', () => {
-      if (first) {
-        first = false
-        return
-      }
-      if (this.taken || document.visibilityState === 'hidden') location.reload()
-      else this.stale = this.ready = true
     })
     setInterval(() => {
       registration.update().catch(() => undefined)

@@ -25,6 +25,7 @@ from kith.core.ports import (
     Unavailable,
 )
 from kith.store import conversations, integrity, log
+from kith.store.checkpoint import Checkpoints
 from kith.store.connection import conclude, connect, prepare
 from kith.store.errors import Damaged, StoreError, translated
 from kith.store.health import Health
@@ -56,6 +57,7 @@ class SQLiteStore:
         self._writer: Writer | None = None
         self._connection: sqlite3.Connection | None = None
         self._readers: Readers | None = None
+        self._checkpoints: Checkpoints | None = None
         self._health = Health()
         self._marks: Marks | None = None
         self._check = Check(path)
@@ -71,7 +73,8 @@ class SQLiteStore:
         ended_well = integrity.ended_well(self._path)
         connection = await asyncio.to_thread(prepare, self._path, self._busy)
         self._connection = connection
-        self._writer = Writer(connection, loop, self._health, self.commits, self._gather)
+        self._checkpoints = Checkpoints(lambda: connect(self._path, self._busy))
+        self._writer = Writer(connection, loop, self._health, self.commits, self._gather, self._checkpoints)
         self._marks = Marks(self._writer, self._health)
         self._readers = Readers(self._connect, loop)
         if not ended_well:
@@ -90,6 +93,8 @@ class SQLiteStore:
         await asyncio.to_thread(writer.close)
         if self._readers is not None:
             await asyncio.to_thread(self._readers.close)
+        if self._checkpoints is not None:
+            await asyncio.to_thread(self._checkpoints.close)
         await asyncio.to_thread(conclude, self._connection)
         await asyncio.sleep(0)  # what the last commit answers is still in the loop's queue
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from kith.core.figures import Commits
 from kith.core.ports import Append, Unavailable
+from kith.store.checkpoint import Checkpoints
 from kith.store.errors import Faulty, Locked, translated
 from kith.store.health import Health
 from kith.store.inserts import insert_log, insert_messages, known_origins
@@ -28,6 +29,7 @@ Operation = Callable[[sqlite3.Connection], Any]
 Answer = tuple[Callable[[Any, BaseException | None], None], Any, BaseException | None]
 _MAX_BATCH = 1024
 _ENOUGH = 64  # more in one commit hardly costs less
+_PAGES_EACH, _PAGE_BYTES = 2, 4096  # what a message changes: pages of the indexes, and its own
 _TRIES = 3  # of `busy_timeout` each, for another process to finish its transaction
 
 
@@ -58,6 +60,7 @@ class Writer:
 
     ``gather`` is how many seconds it waits for more messages to share a commit, if the one before ended less
     than that ago. So a message that comes alone waits for nothing, nor does a write that follows another.
+    ``checkpoints`` copies the journal into the database beside it; without, SQLite does within commits.
     """
 
     def __init__(
@@ -67,8 +70,10 @@ class Writer:
         health: Health,
         commits: Commits,
         gather: float = 0.0,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         self._connection = connection
+        self._checkpoints = checkpoints
         self._loop = loop
         self._commits = commits
         self._new = 0  # messages of the transaction that is open
@@ -138,6 +143,9 @@ class Writer:
                 size = sum([len(item.stanza) for item in batch if item.__class__ is Append])
                 with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                     self._loop.call_soon_threadsafe(self._tell, answers, size)
+                if self._checkpoints is not None:
+                    self._checkpoints.wrote(_PAGES_EACH * len(batch) + size // _PAGE_BYTES)
+                    self._checkpoints.finish(self._connection)
             if self._stop:
                 return
 

@@ -29,7 +29,7 @@ Operation = Callable[[sqlite3.Connection], Any]
 Answer = tuple[Callable[[Any, BaseException | None], None], Any, BaseException | None]
 _MAX_BATCH = 1024
 _ENOUGH = 64  # more in one commit hardly costs less
-_PAGES_EACH, _PAGE_BYTES = 2, 4096  # what a message changes: pages of the indexes, and its own
+_PAGE_BYTES = 4096
 _TRIES = 3  # of `busy_timeout` each, for another process to finish its transaction
 
 
@@ -77,6 +77,7 @@ class Writer:
         self._loop = loop
         self._commits = commits
         self._new = 0  # messages of the transaction that is open
+        self._changed = 0  # pages of it, about, but for those that messages fill
         self._gather = gather
         self._queue: deque[Append | Pending] = deque()
         self._wake = threading.Semaphore(0)
@@ -144,7 +145,8 @@ class Writer:
                 with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                     self._loop.call_soon_threadsafe(self._tell, answers, size)
                 if self._checkpoints is not None:
-                    self._checkpoints.wrote(_PAGES_EACH * len(batch) + size // _PAGE_BYTES)
+                    self._checkpoints.wrote(self._changed + size // _PAGE_BYTES)
+                    self._changed = 0
                     self._checkpoints.finish(self._connection)
             if self._stop:
                 return
@@ -216,6 +218,7 @@ class Writer:
                     self._append(appends, answers)
                     appends = []
                 answers.append(_answer(item, item.operation(connection), None))
+                self._changed += 4
             if appends:
                 self._append(appends, answers)
             connection.execute("COMMIT")
@@ -256,6 +259,7 @@ class Writer:
             for account, peer, flags in entry.owners:
                 rows += (account, entry.id, self._peer(peer), flags)
         insert_log(self._connection, rows)
+        self._changed += 2 * len(set(rows[::4])) + 4  # each account's end of its log, and of what it has sent
         answers += [(entry.done, existing, None) for entry, existing in zip(appends, held, strict=True)]
 
     def _peer(self, jid: str) -> int:

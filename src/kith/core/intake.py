@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: Reading pauses when so many stanzas wait, and goes on at half of it.
 PIPELINE = 512
 #: Or so many bytes, so that nobody fills the memory, nor the queue for the disk that others wait in.
-PIPELINE_BYTES = 256 * 1024
+PIPELINE_BYTES = 64 * 1024
 _CHILD_BYTES = 64  # what a child's name takes, beside its text
 
 

@@ -77,6 +77,8 @@ class Intake:
         "_ack_at",
         "_ack_next",
         "_ahead",
+        "_before",
+        "_mark",
         "_paused",
         "_taken",
         "backlog",
@@ -104,7 +106,9 @@ class Intake:
         self._ack_next = -1
         self._ahead: _Ahead | None = None
         self._paused = False
-        self._taken = 0  # bytes since all was handled
+        self._taken = 0  # bytes that wait, and some that do no more: they count until the mark is reached
+        self._before = 0  # those of them that came before the mark
+        self._mark = 0  # a number of received stanzas; once so many are handled, it moves on
 
     # -- what the stream's kind decides ----------------------------------------------------------
 
@@ -140,7 +144,7 @@ class Intake:
         self._taken += len(stanza.inner) + _CHILD_BYTES * len(stanza.children)
         if self.committing > PIPELINE or self._taken > PIPELINE_BYTES:
             if self.idle:
-                self._taken = 0
+                self._taken = self._before = self._mark = 0
             else:
                 self._pause()
 
@@ -228,6 +232,9 @@ class Intake:
             self.handled += self._ahead.committed()
             if not self._ahead.commits:
                 self._ahead = None
+        if self.handled >= self._mark:
+            self._before = self._taken = self._taken - self._before
+            self._mark = self.received
         if self.backlog or self._ack_at >= 0 or self._paused or self.ending or self.when_idle:
             self._progress()
 
@@ -245,13 +252,13 @@ class Intake:
             self._ack_at = self._ack_next if self._ack_next > self.handled else -1
             self.raw(sm.answer(self.handled))
         waiting = self.committing + (len(backlog) if backlog else 0)
-        if self._paused and waiting < PIPELINE // 2 and (not waiting or self._taken <= PIPELINE_BYTES):
+        if self._paused and waiting < PIPELINE // 2 and (not waiting or self._taken < PIPELINE_BYTES // 2):
             self._paused = False
             if self.sink is not None:
                 self.sink.resume()
         if not waiting and not self.busy:
             self.backlog = None
-            self._taken = 0
+            self._taken = self._before = self._mark = 0
             callbacks, self.when_idle = self.when_idle, None
             for callback in callbacks or ():
                 callback()

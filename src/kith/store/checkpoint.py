@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 
 #: So many pages are written to the journal between two rounds, about.
-_PAGES = 4000
+_PAGES = 8000
 #: So many are few.
 _FEW = 200
 #: A round ends after so many times even if more come as fast as they are copied.

@@ -23,7 +23,7 @@ def connect(path: Path, busy: float) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA cache_size = -16000")
-        connection.execute("PRAGMA wal_autocheckpoint = 16000")  # of what `Checkpoints` has left too long
+        connection.execute("PRAGMA wal_autocheckpoint = 32000")  # of what `Checkpoints` has left too long
         connection.execute("PRAGMA secure_delete = ON")  # what was removed is not to be found in the file
     except BaseException:
         connection.close()

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import RunningServer, running
 from tests.interop.converse import chromium as run_chromium
 from tests.web.device import Devices, build
-from tests.web.people import People
+from tests.web.people import Interruption, People, cut, restart
 
 
 @pytest.fixture(scope="session")
@@ -57,3 +57,10 @@ async def people(chromium: str, house: RunningServer) -> AsyncIterator[People]:
         for person in people.all:
             assert person.complaints == []
             assert person.elsewhere == []
+
+
+@pytest.fixture(params=[cut, restart], ids=["cut", "restart"])
+def interrupted(request: pytest.FixtureRequest) -> Interruption:
+    """What goes wrong in the middle."""
+    found: Interruption = request.param
+    return found

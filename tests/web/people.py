@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from tests.api.test_devices import forget_codes
@@ -64,3 +64,21 @@ async def down(server: RunningServer) -> AsyncIterator[None]:
         yield
     finally:
         await asyncio.to_thread(server.start)
+
+
+@asynccontextmanager
+async def cut(person: Someone) -> AsyncIterator[None]:
+    """Somebody's own network is gone for a while; the others' is not."""
+    assert person.cable is not None
+    person.cable.unplug()
+    try:
+        yield
+    finally:
+        await person.cable.plug_in()
+
+
+def restart(person: Someone) -> AbstractAsyncContextManager[None]:
+    return down(person.server)
+
+
+Interruption = Callable[[Someone], AbstractAsyncContextManager[None]]

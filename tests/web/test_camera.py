@@ -10,11 +10,12 @@ import pytest
 from PIL import Image
 
 from tests.interop.converse import chromium as run_chromium
-from tests.web.people import People
-from tests.web.person import DESKTOP, PHONE, Someone
+from tests.web.people import Interruption, People
+from tests.web.person import DESKTOP, PHONE, Someone, meet
 
 WIDTH, HEIGHT = 640, 480
 CAMERA = {**PHONE, "permissions": ["camera"]}
+LINK_CODE = "svg[role=img][aria-label='Code to link this browser']"
 
 
 @pytest.fixture(scope="module")
@@ -50,15 +51,22 @@ def shoot(still: Path, film: Path) -> None:
 
 
 async def test_two_who_hold_their_phones_together_know_that_nobody_reads_along(
-    people: People, film: Path
+    people: People, film: Path, interrupted: Interruption
 ) -> None:
-    ada, ben = await people.two(CAMERA, DESKTOP)
+    """Without a connection, too: both have all that it takes."""
+    ada, ben = await people.one("Ada", CAMERA, await people.cable()), await people.one("Ben")
+    await meet(ada, ben)
     await ben.open(f"#/chat/{ada.address}/safety")
     await ben.shows(".card svg[role=img]")
     await point(film, ben, ".card svg[role=img]")
     await ada.open(f"#/chat/{ben.address}/safety")
-    await ada.press("Scan the code")
-    await ada.shows("[role=status]:has-text('You have verified Ben')")
+    await ada.shows(".card svg[role=img]")
+    async with interrupted(ada):
+        await ada.press("Scan the code")
+        await ada.shows("[role=status]:has-text('You have verified Ben')")
+    await ada.open(f"#/chat/{ben.address}")
+    await ada.write("compared")
+    await ada.marked("compared", "delivered", "read")
 
 
 async def test_a_browser_comes_in_by_the_code_that_the_phone_films(people: People, film: Path) -> None:
@@ -66,11 +74,29 @@ async def test_a_browser_comes_in_by_the_code_that_the_phone_films(people: Peopl
     await phone.register()
     await browser.open()
     await browser.press("Link to another device")
-    code = "svg[role=img][aria-label='Code to link this browser']"
-    await browser.shows(code)
-    await point(film, browser, code)
+    await browser.shows(LINK_CODE)
+    await point(film, browser, LINK_CODE)
     await phone.open("#/settings/link")
     await phone.press("Scan the code")
+    await browser.shows(".home")
+
+
+async def test_a_code_that_was_filmed_without_a_connection_is_kept(
+    people: People, film: Path, interrupted: Interruption
+) -> None:
+    phone = await people.one("Ada", CAMERA, await people.cable())
+    browser = await people.one("Ada", DESKTOP, await people.cable())
+    await phone.register()
+    await browser.open()
+    await browser.press("Link to another device")
+    await browser.shows(LINK_CODE)
+    await point(film, browser, LINK_CODE)
+    await phone.open("#/settings/link")
+    await phone.shows("button:text-is('Scan the code')")
+    async with interrupted(phone):
+        await phone.press("Scan the code")
+        await phone.shows("[role=alert]:has-text('The server can’t be reached')")
+    await phone.press("Let the device in")
     await browser.shows(".home")
 
 
@@ -79,9 +105,8 @@ async def test_a_code_of_something_else_raises_no_alarm(people: People, film: Pa
     other = await people.one("Cem")
     await other.open()
     await other.press("Link to another device")
-    code = "svg[role=img][aria-label='Code to link this browser']"
-    await other.shows(code)
-    await point(film, other, code)
+    await other.shows(LINK_CODE)
+    await point(film, other, LINK_CODE)
     await ada.open(f"#/chat/{browser.address}/safety")
     await ada.press("Scan the code")
     await ada.shows("[role=status]:has-text('no code for comparing')")

@@ -3,41 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-
-import pytest
 
 from tests.web.device import until
-from tests.web.people import People, down
-from tests.web.person import DESKTOP, Someone, meet
+from tests.web.people import Interruption, People
+from tests.web.person import DESKTOP, meet
 from tests.web.test_app import row
 from tests.web.test_life import AWAY, TOLD
 
-Interruption = Callable[[Someone], AbstractAsyncContextManager[None]]
 ONLINE = ".who p:text-is('online')"
 UNREACHABLE = "[role=status]:has-text('The server can’t be reached')"
-
-
-@asynccontextmanager
-async def cut(person: Someone) -> AsyncIterator[None]:
-    """Somebody's own network is gone for a while; the others' is not."""
-    assert person.cable is not None
-    person.cable.unplug()
-    try:
-        yield
-    finally:
-        await person.cable.plug_in()
-
-
-def restart(person: Someone) -> AbstractAsyncContextManager[None]:
-    return down(person.server)
-
-
-@pytest.fixture(params=[cut, restart], ids=["cut", "restart"])
-def interrupted(request: pytest.FixtureRequest) -> Interruption:
-    found: Interruption = request.param
-    return found
 
 
 async def test_one_registers(people: People, interrupted: Interruption) -> None:

@@ -23,6 +23,8 @@ _TIMES = 5
 class Checkpoints:
     """``connect`` is called on the thread, before its first round. What fails is tried with the next round.
 
+    ``rest``: something is left for the thread that writes.
+
     SQLite's own checkpoint, within a commit, is what is left if a round takes too long (`connect`).
     """
 
@@ -30,8 +32,8 @@ class Checkpoints:
         self._connect = connect
         self._written = 0  # pages, since the last round began
         self._wake = threading.Semaphore(0)
-        self._copying = False
-        self._rest = False
+        self._copying = False  # a round is under way, until what it has left is copied as well
+        self.rest = False
         self._stop = False
         self._thread = threading.Thread(target=self._run, name="kith-checkpoint", daemon=True)
         self._thread.start()
@@ -53,10 +55,11 @@ class Checkpoints:
             self._wake.release()
 
     def finish(self, connection: sqlite3.Connection) -> None:
-        """Copies what the thread has left, if it has; not within a transaction."""
-        if self._rest:
-            self._rest = False
+        """Copies what the thread has left (`rest`); not within a transaction."""
+        self.rest = False
+        with contextlib.suppress(sqlite3.Error):
             _copy(connection)
+        self._copying = False
 
     # -- on the thread that copies --------------------------------------------------------------------
 
@@ -69,19 +72,19 @@ class Checkpoints:
             with contextlib.suppress(sqlite3.Error):
                 if connection is None:
                     connection = self._connect()
-                self._round(connection)
-            self._copying = False
+                _round(connection)
+            self.rest = True
         if connection is not None:
             connection.close()
 
-    def _round(self, connection: sqlite3.Connection) -> None:
-        before = _copy(connection)
-        for _ in range(_TIMES - 1):
-            now = _copy(connection)
-            if now - before < _FEW:
-                break
-            before = now
-        self._rest = True
+
+def _round(connection: sqlite3.Connection) -> None:
+    before = _copy(connection)
+    for _ in range(_TIMES - 1):
+        now = _copy(connection)
+        if now - before < _FEW:
+            break
+        before = now
 
 
 def _copy(connection: sqlite3.Connection) -> int:

@@ -145,11 +145,17 @@ class Writer:
                 with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                     self._loop.call_soon_threadsafe(self._tell, answers, size)
                 if self._checkpoints is not None:
-                    self._checkpoints.wrote(self._changed + size // _PAGE_BYTES)
-                    self._changed = 0
-                    self._checkpoints.finish(self._connection)
+                    self._checkpoint(self._checkpoints, self._changed + size // _PAGE_BYTES)
             if self._stop:
                 return
+
+    def _checkpoint(self, checkpoints: Checkpoints, pages: int) -> None:
+        self._changed = 0
+        if checkpoints.rest:  # a disk that hangs is noticed here as well
+            self._health.committing()
+            checkpoints.finish(self._connection)
+            self._health.committed()
+        checkpoints.wrote(pages)
 
     def _tell(self, answers: Sequence[Answer], size: int) -> None:
         self._told += len(answers)

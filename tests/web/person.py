@@ -204,7 +204,7 @@ class Someone(NodeClient):
     @property
     def complaints(self) -> list[str]:
         """Errors in the console, also against the policy; not refusals, nor a network that was cut."""
-        network = ("net::ERR_", "WebSocket connection to", "An unknown error occurred when fetching the script")
+        network = ("net::ERR_", "WebSocket connection to", "unknown error occurred when fetching the script")
         expected = (*network, "status of 4", "status of 5", *self.provoked)
         return [text for text in self.seen("error") if not any(one in text for one in expected)]
 

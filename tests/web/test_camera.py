@@ -15,7 +15,6 @@ from tests.web.person import DESKTOP, PHONE, Someone, meet
 
 WIDTH, HEIGHT = 640, 480
 CAMERA = {**PHONE, "permissions": ["camera"]}
-LINK_CODE = "svg[role=img][aria-label='Code to link this browser']"
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +36,15 @@ async def point(film: Path, person: Someone, selector: str) -> None:
     still = film.with_suffix(".png")
     await person.on(selector, "screenshot", {"path": str(still)})
     await asyncio.to_thread(shoot, still, film)
+
+
+async def point_at_link_code(film: Path, newcomer: Someone) -> None:
+    """Holds it on the code of a browser that wants to be let in."""
+    code = "svg[role=img][aria-label='Code to link this browser']"
+    await newcomer.open()
+    await newcomer.press("Link to another device")
+    await newcomer.shows(code)
+    await point(film, newcomer, code)
 
 
 def shoot(still: Path, film: Path) -> None:
@@ -72,10 +80,7 @@ async def test_two_who_hold_their_phones_together_know_that_nobody_reads_along(
 async def test_a_browser_comes_in_by_the_code_that_the_phone_films(people: People, film: Path) -> None:
     phone, browser = await people.one("Ada", CAMERA), await people.one("Ada")
     await phone.register()
-    await browser.open()
-    await browser.press("Link to another device")
-    await browser.shows(LINK_CODE)
-    await point(film, browser, LINK_CODE)
+    await point_at_link_code(film, browser)
     await phone.open("#/settings/link")
     await phone.press("Scan the code")
     await browser.shows(".home")
@@ -85,12 +90,9 @@ async def test_a_code_that_was_filmed_without_a_connection_is_kept(
     people: People, film: Path, interrupted: Interruption
 ) -> None:
     phone = await people.one("Ada", CAMERA, await people.cable())
-    browser = await people.one("Ada", DESKTOP, await people.cable())
+    browser = await people.one("Ada")
     await phone.register()
-    await browser.open()
-    await browser.press("Link to another device")
-    await browser.shows(LINK_CODE)
-    await point(film, browser, LINK_CODE)
+    await point_at_link_code(film, browser)
     await phone.open("#/settings/link")
     await phone.shows("button:text-is('Scan the code')")
     async with interrupted(phone):
@@ -102,11 +104,7 @@ async def test_a_code_that_was_filmed_without_a_connection_is_kept(
 
 async def test_a_code_of_something_else_raises_no_alarm(people: People, film: Path) -> None:
     ada, browser = await people.two(CAMERA, DESKTOP)
-    other = await people.one("Cem")
-    await other.open()
-    await other.press("Link to another device")
-    await other.shows(LINK_CODE)
-    await point(film, other, LINK_CODE)
+    await point_at_link_code(film, await people.one("Cem"))
     await ada.open(f"#/chat/{browser.address}/safety")
     await ada.press("Scan the code")
     await ada.shows("[role=status]:has-text('no code for comparing')")

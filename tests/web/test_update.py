@@ -42,4 +42,5 @@ async def test_a_newer_app_is_offered_and_taken_when_the_person_says_so(
                 await ada.hides(".notice:has-text('A new version')")
                 await ada.shows(".home")
                 assert not await ada.evaluate("globalThis.older === true")
+            await ada.hides(".notice")
             assert ada.complaints == []

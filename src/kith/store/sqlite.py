@@ -57,7 +57,6 @@ class SQLiteStore:
         self._writer: Writer | None = None
         self._connection: sqlite3.Connection | None = None
         self._readers: Readers | None = None
-        self._checkpoints: Checkpoints | None = None
         self._health = Health()
         self._marks: Marks | None = None
         self._check = Check(path)
@@ -73,8 +72,8 @@ class SQLiteStore:
         ended_well = integrity.ended_well(self._path)
         connection = await asyncio.to_thread(prepare, self._path, self._busy)
         self._connection = connection
-        self._checkpoints = Checkpoints(lambda: connect(self._path, self._busy))
-        self._writer = Writer(connection, loop, self._health, self.commits, self._gather, self._checkpoints)
+        checkpoints = Checkpoints(lambda: connect(self._path, self._busy))
+        self._writer = Writer(connection, loop, self._health, self.commits, checkpoints, self._gather)
         self._marks = Marks(self._writer, self._health)
         self._readers = Readers(self._connect, loop)
         if not ended_well:
@@ -93,8 +92,6 @@ class SQLiteStore:
         await asyncio.to_thread(writer.close)
         if self._readers is not None:
             await asyncio.to_thread(self._readers.close)
-        if self._checkpoints is not None:
-            await asyncio.to_thread(self._checkpoints.close)
         await asyncio.to_thread(conclude, self._connection)
         await asyncio.sleep(0)  # what the last commit answers is still in the loop's queue
 

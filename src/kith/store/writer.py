@@ -60,7 +60,7 @@ class Writer:
 
     ``gather`` is how many seconds it waits for more messages to share a commit, if the one before ended less
     than that ago. So a message that comes alone waits for nothing, nor does a write that follows another.
-    ``checkpoints`` copies the journal into the database beside it; without, SQLite does within commits.
+    ``checkpoints`` copies the journal into the database beside it, and ends with it.
     """
 
     def __init__(
@@ -69,8 +69,8 @@ class Writer:
         loop: asyncio.AbstractEventLoop,
         health: Health,
         commits: Commits,
+        checkpoints: Checkpoints,
         gather: float = 0.0,
-        checkpoints: Checkpoints | None = None,
     ) -> None:
         self._connection = connection
         self._checkpoints = checkpoints
@@ -118,6 +118,7 @@ class Writer:
         self._stop = True
         self._wake.release()
         self._thread.join()
+        self._checkpoints.close()
 
     def _run(self) -> None:
         while True:
@@ -144,12 +145,12 @@ class Writer:
                 size = sum([len(item.stanza) for item in batch if item.__class__ is Append])
                 with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                     self._loop.call_soon_threadsafe(self._tell, answers, size)
-                if self._checkpoints is not None:
-                    self._checkpoint(self._checkpoints, self._changed + size // _PAGE_BYTES)
+                self._checkpoint(self._changed + size // _PAGE_BYTES)
             if self._stop:
                 return
 
-    def _checkpoint(self, checkpoints: Checkpoints, pages: int) -> None:
+    def _checkpoint(self, pages: int) -> None:
+        checkpoints = self._checkpoints
         self._changed = 0
         if checkpoints.rest:  # a disk that hangs is noticed here as well
             self._health.committing()

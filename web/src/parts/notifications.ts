@@ -28,6 +28,7 @@ export function notifications(
     }
     const registration = await workers?.getRegistration()
     if (registration?.active) {
+      ofPage.get(chat)?.close() // of the same chat, from before there was a worker
       await registration.showNotification(title, options)
       return
     }

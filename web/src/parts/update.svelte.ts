@@ -2,6 +2,8 @@
 import { arriving } from './arriving'
 
 const HOUR = 3_600_000
+/** Between two tries to keep the app in the browser. */
+const LONGEST_PAUSE_MS = 60_000
 const WORKER = '/sw.js'
 
 interface TrustedTypes {
@@ -39,7 +41,7 @@ async function kept(workers: ServiceWorkerContainer): Promise<ServiceWorkerRegis
     if (fetching && !registration.active && !(await installed(fetching)))
       throw new Error('the app could not be fetched as a whole')
     return registration
-  })
+  }, LONGEST_PAUSE_MS)
 }
 
 /** Whether it becomes one: what it keeps may not arrive. */

@@ -73,7 +73,7 @@ export type MessageKind =
    * `disappears SECONDS` (0: not any more).
    */
   | 'notice'
-  /** Can't be read (yet): the sender's device was asked again. */
+  /** Can't be read (yet); `asked`: its sender's device is asked for it again. */
   | 'unreadable'
   /** Taken back by its sender (XEP-0424). */
   | 'deleted'
@@ -98,6 +98,7 @@ export interface Message {
   reply?: Reply
   forwarded?: boolean
   starred?: 0 | 1
+  asked?: boolean
   /** When it was last changed (XEP-0308). */
   edited?: Moment
   /** When it goes. */

@@ -10,7 +10,7 @@ export function preview(message: Message): string {
     case 'deleted':
       return t(message.mine ? 'message.deleted-by-me' : 'message.deleted')
     case 'unreadable':
-      return t('message.unreadable.short')
+      return t(message.asked ? 'message.unreadable.short' : 'message.unreadable')
     case 'notice':
       return noticeText(message.text)
   }

@@ -182,7 +182,8 @@ export const de: Texts = {
   'message.plain': 'unverschlüsselt',
   'message.deleted': 'Diese Nachricht wurde gelöscht',
   'message.deleted-by-me': 'Du hast diese Nachricht gelöscht',
-  'message.unreadable':
+  'message.unreadable': 'Diese Nachricht ist auf diesem Gerät nicht lesbar.',
+  'message.unreadable.asked':
     'Diese Nachricht ist noch nicht lesbar. Das Gerät des Absenders wurde noch einmal um sie gebeten.',
   'message.unreadable.short': 'Warten auf diese Nachricht',
   'message.not-here': 'Diese Nachricht ist nicht auf diesem Gerät.',

@@ -240,6 +240,8 @@ export class Engine implements Leading {
       await this.settings.load()
       await this.settings.flush()
       if (!(await this.db.contacts.get(this.me))) await this.profiles.fetch(this.me)
+      // Perhaps the app ended when somebody had just compared keys
+      for (const account of await this.outbox.refusing()) await this.trusted(account)
     } catch {
       if (session === this.sessions && this.connection.online && !this.stopped) {
         setTimeout(() => {
@@ -368,10 +370,11 @@ export class Engine implements Leading {
     if (may) this.woken()
   }
 
-  /** What was kept from devices that were not trusted, they get now. */
+  /** What was kept from devices that were not trusted, they get once they are. */
   private async trusted(account: Address): Promise<void> {
-    for (const { device, of } of await this.outbox.takeRefused(account)) {
-      await this.asked(account, device, of, true)
+    for (const one of await this.outbox.due(account)) {
+      await this.asked(account, one.device, one.of, true)
+      await this.outbox.granted(account, one)
     }
   }
 

@@ -221,7 +221,7 @@ class Storing {
     if (opened?.type === 'unreadable' || opened?.type === 'again') {
       if (!came.envelope?.payload) return undefined
       if (opened.type === 'again') await this.askAgain(came)
-      return this.add({ ...base, kind: 'unreadable' })
+      return this.add({ ...base, kind: 'unreadable', asked: opened.type === 'again' || opened.asked })
     }
     if (text === undefined) {
       if (timer >= 0 && !came.envelope) await this.timer(base, timer)

@@ -32,6 +32,8 @@ interface Refused {
 
 /** Of one account. */
 const MOST_REFUSED = 100
+/** Its fact is named by the account behind it. */
+const REFUSED = 'refused '
 
 export class Outbox {
   private lanes = new Map<string, Lane>()
@@ -153,19 +155,38 @@ export class Outbox {
   async refuse(account: Address, device: number, of: string): Promise<void> {
     if ((await this.contentOf(account, of)) === undefined) return
     await this.db.transaction('rw', this.db.facts, async () => {
-      const before = (await this.db.fact<Refused[]>(`refused ${account}`)) ?? []
-      const others = before.filter((one) => one.of !== of || one.device !== device)
-      await this.db.setFact(`refused ${account}`, [...others, { of, device }].slice(-MOST_REFUSED))
+      await this.granted(account, { of, device })
+      const others = await this.refused(account)
+      await this.db.setFact(REFUSED + account, [...others, { of, device }].slice(-MOST_REFUSED))
     })
   }
 
-  /** Takes out what an account's devices asked for in vain, as after somebody has compared their keys. */
-  async takeRefused(account: Address): Promise<Refused[]> {
-    return this.db.transaction('rw', this.db.facts, async () => {
-      const refused = (await this.db.fact<Refused[]>(`refused ${account}`)) ?? []
-      await this.db.facts.delete(`refused ${account}`)
-      return refused
+  /** Whose devices have asked in vain. */
+  async refusing(): Promise<Address[]> {
+    const names = await this.db.facts.where('name').startsWith(REFUSED).primaryKeys()
+    return names.map((name) => name.slice(REFUSED.length))
+  }
+
+  /** What an account's devices have asked for in vain and may have now, as after somebody has compared their keys. */
+  async due(account: Address): Promise<Refused[]> {
+    const due: Refused[] = []
+    for (const one of await this.refused(account)) {
+      if (await this.isTrusted(account, one.device)) due.push(one)
+    }
+    return due
+  }
+
+  /** That is no longer refused. */
+  async granted(account: Address, { of, device }: Refused): Promise<void> {
+    await this.db.transaction('rw', this.db.facts, async () => {
+      const others = (await this.refused(account)).filter((one) => one.of !== of || one.device !== device)
+      if (others.length) await this.db.setFact(REFUSED + account, others)
+      else await this.db.facts.delete(REFUSED + account)
     })
+  }
+
+  private async refused(account: Address): Promise<Refused[]> {
+    return (await this.db.fact<Refused[]>(REFUSED + account)) ?? []
   }
 
   private async isTrusted(account: Address, device: number): Promise<boolean> {

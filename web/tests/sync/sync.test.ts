@@ -171,7 +171,22 @@ test('a device that is not trusted does not get a message again', async () => {
   await ada.app.send(ben.address, 'next')
   await until(async () => (await ben.texts(ada)).includes('next'))
   await ada.online()
-  expect((await ben.with(ada))[0]?.kind).toBe('unreadable')
+  expect((await ben.with(ada))[0]).toMatchObject({ kind: 'unreadable', asked: true })
+})
+
+test('it gets it once it is trusted, though the app ended just when that was said', async () => {
+  const world = new World()
+  const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]
+  const trusting = ada.sealed.fingerprints.bind(ada.sealed)
+  ada.sealed.fingerprints = async () => []
+  ben.sealed.lost.add(await ada.sealed.device())
+  await ada.app.send(ben.address, 'secret')
+  await until(async () => (await ada.db.fact(`refused ${ben.address}`)) !== undefined)
+  ada.sealed.fingerprints = trusting
+  world.restart(true)
+  await until(async () => (await ben.with(ada))[0]?.kind === 'text')
+  expect(await ben.texts(ada)).toEqual(['secret'])
+  await until(async () => (await ada.db.fact(`refused ${ben.address}`)) === undefined)
 })
 
 test('settings of a chat reach my other devices, also when they were made without a network', async () => {

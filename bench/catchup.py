@@ -1,6 +1,6 @@
 """The web app in a browser: how long it takes to catch up, and to open a long conversation.
 
-    python bench/catchup.py [--messages N] [--senders N] [--conversation N]
+    python bench/catchup.py [--messages N] [--senders N] [--conversation N] [--profile FILE]
 
 A device of the app (the sync layer, its encryption and storage, no screens) runs in Debian's Chromium. While
 it is away, several people write to it, each from a device of the same app under Node. Then it comes back: the
@@ -12,16 +12,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import shutil
 import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import psutil
 from aiohttp import web
 
@@ -29,8 +32,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.api.person import Person
 from tests.conftest import running
-from tests.interop.converse import Converse, chromium
-from tests.interop.node import node_client
+from tests.interop.converse import chromium
 from tests.web.device import WEB, Devices, WebDevice, build, until
 
 
@@ -68,11 +70,52 @@ def cpu(profile: Path) -> float:
     return used
 
 
-class Page(Converse):
-    """The page; `run` evaluates an expression, which has to give numbers."""
+class Page:
+    """A page of the browser, by its debugging protocol alone: Playwright asks to be told of every frame of
+    the page's WebSocket, which takes the browser's time."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._asked = 0
+
+    async def do(self, method: str, **parameters: Any) -> Any:
+        """One command of the protocol; events are passed over."""
+        self._asked += 1
+        await self._socket.send_json({"id": self._asked, "method": method, "params": parameters})
+        while True:
+            answer = await self._socket.receive_json()
+            if answer.get("id") == self._asked:
+                assert "error" not in answer, answer["error"]
+                return answer["result"]
 
     async def run(self, expression: str, timeout: float = 120) -> Any:
-        return await self.do("page", "evaluate", expression, timeout=timeout)
+        """What an expression gives, or what it promises."""
+        async with asyncio.timeout(timeout):
+            answer = await self.do(
+                "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
+            )
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
+
+    async def go(self, address: str) -> None:
+        """Until it is there."""
+        await self.do("Page.navigate", url=address)
+
+        async def there() -> bool:
+            ready = f"document.readyState == 'complete' && location.href == {json.dumps(address)}"
+            return bool(await self.run(f"{ready} && ('device' in window || location.protocol == 'about:')"))
+
+        await until(there, 60)
+
+
+@contextlib.asynccontextmanager
+async def page_of(browser: str) -> AsyncIterator[Page]:
+    """A new page of the browser that listens there."""
+    async with aiohttp.ClientSession() as http:
+        async with http.put(f"{browser}/json/new?about:blank") as answer:
+            target = json.loads(await answer.text())["webSocketDebuggerUrl"]
+        async with http.ws_connect(target, max_msg_size=0) as socket:
+            yield Page(socket)
 
 
 #: A sender writes so many before it waits until the server has them: its database under Node is a slow one.
@@ -107,7 +150,7 @@ async def write(senders: list[WebDevice], to: str, each: int) -> None:
     await asyncio.gather(*map(one, senders))
 
 
-async def measure(messages: int, people: int, conversation: int) -> dict[str, float]:
+async def measure(messages: int, people: int, conversation: int, profile: Path | None) -> dict[str, float]:
     found: dict[str, float] = {}
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -116,8 +159,8 @@ async def measure(messages: int, people: int, conversation: int) -> dict[str, fl
         server = stack.enter_context(running(folder / "data", strangers_per_hour="1000"))
         address = await serve(folder / "page", stack)
         browser = stack.enter_context(chromium(folder / "profile"))
-        page = await stack.enter_async_context(node_client(Page, "browser.mjs", "playwright-core", browser))
-        await page.do("page", "goto", address, timeout=60)
+        page = await stack.enter_async_context(page_of(browser))
+        await page.go(address)
         login = (await Person(server).register("browser")).login
         url = f"ws://127.0.0.1:{server.http_port}/xmpp-websocket"
         await page.run(f"device.open({json.dumps(login)}, '{url}')")
@@ -126,25 +169,33 @@ async def measure(messages: int, people: int, conversation: int) -> dict[str, fl
             return bool((await page.run("device.caughtUp()"))[0])
 
         await until(caught_up, 60)
-        await page.do("page", "goto", "about:blank")
+        await page.go("about:blank")
         async with AsyncExitStack() as writers:
             devices = Devices(program, server, writers)
             senders = [await devices.of(Person(server), f"sender {number}") for number in range(people)]
             began = time.monotonic()
             await write(senders, login["address"], messages // people)
             found["writing s"] = round(time.monotonic() - began, 1)
-        await page.do("page", "goto", address, timeout=60)
+        await page.go(address)
         before = cpu(folder / "profile")
         await page.run(f"device.open({json.dumps(login)}, '{url}')")
         say("catching up")
+        if profile:
+            await page.do("Profiler.enable")
+            await page.do("Profiler.setSamplingInterval", interval=500)
+            await page.do("Profiler.start")
         await until(caught_up, 300, every=1)  # asking costs the browser time, too
         found["CPU of that, all processes of the browser, s"] = round(cpu(folder / "profile") - before, 2)
+        if profile:
+            text = json.dumps((await page.do("Profiler.stop"))["profile"])
+            await asyncio.to_thread(profile.write_text, text)
         took, count, decrypting = await page.run("device.caughtUp()")
         found["catch-up s"] = round(took / 1000, 2)
         found["of that decrypting s"] = round(decrypting / 1000, 2)
         found["messages"] = count
         await page.run(f"device.fill({conversation})", timeout=600)
-        await page.do("page", "reload")
+        await page.go("about:blank")
+        await page.go(address)
         times = [await page.run("device.read()") for _ in range(3)]
         names = ("open ms (first after the reload)", "page before ms", "list of chats ms", "search ms")
         for place, name in enumerate(names):
@@ -158,9 +209,10 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=10_000)
     parser.add_argument("--senders", type=int, default=20)
     parser.add_argument("--conversation", type=int, default=20_000)
+    parser.add_argument("--profile", type=Path, help="where a CPU profile of it goes")
     options = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    found = asyncio.run(measure(options.messages, options.senders, options.conversation))
+    found = asyncio.run(measure(options.messages, options.senders, options.conversation, options.profile))
     print(json.dumps(found, indent=2))
 
 

@@ -34,7 +34,8 @@ export interface KeyNetwork {
 }
 
 export type Opened =
-  | { type: 'text'; text: string; device: number; trusted: boolean }
+  /** `opening`: the path in `keys` of what opens it once more, until it is stored. */
+  | { type: 'text'; text: string; device: number; trusted: boolean; opening: string }
   /** Keys only; nothing to show. `device` has proved to be the one that it says. */
   | { type: 'keys'; device: number; trusted: boolean }
   /** Seen before: the ratchet has moved on. */

@@ -181,7 +181,8 @@ export class Omemo implements Crypto {
       text = await payload.openText(read.data, iv, envelope.payload).catch(() => undefined)
       garbled = text === undefined
     }
-    const opening: Opening = { material: read.data, at: this.now() }
+    const opening = openingPath(from, sender, id)
+    const kept: Opening = { material: read.data, at: this.now() }
     const { used } = read
     const trust = await this.talk.commit(
       hold,
@@ -189,7 +190,7 @@ export class Omemo implements Crypto {
       sender,
       read.sessions,
       read.identity,
-      text === undefined ? [] : [{ path: openingPath(from, sender, id), value: opening }],
+      text === undefined ? [] : [{ path: opening, value: kept }],
       used && (() => this.own.use(used.prekey, used.base))
     )
     if (used !== undefined) {
@@ -203,19 +204,20 @@ export class Omemo implements Crypto {
     if ((used !== undefined || long) && trusted(trust)) this.inBackground(this.answer(from, sender))
     if (++this.opened % MOST_OPENINGS === 0) this.inBackground(this.forgetOpenings())
     if (text === undefined) return { type: 'keys', device: sender, trusted: trusted(trust) }
-    return { type: 'text', text, device: sender, trusted: trusted(trust) }
+    return { type: 'text', text, device: sender, trusted: trusted(trust), opening }
   }
 
   /** The ratchet has moved on, but perhaps the program ended before the text was stored. Then once more. */
   private async reopened(from: Address, envelope: Envelope, id: string): Promise<Opened> {
     const { sender, iv } = envelope
-    const kept = await this.store.get<Opening>(openingPath(from, sender, id))
+    const opening = openingPath(from, sender, id)
+    const kept = await this.store.get<Opening>(opening)
     if (kept === undefined || envelope.payload === undefined) return { type: 'again' }
     const text = await payload.openText(kept.material, iv, envelope.payload).catch(() => undefined)
     if (text === undefined) return { type: 'again' }
     this.remember(`${from}/${sender}/${id}`)
     const trust = (await this.devices.trust(from, sender)) ?? 'undecided'
-    return { type: 'text', text, device: sender, trusted: trusted(trust) }
+    return { type: 'text', text, device: sender, trusted: trusted(trust), opening }
   }
 
   async fingerprints(account: Address): Promise<Fingerprint[]> {

@@ -13,6 +13,7 @@ export function newChat(address: Address): Chat {
     archived: false,
     draft: '',
     disappears: 0,
+    timerOrder: '',
     order: '',
     readTo: '',
     seenTo: '',

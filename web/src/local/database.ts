@@ -1,11 +1,30 @@
 /** The device's own storage: Dexie on IndexedDB. One database for one account; gone after log-out. */
-import Dexie, { type EntityTable, type Table } from 'dexie'
-import type { Address, Change, Chat, Contact, Message, Outgoing, Picture, Raw } from './types'
+import Dexie, { type EntityTable, type Table, type Transaction } from 'dexie'
+import type { Address, Change, Chat, Contact, Message, Moment, Outgoing, Picture, Raw } from './types'
 
 /** A single value: the credential, settings, how far the archive was read. */
 interface Fact {
   name: string
   value: unknown
+}
+
+/** Version 2 keeps what waits in rows of several, and knows when a timer was set. */
+async function grouped(all: Transaction): Promise<void> {
+  const raw = all.table('raw')
+  const before = (await raw.toArray()) as { id: string; chat: Address; mine: 0 | 1; at: Moment; stanza: string }[]
+  await raw.clear()
+  await raw.bulkPut(
+    before.map(({ id, chat, mine, at, stanza }): Raw => {
+      return { id: `${id} ${id}`, chat, mine, count: 1, entries: [{ id, at, stanza }] }
+    })
+  )
+  await all.table('chats').toCollection().modify({ timerOrder: '' })
+  await all
+    .table('outgoing')
+    .filter(({ what }: { what: { type: string } }) => what.type === 'marker')
+    .modify((row: { what: { of: string | string[] } }) => {
+      row.what.of = [row.what.of].flat()
+    })
 }
 
 export class Database extends Dexie {
@@ -39,6 +58,7 @@ export class Database extends Dexie {
       outgoing: '++seq, id, to, [to+seq]',
       keys: 'path'
     })
+    this.version(2).stores({ raw: 'id, chat, [mine+count]' }).upgrade(grouped)
   }
 
   async fact<T>(name: string): Promise<T | undefined> {

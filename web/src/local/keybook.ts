@@ -11,8 +11,8 @@ interface Row {
   value: unknown
 }
 
-/** Whatever happens, it is written after so long. */
-const LATEST_MS = 200
+/** Whatever happens, it is written after so long; what comes with messages is written with them before. */
+const LATEST_MS = 1000
 
 export class Keybook {
   /** What is not written yet; without a row: removed. */
@@ -31,12 +31,16 @@ export class Keybook {
     }) as Database
   }
 
-  /** Writes what is fresh, in the transaction that is open or in one of its own. To be called back after the commit. */
-  async write(): Promise<() => void> {
+  /**
+   * Writes what is fresh, in the transaction that is open or in one of its own. To be called back after the commit.
+   * `over`: paths that are of no more use with it, most of which were never written.
+   */
+  async write(over: string[] = []): Promise<() => void> {
     const written = [...this.fresh]
-    if (!written.length) return () => undefined
-    const rows = written.flatMap(([, { row }]) => (row ? [row] : []))
-    const gone = written.filter(([, { row }]) => !row).map(([path]) => path)
+    const without = new Set(over)
+    const rows = written.flatMap(([path, { row }]) => (row && !without.has(path) ? [row] : []))
+    const gone = over.filter((path) => !this.fresh.has(path))
+    gone.push(...written.filter(([, { row }]) => !row).map(([path]) => path))
     if (rows.length) await this.db.keys.bulkPut(rows)
     if (gone.length) await this.db.keys.bulkDelete(gone)
     return () => {

@@ -25,8 +25,9 @@ export interface Chat {
   pinned: Moment
   archived: boolean
   draft: string
-  /** Seconds after which new messages go, 0: never. */
+  /** Seconds after which new messages go, 0: never; and when that was said, like `Message.order`. */
   disappears: number
+  timerOrder: string
   /** Where the newest message stands, like `Message.order`. */
   order: string
   /** Up to where I have read, and up to where they have, like `Message.order`; empty: nowhere. */
@@ -128,15 +129,18 @@ export interface Change {
   encrypted: boolean
 }
 
-/** A stanza from the archive, or one that came while the archive is read: waits to be decrypted. */
+/**
+ * Stanzas of one chat from the archive, or one that came while the archive is read: they wait to be decrypted. Some are
+ * kept together, since each row costs the storage more than what is in it.
+ */
 export interface Raw {
-  /** Its id in the own archive. */
+  /** The last one's id in the own archive and the first one's, with a space between them. */
   id: string
   chat: Address
   /** 1: by me, from another device. */
   mine: 0 | 1
-  at: Moment
-  stanza: string
+  count: number
+  entries: { id: string; at: Moment; stanza: string }[]
 }
 
 /** What waits to be sent: in order, once, across restarts. The payload is encrypted when it is sent. */
@@ -155,7 +159,8 @@ export type OutgoingContent =
   /** `from`: who wrote the message; `replaces`: my first reaction to it. */
   | { type: 'reaction'; of: string; from: Address; emojis: string[]; replaces?: string }
   | { type: 'retraction'; of: string }
-  | { type: 'marker'; of: string; kind: 'received' | 'displayed' }
+  /** One for each of these messages. */
+  | { type: 'marker'; of: string[]; kind: 'received' | 'displayed' }
   /** New messages of this chat go after so many seconds; 0: not any more. */
   | { type: 'timer'; seconds: number }
   /** To one device: send me that message again; and the answer to such a request. */

@@ -148,7 +148,7 @@ export class Actions {
       await this.unsynced('read', address)
       // A server does not ask who has read what it says
       if (last && last.order > chat.readTo && !isServer(address)) {
-        await this.tell(work, address, { type: 'marker', of: last.id, kind: 'displayed' })
+        await this.tell(work, address, { type: 'marker', of: [last.id], kind: 'displayed' })
       }
     })
   }
@@ -166,16 +166,17 @@ export class Actions {
     await this.write(async (work) => {
       const chat = await work.chat(address)
       if (chat.disappears === seconds) return
-      await updateChat(work, address, { disappears: seconds })
+      const at = Math.max(this.now(), chat.at)
+      const order = orderAt(at)
+      await updateChat(work, address, { disappears: seconds, timerOrder: order })
       await this.unsynced('settings', address)
       await this.tell(work, address, { type: 'timer', seconds })
-      const at = Math.max(this.now(), chat.at)
       await addMessage(work, this.me, {
         ...this.mine(address, crypto.randomUUID(), `disappears ${seconds}`),
         kind: 'notice',
         progress: 'sent',
         at,
-        order: orderAt(at)
+        order
       })
     })
   }
@@ -195,10 +196,10 @@ export class Actions {
     await this.write(async (work) => {
       await forget(work, await ofChat(this.db, address).primaryKeys())
       await this.db.outgoing.where('to').equals(address).filter(isMessage).delete()
-      const { mutedUntil, pinned, archived, disappears, readTo, seenTo } = await work.chat(address)
+      const { mutedUntil, pinned, archived, disappears, timerOrder, readTo, seenTo } = await work.chat(address)
       work.setChat({
         ...newChat(address),
-        ...{ mutedUntil, pinned, archived, disappears, readTo, seenTo }
+        ...{ mutedUntil, pinned, archived, disappears, timerOrder, readTo, seenTo }
       })
     })
   }

@@ -29,6 +29,12 @@ interface Entry {
   message: Xml
 }
 
+/** A row of `raw`, parsed. */
+interface Waiting {
+  id: string
+  entries: Entry[]
+}
+
 interface Page {
   found: Entry[]
   complete: boolean
@@ -42,6 +48,8 @@ const LEAST_BATCH = 50
 const SHARE = 1 / 10
 /** Chats that are read beside each other. */
 const AT_ONCE = 5
+/** Messages that wait in one row. */
+const TOGETHER = 50
 const FIRST_TIME = 500
 /** Keys of one session may be that far behind; beyond, what I sent myself is read before the chats. */
 const MOST_SKIPPED = 1000
@@ -52,8 +60,9 @@ const WORTH_TELLING = 100
 
 export class CatchUp {
   private readonly pages = new Map<string, Page['found']>()
-  /** What waits in `raw`, as it was parsed. */
-  private readonly atHand = new Map<string, Entry>()
+  /** What waits in `raw`, as it was parsed; and how many messages that is. */
+  private readonly atHand = new Map<string, Entry[]>()
+  private countAtHand = 0
   private turn: Promise<unknown> = Promise.resolve()
   /** While something waits in `raw`, all goes through it. */
   private draining = true
@@ -86,7 +95,7 @@ export class CatchUp {
         return
       }
       await this.db.transaction('rw', this.db.raw, this.db.facts, async () => {
-        await this.db.raw.put(this.rawOf(came.archive, came.at, message))
+        await this.db.raw.bulkPut(this.rawOf([{ id: came.archive, at: came.at, message }]))
         await this.advance(came.archive)
       })
     })
@@ -154,7 +163,7 @@ export class CatchUp {
       const tell = (done: number) => {
         if (total > WORTH_TELLING) this.progress(Math.min(0.3, (0.3 * done) / total))
       }
-      let done = await this.db.raw.count()
+      let done = (await this.waiting()).all
       let open: Gap | undefined = gap
       let coming = this.pageOf(gap)
       while (open) {
@@ -171,7 +180,7 @@ export class CatchUp {
           coming.catch(() => undefined)
         }
         await this.db.transaction('rw', this.db.raw, this.db.facts, async () => {
-          await this.db.raw.bulkPut(page.found.map(({ id, at, message }) => this.rawOf(id, at, message)))
+          await this.db.raw.bulkPut(this.rawOf(page.found))
           const gaps = (await this.db.fact<Gap[]>('archive.gaps')) ?? []
           const others = gaps.filter((one) => one.after !== gap.after)
           await this.db.setFact('archive.gaps', rest ? [...others, rest] : others)
@@ -183,20 +192,17 @@ export class CatchUp {
   }
 
   private async drain(): Promise<void> {
-    const total = await this.db.raw.count()
+    const { all: total, mine } = await this.waiting()
     const batch = Math.min(BATCH, Math.max(LEAST_BATCH, Math.ceil(total * SHARE)))
     let done = 0
-    const take = async (entries: Entry[]) => {
-      await this.takeRaw(entries)
-      done += entries.length
+    const take = async (rows: Waiting[]) => {
+      done += await this.takeRaw(rows)
       if (total > WORTH_TELLING) this.progress(Math.min(1, 0.3 + (0.7 * done) / Math.max(total, done)))
     }
-    if ((await this.db.raw.where('mine').equals(1).count()) > MOST_SKIPPED) {
-      const keys = await this.db.raw.where('mine').equals(1).primaryKeys()
-      keys.sort()
-      for (let at = 0; at < keys.length; at += batch) {
-        await this.inTurn(async () => take(await this.rows(keys.slice(at, at + batch))))
-      }
+    if (mine > MOST_SKIPPED) {
+      const rows = this.db.raw.where('[mine+count]').between([1, -Infinity], [1, Infinity])
+      const keys = (await rows.primaryKeys()).sort()
+      while (keys.length) await this.inTurn(async () => take(await this.next(keys, batch)))
     }
     let heads = await this.heads()
     for (;;) {
@@ -214,8 +220,10 @@ export class CatchUp {
       for (const [chat] of chats) heads.delete(chat)
       while (waiting.some((keys) => keys.length)) {
         const each = Math.ceil(batch / waiting.filter((keys) => keys.length).length)
-        const next = waiting.flatMap((keys) => keys.splice(0, each))
-        await this.inTurn(async () => take(await this.rows(next)))
+        await this.inTurn(async () => {
+          const rows = await Promise.all(waiting.map((keys) => this.next(keys, each)))
+          await take(rows.flat())
+        })
       }
     }
   }
@@ -232,33 +240,85 @@ export class CatchUp {
     return (await this.db.raw.where('chat').equals(chat).primaryKeys()).sort()
   }
 
-  /** Those that were read since the start are at hand. */
-  private async rows(keys: string[]): Promise<Entry[]> {
-    const unknown = keys.filter((id) => !this.atHand.has(id))
-    const rows = unknown.length ? await this.db.raw.bulkGet(unknown) : []
-    for (const row of rows) {
-      if (row) this.atHand.set(row.id, { id: row.id, at: row.at, message: parse(row.stanza) })
-    }
-    return keys.map((id) => this.atHand.get(id)).filter((one) => one !== undefined)
+  /** How many messages wait, and how many of them are mine. */
+  private async waiting(): Promise<{ all: number; mine: number }> {
+    const counts = (await this.db.raw.orderBy('[mine+count]').keys()) as unknown as [0 | 1, number][]
+    const sum = (some: typeof counts) => some.reduce((before, [, count]) => before + count, 0)
+    return { all: sum(counts), mine: sum(counts.filter(([mine]) => mine)) }
   }
 
-  private async takeRaw(batch: Entry[]): Promise<void> {
-    const came = batch.map((one) => this.cameOf(one)).filter((one) => one !== undefined)
-    const ids = batch.map(({ id }) => id)
-    await this.incoming.take(came, ids)
-    for (const id of ids) this.atHand.delete(id)
+  /** Takes about so many messages from the front, in whole rows. */
+  private async next(keys: string[], most: number): Promise<Waiting[]> {
+    const rows: Waiting[] = []
+    let count = 0
+    while (keys.length && count < most) {
+      for (const row of await this.rows(keys.splice(0, Math.ceil((most - count) / TOGETHER)))) {
+        rows.push(row)
+        count += row.entries.length
+      }
+    }
+    return rows
+  }
+
+  /** Those that were read since the start are at hand. */
+  private async rows(keys: string[]): Promise<Waiting[]> {
+    const unknown = keys.filter((id) => !this.atHand.has(id))
+    const rows = new Map<string, Entry[]>()
+    for (const row of unknown.length ? await this.db.raw.bulkGet(unknown) : []) {
+      if (!row) continue
+      const entries = row.entries.map(({ id, at, stanza }) => ({ id, at, message: parse(stanza) }))
+      rows.set(row.id, entries)
+    }
+    return keys.flatMap((id) => {
+      const entries = this.atHand.get(id) ?? rows.get(id)
+      return entries ? [{ id, entries }] : []
+    })
+  }
+
+  /** How many messages that were. */
+  private async takeRaw(rows: Waiting[]): Promise<number> {
+    const entries = rows.flatMap((row) => row.entries).sort((one, other) => (one.id < other.id ? -1 : 1))
+    const came = entries.map((one) => this.cameOf(one)).filter((one) => one !== undefined)
+    await this.incoming.take(
+      came,
+      rows.map(({ id }) => id)
+    )
+    for (const { id } of rows) {
+      this.countAtHand -= this.atHand.get(id)?.length ?? 0
+      this.atHand.delete(id)
+    }
+    return entries.length
   }
 
   private cameOf({ id, at, message }: Entry): Came | undefined {
     return read(message, this.me, id, at)
   }
 
-  private rawOf(id: string, at: Moment, message: Xml): Raw {
-    if (this.atHand.size < MOST_AT_HAND) this.atHand.set(id, { id, at, message })
-    const from = bare(attribute(message, 'from') || this.me)
-    const mine = from === this.me
-    const chat = mine ? bare(attribute(message, 'to') || this.me) : from
-    return { id, chat, mine: mine ? 1 : 0, at, stanza: message.toString() }
+  /** As it waits: what follows each other in one chat, of one side, together. */
+  private rawOf(found: Entry[]): Raw[] {
+    const groups = new Map<string, { chat: Address; mine: 0 | 1; parts: Entry[][] }>()
+    for (const entry of found) {
+      const { message } = entry
+      const from = bare(attribute(message, 'from') || this.me)
+      const mine = from === this.me ? 1 : 0
+      const chat = mine ? bare(attribute(message, 'to') || this.me) : from
+      const group = groups.get(`${mine} ${chat}`) ?? { chat, mine, parts: [[]] }
+      groups.set(`${mine} ${chat}`, group)
+      const last = group.parts.at(-1)
+      if (last && last.length < TOGETHER) last.push(entry)
+      else group.parts.push([entry])
+    }
+    return [...groups.values()].flatMap(({ chat, mine, parts }) =>
+      parts.map((part): Raw => {
+        const id = `${part.at(-1)?.id ?? ''} ${part[0]?.id ?? ''}`
+        if (this.countAtHand < MOST_AT_HAND && !this.atHand.has(id)) {
+          this.atHand.set(id, part)
+          this.countAtHand += part.length
+        }
+        const entries = part.map(({ id, at, message }) => ({ id, at, stanza: message.toString() }))
+        return { id, chat, mine, count: part.length, entries }
+      })
+    )
   }
 
   private async pageOf(gap: Gap): Promise<Page> {

@@ -8,6 +8,7 @@ import type { Database } from '../local/database'
 import { addChange, addMessage, changeKey, settle, updateChat } from '../local/history'
 import type { Keybook } from '../local/keybook'
 import { messageKey, orderAt, orderOf } from '../local/order'
+import { rowsOf } from '../local/rows'
 import type { Address, Change, Message, Moment, Outgoing } from '../local/types'
 import { Work } from '../local/work'
 import { meet } from './contacts'
@@ -65,7 +66,7 @@ export class Incoming {
       for (const address of strangers) if (!(await meet(this.db, address))) strangers.delete(address)
       await this.advance(all)
       if (raw.length) await this.db.raw.bulkDelete(raw)
-      return this.keybook.write()
+      return this.keybook.write(ready.flatMap(({ opened }) => (opened?.type === 'text' ? [opened.opening] : [])))
     })
     committed()
     for (const { came, opened } of ready) {
@@ -81,7 +82,7 @@ export class Incoming {
   /** Decrypts what is not known yet: for each sender in order, and senders beside each other. */
   private async open(all: Came[], absent: Set<string>): Promise<Ready[]> {
     const keys = all.map((came) => keyOf(came))
-    const [messages, seen] = await Promise.all([this.db.messages.bulkGet(keys), this.db.seen.bulkGet(keys)])
+    const [messages, seen] = await Promise.all([rowsOf(this.db.messages, keys), rowsOf(this.db.seen, keys)])
     for (const [at, key] of keys.entries()) if (!messages[at] && !seen[at]) absent.add(key)
     const handled = new Set<string>()
     const senders = new Map<Address, Promise<unknown>>()
@@ -149,8 +150,8 @@ async function resentTarget(db: Database, { chat, from, mine, resent }: Came): P
 
 /** Within the transaction. */
 class Storing {
-  /** Receipts that are owed. */
-  private owed: Outgoing[] = []
+  /** Receipts that are owed: to whom, for which messages. */
+  private readonly owed = new Map<Address, string[]>()
 
   constructor(
     private readonly db: Database,
@@ -160,7 +161,10 @@ class Storing {
   ) {}
 
   async finish(): Promise<void> {
-    if (this.owed.length) await this.db.outgoing.bulkAdd(this.owed)
+    const rows = [...this.owed].map(([to, of]): Outgoing => {
+      return { to, id: crypto.randomUUID(), what: { type: 'marker', of, kind: 'received' }, tries: 0 }
+    })
+    if (rows.length) await this.db.outgoing.bulkAdd(rows)
   }
 
   /** Returns what is new to show. */
@@ -239,7 +243,9 @@ class Storing {
       ...(came.forwarded && { forwarded: true }),
       ...(timer > 0 && { expires: at + timer * 1000 })
     })
-    if (added && !came.mine && came.wantsReceipt) await this.owe(added)
+    if (added && !came.mine && came.wantsReceipt && !(await this.wasTold(added))) {
+      this.owe(chat, (ids) => [...ids, id])
+    }
     return added
   }
 
@@ -263,16 +269,20 @@ class Storing {
       if (!id) continue
       const target = came.mine ? messageKey(chat, chat, false, id) : messageKey(chat, me, true, id)
       await this.change(kind, target, came, {})
-      if (came.mine) {
-        this.owed = this.owed.filter(
-          ({ to, what }) => to !== chat || what.type !== 'marker' || what.of !== id
-        )
-        await this.db.outgoing
-          .where('to')
-          .equals(chat)
-          .filter(({ what }) => what.type === 'marker' && what.of === id && what.kind === kind)
-          .delete()
-      }
+      if (came.mine) await this.told(chat, kind, id)
+    }
+  }
+
+  /** Another device of mine has told them already. */
+  private async told(chat: Address, kind: 'received' | 'displayed', id: string): Promise<void> {
+    if (kind === 'received') this.owe(chat, (ids) => ids.filter((one) => one !== id))
+    const waiting = await this.db.outgoing.where('to').equals(chat).toArray()
+    for (const one of waiting) {
+      const { what, seq } = one
+      if (seq === undefined || what.type !== 'marker' || what.kind !== kind || !what.of.includes(id)) continue
+      const of = what.of.filter((other) => other !== id)
+      if (of.length) await this.db.outgoing.put({ ...one, what: { ...what, of } })
+      else await this.db.outgoing.delete(seq)
     }
   }
 
@@ -316,8 +326,9 @@ class Storing {
   /** The sender has set after which time messages of this chat go. */
   private async timer(base: Message, seconds: number): Promise<void> {
     const chat = await this.work.chat(base.chat)
+    if (base.order <= chat.timerOrder) return
+    await updateChat(this.work, base.chat, { disappears: seconds, timerOrder: base.order })
     if (chat.disappears === seconds) return
-    await updateChat(this.work, base.chat, { disappears: seconds })
     await this.add({ ...base, kind: 'notice', text: `disappears ${seconds}` })
   }
 
@@ -334,14 +345,14 @@ class Storing {
     await addChange(this.work, this.me, { key, target, kind, from, order, encrypted, ...content })
   }
 
-  private async owe({ chat, from, id, key }: Message): Promise<void> {
-    if (await this.work.change(changeKey('received', key, this.me), key)) return
-    this.owed.push({
-      to: chat,
-      id: `received-${from}-${id}`.slice(0, 200),
-      what: { type: 'marker', of: id, kind: 'received' },
-      tries: 0
-    })
+  private async wasTold({ key }: Message): Promise<boolean> {
+    return (await this.work.change(changeKey('received', key, this.me), key)) !== undefined
+  }
+
+  private owe(chat: Address, change: (ids: string[]) => string[]): void {
+    const ids = change(this.owed.get(chat) ?? [])
+    if (ids.length) this.owed.set(chat, ids)
+    else this.owed.delete(chat)
   }
 
   private async askAgain({ from, envelope, id }: Came): Promise<void> {

@@ -8,9 +8,9 @@ import type { Database } from '../local/database'
 import { place, raise } from '../local/history'
 import type { Keybook } from '../local/keybook'
 import { isWaiting, messageKey, orderAt } from '../local/order'
-import type { Address, Message, Moment, Outgoing, OutgoingContent } from '../local/types'
+import type { Address, Message, Moment, Outgoing } from '../local/types'
 import { Work } from '../local/work'
-import { made, madeAgain, secretOf } from './stanzas'
+import { made, madeAgain, marks, secretOf, type Single } from './stanzas'
 import type { Wire } from './wire'
 import type { Made } from './xml'
 
@@ -85,12 +85,12 @@ export class Outbox {
       for (;;) {
         const next = await this.next(to, kind, lane.sent)
         if (!next || !this.wire.online || lanes !== this.lanes) return
-        const stanza = await this.prepare(next)
+        const stanzas = await this.prepare(next)
         await this.keybook.flush()
         if (!this.wire.online || lanes !== this.lanes) return
         lane.sent = next.seq ?? 0
         lane.failures = 0
-        if (stanza) this.fly(next, stanza)
+        if (stanzas.length) this.fly(next, stanzas)
       }
     } catch {
       if (lanes !== this.lanes) return
@@ -111,19 +111,20 @@ export class Outbox {
       .first()
   }
 
-  /** Undefined: it was settled without being sent. Rejects if it has to wait. */
-  private async prepare(one: Outgoing): Promise<Made | undefined> {
+  /** Nothing: it was settled without being sent. Rejects if it has to wait. */
+  private async prepare(one: Outgoing): Promise<Made[]> {
     const { to, id, what } = one
     try {
+      if (what.type === 'marker') return marks(to, what)
       if (what.type === 'resent') return await this.again(one, what.of, what.device)
       if (what.type === 'resend') {
         const { sender, iv, keys } = await this.crypto.encryptFor(to, what.device, '')
-        return made(to, id, what, { sender, iv, keys })
+        return [made(to, id, what, { sender, iv, keys })]
       }
       const secret = secretOf(what)
       let envelope: Envelope | undefined
       if (secret !== undefined) envelope = await this.crypto.encrypt(to, secret)
-      return made(to, id, what, envelope)
+      return [made(to, id, what, envelope)]
     } catch (error) {
       if (!(error instanceof NobodyCanRead)) {
         if (this.wire.online && one.seq !== undefined) {
@@ -133,12 +134,12 @@ export class Outbox {
       }
       if (to === this.me) await this.arrived(one, this.now())
       else await this.failed(one)
-      return undefined
+      return []
     }
   }
 
   /** For one device that can't read a message of mine: only what was sent to that account, only if it is trusted. */
-  private async again(one: Outgoing, of: string, device: number): Promise<Made | undefined> {
+  private async again(one: Outgoing, of: string, device: number): Promise<Made[]> {
     const { to, id } = one
     const trusted = await this.isTrusted(to, device)
     if (!trusted) await this.refuse(to, device, of)
@@ -146,9 +147,9 @@ export class Outbox {
     const secret = content && secretOf(content)
     if (!content || secret === undefined) {
       await this.failed(one)
-      return undefined
+      return []
     }
-    return madeAgain(to, id, of, content, await this.crypto.encryptFor(to, device, secret))
+    return [madeAgain(to, id, of, content, await this.crypto.encryptFor(to, device, secret))]
   }
 
   /** A device that is not trusted has asked for a message of mine: it gets it once it is. */
@@ -195,7 +196,7 @@ export class Outbox {
     return trust === 'first-use' || trust === 'verified'
   }
 
-  private async contentOf(to: Address, id: string): Promise<OutgoingContent | undefined> {
+  private async contentOf(to: Address, id: string): Promise<Single | undefined> {
     const messages = await this.db.messages.where('id').equals(id).toArray()
     const message = messages.find(
       (one) => one.mine && one.kind === 'text' && (to === this.me || one.chat === to)
@@ -212,10 +213,9 @@ export class Outbox {
     return { type: 'reaction', of: target.id, from: target.from, emojis: change.emojis ?? [] }
   }
 
-  private fly(one: Outgoing, stanza: Made): void {
+  private fly(one: Outgoing, stanzas: Made[]): void {
     const at = this.now()
-    this.wire
-      .send(stanza)
+    Promise.all(stanzas.map((stanza) => this.wire.send(stanza)))
       .then(() => this.arrived(one, at))
       // The next session sends it again
       .catch(() => undefined)
@@ -245,7 +245,7 @@ export class Outbox {
   }
 }
 
-function contentOf({ text, reply, forwarded, expires, at }: Message): OutgoingContent {
+function contentOf({ text, reply, forwarded, expires, at }: Message): Single {
   return {
     type: 'message',
     text,

@@ -84,19 +84,25 @@ export class ChatSettings {
     const change = {
       pinned: Number(attribute(payload, 'pinned')) || 0,
       mutedUntil: muted === 'forever' ? Infinity : Number(muted) || 0,
-      archived: attribute(payload, 'archived') === 'true',
-      disappears: Number(attribute(payload, 'disappears')) || 0
+      archived: attribute(payload, 'archived') === 'true'
     }
-    await Work.run(this.db, (work) => updateChat(work, address, change))
+    const disappears = Number(attribute(payload, 'disappears')) || 0
+    const timerOrder = attribute(payload, 'timer-order')
+    await Work.run(this.db, async (work) => {
+      // They may have set it since, which nobody but them has told
+      const newer = timerOrder >= (await work.chat(address)).timerOrder
+      await updateChat(work, address, { ...change, ...(newer && { disappears, timerOrder }) })
+    })
   }
 }
 
-function made({ pinned, mutedUntil, archived, disappears }: Chat): Made {
+function made({ pinned, mutedUntil, archived, disappears, timerOrder }: Chat): Made {
   return el('chat', {
     xmlns: NS.kithChats,
     pinned: pinned ? String(pinned) : undefined,
     muted: mutedUntil === Infinity ? 'forever' : mutedUntil ? String(mutedUntil) : undefined,
     archived: archived ? 'true' : undefined,
-    disappears: disappears ? String(disappears) : undefined
+    disappears: disappears ? String(disappears) : undefined,
+    'timer-order': timerOrder || undefined
   })
 }

@@ -8,6 +8,10 @@ import { attribute, bare, child, children, el, elements, type Made, NS, textOf, 
 /** What apps without OMEMO show. */
 const FALLBACK = 'This message is encrypted (OMEMO). Your client does not seem to support that.'
 const LONGEST_QUOTE = 200
+const LONGEST_ID = 200
+
+/** What goes in one stanza. */
+export type Single = Exclude<OutgoingContent, { type: 'marker' }>
 
 /** A message that came, in the words of this app. */
 export interface Came {
@@ -128,8 +132,17 @@ export function secretOf(what: OutgoingContent): string | undefined {
 }
 
 /** The whole stanza; `envelope` is there if `secretOf` has something, or keys alone travel. */
-export function made(to: Address, id: string, what: OutgoingContent, envelope: Envelope | undefined): Made {
+export function made(to: Address, id: string, what: Single, envelope: Envelope | undefined): Made {
   return message(to, id, ...contentOf(what), ...wrapped(envelope), el('store', { xmlns: NS.hints }))
+}
+
+/** Receipts (XEP-0184) and markers (XEP-0333): each a stanza of its own. */
+export function marks(to: Address, { of, kind }: OutgoingContent & { type: 'marker' }): Made[] {
+  const xmlns = kind === 'received' ? NS.receipts : NS.markers
+  return of.map((id) => {
+    const mark = el(kind, { xmlns, id })
+    return message(to, `${kind}-${id}`.slice(0, LONGEST_ID), mark, el('store', { xmlns: NS.hints }))
+  })
 }
 
 /** The same to one device that has asked for it. */
@@ -137,7 +150,7 @@ export function madeAgain(
   to: Address,
   id: string,
   of: string,
-  what: OutgoingContent,
+  what: Single,
   envelope: Envelope
 ): Made {
   const again = el('resent', { xmlns: NS.kithResend, id: of })
@@ -171,7 +184,7 @@ function message(to: Address, id: string, ...content: Made[]): Made {
   return el('message', attributes, ...content, el('origin-id', { xmlns: NS.sid, id }))
 }
 
-function contentOf(what: OutgoingContent): Made[] {
+function contentOf(what: Single): Made[] {
   switch (what.type) {
     case 'message':
       return [
@@ -192,8 +205,6 @@ function contentOf(what: OutgoingContent): Made[] {
       ]
     case 'retraction':
       return [el('retract', { xmlns: NS.retract, id: what.of })]
-    case 'marker':
-      return [el(what.kind, { xmlns: what.kind === 'received' ? NS.receipts : NS.markers, id: what.of })]
     case 'timer':
       return [el('ephemeral', { xmlns: NS.ephemeral, timer: String(what.seconds) })]
     case 'resend':

@@ -59,11 +59,12 @@ export class Sealed implements Crypto {
       await this.network.askAgain(from, envelope.sender, messageId)
       return { type: 'unreadable', asked: true }
     }
+    const opening = `opened/${messageId}`
     const path = `seen/${envelope.sender}/${dec(key.data)}`
     if (await this.db.keys.get(path)) return { type: 'again' }
     await this.db.keys.put({ path, value: true })
     if (!envelope.payload) return { type: 'keys', device: envelope.sender, trusted: true }
-    return { type: 'text', text: dec(envelope.payload), device: envelope.sender, trusted: true }
+    return { type: 'text', text: dec(envelope.payload), device: envelope.sender, trusted: true, opening }
   }
 
   async fingerprints(account: Address): Promise<Fingerprint[]> {

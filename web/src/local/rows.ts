@@ -1,0 +1,40 @@
+/** Many rows at once. Each question to the storage costs more than a hundred keys that come in vain. */
+import type { Table } from 'dexie'
+
+const FEW = 8
+const IN_VAIN = 100
+
+/** The rows of these keys, which begin with an address and a space; most of them are likely not to be there. */
+export async function rowsOf<T>(table: Table<T, string>, keys: string[]): Promise<(T | undefined)[]> {
+  const groups = new Map<string, string[]>()
+  for (const key of new Set(keys)) {
+    const start = key.slice(0, key.indexOf(' '))
+    const group = groups.get(start)
+    if (group) group.push(key)
+    else groups.set(start, [key])
+  }
+  const likely = await Promise.all([...groups.values()].map((group) => present(table, group)))
+  const there = likely.flat()
+  const rows = there.length ? await table.bulkGet(there) : []
+  const found = new Map(there.map((key, at) => [key, rows[at]]))
+  return keys.map((key) => found.get(key))
+}
+
+/** Those of the keys that may be there. */
+async function present<T>(table: Table<T, string>, keys: string[]): Promise<string[]> {
+  const [first, last] = [keys.reduce(least), keys.reduce(most)]
+  if (keys.length < FEW) return keys
+  const limit = keys.length * IN_VAIN
+  const between = await table.where(':id').between(first, last, true, true).limit(limit).primaryKeys()
+  if (between.length === limit) return keys
+  const there = new Set(between)
+  return keys.filter((key) => there.has(key))
+}
+
+function least(one: string, other: string): string {
+  return one < other ? one : other
+}
+
+function most(one: string, other: string): string {
+  return one > other ? one : other
+}

@@ -11,7 +11,13 @@ interface Fact {
 /** Version 2 keeps what waits in rows of several, and knows when a timer was set. */
 async function grouped(all: Transaction): Promise<void> {
   const raw = all.table('raw')
-  const before = (await raw.toArray()) as { id: string; chat: Address; mine: 0 | 1; at: Moment; stanza: string }[]
+  const before = (await raw.toArray()) as {
+    id: string
+    chat: Address
+    mine: 0 | 1
+    at: Moment
+    stanza: string
+  }[]
   await raw.clear()
   await raw.bulkPut(
     before.map(({ id, chat, mine, at, stanza }): Raw => {

@@ -62,6 +62,9 @@ export class Engine implements Leading {
   /** The session can take stanzas. */
   private ready: Promise<unknown> = Promise.resolve()
   private sessions = 0
+  /** Of which session the beginning is under way, and of which it is done. */
+  private settling = 0
+  private settled = 0
   private stopped = false
 
   private constructor(
@@ -210,9 +213,13 @@ export class Engine implements Leading {
 
   private online(newest: string | undefined): void {
     if (newest === undefined) {
-      this.change({ connection: 'online', present: this.presences.all() })
+      const { sessions, settling, settled } = this
+      const connection = settled === sessions ? 'online' : 'syncing'
+      this.change({ connection, present: this.presences.all() })
       this.outbox.online(false)
       void this.settings.flush()
+      // It went before all was done that it begins with
+      if (settled !== sessions && settling !== sessions) this.again(sessions)
       return
     }
     this.presences.clear()
@@ -227,6 +234,7 @@ export class Engine implements Leading {
 
   /** All that a new session begins with. */
   private async settle(session: number): Promise<void> {
+    this.settling = session
     try {
       await this.ready
       this.connection.tell(await available(false))
@@ -242,12 +250,16 @@ export class Engine implements Leading {
       if (!(await this.db.contacts.get(this.me))) await this.profiles.fetch(this.me)
       // Perhaps the app ended when somebody had just compared keys
       for (const account of await this.outbox.refusing()) await this.trusted(account)
+      this.settled = session
     } catch {
       if (session === this.sessions && this.connection.online && !this.stopped) {
         setTimeout(() => {
-          if (session === this.sessions && this.connection.online) this.again(session)
+          const free = this.settling !== session
+          if (session === this.sessions && free && this.connection.online) this.again(session)
         }, 5000)
       }
+    } finally {
+      if (this.settling === session) this.settling = 0
     }
   }
 

@@ -66,7 +66,9 @@ export class Incoming {
       for (const address of strangers) if (!(await meet(this.db, address))) strangers.delete(address)
       await this.advance(all)
       if (raw.length) await this.db.raw.bulkDelete(raw)
-      return this.keybook.write(ready.flatMap(({ opened }) => (opened?.type === 'text' ? [opened.opening] : [])))
+      return this.keybook.write(
+        ready.flatMap(({ opened }) => (opened?.type === 'text' ? [opened.opening] : []))
+      )
     })
     committed()
     for (const { came, opened } of ready) {

@@ -146,13 +146,7 @@ export function marks(to: Address, { of, kind }: OutgoingContent & { type: 'mark
 }
 
 /** The same to one device that has asked for it. */
-export function madeAgain(
-  to: Address,
-  id: string,
-  of: string,
-  what: Single,
-  envelope: Envelope
-): Made {
+export function madeAgain(to: Address, id: string, of: string, what: Single, envelope: Envelope): Made {
   const again = el('resent', { xmlns: NS.kithResend, id: of })
   return message(to, id, again, ...contentOf(what), ...wrapped(envelope), el('store', { xmlns: NS.hints }))
 }

@@ -110,6 +110,8 @@ test('a long absence is read newest chat first, with progress, and goes on where
   ])
   expect(await ada.db.raw.count()).toBe(0)
   expect(seen.length).toBeGreaterThan(2)
+  await until(async () => (await ben.with(ada)).every(({ progress }) => progress === 'delivered'))
+  await until(async () => (await cem.with(ada)).every(({ progress }) => progress === 'delivered'))
 }, 60_000)
 
 test('a new device does not show what was sent before it was there, and no errors for it', async () => {
@@ -139,6 +141,51 @@ test('disappearing messages are agreed on, and go on both sides', async () => {
   ] as const) {
     await until(async () => !(await one.texts(other)).includes('not for long'))
   }
+})
+
+test('how long messages stay is what was said last, whatever is read or told later', async () => {
+  const world = new World()
+  const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]
+  const timer = async () => (await ada.db.chats.get(ben.address))?.disappears
+  await ada.app.disappear(ben.address, 3600)
+  await until(async () => (await ben.db.chats.get(ada.address))?.disappears === 3600)
+  await ada.online()
+  await ben.app.disappear(ada.address, 0)
+  await until(async () => (await timer()) === 0)
+  // A new session reads what this account has kept of the chat
+  world.restart(true)
+  await until(() => ada.live.connection !== 'online')
+  await ada.online()
+  await ada.app.mute(ben.address, Infinity)
+  await until(async () => (await ada.db.fact(`unsynced settings ${ben.address}`)) === undefined)
+  expect(await timer()).toBe(0)
+  // So does a device that reads the archive from its beginning
+  await ada.db.setFact('archive.last', '')
+  await ada.db.setFact('since', 0)
+  world.restart(true)
+  await until(() => ada.live.connection !== 'online')
+  await ada.online()
+  expect(await timer()).toBe(0)
+})
+
+test('a message that another device of mine has confirmed is not confirmed again', async () => {
+  const world = new World()
+  const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]
+  const second = await device(world, 'ada')
+  const received = () => world.log.filter(({ stanza }) => stanza.toString().includes('<received ')).length
+  await ben.app.send(ada.address, 'for both')
+  await until(async () => (await second.texts(ben)).length === 1 && (await ada.texts(ben)).length === 1)
+  await second.online()
+  await ada.online()
+  second.cut()
+  for (let number = 0; number < 60; number++) await ben.app.send(ada.address, `ben ${number}`)
+  await until(async () => (await ada.texts(ben)).length === 61)
+  await ada.online()
+  const before = received()
+  second.join()
+  await until(async () => (await second.texts(ben)).length === 61)
+  await second.online()
+  expect(received()).toBe(before)
 })
 
 test('what is forwarded, removed here, or tried again does what it says', async () => {

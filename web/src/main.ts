@@ -36,8 +36,12 @@ mount(App, {
   props: {
     before,
     broken,
-    open: (db, credential) =>
-      openApp(db, credential, {
+    open: (db, credential) => {
+      // A newer app in another window keeps things in another way
+      db.on('versionchange', ({ newVersion }) => {
+        if (newVersion) location.reload()
+      })
+      return openApp(db, credential, {
         url,
         crypto: openCrypto,
         device: thisDevice().name,
@@ -45,6 +49,7 @@ mount(App, {
           await new Api(() => Promise.resolve(bearerOf(last))).revokeDevice(last.device)
         }
       })
+    }
   }
 })
 

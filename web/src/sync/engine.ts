@@ -46,6 +46,13 @@ const WRONG_CLOCK_MS = 2000
 
 type Call = (...args: never[]) => Promise<unknown>
 
+/** What a session begins with: how far it is. */
+interface Beginning {
+  running: boolean
+  caughtUp: boolean
+  done: boolean
+}
+
 export class Engine implements Leading {
   private readonly connection: Connection
   private readonly keybook: Keybook
@@ -61,10 +68,7 @@ export class Engine implements Leading {
   private outbox!: Outbox
   /** The session can take stanzas. */
   private ready: Promise<unknown> = Promise.resolve()
-  private sessions = 0
-  /** Of which session the beginning is under way, and of which it is done. */
-  private settling = 0
-  private settled = 0
+  private session: Beginning = { running: false, caughtUp: false, done: false }
   private stopped = false
 
   private constructor(
@@ -213,28 +217,25 @@ export class Engine implements Leading {
 
   private online(newest: string | undefined): void {
     if (newest === undefined) {
-      const { sessions, settling, settled } = this
-      const connection = settled === sessions ? 'online' : 'syncing'
-      this.change({ connection, present: this.presences.all() })
+      const { session } = this
+      this.change({ connection: session.caughtUp ? 'online' : 'syncing', present: this.presences.all() })
       this.outbox.online(false)
       void this.settings.flush()
-      // It went before all was done that it begins with
-      if (settled !== sessions && settling !== sessions) this.again(sessions)
+      this.again(session)
       return
     }
     this.presences.clear()
     this.outbox.reset()
     this.outbox.hold(true)
     this.state('syncing')
-    this.sessions += 1
-    const session = this.sessions
+    this.session = { running: false, caughtUp: false, done: false }
     this.ready = this.catchUp.begin(newest).then(() => this.crypto.online())
-    void this.settle(session)
+    void this.settle(this.session)
   }
 
   /** All that a new session begins with. */
-  private async settle(session: number): Promise<void> {
-    this.settling = session
+  private async settle(session: Beginning): Promise<void> {
+    session.running = true
     try {
       await this.ready
       this.connection.tell(await available(false))
@@ -242,7 +243,8 @@ export class Engine implements Leading {
       const contacts = Promise.all([this.setClock(), this.roster.load().catch(() => undefined)])
       await this.catchUp.run()
       await contacts
-      if (session !== this.sessions || !this.connection.online) return
+      if (session !== this.session || !this.connection.online) return
+      session.caughtUp = true
       this.outbox.hold(false)
       this.state('online')
       await this.settings.load()
@@ -250,20 +252,18 @@ export class Engine implements Leading {
       if (!(await this.db.contacts.get(this.me))) await this.profiles.fetch(this.me)
       // Perhaps the app ended when somebody had just compared keys
       for (const account of await this.outbox.refusing()) await this.trusted(account)
-      this.settled = session
+      session.done = true
     } catch {
-      if (session === this.sessions && this.connection.online && !this.stopped) {
-        setTimeout(() => {
-          const free = this.settling !== session
-          if (session === this.sessions && free && this.connection.online) this.again(session)
-        }, 5000)
-      }
+      if (this.connection.online) setTimeout(() => this.again(session), 5000)
     } finally {
-      if (this.settling === session) this.settling = 0
+      session.running = false
     }
   }
 
-  private again(session: number): void {
+  /** Unless it is done or under way. The connection may have gone before its end, or the server have failed. */
+  private again(session: Beginning): void {
+    const wanted = session === this.session && !session.done && !session.running
+    if (!wanted || this.stopped || !this.connection.online) return
     this.ready = this.crypto.online().catch(() => undefined)
     void this.settle(session)
   }

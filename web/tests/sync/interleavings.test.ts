@@ -74,6 +74,7 @@ async function play(world: World, devices: Device[], steps: Step[]): Promise<voi
     return all.every((one) => one.every(({ kind }) => kind !== 'unreadable')) && same(all)
   }
   await until(settled, 15_000).catch(() => undefined)
+  for (const device of devices) await device.online()
   const [first, ...rest] = await Promise.all(devices.map((device) => history(device, other(device))))
   for (const one of rest) expect(one).toEqual(first)
   expect(first?.map(({ id }) => id).sort()).toEqual(sent.sort())

@@ -131,7 +131,7 @@ export class Omemo implements Crypto {
     if (from === this.me && sender === own.device) return { type: 'not-for-me' }
     if (mine.length === 0) return this.passedOver(own, from, envelope, id, sent)
     const name = `${from}/${sender}/${id}`
-    if (this.seen.has(name)) return { type: 'again' }
+    if (this.seen.has(name)) return this.reopened(from, envelope, id)
     let renew = true
     let work = 0
     for (const key of mine) {
@@ -207,7 +207,7 @@ export class Omemo implements Crypto {
     return { type: 'text', text, device: sender, trusted: trusted(trust), opening }
   }
 
-  /** The ratchet has moved on, but perhaps the program ended before the text was stored. Then once more. */
+  /** The ratchet has moved on, but perhaps the text could not be stored, or the program ended before. Then once more. */
   private async reopened(from: Address, envelope: Envelope, id: string): Promise<Opened> {
     const { sender, iv } = envelope
     const opening = openingPath(from, sender, id)

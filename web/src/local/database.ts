@@ -1,5 +1,6 @@
 /** The device's own storage: Dexie on IndexedDB. One database for one account; gone after log-out. */
 import Dexie, { type EntityTable, type Table, type Transaction } from 'dexie'
+import { isWaiting } from './order'
 import type { Address, Change, Chat, Contact, Message, Moment, Outgoing, Picture, Raw } from './types'
 
 /** A single value: the credential, settings, how far the archive was read. */
@@ -8,7 +9,7 @@ interface Fact {
   value: unknown
 }
 
-/** Version 2 keeps what waits in rows of several, and knows when a timer was set. */
+/** Version 2 keeps what waits in rows of several, and knows when a timer was set and what was asked for again. */
 async function grouped(all: Transaction): Promise<void> {
   const raw = all.table('raw')
   const before = (await raw.toArray()) as {
@@ -24,7 +25,16 @@ async function grouped(all: Transaction): Promise<void> {
       return { id: `${id} ${id}`, chat, mine, count: 1, entries: [{ id, at, stanza }] }
     })
   )
-  await all.table('chats').toCollection().modify({ timerOrder: '' })
+  await all
+    .table('chats')
+    .toCollection()
+    .modify((chat: Chat) => {
+      chat.timerOrder = isWaiting(chat.order) ? chat.readTo : chat.order
+    })
+  await all
+    .table('messages')
+    .filter(({ kind }: Message) => kind === 'unreadable')
+    .modify({ asked: true })
   await all
     .table('outgoing')
     .filter(({ what }: { what: { type: string } }) => what.type === 'marker')

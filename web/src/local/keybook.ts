@@ -51,7 +51,11 @@ export class Keybook {
   /** Resolves when all that was done so far is on the disk. */
   async flush(): Promise<void> {
     if (!this.fresh.size) return
-    const committed = await this.db.transaction('rw', this.db.keys, () => this.write())
+    const committed = await this.db.transaction('rw', this.db.keys, async () => {
+      // What is fresh when it is its turn: others may have written since
+      await this.db.keys.get('')
+      return this.write()
+    })
     committed()
   }
 

@@ -22,8 +22,8 @@ export async function rowsOf<T>(table: Table<T, string>, keys: string[]): Promis
 
 /** Those of the keys that may be there. */
 async function present<T>(table: Table<T, string>, keys: string[]): Promise<string[]> {
-  const [first, last] = [keys.reduce(least), keys.reduce(most)]
   if (keys.length < FEW) return keys
+  const [first, last] = [keys.reduce(least), keys.reduce(most)]
   const limit = keys.length * IN_VAIN
   const between = await table.where(':id').between(first, last, true, true).limit(limit).primaryKeys()
   if (between.length === limit) return keys

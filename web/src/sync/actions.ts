@@ -148,7 +148,8 @@ export class Actions {
       await this.unsynced('read', address)
       // A server does not ask who has read what it says
       if (last && last.order > chat.readTo && !isServer(address)) {
-        await this.tell(work, address, { type: 'marker', of: [last.id], kind: 'displayed' })
+        const what = { type: 'marker' as const, of: [last.id], kind: 'displayed' as const }
+        await this.queue(address, crypto.randomUUID(), what)
       }
     })
   }
@@ -167,16 +168,17 @@ export class Actions {
       const chat = await work.chat(address)
       if (chat.disappears === seconds) return
       const at = Math.max(this.now(), chat.at)
-      const order = orderAt(at)
-      await updateChat(work, address, { disappears: seconds, timerOrder: order })
+      const id = crypto.randomUUID()
+      work.setSeen(messageKey(address, this.me, true, id))
+      const seq = await this.queue(address, id, { type: 'timer', seconds })
+      await updateChat(work, address, { disappears: seconds, timerOrder: orderWaiting(seq) })
       await this.unsynced('settings', address)
-      await this.tell(work, address, { type: 'timer', seconds })
       await addMessage(work, this.me, {
         ...this.mine(address, crypto.randomUUID(), `disappears ${seconds}`),
         kind: 'notice',
         progress: 'sent',
         at,
-        order
+        order: orderAt(at)
       })
     })
   }

@@ -50,6 +50,8 @@ const SHARE = 1 / 10
 const AT_ONCE = 5
 /** Messages that wait in one row. */
 const TOGETHER = 50
+/** Rows that are fetched at once. */
+const ROWS = 10
 const FIRST_TIME = 500
 /** Keys of one session may be that far behind; beyond, what I sent myself is read before the chats. */
 const MOST_SKIPPED = 1000
@@ -252,16 +254,20 @@ export class CatchUp {
     const rows: Waiting[] = []
     let count = 0
     while (keys.length && count < most) {
-      for (const row of await this.rows(keys.splice(0, Math.ceil((most - count) / TOGETHER)))) {
-        rows.push(row)
-        count += row.entries.length
+      let taken = 0
+      for (const row of await this.rows(keys.slice(0, ROWS))) {
+        if (count >= most) break
+        taken += 1
+        if (row) rows.push(row)
+        count += row?.entries.length ?? 0
       }
+      keys.splice(0, taken)
     }
     return rows
   }
 
   /** Those that were read since the start are at hand. */
-  private async rows(keys: string[]): Promise<Waiting[]> {
+  private async rows(keys: string[]): Promise<(Waiting | undefined)[]> {
     const unknown = keys.filter((id) => !this.atHand.has(id))
     const rows = new Map<string, Entry[]>()
     for (const row of unknown.length ? await this.db.raw.bulkGet(unknown) : []) {
@@ -269,15 +275,15 @@ export class CatchUp {
       const entries = row.entries.map(({ id, at, stanza }) => ({ id, at, message: parse(stanza) }))
       rows.set(row.id, entries)
     }
-    return keys.flatMap((id) => {
+    return keys.map((id) => {
       const entries = this.atHand.get(id) ?? rows.get(id)
-      return entries ? [{ id, entries }] : []
+      return entries && { id, entries }
     })
   }
 
   /** How many messages that were. */
   private async takeRaw(rows: Waiting[]): Promise<number> {
-    const entries = rows.flatMap((row) => row.entries).sort((one, other) => (one.id < other.id ? -1 : 1))
+    const entries = rows.flatMap((row) => row.entries).sort(byId)
     const came = entries.map((one) => this.cameOf(one)).filter((one) => one !== undefined)
     await this.incoming.take(
       came,
@@ -399,4 +405,8 @@ export class CatchUp {
     this.turn = done.catch(() => undefined)
     return done
   }
+}
+
+function byId(one: Entry, other: Entry): number {
+  return one.id < other.id ? -1 : one.id > other.id ? 1 : 0
 }

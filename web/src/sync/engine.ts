@@ -111,7 +111,7 @@ export class Engine implements Leading {
       now: deps.now,
       news: (messages) => deps.news(messages),
       queued: () => engine.woken(),
-      asked: (...question) => engine.asked(...question),
+      asked: async (...question) => void (await engine.asked(...question)),
       stranger: (address) => void engine.profiles.fetch(address).catch(() => undefined)
     })
     engine.catchUp = new CatchUp(db, me, connection, engine.incoming, deps.now, (progress) =>
@@ -219,7 +219,7 @@ export class Engine implements Leading {
     if (newest === undefined) {
       const { session } = this
       this.change({ connection: session.caughtUp ? 'online' : 'syncing', present: this.presences.all() })
-      this.outbox.online(false)
+      this.quietly(this.outbox.wake())
       void this.settings.flush()
       this.again(session)
       return
@@ -239,10 +239,10 @@ export class Engine implements Leading {
     try {
       await this.ready
       this.connection.tell(await available(false))
-      this.outbox.online(true)
-      const contacts = Promise.all([this.setClock(), this.roster.load().catch(() => undefined)])
+      this.quietly(this.outbox.wake())
+      const contacts = Promise.allSettled([this.roster.load(), this.setClock()])
       await this.catchUp.run()
-      await contacts
+      const [roster] = await contacts
       if (session !== this.session || !this.connection.online) return
       session.caughtUp = true
       this.outbox.hold(false)
@@ -250,14 +250,19 @@ export class Engine implements Leading {
       await this.settings.load()
       await this.settings.flush()
       if (!(await this.db.contacts.get(this.me))) await this.profiles.fetch(this.me)
-      // Perhaps the app ended when somebody had just compared keys
-      for (const account of await this.outbox.refusing()) await this.trusted(account)
+      if (roster.status === 'rejected') throw roster.reason
       session.done = true
+      this.quietly(this.allTrusted())
     } catch {
       if (this.connection.online) setTimeout(() => this.again(session), 5000)
     } finally {
       session.running = false
     }
+  }
+
+  /** Perhaps the app ended when somebody had just compared keys. */
+  private async allTrusted(): Promise<void> {
+    for (const account of await this.outbox.refusing()) await this.trusted(account)
   }
 
   /** Unless it is done or under way. The connection may have gone before its end, or the server have failed. */
@@ -292,7 +297,12 @@ export class Engine implements Leading {
     const archive = archiveId(message, this.me)
     const delay = delayed(copy ? child(first(stanza), NS.forward, 'forwarded') : stanza)
     const now = this.deps.now()
-    const came = read(message, this.me, archive, archive ? archiveTime(archive, delay, now) : (delay ?? now))
+    const came = read(
+      message,
+      this.me,
+      archive,
+      archive ? archiveTime(archive, delay, now) : Math.min(delay ?? now, now)
+    )
     if (!came) return
     if (!came.mine && !came.error && came.state && delay === undefined) this.typing(came.from, came.state)
     // Nothing that could not be stored may be acknowledged before the session's place in the archive is known
@@ -364,29 +374,33 @@ export class Engine implements Leading {
     this.change({ typing: Object.fromEntries(others) })
   }
 
-  /** Somebody's device can't read a message of mine. How often it may ask is bounded. */
-  private async asked(from: Address, device: number, id: string, trusted: boolean): Promise<void> {
-    if (!trusted) return this.outbox.refuse(from, device, id)
+  /** Somebody's device can't read a message of mine. How often it may ask is bounded; false: enough for a day. */
+  private async asked(from: Address, device: number, id: string, trusted: boolean): Promise<boolean> {
+    if (!trusted) {
+      await this.outbox.refuse(from, device, id)
+      return true
+    }
     const name = `resent ${from}/${device}`
     const now = this.deps.now()
     const may = await this.db.transaction('rw', this.db.facts, this.db.outgoing, async () => {
       const before = await this.db.fact<{ since: Moment; ids: Record<string, number> }>(name)
       const book = before && now - before.since < DAY_MS ? before : { since: now, ids: {} }
       const times = book.ids[id] ?? 0
-      if (times >= RESENT_OF_ONE || Object.keys(book.ids).length >= RESENT_A_DAY) return false
+      if (Object.keys(book.ids).length >= RESENT_A_DAY) return false
+      if (times >= RESENT_OF_ONE) return true
       await this.db.setFact(name, { since: book.since, ids: { ...book.ids, [id]: times + 1 } })
       const what = { type: 'resent' as const, of: id, device }
       await this.db.outgoing.add({ to: from, id: crypto.randomUUID(), what, tries: 0 })
       return true
     })
     if (may) this.woken()
+    return may
   }
 
   /** What was kept from devices that were not trusted, they get once they are. */
   private async trusted(account: Address): Promise<void> {
     for (const one of await this.outbox.due(account)) {
-      await this.asked(account, one.device, one.of, true)
-      await this.outbox.granted(account, one)
+      if (await this.asked(account, one.device, one.of, true)) await this.outbox.granted(account, one)
     }
   }
 

@@ -212,6 +212,8 @@ class Storing {
       order: again?.order ?? (archive ? orderOf(archive, at) : orderAt(at)),
       ...{ kind: 'text', text: '', progress: came.mine ? 'sent' : 'read', reactions: {}, encrypted }
     }
+    // Also of one of mine, whose place the archive tells
+    if (timer >= 0 && !came.envelope && archive && known && came.mine) await this.timer(base, timer)
     if (known) {
       const there = archive ? await this.work.message(base.key) : undefined
       if (there) await settle(this.work, there, base)
@@ -246,7 +248,7 @@ class Storing {
       ...(timer > 0 && { expires: at + timer * 1000 })
     })
     if (added && !came.mine && came.wantsReceipt && !(await this.wasTold(added))) {
-      this.owe(chat, (ids) => [...ids, id])
+      this.owed.set(chat, [...(this.owed.get(chat) ?? []), id])
     }
     return added
   }
@@ -277,7 +279,7 @@ class Storing {
 
   /** Another device of mine has told them already. */
   private async told(chat: Address, kind: 'received' | 'displayed', id: string): Promise<void> {
-    if (kind === 'received') this.owe(chat, (ids) => ids.filter((one) => one !== id))
+    if (kind === 'received') this.forgive(chat, id)
     const waiting = await this.db.outgoing.where('to').equals(chat).toArray()
     for (const one of waiting) {
       const { what, seq } = one
@@ -351,8 +353,8 @@ class Storing {
     return (await this.work.change(changeKey('received', key, this.me), key)) !== undefined
   }
 
-  private owe(chat: Address, change: (ids: string[]) => string[]): void {
-    const ids = change(this.owed.get(chat) ?? [])
+  private forgive(chat: Address, id: string): void {
+    const ids = (this.owed.get(chat) ?? []).filter((one) => one !== id)
     if (ids.length) this.owed.set(chat, ids)
     else this.owed.delete(chat)
   }

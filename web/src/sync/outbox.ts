@@ -3,11 +3,11 @@
  * there are then, and leaves when the server has acknowledged it. Who is sent to does not matter to the others: each chat
  * has a lane of its own.
  */
-import { type Crypto, type Envelope, NobodyCanRead } from '../crypto/crypto'
+import { type Crypto, type Envelope, type Fingerprint, NobodyCanRead } from '../crypto/crypto'
 import type { Database } from '../local/database'
-import { place, raise } from '../local/history'
+import { place, raise, updateChat } from '../local/history'
 import type { Keybook } from '../local/keybook'
-import { isWaiting, messageKey, orderAt } from '../local/order'
+import { isWaiting, messageKey, orderAt, orderWaiting } from '../local/order'
 import type { Address, Message, Moment, Outgoing } from '../local/types'
 import { Work } from '../local/work'
 import { made, madeAgain, marks, secretOf, type Single } from './stanzas'
@@ -49,12 +49,7 @@ export class Outbox {
     private readonly now: () => Moment
   ) {}
 
-  /** There is a session: `fresh`: a new one, so what the old one had sent without an answer is sent again. */
-  online(fresh: boolean): void {
-    if (fresh) this.reset()
-    this.wake().catch(() => undefined)
-  }
-
+  /** A new session: what the old one had sent without an answer is sent again. */
   reset(): void {
     for (const lane of this.lanes.values()) clearTimeout(lane.timer)
     this.lanes = new Map()
@@ -156,8 +151,8 @@ export class Outbox {
   async refuse(account: Address, device: number, of: string): Promise<void> {
     if ((await this.contentOf(account, of)) === undefined) return
     await this.db.transaction('rw', this.db.facts, async () => {
-      await this.granted(account, { of, device })
-      const others = await this.refused(account)
+      const before = await this.refused(account)
+      const others = before.filter((one) => one.of !== of || one.device !== device)
       await this.db.setFact(REFUSED + account, [...others, { of, device }].slice(-MOST_REFUSED))
     })
   }
@@ -170,11 +165,10 @@ export class Outbox {
 
   /** What an account's devices have asked for in vain and may have now, as after somebody has compared their keys. */
   async due(account: Address): Promise<Refused[]> {
-    const due: Refused[] = []
-    for (const one of await this.refused(account)) {
-      if (await this.isTrusted(account, one.device)) due.push(one)
-    }
-    return due
+    const refused = await this.refused(account)
+    if (!refused.length) return []
+    const known = await this.crypto.fingerprints(account)
+    return refused.filter(({ device }) => mayRead(known, device))
   }
 
   /** That is no longer refused. */
@@ -191,9 +185,7 @@ export class Outbox {
   }
 
   private async isTrusted(account: Address, device: number): Promise<boolean> {
-    const known = await this.crypto.fingerprints(account)
-    const trust = known.find((one) => one.device === device && one.active)?.trust
-    return trust === 'first-use' || trust === 'verified'
+    return mayRead(await this.crypto.fingerprints(account), device)
   }
 
   private async contentOf(to: Address, id: string): Promise<Single | undefined> {
@@ -225,10 +217,18 @@ export class Outbox {
     await Work.run(this.db, async (work) => {
       const message = await this.messageOf(one)
       if (one.seq !== undefined) await this.db.outgoing.delete(one.seq)
+      if (one.what.type === 'timer') await this.timed(work, one, at)
       if (!message || !isWaiting(message.order)) return
       await raise(work, message.key, 'sent')
       await place(work, message.key, orderAt(at))
     })
+  }
+
+  /** A timer counts from when it was sent, unless another one of mine waits already. */
+  private async timed(work: Work, { to, seq }: Outgoing, at: Moment): Promise<void> {
+    const { timerOrder } = await work.chat(to)
+    if (timerOrder !== orderWaiting(seq ?? 0)) return
+    await updateChat(work, to, { timerOrder: orderAt(at) })
   }
 
   private async failed(one: Outgoing): Promise<void> {
@@ -243,6 +243,11 @@ export class Outbox {
     if (what.type !== 'message' || what.replaces !== undefined) return undefined
     return this.db.messages.get(messageKey(to, this.me, true, id))
   }
+}
+
+function mayRead(known: Fingerprint[], device: number): boolean {
+  const trust = known.find((one) => one.device === device && one.active)?.trust
+  return trust === 'first-use' || trust === 'verified'
 }
 
 function contentOf({ text, reply, forwarded, expires, at }: Message): Single {

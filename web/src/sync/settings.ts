@@ -5,7 +5,7 @@
 import type { Database } from '../local/database'
 import { newChat } from '../local/chat'
 import { readTo, updateChat } from '../local/history'
-import { orderOf, timeOf } from '../local/order'
+import { isWaiting, orderOf, timeOf } from '../local/order'
 import type { Address, Chat } from '../local/types'
 import { Work } from '../local/work'
 import { type Item, itemsOf, publish } from './pubsub'
@@ -103,6 +103,6 @@ function made({ pinned, mutedUntil, archived, disappears, timerOrder }: Chat): M
     muted: mutedUntil === Infinity ? 'forever' : mutedUntil ? String(mutedUntil) : undefined,
     archived: archived ? 'true' : undefined,
     disappears: disappears ? String(disappears) : undefined,
-    'timer-order': timerOrder || undefined
+    'timer-order': isWaiting(timerOrder) ? undefined : timerOrder || undefined
   })
 }

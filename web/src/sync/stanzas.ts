@@ -121,7 +121,7 @@ export function delayed(element: Xml | undefined): Moment | undefined {
 
 /** When an entry of the archive came: its id tells, if it is one of Kith's. */
 export function archiveTime(id: string, stamp: Moment | undefined, now: Moment): Moment {
-  return /^[0-9a-f]{16}$/.test(id) ? timeOf(id) : (stamp ?? now)
+  return /^[0-9a-f]{16}$/.test(id) ? timeOf(id) : Math.min(stamp ?? now, now)
 }
 
 /** What is to be encrypted of something that waits in the outbox; undefined: nothing. */

@@ -79,8 +79,6 @@ export class Device implements KeyNetwork {
   /** What was read: by id, each time that a text came of it. */
   readonly texts = new Map<string, string[]>()
   /** When: after a restart a text may come once more, as it may not have been stored. What was stored is known by its id. */
-  private readonly readIn = new Map<string, number>()
-  private life = 0
   readonly results: Opened[] = []
   readonly events: CryptoEvent[] = []
   readonly sent = new Map<string, { to: string; text: string }>()
@@ -98,7 +96,6 @@ export class Device implements KeyNetwork {
 
   /** The program begins anew. */
   start(): Omemo {
-    this.life++
     this.crypto = new Omemo(this.db, this.account, this, { now: () => this.world.now })
     this.crypto.onEvent((event) => this.events.push(event))
     return this.crypto
@@ -129,9 +126,8 @@ export class Device implements KeyNetwork {
     const opened = await this.crypto.decrypt(from, envelope, letter.resent ?? letter.id, at)
     this.results.push(opened)
     if (opened.type === 'text') {
+      await this.db.keys.delete(opened.opening) // it is stored, then
       const id = letter.resent ?? letter.id
-      if ((this.readIn.get(id) ?? this.life) < this.life) return opened
-      this.readIn.set(id, this.life)
       this.texts.set(id, [...(this.texts.get(id) ?? []), opened.text])
     }
     if (opened.type === 'keys' && letter.resend !== undefined) {

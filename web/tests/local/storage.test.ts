@@ -35,7 +35,14 @@ test('a device of the first version keeps what waits', async () => {
     { to: chat, id: 'one', what: { type: 'marker', of: 'm1', kind: 'received' }, tries: 0 },
     { to: chat, id: 'two', what: { type: 'message', text: 'hello' }, tries: 0 }
   ])
-  await old.table('chats').put({ address: chat, at: 1, disappears: 60 })
+  await old.table('chats').bulkPut([
+    { address: chat, at: 1, disappears: 60, order: '0002', readTo: '0001' },
+    { address: 'cem@example.org', at: 1, disappears: 0, order: '~0002', readTo: '0001' }
+  ])
+  await old.table('messages').bulkPut([
+    { key: 'one', chat, at: 1, order: '0001', kind: 'unreadable', text: '' },
+    { key: 'two', chat, at: 1, order: '0002', kind: 'text', text: 'hello' }
+  ])
   old.close()
 
   const db = new Database(here)
@@ -47,7 +54,9 @@ test('a device of the first version keeps what waits', async () => {
     { type: 'marker', of: ['m1'], kind: 'received' },
     { type: 'message', text: 'hello' }
   ])
-  expect(await db.chats.get(chat)).toMatchObject({ disappears: 60, timerOrder: '' })
+  expect(await db.chats.get(chat)).toMatchObject({ disappears: 60, timerOrder: '0002' })
+  expect(await db.chats.get('cem@example.org')).toMatchObject({ timerOrder: '0001' })
+  expect((await db.messages.toArray()).map(({ asked }) => asked)).toEqual([true, undefined])
   await db.delete()
 })
 

@@ -168,6 +168,65 @@ test('how long messages stay is what was said last, whatever is read or told lat
   expect(await timer()).toBe(0)
 })
 
+test('who sets the time last by the order of the server has it, on all devices, also after a time away', async () => {
+  const world = new World()
+  const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]
+  const second = await device(world, 'ada')
+  const timer = async (one: Device, other: Device) => (await one.db.chats.get(other.address))?.disappears
+  await ben.app.send(ada.address, 'hello')
+  await until(async () => (await second.texts(ben)).length === 1 && (await ada.texts(ben)).length === 1)
+  ada.cut()
+  await ada.app.disappear(ben.address, 3600)
+  await ben.app.disappear(ada.address, 60)
+  await until(async () => (await timer(second, ben)) === 60)
+  ada.join()
+  await ada.online()
+  for (const [one, other] of [
+    [ada, ben],
+    [second, ben],
+    [ben, ada]
+  ] as const) {
+    await until(async () => (await timer(one, other)) === 3600)
+  }
+  await ben.app.disappear(ada.address, 0)
+  await until(async () => (await timer(ada, ben)) === 0 && (await timer(second, ben)) === 0)
+})
+
+test('what says that it comes from the future is from now', async () => {
+  const world = new World()
+  const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]
+  const hostile = (content: string) =>
+    world.ring({
+      ...{ id: '', from: `${ben.address}/evil`, to: ada.address, inner: content, type: 'chat' },
+      stanza: `<message xmlns='jabber:client' from='${ben.address}/evil' to='${ada.address}' type='chat' id='evil'>${content}`
+    })
+  hostile(
+    "<ephemeral xmlns='urn:xmpp:ephemeral:0' timer='5'/><delay xmlns='urn:xmpp:delay' stamp='2099-01-01T00:00:00Z'/>"
+  )
+  await until(async () => (await ada.db.chats.get(ben.address))?.disappears === 5)
+  expect((await ada.with(ben)).every(({ at }) => at <= Date.now())).toBe(true)
+  await ben.app.disappear(ada.address, 60)
+  await until(async () => (await ada.db.chats.get(ben.address))?.disappears === 60)
+})
+
+test('what could not be stored comes all the same', async () => {
+  const world = new World()
+  const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]
+  await ben.app.send(ada.address, 'first')
+  await until(async () => (await ada.texts(ben)).length === 1)
+  let failures = 0
+  const fail = () => {
+    if (failures++ === 0) throw new Error('no room')
+  }
+  ada.db.messages.hook('creating', fail)
+  await ben.app.send(ada.address, 'second')
+  await until(() => failures > 0)
+  ada.db.messages.hook('creating').unsubscribe(fail)
+  ada.join()
+  await until(async () => (await ada.texts(ben)).includes('second'))
+  expect((await ada.with(ben)).map(({ kind }) => kind)).toEqual(['text', 'text'])
+})
+
 test('a message that another device of mine has confirmed is not confirmed again', async () => {
   const world = new World()
   const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]

@@ -7,7 +7,7 @@ import type { Crypto, Opened } from '../crypto/crypto'
 import type { Database } from '../local/database'
 import { addChange, addMessage, changeKey, settle, updateChat } from '../local/history'
 import type { Keybook } from '../local/keybook'
-import { messageKey, orderAt, orderOf } from '../local/order'
+import { messageKey, orderAt, orderOf, orderWaiting } from '../local/order'
 import { rowsOf } from '../local/rows'
 import type { Address, Change, Message, Moment, Outgoing } from '../local/types'
 import { Work } from '../local/work'
@@ -213,7 +213,8 @@ class Storing {
       ...{ kind: 'text', text: '', progress: came.mine ? 'sent' : 'read', reactions: {}, encrypted }
     }
     // Also of one of mine, whose place the archive tells
-    if (timer >= 0 && !came.envelope && archive && known && came.mine) await this.timer(base, timer)
+    const setting = text === undefined && timer >= 0 && !came.envelope
+    if (setting && known && came.mine && archive) await this.timer(base, timer)
     if (known) {
       const there = archive ? await this.work.message(base.key) : undefined
       if (there) await settle(this.work, there, base)
@@ -232,7 +233,7 @@ class Storing {
       return this.add({ ...base, kind: 'unreadable', asked: opened.type === 'again' || opened.asked })
     }
     if (text === undefined) {
-      if (timer >= 0 && !came.envelope) await this.timer(base, timer)
+      if (setting) await this.timer(base, timer)
       return undefined
     }
     if (timer > 0 && at + timer * 1000 <= this.now) return undefined
@@ -260,9 +261,14 @@ class Storing {
   }
 
   /** What I have sent is in the archive: it does not wait any more, even if the acknowledgement was lost. */
-  private async arrived({ chat, id }: Came): Promise<void> {
-    const waiting = this.db.outgoing.where('id').equals(id)
-    await waiting.filter(({ to }) => to === chat).delete()
+  private async arrived({ chat, id, archive, at }: Came): Promise<void> {
+    const waiting = await this.db.outgoing.where('id').equals(id).toArray()
+    for (const { to, seq, what } of waiting) {
+      if (to !== chat || seq === undefined) continue
+      await this.db.outgoing.delete(seq)
+      const mine = what.type === 'timer' && (await this.work.chat(chat)).timerOrder === orderWaiting(seq)
+      if (mine) await updateChat(this.work, chat, { timerOrder: orderOf(archive, at) })
+    }
   }
 
   /** Receipts (XEP-0184) and markers (XEP-0333): theirs on mine, and those of my other devices on theirs. */

@@ -1,0 +1,58 @@
+import 'fake-indexeddb/auto'
+import { expect, test } from 'vitest'
+import { newChat } from '../../src/local/chat'
+import { Database } from '../../src/local/database'
+import { Keybook } from '../../src/local/keybook'
+import { messageKey, orderWaiting } from '../../src/local/order'
+import { Incoming } from '../../src/sync/incoming'
+import { read } from '../../src/sync/stanzas'
+import { parse } from '../../src/sync/xml'
+import { Sealed } from './sealed'
+
+const ADA = 'ada@example.org'
+const BEN = 'ben@example.org'
+const ARCHIVED = '18bcfe56800a0001'
+
+test('of a timer whose acknowledgement was lost, the archive tells when it was set', async () => {
+  const db = new Database('incoming')
+  const keybook = new Keybook(db)
+  const incoming = new Incoming(db, ADA, new Sealed(keybook.database, ADA, {} as never), keybook, {
+    now: Date.now,
+    news: () => undefined,
+    queued: () => undefined,
+    asked: async () => undefined,
+    stranger: () => undefined
+  })
+  const seq = await db.outgoing.add({
+    to: BEN,
+    id: 'timer',
+    what: { type: 'timer', seconds: 3600 },
+    tries: 0
+  })
+  await db.chats.put({ ...newChat(BEN), disappears: 3600, timerOrder: orderWaiting(seq ?? 0) })
+  await db.seen.put({ key: messageKey(BEN, ADA, true, 'timer') })
+  const came = (id: string, from: string, to: string, seconds: number, archive: string) =>
+    read(
+      parse(
+        `<message xmlns='jabber:client' from='${from}' to='${to}' id='${id}'>` +
+          `<ephemeral xmlns='urn:xmpp:ephemeral:0' timer='${seconds}'/></message>`
+      ),
+      ADA,
+      archive,
+      1.7e12
+    )
+  const chat = async () => db.chats.get(BEN)
+  const take = async (...given: Parameters<typeof came>) => {
+    const one = came(...given)
+    if (one) await incoming.take([one])
+  }
+  // As long as mine waits, it will be the last
+  await take('theirs', BEN, ADA, 60, '18bcfe56800b0001')
+  expect(await chat()).toMatchObject({ disappears: 3600, timerOrder: orderWaiting(seq ?? 0) })
+  await take('timer', ADA, BEN, 3600, ARCHIVED)
+  expect(await chat()).toMatchObject({ disappears: 3600, timerOrder: ARCHIVED })
+  expect(await db.outgoing.count()).toBe(0)
+  await take('later', BEN, ADA, 5, '18bcfe56800c0001')
+  expect(await chat()).toMatchObject({ disappears: 5 })
+  await db.delete()
+})

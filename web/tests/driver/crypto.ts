@@ -115,6 +115,7 @@ const commands = {
   },
   async decrypt(from: string, envelope: WireEnvelope, id: string): Promise<Opened> {
     const opened = await started().decrypt(from, envelopeOf(envelope), id)
+    if (opened.type === 'text') await database.keys.delete(opened.opening) // it is stored, then
     await started().idle()
     return opened
   },

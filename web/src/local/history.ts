@@ -3,7 +3,7 @@
  * changes is done within `Work`.
  */
 import type { Database } from './database'
-import { isWaiting, timeOf } from './order'
+import { isWaiting, orderWaiting, timeOf } from './order'
 import type { Address, Change, Chat, Message, Progress } from './types'
 import type { Work } from './work'
 
@@ -94,6 +94,17 @@ export async function place(work: Work, key: string, order: string): Promise<voi
   if (!message) return
   work.setMessage({ ...message, at: timeOf(order), order })
   await findLast(work, message.chat)
+}
+
+/** A timer of mine that waited under this number has its place; unless a later one of mine waits already. */
+export async function placeTimer(work: Work, address: Address, seq: number, order: string): Promise<void> {
+  const { timerOrder, timerMeanwhile: theirs } = await work.chat(address)
+  if (timerOrder !== orderWaiting(seq)) return
+  const last =
+    theirs && theirs.order > order
+      ? { disappears: theirs.seconds, timerOrder: theirs.order }
+      : { timerOrder: order }
+  await updateChat(work, address, { ...last, timerMeanwhile: undefined })
 }
 
 /** The archive tells of a message that is here: one of mine gets its place there. */

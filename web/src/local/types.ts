@@ -28,6 +28,8 @@ export interface Chat {
   /** Seconds after which new messages go, 0: never; and when that was said, like `Message.order`. */
   disappears: number
   timerOrder: string
+  /** What they have said while one of mine waits: which of the two was last, its place will tell. */
+  timerMeanwhile?: { seconds: number; order: string } | undefined
   /** Where the newest message stands, like `Message.order`. */
   order: string
   /** Up to where I have read, and up to where they have, like `Message.order`; empty: nowhere. */

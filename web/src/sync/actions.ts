@@ -198,11 +198,11 @@ export class Actions {
     await this.write(async (work) => {
       await forget(work, await ofChat(this.db, address).primaryKeys())
       await this.db.outgoing.where('to').equals(address).filter(isMessage).delete()
-      const { mutedUntil, pinned, archived, disappears, timerOrder, readTo, seenTo } =
-        await work.chat(address)
+      const { mutedUntil, pinned, archived, readTo, seenTo, ...chat } = await work.chat(address)
+      const { disappears, timerOrder, timerMeanwhile } = chat
       work.setChat({
         ...newChat(address),
-        ...{ mutedUntil, pinned, archived, disappears, timerOrder, readTo, seenTo }
+        ...{ mutedUntil, pinned, archived, readTo, seenTo, disappears, timerOrder, timerMeanwhile }
       })
     })
   }

@@ -62,9 +62,8 @@ const WORTH_TELLING = 100
 
 export class CatchUp {
   private readonly pages = new Map<string, Page['found']>()
-  /** What waits in `raw`, as it was parsed; and how many messages that is. */
+  /** What waits in `raw`, as it was parsed. */
   private readonly atHand = new Map<string, Entry[]>()
-  private countAtHand = 0
   private turn: Promise<unknown> = Promise.resolve()
   /** While something waits in `raw`, all goes through it. */
   private draining = true
@@ -269,14 +268,12 @@ export class CatchUp {
   /** Those that were read since the start are at hand. */
   private async rows(keys: string[]): Promise<(Waiting | undefined)[]> {
     const unknown = keys.filter((id) => !this.atHand.has(id))
-    const rows = new Map<string, Entry[]>()
     for (const row of unknown.length ? await this.db.raw.bulkGet(unknown) : []) {
-      if (!row) continue
-      const entries = row.entries.map(({ id, at, stanza }) => ({ id, at, message: parse(stanza) }))
-      rows.set(row.id, entries)
+      const entries = row?.entries.map(({ id, at, stanza }) => ({ id, at, message: parse(stanza) }))
+      if (row && entries) this.atHand.set(row.id, entries)
     }
     return keys.map((id) => {
-      const entries = this.atHand.get(id) ?? rows.get(id)
+      const entries = this.atHand.get(id)
       return entries && { id, entries }
     })
   }
@@ -289,10 +286,7 @@ export class CatchUp {
       came,
       rows.map(({ id }) => id)
     )
-    for (const { id } of rows) {
-      this.countAtHand -= this.atHand.get(id)?.length ?? 0
-      this.atHand.delete(id)
-    }
+    for (const { id } of rows) this.atHand.delete(id)
     return entries.length
   }
 
@@ -314,13 +308,13 @@ export class CatchUp {
       if (last && last.length < TOGETHER) last.push(entry)
       else group.parts.push([entry])
     }
+    let room = MOST_AT_HAND
+    for (const { length } of this.atHand.values()) room -= length
     return [...groups.values()].flatMap(({ chat, mine, parts }) =>
       parts.map((part): Raw => {
         const id = `${part.at(-1)?.id ?? ''} ${part[0]?.id ?? ''}`
-        if (this.countAtHand < MOST_AT_HAND && !this.atHand.has(id)) {
-          this.atHand.set(id, part)
-          this.countAtHand += part.length
-        }
+        if (room > 0) this.atHand.set(id, part)
+        room -= part.length
         const entries = part.map(({ id, at, message }) => ({ id, at, stanza: message.toString() }))
         return { id, chat, mine, count: part.length, entries }
       })

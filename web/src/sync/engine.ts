@@ -52,6 +52,7 @@ interface Beginning {
   caughtUp: boolean
   done: boolean
 }
+const NOT_BEGUN: Beginning = { running: false, caughtUp: false, done: false }
 
 export class Engine implements Leading {
   private readonly connection: Connection
@@ -68,7 +69,7 @@ export class Engine implements Leading {
   private outbox!: Outbox
   /** The session can take stanzas. */
   private ready: Promise<unknown> = Promise.resolve()
-  private session: Beginning = { running: false, caughtUp: false, done: false }
+  private session: Beginning = { ...NOT_BEGUN }
   private stopped = false
 
   private constructor(
@@ -111,7 +112,7 @@ export class Engine implements Leading {
       now: deps.now,
       news: (messages) => deps.news(messages),
       queued: () => engine.woken(),
-      asked: async (...question) => void (await engine.asked(...question)),
+      asked: (...question) => engine.asked(...question),
       stranger: (address) => void engine.profiles.fetch(address).catch(() => undefined)
     })
     engine.catchUp = new CatchUp(db, me, connection, engine.incoming, deps.now, (progress) =>
@@ -228,7 +229,7 @@ export class Engine implements Leading {
     this.outbox.reset()
     this.outbox.hold(true)
     this.state('syncing')
-    this.session = { running: false, caughtUp: false, done: false }
+    this.session = { ...NOT_BEGUN }
     this.ready = this.catchUp.begin(newest).then(() => this.crypto.online())
     void this.settle(this.session)
   }
@@ -297,12 +298,7 @@ export class Engine implements Leading {
     const archive = archiveId(message, this.me)
     const delay = delayed(copy ? child(first(stanza), NS.forward, 'forwarded') : stanza)
     const now = this.deps.now()
-    const came = read(
-      message,
-      this.me,
-      archive,
-      archive ? archiveTime(archive, delay, now) : Math.min(delay ?? now, now)
-    )
+    const came = read(message, this.me, archive, archiveTime(archive, delay, now))
     if (!came) return
     if (!came.mine && !came.error && came.state && delay === undefined) this.typing(came.from, came.state)
     // Nothing that could not be stored may be acknowledged before the session's place in the archive is known

@@ -5,9 +5,9 @@
  */
 import type { Crypto, Opened } from '../crypto/crypto'
 import type { Database } from '../local/database'
-import { addChange, addMessage, changeKey, settle, updateChat } from '../local/history'
+import { addChange, addMessage, changeKey, placeTimer, settle, updateChat } from '../local/history'
 import type { Keybook } from '../local/keybook'
-import { messageKey, orderAt, orderOf, orderWaiting } from '../local/order'
+import { isWaiting, messageKey, orderAt, orderOf } from '../local/order'
 import { rowsOf } from '../local/rows'
 import type { Address, Change, Message, Moment, Outgoing } from '../local/types'
 import { Work } from '../local/work'
@@ -21,7 +21,7 @@ export interface Events {
   /** Something waits to be sent, like a receipt. */
   queued(): void
   /** Somebody's device asks for a message of mine. */
-  asked(from: Address, device: number, id: string, trusted: boolean): Promise<void>
+  asked(from: Address, device: number, id: string, trusted: boolean): Promise<unknown>
   /** Somebody wrote who is not known yet. */
   stranger(address: Address): void
 }
@@ -212,10 +212,10 @@ class Storing {
       order: again?.order ?? (archive ? orderOf(archive, at) : orderAt(at)),
       ...{ kind: 'text', text: '', progress: came.mine ? 'sent' : 'read', reactions: {}, encrypted }
     }
-    // Also of one of mine, whose place the archive tells
     const setting = text === undefined && timer >= 0 && !came.envelope
-    if (setting && known && came.mine && archive) await this.timer(base, timer)
     if (known) {
+      // The archive tells the place of one of mine
+      if (setting && came.mine && archive) await this.timer(base, timer)
       const there = archive ? await this.work.message(base.key) : undefined
       if (there) await settle(this.work, there, base)
       return undefined
@@ -266,8 +266,7 @@ class Storing {
     for (const { to, seq, what } of waiting) {
       if (to !== chat || seq === undefined) continue
       await this.db.outgoing.delete(seq)
-      const mine = what.type === 'timer' && (await this.work.chat(chat)).timerOrder === orderWaiting(seq)
-      if (mine) await updateChat(this.work, chat, { timerOrder: orderOf(archive, at) })
+      if (what.type === 'timer') await placeTimer(this.work, chat, seq, orderOf(archive, at))
     }
   }
 
@@ -336,6 +335,11 @@ class Storing {
   /** The sender has set after which time messages of this chat go. */
   private async timer(base: Message, seconds: number): Promise<void> {
     const chat = await this.work.chat(base.chat)
+    if (isWaiting(chat.timerOrder)) {
+      const newer = base.order > (chat.timerMeanwhile?.order ?? '')
+      if (newer) await updateChat(this.work, base.chat, { timerMeanwhile: { seconds, order: base.order } })
+      return
+    }
     if (base.order <= chat.timerOrder) return
     await updateChat(this.work, base.chat, { disappears: seconds, timerOrder: base.order })
     if (chat.disappears === seconds) return

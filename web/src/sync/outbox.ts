@@ -5,9 +5,9 @@
  */
 import { type Crypto, type Envelope, type Fingerprint, NobodyCanRead } from '../crypto/crypto'
 import type { Database } from '../local/database'
-import { place, raise, updateChat } from '../local/history'
+import { place, placeTimer, raise } from '../local/history'
 import type { Keybook } from '../local/keybook'
-import { isWaiting, messageKey, orderAt, orderWaiting } from '../local/order'
+import { isWaiting, messageKey, orderAt } from '../local/order'
 import type { Address, Message, Moment, Outgoing } from '../local/types'
 import { Work } from '../local/work'
 import { made, madeAgain, marks, secretOf, type Single } from './stanzas'
@@ -151,8 +151,7 @@ export class Outbox {
   async refuse(account: Address, device: number, of: string): Promise<void> {
     if ((await this.contentOf(account, of)) === undefined) return
     await this.db.transaction('rw', this.db.facts, async () => {
-      const before = await this.refused(account)
-      const others = before.filter((one) => one.of !== of || one.device !== device)
+      const others = await this.refused(account, { of, device })
       await this.db.setFact(REFUSED + account, [...others, { of, device }].slice(-MOST_REFUSED))
     })
   }
@@ -172,16 +171,17 @@ export class Outbox {
   }
 
   /** That is no longer refused. */
-  async granted(account: Address, { of, device }: Refused): Promise<void> {
+  async granted(account: Address, one: Refused): Promise<void> {
     await this.db.transaction('rw', this.db.facts, async () => {
-      const others = (await this.refused(account)).filter((one) => one.of !== of || one.device !== device)
+      const others = await this.refused(account, one)
       if (others.length) await this.db.setFact(REFUSED + account, others)
       else await this.db.facts.delete(REFUSED + account)
     })
   }
 
-  private async refused(account: Address): Promise<Refused[]> {
-    return (await this.db.fact<Refused[]>(REFUSED + account)) ?? []
+  private async refused(account: Address, but?: Refused): Promise<Refused[]> {
+    const all = (await this.db.fact<Refused[]>(REFUSED + account)) ?? []
+    return all.filter(({ of, device }) => of !== but?.of || device !== but.device)
   }
 
   private async isTrusted(account: Address, device: number): Promise<boolean> {
@@ -216,19 +216,14 @@ export class Outbox {
   private async arrived(one: Outgoing, at: Moment): Promise<void> {
     await Work.run(this.db, async (work) => {
       const message = await this.messageOf(one)
-      if (one.seq !== undefined) await this.db.outgoing.delete(one.seq)
-      if (one.what.type === 'timer') await this.timed(work, one, at)
+      if (one.seq !== undefined) {
+        await this.db.outgoing.delete(one.seq)
+        if (one.what.type === 'timer') await placeTimer(work, one.to, one.seq, orderAt(at))
+      }
       if (!message || !isWaiting(message.order)) return
       await raise(work, message.key, 'sent')
       await place(work, message.key, orderAt(at))
     })
-  }
-
-  /** A timer counts from when it was sent, unless another one of mine waits already. */
-  private async timed(work: Work, { to, seq }: Outgoing, at: Moment): Promise<void> {
-    const { timerOrder } = await work.chat(to)
-    if (timerOrder !== orderWaiting(seq ?? 0)) return
-    await updateChat(work, to, { timerOrder: orderAt(at) })
   }
 
   private async failed(one: Outgoing): Promise<void> {

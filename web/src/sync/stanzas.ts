@@ -119,7 +119,7 @@ export function delayed(element: Xml | undefined): Moment | undefined {
   return Number.isNaN(stamp) ? undefined : stamp
 }
 
-/** When an entry of the archive came: its id tells, if it is one of Kith's. */
+/** When it came: its id in the archive tells, if it has one of Kith's. Nothing is from the future. */
 export function archiveTime(id: string, stamp: Moment | undefined, now: Moment): Moment {
   return /^[0-9a-f]{16}$/.test(id) ? timeOf(id) : Math.min(stamp ?? now, now)
 }

@@ -99,6 +99,28 @@ test('what is of no more use when it would be written never is, and goes if it w
   await db.delete()
 })
 
+test('what had to wait is written as it is when it is its turn', async () => {
+  const db = new Database(name())
+  const keybook = new Keybook(db)
+  const { keys } = keybook.database
+  let go = (): void => undefined
+  const held = new Promise<void>((resolve) => (go = resolve))
+  const first = db.transaction('rw', db.keys, async () => {
+    await Dexie.waitFor(held)
+    return keybook.write()
+  })
+  await keys.put({ path: 'session/ben', value: 1 })
+  const second = keybook.flush()
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  await keys.put({ path: 'session/ben', value: 2 })
+  go()
+  const committed = await first
+  committed()
+  await second
+  expect((await db.keys.get('session/ben'))?.value).toBe(2)
+  await db.delete()
+})
+
 test('what was not committed is still there', async () => {
   const db = new Database(name())
   const keybook = new Keybook(db)

@@ -47,12 +47,20 @@ test('of a timer whose acknowledgement was lost, the archive tells when it was s
     if (one) await incoming.take([one])
   }
   // As long as mine waits, it will be the last
-  await take('theirs', BEN, ADA, 60, '18bcfe56800b0001')
+  await take('theirs', BEN, ADA, 60, '18bcfe5680090001')
   expect(await chat()).toMatchObject({ disappears: 3600, timerOrder: orderWaiting(seq ?? 0) })
   await take('timer', ADA, BEN, 3600, ARCHIVED)
   expect(await chat()).toMatchObject({ disappears: 3600, timerOrder: ARCHIVED })
   expect(await db.outgoing.count()).toBe(0)
   await take('later', BEN, ADA, 5, '18bcfe56800c0001')
   expect(await chat()).toMatchObject({ disappears: 5 })
+  // Theirs was last after all
+  const next = await db.outgoing.add({ to: BEN, id: 'next', what: { type: 'timer', seconds: 7 }, tries: 0 })
+  await db.chats.update(BEN, { disappears: 7, timerOrder: orderWaiting(next ?? 0) })
+  await db.seen.put({ key: messageKey(BEN, ADA, true, 'next') })
+  await take('last', BEN, ADA, 9, '18bcfe56800e0001')
+  expect(await chat()).toMatchObject({ disappears: 7 })
+  await take('next', ADA, BEN, 7, '18bcfe56800d0001')
+  expect(await chat()).toMatchObject({ disappears: 9, timerOrder: '18bcfe56800e0001' })
   await db.delete()
 })

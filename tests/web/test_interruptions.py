@@ -58,6 +58,8 @@ async def test_contacts_are_named_removed_blocked_and_reported(
         await ada.on("button.row:has-text('Unblock')", "click")
     await ada.shows("button.row:has(.text:text-is('Block'))")
     await ben.write("and now?")
+    # Telling the server blocks for a moment, and what comes in it is refused
+    await ben.marked("and now?", "delivered", "read")
     async with interrupted(ada):
         await ada.on("button.row:has-text('Report')", "click")
         await ada.on("dialog input[type=checkbox]", "uncheck")

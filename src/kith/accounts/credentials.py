@@ -14,6 +14,10 @@ from kith.core.ports import ITERATIONS, Keys
 _MECHANISMS = {"SHA-1": "SCRAM-SHA-1", "SHA-256": "SCRAM-SHA-256", "SHA-512": "SCRAM-SHA-512"}
 
 
+#: Bytes of a password. Preparing one (RFC 4013) holds the interpreter, and takes more than linear time.
+MAX_BYTES = 1023
+
+
 class WeakPassword(ValueError):
     """A password that can't be used; the text says why."""
 
@@ -21,8 +25,10 @@ class WeakPassword(ValueError):
 def make_keys(password: str, salts: Mapping[str, bytes] | None = None) -> dict[str, Keys]:
     """Keys of a new password for each hash, or with given salts for theirs.
 
-    Raises WeakPassword if it is empty or can't be prepared.
+    Raises WeakPassword if it is empty, too long, or can't be prepared.
     """
+    if _is_too_long(password):
+        raise WeakPassword(f"the password has more than {MAX_BYTES} bytes")
     try:
         if not saslprep(password):
             raise WeakPassword("the password is empty")
@@ -37,6 +43,8 @@ def make_keys(password: str, salts: Mapping[str, bytes] | None = None) -> dict[s
 
 def check_password(keys: dict[str, Keys], password: str) -> bool:
     """Whether the password has these keys. Takes milliseconds on purpose: call it in a thread."""
+    if _is_too_long(password):
+        return False
     name = "SHA-256" if "SHA-256" in keys else "SHA-1"
     known = keys[name]
     try:
@@ -44,6 +52,10 @@ def check_password(keys: dict[str, Keys], password: str) -> bool:
     except ScramException:
         return False
     return hmac.compare_digest(made.stored_key, known.stored_key)
+
+
+def _is_too_long(password: str) -> bool:
+    return len(password) > MAX_BYTES or len(password.encode(errors="replace")) > MAX_BYTES
 
 
 def _keys(mechanism: str, password: str, salt: bytes, iterations: int) -> Keys:

@@ -1,4 +1,8 @@
-"""Addresses (RFC 7622): prepared once, compared by value, cached because few repeat often."""
+"""Addresses (RFC 7622): prepared once, compared by value, cached because few repeat often.
+
+Every address and user name of a peer is prepared here. The size of each part is checked before anything else
+is done with it, and the work is linear in that size (`kith.wire.precis`).
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,19 @@ import ipaddress
 from typing import NamedTuple
 
 import idna
-from precis_i18n import get_profile
 
-_USERNAME = get_profile("UsernameCaseMapped")
-_OPAQUE = get_profile("OpaqueString")
+from kith.wire.precis import OPAQUE_STRING, USERNAME_CASE_MAPPED, looks_around
+
 _FORBIDDEN_LOCAL = frozenset("\"&'/:<>@")
 #: RFC 7622 §3.1: each part has at most 1023 bytes.
 MAX_PART = 1023
 #: Longer addresses are not cached: what peers make up must not fill the memory.
 _MAX_CACHED = 128
+#: RFC 1035 §2.3.4: bytes of a domain, and of each of its labels.
+_MAX_DOMAIN = 253
+_MAX_LABEL = 63
+#: Characters of a domain for each of which idna looks through the whole label.
+_MAX_LOOKING_AROUND = 16
 
 
 class _Parts(NamedTuple):
@@ -52,13 +60,14 @@ class JID(_Parts):
 
 
 def _check(part: str, what: str) -> str:
-    if not part or len(part.encode()) > MAX_PART:
+    if not part or len(part) > MAX_PART or len(part.encode()) > MAX_PART:
         raise ValueError(f"{what} has to have 1 to {MAX_PART} bytes")
     return part
 
 
 def _prepare_domain(domain: str) -> str:
     domain = domain.removesuffix(".")
+    _check(domain, "domain")
     if domain.startswith("[") and domain.endswith("]") and "%" not in domain:
         return f"[{ipaddress.IPv6Address(domain[1:-1])}]"
     if domain.isascii() and domain.replace(".", "").replace("-", "").isalnum():
@@ -67,18 +76,36 @@ def _prepare_domain(domain: str) -> str:
         if any(not 0 < len(label) < 64 or label[0] == "-" or label[-1] == "-" for label in labels):
             raise ValueError(f"not a domain: {domain!r}")
         if "xn--" not in domain:
-            return _check(domain, "domain")
+            return domain
     try:
-        return _check(idna.decode(idna.encode(domain, uts46=True)), "domain")
+        return _check(_international(domain), "domain")
     except idna.IDNAError as error:
         raise ValueError(f"not a domain: {domain!r}") from error
 
 
+def _international(domain: str) -> str:
+    """The domain in U-labels (RFC 5890 §2.3.2.1), as IDNA 2008 after the mapping of UTS 46 has it.
+
+    The library checks some characters of a label against all others of it, so both are bounded first.
+    """
+    mapped = idna.uts46_remap(domain, std3_rules=False).removesuffix(".")
+    if len(mapped) > _MAX_DOMAIN or any(len(label) > _MAX_LABEL for label in mapped.split(".")):
+        raise ValueError("domain is too long")
+    labels = (
+        label[4:].encode().decode("punycode") if label.startswith("xn--") and label.isascii() else label
+        for label in mapped.split(".")
+    )
+    if sum(map(looks_around, labels)) > _MAX_LOOKING_AROUND:
+        raise ValueError("domain has too many characters that depend on others")
+    return idna.decode(idna.encode(mapped))
+
+
 def prepare_local(local: str) -> str:
     """The local part by the UsernameCaseMapped profile (RFC 7622 §3.3); ValueError if it has none."""
+    _check(local, "local part")
     if local.isascii() and local.isalnum():
-        return _check(local.lower(), "local part")
-    prepared = str(_USERNAME.enforce(local))
+        return local.lower()
+    prepared = str(USERNAME_CASE_MAPPED.enforce(local))
     if not _FORBIDDEN_LOCAL.isdisjoint(prepared):
         raise ValueError("local part has a forbidden character")
     return _check(prepared, "local part")
@@ -86,7 +113,8 @@ def prepare_local(local: str) -> str:
 
 def prepare_resource(resource: str) -> str:
     """The resource by the OpaqueString profile (RFC 7622 §3.4); ValueError if it has none."""
-    return _check(str(_OPAQUE.enforce(resource)), "resource")
+    _check(resource, "resource")
+    return _check(str(OPAQUE_STRING.enforce(resource)), "resource")
 
 
 def _parse(text: str) -> JID:

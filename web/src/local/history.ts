@@ -159,7 +159,7 @@ function changed(message: Message, change: Change, me: Address): Message {
     case 'edit':
       if (from !== message.from || message.kind !== 'text') return message
       if (message.encrypted && !change.encrypted) return message
-      return { ...message, text: change.text ?? '', edited: timeOf(change.order) }
+      return styled({ ...message, text: change.text ?? '', edited: timeOf(change.order) }, change.unstyled)
     case 'retraction':
       return from === message.from ? deleted(message) : message
     case 'reaction': {
@@ -179,7 +179,15 @@ function deleted(message: Message): Message {
   delete rest.reply
   delete rest.edited
   delete rest.forwarded
+  delete rest.unstyled
   delete rest.starred
+  return rest
+}
+
+function styled(message: Message, unstyled: boolean | undefined): Message {
+  if (unstyled) return { ...message, unstyled }
+  const rest = { ...message }
+  delete rest.unstyled
   return rest
 }
 

@@ -100,6 +100,8 @@ export interface Message {
   reactions: Record<Address, string[]>
   reply?: Reply
   forwarded?: boolean
+  /** Marks like *these* are letters in it (XEP-0393). */
+  unstyled?: boolean
   starred?: 0 | 1
   asked?: boolean
   /** When it was last changed (XEP-0308). */
@@ -126,6 +128,7 @@ export interface Change {
   /** Its own id; of a reaction that of the first one, by which it is taken back. */
   id?: string
   text?: string
+  unstyled?: boolean
   emojis?: string[]
   /** A change in the clear does not touch the text of an encrypted message. */
   encrypted: boolean
@@ -157,7 +160,15 @@ export interface Outgoing {
 }
 
 export type OutgoingContent =
-  | { type: 'message'; text: string; reply?: Reply; replaces?: string; forwarded?: boolean; expires?: number }
+  | {
+      type: 'message'
+      text: string
+      reply?: Reply
+      replaces?: string
+      forwarded?: boolean
+      unstyled?: boolean
+      expires?: number
+    }
   /** `from`: who wrote the message; `replaces`: my first reaction to it. */
   | { type: 'reaction'; of: string; from: Address; emojis: string[]; replaces?: string }
   | { type: 'retraction'; of: string }

@@ -3,6 +3,7 @@ import { liveQuery } from 'dexie'
 import type { Address } from '../local/types'
 import type { App } from '../sync/app'
 import { preferences } from './preferences.svelte'
+import { oneLine } from './preview'
 import { route } from './route.svelte'
 
 const workers = navigator.serviceWorker as ServiceWorkerContainer | undefined
@@ -19,7 +20,7 @@ export function notifications(
   const tell = async (chat: Address, text: string): Promise<void> => {
     const title = await name(chat)
     const options: NotificationOptions & { renotify: boolean } = {
-      body: preferences.previews ? text : hidden(),
+      body: preferences.previews ? oneLine(text) : hidden(),
       tag: chat,
       renotify: true,
       icon: '/icon-192.png',

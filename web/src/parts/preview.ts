@@ -2,11 +2,21 @@
 import type { Message } from '../local/types'
 import { t } from '../strings/strings.svelte'
 import { noticeText } from './notices'
+import { plainText } from './styling'
+
+/** Characters that are looked at: more than fit into a line. */
+const LONGEST = 400
+
+/** A text in one line, without the marks of its styles. */
+export function oneLine(text: string, unstyled = false): string {
+  const start = text.slice(0, LONGEST)
+  return (unstyled ? start : plainText(start)).replace(/\s+/g, ' ').slice(0, 200)
+}
 
 export function preview(message: Message): string {
   switch (message.kind) {
     case 'text':
-      return message.text.replace(/\s+/g, ' ').slice(0, 200)
+      return oneLine(message.text, message.unstyled)
     case 'deleted':
       return t(message.mine ? 'message.deleted-by-me' : 'message.deleted')
     case 'unreadable':

@@ -27,7 +27,7 @@ export class Actions {
   ) {}
 
   async send(address: Address, text: string, options: SendOptions = {}): Promise<void> {
-    const { reply, forwarded } = options
+    const { reply, forwarded, unstyled } = options
     await this.write(async (work) => {
       const chat = await work.chat(address)
       const id = crypto.randomUUID()
@@ -37,6 +37,7 @@ export class Actions {
         text,
         ...(reply && { reply }),
         ...(forwarded && { forwarded }),
+        ...(unstyled && { unstyled }),
         ...(timer > 0 && { expires: timer })
       })
       const at = Math.max(this.now(), chat.at)
@@ -46,6 +47,7 @@ export class Actions {
         order: orderWaiting(seq),
         ...(reply && { reply }),
         ...(forwarded && { forwarded }),
+        ...(unstyled && { unstyled }),
         ...(timer > 0 && { expires: at + timer * 1000 })
       })
       await updateChat(work, address, { draft: '' })
@@ -102,7 +104,7 @@ export class Actions {
     const messages = await this.db.messages.bulkGet(keys)
     for (const chat of chats) {
       for (const message of messages) {
-        if (message?.kind === 'text') await this.send(chat, message.text, { forwarded: true })
+        if (message?.kind === 'text') await this.send(chat, message.text, forwarding(message))
       }
     }
   }
@@ -110,7 +112,7 @@ export class Actions {
   async retry(key: string): Promise<void> {
     await this.about(key, async (message, work) => {
       if (!message.mine || message.progress !== 'failed') return
-      const { text, reply, forwarded, expires } = message
+      const { text, reply, forwarded, unstyled, expires } = message
       await this.unqueue(message)
       const at = Math.max(this.now(), (await work.chat(message.chat)).at)
       const timer = expires === undefined ? 0 : Math.ceil((expires - message.at) / 1000)
@@ -119,6 +121,7 @@ export class Actions {
         text,
         ...(reply && { reply }),
         ...(forwarded && { forwarded }),
+        ...(unstyled && { unstyled }),
         ...(timer > 0 && { expires: timer })
       })
       work.setMessage({
@@ -280,6 +283,10 @@ export class Actions {
     await Work.run(this.db, run)
     this.woken()
   }
+}
+
+function forwarding({ unstyled }: Message): SendOptions {
+  return { forwarded: true, ...(unstyled && { unstyled }) }
 }
 
 function isMessage({ what }: { what: OutgoingContent }): boolean {

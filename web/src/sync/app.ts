@@ -27,6 +27,7 @@ export const NEW_DEVICE = 'devices.new'
 export interface SendOptions {
   reply?: Reply
   forwarded?: boolean
+  unstyled?: boolean
 }
 
 /**

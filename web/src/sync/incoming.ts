@@ -246,6 +246,7 @@ class Storing {
         reply: { id: came.reply.id, from: original?.from ?? came.reply.from, text: original?.text ?? quote }
       }),
       ...(came.forwarded && { forwarded: true }),
+      ...(came.unstyled && { unstyled: true }),
       ...(timer > 0 && { expires: at + timer * 1000 })
     })
     if (added && !came.mine && came.wantsReceipt && !(await this.wasTold(added))) {
@@ -311,7 +312,8 @@ class Storing {
     if (text === undefined) return
     const target = messageKey(came.chat, came.from, came.mine, came.edits)
     const { text: rest } = came.reply ? unquoted(text, came.quoted) : { text }
-    await this.change('edit', target, came, { text: rest, id: came.id }, encrypted)
+    const content = { text: rest, id: came.id, ...(came.unstyled && { unstyled: true }) }
+    await this.change('edit', target, came, content, encrypted)
   }
 
   private async react(came: Came, text: string | undefined, encrypted: boolean): Promise<void> {
@@ -350,7 +352,7 @@ class Storing {
     kind: Change['kind'],
     target: string,
     { from, archive, at }: Came,
-    content: Partial<Pick<Change, 'text' | 'emojis' | 'id' | 'order'>>,
+    content: Partial<Pick<Change, 'text' | 'unstyled' | 'emojis' | 'id' | 'order'>>,
     encrypted = false
   ): Promise<void> {
     await this.work.stay()

@@ -245,12 +245,13 @@ function mayRead(known: Fingerprint[], device: number): boolean {
   return trust === 'first-use' || trust === 'verified'
 }
 
-function contentOf({ text, reply, forwarded, expires, at }: Message): Single {
+function contentOf({ text, reply, forwarded, unstyled, expires, at }: Message): Single {
   return {
     type: 'message',
     text,
     ...(reply && { reply }),
     ...(forwarded && { forwarded }),
+    ...(unstyled && { unstyled }),
     ...(expires !== undefined && { expires: Math.max(1, Math.ceil((expires - at) / 1000)) })
   }
 }

@@ -11,7 +11,7 @@ type There = 'online' | 'away' | 'offline'
 const NODE = 'https://kith.invalid/web'
 const FEATURES = [
   ...[NS.caps, NS.disco, NS.ping, NS.receipts, NS.markers, NS.states, NS.correct, NS.retract, NS.reactions],
-  ...[NS.reply, NS.sid, NS.ephemeral, NS.encryption],
+  ...[NS.reply, NS.sid, NS.ephemeral, NS.encryption, NS.styling],
   ...[DEVICE_LIST, ...PROFILE_NODES, ...SETTINGS_NODES].map((node) => `${node}+notify`)
 ].sort()
 

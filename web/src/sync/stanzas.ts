@@ -38,6 +38,8 @@ export interface Came {
   /** How many characters (code points) of the text are a quotation for apps that know no replies. */
   quoted: number
   forwarded: boolean
+  /** Its sender wants it shown as it was written (XEP-0393 §6). */
+  unstyled: boolean
   received: string
   displayed: string
   wantsReceipt: boolean
@@ -84,6 +86,7 @@ export function read(message: Xml, me: Address, archive: string, at: Moment): Ca
     reply: reply && { id: attribute(reply, 'id'), from: bare(attribute(reply, 'to')) },
     quoted: quoted(message),
     forwarded: child(message, NS.kithForwarded, 'forwarded') !== undefined,
+    unstyled: child(message, NS.styling, 'unstyled') !== undefined,
     received: attribute(child(message, NS.receipts, 'received'), 'id'),
     displayed: attribute(child(message, NS.markers, 'displayed'), 'id'),
     wantsReceipt: child(message, NS.receipts, 'request') !== undefined,
@@ -185,6 +188,7 @@ function contentOf(what: Single): Made[] {
         ...(what.reply ? repliesTo(what.reply) : []),
         ...(what.replaces === undefined ? [] : [el('replace', { xmlns: NS.correct, id: what.replaces })]),
         ...(what.forwarded ? [el('forwarded', { xmlns: NS.kithForwarded })] : []),
+        ...(what.unstyled ? [el('unstyled', { xmlns: NS.styling })] : []),
         ...(what.expires ? [el('ephemeral', { xmlns: NS.ephemeral, timer: String(what.expires) })] : []),
         el('request', { xmlns: NS.receipts }),
         el('markable', { xmlns: NS.markers }),

@@ -35,6 +35,7 @@ export const NS = {
   correct: 'urn:xmpp:message-correct:0',
   retract: 'urn:xmpp:message-retract:1',
   reactions: 'urn:xmpp:reactions:0',
+  styling: 'urn:xmpp:styling:0',
   ephemeral: 'urn:xmpp:ephemeral:0',
   encryption: 'urn:xmpp:eme:0',
   omemo: 'eu.siacs.conversations.axolotl',

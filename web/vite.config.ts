@@ -1,12 +1,24 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { defineConfig } from 'vitest/config'
 import { finish } from './build/finish.ts'
-import { withoutWebAssembly } from './build/policy.ts'
+
+const PROTOBUF = '@privacyresearch/libsignal-protocol-protobuf-ts/lib/generated/protos'
 
 export default defineConfig({
-  // libsignal brings an own WebCrypto for browsers that have none; Kith needs theirs
-  resolve: { alias: [{ find: /^.*\/msrcrypto$/, replacement: `${import.meta.dirname}/src/crypto/none.ts` }] },
-  plugins: [svelte(), withoutWebAssembly(), finish()],
+  resolve: {
+    alias: [
+      // libsignal brings an own WebCrypto for browsers that have none; Kith needs theirs
+      { find: /^.*\/msrcrypto$/, replacement: `${import.meta.dirname}/src/crypto/none.ts` },
+      // and numbers of 64 bits, which are in none of its messages; they try WebAssembly, which the page's policy forbids
+      { find: /^long$/, replacement: `${import.meta.dirname}/src/crypto/none.ts` },
+      // and messages of another app, beside those of its own protocol
+      {
+        find: /^@privacyresearch\/libsignal-protocol-protobuf-ts$/,
+        replacement: `${PROTOBUF}/WhisperTextProtocol.js`
+      }
+    ]
+  },
+  plugins: [svelte(), finish()],
   build: {
     target: 'es2022',
     assetsInlineLimit: 0,

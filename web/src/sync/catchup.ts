@@ -13,7 +13,7 @@ import type { Incoming } from './incoming'
 import { form } from './pubsub'
 import { archiveTime, type Came, delayed, read } from './stanzas'
 import type { Wire } from './wire'
-import { attribute, bare, child, el, NS, parse, textOf, type Xml } from './xml'
+import { attribute, bare, child, el, NS, parse, textOf, write, type Xml } from './xml'
 
 /** Entries of the archive that are missing: behind `after`, before `before`. */
 interface Gap {
@@ -315,7 +315,7 @@ export class CatchUp {
         const id = `${part.at(-1)?.id ?? ''} ${part[0]?.id ?? ''}`
         if (room > 0) this.atHand.set(id, part)
         room -= part.length
-        const entries = part.map(({ id, at, message }) => ({ id, at, stanza: message.toString() }))
+        const entries = part.map(({ id, at, message }) => ({ id, at, stanza: write(message) }))
         return { id, chat, mine, count: part.length, entries }
       })
     )

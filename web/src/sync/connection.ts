@@ -6,7 +6,19 @@ import type { Credential } from '../local/types'
 import { Acknowledged } from './acknowledged'
 import { Lost, NotConnected, Refused } from './errors'
 import { authenticate, isRevoked, type LoggedIn, success } from './login'
-import { attribute, child, children, domainOf, el, first, type Made, NS, parse, type Xml } from './xml'
+import {
+  attribute,
+  child,
+  children,
+  domainOf,
+  el,
+  first,
+  type Made,
+  NS,
+  parse,
+  textOf,
+  type Xml
+} from './xml'
 
 export interface Wiring {
   url: string
@@ -205,7 +217,7 @@ export class Connection {
       this.behind.push(element)
       return
     }
-    const name = element.getName()
+    const name = element.name
     if (!this.isOnline) {
       const behind: Xml[] = []
       this.behind = behind
@@ -245,7 +257,7 @@ export class Connection {
         NS.fast,
         'mechanism'
       )
-      if (!mechanisms.some((one) => one.getText() === credential.mechanism)) throw new Error('no token login')
+      if (!mechanisms.some((one) => textOf(one) === credential.mechanism)) throw new Error('no token login')
       const { session, resumption } = this
       const resume = session && resumption ? { id: resumption, handled: session.handled } : undefined
       const request = await authenticate(credential, this.wiring.device, resume, this.active)
@@ -257,7 +269,7 @@ export class Connection {
       if (login.token !== undefined) await this.wiring.renewed(login.token)
       if (socket === this.socket) this.enter(login)
     } else if (name === 'failure') {
-      if (!isRevoked(element)) throw new Error(first(element)?.getName() ?? 'failure')
+      if (!isRevoked(element)) throw new Error(first(element)?.name ?? 'failure')
       this.running = false
       this.drop(false)
       this.endSession()
@@ -326,7 +338,7 @@ export class Connection {
       return
     }
     const error = child(answer, NS.client, 'error')
-    request.failed(new Refused(first(error)?.getName() ?? 'undefined-condition', attribute(error, 'type')))
+    request.failed(new Refused(first(error)?.name ?? 'undefined-condition', attribute(error, 'type')))
   }
 
   /** Tells how much is done. The same again only after a while, or the server would ask at once again. */

@@ -280,7 +280,7 @@ export class Engine implements Leading {
   }
 
   private async stanza(stanza: Xml): Promise<void> {
-    const name = stanza.getName()
+    const name = stanza.name
     if (name === 'iq') await this.iq(stanza)
     else if (name === 'presence') await this.presence(stanza)
     else await this.message(stanza)
@@ -451,5 +451,5 @@ export class Engine implements Leading {
 }
 
 function first(element: Xml): Xml | undefined {
-  return elements(element).find((one) => one.getNamespace() === NS.carbons)
+  return elements(element).find((one) => one.namespace === NS.carbons)
 }

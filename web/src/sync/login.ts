@@ -63,13 +63,13 @@ export async function success(element: Xml, { token }: Credential): Promise<Logg
     jid: textOf(child(element, NS.sasl2, 'authorization-identifier')),
     resumed: resumed && Number(attribute(resumed, 'h')),
     resumption: attribute(enabled, 'id'),
-    token: child(element, NS.fast, 'token')?.attributes['token'],
+    token: child(element, NS.fast, 'token')?.attributes.get('token'),
     newest: attribute(end, 'id')
   }
 }
 
 export function isRevoked(failure: Xml): boolean {
-  return REVOKED.includes(first(failure)?.getName() ?? '')
+  return REVOKED.includes(first(failure)?.name ?? '')
 }
 
 async function digest(token: string, text: string): Promise<Uint8Array> {

@@ -90,10 +90,7 @@ export function read(message: Xml, me: Address, archive: string, at: Moment): Ca
     received: attribute(child(message, NS.receipts, 'received'), 'id'),
     displayed: attribute(child(message, NS.markers, 'displayed'), 'id'),
     wantsReceipt: child(message, NS.receipts, 'request') !== undefined,
-    state:
-      elements(message)
-        .find((one) => one.getNamespace() === NS.states)
-        ?.getName() ?? '',
+    state: elements(message).find((one) => one.namespace === NS.states)?.name ?? '',
     resend: attribute(child(message, NS.kithResend, 'resend'), 'id'),
     resent: attribute(child(message, NS.kithResend, 'resent'), 'id'),
     timer: timer >= 0 ? timer : -1

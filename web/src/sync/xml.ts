@@ -1,9 +1,8 @@
-/** XML as this layer uses it: read by stanza's parser, written by `el`. */
-import { escapeXML, escapeXMLText } from 'stanza/jxt/Definitions'
-import type XMLElement from 'stanza/jxt/Element'
-import { parse as parseElement } from 'stanza/jxt/Parser'
+/** XML as this layer uses it: read by `parse`, written by `el` and `write`. */
+import { XML } from './namespaces'
+import { parseElement, type XmlElement } from './parser'
 
-export type Xml = XMLElement
+export type Xml = XmlElement
 /** What was made here, ready to be sent. */
 export interface Made {
   xml: string
@@ -66,17 +65,23 @@ export const NS = {
 // eslint-disable-next-line no-control-regex
 const FORBIDDEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g
 
+const ESCAPES: Record<string, string> = {
+  ...{ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' },
+  // A parser would make other whitespace of them (XML 1.0 §2.11, §3.3.3)
+  ...{ '\t': '&#9;', '\n': '&#10;', '\r': '&#13;' }
+}
+
 const LONE_SURROGATE = /\p{Surrogate}/gu
 
 /** Makes an element; attributes and children that are undefined or false are left out. */
 export function el(name: string, attributes: Record<string, string | undefined>, ...children: Child[]): Made {
   let head = `<${name}`
   for (const [key, value] of Object.entries(attributes)) {
-    if (value !== undefined) head += ` ${key}="${escapeXML(clean(value))}"`
+    if (value !== undefined) head += ` ${key}="${asValue(clean(value))}"`
   }
   let inner = ''
   for (const child of children) {
-    if (typeof child === 'string') inner += escapeXMLText(clean(child))
+    if (typeof child === 'string') inner += asText(clean(child))
     else if (child) inner += child.xml
   }
   return { xml: inner ? `${head}>${inner}</${name}>` : `${head}/>` }
@@ -84,25 +89,52 @@ export function el(name: string, attributes: Record<string, string | undefined>,
 
 /** Raises for what is not well-formed. */
 export function parse(text: string): Xml {
-  const element = parseElement(text)
-  if (!element) throw new Error('no XML')
-  return element
+  return parseElement(text)
+}
+
+/** An element as text, which `parse` reads as the same; `around`: the namespace that holds where it will stand. */
+export function write(element: Xml, around = ''): string {
+  const { namespace } = element
+  const name = namespace === XML ? `xml:${element.name}` : element.name
+  let head = `<${name}`
+  if (namespace !== around && namespace !== XML) head += ` xmlns="${asValue(namespace)}"`
+  let prefixes = 0
+  for (const [key, value] of element.attributes) {
+    const space = key.lastIndexOf(' ')
+    const of = key.slice(0, Math.max(0, space))
+    const local = key.slice(space + 1)
+    if (!of) head += ` ${local}="${asValue(value)}"`
+    else if (of === XML) head += ` xml:${local}="${asValue(value)}"`
+    else {
+      prefixes += 1
+      head += ` xmlns:a${prefixes}="${asValue(of)}" a${prefixes}:${local}="${asValue(value)}"`
+    }
+  }
+  let inner = ''
+  for (const child of element.children)
+    inner += typeof child === 'string' ? asText(child) : write(child, namespace === XML ? around : namespace)
+  return inner ? `${head}>${inner}</${name}>` : `${head}/>`
 }
 
 export function child(element: Xml | undefined, namespace: string, name: string): Xml | undefined {
-  return element?.getChild(name, namespace)
+  for (const one of element?.children ?? []) {
+    if (typeof one !== 'string' && one.name === name && one.namespace === namespace) return one
+  }
+  return undefined
 }
 
 export function children(element: Xml | undefined, namespace: string, name: string): Xml[] {
-  return element?.getChildren(name, namespace) ?? []
+  return elements(element).filter((one) => one.name === name && one.namespace === namespace)
 }
 
+/** Of an attribute without a prefix; empty: there is none. */
 export function attribute(element: Xml | undefined, name: string): string {
-  return element?.attributes[name] ?? ''
+  return element?.attributes.get(name) ?? ''
 }
 
+/** What stands in the element itself, not in its children. */
 export function textOf(element: Xml | undefined): string {
-  return element?.getText() ?? ''
+  return (element?.children ?? []).filter((one) => typeof one === 'string').join('')
 }
 
 export function elements(element: Xml | undefined): Xml[] {
@@ -125,6 +157,18 @@ export function localOf(jid: string): string {
 
 export function domainOf(jid: string): string {
   return bare(jid).slice(jid.indexOf('@') + 1)
+}
+
+function asText(text: string): string {
+  return text.replace(/[&<>\r]/g, escape)
+}
+
+function asValue(text: string): string {
+  return text.replace(/[&<>"\t\n\r]/g, escape)
+}
+
+function escape(character: string): string {
+  return ESCAPES[character] ?? ''
 }
 
 function clean(text: string): string {

@@ -15,6 +15,7 @@ import {
   NS,
   parse,
   textOf,
+  write,
   type Xml
 } from '../../src/sync/xml'
 
@@ -94,7 +95,7 @@ export class World {
     if (origin && this.origins.has(name)) return
     if (origin) this.origins.add(name)
     const inner = elements(stanza)
-      .map((one) => one.toString())
+      .map((one) => write(one))
       .join('')
     const kept = child(stanza, NS.hints, 'no-store') === undefined
     const id = kept ? this.nextId() : ''
@@ -191,7 +192,7 @@ export class World {
       this.push(session, el('iq', head, ...content).xml)
     }
     if (!payload) return
-    const namespace = payload.getNamespace()
+    const namespace = payload.namespace
     if (namespace === NS.mam) answer('result', this.archive(session, payload))
     else if (namespace === NS.pubsub) {
       const published = child(payload, NS.pubsub, 'publish')
@@ -200,7 +201,7 @@ export class World {
         const item = child(published, NS.pubsub, 'item')
         const node = `${owner} ${attribute(published, 'node')}`
         const items = this.nodes.get(node) ?? new Map<string, string>()
-        items.set(attribute(item, 'id'), first(item)?.toString() ?? '')
+        items.set(attribute(item, 'id'), write(first(item) as Xml))
         this.nodes.set(node, items)
         answer('result')
         this.event(owner, attribute(published, 'node'), items)
@@ -215,13 +216,13 @@ export class World {
       const blocked = this.blocked.get(me) ?? new Set()
       this.blocked.set(me, blocked)
       for (const item of children(payload, NS.blocking, 'item')) {
-        if (payload.getName() === 'block') blocked.add(attribute(item, 'jid'))
+        if (payload.name === 'block') blocked.add(attribute(item, 'jid'))
         else blocked.delete(attribute(item, 'jid'))
       }
       const items = [...blocked].map((jid) => el('item', { jid }))
       answer(
         'result',
-        payload.getName() === 'blocklist' ? el('blocklist', { xmlns: NS.blocking }, ...items) : undefined
+        payload.name === 'blocklist' ? el('blocklist', { xmlns: NS.blocking }, ...items) : undefined
       )
     } else answer('result')
   }
@@ -310,7 +311,7 @@ export class Socket {
 
   send(data: string): void {
     const element = parse(data)
-    const name = element.getName()
+    const name = element.name
     const { session, world } = this
     if (name === 'open') {
       this.give(`<open xmlns='${NS.framing}' version='1.0'/>`)

@@ -32,7 +32,7 @@ wheel: .venv/.ready web/dist/.ready ## Make dist/kith-*.whl, with the web app in
 	$(UV) build --quiet --wheel
 
 fuzz: .venv/.ready ## Look for inputs that break a promise, FUZZ_SECONDS for each target (300)
-	for target in stream sasl forms websocket; do \
+	for target in stream stanza sasl forms websocket; do \
 	  $(BIN)/python -m tests.fuzz.run $$target --seconds $${FUZZ_SECONDS:-300} --keep .fuzz/$$target || exit 1; \
 	done
 

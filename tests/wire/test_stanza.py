@@ -18,11 +18,11 @@ def _stanza(raw: bytes) -> Stanza:
 
 
 def test_a_stamped_address_is_sent_with_the_inside_untouched() -> None:
-    stanza = _stanza(b"<message to='b@example.com' type='chat'><body>a &amp; <![CDATA[b]]></body></message>")
+    stanza = _stanza(b"<message to='b@example.com' type='chat'><body>a &amp; \"b\"</body></message>")
     stanza.attrs["from"] = "a@example.com/it's"
     assert stanza.to_bytes() == (
         b"<message to='b@example.com' type='chat' from='a@example.com/it&apos;s'>"
-        b"<body>a &amp; <![CDATA[b]]></body></message>"
+        b'<body>a &amp; "b"</body></message>'
     )
 
 

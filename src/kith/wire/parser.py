@@ -1,7 +1,8 @@
 """Bytes to stanzas, sans I/O (RFC 6120 §4 and §11, RFC 7395 for frames).
 
 Expat checks that the XML is well-formed and within bounds (`kith.wire.pool`); the stanza keeps the
-bytes as they came.
+bytes as they came if they are in the form that the server itself writes (`kith.wire.canonical`), and is
+serialized anew if not.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
+from kith.wire.canonical import is_canonical
 from kith.wire.errors import StreamError
 from kith.wire.pool import HEADER, Limits, Parser, ParserPool, Seen, StreamClosed, StreamOpened, text_between
 from kith.wire.serialize import escape_attribute, serialize_children
@@ -205,9 +207,9 @@ def _cut(data: bytes, base: int, seen: Seen, parser: Parser) -> tuple[Stanza, in
     end = data.index(b">", close) + 1
     if (
         not parser.ordinary
-        or b"stream:" in inner
         or data.find(b"xmlns:", begin, inside) >= 0
         or (children and not tag.startswith("{jabber:client}"))
+        or not is_canonical(inner)
     ):
         return _alone(data[begin:end], tag, attrs, inner, children, parser.namespaces), begin, end
     return Stanza(tag, attrs, inner, children), begin, end
@@ -216,7 +218,7 @@ def _cut(data: bytes, base: int, seen: Seen, parser: Parser) -> tuple[Stanza, in
 def _alone(
     raw: bytes, tag: str, attrs: dict[str, str], inner: bytes, children: list[str], declared: dict[str, str]
 ) -> Stanza:
-    """A stanza whose inside leans on declarations outside of it."""
+    """A stanza whose inside leans on declarations outside of it, or is not in the form that is handed on."""
     tree = ElementTree.fromstring(b"<w%b>%b</w>" % (_declarations(declared), raw))[0]
     stanza = Stanza(tag, attrs, inner, children, element=tree)
     if stanza.kind:  # it may go on

@@ -32,7 +32,7 @@ def attributes(attrs: Mapping[str, str]) -> str:
             if name.startswith(_XML_PREFIX):
                 name = "xml:" + name[len(_XML_PREFIX) :]
             else:
-                namespace, _, local = name[1:].partition("}")
+                namespace, _, local = name[1:].rpartition("}")
                 out.append(f" xmlns:ns{number}='{escape_attribute(namespace)}'")
                 name = f"ns{number}:{local}"
         if value.isalnum():
@@ -45,9 +45,11 @@ def attributes(attrs: Mapping[str, str]) -> str:
 def _write(element: Element, inherited: str, out: list[str]) -> None:
     qualified = element.tag
     if qualified[0] == "{":
-        namespace, _, name = qualified[1:].partition("}")
+        namespace, _, name = qualified[1:].rpartition("}")
     else:
         namespace, name = "", qualified
+    if namespace == ns.XML:  # no other prefix may be bound to it, nor may it be the default (XML Names §3)
+        namespace, name = inherited, f"xml:{name}"
     out.append(f"<{name}")
     if namespace != inherited:
         out.append(f" xmlns='{escape_attribute(namespace)}'")

@@ -39,7 +39,7 @@ _TAG = re.compile(
     rb"((?:\s+(?:xml:lang|[A-Za-z_][A-Za-z0-9_.-]*)\s*=\s*(?:'[^'<]*'|\"[^\"<]*\"))*)\s*(/?)>"
 )
 _PAIR = re.compile(rb"(\s+([^\s=]+)\s*=\s*)('[^']*'|\"[^\"]*\")")
-_CONTROLS = bytes(code for code in range(32) if code not in (9, 10, 13)) + b"\x7f"
+_CONTROLS = bytes(code for code in range(32) if code not in (9, 10)) + b"\x7f"
 
 
 class Shape(NamedTuple):
@@ -92,7 +92,6 @@ class Shapes:
             or inner.count(b">") != tags
             or b"&" in inner
             or not inner.isascii()
-            or b"stream:" in inner
             or len(inner.translate(None, _CONTROLS)) != len(inner)
         ):
             return None
@@ -148,7 +147,9 @@ def _shape(inner: bytes, children: list[str]) -> Shape | None:
         for space, name, value in _PAIR.findall(tag[3]):
             quote = value[:1]
             pattern.append(re.escape(space))
-            pattern.append(re.escape(value) if name == b"xmlns" else b"%b[^%b]*+%b" % (quote, quote, quote))
+            pattern.append(
+                re.escape(value) if name == b"xmlns" else b"%b[^%b\t\n]*+%b" % (quote, quote, quote)
+            )
             names += name != b"xmlns"
         written = tag.group()
         inside = len(b"<" + tag[1] + tag[2] + tag[3])

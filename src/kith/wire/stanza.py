@@ -1,16 +1,16 @@
-"""A stanza: its head as attributes, its inside as the very bytes that came in.
+"""A stanza: its head as attributes, its inside as bytes in the server's own form (`kith.wire.canonical`).
 
-Routing needs the head and the names of the children; the inside is copied, not rebuilt. Whoever
-needs the tree (`Stanza.element`) gets it parsed on first use.
+Routing needs the head and the names of the children; an inside that came in that form is copied, not
+rebuilt. Whoever needs the tree (`Stanza.element`) gets it parsed on first use.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from kith.wire import ns
+from kith.wire.canonical import parse_children
 from kith.wire.errors import StanzaError
 from kith.wire.serialize import attributes, serialize, serialize_children
 
@@ -19,7 +19,6 @@ _MESSAGE = ns.tag(ns.CLIENT, "message")
 _PRESENCE = ns.tag(ns.CLIENT, "presence")
 _IQ = ns.tag(ns.CLIENT, "iq")
 _NAMES = {_MESSAGE: "message", _PRESENCE: "presence", _IQ: "iq"}
-_WRAP = f"<w xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAMS}'>".encode()
 
 
 class Stanza:
@@ -63,8 +62,7 @@ class Stanza:
     @classmethod
     def from_bytes(cls, data: bytes) -> Stanza:
         """A stanza from bytes that the server itself has stored."""
-        element = ElementTree.fromstring(_WRAP + data + b"</w>")[0]
-        return cls.from_element(element)
+        return cls.from_element(parse_children(data)[0])
 
     @classmethod
     def from_element(cls, element: Element) -> Stanza:
@@ -90,7 +88,7 @@ class Stanza:
     def element(self) -> Element:
         """The tree. Changes to it do not change the stanza: call `replace_children` for that."""
         if self._element is None:
-            tree: Element = ElementTree.fromstring(_WRAP + self.inner + b"</w>")
+            tree = parse_children(self.inner)
             tree.tag = self.tag
             tree.attrib.update(self.attrs)
             self._element = tree

@@ -13,6 +13,7 @@ import structlog
 from kith.config import Config
 from kith.core import handover, removal, replay, sm
 from kith.core.account import Account
+from kith.core.asserted import Assertions
 from kith.core.attempts import Guesses
 from kith.core.devices import Device, Devices
 from kith.core.directory import Directory
@@ -70,6 +71,7 @@ class Domain:
         self.ids = Ids()
         self.figures = Figures()
         self.hosts = Hosts()
+        self.assertions = Assertions(self.name, self.hosts)
         self.offers = Offers()
         self.features: list[Feature] = [feature(self) for feature in features]
         self.hooks = Hooks(self.features)
@@ -78,7 +80,6 @@ class Domain:
         self.log = Log(
             store,
             self.ids,
-            self.name,
             [feature.keeps for feature in self.features],
             overridden(self.features, "message_wanted"),
         )

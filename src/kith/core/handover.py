@@ -18,6 +18,7 @@ import structlog
 from kith.core import sm
 from kith.core.ports import Document, Unavailable
 from kith.core.session import Session
+from kith.wire.canonical import canonical
 from kith.wire.jid import parse_jid
 from kith.wire.stanza import Stanza
 
@@ -173,7 +174,7 @@ async def _make(domain: Domain, kept: dict[str, Any], left: float) -> bool:
     manage = session.sm = sm.Unacknowledged(kept["token"], *domain.resumption.bounds())
     manage.acknowledged = kept["acknowledged"]
     for text, id in kept["queue"]:
-        manage.sent(text.encode(), id)
+        manage.sent(canonical(text.encode()), id)
         if id and session.counted:
             account.delivery.handed(id)
     session.lost_at = domain.now() - domain.config.resume_timeout + left

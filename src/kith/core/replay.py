@@ -53,7 +53,7 @@ async def replay(domain: Domain, session: Session) -> None:
                     delivery.acknowledged(upto)
                     continue
                 stored = f"{delay}{stamp_of(upto)}'/></message>".encode()
-                data = entry.stanza[:-_END] + stanza_id(upto, account.jid) + stored
+                data = domain.assertions.renewed(entry.stanza)[:-_END] + stanza_id(upto, account.jid) + stored
                 domain.figures.replayed += 1
                 _transmit(session, data, 0 if elsewhere else upto)
                 sent += len(data)

@@ -26,6 +26,7 @@ class Router:
     def __init__(self, domain: Domain) -> None:
         self._domain = domain
         self._figures = domain.figures
+        self._asserted = domain.assertions.names
 
     def handle(self, session: Session, stanza: Stanza) -> Work:
         """Handles a client's stanza, or says what has to happen first. Raises StanzaError, StreamError."""
@@ -33,6 +34,8 @@ class Router:
         if not kind:
             self._domain.element(session, stanza)
             return None
+        if not self._asserted.isdisjoint(stanza.children):
+            self._domain.assertions.check(stanza, session.jid)
         attrs = stanza.attrs
         sender = attrs.get("from")
         if sender is not None and sender != session.full:
@@ -64,6 +67,8 @@ class Router:
         """Handles a stanza from elsewhere, as `handle` does. Its ``from`` and ``to`` were checked."""
         domain = self._domain
         self._figures.foreign += 1
+        if not self._asserted.isdisjoint(stanza.children):
+            domain.assertions.check(stanza, sender.jid)
         if to.domain != domain.name:
             host = domain.hosts.here(to.domain)
             if host is None:
@@ -215,6 +220,7 @@ class Router:
         try:
             if target is None:
                 raise StanzaError("service-unavailable")
+            self._domain.assertions.check_push(stanza, sender.jid, to)
             if self._domain.hooks.stanza_in(sender.jid, to, stanza):
                 target.send(stanza)
         except StanzaError:

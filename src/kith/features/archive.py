@@ -150,10 +150,14 @@ class Archive(Feature):
         head = f"<message from='{bare}' to='{to}'><result xmlns='{ns.MAM}'{named} id='"
         forward = f"'><forwarded xmlns='{ns.FORWARD}'><delay xmlns='{ns.DELAY}' stamp='"
         inner = f"'/><message xmlns='{ns.CLIENT}'".encode()
+        renewed = self.domain.assertions.renewed
         for entry in entries:
             text = f"{head}{to_text(entry.id)}{forward}{stamp_of(entry.id)}"
             session.transmit(
-                text.encode() + inner + entry.stanza[len(b"<message") :] + b"</forwarded></result></message>"
+                text.encode()
+                + inner
+                + renewed(entry.stanza)[len(b"<message") :]
+                + b"</forwarded></result></message>"
             )
 
     @handles_iq("get", ns.MAM, "metadata", to="own")

@@ -1,7 +1,7 @@
-"""Reads XML with expat, which the server reads with, too: a list of documents in a line, a list of trees in a line.
+"""Reads XML with expat, as the server does: a list of documents in a line, a list of trees in a line.
 
-A tree is ``[name, namespace, {attribute: value}, [text or tree, …]]``, null for what is not well-formed or may not
-be in a stream. The names of attributes in a namespace have it before them, with a space between.
+A tree is ``[name, namespace, {attribute: value}, [text or tree, …]]``, null for what is not well-formed or
+may not be in a stream. The names of attributes in a namespace have it before them, with a space between.
 """
 
 from __future__ import annotations

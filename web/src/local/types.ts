@@ -24,6 +24,11 @@ export interface Chat {
   /** 0: not; else when it was pinned. */
   pinned: Moment
   archived: boolean
+  favourite?: boolean
+  /** It stays in the list though nothing is in it: it was cleared, and not deleted. */
+  listed?: boolean
+  /** All up to here was deleted, on all devices of mine; like `Message.order`. */
+  clearedTo?: string
   draft: string
   /** Seconds after which new messages go, 0: never; and when that was said, like `Message.order`. */
   disappears: number

@@ -10,6 +10,10 @@ class Preferences {
   #theme = $state<Theme>((read('theme') as Theme | null) ?? 'system')
   #notify = $state(read('notify') === 'on')
   #previews = $state(read('previews') !== 'off')
+  #enterSends = $state(
+    (read('enter') ?? (matchMedia('(pointer: coarse)').matches ? 'line' : 'send')) === 'send'
+  )
+  #emoticons = $state(read('emoticons') !== 'off')
   readonly #dark = matchMedia('(prefers-color-scheme: dark)')
 
   constructor() {
@@ -51,6 +55,26 @@ class Preferences {
   set previews(on: boolean) {
     this.#previews = on
     write('previews', on ? 'on' : 'off')
+  }
+
+  /** Enter sends, and Shift with it makes a new line; else the other way round, with Ctrl. */
+  get enterSends(): boolean {
+    return this.#enterSends
+  }
+
+  set enterSends(on: boolean) {
+    this.#enterSends = on
+    write('enter', on ? 'send' : 'line')
+  }
+
+  /** `:)` becomes an emoji as one writes. */
+  get emoticons(): boolean {
+    return this.#emoticons
+  }
+
+  set emoticons(on: boolean) {
+    this.#emoticons = on
+    write('emoticons', on ? 'on' : 'off')
   }
 }
 

@@ -101,6 +101,10 @@ class Figures(Collector):
             CounterMetricFamily("kith_logins", "Attempts to log in.", labels=["mechanism", "result"]),
             domain.figures.logins.items(),
         )
+        yield _labelled(
+            CounterMetricFamily("kith_text_messages", "Codes that were asked for.", labels=["result"]),
+            (((result,), domain.figures.sms[result]) for result in ("sent", "failed", "limited")),
+        )
 
     def _messages(self, domain: Domain) -> Iterator[Metric]:
         figures = domain.figures

@@ -167,7 +167,9 @@ class Server:
         domain, config = self.domain, self.config
         self.sms = _sms(config)
         key = hmac.digest(secret, b"codes", "sha256")
-        codes = Codes(domain.store, self.sms, key, domain.name, config.sms_per_hour)
+        codes = Codes(
+            domain.store, self.sms, key, domain.name, config.sms_per_hour, results=domain.figures.sms
+        )
         domain.spawn(codes.keep_clean())
         logins = Logins(domain)
         pins = Pins(domain.store, hmac.digest(secret, b"pins", "sha256"))

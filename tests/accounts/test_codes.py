@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 
 import pytest
@@ -135,3 +137,120 @@ async def test_many_wrong_codes_from_one_address_end_its_tries(
                 await codes.check(number, "x" * 6, "192.0.2.99")
             reasons.append(error.value.reason)
     assert reasons == ["wrong-code"] * 30 + ["too-many"] * 10
+
+
+async def outcomes(*asked: Awaitable[object]) -> Counter[str]:
+    """What became of requests that were made at once: ``fine``, or the reason of a refusal."""
+    results = await asyncio.gather(*asked, return_exceptions=True)
+    return Counter(one.reason if isinstance(one, Refused) else "fine" for one in results)
+
+
+def numbers(count: int) -> list[str]:
+    return [f"+4915112{index:06}" for index in range(count)]
+
+
+async def test_sixty_requests_at_once_send_no_more_than_ten_one_after_the_other(codes: Codes) -> None:
+    asked = [codes.send(number, "192.0.2.1") for number in numbers(60)]
+    assert await outcomes(*asked) == {"fine": 10, "too-many": 50}
+
+
+async def test_sixty_wrong_codes_at_once_count_as_sixty(codes: Codes) -> None:
+    for index, number in enumerate(numbers(60)):
+        await codes.send(number, f"192.0.2.{index}")
+    asked = [codes.check(number, "x" * 6, "192.0.2.99") for number in numbers(60)]
+    assert await outcomes(*asked) == {"wrong-code": 30, "too-many": 30}
+
+
+async def test_sixty_requests_at_once_do_not_pass_the_limit_of_all(
+    store: SQLiteStore, phone: Phone, clock: Clock
+) -> None:
+    codes = Codes(store, phone, b"secret", "localhost", 5, clock)
+    asked = [codes.send(number, f"192.0.2.{index}") for index, number in enumerate(numbers(60))]
+    assert await outcomes(*asked) == {"fine": 5, "too-many": 55}
+
+
+async def test_what_was_not_sent_does_not_count(codes: Codes, clock: Clock) -> None:
+    for _ in range(30):  # all but the first are too early
+        await outcomes(codes.send(NUMBER, "192.0.2.1"))
+    for number in numbers(9):
+        await codes.send(number, "192.0.2.1")
+
+
+async def test_the_limit_of_all_outlives_a_restart_and_ends_after_an_hour(
+    store: SQLiteStore, phone: Phone, clock: Clock
+) -> None:
+    def started() -> Codes:
+        return Codes(store, phone, b"secret", "localhost", 3, clock)
+
+    codes = started()
+    for index, number in enumerate(numbers(3)):
+        await codes.send(number, f"192.0.2.{index}")
+    codes = started()
+    with pytest.raises(Refused) as error:
+        await codes.send(NUMBER, "192.0.2.9")
+    assert (error.value.reason, 3500 < error.value.wait <= 3600) == ("too-many", True)
+    clock.now += 3600
+    await codes.send(NUMBER, "192.0.2.9")
+
+
+async def test_messages_that_a_wrong_clock_has_counted_are_forgotten(
+    store: SQLiteStore, phone: Phone, clock: Clock
+) -> None:
+    codes = Codes(store, phone, b"secret", "localhost", 1, clock)
+    clock.now += 300_000_000
+    await codes.send(NUMBER, "192.0.2.1")
+    clock.now -= 300_000_000
+    codes = Codes(store, phone, b"secret", "localhost", 1, clock)
+    await codes.send(NUMBER, "192.0.2.1")
+
+
+async def test_what_is_over_the_limit_of_all_is_counted_for_the_operator(
+    store: SQLiteStore, phone: Phone, clock: Clock
+) -> None:
+    results: Counter[str] = Counter()
+    codes = Codes(store, phone, b"secret", "localhost", 2, clock, results)
+    for index, number in enumerate(numbers(5)):
+        await outcomes(codes.send(number, f"192.0.2.{index}"))
+    assert results == {"sent": 2, "limited": 3}
+    phone.broken = True
+    clock.now += 3600
+    await outcomes(codes.send(NUMBER, "192.0.2.1"))
+    assert results["failed"] == 1
+
+
+async def test_strangers_can_not_use_up_the_tries_of_whom_the_code_was_sent_for(
+    codes: Codes, phone: Phone
+) -> None:
+    await codes.send(NUMBER, "192.0.2.1")
+    for stranger in ("198.51.100.1", "198.51.100.2", "2001:db8::1", "2001:db8::2"):
+        for _ in range(6):  # the last two are one network, and count as one
+            await outcomes(codes.check(NUMBER, "x" * 6, stranger))
+    for left in (4, 3, 2, 1):
+        assert (await refusal(codes, "x" * 6)).left == left
+    await codes.check(NUMBER, phone.code, "192.0.2.1")
+
+
+async def test_each_address_has_five_tries_even_all_at_once(codes: Codes, phone: Phone) -> None:
+    await codes.send(NUMBER, "192.0.2.1")
+    asked = [codes.check(NUMBER, "x" * 6, "198.51.100.1") for _ in range(5)]
+    assert await outcomes(*asked) == {"wrong-code": 5}
+    assert await outcomes(codes.check(NUMBER, phone.code, "198.51.100.1")) == {"expired-code": 1}
+    await codes.check(NUMBER, phone.code, "192.0.2.1")
+
+
+async def test_twenty_five_wrong_codes_end_a_code_for_everybody(codes: Codes, phone: Phone) -> None:
+    await codes.send(NUMBER, "192.0.2.1")
+    for stranger in range(5):
+        asked = [codes.check(NUMBER, "x" * 6, f"198.51.100.{stranger}") for _ in range(5)]
+        assert await outcomes(*asked) == {"wrong-code": 5}
+    assert (await refusal(codes, phone.code)).reason == "expired-code"
+
+
+async def test_a_damaged_record_does_not_keep_the_others_from_being_cleaned(
+    codes: Codes, store: SQLiteStore, clock: Clock
+) -> None:
+    await store.put(0, "codes", "damaged", b"\x93nonsense")
+    await codes.send(NUMBER, "192.0.2.1")
+    clock.now += 86400
+    await codes.sweep()
+    assert not await store.documents(0, "codes")

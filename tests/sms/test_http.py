@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from base64 import b64encode
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from aiohttp import web
 from multidict import CIMultiDict
 
 from kith.core.ports import SMSError
@@ -48,7 +50,7 @@ async def test_json_as_vonage_wants_it() -> None:
         assert json.loads(sent)["text"] == TEXT
         assert json.loads(sent)["to"] == NUMBER[1:]
     async with gateway(says(200, '{"messages": [{"status": "4", "error-text": "no credit"}]}')) as there:
-        with pytest.raises(SMSError, match="no credit"):
+        with pytest.raises(SMSError, match="58 characters, is not the expected one"):
             await send(HTTPGateway(there.url, body=body, answer=answer))
 
 
@@ -78,7 +80,7 @@ async def test_a_gateway_that_stays_down_is_given_up() -> None:
 
 async def test_a_refusal_is_not_tried_again() -> None:
     async with gateway(says(400, "bad\nnumber")) as there:
-        with pytest.raises(SMSError, match="400: bad number"):
+        with pytest.raises(SMSError, match="refuses with 400 and 10 characters"):
             await send(HTTPGateway(there.url, body="text={text}"))
         assert len(there.requests) == 1
 
@@ -156,3 +158,29 @@ async def test_a_person_is_told_when_the_gateway_fails_and_need_not_wait(
             assert "text message not sent" in log
             assert code not in log
             assert person.number not in log
+
+
+async def repeats(request: web.Request) -> web.Response:
+    """A gateway that answers with all that it was sent, some of it in another form."""
+    body = await request.text()
+    key = request.headers.get("Authorization", "")
+    said = f"{key} {body} {key[::-1]} {b64encode(body.encode()).decode()}"
+    return web.Response(status=int(request.query["status"]), reason=key, text=said, headers={"X-Why": said})
+
+
+@pytest.mark.parametrize("status", [200, 202, 302, 400, 401, 429, 500, 503])
+async def test_nothing_that_a_gateway_was_sent_comes_back_in_an_error(status: int) -> None:
+    async with gateway(repeats) as there:
+        http = HTTPGateway(
+            f"{there.url}?status={status}",
+            headers={"Authorization": "Bearer Key4711"},
+            body='{"to": "{number}", "secret": "s3cr3t", "text": "{text}"}',
+            answer="queued",
+            backoff=0.01,
+        )
+        with pytest.raises(SMSError) as error:
+            await http.send("+491701234567", "123456 is your code")
+        await http.close()
+    for told in ("Key4711", "1174yeK", "s3cr3t", "123456", "1234567", b64encode(b"123456").decode()[:6]):
+        assert told not in str(error.value)
+    assert str(status) in str(error.value) or status in (200, 202)

@@ -11,20 +11,24 @@ import asyncio
 import hmac
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import NoReturn
 
 import msgspec
 import structlog
 
+from kith.accounts.budget import Budget
 from kith.accounts.errors import Refused, too_many
 from kith.accounts.limits import Limit, network
 from kith.core.ports import SMS, Document, SMSError, Store
 
 SPACE = "codes"
-#: How long a code is good, in seconds, and how often it can be tried.
+#: How long a code is good, in seconds.
 LIFETIME = 600.0
+#: How often one address can try it, and all together: nobody can use up the tries of whom it was sent for.
 TRIES = 5
+TRIES_IN_ALL = 25
 #: Seconds to wait after the first, second … code for a number; beyond, until a day has passed.
 WAITS = (60.0, 120.0, 600.0, 3600.0)
 _DAY = 86400.0
@@ -41,6 +45,7 @@ logger = structlog.get_logger("kith")
 class Pending(msgspec.Struct, array_like=True):
     """What is known of a number: ``code`` is the keyed hash of the last code, empty when it is used up.
 
+    ``tries``: how many are left to all together; ``tried``: how often each address has, by its keyed hash.
     ``sends``: when codes were sent within the last day.
     """
 
@@ -48,6 +53,7 @@ class Pending(msgspec.Struct, array_like=True):
     made: float
     tries: int
     sends: list[float]
+    tried: dict[bytes, int] = {}
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -55,7 +61,10 @@ _decode = msgspec.msgpack.Decoder(Pending).decode
 
 
 class Codes:
-    """Sends codes and checks them. ``per_hour``: messages that the server sends in an hour, in total."""
+    """Sends codes and checks them. ``per_hour``: messages that the server sends in an hour, in total.
+
+    ``results`` counts what became of those that were asked for: sent, failed, or over the limit.
+    """
 
     def __init__(
         self,
@@ -65,6 +74,7 @@ class Codes:
         domain: str,
         per_hour: int,
         clock: Callable[[], float] = time.time,
+        results: Counter[str] | None = None,
     ) -> None:
         self._store = store
         self._sms = sms
@@ -73,8 +83,9 @@ class Codes:
         self._clock = clock
         self._addresses = Limit(PER_ADDRESS, _HOUR)
         self._wrong = Limit(WRONG_PER_ADDRESS, _HOUR)
-        self._total = Limit(per_hour, _HOUR)
+        self._budget = Budget(store, per_hour, clock)
         self._under_way = 0
+        self._results = results if results is not None else Counter()
 
     def _hash(self, *parts: str) -> bytes:
         return hmac.digest(self._secret, "\0".join(parts).encode(), "sha256")
@@ -87,61 +98,100 @@ class Codes:
 
         ``number`` in E.164; ``address``: who asks, an IP address. Raises Refused.
         """
-        for limit, key in ((self._addresses, network(address)), (self._total, "")):
-            if wait := limit.wait(key):
-                raise too_many(wait)
-        if self._under_way >= _AT_ONCE:
-            raise Refused("unavailable", "Too many messages are on their way. Try again soon.", 5.0)
+        await self._budget.load()
+        self._count(place := network(address))
         self._under_way += 1
         try:
-            return await self._send(number, address)
+            return await self._send(number, place)
         finally:
             self._under_way -= 1
 
-    async def _send(self, number: str, address: str) -> float:
-        key, now = self._key(number), self._clock()
-        document = await self._store.document(0, SPACE, key)
-        sends = [] if document is None else [at for at in _decode(document.value).sends if now - at < _DAY]
-        if wait := _wait(sends, now):
+    def _count(self, place: str) -> None:
+        """One more message for that place, and in all. Raises Refused, and then none is counted."""
+        if self._under_way >= _AT_ONCE:
+            raise Refused("unavailable", "Too many messages are on their way. Try again soon.", 5.0)
+        if wait := self._addresses.take(place):
             raise too_many(wait)
-        code = f"{secrets.randbelow(1_000_000):06}"
-        pending = Pending(self._hash("code", number, code), now, TRIES, [*sends, now])
-        seq = await self._store.put_if(0, SPACE, key, _encode(pending), document.seq if document else 0)
-        if not seq:  # another request for the number was faster
-            raise too_many(WAITS[0])
-        self._addresses.take(network(address))
-        self._total.take("")
+        if wait := self._budget.take():
+            self._addresses.give_back(place)
+            self._results["limited"] += 1
+            raise too_many(wait)
+
+    def _not_sent(self, place: str) -> None:
+        self._addresses.give_back(place)
+        self._budget.give_back()
+
+    async def _send(self, number: str, place: str) -> float:
+        key, now = self._key(number), self._clock()
+        try:
+            document = await self._store.document(0, SPACE, key)
+            known = _pending(document)
+            sends = known.sends if known is not None else []
+            sends = [
+                at for at in sends if -_HOUR < now - at < _DAY
+            ]  # no later ones, of a clock that was wrong
+            if wait := _wait(sends, now):
+                raise too_many(wait)
+            code = f"{secrets.randbelow(1_000_000):06}"
+            pending = Pending(self._hash("code", number, code), now, TRIES_IN_ALL, [*sends, now])
+            seq = await self._store.put_if(0, SPACE, key, _encode(pending), document.seq if document else 0)
+            if not seq:  # another request for the number was faster
+                raise too_many(WAITS[0])
+        except BaseException:
+            self._not_sent(place)
+            raise
         try:
             await self._sms.send(number, text(code, self._domain))
         except SMSError as error:
+            self._results["failed"] += 1
             logger.error("text message not sent", error=str(error))
             gone = Pending(b"", now, 0, sends)  # nobody got it: it need not be waited for
             await self._store.put_if(0, SPACE, key, _encode(gone), seq)
             reason = "Text messages can't be sent at the moment. Try again soon."
             raise Refused("unavailable", reason, error.wait) from None
+        self._results["sent"] += 1
         return _wait(pending.sends, now)
 
     async def check(self, number: str, code: str, address: str) -> None:
-        """Uses a code up. The try counts before it is compared. Raises Refused."""
-        if wait := self._wrong.wait(network(address)):
+        """Uses a code up. Raises Refused.
+
+        A try is counted before anything is compared: for the address that asks, and for all together.
+        """
+        place = network(address)
+        if wait := self._wrong.take(place):
             raise too_many(wait)
+        try:
+            await self._check(number, code, place)
+        except Refused as error:
+            if error.reason != "wrong-code":
+                self._wrong.give_back(place)
+            raise
+        except BaseException:
+            self._wrong.give_back(place)
+            raise
+        self._wrong.give_back(place)
+
+    async def _check(self, number: str, code: str, place: str) -> None:
+        who = self._hash("tried", place)[:8]
         for _ in range(_RACES):
             document = await self._store.document(0, SPACE, self._key(number))
-            pending = _decode(document.value) if document is not None else None
+            pending = _pending(document)
             if document is None or pending is None or self._is_over(pending):
                 self._expired()
+            tried = pending.tried.get(who, 0) + 1
+            if tried > TRIES:
+                self._expired()
             fits = hmac.compare_digest(pending.code, self._hash("code", number, code))
+            pending.tried[who] = tried
             pending.tries -= 1
             if fits:
                 pending.code = b""
             if await self._write(document, pending):
-                if not fits:
-                    self._wrong.take(network(address))
-                    text = (
-                        "That is not the code." if pending.tries else "That is not the code; ask for another."
-                    )
-                    raise Refused("wrong-code", text, left=pending.tries)
-                return
+                if fits:
+                    return
+                left = min(TRIES - tried, pending.tries)
+                text = "That is not the code." if left else "That is not the code; ask for another."
+                raise Refused("wrong-code", text, left=left)
         raise too_many(1.0)
 
     async def _write(self, was: Document, pending: Pending) -> bool:
@@ -157,7 +207,8 @@ class Codes:
         """Forgets numbers for which nothing was sent for a day."""
         now = self._clock()
         for document in await self._store.documents(0, SPACE):
-            if now - _decode(document.value).made >= _DAY:
+            pending = _pending(document)
+            if pending is None or not -_DAY < now - pending.made < _DAY:
                 await self._store.remove(0, SPACE, document.key)
 
     async def keep_clean(self) -> None:
@@ -165,6 +216,17 @@ class Codes:
         while True:
             await self.sweep()
             await asyncio.sleep(_HOUR)
+
+
+def _pending(document: Document | None) -> Pending | None:
+    """What a document holds; None for none, and for one that is damaged."""
+    if document is None:
+        return None
+    try:
+        return _decode(document.value)
+    except msgspec.DecodeError as error:
+        logger.error("a record is damaged, and counts as none", space=SPACE, exc_info=error)
+        return None
 
 
 def _wait(sends: list[float], now: float) -> float:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from kith.accounts.errors import Refused
 from kith.core.devices import clean
 from kith.core.domain import Domain
+from kith.core.numbers import canonical
 from kith.core.ports import AccountRecord
 from kith.core.roster import MAX_ITEMS
 from kith.wire.jid import JID
@@ -26,7 +27,7 @@ class Contacts:
         """(number, name). Returns how many were new. Raises Refused."""
         added = 0
         for number, name in people:
-            bare = JID(number, self._domain.name).bare
+            bare = JID(canonical(number), self._domain.name).bare
             if bare != record.jid:
                 added += await self._add(record, bare, clean(name))
         return added

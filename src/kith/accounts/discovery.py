@@ -23,6 +23,7 @@ from kith.accounts.errors import Refused, too_many
 from kith.accounts.numbers import is_number
 from kith.core.domain import Domain
 from kith.core.moves import Moves
+from kith.core.numbers import canonical
 from kith.core.ports import AccountRecord
 
 SPACE = "discovery"
@@ -80,7 +81,7 @@ class Discovery:
                 return self._members
             left = await self._moves.all()  # addresses that only say where an account is
             there = [jid for jid in await self._store.accounts() if jid not in left]
-            numbers = {local for jid in there if is_number(local := jid.partition("@")[0])}
+            numbers = {canonical(local) for jid in there if is_number(local := jid.partition("@")[0])}
             self._tags = {number: tag for number, tag in self._tags.items() if number in numbers}
             new = sorted(numbers - self._tags.keys())
             for start in range(0, len(new), _CHUNK):

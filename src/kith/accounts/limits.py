@@ -1,4 +1,8 @@
-"""How often something may happen: so many times within a sliding time, for each key (promise 6)."""
+"""How often something may happen: so many times within a sliding time, for each key (promise 6).
+
+An event is counted before anything is awaited for it, and given back if it did not happen: a limit that is
+looked at before and counted afterwards lets any number through that come at once.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ class Limit:
     def take(self, key: str) -> float:
         """One more. Returns 0 if it may be; else the seconds to wait, and it does not count."""
         now = self._clock()
-        wait = self.wait(key)
+        wait = self._wait(key)
         if not wait:
             events = self._events.setdefault(key, deque())
             events.append(now)
@@ -31,7 +35,12 @@ class Limit:
                 self._events.popitem(last=False)
         return wait
 
-    def wait(self, key: str) -> float:
+    def give_back(self, key: str) -> None:
+        """The last one that was taken did not happen after all."""
+        if events := self._events.get(key):
+            events.pop()
+
+    def _wait(self, key: str) -> float:
         """Seconds until one more may be; 0: now."""
         events, now = self._events.get(key), self._clock()
         while events and now - events[0] >= self._seconds:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import phonenumbers
-from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberType
+from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
-#: Numbers that cost the sender of a message more, or that no person answers.
-_REFUSED = frozenset(
+from kith.core.numbers import canonical
+
+#: What a person's own phone has. No others get a message: they cost the sender more (premium rate, shared
+#: cost, personal numbers), or nobody reads it there (toll-free, pagers, voicemail, numbers of companies).
+_PERSONS = frozenset(
     (
-        PhoneNumberType.PREMIUM_RATE,
-        PhoneNumberType.SHARED_COST,
-        PhoneNumberType.TOLL_FREE,
-        PhoneNumberType.UAN,
-        PhoneNumberType.PAGER,
-        PhoneNumberType.VOICEMAIL,
+        PhoneNumberType.MOBILE,
+        PhoneNumberType.FIXED_LINE_OR_MOBILE,
+        PhoneNumberType.FIXED_LINE,
+        PhoneNumberType.VOIP,
     )
 )
+#: The region of numbers that are of no country: satellite phones, international networks and services.
+_NO_COUNTRY = "001"
 #: Longer texts are not looked at.
 MAX_TEXT = 40
 
@@ -25,7 +28,7 @@ class InvalidNumber(ValueError):
 
 
 def e164(text: str, country: str = "") -> str:
-    """``+491701234567`` for a number in any usual notation.
+    """``+491701234567`` for a number in any usual notation; the same for all that mean one phone.
 
     ``country``: two letters (ISO 3166-1), for numbers that are written without their country's code.
     Raises InvalidNumber.
@@ -33,17 +36,36 @@ def e164(text: str, country: str = "") -> str:
     if len(text) > MAX_TEXT:
         raise InvalidNumber("too long for a phone number")
     stripped = text.strip()
-    if not country and stripped.startswith("00"):
-        stripped = "+" + stripped[2:]  # the usual prefix where nothing is known of the country
-    try:
-        number = phonenumbers.parse(stripped, country.upper() or None)
-    except NumberParseException as error:
-        if error.error_type == NumberParseException.INVALID_COUNTRY_CODE:
-            raise InvalidNumber("write it with the country's code, like +49 170 1234567") from None
-        raise InvalidNumber("not a phone number") from None
-    if not phonenumbers.is_valid_number(number) or phonenumbers.number_type(number) in _REFUSED:
+    number = _parsed(stripped, country)
+    if number is None and stripped.startswith("00"):
+        number = _parsed("+" + stripped[2:], "")  # the usual prefix, in a country that has another
+    if number is None:
+        if not country and not stripped.startswith(("+", "00")):
+            raise InvalidNumber("write it with the country's code, like +49 170 1234567")
         raise InvalidNumber("not the number of a phone that gets text messages")
-    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    return number
+
+
+def _parsed(text: str, country: str) -> str | None:
+    """The number of an account; None if the text is none in that country, or no person's."""
+    try:
+        number = phonenumbers.parse(text, country.upper() or None)
+    except NumberParseException:
+        return None
+    written = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    chosen = canonical(written)
+    if _gets_messages(number) or (chosen != written and _gets_messages(phonenumbers.parse(chosen))):
+        return chosen
+    return None
+
+
+def _gets_messages(number: PhoneNumber) -> bool:
+    """Whether it is a person's phone, which messages to cost no more than to others."""
+    return (
+        phonenumbers.is_valid_number(number)
+        and phonenumbers.number_type(number) in _PERSONS
+        and phonenumbers.region_code_for_number(number) != _NO_COUNTRY
+    )
 
 
 def is_number(local: str) -> bool:

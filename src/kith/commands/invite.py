@@ -11,6 +11,7 @@ from kith.commands.fail import fail
 from kith.commands.users import checked_jid, with_store
 from kith.config import Config
 from kith.core.invites import Invite, Invites, Taken, page_url, uri
+from kith.core.numbers import canonical
 from kith.core.ports import Store
 from kith.wire.jid import prepare_local
 
@@ -19,7 +20,7 @@ def invite(config: Config, contact: str | None, name: str | None, days: float) -
     """Prints it. The token is shown once: the database has only its hash."""
     bare = checked_jid(config, contact) if contact else ""
     try:
-        local = prepare_local(name) if name else ""
+        local = canonical(prepare_local(name)) if name else ""
     except ValueError:
         fail(f"{name!r} can't be the name of an account")
     made = Invite(time.time() + days * 86400, bare, local)

@@ -18,10 +18,11 @@ from kith.commands.fail import fail
 from kith.config import Config
 from kith.core.devices import Devices
 from kith.core.moves import Moves
+from kith.core.numbers import canonical
 from kith.core.ports import Keys, Store
 from kith.store.errors import StoreError
 from kith.store.sqlite import SQLiteStore
-from kith.wire.jid import parse_jid
+from kith.wire.jid import JID, parse_jid
 
 _T = TypeVar("_T")
 _GROUP = 200
@@ -43,7 +44,10 @@ def with_store(config: Config, work: Callable[[Store], Awaitable[_T]]) -> _T:
 
 
 def account_jid(config: Config, text: str) -> str:
-    """The bare address of an account on this server; ValueError with a line for a person if it is none."""
+    """The bare address of an account on this server; the same for all ways to write one phone number.
+
+    Raises ValueError with a line for a person.
+    """
     try:
         jid = parse_jid(text if "@" in text else f"{text}@{config.domain}")
     except ValueError:
@@ -52,7 +56,7 @@ def account_jid(config: Config, text: str) -> str:
         raise ValueError(f"{text!r} is not the address of an account, as name@{config.domain} is")
     if jid.domain != config.domain:
         raise ValueError(f"{jid.bare} is not on {config.domain}, which this server serves")
-    return jid.bare
+    return JID(canonical(jid.local), jid.domain).bare
 
 
 def checked_jid(config: Config, text: str) -> str:

@@ -22,6 +22,7 @@ class Figures:
         "presences",
         "replayed",
         "sessions",
+        "sms",
         "stanza_errors",
         "stream_errors",
     )
@@ -35,6 +36,7 @@ class Figures:
         self.replayed = 0  # and those from the log, when a session became available
         self.sessions = 0
         self.logins: Counter[tuple[str, str]] = Counter()  # by mechanism and result
+        self.sms: Counter[str] = Counter()  # text messages that were sent, failed, or over the limit
         self.stanza_errors: Counter[str] = Counter()  # by condition
         self.stream_errors: Counter[str] = Counter()
 

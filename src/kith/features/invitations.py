@@ -13,6 +13,7 @@ from kith.core.domain import Domain
 from kith.core.feature import Feature
 from kith.core.ids import stamp
 from kith.core.invites import Invite, Invites, Taken, page_url, uri
+from kith.core.numbers import canonical
 from kith.core.rates import Rates
 from kith.features.commands import Command, Commands, Outcome, Values
 from kith.features.forms import Field, to_boolean
@@ -79,7 +80,7 @@ class Invitations(Feature):
         """§4.4: for a name, if one is given."""
         text = (values.get("username") or [""])[0].strip()
         try:
-            name = prepare_local(text) if text else ""
+            name = canonical(prepare_local(text)) if text else ""
             contact = asker if to_boolean((values.get("roster-subscription") or ["0"])[0]) else ""
         except ValueError:
             raise StanzaError("bad-request", "not a name that an account can have") from None

@@ -11,6 +11,7 @@ from kith.core.attempts import Buckets, address_key
 from kith.core.domain import Domain
 from kith.core.feature import Feature, handles_iq
 from kith.core.invites import Invite, Invites
+from kith.core.numbers import canonical
 from kith.core.ports import Keys
 from kith.core.sender import Sender
 from kith.core.session import Session
@@ -96,7 +97,7 @@ class Registration(Feature):
         name = (query.findtext(_USERNAME) or "").strip() if query is not None else ""
         password = (query.findtext(_PASSWORD) or "") if query is not None else ""
         try:
-            local = prepare_local(name)
+            local = canonical(prepare_local(name))
         except ValueError:
             raise StanzaError("jid-malformed", "not a name") from None
         if len(local) > _MAX_NAME:

@@ -40,6 +40,9 @@ class HTTPGateway:
     the +) and ``{text}``, which are written as the place needs it: for URLs and forms percent-encoded, in
     JSON escaped. ``answer``: a regular expression that has to be found in the body of the answer, for
     gateways that answer 200 to what they refuse.
+
+    What the gateway answers is not shown to anybody: it may repeat what it was sent, keys and codes included,
+    written in ways that nobody would recognise.
     """
 
     def __init__(
@@ -101,9 +104,10 @@ class HTTPGateway:
         if answer.status in (408, 425, 429) or answer.status >= 500:
             raise _Again(f"the gateway answers {answer.status}", _seconds(answer.headers.get("Retry-After")))
         if not 200 <= answer.status < 300:
-            raise SMSError(f"the gateway refuses with {answer.status}: {_short(said)}", _LATER)
+            raise SMSError(f"the gateway refuses with {answer.status} and {len(said)} characters", _LATER)
         if not self._answer.search(said):
-            raise SMSError(f"the gateway's answer is not the expected one: {_short(said)}", _LATER)
+            size = f"{len(said)} characters"
+            raise SMSError(f"the gateway's answer, {size}, is not the expected one (sms_answer)", _LATER)
 
     async def close(self) -> None:
         if self._session is not None:
@@ -126,10 +130,6 @@ def _in_form(value: str) -> str:
 
 def _in_header(value: str) -> str:
     return quote(value, safe="+ ")
-
-
-def _short(text: str) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in text[:200]).split())
 
 
 def _seconds(retry_after: str | None) -> float:

@@ -1,0 +1,94 @@
+"""How many text messages the server sends in an hour, to all people together: kept over restarts.
+
+Counted by the minute, and by the clock on the wall, since the count has to mean something after a restart.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import msgspec
+import structlog
+
+from kith.core.ports import Store
+
+SPACE = "sms"
+KEY = "sent"
+_HOUR = 60
+#: How often the operator is told that there are no more, in seconds.
+_AGAIN = 600.0
+logger = structlog.get_logger("kith")
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(dict[int, int]).decode
+
+
+class Budget:
+    """``most`` in any 60 minutes. ``clock``: seconds since 1970."""
+
+    def __init__(self, store: Store, most: int, clock: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._most = most
+        self._clock = clock
+        self._minutes: dict[int, int] | None = None  # how many were sent in which minute since 1970
+        self._told = float("-inf")
+
+    async def load(self) -> None:
+        """Reads what was sent before the start. To be awaited before `take`."""
+        if self._minutes is not None:
+            return
+        document = await self._store.document(0, SPACE, KEY)
+        try:
+            kept = _decode(document.value) if document is not None else {}
+        except msgspec.DecodeError as error:
+            logger.error("count of text messages is damaged, it starts anew", exc_info=error)
+            kept = {}
+        if self._minutes is None:  # nobody was faster
+            self._minutes = kept
+
+    def take(self) -> float:
+        """Counts one more. Returns 0 if it may be sent; else the seconds to wait, and it does not count."""
+        now = self._clock()
+        minutes = self._recent(now)
+        if sum(minutes.values()) >= self._most:
+            self._tell(now)
+            return max(1.0, (min(minutes) + _HOUR) * 60 - now)
+        minute = int(now // 60)
+        minutes[minute] = minutes.get(minute, 0) + 1
+        self._save()
+        return 0.0
+
+    def give_back(self) -> None:
+        """The last one was not sent after all."""
+        minutes = self._recent(self._clock())
+        if minutes:
+            newest = max(minutes)
+            minutes[newest] -= 1
+            if not minutes[newest]:
+                del minutes[newest]
+            self._save()
+
+    @property
+    def used(self) -> int:
+        """How many were sent in the last hour."""
+        return sum(self._recent(self._clock()).values())
+
+    def _recent(self, now: float) -> dict[int, int]:
+        """Those of the last hour. What is later than now was counted while the clock was wrong."""
+        minute = int(now // 60)
+        known = self._minutes or {}
+        self._minutes = {at: count for at, count in known.items() if minute - _HOUR < at <= minute}
+        return self._minutes
+
+    def _save(self) -> None:
+        self._store.put_soon(0, SPACE, KEY, _encode(self._minutes))
+
+    def _tell(self, now: float) -> None:
+        if abs(now - self._told) < _AGAIN:
+            return
+        self._told = now
+        logger.warning(
+            "no more text messages in this hour",
+            sms_per_hour=self._most,
+            todo="look who asks for so many codes, or raise sms_per_hour",
+        )

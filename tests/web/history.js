@@ -1,11 +1,13 @@
 // In the page: gives the account a chat with so many messages, as the app keeps them, and returns its address.
-async (count) => {
+// `chat`: a contact that there is already; else one is made up.
+async (count, chat) => {
   const name = (await indexedDB.databases()).map((one) => one.name).find((one) => one.startsWith('kith '));
   const opening = indexedDB.open(name);
   await new Promise((done) => (opening.onsuccess = done));
   const database = opening.result;
   const me = name.slice(5);
-  const chat = '+15550100@localhost';
+  const made = chat === undefined;
+  chat ??= '+15550100@localhost';
   const now = Date.now();
   const order = (at) => Math.floor(at).toString(16).padStart(11, '0') + '00000';
   const work = database.transaction(['chats', 'contacts', 'messages'], 'readwrite');
@@ -22,7 +24,7 @@ async (count) => {
     };
     work.objectStore('messages').put(last);
   }
-  work.objectStore('contacts').put({
+  if (made) work.objectStore('contacts').put({
     address: chat, name: 'Endless', nick: '', about: '', picture: '', subscription: 'none', asked: false,
     asks: false, inRoster: false, blocked: false
   });

@@ -20,10 +20,27 @@ class Route {
   /** How many steps back are within the app. */
   private depth = 0
 
+  private readonly leaving = new Set<() => void>()
+
   constructor() {
     addEventListener('hashchange', () => {
-      this.parts = read()
+      this.enter()
     })
+  }
+
+  private enter(): void {
+    const parts = read()
+    if (parts.join('/') === this.parts.join('/')) return
+    this.parts = parts
+    for (const left of [...this.leaving]) left()
+  }
+
+  /** Calls back whenever one has gone elsewhere, until the function that it returns is called. */
+  onLeave(left: () => void): () => void {
+    this.leaving.add(left)
+    return () => {
+      this.leaving.delete(left)
+    }
   }
 
   go(...parts: string[]): void {
@@ -34,7 +51,7 @@ class Route {
   /** Takes the place of where one is. */
   replace(...parts: string[]): void {
     history.replaceState(null, '', `#/${parts.map(encodeURIComponent).join('/')}`)
-    this.parts = read()
+    this.enter()
   }
 
   /** To where one came from, or else up to there. */

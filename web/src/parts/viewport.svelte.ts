@@ -5,11 +5,19 @@ const AT_END = 80
 /** Milliseconds for which a row that was gone to is marked. */
 const FLASH = 1600
 
+interface Place {
+  key: string
+  /** CSS pixels from the upper edge. */
+  offset: number
+}
+
 export class Viewport {
   box = $state<HTMLElement>()
   atEnd = $state(true)
   /** Key of the row that was just gone to. */
   flashed = $state('')
+  /** Where one was when that was last measured. */
+  #place: Place | undefined
 
   rows(): HTMLElement[] {
     return [...(this.box?.querySelectorAll<HTMLElement>('[data-key]') ?? [])]
@@ -19,6 +27,11 @@ export class Viewport {
     return this.box?.querySelector<HTMLElement>(`[data-key="${CSS.escape(key)}"]`) ?? null
   }
 
+  /** Whether it has a place on the screen: a pane that is not shown has no height, and nothing in it is seen. */
+  get visible(): boolean {
+    return (this.box?.clientHeight ?? 0) > 0
+  }
+
   /** CSS pixels between what can be seen and the end. */
   get below(): number {
     return this.box ? this.box.scrollHeight - this.box.scrollTop - this.box.clientHeight : 0
@@ -26,16 +39,22 @@ export class Viewport {
 
   measure(): void {
     this.atEnd = this.below < AT_END
+    this.#place = this.#top()
+  }
+
+  /** Puts what was seen last where it was, after the pane was not shown: some browsers forget how far one has scrolled. */
+  restore(): void {
+    if (this.#place) this.#put(this.#place)
   }
 
   toEnd(): void {
-    if (this.box) this.box.scrollTop = this.box.scrollHeight
+    if (this.box && this.visible) this.box.scrollTop = this.box.scrollHeight
   }
 
   /** Scrolls to a row; `flash`: to the middle, and marks it for a moment. */
   show(key: string, flash: boolean): void {
     const found = this.row(key)
-    if (!found || !this.box) return
+    if (!found || !this.box || !this.visible) return
     const middle = (this.box.clientHeight - found.offsetHeight) / 2
     const place = found.getBoundingClientRect().top - this.box.getBoundingClientRect().top
     this.box.scrollTop += place - Math.max(60, flash ? middle : 90)
@@ -48,14 +67,23 @@ export class Viewport {
 
   /** Remembers where the topmost row stands; the function that comes back puts it there again. */
   hold(): () => void {
-    const box = this.box
-    if (!box) return () => undefined
-    const top = box.getBoundingClientRect().top
-    const anchor = this.rows().find((one) => one.getBoundingClientRect().bottom > top)
-    const offset = anchor?.getBoundingClientRect().top ?? 0
+    const place = this.#top()
     return () => {
-      if (anchor?.isConnected) box.scrollTop += anchor.getBoundingClientRect().top - offset
+      if (place) this.#put(place)
     }
+  }
+
+  /** The topmost row that can be seen, and how far it stands below the upper edge. */
+  #top(): Place | undefined {
+    const edge = this.box?.getBoundingClientRect().top ?? 0
+    const row = this.rows().find((one) => one.getBoundingClientRect().bottom > edge)
+    return row && { key: row.dataset['key'] ?? '', offset: row.getBoundingClientRect().top - edge }
+  }
+
+  #put({ key, offset }: Place): void {
+    const row = this.row(key)
+    if (!this.box || !row || !this.visible) return
+    this.box.scrollTop += row.getBoundingClientRect().top - this.box.getBoundingClientRect().top - offset
   }
 
   /** The last row that can be seen whole. */

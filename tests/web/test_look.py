@@ -1,0 +1,115 @@
+"""What one sees and touches: panes, popups, focus, contrast, words."""
+
+from __future__ import annotations
+
+import json
+
+from tests.web.device import until
+from tests.web.people import People, cut
+from tests.web.person import DESKTOP, PHONE, SEED, Someone
+
+#: The text of the first message that can be seen.
+TOP = """(() => {
+  const edge = document.querySelector('.history').getBoundingClientRect().top;
+  const rows = [...document.querySelectorAll('.message')];
+  const row = rows.find((one) => one.getBoundingClientRect().bottom > edge);
+  return row?.querySelector('.text')?.textContent ?? '';
+})()"""
+DRAWN = "document.querySelectorAll('.message').length"
+
+
+async def look_elsewhere(person: Someone, other: Someone) -> None:
+    """At what one knows of a contact, which covers the chat on a phone."""
+    await person.evaluate(f"location.hash = '#/chat/{other.address}/info'")
+    await person.shows(".side h2")
+
+
+async def look_back(person: Someone, other: Someone) -> None:
+    await person.evaluate(f"location.hash = '#/chat/{other.address}'")
+    await person.shows(".history.placed .message")
+
+
+async def test_a_conversation_that_is_not_shown_is_neither_loaded_nor_read_nor_scrolled(
+    people: People,
+) -> None:
+    ada, ben = await people.two(DESKTOP, PHONE)
+    await ben.open("#/")
+    await ben.evaluate(f"({SEED})(400, {json.dumps(ada.address)})")
+    await ben.do("page", "reload", timeout=30)
+    await ben.open(f"#/chat/{ada.address}")
+    await ben.shows(".history.placed .message:has-text('Message 399')")
+    await ben.evaluate("document.querySelector('.history').scrollTop -= 1500")
+
+    drawn: list[int] = []
+
+    async def rests() -> bool:
+        """Whatever scrolling has asked for is there."""
+        drawn.append(await ben.evaluate(DRAWN))
+        return len(drawn) > 10 and len(set(drawn[-10:])) == 1
+
+    await until(rests)
+    before, count = await ben.evaluate(TOP), drawn[-1]
+    await look_elsewhere(ben, ada)
+    await ada.write("while you look elsewhere")
+    await ada.marked("while you look elsewhere", "delivered")
+    drawn.clear()
+    await until(rests)
+    await look_back(ben, ada)
+    assert await ben.evaluate(TOP) == before
+    assert await ben.evaluate(DRAWN) == count + 1
+    await ben.shows(".to-end .badge")
+    assert await ada.on(f"{ada.bubble('while you look elsewhere')} [data-progress=read]", "count") == 0
+
+    await ben.press("To the newest message")
+    await ada.marked("while you look elsewhere", "read")
+    # at the newest message one stays there, and what came is read when it is seen
+    await look_elsewhere(ben, ada)
+    await ada.write("not seen yet")
+    await ada.marked("not seen yet", "delivered")
+    await look_back(ben, ada)
+    await ada.marked("not seen yet", "read")
+    box = await ben.on(ben.bubble("not seen yet"), "boundingBox")
+    assert 0 < box["y"] < 844
+    # between a phone and a wide screen, too, the contact covers the chat
+    await ada.do("page", "setViewportSize", {"width": 800, "height": 700})
+    await look_elsewhere(ada, ben)
+    await ben.write("you do not see this")
+    await ben.marked("you do not see this", "delivered")
+    await look_back(ada, ben)
+    await ben.marked("you do not see this", "read")
+
+
+async def test_what_opens_above_the_screen_goes_with_it(people: People) -> None:
+    ada, ben = await people.two(DESKTOP, PHONE)
+    for person, other in ((ada, ben), (ben, ada)):
+        await person.do("page", "emulateMedia", {"reducedMotion": "reduce"})
+        chat = f"#/chat/{other.address}"
+        for opens, popup in (
+            (f"{person.bubble('Hello')} .bubble", "[role=menu]"),
+            ("header [aria-label=Menu]", "[role=menu]"),
+            ("[aria-label=Emojis]", ".picker"),
+        ):
+            await person.evaluate(f"location.hash = {json.dumps(chat)}")
+            await person.shows("textarea")
+            click = {"button": "right"} if "bubble" in opens else {}
+            await person.on(f".chat {opens} >> nth=0", "click", click)
+            await person.shows(popup)
+            await person.evaluate(f"location.hash = {json.dumps(chat + '/info')}")
+            await person.shows(".side h2")
+            await person.hides(popup)
+            # and the next click is heard
+            await person.on(".side button.row:has-text('Disappearing messages')", "click")
+            await person.shows("dialog")
+            await person.do("page", "goBack")
+            await person.hides("dialog")
+            await person.on("textarea", "click")
+
+
+async def test_inside_a_chat_one_sees_that_there_is_no_connection(people: People) -> None:
+    ada, ben = await people.two(PHONE, PHONE, cables=True)
+    await ada.shows("textarea")
+    async with cut(ada):
+        await ada.shows(".notices .notice:has-text('Connecting')")
+        await look_elsewhere(ada, ben)
+        await ada.shows(".notices .notice:has-text('Connecting')")
+    await ada.hides(".notices .notice")

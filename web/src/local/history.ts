@@ -90,10 +90,15 @@ export async function raise(work: Work, key: string, progress: Progress): Promis
 
 /** Gives a message another place, as when it was sent after it had waited. */
 export async function place(work: Work, key: string, order: string): Promise<void> {
+  const message = await move(work, key, order)
+  if (message) await findLast(work, message.chat)
+}
+
+/** The same for one of several, after which `findLast` is to be called once. */
+export async function move(work: Work, key: string, order: string): Promise<Message | undefined> {
   const message = await work.message(key)
-  if (!message) return
-  work.setMessage({ ...message, at: timeOf(order), order })
-  await findLast(work, message.chat)
+  if (message) work.setMessage({ ...message, at: timeOf(order), order })
+  return message
 }
 
 /** A timer of mine that waited under this number has its place; unless a later one of mine waits already. */

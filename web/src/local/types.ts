@@ -30,6 +30,8 @@ export interface Chat {
   /** All up to here was deleted, on all devices of mine; like `Message.order`. */
   clearedTo?: string
   draft: string
+  /** The tab that has written it: others show it. */
+  draftBy?: string
   /** Seconds after which new messages go, 0: never; and when that was said, like `Message.order`. */
   disappears: number
   timerOrder: string

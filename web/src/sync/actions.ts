@@ -2,6 +2,7 @@
 import { isServer } from '../local/address'
 import type { Database } from '../local/database'
 import { newChat } from '../local/chat'
+import { EnteredTexts, type Entered } from '../local/entered'
 import {
   addChange,
   addMessage,
@@ -15,57 +16,130 @@ import {
 import { isWaiting, messageKey, orderAt, orderWaiting } from '../local/order'
 import type { Address, Change, Chat, Message, Moment, OutgoingContent, Reply } from '../local/types'
 import { Work } from '../local/work'
-import type { SendOptions } from './app'
+import type { EnterOptions, SendOptions } from './app'
 
-/** `now` is the server's clock as far as it is known; `woken` is called when the outbox has got something. */
+/** Not the draft of any chat. */
+const NO_DRAFT = '\0'
+
+/** What waits for the next transaction. */
+interface Storing {
+  entered: Entered
+  stored(): void
+  failed(error: unknown): void
+}
+
+/**
+ * `now` is the server's clock as far as it is known; `woken` is called when the outbox has got something; `tab`: who this
+ * is among the tabs, for drafts.
+ */
 export class Actions {
+  private storing: Storing[] = []
+  private busy = false
+
   constructor(
     private readonly db: Database,
     private readonly me: Address,
     private readonly now: () => Moment,
-    private readonly woken: () => void
+    private readonly woken: () => void,
+    private readonly entries: EnteredTexts,
+    private readonly tab: string
   ) {}
 
-  async send(address: Address, text: string, options: SendOptions = {}): Promise<void> {
-    const { reply, forwarded, unstyled } = options
-    await this.write(async (work) => {
-      const chat = await work.chat(address)
-      const id = crypto.randomUUID()
-      const timer = chat.disappears
-      const seq = await this.queue(address, id, {
-        type: 'message',
-        text,
-        ...(reply && { reply }),
-        ...(forwarded && { forwarded }),
-        ...(unstyled && { unstyled }),
-        ...(timer > 0 && { expires: timer })
-      })
-      const at = Math.max(this.now(), chat.at)
-      await addMessage(work, this.me, {
-        ...this.mine(address, id, text),
-        at,
-        order: orderWaiting(seq),
-        ...(reply && { reply }),
-        ...(forwarded && { forwarded }),
-        ...(unstyled && { unstyled }),
-        ...(timer > 0 && { expires: at + timer * 1000 })
-      })
-      await updateChat(work, address, { draft: '' })
-    })
+  send(chat: Address, text: string, options: SendOptions = {}): Promise<void> {
+    return this.enter(chat, text, options).stored
   }
 
-  async edit(key: string, text: string): Promise<void> {
-    await this.about(key, async (message, work) => {
-      if (!message.mine || message.kind !== 'text') return
-      const timer = message.expires === undefined ? 0 : Math.ceil((message.expires - message.at) / 1000)
-      const id = await this.tell(work, message.chat, {
-        type: 'message',
-        text,
-        replaces: message.id,
-        ...(timer > 0 && { expires: timer })
-      })
-      await this.change(work, message, 'edit', { text, id })
+  edit(key: string, text: string): Promise<void> {
+    return this.enter(key.slice(0, key.indexOf(' ')), text, { edits: key }).stored
+  }
+
+  /**
+   * A text leaves the place where it was written when this says that it is `kept`: it survives the page, then. Otherwise
+   * it stays there until it is `stored`. What could not be stored is the caller's again.
+   */
+  enter(chat: Address, text: string, options: EnterOptions): { kept: boolean; stored: Promise<void> } {
+    const entered: Entered = { ...options, id: crypto.randomUUID(), chat, text, place: EnteredTexts.place() }
+    const kept = this.entries.keep(entered)
+    const stored = this.store(entered)
+    stored.catch(() => this.entries.drop([entered.id]))
+    return { kept, stored }
+  }
+
+  /** What a page that is gone has left. */
+  async takeUp(): Promise<void> {
+    await Promise.allSettled(this.entries.left().map((entered) => this.store(entered)))
+  }
+
+  private store(entered: Entered): Promise<void> {
+    const done = new Promise<void>((stored, failed) => {
+      this.storing.push({ entered, stored, failed })
     })
+    if (!this.busy) void this.storeAll()
+    return done
+  }
+
+  /** All that was entered while the last transaction ran goes into one, however much that is. */
+  private async storeAll(): Promise<void> {
+    this.busy = true
+    await Promise.resolve() // what is entered in the same moment goes together from the first
+    while (this.storing.length) {
+      const all = this.storing
+      this.storing = []
+      try {
+        await Work.run(this.db, (work) => this.storeWithin(work, all))
+        this.entries.drop(all.map(({ entered }) => entered.id))
+        for (const { stored } of all) stored()
+        this.woken()
+      } catch (error) {
+        for (const { failed } of all) failed(error)
+      }
+    }
+    this.busy = false
+  }
+
+  private async storeWithin(work: Work, all: Storing[]): Promise<void> {
+    await work.fetch(all.map(({ entered: { chat, id } }) => messageKey(chat, this.me, true, id)))
+    for (const { entered } of all) {
+      await work.stay()
+      if (entered.unsent) await updateChat(work, entered.chat, { draft: entered.text })
+      else if (entered.edits === undefined) await this.sendWithin(work, entered)
+      else await this.editWithin(work, entered, entered.edits)
+    }
+  }
+
+  private async sendWithin(work: Work, entered: Entered): Promise<void> {
+    const { id, chat: address, text, reply, forwarded, unstyled, draft } = entered
+    const key = messageKey(address, this.me, true, id)
+    if ((await work.message(key)) || (await work.isSeen(key))) return
+    const chat = await work.chat(address)
+    const timer = chat.disappears
+    const content = {
+      ...(reply && { reply }),
+      ...(forwarded && { forwarded }),
+      ...(unstyled && { unstyled })
+    }
+    const what = { type: 'message' as const, text, ...content, ...(timer > 0 && { expires: timer }) }
+    const seq = await this.queue(address, id, what)
+    const at = Math.max(this.now(), chat.at)
+    await addMessage(work, this.me, {
+      ...this.mine(address, id, text),
+      at,
+      order: orderWaiting(seq),
+      ...content,
+      ...(timer > 0 && { expires: at + timer * 1000 })
+    })
+    if (draft === undefined || draft === chat.draft) await this.draftWithin(work, address, '')
+  }
+
+  private async editWithin(work: Work, { id, text }: Entered, key: string): Promise<void> {
+    const message = await work.message(key)
+    if (!message?.mine || message.kind !== 'text') return
+    if (await work.isSeen(messageKey(message.chat, this.me, true, id))) return
+    const timer = message.expires === undefined ? 0 : Math.ceil((message.expires - message.at) / 1000)
+    const expires = timer > 0 && { expires: timer }
+    const what = { type: 'message' as const, text, replaces: message.id, ...expires }
+    await this.tell(work, message.chat, what, id)
+    await this.change(work, message, 'edit', { text, id })
   }
 
   async react(key: string, emojis: string[]): Promise<void> {
@@ -102,11 +176,10 @@ export class Actions {
 
   async forward(keys: string[], chats: Address[]): Promise<void> {
     const messages = await this.db.messages.bulkGet(keys)
-    for (const chat of chats) {
-      for (const message of messages) {
-        if (message?.kind === 'text') await this.send(chat, message.text, forwarding(message))
-      }
-    }
+    const texts = messages.filter((message): message is Message => message?.kind === 'text')
+    await Promise.all(
+      chats.flatMap((chat) => texts.map((message) => this.send(chat, message.text, forwarding(message))))
+    )
   }
 
   async retry(key: string): Promise<void> {
@@ -163,7 +236,17 @@ export class Actions {
   }
 
   async draft(address: Address, text: string): Promise<void> {
-    await this.write((work) => updateChat(work, address, { draft: text }))
+    await this.write((work) => this.draftWithin(work, address, text))
+    this.entries.drop([draftId(address)])
+  }
+
+  /** A draft of a page that is about to go: there is no time for the database. */
+  keepDraft(chat: Address, text: string): void {
+    this.entries.keep({ id: draftId(chat), chat, text, unsent: true, place: EnteredTexts.place() })
+  }
+
+  private async draftWithin(work: Work, address: Address, draft: string): Promise<void> {
+    await updateChat(work, address, { draft, draftBy: this.tab })
   }
 
   async disappear(address: Address, seconds: number): Promise<void> {
@@ -247,8 +330,12 @@ export class Actions {
   }
 
   /** Queues what has an id of its own, and returns that. What the archive tells of it is known then. */
-  private async tell(work: Work, to: Address, what: OutgoingContent): Promise<string> {
-    const id = crypto.randomUUID()
+  private async tell(
+    work: Work,
+    to: Address,
+    what: OutgoingContent,
+    id: string = crypto.randomUUID()
+  ): Promise<string> {
     work.setSeen(messageKey(to, this.me, true, id))
     await this.queue(to, id, what)
     return id
@@ -285,8 +372,13 @@ export class Actions {
   }
 }
 
+/** Whatever stands in the composer there stays. */
 function forwarding({ unstyled }: Message): SendOptions {
-  return { forwarded: true, ...(unstyled && { unstyled }) }
+  return { forwarded: true, draft: NO_DRAFT, ...(unstyled && { unstyled }) }
+}
+
+function draftId(chat: Address): string {
+  return `draft ${chat}`
 }
 
 function isMessage({ what }: { what: OutgoingContent }): boolean {

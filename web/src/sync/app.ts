@@ -28,6 +28,13 @@ export interface SendOptions {
   reply?: Reply
   forwarded?: boolean
   unstyled?: boolean
+  /** The draft of the chat that this was: it goes. Undefined: whichever there is. */
+  draft?: string
+}
+
+export interface EnterOptions extends SendOptions {
+  /** Key of the message that is corrected by the text. */
+  edits?: string
 }
 
 /**
@@ -38,8 +45,15 @@ export interface App {
   readonly db: Database
   readonly me: Address
   readonly live: Readable<Live>
+  /** Which of the tabs this is: see `Chat.draftBy`. */
+  readonly tab: string
 
   send(chat: Address, text: string, options?: SendOptions): Promise<void>
+  /**
+   * For what is typed. `kept`: the text survives the end of the page from now on, and may leave the composer; otherwise it
+   * has to stay there until it is `stored`. If that is rejected the text is the composer's again.
+   */
+  enter(chat: Address, text: string, options: EnterOptions): { kept: boolean; stored: Promise<void> }
   edit(key: string, text: string): Promise<void>
   react(key: string, emojis: string[]): Promise<void>
   deleteForEveryone(key: string): Promise<void>
@@ -53,6 +67,8 @@ export interface App {
   typing(chat: Address, on: boolean): void
 
   draft(chat: Address, text: string): Promise<void>
+  /** The same at the end of the page, when there is no time to wait. */
+  keepDraft(chat: Address, text: string): void
   mute(chat: Address, until: Moment): Promise<void>
   pin(chat: Address, on: boolean): Promise<void>
   archive(chat: Address, on: boolean): Promise<void>

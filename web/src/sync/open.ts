@@ -1,6 +1,7 @@
 /** Puts the parts of the sync layer together: what `main.ts` calls when somebody is logged in. */
 import type { Crypto, Fingerprint, KeyNetwork } from '../crypto/crypto'
 import type { Database } from '../local/database'
+import { EnteredTexts } from '../local/entered'
 import { exported, wipe } from '../local/export'
 import { search } from '../local/search'
 import type { Address, Credential, Message } from '../local/types'
@@ -25,6 +26,8 @@ export interface Deps {
   locks?: LockManager | undefined
   channel?: BroadcastChannel | undefined
   now?: () => number
+  /** For what was entered and is not stored yet; else the browser's `localStorage`. */
+  storage?: Storage | undefined
 }
 
 const NOTHING: Live = {
@@ -105,7 +108,9 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
   if (typeof window !== 'undefined') window.addEventListener('online', () => engine?.nudge())
   tabs.start()
 
-  const actions = new Actions(db, me, now, () => tabs.woken())
+  const entries = new EnteredTexts('storage' in deps ? deps.storage : browserStorage(), db.name)
+  const actions = new Actions(db, me, now, () => tabs.woken(), entries, tabs.tab)
+  await actions.takeUp()
   const call = async <T>(method: keyof App, ...args: unknown[]): Promise<T> =>
     (await tabs.call(method, args)) as T
 
@@ -113,6 +118,8 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
     db,
     me,
     live,
+    tab: tabs.tab,
+    enter: (chat, text, options) => actions.enter(chat, text, options),
     send: (chat, text, options) => actions.send(chat, text, options),
     edit: (key, text) => actions.edit(key, text),
     react: (key, emojis) => actions.react(key, emojis),
@@ -125,6 +132,7 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
     markUnread: (chat) => actions.markUnread(chat),
     typing: (chat, on) => void call('typing', chat, on).catch(() => undefined),
     draft: (chat, text) => actions.draft(chat, text),
+    keepDraft: (chat, text) => actions.keepDraft(chat, text),
     mute: (chat, until) => actions.set(chat, { mutedUntil: until }),
     pin: (chat, on) => actions.set(chat, { pinned: on ? now() : 0 }),
     archive: (chat, on) => actions.set(chat, { archived: on }),
@@ -162,6 +170,14 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
       listeners.add(listener)
       return () => listeners.delete(listener)
     }
+  }
+}
+
+function browserStorage(): Storage | undefined {
+  try {
+    return globalThis.localStorage
+  } catch {
+    return undefined // the browser forbids it
   }
 }
 

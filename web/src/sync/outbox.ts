@@ -5,7 +5,7 @@
  */
 import { type Crypto, type Envelope, type Fingerprint, NobodyCanRead } from '../crypto/crypto'
 import type { Database } from '../local/database'
-import { place, placeTimer, raise } from '../local/history'
+import { findLast, move, ofChat, placeTimer, raise } from '../local/history'
 import type { Keybook } from '../local/keybook'
 import { isWaiting, messageKey, orderAt } from '../local/order'
 import type { Address, Message, Moment, Outgoing } from '../local/types'
@@ -16,6 +16,8 @@ import type { Made } from './xml'
 
 const FIRST_WAIT_MS = 2000
 const LONGEST_WAIT_MS = 300_000
+/** Messages of a chat that are encrypted before the first of them leaves. */
+const TOGETHER = 20
 
 interface Lane {
   /** `seq` of the last that was sent in this session. */
@@ -39,6 +41,8 @@ export class Outbox {
   private lanes = new Map<string, Lane>()
   /** While the archive is read, receipts wait: other devices of mine may have sent them. */
   private holding = false
+  private readonly landed: { one: Outgoing; at: Moment }[] = []
+  private landing: Promise<void> | undefined
 
   constructor(
     private readonly db: Database,
@@ -78,14 +82,27 @@ export class Outbox {
     lane.working = true
     try {
       for (;;) {
-        const next = await this.next(to, kind, lane.sent)
-        if (!next || !this.wire.online || lanes !== this.lanes) return
-        const stanzas = await this.prepare(next)
+        const rows = await this.next(to, kind, lane.sent)
+        if (!rows.length || !this.wire.online || lanes !== this.lanes) return
+        const prepared: { row: Outgoing; stanzas: Made[] }[] = []
+        let failure: { reason: unknown } | undefined
+        for (const row of rows) {
+          try {
+            prepared.push({ row, stanzas: await this.prepare(row) })
+          } catch (reason) {
+            failure = { reason }
+            break
+          }
+        }
+        // The steps of the ratchets are on the disk before anything leaves: once for all of them
         await this.keybook.flush()
         if (!this.wire.online || lanes !== this.lanes) return
-        lane.sent = next.seq ?? 0
-        lane.failures = 0
-        if (stanzas.length) this.fly(next, stanzas)
+        for (const { row, stanzas } of prepared) {
+          lane.sent = row.seq ?? 0
+          lane.failures = 0
+          if (stanzas.length) this.fly(row, stanzas)
+        }
+        if (failure) throw failure.reason
       }
     } catch {
       if (lanes !== this.lanes) return
@@ -98,12 +115,13 @@ export class Outbox {
     }
   }
 
-  private async next(to: Address, kind: 'messages' | 'marks', after: number): Promise<Outgoing | undefined> {
+  private async next(to: Address, kind: 'messages' | 'marks', after: number): Promise<Outgoing[]> {
     return this.db.outgoing
       .where('[to+seq]')
       .between([to, after], [to, Infinity], false, true)
       .filter(({ what }) => (what.type === 'marker') === (kind === 'marks'))
-      .first()
+      .limit(TOGETHER)
+      .toArray()
   }
 
   /** Nothing: it was settled without being sent. Rejects if it has to wait. */
@@ -213,31 +231,74 @@ export class Outbox {
       .catch(() => undefined)
   }
 
-  private async arrived(one: Outgoing, at: Moment): Promise<void> {
+  /** The server has it. What arrives while one transaction runs shares the next: an answer of the server is for many. */
+  private arrived(one: Outgoing, at: Moment): Promise<void> {
+    this.landed.push({ one, at })
+    this.landing ??= this.landAll()
+    return this.landing
+  }
+
+  private async landAll(): Promise<void> {
+    await Promise.resolve()
+    try {
+      while (this.landed.length) await this.land(this.landed.splice(0))
+    } finally {
+      this.landing = undefined // within the turn that has found nothing more
+    }
+  }
+
+  private async land(all: { one: Outgoing; at: Moment }[]): Promise<void> {
     await Work.run(this.db, async (work) => {
-      const message = await this.messageOf(one)
-      if (one.seq !== undefined) {
-        await this.db.outgoing.delete(one.seq)
-        if (one.what.type === 'timer') await placeTimer(work, one.to, one.seq, orderAt(at))
+      await this.db.outgoing.bulkDelete(all.flatMap(({ one: { seq } }) => (seq === undefined ? [] : [seq])))
+      await work.fetch(all.flatMap(({ one }) => keyOf(one, this.me) ?? []))
+      const moved = new Set<Address>()
+      for (const { one, at } of all) {
+        await work.stay()
+        if (one.what.type === 'timer') await placeTimer(work, one.to, one.seq ?? 0, orderAt(at))
+        const key = keyOf(one, this.me)
+        const message = key && (await work.message(key))
+        if (!message || !isWaiting(message.order)) continue
+        await raise(work, key, 'sent')
+        await move(work, key, orderAt(at))
+        moved.add(message.chat)
       }
-      if (!message || !isWaiting(message.order)) return
-      await raise(work, message.key, 'sent')
-      await place(work, message.key, orderAt(at))
+      for (const chat of moved) {
+        await this.moveWaiting(work, chat)
+        await findLast(work, chat)
+      }
     })
+  }
+
+  /** What waits stands behind what was sent, which is as late now as it was sent. */
+  private async moveWaiting(work: Work, chat: Address): Promise<void> {
+    const rows = await this.db.outgoing.where('to').equals(chat).toArray()
+    const keys = rows.flatMap((row) => keyOf(row, this.me) ?? [])
+    if (!keys.length) return
+    await work.flush()
+    const last = await ofChat(this.db, chat)
+      .reverse()
+      .filter((message) => !isWaiting(message.order))
+      .first()
+    await work.fetch(keys)
+    for (const key of keys) {
+      const message = await work.message(key)
+      if (last && message && message.at < last.at) work.setMessage({ ...message, at: last.at })
+    }
   }
 
   private async failed(one: Outgoing): Promise<void> {
     await Work.run(this.db, async (work) => {
-      const message = await this.messageOf(one)
+      const key = keyOf(one, this.me)
+      const message = key && (await work.message(key))
       if (one.seq !== undefined) await this.db.outgoing.delete(one.seq)
       if (message) work.setMessage({ ...message, progress: 'failed' })
     })
   }
+}
 
-  private async messageOf({ to, id, what }: Outgoing): Promise<Message | undefined> {
-    if (what.type !== 'message' || what.replaces !== undefined) return undefined
-    return this.db.messages.get(messageKey(to, this.me, true, id))
-  }
+/** Of the message that is sent by this, if it is one. */
+function keyOf({ to, id, what }: Outgoing, me: Address): string | undefined {
+  return what.type === 'message' && what.replaces === undefined ? messageKey(to, me, true, id) : undefined
 }
 
 function mayRead(known: Fingerprint[], device: number): boolean {

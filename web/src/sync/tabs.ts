@@ -39,7 +39,7 @@ interface Waiting {
 }
 
 export class Tabs {
-  private readonly tab = crypto.randomUUID()
+  readonly tab: string = crypto.randomUUID()
   private readonly seen = new Set<string>()
   /** Until somebody tells, this is taken for an app that is looked at. */
   private told = false

@@ -6,14 +6,14 @@ import { Device, until } from './people'
 import { World } from './world'
 
 type Step =
-  | { do: 'send' | 'edit' | 'react' | 'retract' | 'read'; by: number; pick: number }
+  | { do: 'send' | 'burst' | 'edit' | 'react' | 'retract' | 'read'; by: number; pick: number }
   | { do: 'cut' | 'join' | 'lose keys'; by: number }
   | { do: 'restart' | 'forget' | 'hold' | 'late' | 'again' | 'pause' }
 
 const by = fc.integer({ min: 0, max: 2 })
 const pick = fc.nat({ max: 20 })
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ do: fc.constant('send' as const), by, pick }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constantFrom('send', 'burst'), by, pick }) },
   {
     weight: 5,
     arbitrary: fc.record({ do: fc.constantFrom('edit', 'react', 'retract', 'read'), by, pick })
@@ -93,6 +93,14 @@ async function act(
     await device.app.send(to.address, `text ${place}`)
     const all = await device.with(to)
     sent.push(all.find(({ text, mine }) => mine && text === `text ${place}`)?.id ?? 'none')
+    return
+  }
+  if (what === 'burst') {
+    const texts = Array.from({ length: 5 }, (_, number) => `burst ${place} ${number}`)
+    await Promise.all(texts.map((text) => device.app.send(to.address, text)))
+    const all = (await device.with(to)).filter(({ mine, text }) => mine && texts.includes(text))
+    expect(all.map(({ text }) => text)).toEqual(texts)
+    sent.push(...all.map(({ id }) => id))
     return
   }
   const own = messages.filter(({ mine }) => mine)

@@ -15,6 +15,7 @@ export class Device {
   live!: Live
   sealed!: Sealed
   readonly plug = { in: true }
+  readonly storage = new MemoryStorage()
   readonly agent = `agent-${++count}`
   readonly db = new Database(`device ${count}`)
 
@@ -38,6 +39,7 @@ export class Device {
       url: 'ws://server',
       crypto: async (db, me, network) => (this.sealed = new Sealed(db, me, network)),
       WebSocket: world.socketOf(plug),
+      storage: this.storage as unknown as Storage,
       locks: undefined,
       channel: undefined
     })
@@ -74,10 +76,33 @@ export class Device {
     return (await this.with(other)).map((message) => message.text)
   }
 
+  /** The page ends and is opened anew, on what is stored. */
+  async restart(): Promise<void> {
+    this.cut()
+    this.db.close()
+    this.join()
+    await this.open()
+  }
+
   /** The device is turned off: nothing is said to anybody. */
   async close(): Promise<void> {
     this.cut()
     await this.db.delete()
+  }
+}
+
+/** A browser's `localStorage`, which can be full. */
+export class MemoryStorage {
+  full = false
+  getItem(key: string): string | null {
+    return (this as Record<string, unknown>)[key] as string
+  }
+  setItem(key: string, value: string): void {
+    if (this.full) throw new DOMException('full', 'QuotaExceededError')
+    Object.assign(this, { [key]: value })
+  }
+  removeItem(key: string): void {
+    Reflect.deleteProperty(this, key)
   }
 }
 

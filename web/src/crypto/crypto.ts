@@ -96,6 +96,15 @@ export interface Crypto {
   safetyCode(account: Address): Promise<string>
   compareCode(account: Address, scanned: string): Promise<boolean>
   setTrust(account: Address, device: number, trust: 'verified' | 'distrusted'): Promise<void>
+  /**
+   * For comparing this device with another of my own: sixty digits that both show alike, made of the keys of the two, and the
+   * key of the other. Rejects if that has none.
+   */
+  deviceNumber(device: number): Promise<{ digits: string; fingerprint: string }>
+  /** A device of mine has this key, as somebody knows for certain: it is verified. False: it shows another one now. */
+  verifyDevice(device: number, fingerprint: string): Promise<boolean>
+  /** As `encryptFor` for a device of mine, under this verified key alone; throws NobodyCanRead if it shows another. */
+  encryptVerified(device: number, fingerprint: string, text: string): Promise<Envelope>
   /** This device's OMEMO id. */
   device(): Promise<number>
   onEvent(listener: (event: CryptoEvent) => void): () => void

@@ -115,6 +115,17 @@ export class Devices {
     })
   }
 
+  /** This key of a device of mine is verified, unless it shows another; others need not be compared because of that. */
+  async verify(device: number, key: string): Promise<boolean> {
+    return this.store.together(async () => {
+      const known = await this.store.get<KnownDevice>(path('device', this.me, device))
+      if (known === undefined || fingerprint(known.identity) !== key) return false
+      const since = (await this.key(this.me, known.identity))?.since ?? this.now()
+      await this.store.put(keyPath(this.me, known.identity), { trust: 'verified', since })
+      return true
+    })
+  }
+
   /** Of all known devices; those that are there first. */
   async all(account: Address): Promise<(Fingerprint & { identity: Bytes })[]> {
     const { ids } = await this.store.account(account)

@@ -266,6 +266,26 @@ export class Omemo implements Crypto {
     await this.devices.decide(account, device, trust)
   }
 
+  async deviceNumber(device: number): Promise<{ digits: string; fingerprint: string }> {
+    const own = await this.mine()
+    await this.learn(this.me).catch(() => undefined) // offline: as it was
+    const identity = await this.devices.identity(this.me, device)
+    if (identity === undefined || device === own.device) throw new RangeError(`no known device ${device}`)
+    const mine = await this.digest(this.me, [new Uint8Array(own.identity.pubKey)])
+    const digits = safety.digits(mine, await this.digest(this.me, [identity]))
+    return { digits, fingerprint: fingerprint(identity) }
+  }
+
+  verifyDevice(device: number, key: string): Promise<boolean> {
+    return this.devices.verify(device, key)
+  }
+
+  async encryptVerified(device: number, key: string, text: string): Promise<Envelope> {
+    const may = (trust: Fingerprint['trust'], identity: Bytes): boolean =>
+      trust === 'verified' && fingerprint(identity) === key
+    return this.talk.text(await this.mine(), [[this.me, device]], text, this.me, may)
+  }
+
   async device(): Promise<number> {
     return (await this.mine()).device
   }

@@ -22,6 +22,8 @@ interface Failure {
 }
 
 export type Key = Envelope['keys'][number]
+/** Whether a device with this key, which is trusted so far, may read something. */
+type May = (trust: Trust, identity: Bytes) => boolean
 
 export class Talk {
   private readonly without = new Map<string, Moment>()
@@ -48,14 +50,20 @@ export class Talk {
 
   /** For all of these devices that may read it. Throws NobodyCanRead if there is none of `by` among them,
    * rejects if the connection is why it would not be for all. */
-  async text(own: OwnKeys, to: [Address, number][], text: string, by: Address): Promise<Envelope> {
+  async text(
+    own: OwnKeys,
+    to: [Address, number][],
+    text: string,
+    by: Address,
+    may: May = trusted
+  ): Promise<Envelope> {
     const { iv, material, payload } = await sealText(text)
     const keys: Key[] = []
     let reached = false
     const write = async (devices: [Address, number][]): Promise<[Address, number][]> => {
       const strangers: [Address, number][] = []
       for (const [account, device] of devices) {
-        const key = await this.key(own, account, device, material, trusted)
+        const key = await this.key(own, account, device, material, may)
         if (key === undefined) strangers.push([account, device])
         if (key === undefined || key === 'untrusted') continue
         keys.push(key)
@@ -170,13 +178,14 @@ export class Talk {
     account: Address,
     device: number,
     material: Bytes,
-    may: (trust: Trust) => boolean
+    may: May
   ): Promise<Key | 'untrusted' | undefined> {
     return this.step(account, device, async (hold) => {
       const before = await this.store.sessionsIn(hold, account, device)
       const trust = await this.devices.trust(account, device)
       if (trust === undefined || !ratchet.hasOpen(before)) return undefined
-      if (!may(trust)) return 'untrusted'
+      const identity = await this.devices.identity(account, device)
+      if (identity === undefined || !may(trust, identity)) return 'untrusted'
       const { sessions, data, prekey } = await ratchet.seal(own, before, material)
       await this.store.putInStep(hold, [{ path: path('session', account, device), value: sessions }])
       return { device, prekey, data }

@@ -50,8 +50,8 @@ export class Database extends Dexie {
   pictures!: EntityTable<Picture, 'hash'>
   messages!: EntityTable<Message, 'key'>
   changes!: EntityTable<Change, 'key'>
-  /** Keys of messages that are not kept: deleted here, expired, or without anything to show. */
-  seen!: Table<{ key: string }, string>
+  /** Keys of messages that are not kept: `gone`: deleted here or expired; else without anything to show here. */
+  seen!: Table<{ key: string; gone?: 1 }, string>
   /** For the search: the words of a message. */
   words!: Table<{ key: string; chat: Address; words: string[] }, string>
   raw!: EntityTable<Raw, 'id'>

@@ -137,7 +137,19 @@ export class Work {
     await this.db.messages.bulkDelete(keys)
     await this.db.words.bulkDelete(keys)
     await this.db.changes.where('target').anyOf(keys).delete()
-    await this.db.seen.bulkPut(keys.map((key) => ({ key })))
+    await this.setGone(keys)
+  }
+
+  /** These are not to be here, from wherever they come. */
+  async setGone(keys: string[]): Promise<void> {
+    for (const key of keys) this.seen.set(key, true)
+    await this.db.seen.bulkPut(keys.map((key) => ({ key, gone: 1 as const })))
+  }
+
+  /** Of these there was nothing to show here, but now there is. */
+  async setUnseen(keys: string[]): Promise<void> {
+    for (const key of keys) this.seen.set(key, false)
+    await this.db.seen.bulkDelete(keys)
   }
 
   /** Writes what was changed: in the end, and before the storage is searched. */

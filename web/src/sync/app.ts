@@ -93,6 +93,18 @@ export interface App {
   compareCode(account: Address, scanned: string): Promise<boolean>
   setTrust(account: Address, device: number, trust: 'verified' | 'distrusted'): Promise<void>
 
+  /**
+   * The history from another device of mine (`history/`): whether the person wants to ask for it, what they say of the number
+   * that both devices show, here and on the one that was asked (false: it has another key by now), and that a transfer goes
+   * on or ends. How far all that is, is in the local storage.
+   */
+  wantHistory(on: boolean): Promise<void>
+  compareHistory(device: number, same: boolean): Promise<void>
+  decideHistory(device: number, agree: boolean): Promise<boolean>
+  takeHistory(): Promise<void>
+  stopTaking(): Promise<void>
+  stopGiving(id: string): Promise<void>
+
   /** Everything that this device has, as JSON. */
   export(): Promise<Blob>
   /** Ends the device's login at the server if it can be reached, and wipes everything here. */

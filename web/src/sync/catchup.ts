@@ -102,6 +102,11 @@ export class CatchUp {
     })
   }
 
+  /** Does something with the history while nothing that comes is put there. */
+  meanwhile<T>(work: () => Promise<T>): Promise<T> {
+    return this.inTurn(work)
+  }
+
   /** A new session has begun; `newest`: what the archive ended with then. */
   async begin(newest: string): Promise<void> {
     await this.db.transaction('rw', this.db.facts, async () => {

@@ -1,21 +1,7 @@
 /** Rows of contacts. */
+import { newContact } from '../local/contact'
 import type { Database } from '../local/database'
 import type { Address, Contact } from '../local/types'
-
-export function newContact(address: Address): Contact {
-  return {
-    address,
-    name: '',
-    nick: '',
-    about: '',
-    picture: '',
-    subscription: 'none',
-    asked: false,
-    asks: false,
-    inRoster: false,
-    blocked: false
-  }
-}
 
 /** Makes a row for somebody who is not known yet; `true`: it is new. */
 export async function meet(db: Database, address: Address): Promise<boolean> {

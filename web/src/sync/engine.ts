@@ -1,6 +1,8 @@
 /** The leading tab's part: the stream, and what is done with what comes and what waits. */
 import type { Crypto, CryptoEvent, KeyNetwork } from '../crypto/crypto'
 import type { Database } from '../local/database'
+import { merge, type Merged } from '../history/merge'
+import type { HistoryRecord } from '../history/records'
 import { addMessage } from '../local/history'
 import { Keybook } from '../local/keybook'
 import { messageKey, orderAt } from '../local/order'
@@ -9,7 +11,9 @@ import { Work } from '../local/work'
 import { NEW_DEVICE, type App, type Connection as State, type Live } from './app'
 import { CatchUp } from './catchup'
 import { Connection, type Wiring } from './connection'
+import { Refused } from './errors'
 import { Expiry } from './expiry'
+import { DeviceHistory } from './history'
 import { Incoming } from './incoming'
 import { DEVICE_LIST, devicesOf, Keys } from './keys'
 import { Outbox } from './outbox'
@@ -22,7 +26,7 @@ import { ChatSettings, SETTINGS_NODES } from './settings'
 import { archiveId, archiveTime, carbon, delayed, read, typingState } from './stanzas'
 import type { Store } from './store'
 import type { Leading } from './tabs'
-import { attribute, bare, child, domainOf, el, elements, NS, textOf, type Xml } from './xml'
+import { attribute, bare, child, domainOf, el, elements, type Made, NS, textOf, type Xml } from './xml'
 
 export interface EngineDeps {
   url: string
@@ -67,6 +71,7 @@ export class Engine implements Leading {
   private incoming!: Incoming
   private catchUp!: CatchUp
   private outbox!: Outbox
+  private history!: DeviceHistory
   /** The session can take stanzas. */
   private ready: Promise<unknown> = Promise.resolve()
   private session: Beginning = { ...NOT_BEGUN }
@@ -119,6 +124,11 @@ export class Engine implements Leading {
       engine.change({ progress })
     )
     engine.outbox = new Outbox(db, me, engine.crypto, keybook, connection, deps.now)
+    engine.history = new DeviceHistory(db, me, engine.crypto, keybook, connection, {
+      now: deps.now,
+      name: deps.device,
+      store: (...given) => engine.take(...given)
+    })
     engine.crypto.onEvent((event) => engine.quietly(engine.notice(event)))
     engine.change({ leads: true })
     engine.quietly(engine.expiry.run())
@@ -131,6 +141,7 @@ export class Engine implements Leading {
     this.connection.stop()
     this.outbox.reset()
     this.expiry.stop()
+    this.history.stop()
     this.keybook.stop()
     for (const timer of this.typingEnds.values()) clearTimeout(timer)
   }
@@ -194,6 +205,12 @@ export class Engine implements Leading {
         await this.keybook.flush()
         if (trust === 'verified') await this.trusted(account)
       },
+      wantHistory: (on: boolean) => this.history.requests.wish(on),
+      compareHistory: (device: number, same: boolean) => this.history.requests.compared(device, same),
+      decideHistory: (device: number, agree: boolean) => this.history.requests.decide(device, agree),
+      takeHistory: async () => this.history.wake(),
+      stopTaking: () => this.history.stopTaking(),
+      stopGiving: (id: string) => this.history.stopGiving(id),
       logOut: () => this.logOut()
     }
     const call = calls[method as keyof App] as ((...args: unknown[]) => Promise<unknown>) | undefined
@@ -222,10 +239,12 @@ export class Engine implements Leading {
       this.change({ connection: session.caughtUp ? 'online' : 'syncing', present: this.presences.all() })
       this.quietly(this.outbox.wake())
       void this.settings.flush()
+      if (session.caughtUp) this.history.begin()
       this.again(session)
       return
     }
     this.presences.clear()
+    this.history.fresh()
     this.outbox.reset()
     this.outbox.hold(true)
     this.state('syncing')
@@ -248,6 +267,7 @@ export class Engine implements Leading {
       session.caughtUp = true
       this.outbox.hold(false)
       this.state('online')
+      this.history.begin()
       await this.settings.load()
       await this.settings.flush()
       if (!(await this.db.contacts.get(this.me))) await this.profiles.fetch(this.me)
@@ -329,12 +349,27 @@ export class Engine implements Leading {
       this.connection.tell(el('iq', head, ...content))
     }
     const query = child(iq, NS.disco, 'query')
-    if (type === 'set' && (await this.roster.push(iq))) answer('result')
+    const history = type === 'set' ? this.history.answer(iq) : undefined
+    if (history) {
+      // It takes a while; what comes behind does not wait for it
+      void history.then(
+        (content) => answer('result', content),
+        (error: unknown) => answer('error', errorOf(error))
+      )
+    } else if (type === 'set' && (await this.roster.push(iq))) answer('result')
     else if (type === 'get' && child(iq, NS.ping, 'ping')) answer('result')
     else if (type === 'get' && query) answer('result', info(query))
     else {
       answer('error', el('error', { type: 'cancel' }, el('service-unavailable', { xmlns: NS.stanzas })))
     }
+  }
+
+  /** Records of the history, from another device of mine or from a backup. */
+  private async take(records: HistoryRecord[], also?: (added: number) => Promise<void>): Promise<Merged> {
+    const merged = await this.catchUp.meanwhile(() => merge(this.db, this.me, records, this.deps.now(), also))
+    this.incoming.said(merged.saidOf)
+    this.quietly(this.expiry.run())
+    return merged
   }
 
   private async presence(presence: Xml): Promise<void> {
@@ -345,7 +380,10 @@ export class Engine implements Leading {
       await this.roster.asked(presence)
       return
     }
-    if (from === this.me) return
+    if (from === this.me) {
+      this.history.presence(attribute(presence, 'from'), type === '')
+      return
+    }
     const { address, there } = this.presences.take(presence)
     const { present, lastSeen } = this.live.value
     const left = there === 'offline' && present[address] !== undefined && present[address] !== 'offline'
@@ -448,6 +486,13 @@ export class Engine implements Leading {
   private change(change: Partial<Live>): void {
     if (!this.stopped) this.live.set({ ...this.live.value, ...change })
   }
+}
+
+/** The error of an answer (RFC 6120 §8.3). */
+function errorOf(error: unknown): Made {
+  const { condition, type } =
+    error instanceof Refused ? error : new Refused('internal-server-error', 'cancel')
+  return el('error', { type }, el(condition, { xmlns: NS.stanzas }))
 }
 
 function first(element: Xml): Xml | undefined {

@@ -81,6 +81,11 @@ export class Incoming {
     this.events.queued()
   }
 
+  /** Something was said of these messages that did not come by here. */
+  said(targets: Iterable<string>): void {
+    for (const target of targets) this.saidOf?.add(target)
+  }
+
   /** Decrypts what is not known yet: for each sender in order, and senders beside each other. */
   private async open(all: Came[], absent: Set<string>): Promise<Ready[]> {
     const keys = all.map((came) => keyOf(came))

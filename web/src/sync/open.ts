@@ -157,6 +157,12 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
     safetyCode: (account) => call<string>('safetyCode', account),
     compareCode: (account, scanned) => call<boolean>('compareCode', account, scanned),
     setTrust: (account, device, trust) => call('setTrust', account, device, trust),
+    wantHistory: (on) => call('wantHistory', on),
+    compareHistory: (device, same) => call('compareHistory', device, same),
+    decideHistory: (device, agree) => call<boolean>('decideHistory', device, agree),
+    takeHistory: () => call('takeHistory'),
+    stopTaking: () => call('stopTaking'),
+    stopGiving: (id) => call('stopGiving', id),
     export: () => exported(db, me),
     logOut: async () => {
       // A device that was revoked has nobody who leads any more

@@ -1,7 +1,8 @@
 /** Contacts: the roster (RFC 6121 §2), who may see whom (§3), blocking (XEP-0191), reports (XEP-0377), last seen (XEP-0012). */
+import { newContact } from '../local/contact'
 import type { Database } from '../local/database'
 import type { Address, Contact, Moment } from '../local/types'
-import { newContact, updateContact } from './contacts'
+import { updateContact } from './contacts'
 import { Refused } from './errors'
 import type { Wire } from './wire'
 import { attribute, bare, child, children, el, NS, type Xml } from './xml'

@@ -231,7 +231,7 @@ function wrapped(envelope: Envelope | undefined): Made[] {
   return [el('body', {}, FALLBACK), element, hint]
 }
 
-function encrypted({ sender, iv, keys, payload }: Envelope): Made {
+export function encrypted({ sender, iv, keys, payload }: Envelope): Made {
   const header = el(
     'header',
     { sid: String(sender) },
@@ -244,7 +244,7 @@ function encrypted({ sender, iv, keys, payload }: Envelope): Made {
 }
 
 /** Undefined if there is none, or none that makes sense. */
-function envelopeOf(message: Xml): Envelope | undefined {
+export function envelopeOf(message: Xml): Envelope | undefined {
   const element = child(message, NS.omemo, 'encrypted')
   const header = child(element, NS.omemo, 'header')
   if (!element || !header) return undefined

@@ -42,6 +42,7 @@ export const NS = {
   kithForwarded: 'urn:kith:forwarded:0',
   kithResend: 'urn:kith:resend:0',
   kithChats: 'urn:kith:chats:0',
+  kithHistory: 'urn:kith:history:0',
   displayed: 'urn:xmpp:mds:displayed:0',
   pubsub: 'http://jabber.org/protocol/pubsub',
   pubsubOwner: 'http://jabber.org/protocol/pubsub#owner',

@@ -21,6 +21,9 @@ const dec = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
 export class Sealed implements Crypto {
   /** The session with these devices is lost: their messages can't be read until they send keys anew. */
   readonly lost = new Set<number>()
+  /** Devices whose key the person has compared; and what a server says for the key of a device instead of its own. */
+  readonly verified = new Set<number>()
+  readonly keys = new Map<number, string>()
   private readonly listeners = new Set<(event: CryptoEvent) => void>()
 
   constructor(
@@ -71,10 +74,30 @@ export class Sealed implements Crypto {
     return (await this.network.devices(account)).map((device) => ({
       account,
       device,
-      fingerprint: String(device),
-      trust: 'first-use',
+      fingerprint: this.keys.get(device) ?? String(device),
+      trust: this.verified.has(device) ? 'verified' : 'first-use',
       active: true
     }))
+  }
+
+  async deviceNumber(device: number): Promise<{ digits: string; fingerprint: string }> {
+    const known = await this.fingerprints(this.me)
+    const key = known.find((one) => one.device === device)?.fingerprint
+    if (key === undefined) throw new RangeError('no such device')
+    const digits = [key, String(await this.device())].sort().join(' ')
+    return { digits, fingerprint: key }
+  }
+
+  async verifyDevice(device: number, fingerprint: string): Promise<boolean> {
+    if ((this.keys.get(device) ?? String(device)) !== fingerprint) return false
+    this.verified.add(device)
+    return true
+  }
+
+  async encryptVerified(device: number, fingerprint: string, text: string): Promise<Envelope> {
+    const same = (this.keys.get(device) ?? String(device)) === fingerprint
+    if (!same || !this.verified.has(device)) throw new NobodyCanRead()
+    return this.seal([device], text)
   }
 
   async safetyNumber(): Promise<string> {

@@ -36,6 +36,7 @@ interface Session {
   received: number
   acknowledged: number
   sent: string[]
+  available: boolean
 }
 
 const enc = (text: string) => new TextEncoder().encode(text)
@@ -54,6 +55,11 @@ export class World {
   readonly tokens = new Map<string, string>()
   failing = false
   queries = 0
+  /** Characters of the largest iq between devices. */
+  largest = 0
+  /** A server that does as it likes with what goes from device to device; undefined: it drops it. */
+  meddle: (inner: string, head: { from: string; to: string; type: string }) => string | undefined = (inner) =>
+    inner
   private count = 0
   private readonly origins = new Set<string>()
 
@@ -158,15 +164,18 @@ export class World {
       for (const frame of old.sent) socket.give(frame)
       return
     }
-    for (const other of this.sessions.filter((one) => one.jid === jid)) other.socket?.cut()
-    this.sessions = this.sessions.filter((one) => one.jid !== jid)
+    for (const other of this.sessions.filter((one) => one.jid === jid)) {
+      other.socket?.cut()
+      this.end(other)
+    }
     const session: Session = {
       jid,
       token: crypto.randomUUID(),
       socket,
       received: 0,
       acknowledged: 0,
-      sent: []
+      sent: [],
+      available: false
     }
     this.sessions.push(session)
     socket.session = session
@@ -176,6 +185,47 @@ export class World {
       `<success xmlns='${NS.sasl2}'>${head}<bound xmlns='${NS.bind}'><metadata xmlns='${NS.mam}'>${end}</metadata>` +
         `<enabled xmlns='${NS.sm}' id='${session.token}' resume='true'/></bound></success>`
     )
+  }
+
+  /** Presence among the devices of one account (RFC 6121 §4.2). */
+  appear(session: Session): void {
+    if (session.available) return
+    session.available = true
+    for (const other of this.sessions) {
+      if (other === session || bare(other.jid) !== bare(session.jid) || !other.available) continue
+      this.push(other, presence(session.jid, other.jid))
+      this.push(session, presence(other.jid, session.jid))
+    }
+  }
+
+  end(session: Session): void {
+    this.sessions = this.sessions.filter((one) => one !== session)
+    if (!session.available) return
+    for (const other of this.sessions) {
+      if (bare(other.jid) === bare(session.jid) && other.available) {
+        this.push(other, presence(session.jid, other.jid, 'unavailable'))
+      }
+    }
+  }
+
+  /** An iq to a full address (RFC 6121 §8.5.3.2.3); it is in no log. */
+  between(session: Session, iq: Xml): void {
+    const to = attribute(iq, 'to')
+    const type = attribute(iq, 'type')
+    const target = this.sessions.find((one) => one.jid === to)
+    const inner = elements(iq)
+      .map((one) => one.toString())
+      .join('')
+    const frame = (from: string, to: string, type: string, content: string) =>
+      `<iq xmlns='jabber:client' from='${from}' to='${to}' type='${type}' id='${attribute(iq, 'id')}'>${content}</iq>`
+    if (target) {
+      this.largest = Math.max(this.largest, inner.length)
+      const seen = this.meddle(inner, { from: session.jid, to, type })
+      if (seen !== undefined) this.push(target, frame(session.jid, to, type, seen))
+    } else if (type === 'get' || type === 'set') {
+      const error = `<error type='cancel'><service-unavailable xmlns='${NS.stanzas}'/></error>`
+      this.push(session, frame(to, session.jid, 'error', error))
+    }
   }
 
   acknowledged(session: Session, h: number): void {
@@ -324,12 +374,14 @@ export class Socket {
     else if (name === 'r') this.give(`<a xmlns='${NS.sm}' h='${session.received}'/>`)
     else if (name === 'a') world.acknowledged(session, Number(attribute(element, 'h')))
     else if (name === 'close') {
-      world.sessions = world.sessions.filter((one) => one !== session)
+      world.end(session)
       this.cut()
     } else if (['message', 'iq', 'presence'].includes(name)) {
       session.received += 1
       if (name === 'message') world.take(session.jid, element)
-      if (name === 'iq' && ['get', 'set'].includes(attribute(element, 'type')))
+      if (name === 'presence' && attribute(element, 'type') === '') world.appear(session)
+      if (name === 'iq' && attribute(element, 'to').includes('/')) world.between(session, element)
+      else if (name === 'iq' && ['get', 'set'].includes(attribute(element, 'type')))
         world.request(session, element)
     }
   }
@@ -350,6 +402,10 @@ export class Socket {
 
 function itemsOf(items: Map<string, string> | undefined): string {
   return [...(items ?? [])].map(([id, payload]) => `<item id='${id}'>${payload}</item>`).join('')
+}
+
+function presence(from: string, to: string, type = ''): string {
+  return `<presence xmlns='jabber:client' from='${from}' to='${to}'${type && ` type='${type}'`}/>`
 }
 
 function rsm(content: Made): Made {

@@ -1,0 +1,290 @@
+/**
+ * Reads this device's history as records, a page at a time: the newest messages of each chat first, the newest chat
+ * first, so that soon there is something of everything; then what is older. Where a page ends is a place to go on from,
+ * also after a restart, whatever has changed meanwhile.
+ */
+import { base64 } from '../crypto/bytes'
+import type { Database } from '../local/database'
+import { isWaiting, orderOf } from '../local/order'
+import type { Address, Change, Chat, Contact, Message, Moment } from '../local/types'
+import {
+  LARGEST_PICTURE,
+  lineOf,
+  type ChangeRecord,
+  type ChatRecord,
+  type ContactRecord,
+  type HistoryRecord,
+  type MessageRecord
+} from './records'
+
+/** What is to be read, as it was when it began. */
+export interface Plan {
+  /** Messages that came later are read at the end. */
+  since: Moment
+  /** Messages that there were, about. */
+  total: number
+  /** The newest chat first. `at`, `order`: where the first pass ends in it. */
+  chats: { address: Address; at: Moment; order: string }[]
+}
+
+/** Where to go on. `at`, `order`: of the last message that was read; `key`: the last of those that are gone. */
+export interface Place {
+  pass: 'start' | 'first' | 'rest' | 'late' | 'gone'
+  chat: number
+  at?: number
+  order?: string
+  key?: string
+  /** Messages that were read so far. */
+  done: number
+}
+
+export interface Page {
+  /** Records in JSON. */
+  lines: string[]
+  /** undefined: that was all. */
+  next: Place | undefined
+}
+
+export const START: Place = { pass: 'start', chat: 0, done: 0 }
+
+/** Of each chat in the first pass. */
+const FIRST = 40
+/** Messages of one page, and of one question to the storage. */
+const MOST_MESSAGES = 400
+const AT_ONCE = 100
+const MOST_GONE = 200
+/** Chats without anything to read that one page passes over. */
+const MOST_EMPTY = 200
+
+type Range = [low: [Address, number, string], high: [Address, number, string], lowOpen: boolean]
+
+export async function planOf(db: Database, now: Moment): Promise<Plan> {
+  const chats = (await db.chats.orderBy('at').reverse().toArray()).filter((chat) => chat.last || chat.draft)
+  return {
+    since: now,
+    total: await db.messages.count(),
+    chats: await Promise.all(
+      chats.map(async ({ address }) => {
+        const range: Range = [[address, -Infinity, ''], [address, now, '\uffff'], false]
+        const edge = (await newest(db, range, FIRST)).at(-1)
+        return { address, at: edge?.at ?? 0, order: edge?.order ?? '' }
+      })
+    )
+  }
+}
+
+/** Whether this is a place in that plan; a place comes back from whoever was given it. */
+export function isPlace(value: unknown, plan: Plan): value is Place {
+  const { pass, chat, at, order, key, done } = (value ?? {}) as Partial<Record<keyof Place, unknown>>
+  return (
+    ['start', 'first', 'rest', 'late', 'gone'].includes(pass as string) &&
+    Number.isSafeInteger(chat) &&
+    (chat as number) >= 0 &&
+    (chat as number) <= Math.max(plan.chats.length, 1_000_000) &&
+    (at === undefined || typeof at === 'number') &&
+    (order === undefined || typeof order === 'string') &&
+    (key === undefined || typeof key === 'string') &&
+    Number.isSafeInteger(done)
+  )
+}
+
+/** The next page: about `most` characters of records. */
+export async function pageOf(
+  db: Database,
+  me: Address,
+  plan: Plan,
+  from: Place,
+  most: number,
+  now: Moment
+): Promise<Page> {
+  const page = new Collecting(db, me, plan, most, now)
+  let place: Place | undefined = from
+  for (let empty = 0; place && !page.full && empty < MOST_EMPTY;) {
+    const before: number = page.lines.length
+    place = await page.step(place)
+    empty = page.lines.length === before ? empty + 1 : 0
+  }
+  return { lines: page.lines, next: place }
+}
+
+class Collecting {
+  readonly lines: string[] = []
+  private size = 0
+  private messages = 0
+
+  constructor(
+    private readonly db: Database,
+    private readonly me: Address,
+    private readonly plan: Plan,
+    private readonly most: number,
+    private readonly now: Moment
+  ) {}
+
+  get full(): boolean {
+    return this.size >= this.most || this.messages >= MOST_MESSAGES
+  }
+
+  /** Reads a little; returns the place behind it. */
+  async step(place: Place): Promise<Place | undefined> {
+    const { plan } = this
+    if (place.pass === 'start') {
+      this.add({ type: 'account', v: 1, account: this.me, made: plan.since, total: plan.total })
+      await this.about(this.me)
+      return { pass: 'first', chat: 0, done: place.done }
+    }
+    if (place.pass === 'gone') return this.gone(place)
+    const late = place.pass === 'late'
+    const addresses = late ? await this.lateChats() : plan.chats.map(({ address }) => address)
+    const address = addresses[place.chat]
+    if (address === undefined) {
+      const next = { first: 'rest', rest: 'late', late: 'gone' } as const
+      return { pass: next[place.pass], chat: 0, done: place.done }
+    }
+    const fresh = place.at === undefined
+    if (fresh && (place.pass === 'first' || (late && !plan.chats.some((one) => one.address === address)))) {
+      await this.about(address)
+      const chat = await this.db.chats.get(address)
+      if (chat) this.add(chatRecord(chat))
+    }
+    return this.some(address, place)
+  }
+
+  /** Some messages of a chat, the newest first. */
+  private async some(address: Address, place: Place): Promise<Place> {
+    const found = await newest(this.db, this.rangeOf(address, place), AT_ONCE)
+    const said = new Map<string, Change[]>()
+    for (const change of await this.changesOf(found)) {
+      said.set(change.target, [...(said.get(change.target) ?? []), change])
+    }
+    let last: Message | undefined
+    let done = place.done
+    for (const message of found) {
+      if (this.full) break
+      this.message(message, said.get(message.key) ?? [])
+      last = message
+      done += 1
+    }
+    const over = found.length < AT_ONCE && last === found.at(-1)
+    if (over) return { pass: place.pass, chat: place.chat + 1, done }
+    return last ? { ...place, at: last.at, order: last.order, done } : place
+  }
+
+  private rangeOf(address: Address, { pass, chat, at, order }: Place): Range {
+    const edge = this.plan.chats[chat]
+    const { since } = this.plan
+    const first: [Address, number, string] = [address, edge?.at ?? 0, edge?.order ?? '']
+    const here: [Address, number, string] | undefined =
+      at === undefined ? undefined : [address, at, order ?? '']
+    // An upper end is not part of the range, a lower one may be
+    if (pass === 'first') return [first, here ?? [address, since, '\uffff'], false]
+    if (pass === 'rest') return [[address, -Infinity, ''], here ?? first, false]
+    return [[address, since, '\uffff'], here ?? [address, Infinity, '\uffff'], true]
+  }
+
+  /** In an order that stays when more comes: by address. */
+  private async lateChats(): Promise<Address[]> {
+    return (await this.db.chats.where('at').above(this.plan.since).primaryKeys()).sort()
+  }
+
+  private async gone(place: Place): Promise<Place | undefined> {
+    const keys = await this.db.seen
+      .where('key')
+      .above(place.key ?? '')
+      .filter((row) => row.gone !== undefined)
+      .limit(MOST_GONE)
+      .primaryKeys()
+    if (keys.length) this.add({ type: 'gone', v: 1, keys })
+    return keys.length < MOST_GONE ? undefined : { ...place, key: keys.at(-1) ?? '' }
+  }
+
+  private async about(address: Address): Promise<void> {
+    const contact = await this.db.contacts.get(address)
+    if (!contact) return
+    this.add(contactRecord(contact))
+    const picture = contact.picture ? await this.db.pictures.get(contact.picture) : undefined
+    if (!picture || picture.data.size > LARGEST_PICTURE) return
+    const data = base64(new Uint8Array(await picture.data.arrayBuffer()))
+    this.add({ type: 'picture', v: 1, hash: picture.hash, mime: picture.data.type, data })
+  }
+
+  private changesOf(messages: Message[]): Promise<Change[]> {
+    return this.db.changes
+      .where('target')
+      .anyOf(messages.map(({ key }) => key))
+      .toArray()
+  }
+
+  private message(message: Message, changes: Change[]): void {
+    this.messages += 1
+    const record = messageRecord(message, this.now)
+    if (!record) return
+    this.add(record)
+    for (const change of changes) {
+      const said = changeRecord(message, change)
+      if (said) this.add(said)
+    }
+    if (message.starred) {
+      this.add({ type: 'star', v: 1, chat: message.chat, id: message.id, mine: message.mine })
+    }
+  }
+
+  /** What another device would not take is left out here. */
+  private add(record: HistoryRecord): void {
+    const json = JSON.stringify(record)
+    if (lineOf(json, this.now).is !== 'record') return
+    this.lines.push(json)
+    this.size += json.length
+  }
+}
+
+async function newest(db: Database, [low, high, lowOpen]: Range, limit: number): Promise<Message[]> {
+  if (low[1] > high[1] || (low[1] === high[1] && low[2] > high[2])) return []
+  return db.messages
+    .where('[chat+at+order]')
+    .between(low, high, !lowOpen, false)
+    .reverse()
+    .limit(limit)
+    .toArray()
+}
+
+/**
+ * What may leave this device of a message; undefined: nothing, as it has expired, waits to be sent, could not be read, or is
+ * of a kind that nobody has said may leave.
+ */
+export function messageRecord(message: Message, now: Moment): MessageRecord | undefined {
+  const { chat, id, mine, at, kind, text, progress, encrypted, reply, forwarded, edited, expires } = message
+  if (kind !== 'text' && kind !== 'deleted' && kind !== 'notice') return undefined
+  if (progress === 'waiting' || (expires !== undefined && expires <= now)) return undefined
+  const order = isWaiting(message.order) ? orderOf(`failed-${id}`, at) : message.order
+  return {
+    ...{ type: 'message', v: 1, chat, id, mine, order, kind, text, progress, encrypted },
+    ...(reply && { reply: { id: reply.id, from: reply.from, text: reply.text } }),
+    ...(forwarded && { forwarded }),
+    ...(edited !== undefined && { edited }),
+    ...(expires !== undefined && { expires })
+  }
+}
+
+function changeRecord({ chat, id, mine }: Message, change: Change): ChangeRecord | undefined {
+  const { kind, from, order, encrypted, text, emojis } = change
+  if (kind === 'received' || kind === 'displayed') return undefined
+  return {
+    ...{ type: 'change', v: 1, chat, of: id, mine, kind, from, order, encrypted },
+    ...(change.id !== undefined && { id: change.id }),
+    ...(text !== undefined && { text }),
+    ...(emojis && { emojis })
+  }
+}
+
+function contactRecord({ address, nick, about, picture }: Contact): ContactRecord {
+  return { type: 'contact', v: 1, address, nick, about, picture }
+}
+
+function chatRecord(chat: Chat): ChatRecord {
+  const { address, pinned, mutedUntil, archived, disappears, readTo, seenTo, draft } = chat
+  const place = (order: string): string => (isWaiting(order) ? '' : order)
+  return {
+    ...{ type: 'chat', v: 1, address, pinned, muted: mutedUntil === Infinity ? -1 : mutedUntil, archived },
+    ...{ disappears, timerOrder: place(chat.timerOrder), readTo: place(readTo), seenTo: place(seenTo), draft }
+  }
+}

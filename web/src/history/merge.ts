@@ -1,0 +1,187 @@
+/**
+ * Takes records of a history in: what is not here yet is added where it belongs, and what is here stays as it is unless the
+ * record is newer. So the same history may come twice, in any order, and beside what the archive tells.
+ */
+import { fromBinary, hex, type Bytes } from '../crypto/bytes'
+import { newContact } from '../local/contact'
+import type { Database } from '../local/database'
+import { addChange, addMessage, changeKey, raise, readTo } from '../local/history'
+import { isWaiting, messageKey, timeOf } from '../local/order'
+import type { Address, Chat, Message, Moment, Picture } from '../local/types'
+import { Work } from '../local/work'
+import {
+  LARGEST_PICTURE,
+  type ChangeRecord,
+  type ChatRecord,
+  type ContactRecord,
+  type HistoryRecord,
+  type MessageRecord,
+  type PictureRecord
+} from './records'
+
+/** What came of some records. */
+export interface Merged {
+  /** Messages that are new here. */
+  added: number
+  /** Keys of messages that something was said of. */
+  saidOf: Set<string>
+}
+
+/** Merges records into the storage, all in one transaction. `also`: done within it, as noting how far one is. */
+export async function merge(
+  db: Database,
+  me: Address,
+  records: HistoryRecord[],
+  now: Moment,
+  also: (added: number) => Promise<void> = () => Promise.resolve()
+): Promise<Merged> {
+  const pictures = await Promise.all(
+    records.map((one) => (one.type === 'picture' ? pictureOf(one) : undefined))
+  )
+  return db.transaction('rw', [...db.historyTables, db.pictures], async () => {
+    const work = new Work(db)
+    const merging = new Merging(db, me, work, now)
+    await db.pictures.bulkPut(pictures.filter((one) => one !== undefined))
+    await merging.prepare(records)
+    for (const record of records) await merging.take(record)
+    await work.flush()
+    await also(merging.added)
+    return { added: merging.added, saidOf: work.saidOf }
+  })
+}
+
+class Merging {
+  added = 0
+
+  constructor(
+    private readonly db: Database,
+    private readonly me: Address,
+    private readonly work: Work,
+    private readonly now: Moment
+  ) {}
+
+  /** What could not be read here may come; what was removed here may not. */
+  async prepare(records: HistoryRecord[]): Promise<void> {
+    const { db, work } = this
+    await work.fetch(this.keysOf(records))
+    const messages = records.filter((record) => record.type === 'message')
+    const keys = messages.map(({ chat, mine, id }) => this.key(chat, mine, id))
+    const seen = (await db.seen.bulkGet(keys)).filter((row) => row && !row.gone).map((row) => row?.key ?? '')
+    if (seen.length) await work.setUnseen(seen)
+  }
+
+  private keysOf(records: HistoryRecord[]): string[] {
+    const keys = records.flatMap((record) => {
+      if (record.type === 'message' || record.type === 'star')
+        return [this.key(record.chat, record.mine, record.id)]
+      if (record.type === 'change') return [this.key(record.chat, record.mine, record.of)]
+      return record.type === 'gone' ? record.keys : []
+    })
+    return [...new Set(keys)]
+  }
+
+  async take(record: HistoryRecord): Promise<void> {
+    await this.work.stay()
+    if (record.type === 'message') await this.message(record)
+    else if (record.type === 'change') await this.change(record)
+    else if (record.type === 'chat') await this.chat(record)
+    else if (record.type === 'contact') await this.contact(record)
+    else if (record.type === 'star') await this.star(this.key(record.chat, record.mine, record.id))
+    else if (record.type === 'gone') await this.gone(record.keys)
+  }
+
+  private async message(record: MessageRecord): Promise<void> {
+    const { chat, id, mine, order, kind, text, encrypted, progress, expires } = record
+    const key = this.key(chat, mine, id)
+    const known = await this.work.message(key)
+    if (known && known.kind !== 'unreadable') {
+      const behind = known.mine && known.progress !== 'waiting' && known.progress !== 'failed'
+      if (behind && progress !== 'failed') await raise(this.work, key, progress)
+      return
+    }
+    if (expires !== undefined && expires <= this.now) return
+    const message: Message = {
+      ...{ key, chat, at: timeOf(order), order, from: mine ? this.me : chat, mine, id, kind, text },
+      ...{ progress, reactions: {}, encrypted },
+      ...(record.reply && { reply: record.reply }),
+      ...(record.forwarded && { forwarded: true }),
+      ...(record.edited !== undefined && { edited: record.edited }),
+      ...(expires !== undefined && { expires })
+    }
+    if ((await addMessage(this.work, this.me, message)) || known) this.added += 1
+  }
+
+  /** The newest of each kind and person counts, as for what comes otherwise. */
+  private async change(record: ChangeRecord): Promise<void> {
+    const { chat, of, mine, kind, from, order, encrypted, id, text, emojis } = record
+    if (from !== this.me && from !== chat) return
+    const target = this.key(chat, mine, of)
+    if (await this.work.isSeen(target)) return
+    await addChange(this.work, this.me, {
+      ...{ key: changeKey(kind, target, from), target, kind, from, order, encrypted },
+      ...(id !== undefined && { id }),
+      ...(text !== undefined && { text }),
+      ...(emojis && { emojis })
+    })
+  }
+
+  /** How far was read never goes back. What the person has set here stays. */
+  private async chat(record: ChatRecord): Promise<void> {
+    const fresh = (await this.db.chats.get(record.address)) === undefined
+    const chat: Chat = { ...(await this.work.chat(record.address)) }
+    if (fresh && !chat.last) {
+      chat.pinned = record.pinned
+      chat.mutedUntil = record.muted < 0 ? Infinity : record.muted
+      chat.archived = record.archived
+    }
+    if (!chat.draft) chat.draft = record.draft
+    if (record.seenTo > chat.seenTo) chat.seenTo = record.seenTo
+    if (!isWaiting(chat.timerOrder) && record.timerOrder > chat.timerOrder) {
+      chat.timerOrder = record.timerOrder
+      chat.disappears = record.disappears
+    }
+    this.work.setChat(chat)
+    if (record.readTo > chat.readTo) await readTo(this.work, record.address, record.readTo)
+  }
+
+  private async contact({ address, nick, about, picture }: ContactRecord): Promise<void> {
+    const known = (await this.db.contacts.get(address)) ?? newContact(address)
+    await this.db.contacts.put({
+      ...known,
+      nick: known.nick || nick,
+      about: known.about || about,
+      picture: known.picture || ((await this.db.pictures.get(picture)) ? picture : '')
+    })
+  }
+
+  /** A star that was taken off here stays off. */
+  private async star(key: string): Promise<void> {
+    const message = await this.work.message(key)
+    if (message && message.starred === undefined && message.kind !== 'deleted') {
+      this.work.setMessage({ ...message, starred: 1 })
+    }
+  }
+
+  private async gone(keys: string[]): Promise<void> {
+    const absent: string[] = []
+    for (const key of keys) if (!(await this.work.message(key))) absent.push(key)
+    await this.work.setGone(absent)
+  }
+
+  private key(chat: Address, mine: boolean, id: string): string {
+    return messageKey(chat, chat, mine, id)
+  }
+}
+
+/** Only a picture that is what its name says. */
+async function pictureOf({ hash, mime, data }: PictureRecord): Promise<Picture | undefined> {
+  let bytes: Bytes
+  try {
+    bytes = fromBinary(atob(data))
+  } catch {
+    return undefined
+  }
+  if (bytes.length > LARGEST_PICTURE) return undefined
+  const digest = hex(new Uint8Array(await crypto.subtle.digest('SHA-1', bytes)))
+  return digest === hash ? { hash, data: new Blob([bytes], { type: mime }) } : undefined
+}

@@ -1,0 +1,322 @@
+/**
+ * What a history is made of when it leaves a device: records, each with a type and a version. A transfer to another
+ * device and a backup carry the same ones (docs/protocol.md, "History"). Whoever reads them skips types and versions
+ * that it does not know, and takes nothing for granted: what is read may be damaged or made to harm.
+ */
+import type { Address, Change, MessageKind, Moment, Progress, Reply } from '../local/types'
+import { isWaiting, timeOf } from '../local/order'
+
+/** Begins a history: whose it is, when it was made, and about how many messages follow. */
+export interface AccountRecord {
+  type: 'account'
+  v: 1
+  account: Address
+  made: Moment
+  total: number
+}
+
+/** What somebody shows of themselves. */
+export interface ContactRecord {
+  type: 'contact'
+  v: 1
+  address: Address
+  nick: string
+  about: string
+  picture: string
+}
+
+/** `data`: the file in base64; `hash`: its SHA-1 in hex (XEP-0084). */
+export interface PictureRecord {
+  type: 'picture'
+  v: 1
+  hash: string
+  mime: string
+  data: string
+}
+
+export interface ChatRecord {
+  type: 'chat'
+  v: 1
+  address: Address
+  pinned: Moment
+  /** -1: for ever. */
+  muted: Moment
+  archived: boolean
+  disappears: number
+  timerOrder: string
+  readTo: string
+  seenTo: string
+  draft: string
+}
+
+/** `order` tells the place and the time of sending. Others' messages in a chat of two are from the other. */
+export interface MessageRecord {
+  type: 'message'
+  v: 1
+  chat: Address
+  id: string
+  mine: boolean
+  order: string
+  kind: Extract<MessageKind, 'text' | 'deleted' | 'notice'>
+  text: string
+  progress: Progress
+  encrypted: boolean
+  reply?: Reply
+  forwarded?: true
+  edited?: Moment
+  expires?: Moment
+}
+
+/** What was said about a message: an edit, a reaction, or that it was taken back. */
+export interface ChangeRecord {
+  type: 'change'
+  v: 1
+  chat: Address
+  /** The message: its id, and whether it is mine. */
+  of: string
+  mine: boolean
+  kind: Extract<Change['kind'], 'edit' | 'retraction' | 'reaction'>
+  from: Address
+  order: string
+  encrypted: boolean
+  id?: string
+  text?: string
+  emojis?: string[]
+}
+
+export interface StarRecord {
+  type: 'star'
+  v: 1
+  chat: Address
+  id: string
+  mine: boolean
+}
+
+/** Messages that were here and are to stay away: deleted by the person, or expired. */
+export interface GoneRecord {
+  type: 'gone'
+  v: 1
+  keys: string[]
+}
+
+/** Ends a history. `records`: how many came before. */
+export interface EndRecord {
+  type: 'end'
+  v: 1
+  records: number
+}
+
+export type HistoryRecord =
+  | AccountRecord
+  | ContactRecord
+  | PictureRecord
+  | ChatRecord
+  | MessageRecord
+  | ChangeRecord
+  | StarRecord
+  | GoneRecord
+  | EndRecord
+
+/** What one line holds: a record, one of a later version or of a type that is not known here, or nothing sound. */
+export type Line = { is: 'record'; record: HistoryRecord } | { is: 'unknown'; type: string } | { is: 'bad' }
+
+const LONGEST_ADDRESS = 3071
+const LONGEST_ID = 2000
+const LONGEST_TEXT = 300_000
+const LONGEST_NAME = 1000
+const MOST_EMOJIS = 20
+const MOST_GONE = 500
+export const LARGEST_PICTURE = 256 * 1024
+const YEAR_MS = 31_536_000_000
+const DAY_MS = 86_400_000
+const ORDER = /^[0-9a-f]{11}(?:[0-9a-f]{5}|-[^\s]{0,2000})$/
+// eslint-disable-next-line no-control-regex
+const ADDRESS = /^[^\u0000- /\u007f]+$/
+
+class Unsound extends Error {}
+
+/** Reads one record from JSON. `now`: by the server's clock; nothing is of a later time. */
+export function lineOf(json: string, now: Moment): Line {
+  let value: unknown
+  try {
+    value = JSON.parse(json)
+  } catch {
+    return { is: 'bad' }
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return { is: 'bad' }
+  const given = new Fields(value as Record<string, unknown>, now)
+  try {
+    const type = given.text('type', LONGEST_NAME)
+    const version = given.number('v')
+    const read = Object.hasOwn(READERS, type) ? READERS[type as keyof typeof READERS] : undefined
+    if (!read || version !== 1) return { is: 'unknown', type }
+    return { is: 'record', record: read(given) }
+  } catch (error) {
+    if (error instanceof Unsound) return { is: 'bad' }
+    throw error
+  }
+}
+
+/** Only what may be said of an order in a record: the archive's, or one made of a time. */
+export function isOrder(order: string, now: Moment): boolean {
+  return ORDER.test(order) && timeOf(order) <= now + DAY_MS && !isWaiting(order)
+}
+
+export function isAddress(text: unknown): text is Address {
+  return typeof text === 'string' && text.length <= LONGEST_ADDRESS && ADDRESS.test(text)
+}
+
+/** Values of a JSON object, each checked as it is taken. All throw Unsound. */
+class Fields {
+  constructor(
+    private readonly of: Record<string, unknown>,
+    readonly now: Moment
+  ) {}
+
+  has(name: string): boolean {
+    return Object.hasOwn(this.of, name) && this.of[name] !== undefined
+  }
+
+  text(name: string, longest: number): string {
+    const value = this.own(name)
+    if (typeof value !== 'string' || value.length > longest) throw new Unsound(name)
+    return value
+  }
+
+  number(name: string, most = Number.MAX_SAFE_INTEGER, least = 0): number {
+    const value = this.own(name)
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < least || value > most)
+      throw new Unsound(name)
+    return value
+  }
+
+  flag(name: string): boolean {
+    const value = this.own(name)
+    if (typeof value !== 'boolean') throw new Unsound(name)
+    return value
+  }
+
+  one<T extends string>(name: string, of: readonly T[]): T {
+    const value = this.own(name)
+    if (!of.includes(value as T)) throw new Unsound(name)
+    return value as T
+  }
+
+  address(name: string): Address {
+    const value = this.own(name)
+    if (!isAddress(value)) throw new Unsound(name)
+    return value
+  }
+
+  id(name: string): string {
+    const id = this.text(name, LONGEST_ID)
+    if (!id) throw new Unsound(name)
+    return id
+  }
+
+  order(name: string): string {
+    const order = this.text(name, LONGEST_ID)
+    if (!isOrder(order, this.now)) throw new Unsound(name)
+    return order
+  }
+
+  /** Empty: nowhere. */
+  place(name: string): string {
+    return this.own(name) === '' ? '' : this.order(name)
+  }
+
+  list(name: string, most: number): unknown[] {
+    const value = this.own(name)
+    if (!Array.isArray(value) || value.length > most) throw new Unsound(name)
+    return value
+  }
+
+  inner(name: string): Fields {
+    const value = this.own(name)
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Unsound(name)
+    return new Fields(value as Record<string, unknown>, this.now)
+  }
+
+  private own(name: string): unknown {
+    return Object.hasOwn(this.of, name) ? this.of[name] : undefined
+  }
+}
+
+const READERS: { [T in HistoryRecord['type']]: (given: Fields) => Extract<HistoryRecord, { type: T }> } = {
+  account: (given) => ({
+    ...{ type: 'account', v: 1, account: given.address('account') },
+    ...{ made: given.number('made'), total: given.number('total') }
+  }),
+  contact: (given) => ({
+    ...{ type: 'contact', v: 1, address: given.address('address') },
+    ...{ nick: given.text('nick', LONGEST_NAME), about: given.text('about', 10 * LONGEST_NAME) },
+    picture: hashOf(given, 'picture', true)
+  }),
+  picture: (given) => {
+    const mime = given.text('mime', 100)
+    if (!/^image\/(?:png|jpeg|webp|gif|avif)$/.test(mime)) throw new Unsound('mime')
+    const data = given.text('data', (LARGEST_PICTURE * 4) / 3 + 4)
+    return { type: 'picture', v: 1, hash: hashOf(given, 'hash'), mime, data }
+  },
+  chat: (given) => ({
+    ...{ type: 'chat', v: 1, address: given.address('address'), pinned: given.number('pinned') },
+    ...{ muted: given.number('muted', undefined, -1), archived: given.flag('archived') },
+    ...{ disappears: given.number('disappears', YEAR_MS / 1000), timerOrder: given.place('timerOrder') },
+    ...{ readTo: given.place('readTo'), seenTo: given.place('seenTo') },
+    draft: given.text('draft', LONGEST_TEXT)
+  }),
+  message: (given) => {
+    const kind = given.one('kind', ['text', 'deleted', 'notice'])
+    const text = given.text('text', LONGEST_TEXT)
+    // Other notices tell what one device has seen of keys
+    if (kind === 'notice' && !/^disappears \d{1,9}$/.test(text)) throw new Unsound('text')
+    return {
+      ...{ type: 'message', v: 1, chat: given.address('chat'), id: given.id('id'), mine: given.flag('mine') },
+      ...{ order: given.order('order'), kind, text: kind === 'deleted' ? '' : text },
+      progress: given.one('progress', ['failed', 'sent', 'delivered', 'read']),
+      encrypted: given.flag('encrypted'),
+      ...(given.has('reply') && { reply: replyOf(given.inner('reply')) }),
+      ...(given.has('forwarded') && given.flag('forwarded') && { forwarded: true as const }),
+      ...(given.has('edited') && { edited: given.number('edited', given.now + DAY_MS) }),
+      ...(given.has('expires') && { expires: given.number('expires', given.now + 100 * YEAR_MS) })
+    }
+  },
+  change: (given) => {
+    const chat = given.address('chat')
+    const emojis = given.has('emojis') ? given.list('emojis', MOST_EMOJIS) : undefined
+    if (emojis?.some((one) => typeof one !== 'string' || one.length > 100)) throw new Unsound('emojis')
+    return {
+      ...{ type: 'change', v: 1, chat, of: given.id('of'), mine: given.flag('mine') },
+      kind: given.one('kind', ['edit', 'retraction', 'reaction']),
+      ...{ from: given.address('from'), order: given.order('order'), encrypted: given.flag('encrypted') },
+      ...(given.has('id') && { id: given.id('id') }),
+      ...(given.has('text') && { text: given.text('text', LONGEST_TEXT) }),
+      ...(emojis && { emojis: emojis as string[] })
+    }
+  },
+  star: (given) => ({
+    ...{ type: 'star', v: 1, chat: given.address('chat'), id: given.id('id'), mine: given.flag('mine') }
+  }),
+  gone: (given) => {
+    const keys = given.list('keys', MOST_GONE)
+    return { type: 'gone', v: 1, keys: keys.filter(isKey) }
+  },
+  end: (given) => ({ type: 'end', v: 1, records: given.number('records') })
+}
+
+function replyOf(given: Fields): Reply {
+  return { id: given.id('id'), from: given.address('from'), text: given.text('text', LONGEST_TEXT) }
+}
+
+function hashOf(given: Fields, name: string, orNone = false): string {
+  const hash = given.text(name, 40)
+  if (!/^[0-9a-f]{40}$/.test(hash) && !(orNone && hash === '')) throw new Unsound(name)
+  return hash
+}
+
+/** `Message.key`: an address, a space, and an id. */
+function isKey(key: unknown): key is string {
+  if (typeof key !== 'string' || key.length > LONGEST_ADDRESS + LONGEST_ID) return false
+  const space = key.indexOf(' ')
+  return space > 0 && space < key.length - 1 && isAddress(key.slice(0, space))
+}

@@ -1,0 +1,231 @@
+/**
+ * A device that was let in by a code or a password asks for the history, and the person decides: both devices show a
+ * number that is made of the keys of the two, and only if it is the same on both, and was said to be so on both, does the
+ * old one send the letter that begins a transfer, encrypted for exactly the key that was compared. Who has got into the
+ * account otherwise, or is in between, has another key, which makes another number.
+ */
+import type { Crypto, Envelope } from '../crypto/crypto'
+import type { Database } from '../local/database'
+import type { Address, Moment } from '../local/types'
+import {
+  beginGiving,
+  beginTaking,
+  GIVING,
+  type Decision,
+  type Giving,
+  type Letter,
+  type RequestAnswer
+} from './transfer'
+
+/** A device that may give, as the new one knows it. */
+export interface Candidate {
+  device: number
+  /** Its full address in this session. */
+  jid: string
+  name: string
+  fingerprint: string
+  /** Sixty digits. */
+  number: string
+  decision: Decision
+  /** The person has compared here; null: not yet. */
+  same: boolean | null
+}
+
+/** Of the device that asks. */
+export interface Wish {
+  since: Moment
+  candidates: Candidate[]
+}
+
+/** Of the device that was asked. `letter`: of the transfer that was agreed to. */
+export interface Request {
+  device: number
+  jid: string
+  name: string
+  fingerprint: string
+  number: string
+  at: Moment
+  decision: Decision
+  letter?: Letter
+}
+
+export const WISH = 'history.wish'
+export const REQUEST = 'history.request '
+
+/** Requests that are kept, and how long one waits for the person. */
+const MOST = 20
+const KEPT_MS = 7 * 86_400_000
+/** Letters that one device is sent in a day. */
+const MOST_LETTERS = 100
+const LONGEST_NAME = 60
+
+/** How questions get to another own device, by its full address. Both reject if it does not answer. */
+export interface RequestPeers {
+  there(): string[]
+  request(jid: string, device: number, name: string): Promise<RequestAnswer<Envelope>>
+  decided(jid: string): Promise<void>
+}
+
+export class Requests {
+  private seeking: Promise<void> | undefined
+  private again = false
+  private letters = 0
+
+  constructor(
+    private readonly db: Database,
+    private readonly me: Address,
+    private readonly crypto: Crypto,
+    private readonly peers: RequestPeers,
+    /** What this device is called. */
+    private readonly name: string,
+    private readonly now: () => Moment,
+    /** A letter has come. */
+    private readonly taken: () => void
+  ) {}
+
+  // -- the device that asks ---------------------------------------------------------------------
+
+  /** The person wants the history from another device. */
+  async wish(on: boolean): Promise<void> {
+    if (!on) await this.db.facts.delete(WISH)
+    else if (!(await this.db.fact<Wish>(WISH))) {
+      await this.db.setFact(WISH, { since: this.now(), candidates: [] } satisfies Wish)
+    }
+    if (on) this.seek()
+  }
+
+  /** Asks the devices that are there, if the person wants it. */
+  seek(): void {
+    this.again = true
+    this.seeking ??= this.askAll()
+      // The storage is closed, as after a log-out
+      .catch((error: unknown) => console.debug('no device is asked', error))
+      .finally(() => {
+        this.seeking = undefined
+      })
+  }
+
+  /** The person has compared the number with that of the device. */
+  async compared(device: number, same: boolean): Promise<void> {
+    const wish = await this.db.fact<Wish>(WISH)
+    const candidate = wish?.candidates.find((one) => one.device === device)
+    if (!candidate) return
+    const fits = same && (await this.crypto.verifyDevice(device, candidate.fingerprint))
+    await this.update({ ...candidate, same: fits })
+    if (fits) this.seek()
+  }
+
+  async idle(): Promise<void> {
+    await this.seeking
+  }
+
+  private async askAll(): Promise<void> {
+    while (this.again) {
+      this.again = false
+      if (!(await this.db.fact<Wish>(WISH))) return
+      for (const jid of this.peers.there()) {
+        try {
+          await this.ask(jid)
+        } catch (error) {
+          console.debug('a device does not give its history', jid, error)
+        }
+      }
+    }
+  }
+
+  private async ask(jid: string): Promise<void> {
+    const answer = await this.peers.request(jid, await this.crypto.device(), this.name)
+    const { device, decision, letter } = answer
+    const { fingerprint, digits } = await this.crypto.deviceNumber(device)
+    const wish = await this.db.fact<Wish>(WISH)
+    if (!wish) return
+    const before = wish.candidates.find((one) => one.device === device)
+    // Another key than the one that was compared: it has to be compared anew
+    const same = before?.fingerprint === fingerprint ? before.same : null
+    const name = answer.name.slice(0, LONGEST_NAME)
+    await this.update({ device, jid, name, fingerprint, number: digits, decision, same })
+    if (same === true && letter) await this.open(letter, device, fingerprint)
+  }
+
+  /** Only from the device that was compared, and under the key that was. */
+  private async open(envelope: Envelope, device: number, fingerprint: string): Promise<void> {
+    if (envelope.sender !== device) return
+    const opened = await this.crypto.decrypt(this.me, envelope, `history ${crypto.randomUUID()}`)
+    if (opened.type !== 'text' || opened.device !== device) return
+    const known = await this.crypto.fingerprints(this.me)
+    const sender = known.find((one) => one.device === device)
+    if (sender?.fingerprint !== fingerprint || sender.trust !== 'verified') return
+    let letter: unknown
+    try {
+      letter = JSON.parse(opened.text)
+    } catch {
+      return
+    }
+    const { kith } = (letter ?? {}) as { kith?: unknown }
+    if (kith !== 'history' || !(await beginTaking(this.db, letter, this.now()))) return
+    await this.db.facts.delete(WISH)
+    this.taken()
+  }
+
+  private async update(candidate: Candidate): Promise<void> {
+    await this.db.transaction('rw', this.db.facts, async () => {
+      const wish = await this.db.fact<Wish>(WISH)
+      if (!wish) return
+      const others = wish.candidates.filter((one) => one.device !== candidate.device)
+      await this.db.setFact(WISH, { ...wish, candidates: [...others, candidate].slice(-MOST) } satisfies Wish)
+    })
+  }
+
+  // -- the device that is asked -----------------------------------------------------------------
+
+  /** Another device of the account asks. Rejects if nothing is known of such a device, or too many ask. */
+  async asked(jid: string, device: number, name: string): Promise<RequestAnswer<Envelope>> {
+    const { fingerprint, digits } = await this.crypto.deviceNumber(device)
+    const request = await this.db.transaction('rw', this.db.facts, async () => {
+      const before = await this.db.fact<Request>(REQUEST + device)
+      const same =
+        before?.fingerprint === fingerprint && this.now() - before.at < KEPT_MS ? before : undefined
+      const fresh = { device, fingerprint, number: digits, at: this.now(), decision: 'asking' as const }
+      const request: Request = { ...(same ?? fresh), jid, name: name.slice(0, LONGEST_NAME) }
+      if (!before) await this.makeRoom()
+      await this.db.setFact(REQUEST + device, request)
+      return request
+    })
+    const mine = { device: await this.crypto.device(), name: this.name, decision: request.decision }
+    if (request.decision !== 'agreed') return mine
+    return { ...mine, letter: await this.letterFor(request) }
+  }
+
+  /** The person has compared, and agrees or does not. False: the device has shown another key meanwhile. */
+  async decide(device: number, agree: boolean): Promise<boolean> {
+    const request = await this.db.fact<Request>(REQUEST + device)
+    if (!request) return false
+    const fits = !agree || (await this.crypto.verifyDevice(device, request.fingerprint))
+    const decision = agree && fits ? 'agreed' : 'refused'
+    await this.db.setFact(REQUEST + device, { ...request, decision } satisfies Request)
+    if (fits) await this.peers.decided(request.jid).catch(() => undefined)
+    return fits
+  }
+
+  private async letterFor(request: Request): Promise<Envelope> {
+    const { device, fingerprint, name } = request
+    if (++this.letters > MOST_LETTERS) throw new Error('too many letters')
+    let { letter } = request
+    if (!letter || !(await this.db.fact<Giving>(GIVING + letter.id))) {
+      letter = await beginGiving(this.db, name, this.now())
+      await this.db.setFact(REQUEST + device, { ...request, letter } satisfies Request)
+    }
+    return this.crypto.encryptVerified(device, fingerprint, JSON.stringify({ kith: 'history', ...letter }))
+  }
+
+  /** Anybody in the account may ask: those that nobody has decided about go first. */
+  private async makeRoom(): Promise<void> {
+    const rows = await this.db.facts.where('name').startsWith(REQUEST).toArray()
+    if (rows.length < MOST) return
+    const open = rows.filter(({ value }) => (value as Request).decision === 'asking')
+    const [oldest] = (open.length ? open : rows).sort(
+      (a, b) => (a.value as Request).at - (b.value as Request).at
+    )
+    if (oldest) await this.db.facts.delete(oldest.name)
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * What goes between two devices of an account is encrypted with a secret that only the two have: AES-256-GCM with keys
+ * derived by HKDF-SHA-256 (both WebCrypto's), one for each direction, of one transfer only. An answer is bound to the very
+ * bytes of the question. So neither can what one has sent be shown to it again as the other's, nor an answer to another
+ * question or of another transfer be taken for this one's.
+ */
+import { fromBase64url, join, random, type Bytes } from '../crypto/bytes'
+
+const NONCE = 12
+const TAG = 16
+const SECRET = 32
+const LABEL = 'Kith history 1'
+
+/** What came was not sealed by the other device, or was changed. */
+export class Forged extends Error {}
+
+export type Side = 'giver' | 'taker'
+
+export class Channel {
+  private constructor(
+    private readonly mine: CryptoKey,
+    private readonly theirs: CryptoKey
+  ) {}
+
+  /** `secret`: 32 bytes in base64url; `id`: of the transfer. */
+  static async open(secret: string, id: string, side: Side): Promise<Channel> {
+    const [giver, taker] = await Promise.all([derived(secret, id, 'giver'), derived(secret, id, 'taker')])
+    return side === 'giver' ? new Channel(giver, taker) : new Channel(taker, giver)
+  }
+
+  /** A random nonce, then what is encrypted. `to`: what this answers; empty: nothing. */
+  async seal(data: Bytes, to: Bytes = new Uint8Array()): Promise<Bytes> {
+    const iv = random(NONCE)
+    const text = await crypto.subtle.encrypt({ name: 'AES-GCM', iv, additionalData: to }, this.mine, data)
+    return join(iv, new Uint8Array(text))
+  }
+
+  /** Throws Forged. */
+  async open(sealed: Bytes, to: Bytes = new Uint8Array()): Promise<Bytes> {
+    if (sealed.length < NONCE + TAG) throw new Forged('too short')
+    const iv = sealed.slice(0, NONCE)
+    try {
+      const parameters = { name: 'AES-GCM', iv, additionalData: to }
+      return new Uint8Array(await crypto.subtle.decrypt(parameters, this.theirs, sealed.slice(NONCE)))
+    } catch {
+      throw new Forged('not by the other device')
+    }
+  }
+}
+
+export function newSecret(): Bytes {
+  return random(SECRET)
+}
+
+/** Of one transfer: names it, and gives away nothing. */
+export function newId(): Bytes {
+  return random(16)
+}
+
+async function derived(secret: string, id: string, side: Side): Promise<CryptoKey> {
+  const bytes = fromBase64url(secret)
+  if (bytes.length !== SECRET) throw new Forged('not a secret')
+  const material = await crypto.subtle.importKey('raw', bytes, 'HKDF', false, ['deriveKey'])
+  const text = new TextEncoder()
+  return crypto.subtle.deriveKey(
+    { name: 'HKDF', hash: 'SHA-256', salt: text.encode(id), info: text.encode(`${LABEL} ${side}`) },
+    material,
+    { name: 'AES-GCM', length: 256 },
+    false,
+    ['encrypt', 'decrypt']
+  )
+}

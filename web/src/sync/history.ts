@@ -1,0 +1,240 @@
+/**
+ * How the history goes from device to device of one account: as iqs between their full addresses, which no server keeps. What
+ * is in them is encrypted (`history/`); here is only the way, and when it is there.
+ */
+import type { Bytes } from '../crypto/bytes'
+import type { Crypto, Envelope } from '../crypto/crypto'
+import { Giver, Busy, Unknown } from '../history/giver'
+import type { Merged } from '../history/merge'
+import type { HistoryRecord } from '../history/records'
+import { Requests } from '../history/requests'
+import { Forged } from '../history/seal'
+import { Interrupted, NotThere, Taker } from '../history/taker'
+import {
+  GIVING,
+  PLAN,
+  TAKING,
+  type Decision,
+  type Giving,
+  type RequestAnswer,
+  type Taking
+} from '../history/transfer'
+import type { Database } from '../local/database'
+import type { Keybook } from '../local/keybook'
+import type { Address, Moment } from '../local/types'
+import { fromBase64, toBase64 } from './base64'
+import { Refused } from './errors'
+import { encrypted, envelopeOf } from './stanzas'
+import type { Wire } from './wire'
+import { attribute, bare, child, el, type Made, NS, textOf, type Xml } from './xml'
+
+export interface HistoryWiring {
+  now(): Moment
+  /** What this device is called. */
+  name: string
+  /** Puts records into the history, while nothing else is put there. */
+  store(records: HistoryRecord[], also: (added: number) => Promise<void>): Promise<Merged>
+}
+
+const PART_MS = 90_000
+const REQUEST_MS = 30_000
+/** Characters of what another device says. */
+const LONGEST = 1_000_000
+const LONGEST_NAME = 100
+/** Of the room that the browser gives, so much may be taken. */
+const FULL = 0.9
+const DECISIONS: Decision[] = ['asking', 'agreed', 'refused']
+
+/** Errors of a request that will not be better by asking the same device again. */
+const HOPELESS = new Set([
+  'item-not-found',
+  'service-unavailable',
+  'feature-not-implemented',
+  'not-authorized',
+  'bad-request'
+])
+
+export class DeviceHistory {
+  readonly requests: Requests
+  private readonly giver: Giver
+  private readonly taker: Taker
+  /** Full addresses of my other devices that are there. */
+  private readonly devices = new Set<string>()
+  private open = false
+  private readonly met = new Set<string>()
+
+  constructor(
+    private readonly db: Database,
+    private readonly me: Address,
+    private readonly crypto: Crypto,
+    private readonly keybook: Keybook,
+    private readonly wire: Wire,
+    wiring: HistoryWiring
+  ) {
+    const there = (): string[] => this.there()
+    this.giver = new Giver(db, me, { now: wiring.now, met: (device, key) => this.meet(device, key) })
+    this.taker = new Taker(
+      db,
+      me,
+      { there, part: (device, transfer, sealed) => this.part(device, transfer, sealed) },
+      { now: wiring.now, store: wiring.store, room, self: () => this.self() }
+    )
+    const peers = {
+      there,
+      request: (jid: string, device: number, name: string) => this.request(jid, device, name),
+      decided: async (jid: string) => {
+        await wire.request('set', jid, el('decided', { xmlns: NS.kithHistory }), REQUEST_MS)
+      }
+    }
+    this.requests = new Requests(db, me, crypto, peers, wiring.name, wiring.now, () => this.taker.wake())
+  }
+
+  /** A new session: who is there will be told. */
+  fresh(): void {
+    this.open = false
+    this.devices.clear()
+  }
+
+  /** All else that a session begins with is done: now there is time. */
+  begin(): void {
+    this.open = true
+    this.taker.wake()
+    this.requests.seek()
+  }
+
+  stop(): void {
+    this.taker.stop()
+  }
+
+  /** A device of mine comes or goes. */
+  presence(jid: string, available: boolean): void {
+    if (jid === this.wire.jid || bare(jid) !== this.me || jid === this.me) return
+    if (!available) this.devices.delete(jid)
+    else this.devices.add(jid)
+    if (!available || !this.open) return
+    this.taker.wake(jid)
+    this.requests.seek()
+  }
+
+  /** Begins what a letter has told of, or goes on with what the person had stopped. */
+  wake(): void {
+    this.taker.wake()
+  }
+
+  /** The person does not want it any more; on this device. */
+  async stopTaking(): Promise<void> {
+    await this.db.transaction('rw', this.db.facts, async () => {
+      const taking = await this.db.fact<Taking>(TAKING)
+      if (taking) await this.db.setFact(TAKING, { ...taking, state: 'stopped' } satisfies Taking)
+    })
+    this.taker.wake()
+  }
+
+  /** What is over is not shown any more. */
+  async stopGiving(id: string): Promise<void> {
+    await this.db.transaction('rw', this.db.facts, async () => {
+      const giving = await this.db.fact<Giving>(GIVING + id)
+      if (!giving) return
+      const over = giving.state === 'done' || giving.state === 'stopped'
+      const change = over ? { dismissed: true } : { state: 'stopped' as const }
+      await this.db.setFact(GIVING + id, { ...giving, ...change } satisfies Giving)
+      await this.db.facts.delete(PLAN + id)
+    })
+  }
+
+  /** The answer to a question of another device of mine; undefined: it is none. Rejects with Refused. */
+  answer(iq: Xml): Promise<Made | undefined> | undefined {
+    const from = attribute(iq, 'from')
+    const part = child(iq, NS.kithHistory, 'part')
+    const request = child(iq, NS.kithHistory, 'request')
+    const decided = child(iq, NS.kithHistory, 'decided')
+    if (!part && !request && !decided) return undefined
+    if (bare(from) !== this.me || from === this.me) return Promise.reject(new Refused('forbidden', 'auth'))
+    if (part) return this.give(attribute(part, 'transfer'), textOf(part))
+    if (request) return this.asked(from, request)
+    this.requests.seek()
+    return Promise.resolve(undefined)
+  }
+
+  private async give(transfer: string, text: string): Promise<Made> {
+    try {
+      const sealed = await this.giver.answer(transfer, bytesOf(text))
+      return el('part', { xmlns: NS.kithHistory, transfer }, toBase64(sealed))
+    } catch (error) {
+      if (error instanceof Unknown) throw new Refused('item-not-found', 'cancel')
+      if (error instanceof Busy) throw new Refused('resource-constraint', 'wait')
+      if (error instanceof Forged) throw new Refused('not-authorized', 'auth')
+      throw error
+    }
+  }
+
+  private async asked(from: string, request: Xml): Promise<Made> {
+    const device = Number(attribute(request, 'device'))
+    const name = attribute(request, 'name')
+    if (!Number.isSafeInteger(device) || device <= 0) throw new Refused('bad-request', 'modify')
+    const { letter, ...answer } = await this.requests.asked(from, device, name)
+    await this.keybook.flush()
+    const head = { device: String(answer.device), name: answer.name, decision: answer.decision }
+    return el('request', { xmlns: NS.kithHistory, ...head }, letter && encrypted(letter))
+  }
+
+  private there(): string[] {
+    return this.open && this.wire.online ? [...this.devices] : []
+  }
+
+  private async part(device: string, transfer: string, sealed: Bytes): Promise<Bytes> {
+    const question = el('part', { xmlns: NS.kithHistory, transfer }, toBase64(sealed))
+    const answer = await this.put(device, question, PART_MS)
+    return bytesOf(textOf(child(answer, NS.kithHistory, 'part')))
+  }
+
+  private async request(jid: string, device: number, name: string): Promise<RequestAnswer<Envelope>> {
+    const question = el('request', { xmlns: NS.kithHistory, device: String(device), name })
+    const answer = child(await this.put(jid, question, REQUEST_MS), NS.kithHistory, 'request')
+    const decision = DECISIONS.find((one) => one === attribute(answer, 'decision'))
+    const theirs = Number(attribute(answer, 'device'))
+    if (!answer || !decision || !Number.isSafeInteger(theirs)) throw new NotThere('no answer to a request')
+    const letter = envelopeOf(answer)
+    const theirName = attribute(answer, 'name').slice(0, LONGEST_NAME)
+    return { device: theirs, name: theirName, decision, ...(letter && { letter }) }
+  }
+
+  /** Rejects with NotThere or Interrupted. */
+  private async put(device: string, question: Made, timeout: number): Promise<Xml> {
+    try {
+      return await this.wire.request('set', device, question, timeout)
+    } catch (error) {
+      if (error instanceof Refused && HOPELESS.has(error.condition)) throw new NotThere(error.condition)
+      throw new Interrupted(String(error))
+    }
+  }
+
+  private async self(): Promise<{ device: number; fingerprint: string }> {
+    const device = await this.crypto.device()
+    const known = await this.crypto.fingerprints(this.me)
+    return { device, fingerprint: known.find((one) => one.own)?.fingerprint ?? '' }
+  }
+
+  /** Who knows the secret of a transfer is the device that was let in: its key need not be compared. */
+  private async meet(device: number, fingerprint: string): Promise<void> {
+    const name = `${device} ${fingerprint}`
+    if (!fingerprint || this.met.has(name)) return
+    await this.crypto.deviceNumber(device).catch(() => undefined) // its key is asked for
+    if (await this.crypto.verifyDevice(device, fingerprint)) this.met.add(name)
+  }
+}
+
+function bytesOf(text: string): Bytes {
+  if (text.length > LONGEST) throw new NotThere('too long')
+  try {
+    return new Uint8Array(fromBase64(text))
+  } catch {
+    throw new NotThere('not base64')
+  }
+}
+
+/** Whether the browser has room for more; one that does not tell has. */
+async function room(): Promise<boolean> {
+  const { usage = 0, quota = Infinity } = (await globalThis.navigator?.storage?.estimate?.()) ?? {}
+  return quota <= 0 || usage < quota * FULL
+}

@@ -143,8 +143,51 @@ async def test_acknowledging_what_was_never_sent_ends_the_stream(
     client = await online(server.port, names[0])
     await enabled(client)
     client.send(f"<a xmlns='{SM}' h='99'/>")
-    assert condition(await client.tag("error")) == "undefined-condition"
+    error = await client.tag("error")
+    assert condition(error) == "undefined-condition"
+    too_high = error.find(f"{{{SM}}}handled-count-too-high")
+    assert too_high is not None
+    assert too_high.attrib == {"h": "99", "send-count": "0"}
     await client.end()
+
+
+@pytest.mark.parametrize("h", ["x", "-1", "", "1_0", "\u0661", " 0", "99999999999"])
+async def test_an_acknowledgement_that_is_no_number_ends_the_stream(server: RunningServer, h: str) -> None:
+    server.kith("user", "add", "numbers@localhost", "--password", "pw", check=False)
+    client = await online(server.port, "numbers")
+    await enabled(client)
+    client.send(f"<a xmlns='{SM}' h='{h}'/>")
+    assert condition(await client.tag("error")) == "bad-format"
+    await client.end()
+
+
+@pytest.mark.parametrize("h", [None, "", "x", "-1", "1", "4294967295", "99999999999", "\u0660", "0x0"])
+async def test_a_wrong_count_at_a_resumption_leaves_the_session(
+    server: RunningServer, names: tuple[str, str], h: str | None
+) -> None:
+    """It goes on, connected or not, and can be resumed with the right count (XEP-0198 §5)."""
+    ada, ben = names
+    client = await online(server.port, ada, "phone")
+    token = (await enabled(client)).get("id") or ""
+    written = f" h='{h}'" if h is not None else ""
+    for connected in (True, False):
+        other = RawClient(server.port)
+        await other.connect()
+        await other.login(ada)
+        other.send(f"<resume xmlns='{SM}' previd='{token}'{written}/>")
+        failed = await other.tag("failed")
+        assert [child.tag for child in failed] == ["{urn:ietf:params:xml:ns:xmpp-stanzas}bad-request"]
+        if connected:
+            assert not client.closed
+            await other.bind("laptop")
+            other.abort()
+            client.abort()
+        else:
+            other.send(f"<resume xmlns='{SM}' previd='{token}' h='0'/>")
+            assert (await other.tag("resumed")).get("previd") == token
+            sender = await online(server.port, ben)
+            sender.send(text(client.jid, "there"))
+            assert body(await other.message()) == "there"
 
 
 async def test_stream_management_before_binding_is_refused(

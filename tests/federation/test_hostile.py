@@ -212,3 +212,16 @@ async def test_strangers_of_one_server_ask_so_much_in_a_minute(servers: Two) -> 
     first = await mallory.take(lambda e: e.get("id") == "f0")
     assert condition(first) == "item-not-found"
     mallory.abort()
+
+
+@pytest.mark.parametrize(
+    "last",
+    ["", "<presence from='ben@two.test' to='ann@one.test' type='probe'/>", "<db:verify id='1'/>"],
+)
+async def test_a_stream_that_ends_with_a_stanza_in_work_is_closed(
+    servers: Two, impostor: Impostor, last: str
+) -> None:
+    """RFC 6120 §4.4, between servers."""
+    await verified(servers, impostor)
+    impostor.send(f"{last}</stream:stream>")
+    await impostor.end(5)

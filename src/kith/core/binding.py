@@ -58,9 +58,12 @@ def _bind(stream: Stream, account: Account, iq: Stanza) -> None:
 
 async def _resume(stream: Stream, account: Account, element: Stanza) -> None:
     """XEP-0198 §5."""
-    resumed = await resume(stream, account, element.attrs.get("previd", ""), element.attrs.get("h", ""))
+    try:
+        answer = await resume(stream, account, element.attrs.get("previd", ""), element.attrs.get("h", ""))
+    except StanzaError as error:
+        answer = sm.failed(error.condition)
     if not stream.ended:
-        stream.sink.send([resumed if resumed is not None else not_resumed()])
+        stream.sink.send([answer])
     if stream.session is not None:
         stream.session.flush()
 
@@ -104,20 +107,20 @@ def bind(stream: Stream, account: Account, resource: str, device: str = "", hold
     return session
 
 
-async def resume(stream: Stream, account: Account, previous: str, h: str, device: str = "") -> bytes | None:
-    """Takes up an older session (XEP-0198 §5); ``<resumed/>``, or None if it can't be. Raises StreamError.
+async def resume(stream: Stream, account: Account, previous: str, h: str, device: str = "") -> bytes:
+    """Takes up an older session (XEP-0198 §5): ``<resumed/>``. Raises StanzaError, for ``<failed/>``.
 
     What it has not acknowledged waits in its ``out``.
     """
     domain = stream.domain
-    session = await domain.resumption.find(account, previous)
     device = device or stream.device
     ended = domain.devices.has_ended
-    if session is None or ended(account.id, device) or ended(account.id, stream.credential):
-        return None
-    if stream.ended:
+    if ended(account.id, device) or ended(account.id, stream.credential):
+        raise StanzaError("item-not-found")
+    session = await domain.resumption.find(account, previous, h)
+    if stream.ended or ended(account.id, device) or ended(account.id, stream.credential):
         domain.connection_lost(session)
-        return None
+        raise StanzaError("item-not-found")
     manage = session.sm
     assert manage is not None
     session.sink = stream.sink
@@ -130,7 +133,3 @@ async def resume(stream: Stream, account: Account, previous: str, h: str, device
     domain.hooks.session_resumed(session)
     token = escape_attribute(manage.token)
     return f"<resumed xmlns='{ns.STREAM_MANAGEMENT}' previd='{token}' h='{session.handled}'/>".encode()
-
-
-def not_resumed() -> bytes:
-    return sm.failed("item-not-found")

@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element
 
 from kith.core import sm
 from kith.wire import ns
+from kith.wire.errors import StanzaError
 from kith.wire.stanza import Stanza
 
 if TYPE_CHECKING:
@@ -88,11 +89,17 @@ class Resumption:
                 break
             self._domain.close_session(session)
 
-    async def find(self, account: Account, token: str) -> Session | None:
-        """The session to resume, taken off its old connection, with all that it received handled."""
+    async def find(self, account: Account, token: str, h: str) -> Session:
+        """The session to resume, taken off its old connection, with all that it received handled.
+
+        Raises StanzaError, for ``<failed/>``. A session that can be resumed stays as it is if ``h``, what
+        the client has handled, can't be true: it may come again with another.
+        """
         session = self._tokens.get(token)
-        if session is None or session.account is not account or session.closed:
-            return None
+        if session is None or session.account is not account or session.closed or session.sm is None:
+            raise StanzaError("item-not-found")
+        if session.sm.resumable and not session.sm.possible(h):
+            raise StanzaError("bad-request", "h is not what the client can have handled")
         self._take_off(session)
         if not session.idle:
             settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -106,7 +113,7 @@ class Resumption:
             self._take_off(session)  # another connection may have been faster
         if session.closed or session.sm is None or not session.sm.resumable:
             self._domain.close_session(session)
-            return None
+            raise StanzaError("item-not-found")
         return session
 
     def _take_off(self, session: Session) -> None:

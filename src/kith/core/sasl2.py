@@ -23,7 +23,7 @@ from kith.core.login import Login, decode
 from kith.core.ports import AccountRecord, Keys
 from kith.core.sasl import SASLError, mechanisms
 from kith.core.session import Session
-from kith.core.sm import ENABLE, RESUME
+from kith.core.sm import ENABLE, RESUME, failed
 from kith.core.upgrade import Upgrades, continue_with
 from kith.wire import ns
 from kith.wire.errors import StanzaError, StreamError
@@ -255,9 +255,12 @@ class SASL2(Login):
     async def _resume(self, account: Account, wanted: Element, children: list[bytes]) -> bool:
         """Whether the stream has an older session now. Adds to the children of ``<success/>``."""
         previous, h = wanted.get("previd", ""), wanted.get("h", "")
-        resumed = await binding.resume(self.stream, account, previous, h, self._device)
-        children.append(resumed if resumed is not None else binding.not_resumed())
-        return resumed is not None
+        try:
+            children.append(await binding.resume(self.stream, account, previous, h, self._device))
+        except StanzaError as error:
+            children.append(failed(error.condition))
+            return False
+        return True
 
     async def _bind(self, account: Account, wanted: Element, children: list[bytes]) -> Session | None:
         """XEP-0386 §2.2: what was not delivered is the archive's to give from here on.

@@ -105,7 +105,7 @@ class Session(Intake):
 
     def ended(self) -> None:
         if not self.closed:
-            self.domain.close_session(self)
+            self.domain.end_stream(self)
 
     def refuse(self, stanza: Stanza, error: StanzaError) -> None:
         """Answers a stanza with an error, unless it was itself an answer."""

@@ -11,6 +11,8 @@ from kith.wire.errors import StreamError
 from kith.wire.serialize import serialize
 
 _MODULO = 1 << 32
+#: An unsigned 32-bit number (XEP-0198 §11), but for its upper end.
+_COUNT = re.compile(r"[0-9]{1,10}")
 REQUEST = f"<r xmlns='{ns.STREAM_MANAGEMENT}'/>".encode()
 ENABLE = ns.tag(ns.STREAM_MANAGEMENT, "enable")
 RESUME = ns.tag(ns.STREAM_MANAGEMENT, "resume")
@@ -92,17 +94,25 @@ class Unacknowledged:
         self.size += len(data)
         self.queue.append((data, id))
 
+    def possible(self, h: str) -> bool:
+        """Whether the client may have handled ``h`` stanzas in all (XEP-0198 §5)."""
+        return _COUNT.fullmatch(h) is not None and (int(h) - self.acknowledged) % _MODULO <= len(self.queue)
+
     def receive(self, h: str) -> list[int]:
         """The client has handled ``h`` stanzas in all. Returns the log ids among the newly acknowledged.
 
         Raises StreamError if it claims more than it was sent (XEP-0198 §4).
         """
-        try:
-            count = (int(h) - self.acknowledged) % _MODULO
-        except ValueError:
-            raise StreamError("undefined-condition", "h is no number") from None
-        if count > len(self.queue):
-            raise StreamError("undefined-condition", "h is higher than what was sent")
+        if not _COUNT.fullmatch(h):
+            raise StreamError("bad-format", "h is not a number")
+        if not self.possible(h):
+            sent = (self.acknowledged + len(self.queue)) % _MODULO
+            too_high = Element(
+                ns.tag(ns.STREAM_MANAGEMENT, "handled-count-too-high"), {"h": h, "send-count": str(sent)}
+            )
+            text = f"{h} stanzas were acknowledged, and {sent} sent"
+            raise StreamError("undefined-condition", text, application=too_high)
+        count = (int(h) - self.acknowledged) % _MODULO
         self.acknowledged += count
         ids = []
         for _ in range(count):

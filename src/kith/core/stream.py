@@ -44,6 +44,7 @@ class Stream:
 
     __slots__ = (
         "_busy",
+        "_closing",
         "_header_sent",
         "_profile",
         "_profiles",
@@ -82,6 +83,7 @@ class Stream:
         self.requests = 0  # before the login
         self._read: tuple[str, AccountRecord | None, float] | None = None  # for `record`
         self._busy = False
+        self._closing = False  # the peer has closed its stream while it was busy
         self._waiting: deque[Stanza] | None = None
         self._header_sent = False
         self.lang = ""
@@ -143,7 +145,10 @@ class Stream:
             binding.negotiate(self, self.account, stanza)
 
     def closed(self) -> None:
-        """The peer has closed its stream (RFC 6120 §4.4)."""
+        """The peer has closed its stream (RFC 6120 §4.4): what it has sent before is handled first."""
+        if self._busy:
+            self._closing = True
+            return
         session = self.session
         if session is not None and session.sink is self.sink:
             if session.idle:
@@ -291,8 +296,9 @@ class Stream:
     def restart(self, account: Account) -> None:
         """Authenticated: a new header is expected (RFC 6120 §6.4.6)."""
         self.account = account
-        self._header_sent = False
-        self.sink.restart()
+        if not self._closing:
+            self._header_sent = False
+            self.sink.restart()
 
     def authenticated_inline(
         self, account: Account, session: Session | None, success: bytes, resumed: bool
@@ -319,3 +325,5 @@ class Stream:
                 self.receive(stanza)
         except StreamError as error:
             self.fail(error)
+        if self._closing and not self._busy:
+            self.closed()

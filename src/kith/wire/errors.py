@@ -3,7 +3,7 @@
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.wire import ns
-from kith.wire.serialize import escape_attribute
+from kith.wire.serialize import escape_attribute, serialize
 
 #: Stanza error condition -> the error type that RFC 6120 §8.3.3 recommends for it.
 ERROR_TYPES = {
@@ -62,12 +62,16 @@ class XMPPError(Exception):
 
 
 class StreamError(XMPPError):
-    """Ends the stream. ``condition`` is one of RFC 6120 §4.9.3, ``text`` is for people."""
+    """Ends the stream. ``condition`` is one of RFC 6120 §4.9.3, ``text`` is for people.
 
-    def __init__(self, condition: str, text: str = "") -> None:
+    ``application``: a specific child (§4.9.4).
+    """
+
+    def __init__(self, condition: str, text: str = "", *, application: Element | None = None) -> None:
         super().__init__(f"{condition}: {text}" if text else condition)
         self.condition = condition
         self.text = text
+        self.application = application
 
 
 class StanzaError(XMPPError):
@@ -110,4 +114,7 @@ def stream_error(error: StreamError) -> bytes:
     text = ""
     if error.text:
         text = f"<text xmlns='{ns.STREAM_ERRORS}' xml:lang='en'>{escape_attribute(error.text)}</text>"
-    return f"<stream:error><{error.condition} xmlns='{ns.STREAM_ERRORS}'/>{text}</stream:error>".encode()
+    more = serialize(error.application).decode() if error.application is not None else ""
+    return (
+        f"<stream:error><{error.condition} xmlns='{ns.STREAM_ERRORS}'/>{text}{more}</stream:error>".encode()
+    )

@@ -66,8 +66,13 @@ def set_up(level: str, style: str, out: TextIO = sys.stderr) -> None:
     )
     logging.basicConfig(handlers=[_Libraries()], level=logging.WARNING, force=True)
     logging.captureWarnings(True)
-    threading.excepthook = lambda failed: _unexpected("thread failed", failed.exc_value)
+    threading.excepthook = thread_failed
     sys.unraisablehook = lambda failed: _unexpected("clean-up failed", failed.exc_value)
+
+
+def thread_failed(failed: threading.ExceptHookArgs) -> None:
+    """An exception handler for threads: says what has failed, and where."""
+    _unexpected("thread failed", failed.exc_value)
 
 
 def loop_error(loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ import signal
 import socket
 import ssl
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -30,7 +31,7 @@ from kith.accounts.moving import Moving
 from kith.accounts.pin import Pins
 from kith.accounts.proof import Proofs
 from kith.accounts.registration import Registration
-from kith.accounts.secret import ensure_secret
+from kith.accounts.secret import ensure_secret, has_secret
 from kith.api.account import Accounts
 from kith.api.api import API
 from kith.api.app_passwords import AppPasswords
@@ -62,8 +63,10 @@ from kith.federation.federation import Federation
 from kith.metrics import Metrics
 from kith.sms.console import ConsoleSMS
 from kith.sms.http import HTTPGateway
+from kith.store.connection import prepare
 from kith.store.errors import StoreError
-from kith.store.sqlite import SQLiteStore
+from kith.store.folder import FolderLock
+from kith.store.sqlite import CHECK_THREAD, SQLiteStore
 from kith.wire import ns
 from kith.wire.parser import Limits, ParserPool
 
@@ -72,6 +75,8 @@ logger = structlog.get_logger("kith")
 _FAREWELL = 5.0
 #: How long a component or another server may be silent before the kernel looks for it, in seconds.
 _QUIET_SERVER = 300.0
+#: How long to wait for another process that makes the database, in seconds.
+_DATABASE_BUSY = 10.0
 #: Connections that the kernel holds until they are taken.
 _BACKLOG = 1024
 
@@ -90,6 +95,7 @@ class Server:
         self._memory = Memory()
         self.certificates: Certificates | None = None
         self._told: type[Exception] | None = None  # what made a tick fail
+        self._lock: FolderLock | None = None
 
     async def start(self) -> None:
         """Raises StartError, ConfigError, StoreError."""
@@ -100,11 +106,12 @@ class Server:
             self.certificates = Certificates(certificate, key)
         except (OSError, ValueError, ssl.SSLError) as error:
             raise StartError(f"can't use the certificate: {error}") from error
+        await asyncio.to_thread(self._take_folder)
         try:
             secret = ensure_secret(config.data_dir / "secret")
         except OSError as error:
             raise StartError(f"can't use the file secret in {config.data_dir}: {error.strerror}") from error
-        store = SQLiteStore(config.database)
+        store = SQLiteStore(config.database, may_create=False, domain=config.domain)
         passwords = partial(Passwords, check_password, make_keys)
         self.domain = Domain(config, store, LocalBus(), ALL, passwords, secret)
         await self.domain.start()
@@ -155,6 +162,19 @@ class Server:
         self.domain.spawn(self.edge.watch())
         accounts = await store.accounts()
         welcome.show(config, describe(certificate), len(accounts), web_app=app is not None)
+
+    def _take_folder(self) -> None:
+        """Raises StartError, StoreError.
+
+        The database is made if nobody has served from this folder yet: before the secret, which then says so.
+        """
+        folder = self.config.data_dir
+        try:
+            self._lock = FolderLock(folder)
+        except OSError as error:
+            raise StartError(f"can't lock the data folder {folder}: {error.strerror}") from None
+        if not has_secret(folder / "secret"):
+            prepare(self.config.database, _DATABASE_BUSY).close()
 
     async def _serve_metrics(self, federation: Federation | None) -> None:
         metrics = self.metrics = Metrics(self.edge, federation)
@@ -303,6 +323,8 @@ class Server:
             await self.metrics.stop()
         await self.sms.close()
         await self.domain.stop()
+        if self._lock is not None:
+            self._lock.release()
 
 
 def _sms(config: Config) -> SMS:
@@ -363,9 +385,28 @@ async def _serve(config: Config) -> None:
     await server.stop()
 
 
+#: The exit status of a server that one of its threads has failed: EX_SOFTWARE of sysexits.h.
+CRIPPLED = 70
+
+
+def _thread_failed(failed: threading.ExceptHookArgs) -> None:
+    """A server without one of its threads would look alive and answer nobody: a supervisor starts it again.
+
+    Nothing is lost by ending at once: what was acknowledged is on the disk.
+    """
+    journal.thread_failed(failed)
+    name = failed.thread.name if failed.thread is not None else ""
+    if name.startswith("kith-") and name != CHECK_THREAD:
+        logger.critical(
+            "the server ends, as it can't go on without this thread", thread=name, status=CRIPPLED
+        )
+        os._exit(CRIPPLED)
+
+
 def serve(config: Config) -> int:
     """Runs a server until it is told to stop. Returns the exit status: 2 if it could not start."""
     journal.set_up(config.log_level, config.log_format)
+    threading.excepthook = _thread_failed
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(config))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import threading
 from collections import Counter
@@ -10,6 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from kith.store import checkpoint
+from kith.store.connection import conclude, connect
 from tests.store.conftest import Logs
 
 _MIB = 2**20
@@ -69,3 +71,30 @@ async def test_what_can_not_be_copied_now_is_copied_later(
     monkeypatch.setattr(checkpoint, "_copy", failing)
     await write_until(logs, lambda: tries >= 3)
     assert logs.path.stat().st_size > 20 * _MIB
+
+
+@pytest.mark.parametrize("who", ["the server itself", "a command that ends"])
+async def test_nobody_who_empties_the_journal_makes_writers_wait_for_a_long_read(
+    logs: Logs, who: str
+) -> None:
+    """A look-through after a crash, or a backup: SQLite would wait for it and keep writers out meanwhile."""
+    logs.append(1)
+    await logs.store.settled()
+    reader = connect(logs.path, 10.0)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM message").fetchone()
+    logs.append(2)
+    await logs.store.settled()
+    if who == "the server itself":
+        emptying = asyncio.ensure_future(logs.store.tidy())
+    else:
+        emptying = asyncio.ensure_future(asyncio.to_thread(conclude, connect(logs.path, 10.0)))
+    for id in range(3, 40):
+        logs.append(id)
+        await asyncio.wait_for(logs.store.settled(), 5.0)
+        await asyncio.sleep(0.01)
+    assert {error for _, _, error in logs.answers} == {None}
+    assert await asyncio.wait_for(emptying, 5.0) is not True
+    reader.close()
+    assert await logs.store.tidy()
+    assert logs.path.with_name("kith.sqlite-wal").stat().st_size == 0

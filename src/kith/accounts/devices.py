@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from kith.accounts.errors import Refused
+from kith.core import clock
 from kith.core.devices import Device, clean
 from kith.core.domain import Domain
 from kith.core.ports import AccountRecord
@@ -43,7 +43,7 @@ class Logins:
             session.device == device.id and session.sink is not None
             for session in self._domain.sessions(record.jid)
         )
-        return Shown(device, online, time.time() if online else device.used)
+        return Shown(device, online, clock.now() if online else device.used)
 
     async def change(
         self, record: AccountRecord, id: str, name: str | None = None, omemo: list[int] | None = None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from dataclasses import dataclass
 
 from kith.accounts.errors import Refused
 from kith.accounts.notices import tell
+from kith.core import clock
 from kith.core.devices import Changed, agent_id, clean
 from kith.core.domain import Domain
 from kith.core.ports import AccountRecord
@@ -53,7 +53,7 @@ async def enrol(domain: Domain, record: AccountRecord, about: About) -> Enrolled
         device.seen(clean(about.software), clean(about.name))
         device.platform = clean(about.platform) or device.platform
         device.credential = ""
-        device.used = time.time()
+        device.used = clock.now()
         device.current = None  # the one that it had ends: this is a new start
         token, expires = domain.devices.issue(record, agent, device, about.mechanism)
         try:

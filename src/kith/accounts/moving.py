@@ -9,7 +9,6 @@ is interrupted goes on at the next start.
 from __future__ import annotations
 
 import asyncio
-import time
 from xml.etree.ElementTree import Element, SubElement
 
 import msgspec
@@ -19,7 +18,7 @@ from kith.accounts.devices import Logins
 from kith.accounts.errors import Refused
 from kith.accounts.notices import tell
 from kith.accounts.numbers import shown
-from kith.core import removal
+from kith.core import clock, removal
 from kith.core.account import Account
 from kith.core.domain import Domain
 from kith.core.moves import Move, Moves, is_over
@@ -56,7 +55,7 @@ class Moving:
             await self.free(new)
             if await self._domain.store.account(new) is not None:
                 raise Refused("conflict", "The number has an account. Delete that one first.")
-            move = Move(record.id, new, time.time())
+            move = Move(record.id, new, clock.now())
             await self._moves.put(record.jid, move)
             if not await self._domain.store.rename_account(record.jid, new):
                 await self._moves.remove(record.jid)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from kith.accounts.codes import Codes
@@ -13,7 +12,7 @@ from kith.accounts.moving import Moving
 from kith.accounts.numbers import InvalidNumber, e164
 from kith.accounts.pin import ANEW_AFTER, FORGOTTEN_AFTER, Pins
 from kith.accounts.proof import Proofs
-from kith.core import removal
+from kith.core import clock, removal
 from kith.core.domain import Domain
 from kith.core.ports import AccountRecord
 from kith.wire.jid import JID
@@ -110,7 +109,7 @@ class Registration:
         devices = await self._domain.devices.all(record.id)
         apps = await self._domain.passwords.apps.all(record.id)
         seen = [made, *(device.used for device in devices.values()), *(app.used for app in apps)]
-        return time.time() - max(seen)
+        return clock.now() - max(seen)
 
     async def _take_over(self, record: AccountRecord) -> None:
         """Nobody was there for days, and the PIN is forgotten: what the account held is not for everybody."""

@@ -9,6 +9,11 @@ from pathlib import Path
 _BYTES = 32
 
 
+def has_secret(path: Path) -> bool:
+    """Whether a server has run here: it makes the file after the database."""
+    return path.is_file() and path.stat().st_size >= _BYTES
+
+
 def ensure_secret(path: Path) -> bytes:
     """Reads the file, or makes it, for its owner only. Raises OSError."""
     try:

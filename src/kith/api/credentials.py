@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import binascii
 import hmac
-import time
 from base64 import urlsafe_b64decode
 from contextlib import suppress
 
 from kith.api.endpoint import Caller
+from kith.core import clock
 from kith.core.devices import Changed, agent_id
 from kith.core.domain import Domain
 from kith.core.moves import Moves
@@ -48,7 +48,7 @@ class Credentials:
             return None
         device = entry.device
         for token in (device.new, device.current):
-            if token is None or token.expires < time.time():
+            if token is None or token.expires < clock.now():
                 continue
             if hmac.compare_digest(devices.token(record, agent, token).encode(), shown.encode()):
                 device.promote(token)

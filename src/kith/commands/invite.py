@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-import time
 
 import segno
 
 from kith.commands.fail import fail
 from kith.commands.users import checked_jid, with_store
 from kith.config import Config
+from kith.core import clock
 from kith.core.invites import Invite, Invites, Taken, page_url, uri
 from kith.core.numbers import canonical
 from kith.core.ports import Store
@@ -23,7 +23,7 @@ def invite(config: Config, contact: str | None, name: str | None, days: float) -
         local = canonical(prepare_local(name)) if name else ""
     except ValueError:
         fail(f"{name!r} can't be the name of an account")
-    made = Invite(time.time() + days * 86400, bare, local)
+    made = Invite(clock.now() + days * 86400, bare, local)
 
     async def create(store: Store) -> str | None:
         if bare and await store.account(bare) is None:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from kith.accounts.credentials import WeakPassword, make_keys
+from kith.accounts.secret import has_secret
 from kith.commands.fail import fail
 from kith.config import Config
 from kith.core.devices import Devices
@@ -30,8 +31,9 @@ _GROUP = 200
 
 def with_store(config: Config, work: Callable[[Store], Awaitable[_T]]) -> _T:
     async def run() -> _T:
-        store = SQLiteStore(config.database)
-        await store.open()
+        used = has_secret(config.data_dir / "secret")
+        store = SQLiteStore(config.database, may_create=not used, domain=config.domain)
+        await store.open(look_through=False)
         try:
             return await work(store)
         finally:

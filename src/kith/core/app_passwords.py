@@ -11,10 +11,10 @@ about 99 bits. The salt is the one that is made up for an account that does not 
 from __future__ import annotations
 
 import secrets
-import time
 
 import msgspec
 
+from kith.core import clock
 from kith.core.ports import Keys, Store
 
 SPACE = "app-passwords"
@@ -61,7 +61,7 @@ class AppPasswords:
 
     async def add(self, account: int, name: str, keys: dict[str, Keys]) -> AppPassword:
         """A new one."""
-        made = AppPassword(secrets.token_hex(8), name, keys, time.time())
+        made = AppPassword(secrets.token_hex(8), name, keys, clock.now())
         await self._store.put(account, SPACE, made.id, _encode(made))
         return made
 
@@ -76,8 +76,8 @@ class AppPasswords:
             password = _decode(document.value)
             if name is not None:
                 password.name = name
-            if used and time.time() - password.used > _PRECISION:
-                password.used = time.time()
+            if used and clock.now() - password.used > _PRECISION:
+                password.used = clock.now()
             if omemo:
                 password.omemo = [*(key for key in password.omemo if key != omemo), omemo][-16:]
             value = _encode(password)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
-import time
 import uuid
 from base64 import urlsafe_b64encode
 from collections import OrderedDict
@@ -22,6 +21,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from kith.core import clock
 from kith.core.ports import AccountRecord, Document, Store
 
 SPACE = "devices"
@@ -77,7 +77,7 @@ class Device(msgspec.Struct):
 
     def seen(self, software: str, name: str) -> None:
         """It has logged in, and may have said what it is."""
-        now = time.time()
+        now = clock.now()
         self.software, self.name = software or self.software, name or self.name
         if now - self.used > _PRECISION:
             self.used = now
@@ -182,7 +182,7 @@ class Devices:
         if entry is None:
             self._ended.pop((account, self.id(account, agent)), None)
             gone = await self._make_room(account)
-            entry = Entry(account, Device(self.id(account, agent), created=time.time()), gone=gone)
+            entry = Entry(account, Device(self.id(account, agent), created=clock.now()), gone=gone)
         return entry
 
     async def _make_room(self, account: int) -> Sequence[Device]:
@@ -208,7 +208,7 @@ class Devices:
 
         It is good once the device is saved.
         """
-        device.new = Token(secrets.token_bytes(16), mechanism, time.time())
+        device.new = Token(secrets.token_bytes(16), mechanism, clock.now())
         return self.token(record, agent, device.new), device.new.expires
 
     async def get(self, account: int, id: str) -> Device | None:

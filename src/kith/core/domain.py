@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 import structlog
 
 from kith.config import Config
-from kith.core import handover, removal, replay, sm
+from kith.core import clock, handover, removal, replay, sm
 from kith.core.account import Account
 from kith.core.asserted import Assertions
 from kith.core.attempts import Guesses
@@ -146,6 +146,7 @@ class Domain:
         while True:
             await asyncio.sleep(1)
             try:
+                clock.now()  # a step is noticed, though nothing else asks for the time
                 self.store.watch()
                 self._flush_deliveries()
                 self.resumption.expire()
@@ -375,7 +376,7 @@ class Domain:
         """Removes what is older than the retention setting allows, unless it was not delivered yet."""
         days = self.config.retention_days
         if days:
-            before = first_at(datetime.now(UTC) - timedelta(days=days))
+            before = first_at(datetime.fromtimestamp(clock.now(), UTC) - timedelta(days=days))
             removed = await self.store.expire(before)
             logger.info("old messages removed", count=removed)
 

@@ -7,11 +7,11 @@ TLS early data is not accepted, so ``count`` is not asked for; a client that cou
 from __future__ import annotations
 
 import hmac
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from kith.core import clock
 from kith.core.devices import Devices, Entry, Token
 from kith.core.ports import AccountRecord
 from kith.core.sasl import SASLError, Security
@@ -87,7 +87,7 @@ async def verify(attempt: Attempt, security: Security, owner: Owner, devices: De
 
 def _use(entry: Entry, token: Token, count: int | None) -> None:
     """A proof fits. Raises SASLError if its token is too old, or was counted that far already."""
-    if token.expires < time.time():
+    if token.expires < clock.now():
         raise SASLError("credentials-expired")
     if count is not None:
         if count <= token.count:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from kith.core import sm
+from kith.core import clock, sm
 from kith.core.ports import Document, Unavailable
 from kith.core.session import Session
 from kith.wire.canonical import canonical
@@ -84,7 +83,7 @@ async def keep(domain: Domain) -> None:
         if manage is None or not manage.resumable or left <= 0 or size > _MOST_BYTES:
             domain.close_session(session)
             continue
-        value = json.dumps(_encode(domain, session, time.time() + left)).encode()
+        value = json.dumps(_encode(domain, session, clock.now() + left)).encode()
         size += len(value)
         writes.append(domain.store.put(_OWNER, _SPACE, manage.token, value))
         for _, id in manage.queue:
@@ -107,7 +106,7 @@ async def take_up(domain: Domain) -> None:
     await domain.store.remove(_OWNER, _SPACE)
     taken = 0
     for kept in sorted(_decode(documents), key=lambda kept: float(kept["until"])):
-        left = float(kept["until"]) - time.time()
+        left = float(kept["until"]) - clock.now()
         if 0 < left <= domain.config.resume_timeout:
             try:
                 taken += await _make(domain, kept, left)

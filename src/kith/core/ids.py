@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+
+from kith.core import clock
 
 _SHIFT = 20  # room for a million entries in a millisecond
 _LAST = (1 << 63) - 1
@@ -21,7 +22,7 @@ class Ids:
         self.last = last
 
     def next(self) -> int:
-        now = int(time.time() * 1000) << _SHIFT
+        now = int(clock.now() * 1000) << _SHIFT
         self.last = now if now > self.last else self.last + 1
         return self.last
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import time
 from urllib.parse import quote
 
 import msgspec
 
 from kith.config import Config
+from kith.core import clock
 from kith.core.ports import Store
 
 SPACE = "invites"
@@ -81,7 +81,7 @@ class Invites:
 
         Raises OverflowError if too many are open, Taken if its name is reserved for another.
         """
-        now = time.time()
+        now = clock.now()
         open: list[Invite] = []
         for document in await self._store.documents(0, SPACE):
             other = _decode(document.value)
@@ -115,7 +115,7 @@ class Invites:
     async def _find(self, key: str) -> Invite | None:
         document = await self._store.document(0, SPACE, key)
         invite = _decode(document.value) if document is not None else None
-        return invite if invite is not None and invite.expires > time.time() else None
+        return invite if invite is not None and invite.expires > clock.now() else None
 
     async def restore(self, token: str, invite: Invite) -> None:
         """It was not used after all."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import msgspec
 
+from kith.core import clock
 from kith.core.ports import Store
 
 SPACE = "moved"
@@ -51,4 +50,4 @@ class Moves:
 
 def is_over(move: Move) -> bool:
     """Whether the older address does not lead anywhere any more."""
-    return time.time() - move.at >= LIFETIME
+    return clock.now() - move.at >= LIFETIME

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import msgspec
 
+from kith.core import clock
 from kith.core.ports import Store
 
 SPACE = "reports"
@@ -33,7 +33,7 @@ class Report(msgspec.Struct):
     def make(cls, reporter: str, reported: str, reason: str, text: str, ids: Sequence[str]) -> Report:
         """A report of now, its parts cut to what is kept."""
         kept = [id[:_MAX_ID] for id in ids[:_MAX_IDS]]
-        return cls(time.time(), reporter, reported, reason, text.strip()[:_MAX_TEXT], kept)
+        return cls(clock.now(), reporter, reported, reason, text.strip()[:_MAX_TEXT], kept)
 
 
 _encode = msgspec.msgpack.Encoder().encode

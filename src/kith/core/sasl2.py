@@ -7,7 +7,6 @@ round trip.
 
 from __future__ import annotations
 
-import time
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement
 
-from kith.core import binding, fast
+from kith.core import binding, clock, fast
 from kith.core.account import Account
 from kith.core.devices import ROTATE_AFTER, Changed, Device, Entry, agent_id, clean, handheld
 from kith.core.ids import stamp
@@ -215,7 +214,7 @@ class SASL2(Login):
             mechanism = wanted.get("mechanism", "")
             if mechanism not in fast.mechanisms(self.stream.security):
                 return None
-        elif proof is not None and not invalid and time.time() - proof.token.made > ROTATE_AFTER:
+        elif proof is not None and not invalid and clock.now() - proof.token.made > ROTATE_AFTER:
             mechanism = proof.token.mechanism
         else:
             return None

@@ -6,8 +6,8 @@ It is written when a session ends, and each hour while it lasts.
 from __future__ import annotations
 
 import asyncio
-import time
 
+from kith.core import clock
 from kith.core.devices import Device
 from kith.core.domain import Domain
 from kith.core.feature import Feature
@@ -56,4 +56,4 @@ class DeviceActivity(Feature):
 
 
 def _seen(device: Device) -> None:
-    device.used = time.time()
+    device.used = clock.now()

@@ -6,9 +6,9 @@ of ``kith invite``.
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 
+from kith.core import clock
 from kith.core.domain import Domain
 from kith.core.feature import Feature
 from kith.core.ids import stamp
@@ -74,7 +74,7 @@ class Invitations(Feature):
         """§4.1: at once, and for one contact."""
         config = self.domain.config
         register = config.invites and (config.user_invites or self._is_operator(asker))
-        return await self._made(Invite(time.time() + LIFETIME, asker, "", register, asker))
+        return await self._made(Invite(clock.now() + LIFETIME, asker, "", register, asker))
 
     async def _create_account(self, values: Values, asker: str) -> Outcome:
         """§4.4: for a name, if one is given."""
@@ -86,7 +86,7 @@ class Invitations(Feature):
             raise StanzaError("bad-request", "not a name that an account can have") from None
         if name and await self.domain.account(f"{name}@{self.domain.name}") is not None:
             raise StanzaError("conflict", "the name is taken")
-        return await self._made(Invite(time.time() + LIFETIME, contact, name, True, asker))
+        return await self._made(Invite(clock.now() + LIFETIME, contact, name, True, asker))
 
     async def _made(self, invite: Invite) -> Outcome:
         if not self._asked.take(invite.maker, self.domain.now()):

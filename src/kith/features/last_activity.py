@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
+from kith.core import clock
 from kith.core.account import Account
 from kith.core.domain import Domain
 from kith.core.feature import Feature, handles_iq
@@ -32,7 +32,7 @@ class LastActivity(Feature):
 
     def __init__(self, domain: Domain) -> None:
         super().__init__(domain)
-        self._started = time.time()
+        self._started = clock.now()
         self._left: dict[int, float] = {}
 
     async def stop(self) -> None:
@@ -42,7 +42,7 @@ class LastActivity(Feature):
         if stanza.type == "unavailable" and not session.account.available():
             if not self._left:
                 self.domain.spawn(self._write())
-            self._left[session.account.id] = time.time()
+            self._left[session.account.id] = clock.now()
 
     async def _write(self) -> None:
         left, self._left = self._left, {}
@@ -67,7 +67,7 @@ class LastActivity(Feature):
     async def seen(self, account: Account) -> float | None:
         """When the account was last there, in seconds since 1970: now, if it is; None, if it never was."""
         if account.available():
-            return time.time()
+            return clock.now()
         moment = self._left.get(account.id)
         if moment is None:
             documents = await self.domain.store.documents(account.id, SPACE)
@@ -76,4 +76,4 @@ class LastActivity(Feature):
 
 
 def _answer(moment: float) -> Element:
-    return Element(ns.tag(ns.LAST, "query"), {"seconds": str(max(0, int(time.time() - moment)))})
+    return Element(ns.tag(ns.LAST, "query"), {"seconds": str(max(0, int(clock.now() - moment)))})

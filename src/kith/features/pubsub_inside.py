@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 
+from kith.core import clock
 from kith.features.pubsub_access import refusal
 from kith.features.pubsub_config import NodeConfig
 from kith.features.pubsub_nodes import Item, Node
@@ -42,7 +42,7 @@ class Inside:
         async with self._service.nodes.writing(account) as nodes:
             found = nodes.nodes.get(node) or await nodes.create(node, config)
             for id, payload in items:
-                item = Item(time.time(), payload)
+                item = Item(clock.now(), payload)
                 await nodes.put(found, id, item)
                 done.append((found, id, item))
         for found, id, item in done:

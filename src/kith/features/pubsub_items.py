@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement
 
+from kith.core import clock
 from kith.features.forms import find_form
 from kith.features.paging import SET, PageRequest, page_element, read_page
 from kith.features.pubsub_config import MAX_ITEMS, MAX_PAYLOAD, NodeConfig, changed
@@ -109,7 +109,7 @@ def _item(element: Element | None, config: NodeConfig, publisher: str) -> tuple[
     payload = serialize(_without_tail(element[0]), _ANYWHERE) if len(element) else b""
     if len(payload) > MAX_PAYLOAD:
         raise pubsub_error("not-acceptable", "payload-too-big")
-    return id, Item(time.time(), payload, publisher)
+    return id, Item(clock.now(), payload, publisher)
 
 
 def _without_tail(element: Element) -> Element:

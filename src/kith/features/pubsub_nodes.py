@@ -7,7 +7,6 @@ reads or is told what a crash could take back.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -17,7 +16,7 @@ from xml.etree.ElementTree import Element
 
 import msgspec
 
-from kith.core import privacy
+from kith.core import clock, privacy
 from kith.core.ports import Store
 from kith.features.pubsub_config import NodeConfig
 from kith.wire.errors import StanzaError
@@ -172,7 +171,7 @@ class Nodes:
                 node.hold({document.key: _decode_item(document.value) for document in documents})
         assert node.items is not None
         if node.config.item_expire:
-            before = time.time() - node.config.item_expire
+            before = clock.now() - node.config.item_expire
             expired = [id for id, item in node.items.items() if item.published < before]
             if expired:
                 await self._drop(node, node.items, expired)
@@ -182,7 +181,7 @@ class Nodes:
         """Raises StanzaError if there are too many, or this one is too much."""
         if len(self.nodes) >= MAX_NODES:
             raise StanzaError("resource-constraint", f"an account has at most {MAX_NODES} nodes")
-        record = Record(config, time.time(), {owner: "owner"} if owner else {})
+        record = Record(config, clock.now(), {owner: "owner"} if owner else {})
         data = _encoded(record)
         node = Node(name, record, len(data), self.ceilings.get(name, "open"))
         node.hold({})

@@ -78,6 +78,17 @@ class Checkpoints:
             connection.close()
 
 
+def empty_journal(connection: sqlite3.Connection) -> bool:
+    """Copies all of the journal and cuts it to nothing; False if a reader or writer is in the way.
+
+    SQLite keeps writers out while it waits for readers to end (up to the connection's busy timeout, which
+    therefore has to be short), and while it copies: so nearly everything is copied before.
+    """
+    _round(connection)
+    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
+
+
 def _round(connection: sqlite3.Connection) -> None:
     before = _copy(connection)
     for _ in range(_TIMES - 1):

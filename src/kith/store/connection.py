@@ -8,15 +8,28 @@ import time
 from pathlib import Path
 
 from kith.store.errors import StoreError
-from kith.store.schema import migrate
+from kith.store.schema import is_empty, migrate
 
+#: What to do without a database in a folder that was used.
+_RESCUE = (
+    "though a server has used this folder: put it back, restore a backup, "
+    "or remove the file `secret` beside it to begin with no accounts"
+)
 _OPEN_SECONDS = 10.0  # for another process that creates or migrates the same database
 
 
 def connect(path: Path, busy: float) -> sqlite3.Connection:
-    """A connection that may be handed to a thread. ``busy``: seconds to wait for another process."""
+    """A connection that may be handed to a thread, to a database that exists: none is made.
+
+    ``busy``: seconds to wait for another process. Raises sqlite3.Error.
+    """
     connection = sqlite3.connect(
-        path, timeout=busy, isolation_level=None, check_same_thread=False, cached_statements=256
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        timeout=busy,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
     )
     try:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -31,14 +44,24 @@ def connect(path: Path, busy: float) -> sqlite3.Connection:
     return connection
 
 
-def prepare(path: Path, busy: float) -> sqlite3.Connection:
-    """Creates the database if there is none, and migrates it. Raises StoreError."""
+def prepare(path: Path, busy: float, may_create: bool = True) -> sqlite3.Connection:
+    """Opens the database, and migrates it. Raises StoreError.
+
+    ``may_create``: whether one is made if there is none, or an empty file.
+    """
     deadline = time.monotonic() + _OPEN_SECONDS
     while True:
         try:
-            _create(path)
+            if may_create:
+                _create(path)
+            elif not path.exists():
+                raise StoreError(f"it is not there, {_RESCUE}")
+            elif not path.stat().st_size:  # SQLite would begin one in it
+                raise StoreError(f"it is empty, {_RESCUE}")
             connection = connect(path, busy)
             try:
+                if not may_create and is_empty(connection):
+                    raise StoreError(f"it is empty, {_RESCUE}")
                 migrate(connection)
             except BaseException:
                 connection.close()
@@ -56,11 +79,14 @@ def prepare(path: Path, busy: float) -> sqlite3.Connection:
 def conclude(connection: sqlite3.Connection) -> None:
     """Writes the journal into the database and closes both: when it returns, nothing has the files open.
 
+    The last connection that is closed removes the journal. While another process has the database open
+    nothing is waited for: a server's commits would have to wait as well.
+
     On one thread: SQLite closes a database after its last statement, and a result that is handed to another
     thread has one that lives on here for a moment.
     """
     try:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
     finally:
         connection.close()
 

@@ -27,6 +27,10 @@ class Faulty(Unavailable):
     """The disk can't be written, or not be read."""
 
 
+class Removed(Unavailable):
+    """The database was deleted, moved or replaced while it was open."""
+
+
 class Damaged(Unavailable):
     """Pages of the database hold what SQLite has not written. What lies on other pages can be used."""
 

@@ -8,7 +8,7 @@ import time
 import structlog
 
 from kith.core.ports import Unavailable
-from kith.store.errors import Damaged, Full, Locked
+from kith.store.errors import Damaged, Full, Locked, Removed
 
 logger = structlog.get_logger("kith")
 #: A commit that takes longer is told of, in seconds.
@@ -21,6 +21,7 @@ _CALM = 2.0
 _TODO = {
     Full: "make room: it goes on by itself",
     Locked: "stop what has locked the database",
+    Removed: "move it back: it goes on by itself; or stop the server, restore a backup",
     Damaged: "stop the server, run `kith doctor`, restore a backup",
 }
 

@@ -71,6 +71,12 @@ MIGRATIONS = (
 )
 
 
+def is_empty(connection: sqlite3.Connection) -> bool:
+    """Whether no Kith has ever used the database."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return not version
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Brings the database to this version, in one transaction. Raises StoreError if it is newer."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()

@@ -7,6 +7,7 @@ import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,9 +26,11 @@ from kith.core.ports import (
     Unavailable,
 )
 from kith.store import conversations, integrity, log
-from kith.store.checkpoint import Checkpoints
+from kith.store.checkpoint import Checkpoints, empty_journal
 from kith.store.connection import conclude, connect, prepare
 from kith.store.errors import Damaged, StoreError, translated
+from kith.store.files import Files
+from kith.store.folder import check_domain
 from kith.store.health import Health
 from kith.store.integrity import Check
 from kith.store.marks import Marks
@@ -35,10 +38,14 @@ from kith.store.reader import Readers
 from kith.store.writer import Operation, Pending, Writer
 
 _T = TypeVar("_T")
+#: The thread that reads the whole database after a crash; the server can do without it.
+CHECK_THREAD = "kith-check"
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(dict[str, Keys]).decode
 _PATIENCE = 2.0  # seconds that a reader waits for the writer to index
 _EXPIRE_ROWS = 500  # some milliseconds of other writers' time
+#: Seconds that emptying the journal waits for readers, and writers for it: it may fail and be tried again.
+_TIDY_PATIENCE = 0.02
 
 
 class SQLiteStore:
@@ -46,13 +53,20 @@ class SQLiteStore:
 
     ``gather``: seconds that a commit waits for company, under load (`Writer`). ``busy``: seconds that a
     write waits for another process before it tries again; after three tries it fails with StoreError.
+    ``may_create``: whether a database is made if there is none.
+    ``domain``: whose accounts it has to hold, if any.
     What is wrong with the disk reaches the caller as `kith.core.ports.Unavailable`.
     """
 
-    def __init__(self, path: Path, gather: float = 0.001, busy: float = 10.0) -> None:
+    def __init__(
+        self, path: Path, gather: float = 0.001, busy: float = 10.0, may_create: bool = True, domain: str = ""
+    ) -> None:
         self._path = path
         self._gather = gather
         self._busy = busy
+        self._may_create = may_create
+        self._domain = domain
+        self._files = Files(path)
         self.commits = Commits()
         self._writer: Writer | None = None
         self._connection: sqlite3.Connection | None = None
@@ -66,18 +80,29 @@ class SQLiteStore:
         self._settling: asyncio.Future[None] | None = None
         self._settling_from = 0  # how much was queued when that began
 
-    async def open(self) -> int:
-        """Raises StoreError. If the last server did not close it, all of it is read, in the background."""
+    async def open(self, look_through: bool = True) -> int:
+        """Raises StoreError. If the last server did not close it, all of it is read, in the background.
+
+        ``look_through``: False for a command beside a running server, which has not closed it either.
+        """
         loop = asyncio.get_running_loop()
         ended_well = integrity.ended_well(self._path)
-        connection = await asyncio.to_thread(prepare, self._path, self._busy)
+        connection = await asyncio.to_thread(prepare, self._path, self._busy, self._may_create)
+        if self._domain:
+            try:
+                check_domain(connection, self._domain)
+            except BaseException:
+                connection.close()
+                raise
         self._connection = connection
         checkpoints = Checkpoints(lambda: connect(self._path, self._busy))
-        self._writer = Writer(connection, loop, self._health, self.commits, checkpoints, self._gather)
+        self._writer = Writer(
+            connection, loop, self._health, self.commits, self._files, checkpoints, self._gather
+        )
         self._marks = Marks(self._writer, self._health)
         self._readers = Readers(self._connect, loop)
-        if not ended_well:
-            self._checking = threading.Thread(target=self._look_through, name="kith-check", daemon=True)
+        if look_through and not ended_well:
+            self._checking = threading.Thread(target=self._look_through, name=CHECK_THREAD, daemon=True)
             self._checking.start()
         self._version = await self._write(_data_version)
         return await self._write(_last_id)
@@ -146,7 +171,12 @@ class SQLiteStore:
 
     def _connect(self) -> sqlite3.Connection:
         connection = connect(self._path, self._busy)
-        connection.execute("PRAGMA query_only = ON")
+        try:
+            connection.execute("PRAGMA query_only = ON")
+            self._files.check()
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     # -- accounts -------------------------------------------------------------------------------------
@@ -223,18 +253,18 @@ class SQLiteStore:
         return await self._write(write)
 
     async def tidy(self) -> bool:
-        """What was removed is zeroed in the database (secure_delete), and here in the WAL beside it."""
+        """What was removed is zeroed in the database (secure_delete), and here in the WAL beside it.
+
+        False if somebody is reading, a backup for example: writers do not wait for that, so try again later.
+        """
         return await asyncio.to_thread(self._tidy)
 
     def _tidy(self) -> bool:
-        connection = connect(self._path, self._busy)
         try:
-            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            with closing(connect(self._path, _TIDY_PATIENCE)) as connection:
+                return empty_journal(connection)
         except sqlite3.OperationalError:
             return False
-        finally:
-            connection.close()
-        return not busy
 
     async def empty_log(self, account: int) -> None:
         await self._write(lambda connection: log.drop_all(connection, account))
@@ -371,6 +401,8 @@ class SQLiteStore:
         return changed
 
     def _look(self, connection: sqlite3.Connection) -> None:
+        """What another process has done. Raises Removed if the files are gone; the operator is told."""
+        self._files.check()
         version = _data_version(connection)
         if version != self._version:
             self._version = version

@@ -19,7 +19,8 @@ from typing import Any
 from kith.core.figures import Commits
 from kith.core.ports import Append, Unavailable
 from kith.store.checkpoint import Checkpoints
-from kith.store.errors import Faulty, Locked, translated
+from kith.store.errors import Faulty, Locked, Removed, translated
+from kith.store.files import Files
 from kith.store.health import Health
 from kith.store.inserts import insert_log, insert_messages, known_origins
 
@@ -69,6 +70,7 @@ class Writer:
         loop: asyncio.AbstractEventLoop,
         health: Health,
         commits: Commits,
+        files: Files,
         checkpoints: Checkpoints,
         gather: float = 0.0,
     ) -> None:
@@ -88,6 +90,7 @@ class Writer:
         self._ended = 0.0
         self._peers: dict[str, int] = {}
         self._health = health
+        self._files = files
         self.waiting_bytes = 0  # bytes of messages that are not committed
         self.transactions = 0
         self._thread = threading.Thread(target=self._run, name="kith-store", daemon=True)
@@ -211,7 +214,7 @@ class Writer:
 
     def _transaction(self, batch: Sequence[Append | Pending]) -> list[Answer]:
         connection = self._connection
-        changes = connection.total_changes if self._health.failing else -1
+        changes = connection.total_changes
         self.transactions += 1
         self._begin()
         answers: list[Answer] = []
@@ -229,6 +232,8 @@ class Writer:
             if appends:
                 self._append(appends, answers)
             connection.execute("COMMIT")
+            if connection.total_changes != changes:
+                self._files.check()  # or what was committed is gone with this process
         except BaseException:
             self._commits.failed += 1
             self._new = 0
@@ -236,7 +241,7 @@ class Writer:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-        if 0 <= changes < connection.total_changes:
+        if self._health.failing and connection.total_changes != changes:
             self._health.stored()
         self._commits.stored += self._new
         self._new = 0
@@ -302,7 +307,7 @@ def _split(
 
 def _concerns_all(error: BaseException) -> bool:
     """Whether others would fail as well, perhaps after having waited as long, one after the other."""
-    return isinstance(error, (Locked, Faulty))
+    return isinstance(error, (Locked, Faulty, Removed))
 
 
 def _answer(item: Append | Pending, result: Any, error: BaseException | None) -> Answer:

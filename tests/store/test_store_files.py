@@ -1,0 +1,141 @@
+"""A database that is deleted, moved or replaced while it is open stores nothing, and none takes its place."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kith.core.ports import Unavailable
+from kith.store.errors import StoreError
+from kith.store.sqlite import SQLiteStore
+from tests.store.conftest import KEYS, Logs
+
+
+def delete(path: Path) -> None:
+    path.unlink()
+
+
+def move_the_folder_away(path: Path) -> None:
+    path.parent.rename(path.parent.with_name(f"{path.parent.name}-elsewhere"))
+
+
+def replace_by_an_empty_file(path: Path) -> None:
+    path.unlink()
+    path.touch()
+
+
+def replace_by_a_copy(path: Path) -> None:
+    copy = path.with_name("copy")
+    shutil.copy(path, copy)
+    copy.replace(path)
+
+
+def delete_the_journal(path: Path) -> None:
+    path.with_name("kith.sqlite-wal").unlink()
+
+
+async def settled(logs: Logs) -> None:
+    with contextlib.suppress(Unavailable):  # it may share a commit with what is refused
+        await logs.store.settled()
+
+
+CHANGES = [delete, move_the_folder_away, replace_by_an_empty_file, replace_by_a_copy, delete_the_journal]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_nothing_is_acknowledged_once_the_database_is_not_there(
+    logs: Logs, change: Callable[[Path], None]
+) -> None:
+    logs.append(1)
+    await logs.store.settled()
+    change(logs.path)
+    logs.append(2)
+    with pytest.raises(Unavailable, match=r"kith\.sqlite"):
+        await logs.store.put(logs.a, "space", "key", b"value")
+    stored, refused = logs.answers
+    assert stored == (1, None, None)
+    assert isinstance(refused[2], Unavailable)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_the_operator_is_told_though_nobody_writes(
+    logs: Logs, change: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(logs.path)
+    for _ in range(2):
+        logs.store.changed_elsewhere()  # as the server asks once a second
+        await settled(logs)
+    printed = capsys.readouterr().out
+    assert printed.count("the disk refuses to store") == 1
+    assert "kith.sqlite" in printed
+
+
+async def test_a_database_that_is_moved_back_is_used_again(logs: Logs) -> None:
+    away = logs.path.with_name("away")
+    logs.path.rename(away)
+    logs.append(1, origin=b"first")
+    await settled(logs)
+    assert isinstance(logs.answers[0][2], Unavailable)
+    away.rename(logs.path)
+    logs.append(2, origin=b"first")  # its sender tries again
+    logs.append(3)
+    await logs.store.settled()
+    assert [error for _, _, error in logs.answers[1:]] == [None, None]
+    assert await logs.stored("message") == 2
+
+
+async def test_who_reads_for_the_first_time_makes_no_database_where_one_was_deleted(logs: Logs) -> None:
+    """Readers open the database when they are first needed."""
+    logs.path.unlink()
+    for _ in range(4):
+        with pytest.raises((Unavailable, StoreError, sqlite3.Error)):
+            await logs.store._read(lambda connection: logs.store._connect())
+    assert not logs.path.exists()
+    assert not await logs.store.tidy()
+    assert not logs.path.exists()
+
+
+@pytest.mark.parametrize("empty", [False, True])
+async def test_no_database_is_made_where_one_has_to_be(tmp_path: Path, empty: bool) -> None:
+    path = tmp_path / "kith.sqlite"
+    if empty:
+        path.touch()
+    with pytest.raises(StoreError, match="put it back, restore a backup"):
+        await SQLiteStore(path, may_create=False).open()
+    assert sorted(os.listdir(tmp_path)) == (["kith.sqlite"] if empty else [])
+    assert not empty or path.stat().st_size == 0
+
+
+@pytest.mark.parametrize(
+    ("accounts", "domain", "fits"),
+    [
+        ([], "new.example", True),
+        (["a@old.example"], "old.example", True),
+        (["a@old.example", "b@new.example"], "new.example", True),
+        (["a@old.example"], "new.example", False),
+        (["a@sub.new.example"], "new.example", False),
+        (["a@[::1]"], "[::1]", True),
+        (["a@[::1]"], "[::2]", False),
+    ],
+)
+async def test_a_database_whose_accounts_are_of_another_domain_is_refused(
+    tmp_path: Path, accounts: list[str], domain: str, fits: bool
+) -> None:
+    store = SQLiteStore(tmp_path / "kith.sqlite")
+    await store.open()
+    await store.create_accounts([(jid, KEYS) for jid in accounts])
+    await store.close()
+    store = SQLiteStore(tmp_path / "kith.sqlite", domain=domain)
+    if fits:
+        await store.open()
+        await store.close()
+    else:
+        theirs = accounts[0].partition("@")[2]
+        with pytest.raises(StoreError, match=f"of {theirs}, not of {domain}".replace("[", r"\[")):
+            await store.open()

@@ -95,6 +95,9 @@ export const de: Texts = {
   'notice.syncing.label': 'Fortschritt',
   'notice.update': 'Eine neue Version ist bereit.',
   'notice.update.take': 'Neu laden',
+  'notice.aside':
+    'Eine Nachricht kann diese Version nicht zeigen. Sie wird aufgehoben und später noch einmal versucht.',
+  'notice.aside.close': 'OK',
   'notice.device': 'Ein neues Gerät kann ab jetzt deine Nachrichten lesen.',
   'notice.device.look': 'Ansehen',
 

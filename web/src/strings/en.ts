@@ -91,6 +91,8 @@ export const en = {
   'notice.syncing.label': 'Progress',
   'notice.update': 'A new version is ready.',
   'notice.update.take': 'Reload',
+  'notice.aside': 'A message that came can’t be shown by this version. It is kept and tried again later.',
+  'notice.aside.close': 'OK',
   'notice.device': 'A new device can read your messages from now on.',
   'notice.device.look': 'Look',
 

@@ -45,7 +45,7 @@ export class Acknowledged {
   /** The server says how many it has got. */
   acknowledge(h: number): void {
     const count = (h - this.confirmed + NEVER) % NEVER
-    if (count > this.sent.length) return
+    if (!Number.isInteger(h) || count > this.sent.length) return
     this.confirmed = h
     for (const one of this.sent.splice(0, count)) one.arrived()
   }

@@ -24,6 +24,9 @@ export interface Readable<T> {
 /** A fact in the local storage: since when my account has a device that the person has not been shown. */
 export const NEW_DEVICE = 'devices.new'
 
+/** A fact in the local storage: messages that this version of the app could not handle (`sync/aside.ts`). */
+export const ASIDE = 'aside'
+
 export interface SendOptions {
   reply?: Reply
   forwarded?: boolean
@@ -85,6 +88,8 @@ export interface App {
   block(address: Address, on: boolean): Promise<void>
   report(address: Address, reason: 'spam' | 'abuse', keys: string[], block: boolean): Promise<void>
   askLastSeen(address: Address): Promise<void>
+  /** The person knows of the messages that could not be handled. */
+  asideTold(): Promise<void>
 
   setProfile(profile: { nick?: string; about?: string; picture?: Blob | null }): Promise<void>
   fingerprints(account: Address): Promise<Fingerprint[]>

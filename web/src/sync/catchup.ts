@@ -8,6 +8,7 @@ import type { Database } from '../local/database'
 import { ofChat } from '../local/history'
 import { isWaiting, timeOf } from '../local/order'
 import type { Address, Moment, Raw } from '../local/types'
+import type { Aside, Entry } from './aside'
 import { Lost, Refused } from './errors'
 import type { Incoming } from './incoming'
 import { form } from './pubsub'
@@ -21,12 +22,6 @@ interface Gap {
   before: string
   /** Of a new device: how many of the newest are read at all. */
   most?: number
-}
-
-interface Entry {
-  id: string
-  at: Moment
-  message: Xml
 }
 
 /** A row of `raw`, parsed. */
@@ -75,6 +70,7 @@ export class CatchUp {
     private readonly me: Address,
     private readonly wire: Wire,
     private readonly incoming: Incoming,
+    private readonly aside: Aside,
     private readonly now: () => Moment,
     private readonly progress: (done: number | undefined) => void
   ) {}
@@ -89,15 +85,15 @@ export class CatchUp {
   }
 
   /** A message that came live. Resolves when it is stored. */
-  live(message: Xml, came: Came): Promise<void> {
+  live(entry: Entry): Promise<void> {
     return this.inTurn(async () => {
-      if (!this.draining || !came.archive) {
-        await this.incoming.take([came])
+      if (!this.draining || !entry.id) {
+        await this.one(entry)
         return
       }
       await this.db.transaction('rw', this.db.raw, this.db.facts, async () => {
-        await this.db.raw.bulkPut(this.rawOf([{ id: came.archive, at: came.at, message }]))
-        await this.advance(came.archive)
+        await this.db.raw.bulkPut(this.rawOf([entry]))
+        await this.advance(entry.id)
       })
     })
   }
@@ -151,9 +147,10 @@ export class CatchUp {
       const oldest = before ? undefined : (await ofChat(this.db, chat).first())?.order
       const page = await this.query(chat, '', before, 50, undefined, oldest)
       const shown = await this.db.messages.where('key').startsWith(`${chat} `).count()
-      const came = page.found.map((one) => this.cameOf(one)).filter((one) => one !== undefined)
       await this.inTurn(async () => {
-        for (let at = 0; at < came.length; at += BATCH) await this.incoming.take(came.slice(at, at + BATCH))
+        for (let at = 0; at < page.found.length; at += BATCH) {
+          await this.take(page.found.slice(at, at + BATCH), [])
+        }
       })
       await this.db.setFact(name, page.complete || !page.first ? 'all' : page.first)
       if ((await this.db.messages.where('key').startsWith(`${chat} `).count()) > shown) return true
@@ -274,8 +271,15 @@ export class CatchUp {
   private async rows(keys: string[]): Promise<(Waiting | undefined)[]> {
     const unknown = keys.filter((id) => !this.atHand.has(id))
     for (const row of unknown.length ? await this.db.raw.bulkGet(unknown) : []) {
-      const entries = row?.entries.map(({ id, at, stanza }) => ({ id, at, message: parse(stanza) }))
-      if (row && entries) this.atHand.set(row.id, entries)
+      const entries: Entry[] = []
+      for (const { id, at, stanza } of row?.entries ?? []) {
+        try {
+          entries.push({ id, at, message: parse(stanza) })
+        } catch {
+          await this.aside.count('no XML in the storage', stanza)
+        }
+      }
+      if (row) this.atHand.set(row.id, entries)
     }
     return keys.map((id) => {
       const entries = this.atHand.get(id)
@@ -286,17 +290,47 @@ export class CatchUp {
   /** How many messages that were. */
   private async takeRaw(rows: Waiting[]): Promise<number> {
     const entries = rows.flatMap((row) => row.entries).sort(byId)
-    const came = entries.map((one) => this.cameOf(one)).filter((one) => one !== undefined)
-    await this.incoming.take(
-      came,
+    await this.take(
+      entries,
       rows.map(({ id }) => id)
     )
     for (const { id } of rows) this.atHand.delete(id)
     return entries.length
   }
 
-  private cameOf({ id, at, message }: Entry): Came | undefined {
-    return read(message, this.me, id, at)
+  /** What could not be handled before is tried once more, as it is at each start. */
+  retry(): Promise<void> {
+    return this.inTurn(() => this.aside.again((entry) => this.incoming.take(this.cameOf(entry))))
+  }
+
+  /** Takes messages in; if one of them can't be, the others all the same. `raw`: the rows that they waited in. */
+  private async take(entries: Entry[], raw: string[]): Promise<void> {
+    try {
+      await this.incoming.take(
+        entries.flatMap((one) => this.cameOf(one)),
+        raw
+      )
+    } catch {
+      for (const one of entries) await this.one(one)
+      await this.db.raw.bulkDelete(raw)
+    }
+  }
+
+  /** Rejects if nothing can be stored, whatever is in the message. */
+  private async one(entry: Entry): Promise<void> {
+    for (const last of [false, true]) {
+      try {
+        await this.incoming.take(this.cameOf(entry))
+        return
+      } catch (error) {
+        if (last) await this.aside.put(entry, error)
+      }
+    }
+  }
+
+  private cameOf({ id, at, message }: Entry): Came[] {
+    const came = read(message, this.me, id, at)
+    return came ? [came] : []
   }
 
   /** As it waits: what follows each other in one chat, of one side, together. */

@@ -8,6 +8,7 @@ import { Lost, NotConnected, Refused } from './errors'
 import { authenticate, isRevoked, type LoggedIn, success } from './login'
 import {
   attribute,
+  bare,
   child,
   children,
   domainOf,
@@ -35,8 +36,10 @@ export interface Wiring {
   revoked(): void
   /** One after the other; a stanza is acknowledged when its promise has resolved. */
   stanza(stanza: Xml): Promise<void> | void
+  /** What looks like a stanza, but is no XML. */
+  unreadable(text: string): Promise<void>
   /** Results of a query of the archive are told at once, beside the others. */
-  result(stanza: Xml, result: Xml): void
+  result(result: Xml): void
 }
 
 const LOGIN_MS = 20_000
@@ -58,6 +61,8 @@ interface Request {
   done(answer: Xml): void
   failed(error: Error): void
 }
+
+const STANZA = /^\s*<(?:message|presence|iq)[\s/>]/
 
 type Timer = ReturnType<typeof setTimeout>
 
@@ -203,12 +208,27 @@ export class Connection {
     try {
       element = parse(data)
     } catch {
+      this.unreadable(data)
+      return
+    }
+    this.heard()
+    this.take(element)
+  }
+
+  /** One such element must not end each connection that it comes over: it counts as a stanza that is done with. */
+  private unreadable(data: string): void {
+    const { session } = this
+    if (!session || !this.isOnline || this.behind || !STANZA.test(data)) {
       this.lose()
       return
     }
+    this.heard()
+    this.handle(session, () => this.wiring.unreadable(data), session.received())
+  }
+
+  private heard(): void {
     this.asked = false
     this.expect(this.isOnline ? SILENCE_MS : LOGIN_MS)
-    this.take(element)
   }
 
   /** In order: what comes right behind the answer to the login waits until that is understood. */
@@ -310,14 +330,25 @@ export class Connection {
         return
       }
     }
-    const result = name === 'message' ? child(stanza, NS.mam, 'result') : undefined
+    // Nobody else tells what is in the own archive (XEP-0313 §7.1)
+    const result = name === 'message' && this.isOwn(stanza) ? child(stanza, NS.mam, 'result') : undefined
     if (result) {
-      this.wiring.result(stanza, result)
+      this.wiring.result(result)
       done()
       return
     }
+    this.handle(session, () => this.wiring.stanza(stanza), done)
+  }
+
+  /** From the account itself, or the server on its behalf (RFC 6120 §8.1.2.1). */
+  private isOwn(stanza: Xml): boolean {
+    const from = attribute(stanza, 'from')
+    return from === '' || from === bare(this.jid)
+  }
+
+  private handle(session: Acknowledged, work: () => Promise<void> | void, done: () => void): void {
     this.incoming = this.incoming
-      .then(() => (session.broken ? undefined : this.wiring.stanza(stanza)))
+      .then(() => (session.broken ? undefined : work()))
       .then(done, () => {
         // Not stored, so neither it nor what follows is taken: a new session reads them from the archive
         session.broken = true
@@ -330,9 +361,9 @@ export class Connection {
     const request = this.requests.get(attribute(answer, 'id'))
     if (!request) return
     const from = attribute(answer, 'from')
-    const own = from === '' || from === this.jid || from === this.jid.split('/', 1)[0]
-    if (request.from ? from !== request.from && !(own && request.from === this.jid.split('/', 1)[0]) : !own)
-      return
+    const own = this.isOwn(answer) || from === this.jid
+    const asked = request.from === '' || request.from === bare(this.jid)
+    if (asked ? !own : from !== request.from) return
     if (attribute(answer, 'type') === 'result') {
       request.done(answer)
       return

@@ -9,6 +9,7 @@ import { messageKey, orderAt } from '../local/order'
 import type { Address, Credential, Message, Moment } from '../local/types'
 import { Work } from '../local/work'
 import { NEW_DEVICE, type App, type Connection as State, type Live } from './app'
+import { Aside } from './aside'
 import { CatchUp } from './catchup'
 import { Connection, type Wiring } from './connection'
 import { Refused } from './errors'
@@ -26,7 +27,7 @@ import { ChatSettings, SETTINGS_NODES } from './settings'
 import { archiveId, archiveTime, carbon, delayed, read, typingState } from './stanzas'
 import type { Store } from './store'
 import type { Leading } from './tabs'
-import { attribute, bare, child, domainOf, el, elements, type Made, NS, textOf, type Xml } from './xml'
+import { attribute, bare, child, domainOf, el, type Made, NS, textOf, type Xml } from './xml'
 
 export interface EngineDeps {
   url: string
@@ -61,6 +62,7 @@ const NOT_BEGUN: Beginning = { running: false, caughtUp: false, done: false }
 export class Engine implements Leading {
   private readonly connection: Connection
   private readonly keybook: Keybook
+  private readonly aside: Aside
   private readonly roster: Roster
   private readonly profiles: Profiles
   private readonly settings: ChatSettings
@@ -94,13 +96,12 @@ export class Engine implements Leading {
       offline: () => this.offline(),
       revoked: () => deps.revoked(),
       stanza: (stanza) => this.stanza(stanza),
-      result: (stanza, result) => {
-        const from = attribute(stanza, 'from')
-        if (!from || bare(from) === me) this.catchUp.result(result)
-      }
+      unreadable: (text) => this.aside.count('no XML', text),
+      result: (result) => this.catchUp.result(result)
     }
     this.connection = new Connection(wiring)
     this.keybook = new Keybook(db)
+    this.aside = new Aside(db)
     this.roster = new Roster(db, me, this.connection)
     this.profiles = new Profiles(db, me, this.connection)
     this.settings = new ChatSettings(db, me, this.connection)
@@ -120,7 +121,7 @@ export class Engine implements Leading {
       asked: (...question) => engine.asked(...question),
       stranger: (address) => void engine.profiles.fetch(address).catch(() => undefined)
     })
-    engine.catchUp = new CatchUp(db, me, connection, engine.incoming, deps.now, (progress) =>
+    engine.catchUp = new CatchUp(db, me, connection, engine.incoming, engine.aside, deps.now, (progress) =>
       engine.change({ progress })
     )
     engine.outbox = new Outbox(db, me, engine.crypto, keybook, connection, deps.now)
@@ -265,6 +266,7 @@ export class Engine implements Leading {
       const [roster] = await contacts
       if (session !== this.session || !this.connection.online) return
       session.caughtUp = true
+      await this.catchUp.retry()
       this.outbox.hold(false)
       this.state('online')
       this.history.begin()
@@ -299,34 +301,46 @@ export class Engine implements Leading {
     this.change({ connection: 'offline', typing: {}, present: {}, progress: undefined })
   }
 
+  /** Rejects only if nothing can be stored, not for what is in a stanza. */
   private async stanza(stanza: Xml): Promise<void> {
-    const name = stanza.name
-    if (name === 'iq') await this.iq(stanza)
-    else if (name === 'presence') await this.presence(stanza)
-    else await this.message(stanza)
+    const { name } = stanza
+    if (name === 'message') return this.message(stanza)
+    try {
+      if (name === 'iq') await this.iq(stanza)
+      else await this.presence(stanza)
+    } catch (error) {
+      await this.aside.count(`${name}: ${String(error)}`)
+    }
   }
 
   private async message(stanza: Xml): Promise<void> {
     const event = eventOf(stanza)
     if (event) {
-      await this.event(bare(attribute(stanza, 'from') || this.me), event.node, event.items)
+      await this.event(attribute(stanza, 'from') || this.me, event.node, event.items)
       return
     }
     const copy = carbon(stanza, this.me)
-    if (!copy && (child(stanza, NS.carbons, 'received') ?? child(stanza, NS.carbons, 'sent'))) return
-    const message = copy ?? stanza
-    const archive = archiveId(message, this.me)
-    const delay = delayed(copy ? child(first(stanza), NS.forward, 'forwarded') : stanza)
-    const now = this.deps.now()
-    const came = read(message, this.me, archive, archiveTime(archive, delay, now))
-    if (!came) return
-    if (!came.mine && !came.error && came.state && delay === undefined) this.typing(came.from, came.state)
+    // A message that only claims to be a copy is one of its sender's, as it is in the archive
+    const message = copy?.message ?? stanza
+    const id = archiveId(message, this.me)
+    const delay = delayed(copy?.forwarded ?? stanza)
+    const entry = { id, at: archiveTime(id, delay, this.deps.now()), message }
+    try {
+      const came = read(message, this.me, id, entry.at)
+      if (!came) return
+      if (!came.mine && !came.error && came.state && delay === undefined) this.typing(came.from, came.state)
+    } catch (error) {
+      await this.aside.put(entry, error)
+      return
+    }
     // Nothing that could not be stored may be acknowledged before the session's place in the archive is known
     await this.ready.catch(() => undefined)
-    await this.catchUp.live(message, came)
+    await this.catchUp.live(entry)
   }
 
   private async event(from: Address, node: string, items: Parameters<Profiles['event']>[2]): Promise<void> {
+    // Of somebody who has never written nothing is kept, or anybody could fill the storage
+    if (from !== this.me && !(await this.db.contacts.get(from))) return
     try {
       if (node === DEVICE_LIST) await this.crypto.devicesChanged(from, devicesOf(items))
       else if (PROFILE_NODES.includes(node))
@@ -348,6 +362,8 @@ export class Engine implements Leading {
       }
       this.connection.tell(el('iq', head, ...content))
     }
+    const refuse = () =>
+      answer('error', el('error', { type: 'cancel' }, el('service-unavailable', { xmlns: NS.stanzas })))
     const query = child(iq, NS.disco, 'query')
     const history = type === 'set' ? this.history.answer(iq) : undefined
     if (history) {
@@ -357,11 +373,18 @@ export class Engine implements Leading {
         (error: unknown) => answer('error', errorOf(error))
       )
     } else if (type === 'set' && (await this.roster.push(iq))) answer('result')
+    else if (!(await this.maySee(attribute(iq, 'from')))) refuse()
     else if (type === 'get' && child(iq, NS.ping, 'ping')) answer('result')
     else if (type === 'get' && query) answer('result', info(query))
-    else {
-      answer('error', el('error', { type: 'cancel' }, el('service-unavailable', { xmlns: NS.stanzas })))
-    }
+    else refuse()
+  }
+
+  /** Whether somebody may know that this device is there: who sees my presence, and my own server and devices. */
+  private async maySee(from: string): Promise<boolean> {
+    const account = bare(from)
+    if (account === '' || account === this.me || account === domainOf(this.me)) return true
+    const subscription = (await this.db.contacts.get(account))?.subscription
+    return subscription === 'from' || subscription === 'both'
   }
 
   /** Records of the history, from another device of mine or from a backup. */
@@ -493,8 +516,4 @@ function errorOf(error: unknown): Made {
   const { condition, type } =
     error instanceof Refused ? error : new Refused('internal-server-error', 'cancel')
   return el('error', { type }, el(condition, { xmlns: NS.stanzas }))
-}
-
-function first(element: Xml): Xml | undefined {
-  return elements(element).find((one) => one.namespace === NS.carbons)
 }

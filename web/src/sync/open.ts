@@ -7,6 +7,7 @@ import { search } from '../local/search'
 import type { Address, Credential, Message } from '../local/types'
 import { Actions } from './actions'
 import type { App, Live } from './app'
+import { told } from './aside'
 import { Engine } from './engine'
 import { Store } from './store'
 import { Tabs } from './tabs'
@@ -150,6 +151,7 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
       const ids = messages.map((message) => message?.order ?? '').filter((id) => /^[0-9a-f]{16}$/.test(id))
       await call('report', address, reason, ids, block)
     },
+    asideTold: () => told(db),
     askLastSeen: (address) => call('askLastSeen', address),
     setProfile: (profile) => call('setProfile', profile),
     fingerprints: (account) => call<Fingerprint[]>('fingerprints', account),

@@ -2,7 +2,7 @@
 import type { Address } from '../local/types'
 import { Refused } from './errors'
 import type { Wire } from './wire'
-import { attribute, child, children, el, first, type Made, NS, type Xml } from './xml'
+import { attribute, bare, child, children, el, first, type Made, NS, type Xml } from './xml'
 
 export interface Item {
   id: string
@@ -70,8 +70,13 @@ export async function publish(
   }
 }
 
-/** What an event (a message) tells of a node; undefined if it is none. */
+/**
+ * What an event (a message) tells of a node of its sender; undefined if it is none. Accounts tell of their nodes from their
+ * bare address (XEP-0163 §4.3); what a device of theirs writes by itself is none, nor is what came back.
+ */
 export function eventOf(message: Xml): { node: string; items: Item[]; retracted: string[] } | undefined {
+  const from = attribute(message, 'from')
+  if (from !== bare(from) || attribute(message, 'type') === 'error') return undefined
   const items = child(child(message, NS.pubsubEvent, 'event'), NS.pubsubEvent, 'items')
   if (!items) return undefined
   return {

@@ -37,8 +37,7 @@ export class Roster {
 
   /** A push (RFC 6121 §2.1.6, XEP-0191 §3). False: it is none. */
   async push(iq: Xml): Promise<boolean> {
-    const from = attribute(iq, 'from')
-    if (from && bare(from) !== this.me) return false
+    if ((attribute(iq, 'from') || this.me) !== this.me) return false
     for (const item of children(child(iq, NS.roster, 'query'), NS.roster, 'item')) {
       const contact = itemOf(item)
       const seen = contact.subscription === 'from' || contact.subscription === 'both'

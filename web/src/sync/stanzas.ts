@@ -97,11 +97,19 @@ export function read(message: Xml, me: Address, archive: string, at: Moment): Ca
   }
 }
 
-/** A copy that the own account has sent (XEP-0280): the message in it. */
-export function carbon(message: Xml, me: Address): Xml | undefined {
-  if (bare(attribute(message, 'from') || me) !== me) return undefined
-  const copy = child(message, NS.carbons, 'received') ?? child(message, NS.carbons, 'sent')
-  return child(child(copy, NS.forward, 'forwarded'), NS.client, 'message')
+/**
+ * A copy from the own account (XEP-0280): what is forwarded, and the message in it, if it is one by or to this account.
+ * Whoever else says so, even a device of the own account, is not believed (§11).
+ */
+export function carbon(message: Xml, me: Address): { forwarded: Xml; message: Xml } | undefined {
+  if ((attribute(message, 'from') || me) !== me) return undefined
+  const sent = child(message, NS.carbons, 'sent')
+  const copy = sent ?? child(message, NS.carbons, 'received')
+  const forwarded = child(copy, NS.forward, 'forwarded')
+  const inside = child(forwarded, NS.client, 'message')
+  if (!forwarded || !inside) return undefined
+  if (bare(attribute(inside, sent ? 'from' : 'to') || me) !== me) return undefined
+  return { forwarded, message: inside }
 }
 
 /** The id that the own archive gave; only its own word counts (XEP-0359). */

@@ -64,9 +64,12 @@ export class Sealed implements Crypto {
     }
     const opening = `opened/${messageId}`
     const path = `seen/${envelope.sender}/${dec(key.data)}`
-    if (await this.db.keys.get(path)) return { type: 'again' }
+    const known = await this.db.keys.get(path)
+    // Opened, but never stored
+    if (known && !(await this.db.keys.get(opening))) return { type: 'again' }
     await this.db.keys.put({ path, value: true })
     if (!envelope.payload) return { type: 'keys', device: envelope.sender, trusted: true }
+    await this.db.keys.put({ path: opening, value: true })
     return { type: 'text', text: dec(envelope.payload), device: envelope.sender, trusted: true, opening }
   }
 

@@ -54,6 +54,10 @@ export class World {
   /** Tokens by agent; what is not here is refused. */
   readonly tokens = new Map<string, string>()
   failing = false
+  /** Full addresses, by each login. */
+  readonly logins: string[] = []
+  /** An answer of a device has come. */
+  answered: (iq: Xml) => void = () => undefined
   queries = 0
   /** Characters of the largest iq between devices. */
   largest = 0
@@ -134,6 +138,11 @@ export class World {
     session.socket?.give(`<r xmlns='${NS.sm}'/>`)
   }
 
+  /** A stanza as it is, hostile or not. */
+  give({ agent }: { agent: string }, frame: string): void {
+    for (const session of this.sessions) if (session.jid.endsWith(agent)) this.push(session, frame)
+  }
+
   async login(socket: Socket, request: Xml): Promise<void> {
     const agent = attribute(child(request, NS.sasl2, 'user-agent'), 'id')
     const token = this.tokens.get(agent)
@@ -150,6 +159,7 @@ export class World {
     ])
     const proof = toBase64(new Uint8Array(await crypto.subtle.sign('HMAC', key, enc('Responder'))))
     const jid = `${user}@example.org/${agent}`
+    this.logins.push(jid)
     const resume = child(request, NS.sm, 'resume')
     const old = this.sessions.find((one) => one.token === attribute(resume, 'previd') && one.jid === jid)
     const head = `<additional-data>${proof}</additional-data><authorization-identifier>${jid}</authorization-identifier>`
@@ -383,6 +393,7 @@ export class Socket {
       if (name === 'iq' && attribute(element, 'to').includes('/')) world.between(session, element)
       else if (name === 'iq' && ['get', 'set'].includes(attribute(element, 'type')))
         world.request(session, element)
+      else if (name === 'iq') world.answered(element)
     }
   }
 

@@ -1,0 +1,110 @@
+/**
+ * What the app could not handle: a message whose handling raises, whoever is to blame. It costs neither the connection
+ * nor what follows. It is counted and kept as it came, and tried again with each session and each start, so that it is
+ * not lost to a version that can.
+ */
+import type { Database } from '../local/database'
+import type { Moment } from '../local/types'
+import { ASIDE } from './app'
+import { parse, write, type Xml } from './xml'
+
+/** A message of others or mine, from wherever it came. */
+export interface Entry {
+  /** In the own archive; empty: it is not there. */
+  id: string
+  at: Moment
+  message: Xml
+}
+
+interface Kept {
+  id: string
+  at: Moment
+  stanza: string
+  /** How often it was tried. */
+  tries: number
+  reason: string
+}
+
+export interface Counted {
+  /** Of all that could not be handled and still can't. */
+  count: number
+  /** The person has been told of so many. */
+  told: number
+}
+
+const ROW = 'aside '
+/** Beyond, the oldest go; what is in the archive is still there. */
+const MOST = 200
+const LONGEST = 100_000
+
+export class Aside {
+  constructor(private readonly db: Database) {}
+
+  /** Rejects if it can't be stored: then it is the storage that is to blame. */
+  async put({ id, at, message }: Entry, error: unknown): Promise<void> {
+    const row = { id, at, stanza: textOf(message), tries: 1, reason: reasonOf(error) }
+    await this.keep(row, id || crypto.randomUUID())
+  }
+
+  /** What can't be kept, or is of no use later, is counted all the same. */
+  async count(reason: string, text = ''): Promise<void> {
+    await this.keep(
+      { id: '', at: Date.now(), stanza: text.slice(0, LONGEST), tries: Infinity, reason },
+      'other'
+    )
+  }
+
+  /** Tries all once more. */
+  async again(handle: (entry: Entry) => Promise<void>): Promise<void> {
+    for (const { name, value } of await this.db.facts.where('name').startsWith(ROW).toArray()) {
+      const kept = value as Kept
+      if (kept.tries === Infinity || !kept.stanza) continue
+      try {
+        await handle({ id: kept.id, at: kept.at, message: parse(kept.stanza) })
+        await this.db.facts.delete(name)
+        await this.change(-1)
+      } catch (error) {
+        await this.db.setFact(name, { ...kept, tries: kept.tries + 1, reason: reasonOf(error) })
+      }
+    }
+  }
+
+  private async keep(row: Kept, name: string): Promise<void> {
+    const known = await this.db.facts.get(ROW + name)
+    await this.db.setFact(ROW + name, row)
+    if (known && name !== 'other') return
+    await this.change(1)
+    const names = (await this.db.facts.where('name').startsWith(ROW).primaryKeys()).sort()
+    await this.db.facts.bulkDelete(names.slice(0, Math.max(0, names.length - MOST)))
+  }
+
+  private async change(by: number): Promise<void> {
+    await this.db.transaction('rw', this.db.facts, async () => {
+      const { count = 0, told = 0 } = (await this.db.fact<Counted>(ASIDE)) ?? {}
+      const left = Math.max(0, count + by)
+      await this.db.setFact(ASIDE, { count: left, told: Math.min(told, left) })
+    })
+  }
+}
+
+/** The person has been told of all that there are. */
+export async function told(db: Database): Promise<void> {
+  await db.transaction('rw', db.facts, async () => {
+    const counted = await db.fact<Counted>(ASIDE)
+    if (counted) await db.setFact(ASIDE, { ...counted, told: counted.count })
+  })
+}
+
+/** Empty if it is too long, or can't be written. */
+function textOf(message: Xml): string {
+  try {
+    const text = write(message)
+    return text.length > LONGEST ? '' : text
+  } catch {
+    return ''
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return (error instanceof Error ? `${error.name}: ${error.message}` : String(error)).slice(0, 300)
+}

@@ -113,3 +113,31 @@ async def test_inside_a_chat_one_sees_that_there_is_no_connection(people: People
         await look_elsewhere(ada, ben)
         await ada.shows(".notices .notice:has-text('Connecting')")
     await ada.hides(".notices .notice")
+
+
+async def test_a_text_that_is_too_long_is_never_cut_silently_and_goes_as_several_messages(
+    people: People,
+) -> None:
+    ada, ben = await people.two(DESKTOP, PHONE)
+    line = "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich. "
+    text = (line * 460).strip()  # 30,000 characters
+    await ada.on("textarea", "fill", text)
+    assert await ada.on("textarea", "inputValue") == text
+    await ada.press("Send")
+    await ada.on(".message >> nth=-1", "waitFor")
+    await ben.shows(".message .more")
+    longest = line * 2100  # 140 KB as UTF-8
+    await ada.on("textarea", "fill", longest)
+    await ada.shows("[role=alert]:has-text('Too long for one message')")
+    await ada.do("key", "Enter")
+    assert await ada.on("textarea", "inputValue") == longest
+    await ada.press("Send as 3 messages")
+    await ada.hides("[role=alert]:has-text('Too long for one message')")
+    assert await ada.on("textarea", "inputValue") == ""
+
+    async def came() -> bool:
+        messages = await ben.stored("messages")
+        found = sorted((one["at"], one["order"], one["text"]) for one in messages if line in one["text"])
+        return "".join(one[2] for one in found).replace(" ", "") == (text + longest).replace(" ", "")
+
+    await until(came)

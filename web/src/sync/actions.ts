@@ -13,6 +13,7 @@ import {
   readTo,
   updateChat
 } from '../local/history'
+import { STANZA_BYTES, TooLong, fits, split, textBytes } from '../local/length'
 import { isWaiting, messageKey, orderAt, orderWaiting } from '../local/order'
 import type { Address, Change, Chat, Message, Moment, OutgoingContent, Reply } from '../local/types'
 import { Work } from '../local/work'
@@ -55,9 +56,11 @@ export class Actions {
 
   /**
    * A text leaves the place where it was written when this says that it is `kept`: it survives the page, then. Otherwise
-   * it stays there until it is `stored`. What could not be stored is the caller's again.
+   * it stays there until it is `stored`. What could not be stored is the caller's again. Rejects with TooLong what the
+   * server would not take: it would cost the connection, again and again.
    */
   enter(chat: Address, text: string, options: EnterOptions): { kept: boolean; stored: Promise<void> } {
+    if (!fits(text, textBytes(undefined))) return { kept: false, stored: Promise.reject(new TooLong()) }
     const entered: Entered = { ...options, id: crypto.randomUUID(), chat, text, place: EnteredTexts.place() }
     const kept = this.entries.keep(entered)
     const stored = this.store(entered)
@@ -176,9 +179,13 @@ export class Actions {
 
   async forward(keys: string[], chats: Address[]): Promise<void> {
     const messages = await this.db.messages.bulkGet(keys)
-    const texts = messages.filter((message): message is Message => message?.kind === 'text')
+    const most = textBytes(await this.db.fact<number>(STANZA_BYTES))
+    const parts = messages
+      .filter((message): message is Message => message?.kind === 'text')
+      // other apps may have sent more than a message of ours may have
+      .flatMap((message) => split(message.text, most).map((text) => ({ text, options: forwarding(message) })))
     await Promise.all(
-      chats.flatMap((chat) => texts.map((message) => this.send(chat, message.text, forwarding(message))))
+      chats.flatMap((chat) => parts.map(({ text, options }) => this.send(chat, text, options)))
     )
   }
 

@@ -34,6 +34,8 @@ export interface Wiring {
   online(newest: string | undefined): void
   offline(): void
   revoked(): void
+  /** The largest stanza that the server takes, in bytes (XEP-0478). */
+  limit(bytes: number): void
   /** One after the other; a stanza is acknowledged when its promise has resolved. */
   stanza(stanza: Xml): Promise<void> | void
   /** What looks like a stanza, but is no XML. */
@@ -270,6 +272,8 @@ export class Connection {
   private async login(name: string, element: Xml): Promise<void> {
     const socket = this.socket
     if (name === 'features') {
+      const most = child(child(element, NS.limits, 'limits'), NS.limits, 'max-bytes')
+      if (most) this.wiring.limit(Number(textOf(most)))
       const credential = await this.wiring.credential()
       if (!credential || socket !== this.socket) return
       const mechanisms = children(

@@ -1,5 +1,6 @@
 /** The leading tab's part: the stream, and what is done with what comes and what waits. */
 import type { Crypto, CryptoEvent, KeyNetwork } from '../crypto/crypto'
+import { STANZA_BYTES } from '../local/length'
 import type { Database } from '../local/database'
 import { merge, type Merged } from '../history/merge'
 import type { HistoryRecord } from '../history/records'
@@ -95,6 +96,7 @@ export class Engine implements Leading {
       online: (newest) => this.online(newest),
       offline: () => this.offline(),
       revoked: () => deps.revoked(),
+      limit: (bytes) => this.quietly(this.limit(bytes)),
       stanza: (stanza) => this.stanza(stanza),
       unreadable: (text) => this.aside.count('no XML', text),
       result: (result) => this.catchUp.result(result)
@@ -232,6 +234,11 @@ export class Engine implements Leading {
   private async renewed(token: string): Promise<void> {
     const credential = await this.db.fact<Credential>('credential')
     if (credential) await this.db.setFact('credential', { ...credential, token })
+  }
+
+  private async limit(bytes: number): Promise<void> {
+    if (bytes > 0 && (await this.db.fact<number>(STANZA_BYTES)) !== bytes)
+      await this.db.setFact(STANZA_BYTES, bytes)
   }
 
   private online(newest: string | undefined): void {

@@ -13,6 +13,7 @@ export const NS = {
   client: 'jabber:client',
   framing: 'urn:ietf:params:xml:ns:xmpp-framing',
   streams: 'http://etherx.jabber.org/streams',
+  limits: 'urn:xmpp:stream-limits:0',
   sasl2: 'urn:xmpp:sasl:2',
   fast: 'urn:xmpp:fast:0',
   bind: 'urn:xmpp:bind:0',

@@ -1,0 +1,61 @@
+/** How long the text of one message may be, in bytes of UTF-8, and how a longer one becomes several. */
+
+/** A fact in the local storage: the largest stanza that the server takes, in bytes (XEP-0478). */
+export const STANZA_BYTES = 'server.stanza-bytes'
+
+/** As much as other messengers take; a device has to draw it. */
+const MOST = 65_536
+/** What a message has beside its text: a key for each of up to 64 devices, a quote, ids. */
+const BESIDE = 28_000
+
+/** `stanza`: what the server takes, if it has said so. The encrypted text is written as base64. */
+export function textBytes(stanza: number | undefined): number {
+  if (!stanza) return MOST
+  return Math.min(MOST, Math.floor(Math.max(stanza - BESIDE, stanza / 4) * 0.75))
+}
+
+export class TooLong extends Error {}
+
+const encoder = new TextEncoder()
+
+export function fits(text: string, bytes: number): boolean {
+  // no unit of UTF-16 is more than three bytes of UTF-8
+  return text.length * 3 <= bytes || encoder.encode(text).length <= bytes
+}
+
+/** In parts that fit, cut where a paragraph, line or word ends, and never within what is seen as one character. */
+export function split(text: string, bytes: number): string[] {
+  const parts: string[] = []
+  let rest = text.trim()
+  while (!fits(rest, bytes)) {
+    const { read } = encoder.encodeInto(rest, new Uint8Array(bytes))
+    const end = boundary(rest.slice(0, read + 1), read)
+    parts.push(rest.slice(0, end).trimEnd())
+    rest = rest.slice(end).trimStart()
+  }
+  if (rest !== '') parts.push(rest)
+  return parts
+}
+
+/** Where to cut what is longer than `most` units: as late as possible, at the best place of the last half. */
+function boundary(text: string, most: number): number {
+  for (const gap of ['\n\n', '\n', '. ', ' ']) {
+    const at = text.lastIndexOf(gap, most - gap.length)
+    if (at + gap.length >= most / 2 && at > 0) return at + gap.length
+  }
+  // the last characters are enough: none is that long, and if one is, it is cut where UTF-16 allows it
+  const from = Math.max(0, most - 200)
+  const start = isLow(text, from) ? from - 1 : from
+  let end = start
+  for (const { index, segment } of new Intl.Segmenter().segment(text.slice(start))) {
+    if (start + index + segment.length > most) break
+    end = start + index + segment.length
+  }
+  if (end > start && end > 0) return end
+  return isLow(text, most) ? most - 1 : most
+}
+
+/** The second half of a pair of UTF-16. */
+function isLow(text: string, at: number): boolean {
+  return (text.charCodeAt(at) & 0xfc00) === 0xdc00
+}

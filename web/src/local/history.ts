@@ -3,8 +3,9 @@
  * changes is done within `Work`.
  */
 import type { Database } from './database'
+import { edited, merged } from './edits'
 import { isWaiting, orderWaiting, timeOf } from './order'
-import type { Address, Change, Chat, Message, Progress } from './types'
+import type { Address, Change, Chat, Message, Moment, Progress } from './types'
 import type { Work } from './work'
 
 const RANK: Record<Progress, number> = { failed: 0, waiting: 1, sent: 2, delivered: 3, read: 4 }
@@ -25,6 +26,7 @@ export async function updateChat(work: Work, address: Address, change: Partial<C
 export async function addMessage(work: Work, me: Address, message: Message): Promise<boolean> {
   if (await work.isSeen(message.key)) return false
   const known = await work.message(message.key)
+  if (!known && isCleared(await work.chat(message.chat), message.order)) return false
   if (known && !(known.kind === 'unreadable' && message.kind !== 'unreadable')) {
     await settle(work, known, message)
     return false
@@ -58,9 +60,26 @@ export async function addMessage(work: Work, me: Address, message: Message): Pro
   return !known
 }
 
+/** Whether what stands there was deleted with the chat, here or on another device of mine. */
+export function isCleared({ clearedTo = '' }: Chat, order: string): boolean {
+  return order <= clearedTo && !isWaiting(order)
+}
+
+/** Deletes all up to a place, and what comes from there later. */
+export async function clearTo(work: Work, address: Address, order: string): Promise<void> {
+  const chat = await work.chat(address)
+  if (!order || isWaiting(order) || order <= (chat.clearedTo ?? '')) return
+  work.setChat({ ...chat, clearedTo: order })
+  const over = await ofChat(work.db, address)
+    .filter((message) => isCleared({ ...chat, clearedTo: order }, message.order))
+    .primaryKeys()
+  if (over.length) await forget(work, over)
+}
+
 /** Keeps a change if it is the newest of its kind, and does it. `false` if it is old. */
 export async function addChange(work: Work, me: Address, change: Change): Promise<boolean> {
   const known = await work.change(change.key, change.target)
+  if (known && change.kind === 'edit') return addEdit(work, me, known, change)
   if (known && known.order >= change.order) return false
   const message = await work.message(change.target)
   const isMark = change.kind === 'received' || change.kind === 'displayed'
@@ -77,6 +96,17 @@ export async function addChange(work: Work, me: Address, change: Change): Promis
     await recount(work, chat, [change])
   }
   return true
+}
+
+/** One more edit of a message; whichever is the newest, what the message said between is kept. */
+async function addEdit(work: Work, me: Address, known: Change, change: Change): Promise<boolean> {
+  const both = merged(known, change)
+  if (!both) return false
+  work.setChange(both)
+  const message = await work.message(change.target)
+  const after = message && changed(message, both, me)
+  if (after && after !== message) work.setMessage(after)
+  return change.order > known.order
 }
 
 /** A message of mine has come further; it never goes back. */
@@ -163,8 +193,7 @@ function changed(message: Message, change: Change, me: Address): Message {
   switch (change.kind) {
     case 'edit':
       if (from !== message.from || message.kind !== 'text') return message
-      if (message.encrypted && !change.encrypted) return message
-      return styled({ ...message, text: change.text ?? '', edited: timeOf(change.order) }, change.unstyled)
+      return edited(message, change)
     case 'retraction':
       return from === message.from ? deleted(message) : message
     case 'reaction': {
@@ -175,7 +204,10 @@ function changed(message: Message, change: Change, me: Address): Message {
     case 'received':
     case 'displayed':
       if (!message.mine || from === me) return message
-      return raised(message, change.kind === 'displayed' ? 'read' : 'delivered')
+      return told(message, change.kind, timeOf(change.order))
+    case 'pin':
+      if (message.kind !== 'text' || change.order <= (message.pinOrder ?? '')) return message
+      return { ...message, pinned: change.until ?? 0, pinOrder: change.order }
   }
 }
 
@@ -183,21 +215,23 @@ function deleted(message: Message): Message {
   const rest = { ...message, kind: 'deleted' as const, text: '', reactions: {}, encrypted: true }
   delete rest.reply
   delete rest.edited
+  delete rest.edits
+  delete rest.pinned
   delete rest.forwarded
   delete rest.unstyled
   delete rest.starred
   return rest
 }
 
-function styled(message: Message, unstyled: boolean | undefined): Message {
-  if (unstyled) return { ...message, unstyled }
-  const rest = { ...message }
-  delete rest.unstyled
-  return rest
-}
-
 function raised(message: Message, progress: Progress): Message {
   return RANK[progress] > RANK[message.progress] ? { ...message, progress } : message
+}
+
+/** A receipt or marker tells how far it has come, and when. */
+function told(message: Message, kind: 'received' | 'displayed', at: Moment): Message {
+  const after = raised(message, kind === 'displayed' ? 'read' : 'delivered')
+  const time = kind === 'displayed' ? 'readAt' : 'deliveredAt'
+  return at < (after[time] ?? Infinity) ? { ...after, [time]: at } : after
 }
 
 /** What a marker says of the whole chat. */

@@ -71,3 +71,29 @@ export async function starred(db: Database, chat?: Address): Promise<Message[]> 
   const wanted = chat === undefined ? found : found.filter((message) => message.chat === chat)
   return wanted.sort((a, b) => (a.order < b.order ? 1 : -1))
 }
+
+/** When a message of mine was read: they say it of one message, which stands for those before it. */
+export async function readTime(db: Database, message: Message): Promise<number | undefined> {
+  const { chat, at, order } = message
+  if (message.readAt !== undefined || message.progress !== 'read') return message.readAt
+  const named = await db.messages
+    .where('[chat+at+order]')
+    .between([chat, at, order], [chat, Infinity, '\uffff'], false, true)
+    .filter((one) => one.mine && one.readAt !== undefined)
+    .first()
+  return named?.readAt
+}
+
+/** In one chat, on both sides. */
+export const MOST_PINS = 3
+
+/** The messages that are pinned in a chat: the newest pins, the newest first. */
+export async function pinned(db: Database, chat: Address, now: number): Promise<Message[]> {
+  const changes = await db.changes.where('key').startsWith(`pin ${chat} `).toArray()
+  const messages = await db.messages.bulkGet([...new Set(changes.map((change) => change.target))])
+  return messages
+    .filter((message) => message?.kind === 'text' && (message.pinned ?? 0) > now)
+    .map((message) => message as Message)
+    .sort((a, b) => ((a.pinOrder ?? '') < (b.pinOrder ?? '') ? 1 : -1))
+    .slice(0, MOST_PINS)
+}

@@ -80,13 +80,19 @@ export type MessageKind =
   | 'text'
   /**
    * Something that the app tells; `text` names it, for `strings/`: `keys-changed`, `keys-changed-verified`,
-   * `disappears SECONDS` (0: not any more).
+   * `disappears SECONDS` (0: not any more), `pinned`.
    */
   | 'notice'
   /** Can't be read (yet); `asked`: its sender's device is asked for it again. */
   | 'unreadable'
   /** Taken back by its sender (XEP-0424). */
   | 'deleted'
+
+/** What an edited message said at first, or since an earlier edit. */
+export interface Version {
+  text: string
+  at: Moment
+}
 
 export interface Message {
   /** `chat` + space + `id`, unique. A person's ids are their own, so for others' messages `id` is prefixed by `from`. */
@@ -111,13 +117,23 @@ export interface Message {
   unstyled?: boolean
   starred?: 0 | 1
   asked?: boolean
-  /** When it was last changed (XEP-0308). */
+  /** When it was last changed (XEP-0308), and what it said before, the oldest first. */
   edited?: Moment
+  edits?: Version[]
+  /** Of mine: when a device of theirs had it, and when they said that they read up to it: see `readTime`. */
+  deliveredAt?: Moment
+  readAt?: Moment
+  /** Until when it is pinned in its chat, 0: not any more; and when that was said, like `order`. */
+  pinned?: Moment
+  pinOrder?: string
   /** When it goes. */
   expires?: Moment
   /** Whether it came encrypted, and from a device that is trusted. */
   encrypted: boolean
 }
+
+/** A text that a message had after an edit. */
+export type Edit = Pick<Change, 'order' | 'text' | 'unstyled' | 'encrypted'>
 
 /**
  * What was said about a message: the newest of each kind and person counts. It is kept beside the message, since
@@ -128,7 +144,7 @@ export interface Change {
   key: string
   /** Key of the message that it is about. */
   target: string
-  kind: 'edit' | 'retraction' | 'reaction' | 'received' | 'displayed'
+  kind: 'edit' | 'retraction' | 'reaction' | 'received' | 'displayed' | 'pin'
   from: Address
   /** Like `Message.order`. */
   order: string
@@ -136,7 +152,11 @@ export interface Change {
   id?: string
   text?: string
   unstyled?: boolean
+  /** Edits before this one, in order. */
+  earlier?: Edit[]
   emojis?: string[]
+  /** Of a pin: when it ends; 0: now. */
+  until?: Moment
   /** A change in the clear does not touch the text of an encrypted message. */
   encrypted: boolean
 }
@@ -181,6 +201,8 @@ export type OutgoingContent =
   | { type: 'retraction'; of: string }
   /** One for each of these messages. */
   | { type: 'marker'; of: string[]; kind: 'received' | 'displayed' }
+  /** Pinned until then in the chat, or, with 0, not any more; `from`: who wrote the message. */
+  | { type: 'pin'; of: string; from: Address; until: Moment }
   /** New messages of this chat go after so many seconds; 0: not any more. */
   | { type: 'timer'; seconds: number }
   /** To one device: send me that message again; and the answer to such a request. */

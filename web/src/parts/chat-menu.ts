@@ -5,7 +5,15 @@ import { t } from '../strings/strings.svelte'
 import type { MenuItem } from './Menu.svelte'
 import { attempt, toasts } from './toasts.svelte'
 
-export function chatItems(app: App, chat: Chat, ask: { mute: () => void; clear: () => void }): MenuItem[] {
+/** What needs an answer first, or a screen. */
+interface Asking {
+  mute: () => void
+  clear: () => void
+  remove: () => void
+  select?: () => void
+}
+
+export function chatItems(app: App, chat: Chat, ask: Asking): MenuItem[] {
   const { address } = chat
   const muted = chat.mutedUntil > Date.now()
   return [
@@ -14,6 +22,13 @@ export function chatItems(app: App, chat: Chat, ask: { mute: () => void; clear: 
       icon: 'pin',
       act: () => {
         attempt(app.pin(address, !chat.pinned))
+      }
+    },
+    {
+      label: t(chat.favourite ? 'chat.unfavourite' : 'chat.favourite'),
+      icon: 'heart',
+      act: () => {
+        attempt(app.favourite([address], !chat.favourite))
       }
     },
     {
@@ -45,6 +60,8 @@ export function chatItems(app: App, chat: Chat, ask: { mute: () => void; clear: 
           })
       }
     },
-    { label: t('chat.clear'), icon: 'trash', danger: true, act: ask.clear }
+    ...(ask.select ? [{ label: t('message.select'), icon: 'select' as const, act: ask.select }] : []),
+    { label: t('chat.clear'), icon: 'erase', danger: true, act: ask.clear },
+    { label: t('chat.remove'), icon: 'trash', danger: true, act: ask.remove }
   ]
 }

@@ -129,7 +129,8 @@ export const de: Texts = {
   'chat.archived': 'Archiviert',
   'chat.clear': 'Chat leeren',
   'chat.clear.title': 'Diesen Chat leeren?',
-  'chat.clear.text': 'Alle Nachrichten mit {name} werden auf diesem Gerät gelöscht.',
+  'chat.clear.text':
+    'Alle Nachrichten mit {name} werden auf allen deinen Geräten gelöscht. {name} behält sie.',
   'mute.title': 'Stumm schalten',
   'mute.text': 'Niemand sieht, dass ein Chat stumm ist. Nachrichten kommen trotzdem.',
   'mute.for': 'Für {span}',
@@ -247,6 +248,23 @@ export const de: Texts = {
   'chat.unarchived': 'Aus dem Archiv geholt',
   'chat.unmuted': 'Nicht mehr stumm',
   'chat.unpinned': 'Nicht mehr angeheftet',
+
+  'chats.favourites': 'Favoriten',
+  'chats.favourite': 'Favorit',
+  'chats.none-favourites': 'Füge Chats zu deinen Favoriten hinzu, dann stehen sie hier.',
+  'chats.select': 'Chats auswählen',
+  'chats.read-all': 'Alle als gelesen markieren',
+  'select.all': 'Alle auswählen',
+  'chat.favourite': 'Zu Favoriten hinzufügen',
+  'chat.unfavourite': 'Aus Favoriten entfernen',
+  'chat.remove': 'Chat löschen',
+  'chat.cleared': 'Chat geleert',
+  'chat.remove.title': { one: 'Diesen Chat löschen?', other: '{count} Chats löschen?' },
+  'chat.remove.text':
+    'Alle Nachrichten mit {name} werden auf allen deinen Geräten gelöscht. {name} behält sie.',
+  'chat.remove.text.many':
+    'Die Nachrichten darin werden auf allen deinen Geräten gelöscht. Die anderen behalten sie.',
+  'chat.removed': { one: 'Chat gelöscht', other: '{count} Chats gelöscht' },
 
   'emoji.title': 'Emojis',
   'emoji.search': 'Emojis suchen',

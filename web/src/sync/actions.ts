@@ -2,6 +2,7 @@
 import { isServer } from '../local/address'
 import type { Database } from '../local/database'
 import { newChat } from '../local/chat'
+import { mayEdit } from '../local/edits'
 import { EnteredTexts, type Entered } from '../local/entered'
 import {
   addChange,
@@ -17,7 +18,7 @@ import { STANZA_BYTES, TooLong, fits, split, textBytes } from '../local/length'
 import { isWaiting, messageKey, orderAt, orderWaiting } from '../local/order'
 import type { Address, Change, Chat, Message, Moment, OutgoingContent, Reply } from '../local/types'
 import { Work } from '../local/work'
-import type { EnterOptions, SendOptions } from './app'
+import { DEFAULT_TIMER, type EnterOptions, type SendOptions } from './app'
 
 /** Not the draft of any chat. */
 const NO_DRAFT = '\0'
@@ -114,6 +115,7 @@ export class Actions {
     const { id, chat: address, text, reply, forwarded, unstyled, draft } = entered
     const key = messageKey(address, this.me, true, id)
     if ((await work.message(key)) || (await work.isSeen(key))) return
+    await this.beginTimer(work, address)
     const chat = await work.chat(address)
     const timer = chat.disappears
     const content = {
@@ -136,7 +138,7 @@ export class Actions {
 
   private async editWithin(work: Work, { id, text }: Entered, key: string): Promise<void> {
     const message = await work.message(key)
-    if (!message?.mine || message.kind !== 'text') return
+    if (!message || !mayEdit(message, this.now())) return
     if (await work.isSeen(messageKey(message.chat, this.me, true, id))) return
     const timer = message.expires === undefined ? 0 : Math.ceil((message.expires - message.at) / 1000)
     const expires = timer > 0 && { expires: timer }
@@ -257,29 +259,45 @@ export class Actions {
   }
 
   async disappear(address: Address, seconds: number): Promise<void> {
-    await this.write(async (work) => {
-      const chat = await work.chat(address)
-      if (chat.disappears === seconds) return
-      const at = Math.max(this.now(), chat.at)
-      const id = crypto.randomUUID()
-      work.setSeen(messageKey(address, this.me, true, id))
-      const seq = await this.queue(address, id, { type: 'timer', seconds })
-      await updateChat(work, address, { disappears: seconds, timerOrder: orderWaiting(seq) })
-      await this.unsynced('settings', address)
-      await addMessage(work, this.me, {
-        ...this.mine(address, crypto.randomUUID(), `disappears ${seconds}`),
-        kind: 'notice',
-        progress: 'sent',
-        at,
-        order: orderAt(at)
-      })
+    await this.write((work) => this.disappearWithin(work, address, seconds))
+  }
+
+  private async disappearWithin(work: Work, address: Address, seconds: number): Promise<void> {
+    const chat = await work.chat(address)
+    if (chat.disappears === seconds) return
+    const at = Math.max(this.now(), chat.at)
+    const id = crypto.randomUUID()
+    work.setSeen(messageKey(address, this.me, true, id))
+    const seq = await this.queue(address, id, { type: 'timer', seconds })
+    await updateChat(work, address, { disappears: seconds, timerOrder: orderWaiting(seq) })
+    await this.unsynced('settings', address)
+    await addMessage(work, this.me, {
+      ...this.mine(address, crypto.randomUUID(), `disappears ${seconds}`),
+      kind: 'notice',
+      progress: 'sent',
+      at,
+      order: orderAt(at)
     })
+  }
+
+  /** The first that I say in a chat sets the time that I have chosen for new ones, unless one of us has set another. */
+  private async beginTimer(work: Work, address: Address): Promise<void> {
+    if (address === this.me || isServer(address)) return
+    const { timerOrder, clearedTo } = await work.chat(address)
+    if (timerOrder || clearedTo) return
+    const seconds = (await this.db.fact<number>(DEFAULT_TIMER)) ?? 0
+    if (seconds <= 0) return
+    await work.flush()
+    const said = await ofChat(this.db, address)
+      .filter((message) => message.mine && message.kind !== 'notice')
+      .first()
+    if (!said) await this.disappearWithin(work, address, seconds)
   }
 
   /** Settings of a chat that my other devices share. */
   async set(
     address: Address,
-    change: Pick<Partial<Chat>, 'mutedUntil' | 'pinned' | 'archived'>
+    change: Pick<Partial<Chat>, 'mutedUntil' | 'pinned' | 'archived' | 'favourite'>
   ): Promise<void> {
     await this.write(async (work) => {
       await updateChat(work, address, change)
@@ -287,17 +305,60 @@ export class Actions {
     })
   }
 
-  async clear(address: Address): Promise<void> {
-    await this.write(async (work) => {
-      await forget(work, await ofChat(this.db, address).primaryKeys())
-      await this.db.outgoing.where('to').equals(address).filter(isMessage).delete()
-      const { mutedUntil, pinned, archived, readTo, seenTo, ...chat } = await work.chat(address)
-      const { disappears, timerOrder, timerMeanwhile } = chat
-      work.setChat({
-        ...newChat(address),
-        ...{ mutedUntil, pinned, archived, readTo, seenTo, disappears, timerOrder, timerMeanwhile }
+  /** Empties chats on all devices of mine, which stay in the list; with `remove` they leave it. */
+  async clear(addresses: Address[], remove = false): Promise<void> {
+    for (const address of addresses) {
+      await this.write(async (work) => {
+        const last = await ofChat(this.db, address)
+          .reverse()
+          .filter((message) => !isWaiting(message.order))
+          .first()
+        await forget(work, await ofChat(this.db, address).primaryKeys())
+        await this.db.outgoing.where('to').equals(address).filter(isMessage).delete()
+        const before = await work.chat(address)
+        const { mutedUntil, readTo, seenTo, disappears, timerOrder, timerMeanwhile, at, order } = before
+        const { clearedTo = '', pinned, archived, favourite = false } = before
+        work.setChat({
+          ...newChat(address),
+          ...{ mutedUntil, readTo, seenTo, disappears, timerOrder, timerMeanwhile, at, order },
+          ...(!remove && { pinned, archived, favourite, listed: true }),
+          clearedTo: last && last.order > clearedTo ? last.order : clearedTo
+        })
+        await this.unsynced('settings', address)
+      })
+    }
+  }
+
+  /** All that is in any of the chats counts as read. */
+  async readAll(addresses?: Address[]): Promise<void> {
+    const all = addresses ? await this.db.chats.bulkGet(addresses) : await this.db.chats.toArray()
+    for (const chat of all) if (chat?.unread) await this.read(chat.address, chat.last)
+  }
+
+  /** In the chat, for both sides; 0: not any more. */
+  async pinMessage(key: string, seconds: number): Promise<void> {
+    await this.about(key, async (message, work) => {
+      if (message.kind !== 'text' || isServer(message.chat) || isWaiting(message.order)) return
+      const until = seconds > 0 ? this.now() + seconds * 1000 : 0
+      const { chat, id: of, from } = message
+      const id = await this.tell(work, chat, { type: 'pin', of, from, until })
+      await this.change(work, message, 'pin', { until, id })
+      if (!until) return
+      const at = Math.max(this.now(), (await work.chat(chat)).at)
+      await addMessage(work, this.me, {
+        ...this.mine(chat, `pin-${id}`, 'pinned'),
+        ...{ kind: 'notice', progress: 'sent', at, order: orderAt(at) }
       })
     })
+  }
+
+  /** For chats that begin from now on. */
+  async setDefaultTimer(seconds: number): Promise<void> {
+    await this.db.transaction('rw', this.db.facts, async () => {
+      await this.db.setFact(DEFAULT_TIMER, seconds)
+      await this.unsynced('default', 'timer')
+    })
+    this.woken()
   }
 
   private mine(chat: Address, id: string, text: string): Omit<Message, 'at' | 'order'> {
@@ -319,7 +380,7 @@ export class Actions {
     work: Work,
     { key }: Message,
     kind: Change['kind'],
-    content: Pick<Change, 'text' | 'emojis' | 'id'>
+    content: Pick<Change, 'text' | 'emojis' | 'until' | 'id'>
   ): Promise<void> {
     const from = this.me
     const of = { key: changeKey(kind, key, from), target: key, kind, from, encrypted: true }
@@ -362,7 +423,7 @@ export class Actions {
       .delete()
   }
 
-  private async unsynced(what: 'read' | 'settings', address: Address): Promise<void> {
+  private async unsynced(what: 'read' | 'settings' | 'default', address: Address): Promise<void> {
     await this.db.setFact(`unsynced ${what} ${address}`, crypto.randomUUID())
   }
 

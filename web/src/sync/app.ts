@@ -27,6 +27,9 @@ export const NEW_DEVICE = 'devices.new'
 /** A fact in the local storage: messages that this version of the app could not handle (`sync/aside.ts`). */
 export const ASIDE = 'aside'
 
+/** A fact: after how many seconds messages of new chats disappear; 0: never. */
+export const DEFAULT_TIMER = 'timer.default'
+
 export interface SendOptions {
   reply?: Reply
   forwarded?: boolean
@@ -76,7 +79,15 @@ export interface App {
   pin(chat: Address, on: boolean): Promise<void>
   archive(chat: Address, on: boolean): Promise<void>
   disappear(chat: Address, seconds: number): Promise<void>
-  clear(chat: Address): Promise<void>
+  favourite(chats: Address[], on: boolean): Promise<void>
+  /** Deletes what is in the chats on all of one's own devices; with `remove` they leave the list, too. */
+  clear(chats: Address[], remove?: boolean): Promise<void>
+  /** All chats, or these. */
+  readAll(chats?: Address[]): Promise<void>
+  /** Shows a message above its chat for so long, on both sides; 0: not any more. */
+  pinMessage(key: string, seconds: number): Promise<void>
+  /** Messages of chats that begin from now on disappear after so long; 0: never. */
+  setDefaultTimer(seconds: number): Promise<void>
   /** Reads older messages of a chat from the server; false: there are no more. */
   older(chat: Address): Promise<boolean>
   search(text: string, chat?: Address, limit?: number): Promise<string[]>

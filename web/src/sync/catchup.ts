@@ -145,6 +145,8 @@ export class CatchUp {
       const before = (await this.db.fact<string>(name)) ?? ''
       if (before === 'all') return false
       const oldest = before ? undefined : (await ofChat(this.db, chat).first())?.order
+      const clearedTo = (await this.db.chats.get(chat))?.clearedTo ?? ''
+      if (before && before <= clearedTo) return false
       const page = await this.query(chat, '', before, 50, undefined, oldest)
       const shown = await this.db.messages.where('key').startsWith(`${chat} `).count()
       await this.inTurn(async () => {

@@ -5,6 +5,7 @@
  */
 import type { Crypto, Opened } from '../crypto/crypto'
 import type { Database } from '../local/database'
+import { isTooLate } from '../local/edits'
 import { addChange, addMessage, changeKey, placeTimer, settle, updateChat } from '../local/history'
 import type { Keybook } from '../local/keybook'
 import { isWaiting, messageKey, orderAt, orderOf } from '../local/order'
@@ -12,6 +13,7 @@ import { rowsOf } from '../local/rows'
 import type { Address, Change, Message, Moment, Outgoing } from '../local/types'
 import { Work } from '../local/work'
 import { meet } from './contacts'
+import { pinIn } from './sealed'
 import { type Came, unquoted } from './stanzas'
 
 export interface Events {
@@ -184,6 +186,10 @@ class Storing {
     await this.marks(came)
     if (came.mine && came.archive) await this.arrived(came)
     if (came.retracts) await this.retract(came)
+    if (came.sealed) {
+      await this.sealed(came, opened, known)
+      return undefined
+    }
     // Asked for again by the encryption; of what has no place of its own, nothing is shown
     if (opened?.type === 'unreadable' && (came.edits || came.reaction || !came.envelope?.payload))
       return undefined
@@ -191,7 +197,7 @@ class Storing {
     const encrypted = opened?.type === 'text' && opened.trusted
     let added: Message | undefined
     if (came.reaction) await this.react(came, text, encrypted)
-    else if (came.edits) await this.edit(came, text, encrypted)
+    else if (came.edits && !(await this.isLate(came))) await this.edit(came, text, encrypted)
     else added = await this.message(came, text, encrypted, opened, known)
     if (came.envelope && !added && !known && opened?.type !== 'unreadable') {
       this.work.setSeen(keyOf(came))
@@ -313,6 +319,31 @@ class Storing {
     }
   }
 
+  /** A change that comes when it counts no more is a message of its own, or its text would be nowhere. */
+  private async isLate(came: Came): Promise<boolean> {
+    const target = messageKey(came.chat, came.from, came.mine, came.edits)
+    const message = await this.work.message(target)
+    return message !== undefined && isTooLate(message, came.at)
+  }
+
+  /** What only this app says: only from a device that is trusted. */
+  private async sealed(came: Came, opened: Opened | undefined, known: boolean): Promise<void> {
+    if (known || !opened || opened.type === 'unreadable') return
+    this.work.setSeen(keyOf(came))
+    const pin = opened.type === 'text' && opened.trusted && pinIn(opened.text, came.chat, this.me, came.at)
+    if (!pin) return
+    const id = came.resent || came.id
+    const before = await this.work.message(pin.target)
+    await this.change('pin', pin.target, came, { until: pin.until, id }, true)
+    const after = await this.work.message(pin.target)
+    if (after === before || !pin.until || pin.until <= this.now) return
+    const { archive, at, chat, from, mine } = came
+    const order = archive ? orderOf(archive, at) : orderAt(at)
+    const base = { chat, at, order, from, mine, id: `pin-${id}`, kind: 'notice' as const, text: 'pinned' }
+    const key = messageKey(chat, from, mine, base.id)
+    await this.add({ ...base, key, progress: mine ? 'sent' : 'read', reactions: {}, encrypted: true })
+  }
+
   private async edit(came: Came, text: string | undefined, encrypted: boolean): Promise<void> {
     if (text === undefined) return
     const target = messageKey(came.chat, came.from, came.mine, came.edits)
@@ -357,7 +388,7 @@ class Storing {
     kind: Change['kind'],
     target: string,
     { from, archive, at }: Came,
-    content: Partial<Pick<Change, 'text' | 'unstyled' | 'emojis' | 'id' | 'order'>>,
+    content: Partial<Pick<Change, 'text' | 'unstyled' | 'until' | 'emojis' | 'id' | 'order'>>,
     encrypted = false
   ): Promise<void> {
     await this.work.stay()

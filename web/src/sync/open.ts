@@ -138,7 +138,13 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
     pin: (chat, on) => actions.set(chat, { pinned: on ? now() : 0 }),
     archive: (chat, on) => actions.set(chat, { archived: on }),
     disappear: (chat, seconds) => actions.disappear(chat, seconds),
-    clear: (chat) => actions.clear(chat),
+    favourite: async (chats, on) => {
+      for (const chat of chats) await actions.set(chat, { favourite: on })
+    },
+    clear: (chats, remove) => actions.clear(chats, remove),
+    readAll: (chats) => actions.readAll(chats),
+    pinMessage: (key, seconds) => actions.pinMessage(key, seconds),
+    setDefaultTimer: (seconds) => actions.setDefaultTimer(seconds),
     older: (chat) => call<boolean>('older', chat),
     search: (text, chat, limit) => search(db, text, chat, limit),
     addContact: (address, title) => call('addContact', address, title),

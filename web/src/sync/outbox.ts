@@ -219,6 +219,8 @@ export class Outbox {
     const target = change && (await this.db.messages.get(change.target))
     if (!change || !target) return undefined
     if (change.kind === 'edit') return { type: 'message', text: change.text ?? '', replaces: target.id }
+    if (change.kind === 'pin')
+      return { type: 'pin', of: target.id, from: target.from, until: change.until ?? 0 }
     if (change.kind !== 'reaction') return undefined
     return { type: 'reaction', of: target.id, from: target.from, emojis: change.emojis ?? [] }
   }

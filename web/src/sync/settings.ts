@@ -1,16 +1,21 @@
 /**
- * What my devices share of chats: how far I have read (XEP-0490), and pinned, muted, archived, disappearing messages in a
- * private node of Kith's own (docs/web.md). What was changed here without a connection is noted, and published later.
+ * What my devices share of chats: how far I have read (XEP-0490), and pinned, muted, archived, favourites, cleared,
+ * disappearing messages in a private node of Kith's own (docs/web.md). What was changed here without a connection is noted, and published later.
  */
 import type { Database } from '../local/database'
 import { newChat } from '../local/chat'
-import { readTo, updateChat } from '../local/history'
+import { clearTo, readTo, updateChat } from '../local/history'
 import { isWaiting, orderOf, timeOf } from '../local/order'
 import type { Address, Chat } from '../local/types'
 import { Work } from '../local/work'
+import { DEFAULT_TIMER } from './app'
 import { type Item, itemsOf, publish } from './pubsub'
 import type { Wire } from './wire'
 import { attribute, child, el, type Made, NS, type Xml } from './xml'
+
+/** The item that is of no chat. */
+const DEFAULT_ITEM = 'default'
+const CLOCKS_DIFFER_MS = 60_000
 
 export const SETTINGS_NODES: string[] = [NS.displayed, NS.kithChats]
 
@@ -30,6 +35,7 @@ export class ChatSettings {
 
   async event(node: string, items: Item[]): Promise<void> {
     for (const { id, payload } of items) {
+      if (payload && node === NS.kithChats && id === DEFAULT_ITEM) await this.defaults(payload)
       if (!payload || !id.includes('@')) continue
       if (node === NS.displayed) await this.displayed(id, payload)
       else await this.settings(id, payload)
@@ -45,18 +51,39 @@ export class ChatSettings {
       for (const { name, value } of changed) {
         const [, what, address] = name.split(' ')
         if (!address) continue
+        if (what === 'default') {
+          await this.publishDefaults()
+          await this.done(name, value)
+          continue
+        }
         const chat = (await this.db.chats.get(address)) ?? newChat(address)
         if (what === 'read') await this.publishRead(chat)
         else await publish(this.wire, NS.kithChats, address, made(chat), 'whitelist', true)
-        await this.db.transaction('rw', this.db.facts, async () => {
-          if ((await this.db.fact(name)) === value) await this.db.facts.delete(name)
-        })
+        await this.done(name, value)
       }
     } catch {
       // It stays noted for the next session
     } finally {
       this.working = false
     }
+  }
+
+  /** It is published; unless it has changed again meanwhile. */
+  private async done(name: string, value: unknown): Promise<void> {
+    await this.db.transaction('rw', this.db.facts, async () => {
+      if ((await this.db.fact(name)) === value) await this.db.facts.delete(name)
+    })
+  }
+
+  private async publishDefaults(): Promise<void> {
+    const disappears = String((await this.db.fact<number>(DEFAULT_TIMER)) ?? 0)
+    const payload = el('default', { xmlns: NS.kithChats, disappears })
+    await publish(this.wire, NS.kithChats, DEFAULT_ITEM, payload, 'whitelist', true)
+  }
+
+  private async defaults(payload: Xml): Promise<void> {
+    if (await this.db.fact('unsynced default timer')) return
+    await this.db.setFact(DEFAULT_TIMER, Math.max(0, Number(attribute(payload, 'disappears')) || 0))
   }
 
   private async publishRead({ address, readTo: id }: Chat): Promise<void> {
@@ -79,12 +106,18 @@ export class ChatSettings {
   }
 
   private async settings(address: Address, payload: Xml): Promise<void> {
+    const cleared = attribute(payload, 'cleared')
+    // What comes from now on is never cleared, whatever stands there
+    if (cleared && timeOf(cleared) <= Date.now() + CLOCKS_DIFFER_MS)
+      await Work.run(this.db, (work) => clearTo(work, address, cleared))
     if (await this.db.fact(`unsynced settings ${address}`)) return
     const muted = attribute(payload, 'muted')
     const change = {
       pinned: Number(attribute(payload, 'pinned')) || 0,
       mutedUntil: muted === 'forever' ? Infinity : Number(muted) || 0,
-      archived: attribute(payload, 'archived') === 'true'
+      archived: attribute(payload, 'archived') === 'true',
+      favourite: attribute(payload, 'favourite') === 'true',
+      listed: attribute(payload, 'listed') === 'true'
     }
     const disappears = Number(attribute(payload, 'disappears')) || 0
     const timerOrder = attribute(payload, 'timer-order')
@@ -96,12 +129,16 @@ export class ChatSettings {
   }
 }
 
-function made({ pinned, mutedUntil, archived, disappears, timerOrder }: Chat): Made {
+function made(chat: Chat): Made {
+  const { pinned, mutedUntil, archived, favourite, listed, clearedTo, disappears, timerOrder } = chat
   return el('chat', {
     xmlns: NS.kithChats,
     pinned: pinned ? String(pinned) : undefined,
     muted: mutedUntil === Infinity ? 'forever' : mutedUntil ? String(mutedUntil) : undefined,
     archived: archived ? 'true' : undefined,
+    favourite: favourite ? 'true' : undefined,
+    listed: listed ? 'true' : undefined,
+    cleared: clearedTo || undefined,
     disappears: disappears ? String(disappears) : undefined,
     'timer-order': isWaiting(timerOrder) ? undefined : timerOrder || undefined
   })

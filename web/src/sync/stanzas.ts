@@ -3,6 +3,7 @@ import type { Envelope } from '../crypto/crypto'
 import { timeOf } from '../local/order'
 import type { Address, Moment, OutgoingContent, Reply } from '../local/types'
 import { fromBase64, toBase64 } from './base64'
+import { written } from './sealed'
 import { attribute, bare, child, children, el, elements, type Made, NS, textOf, type Xml } from './xml'
 
 /** What apps without OMEMO show. */
@@ -28,6 +29,8 @@ export interface Came {
   /** In the clear. */
   text: string | undefined
   envelope: Envelope | undefined
+  /** What is encrypted is no text, but for this app: see `sealed.ts`. */
+  sealed: boolean
   edits: string
   retracts: string
   /** It stands where a message was that its sender has taken back. */
@@ -64,6 +67,7 @@ export function read(message: Xml, me: Address, archive: string, at: Moment): Ca
   const timer = Number.parseInt(attribute(child(message, NS.ephemeral, 'ephemeral'), 'timer'), 10)
   const body = child(message, NS.client, 'body')
   const envelope = envelopeOf(message)
+  const sealed = envelope && !envelope.payload ? sealedIn(message) : undefined
   return {
     from,
     mine,
@@ -73,7 +77,8 @@ export function read(message: Xml, me: Address, archive: string, at: Moment): Ca
     at,
     error: type === 'error',
     text: envelope || !body ? undefined : textOf(body),
-    envelope,
+    envelope: envelope && sealed ? { ...envelope, payload: sealed } : envelope,
+    sealed: sealed !== undefined,
     edits: attribute(child(message, NS.correct, 'replace'), 'id'),
     retracts: attribute(child(message, NS.retract, 'retract'), 'id'),
     tombstone: child(message, NS.retract, 'retracted') !== undefined,
@@ -136,12 +141,13 @@ export function archiveTime(id: string, stamp: Moment | undefined, now: Moment):
 export function secretOf(what: OutgoingContent): string | undefined {
   if (what.type === 'message') return quotation(what.reply) + what.text
   if (what.type === 'reaction' && what.emojis.length) return what.emojis.join(' ')
+  if (what.type === 'pin') return written(what)
   return undefined
 }
 
 /** The whole stanza; `envelope` is there if `secretOf` has something, or keys alone travel. */
 export function made(to: Address, id: string, what: Single, envelope: Envelope | undefined): Made {
-  return message(to, id, ...contentOf(what), ...wrapped(envelope), el('store', { xmlns: NS.hints }))
+  return message(to, id, ...contentOf(what), ...wrapped(what, envelope), el('store', { xmlns: NS.hints }))
 }
 
 /** Receipts (XEP-0184) and markers (XEP-0333): each a stanza of its own. */
@@ -156,7 +162,14 @@ export function marks(to: Address, { of, kind }: OutgoingContent & { type: 'mark
 /** The same to one device that has asked for it. */
 export function madeAgain(to: Address, id: string, of: string, what: Single, envelope: Envelope): Made {
   const again = el('resent', { xmlns: NS.kithResend, id: of })
-  return message(to, id, again, ...contentOf(what), ...wrapped(envelope), el('store', { xmlns: NS.hints }))
+  return message(
+    to,
+    id,
+    again,
+    ...contentOf(what),
+    ...wrapped(what, envelope),
+    el('store', { xmlns: NS.hints })
+  )
 }
 
 /** Keys without a text. */
@@ -212,6 +225,7 @@ function contentOf(what: Single): Made[] {
       return [el('ephemeral', { xmlns: NS.ephemeral, timer: String(what.seconds) })]
     case 'resend':
       return [el('resend', { xmlns: NS.kithResend, id: what.of })]
+    case 'pin':
     case 'resent':
       return []
   }
@@ -231,8 +245,13 @@ function quotation(reply: Reply | undefined): string {
   return `${text.replace(/^/gm, '> ')}\n`
 }
 
-function wrapped(envelope: Envelope | undefined): Made[] {
+function wrapped(what: Single, envelope: Envelope | undefined): Made[] {
   if (!envelope) return []
+  // Others see keys without a text, which they take for no message
+  if (what.type === 'pin' && envelope.payload) {
+    const { payload, ...keys } = envelope
+    return [encrypted(keys), el('sealed', { xmlns: NS.kithSealed }, toBase64(payload))]
+  }
   const element = encrypted(envelope)
   if (!envelope.payload) return [element]
   const hint = el('encryption', { xmlns: NS.encryption, namespace: NS.omemo, name: 'OMEMO' })
@@ -249,6 +268,17 @@ export function encrypted({ sender, iv, keys, payload }: Envelope): Made {
     el('iv', {}, toBase64(iv))
   )
   return el('encrypted', { xmlns: NS.omemo }, header, payload && el('payload', {}, toBase64(payload)))
+}
+
+/** What was encrypted with the message's key, and is no text. */
+function sealedIn(message: Xml): Uint8Array | undefined {
+  const element = child(message, NS.kithSealed, 'sealed')
+  if (!element) return undefined
+  try {
+    return fromBase64(textOf(element))
+  } catch {
+    return undefined
+  }
 }
 
 /** Undefined if there is none, or none that makes sense. */

@@ -41,6 +41,7 @@ export const NS = {
   omemo: 'eu.siacs.conversations.axolotl',
   kithReaction: 'urn:kith:reaction:0',
   kithForwarded: 'urn:kith:forwarded:0',
+  kithSealed: 'urn:kith:sealed:0',
   kithResend: 'urn:kith:resend:0',
   kithChats: 'urn:kith:chats:0',
   kithHistory: 'urn:kith:history:0',

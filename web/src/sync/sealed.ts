@@ -1,0 +1,42 @@
+/**
+ * What one says to other devices of this app alone, encrypted like a text, but not shown as one: as JSON in
+ * `<sealed xmlns='urn:kith:sealed:0'/>`, beside an OMEMO element that has keys and no payload (docs/web.md). So far: a
+ * message is pinned.
+ */
+import { messageKey } from '../local/order'
+import type { Address, Moment, OutgoingContent } from '../local/types'
+
+/** Milliseconds: no pin is longer, whatever the other says. */
+export const LONGEST_PIN = 30 * 86_400_000
+const LONGEST_ID = 1000
+
+export interface Pin {
+  /** Key of the message. */
+  target: string
+  until: Moment
+}
+
+export function written({ of, from, until }: OutgoingContent & { type: 'pin' }): string {
+  return JSON.stringify({ pin: { id: of, from, until } })
+}
+
+/** Undefined: it is none, or of a newer app. `at`: when it was said. */
+export function pinIn(text: string, chat: Address, me: Address, at: Moment): Pin | undefined {
+  let said: unknown
+  try {
+    said = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  const pin = isRecord(said) ? said['pin'] : undefined
+  if (!isRecord(pin)) return undefined
+  const { id, from, until } = pin
+  if (typeof id !== 'string' || !id || id.length > LONGEST_ID) return undefined
+  if (from !== me && from !== chat) return undefined
+  if (typeof until !== 'number' || !Number.isFinite(until) || until < 0) return undefined
+  return { target: messageKey(chat, from, from === me, id), until: Math.min(until, at + LONGEST_PIN) }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}

@@ -255,3 +255,27 @@ test('the time after which messages of new chats go is the same on all devices',
   await tablet.app.setDefaultTimer(0)
   await until(async () => (await ada.db.fact('timer.default')) === 0)
 })
+
+test('a chat that begins has the time that was chosen for new chats, and one that goes on keeps its own', async () => {
+  const world = new World()
+  const [ada, ben, cleo] = [
+    await device(world, 'ada'),
+    await device(world, 'ben'),
+    await device(world, 'cleo')
+  ]
+  await ada.app.send(cleo.address, 'before')
+  await ada.app.setDefaultTimer(3600)
+  for (const one of [ben, cleo]) await ada.app.send(one.address, 'hello')
+  await until(async () => (await ben.texts(ada)).includes('hello'))
+  await until(async () => (await cleo.texts(ada)).includes('hello'))
+  const hello = async (one: Device) => (await one.with(ada)).find(({ text }) => text === 'hello')
+  expect((await hello(ben))?.expires).toBeGreaterThan(Date.now())
+  expect((await hello(cleo))?.expires).toBeUndefined()
+  await until(async () => (await ben.db.chats.get(ada.address))?.disappears === 3600)
+  // What one of them sets then, stays
+  await ben.app.disappear(ada.address, 0)
+  await until(async () => (await ada.db.chats.get(ben.address))?.disappears === 0)
+  await ada.app.send(ben.address, 'later')
+  await until(async () => (await ben.texts(ada)).includes('later'))
+  expect((await ben.with(ada)).find(({ text }) => text === 'later')?.expires).toBeUndefined()
+})

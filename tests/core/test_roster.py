@@ -235,3 +235,18 @@ async def test_presence_that_makes_no_sense_is_refused(server: RunningServer, na
         ada.send(text)
         answer = await ada.take(lambda e: e.tag == CLIENT + "presence" and e.get("type") == "error")
         assert condition(answer) == "bad-request"
+
+
+async def test_who_goes_unavailable_is_told_so_itself(server: RunningServer, names: tuple[str, str]) -> None:
+    """RFC 6121 §4.5.2: all the account's resources, and the one that it came from."""
+    phone, laptop = (
+        await online(server.port, names[0], "phone"),
+        await online(server.port, names[0], "laptop"),
+    )
+    laptop.inbox.clear()
+    laptop.send("<presence type='unavailable' id='bye'><status>gone</status></presence>")
+    for client in (laptop, phone):
+        gone = await client.take(presence("unavailable", laptop.jid))
+        assert (gone.get("id"), gone.findtext(f"{CLIENT}status")) == ("bye", "gone")
+    laptop.send("<presence type='unavailable'/>")  # it was not available
+    await laptop.nothing("presence")

@@ -176,3 +176,15 @@ async def test_devices_that_asked_for_the_list_are_told_of_changes(server: Runni
     assert len(push[0]) == 0
     first.abort()
     second.abort()
+
+
+async def test_a_blocked_room_or_headline_is_told_nothing(friends: tuple[Client, Client]) -> None:
+    """A room would throw the occupant out for an error (XEP-0045 §9.6)."""
+    alice, bob = friends
+    await alice.plugin["xep_0191"].block([bob.boundjid.bare])
+    for kind in ("groupchat", "headline"):
+        bob.send_message(alice.boundjid.full, "news", mtype=kind)
+    bob.send_message(alice.boundjid.bare, "news", mtype="headline")
+    await _settled(bob, alice)
+    assert bob.messages.empty()
+    assert alice.messages.empty()

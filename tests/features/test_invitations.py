@@ -102,7 +102,7 @@ async def test_who_has_an_account_becomes_a_contact_with_the_token_once(server: 
     eve.send(subscribe("ada@localhost", token))
     await eve.ping()
     request = await ada.take(lambda e: e.get("type") == "subscribe")
-    assert (request.get("from"), len(request)) == ("eve@localhost", 0)
+    assert (request.get("from"), len(request)) == ("eve@localhost", 1)
     assert (await roster(eve))["ada@localhost"] == "none"
     for client in (ada, ben, eve):
         client.abort()

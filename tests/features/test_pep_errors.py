@@ -99,7 +99,7 @@ BY_OWNER = [
     ("two items", publish("n", f"<item>{P}</item><item>{P}</item>"), "modify bad-request invalid-payload"),
     (
         "a payload that is too big",
-        publish("n", f"<item><p xmlns='x'>{'x' * 66000}</p></item>"),
+        publish("n", f"<item><p xmlns='x'>{'x' * 270_000}</p></item>"),
         "modify not-acceptable payload-too-big",
     ),
     (

@@ -86,6 +86,8 @@ async def test_contact_addresses_are_part_of_what_the_domain_is(server: RunningS
     fields = {
         field.get("var"): [value.text for value in field] for field in answer.iter("{jabber:x:data}field")
     }
+    types = {field.get("var"): field.get("type") for field in answer.iter("{jabber:x:data}field")}
+    assert types == {"FORM_TYPE": "hidden", "abuse-addresses": "list-multi", "admin-addresses": "list-multi"}
     assert fields["FORM_TYPE"] == ["http://jabber.org/network/serverinfo"]
     assert fields["abuse-addresses"] == ["mailto:abuse@example.org", "xmpp:abuse@example.org"]
     assert fields["admin-addresses"] == ["xmpp:admin@example.org"]

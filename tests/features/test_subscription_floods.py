@@ -9,7 +9,7 @@ import pytest
 from kith.core.rates import Rates
 from kith.core.roster import MAX_REQUESTS, Roster
 from tests.conftest import RunningServer, running
-from tests.raw import CLIENT, RawClient, condition, online
+from tests.raw import RawClient, condition, online
 
 MOST = 8
 
@@ -17,7 +17,15 @@ MOST = 8
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     with running(tmp_path_factory.mktemp("kith") / "data", strangers_per_hour=str(MOST)) as it:
-        for name in ("flooder", "nag", "wordy", "target", "friend", *(f"p{n}" for n in range(MOST))):
+        for name in (
+            "flooder",
+            "nag",
+            "wordy",
+            "patient",
+            "target",
+            "friend",
+            *(f"p{n}" for n in range(MOST)),
+        ):
             it.add_user(name)
         yield it
         assert "level=error" not in it.log.read_text()
@@ -79,25 +87,45 @@ async def test_who_asks_for_what_it_has_asks_nobody(server: RunningServer) -> No
     p7.abort()
 
 
-async def test_a_request_keeps_a_line_and_a_name_and_no_more(server: RunningServer) -> None:
+async def test_a_request_is_kept_complete_for_who_is_away(server: RunningServer) -> None:
+    """RFC 6121 §3.1.3: so a client's own token (XEP-0379) reaches the client that has given it."""
     wordy = await online(server.port, "wordy")
-    nick = "<nick xmlns='http://jabber.org/protocol/nick'>Wordy</nick>"
-    await ask(wordy, "friend", f"<status>Hello</status>{nick}<x xmlns='urn:x'>{'x' * 5000}</x>")
-    friend = await online(server.port, "friend")
-    request = await friend.take(lambda e: e.get("type") == "subscribe")
-    assert request.findtext(f"{CLIENT}status") == "Hello"
-    assert [child.tag.partition("}")[2] for child in request] == ["status", "nick"]
-    long = "z" * 5_000
-    wordy.send(
-        f"<presence type='subscribe' to='target@localhost' id='{long}' more='{long}'>"
-        f"<status>{'y' * 100_000}</status></presence>"
+    inside = (
+        "<status>Hello</status><nick xmlns='http://jabber.org/protocol/nick'>Wordy</nick>"
+        "<preauth xmlns='urn:xmpp:pars:0' token='1tMFqYDdKhfe2pwp'/><x xmlns='urn:x' a='b'><y>z</y></x>"
     )
+    wordy.send(f"<presence type='subscribe' to='friend@localhost' id='s1' xml:lang='de'>{inside}</presence>")
     await wordy.ping()
-    target = await online(server.port, "target")
-    request = await target.take(lambda e: e.get("from") == "wordy@localhost")
-    assert not len(request)
-    assert all(len(value) < 100 for value in request.attrib.values())
-    for client in (wordy, friend, target):
+    for resource in ("one", "two"):  # it waits, and comes again
+        friend = await online(server.port, "friend", resource)
+        request = await friend.take(lambda e: e.get("type") == "subscribe")
+        assert [child.tag.partition("}")[2] for child in request] == ["status", "nick", "preauth", "x"]
+        assert request.find("{urn:xmpp:pars:0}preauth").get("token") == "1tMFqYDdKhfe2pwp"
+        assert request.findtext("{urn:x}x/{urn:x}y") == "z"
+        assert (request.get("id"), request.get("{http://www.w3.org/XML/1998/namespace}lang")) == ("s1", "de")
+        friend.abort()
+    wordy.abort()
+
+
+async def test_a_request_of_any_size_is_refused(server: RunningServer) -> None:
+    wordy = await online(server.port, "wordy")
+    for inside, more in ((f"<status>{'y' * 100_000}</status>", ""), ("", f" more='{'z' * 9000}'")):
+        for name in ("target", "nobody"):  # the same, so that nobody learns who is here
+            wordy.send(f"<presence type='subscribe' to='{name}@localhost'{more}>{inside}</presence>")
+            await wordy.ping()
+            assert refusals(wordy) == ["policy-violation"]
+    wordy.abort()
+
+
+async def test_who_got_no_answer_may_ask_again(server: RunningServer) -> None:
+    """As clients do each time that they connect; who was asked sees it once."""
+    patient, target = await online(server.port, "patient"), await online(server.port, "target")
+    for _ in range(2 * MOST):
+        await ask(patient, "target")
+    assert not refusals(patient)
+    await target.ping()
+    assert requests(target).count("patient@localhost") == 1
+    for client in (patient, target):
         client.abort()
 
 

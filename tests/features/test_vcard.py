@@ -169,7 +169,7 @@ async def test_who_has_no_card_has_an_empty_one_and_others_find_none(
 
 
 @pytest.mark.parametrize(
-    ("photo", "expected"), [("%%%", "bad-request"), ("A" * 70_000, "resource-constraint")]
+    ("photo", "expected"), [("%%%", "bad-request"), ("A" * 270_000, "resource-constraint")]
 )
 async def test_a_photo_that_can_not_be_is_refused(plain: RawClient, photo: str, expected: str) -> None:
     card = f"<vCard xmlns='vcard-temp'><PHOTO><BINVAL>{photo}</BINVAL></PHOTO></vCard>"
@@ -244,4 +244,50 @@ async def test_an_avatar_without_content_is_none(server: RunningServer, accounts
         assert done.get("type") == "result", condition(done)
     for card in ("<vCard xmlns='vcard-temp'/>", "<vcard xmlns='urn:ietf:params:xml:ns:vcard-4.0'/>"):
         assert (await client.iq("get", card)).get("type") == "result"
+    client.abort()
+
+
+@pytest.mark.parametrize("size", [48, 90, 180])
+async def test_pictures_of_the_size_that_other_clients_send_are_taken(
+    server: RunningServer, accounts: None, size: int
+) -> None:
+    """Also with the line breaks that some put into base64."""
+    client, looker = await online(server.port, "plain"), await online(server.port, "looker")
+    data = bytes(range(256)) * (4 * size)
+    text = base64.encodebytes(data).decode()
+    item = f"<item id='{sha1(data)}'><data xmlns='{DATA}'>{text}</data></item>"
+    options = (
+        "<publish-options><x xmlns='jabber:x:data' type='submit'><field var='pubsub#access_model'>"
+        "<value>open</value></field></x></publish-options>"
+    )
+    publish = f"<publish node='{DATA}'>{item}</publish>{options}"
+    answer = await client.iq("set", f"<pubsub xmlns='http://jabber.org/protocol/pubsub'>{publish}</pubsub>")
+    assert answer.get("type") == "result", condition(answer)
+    items = f"<items node='{DATA}'/>"
+    answer = await looker.iq(
+        "get", f"<pubsub xmlns='http://jabber.org/protocol/pubsub'>{items}</pubsub>", "plain@localhost"
+    )
+    assert base64.b64decode(answer.findtext(f".//{{{DATA}}}data") or "") == data
+    card = f"<vCard xmlns='vcard-temp'><PHOTO><TYPE>image/png</TYPE><BINVAL>{text}</BINVAL></PHOTO></vCard>"
+    assert (await client.iq("set", card)).get("type") == "result"
+    answer = await looker.iq("get", "<vCard xmlns='vcard-temp'/>", "plain@localhost")
+    assert base64.b64decode(answer.findtext(f".//{V}BINVAL") or "") == data
+    for one in (client, looker):
+        one.abort()
+
+
+async def test_the_address_of_a_picture_stays_in_the_card(server: RunningServer, accounts: None) -> None:
+    client = await online(server.port, "plain")
+    card = "<vCard xmlns='vcard-temp'><FN>Plain</FN><PHOTO><EXTVAL>https://example.org/me.png</EXTVAL></PHOTO></vCard>"
+    for _ in range(2):
+        assert (await client.iq("set", card)).get("type") == "result"
+        found = await client.iq("get", "<vCard xmlns='vcard-temp'/>")
+        assert found.findtext(f".//{V}EXTVAL") == "https://example.org/me.png"
+        assert found.find(f".//{V}BINVAL") is None
+        # a picture takes its place, and the other way round
+        photo = base64.b64encode(PNG).decode()
+        await client.iq("set", f"<vCard xmlns='vcard-temp'><PHOTO><BINVAL>{photo}</BINVAL></PHOTO></vCard>")
+        found = await client.iq("get", "<vCard xmlns='vcard-temp'/>")
+        assert len(found.findall(f".//{V}PHOTO")) == 1
+        assert found.find(f".//{V}EXTVAL") is None
     client.abort()

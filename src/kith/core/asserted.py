@@ -130,7 +130,7 @@ class Assertions:
         return not self._is_here(sender.domain)
 
     def _clean_addresses(self, element: Element, sender: JID) -> bool:
-        """``ofrom`` (XEP-0033 §4.6) names who sent a message before it was passed on."""
+        """``ofrom`` names who sent a message before a multicast service passed it on."""
         for address in element.findall(_ADDRESS):
             if address.get("type") == "ofrom":
                 jid = _jid(address.get("jid"))

@@ -232,6 +232,8 @@ class Presence:
         roster = session.account.roster
         if was is not None and roster is not None:
             self._broadcast(session, stanza, roster)
+            if "to" not in stanza.attrs and not session.closed:  # §4.5.2: the one that it came from as well
+                session.push(self._addressed(stanza, session.full))
             self._domain.hooks.presence_changed(session, stanza)
         for to in directed or ():
             if was is None or roster is None or not roster.subscription_from(to.bare):

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _LOGGED = frozenset(("", "chat", "normal"))
 _UNLOGGED = frozenset(("headline", "groupchat", "error"))
+#: Nobody is told that these did not get through: a room would throw its occupant out (XEP-0045 §9.6), and a
+#: headline expects no answer (RFC 6121 §8.5).
+_UNANSWERED = frozenset(("headline", "groupchat"))
 
 
 class Router:
@@ -118,8 +121,17 @@ class Router:
             return
         if isinstance(sender, Session):
             self._domain.hooks.message_sent(sender, stanza, to)
-        self._domain.hooks.stanza_in(sender.jid, to, stanza)
-        raise StanzaError("service-unavailable")
+        if self._admits(sender, stanza, to) and stanza.type != "headline":
+            raise StanzaError("service-unavailable")
+
+    def _admits(self, sender: Sender, stanza: Stanza, to: JID) -> bool:
+        """Whether the message may reach the account; False if it is dropped. Raises StanzaError."""
+        try:
+            return self._domain.hooks.stanza_in(sender.jid, to, stanza)
+        except StanzaError as error:
+            if stanza.type in _UNANSWERED and error.condition != "gone":  # a room has to know of a move
+                return False
+            raise
 
     async def _message_later(self, sender: Sender, stanza: Stanza, to: JID) -> None:
         """The recipient has to be looked up first."""
@@ -146,7 +158,7 @@ class Router:
             raise StanzaError("service-unavailable")
         if isinstance(sender, Session):
             domain.hooks.message_sent(sender, stanza, to)
-        if not domain.hooks.stanza_in(sender.jid, to, stanza):
+        if not self._admits(sender, stanza, to):
             return None
         if keep is Keep.NOTHING:
             domain.deliver(Envelope(0, stanza.to_bytes(), stanza, to, sender))

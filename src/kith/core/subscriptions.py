@@ -9,7 +9,7 @@ from kith.core.roster import MAX_ITEMS, Item, Roster
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
-from kith.wire.stanza import LANG, Stanza
+from kith.wire.stanza import Stanza
 
 if TYPE_CHECKING:
     from kith.core.account import Account
@@ -17,10 +17,8 @@ if TYPE_CHECKING:
     from kith.core.sender import Foreign
     from kith.core.session import Session
 
-#: What of a request is kept until it is answered: a line, a name, an older address (XEP-0283), so many bytes.
-_KEPT = (ns.tag(ns.CLIENT, "status"), ns.tag(ns.NICK, "nick"))
-_MOVED, _OLD = ns.tag(ns.MOVED, "moved"), ns.tag(ns.MOVED, "old-jid")
-MAX_REQUEST = 2048
+#: Bytes of a request, which is kept complete until it is answered (RFC 6121 §3.1.3).
+MAX_REQUEST = 8 * 1024
 SUBSCRIPTION_TYPES = frozenset(("subscribe", "subscribed", "unsubscribe", "unsubscribed"))
 
 
@@ -35,6 +33,7 @@ class Subscriptions:
         domain = self._domain
         if to == session.account.address:
             return
+        _check_size(stanza)
         if to.domain != domain.name:
             domain.hosts.find(to.domain)
         elif not to.local:
@@ -42,7 +41,8 @@ class Subscriptions:
         await self.send(session.account, stanza, to)
 
     async def admit(self, sender: Foreign, stanza: Stanza, to: JID) -> None:
-        """One comes from another domain."""
+        """One comes from another domain. Raises StanzaError."""
+        _check_size(stanza)
         user = sender.jid.to_bare()
         attrs = {**stanza.attrs, "from": user.bare, "to": to.bare}
         await self._receive(Stanza(stanza.tag, attrs, stanza.inner, stanza.children), user, to)
@@ -133,8 +133,7 @@ class Subscriptions:
             contact.address, user, stanza
         )
         item.approved = item.approved or invited
-        request = _request(stanza)
-        todo = item.receive_subscribe(request.to_bytes())
+        todo = item.receive_subscribe(stanza.to_bytes())
         if todo in ("approve", "ask"):
             await roster.save(self._domain.store, item)
         if todo == "approve":
@@ -152,7 +151,7 @@ class Subscriptions:
                 excess.request = None
                 await roster.save(self._domain.store, excess)
             for session in contact.available():
-                session.send(request)
+                session.send(stanza)
 
     def push(self, account: Account, roster: Roster, item: Item) -> None:
         """A roster push to those who asked for the roster (RFC 6121 §2.1.6)."""
@@ -167,22 +166,7 @@ class Subscriptions:
                 )
 
 
-def _request(stanza: Stanza) -> Stanza:
-    """A request as it is kept and shown: what strangers write into one has a bound."""
-    attrs = {name: stanza.attrs[name] for name in ("type", "from", "to")}
-    attrs |= {name: stanza.attrs[name][:64] for name in ("id", LANG) if name in stanza.attrs}
-    children = [child for child in stanza.element if child.tag in _KEPT and not len(child)]
-    plain = [_plain(child) for child in children]
-    old = stanza.element.find(f"{_MOVED}/{_OLD}")
-    if old is not None:
-        moved = Element(_MOVED)
-        moved.append(_plain(old))
-        plain.append(moved)
-    kept = Stanza.build("presence", attrs, *plain)
-    return kept if len(kept.inner) <= MAX_REQUEST else Stanza.build("presence", attrs)
-
-
-def _plain(element: Element) -> Element:
-    plain = Element(element.tag, {LANG: element.attrib[LANG]} if LANG in element.attrib else {})
-    plain.text = element.text
-    return plain
+def _check_size(stanza: Stanza) -> None:
+    """What strangers write into a request has a bound. Raises StanzaError."""
+    if stanza.type == "subscribe" and len(stanza.to_bytes()) > MAX_REQUEST:
+        raise StanzaError("policy-violation", f"a request has at most {MAX_REQUEST} bytes")

@@ -68,20 +68,19 @@ def find_form(parent: Element | None) -> Form | None:
 
 
 def build_form(type: str, form_type: str, fields: Iterable[Field], title: str = "") -> Element:
-    """``<x/>`` with a hidden ``FORM_TYPE``. In a result, the types of the fields are left out."""
+    """``<x/>`` with a hidden ``FORM_TYPE``. In a result, fields have a type, and no help to fill them in."""
     form = Element(X, {"type": type})
     if title:
         SubElement(form, ns.tag(ns.DATA_FORM, "title")).text = title
-    _append(form, Field(FORM_TYPE, (form_type,), "hidden"), typed=True)
+    _append(form, Field(FORM_TYPE, (form_type,), "hidden"), offered=True)
     for item in fields:
-        _append(form, item, typed=type == "form")
+        _append(form, item, offered=type == "form")
     return form
 
 
-def _append(form: Element, item: Field, typed: bool) -> None:
-    element = SubElement(form, _FIELD, {"var": item.var})
-    if typed:
-        element.set("type", item.type)
+def _append(form: Element, item: Field, offered: bool) -> None:
+    element = SubElement(form, _FIELD, {"var": item.var, "type": item.type})
+    if offered:
         if item.label:
             element.set("label", item.label)
         if item.required:

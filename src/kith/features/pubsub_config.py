@@ -11,8 +11,9 @@ from kith.features.forms import FORM_TYPE, Field, Form, from_boolean, to_boolean
 
 #: What ``max`` stands for: items that one node can hold.
 MAX_ITEMS = 1000
-#: Bytes of one payload.
-MAX_PAYLOAD = 64 * 1024
+#: Bytes of one payload: what fits the stanzas of a client that other servers take (256 KiB by default), so
+#: that an avatar of 90 KiB in base64 is no exception.
+MAX_PAYLOAD = 256 * 1024
 _MAX_TEXT = 1023
 _MAX_GROUPS = 64
 _PREFIX = "pubsub#"

@@ -17,6 +17,8 @@ from kith.wire.stanza import Stanza
 #: How often in an hour one account may ask the same other one. Who asks, takes it back and asks again, asks
 #: a person twice.
 MAX_SAME = 5
+#: How often a request that waits for an answer goes to another server once more, in an hour.
+MAX_AGAIN = 60
 
 
 class SubscriptionFloods(Feature):
@@ -27,6 +29,7 @@ class SubscriptionFloods(Feature):
         limit = domain.config.strangers_per_hour
         self._accounts = Rates(limit, HOUR)
         self._servers = Rates(limit * SERVER_FACTOR, HOUR)
+        self._again = Rates(MAX_AGAIN if limit else 0, HOUR)
         self._pairs = Rates(MAX_SAME if limit else 0, HOUR)
 
     def stanza_out(self, session: Session, stanza: Stanza, to: JID | None) -> None:
@@ -36,6 +39,10 @@ class SubscriptionFloods(Feature):
         roster = session.account.roster
         if roster is not None and roster.subscription_to(to.bare):
             return  # nobody is asked
+        if roster is not None and roster[to.bare].ask:  # still unanswered: who was asked sees it once
+            if to.domain != self.domain.name and not self._again.take((bare, to.bare), now):
+                raise StanzaError("policy-violation", "asked too often", type="wait")
+            return
         if not self._pairs.take((bare, to.bare), now):
             raise StanzaError("policy-violation", "asked too often", type="wait")
         if not self._accounts.take(bare, now):

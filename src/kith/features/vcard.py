@@ -1,6 +1,7 @@
 """XEP-0054: vcard-temp, with the avatar of XEP-0084 as its photo and in presence (XEP-0153, XEP-0398).
 
 There is one avatar, that of the personal nodes. A vCard shows it, and a photo in a new vCard becomes it.
+Where a photo is but the address of a picture (``EXTVAL``), the card keeps it, and there is no avatar.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ _DATA, _METADATA, _INFO = (
     ns.tag(METADATA_NODE, "metadata"),
     ns.tag(METADATA_NODE, "info"),
 )
-_VCARD, _PHOTO, _TYPE, _BINVAL = (ns.tag(ns.VCARD, name) for name in ("vCard", "PHOTO", "TYPE", "BINVAL"))
+_VCARD, _PHOTO, _TYPE, _BINVAL, _EXTVAL = (
+    ns.tag(ns.VCARD, name) for name in ("vCard", "PHOTO", "TYPE", "BINVAL", "EXTVAL")
+)
 _UPDATE, _UPDATE_PHOTO = ns.tag(ns.VCARD_UPDATE, "x"), ns.tag(ns.VCARD_UPDATE, "photo")
 #: Marks sessions whose presence has the hash from here, not from the client.
 _STAMPED = object()
@@ -97,6 +100,8 @@ class VCard(Feature):
             raise StanzaError("service-unavailable")  # §3.3: as if there were no such account
         card = ElementTree.fromstring(documents[0].value) if documents else Element(_VCARD)
         if avatar is not None:
+            for old in card.findall(_PHOTO):  # an address of a picture that this one has replaced
+                card.remove(old)
             photo = SubElement(card, _PHOTO)
             SubElement(photo, _TYPE).text = avatar.type
             SubElement(photo, _BINVAL).text = b64encode(avatar.data).decode()
@@ -112,8 +117,10 @@ class VCard(Feature):
             raise StanzaError("bad-request")
         photo = card.find(_PHOTO)
         avatar = _photo(photo) if photo is not None else None
+        elsewhere = avatar is None and photo is not None and bool(photo.findtext(_EXTVAL))
         for old in card.findall(_PHOTO):
-            card.remove(old)
+            if not elsewhere or old is not photo:
+                card.remove(old)
         data = serialize(card, "")
         if len(data) > MAX_BYTES:
             raise StanzaError("resource-constraint", "the card is too big")
@@ -121,7 +128,7 @@ class VCard(Feature):
         await self.domain.store.put(account.id, SPACE, "", data)
         if avatar is not None and avatar.id != self._hashes.get(account.jid):
             await self._publish(account.address, account.id, avatar)
-        elif photo is None and account.jid in self._hashes:
+        elif (photo is None or elsewhere) and account.jid in self._hashes:
             await self._remove(account.address, account.id)
         return ()
 

@@ -89,6 +89,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     public_url: Annotated[
         str, _about("What a reverse proxy is reached at, like https://chat.example.org; host-meta says it.")
     ] = ""
+    trusted_proxies: Annotated[
+        list[str],
+        _about(
+            "Reverse proxies on other machines before the HTTP port: IP addresses or networks. What they say"
+            " in X-Forwarded-For and X-Forwarded-Proto is believed, as on this machine itself."
+        ),
+    ] = msgspec.field(default_factory=list)
     web_dir: Annotated[
         Path | None, _about("The folder with the built web app. Without it: the one that comes with Kith.")
     ] = None
@@ -238,6 +245,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
                     ipaddress.ip_address(address)
                 except ValueError:
                     raise _wrong(name, places[name], f"{address!r} is not an IP address") from None
+        for proxy in self.trusted_proxies:
+            try:
+                ipaddress.ip_network(proxy, strict=False)
+            except ValueError:
+                reason = f"{proxy!r} is neither an IP address nor a network, as 10.0.0.0/24 is"
+                raise _wrong("trusted_proxies", places["trusted_proxies"], reason) from None
         for operator in self.operators:
             if not _is_account(operator, self.domain):
                 reason = f"{operator!r} is not the address of an account here"

@@ -209,7 +209,7 @@ class Server:
             PrivacyResource(domain),
             AppPasswords(Apps(domain, logins)),
         )
-        return API(domain, resources)
+        return API(domain, self.edge, resources)
 
     def _starttls_stream(self, sink: Sink, security: Security) -> Stream:
         return Stream(self.domain, sink, security, starttls=True)

@@ -108,7 +108,8 @@ class Person:
     async def ask(
         self, method: str, path: str, json: Any = None, device: Device | None = None, **other: Any
     ) -> Answer:
-        headers = {"X-Forwarded-For": self.address, **other.pop("headers", {})}
+        proxied = {"X-Forwarded-For": self.address, "X-Forwarded-Proto": "https"}
+        headers = {**proxied, **other.pop("headers", {})}
         if device is not None:
             headers["Authorization"] = f"Bearer {device.credential}"
         url = f"http://127.0.0.1:{self.server.http_port}{path}"

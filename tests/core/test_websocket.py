@@ -8,6 +8,7 @@ import contextlib
 import socket
 import ssl
 import struct
+from collections.abc import AsyncIterator
 from xml.etree.ElementTree import Element, fromstring
 
 import pytest
@@ -175,3 +176,35 @@ def _bytes_in(connection: ClientConnection) -> int:
     raw = connection.transport.get_extra_info("socket")
     info = raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
     return int(struct.unpack_from("=Q", info, 128)[0])
+
+
+async def test_a_message_may_come_in_several_frames(server: RunningServer) -> None:
+    async with plain(server) as connection:
+        client = WebClient(connection)
+        await connection.send([OPEN[:10], "", OPEN[10:20], OPEN[20:], ""])
+        await client.take("features")
+        await connection.send([*f"<close xmlns='{FRAMING}'/>"])
+        await client.take("close")
+
+
+@pytest.mark.parametrize("part", ["", " "])
+async def test_a_message_in_frames_without_end_is_not_kept(server: RunningServer, part: str) -> None:
+    """Empty frames are below any bound on bytes, and each one was kept."""
+    async with plain(server) as connection:
+        client = WebClient(connection)
+        await client.send(OPEN)
+        await client.take("features")
+        sent = 0
+
+        async def frames() -> AsyncIterator[str]:
+            nonlocal sent
+            while sent < 20_000:
+                sent += 1
+                yield part
+                if sent % 64 == 0:
+                    await asyncio.sleep(0)
+
+        sending = asyncio.create_task(connection.send(frames()))
+        assert (await client.take("error"))[0].tag.endswith("policy-violation")
+        with contextlib.suppress(ConnectionClosed):
+            await sending

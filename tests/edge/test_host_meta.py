@@ -3,16 +3,45 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from xml.etree.ElementTree import fromstring
 
 import aiohttp
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from tests.conftest import RunningServer, running
 
 REL = "urn:xmpp:alt-connections:websocket"
 LINK = "{http://docs.oasis-open.org/ns/xri/xrd-1.0}Link"
+
+
+def make(folder: Path, *names: str) -> tuple[Path, Path]:
+    """A certificate for these names, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / "cert.pem", folder / "key.pem"
+    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return paths
 
 
 async def links(server: RunningServer, secure: bool = False, **headers: str) -> set[str]:
@@ -39,12 +68,37 @@ async def test_without_logins_in_plain_text_it_is_tls(tmp_path: Path) -> None:
     with running(tmp_path / "data", allow_plaintext="off") as server:
         tls = f"wss://127.0.0.1:{server.https_port}/xmpp-websocket"
         assert await links(server) == await links(server, secure=True) == {tls}
-        assert await links(server, Host="chat.example:80") == {
-            f"wss://chat.example:{server.https_port}/xmpp-websocket"
-        }
+        own = {f"wss://localhost:{server.https_port}/xmpp-websocket"}
+        assert await links(server, Host="localhost:80") == own
         assert await links(server, Host="[::1]:80") == {f"wss://[::1]:{server.https_port}/xmpp-websocket"}
-        proxied = await links(server, Host="chat.example", X_Forwarded_Proto="https")
-        assert proxied == {"wss://chat.example/xmpp-websocket"}
+        assert await links(server, Host="localhost", X_Forwarded_Proto="https") == {
+            "wss://localhost/xmpp-websocket"
+        }
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:443", "203.0.113.7", "localhost.evil.example"]
+)
+async def test_a_host_that_is_not_this_server_is_not_repeated(tmp_path: Path, host: str) -> None:
+    with running(tmp_path / "data", allow_plaintext="off") as server:
+        own = {f"wss://localhost:{server.https_port}/xmpp-websocket"}
+        assert await links(server, Host=host) == await links(server, secure=True, Host=host) == own
+        proxied = await links(server, Host=host, X_Forwarded_Proto="https")
+        assert proxied == {"wss://localhost/xmpp-websocket"}
+
+
+async def test_a_host_that_the_certificate_is_for_is_this_server(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    certificate, key = make(data, "chat.example", "*.web.example")
+    settings = {"certificate": str(certificate), "private_key": str(key), "allow_plaintext": "off"}
+    with running(data, **settings) as server:
+        for host in ("chat.example", "a.web.example"):
+            expected = {f"wss://{host}:{server.https_port}/xmpp-websocket"}
+            assert await links(server, Host=host) == expected
+        assert await links(server, Host="a.b.web.example") == {
+            f"wss://localhost:{server.https_port}/xmpp-websocket"
+        }
 
 
 async def test_where_logins_in_plain_text_are_allowed_a_test_page_needs_no_certificate(

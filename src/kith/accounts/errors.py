@@ -36,6 +36,7 @@ REASONS = {
     "invalid-element": 422,
     "not-authorized": 401,
     "forbidden": 403,
+    "encryption-required": 403,
     "registration-closed": 403,
     "wrong-code": 403,
     "expired-code": 403,
@@ -44,6 +45,7 @@ REASONS = {
     "expired": 403,
     "not-found": 404,
     "conflict": 409,
+    "unsupported-media-type": 415,
     "too-many": 429,
     "unavailable": 503,
 }

@@ -12,8 +12,10 @@ from kith.accounts.errors import REASONS, Refused
 from kith.api.credentials import Credentials
 from kith.api.description import describe
 from kith.api.endpoint import Call, Endpoint, Problem, endpoints
+from kith.api.origin import Origins
 from kith.core.domain import Domain
-from kith.edge.connection import behind_proxy
+from kith.edge.connection import Edge
+from kith.edge.http import fields
 
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _encode = msgspec.json.Encoder().encode
@@ -22,8 +24,10 @@ _encode = msgspec.json.Encoder().encode
 class API:
     """What is below ``/api``. ``resources``: objects with endpoints."""
 
-    def __init__(self, domain: Domain, resources: Sequence[object]) -> None:
+    def __init__(self, domain: Domain, edge: Edge, resources: Sequence[object]) -> None:
         self._domain = domain
+        self._edge = edge
+        self._origins = Origins(edge)
         self._credentials = Credentials(domain)
         self._endpoints = [one for resource in resources for one in endpoints(resource)]
 
@@ -54,6 +58,7 @@ class API:
         return handle
 
     async def _answer(self, one: Endpoint, request: web.Request) -> web.Response:
+        self._origins.check(request)
         caller = None
         if not one.open:
             caller = await self._credentials.check(request.headers.get("Authorization", ""))
@@ -61,7 +66,7 @@ class API:
                 raise Refused("not-authorized", "The device's token is needed, and a good one.")
             if caller.entry.device.credential:
                 raise Refused("forbidden", "A client with an app password is for chatting only.")
-        call = Call(peer(request), dict(request.match_info), dict(request.query), caller)
+        call = Call(peer(self._edge, request), dict(request.match_info), dict(request.query), caller)
         body = await request.read() if one.takes is not None else b""
         result = await one(call, body)
         if result is None:
@@ -89,6 +94,6 @@ def _problem(status: int, problem: Problem) -> web.Response:
     )
 
 
-def peer(request: web.Request) -> str:
-    """The address of who asks; behind a proxy on this machine, the one that it has seen."""
-    return behind_proxy(request.remote or "", request.headers.get("X-Forwarded-For"))
+def peer(edge: Edge, request: web.Request) -> str:
+    """The address of who asks; behind a trusted proxy, the one that it has seen."""
+    return edge.proxies.client(request.remote or "", fields(request))

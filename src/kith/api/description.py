@@ -90,9 +90,11 @@ def _responses(one: Endpoint) -> dict[str, Any]:
 
 def statuses(one: Endpoint) -> dict[int, list[str]]:
     """How it may be refused: reasons by HTTP status."""
-    reasons = list(one.refusals)
+    reasons = [*one.refusals, "encryption-required"]
+    if one.method != "GET":
+        reasons.append("forbidden")
     if one.takes is not None:
-        reasons += ["bad-request", "too-large"]
+        reasons += ["bad-request", "too-large", "unsupported-media-type"]
     elif any(f"{{{name}}}" not in one.path for name in one.parameters):
         reasons.append("bad-request")
     if not one.open:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import math
 import socket
 from collections import Counter
-from functools import lru_cache
 from typing import Protocol
 
 from kith.core.domain import Domain
@@ -17,6 +15,7 @@ from kith.core.stream import Stream as ClientStream
 from kith.edge.door import Door, most_connections
 from kith.edge.keepalive import Bearing, Rules, Wheel
 from kith.edge.limits import BYTES_BEFORE_LOGIN, PORTION, TAG_BYTES, Lobby, Rate
+from kith.edge.proxies import Proxies, is_loopback
 from kith.edge.tls import Certificates, peer_address
 from kith.edge.unread import Unread
 from kith.wire.errors import StreamError, stream_error
@@ -62,6 +61,7 @@ class Edge:
         self.domain = domain
         self.pool = pool
         self.certificates = certificates
+        self.proxies = Proxies(config.trusted_proxies)
         self.lobby = Lobby(config.auth_timeout, config.waiting_connections)
         self.door = Door(config.connections_per_address, most_connections())
         self.unread = Unread()
@@ -93,31 +93,6 @@ class Edge:
         """What a connection without TLS offers: authentication only if set, and only on loopback."""
         peer = peer_address(transport)
         return Security(trusted=self.domain.config.allow_plaintext and is_loopback(peer), address=peer)
-
-
-def behind_proxy(peer: str, forwarded: str | None) -> str:
-    """The address of who asks. ``forwarded``: the X-Forwarded-For that a proxy on this machine has set."""
-    seen = (forwarded or "").rpartition(",")[2].strip()
-    return seen if seen and is_loopback(peer) and _is_address(seen) else peer
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-@lru_cache(1024)
-def is_loopback(text: str) -> bool:
-    """Whether a text is an IP address of this machine's own."""
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
 
 
 def keep_alive(listener: socket.socket, idle: float) -> None:

@@ -14,6 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from kith.edge.connection import Edge
 from kith.edge.invites import InvitePages
+from kith.edge.proxies import Fields, is_loopback
 from kith.edge.tls import peer_address
 from kith.edge.websocket import WebSocketConnection
 from kith.wire.serialize import escape_attribute
@@ -26,6 +27,8 @@ _XRD = "http://docs.oasis-open.org/ns/xri/xrd-1.0"
 _REL = "urn:xmpp:alt-connections:websocket"
 #: RFC 9110 §7.2, as far as it can be in a URL.
 _HOST = re.compile(r"[A-Za-z0-9._~%:\[\]-]{1,261}")
+#: For a year.
+_HSTS = "max-age=31536000"
 _ANYONE = {"Access-Control-Allow-Origin": "*"}
 
 
@@ -36,6 +39,11 @@ def _is_ours(record: logging.LogRecord) -> bool:
 
 _logger = logging.getLogger("kith.http")
 _logger.addFilter(_is_ours)
+
+
+def fields(request: web.Request) -> Fields:
+    """The header fields of a request."""
+    return lambda name: request.headers.getall(name, ())
 
 
 class Part(Protocol):
@@ -51,6 +59,7 @@ class Web:
     def __init__(self, edge: Edge, parts: Sequence[Part] = ()) -> None:
         self.edge = edge
         app = web.Application(client_max_size=64 * 1024)
+        app.on_response_prepare.append(self._prepare)
         app.router.add_get("/.well-known/host-meta", self._host_meta)
         app.router.add_get("/.well-known/host-meta.json", self._host_meta_json)
         app.router.add_get(WEBSOCKET_PATH, self._upgrade_required)
@@ -76,21 +85,50 @@ class Web:
         return server()
 
     def _websocket_url(self, request: web.Request) -> str:
-        """Where a client can log in: ``wss``, unless logins without TLS are allowed (XEP-0156 §2.2)."""
+        """Where a client can log in: ``wss``, unless logins without TLS are allowed (XEP-0156 §2.2).
+
+        At the host that was asked for only if that is this server's: a cache would hand others what somebody
+        has made up.
+        """
         config = self.edge.domain.config
-        forwarded = request.headers.get("X-Forwarded-Proto", "")
         if config.public_url:
-            base = "ws" + config.public_url.removeprefix("http")
-        elif _HOST.fullmatch(request.host) is None:
+            return "ws" + config.public_url.removeprefix("http").rstrip("/") + WEBSOCKET_PATH
+        if _HOST.fullmatch(request.host) is None:
             raise web.HTTPBadRequest(text="The Host header is none.\n")
-        elif request.secure or forwarded == "https":
-            base = f"wss://{request.host}"
+        try:
+            asked = urlsplit(f"//{request.host}")
+            name, port = asked.hostname or "", asked.port
+        except ValueError:
+            raise web.HTTPBadRequest(text="The Host header is none.\n") from None
+        own = self._is_own_host(request, name)
+        if self._is_over_tls(request):
+            scheme, usual = "wss", config.https_port if request.secure else None
         elif config.allow_plaintext or not config.https_port:
-            base = f"ws://{request.host}"
+            scheme, usual = "ws", config.http_port
         else:
-            name = urlsplit(f"//{request.host}").hostname or config.domain
-            base = f"wss://{f'[{name}]' if ':' in name else name}:{config.https_port}"
-        return base.rstrip("/") + WEBSOCKET_PATH
+            scheme, usual, port = "wss", config.https_port, config.https_port
+        if not own:
+            name, port = config.domain, usual
+        host = f"[{name}]" if ":" in name else name
+        return f"{scheme}://{host}{f':{port}' if port is not None else ''}{WEBSOCKET_PATH}"
+
+    def _is_own_host(self, request: web.Request, name: str) -> bool:
+        """Whether a host is this server: the domain, what the certificate is for, or the machine itself."""
+        if name in (self.edge.domain.name, "localhost") or is_loopback(name):
+            return True
+        transport = request.transport
+        here = transport.get_extra_info("sockname") if transport is not None else None
+        return (isinstance(here, tuple) and name == here[0]) or self.edge.certificates.is_for(name)
+
+    def _is_over_tls(self, request: web.Request) -> bool:
+        """Whether the client has come over TLS, here or to a trusted proxy."""
+        return request.secure or self.edge.proxies.over_tls(request.remote or "", fields(request))
+
+    async def _prepare(self, request: web.Request, response: web.StreamResponse) -> None:
+        """RFC 6797: a browser that has come over TLS does not come back without."""
+        name = request.host.rpartition(":")[0] or request.host
+        if self._is_over_tls(request) and name != "localhost":
+            response.headers["Strict-Transport-Security"] = _HSTS
 
     async def _host_meta(self, request: web.Request) -> web.Response:
         url = escape_attribute(self._websocket_url(request))
@@ -139,7 +177,9 @@ class FrontConnection(asyncio.Protocol):
         self._transport = transport
         edge = self._web.edge
         if self._place is None:
-            self._place = edge.door.enter(peer_address(transport), edge.loop.time())
+            peer = peer_address(transport)
+            known = "" if edge.proxies.trusts(peer) else peer  # a proxy's connections are many people's
+            self._place = edge.door.enter(known, edge.loop.time())
             if self._place is None:
                 transport.close()
                 return

@@ -31,7 +31,7 @@ class Certificates:
         self.direct = self._context([ALPN_XMPP])
         self.https = self._context(["http/1.1"])
         self._seen = self._stamp()
-        self.end_point = self._end_point()
+        self._read()
 
     def _context(self, protocols: list[str] | None) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -46,13 +46,22 @@ class Certificates:
     def _stamp(self) -> tuple[int, int]:
         return self.certificate.stat().st_mtime_ns, self.key.stat().st_mtime_ns
 
-    def _end_point(self) -> bytes:
-        """The tls-server-end-point binding (RFC 5929 §4.1)."""
+    def _read(self) -> None:
+        """What the certificate says: the tls-server-end-point binding (RFC 5929 §4.1), and its names."""
         certificate = x509.load_pem_x509_certificate(self.certificate.read_bytes())
         algorithm = certificate.signature_hash_algorithm
         if algorithm is None or isinstance(algorithm, (hashes.MD5, hashes.SHA1)):
             algorithm = hashes.SHA256()
-        return certificate.fingerprint(algorithm)
+        self.end_point = certificate.fingerprint(algorithm)
+        try:
+            names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+            self._names = frozenset(name.lower() for name in names.get_values_for_type(x509.DNSName))
+        except (x509.ExtensionNotFound, ValueError):
+            self._names = frozenset()
+
+    def is_for(self, host: str) -> bool:
+        """Whether the certificate names a host (RFC 6125 §6.4)."""
+        return host in self._names or f"*.{host.partition('.')[2]}" in self._names
 
     def reload(self) -> bool:
         """Reads the files again if they have changed. Raises OSError, ssl.SSLError, ValueError."""
@@ -61,7 +70,7 @@ class Certificates:
             return False
         for context in (self.starttls, self.direct, self.https):
             context.load_cert_chain(self.certificate, self.key)
-        self.end_point = self._end_point()
+        self._read()
         self._seen = stamp
         return True
 

@@ -6,9 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from urllib.parse import urlsplit
 
-from websockets.datastructures import MultipleValuesError
 from websockets.exceptions import ProtocolError
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request
@@ -19,8 +17,9 @@ from kith.core.sasl import Security
 from kith.core.stream import Stream
 from kith.edge import connection as base
 from kith.edge.compression import Deflate
-from kith.edge.connection import Connection, Edge, behind_proxy, is_loopback
+from kith.edge.connection import Connection, Edge
 from kith.edge.limits import LINGER, TAG_BYTES
+from kith.edge.proxies import FORWARDED, Fields, Proxies
 from kith.edge.tls import peer_address
 from kith.wire import ns
 from kith.wire.errors import StreamError
@@ -29,8 +28,9 @@ from kith.wire.serialize import attributes
 from kith.wire.stanza import Stanza
 
 _DEFLATE = Deflate()
-#: What proxies add to a request (RFC 7239, RFC 9110 §7.6.3).
-_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP", "Via")
+#: Frames that one message may come in: browsers send one, and a library that writes what it is given a few.
+#: Each costs the same, however little is in it.
+_MAX_FRAGMENTS = 256
 _OPEN = ns.tag(ns.FRAMING, "open")
 _CLOSE = ns.tag(ns.FRAMING, "close")
 _CLOSE_ELEMENT = f"<close xmlns='{ns.FRAMING}'/>".encode()
@@ -48,34 +48,19 @@ def standalone(element: bytes) -> bytes:
     return element
 
 
-def _safe(address: str, request: Request) -> bool:
+def _is_safe(proxies: Proxies, peer: str, fields: Fields) -> bool:
     """Whether what comes without TLS was on no network without it.
 
-    Either a proxy on this machine has it from a client over TLS, and says so. Or a browser on this machine
-    asks, for a page that it has from this machine, and takes for a safe one, too (W3C Secure Contexts, §3.1).
-    Where a proxy passes on what comes from elsewhere, the page's origin is that of elsewhere, whether or not
-    the proxy says of itself that it is one.
+    Either a trusted proxy has it from a client over TLS, and says so. Or a browser on this machine asks, for
+    a page that it has from this machine, and takes for a safe one, too (W3C Secure Contexts, §3.1).
     """
-    if not is_loopback(address):
-        return False
-    headers = request.headers
-    if headers.get_all("X-Forwarded-Proto"):
-        return headers.get_all("X-Forwarded-Proto") == ["https"]
-    if any(name in headers for name in _FORWARDED):
-        return False
-    try:
-        origin, host = (urlsplit(text) for text in (headers["Origin"], f"http://{headers['Host']}"))
-        names = [one.hostname or "" for one in (origin, host)]
-    except (KeyError, ValueError, MultipleValuesError):
-        return False
-    here = all(name == "localhost" or is_loopback(name) for name in names)
-    return here and (origin.scheme, origin.netloc) == (host.scheme, host.netloc)
+    return proxies.over_tls(peer, fields) or (bool(fields("Origin")) and proxies.is_local(peer, fields))
 
 
 class WebSocketConnection(Connection):
     """One connection; it is its stream's `kith.core.ports.Sink`."""
 
-    __slots__ = ("_opened", "_parser", "_parts", "_proxied", "_size", "_websocket")
+    __slots__ = ("_fragments", "_opened", "_parser", "_parts", "_proxied", "_websocket")
 
     def __init__(self, edge: Edge, transport: asyncio.Transport, secure: bool, place: str) -> None:
         """``place``: what the door gave."""
@@ -88,8 +73,8 @@ class WebSocketConnection(Connection):
         )
         self._parser = StreamParser(edge.pool, opened=True)
         self._opened = False
-        self._parts: list[bytes] = []
-        self._size = 0
+        self._parts = bytearray()  # of a message that is not complete
+        self._fragments = 0  # how many frames they came in
         self._proxied = not secure  # TLS ends somewhere
         if secure:
             # browsers have no channel binding
@@ -117,10 +102,8 @@ class WebSocketConnection(Connection):
         try:
             for event in self._websocket.events_received():
                 if isinstance(event, Request):
-                    if not stream.security.encrypted and _safe(stream.security.address, event):
-                        stream.security = replace(stream.security, trusted=True)
                     self._forwarded(stream, event)
-                    self._proxied |= any(name in event.headers for name in _FORWARDED)
+                    self._proxied |= any(name in event.headers for name in FORWARDED)
                     response = self._websocket.accept(event)
                     self._websocket.send_response(response)
                 elif isinstance(event, Frame) and not self._closing:
@@ -133,11 +116,11 @@ class WebSocketConnection(Connection):
         self._flush()
 
     def _forwarded(self, stream: Stream, request: Request) -> None:
-        """Whom a proxy asks for, to bound the attempts to log in."""
-        headers = request.headers.get_all("X-Forwarded-For")
-        address = behind_proxy(stream.security.address, ",".join(headers))
-        if address != stream.security.address:
-            stream.security = replace(stream.security, address=address)
+        """Whether logins are safe, and whom a proxy asks for, to bound the attempts."""
+        proxies, security = self._edge.proxies, stream.security
+        peer, fields = security.address, request.headers.get_all
+        trusted = security.trusted or (not security.encrypted and _is_safe(proxies, peer, fields))
+        stream.security = replace(security, trusted=trusted, address=proxies.client(peer, fields))
 
     def _frame(self, stream: Stream, frame: Frame) -> None:
         if frame.opcode is Opcode.BINARY:
@@ -145,17 +128,18 @@ class WebSocketConnection(Connection):
         elif frame.opcode is Opcode.PING:
             self.beat()
         elif frame.opcode in (Opcode.TEXT, Opcode.CONT):
-            data = bytes(frame.data)
-            self._size += len(data)
-            if self._size > self._edge.domain.config.stanza_bytes:
+            if len(self._parts) + len(frame.data) > self._edge.domain.config.stanza_bytes:
                 raise StreamError("policy-violation", "stanza is too big")
-            if not frame.fin or self._parts:
-                self._parts.append(data)
-                if not frame.fin:
-                    return
-                data = b"".join(self._parts)
-                self._parts = []
-            self._size = 0
+            if not frame.fin:
+                self._parts += frame.data
+                self._fragments += 1
+                if self._fragments > _MAX_FRAGMENTS:
+                    raise StreamError("policy-violation", "too many frames for one message")
+                return
+            data = bytes(frame.data)
+            if self._fragments:
+                data = bytes(self._parts) + data
+                self._parts, self._fragments = bytearray(), 0
             self._document(stream, data)
 
     def _document(self, stream: Stream, data: bytes) -> None:

@@ -84,7 +84,7 @@ def _prepare_domain(domain: str) -> str:
 
 
 def _international(domain: str) -> str:
-    """The domain in U-labels (RFC 5890 §2.3.2.1), as IDNA 2008 after the mapping of UTS 46 has it.
+    """The domain in U-labels (RFC 5892), as IDNA 2008 after the mapping of UTS 46 has it.
 
     The library checks some characters of a label against all others of it, so both are bounded first.
     """

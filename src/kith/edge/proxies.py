@@ -1,0 +1,109 @@
+"""Requests without TLS: for whom a proxy asks, and whether anybody on a network could have listened.
+
+Two kinds of peers are believed what they say of others: programs on this machine, and the proxies that the
+setting ``trusted_proxies`` names. Everybody else can write what they like into headers.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+#: All values of a header field, in the order of the lines; empty if there is none.
+Fields = Callable[[str], Sequence[str]]
+#: What proxies add to a request (RFC 7239, RFC 9110 §7.6.3).
+FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP", "Via")
+
+
+@lru_cache(1024)
+def is_loopback(text: str) -> bool:
+    """Whether a text is an IP address of this machine's own."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+class Proxies:
+    """``named``: IP addresses and networks of proxies, besides this machine."""
+
+    def __init__(self, named: Sequence[str] = ()) -> None:
+        self._networks = [ipaddress.ip_network(text, strict=False) for text in named]
+
+    def trusts(self, peer: str) -> bool:
+        """Whether the peer with this IP address is believed what it says of others."""
+        if is_loopback(peer):
+            return True
+        if not self._networks:
+            return False
+        try:
+            address = ipaddress.ip_address(peer.partition("%")[0])
+        except ValueError:
+            return False
+        address = getattr(address, "ipv4_mapped", None) or address
+        return any(address in network for network in self._networks)
+
+    def client(self, peer: str, fields: Fields) -> str:
+        """The IP address of who asks.
+
+        Each proxy adds the address that it has seen at the end of ``X-Forwarded-For``, which may have several
+        lines (RFC 9110 §5.3). The last that is not a trusted proxy's own counts: what stands before it, the
+        client may have made up.
+        """
+        if not self.trusts(peer):
+            return peer
+        for seen in reversed(",".join(fields("X-Forwarded-For")).split(",")):
+            address = seen.strip()
+            if not _is_address(address):
+                return peer
+            peer = address
+            if not self.trusts(address):
+                return address
+        return peer
+
+    def over_tls(self, peer: str, fields: Fields) -> bool:
+        """Whether a trusted proxy says that the client came to it over TLS."""
+        return self.trusts(peer) and list(fields("X-Forwarded-Proto")) == ["https"]
+
+    def is_local(self, peer: str, fields: Fields) -> bool:
+        """Whether a request comes from this machine, over no network, and for a name of this machine.
+
+        Where a proxy passes on what comes from elsewhere, the host that is asked for is that of elsewhere,
+        whether or not the proxy says of itself that it is one. So is the page's origin, if a browser asks.
+        """
+        if not is_loopback(peer) or any(fields(name) for name in FORWARDED):
+            return False
+        hosts, origins = fields("Host"), fields("Origin")
+        if len(hosts) != 1 or len(origins) > 1:
+            return False
+        host = _split(f"http://{hosts[0]}")
+        return _is_here(host[1]) and (not origins or _split(origins[0]) == host)
+
+
+def _is_here(netloc: str) -> bool:
+    try:
+        name = urlsplit(f"//{netloc}").hostname or ""
+    except ValueError:
+        return False
+    return name == "localhost" or is_loopback(name)
+
+
+def _split(origin: str) -> tuple[str, str]:
+    """Scheme, and host with port."""
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return "", ""
+    return parts.scheme, parts.netloc.lower()
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -390,10 +390,10 @@ export class Socket {
       session.received += 1
       if (name === 'message') world.take(session.jid, element)
       if (name === 'presence' && attribute(element, 'type') === '') world.appear(session)
+      if (name === 'iq' && ['result', 'error'].includes(attribute(element, 'type'))) world.answered(element)
       if (name === 'iq' && attribute(element, 'to').includes('/')) world.between(session, element)
       else if (name === 'iq' && ['get', 'set'].includes(attribute(element, 'type')))
         world.request(session, element)
-      else if (name === 'iq') world.answered(element)
     }
   }
 

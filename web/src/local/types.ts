@@ -175,7 +175,7 @@ export interface Raw {
   entries: { id: string; at: Moment; stanza: string }[]
 }
 
-/** What waits to be sent: in order, once, across restarts. The payload is encrypted when it is sent. */
+/** What waits to be sent: in order, once, across restarts. The payload is encrypted when it is first sent. */
 export interface Outgoing {
   /** Counts up; the order. */
   seq?: number
@@ -184,6 +184,8 @@ export interface Outgoing {
   /** What to send: see `sync/outbox.ts`. */
   what: OutgoingContent
   tries: number
+  /** The stanzas as they were made, before they left: the server may have them, so a retry is the very same. */
+  made?: string[]
 }
 
 export type OutgoingContent =

@@ -1,6 +1,6 @@
 /**
- * What waits goes out from here: in order for each chat, once. It is encrypted when it is sent, for the devices that
- * there are then, and leaves when the server has acknowledged it. Who is sent to does not matter to the others: each chat
+ * What waits goes out from here: in order for each chat, once. It is encrypted when it is first sent, for the devices
+ * that there are then, and leaves when the server has acknowledged it. Who is sent to does not matter to the others: each chat
  * has a lane of its own.
  */
 import { type Crypto, type Envelope, type Fingerprint, NobodyCanRead } from '../crypto/crypto'
@@ -88,14 +88,16 @@ export class Outbox {
         let failure: { reason: unknown } | undefined
         for (const row of rows) {
           try {
-            prepared.push({ row, stanzas: await this.prepare(row) })
+            const before = row.made?.map((xml) => ({ xml }))
+            prepared.push({ row, stanzas: before ?? (await this.prepare(row)) })
           } catch (reason) {
             failure = { reason }
             break
           }
         }
-        // The steps of the ratchets are on the disk before anything leaves: once for all of them
+        // The steps of the ratchets are on the disk before anything leaves, and what leaves: once for all of them
         await this.keybook.flush()
+        await this.keep(prepared)
         if (!this.wire.online || lanes !== this.lanes) return
         for (const { row, stanzas } of prepared) {
           lane.sent = row.seq ?? 0
@@ -122,6 +124,23 @@ export class Outbox {
       .filter(({ what }) => (what.type === 'marker') === (kind === 'marks'))
       .limit(TOGETHER)
       .toArray()
+  }
+
+  /**
+   * What may reach the server is kept until that is known: the same id with another text would be another message
+   * (XEP-0359). A device that came in between asks for it by itself. Receipts are made alike each time.
+   */
+  private async keep(prepared: { row: Outgoing; stanzas: Made[] }[]): Promise<void> {
+    const fresh = prepared.filter(
+      ({ row, stanzas }) => !row.made && stanzas.length && row.what.type !== 'marker'
+    )
+    if (!fresh.length) return
+    await this.db.outgoing.bulkUpdate(
+      fresh.map(({ row, stanzas }) => ({
+        key: row.seq ?? 0,
+        changes: { made: stanzas.map(({ xml }) => xml) }
+      }))
+    )
   }
 
   /** Nothing: it was settled without being sent. Rejects if it has to wait. */

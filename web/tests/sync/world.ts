@@ -101,12 +101,13 @@ export class World {
     const to = bare(attribute(stanza, 'to'))
     const me = bare(from)
     const origin = attribute(child(stanza, NS.sid, 'origin-id'), 'id')
-    const name = `${me} ${to} ${origin}`
-    if (origin && this.origins.has(name)) return
-    if (origin) this.origins.add(name)
     const inner = elements(stanza)
       .map((one) => write(one))
       .join('')
+    // A retry has the same content, or it is none
+    const name = `${me} ${to} ${origin} ${inner}`
+    if (origin && this.origins.has(name)) return
+    if (origin) this.origins.add(name)
     const kept = child(stanza, NS.hints, 'no-store') === undefined
     const id = kept ? this.nextId() : ''
     const entry: Entry = { id, from, to, inner, type: attribute(stanza, 'type'), stanza: '' }

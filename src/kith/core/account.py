@@ -36,6 +36,10 @@ class Account:
         """Sessions that have sent presence."""
         return [session for session in self.sessions.values() if session.presence is not None]
 
+    def present(self) -> list[Session]:
+        """Those of them that others see: not those that lost their connection a while ago."""
+        return [session for session in self.available() if not session.absent]
+
     def targets(self, resource: str) -> list[Session]:
         """Who gets a message: the resource if it is there, else all that did not opt out.
 

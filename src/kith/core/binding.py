@@ -130,6 +130,7 @@ async def resume(stream: Stream, account: Account, previous: str, h: str, device
     session.acknowledge(h)
     manage.asked = False
     session.out = [data for data, _ in manage.queue]
+    domain.resumption.returned(session)
     domain.hooks.session_resumed(session)
     token = escape_attribute(manage.token)
     return f"<resumed xmlns='{ns.STREAM_MANAGEMENT}' previd='{token}' h='{session.handled}'/>".encode()

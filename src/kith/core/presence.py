@@ -131,7 +131,7 @@ class Presence:
             return
         self._broadcast(session, stanza, roster)
         if initial:
-            for other in session.account.available():
+            for other in session.account.present():
                 if other is not session and other.presence is not None:
                     session.transmit(self._addressed(other.presence, session.full))
             for contact in roster.contacts_to():
@@ -183,7 +183,7 @@ class Presence:
         account = self._domain.live(contact)
         if account is None or account.roster is None or not account.roster.subscription_from(viewer):
             return
-        for other in account.available():
+        for other in account.present():
             presence = other.presence
             if presence is not None and self._domain.allows(other.jid, session.account.address, presence):
                 session.transmit(self._addressed(presence, session.full))
@@ -206,8 +206,8 @@ class Presence:
         roster = await domain.roster(to.bare) if account is not None else None
         if account is None or roster is None or not (to.bare == viewer or roster.subscription_from(viewer)):
             sender.send(Stanza.build("presence", {"type": "unsubscribed", "from": to.bare, "to": viewer}))
-        elif account.available():
-            for other in account.available():
+        elif account.present():
+            for other in account.present():
                 if other.presence is not None and (to.is_bare or other.jid == to):
                     sender.send(
                         Stanza(
@@ -231,13 +231,33 @@ class Presence:
         directed, session.directed = session.directed, None
         roster = session.account.roster
         if was is not None and roster is not None:
-            self._broadcast(session, stanza, roster)
+            if not session.absent:
+                self._broadcast(session, stanza, roster)
             if "to" not in stanza.attrs and not session.closed:  # §4.5.2: the one that it came from as well
                 session.push(self._addressed(stanza, session.full))
             self._domain.hooks.presence_changed(session, stanza)
         for to in directed or ():
             if was is None or roster is None or not roster.subscription_from(to.bare):
                 self._deliver_directed(session, stanza, to)
+
+    def conceal(self, session: Session) -> None:
+        """To those who see its presence, a session without a connection is unavailable.
+
+        It keeps its presence: what comes for it waits for its return (XEP-0198 §5), which `reveal` shows.
+        """
+        roster = session.account.roster
+        if session.presence is None or session.absent or roster is None:
+            return
+        session.absent = True
+        self._broadcast(
+            session, Stanza.build("presence", {"type": "unavailable", "from": session.full}), roster
+        )
+
+    def reveal(self, session: Session) -> None:
+        """The session has a connection again."""
+        if session.absent:
+            session.absent = False
+            self.again(session)
 
     # -- directed ------------------------------------------------------------------------------
 
@@ -262,12 +282,12 @@ class Presence:
 
     def hide(self, account: Account, viewer: JID) -> None:
         """The viewer sees the account's sessions go (XEP-0191 §4)."""
-        for session in account.available():
+        for session in account.present():
             gone = Stanza.build("presence", {"type": "unavailable", "from": session.full, "to": str(viewer)})
             self._domain.route(gone, session.jid, viewer)
 
     def show(self, account: Account, viewer: JID) -> None:
         """The viewer sees the account's sessions come."""
-        for session in account.available():
+        for session in account.present():
             if session.presence is not None:
                 self._deliver_directed(session, session.presence, viewer)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 #: How long a client may be asked to wait before it is told that its session is not ready.
 _PATIENCE = 20.0
+#: Share of the time that a session waits after which it is unavailable to others: of 300 s, 30. Clients
+#: that only changed the network are back within a few seconds.
+_ABSENT_AFTER = 0.1
 
 
 class Resumption:
@@ -29,6 +32,7 @@ class Resumption:
         self._domain = domain
         self._tokens: dict[str, Session] = {}
         self._waiting: dict[Session, None] = {}  # in the order in which they lost their connections
+        self._lately: dict[Session, None] = {}  # those of them that others still see, in the same order
 
     def enable(self, session: Session, element: Stanza) -> None:
         """``<enable/>`` (XEP-0198 §3)."""
@@ -68,22 +72,35 @@ class Resumption:
     def wait(self, session: Session) -> None:
         """The session has lost its connection."""
         self._waiting[session] = None
+        self._lately[session] = None
+
+    def returned(self, session: Session) -> None:
+        """The session has a connection again."""
+        self._domain.presence.reveal(session)
 
     def take_up(self, session: Session) -> None:
         """A session of before the restart waits; to be called in the order of ``lost_at``."""
         assert session.sm is not None
         self._tokens[session.sm.token] = session
         self._waiting[session] = None
+        self._lately[session] = None
 
     def forget(self, session: Session) -> None:
         """The session has ended."""
         self._waiting.pop(session, None)
+        self._lately.pop(session, None)
         if session.sm is not None:
             self._tokens.pop(session.sm.token, None)
 
     def expire(self) -> None:
-        """Ends those whose time is over."""
-        limit = asyncio.get_running_loop().time() - self._domain.config.resume_timeout
+        """Ends those whose time is over; those that have been away for a while are unavailable to others."""
+        now = asyncio.get_running_loop().time()
+        for session in list(self._lately):
+            if session.lost_at > now - _ABSENT_AFTER * self._domain.config.resume_timeout:
+                break
+            del self._lately[session]
+            self._domain.presence.conceal(session)
+        limit = now - self._domain.config.resume_timeout
         for session in list(self._waiting):
             if session.lost_at > limit:
                 break
@@ -123,6 +140,7 @@ class Resumption:
             session.out.clear()
             old.abort()
         self._waiting.pop(session, None)
+        self._lately.pop(session, None)
 
 
 def refuse(session: Session, condition: str) -> None:

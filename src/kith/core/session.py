@@ -36,6 +36,7 @@ class Session(Intake):
     """``jid`` is the full address, ``bare`` the account's. ``state`` is for features, by their class."""
 
     __slots__ = (
+        "absent",
         "account",
         "bare",
         "caught_up",
@@ -76,6 +77,7 @@ class Session(Intake):
         # RFC 6121
         self.presence: Stanza | None = None
         self.priority = 0
+        self.absent = False  # has been without a connection for so long that to others it is unavailable
         self.directed: set[JID] | None = None
         self.interested = False  # has asked for the roster, so it gets pushes
         # outgoing

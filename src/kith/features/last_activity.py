@@ -42,7 +42,12 @@ class LastActivity(Feature):
         if stanza.type == "unavailable" and not session.account.available():
             if not self._left:
                 self.domain.spawn(self._write())
-            self._left[session.account.id] = clock.now()
+            self._left[session.account.id] = self._gone(session)
+
+    def _gone(self, session: Session) -> float:
+        """When a session went: if it had lost its connection before, then."""
+        away = self.domain.now() - session.lost_at if session.absent else 0.0
+        return clock.now() - away
 
     async def _write(self) -> None:
         left, self._left = self._left, {}
@@ -66,8 +71,10 @@ class LastActivity(Feature):
 
     async def seen(self, account: Account) -> float | None:
         """When the account was last there, in seconds since 1970: now, if it is; None, if it never was."""
-        if account.available():
+        if account.present():
             return clock.now()
+        if absent := account.available():
+            return max(self._gone(session) for session in absent)
         moment = self._left.get(account.id)
         if moment is None:
             documents = await self.domain.store.documents(account.id, SPACE)

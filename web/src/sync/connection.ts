@@ -107,6 +107,18 @@ export class Connection {
     this.endSession()
   }
 
+  /**
+   * The page goes: the session ends at once, since nobody could take it up again, and others see it. If the page comes
+   * back after all, `nudge` connects.
+   */
+  leave(farewell: Made): void {
+    if (!this.isOnline) return
+    this.write(farewell)
+    this.write(el('close', { xmlns: NS.framing }))
+    this.drop(true)
+    this.endSession()
+  }
+
   get online(): boolean {
     return this.isOnline
   }

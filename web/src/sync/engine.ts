@@ -20,7 +20,7 @@ import { Incoming } from './incoming'
 import { DEVICE_LIST, devicesOf, Keys } from './keys'
 import { Outbox } from './outbox'
 import { patiently } from './patience'
-import { available, info, Presences } from './presence'
+import { available, info, Presences, unavailable } from './presence'
 import { Profiles, type ProfileChange, PROFILE_NODES } from './profile'
 import { eventOf } from './pubsub'
 import { Roster } from './roster'
@@ -36,6 +36,8 @@ export interface EngineDeps {
   device: string
   crypto(db: Database, me: Address, network: KeyNetwork): Promise<Crypto>
   endLogin?(credential: Credential): Promise<void>
+  /** For tests: another time without a window that can be seen until others are told. */
+  awayAfter?: number
   now(): Moment
   /** The clock of the server is so far ahead. */
   clock(ahead: number): void
@@ -45,6 +47,8 @@ export interface EngineDeps {
 }
 
 const TYPING_MS = 15_000
+/** Milliseconds without a window that can be seen. */
+const AWAY_AFTER_MS = 60_000
 const RESENT_A_DAY = 300
 const RESENT_OF_ONE = 3
 const DAY_MS = 86_400_000
@@ -78,6 +82,8 @@ export class Engine implements Leading {
   /** The session can take stanzas. */
   private ready: Promise<unknown> = Promise.resolve()
   private session: Beginning = { ...NOT_BEGUN }
+  private away = false
+  private leaving: ReturnType<typeof setTimeout> | undefined
   private stopped = false
 
   private constructor(
@@ -141,6 +147,7 @@ export class Engine implements Leading {
 
   stop(): void {
     this.stopped = true
+    clearTimeout(this.leaving)
     this.connection.stop()
     this.outbox.reset()
     this.expiry.stop()
@@ -163,7 +170,29 @@ export class Engine implements Leading {
 
   visible(on: boolean): void {
     this.connection.setActive(on)
-    if (on) this.connection.nudge()
+    clearTimeout(this.leaving)
+    if (on) {
+      this.connection.nudge()
+      this.setAway(false)
+    } else this.leaving = setTimeout(() => this.setAway(true), this.deps.awayAfter ?? AWAY_AFTER_MS)
+  }
+
+  /** The page is closed or reloaded. */
+  leave(): void {
+    this.connection.leave(unavailable())
+  }
+
+  /** Who has not looked for a while is not shown as online. */
+  private setAway(on: boolean): void {
+    if (this.away === on || this.stopped) return
+    this.away = on
+    this.quietly(this.showPresence())
+  }
+
+  private async showPresence(): Promise<void> {
+    const { away } = this
+    const presence = await available(away)
+    if (this.connection.online && away === this.away) this.connection.tell(presence)
   }
 
   /** What other tabs, too, have done here; named as in `App`. */
@@ -266,7 +295,7 @@ export class Engine implements Leading {
     session.running = true
     try {
       await this.ready
-      this.connection.tell(await available(false))
+      await this.showPresence()
       this.quietly(this.outbox.wake())
       const contacts = Promise.allSettled([this.roster.load(), this.setClock()])
       await this.catchUp.run()

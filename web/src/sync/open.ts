@@ -27,6 +27,8 @@ export interface Deps {
   locks?: LockManager | undefined
   channel?: BroadcastChannel | undefined
   now?: () => number
+  /** For tests: milliseconds without a window that can be seen until others are told. */
+  awayAfter?: number
   /** For what was entered and is not stored yet; else the browser's `localStorage`. */
   storage?: Storage | undefined
 }
@@ -86,6 +88,7 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
           WebSocket: deps.WebSocket ?? WebSocket,
           device: deps.device ?? 'Web',
           crypto: deps.crypto,
+          ...(deps.awayAfter !== undefined && { awayAfter: deps.awayAfter }),
           ...(deps.endLogin && { endLogin: deps.endLogin }),
           now,
           clock: (value) => (ahead = value),
@@ -106,7 +109,11 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
   live.subscribe((value) => {
     if (value.leads) tabs.tell(value)
   })
-  if (typeof window !== 'undefined') window.addEventListener('online', () => engine?.nudge())
+  if (typeof window !== 'undefined') {
+    window.addEventListener('online', () => engine?.nudge())
+    window.addEventListener('pagehide', () => engine?.leave())
+    window.addEventListener('pageshow', () => engine?.nudge())
+  }
   tabs.start()
 
   const entries = new EnteredTexts('storage' in deps ? deps.storage : browserStorage(), db.name)

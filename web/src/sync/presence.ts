@@ -51,6 +51,11 @@ export async function available(away: boolean): Promise<Made> {
   return el('presence', { xmlns: NS.client }, away && el('show', {}, 'away'), caps)
 }
 
+/** The page goes. */
+export function unavailable(): Made {
+  return el('presence', { xmlns: NS.client, type: 'unavailable' })
+}
+
 /** The answer to disco#info (XEP-0030). */
 export function info(query: Xml): Made {
   return el(

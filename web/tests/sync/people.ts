@@ -15,6 +15,7 @@ export class Device {
   live!: Live
   sealed!: Sealed
   readonly plug = { in: true }
+  awayAfter: number | undefined
   readonly storage = new MemoryStorage()
   readonly agent = `agent-${++count}`
   readonly db = new Database(`device ${count}`)
@@ -40,6 +41,7 @@ export class Device {
       crypto: async (db, me, network) => (this.sealed = new Sealed(db, me, network)),
       WebSocket: world.socketOf(plug),
       storage: this.storage as unknown as Storage,
+      ...(this.awayAfter !== undefined && { awayAfter: this.awayAfter }),
       locks: undefined,
       channel: undefined
     })

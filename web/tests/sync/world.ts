@@ -58,6 +58,8 @@ export class World {
   readonly logins: string[] = []
   /** An answer of a device has come. */
   answered: (iq: Xml) => void = () => undefined
+  /** What devices have said of their presence. */
+  readonly presences: string[] = []
   queries = 0
   /** Characters of the largest iq between devices. */
   largest = 0
@@ -389,6 +391,7 @@ export class Socket {
       this.cut()
     } else if (['message', 'iq', 'presence'].includes(name)) {
       session.received += 1
+      if (name === 'presence') world.presences.push(data)
       if (name === 'message') world.take(session.jid, element)
       if (name === 'presence' && attribute(element, 'type') === '') world.appear(session)
       if (name === 'iq' && ['result', 'error'].includes(attribute(element, 'type'))) world.answered(element)

@@ -4,8 +4,10 @@ import {
   getCountries,
   getCountryCallingCode,
   parsePhoneNumberFromString,
-  type CountryCode
+  type CountryCode,
+  type PhoneNumber
 } from 'libphonenumber-js/min'
+import { asciiDigits } from '../local/digits'
 
 export type { CountryCode }
 
@@ -40,20 +42,52 @@ export function likely(tags: readonly string[]): CountryCode {
   return (found ?? 'DE') as CountryCode
 }
 
-/** What was typed, in the groups of that country, and the country if it says one with a +. */
+/** What was typed, in the groups of that country, and the country if it says one with a + or 00. */
 export function typed(
   text: string,
   country: CountryCode
 ): { text: string; country: CountryCode | undefined } {
+  const digits = asciiDigits(text)
   const typing = new AsYouType(country)
-  const shown = typing.input(text)
-  return { text: shown, country: text.trim().startsWith('+') ? typing.getCountry() : undefined }
+  const shown = typing.input(digits)
+  if (digits.trim().startsWith('+')) return { text: shown, country: typing.getCountry() }
+  if (!digits.trim().startsWith('00')) return { text: shown, country: undefined }
+  const abroad = new AsYouType()
+  abroad.input(`+${digits.trim().slice(2)}`)
+  return { text: digits, country: abroad.isValid() ? abroad.getCountry() : undefined }
 }
 
-/** In E.164, if it can be a number. */
+/** The number (E.164) that its account is named by, if it can be one: the same for all ways to write it. */
 export function complete(text: string, country: CountryCode): string | undefined {
-  const number = parsePhoneNumberFromString(text, country)
-  return number?.isPossible() ? number.number : undefined
+  const digits = asciiDigits(text).trim()
+  const here = account(parsed(digits, country))
+  // The usual prefix, in a country that has another
+  const abroad = !here && digits.startsWith('00') ? account(parsed(`+${digits.slice(2)}`)) : undefined
+  return here ?? abroad
+}
+
+function account(number: PhoneNumber | undefined): string | undefined {
+  if (!number) return undefined
+  const { number: written, nationalNumber } = number
+  const chosen = canonical(written)
+  if (chosen !== written) return parsed(chosen)?.isPossible() ? chosen : undefined
+  // What begins like this is a prefix that this country does not have, or a service
+  return number.isPossible() && !nationalNumber.startsWith('00') ? written : undefined
+}
+
+function parsed(text: string, country?: CountryCode): PhoneNumber | undefined {
+  return parsePhoneNumberFromString(text, { ...(country && { defaultCountry: country }), extract: false })
+}
+
+/**
+ * Two countries write mobile numbers in two ways: Mexico had a 1 after +52 until 2019, and prefixes for calls at home;
+ * Argentina has a 9 after +54 that is left out at home. The rules are the server's (`kith/core/numbers.py`).
+ */
+export function canonical(number: string): string {
+  const mexico = /^\+52(?:1|01|044|045)(\d{10})$/.exec(number)
+  if (mexico) return `+52${mexico[1] ?? ''}`
+  const argentina = /^\+54([1-3]\d{9})$/.exec(number)
+  return argentina ? `+549${argentina[1] ?? ''}` : number
 }
 
 export function pretty(number: string): string {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kith.accounts.codes import LIFETIME, WAITS, Codes
+from kith.accounts.codes import LIFETIME, USED_PER_DAY, WAITS, Codes
 from kith.accounts.errors import Refused
 from kith.core.ports import SMSError
 from kith.store.sqlite import SQLiteStore
@@ -102,6 +102,18 @@ async def test_waits_for_the_next_code_grow_until_a_day_is_over(
     assert (await refusal(codes)).reason == "too-many"
     clock.now += 1
     assert await codes.send(NUMBER, "192.0.2.1") > 0
+
+
+async def test_who_has_used_a_code_need_not_wait_to_log_in_again(
+    codes: Codes, phone: Phone, clock: Clock
+) -> None:
+    for number in range(USED_PER_DAY):
+        await codes.send(NUMBER, f"10.0.0.{number}")
+        await codes.check(NUMBER, phone.code, f"10.0.0.{number}")
+        clock.now += 1
+    with pytest.raises(Refused) as refused:  # but not without end
+        await codes.send(NUMBER, "10.0.1.1")
+    assert refused.value.reason == "too-many"
 
 
 async def test_a_message_that_was_not_sent_need_not_be_waited_for(codes: Codes, phone: Phone) -> None:

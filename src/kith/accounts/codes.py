@@ -31,6 +31,8 @@ TRIES = 5
 TRIES_IN_ALL = 25
 #: Seconds to wait after the first, second … code for a number; beyond, until a day has passed.
 WAITS = (60.0, 120.0, 600.0, 3600.0)
+#: Codes in a day that were used, and so are no reason to wait: their owner logs in, out, and in again.
+USED_PER_DAY = 20
 _DAY = 86400.0
 #: Codes for one address in an hour; wrong codes from one address in an hour.
 PER_ADDRESS = 10
@@ -46,7 +48,7 @@ class Pending(msgspec.Struct, array_like=True):
     """What is known of a number: ``code`` is the keyed hash of the last code, empty when it is used up.
 
     ``tries``: how many are left to all together; ``tried``: how often each address has, by its keyed hash.
-    ``sends``: when codes were sent within the last day.
+    ``sends``: when codes were sent within the last day that nobody has used; ``used``: when those that were.
     """
 
     code: bytes
@@ -54,6 +56,7 @@ class Pending(msgspec.Struct, array_like=True):
     tries: int
     sends: list[float]
     tried: dict[bytes, int] = {}
+    used: list[float] = []
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -130,10 +133,11 @@ class Codes:
             sends = [
                 at for at in sends if -_HOUR < now - at < _DAY
             ]  # no later ones, of a clock that was wrong
-            if wait := _wait(sends, now):
+            used = [at for at in (known.used if known is not None else []) if -_HOUR < now - at < _DAY]
+            if wait := _wait(sends if len(used) < USED_PER_DAY else sorted([*sends, *used]), now):
                 raise too_many(wait)
             code = f"{secrets.randbelow(1_000_000):06}"
-            pending = Pending(self._hash("code", number, code), now, TRIES_IN_ALL, [*sends, now])
+            pending = Pending(self._hash("code", number, code), now, TRIES_IN_ALL, [*sends, now], {}, used)
             seq = await self._store.put_if(0, SPACE, key, _encode(pending), document.seq if document else 0)
             if not seq:  # another request for the number was faster
                 raise too_many(WAITS[0])
@@ -145,7 +149,7 @@ class Codes:
         except SMSError as error:
             self._results["failed"] += 1
             logger.error("text message not sent", error=str(error))
-            gone = Pending(b"", now, 0, sends)  # nobody got it: it need not be waited for
+            gone = Pending(b"", now, 0, sends, {}, used)  # nobody got it: it need not be waited for
             await self._store.put_if(0, SPACE, key, _encode(gone), seq)
             reason = "Text messages can't be sent at the moment. Try again soon."
             raise Refused("unavailable", reason, error.wait) from None
@@ -186,6 +190,8 @@ class Codes:
             pending.tries -= 1
             if fits:
                 pending.code = b""
+                pending.sends = [at for at in pending.sends if at != pending.made]
+                pending.used.append(pending.made)
             if await self._write(document, pending):
                 if fits:
                     return

@@ -24,6 +24,12 @@ const KNOWN: Partial<Record<Problem['error'], Key>> = {
   offline: 'problem.offline'
 }
 
+/** The same where a code was asked for: nobody has tried too often, the last one was sent a moment ago. */
+export function codeProblem(problem: Problem): string {
+  if (problem.error !== 'too-many') return problemText(problem)
+  return t('problem.code-wait', { wait: waitText(problem.retry_after ?? 60) })
+}
+
 export function problemText(problem: Problem): string {
   if (problem.error === 'too-many' || (problem.error === 'wrong-pin' && problem.retry_after))
     return t('problem.too-many', { wait: waitText(problem.retry_after ?? 60) })

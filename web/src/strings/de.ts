@@ -79,6 +79,7 @@ export const de: Texts = {
   'problem.unavailable': 'Der Server kann das gerade nicht. Versuch es später noch einmal.',
   'problem.offline': 'Der Server ist nicht erreichbar. Prüfe deine Verbindung.',
   'problem.other': 'Das hat nicht geklappt. Versuch es noch einmal.',
+  'problem.code-wait': 'Vor kurzem wurde ein Code gesendet. Der nächste geht in {wait}.',
   'problem.too-many': 'Zu viele Versuche. Noch einmal in {wait}.',
 
   'empty.title': 'Wähle einen Chat oder beginne einen',

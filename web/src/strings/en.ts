@@ -75,6 +75,7 @@ export const en = {
   'problem.unavailable': 'The server can’t do that at the moment. Try again later.',
   'problem.offline': 'The server can’t be reached. Check your connection.',
   'problem.other': 'That did not work. Try again.',
+  'problem.code-wait': 'A code was sent a short time ago. The next one can be sent in {wait}.',
   'problem.too-many': 'Too many attempts. Try again in {wait}.',
 
   'empty.title': 'Pick a chat, or start one',

@@ -12,17 +12,23 @@ Built on slixmpp and slixmpp-omemo. It imports nothing of the server: any XMPP s
 from kith.client.client import Client
 from kith.client.errors import (
     AccountInUse,
+    AlreadyOpen,
+    BadCharacters,
     CertificateChanged,
     CertificateInvalid,
     ClientError,
+    DataUnusable,
     LoginFailed,
     NotEncrypted,
     NotOnline,
     NoTrustedDevices,
+    NotSendable,
+    NotSent,
     PeerHasNoDevices,
     Refused,
     ServerLacks,
     ServerUnreachable,
+    TooLarge,
 )
 from kith.client.events import (
     ConnectionChanged,
@@ -31,7 +37,9 @@ from kith.client.events import (
     Event,
     KeysChanged,
     MessageChanged,
+    MessageHealed,
     MessageReceived,
+    MessageUnreadable,
     Typing,
 )
 from kith.client.message import Chat, Fingerprint, Link, Message, State, Trust
@@ -39,6 +47,8 @@ from kith.client.profile import Profile
 
 __all__ = [
     "AccountInUse",
+    "AlreadyOpen",
+    "BadCharacters",
     "CertificateChanged",
     "CertificateInvalid",
     "Chat",
@@ -47,6 +57,7 @@ __all__ = [
     "ConnectionChanged",
     "ContactChanged",
     "ContactRequest",
+    "DataUnusable",
     "Event",
     "Fingerprint",
     "KeysChanged",
@@ -54,16 +65,21 @@ __all__ = [
     "LoginFailed",
     "Message",
     "MessageChanged",
+    "MessageHealed",
     "MessageReceived",
+    "MessageUnreadable",
     "NoTrustedDevices",
     "NotEncrypted",
     "NotOnline",
+    "NotSendable",
+    "NotSent",
     "PeerHasNoDevices",
     "Profile",
     "Refused",
     "ServerLacks",
     "ServerUnreachable",
     "State",
+    "TooLarge",
     "Trust",
     "Typing",
 ]

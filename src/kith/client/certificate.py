@@ -17,22 +17,33 @@ def fingerprint(der: bytes) -> str:
     return hashlib.sha256(der).hexdigest()
 
 
+def parse_fingerprint(text: str) -> str:
+    """A SHA-256 fingerprint as people write it, with colons or spaces. Raises ValueError."""
+    digits = "".join(text.split()).replace(":", "").lower()
+    if len(digits) != 64 or not set(digits) <= set("0123456789abcdef"):
+        raise ValueError("A pin is the SHA-256 fingerprint of a certificate: 64 hexadecimal digits.")
+    return digits
+
+
 class Pin:
     """What this account knows of its server's certificate.
 
     Three states: nothing known; ``ca``: an authority vouched for it once, so it must for ever;
-    or the fingerprint of a self-signed one.
+    or the fingerprint of a self-signed one. A fingerprint that the caller has ``given`` counts instead of
+    what is known, and is remembered once the server has shown that certificate.
     """
 
-    __slots__ = ("_db", "_first_use")
+    __slots__ = ("_db", "_first_use", "_given")
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, given: str | None = None) -> None:
+        """Raises ValueError if what is given is no SHA-256 fingerprint."""
         self._db = database
+        self._given = None if given is None else parse_fingerprint(given)
         self._first_use = False
 
     @property
     def known(self) -> str | None:
-        return self._db.get("certificate")
+        return self._given or self._db.get("certificate")
 
     @property
     def by_authority(self) -> bool:
@@ -54,12 +65,18 @@ class Pin:
             self._note("ca")
         elif self.known is None:
             self._note(seen)
+        elif seen != self.known and self._given is not None:
+            raise CertificateChanged(
+                f"The server shows another certificate than that of the pin: its fingerprint is {seen}", seen
+            )
         elif seen != self.known:
             raise CertificateChanged(
                 "The server shows another certificate than before. Either it was renewed, or somebody is "
                 f"in the middle. Ask the operator whether its fingerprint is {seen}",
                 seen,
             )
+        elif self._given is not None:
+            self._note(seen)
         self._first_use = False
 
     def refused(self, error: ssl.SSLError) -> ClientError | None:
@@ -83,6 +100,6 @@ class Pin:
         self._db.commit()
 
     def _note(self, value: str) -> None:
-        if self.known != value:
+        if self._db.get("certificate") != value:
             self._db.set("certificate", value)
             self._db.commit()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from slixmpp import JID
 from slixmpp.exceptions import IqError, IqTimeout
 
+from kith.client import sendable
 from kith.client.errors import ClientError, ServerLacks
 from kith.client.events import ConnectionChanged
 from kith.client.message import Link
@@ -19,6 +21,7 @@ from kith.client.stream import Stream
 
 DIRECT_TLS_PORT = 5223
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 60.0  # seconds
+_LASTS, _LASTS_BLAMED = 2.0, 60.0  # seconds of a connection after which the waiting begins anew
 _PING_EVERY, _PING_TIMEOUT = 60.0, 20.0  # seconds
 _ATTEMPT_TIMEOUT = 30.0  # seconds
 
@@ -88,6 +91,7 @@ class Connection:
                 self._tell(ConnectionChanged(Link.CONNECTING))
             self._ended = asyncio.get_running_loop().create_future()
             attempt = asyncio.get_running_loop().call_later(_ATTEMPT_TIMEOUT, self._give_up)
+            began = time.monotonic()
             self.stream.dial(host, port, self._direct_tls)
             reason = await self._ended
             attempt.cancel()
@@ -99,9 +103,9 @@ class Connection:
                 continue
             if self.stream.failure is not None:
                 self._fail(self.stream.failure)
-            if was_online:
+            if was_online and self._was_sound(began):
                 wait = _FIRST_WAIT
-            pause = wait * random.uniform(0.8, 1.2)
+            pause = wait * random.uniform(0.5, 1.5)
             self._tell(ConnectionChanged(Link.RECONNECTING, pause, reason))
             if not self.first.done():
                 self.first.set_exception(OSError(reason))
@@ -110,6 +114,12 @@ class Connection:
                 await asyncio.wait_for(self._wake.wait(), pause)
             wait = min(wait * 2, _LONGEST_WAIT)
         self._tell(ConnectionChanged(Link.OFFLINE))
+
+    def _was_sound(self, began: float) -> bool:
+        """Whether it lasted, and did not end for something that we had sent: then the next try comes soon."""
+        lasted = time.monotonic() - began
+        blamed = self.stream.ended_by is not None and sendable.blames_a_stanza(self.stream.ended_by)
+        return lasted > (_LASTS_BLAMED if blamed else _LASTS)
 
     def retry_now(self) -> None:
         """Cuts the pause before the next attempt short."""

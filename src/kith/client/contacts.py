@@ -4,17 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from xml.etree.ElementTree import Element, SubElement
 
+from slixmpp.exceptions import IqError, IqTimeout
+
+from kith.client.errors import NotOnline, Refused
 from kith.client.events import ContactChanged, ContactRequest, Event
+from kith.client.stanzas import NICK
 from kith.client.stream import Stream
+
+BLOCKING = "urn:xmpp:blocking"  # XEP-0191
+REPORTING = "urn:xmpp:reporting:1"  # XEP-0377
 
 
 class Contacts:
     """Subscriptions go both ways: who is added may see us, and whom we accept is asked back."""
 
-    __slots__ = ("_auto_accept", "_online", "_publish", "_stream", "requests")
+    __slots__ = ("_auto_accept", "_online", "_publish", "_requested", "_roster", "_stream", "requests")
 
-    def __init__(self, stream: Stream, auto_accept: bool, publish: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        auto_accept: bool,
+        publish: Callable[[Event], None],
+        requested: Callable[[str, str], None],
+    ) -> None:
+        """``requested(peer, nickname)``: somebody asks to be a contact, who calls themselves so."""
+        self._requested = requested
+        self._roster: set[str] = set()
         self._stream = stream
         self._auto_accept = auto_accept
         self._publish = publish
@@ -50,10 +67,39 @@ class Contacts:
         item = self._item(peer)
         return item is not None and (item["to"] or item["pending_out"])
 
-    def add(self, peer: str) -> None:
-        """Asks to see the peer's presence, and approves the same the other way round in advance."""
+    def sees_us(self, peer: str) -> bool:
+        """Whether the peer sees our presence, and with it our profile."""
+        item = self._item(peer)
+        return item is not None and bool(item["from"])
+
+    def contains(self, peer: str) -> bool:
+        """Whether the peer is in the roster, as the server told it."""
+        return peer in self._roster
+
+    def add(self, peer: str, nickname: str) -> None:
+        """Asks to see the peer's presence, and approves the same the other way round in advance.
+
+        ``nickname``: what we call ourselves (XEP-0172), for somebody who does not know us.
+        """
         self._presence(peer, "subscribed")
-        self._presence(peer, "subscribe")
+        self._presence(peer, "subscribe", nickname)
+
+    async def block(self, peer: str, report: bool) -> None:
+        """Raises Refused."""
+        iq: Any = self._stream.make_iq_set()
+        block = Element(f"{{{BLOCKING}}}block")
+        item = SubElement(block, f"{{{BLOCKING}}}item", jid=peer)
+        if report:
+            SubElement(item, f"{{{REPORTING}}}report", reason="urn:xmpp:reporting:spam")
+        iq.append(block)
+        try:
+            await iq.send(timeout=30)
+        except IqError as error:
+            text = error.text or error.condition.replace("-", " ")
+            raise Refused(f"{peer} could not be blocked: {text}", {}) from None
+        except IqTimeout:
+            raise NotOnline("The server did not answer.") from None
+        self._drop_request(peer)
 
     async def rename(self, peer: str, name: str) -> None:
         """Raises IqError, IqTimeout."""
@@ -61,11 +107,11 @@ class Contacts:
         iq["roster"]["items"] = {peer: {"name": name}}
         await iq.send(timeout=30)
 
-    def accept(self, peer: str) -> None:
+    def accept(self, peer: str, nickname: str = "") -> None:
         self._drop_request(peer)
         self._presence(peer, "subscribed")
         if not self.known(peer):
-            self._presence(peer, "subscribe")
+            self._presence(peer, "subscribe", nickname)
 
     def decline(self, peer: str) -> None:
         self._drop_request(peer)
@@ -75,11 +121,17 @@ class Contacts:
         if peer in self.requests:
             self.requests.remove(peer)
 
-    def _presence(self, peer: str, kind: str) -> None:
-        self._stream.send_presence_subscription(pto=peer, ptype=kind)  # type: ignore[arg-type]
+    def _presence(self, peer: str, kind: str, nickname: str = "") -> None:
+        presence: Any = self._stream.make_presence(ptype=kind, pto=peer)  # type: ignore[arg-type]
+        if nickname:
+            name = Element(f"{{{NICK}}}nick")
+            name.text = nickname
+            presence.append(name)
+        presence.send()
 
     def _on_request(self, presence: Any) -> None:
         peer = str(presence["from"].bare)
+        self._requested(peer, presence.xml.findtext(f"{{{NICK}}}nick") or "")
         if self._auto_accept or self.known(peer):
             self.accept(peer)
         elif peer not in self.requests:
@@ -98,5 +150,12 @@ class Contacts:
             self._publish(ContactChanged(peer))
 
     def _on_roster(self, iq: Any) -> None:
-        for jid in iq["roster"]["items"]:
+        items = iq["roster"]["items"]
+        if iq["type"] == "result" and items:
+            self._roster.clear()
+        for jid, item in items.items():
+            if item["subscription"] == "remove":
+                self._roster.discard(str(jid))
+            else:
+                self._roster.add(str(jid))
             self._publish(ContactChanged(str(jid)))

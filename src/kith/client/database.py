@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 from typing import IO
 
-from kith.client.errors import AccountInUse
+from kith.client.errors import AccountInUse, DataUnusable
 
 _MIGRATIONS = (
     """
@@ -45,6 +45,31 @@ _MIGRATIONS = (
     CREATE TABLE known_keys (peer TEXT, fingerprint TEXT, PRIMARY KEY (peer, fingerprint)) WITHOUT ROWID;
     CREATE TABLE due (peer TEXT, kind TEXT, id TEXT, PRIMARY KEY (peer, kind, id)) WITHOUT ROWID;
     """,
+    # 2: a retry is the same stanza; an id alone says neither that two messages are the same nor where we are
+    """
+    CREATE TABLE flights (
+        id TEXT PRIMARY KEY,
+        content TEXT,
+        strikes INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID;
+    CREATE TABLE wanted (
+        peer TEXT, device INTEGER, id TEXT, renew INTEGER NOT NULL,
+        asked REAL NOT NULL DEFAULT 0, times INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (peer, device, id)
+    );
+    CREATE TABLE refused (peer TEXT, device INTEGER, id TEXT, PRIMARY KEY (peer, device, id)) WITHOUT ROWID;
+    CREATE TABLE former_ids (peer TEXT, id TEXT, row INTEGER, PRIMARY KEY (peer, id)) WITHOUT ROWID;
+    DROP INDEX messages_once;
+    DROP INDEX messages_archive;
+    ALTER TABLE messages ADD COLUMN digest TEXT;
+    ALTER TABLE messages ADD COLUMN device INTEGER;
+    CREATE INDEX messages_origin ON messages (peer, incoming, origin) WHERE origin IS NOT NULL;
+    CREATE INDEX messages_archive ON messages (archive) WHERE archive IS NOT NULL;
+    ALTER TABLE chats ADD COLUMN nickname TEXT NOT NULL DEFAULT '';
+    ALTER TABLE chats ADD COLUMN written INTEGER NOT NULL DEFAULT 0;
+    UPDATE chats SET written = 1
+        WHERE EXISTS (SELECT 1 FROM messages m WHERE m.peer = chats.peer AND NOT m.incoming);
+    """,
 )
 
 
@@ -57,12 +82,21 @@ class Database:
     __slots__ = ("_lock", "folder", "sql")
 
     def __init__(self, folder: Path) -> None:
-        """Opens or creates. Raises AccountInUse."""
+        """Opens or creates. Raises AccountInUse, DataUnusable."""
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)
-        self._lock = self._hold(folder / "lock")
-        path = folder / "account.sqlite"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)
+            self._lock = self._hold(folder / "lock")
+        except OSError as error:
+            raise DataUnusable(f"{folder} can't be used for keys and history: {error.strerror}.") from None
+        try:
+            self._open(folder / "account.sqlite")
+        except (OSError, sqlite3.DatabaseError) as error:
+            self._lock.close()
+            raise DataUnusable(f"The keys and the history in {folder} can't be opened: {error}.") from None
+
+    def _open(self, path: Path) -> None:
         path.touch(mode=0o600, exist_ok=True)
         path.chmod(0o600)
         old = os.umask(0o177)
@@ -89,6 +123,8 @@ class Database:
 
     def _migrate(self) -> None:
         (version,) = self.sql.execute("PRAGMA user_version").fetchone()
+        if version > len(_MIGRATIONS):
+            raise sqlite3.DatabaseError("a newer version of Kith has written them")
         for number, script in enumerate(_MIGRATIONS[version:], version + 1):
             self.sql.executescript(f"BEGIN; {script}; PRAGMA user_version = {number}; COMMIT;")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, cast
 from xml.etree.ElementTree import Element
@@ -12,22 +14,29 @@ from xml.etree.ElementTree import Element
 import oldmemo
 import oldmemo.etree
 import omemo
+from omemo.session import Initiation
 from omemo.session_manager import (
+    BundleDownloadFailed,
     DeviceListDownloadFailed,
     MessageNotForUs,
     NoEligibleDevices,
     PublicDataInconsistency,
+    SenderDistrusted,
+    SenderNotFound,
     SessionManager,
 )
 from omemo.storage import Storage
+from omemo.types import OMEMOException
 from omemo.types import TrustLevel as Core
+from slixmpp import JID
 from slixmpp.plugins.base import register_plugin
 from slixmpp_omemo import XEP_0384
 from slixmpp_omemo.xep_0384 import TWOMEMO_DEVICE_LIST_NODE, _make_session_manager
+from xmlschema import XMLSchemaValidationError
 
-from kith.client import stanzas, trust
+from kith.client import sessions, stanzas, trust
 from kith.client.database import Database
-from kith.client.errors import NoTrustedDevices, PeerHasNoDevices
+from kith.client.errors import NotEncrypted, NoTrustedDevices, PeerHasNoDevices
 from kith.client.keys import KeyStorage
 from kith.client.message import Fingerprint, Trust
 from kith.client.stream import Stream
@@ -38,19 +47,32 @@ _FRESH = 60.0  # seconds that a peer's device list is believed when the server d
 
 
 class Undecryptable(Exception):
-    """The text says why, for a person. ``silent``: not worth a line in the history."""
+    """The text says why, for a person. ``silent``: not worth a line in the history.
 
-    def __init__(self, text: str, silent: bool = False) -> None:
+    ``device``: the number of the device that could be asked to send it again, if asking can help.
+    ``renew``: it needs a new session for that.
+    """
+
+    def __init__(
+        self, text: str, silent: bool = False, device: int | None = None, renew: bool = False
+    ) -> None:
         super().__init__(text)
         self.silent = silent
+        self.device = device
+        self.renew = renew
 
 
 @dataclass(frozen=True, slots=True)
 class Decrypted:
-    """``body`` is None when only keys were transported."""
+    """``body`` is None when only keys were transported. ``device``: who sent it.
+
+    ``began``: the message has made a new session.
+    """
 
     body: str | None
     trust: Trust
+    device: int
+    began: bool
 
 
 class _Plugin(XEP_0384):  # type: ignore[misc, unused-ignore]
@@ -90,8 +112,8 @@ class Encryption:
     """One device's keys and sessions. Calls change the database; the caller commits, then sends."""
 
     __slots__ = (
-        *("_db", "_encrypting", "_fetched", "_own", "_plugin", "_sessions", "_stream", "_turn", "_watch"),
-        *("storage", "unsent"),
+        *("_backend", "_db", "_encrypting", "_fetched", "_opened", "_own", "_plugin", "_sessions"),
+        *("_stream", "_turn", "_watch", "stale", "storage", "unsent"),
     )
 
     def __init__(self, stream: Stream, database: Database, own: str, watch: Watch, turn: Turn) -> None:
@@ -103,7 +125,11 @@ class Encryption:
         self._watch = watch
         self._turn = turn
         self._db = database
+        self.stale = asyncio.Event()
+        """Prekeys were used: the published bundle is old, and `publish` is to be called."""
+        self._backend = sessions.Sessions(self.storage)
         self._sessions: SessionManager | None = None
+        self._opened = False
         self._encrypting = False
         self._fetched: dict[str, float] = {}
         stream.register_plugin(_Plugin.name)
@@ -121,7 +147,7 @@ class Encryption:
         self._fetched.clear()
         if self._sessions is None:
             self._sessions = await self._manager().create(
-                [oldmemo.Oldmemo(self.storage)],
+                [self._backend],
                 self.storage,
                 self._own,
                 None,
@@ -129,8 +155,30 @@ class Encryption:
                 async_framework=omemo.AsyncFramework.ASYNCIO,
             )
             self._db.commit()
+        self._opened = False
+        await self._backend.fill_up()
         await self._sessions.ensure_data_consistency()
+        self._opened = True
+        self.stale.clear()
+        if self._db.get("keys-made") is None:
+            self._db.set("keys-made", str(time.time()))
         self._sessions.before_history_sync()
+
+    async def publish(self) -> None:
+        """The bundle as it is now. Needs the server; raises what the library raises."""
+        self.stale.clear()
+        this, _ = await self.sessions.get_own_device_information()
+        bundle = await self._backend.get_bundle(self._own, this.device_id)
+        self._opened = False
+        try:
+            await self.sessions._upload_bundle(bundle)
+        finally:
+            self._opened = True
+
+    @property
+    def made(self) -> float:
+        """When the keys of this device were made: what was sent before could not be encrypted for it."""
+        return float(self._db.get("keys-made") or "inf")
 
     async def caught_up(self) -> None:
         """The archive was read: pre keys that were used meanwhile can go."""
@@ -150,9 +198,75 @@ class Encryption:
 
             @staticmethod
             async def _send_message(message: omemo.Message, bare_jid: str) -> None:
-                encryption.unsent.append((bare_jid, oldmemo.etree.serialize_message(message)))
+                encryption.unsent.append((bare_jid, sessions.serialize(message)))
+
+            @staticmethod
+            async def _upload_bundle(bundle: omemo.Bundle) -> None:
+                if encryption._opened:
+                    encryption.stale.set()  # not in the middle of reading a message, which it must not cost
+                else:
+                    await base._upload_bundle(bundle)
+
+            @staticmethod
+            async def _download_bundle(namespace: str, bare_jid: str, device_id: int) -> omemo.Bundle:
+                try:
+                    found: omemo.Bundle = await base._download_bundle(namespace, bare_jid, device_id)
+                except BundleDownloadFailed as error:
+                    if not isinstance(error.__cause__, XMLSchemaValidationError):
+                        raise
+                    return await encryption._bundle_without_prekeys(bare_jid, device_id)
+                return found
 
         return Manager
+
+    async def _bundle_without_prekeys(self, peer: str, device: int) -> omemo.Bundle:
+        """Raises BundleDownloadFailed."""
+        node = f"{oldmemo.oldmemo.NAMESPACE}.bundles:{device}"
+        pubsub: Any = cast("dict[str, Any]", self._stream.plugin)["xep_0060"]
+        try:
+            answer = await pubsub.get_items(JID(peer), node, max_items=1)
+            payload = next(iter(answer["pubsub"]["items"]["item"].xml))
+            return sessions.parse_bundle(payload, peer, device)
+        except Exception as error:
+            raise BundleDownloadFailed(f"The bundle of {peer}: {device} can't be used.") from error
+
+    async def encrypt_for(self, peer: str, device: int, body: str | None, renew: bool = False) -> Element:
+        """For one device of a peer, or of ours; without a body: keys alone.
+
+        ``renew``: by a new session. Raises NotEncrypted when that device can't be written to, and what
+        the library raises.
+        """
+        found = await self.sessions.get_device_information(peer)
+        there = next((one for one in found if one.device_id == device), None)
+        if there is None or not any(on for _, on in there.active):
+            raise NotEncrypted(f"{peer} has no device {device} any more.")
+        if trust.level(there) is Trust.DISTRUSTED:
+            raise NotEncrypted(f"The device {device} of {peer} is distrusted.")
+        backend = self._backend
+        if body is None:
+            content, material = await backend.encrypt_empty()
+        else:
+            content, material = await backend.encrypt_plaintext(body.encode())
+        session = None if renew else await backend.load_session(peer, device)
+        if session is None:
+            bundle = await self.sessions._download_bundle(backend.namespace, peer, device)
+            if bundle.identity_key != there.identity_key:
+                raise NotEncrypted(f"The device {device} of {peer} shows another key than before.")
+            session, sealed = await backend.build_session_active(peer, device, bundle, material)
+        else:
+            sealed = await backend.encrypt_key_material(session, material)
+        await backend.store_session(session)
+        first = session.initiation is Initiation.ACTIVE and not session.confirmed
+        keys = frozenset({(sealed, session.key_exchange if first else None)})
+        this, _ = await self.sessions.get_own_device_information()
+        message = omemo.Message(backend.namespace, self._own, this.device_id, content, keys)
+        return sessions.serialize(message)
+
+    async def device_trust(self, peer: str, device: int) -> Trust | None:
+        """None: the account has no such device."""
+        await self._settle(peer)
+        found = await self.sessions.get_device_information(peer)
+        return next((trust.level(one) for one in found if one.device_id == device), None)
 
     async def encrypt(self, peer: str, body: str) -> Element:
         """For all trusted devices of the peer and our own others. Raises NotEncrypted."""
@@ -166,26 +280,41 @@ class Encryption:
             except NoEligibleDevices:
                 raise await self._why_none(peer) from None
         (message,) = messages
-        return oldmemo.etree.serialize_message(message)
+        return sessions.serialize(message)
 
     async def decrypt(self, element: Element, sender: str) -> Decrypted:
         """Of ``<encrypted/>``. Raises Undecryptable; errors of the connection pass through."""
+        text = element.find(f"{{{stanzas.OMEMO}}}payload") is not None
+        number = _number(element)
         try:
-            message = await oldmemo.etree.parse_message(element, sender, self._own, self.sessions)
+            parsed = sessions.readable(deepcopy(element))
+            message = await oldmemo.etree.parse_message(parsed, sender, self._own, self.sessions)
             body, device, _ = await self.sessions.decrypt(message)
         except DeviceListDownloadFailed:
             raise
+        except SenderNotFound:
+            raise Undecryptable("It is of a device that its account does not have.", not text) from None
+        except SenderDistrusted:
+            raise Undecryptable("It is of a device that you distrust.", not text) from None
         except MessageNotForUs:
-            silent = element.find(f"{{{stanzas.OMEMO}}}payload") is None or sender == self._own
-            raise Undecryptable("Not encrypted for this device.", silent) from None
+            raise Undecryptable("Not encrypted for this device.", not text, number) from None
         except PublicDataInconsistency:
             self._watch.warn(sender, "", False)
             raise Undecryptable("The sender's device claims another key than the one we know.") from None
-        except Exception as error:  # the library raises many kinds, for whatever a peer may send
-            raise Undecryptable(f"Could not be decrypted ({type(error).__name__}).") from error
+        except OMEMOException as error:
+            name = type(error).__name__
+            raise Undecryptable(f"Could not be decrypted ({name}).", not text, number, True) from error
+        except Exception as error:  # malformed: the library raises many kinds, for whatever a peer may send
+            raise Undecryptable(f"Could not be decrypted ({type(error).__name__}).", not text) from error
         settled = await self._settle(sender)
         level = settled.get(device.identity_key, trust.level(device))
-        return Decrypted(None if body is None else body.decode(errors="replace"), level)
+        this, _ = await self.sessions.get_own_device_information()
+        began = any(
+            exchange is not None and material.device_id == this.device_id
+            for material, exchange in message.keys
+        )
+        decoded = None if body is None else body.decode(errors="replace")
+        return Decrypted(decoded, level, device.device_id, began)
 
     async def fingerprints(self, peer: str) -> list[Fingerprint]:
         """Of all known devices, active ones first. The first of our own is this device."""
@@ -260,6 +389,13 @@ class Encryption:
             yield
         finally:
             self._encrypting = False
+
+
+def _number(element: Element) -> int | None:
+    """Of the device that says that it has sent ``<encrypted/>``."""
+    header = element.find(f"{{{stanzas.OMEMO}}}header")
+    text = "" if header is None else header.get("sid", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 10 else None
 
 
 register_plugin(_Plugin)

@@ -61,3 +61,27 @@ class PeerHasNoDevices(NotEncrypted):
 
 class NoTrustedDevices(NotEncrypted):
     """The peer has devices, but none that is trusted: compare fingerprints, then `Client.verify`."""
+
+
+class NotSendable(ClientError, ValueError):
+    """A message that no server would take. Nothing was stored or sent."""
+
+
+class TooLarge(NotSendable):
+    """It has more bytes than the server takes in one stanza."""
+
+
+class BadCharacters(NotSendable):
+    """It has characters that XML does not have: control characters, halves of surrogate pairs."""
+
+
+class NotSent(ClientError):
+    """`Client.wait_for` waited for a message that has failed."""
+
+
+class DataUnusable(ClientError):
+    """The folder for keys and history can't be used: no permission, no folder, or a damaged file."""
+
+
+class AlreadyOpen(ClientError):
+    """The same `Client` was entered a second time."""

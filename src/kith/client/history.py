@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from typing import Any
 from kith.client.database import Database
 from kith.client.message import Chat, Message, Replies, State, Trust
 
-_COLUMNS = "row, peer, id, body, incoming, encrypted, trust, time, state, error, here"
+_COLUMNS = "row, peer, id, body, incoming, encrypted, trust, time, state, error, here, origin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +30,8 @@ class Draft:
     markable: bool = False
     error: str | None = None
     here: bool = False
+    digest: str | None = None
+    device: int | None = None
 
 
 class History:
@@ -62,28 +63,47 @@ class History:
             state=State(row[8]),
             error=row[9],
             here=bool(row[10]),
+            origin=row[11],
             client=self._client,
         )
 
     # one message
 
     def add(self, draft: Draft) -> Message | None:
-        """Appends it, or returns None when the history holds it already (same archive or origin id)."""
-        values = (
-            *(draft.peer, draft.id, draft.origin, draft.archive, draft.body),
-            *(draft.incoming, draft.here, draft.encrypted, draft.trust.value, draft.time.timestamp()),
-            *(draft.state.value, draft.markable, draft.error),
-        )
-        try:
-            cursor = self._db.sql.execute(
-                "INSERT INTO messages (peer, id, origin, archive, body, incoming, here, encrypted, trust,"
-                " time, state, markable, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                values,
-            )
-        except sqlite3.IntegrityError:
+        """Appends it, or returns None when the history holds it already: same origin id, and same text."""
+        known = self._same(draft)
+        if known is not None:
+            self._note_archive(known, draft.archive)
             return None
+        cursor = self._db.sql.execute(
+            "INSERT INTO messages (peer, id, origin, archive, body, incoming, here, encrypted, trust,"
+            " time, state, markable, error, digest, device)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(draft.peer, draft.id, draft.origin, draft.archive, draft.body),
+                *(draft.incoming, draft.here, draft.encrypted, draft.trust.value, draft.time.timestamp()),
+                *(draft.state.value, draft.markable, draft.error, draft.digest, draft.device),
+            ),
+        )
         self._db.sql.execute("INSERT OR IGNORE INTO chats (peer) VALUES (?)", (draft.peer,))
         return self.get(int(cursor.lastrowid or 0))
+
+    def _same(self, draft: Draft) -> int | None:
+        """A message that was encrypted anew for another try: the row of the first."""
+        if draft.origin is None or draft.error is not None:
+            return None
+        row = self._db.sql.execute(
+            "SELECT row FROM messages WHERE peer = ? AND incoming = ? AND origin = ? AND body = ?"
+            " AND encrypted = ? AND error IS NULL",
+            (draft.peer, draft.incoming, draft.origin, draft.body, draft.encrypted),
+        ).fetchone()
+        return None if row is None else int(row[0])
+
+    def _note_archive(self, row: int, archive: str | None) -> None:
+        if archive is not None:
+            self._db.sql.execute(
+                "UPDATE messages SET archive = ? WHERE row = ? AND archive IS NULL", (archive, row)
+            )
 
     def get(self, row: int) -> Message:
         """Raises KeyError."""
@@ -92,27 +112,72 @@ class History:
             raise KeyError(row)
         return message
 
-    def holds(self, peer: str, incoming: bool, origin: str | None, archive: str | None) -> bool:
-        """Whether this message is known. Notes its archive id if only the origin id was."""
-        if archive is not None:
-            known = self._db.sql.execute("SELECT 1 FROM messages WHERE archive = ?", (archive,)).fetchone()
-            if known:
-                return True
-        if origin is None:
-            return False
-        row = self._db.sql.execute(
-            "SELECT row, archive FROM messages WHERE peer = ? AND incoming = ? AND origin = ?",
-            (peer, incoming, origin),
-        ).fetchone()
-        if row is None:
-            return False
-        if archive is not None and row[1] is None:
-            self._db.sql.execute("UPDATE messages SET archive = ? WHERE row = ?", (archive, row[0]))
-        return True
+    def holds(
+        self, peer: str, incoming: bool, origin: str | None, archive: str | None, digest: str
+    ) -> Message | None:
+        """This very message, if it is known. Notes its archive id if only the origin id was known.
+
+        An id alone proves nothing: some clients count from 1 after each start, and an archive id of a live
+        message may be anybody's invention. ``digest`` (`stanzas.digest`) has to be the same, too.
+        """
+        known = self._one(
+            "WHERE peer = ? AND incoming = ? AND (archive = ? OR origin = ?)"
+            " AND (digest IS NULL OR digest = ?) ORDER BY row",
+            *(peer, incoming, archive, origin, digest),
+        )
+        if known is None and origin is not None and not incoming:
+            # An earlier try of a message that was sent anew under another id.
+            known = self._one(
+                "WHERE row = (SELECT row FROM former_ids WHERE peer = ? AND id = ?)", peer, origin
+            )
+        if known is not None:
+            self._note_archive(known.row, archive)
+        return known
 
     def ours(self, peer: str, id: str) -> Message | None:
-        """The message that we sent to the peer under that id."""
-        return self._one("WHERE peer = ? AND id = ? AND NOT incoming", peer, id)
+        """The message that we sent to the peer under that id, now or in an earlier try."""
+        return self._one("WHERE peer = ? AND id = ? AND NOT incoming", peer, id) or self._one(
+            "WHERE row = (SELECT row FROM former_ids WHERE peer = ? AND id = ?)", peer, id
+        )
+
+    def unreadable(self, peer: str, id: str) -> Message | None:
+        """The peer's message under that id that could not be read."""
+        return self._one(
+            "WHERE peer = ?1 AND (origin = ?2 OR id = ?2) AND incoming AND error IS NOT NULL", peer, id
+        )
+
+    def waits_for(self, peer: str, id: str) -> bool:
+        """Whether the peer is asked for that message again."""
+        found = self._db.sql.execute("SELECT 1 FROM wanted WHERE peer = ? AND id = ?", (peer, id))
+        return found.fetchone() is not None
+
+    def remove(self, message: Message) -> None:
+        """Another takes its place."""
+        self._db.sql.execute("DELETE FROM messages WHERE row = ?", (message.row,))
+
+    def note_nickname(self, peer: str, nickname: str) -> None:
+        """What the peer calls itself."""
+        self._db.sql.execute(
+            "INSERT INTO chats (peer, nickname) VALUES (?1, ?2)"
+            " ON CONFLICT (peer) DO UPDATE SET nickname = ?2",
+            (peer, nickname),
+        )
+
+    def note_written(self, peer: str) -> None:
+        """We have written to the peer, on whichever device: they may know that we are there."""
+        self._db.sql.execute(
+            "INSERT INTO chats (peer, written) VALUES (?, 1) ON CONFLICT (peer) DO UPDATE SET written = 1",
+            (peer,),
+        )
+
+    def written(self, peer: str) -> bool:
+        """Whether we have ever written to the peer."""
+        row = self._db.sql.execute("SELECT written FROM chats WHERE peer = ?", (peer,)).fetchone()
+        return row is not None and bool(row[0])
+
+    def note_digest(self, message: Message, digest: str) -> None:
+        """What the message is on the wire."""
+        self._db.sql.execute("UPDATE messages SET digest = ? WHERE row = ?", (digest, message.row))
 
     def raise_state(self, message: Message, state: State) -> Message | None:
         """Moves the mark up. None if it is there, or higher, already."""
@@ -139,17 +204,26 @@ class History:
         )
         return self.get(message.row)
 
-    def requeue(self, message: Message) -> Message:
-        """Sends a failed message once more, as a new try of the same."""
-        self._db.sql.execute(
-            "UPDATE messages SET state = 'queued', error = NULL WHERE row = ? AND state = 'failed'",
-            (message.row,),
+    def requeue(self, message: Message, id: str) -> Message:
+        """Sends a failed message once more, under a new id: servers drop what has an id that they know."""
+        changed = self._db.sql.execute(
+            "UPDATE messages SET state = 'queued', error = NULL, id = ?1, origin = ?1, archive = NULL,"
+            " digest = NULL WHERE row = ?2 AND state = 'failed'",
+            (id, message.row),
         )
+        if changed.rowcount:
+            self._db.sql.execute(
+                "INSERT OR REPLACE INTO former_ids VALUES (?, ?, ?)", (message.peer, message.id, message.row)
+            )
         return self.get(message.row)
 
-    def queued(self) -> list[Message]:
-        """What waits to be sent, oldest first."""
-        return self._rows("WHERE state = 'queued' ORDER BY row")
+    def queued(self, after: int = 0, limit: int = -1) -> list[Message]:
+        """What waits to be sent, oldest first, behind a row."""
+        return self._rows("WHERE state = 'queued' AND row > ? ORDER BY row LIMIT ?", after, limit)
+
+    def count_queued(self) -> int:
+        (count,) = self._db.sql.execute("SELECT count(*) FROM messages WHERE state = 'queued'").fetchone()
+        return int(count)
 
     def since(self, row: int, limit: int = 100) -> list[Message]:
         """Readable messages of others and of our other devices that came after that row, in order."""
@@ -194,14 +268,15 @@ class History:
 
     def _chat_rows(self, where: str, *values: Any) -> Iterator[tuple[Any, ...]]:
         return self._db.sql.execute(
-            "SELECT peer, name, plain, keys_changed, (SELECT count(*) FROM messages m WHERE m.peer = c.peer"
+            "SELECT peer, name, plain, keys_changed, nickname, written,"
+            " (SELECT count(*) FROM messages m WHERE m.peer = c.peer"
             f" AND m.incoming AND m.error IS NULL AND m.row > c.read) FROM chats c {where}",
             values,
         )
 
     def _chat(self, row: tuple[Any, ...]) -> Chat:
         last = self._one("WHERE peer = ? ORDER BY time DESC, row DESC", row[0])
-        return Chat(row[0], row[1], row[4], last, bool(row[2]), bool(row[3]))
+        return Chat(row[0], row[1], row[6], last, bool(row[2]), bool(row[3]), row[4], bool(row[5]))
 
     def update_chat(self, peer: str, **values: str | bool) -> None:
         """Sets ``name``, ``plain`` or ``keys_changed``; makes the chat if there is none."""

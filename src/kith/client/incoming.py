@@ -5,24 +5,38 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from xml.etree.ElementTree import Element
 
 from slixmpp import JID
 from slixmpp.exceptions import IqError, IqTimeout
+from slixmpp.jid import InvalidJID
 
 from kith.client import stanzas
 from kith.client.database import Database
 from kith.client.encryption import Decrypted, Encryption, Undecryptable
-from kith.client.events import Event, MessageChanged, MessageReceived, Typing
+from kith.client.events import (
+    Event,
+    MessageChanged,
+    MessageHealed,
+    MessageReceived,
+    MessageUnreadable,
+    Typing,
+)
+from kith.client.healing import Healing
 from kith.client.history import Draft, History
-from kith.client.message import State, Trust
+from kith.client.message import Message, State, Trust
 from kith.client.stanzas import Forwarded
 from kith.client.stream import Stream
 from kith.client.turn import Interrupted, Turn
+from kith.terminal import NICKNAME, one_line
 
 _PAGE = 100
+_LOOK_EVERY = 200  # messages that came live
+_GO_BACK = timedelta(days=7)
+_MOST_ID = 1024
 _STATES = ("active", "composing", "paused", "inactive", "gone")
 
 
@@ -34,8 +48,8 @@ class Incoming:
     """
 
     __slots__ = (
-        *("_broken", "_db", "_encryption", "_history", "_own", "_pages", "_publish", "_queue"),
-        *("_stream", "_turn", "_wake", "lag"),
+        *("_accepted", "_broken", "_db", "_encryption", "_healing", "_history", "_live", "_own", "_pages"),
+        *("_publish", "_queue", "_stream", "_turn", "_wake", "lag"),
     )
 
     def __init__(
@@ -47,8 +61,13 @@ class Incoming:
         turn: Turn,
         publish: Callable[[Event], None],
         wake: Callable[[], None],
+        healing: Healing,
+        accepted: Callable[[str], bool],
     ) -> None:
-        """``turn`` is for work with keys; ``wake`` is called when answers are owed."""
+        """``turn`` is for work with keys; ``wake`` is called when answers are owed.
+
+        ``accepted(peer)``: whether the peer may learn that this device is there.
+        """
         self._stream = stream
         self._db = database
         self._history = history
@@ -56,6 +75,9 @@ class Incoming:
         self._turn = turn
         self._publish = publish
         self._wake = wake
+        self._healing = healing
+        self._accepted = accepted
+        self._live = 0
         self._own = str(stream.requested_jid.bare)
         self._queue: asyncio.Queue[Element | Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._pages: dict[str, list[Forwarded]] = {}
@@ -102,38 +124,58 @@ class Incoming:
     # the archive (XEP-0313)
 
     async def _read_archive(self) -> None:
-        last = self._db.get("archive")
-        start: datetime | None = None
         try:
-            if last is None:
-                # A new device: what is older was not encrypted for it. Only note where we are.
-                page, _ = await self._query(None, None, 1)
-                if page and page[-1].archive:
-                    self._db.set("archive", page[-1].archive)
-            else:
-                complete = False
-                while not complete:
-                    try:
-                        page, complete = await self._query(last, start, _PAGE)
-                    except IqError as error:
-                        if error.condition != "item-not-found" or start is not None:
-                            raise
-                        # Our position has expired from the archive: go by time, once.
-                        start = (self._history.newest_time() or datetime.now(UTC)) - timedelta(minutes=5)
-                        last = None
-                        continue
-                    start = None
-                    for found in page:
-                        await self._take(found.message, found.archive, found.time, live=False)
-                        last = found.archive or last
-                    complete = complete or not page
+            await self._read_from_archive()
         except IqError:
             pass  # this server keeps no archive
         except IqTimeout:
             raise Interrupted from None
         await self._turn.take(self._encryption.caught_up())
+        self._live = 0
         self._commit()
         self.lag.set()
+
+    async def _read_from_archive(self) -> None:
+        """Goes on behind the place that the archive itself has told. Raises IqError, IqTimeout."""
+        place = self._db.get("place")
+        if place is None and (place := self._db.get("archive")) is None:
+            # A new device: what is older was not encrypted for it. Only note where we are.
+            newest, _ = await self._query(None, None, 1)
+            if newest and newest[-1].archive:
+                self._db.set("place", newest[-1].archive)
+            return
+        read = await self._read_behind(place, None)
+        if read is None or (read == 0 and await self._is_lost(place)):
+            # Our place has expired, or is of somebody who had fooled us: go by time, once. What is known
+            # already is recognised.
+            newest_time = self._history.newest_time() or datetime.now(UTC)
+            await self._read_behind(None, min(newest_time, datetime.now(UTC)) - _GO_BACK)
+
+    async def _read_behind(self, place: str | None, start: datetime | None) -> int | None:
+        """Takes all that comes after. How many there were; None: the archive does not know the place."""
+        count, complete = 0, False
+        while not complete:
+            try:
+                page, complete = await self._query(place, start, _PAGE)
+            except IqError as error:
+                if error.condition == "item-not-found" and place is not None:
+                    return None
+                raise
+            start = None
+            for found in page:
+                await self._take(found.message, found.archive, found.time, live=False)
+                if found.archive:
+                    place = found.archive
+                    self._db.set("place", place)
+                    self._db.commit()
+            count += len(page)
+            complete = complete or not page
+        return count
+
+    async def _is_lost(self, place: str) -> bool:
+        """Nothing comes after our place. Is it the end, or somewhere that the archive will never reach?"""
+        newest, _ = await self._query(None, None, 1)
+        return bool(newest) and newest[-1].archive != place
 
     async def _query(
         self, after: str | None, start: datetime | None, limit: int
@@ -153,27 +195,55 @@ class Incoming:
 
     async def _receive(self, message: Element) -> None:
         sender = JID(message.get("from") or self._own)
-        if sender.bare == self._own:
-            copy = stanzas.carbon(message)
-            if copy is not None:
-                archive = stanzas.stanza_id(copy.message, self._own)
-                await self._take(copy.message, archive, copy.time, live=True)
-                return
-        await self._take(message, stanzas.stanza_id(message, self._own), stanzas.delay(message), live=True)
+        copy = stanzas.carbon(message) if sender.bare == self._own else None
+        if copy is not None:
+            archive = stanzas.stanza_id(copy.message, self._own)
+            await self._take(copy.message, archive, copy.time, live=True)
+        else:
+            archive = stanzas.stanza_id(message, self._own)
+            await self._take(message, archive, self._delayed(message), live=True)
+        self._live += archive is not None
+        if self._live >= _LOOK_EVERY:
+            # What comes live is not believed where it stands in the archive; the archive tells that.
+            self._live = 0
+            self._queue.put_nowait(self._look)
+
+    async def _look(self) -> None:
+        """Moves our place on, so that the next catch-up is short."""
+        try:
+            await self._read_from_archive()
+        except (IqError, IqTimeout):
+            return  # later
+
+    def _delayed(self, message: Element) -> datetime | None:
+        """The time of writing that our own server has put on what waited for us (XEP-0203).
+
+        Anybody can write a ``<delay/>``. One that bears our server's name is believed if it can be: not
+        before what we had read when we went away.
+        """
+        domain = JID(self._own).domain
+        stamp = stanzas.delay(message, {domain, self._own})
+        if stamp is None:
+            return None
+        earliest = float(self._db.get("read-until") or 0)
+        return max(stamp, datetime.fromtimestamp(earliest, UTC))
 
     async def _take(self, message: Element, archive: str | None, time: datetime | None, live: bool) -> None:
         kind = message.get("type", "normal")
-        sender = JID(message.get("from") or self._own)
+        try:
+            sender = JID(message.get("from") or self._own)
+            peer = sender.bare if sender.bare != self._own else JID(message.get("to") or self._own).bare
+        except InvalidJID:
+            return
         incoming = sender.bare != self._own
-        peer = sender.bare if incoming else JID(message.get("to") or self._own).bare
         if kind == "error":
             self._bounced(message, peer)
         elif kind in ("chat", "normal") and peer and peer != self._own:
             await self._chat(message, peer, incoming, archive, time, live)
         elif kind == "chat":
             await self._keys_only(message, sender.bare)
-        if archive is not None:
-            self._db.set("archive", archive)
+        if not live and time is not None:
+            self._db.set("read-until", str(min(time, datetime.now(UTC)).timestamp()))
         self._commit()
 
     async def _chat(
@@ -185,59 +255,115 @@ class Incoming:
         time: datetime | None,
         live: bool,
     ) -> None:
+        now = datetime.now(UTC)
+        time = min(time or now, now)  # nothing is written in the future
         self._marks(message, peer, incoming)
-        if live and incoming and time is None:
+        if live and incoming and stanzas.delay(message) is None:
             state = stanzas.named(message, stanzas.CHAT_STATES, _STATES)
             if state is not None:
                 self._publish(Typing(peer, state[0] == "composing"))
+        if incoming:
+            self._named(message, peer)
+        else:
+            self._history.note_written(peer)
+        resent = stanzas.named(message, stanzas.RESEND, ("resent",))
         origin = stanzas.origin_id(message)
-        if self._history.holds(peer, incoming, origin, archive):
+        digest = stanzas.digest(message)
+        known = self._history.holds(peer, incoming, origin, archive, digest)
+        if known is not None:
             return
-        draft = await self._draft(message, peer, incoming)
+        draft = await self._draft(message, peer, incoming, time)
         if draft is None:
             return
-        body, encrypted, trust, error = draft
-        readable = error is None
         markable = message.find(f"{{{stanzas.MARKERS}}}markable") is not None
-        added = self._history.add(
-            Draft(
-                peer,
-                message.get("id") or origin or "",
-                body,
-                incoming,
-                encrypted,
-                trust,
-                time or datetime.now(UTC),
-                State.RECEIVED if incoming else State.SENT,
-                origin=origin,
-                archive=archive,
-                markable=markable and readable,
-                error=error,
-            )
+        draft = replace(
+            draft,
+            id=_short(message.get("id") or origin or ""),
+            origin=_short(origin) if origin else None,
+            archive=archive,
+            markable=markable and draft.error is None,
+            digest=digest,
         )
+        if resent is not None and incoming and draft.error is None:
+            healed = self._healed(draft, resent[1])
+        else:
+            healed = None
+        added = self._history.add(healed or draft)
         if added is None:
             return
-        if incoming and readable and message.find(f"{{{stanzas.RECEIPTS}}}request") is not None and added.id:
-            self._history.owe(peer, "received", added.id)
-        if not incoming:
-            self._history.mark_read(peer, added)
+        self._after(message, added, healed)
+
+    def _after(self, message: Element, added: Message, healed: Draft | None) -> None:
+        """A message is new in the history: what is owed for it, and who is told."""
+        wanted = message.find(f"{{{stanzas.RECEIPTS}}}request") is not None
+        if wanted and added.incoming and not added.error and added.id:
+            self._history.owe(added.peer, "received", added.id)
+        if not added.incoming:
+            self._history.mark_read(added.peer, added)
         self._commit()
+        if healed is not None:
+            self._publish(MessageHealed(added))
         self._publish(MessageReceived(added))
+        if added.error and added.incoming:
+            asked = self._history.waits_for(added.peer, added.origin or added.id)
+            self._publish(MessageUnreadable(added, asked))
         self._wake()
 
-    async def _draft(
-        self, message: Element, peer: str, incoming: bool
-    ) -> tuple[str, bool, Trust, str | None] | None:
-        """(body, encrypted, trust, error), or None if there is nothing to show."""
+    def _named(self, message: Element, peer: str) -> None:
+        """The name that the peer has chosen (XEP-0172)."""
+        nickname = message.findtext(f"{{{stanzas.NICK}}}nick")
+        if nickname:
+            self._history.note_nickname(peer, one_line(nickname, NICKNAME))
+
+    def _healed(self, draft: Draft, id: str) -> Draft | None:
+        """A message that could not be read has come once more: it takes the place of the first one's time.
+
+        None: the first one is not here, or was readable; then it is a message like others.
+        """
+        self._healing.read(draft.peer, id)
+        there = self._history.unreadable(draft.peer, id)
+        if there is None:
+            return replace(draft, id=_short(id), origin=_short(id)) if id else None
+        self._history.remove(there)
+        return replace(draft, id=there.id, origin=id, time=there.time)
+
+    async def _draft(self, message: Element, peer: str, incoming: bool, time: datetime) -> Draft | None:
+        """What it says, as far as it can be read. None if there is nothing to show."""
+        state = State.RECEIVED if incoming else State.SENT
+        plain = Draft(peer, "", "", incoming, False, Trust.PLAIN, time, state)
         element = message.find(f"{{{stanzas.OMEMO}}}encrypted")
         if element is None:
             body = message.findtext(f"{{{stanzas.CLIENT}}}body")
-            return None if body is None else (body, False, Trust.PLAIN, None)
+            return None if body is None else replace(plain, body=body)
+        id = stanzas.origin_id(message) or message.get("id") or ""
+        secret = replace(plain, encrypted=True)
         try:
             decrypted = await self._decrypt(element, peer if incoming else self._own)
         except Undecryptable as error:
-            return None if error.silent else ("", True, Trust.UNDECIDED, str(error))
-        return None if decrypted.body is None else (decrypted.body, True, decrypted.trust, None)
+            sender = peer if incoming else self._own
+            if not self._ask_again(error, sender, id, time) and error.device is not None and not error.renew:
+                return None  # it was not for this device, which was not there yet
+            if error.silent:
+                return None
+            return replace(secret, trust=Trust.UNDECIDED, error=str(error))
+        resend = stanzas.named(message, stanzas.RESEND, ("resend",))
+        if resend is not None and incoming and decrypted.body is None:
+            await self._healing.asked(peer, decrypted.device, resend[1], decrypted.trust)
+        if decrypted.body is None:
+            return None
+        return replace(secret, body=decrypted.body, trust=decrypted.trust, device=decrypted.device)
+
+    def _ask_again(self, error: Undecryptable, sender: str, id: str, time: datetime) -> bool:
+        """Whether it was meant for this device and its sender can be asked for it."""
+        if error.device is None:
+            return False
+        if not error.renew and time.timestamp() < self._encryption.made:
+            return False
+        if sender == self._own:
+            id = ""  # our own devices are not asked for texts, but get a session that works
+        if error.silent:
+            id = ""
+        return self._healing.unreadable(sender, error.device, _short(id), error.renew) or error.renew
 
     async def _keys_only(self, message: Element, sender: str) -> None:
         """Between our own devices only keys travel, to complete a session."""
@@ -245,11 +371,14 @@ class Incoming:
         if element is not None:
             try:
                 await self._decrypt(element, sender)
-            except Undecryptable:
-                return
+            except Undecryptable as error:
+                self._ask_again(error, sender, "", datetime.now(UTC))
 
     async def _decrypt(self, element: Element, sender: str) -> Decrypted:
-        return await self._turn.take(self._open(element, sender))
+        decrypted = await self._turn.take(self._open(element, sender))
+        if decrypted.began:
+            self._healing.renewed(sender, decrypted.device)
+        return decrypted
 
     async def _open(self, element: Element, sender: str) -> Decrypted:
         try:
@@ -267,6 +396,8 @@ class Incoming:
         self._db.commit()
         unsent, self._encryption.unsent = self._encryption.unsent, []
         for peer, element in unsent:
+            if not self._accepted(peer):
+                continue  # it would tell a stranger that this device is there
             stanza: Any = self._stream.make_message(peer, mtype="chat")
             stanza.append(element)
             stanza.append(Element(f"{{{stanzas.HINTS}}}store"))
@@ -303,3 +434,8 @@ class Incoming:
         if ours is not None and ours.state in (State.QUEUED, State.SENT):
             failed = self._history.fail(ours, stanzas.error_text(message))
             self._publish(MessageChanged(failed))
+
+
+def _short(id: str) -> str:
+    """Ids are others' choice, and receipts repeat them: what is longer than any honest one is none."""
+    return id if len(id) <= _MOST_ID else ""

@@ -83,6 +83,8 @@ class Message:
     error: str | None = None
     here: bool = False
     """Written on this device."""
+    origin: str | None = None
+    """The sender's own id of it (XEP-0359), if there is one."""
     client: Replies | None = field(default=None, repr=False, compare=False)
 
     async def reply(self, body: str) -> Message:
@@ -101,7 +103,12 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """A line of the chat list. ``plain``: the user chose to write unencrypted here."""
+    """A line of the chat list. ``plain``: the user chose to write unencrypted here.
+
+    ``name``: what the user calls the peer. ``nickname``: what the peer calls itself, which may be anything.
+    ``written``: the user has written to the peer. ``accepted``: the peer may learn when the user is there and
+    has read; until then it is a request.
+    """
 
     peer: str
     name: str
@@ -109,10 +116,16 @@ class Chat:
     last: Message | None
     plain: bool
     keys_changed: bool
+    nickname: str = ""
+    written: bool = False
+    accepted: bool = True
 
     @property
     def title(self) -> str:
-        return self.name or self.peer
+        """The user's own name for the peer; else the peer's, marked as such, with the address; else that."""
+        if self.name:
+            return self.name
+        return f"~{self.nickname} ({self.peer})" if self.nickname else self.peer
 
 
 @dataclass(frozen=True, slots=True)

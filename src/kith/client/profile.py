@@ -49,6 +49,12 @@ async def read(stream: Stream, jid: str) -> Profile:
     return Profile(name.strip(), about.strip(), await _avatar(stream, jid))
 
 
+async def nickname(stream: Stream, jid: str) -> str:
+    """Only the name, by which somebody wants to be called."""
+    nick = await _item(stream, jid, NICK)
+    return (nick.text or "").strip() if nick is not None else ""
+
+
 async def write(stream: Stream, profile: Profile) -> None:
     """One's own. Raises ValueError if the avatar is no image that clients show, or too large."""
     kind = image_type(profile.avatar) if profile.avatar else ""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Container, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from xml.etree.ElementTree import Element, SubElement
+from xml.etree.ElementTree import Element, SubElement, canonicalize, tostring
 
 CLIENT = "jabber:client"
 RECEIPTS = "urn:xmpp:receipts"  # XEP-0184
@@ -20,6 +22,9 @@ MAM = "urn:xmpp:mam:2"  # XEP-0313
 RSM = "http://jabber.org/protocol/rsm"  # XEP-0059
 EME = "urn:xmpp:eme:0"  # XEP-0380
 OMEMO = "eu.siacs.conversations.axolotl"  # XEP-0384, version 0.3
+LIMITS = "urn:xmpp:stream-limits:0"  # XEP-0478
+RESEND = "urn:kith:resend:0"  # docs/web.md
+NICK = "http://jabber.org/protocol/nick"  # XEP-0172
 STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas"
 
 #: What clients without OMEMO show.
@@ -32,13 +37,20 @@ def _leaf(ns: str, tag: str, /, **attributes: str) -> Element:
     return Element(f"{{{ns}}}{tag}", attributes)
 
 
-def text_message(id: str, body: str, encrypted: Element | None) -> list[Element]:
-    """The children of a chat message: plain, or encrypted with a fallback body."""
+def text_message(id: str, body: str, encrypted: Element | None, nickname: str = "") -> list[Element]:
+    """The children of a chat message: plain, or encrypted with a fallback body.
+
+    ``nickname``: what the sender calls itself (XEP-0172), for who does not know it yet.
+    """
     text = Element(f"{{{CLIENT}}}body")
     text.text = body if encrypted is None else FALLBACK
     children = [text]
     if encrypted is not None:
         children += [encrypted, _leaf(EME, "encryption", namespace=OMEMO, name="OMEMO")]
+    if nickname:
+        name = _leaf(NICK, "nick")
+        name.text = nickname
+        children.append(name)
     return [
         *children,
         _leaf(SID, "origin-id", id=id),
@@ -94,10 +106,12 @@ def parse_time(text: str | None) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def delay(element: Element) -> datetime | None:
-    """When it was written, if it was delayed (XEP-0203)."""
-    found = element.find(f"{{{DELAY}}}delay")
-    return None if found is None else parse_time(found.get("stamp"))
+def delay(element: Element, by: Container[str] | None = None) -> datetime | None:
+    """When it was written, if it was delayed (XEP-0203). ``by``: by whose word, if not by anybody's."""
+    for found in element.iterfind(f"{{{DELAY}}}delay"):
+        if by is None or found.get("from") in by:
+            return parse_time(found.get("stamp"))
+    return None
 
 
 def forwarded(wrapper: Element, archive: str | None = None) -> Forwarded | None:
@@ -124,6 +138,19 @@ def stanza_id(message: Element, by: str) -> str | None:
         if found.get("by") == by:
             return found.get("id")
     return None
+
+
+def digest(children: Iterable[Element]) -> str:
+    """Of what a message says: its texts and what is encrypted. Two with the same are the same message."""
+    children = list(children)
+    secret = [child for child in children if child.tag == f"{{{OMEMO}}}encrypted"]
+    said = secret or [child for child in children if child.tag == f"{{{CLIENT}}}body"]
+    texts = []
+    for child in said:
+        alone = copy(child)
+        alone.tail = None
+        texts.append(canonicalize(tostring(alone, encoding="unicode")))
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
 
 def origin_id(message: Element) -> str | None:

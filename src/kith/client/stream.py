@@ -8,21 +8,25 @@ import ssl
 from asyncio import Future
 from base64 import b64decode
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
-from slixmpp import ClientXMPP
+from slixmpp import JID, ClientXMPP
+from slixmpp.exceptions import IqError, IqTimeout
+from slixmpp.stanza import Iq, Presence
+from slixmpp.stanza import Message as SlixMessage
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 
-from kith.client import stanzas
+from kith.client import sendable, stanzas
 from kith.client.api import this_device
 from kith.client.certificate import Pin
 from kith.client.credential import FAST, SASL2, Credential
 from kith.client.errors import CertificateInvalid, ClientError, LoginFailed
+from kith.client.stream_management import StreamManagement
 
 _PLUGINS = (
-    *("xep_0004", "xep_0030", "xep_0059", "xep_0060", "xep_0115", "xep_0163", "xep_0198", "xep_0199"),
-    *("xep_0203", "xep_0280", "xep_0297", "xep_0334"),
+    *("xep_0004", "xep_0030", "xep_0059", "xep_0060", "xep_0115", "xep_0163", StreamManagement.name),
+    *("xep_0199", "xep_0203", "xep_0280", "xep_0297", "xep_0334"),
 )
 _SCRAM = {f"SCRAM-SHA-{size}{plus}" for size in ("1", "256", "512") for plus in ("", "-PLUS")}
 
@@ -51,6 +55,11 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
         self.failure: ClientError | None = None
         self.closed: Callable[[str], None] = lambda reason: None
         self.incoming: Callable[[Any], None] = lambda stanza: None
+        self.ended_by: str | None = None
+        """The stream error that ended the last connection (RFC 6120 §4.9.3), if there was one."""
+        self.max_bytes = sendable.USUAL_BYTES
+        """The largest stanza that the server takes."""
+        self.limit_told: Callable[[int], None] = lambda limit: None
         self.credential = credential
         self.renewed: Callable[[Credential], None] = lambda credential: None
         self._pin = pin
@@ -76,33 +85,47 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
             self.register_handler(
                 Callback(f"SASL2 {name}", MatchXPath(f"{{{SASL2}}}{name}"), self._on_token_answer)
             )
-        self._repeat_what_falls_between_connections()
+        self.add_event_handler("stream_error", self._on_stream_error)
+        self.add_event_handler("session_end", self._forget_what_waits)
         self.add_event_handler("failed_auth", self._on_refused_login)
         self.add_event_handler("no_auth", self._on_no_mechanism)
         self.add_event_handler("ssl_invalid_chain", self._on_bad_certificate)
         self.add_event_handler("connection_failed", self._on_connection_failed)
         self.add_event_handler("disconnected", lambda reason: self.closed(str(reason or "connection lost")))
 
-    def _repeat_what_falls_between_connections(self) -> None:
-        """slixmpp forgets a stanza that waits to be written at the moment when the connection goes.
+    @property
+    def sm(self) -> StreamManagement:
+        """What the server has acknowledged (XEP-0198)."""
+        plugin: StreamManagement = cast("dict[str, Any]", self.plugin)[StreamManagement.name]
+        return plugin
 
-        Keeping to count them puts such a stanza among those that a resumed stream repeats.
-        """
-        sm = self.plugin["xep_0198"]
-        self.del_event_handler("disconnected", sm.disconnected)
+    def send(self, data: Any, use_filters: bool = True) -> None:
+        """Raises TooLarge and BadCharacters for a stanza at which the server would end the stream."""
+        if use_filters and isinstance(data, (SlixMessage, Presence, Iq)):
+            sendable.check(str(data), self.max_bytes)
+        super().send(data, use_filters)
 
-        def disconnected(_: Any) -> None:
-            sm.enabled_in = False
-            sm.enabled_out = sm.enabled_out and sm.sm_id is not None
+    def _on_stream_error(self, error: Any) -> None:
+        self.ended_by = str(error["condition"] or "undefined-condition")
+        if sendable.blames_a_stanza(self.ended_by):
+            self.end_session()
 
-        self.add_event_handler("disconnected", disconnected)
+    def end_session(self) -> None:
+        """What was sent and not acknowledged is not repeated by the next connection: that one begins anew."""
+        self.end_session_on_disconnect = True
+        self.event("session_end")
+
+    def _forget_what_waits(self, _: Any) -> None:
+        """slixmpp keeps stanzas of an old session and sends them at the beginning of the next, uncounted."""
+        self._XMLStream__queued_stanzas: list[Any] = []
 
     def dial(self, host: str | None, port: int | None, direct: bool) -> None:
         """One attempt to connect. Its end is told to ``closed``, or slixmpp's session events happen."""
         self.failure = None
+        self.ended_by = None
         self._refusal = None
         self._attempt += 1
-        self.end_session_on_disconnect = self.plugin["xep_0198"].sm_id is None
+        self.end_session_on_disconnect = self.sm.sm_id is None
         self.enable_plaintext = self._insecure
         self.enable_starttls = not self._insecure and not (host and direct)
         self.enable_direct_tls = not self._insecure and (not host or direct)
@@ -162,6 +185,10 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
             return True
         if self.credential is not None and not self.authenticated and (encrypted or self._insecure):
             return self._log_in_by_token(features.xml)
+        limit = features.xml.findtext(f"{{{stanzas.LIMITS}}}limits/{{{stanzas.LIMITS}}}max-bytes") or ""
+        if limit.isascii() and limit.isdecimal() and len(limit) < 12:
+            self.max_bytes = max(int(limit), sendable.LEAST_BYTES)
+            self.limit_told(self.max_bytes)
         done: bool | None = await super()._handle_stream_features(features)
         return done
 
@@ -242,13 +269,23 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
     @property
     def acknowledged(self) -> bool:
         """Whether the server acknowledges stanzas (XEP-0198)."""
-        return bool(self.plugin["xep_0198"].enabled_out)
+        return self.sm.counting
 
     def unacknowledged(self) -> set[str]:
         """Ids of the stanzas that the stream itself holds, to repeat them when it is resumed."""
-        return {str(stanza["id"]) for _, stanza in self.plugin["xep_0198"].unacked_queue}
+        return {str(stanza["id"]) for _, stanza in self.sm.unacked_queue}
 
     def request_ack(self) -> None:
         """Asks for an acknowledgement of all sent before."""
-        if self.acknowledged:
-            self.send("<r xmlns='urn:xmpp:sm:3'/>")
+        self.sm.request_ack()
+
+    async def answers(self) -> bool:
+        """Whether the server answers now, which it does after all that was sent before."""
+        ping = cast("dict[str, Any]", self.plugin)["xep_0199"].send_ping
+        try:
+            await ping(JID(self.boundjid.host), timeout=30)
+        except IqTimeout:
+            return False
+        except IqError:
+            return True  # an answer, too
+        return True

@@ -6,6 +6,9 @@ export interface MessageActions {
   edit: (message: Message) => void
   copy: (message: Message) => void
   forward: (message: Message) => void
+  info: (message: Message) => void
+  /** Asks for how long. */
+  pin: (message: Message) => void
   select: (message: Message) => void
   remove: (message: Message) => void
   /** Adds an emoji, or takes it back. */

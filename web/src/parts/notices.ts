@@ -9,6 +9,7 @@ export function noticeText(text: string): string {
       ? t('told.disappears', { span: span(Number(seconds)) })
       : t('told.disappears-not')
   }
+  if (name === 'pinned') return t('told.pinned')
   if (name === 'keys-changed') return t('told.keys-changed')
   if (name === 'keys-changed-verified') return t('told.keys-changed-verified')
   return t('told.other')

@@ -33,6 +33,11 @@ export function whole(at: number): string {
   return format({ dateStyle: 'full', timeStyle: 'short' }).format(at)
 }
 
+/** With the second: for who wants to know. */
+export function precise(at: number): string {
+  return format({ dateStyle: 'medium', timeStyle: 'medium' }).format(at)
+}
+
 /** Of the list of chats: as short as it can be said. */
 export function short(at: number, now = Date.now()): string {
   const days = daysAgo(at, now)

@@ -279,7 +279,7 @@ class Server:
         self.edge.lobby.sweep()
         if seconds % 10 == 0:
             self.reload()
-        if seconds % 3600 == 60 and self.config.retention_days:
+        if seconds % 3600 == 60:
             self.domain.spawn(self.domain.expire())
 
     def reload(self) -> None:

@@ -8,8 +8,9 @@ import time
 
 import pytest
 
-from kith.core.ports import INCOMING, LogQuery, Unavailable
+from kith.core.ports import INCOMING, Append, LogQuery, Retries, Unavailable
 from kith.store.errors import StoreError
+from kith.store.schema import MIGRATIONS
 from kith.store.sqlite import SQLiteStore
 
 
@@ -238,3 +239,76 @@ async def test_under_load_messages_gather_for_one_commit(logs):
     assert [id for id, _, _ in logs.answers] == [1, 2]
     await store.close()
     logs.store = original
+
+
+RETRIES = Retries(lambda stored, new: stored == new, lambda origin, stanza: origin + stanza)
+
+
+def _append(logs, id: int, stanza: bytes, origin: bytes = b"o") -> None:
+    def done(existing, error):
+        logs.answers.append((id, existing, error))
+
+    owners = [(logs.b, "a@x", INCOMING)]
+    logs.store.append(Append(id, stanza, owners, done, logs.a, origin, RETRIES))
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_messages_with_one_origin_are_told_apart_by_what_they_say(logs, together):
+    """In one commit and in several, the first and each other one once."""
+    stanzas = [b"one", b"two", b"one", b"two", b"three", b"two", b"three", b"one"]
+    for id, stanza in enumerate(stanzas, 1):
+        _append(logs, id, stanza)
+        if not together:
+            await logs.store.settled()
+    await logs.store.settled()
+    existing = [existing for _, existing, error in logs.answers if error is None]
+    assert existing == [None, None, 1, 2, None, 2, 5, 1]
+    assert await logs.stored("message") == 3
+
+
+async def test_a_stored_message_is_known_when_another_comes_before_its_retry(logs):
+    """The two share a commit, and the stored one's origin with it."""
+    _append(logs, 1, b"stored")
+    await logs.store.settled()
+    logs.answers.clear()
+    _append(logs, 2, b"other")
+    _append(logs, 3, b"stored")
+    _append(logs, 4, b"other")
+    await logs.store.settled()
+    assert logs.answers == [(2, None, None), (3, 1, None), (4, 2, None)]
+
+
+async def test_origins_are_forgotten_after_a_while_and_messages_stay(logs):
+    for id in range(1, 1301):
+        logs.append(id, origin=b"%d" % id if id % 2 else None)
+    await logs.store.settled()
+    assert await logs.store.forget_origins(1101) == 550
+    assert await logs.store.forget_origins(1101) == 0
+    assert await logs.stored("message WHERE origin IS NOT NULL") == 100
+    assert await logs.stored("message") == 1300
+    logs.answers.clear()
+    logs.append(2001, origin=b"1099")
+    logs.append(2002, origin=b"1101")
+    await logs.store.settled()
+    assert logs.answers == [(2001, None, None), (2002, 1101, None)]
+    assert await logs.store.forget_origins(1201) == 50
+
+
+async def test_an_older_database_forgets_its_origins_too(tmp_path):
+    path = tmp_path / "kith.sqlite"
+    old = sqlite3.connect(path)
+    for script in MIGRATIONS[:3]:
+        old.executescript(script)
+    old.executemany(
+        "INSERT INTO message (id, sender, origin, stanza, holders) VALUES (?, 1, ?, x'61', 1)",
+        [(id, b"%d" % id) for id in range(1, 1201)],
+    )
+    old.execute("PRAGMA user_version = 3")
+    old.commit()
+    old.close()
+    store = SQLiteStore(path)
+    await store.open()
+    assert await store.forget_origins(1001) == 1000
+    await store.close()
+    after = sqlite3.connect(path)
+    assert after.execute("SELECT count(*), count(origin) FROM message").fetchone() == (1200, 200)

@@ -28,6 +28,7 @@ from kith.core.passwords import Passwords
 from kith.core.ports import Bus, Store, Unavailable
 from kith.core.presence import Presence
 from kith.core.resumption import Resumption
+from kith.core.retries import REMEMBERED_DAYS
 from kith.core.roster import Roster
 from kith.core.router import Router
 from kith.core.sender import Sender
@@ -373,12 +374,17 @@ class Domain:
         self._changed.add(account)
 
     async def expire(self) -> None:
-        """Removes what is older than the retention setting allows, unless it was not delivered yet."""
+        """Removes what is older than the retention setting allows, unless it was not delivered yet.
+
+        Retries of older messages than `REMEMBERED_DAYS` are not known any more.
+        """
+        now = datetime.fromtimestamp(clock.now(), UTC)
         days = self.config.retention_days
         if days:
-            before = first_at(datetime.fromtimestamp(clock.now(), UTC) - timedelta(days=days))
-            removed = await self.store.expire(before)
+            removed = await self.store.expire(first_at(now - timedelta(days=days)))
             logger.info("old messages removed", count=removed)
+        forgotten = await self.store.forget_origins(first_at(now - timedelta(days=REMEMBERED_DAYS)))
+        logger.debug("origins of old messages forgotten", count=forgotten)
 
     def _flush_deliveries(self) -> None:
         changed, self._changed = self._changed, set()

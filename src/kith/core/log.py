@@ -1,7 +1,7 @@
 """The log's rules: what is kept of a message, under which id, and what follows the commit.
 
 Promises 1 to 3: nothing is acknowledged or delivered before it is committed, and a sender's retry
-is found by its origin id (XEP-0359 §3).
+is found by its origin id (XEP-0359 §3) and its content (`kith.core.retries`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from kith.core.ids import Ids, to_text
-from kith.core.ports import INCOMING, UNARCHIVED, Append, Store, Unavailable
+from kith.core.ports import INCOMING, UNARCHIVED, Append, Retries, Store, Unavailable
+from kith.core.retries import distinct_origin, is_retry
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
@@ -29,6 +30,7 @@ _ORIGIN_ID = ns.tag(ns.STANZA_ID, "origin-id")
 _STANZA_ID = ns.tag(ns.STANZA_ID, "stanza-id")
 _ORIGIN = re.compile(rb"<origin-id\b[^<>]*?\bid=(?:'([^'<>]*)'|\"([^\"<>]*)\")")
 _END = b"</message>"
+_RETRIES = Retries(is_retry, distinct_origin)
 #: While so much waits for the disk, in bytes, no more is taken.
 MOST_WAITING = 64 * 1024 * 1024
 
@@ -162,7 +164,7 @@ class Log:
             owners.append((recipient.id, sender.bare, flags))
         origin = self._origin(stanza, sender, to.bare) if _ORIGIN_ID in stanza.children else None
         self._store.append(
-            Append(id, data, owners, envelope.committed, mine.id if mine is not None else 0, origin)
+            Append(id, data, owners, envelope.committed, mine.id if mine is not None else 0, origin, _RETRIES)
         )
 
     def wants(self, account: Account, peer: str) -> bool:

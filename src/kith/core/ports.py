@@ -53,11 +53,22 @@ class AccountRecord:
     """The delivery mark: incoming entries up to this id were delivered, but for those flagged."""
 
 
+class Retries(NamedTuple):
+    """How messages with one origin are told apart."""
+
+    is_retry: Callable[[bytes, bytes], bool]
+    """Whether the second stanza is the first, which is stored, once more."""
+
+    distinct: Callable[[bytes, bytes], bytes]
+    """The origin under which a stanza goes whose own origin another message has."""
+
+
 @dataclass(slots=True)
 class Append:
     """One message for the log. ``owners``: (account id, peer's bare address, flags) for each log it enters.
 
-    ``origin`` is the key of XEP-0359 by which a retry is known, or None; ``sender`` scopes it.
+    ``origin`` is the key of XEP-0359 by which a retry is known, or None; ``sender`` scopes it. Where the
+    store holds another message under it, `Retries` tell, on the thread that writes; without, it is the same.
     ``done`` is called on the loop's thread after the commit: with None, or with the id that the
     log already holds this message under, or with the error that kept it from being stored.
     """
@@ -68,6 +79,7 @@ class Append:
     done: Callable[[int | None, BaseException | None], None]
     sender: int = 0
     origin: bytes | None = None
+    retries: Retries | None = None
 
 
 class Entry(NamedTuple):
@@ -209,6 +221,9 @@ class Store(Protocol):
 
     async def rewrite(self, id: int, stanza: bytes) -> None:
         """Other bytes take the place of a message's, in every log that holds it."""
+
+    async def forget_origins(self, before: int) -> int:
+        """Retries of messages with lesser ids are not known any more. Returns how many were forgotten."""
 
     async def expire(self, before: int) -> int:
         """Removes entries older than that id. Returns how many."""

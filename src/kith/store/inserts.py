@@ -29,17 +29,19 @@ def insert_log(connection: sqlite3.Connection, values: Sequence[Any]) -> None:
     _insert(connection, "log (account, id, peer, flags)", 4, values)
 
 
-def known_origins(connection: sqlite3.Connection, entries: Sequence[Append]) -> dict[tuple[int, bytes], int]:
-    """Under which ids messages of the same sender and origin are stored."""
+def known_origins(
+    connection: sqlite3.Connection, entries: Sequence[Append]
+) -> dict[tuple[int, bytes], tuple[int, bytes]]:
+    """Ids and stanzas of the messages of the same sender and origin that are stored."""
     pairs = [(entry.sender, entry.origin) for entry in entries if entry.origin is not None]
-    known: dict[tuple[int, bytes], int] = {}
+    known: dict[tuple[int, bytes], tuple[int, bytes]] = {}
     for start in range(0, len(pairs), _MAX_ROWS):
         part = pairs[start : start + _MAX_ROWS]
         rows = _filled_up(len(part))
         values: list[Any] = [value for pair in part for value in pair]
         values += [None] * (2 * (rows - len(part)))
-        for sender, origin, id in connection.execute(_lookup(rows), values):
-            known[sender, origin] = id
+        for sender, origin, id, stanza in connection.execute(_lookup(rows), values):
+            known[sender, origin] = id, stanza
     return known
 
 
@@ -66,6 +68,6 @@ def _statement(into: str, columns: int, rows: int) -> str:
 def _lookup(pairs: int) -> str:
     return (
         f"WITH wanted (s, o) AS (VALUES {','.join(['(?,?)'] * pairs)}) "
-        "SELECT sender, origin, message.id FROM wanted CROSS JOIN message "
+        "SELECT sender, origin, message.id, stanza FROM wanted CROSS JOIN message "
         "ON sender = s AND origin = o AND origin IS NOT NULL"
     )

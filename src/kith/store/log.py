@@ -152,6 +152,27 @@ def expire(
     return len(found), found[-1][0] if len(found) == rows else None
 
 
+def forget_origins(connection: sqlite3.Connection, before: int, rows: int = 500) -> tuple[int, bool]:
+    """Takes the origins off the next messages with lesser ids, and so out of their index.
+
+    Returns how many it took, and whether there are no more. How far it came is kept in a counter.
+    """
+    found = connection.execute(
+        "SELECT id, origin IS NOT NULL FROM message WHERE id < :before "
+        "AND id > coalesce((SELECT value FROM counter WHERE name = 'origins'), 0) ORDER BY id LIMIT :rows",
+        {"before": before, "rows": rows},
+    ).fetchall()
+    if not found:
+        return 0, True
+    ids = [id for id, has in found if has]
+    connection.execute(f"UPDATE message SET origin = NULL WHERE id IN {_IDS}", {"ids": _json(ids)})
+    connection.execute(
+        "INSERT INTO counter VALUES ('origins', :last) ON CONFLICT (name) DO UPDATE SET value = :last",
+        {"last": found[-1][0]},
+    )
+    return len(ids), len(found) < rows
+
+
 def drop_all(connection: sqlite3.Connection, account: int) -> None:
     """Empties an account's log."""
     rows = connection.execute("SELECT id FROM log WHERE account = ?", (account,)).fetchall()

@@ -327,6 +327,15 @@ class SQLiteStore:
             lambda connection: connection.execute("UPDATE message SET stanza = ? WHERE id = ?", (stanza, id))
         )
 
+    async def forget_origins(self, before: int) -> int:
+        """In small transactions, from where it ended the last time."""
+        total = 0
+        while True:
+            forgotten, done = await self._write(lambda connection: log.forget_origins(connection, before))
+            total += forgotten
+            if done:
+                return total
+
     async def expire(self, before: int) -> int:
         """In small transactions, so that others get their turn."""
         await self.settled()  # readers do not see what is only queued

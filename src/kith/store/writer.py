@@ -28,6 +28,8 @@ from kith.store.inserts import insert_log, insert_messages, known_origins
 Operation = Callable[[sqlite3.Connection], Any]
 #: Who is told after the commit, and what: result and error.
 Answer = tuple[Callable[[Any, BaseException | None], None], Any, BaseException | None]
+#: Ids and stanzas of messages by sender and origin.
+Known = dict[tuple[int, bytes], tuple[int, bytes]]
 _MAX_BATCH = 1024
 _ENOUGH = 64  # more in one commit hardly costs less
 _PAGE_BYTES = 4096
@@ -259,12 +261,20 @@ class Writer:
 
     def _append(self, appends: Sequence[Append], answers: list[Answer]) -> None:
         """Retries are rare, so the log is asked for known origin ids only when an insert fails."""
-        new, held = _split(appends, {})
-        try:
-            insert_messages(self._connection, new)
-        except sqlite3.IntegrityError:
-            new, held = _split(appends, known_origins(self._connection, appends))
-            insert_messages(self._connection, new)
+        known: Known = {}
+        origins = [entry.origin for entry in appends]
+        while True:
+            for entry, origin in zip(appends, origins, strict=True):
+                entry.origin = origin
+            new, held = _split(appends, dict(known))
+            try:
+                insert_messages(self._connection, new)
+                break
+            except sqlite3.IntegrityError:
+                found = known_origins(self._connection, appends)  # a distinct origin may be held, too
+                if found.keys() <= known.keys():
+                    raise
+                known |= found
         self._new += len(new)
         rows: list[Any] = []
         for entry in new:
@@ -286,19 +296,25 @@ class Writer:
         return number
 
 
-def _split(
-    appends: Sequence[Append], known: dict[tuple[int, bytes], int]
-) -> tuple[list[Append], list[int | None]]:
-    """Those to be stored; and for each of all, the id under which it is held already, or None."""
+def _split(appends: Sequence[Append], known: Known) -> tuple[list[Append], list[int | None]]:
+    """Those to be stored; and for each of all, the id under which it is held already, or None.
+
+    A message that is not the one that is held under its origin gets another origin.
+    """
     new: list[Append] = []
     held: list[int | None] = []
     for entry in appends:
         existing = None
         if entry.origin is not None:
-            key = (entry.sender, entry.origin)
-            existing = known.get(key)
-            if existing is None:
-                known[key] = entry.id
+            found = known.get((entry.sender, entry.origin))
+            retries = entry.retries
+            if found is not None and retries is not None and not retries.is_retry(found[1], entry.stanza):
+                entry.origin = retries.distinct(entry.origin, entry.stanza)
+                found = known.get((entry.sender, entry.origin))
+            if found is not None:
+                existing = found[0]
+            else:
+                known[entry.sender, entry.origin] = entry.id, entry.stanza
         if existing is None:
             new.append(entry)
         held.append(existing)

@@ -1,0 +1,128 @@
+"""A retry is known by its origin id and its content; another message with the same id is another message."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from kith.core.retries import distinct_origin, is_retry
+from tests.conftest import RunningServer
+from tests.raw import CLIENT, body, online
+
+UUID = "7a3c9b1e-52d4-4f0b-9c1d-2b7e8f604a15"
+_numbers = itertools.count()
+
+
+def message(inner: str, origin: str = UUID, head: str = "type='chat'") -> bytes:
+    origin = f"<origin-id xmlns='urn:xmpp:sid:0' id='{origin}'/>"
+    return f"<message from='a@x/1' to='b@x' {head}>{inner}{origin}</message>".encode()
+
+
+def omemo(ciphertext: str, device: str = "1", namespace: str = "eu.siacs.conversations.axolotl") -> str:
+    return (
+        f"<encrypted xmlns='{namespace}'><header sid='{device}'><key rid='2'>{ciphertext}</key></header>"
+        f"<payload>{ciphertext}</payload></encrypted><body>I sent an encrypted message.</body>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("<body>x</body>", "<body>x</body>"),
+        ("<body>x</body>", "<body>x</body><delay xmlns='urn:xmpp:delay' stamp='2024-01-01T00:00:00Z'/>"),
+        ("<body>x</body><active xmlns='http://jabber.org/protocol/chatstates'/>", "<body>x</body>"),
+        ("<body>x</body>", "<body>x</body><request xmlns='urn:xmpp:receipts'/>"),
+        ("<body>x</body>", "<body>x</body><store xmlns='urn:xmpp:hints'/>"),
+        ("<body>x</body><thread>1</thread>", "<body>x</body>"),
+        (omemo("a"), omemo("b")),
+        (omemo("a", namespace="urn:xmpp:omemo:2"), omemo("b", namespace="urn:xmpp:omemo:2")),
+        (
+            "<openpgp xmlns='urn:xmpp:openpgp:0'>a</openpgp>",
+            "<openpgp xmlns='urn:xmpp:openpgp:0'>b</openpgp>",
+        ),
+        ("<retracted xmlns='urn:xmpp:message-retract:1' stamp='x'/>", "<body>x</body>"),
+    ],
+)
+def test_the_same_content_is_a_retry(one: str, other: str) -> None:
+    assert is_retry(message(one), message(other, head="type='chat' id='2'"))
+    assert is_retry(message(one), message(other).replace(b"a@x/1", b"a@x/2"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("<body>x</body>", "<body>y</body>"),
+        ("<body>x</body>", "<body>x</body><body xml:lang='de'>x</body>"),
+        ("<body>x</body>", "<subject>x</subject>"),
+        ("<body>x</body>", omemo("a")),
+        (omemo("a"), "<body>x</body>"),
+        (omemo("a"), omemo("b", device="2")),
+        (omemo("a"), omemo("b") + "<body xml:lang='de'>more</body>"),
+        (omemo("a"), omemo("b", namespace="urn:xmpp:omemo:2")),
+        ("<received xmlns='urn:xmpp:receipts' id='1'/>", "<received xmlns='urn:xmpp:receipts' id='2'/>"),
+        ("<x xmlns='urn:x'/>", "<y xmlns='urn:x'/>"),
+    ],
+)
+def test_another_content_is_another_message(one: str, other: str) -> None:
+    assert not is_retry(message(one), message(other))
+    assert distinct_origin(b"o", message(one)) != distinct_origin(b"o", message(other))
+
+
+@pytest.mark.parametrize(
+    ("id", "random"),
+    [
+        (UUID, True),
+        (UUID.upper(), True),
+        ("5f2b8c0d9e4a4c7fb1a2", True),
+        ("pBvHqnyr3hLwcbXQ1cY2tG", True),
+        ("1", False),
+        ("message-1", False),
+        ("0000000000000001", False),
+        ("my-client-message-000001", False),
+        ("clientmessagenumber1", False),
+        ("lx6Qd-1", False),
+    ],
+)
+def test_what_is_encrypted_anew_is_a_retry_if_its_id_is_no_counter(id: str, random: bool) -> None:
+    assert is_retry(message(omemo("a"), id), message(omemo("b"), id)) is random
+    assert is_retry(message(omemo("a"), id), message(omemo("a"), id))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("<body>one</body>", "<body>two</body>"), (omemo("one"), omemo("two"))],
+    ids=["plain", "encrypted"],
+)
+async def test_a_client_that_counts_from_1_after_a_restart_loses_nothing(
+    server: RunningServer, first: str, second: str
+) -> None:
+    ada, ben = (server.add_user(f"{name}{next(_numbers)}") for name in ("ada", "ben"))
+    receiver = await online(server.port, ben.partition("@")[0])
+    for _ in range(3):  # all of it comes again, as after a lost session
+        sender = await online(server.port, ada.partition("@")[0])
+        for inner in (first, second):
+            origin = "<origin-id xmlns='urn:xmpp:sid:0' id='1'/>"
+            sender.send(f"<message to='{ben}' type='chat' id='1'>{inner}{origin}</message>")
+        await sender.ping()
+        sender.abort()
+    for inner in (first, second):
+        got = await receiver.message()
+        assert body(got) in inner
+        assert all(part.tag != f"{CLIENT}payload" for part in got)
+    await receiver.nothing()
+    receiver.abort()
+
+
+async def test_a_client_that_encrypts_anew_sends_once(server: RunningServer) -> None:
+    """As the web app and the SDK do."""
+    ada, ben = (server.add_user(f"{name}{next(_numbers)}") for name in ("ada", "ben"))
+    receiver = await online(server.port, ben.partition("@")[0])
+    for cipher in ("a", "b", "c"):
+        sender = await online(server.port, ada.partition("@")[0])
+        sender.send(message(omemo(cipher)).decode().replace("from='a@x/1' to='b@x'", f"to='{ben}'"))
+        await sender.ping()
+        sender.abort()
+    await receiver.message()
+    await receiver.nothing()
+    receiver.abort()

@@ -60,7 +60,7 @@ format: .venv/.ready web/node_modules/.ready ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix .
 
 clean: ## Remove what was built; keeps ./data
-	rm -rf .venv .tools .fuzz dist web/dist web/node_modules tests/interop/node_modules tests/interop/.ready .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .tools .fuzz dist web/dist web/node_modules tests/interop/node_modules tests/interop/.ready tests/interop/clients/bin .mypy_cache .ruff_cache .pytest_cache
 
 $(UV):
 	$(PYTHON) scripts/bootstrap.py .tools
@@ -69,8 +69,10 @@ $(UV):
 	$(UV) sync --frozen --quiet --compile-bytecode
 	@touch $@
 
-tests/interop/.ready: tests/interop/package-lock.json tests/interop/debian-packages.txt scripts/debian-packages.sh
+tests/interop/.ready: tests/interop/package-lock.json tests/interop/debian-packages.txt scripts/debian-packages.sh \
+  scripts/interop-clients.sh $(wildcard tests/interop/clients/*/*.* tests/interop/clients/*/src/*)
 	scripts/debian-packages.sh tests/interop/debian-packages.txt
+	scripts/interop-clients.sh
 	cd tests/interop && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 

@@ -15,6 +15,9 @@ from pathlib import Path
 import pytest
 from scramp import ScramClient
 
+from kith.core import sasl
+from kith.core.sasl import Security
+from kith.edge.exporter import tls_exporter
 from tests.conftest import RunningServer, running
 from tests.raw import Gone, RawClient, condition, online
 
@@ -75,27 +78,41 @@ async def test_without_tls_nothing_is_offered_but_tls(strict: RunningServer) -> 
 
 
 @pytest.mark.parametrize("hash_name", ["SHA-1", "SHA-256"])
-@pytest.mark.parametrize("binding", [None, "tls-server-end-point", "tls-unique"])
+@pytest.mark.parametrize(
+    ("binding", "version"),
+    [
+        (None, "TLSv1.3"),
+        ("tls-server-end-point", "TLSv1.3"),
+        ("tls-exporter", "TLSv1.3"),
+        ("tls-unique", "TLSv1.3"),  # not defined there, not announced, and used by some
+        ("tls-server-end-point", "TLSv1.2"),
+        ("tls-unique", "TLSv1.2"),
+    ],
+)
 async def test_scram_logs_in_with_and_without_channel_binding(
-    strict: RunningServer, hash_name: str, binding: str | None
+    strict: RunningServer, hash_name: str, binding: str | None, version: str
 ) -> None:
     client = await connected(strict)
     context = fingerprintless()
-    if binding == "tls-unique":
+    if version == "TLSv1.2":
         context.maximum_version = ssl.TLSVersion.TLSv1_2
     tls = await start_tls(client, context)
+    assert tls.version() == version
     features = await client.tag("features")
     offered = mechanisms(features)
     name = f"SCRAM-{hash_name}" + ("-PLUS" if binding else "")
     assert offered[:2] == ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS"]
     assert name in offered
     types = [e.get("type") for e in features.iter("{urn:xmpp:sasl-cb:0}channel-binding")]
-    assert "tls-server-end-point" in types
+    own = "tls-exporter" if version == "TLSv1.3" else "tls-unique"
+    assert sorted(types) == sorted(["tls-server-end-point", own])
     data = None
     if binding == "tls-server-end-point":
         data = (binding, hashlib.sha256(tls.getpeercert(binary_form=True)).digest())
     elif binding == "tls-unique":
         data = (binding, tls.get_channel_binding("tls-unique"))
+    elif binding == "tls-exporter":
+        data = (binding, tls_exporter(tls))
     scram = ScramClient([name], "ada", "secret", channel_binding=data)
     first = base64.b64encode(scram.get_client_first().encode()).decode()
     client.send(f"<auth xmlns='{SASL}' mechanism='{name}'>{first}</auth>")
@@ -118,6 +135,56 @@ async def test_a_stripped_list_of_mechanisms_is_noticed(strict: RunningServer) -
     first = base64.b64encode(b"y,,n=ada,r=abcdefgh").decode()
     client.send(f"<auth xmlns='{SASL}' mechanism='SCRAM-SHA-256'>{first}</auth>")
     assert (await client.tag("failure"))[0].tag.endswith("not-authorized")
+
+
+@pytest.mark.parametrize("binding", ["tls-exporter", "tls-unique", "tls-server-end-point"])
+async def test_a_channel_binding_of_another_connection_logs_nobody_in(
+    strict: RunningServer, binding: str
+) -> None:
+    """What somebody in the middle can pass on is bound to their own connection."""
+    client = await connected(strict)
+    await start_tls(client)
+    await client.tag("features")
+    scram = ScramClient(["SCRAM-SHA-256-PLUS"], "ada", "secret", channel_binding=(binding, b"x" * 32))
+    first = base64.b64encode(scram.get_client_first().encode()).decode()
+    client.send(f"<auth xmlns='{SASL}' mechanism='SCRAM-SHA-256-PLUS'>{first}</auth>")
+    scram.set_server_first(base64.b64decode((await client.tag("challenge")).text).decode())
+    final = base64.b64encode(scram.get_client_final().encode()).decode()
+    client.send(f"<response xmlns='{SASL}'>{final}</response>")
+    assert (await client.tag("failure"))[0].tag.endswith("not-authorized")
+
+
+async def test_a_refused_channel_binding_is_no_failed_guess(strict: RunningServer) -> None:
+    """Clients try one after the other; a bound ends it at some time."""
+    client = await connected(strict)
+    await start_tls(client)
+    await client.tag("features")
+    for first in (b"p=tls-unknown,,n=ada,r=abcdefgh", b"y,,n=ada,r=abcdefgh") * 4:
+        mechanism = "SCRAM-SHA-256" + ("-PLUS" if first.startswith(b"p") else "")
+        text = base64.b64encode(first).decode()
+        client.send(f"<auth xmlns='{SASL}' mechanism='{mechanism}'>{text}</auth>")
+        await client.tag("failure")
+    plain = base64.b64encode(b"\0ada\0secret").decode()
+    client.send(f"<auth xmlns='{SASL}' mechanism='PLAIN'>{plain}</auth>")
+    await client.tag("success")
+
+
+async def test_refusals_of_channel_bindings_have_a_bound(strict: RunningServer) -> None:
+    client = await connected(strict)
+    await start_tls(client)
+    await client.tag("features")
+    text = base64.b64encode(b"y,,n=ada,r=abcdefgh").decode()
+    for _ in range(12):
+        client.send(f"<auth xmlns='{SASL}' mechanism='SCRAM-SHA-256'>{text}</auth>")
+        await client.tag("failure")
+    assert condition(await client.tag("error")) == "policy-violation"
+
+
+def test_without_tls_exporter_classic_sasl_has_no_channel_binding() -> None:
+    """Clients would answer with it, be refused, and come back with the password in the clear."""
+    security = Security(True, bindings={"tls-server-end-point": b"x"}, classic_plus=False)
+    assert sasl.mechanisms(security, classic=True) == ["SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"]
+    assert sasl.mechanisms(security)[:2] == ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS"]
 
 
 async def test_an_unknown_user_can_not_be_told_from_a_wrong_password(strict: RunningServer) -> None:

@@ -19,7 +19,7 @@ from kith.core.sasl import SASLError, Security
 #: Finds an account by what the mechanism calls it, and its device of an agent.
 Owner = Callable[[str, str], Awaitable[tuple[AccountRecord | None, Entry | None]]]
 
-_BINDINGS = {"ENDP": "tls-server-end-point", "UNIQ": "tls-unique"}
+_BINDINGS = {"ENDP": "tls-server-end-point", "EXPR": "tls-exporter", "UNIQ": "tls-unique"}
 _PREFIX = "HT-SHA-256-"
 _NOBODY = AccountRecord(0, "", {}, 0)
 _NOTHING = Token(bytes(16), "", 0.0)

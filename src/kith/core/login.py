@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from kith.core.stream import Stream
 
 logger = structlog.get_logger("kith")
-#: Attempts on one stream (RFC 6120 §6.4.5 asks for at least two).
+#: Attempts on one stream (RFC 6120 §6.4.5 asks for at least two), and those that guess no password.
 MAX_ATTEMPTS = 4
+MAX_REFUSALS = 12
 
 
 def decode(text: str) -> bytes:
@@ -43,6 +44,8 @@ class Login:
     __slots__ = ("_attempt", "_authentication", "domain", "mechanism", "record", "stream")
 
     namespace: ClassVar[str]
+    #: Whether it is the profile of RFC 6120.
+    classic: ClassVar[bool] = False
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
@@ -86,6 +89,7 @@ class Login:
             self.admit,
             self.naming,
             self.domain.passwords,
+            classic=self.classic,
         )
         self.mechanism = mechanism
         if initial is not None:
@@ -180,7 +184,8 @@ class Login:
         """Ends the exchange; after several, the stream."""
         stream = self.stream
         self._authentication = self._attempt = None
-        stream.attempts += 1
+        stream.attempts += error.guess
+        stream.refusals += not error.guess
         self.domain.figures.logins[self.mechanism or "other", error.condition] += 1
         logger.info(
             "login failed",
@@ -192,7 +197,7 @@ class Login:
         text = f"<text xml:lang='en'>{escape_text(error.text)}</text>" if error.text else ""
         condition = f"<{error.condition} xmlns='{ns.SASL}'/>"
         stream.sink.send([f"<failure xmlns='{self.namespace}'>{condition}{text}</failure>".encode()])
-        if stream.attempts >= MAX_ATTEMPTS:
+        if stream.attempts >= MAX_ATTEMPTS or stream.refusals >= MAX_REFUSALS:
             stream.refuse(StreamError("policy-violation", "too many failed logins"))
 
 
@@ -207,6 +212,7 @@ class SASL(Login):
     __slots__ = ()
 
     namespace = ns.SASL
+    classic = True
 
     def receive(self, element: Stanza) -> bool:
         text = element.element.text or ""

@@ -35,7 +35,15 @@ class Offers:
         else:
             tls = stream.starttls and not security.encrypted
             names = mechanisms(security, stream.hashes)
-            kind = (tls, *names, None, *security.bindings, bool(stream.claimed), *stream.hashes)
+            kind = (
+                tls,
+                *names,
+                None,
+                *security.bindings,
+                security.classic_plus,
+                bool(stream.claimed),
+                *stream.hashes,
+            )
         found = self._known.get(kind)
         if found is None:
             features = before_login(stream) if stream.account is None else after_login(stream)
@@ -54,7 +62,8 @@ def before_login(stream: Stream) -> list[Element]:
             _child(starttls, ns.TLS, "required")
         features.append(starttls)
     if names:
-        features += [_mechanisms(names), _authentication(stream, names)]
+        classic = mechanisms(stream.security, stream.hashes, classic=True)
+        features += [_mechanisms(classic), _authentication(stream, names)]
         if stream.security.bindings:
             features.append(_bindings(stream))
         features += stream.domain.hooks.login_features()

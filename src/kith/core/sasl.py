@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scramp import ScramException, ScramMechanism
-from scramp.core import ServerError
+from scramp.core import CbName, ServerError
 
 from kith.core.passwords import Candidate, Passwords
 from kith.core.ports import AccountRecord, Keys
@@ -26,11 +26,17 @@ BASIC_HASHES = ("SHA-256", "SHA-1")
 MAX_STEP = 16 * 1024
 
 
+# scramp knows the type and refuses it, as Python has no data for it: it gets the data (`kith.edge.exporter`)
+CbName.SUPPORTED_TYPES |= {"tls-exporter"}
+CbName.UNSUPPORTED_TYPES -= {"tls-exporter"}
+
 _WRONG = (ServerError.INVALID_PROOF, ServerError.CHANNEL_BINDINGS_DONT_MATCH)
 
 
 class SASLError(Exception):
-    """A failure; ``condition`` is one of RFC 6120 §6.5."""
+    """A failure; ``condition`` is one of RFC 6120 §6.5. ``guess``: whether it may be one at a password."""
+
+    guess = True
 
     def __init__(self, condition: str, text: str = "") -> None:
         super().__init__(condition)
@@ -38,25 +44,48 @@ class SASLError(Exception):
         self.text = text
 
 
+class BindingRefused(SASLError):
+    """The channel binding can't be had: the client tries another way."""
+
+    guess = False
+
+
 @dataclass(frozen=True, slots=True)
 class Security:
-    """What the connection offers: ``bindings`` is channel-binding data by type (XEP-0440)."""
+    """What the connection offers.
+
+    ``bindings``: channel-binding data by type, as announced (XEP-0440).
+    ``tolerated``: more of it, for clients that do not wait for an announcement.
+    ``classic_plus``: whether the SASL of RFC 6120 has mechanisms with channel binding. In TLS 1.3 it has
+    none without tls-exporter, which is what clients use there.
+    """
 
     encrypted: bool = False
     trusted: bool = False
     """A loopback connection on which PLAIN without TLS was allowed."""
     bindings: dict[str, bytes] = field(default_factory=dict)
+    tolerated: dict[str, bytes] = field(default_factory=dict)
+    classic_plus: bool = True
     address: str = ""
     """The peer's IP address, as text."""
 
 
-def mechanisms(security: Security, hashes: Collection[str] = BASIC_HASHES) -> list[str]:
-    """The mechanisms to announce on such a connection, best first; SCRAM with these hashes."""
+def mechanisms(
+    security: Security, hashes: Collection[str] = BASIC_HASHES, *, classic: bool = False
+) -> list[str]:
+    """The mechanisms to announce on such a connection, best first; SCRAM with these hashes.
+
+    ``classic``: in the profile of RFC 6120, not in SASL2.
+    """
     if not (security.encrypted or security.trusted):
         return []
     names = [name for name, hash_name in HASHES.items() if hash_name in hashes]
-    plus = [f"{name}-PLUS" for name in names] if security.bindings else []
+    plus = [f"{name}-PLUS" for name in names] if _has_plus(security, classic) else []
     return [*plus, *names, "PLAIN"]
+
+
+def _has_plus(security: Security, classic: bool) -> bool:
+    return bool(security.bindings) and (security.classic_plus or not classic)
 
 
 class Authentication:
@@ -74,14 +103,17 @@ class Authentication:
         lookup: Lookup,
         naming: Naming,
         passwords: Passwords,
+        *,
+        classic: bool = False,
     ) -> None:
-        if mechanism not in mechanisms(security, hashes):
+        if mechanism not in mechanisms(security, hashes, classic=classic):
             raise SASLError("invalid-mechanism")
         self.account: AccountRecord | None = None
         self.credential = ""
         self.final = b""
         self.mechanism = mechanism
         self._security = security
+        self._has_plus = _has_plus(security, classic)
         self._lookup = lookup
         self._naming = naming
         self._passwords = passwords
@@ -123,12 +155,13 @@ class Authentication:
         flag, _, rest = text.partition(",")
         if plus:
             kind = flag.removeprefix("p=")
-            if kind == flag or kind not in self._security.bindings:
-                raise SASLError("malformed-request", "unsupported channel-binding type")
-            self._binding = (kind, self._security.bindings[kind])
-        elif flag == "y" and self._security.bindings:
+            data = self._security.bindings.get(kind) or self._security.tolerated.get(kind)
+            if kind == flag or data is None:
+                raise BindingRefused("malformed-request", "unsupported channel-binding type")
+            self._binding = (kind, data)
+        elif flag == "y" and self._has_plus:
             # RFC 5802 §6: the client believes that no binding was offered, so the list was tampered with
-            raise SASLError("not-authorized", "channel binding was offered")
+            raise BindingRefused("not-authorized", "channel binding was offered")
         elif flag not in ("n", "y"):
             raise SASLError("malformed-request")
         attributes = rest.partition(",")[2].split(",")

@@ -59,6 +59,7 @@ class Stream:
         "ended",
         "hashes",
         "lang",
+        "refusals",
         "requests",
         "security",
         "session",
@@ -79,7 +80,7 @@ class Stream:
         self.hashes: Sequence[str] = BASIC_HASHES  # those with which SCRAM is offered
         self._profiles: tuple[Login, ...] = (SASL(self), SASL2(self))
         self._profile: Login | None = self._profiles[0]
-        self.attempts = 0
+        self.attempts = self.refusals = 0
         self.requests = 0  # before the login
         self._read: tuple[str, AccountRecord | None, float] | None = None  # for `record`
         self._busy = False

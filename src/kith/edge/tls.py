@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from kith.core.sasl import Security
+from kith.edge.exporter import tls_exporter
 
 #: XEP-0368 §3.2.
 ALPN_XMPP = "xmpp-client"
@@ -75,11 +76,27 @@ class Certificates:
         return True
 
     def security(self, transport: BaseTransport) -> Security:
-        """What a connection offers after its handshake (XEP-0440)."""
-        bindings = {"tls-server-end-point": self.end_point}
+        """What a connection offers after its handshake (XEP-0440).
+
+        tls-unique is defined up to TLS 1.2 (RFC 9266 §1). Some clients use it in TLS 1.3 all the same, with
+        what OpenSSL gives for it, the client's Finished message. It is accepted, since these clients would
+        otherwise send the password itself, and not announced.
+        """
         tls = transport.get_extra_info("ssl_object")
-        if tls is not None and tls.version() == "TLSv1.2":
-            unique = tls.get_channel_binding("tls-unique")
-            if unique:
-                bindings["tls-unique"] = unique
-        return Security(encrypted=True, bindings=bindings, address=peer_address(transport))
+        bindings, tolerated, classic = {"tls-server-end-point": self.end_point}, {}, True
+        if tls is not None:
+            exported, unique = tls_exporter(tls), tls.get_channel_binding("tls-unique") or b""
+            if exported:
+                bindings = {"tls-exporter": exported, **bindings}
+            if tls.version() != "TLSv1.3":
+                bindings |= {"tls-unique": unique} if unique else {}
+            else:
+                tolerated = {"tls-unique": unique} if unique else {}
+                classic = exported is not None
+        return Security(
+            encrypted=True,
+            bindings=bindings,
+            tolerated=tolerated,
+            classic_plus=classic,
+            address=peer_address(transport),
+        )

@@ -34,11 +34,11 @@ class People:
         """Another browser of somebody, who lets it in by the code that it shows."""
         other = await self.one(elder.name, options)
         await other.open()
-        await other.press("Link to another device")
+        await other.press("Log in with a QR code")
         code = await other.link_code()
         await elder.open("#/settings/link")
-        await elder.fill("Code as a link", code)
-        await elder.press("Let the device in")
+        await elder.fill("Or paste the link", code)
+        await elder.press("Link device")
         await elder.shows("[role=status]:has-text('The new device is in')")
         await other.shows(".home")
         return other

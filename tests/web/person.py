@@ -113,9 +113,9 @@ class Someone(NodeClient):
 
     async def link_code(self) -> str:
         """The code that the browser shows to be linked, as a link."""
-        await self.shows("svg[role=img][aria-label='Code to link this browser']")
+        await self.shows("svg[role=img][aria-label='QR code to link this browser']")
         await self.do("context", "grantPermissions", ["clipboard-read", "clipboard-write"])
-        await self.press("Copy the code as a link")
+        await self.press("Copy as link")
         code: str = await self.evaluate("navigator.clipboard.readText()")
         return code
 

@@ -40,9 +40,9 @@ async def point(film: Path, person: Someone, selector: str) -> None:
 
 async def point_at_link_code(film: Path, newcomer: Someone) -> None:
     """Holds it on the code of a browser that wants to be let in."""
-    code = "svg[role=img][aria-label='Code to link this browser']"
+    code = "svg[role=img][aria-label='QR code to link this browser']"
     await newcomer.open()
-    await newcomer.press("Link to another device")
+    await newcomer.press("Log in with a QR code")
     await newcomer.shows(code)
     await point(film, newcomer, code)
 
@@ -70,7 +70,7 @@ async def test_two_who_hold_their_phones_together_know_that_nobody_reads_along(
     await ada.open(f"#/chat/{ben.address}/safety")
     await ada.shows(".card svg[role=img]")
     async with interrupted(ada):
-        await ada.press("Scan the code")
+        await ada.press("Scan code")
         await ada.shows("[role=status]:has-text('You have verified Ben')")
     await ada.open(f"#/chat/{ben.address}")
     await ada.write("compared")
@@ -82,7 +82,7 @@ async def test_a_browser_comes_in_by_the_code_that_the_phone_films(people: Peopl
     await phone.register()
     await point_at_link_code(film, browser)
     await phone.open("#/settings/link")
-    await phone.press("Scan the code")
+    await phone.press("Scan code")
     await browser.shows(".home")
 
 
@@ -94,11 +94,11 @@ async def test_a_code_that_was_filmed_without_a_connection_is_kept(
     await phone.register()
     await point_at_link_code(film, browser)
     await phone.open("#/settings/link")
-    await phone.shows("button:text-is('Scan the code')")
+    await phone.shows("button:text-is('Scan code')")
     async with interrupted(phone):
-        await phone.press("Scan the code")
-        await phone.shows("[role=alert]:has-text('The server can’t be reached')")
-    await phone.press("Let the device in")
+        await phone.press("Scan code")
+        await phone.shows("[role=alert]:has-text('Can’t reach the server')")
+    await phone.press("Link device")
     await browser.shows(".home")
 
 
@@ -106,6 +106,6 @@ async def test_a_code_of_something_else_raises_no_alarm(people: People, film: Pa
     ada, browser = await people.two(CAMERA, DESKTOP)
     await point_at_link_code(film, await people.one("Cem"))
     await ada.open(f"#/chat/{browser.address}/safety")
-    await ada.press("Scan the code")
-    await ada.shows("[role=status]:has-text('no code for comparing')")
-    assert await ada.on(".state:has-text('not the same')", "count") == 0
+    await ada.press("Scan code")
+    await ada.shows("[role=status]:has-text('a safety number code')")
+    assert await ada.on(".state:has-text('don’t match')", "count") == 0

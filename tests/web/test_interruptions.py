@@ -11,7 +11,7 @@ from tests.web.test_app import row
 from tests.web.test_life import AWAY, TOLD
 
 ONLINE = ".who p:text-is('online')"
-UNREACHABLE = "[role=status]:has-text('The server can’t be reached')"
+UNREACHABLE = "[role=status]:has-text('Can’t reach the server')"
 
 
 async def test_one_registers(people: People, interrupted: Interruption) -> None:
@@ -20,13 +20,13 @@ async def test_one_registers(people: People, interrupted: Interruption) -> None:
     await ada.fill("Phone number", ada.number)
     async with interrupted(ada):
         await ada.press("Continue")
-        await ada.shows("[role=alert]:has-text('The server can’t be reached')")
+        await ada.shows("[role=alert]:has-text('Can’t reach the server')")
     await ada.press("Continue")
     await ada.shows("input[name=code]")
     code = await ada.code()
     async with interrupted(ada):
         await ada.on("input[name=code]", "fill", code)
-        await ada.shows("[role=alert]:has-text('The server can’t be reached')")
+        await ada.shows("[role=alert]:has-text('Can’t reach the server')")
     await ada.press("Continue")
     await ada.shows("form .picture")
     async with interrupted(ada):
@@ -43,7 +43,7 @@ async def test_contacts_are_named_removed_blocked_and_reported(
     await ada.shows(ONLINE)
     async with interrupted(ada):
         await ada.hides(ONLINE)
-        await ada.on("button.row:has-text('Change the name')", "click")
+        await ada.on("button.row:has-text('Change name')", "click")
         await ada.fill("Name", "Benjamin")
         await ada.press("Save")
     await ada.shows("h2:has-text('Benjamin')")
@@ -80,7 +80,7 @@ async def test_settings_are_changed_or_it_is_said_that_they_are_not(
     receipts = "button[role=switch]:has-text('Read receipts')"
     async with interrupted(ada):
         await ada.open("#/settings/privacy")
-        await ada.shows("[role=alert]:has-text('The server can’t be reached')")
+        await ada.shows("[role=alert]:has-text('Can’t reach the server')")
     await ada.shows(f"{receipts}[aria-checked=true]")
     async with interrupted(ada):
         await ada.on(receipts, "click")
@@ -89,12 +89,12 @@ async def test_settings_are_changed_or_it_is_said_that_they_are_not(
     await ada.on(receipts, "click")
     await ada.shows(f"{receipts}[aria-checked=false]")
     await ada.open("#/settings/pin")
-    await ada.fill("Six digits", "123456")
-    await ada.fill("Once more", "123456")
-    await ada.press("Set the PIN")
+    await ada.fill("Six-digit PIN", "123456")
+    await ada.fill("Repeat PIN", "123456")
+    await ada.press("Set PIN")
     await ada.open("#/settings/apps")
-    await ada.fill("What for, like Gajim", "Gajim")
-    await ada.press("Make")
+    await ada.fill("App, e.g. Gajim", "Gajim")
+    await ada.press("Create")
     await ada.press("Done")
     await ada.open("#/settings/profile")
     async with interrupted(ada):
@@ -103,10 +103,10 @@ async def test_settings_are_changed_or_it_is_said_that_they_are_not(
     await ben.shows(".conversation[aria-label='Ada Lovelace']")
     async with interrupted(ada):
         await ada.open("#/settings/apps")
-        await ada.shows("[role=alert]:has-text('The server can’t be reached')")
+        await ada.shows("[role=alert]:has-text('Can’t reach the server')")
     await ada.shows("li:has-text('Gajim')")
     await ada.open("#/settings/pin")
-    await ada.shows("button:has-text('Remove the PIN')")
+    await ada.shows("button:has-text('Remove PIN')")
     await ada.open("#/settings/privacy")
     await ada.shows(f"{receipts}[aria-checked=false]")
     # nobody sees any more what she has read, and it is not lost either
@@ -133,18 +133,18 @@ async def test_what_was_read_and_set_without_a_connection_is_seen_elsewhere(
     other = await people.one("Ada", DESKTOP, ada.cable)
     await other.open()
     async with interrupted(ada):
-        await other.press("Link to another device")
-        await other.shows("text=The server can’t be reached")
+        await other.press("Log in with a QR code")
+        await other.shows("text=Can’t reach the server")
     await other.press("Show a new code")
     code = await other.link_code()
     async with interrupted(ada):  # the code stays good
         await asyncio.sleep(1)
     await ada.open("#/settings/link")
-    await ada.fill("Code as a link", code)
+    await ada.fill("Or paste the link", code)
     async with interrupted(ada):
-        await ada.press("Let the device in")
-        await ada.shows("[role=alert]:has-text('The server can’t be reached')")
-    await ada.press("Let the device in")
+        await ada.press("Link device")
+        await ada.shows("[role=alert]:has-text('Can’t reach the server')")
+    await ada.press("Link device")
     await other.shows(".home")
     await ben.write("for all of you")
     await ada.open("#/")

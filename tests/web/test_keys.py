@@ -8,7 +8,7 @@ from tests.web.person import Someone
 
 CHANGED = ".about:has-text('The encryption keys have changed')"
 STRICT = ".about:has-text('Nothing is sent to the new device until you have compared')"
-NEW_DEVICE = "[role=alert]:has-text('A new device can read your messages')"
+NEW_DEVICE = "[role=alert]:has-text('A new device can now read your messages')"
 
 
 async def begin_anew(person: Someone) -> None:
@@ -68,7 +68,7 @@ async def test_a_device_that_was_not_compared_yet_gets_what_it_missed_once_it_is
     await ben.shows(NEW_DEVICE)
     assert await other.on(NEW_DEVICE, "count") == 0
     await ben.on(f"{NEW_DEVICE} a", "click")
-    await ben.shows("h2:has-text('Keys')")
+    await ben.shows("h2:has-text('Security keys')")
     await ben.hides(NEW_DEVICE)
     assert await ben.on("code", "count") == 2
     await ada.write("for the one that I know")

@@ -116,7 +116,7 @@ async def test_a_stranger_who_is_reported_is_blocked_and_the_operator_hears_of_i
     await ben.shows(".request")
     await ben.press("Report")
     await ben.on("dialog .button.danger", "click")
-    await ben.shows("[role=status]:has-text('It was reported')")
+    await ben.shows("[role=status]:has-text('Your report was sent')")
     await ben.shows(".blocked")
     reports = (await asyncio.to_thread(people.server.kith, "reports")).stdout
     words = "".join(reports.split())
@@ -152,7 +152,7 @@ async def test_the_address_book_shows_who_is_here(people: People) -> None:
     await ada.register()
     await ben.register()
     await ada.on("[aria-label='New chat']", "click")
-    await ada.on("button:has-text('Look in the address book')", "click")
+    await ada.on("button:has-text('Search your address book')", "click")
     await ada.shows("text=1 of your contacts is here")
     await ada.on(".row:has-text('Benjamin')", "click")
     await ada.shows("textarea")

@@ -60,7 +60,7 @@ async def test_a_conversation_that_is_not_shown_is_neither_loaded_nor_read_nor_s
     await ben.shows(".to-end .badge")
     assert await ada.on(f"{ada.bubble('while you look elsewhere')} [data-progress=read]", "count") == 0
 
-    await ben.press("To the newest message")
+    await ben.press("Scroll to the latest message")
     await ada.marked("while you look elsewhere", "read")
     # at the newest message one stays there, and what came is read when it is seen
     await look_elsewhere(ben, ada)

@@ -37,7 +37,7 @@ async def test_a_newer_app_is_offered_and_taken_when_the_person_says_so(
             async with interrupted(ada):
                 assert not await ada.evaluate(UPDATE)
             assert await ada.evaluate(UPDATE)
-            await ada.shows(".notice:has-text('A new version is ready')")
+            await ada.shows(".notice:has-text('A new version is available')")
             assert await ada.evaluate("globalThis.older")
             async with interrupted(ada):
                 await ada.press("Reload")

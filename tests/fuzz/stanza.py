@@ -46,6 +46,8 @@ def check(stanza: Stanza) -> None:
     for document, inside in ((_OPEN + handed + _END, True), (standalone(handed), False)):
         for read in (by_expat, by_elementtree, by_libxml2):
             found = read(document)
+            if found is None:
+                continue
             assert (found[3][0][0] if inside else found) == meant, (read.__name__, handed)
     again = Stanza.from_bytes(handed)
     assert again.to_bytes() == handed or Stanza.from_bytes(again.to_bytes()).to_bytes() == again.to_bytes()
@@ -59,9 +61,12 @@ def _means_what_was_sent(data: bytes) -> None:
         return
     stanzas = [event for event in events if isinstance(event, Stanza)]
     try:
-        sent = by_libxml2(HEADER + data + _END)[3]
+        read = by_libxml2(HEADER + data + _END)
     except etree.XMLSyntaxError:
         return  # the end of the stream came within the data
+    if read is None:
+        return
+    sent = read[3]
     if len(sent) == len(stanzas):
         for stanza, (expected, _) in zip(stanzas, sent, strict=True):
             if stanza.kind:
@@ -107,10 +112,18 @@ def by_elementtree(document: bytes) -> Tree:
     return tree(ElementTree.fromstring(document))  # type: ignore[return-value]
 
 
-def by_libxml2(document: bytes) -> Tree:
-    """As browsers with libxml2 read it, without recovery and without entities."""
+def by_libxml2(document: bytes) -> Tree | None:
+    """As browsers with libxml2 read it, without recovery and without entities.
+
+    None if its only complaint is that the name of a namespace is no URI, which XML leaves to applications.
+    """
     parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True, recover=False)
-    return _of_lxml(etree.fromstring(document, parser))
+    try:
+        return _of_lxml(etree.fromstring(document, parser))
+    except etree.XMLSyntaxError:
+        if all(entry.type == etree.ErrorTypes.WAR_NS_URI for entry in parser.error_log):
+            return None
+        raise
 
 
 def _of_lxml(element: Any) -> Tree:

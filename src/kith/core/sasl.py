@@ -64,10 +64,10 @@ class Security:
     trusted: bool = False
     """A loopback connection on which PLAIN without TLS was allowed."""
     bindings: dict[str, bytes] = field(default_factory=dict)
-    tolerated: dict[str, bytes] = field(default_factory=dict)
-    classic_plus: bool = True
     address: str = ""
     """The peer's IP address, as text."""
+    tolerated: dict[str, bytes] = field(default_factory=dict)
+    classic_plus: bool = True
 
 
 def mechanisms(

@@ -18,6 +18,7 @@ from omemo.session_manager import BundleNotFound, SessionManager
 from omemo.storage import Just, Maybe, Nothing, Storage
 from omemo.types import TrustLevel
 
+from kith.client import sessions
 from kith.client.linking import decoded, encoded
 from tests.interop.node import NodeClient
 
@@ -69,7 +70,7 @@ class Published:
             one = ElementTree.SubElement(prekeys, _NS + "preKeyPublic")
             one.set("preKeyId", str(prekey["id"]))
             one.text = _b64(prekey["key"])
-        self.bundles[jid, device] = oldmemo.etree.parse_bundle(bundle, jid, device)
+        self.bundles[jid, device] = sessions.parse_bundle(bundle, jid, device)
         self.lists.setdefault(jid, set()).add(device)
 
     def wire(self, jid: str) -> dict[int, dict[str, Any]]:
@@ -146,8 +147,9 @@ class PythonPeer:
                 peer.sent.append((bare_jid, _wire_message(message)))
 
         storage = Memory()
-        backend = oldmemo.Oldmemo(storage)
-        self._sessions = await Manager.create([backend], storage, self.jid, None, "UNDECIDED")
+        self._sessions = await Manager.create(
+            [sessions.Sessions(storage)], storage, self.jid, None, "UNDECIDED"
+        )
         await self.sessions.ensure_data_consistency()
         this, _ = await self.sessions.get_own_device_information()
         return this.device_id
@@ -161,7 +163,7 @@ class PythonPeer:
 
     async def decrypt(self, sender: str, wire: dict[str, Any]) -> str | None:
         """None: keys alone."""
-        element = _element(wire)
+        element = sessions.readable(_element(wire))
         message = await oldmemo.etree.parse_message(element, sender, self.jid, self.sessions)
         plain, _, _ = await self.sessions.decrypt(message)
         return None if plain is None else plain.decode()
@@ -189,7 +191,7 @@ def _wire_bundle(bundle: omemo.Bundle) -> dict[str, Any]:
 
 
 def _wire_message(message: omemo.Message) -> dict[str, Any]:
-    element = oldmemo.etree.serialize_message(message)
+    element = sessions.serialize(message)
     header = _child(element, "header")
     payload = element.find(_NS + "payload")
     return {

@@ -103,6 +103,23 @@ async def test_a_session_that_the_web_app_has_lost_heals(pair: Pair) -> None:
     assert await pair.to_python("and back") == "and back"
 
 
+async def test_either_is_written_to_although_its_bundle_has_no_prekeys_left(pair: Pair) -> None:
+    bundle = await pair.web.latest_bundle(pair.device)
+    pair.published.add(ANNA, pair.device, bundle | {"prekeys": []})
+    for at, text in enumerate(TEXTS):
+        opened = await pair.to_web(text, f"without {at}")
+        assert (opened["type"], opened["text"]) == ("text", text)
+        assert await pair.to_python(text) == text
+
+
+async def test_the_web_app_begins_with_a_bundle_that_has_no_prekeys(pair: Pair) -> None:
+    wires = {device: wire | {"prekeys": []} for device, wire in pair.published.wire(BEN).items()}
+    await pair.web.do("know", BEN, wires)
+    for text in TEXTS:
+        assert await pair.to_python(text) == text
+    assert (await pair.to_web("and back", "back"))["text"] == "and back"
+
+
 async def test_four_devices_of_which_one_is_away(pair: Pair) -> None:
     others = [PythonPeer(BEN, pair.published) for _ in range(3)]
     for other in others:

@@ -12,6 +12,7 @@ import pytest
 from kith.client import Client
 from tests.api.person import Person
 from tests.client.conftest import People, receive
+from tests.client.test_first_contact import lose_sessions
 from tests.conftest import RunningServer
 from tests.web.device import Devices, WebDevice
 
@@ -64,3 +65,34 @@ async def test_four_devices_of_one_person_get_the_same_and_one_was_away(
     for browser in browsers:
         rows = await browser.shows(sdk.jid, *written, "from the second")
         assert all(row["encrypted"] and row["kind"] == "text" for row in rows)
+
+
+async def test_what_the_sdk_cannot_read_the_web_app_sends_again(devices: Devices, people: People) -> None:
+    web = await devices.of(Person(people.server))
+    sdk = await people.open(people.account("ben"))
+    texts = await both_ways(web, sdk)
+    lose_sessions(sdk, web.address)
+    await web.send(sdk.jid, "which it can't read at first")
+    (came,) = await receive(sdk)
+    assert (came.body, came.encrypted) == ("which it can't read at first", True)
+    assert [message.body for message in sdk.history(web.address)] == [*texts, came.body]
+    await both_ways(web, sdk, *texts, came.body)
+
+
+async def test_what_the_web_app_cannot_read_the_sdk_sends_again(devices: Devices, people: People) -> None:
+    """The SDK's data come from an old backup, so that it uses keys that it had used before."""
+    web = await devices.of(Person(people.server))
+    sdk = await people.open(people.account("ben"))
+    texts = await both_ways(web, sdk)
+    backup = sdk._db.sql.execute("SELECT key, value FROM keys").fetchall()
+    for number in range(3):
+        await sdk.send(web.address, f"{number}", encrypted=True)
+        texts.append(f"{number}")
+    await web.shows(sdk.jid, *texts)
+    sdk._db.sql.execute("DELETE FROM keys")
+    sdk._db.sql.executemany("INSERT INTO keys VALUES (?, ?)", backup)
+    sdk._db.commit()
+    await sdk.send(web.address, "after the backup", encrypted=True)
+    texts.append("after the backup")
+    await web.shows(sdk.jid, *texts, timeout=30)
+    await both_ways(web, sdk, *texts)

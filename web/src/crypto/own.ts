@@ -12,7 +12,8 @@ const DAY = 86_400_000
 /** How long a signed prekey is published, and how long first messages that name an older one can still be read. */
 const SIGNED_FOR = 7 * DAY
 const SIGNED_KEPT = 30 * DAY
-const PREKEYS = 100
+/** Published at a time: so many that of a dozen who begin at once, two seldom choose the same. */
+export const PREKEYS = 200
 /** Two who wrote while I was away may have taken the same prekey: it goes a day after its first use. */
 const USED_KEPT = DAY
 const MOST_BASES = 32

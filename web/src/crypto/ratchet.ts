@@ -111,7 +111,6 @@ export async function begin(self: Self, bundle: Bundle, before: Sessions): Promi
   const { identity, signedPrekey } = bundle
   const usable = bundle.prekeys.filter((prekey) => prekey.id > 0 && isPublic(prekey.key))
   const prekey = usable[Math.floor(Math.random() * usable.length)]
-  if (prekey === undefined) throw new Unreadable('a bundle without prekeys')
   if (![identity, signedPrekey.key].every(isPublic)) throw new Unreadable('a bundle with other keys')
   const storage = new Storage(self)
   await quietly(() =>
@@ -123,7 +122,8 @@ export async function begin(self: Self, bundle: Bundle, before: Sessions): Promi
         publicKey: buffer(signedPrekey.key),
         signature: buffer(signedPrekey.signature)
       },
-      preKey: { keyId: prekey.id, publicKey: buffer(prekey.key) }
+      // a device whose prekeys are all taken is written to without one (X3DH, section 3.3)
+      ...(prekey && { preKey: { keyId: prekey.id, publicKey: buffer(prekey.key) } })
     })
   )
   const theirs = identityOf(before) === base64(identity) ? before : noSessions()
@@ -180,10 +180,13 @@ async function readFirst(
     return attempt(self, theirs, known[0], new Uint8Array(first.message), whisper, cheap)
   }
   if (cheap) throw new Unreadable('too many that could not be read')
-  const [one, signed] = [await prekeys.one(first.preKeyId), await prekeys.signed(first.signedPreKeyId)]
-  if (one === undefined || signed === undefined) throw new Unreadable('for a prekey that is gone')
-  if (one.bases.includes(base)) throw new Unreadable('a first message again')
-  const storage = new Storage(self, {}, one.pair, signed)
+  const without = !first.preKeyId // 0 is none to libsignal, and is never given to a prekey here
+  const one = without ? undefined : await prekeys.one(first.preKeyId)
+  const signed = await prekeys.signed(first.signedPreKeyId)
+  if ((one === undefined && !without) || signed === undefined)
+    throw new Unreadable('for a prekey that is gone')
+  if (one?.bases.includes(base)) throw new Unreadable('a first message again')
+  const storage = new Storage(self, {}, one?.pair, signed)
   const plain = await tried(whisper, undefined, () =>
     new SessionCipher(storage, PEER).decryptPreKeyWhisperMessage(data.buffer)
   )

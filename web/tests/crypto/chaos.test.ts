@@ -256,7 +256,7 @@ test('who makes one session after the other does not use up the prekeys', async 
   await ben.crypto.idle()
   expect(read.filter((type) => type === 'text').length).toBe(100)
   expect(read.at(-1)).toBe('unreadable')
-  expect(world.bundles.get(`${BEN} ${ben.id}`)?.prekeys).toHaveLength(100)
+  expect(world.bundles.get(`${BEN} ${ben.id}`)?.prekeys).toHaveLength(200)
   world.now += 3_600_000
   const { id } = await anna.write(BEN, 'later')
   await world.deliver()

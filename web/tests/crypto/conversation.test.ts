@@ -127,11 +127,21 @@ test('steps of two tabs at the same time lose none', async () => {
   expect(texts).toEqual(Array.from({ length: 20 }, (_, n) => `${n}`))
 })
 
+test('a device whose bundle has no prekeys left is written to all the same', async () => {
+  const [anna, ben] = [await world.device(ANNA), await world.device(BEN)]
+  const bundle = world.bundles.get(`${BEN} ${ben.id}`)
+  if (bundle === undefined) throw new Error('no bundle')
+  world.bundles.set(`${BEN} ${ben.id}`, { ...bundle, prekeys: [] })
+  for (const text of ['one', 'two']) expect((await ben.read(await anna.write(BEN, text))).type).toBe('text')
+  expect((await anna.read(await ben.write(ANNA, 'and back'))).type).toBe('text')
+  expect((await ben.read(await anna.write(BEN, 'three'))).type).toBe('text')
+})
+
 test('bundles are filled up, renewed each week, and first messages by an older key can still be read', async () => {
   const [anna, ben] = [await world.device(ANNA), await world.device(BEN)]
   const name = `${BEN} ${ben.id}`
   const before = world.bundles.get(name)
-  expect(before?.prekeys).toHaveLength(100)
+  expect(before?.prekeys).toHaveLength(200)
   const late = await anna.write(BEN, 'late')
   ben.box.length = 0
   world.now += 8 * 86_400_000
@@ -142,7 +152,7 @@ test('bundles are filled up, renewed each week, and first messages by an older k
   expect((await ben.read(late)).type).toBe('text')
   await ben.crypto.idle()
   const filled = world.bundles.get(name)
-  expect(filled?.prekeys).toHaveLength(100)
+  expect(filled?.prekeys).toHaveLength(200)
   const used = before?.prekeys.filter(({ id }) => !filled?.prekeys.some((key) => key.id === id))
   expect(used).toHaveLength(1)
   world.now += 40 * 86_400_000

@@ -7,10 +7,13 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from kith.core.ports import Append
+from kith.store.sqlite import SQLiteStore
 from tests.conftest import KITH, RunningServer, free_ports, running
 from tests.core.test_process import refused
 from tests.raw import condition, online
@@ -18,6 +21,7 @@ from tests.raw import condition, online
 #: `kith serve` with a thread that ends by an error after some commits.
 BROKEN_THREAD = """
 import sys
+import time
 from kith.store import {module}
 original = {module}.{name}
 calls = 0
@@ -120,3 +124,18 @@ def test_a_server_whose_thread_has_failed_ends_with_a_status(tmp_path: Path, mod
     assert done.returncode == 70
     assert "error=AttributeError" in done.stderr
     assert "thread=kith-store" in done.stderr
+
+
+async def test_the_operator_hears_at_the_start_of_messages_that_are_dated_ahead(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "data" / "kith.sqlite")
+    await store.open()
+    await store.create_accounts([("ada@localhost", {})])
+    ada = await store.account("ada@localhost")
+    assert ada is not None
+    tomorrow = int((time.time() + 86_400) * 1000) << 20
+    store.append(Append(tomorrow, b"<message/>", [(ada.id, "ben@localhost", 0)], lambda *_: None))
+    await store.settled()
+    await store.close()
+    with running(tmp_path / "data") as server:
+        (line,) = logged(server, "messages are dated ahead of the clock")
+        assert "hours=24.0" in line

@@ -40,6 +40,8 @@ from kith.wire.stanza import Stanza
 
 _F = TypeVar("_F", bound=Feature)
 logger = structlog.get_logger("kith")
+#: The last message may be so many seconds ahead of the clock before the operator is told.
+_AHEAD = 60.0
 
 
 class Domain:
@@ -127,6 +129,12 @@ class Domain:
         """Opens the store and starts the features. Raises what the store raises."""
         self._loop = asyncio.get_running_loop()
         self.ids.last = await self.store.open()
+        if (ahead := self.ids.ahead()) > _AHEAD:
+            logger.warning(
+                "messages are dated ahead of the clock",
+                hours=round(ahead / 3600, 1),
+                todo="set the clock; if it is right, new messages carry their date until that is past",
+            )
         for feature in self.features:
             await feature.start()
         await handover.take_up(self)

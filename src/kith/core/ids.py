@@ -26,6 +26,10 @@ class Ids:
         self.last = now if now > self.last else self.last + 1
         return self.last
 
+    def ahead(self) -> float:
+        """How many seconds the last id is ahead of the clock; below 0 if it is not."""
+        return (self.last >> _SHIFT) / 1000 - clock.now()
+
 
 def to_text(id: int) -> str:
     """16 hexadecimal digits."""

@@ -1,5 +1,6 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { defineConfig } from 'vitest/config'
+import { about } from './build/about.ts'
 import { finish } from './build/finish.ts'
 
 const PROTOBUF = '@privacyresearch/libsignal-protocol-protobuf-ts/lib/generated/protos'
@@ -18,6 +19,7 @@ export default defineConfig({
       }
     ]
   },
+  define: about(),
   plugins: [svelte(), finish()],
   build: {
     target: 'es2022',

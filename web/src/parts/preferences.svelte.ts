@@ -6,7 +6,19 @@ const write = (name: string, value: string): void => {
 
 export type Theme = 'system' | 'light' | 'dark'
 
+export const TEXT_SIZES = ['small', 'normal', 'large', 'huge'] as const
+export type TextSize = (typeof TEXT_SIZES)[number]
+export const WALLPAPERS = ['dots', 'plain', 'sea', 'leaf', 'sand', 'rose', 'violet', 'night'] as const
+export type Wallpaper = (typeof WALLPAPERS)[number]
+
+/** What is stored may be of another version. */
+function oneOf<T extends string>(all: readonly T[], value: string | null, otherwise: T): T {
+  return all.find((one) => one === value) ?? otherwise
+}
+
 class Preferences {
+  #textSize = $state<TextSize>(oneOf(TEXT_SIZES, read('text-size'), 'normal'))
+  #wallpaper = $state<Wallpaper>(oneOf(WALLPAPERS, read('wallpaper'), 'dots'))
   #theme = $state<Theme>((read('theme') as Theme | null) ?? 'system')
   #notify = $state(read('notify') === 'on')
   #previews = $state(read('previews') !== 'off')
@@ -22,10 +34,12 @@ class Preferences {
     })
   }
 
-  /** Puts the theme on the page. */
+  /** Puts the theme, the wallpaper and the size of text on the page. */
   show(): void {
     const dark = this.#theme === 'dark' || (this.#theme === 'system' && this.#dark.matches)
     document.documentElement.dataset.theme = dark ? 'dark' : 'light'
+    document.documentElement.dataset.text = this.#textSize
+    document.documentElement.dataset.wallpaper = this.#wallpaper
     document.querySelector('meta[name=theme-color]')?.setAttribute('content', dark ? '#141c1f' : '#ffffff')
   }
 
@@ -75,6 +89,26 @@ class Preferences {
   set emoticons(on: boolean) {
     this.#emoticons = on
     write('emoticons', on ? 'on' : 'off')
+  }
+
+  get textSize(): TextSize {
+    return this.#textSize
+  }
+
+  set textSize(size: TextSize) {
+    this.#textSize = size
+    write('text-size', size)
+    this.show()
+  }
+
+  get wallpaper(): Wallpaper {
+    return this.#wallpaper
+  }
+
+  set wallpaper(wallpaper: Wallpaper) {
+    this.#wallpaper = wallpaper
+    write('wallpaper', wallpaper)
+    this.show()
   }
 }
 

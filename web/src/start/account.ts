@@ -7,7 +7,7 @@ import type { Login } from './api'
 
 const ADDRESS = 'kith.address'
 /** What has nothing to do with a person. */
-const STAYS = new Set(['kith.theme', 'kith.language'])
+const STAYS = new Set(['kith.theme', 'kith.language', 'kith.text-size'])
 
 export interface Kept {
   address: Address

@@ -190,15 +190,16 @@ class Server:
         codes = Codes(
             domain.store, self.sms, key, domain.name, config.sms_per_hour, results=domain.figures.sms
         )
-        domain.spawn(codes.keep_clean())
+        domain.keep_doing(codes.sweep, 3600.0)
         logins = Logins(domain)
         pins = Pins(domain.store, hmac.digest(secret, b"pins", "sha256"))
-        proofs = Proofs(hmac.digest(secret, b"proofs", "sha256"))
+        proofs = Proofs(domain.store, hmac.digest(secret, b"proofs", "sha256"))
         leaving = Leaving(domain, pins)
         moving = Moving(domain, codes, logins)
         registration = Registration(domain, codes, pins, proofs, logins, moving)
-        domain.spawn(moving.keep_clean())
-        domain.spawn(leaving.keep_clean())
+        domain.keep_doing(proofs.sweep, 3600.0)
+        domain.keep_doing(moving.clean, 86400.0)
+        domain.keep_doing(leaving.clean, 600.0)
         resources = (
             Register(registration),
             Devices(logins),

@@ -78,13 +78,45 @@ async def test_without_a_pin_nothing_is_asked(pins: Pins) -> None:
     assert not await pins.remove(1)
 
 
-def test_a_proof_is_for_one_number_and_an_hour(clock: Clock) -> None:
-    proofs = Proofs(b"secret", clock)
-    proof = proofs.make("+491701234567")
-    assert proofs.fits("+491701234567", proof)
-    assert not proofs.fits("+491701234568", proof)
-    assert not Proofs(b"other", clock).fits("+491701234567", proof)
-    for wrong in ("", "x", "AAAA", proof[:-4], "é" * 20):
-        assert not proofs.fits("+491701234567", wrong)
+@pytest.fixture
+def proofs(store: SQLiteStore, clock: Clock) -> Proofs:
+    return Proofs(store, b"secret", clock)
+
+
+def test_a_proof_is_for_one_number_and_its_pin_and_an_hour(
+    store: SQLiteStore, proofs: Proofs, clock: Clock
+) -> None:
+    proof = proofs.make("+491701234567", 7, "pin")
+    assert proofs.fits(proof, "+491701234567", 7, "pin")
+    assert not proofs.fits(proof, "+491701234568", 7, "pin")
+    assert not proofs.fits(proof, "+491701234567", 8, "pin")
+    assert not proofs.fits(proof, "+491701234567", 7, "another")
+    assert not Proofs(store, b"other", clock).fits(proof, "+491701234567", 7, "pin")
+    for wrong in ("", "x", "AAAA", proof[:-4], "é" * 20, "A" * 76):
+        assert not proofs.fits(wrong, "+491701234567", 7, "pin")
     clock.now += LIFETIME
-    assert not proofs.fits("+491701234567", proof)
+    assert not proofs.fits(proof, "+491701234567", 7, "pin")
+
+
+async def test_a_proof_is_used_up_once_however_many_try_at_the_same_time(
+    store: SQLiteStore, proofs: Proofs, clock: Clock
+) -> None:
+    proof, other = (proofs.make("+491701234567", 7, "pin") for _ in range(2))
+    assert sorted(await asyncio.gather(*(proofs.use_up(proof) for _ in range(5)))) == [False] * 4 + [True]
+    assert await proofs.was_used(proof)
+    assert not await proofs.was_used(other)
+    await store.put(0, "proofs", "damaged", b"")
+    clock.now += LIFETIME + 1
+    await proofs.sweep()
+    assert not await store.documents(0, "proofs")
+
+
+async def test_a_wait_that_a_wrong_clock_has_set_ends(pins: Pins, clock: Clock) -> None:
+    await pins.set(1, "135790")
+    clock.now += 300_000_000
+    for _ in range(2):
+        assert (await refusal(pins, "000000")).reason == "wrong-pin"
+    assert (await refusal(pins, "000000")).wait == WAITS[2]
+    clock.now -= 300_000_000
+    assert (await refusal(pins, "135790")).wait <= WAITS[2]
+    clock.now += WAITS[2]

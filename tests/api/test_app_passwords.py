@@ -11,11 +11,14 @@ from xml.etree import ElementTree
 import pytest
 from scramp import ScramClient
 
+from kith.core.devices import MAX_APP_DEVICES
 from tests.api.person import Device, Person, until
 from tests.api.test_devices import bundle, device_list, listed
 from tests.conftest import RunningServer
 from tests.features.slix import Client
 from tests.raw import RawClient, authenticate, condition
+
+BIND = "<bind xmlns='urn:xmpp:bind:0'/>"
 
 
 async def app_password(person: Person, phone: Device, name: str = "App") -> dict[str, Any]:
@@ -201,6 +204,96 @@ async def test_an_account_with_a_password_has_no_app_passwords(server: RunningSe
     device = Device({"address": jid, "agent": agent, "token": token.get("token")})
     answer = await Person(server).ask("POST", "/api/app-passwords", {}, device)
     assert (answer.status, answer.error) == (409, "conflict")
+
+
+async def devices(person: Person, phone: Device) -> list[dict[str, Any]]:
+    """As the owner sees them."""
+    return list((await person.ask("GET", "/api/devices", device=phone)).body["devices"])
+
+
+TOKEN = "<request-token xmlns='urn:xmpp:fast:0' mechanism='HT-SHA-256-NONE'/>"
+
+
+async def by_app(
+    server: RunningServer, phone: Device, password: str, agent: str = "", inline: str = BIND
+) -> RawClient:
+    """A client with an app password that calls itself by an id."""
+    client = RawClient(server.port)
+    await client.connect()
+    await client.login2(phone.local, inline, password=password, agent=agent or str(uuid.uuid4()))
+    return client
+
+
+async def test_an_app_password_pushes_out_no_device_of_others(server: RunningServer) -> None:
+    person = Person(server)
+    phone = await person.register()
+    one, other = await app_password(person, phone, "One"), await app_password(person, phone, "Other")
+    friend = await by_app(server, phone, other["password"])
+    online = await phone.online(server.port)
+    for _ in range(60):
+        client = await by_app(server, phone, one["password"], inline="")
+        client.abort()
+    await online.ping()
+    await friend.ping()
+    assert not await phone.refused(server.port)
+    shown = await devices(person, phone)
+    assert [device["app_password"] for device in shown].count("") == 1
+    assert [device["app_password"] for device in shown].count(other["id"]) == 1
+    assert [device["app_password"] for device in shown].count(one["id"]) == MAX_APP_DEVICES
+    online.abort()
+    friend.abort()
+
+
+async def test_who_knows_a_devices_id_does_not_get_its_place_by_an_app_password(
+    server: RunningServer,
+) -> None:
+    person = Person(server)
+    phone = await person.register()
+    app = await app_password(person, phone)
+    online = await phone.online(server.port)
+    agent = phone.login["agent"]
+    thief = await by_app(server, phone, app["password"], agent, BIND + TOKEN)
+    await online.ping()
+    shown = {device["app_password"]: device for device in await devices(person, phone)}
+    assert shown[""]["current"]
+    assert shown[app["id"]]["id"] != shown[""]["id"]
+    # each has its own token, under the same id
+    token = thief.success.find("{urn:xmpp:fast:0}token")
+    assert token is not None
+    stolen = Device(phone.login | {"token": token.get("token")})
+    assert not await stolen.refused(server.port)
+    assert (await person.ask("GET", "/api/account", device=stolen)).error == "forbidden"
+    assert not await phone.refused(server.port)
+    assert (await person.ask("DELETE", f"/api/app-passwords/{app['id']}", device=phone)).status == 204
+    assert await stolen.refused(server.port)
+    assert not await phone.refused(server.port)
+    online.abort()
+    thief.abort()
+
+
+async def test_an_app_password_takes_no_resource_and_no_room_from_other_sessions(
+    server: RunningServer,
+) -> None:
+    person = Person(server)
+    phone = await person.register()
+    app = await app_password(person, phone)
+    online = await phone.online(server.port)
+    resource = online.jid.partition("/")[2]
+    greedy = []
+    for _ in range(12):
+        client = RawClient(server.port)
+        await client.connect()
+        await client.login(phone.local, app["password"])
+        await client.bind(resource)
+        greedy.append(client)
+    bound = [client.jid for client in greedy if client.jid]
+    assert len(bound) == 8
+    assert online.jid not in bound
+    await online.ping()
+    again = await phone.online(server.port)
+    await again.ping()
+    for client in (*greedy, online, again):
+        client.abort()
 
 
 async def test_there_are_at_most_twenty(server: RunningServer) -> None:

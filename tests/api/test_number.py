@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element
 import msgspec
 
 from kith.core.moves import Move
+from kith.core.roster import Item
 from tests.api.person import Answer, Device, Person, until
 from tests.api.test_account import friends
 from tests.api.test_app_passwords import Scram, app_password
@@ -199,4 +200,57 @@ async def test_a_move_that_was_interrupted_is_finished_at_the_next_start(tmp_pat
 
         await until(told)
         client.abort()
+        assert server.stop() == 0
+
+
+async def test_damaged_records_keep_nothing_from_the_others(tmp_path: Path) -> None:
+    """A number with a newline got into rosters: after a restart, nobody's change of number was finished."""
+    with running(tmp_path / "data") as server:
+        person, new, friend = Person(server), Person(server), Person(server)
+        phone, other = await person.register(), await friend.register()
+        await friends(server, phone, other)
+        server.stop()
+        old, address = phone.login["address"], f"{new.number}@localhost"
+        with contextlib.closing(sqlite3.connect(server.data_dir / "kith.sqlite")) as database, database:
+            ids = dict(database.execute("SELECT jid, id FROM account").fetchall())
+            id = ids[old]
+            database.execute("UPDATE account SET jid = ? WHERE id = ?", (address, id))
+            database.execute(
+                "INSERT INTO account (jid, keys, delivered) VALUES (?, ?, 0)",
+                (old, msgspec.msgpack.encode({})),
+            )
+            bad = Item("+4917012345\n@localhost", listed=True, to=True, from_=True)
+            damaged = [
+                (0, "moved", "+4915100000000@localhost", b"\x93"),
+                (0, "moved", "+4915100000001@localhost\n", msgspec.msgpack.encode(Move(1, "x\n", 1.0))),
+                (0, "codes", "damaged", b"\x93"),
+                (0, "links", "damaged", b"\x93"),
+                (0, "invites", "damaged", b"\x93"),
+                (0, "reports", "damaged", b"\x93"),
+                (0, "proofs", "damaged", b"\x93"),
+                (0, "sms", "sent", b"\x93"),
+                (0, "sessions", "damaged", b"{"),
+                (0, "moved", old, msgspec.msgpack.encode(Move(id, address, 2e9))),
+                (id, "devices", "0" * 16, b"\x93"),
+                *((ids_of, "roster", bad.jid, msgspec.msgpack.encode(bad)) for ids_of in ids.values()),
+            ]
+            rows = [(*row, 1000 + count) for count, row in enumerate(damaged)]
+            database.executemany("INSERT OR REPLACE INTO document VALUES (?, ?, ?, ?, ?)", rows)
+            database.execute("UPDATE counter SET value = 2000 WHERE name = 'document'")
+        server.start()
+        client = await other.online(server.port)
+
+        async def told() -> bool:
+            return await contacts(client) == {address: "both"}
+
+        await until(told)
+        moved = Device({**phone.login, "address": address})
+        mine = await moved.online(server.port)
+        assert await contacts(mine) == {other.login["address"]: "both"}
+        assert (await person.ask("GET", "/api/devices", device=moved)).status == 200
+        assert (await person.ask("POST", "/api/links", {})).status == 201
+        assert (await Person(server).register()).login["new"]
+        mine.abort()
+        client.abort()
+        assert "damaged" in server.log.read_text()
         assert server.stop() == 0

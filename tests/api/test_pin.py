@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
 from typing import Any
@@ -98,6 +99,27 @@ async def test_a_proof_can_not_be_made_up(server: RunningServer) -> None:
     other, _ = await with_pin(server)
     theirs = (await other.try_to_register("new", await other.send_code())).body["proof"]
     assert (await give_pin(person, theirs, "135790")).error == "expired-code"
+
+
+async def test_a_proof_lets_in_once(server: RunningServer) -> None:
+    person, _ = await with_pin(server)
+    proof = (await person.try_to_register("new", await person.send_code())).body["proof"]
+    wrong = await give_pin(person, proof, "000000")
+    assert (wrong.error, wrong.body["proof"]) == ("wrong-pin", proof)
+    at_once = await asyncio.gather(*(give_pin(person, proof, "135790") for _ in range(4)))
+    assert sum(answer.status == 201 for answer in at_once) == 1
+    assert (await give_pin(person, proof, "135790")).error == "expired-code"
+
+
+async def test_a_proof_is_void_after_the_pin_was_removed_or_changed(server: RunningServer) -> None:
+    person, phone = await with_pin(server)
+    proof = (await person.try_to_register("new", await person.send_code())).body["proof"]
+    assert (await person.ask("PUT", "/api/pin", {"pin": "246802"}, phone)).status == 204
+    assert (await give_pin(person, proof, "246802")).error == "expired-code"
+    assert (await person.ask("DELETE", "/api/pin", device=phone)).status == 204
+    for pin in ("", "135790", "246802"):
+        assert (await give_pin(person, proof, pin)).error == "expired-code"
+    assert (await give_pin(Person(server), proof)).error == "expired-code"
 
 
 async def test_without_a_pin_again_the_code_is_enough(server: RunningServer) -> None:

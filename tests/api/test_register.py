@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.api.person import Person, new_address
+from tests.api.person import Person, new_address, new_number
 from tests.conftest import RunningServer, running
 from tests.raw import RawClient, body
 
@@ -215,3 +215,43 @@ async def test_a_request_that_is_not_as_described_is_refused(server: RunningServ
         assert (answer.status, answer.error) == (400, "bad-request")
     large = await person.ask("POST", "/api/register/code", {"number": "1" * 100_000})
     assert large.status in (400, 413)
+
+
+async def test_a_newline_at_the_end_of_anything_is_refused(server: RunningServer) -> None:
+    person = Person(server)
+    code, phone = await person.send_code(), await Person(server).register()
+    device = {"agent": "d4565fa7-4d72-4749-b3d3-740edbf87770\n"}
+    for path, request in (
+        ("/api/register/code", {"number": person.number, "country": "DE\n"}),
+        ("/api/register", {"number": person.number, "code": f"{code}\n"}),
+        ("/api/register", {"number": person.number, "code": code, "pin": "135790\n"}),
+        ("/api/register", {"number": person.number, "code": code, "pin": "\n"}),
+        ("/api/register", {"number": person.number, "code": code, "device": device}),
+        ("/api/register/pin", {"number": person.number, "proof": "x", "pin": "135790\n"}),
+        ("/api/account/delete", {"address": "x", "pin": "135790\n"}),
+        ("/api/account/number", {"number": person.number, "code": f"{code}\n"}),
+        ("/api/contacts", {"contacts": [{"number": "+491701234567\n"}]}),
+        ("/api/contacts/evaluate", {"elements": ["A" * 43 + "\n"]}),
+    ):
+        answer = await person.ask("POST", path, request, phone)
+        assert (answer.status, answer.error) == (400, "bad-request"), path
+    answer = await person.ask("PUT", "/api/pin", {"pin": "135790\n"}, phone)
+    assert (answer.status, answer.error) == (400, "bad-request")
+    await person.register(code=code)
+
+
+async def test_a_number_of_mexico_is_one_account_however_it_is_written(server: RunningServer) -> None:
+    person = Person(server)
+    first = f"+5255{new_number()[-8:]}"
+    again = first.replace("+52", "+521")
+    person.number = first
+    phone = await person.register()
+    assert phone.login["address"] == f"{first}@localhost"
+    friend = await Person(server).register()
+    added = [{"number": again}]
+    assert (await person.ask("POST", "/api/contacts", {"contacts": added}, friend)).body == {"added": 1}
+    client = await friend.online(server.port)
+    roster = await client.iq("get", "<query xmlns='jabber:iq:roster'/>")
+    assert [item.get("jid") for item in roster[0]] == [f"{first}@localhost"]
+    client.abort()
+    assert server.kith("device", "list", f"{again}@localhost").stdout

@@ -124,7 +124,7 @@ async def test_who_logs_out_gets_no_new_token_unless_it_asks(server: RunningServ
     token = await token_of(server, "cyn", id)
     await change(server, "cyn", older(ROTATE_AFTER + 60))
     assert await fate(server, "cyn", token, id, fast="invalidate='1'") == "success"
-    assert await fate(server, "cyn", token, id) == "not-authorized"
+    assert await fate(server, "cyn", token, id) == "credentials-expired"
     token = await token_of(server, "cyn", id)
     assert await fate(server, "cyn", token, id, WITHOUT_BINDING, fast="invalidate='true'") == "renewed"
 
@@ -140,6 +140,36 @@ async def test_a_count_goes_up(server: RunningServer) -> None:
     assert await fate(server, "ann", token, id, fast="count='6'") == "success"
     new = await token_of(server, "ann", id)
     assert await fate(server, "ann", new, id, fast="count='1'") == "success"
+
+
+async def test_who_has_counted_can_not_leave_the_count_out(server: RunningServer) -> None:
+    id = str(uuid.uuid4())
+    token = await token_of(server, "ann", id)
+    assert await fate(server, "ann", token, id) == "success"
+    assert await fate(server, "ann", token, id, fast="count='5'") == "success"
+    assert await fate(server, "ann", token, id) == "not-authorized"
+    assert await fate(server, "ann", token, id, fast="count='6'") == "success"
+
+
+async def test_a_token_that_was_good_once_has_expired_and_others_are_wrong(server: RunningServer) -> None:
+    """XEP-0484 §4.2; a client may try its password again after the one, and must not after the other."""
+    id = str(uuid.uuid4())
+    first = await token_of(server, "dot", id)
+    assert await fate(server, "dot", first, id) == "success"
+    unused = await token_of(server, "dot", id)
+    second = await token_of(server, "dot", id)
+    assert await fate(server, "dot", second, id) == "success"
+    for ended in (first, unused):
+        assert await fate(server, "dot", ended, id) == "credentials-expired"
+    assert await fate(server, "dot", "x" * 44, id) == "not-authorized"
+    assert await fate(server, "dot", second, str(uuid.uuid4())) == "not-authorized"
+    assert await fate(server, "nobody", second, id) == "not-authorized"
+    server.kith("device", "revoke", "dot@localhost", "--all")
+    assert await fate(server, "dot", second, id) == "credentials-expired"
+    third = await token_of(server, "dot", id)
+    server.kith("user", "passwd", "dot@localhost", "--password", "pw")
+    assert await fate(server, "dot", third, id) == "credentials-expired"
+    assert await fate(server, "dot", await token_of(server, "dot", id), id) == "success"
 
 
 async def test_one_device_may_log_in_over_several_connections_at_once(server: RunningServer) -> None:
@@ -185,7 +215,7 @@ async def test_an_account_has_so_many_devices_and_the_longest_unused_goes(server
     listed = server.kith("device", "list", "ben").stdout.splitlines()
     assert len(listed) == MAX_DEVICES + 1  # with the heading
     assert await fate(server, "ben", tokens[-1], ids[-1]) == "success"
-    assert await fate(server, "ben", tokens[0], ids[0]) == "not-authorized"
+    assert await fate(server, "ben", tokens[0], ids[0]) == "credentials-expired"
 
 
 async def test_a_device_with_a_terrible_name_can_be_listed(server: RunningServer) -> None:

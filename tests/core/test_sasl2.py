@@ -317,7 +317,7 @@ async def test_an_older_token_works_until_the_newer_is_used(server: RunningServe
     assert new != old
     assert (await once(server.port, by_token("ann", old, id))).tag == SASL2 + "success"
     assert (await once(server.port, by_token("ann", new, id))).tag == SASL2 + "success"
-    assert condition(await once(server.port, by_token("ann", old, id))) == "not-authorized"
+    assert condition(await once(server.port, by_token("ann", old, id))) == "credentials-expired"
 
 
 async def test_a_client_that_logs_out_voids_its_token(server: RunningServer, accounts: None) -> None:
@@ -325,7 +325,7 @@ async def test_a_client_that_logs_out_voids_its_token(server: RunningServer, acc
     token = await token_of(server, "ann", id)
     answer = await once(server.port, by_token("ann", token, id, fast="invalidate='true'"))
     assert answer.tag == SASL2 + "success"
-    assert condition(await once(server.port, by_token("ann", token, id))) == "not-authorized"
+    assert condition(await once(server.port, by_token("ann", token, id))) == "credentials-expired"
 
 
 async def test_tokens_are_nowhere_in_the_data_folder(server: RunningServer, accounts: None) -> None:
@@ -351,7 +351,7 @@ async def test_a_revoked_device_is_out_at_once(server: RunningServer, accounts: 
         server.kith("device", "revoke", "ben@localhost", shown_id)
         assert (await client.tag("error"))[0].tag.endswith("not-authorized")
         await client.end()
-    assert condition(await once(server.port, by_token("ben", token, id))) == "not-authorized"
+    assert condition(await once(server.port, by_token("ben", token, id))) == "credentials-expired"
     assert server.kith("device", "revoke", "ben@localhost", shown_id, check=False).returncode == 2
     assert server.kith("device", "revoke", "ben@localhost", check=False).returncode == 2
 
@@ -360,7 +360,7 @@ async def test_a_new_password_voids_all_tokens(server: RunningServer, accounts: 
     id = str(uuid.uuid4())
     token = await token_of(server, "cyn", id)
     server.kith("user", "passwd", "cyn@localhost", "--password", "pw")
-    assert condition(await once(server.port, by_token("cyn", token, id))) == "not-authorized"
+    assert condition(await once(server.port, by_token("cyn", token, id))) == "credentials-expired"
 
 
 async def test_tokens_survive_a_restart(server: RunningServer, accounts: None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import uuid
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
@@ -167,6 +168,75 @@ async def test_a_new_password_is_the_only_one_from_then_on(server: RunningServer
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(client.login("forgetful", "pw"), 2)
         assert [e for e in client.inbox if e.tag.endswith("failure")]
+
+
+async def ended(client: RawClient) -> str:
+    """The condition of the stream error with which it ends."""
+    error = await client.take(lambda element: element.tag.endswith("}error"), 20)
+    await client.end()
+    return error[0].tag.partition("}")[2]
+
+
+async def test_a_new_password_ends_all_other_sessions(server: RunningServer) -> None:
+    server.add_user("cleo")
+    one, plain, token = (
+        await online(server.port, "cleo"),
+        await online(server.port, "cleo"),
+        RawClient(server.port),
+    )
+    await token.connect()
+    await token.login2("cleo", "<bind xmlns='urn:xmpp:bind:0'/>", agent=str(uuid.uuid4()))
+    waiting = RawClient(server.port)  # authenticated by the older password, and not bound yet
+    await waiting.connect()
+    await waiting.login("cleo")
+    answer = await one.iq("set", account("cleo", "new"))
+    assert answer.get("type") == "result"
+    for other in (plain, token):
+        assert await ended(other) == "not-authorized"
+    waiting.send("<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>")
+    refused = await waiting.take(lambda element: element.get("id") == "bind")
+    assert (refused.get("type"), condition(refused)) == ("error", "not-authorized")
+    await one.ping()
+    again = RawClient(server.port)
+    await again.connect()
+    await again.login("cleo", "new")
+    await again.bind()
+    for client in (one, again, waiting):
+        client.abort()
+
+
+async def test_a_password_that_the_operator_changes_beside_the_server_ends_all_sessions(
+    server: RunningServer,
+) -> None:
+    server.add_user("mara")
+    clients = [await online(server.port, "mara") for _ in range(2)]
+    stranger = await online(server.port, "friend")
+    server.kith("user", "passwd", "mara", "--password", "new")
+    for client in clients:
+        assert await ended(client) == "not-authorized"
+    await stranger.ping()
+    again = RawClient(server.port)
+    await again.connect()
+    await again.login("mara", "new")
+    await again.bind()
+    await again.ping()
+    again.abort()
+    stranger.abort()
+
+
+async def test_the_own_name_changes_its_password_however_it_is_written(server: RunningServer) -> None:
+    """Names are compared as RFC 7622 prepares them: case, width, composition."""
+    server.add_user("j\u00fcl")
+    async with RawClient(server.port) as client:
+        await client.login("j\u00fcl")
+        await client.bind()
+        for name in ("j\u00fcl", "ju\u0308l", "J\u00dcL", "\uff4a\u00fc\uff4c"):
+            for form in (name, f"{name}@localhost", f"{name}@LOCALHOST", f" {name}@localhost. "):
+                answer = await client.iq("set", account(form))
+                assert answer.get("type") == "result", form
+        for name in ("jul", "j\u00fcl@elsewhere.example", "", "a b", "\u30fb" * 5000):
+            answer = await client.iq("set", account(name))
+            assert condition(answer) in ("forbidden", "bad-request"), name
 
 
 async def test_who_leaves_is_gone_everywhere(server: RunningServer) -> None:

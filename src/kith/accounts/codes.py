@@ -7,7 +7,6 @@ here can tell.
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import secrets
 import time
@@ -216,12 +215,6 @@ class Codes:
             pending = _pending(document)
             if pending is None or not -_DAY < now - pending.made < _DAY:
                 await self._store.remove(0, SPACE, document.key)
-
-    async def keep_clean(self) -> None:
-        """For ever: sweeps each hour."""
-        while True:
-            await self.sweep()
-            await asyncio.sleep(_HOUR)
 
 
 def _pending(document: Document | None) -> Pending | None:

@@ -54,6 +54,7 @@ async def enrol(domain: Domain, record: AccountRecord, about: About) -> Enrolled
         device.platform = clean(about.platform) or device.platform
         device.credential = ""
         device.used = clock.now()
+        device.retire(device.current)
         device.current = None  # the one that it had ends: this is a new start
         token, expires = domain.devices.issue(record, agent, device, about.mechanism)
         try:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from kith.accounts.errors import Refused
 from kith.accounts.pin import Pins
 from kith.core import removal
 from kith.core.domain import Domain
 from kith.core.ports import AccountRecord
-
-_EVERY = 600.0
 
 
 class Leaving:
@@ -38,9 +34,7 @@ class Leaving:
             await removal.forget(self._domain, account)
         self._left = True
 
-    async def keep_clean(self) -> None:
-        """For ever: soon after accounts have left, what they held is overwritten in the store's files."""
-        while True:
-            if self._left and await self._domain.store.tidy():
-                self._left = False
-            await asyncio.sleep(_EVERY)
+    async def clean(self) -> None:
+        """What accounts that have left held is overwritten in the store's files; to be called often."""
+        if self._left and await self._domain.store.tidy():
+            self._left = False

@@ -23,6 +23,7 @@ from kith.accounts.errors import Refused, too_many
 from kith.accounts.limits import Limit, network
 from kith.core.domain import Domain
 from kith.core.ports import AccountRecord, Document
+from kith.core.records import readable
 
 SPACE = "links"
 #: Seconds that a box stays open.
@@ -68,11 +69,11 @@ class Links:
 
     async def _count(self) -> int:
         """How many are open; those that are not any more go."""
-        documents = await self._store.documents(0, SPACE)
-        old = [one.key for one in documents if self._clock() - _decode(one.value).made >= LIFETIME]
+        boxes = list(readable(await self._store.documents(0, SPACE), _decode, "link of a device"))
+        old = [one.key for one, box in boxes if self._clock() - box.made >= LIFETIME]
         for key in old:
             await self._store.remove(0, SPACE, key)
-        return len(documents) - len(old)
+        return len(boxes) - len(old)
 
     async def _box(self, id: str) -> tuple[Document, Box]:
         """Raises Refused."""

@@ -29,8 +29,6 @@ from kith.wire.errors import StreamError
 from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import Stanza
 
-_DAY = 86400.0
-
 
 class Moving:
     """Changes numbers."""
@@ -93,7 +91,10 @@ class Moving:
             await domain.hooks.account_moved(stub.address, stub.id, account.address)
         await self._redirect(old, account)
         for item in list(await domain.roster(move.new)):
-            await self._tell_contact(old, account, item)
+            try:
+                await self._tell_contact(old, account, item)
+            except ValueError as error:  # an address that is none
+                domain.log_error("a contact can't be told of a new number", error)
         number = shown(account.address.local)
         tell(domain, account, f"Your number is now {number}. Devices and contacts have moved with it.")
         move.done = True
@@ -139,15 +140,22 @@ class Moving:
         for changed in (gone, item):
             domain.subscriptions.push(account, roster, changed)
 
-    async def keep_clean(self) -> None:
-        """For ever: finishes what was interrupted, and frees addresses whose time is over."""
-        while True:
-            for old, move in (await self._moves.all()).items():
-                record = await self._domain.store.account(move.new)
-                if not move.done and record is not None and record.id == move.account:
-                    async with self._one:
-                        await self._finish(old, move)
-                elif is_over(move) or not move.done:
-                    async with self._one:
-                        await self.free(old) if move.done else await self._moves.remove(old)
-            await asyncio.sleep(_DAY)
+    async def clean(self) -> None:
+        """Finishes what was interrupted, and frees addresses whose time is over; to be called each day.
+
+        One that can't be finished keeps nothing from the others.
+        """
+        for old, move in (await self._moves.all()).items():
+            try:
+                await self._clean(old, move)
+            except Exception as error:
+                self._domain.log_error("a change of number can't be finished", error)
+
+    async def _clean(self, old: str, move: Move) -> None:
+        record = await self._domain.store.account(move.new)
+        if not move.done and record is not None and record.id == move.account:
+            async with self._one:
+                await self._finish(old, move)
+        elif is_over(move) or not move.done:
+            async with self._one:
+                await self.free(old) if move.done else await self._moves.remove(old)

@@ -62,6 +62,11 @@ class Pins:
         document = await self._store.document(account, SPACE, "")
         return _decode(document.value).made if document is not None else 0.0
 
+    async def version(self, account: int) -> str:
+        """What tells the PIN that there is from others before and after it; empty if there is none."""
+        document = await self._store.document(account, SPACE, "")
+        return _decode(document.value).hash if document is not None else ""
+
     async def set(self, account: int, pin: str) -> None:
         """A new one. Raises Refused."""
         if wait := self._sets.take(str(account)):
@@ -81,8 +86,9 @@ class Pins:
             if document is None:
                 return
             stored, now = _decode(document.value), self._clock()
-            if stored.until > now:
-                wait = stored.until - now
+            # no longer than the last wait can be, if the clock was wrong then
+            wait = min(stored.until - now, WAITS[min(max(stored.wrong - 1, 0), len(WAITS) - 1)])
+            if wait > 0:
                 raise Refused("too-many", f"Too many wrong PINs. Try again in {spell(wait)}.", wait)
             wait = WAITS[min(stored.wrong, len(WAITS) - 1)]
             tried = Stored(stored.hash, stored.made, stored.wrong + 1, now + wait)

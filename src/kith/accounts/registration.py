@@ -66,41 +66,59 @@ class Registration:
     ) -> tuple[Enrolled, bool]:
         """The same, when the code was right and the PIN was still to come. Raises Refused."""
         number = self.number(text, country)
-        if not self._proofs.fits(number, proof):
+        record = await self._domain.store.account(JID(number, self._domain.name).bare)
+        version = await self._pins.version(record.id) if record is not None else ""
+        if record is None or not version or not self._proofs.fits(proof, number, record.id, version):
             raise Refused("expired-code", "The code was too long ago. Ask for another.")
-        return await self._enter(number, pin, about)
+        if await self._proofs.was_used(proof):
+            raise Refused("expired-code", "The code was used. Ask for another.")
+        return await self._enter(number, pin, about, proof)
 
-    async def _enter(self, number: str, pin: str, about: About) -> tuple[Enrolled, bool]:
+    async def _enter(self, number: str, pin: str, about: About, proof: str = "") -> tuple[Enrolled, bool]:
+        """``proof``: that the code was right before, if it was not now."""
         record, new = await self._account(number)
         if not new:
-            record, new = await self._pass_pin(record, number, pin)
+            record, new = await self._pass_pin(record, number, pin, proof)
         others = bool(await self._domain.devices.all(record.id))
         enrolled = await enrol(self._domain, record, about)
         if others:
             await announce(self._domain, record, about)
         return enrolled, new
 
-    async def _pass_pin(self, record: AccountRecord, number: str, pin: str) -> tuple[AccountRecord, bool]:
-        """The account, and whether it has started anew. Raises Refused."""
-        made = await self._pins.made(record.id)
-        if not made:
+    async def _pass_pin(
+        self, record: AccountRecord, number: str, pin: str, proof: str
+    ) -> tuple[AccountRecord, bool]:
+        """The account, and whether it has started anew. Uses the proof up. Raises Refused."""
+        made, version = await self._pins.made(record.id), await self._pins.version(record.id)
+        if not version:
+            if proof:
+                raise Refused("expired-code", "The PIN was removed meanwhile. Ask for another code.")
             return record, False
         silent = await self._silence(record, made)
-        if silent >= ANEW_AFTER:
-            return await self._start_anew(record, number), True
         if silent >= FORGOTTEN_AFTER:
+            await self._use_up(proof)
+            if silent >= ANEW_AFTER:
+                return await self._start_anew(record, number), True
             await self._take_over(record)
             return record, False
         wait = max(0.0, FORGOTTEN_AFTER - silent)
-        proof = self._proofs.make(number)
+        again = proof or self._proofs.make(number, record.id, version)
         if not pin:
-            raise Refused("pin-required", "This account has a PIN.", proof=proof, silence=wait)
+            raise Refused("pin-required", "This account has a PIN.", proof=again, silence=wait)
         try:
             await self._pins.check(record.id, pin)
         except Refused as error:
-            error.proof, error.silence = proof, wait
+            error.proof, error.silence = again, wait
             raise
+        if proof and await self._pins.version(record.id) != version:
+            raise Refused("expired-code", "The PIN was changed meanwhile. Ask for another code.")
+        await self._use_up(proof)
         return record, False
+
+    async def _use_up(self, proof: str) -> None:
+        """A proof lets in once. Raises Refused."""
+        if proof and not await self._proofs.use_up(proof):
+            raise Refused("expired-code", "The code was used. Ask for another.")
 
     async def _silence(self, record: AccountRecord, made: float) -> float:
         """Seconds since a device or an app of the account was there, or its PIN was set."""

@@ -13,7 +13,7 @@ from kith.accounts.numbers import is_number
 from kith.accounts.pin import Pins
 from kith.accounts.registration import Registration
 from kith.api.endpoint import Call, endpoint
-from kith.api.types import Code, Country, Number
+from kith.api.types import Code, Country, Number, whole
 
 
 class Account(msgspec.Struct):
@@ -29,7 +29,7 @@ class Farewell(msgspec.Struct, forbid_unknown_fields=True):
     """That it is meant."""
 
     address: Annotated[str, Meta(max_length=1100, description="The account's own address, to confirm.")]
-    pin: Annotated[str, Meta(pattern="^([0-9]{6})?$", description="If the account has one.")] = ""
+    pin: Annotated[str, Meta(pattern=whole("([0-9]{6})?"), description="If the account has one.")] = ""
 
 
 class NewNumber(msgspec.Struct, forbid_unknown_fields=True):

@@ -11,10 +11,10 @@ from msgspec import Meta
 
 from kith.accounts.apps import Apps, uri
 from kith.api.endpoint import Call, endpoint
-from kith.api.types import Name, moment
+from kith.api.types import Name, moment, whole
 from kith.core.app_passwords import AppPassword as Stored
 
-_ID = {"id": {"type": "string", "pattern": "^[0-9a-f]{16}$"}}
+_ID = {"id": {"type": "string", "pattern": whole("[0-9a-f]{16}")}}
 
 
 class AppPassword(msgspec.Struct):

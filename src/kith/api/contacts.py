@@ -11,12 +11,12 @@ from kith.accounts.contacts import Contacts as People
 from kith.accounts.discovery import AT_ONCE, TAG_BYTES, Discovery
 from kith.api.endpoint import Call, endpoint
 from kith.api.links import decoded, encoded
-from kith.api.types import Name
+from kith.api.types import Name, whole
 
-_Element = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{43}$", description="32 bytes in base64url.")]
-_E164 = Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{6,14}$", description="A number in E.164.")]
+_Element = Annotated[str, Meta(pattern=whole("[A-Za-z0-9_-]{43}"), description="32 bytes in base64url.")]
+_E164 = Annotated[str, Meta(pattern=whole(r"\+[1-9][0-9]{6,14}"), description="A number in E.164.")]
 _VERSION = {
-    "version": {"type": "string", "pattern": "^[0-9a-f]{0,16}$", "description": "The one that is known."}
+    "version": {"type": "string", "pattern": whole("[0-9a-f]{0,16}"), "description": "The one that is known."}
 }
 
 

@@ -9,9 +9,10 @@ from contextlib import suppress
 
 from kith.api.endpoint import Caller
 from kith.core import clock
-from kith.core.devices import Changed, agent_id
+from kith.core.devices import Changed, Entry, agent_id
 from kith.core.domain import Domain
 from kith.core.moves import Moves
+from kith.core.ports import AccountRecord
 from kith.wire.jid import JID, prepare_local
 
 _LONGEST = 2048
@@ -44,9 +45,18 @@ class Credentials:
         move = await self._moves.find(bare)
         record = await self._domain.store.account(move.new if move is not None else bare)
         entry = await devices.find(record.id, agent) if record is not None else None
-        if record is None or entry is None:
+        if record is None:
             return None
-        device = entry.device
+        if entry is not None and await self._is_of(record, entry, agent, shown):
+            return Caller(record, entry, agent)
+        for other in await devices.of_apps(record.id, agent):
+            if await self._is_of(record, other, agent, shown):
+                return Caller(record, other, agent)
+        return None
+
+    async def _is_of(self, record: AccountRecord, entry: Entry, agent: str, shown: str) -> bool:
+        """Whether it is a device's token, which is noted as used then."""
+        device, devices = entry.device, self._domain.devices
         for token in (device.new, device.current):
             if token is None or token.expires < clock.now():
                 continue
@@ -55,5 +65,5 @@ class Credentials:
                 device.seen(device.software, device.name)
                 with suppress(Changed):  # by a login at the same time; it is the same device
                     await devices.save(entry)
-                return Caller(record, entry, agent)
-        return None
+                return True
+        return False

@@ -36,7 +36,7 @@ def describe(endpoints: Sequence[Endpoint], url: str) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for one in endpoints:
         paths.setdefault(one.path, {})[one.method.lower()] = _operation(one)
-    return {
+    description = {
         "openapi": "3.1.0",
         "info": {"title": "Kith", "version": __version__, "description": _ABOUT},
         "servers": [{"url": url}],
@@ -46,6 +46,17 @@ def describe(endpoints: Sequence[Endpoint], url: str) -> dict[str, Any]:
             "securitySchemes": {"device": {"type": "http", "scheme": "bearer"}},
         },
     }
+    return _ecma(description)  # type: ignore[no-any-return]
+
+
+def _ecma(schema: Any) -> Any:
+    """A schema with patterns as JSON Schema has them (ECMA-262), where $ is the end and nothing else."""
+    if isinstance(schema, dict):
+        return {
+            key: value.replace(r"\Z", "$") if key == "pattern" and isinstance(value, str) else _ecma(value)
+            for key, value in schema.items()
+        }
+    return [_ecma(item) for item in schema] if isinstance(schema, list) else schema
 
 
 def _operation(one: Endpoint) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from msgspec import Meta
 
 from kith.accounts.devices import Logins, Shown
 from kith.api.endpoint import Call, endpoint
-from kith.api.types import moment
+from kith.api.types import moment, whole
 
-_ID = {"id": {"type": "string", "pattern": "^[0-9a-f]{16}$"}}
+_ID = {"id": {"type": "string", "pattern": whole("[0-9a-f]{16}")}}
 _KeyId = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
 

@@ -12,11 +12,11 @@ from kith.accounts.errors import Refused
 from kith.accounts.links import LIFETIME
 from kith.accounts.links import Links as Boxes
 from kith.api.endpoint import Call, endpoint
-from kith.api.types import Login, NewDevice
+from kith.api.types import Login, NewDevice, whole
 
-_ID = {"id": {"type": "string", "pattern": "^[0-9a-f]{32}$"}}
+_ID = {"id": {"type": "string", "pattern": whole("[0-9a-f]{32}")}}
 _WAIT = {"wait": {"type": "integer", "minimum": 0, "maximum": 25, "description": "Seconds to wait."}}
-_Key = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{43}$", description="32 bytes in base64url.")]
+_Key = Annotated[str, Meta(pattern=whole("[A-Za-z0-9_-]{43}"), description="32 bytes in base64url.")]
 
 
 class Link(msgspec.Struct):
@@ -45,7 +45,7 @@ class Approval(msgspec.Struct, forbid_unknown_fields=True):
         Meta(
             min_length=2,
             max_length=32768,
-            pattern="^([A-Za-z0-9_-]{4})*([A-Za-z0-9_-]{2,3})?$",
+            pattern=whole("([A-Za-z0-9_-]{4})*([A-Za-z0-9_-]{2,3})?"),
             description="In base64url.",
         ),
     ]

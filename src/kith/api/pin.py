@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from kith.accounts.pin import Pins
 from kith.api.endpoint import Call, endpoint
+from kith.api.types import whole
 
 
 class PinState(msgspec.Struct):
@@ -20,7 +21,7 @@ class PinState(msgspec.Struct):
 class NewPin(msgspec.Struct, forbid_unknown_fields=True):
     """Six digits, which are not shown to anybody again."""
 
-    pin: Annotated[str, Meta(pattern="^[0-9]{6}$")]
+    pin: Annotated[str, Meta(pattern=whole("[0-9]{6}"))]
 
 
 class Pin:

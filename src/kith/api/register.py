@@ -11,7 +11,7 @@ from msgspec import Meta
 from kith.accounts.codes import LIFETIME
 from kith.accounts.registration import Registration
 from kith.api.endpoint import Call, endpoint
-from kith.api.types import Code, Country, Login, NewDevice, Number
+from kith.api.types import Code, Country, Login, NewDevice, Number, whole
 
 
 class CodeRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -35,7 +35,9 @@ class RegisterRequest(msgspec.Struct, forbid_unknown_fields=True):
     number: Number
     code: Code
     country: Country = ""
-    pin: Annotated[str, Meta(pattern="^([0-9]{6})?$", description="The account's PIN, if it is known.")] = ""
+    pin: Annotated[
+        str, Meta(pattern=whole("([0-9]{6})?"), description="The account's PIN, if it is known.")
+    ] = ""
     device: NewDevice = msgspec.field(default_factory=NewDevice)
 
 
@@ -44,7 +46,7 @@ class PinRequest(msgspec.Struct, forbid_unknown_fields=True):
 
     number: Number
     proof: Annotated[str, Meta(max_length=200, description="What came with the answer ``pin-required``.")]
-    pin: Annotated[str, Meta(pattern="^([0-9]{6})?$", description="Empty: it is forgotten.")] = ""
+    pin: Annotated[str, Meta(pattern=whole("([0-9]{6})?"), description="Empty: it is forgotten.")] = ""
     country: Country = ""
     device: NewDevice = msgspec.field(default_factory=NewDevice)
 

@@ -11,6 +11,16 @@ from msgspec import Meta
 from kith.accounts.enrolment import About, Enrolled
 from kith.core.ids import stamp
 
+
+def whole(pattern: str) -> str:
+    r"""A pattern that the whole of a text has to match.
+
+    Not with a $, before which Python lets a newline pass: a number with one is no address. In the description
+    of the API, where patterns are those of JSON Schema (ECMA-262), ``\Z`` is a $ again.
+    """
+    return rf"^(?:{pattern})\Z"
+
+
 #: A phone number in any usual notation.
 Number = Annotated[
     str,
@@ -24,13 +34,13 @@ Number = Annotated[
 Country = Annotated[
     str,
     Meta(
-        pattern="^([A-Z]{2})?$",
+        pattern=whole("([A-Z]{2})?"),
         description="Where a number is from that is written without its country's code (ISO 3166-1).",
     ),
 ]
-Code = Annotated[str, Meta(pattern="^[0-9]{6}$", description="The six digits of the text message.")]
+Code = Annotated[str, Meta(pattern=whole("[0-9]{6}"), description="The six digits of the text message.")]
 Name = Annotated[str, Meta(max_length=100)]
-_UUID = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+_UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
 
 def moment(seconds: float) -> str:
@@ -42,7 +52,10 @@ class NewDevice(msgspec.Struct, forbid_unknown_fields=True):
     """What a client says of itself."""
 
     agent: Annotated[
-        str, Meta(pattern=f"^$|{_UUID}", description="The id that it has given itself, and keeps; a UUID.")
+        str,
+        Meta(
+            pattern=whole(f"(?:{_UUID})?"), description="The id that it has given itself, and keeps; a UUID."
+        ),
     ] = ""
     name: Name = ""
     software: Name = ""

@@ -95,14 +95,14 @@ def show(config: Config) -> None:
 
 
 def change_password(config: Config, jid: str, password: str) -> None:
-    """Sets new keys. Devices with a token have to log in again; other sessions stay."""
+    """Sets new keys. Tokens are void, and a running server ends all sessions within a second or two."""
     bare, keys = checked_jid(config, jid), _keys(password)
 
     async def change(store: Store) -> bool:
         record = await store.account(bare)
         if record is None or not await store.set_keys(bare, keys):
             return False
-        await Devices(store).revoke(record.id, bare)
+        await Devices(store).password_changed(record.id, bare)
         return True
 
     if not with_store(config, change):

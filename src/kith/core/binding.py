@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 
 _BIND = ns.tag(ns.BIND, "bind")
+#: One app password's clients have that part of the sessions that the account's own devices may have.
+_APP_SHARE = 4
 
 
 def negotiate(stream: Stream, account: Account, element: Stanza) -> None:
@@ -93,11 +95,17 @@ def bind(stream: Stream, account: Account, resource: str, device: str = "", hold
     """Opens a session; ``holding``: what it is sent waits. Raises StanzaError if the account has too many."""
     domain = stream.domain
     device = device or stream.device
-    if resource not in account.sessions and len(account.sessions) >= domain.config.max_sessions:
+    own = [other for other in account.sessions.values() if other.credential == stream.credential]
+    most = domain.config.max_sessions
+    if stream.credential:  # who has an app password keeps nobody else out, nor pushes them out
+        most = max(1, most // _APP_SHARE)
+        there = account.sessions.get(resource)
+        if there is not None and there.credential != stream.credential:
+            resource = secrets.token_urlsafe(9)
+    if resource not in account.sessions and len(own) >= most:
         raise StanzaError("resource-constraint", "too many sessions")
-    ended = domain.devices.has_ended
-    if ended(account.id, device) or ended(account.id, stream.credential):
-        raise StanzaError("not-authorized", "the device was revoked")
+    if stream.is_void(account, device):
+        raise StanzaError("not-authorized", "the device was revoked, or the password changed")
     session = Session(domain, account, account.address.with_resource(resource), stream.sink, stream.lang)
     session.device = device
     session.credential = stream.credential
@@ -114,11 +122,10 @@ async def resume(stream: Stream, account: Account, previous: str, h: str, device
     """
     domain = stream.domain
     device = device or stream.device
-    ended = domain.devices.has_ended
-    if ended(account.id, device) or ended(account.id, stream.credential):
+    if stream.is_void(account, device):
         raise StanzaError("item-not-found")
     session = await domain.resumption.find(account, previous, h)
-    if stream.ended or ended(account.id, device) or ended(account.id, stream.credential):
+    if stream.ended or stream.is_void(account, device):
         domain.connection_lost(session)
         raise StanzaError("item-not-found")
     manage = session.sm

@@ -23,12 +23,22 @@ import msgspec
 
 from kith.core import clock
 from kith.core.ports import AccountRecord, Document, Store
+from kith.core.records import readable
 
 SPACE = "devices"
 #: Where other processes leave what they revoked, for a running server to end its sessions.
 REVOKED = "revoked"
+#: What stands there for a device's id when the account has a new password.
+PASSWORD = "*password"
+#: Where it is noted which devices there were: their tokens are expired, and not wrong (XEP-0484 §4.2).
+GONE = "devices-gone"
+#: So many are noted for an account, and used-up tokens for a device.
+_MAX_GONE = 100
+_MAX_RETIRED = 4
 #: Devices that an account may have; beyond, the one longest unused is revoked.
 MAX_DEVICES = 50
+#: Devices of one app password; beyond, the one of them that is longest unused is revoked.
+MAX_APP_DEVICES = 10
 #: How long a token is good, in seconds, and when a younger one is given.
 LIFETIME = 60 * 86400
 ROTATE_AFTER = 7 * 86400
@@ -60,7 +70,8 @@ class Device(msgspec.Struct):
     """One installation of a client. ``current`` and ``new`` are its tokens (XEP-0484 §5.1).
 
     ``name`` is what it calls itself, ``label`` what its owner calls it. ``credential``: the app password
-    that it has logged in with, if it was one. ``omemo``: the ids of its keys (XEP-0384).
+    that it has logged in with, if it was one. ``omemo``: the ids of its keys (XEP-0384). ``retired``: tokens
+    that were good once, the last at the end.
     """
 
     id: str
@@ -74,6 +85,7 @@ class Device(msgspec.Struct):
     label: str = ""
     credential: str = ""
     omemo: list[int] = []
+    retired: list[Token] = []
 
     def seen(self, software: str, name: str) -> None:
         """It has logged in, and may have said what it is."""
@@ -85,7 +97,13 @@ class Device(msgspec.Struct):
     def promote(self, token: Token) -> None:
         """A login with the token succeeded: an older one ends (XEP-0484 §3.5)."""
         if token is self.new:
+            self.retire(self.current)
             self.current, self.new = token, None
+
+    def retire(self, *tokens: Token | None) -> None:
+        """These are good no more."""
+        ended = [token for token in tokens if token is not None]
+        self.retired = [*self.retired, *ended][-_MAX_RETIRED:]
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -143,9 +161,16 @@ class Devices:
         self._secret = secret
         self._ended: OrderedDict[tuple[int, str], None] = OrderedDict()
 
-    def id(self, account: int, agent: str) -> str:
-        """What a device is called where others see it: 16 hexadecimal digits; empty without an agent."""
-        return self._derive(b"device", account, agent.encode()).hex()[:16] if agent else ""
+    def id(self, account: int, agent: str, credential: str = "") -> str:
+        """What a device is called where others see it: 16 hexadecimal digits; empty without an agent.
+
+        One that logs in with an app password is another device than one with the same agent that does not:
+        who has such a password, and knows the id of a device, can't take its place.
+        """
+        if not agent:
+            return ""
+        parts = (agent.encode(), credential.encode()) if credential else (agent.encode(),)
+        return self._derive(b"device", account, *parts).hex()[:16]
 
     def token(self, record: AccountRecord, agent: str, token: Token) -> str:
         """The token as the client has it."""
@@ -160,12 +185,16 @@ class Devices:
 
     async def all(self, account: int) -> dict[str, Device]:
         """An account's devices by id, the longest unused first."""
-        found = [_decode(document.value) for document in await self._store.documents(account, SPACE)]
+        documents = await self._store.documents(account, SPACE)
+        found = [device for _, device in readable(documents, _decode, "device")]
         return {device.id: device for device in sorted(found, key=lambda device: device.used)}
 
     async def find(self, account: int, agent: str) -> Entry | None:
         """The device of an agent, or None."""
-        document = await self._store.document(account, SPACE, self.id(account, agent))
+        return await self._entry(account, self.id(account, agent))
+
+    async def _entry(self, account: int, id: str) -> Entry | None:
+        document = await self._store.document(account, SPACE, id)
         return Entry.of(account, document) if document is not None else None
 
     async def owner(self, bare: str, agent: str) -> tuple[AccountRecord | None, Entry | None]:
@@ -176,19 +205,41 @@ class Devices:
             return record, None
         return record, Entry.of(record.id, document)
 
-    async def enter(self, account: int, agent: str) -> Entry:
-        """The device of an agent: a new one if it was not there yet, for which others may have to go."""
-        entry = await self.find(account, agent)
+    async def of_apps(self, account: int, agent: str) -> list[Entry]:
+        """The devices of an agent that have logged in with app passwords."""
+        if not agent:
+            return []
+        documents = await self._store.documents(account, SPACE)
+        return [
+            Entry(account, device, document.seq, document.value)
+            for document, device in readable(documents, _decode, "device")
+            if device.credential and device.id == self.id(account, agent, device.credential)
+        ]
+
+    async def enter(self, account: int, agent: str, credential: str = "") -> Entry:
+        """The device of an agent: a new one if it was not there yet, for which others may have to go.
+
+        ``credential``: the app password that it logs in with, if it is one.
+        """
+        id = self.id(account, agent, credential)
+        entry = await self._entry(account, id)
+        if entry is None and credential:
+            older = await self.find(account, agent)  # from before devices belonged to their app passwords
+            entry = older if older is not None and older.device.credential == credential else None
         if entry is None:
-            self._ended.pop((account, self.id(account, agent)), None)
-            gone = await self._make_room(account)
-            entry = Entry(account, Device(self.id(account, agent), created=clock.now()), gone=gone)
+            self._ended.pop((account, id), None)
+            gone = await self._make_room(account, credential)
+            entry = Entry(account, Device(id, created=clock.now()), gone=gone)
         return entry
 
-    async def _make_room(self, account: int) -> Sequence[Device]:
-        """Forgets the longest unused, if there are as many as there may be. Returns what they were."""
-        devices = list((await self.all(account)).values())
-        gone = devices[: max(0, len(devices) + 1 - MAX_DEVICES)]
+    async def _make_room(self, account: int, credential: str) -> Sequence[Device]:
+        """Forgets the longest unused of that credential, if there are as many as there may be.
+
+        Returns what they were. Devices of others stay: who has an app password pushes out nobody else's.
+        """
+        devices = [one for one in (await self.all(account)).values() if one.credential == credential]
+        most = MAX_APP_DEVICES if credential else MAX_DEVICES
+        gone = devices[: max(0, len(devices) + 1 - most)]
         for device in gone:
             await self._drop(account, device)
         return gone
@@ -208,6 +259,7 @@ class Devices:
 
         It is good once the device is saved.
         """
+        device.retire(device.new)
         device.new = Token(secrets.token_bytes(16), mechanism, clock.now())
         return self.token(record, agent, device.new), device.new.expires
 
@@ -236,6 +288,17 @@ class Devices:
     async def _drop(self, account: int, device: Device) -> None:
         self.ends(account, device.id)
         await self._store.remove(account, SPACE, device.id)
+        if device.current is None and device.new is None and not device.retired:
+            return
+        await self._store.put(account, GONE, device.id, device.credential.encode())
+        noted = await self._store.documents(account, GONE)
+        for document in noted[: max(0, len(noted) - _MAX_GONE)]:
+            await self._store.remove(account, GONE, document.key)
+
+    async def was_known(self, account: int, agent: str) -> bool:
+        """Whether an agent has had a token as a device that is gone, or of a password that was changed."""
+        noted = await self._store.documents(account, GONE)
+        return any(one.key == self.id(account, agent, one.value.decode()) for one in noted)
 
     def ends(self, account: int, id: str) -> None:
         """A device, or an app password, is about to go: logins with it that are under way fail."""
@@ -254,11 +317,19 @@ class Devices:
             await self._store.put(0, REVOKED, f"{jid} {device.id}", _encode(device))
         return len(gone)
 
+    async def password_changed(self, account: int, jid: str) -> None:
+        """From another process: the account has a new password. A running server ends all its sessions."""
+        await self.forget(account)
+        await self._store.put(0, REVOKED, f"{jid} {PASSWORD}", b"")
+
     async def revoked(self) -> list[tuple[str, Device]]:
         """What was revoked since the last call, by bare address."""
         found: list[tuple[str, Device]] = []
         for document in await self._store.documents(0, REVOKED):
             await self._store.remove(0, REVOKED, document.key)
             jid, _, id = document.key.partition(" ")
-            found.append((jid, _decode(document.value) if document.value else Device(id)))
+            try:
+                found.append((jid, _decode(document.value) if document.value else Device(id)))
+            except msgspec.DecodeError:
+                found.append((jid, Device(id)))  # its sessions end; the ids of its keys are lost
         return found

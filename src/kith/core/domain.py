@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
 
@@ -15,7 +15,7 @@ from kith.core import clock, handover, removal, replay, sm
 from kith.core.account import Account
 from kith.core.asserted import Assertions
 from kith.core.attempts import Guesses
-from kith.core.devices import Device, Devices
+from kith.core.devices import PASSWORD, Device, Devices
 from kith.core.directory import Directory
 from kith.core.feature import Feature, Handler
 from kith.core.figures import Figures
@@ -25,7 +25,7 @@ from kith.core.ids import Ids, first_at
 from kith.core.log import Envelope, Log
 from kith.core.offers import Offers
 from kith.core.passwords import Passwords
-from kith.core.ports import Bus, Store, Unavailable
+from kith.core.ports import Bus, Keys, Store, Unavailable
 from kith.core.presence import Presence
 from kith.core.resumption import Resumption
 from kith.core.retries import REMEMBERED_DAYS
@@ -175,9 +175,12 @@ class Domain:
 
     async def _take_up_changes(self) -> None:
         for jid, device in await self.devices.revoked():
-            await self.forgotten(jid, [device])
-        for account in await self.directory.refresh():
-            await removal.forget(self, account)
+            if device.id != PASSWORD:
+                await self.forgotten(jid, [device])
+            elif (account := await self.account(jid)) is not None:
+                self.password_changed(account.id, jid)
+        for gone in await self.directory.refresh():
+            await removal.forget(self, gone)
         await self.hooks.accounts_changed()
 
     async def forgotten(self, jid: str, gone: Iterable[Device]) -> None:
@@ -186,6 +189,22 @@ class Domain:
             self.end_device(jid, device.id)
             if (account := await self.account(jid)) is not None:
                 await self.hooks.device_revoked(account.address, account.id, device.omemo)
+
+    async def change_password(
+        self, account: int, jid: str, keys: dict[str, Keys], but: Session | None = None
+    ) -> None:
+        """Sets new keys: tokens are void, and all sessions end but the one that asked for it."""
+        await self.store.set_keys(jid, keys)
+        await self.devices.forget(account)
+        self.password_changed(account, jid, but)
+
+    def password_changed(self, account: int, jid: str, but: Session | None = None) -> None:
+        """Whoever was let in by the older password, or may be at this moment, is out."""
+        self.passwords.changed(account)
+        for session in list(self.sessions(jid)):
+            if session is not but:
+                self.end_stream(session, StreamError("not-authorized", "the password was changed"))
+                self.close_session(session)
 
     def end_device(self, jid: str, device: str) -> None:
         """Ends the sessions of a device, or of an app password, that was revoked."""
@@ -203,6 +222,19 @@ class Domain:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+
+    def keep_doing(self, work: Callable[[], Awaitable[None]], every: float) -> None:
+        """Does it now and each so many seconds, for ever; a failure is logged, and it goes on."""
+
+        async def repeat() -> None:
+            while True:
+                try:
+                    await work()
+                except Exception as error:
+                    self.log_error("background work failed", error)
+                await asyncio.sleep(every)
+
+        self.spawn(repeat())
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -1,7 +1,8 @@
 """XEP-0484: logging in with a token, by the mechanisms of draft-schmaus-kitten-sasl-ht-09.
 
 The client sends a keyed hash of the channel binding, the server answers with another: one round trip.
-TLS early data is not accepted, so ``count`` is not asked for; a client that counts may not go back.
+TLS early data is not accepted, so ``count`` is not asked for; a client that counts may not go back, nor stop
+counting: a request that was recorded would be good again without its count.
 """
 
 from __future__ import annotations
@@ -75,22 +76,53 @@ async def verify(attempt: Attempt, security: Security, owner: Owner, devices: De
     except UnicodeDecodeError:
         raise SASLError("malformed-request") from None
     binding = security.bindings.get(_BINDINGS.get(attempt.mechanism.removeprefix(_PREFIX), ""), b"")
-    tokens = (entry.device.new, entry.device.current) if entry is not None else ()
-    for token in [token for token in tokens if token is not None] or [_NOTHING]:
-        key = devices.token(record or _NOBODY, attempt.agent, token).encode()
-        fits = hmac.compare_digest(hmac.digest(key, b"Initiator" + binding, "sha256"), proof)
-        if fits and token.mechanism == attempt.mechanism and record is not None and entry is not None:
-            _use(entry, token, attempt.count)
-            return Proof(record, entry, token, hmac.digest(key, b"Responder" + binding, "sha256"))
-    raise SASLError("not-authorized")
+    keys = _Keys(devices, record or _NOBODY, attempt.agent, binding)
+    if (found := keys.proof(entry, attempt, proof)) is not None:
+        return found
+    others = await devices.of_apps((record or _NOBODY).id, attempt.agent)
+    for other in others:
+        if (found := keys.proof(other, attempt, proof)) is not None:
+            return found
+    was_good = await devices.was_known((record or _NOBODY).id, attempt.agent)
+    for one in (entry, *others):
+        for token in one.device.retired if one is not None else ():
+            was_good = keys.fits(token, proof) or was_good
+    # XEP-0484 §4.2: a token that is not trusted any more has expired; one that never was is wrong
+    raise SASLError("credentials-expired" if was_good else "not-authorized")
+
+
+class _Keys:
+    """What a client with a token would send, and be answered."""
+
+    def __init__(self, devices: Devices, record: AccountRecord, agent: str, binding: bytes) -> None:
+        self._devices = devices
+        self._record = record
+        self._agent = agent
+        self._binding = binding
+
+    def _digest(self, token: Token, role: bytes) -> bytes:
+        key = self._devices.token(self._record, self._agent, token).encode()
+        return hmac.digest(key, role + self._binding, "sha256")
+
+    def fits(self, token: Token, proof: bytes) -> bool:
+        return hmac.compare_digest(self._digest(token, b"Initiator"), proof)
+
+    def proof(self, entry: Entry | None, attempt: Attempt, proof: bytes) -> Proof | None:
+        """The login, if it is one with a token of that device. Raises SASLError."""
+        tokens = (entry.device.new, entry.device.current) if entry is not None else ()
+        for token in [token for token in tokens if token is not None] or [_NOTHING]:
+            fits = self.fits(token, proof)
+            if fits and token.mechanism == attempt.mechanism and self._record.jid and entry is not None:
+                _use(entry, token, attempt.count)
+                return Proof(self._record, entry, token, self._digest(token, b"Responder"))
+        return None
 
 
 def _use(entry: Entry, token: Token, count: int | None) -> None:
     """A proof fits. Raises SASLError if its token is too old, or was counted that far already."""
     if token.expires < clock.now():
         raise SASLError("credentials-expired")
-    if count is not None:
-        if count <= token.count:
-            raise SASLError("not-authorized", "this count was used")
-        token.count = count
+    if (count or 0) <= token.count and (count is not None or token.count):
+        raise SASLError("not-authorized", "the count has to grow, and can't be left out again")
+    token.count = count or token.count
     entry.device.promote(token)

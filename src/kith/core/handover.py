@@ -16,6 +16,7 @@ import structlog
 
 from kith.core import clock, sm
 from kith.core.ports import Document, Unavailable
+from kith.core.records import readable
 from kith.core.session import Session
 from kith.wire.canonical import canonical
 from kith.wire.jid import parse_jid
@@ -118,9 +119,8 @@ async def take_up(domain: Domain) -> None:
 def _decode(documents: Sequence[Document]) -> list[dict[str, Any]]:
     """Those of another version's format are of no use."""
     found = []
-    for document in documents:
-        kept = json.loads(document.value)
-        if kept.get("format") == _FORMAT:
+    for document, kept in readable(documents, json.loads, "session"):
+        if isinstance(kept, dict) and kept.get("format") == _FORMAT:
             found.append({**kept, "token": document.key})
     return found
 

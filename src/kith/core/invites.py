@@ -14,6 +14,7 @@ import msgspec
 from kith.config import Config
 from kith.core import clock
 from kith.core.ports import Store
+from kith.core.records import readable
 
 SPACE = "invites"
 #: Names that open invitations are for, each with the key of its invitation.
@@ -83,8 +84,8 @@ class Invites:
         """
         now = clock.now()
         open: list[Invite] = []
-        for document in await self._store.documents(0, SPACE):
-            other = _decode(document.value)
+        documents = await self._store.documents(0, SPACE)
+        for document, other in readable(documents, _decode, "invitation"):
             if other.expires >= now:
                 open.append(other)
             elif other.expires < now - _GRACE:

@@ -6,6 +6,7 @@ import msgspec
 
 from kith.core import clock
 from kith.core.ports import Store
+from kith.core.records import readable
 
 SPACE = "moved"
 #: How long an older address leads to the newer one, in seconds.
@@ -33,7 +34,8 @@ class Moves:
 
     async def all(self) -> dict[str, Move]:
         """Those that there are."""
-        return {one.key: _decode(one.value) for one in await self._store.documents(0, SPACE)}
+        documents = await self._store.documents(0, SPACE)
+        return {one.key: move for one, move in readable(documents, _decode, "change of an address")}
 
     async def find(self, old: str) -> Move | None:
         """Where an address leads, or None."""

@@ -20,6 +20,8 @@ from kith.core.app_passwords import AppPasswords
 from kith.core.ports import ITERATIONS, AccountRecord, Keys, Store
 
 _SIZE = 50_000
+#: How many of the last changes of passwords are remembered, for logins under way.
+_CHANGES = 1000
 
 
 #: The hashes of SCRAM, and how long their digests are.
@@ -54,6 +56,20 @@ class Passwords:
         self.apps = AppPasswords(store)
         self._key = secrets.token_bytes(32)
         self._known: OrderedDict[int, bytes] = OrderedDict()
+        self.changes = 0
+        self._changed: OrderedDict[int, int] = OrderedDict()  # which change was an account's last
+
+    def changed(self, account: int) -> None:
+        """An account has a new password: logins under way that have shown the older one are to fail."""
+        self.changes += 1
+        self._changed[account] = self.changes
+        self._changed.move_to_end(account)
+        if len(self._changed) > _CHANGES:
+            self._changed.popitem(last=False)
+
+    def has_changed(self, account: int, since: int) -> bool:
+        """Whether the account's password was changed after ``changes`` had that value."""
+        return self._changed.get(account, 0) > since
 
     def make(self, password: str) -> dict[str, Keys]:
         """Keys of a new password, with salts of their own. Slow. Raises ValueError."""

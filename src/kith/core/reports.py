@@ -8,6 +8,7 @@ import msgspec
 
 from kith.core import clock
 from kith.core.ports import Store
+from kith.core.records import readable
 
 SPACE = "reports"
 REASONS = frozenset(("urn:xmpp:reporting:spam", "urn:xmpp:reporting:abuse"))
@@ -48,7 +49,8 @@ class Reports:
 
     async def all(self) -> list[Report]:
         """Oldest first."""
-        return [_decode(document.value) for document in await self._store.documents(0, SPACE)]
+        documents = await self._store.documents(0, SPACE)
+        return [report for _, report in readable(documents, _decode, "report")]
 
     async def add(self, report: Report) -> bool:
         """False if there are too many already."""

@@ -9,7 +9,9 @@ from xml.etree.ElementTree import Element, SubElement
 import msgspec
 
 from kith.core.ports import Store
+from kith.core.records import readable
 from kith.wire import ns
+from kith.wire.jid import parse_jid
 
 SPACE = "roster"
 #: Items that a roster may have, gone ones not counted.
@@ -131,6 +133,16 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Item).decode
 
 
+def _read(value: bytes) -> Item | None:
+    """An item, with an address that is one; None for the document that is none. Raises ValueError."""
+    if value.isdigit():
+        return None
+    item = _decode(value)
+    if str(parse_jid(item.jid)) != item.jid:
+        raise ValueError("not a prepared address")
+    return item
+
+
 class Roster:
     """An account's contacts by bare address, gone ones among them; ``version`` grows with each change."""
 
@@ -145,11 +157,10 @@ class Roster:
     @classmethod
     async def load(cls, store: Store, account: int) -> Roster:
         roster = cls(account)
-        for document in await store.documents(account, SPACE):
-            if document.key == "":
+        for document, item in readable(await store.documents(account, SPACE), _read, "contact"):
+            if item is None:
                 roster.known_from = int(document.value)
                 continue
-            item = _decode(document.value)
             item.seq = document.seq
             roster._items[item.jid] = item
             roster.version = max(roster.version, document.seq)

@@ -179,6 +179,7 @@ class SASL2(Login):
         raise SASLError("temporary-auth-failure")
 
     async def _owner(self, user: str, agent: str) -> tuple[AccountRecord | None, Entry | None]:
+        self.stream.passwords_seen = self.domain.passwords.changes
         self.record, entry = await self.domain.devices.owner(self.naming(user), agent)
         return self.record, entry
 
@@ -189,10 +190,11 @@ class SASL2(Login):
             if proof is not None:
                 entry = proof.entry
             else:
-                entry = await devices.enter(account.id, self._agent)
+                entry = await devices.enter(account.id, self._agent, self.stream.credential)
                 await self.domain.forgotten(account.jid, entry.gone)
                 entry.device.credential = self.stream.credential
             self.stream.credential = entry.device.credential
+            self._device = self.stream.device = entry.device.id
             entry.device.seen(*self._called)
             token = self._token(request, entry.device, proof)
             try:
@@ -209,6 +211,7 @@ class SASL2(Login):
         wanted, told = request.find(_REQUEST_TOKEN), request.find(_FAST)
         invalid = proof is not None and told is not None and told.get("invalidate") in _TRUE
         if invalid:
+            device.retire(device.current, device.new)
             device.current = device.new = None
         if wanted is not None:
             mechanism = wanted.get("mechanism", "")
@@ -232,9 +235,7 @@ class SASL2(Login):
         if final:
             SubElement(answer, _tag("additional-data")).text = b64encode(final).decode()
         identifier = SubElement(answer, _tag("authorization-identifier"))
-        known = proof.entry.device.id if proof is not None else ""
-        self._device = stream.device = known or self.domain.devices.id(account.id, self._agent)
-        if self._device:
+        if self._agent:
             token = await self._enter(account, request, proof)
             if token is not None:
                 answer.append(token)

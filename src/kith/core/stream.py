@@ -59,6 +59,7 @@ class Stream:
         "ended",
         "hashes",
         "lang",
+        "passwords_seen",
         "refusals",
         "requests",
         "security",
@@ -78,6 +79,7 @@ class Stream:
         self.credential = ""  # the id of the app password that was used, if it was one
         self.device = ""  # the id of the client installation, if it has told one
         self.hashes: Sequence[str] = BASIC_HASHES  # those with which SCRAM is offered
+        self.passwords_seen = 0  # how many passwords had changed when the account's keys were read
         self._profiles: tuple[Login, ...] = (SASL(self), SASL2(self))
         self._profile: Login | None = self._profiles[0]
         self.attempts = self.refusals = 0
@@ -202,6 +204,7 @@ class Stream:
 
         One that does not exist looks as a new account would, and takes as long.
         """
+        self.passwords_seen = self.domain.passwords.changes
         record = await self.domain.store.account(self.claimed)
         self._read = self.claimed, record, self.domain.now()
         self.hashes = tuple((record and record.keys) or HASHES.values())
@@ -213,7 +216,15 @@ class Stream:
         read, self._read = self._read, None
         if read is not None and read[0] == bare and self.domain.now() - read[2] < _FRESH:
             return read[1]
+        self.passwords_seen = self.domain.passwords.changes
         return await self.domain.store.account(bare)
+
+    def is_void(self, account: Account, device: str) -> bool:
+        """Whether what the client has logged in with has ended since: device, app password, own password."""
+        ended = self.domain.devices.has_ended
+        if ended(account.id, device) or ended(account.id, self.credential):
+            return True
+        return self.domain.passwords.has_changed(account.id, self.passwords_seen)
 
     def login_over(self) -> None:
         """An idle stream keeps nothing of its login."""

@@ -5,8 +5,6 @@ It is written when a session ends, and each hour while it lasts.
 
 from __future__ import annotations
 
-import asyncio
-
 from kith.core import clock
 from kith.core.devices import Device
 from kith.core.domain import Domain
@@ -24,19 +22,18 @@ class DeviceActivity(Feature):
         self._left: set[tuple[int, str, str]] = set()
 
     async def start(self) -> None:
-        self.domain.spawn(self._each_hour())
+        self.domain.keep_doing(self._look, _EVERY)
 
     async def stop(self) -> None:
         await self._write()
 
-    async def _each_hour(self) -> None:
-        while True:
-            await asyncio.sleep(_EVERY)
-            for account in self.domain.directory.all():
-                for session in account.sessions.values():
-                    if session.sink is not None:
-                        self._note(session)
-            await self._write()
+    async def _look(self) -> None:
+        """Who is connected now was there."""
+        for account in self.domain.directory.all():
+            for session in account.sessions.values():
+                if session.sink is not None:
+                    self._note(session)
+        await self._write()
 
     def session_closed(self, session: Session) -> None:
         if not self._left:

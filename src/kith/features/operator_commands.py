@@ -123,9 +123,8 @@ class OperatorCommands(Feature):
         (jid,) = await existing(self.domain, values["accountjid"][:1])
         account = await self.domain.account_id(jid)
         assert account is not None
-        await self.domain.store.set_keys(jid.bare, await self._keys(values["password"][0]))
-        for device in await self.domain.devices.forget(account):
-            self.domain.end_device(jid.bare, device.id)
+        keys = await self._keys(values["password"][0])
+        await self.domain.change_password(account, jid.bare, keys)
         return Outcome(f"The password of {jid.bare} was changed.")
 
     async def _announce(self, values: Values) -> Outcome:

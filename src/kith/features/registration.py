@@ -18,7 +18,7 @@ from kith.core.session import Session
 from kith.core.stream import Stream
 from kith.wire import ns
 from kith.wire.errors import StanzaError
-from kith.wire.jid import JID, prepare_local
+from kith.wire.jid import JID, parse_jid, prepare_local
 from kith.wire.stanza import Stanza
 
 QUERY = ns.tag(ns.REGISTER, "query")
@@ -165,7 +165,7 @@ class Registration(Feature):
         return await self._change_password(sender, query)
 
     async def _change_password(self, session: Session, query: Element) -> Sequence[Element]:
-        """§3.3. The tokens of all devices end; other devices that log in by token are out."""
+        """§3.3. The tokens of all devices end, and so do all other sessions."""
         account = session.account
         if session.credential:
             raise StanzaError("not-allowed", "not with an app password")
@@ -175,13 +175,18 @@ class Registration(Feature):
         name, password = query.findtext(_USERNAME), query.findtext(_PASSWORD)
         if name is None or not password:
             raise StanzaError("bad-request", "name and password are needed")
-        if name.partition("@")[0].lower() != account.address.local:
+        if self._named(name) != account.address.local:
             raise StanzaError("forbidden", "only one's own password")
-        await self.domain.store.set_keys(account.jid, await self._keys(password))
-        for device in await self.domain.devices.forget(account.id):
-            if device.id != session.device:
-                self.domain.end_device(account.jid, device.id)
+        await self.domain.change_password(account.id, account.jid, await self._keys(password), session)
         return ()
+
+    def _named(self, name: str) -> str:
+        """The local part that a name means, with the domain or without; empty if it can't be one."""
+        local, at, domain = name.strip().partition("@")
+        try:
+            return prepare_local(local) if not at or parse_jid(domain) == self.domain.jid else ""
+        except ValueError:
+            return ""
 
     async def _remove(self, session: Session) -> Sequence[Element]:
         """§3.2. The answer goes out, then all sessions of the account end."""

@@ -1,4 +1,5 @@
 /** The service worker: a newer app waits until the person takes it. */
+import { trustedWorker } from '../local/worker'
 import { arriving } from './arriving'
 
 const HOUR = 3_600_000
@@ -6,28 +7,9 @@ const HOUR = 3_600_000
 const LONGEST_PAUSE_MS = 60_000
 const WORKER = '/sw.js'
 
-interface TrustedTypes {
-  createPolicy(
-    name: string,
-    rules: { createScriptURL(url: string): string }
-  ): {
-    createScriptURL(url: string): unknown
-  }
-}
-
-/** The one address that the policy of the page lets be a worker, where the browser has Trusted Types. */
-function trusted(): string {
-  const { trustedTypes } = globalThis as { trustedTypes?: TrustedTypes }
-  const createScriptURL = (url: string): string => {
-    if (url !== WORKER) throw new TypeError('not our worker')
-    return url
-  }
-  return (trustedTypes?.createPolicy('kith', { createScriptURL }).createScriptURL(WORKER) ?? WORKER) as string
-}
-
 /** The worker, once everything is kept in the browser; undefined if the browser does not want any. */
 async function kept(workers: ServiceWorkerContainer): Promise<ServiceWorkerRegistration | undefined> {
-  const url = trusted()
+  const url = trustedWorker(WORKER)
   return arriving(async () => {
     let registration: ServiceWorkerRegistration | undefined
     try {

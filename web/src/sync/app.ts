@@ -1,5 +1,8 @@
 /** What screens can ask for. `sync/` keeps these promises; no screen knows of streams or stanzas. */
 import type { Fingerprint } from '../crypto/crypto'
+import type { Progress, Restored } from '../history/backup'
+import type { Phrase } from '../history/phrase'
+import type { HistoryRecord } from '../history/records'
 import type { Database } from '../local/database'
 import type { Address, Moment, Reply } from '../local/types'
 
@@ -29,6 +32,8 @@ export const ASIDE = 'aside'
 
 /** A fact: after how many seconds messages of new chats disappear; 0: never. */
 export const DEFAULT_TIMER = 'timer.default'
+
+export type BackupPhrase = Exclude<Phrase, { is: 'mistyped' }>
 
 export interface SendOptions {
   reply?: Reply
@@ -120,6 +125,13 @@ export interface App {
   takeHistory(): Promise<void>
   stopTaking(): Promise<void>
   stopGiving(id: string): Promise<void>
+
+  /** An encrypted file of all chats and messages. */
+  backup(phrase: BackupPhrase, progress: Progress): Promise<Blob>
+  /** Takes a backup in, beside what is here. Rejects with NotRestored. */
+  restore(file: Blob, key: string, progress: Progress): Promise<Restored>
+  /** Of `restore`: puts records into the history; returns how many messages are new. */
+  mergeRecords(records: HistoryRecord[]): Promise<number>
 
   /** Everything that this device has, as JSON. */
   export(): Promise<Blob>

@@ -243,6 +243,7 @@ export class Engine implements Leading {
       takeHistory: async () => this.history.wake(),
       stopTaking: () => this.history.stopTaking(),
       stopGiving: (id: string) => this.history.stopGiving(id),
+      mergeRecords: async (records: HistoryRecord[]) => (await this.take(records)).added,
       logOut: () => this.logOut()
     }
     const call = calls[method as keyof App] as ((...args: unknown[]) => Promise<unknown>) | undefined

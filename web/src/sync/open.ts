@@ -1,5 +1,6 @@
 /** Puts the parts of the sync layer together: what `main.ts` calls when somebody is logged in. */
 import type { Crypto, Fingerprint, KeyNetwork } from '../crypto/crypto'
+import type { HistoryRecord } from '../history/records'
 import type { Database } from '../local/database'
 import { EnteredTexts } from '../local/entered'
 import { exported, wipe } from '../local/export'
@@ -178,6 +179,16 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
     takeHistory: () => call('takeHistory'),
     stopTaking: () => call('stopTaking'),
     stopGiving: (id) => call('stopGiving', id),
+    backup: async (phrase, progress) => {
+      const { backup } = await import('../history/backup')
+      return backup(db, me, phrase, now(), progress)
+    },
+    restore: async (file, key, progress) => {
+      const { restore } = await import('../history/backup')
+      const store = (records: HistoryRecord[]) => call<number>('mergeRecords', records)
+      return restore(file, key, me, now(), store, progress)
+    },
+    mergeRecords: (records) => call<number>('mergeRecords', records),
     export: () => exported(db, me),
     logOut: async () => {
       // A device that was revoked has nobody who leads any more

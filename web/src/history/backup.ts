@@ -1,0 +1,122 @@
+/** A backup of the history in a file, and what such a file brings back. */
+import type { Database } from '../local/database'
+import type { Address, Moment } from '../local/types'
+import { opened, sealed } from './beside'
+import { pageOf, planOf, START, type Place } from './collect'
+import { BadFile, type FileProblem } from './file'
+import { Damaged, linesOf } from './lines'
+import type { Phrase } from './phrase'
+import { lineOf, type EndRecord, type HistoryRecord, type Line } from './records'
+
+/** 0 to 1; undefined: nothing can be said. */
+export type Progress = (share: number | undefined) => void
+
+export interface Restored {
+  /** Messages that are new here. */
+  added: number
+  /** Records that this version does not know, or that are not sound. */
+  skipped: number
+  /** The file ends too early, or was changed: what was good of it is here. */
+  damaged: boolean
+}
+
+/** `newer`: it was made by a later version of the app. */
+export type RestoreProblem = FileProblem | 'other-account' | 'newer' | 'full'
+
+/** Nothing of the file is here now. */
+export class NotRestored extends Error {
+  constructor(
+    readonly problem: RestoreProblem,
+    /** Of `other-account`: whose the backup is. */
+    readonly account: Address = ''
+  ) {
+    super(problem)
+  }
+}
+
+const MOST = 400_000
+const BATCH = 300
+
+/** All chats and messages, encrypted under `phrase`; no keys, and nothing to log in with. */
+export async function backup(
+  db: Database,
+  me: Address,
+  phrase: Exclude<Phrase, { is: 'mistyped' }>,
+  now: Moment,
+  progress: Progress
+): Promise<Blob> {
+  const plan = await planOf(db, now)
+  const gzip = new CompressionStream('gzip')
+  const whole = new Response(gzip.readable as ReadableStream<Uint8Array>).blob()
+  const writer = gzip.writable.getWriter()
+  const text = new TextEncoder()
+  let count = 0
+  let place: Place | undefined = START
+  while (place) {
+    const page = await pageOf(db, me, plan, place, MOST, now)
+    count += page.lines.length
+    if (page.lines.length) await writer.write(text.encode(`${page.lines.join('\n')}\n`))
+    place = page.next
+    progress(plan.total ? Math.min(1, (place?.done ?? plan.total) / plan.total) : undefined)
+  }
+  const end: EndRecord = { type: 'end', v: 1, records: count }
+  await writer.write(text.encode(`${JSON.stringify(end)}\n`))
+  await writer.close()
+  progress(undefined)
+  return sealed(await whole, phrase.key, phrase.is === 'words')
+}
+
+/** `store`: puts records into the history. Rejects with NotRestored. */
+export async function restore(
+  file: Blob,
+  key: string,
+  me: Address,
+  now: Moment,
+  store: (records: HistoryRecord[]) => Promise<number>,
+  progress: Progress
+): Promise<Restored> {
+  progress(undefined)
+  const { data, whole } = await opened(file, key).catch((error: unknown) => {
+    throw error instanceof BadFile ? new NotRestored(error.problem) : error
+  })
+  const result: Restored = { added: 0, skipped: 0, damaged: !whole }
+  let batch: HistoryRecord[] = []
+  let read = 0
+  let total = -1
+  let ended = false
+  const flush = async (): Promise<void> => {
+    if (!batch.length) return
+    result.added += await store(batch)
+    batch = []
+    progress(total > 0 ? Math.min(1, read / total) : undefined)
+  }
+  try {
+    for await (const json of linesOf(data.stream(), 'gzip')) {
+      const line = lineOf(json, now)
+      if (total < 0) {
+        total = beginning(line, me)
+        continue
+      }
+      if (line.is !== 'record') {
+        result.skipped += 1
+        continue
+      }
+      if (line.record.type === 'message') read += 1
+      if (line.record.type === 'end') ended = true
+      else batch.push(line.record)
+      if (batch.length >= BATCH) await flush()
+    }
+  } catch (error) {
+    if (!(error instanceof Damaged)) throw error
+  }
+  await flush()
+  return { ...result, damaged: result.damaged || !ended }
+}
+
+/** The first line tells whose the backup is; returns about how many messages it has. */
+function beginning(line: Line, me: Address): number {
+  if (line.is === 'unknown' && line.type === 'account') throw new NotRestored('newer')
+  if (line.is !== 'record' || line.record.type !== 'account') throw new NotRestored('not-a-backup')
+  if (line.record.account !== me) throw new NotRestored('other-account', line.record.account)
+  return line.record.total
+}

@@ -1,0 +1,65 @@
+/**
+ * The file of a backup: age (age-encryption.org/v1) with a passphrase, which scrypt makes slow to guess; in it gzip, in that
+ * records as lines of JSON. age encrypts in chunks, of which each knows its place and whether it is the last, so a file that
+ * was changed, reordered or cut off is noticed. Any other program for age opens it, too.
+ */
+import { Decrypter, Encrypter } from 'age-encryption'
+
+export type FileProblem = 'not-a-backup' | 'wrong-key' | 'damaged'
+
+/** A file that can't be opened, or not to its end. */
+export class BadFile extends Error {
+  constructor(readonly problem: FileProblem) {
+    super(problem)
+  }
+}
+
+/** What could be decrypted; not `whole`: the file is cut off or was changed behind that. */
+export interface OpenedFile {
+  data: Blob
+  whole: boolean
+}
+
+/** log2 of scrypt's N: 128 MB of memory for a passphrase; words can't be guessed anyway. */
+const FOR_PASSPHRASE = 17
+const FOR_WORDS = 14
+/** What a file may ask for: it may be somebody else's. */
+const MOST_WORK = 18
+const MAGIC = 'age-encryption.org/v1\n'
+const HEADER = /^age-encryption\.org\/v1\n-> scrypt \S{22} (\d{1,2})\n/
+
+export async function sealFile(data: Blob, key: string, words: boolean): Promise<Blob> {
+  const encrypter = new Encrypter()
+  encrypter.setPassphrase(key)
+  encrypter.setScryptWorkFactor(words ? FOR_WORDS : FOR_PASSPHRASE)
+  const stream = await encrypter.encrypt(data.stream())
+  return new Response(stream).blob()
+}
+
+/** Rejects with BadFile. */
+export async function openFile(file: Blob, key: string): Promise<OpenedFile> {
+  const start = new TextDecoder('latin1').decode(await file.slice(0, 200).arrayBuffer())
+  if (!start.startsWith(MAGIC)) throw new BadFile('not-a-backup')
+  const work = HEADER.exec(start)?.[1]
+  if (work === undefined || Number(work) > MOST_WORK) throw new BadFile('damaged')
+  const decrypter = new Decrypter()
+  decrypter.addPassphrase(key)
+  let stream: ReadableStream<Uint8Array>
+  try {
+    stream = await decrypter.decrypt(file.stream())
+  } catch (error) {
+    throw new BadFile(/no identity matched/.test(String(error)) ? 'wrong-key' : 'damaged')
+  }
+  const parts: BlobPart[] = []
+  const reader = stream.getReader()
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) return { data: new Blob(parts), whole: true }
+      parts.push(value.slice())
+    }
+  } catch {
+    if (!parts.length) throw new BadFile('damaged')
+    return { data: new Blob(parts), whole: false }
+  }
+}

@@ -1,0 +1,22 @@
+/** Encrypts and decrypts backups beside the page, which stays alive meanwhile. */
+import { BadFile, openFile, sealFile, type OpenedFile } from './file'
+
+export type Task =
+  { do: 'seal'; data: Blob; key: string; words: boolean } | { do: 'open'; data: Blob; key: string }
+export type Outcome =
+  { sealed: Blob } | { opened: OpenedFile } | { problem: BadFile['problem'] } | { error: string }
+
+async function outcome(task: Task): Promise<Outcome> {
+  try {
+    if (task.do === 'seal') return { sealed: await sealFile(task.data, task.key, task.words) }
+    return { opened: await openFile(task.data, task.key) }
+  } catch (error) {
+    return error instanceof BadFile ? { problem: error.problem } : { error: String(error) }
+  }
+}
+
+globalThis.onmessage = ({ data }: MessageEvent<Task>) => {
+  void outcome(data).then((answer) => {
+    globalThis.postMessage(answer)
+  })
+}

@@ -73,6 +73,14 @@ const actions = {
         ]);
         return [file.suggestedFilename(), readFileSync(await file.path(), 'utf8')];
     },
+    // the same, as it is, into a file
+    save: async (name, where) => {
+        const [file] = await Promise.all([
+            page.waitForEvent('download', { timeout: 60_000 }),
+            page.getByRole('button', { name, exact: true }).click()
+        ]);
+        await file.saveAs(where);
+    },
     axe: async () => {
         await page.evaluate(axe);
         const found = await page.evaluate(() =>

@@ -30,9 +30,12 @@ class People:
         self.all.append(person)
         return person
 
-    async def linked(self, elder: Someone, options: dict[str, Any] = DESKTOP) -> Someone:
+    async def linked(
+        self, elder: Someone, options: dict[str, Any] = DESKTOP, cable: Cable | None = None
+    ) -> Someone:
         """Another browser of somebody, who lets it in by the code that it shows."""
-        other = await self.one(elder.name, options)
+        other = await self.one(elder.name, options, cable)
+        other.number = elder.number
         await other.open()
         await other.press("Log in with a QR code")
         code = await other.link_code()

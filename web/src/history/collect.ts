@@ -282,7 +282,7 @@ function contactRecord({ address, nick, about, picture }: Contact): ContactRecor
 
 function chatRecord(chat: Chat): ChatRecord {
   const { address, pinned, mutedUntil, archived, disappears, readTo, seenTo, draft } = chat
-  const place = (order: string): string => (isWaiting(order) ? '' : order)
+  const place = (order = ''): string => (isWaiting(order) ? '' : order)
   return {
     ...{ type: 'chat', v: 1, address, pinned, muted: mutedUntil === Infinity ? -1 : mutedUntil, archived },
     ...{ disappears, timerOrder: place(chat.timerOrder), readTo: place(readTo), seenTo: place(seenTo), draft }

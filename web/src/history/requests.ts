@@ -142,7 +142,7 @@ export class Requests {
     const before = wish.candidates.find((one) => one.device === device)
     // Another key than the one that was compared: it has to be compared anew
     const same = before?.fingerprint === fingerprint ? before.same : null
-    const name = answer.name.slice(0, LONGEST_NAME)
+    const name = plain(answer.name)
     await this.update({ device, jid, name, fingerprint, number: digits, decision, same })
     if (same === true && letter) await this.open(letter, device, fingerprint)
   }
@@ -186,7 +186,7 @@ export class Requests {
       const same =
         before?.fingerprint === fingerprint && this.now() - before.at < KEPT_MS ? before : undefined
       const fresh = { device, fingerprint, number: digits, at: this.now(), decision: 'asking' as const }
-      const request: Request = { ...(same ?? fresh), jid, name: name.slice(0, LONGEST_NAME) }
+      const request: Request = { ...(same ?? fresh), jid, name: plain(name) }
       if (!before) await this.makeRoom()
       await this.db.setFact(REQUEST + device, request)
       return request
@@ -228,4 +228,9 @@ export class Requests {
     )
     if (oldest) await this.db.facts.delete(oldest.name)
   }
+}
+
+/** What a device calls itself, without what would change how the words around it look. */
+function plain(name: string): string {
+  return name.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '').slice(0, LONGEST_NAME)
 }

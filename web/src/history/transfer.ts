@@ -55,8 +55,9 @@ export interface Taking extends Letter {
   at: Moment
   /** Characters of records to ask for at once. */
   most: number
-  /** The giver knows that it is over. */
+  /** The giver knows that it is over, and the person. */
   told: boolean
+  dismissed?: boolean
 }
 
 /** Of the device that gives. */

@@ -38,6 +38,10 @@ export function precise(at: number): string {
   return format({ dateStyle: 'medium', timeStyle: 'medium' }).format(at)
 }
 
+export function dayAndYear(at: number): string {
+  return format({ day: 'numeric', month: 'long', year: 'numeric' }).format(at)
+}
+
 /** Of the list of chats: as short as it can be said. */
 export function short(at: number, now = Date.now()): string {
   const days = daysAgo(at, now)

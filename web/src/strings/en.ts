@@ -485,9 +485,15 @@ export const en = {
   'link.paste': 'Or paste the link',
   'link.approve': 'Link device',
   'link.warning':
+<<<<<<< HEAD
     'Whoever shows you a code gets into your account. Only use a code on a device that is yours.',
   'link.failed': 'That didn’t work. Is it the code of a new device, and no more than a few minutes old?',
   'link.done': 'The new device is in. It gets your messages from now on.',
+=======
+    'Whoever shows you the code gets into your account. Use only a code on a device that is yours.',
+  'link.failed': 'That did not work. Is it the code of a new device, and not older than a few minutes?',
+  'link.done': 'The new device is in. Your messages go over to it while both are online.',
+>>>>>>> 43d3047 (Show where earlier messages come from, and how far they are)
 
   'apps.text':
     'Any XMPP app can be one of your devices: Conversations, Monal, Dino, Gajim. Each gets its own password, which you can revoke.',
@@ -537,7 +543,111 @@ export const en = {
   'storage.export': 'Export',
   'storage.export.sub': 'Chats, contacts and messages as a file, without keys',
 
+<<<<<<< HEAD
   'about.what': 'A messenger anyone can run.',
+=======
+  'logout.backup': 'Save a backup first',
+  'logout.backup.sub': 'What is only in this browser is lost otherwise',
+  'logout.backup.last': 'The last one is of {time}',
+  'settings.backup': 'Backup',
+  'settings.backup.sub': 'All messages in an encrypted file',
+  'settings.history': 'Messages from another device',
+  'settings.history.sub': 'What was written before you logged in here',
+  'past.title': 'Your earlier messages',
+  'past.lead':
+    'They are on your devices alone; the server can’t read them. So far, this device has none. Contacts and settings are here.',
+  'past.device': 'From another device',
+  'past.device.sub': 'Where you are logged in, as your phone or another browser',
+  'past.backup': 'From a backup',
+  'past.backup.sub': 'A file that you have saved, and its key',
+  'past.backup.lead': 'Choose the file, and type its twelve words or its passphrase.',
+  'past.without': 'Begin without them',
+  'past.without.sub': 'You can get them later, in the settings under Storage.',
+  'past.other': 'Another way',
+  'past.none': 'Messages from before {day} are not on this device.',
+  'history.text':
+    'Your other device shows a number, and so does this one. Compare them, so that nobody else gets your messages.',
+  'history.device': 'Another device',
+  'history.seek': 'Waiting for your other device',
+  'history.seek.text': 'Open Kith on it. It has to be online.',
+  'history.number': 'Number to compare',
+  'history.compare': '{name} can send your messages. Does it show this number?',
+  'history.same': 'It is the same number',
+  'history.differ': 'It is another number',
+  'history.differs':
+    'Then somebody may be between this device and {name}, and nothing is sent. Refuse it there, too, and look at your devices.',
+  'history.agree-there': 'Now agree on {name}.',
+  'history.refused': 'It was refused on {name}.',
+  'history.of': '{done} of {total}',
+  'history.taking': 'Your messages are coming',
+  'history.taking.away': 'Your messages come when your other device is online. Open Kith there.',
+  'history.taken': {
+    one: 'Your earlier messages are here: {count} is new.',
+    other: 'Your earlier messages are here: {count} are new.'
+  },
+  'history.stopped': 'Stopped: not all of your earlier messages are here.',
+  'history.full': 'There is no room for more messages on this device.',
+  'history.giving': 'Your messages are going to {name}',
+  'history.given': '{name} has your messages now.',
+  'history.given.stopped': '{name} gets no more of your messages.',
+  'history.stop': 'Stop',
+  'history.request': 'Send your messages to this device?',
+  'history.request.text':
+    '“{name}” is logged in to your account and asks for all your messages. Agree only if you have it before you and it shows this number:',
+  'history.request.warning':
+    'You have not just logged in anywhere? Then somebody may have taken over your number. Refuse.',
+  'history.request.agree': 'Same number: send my messages',
+  'history.request.refuse': 'Refuse',
+  'history.request.refused': 'Refused. It gets nothing.',
+  'history.request.changed': 'The device has changed its key meanwhile. Nothing was sent.',
+  'backup.text':
+    'A backup is a file with all your chats and messages. Without its key nobody can open it, nor can the server or we. It holds no keys of your account and no login.',
+  'backup.make': 'Save a backup',
+  'backup.never': 'There is none of this device yet.',
+  'backup.last': 'The last one is of {time}, {size}.',
+  'backup.words': 'Twelve words',
+  'backup.words.sub': 'Chosen at random, impossible to guess. Write them down',
+  'backup.words.text':
+    'These words open the file. Write them down and keep them apart from it. They are shown only now, and nobody can find them again.',
+  'backup.words.copy': 'Copy the words',
+  'backup.words.kept': 'I have the words in a safe place',
+  'backup.passphrase': 'A passphrase',
+  'backup.passphrase.sub': 'One that you choose and remember',
+  'backup.passphrase.text':
+    'At least {count} characters. Best are five or more words that have nothing to do with each other.',
+  'backup.again': 'Once more',
+  'backup.short': 'At least {count} characters.',
+  'backup.differs': 'The two are not the same.',
+  'backup.like-words': 'That looks like the words of another backup. Choose something else.',
+  'backup.save': 'Save the file',
+  'backup.busy': 'The backup is being made…',
+  'backup.done': 'Saved as {name}',
+  'backup.done.text': 'It is where your browser puts downloads. Keep it somewhere else, too.',
+  'restore.title': 'Bring a backup back',
+  'restore.text': 'What is missing here is added. Nothing comes twice, and nothing newer is changed.',
+  'restore.choose': 'Choose the file',
+  'restore.choose.sub': 'Its name ends with .age',
+  'restore.key': 'Twelve words or passphrase',
+  'restore.begin': 'Bring the messages back',
+  'restore.busy': 'The messages are coming back…',
+  'restore.added': { one: '{count} message is back.', other: '{count} messages are back.' },
+  'restore.nothing-new': 'All messages of the backup are here already.',
+  'restore.skipped': {
+    one: '{count} entry was left out: this version of Kith does not know it.',
+    other: '{count} entries were left out: this version of Kith does not know them.'
+  },
+  'restore.was-damaged': 'The file is damaged or not complete. What was good of it is here.',
+  'restore.no-word': 'Not one of the words that backups use: {word}.',
+  'restore.words-wrong': 'These are not the twelve words of a backup. Is one of them missing or another?',
+  'restore.wrong-key': 'The key does not open this file. Are the words or the passphrase of another backup?',
+  'restore.not-a-backup': 'That is not a backup of Kith.',
+  'restore.damaged': 'The file is damaged and can’t be opened.',
+  'restore.other-account': 'That is the backup of another account: {account}.',
+  'restore.newer': 'A newer version of Kith has made it. Update Kith here first.',
+  'restore.full': 'There is no room for more messages on this device.',
+
+  'about.what': 'A messenger that anyone can run.',
+>>>>>>> 43d3047 (Show where earlier messages come from, and how far they are)
   'about.server': 'Server',
   'about.licence': 'Licence',
   'about.trust':

@@ -121,11 +121,14 @@ export class DeviceHistory {
     this.taker.wake()
   }
 
-  /** The person does not want it any more; on this device. */
+  /** The person does not want it any more, on this device. What is over is not shown any more. */
   async stopTaking(): Promise<void> {
     await this.db.transaction('rw', this.db.facts, async () => {
       const taking = await this.db.fact<Taking>(TAKING)
-      if (taking) await this.db.setFact(TAKING, { ...taking, state: 'stopped' } satisfies Taking)
+      if (!taking) return
+      const over = taking.state === 'done' || taking.state === 'stopped'
+      const change = over ? { dismissed: true } : { state: 'stopped' as const }
+      await this.db.setFact(TAKING, { ...taking, ...change } satisfies Taking)
     })
     this.taker.wake()
   }

@@ -42,7 +42,7 @@ class People:
         await elder.open("#/settings/link")
         await elder.fill("Or paste the link", code)
         await elder.press("Link device")
-        await elder.shows("[role=status]:has-text('The new device is in')")
+        await elder.shows("[role=status]:has-text('The new device is linked')")
         await other.shows(".home")
         return other
 

@@ -76,15 +76,15 @@ async def test_who_logs_in_by_a_code_gets_the_history_after_comparing_and_nothin
 ) -> None:
     ada = await seeded(people, 50)
     other = await by_code(people, ada, PHONE)
-    await other.press("From another device Where you are logged in, as your phone or another browser")
+    await other.press("From another device A phone or browser where you’re logged in")
     await ada.shows("dialog .digits")
     await other.shows(".digits")
     numbers = [re.sub(r"\D", "", await one.on(".digits", "innerText")) for one in (ada, other)]
     assert numbers[0] == numbers[1]
     assert len(numbers[0]) == 60
-    await ada.press("Same number: send my messages")
+    await ada.press("The numbers match: send my messages")
     assert await count(other) == 0
-    await other.press("It is the same number")
+    await other.press("The numbers match")
     await has(other, 50)
     await other.shows(".chat-row:has-text('Message 49')")
 
@@ -92,13 +92,13 @@ async def test_who_logs_in_by_a_code_gets_the_history_after_comparing_and_nothin
 async def test_who_took_over_a_number_gets_nothing_of_the_past(people: People) -> None:
     ada = await seeded(people, 50)
     thief = await by_code(people, ada)
-    await thief.press("From another device Where you are logged in, as your phone or another browser")
-    await thief.press("It is the same number")
-    await ada.shows("dialog:has-text('somebody may have taken over your number')")
+    await thief.press("From another device A phone or browser where you’re logged in")
+    await thief.press("The numbers match")
+    await ada.shows("dialog:has-text('someone may have taken over your number')")
     await ada.press("Refuse")
-    await thief.shows("[role=alert]:has-text('It was refused')")
+    await thief.shows("[role=alert]:has-text('The request was refused')")
     await thief.press("Another way")
-    await thief.press("Begin without them")
+    await thief.press("Continue without them")
     await thief.shows(".notice:has-text('are not on this device')")
     assert await count(thief) == 0
 
@@ -116,22 +116,20 @@ async def test_a_backup_that_was_saved_before_logging_out_comes_back_at_the_next
     assert len(words) == 12
     await ada.on("label.check", "click")
     file = tmp_path / "kith.age"
-    await ada.do("save", "Save the file", str(file), timeout=60)
+    await ada.do("save", "Save file", str(file), timeout=60)
     assert file.read_bytes().startswith(b"age-encryption.org/v1\n-> scrypt ")
     await ada.shows("[role=status]:has-text('Saved as kith-')")
     await ada.log_out()
     forget_codes(people.server)
     await ada.show_number()
     await ada.shows("h1:text-is('Your earlier messages')")
-    await ada.press("From a backup A file that you have saved, and its key")
+    await ada.press("From a backup A file that you saved, and its key")
     await ada.on("input[type=file]", "setInputFiles", str(file))
     await ada.on("textarea", "fill", " ".join(["zoo", *words[1:]]))
-    await ada.press("Bring the messages back")
-    await ada.shows(
-        "[role=alert]:has-text('key does not open'), [role=alert]:has-text('not the twelve words')"
-    )
+    await ada.press("Restore messages")
+    await ada.shows("[role=alert]:has-text('Wrong key'), [role=alert]:has-text('t the twelve words')")
     await ada.on("textarea", "fill", " ".join(words))
-    await ada.press("Bring the messages back")
-    await ada.shows("[role=status]:has-text('400 messages are back')")
+    await ada.press("Restore messages")
+    await ada.shows("[role=status]:has-text('400 messages restored')")
     await ada.press("Continue")
     await ada.shows(".chat-row:has-text('Message 399')")

@@ -506,7 +506,8 @@ export const de: Texts = {
     'Wer dir einen Code zeigt, kommt in dein Konto. Verwende nur einen Code auf einem Gerät, das dir gehört.',
   'link.failed':
     'Das hat nicht geklappt. Ist es der Code eines neuen Geräts und nicht älter als ein paar Minuten?',
-  'link.done': 'Das neue Gerät ist dabei. Deine Nachrichten gehen zu ihm, solange beide online sind.',
+  'link.done':
+    'Das neue Gerät ist verbunden. Deine Nachrichten werden zu ihm geschickt, solange beide online sind.',
 
   'apps.text':
     'Jede XMPP-App kann eines deiner Geräte sein: Conversations, Monal, Dino, Gajim. Jede bekommt ein eigenes Passwort, das du widerrufen kannst.',

@@ -6,6 +6,8 @@ import asyncio
 import time
 
 from kith.core.ports import INCOMING, LogQuery
+from kith.store.sqlite import SQLiteStore
+from tests.store.conftest import Logs
 
 
 async def test_old_delivered_entries_go_and_their_messages_when_no_log_holds_them(logs):
@@ -53,3 +55,43 @@ async def test_entries_of_an_account_that_is_gone_expire_too(logs):
     logs.append(1, owners=[(9999, "a@x", INCOMING)])
     assert await logs.store.expire(2) == 1
     assert await logs.stored("message") == 0
+
+
+async def test_a_large_log_goes_in_portions_between_which_others_write(logs: Logs) -> None:
+    for id in range(1, 5001):
+        logs.append(id, owners=[(logs.a, "b@x", 0)])
+    await logs.store.settled()
+    commits = logs.store._writer.transactions  # type: ignore[union-attr]
+    removing = asyncio.create_task(logs.store.delete_account("a@x"))
+    between = 0
+    for id in range(10_001, 20_000):
+        logs.append(id, owners=[(logs.b, "c@x", 0)])
+        await logs.store.settled()
+        if removing.done():
+            break
+        between += 1
+    assert await removing
+    assert between >= 3
+    assert logs.store._writer.transactions - commits >= 10  # type: ignore[union-attr]
+    assert await logs.stored("message") == len(logs.answers) - 5000
+
+
+async def test_a_removal_that_was_cut_off_is_finished_by_the_next_start(logs: Logs) -> None:
+    for id in range(1, 3001):
+        logs.append(id)  # a to b
+    await logs.store.settled()
+
+    async def nothing(account: int) -> None:
+        """The power goes."""
+
+    logs.store.empty_log = nothing  # type: ignore[method-assign]
+    assert await logs.store.delete_account("a@x")
+    assert await logs.stored("log") == 6000
+    await logs.store.close()
+    again = SQLiteStore(logs.path)
+    await again.open()
+    assert again._finishing is not None
+    await again._finishing
+    logs.store = again
+    assert await logs.stored("log") == 3000
+    assert await logs.stored("message") == 3000

@@ -24,6 +24,7 @@ from kith.store.sqlite import SQLiteStore
 async def main():
     store = SQLiteStore(Path(sys.argv[1]))
     next = await store.open() + 1
+    await store.create_accounts([("a@x", {}), ("b@x", {})])  # 1 and 2
     def answer(id):
         return lambda existing, error: os.write(1, b"%d\\n" % id) if error is None else None
     while True:

@@ -17,6 +17,11 @@ from kith.store.conversations import entries_with, forget
 PAGE_BYTES = 1024 * 1024
 _LAST = (1 << 63) - 1  # no id is greater
 _IDS = "(SELECT value FROM json_each(:ids))"
+#: Whose logs there are, by one look into the index for each.
+_OWNERS = (
+    "WITH RECURSIVE owner (id) AS (SELECT min(account) FROM log UNION ALL "
+    "SELECT (SELECT min(account) FROM log WHERE account > owner.id) FROM owner WHERE id IS NOT NULL)"
+)
 
 
 def page(connection: sqlite3.Connection, query: LogQuery) -> Page:
@@ -130,9 +135,8 @@ def mark_undelivered(connection: sqlite3.Connection, account: int, ids: Sequence
 def owners_before(connection: sqlite3.Connection, before: int) -> list[int]:
     """The accounts with older entries, also those that are gone."""
     rows = connection.execute(
-        "WITH RECURSIVE owner (id) AS (SELECT min(account) FROM log UNION ALL "
-        "SELECT (SELECT min(account) FROM log WHERE account > owner.id) FROM owner WHERE id IS NOT NULL) "
-        "SELECT id FROM owner WHERE EXISTS (SELECT 1 FROM log WHERE account = owner.id AND log.id < ?)",
+        f"{_OWNERS} SELECT id FROM owner "
+        "WHERE EXISTS (SELECT 1 FROM log WHERE account = owner.id AND log.id < ?)",
         (before,),
     )
     return [row[0] for row in rows]
@@ -173,10 +177,17 @@ def forget_origins(connection: sqlite3.Connection, before: int, rows: int = 500)
     return len(ids), len(found) < rows
 
 
-def drop_all(connection: sqlite3.Connection, account: int) -> None:
-    """Empties an account's log."""
-    rows = connection.execute("SELECT id FROM log WHERE account = ?", (account,)).fetchall()
-    _drop(connection, account, [row[0] for row in rows])
+def drop_some(connection: sqlite3.Connection, account: int, rows: int) -> bool:
+    """Removes at most so many entries of an account's log. Returns whether there may be more."""
+    found = connection.execute("SELECT id FROM log WHERE account = ? LIMIT ?", (account, rows)).fetchall()
+    _drop(connection, account, [row[0] for row in found])
+    return len(found) == rows
+
+
+def orphans(connection: sqlite3.Connection) -> list[int]:
+    """Accounts that are gone and whose log is not: a removal that was cut off."""
+    found = connection.execute(f"{_OWNERS} SELECT id FROM owner WHERE id NOT IN (SELECT id FROM account)")
+    return [row[0] for row in found]
 
 
 def _drop(connection: sqlite3.Connection, account: int, ids: Sequence[int]) -> None:

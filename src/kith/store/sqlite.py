@@ -75,6 +75,7 @@ class SQLiteStore:
         self._marks: Marks | None = None
         self._check = Check(path)
         self._checking: threading.Thread | None = None
+        self._finishing: asyncio.Task[None] | None = None
         self._version = 0
         self._changed = False
         self._settling: asyncio.Future[None] | None = None
@@ -83,7 +84,8 @@ class SQLiteStore:
     async def open(self, look_through: bool = True) -> int:
         """Raises StoreError. If the last server did not close it, all of it is read, in the background.
 
-        ``look_through``: False for a command beside a running server, which has not closed it either.
+        ``look_through``: False for a command beside a running server: that has not closed it either, and it
+        finishes removals that were cut off.
         """
         loop = asyncio.get_running_loop()
         ended_well = integrity.ended_well(self._path)
@@ -104,6 +106,8 @@ class SQLiteStore:
         if look_through and not ended_well:
             self._checking = threading.Thread(target=self._look_through, name=CHECK_THREAD, daemon=True)
             self._checking.start()
+        if look_through:
+            self._finishing = asyncio.create_task(self._finish_removals())
         self._version = await self._write(_data_version)
         return await self._write(_last_id)
 
@@ -111,6 +115,9 @@ class SQLiteStore:
         writer, self._writer = self._writer, None
         if writer is None or self._connection is None:
             return
+        if self._finishing is not None:
+            self._finishing.cancel()
+            await asyncio.gather(self._finishing, return_exceptions=True)
         self._check.stop()
         if self._checking is not None:  # it has the files open
             await asyncio.to_thread(self._checking.join, _PATIENCE)
@@ -241,16 +248,21 @@ class SQLiteStore:
         return await self._write(write)
 
     async def delete_account(self, jid: str) -> bool:
-        def write(connection: sqlite3.Connection) -> bool:
+        """The account ends in one commit, its log in small ones, with the next start if it is cut off."""
+
+        def write(connection: sqlite3.Connection) -> int | None:
             row = connection.execute("SELECT id FROM account WHERE jid = ?", (jid,)).fetchone()
             if row is None:
-                return False
-            log.drop_all(connection, row[0])
+                return None
             connection.execute("DELETE FROM document WHERE account = ?", row)
             connection.execute("DELETE FROM account WHERE id = ?", row)
-            return True
+            return int(row[0])
 
-        return await self._write(write)
+        account = await self._write(write)
+        if account is None:
+            return False
+        await self.empty_log(account)
+        return True
 
     async def tidy(self) -> bool:
         """What was removed is zeroed in the database (secure_delete), and here in the WAL beside it.
@@ -267,7 +279,14 @@ class SQLiteStore:
             return False
 
     async def empty_log(self, account: int) -> None:
-        await self._write(lambda connection: log.drop_all(connection, account))
+        """In small transactions, so that others get their turn, however much there is."""
+        while await self._write(lambda connection: log.drop_some(connection, account, _EXPIRE_ROWS)):
+            pass
+
+    async def _finish_removals(self) -> None:
+        with contextlib.suppress(StoreError, Unavailable, sqlite3.Error):  # with the next start, then
+            for account in await self._read(log.orphans):
+                await self.empty_log(account)
 
     # -- the log --------------------------------------------------------------------------------------
 

@@ -97,6 +97,7 @@ class SQLiteStore:
                 connection.close()
                 raise
         self._connection = connection
+        self._files = Files(self._path)  # those of an earlier opening may have been others
         checkpoints = Checkpoints(lambda: connect(self._path, self._busy))
         self._writer = Writer(
             connection, loop, self._health, self.commits, self._files, checkpoints, self._gather

@@ -5,7 +5,7 @@ import { openCrypto } from './crypto/open'
 import './parts/base.css'
 import { preferences } from './parts/preferences.svelte'
 import { update } from './parts/update.svelte'
-import { kept, watch, type Kept } from './start/account'
+import { kept, moved, watch, type Kept } from './start/account'
 import { Api, bearerOf } from './start/api'
 import { thisDevice } from './start/device'
 import { language } from './strings/strings.svelte'
@@ -45,6 +45,16 @@ mount(App, {
         url,
         crypto: openCrypto,
         device: thisDevice().name,
+        whereabouts: async (last) => {
+          const answer = await new Api(() => Promise.resolve(bearerOf(last))).account()
+          if (answer.ok) return answer.value.address
+          if (answer.problem.error === 'not-authorized') return undefined
+          throw new Error(answer.problem.error)
+        },
+        moved: (address) => {
+          moved(db, address)
+          location.reload()
+        },
         endLogin: async (last) => {
           await new Api(() => Promise.resolve(bearerOf(last))).revokeDevice(last.device)
         }

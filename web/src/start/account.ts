@@ -6,6 +6,8 @@ import type { Address, Credential } from '../local/types'
 import type { Login } from './api'
 
 const ADDRESS = 'kith.address'
+/** The database's name, where it is of an older address. */
+const DATABASE = 'kith.database'
 /** What has nothing to do with a person. */
 const STAYS = new Set(['kith.theme', 'kith.language', 'kith.text-size'])
 
@@ -16,7 +18,8 @@ export interface Kept {
   credential: Credential | undefined
 }
 
-const database = (address: Address): Database => new Database(`kith ${address}`)
+const database = (address: Address): Database =>
+  new Database(localStorage.getItem(DATABASE) ?? `kith ${address}`)
 
 /** Whoever was logged in here last. */
 export async function kept(): Promise<Kept | undefined> {
@@ -30,13 +33,22 @@ export async function kept(): Promise<Kept | undefined> {
 export async function keep(login: Login): Promise<Kept & { other: boolean }> {
   const before = localStorage.getItem(ADDRESS)
   const other = before !== null && before !== login.address
-  if (other) await Dexie.delete(database(before).name)
+  if (other) {
+    await Dexie.delete(database(before).name)
+    localStorage.removeItem(DATABASE)
+  }
   const { address, agent, token, mechanism, device } = login
   const credential: Credential = { address, agent, token, mechanism, device }
   const db = database(address)
   await db.setFact('credential', credential)
   localStorage.setItem(ADDRESS, address)
   return { address, db, credential, other }
+}
+
+/** The account has another address; what it has stays where it is. */
+export function moved(db: Database, address: Address): void {
+  localStorage.setItem(DATABASE, db.name)
+  localStorage.setItem(ADDRESS, address)
 }
 
 /** Leaves nothing of a person in this browser. `db`: what is still to be wiped. */

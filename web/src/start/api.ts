@@ -135,6 +135,11 @@ export class Api {
     return this.ask('GET', '/api/account')
   }
 
+  /** With the code that was sent to it; all devices of the account move. */
+  changeNumber(number: string, code: string): Promise<Answer<Account>> {
+    return this.ask('POST', '/api/account/number', { number, code })
+  }
+
   deleteAccount(address: string, pin: string): Promise<Answer<undefined>> {
     return this.ask('POST', '/api/account/delete', { address, pin })
   }

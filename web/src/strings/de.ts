@@ -349,6 +349,17 @@ export const de: Texts = {
   'about.source.ask':
     'Kith ist freie Software. Wer deinen Server betreibt, gibt dir auf Wunsch den Quelltext.',
 
+  'settings.number': 'Telefonnummer ändern',
+  'settings.number.sub': 'Chats, Kontakte und Geräte ziehen mit um',
+  'number.now': 'Deine Nummer ist {number}.',
+  'number.text':
+    'Deine Chats, Kontakte und Einstellungen ziehen auf allen Geräten zur neuen Nummer um. Deine Kontakte bekommen die neue Nummer. Passwörter für andere Apps enden. Wir schicken einen Code an die neue Nummer.',
+  'number.new': 'Neue Telefonnummer',
+  'number.same': 'Das ist bereits deine Nummer.',
+  'number.taken': 'Mit dieser Nummer gibt es schon ein Konto. Lösche zuerst jenes.',
+  'number.change': 'Nummer ändern',
+  'number.moving': 'Deine Nummer ist geändert. Deine Chats ziehen um …',
+
   'emoji.title': 'Emojis',
   'emoji.search': 'Emojis suchen',
   'emoji.recent': 'Zuletzt verwendet',

@@ -338,6 +338,17 @@ export const en = {
   'about.source.sub': 'Free to use, study, share and improve',
   'about.source.ask': 'Kith is free software. Whoever runs your server gives you its source code if you ask.',
 
+  'settings.number': 'Change phone number',
+  'settings.number.sub': 'Chats, contacts and devices move with you',
+  'number.now': 'Your number is {number}.',
+  'number.text':
+    'Your chats, contacts and settings move to the new number, on all your devices. Your contacts get the new number. Passwords for other apps end. We send a code to the new number.',
+  'number.new': 'New phone number',
+  'number.same': 'That is your number already.',
+  'number.taken': 'There is an account with this number already. Delete that one first.',
+  'number.change': 'Change number',
+  'number.moving': 'Your number is changed. Moving your chats to it…',
+
   'emoji.title': 'Emojis',
   'emoji.search': 'Search emojis',
   'emoji.recent': 'Recently used',

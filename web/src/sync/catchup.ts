@@ -12,7 +12,7 @@ import type { Aside, Entry } from './aside'
 import { Lost, Refused } from './errors'
 import type { Incoming } from './incoming'
 import { form } from './pubsub'
-import { archiveTime, type Came, delayed, read } from './stanzas'
+import { archiveTime, asNow, type Came, delayed, read } from './stanzas'
 import type { Wire } from './wire'
 import { attribute, bare, child, el, NS, parse, textOf, write, type Xml } from './xml'
 
@@ -57,6 +57,8 @@ const WORTH_TELLING = 100
 
 export class CatchUp {
   private readonly pages = new Map<string, Page['found']>()
+  /** Addresses that were mine. */
+  former: ReadonlySet<Address> = new Set()
   /** What waits in `raw`, as it was parsed. */
   private readonly atHand = new Map<string, Entry[]>()
   private turn: Promise<unknown> = Promise.resolve()
@@ -81,7 +83,8 @@ export class CatchUp {
     const id = attribute(result, 'id')
     if (!message) return
     const at = archiveTime(id, delayed(child(result, NS.forward, 'forwarded')), this.now())
-    this.pages.get(attribute(result, 'queryid'))?.push({ id, at, message })
+    const entry = { id, at, message: asNow(message, this.me, this.former) }
+    this.pages.get(attribute(result, 'queryid'))?.push(entry)
   }
 
   /** A message that came live. Resolves when it is stored. */
@@ -276,7 +279,7 @@ export class CatchUp {
       const entries: Entry[] = []
       for (const { id, at, stanza } of row?.entries ?? []) {
         try {
-          entries.push({ id, at, message: parse(stanza) })
+          entries.push({ id, at, message: asNow(parse(stanza), this.me, this.former) })
         } catch {
           await this.aside.count('no XML in the storage', stanza)
         }

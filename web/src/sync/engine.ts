@@ -1,6 +1,7 @@
 /** The leading tab's part: the stream, and what is done with what comes and what waits. */
 import type { Crypto, CryptoEvent, KeyNetwork } from '../crypto/crypto'
 import { STANZA_BYTES } from '../local/length'
+import { FORMER } from '../local/moved'
 import type { Database } from '../local/database'
 import { merge, type Merged } from '../history/merge'
 import type { HistoryRecord } from '../history/records'
@@ -132,6 +133,7 @@ export class Engine implements Leading {
     engine.catchUp = new CatchUp(db, me, connection, engine.incoming, engine.aside, deps.now, (progress) =>
       engine.change({ progress })
     )
+    engine.catchUp.former = new Set(await db.fact<Address[]>(FORMER))
     engine.outbox = new Outbox(db, me, engine.crypto, keybook, connection, deps.now)
     engine.history = new DeviceHistory(db, me, engine.crypto, keybook, connection, {
       now: deps.now,

@@ -4,6 +4,7 @@ import type { HistoryRecord } from '../history/records'
 import type { Database } from '../local/database'
 import { EnteredTexts } from '../local/entered'
 import { exported, wipe } from '../local/export'
+import { moveTo } from '../local/moved'
 import { search } from '../local/search'
 import type { Address, Credential, Message } from '../local/types'
 import { Actions } from './actions'
@@ -21,6 +22,13 @@ export interface Deps {
   crypto(db: Database, me: Address, network: KeyNetwork): Promise<Crypto>
   /** Ends this device's login at the server, by the HTTP API. */
   endLogin?(credential: Credential): Promise<void>
+  /**
+   * After the server has refused this login: the address that the account has now, as when its number was changed;
+   * undefined: the login has ended. Rejects if the server can't be reached.
+   */
+  whereabouts?(credential: Credential): Promise<Address | undefined>
+  /** The account is kept under that address from now on; the app is to be opened anew. */
+  moved?(address: Address): void
   /** What this device is called in the account's list. */
   device?: string
   /** For tests: others than the browser's own; `undefined` as `locks` or `channel`: this is the only tab. */
@@ -42,6 +50,9 @@ const NOTHING: Live = {
   lastSeen: {},
   leads: false
 }
+
+const FIRST_WAIT_MS = 1000
+const LONGEST_WAIT_MS = 60_000
 
 type News = { chat: Address; key: string; text: string }
 
@@ -74,6 +85,21 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
   }
   const loggedOut = () => live.set({ ...NOTHING, connection: 'logged-out', leads: live.value.leads })
 
+  /** The server does not know the login under this address any more: has the account another one, or is it over? */
+  const refused = async () => {
+    const last = await db.fact<Credential>('credential')
+    const address = last && (await persistently(() => deps.whereabouts?.(last)))
+    if (address !== undefined && address !== me) {
+      await moveTo(db, address)
+      deps.moved?.(address)
+      return
+    }
+    await forgetLogin(db).finally(() => {
+      loggedOut()
+      tabs.end()
+    })
+  }
+
   const tabs = new Tabs({
     lock: name,
     locks: 'locks' in deps ? deps.locks : globalThis.navigator?.locks,
@@ -96,10 +122,7 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
           news: (messages) => void tell(messages).catch(() => undefined),
           revoked: () => {
             engine?.stop()
-            void forgetLogin(db).finally(() => {
-              loggedOut()
-              tabs.end()
-            })
+            void refused()
           }
         },
         live
@@ -210,6 +233,17 @@ function browserStorage(): Storage | undefined {
     return globalThis.localStorage
   } catch {
     return undefined // the browser forbids it
+  }
+}
+
+/** Until it is answered: who can't reach the server must not take that for an answer. */
+async function persistently<T>(ask: () => Promise<T> | undefined): Promise<T | undefined> {
+  for (let wait = FIRST_WAIT_MS; ; wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
+    try {
+      return await ask()
+    } catch {
+      await new Promise((done) => setTimeout(done, wait))
+    }
   }
 }
 

@@ -53,6 +53,22 @@ export interface Came {
   timer: number
 }
 
+/**
+ * An entry of the own archive from when I had another address, as if I had had this one. What is addressed to this one is
+ * left alone: whoever has the older number since then is somebody else.
+ */
+export function asNow(message: Xml, me: Address, former: ReadonlySet<Address>): Xml {
+  if (!former.size) return message
+  const to = bare(attribute(message, 'to'))
+  const toMe = former.has(to)
+  const byMe = former.has(bare(attribute(message, 'from'))) && to !== me
+  if (!toMe && !byMe) return message
+  const attributes = new Map(message.attributes)
+  if (toMe) attributes.set('to', me)
+  if (byMe) attributes.set('from', me)
+  return { ...message, attributes }
+}
+
 /** What is in a message's stanza besides addresses, archive id and time. */
 export function read(message: Xml, me: Address, archive: string, at: Moment): Came | undefined {
   const from = bare(attribute(message, 'from') || me)

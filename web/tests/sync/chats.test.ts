@@ -2,6 +2,7 @@
 import { afterEach, expect, test } from 'vitest'
 import { pinned, readTime } from '../../src/local/queries'
 import { LONGEST_PIN, pinIn } from '../../src/sync/sealed'
+import { asNow, read } from '../../src/sync/stanzas'
 import { parse } from '../../src/sync/xml'
 import { Device, until } from './people'
 import { World } from './world'
@@ -278,4 +279,51 @@ test('a chat that begins has the time that was chosen for new chats, and one tha
   await ada.app.send(ben.address, 'later')
   await until(async () => (await ben.texts(ada)).includes('later'))
   expect((await ben.with(ada)).find(({ text }) => text === 'later')?.expires).toBeUndefined()
+})
+
+test('a device that was away while the number changed goes on with all that it has', async () => {
+  const world = new World()
+  const ada = new Device(world, 'ada@example.org')
+  open.push(ada)
+  let answers = 0
+  let movedTo = ''
+  ada.deps = {
+    // the server can't be reached at first, which is no answer
+    whereabouts: async () => {
+      answers += 1
+      if (answers < 2) throw new Error('offline')
+      return 'eve@example.org'
+    },
+    moved: (address) => (movedTo = address)
+  }
+  world.tokens.set(ada.agent, 'token')
+  await ada.open()
+  await ada.online()
+  const ben = await device(world, 'ben')
+  await ada.app.send(ben.address, 'before')
+  await until(async () => (await ben.texts(ada)).length === 1)
+  await ada.online()
+  world.tokens.delete(ada.agent)
+  world.restart(true)
+  ada.join()
+  await until(() => movedTo !== '')
+  expect(ada.live.connection).not.toBe('logged-out')
+  expect(await ada.db.keys.count()).toBeGreaterThan(0)
+  expect(await ada.db.fact('credential')).toMatchObject({ address: 'eve@example.org' })
+  expect((await ada.with(ben)).map(({ text, from }) => [text, from])).toEqual([['before', 'eve@example.org']])
+})
+
+test('what the archive has of the older address is mine, and what its next owner writes is not', () => {
+  const [old, me, ben] = ['old@example.org', 'me@example.org', 'ben@example.org']
+  const seen = (from: string, to: string) => {
+    const stanza = parse(
+      `<message xmlns='jabber:client' from='${from}/x' to='${to}' id='1'><body>b</body></message>`
+    )
+    const came = read(asNow(stanza, me, new Set([old])), me, '', 0)
+    return [came?.mine, came?.chat, came?.from]
+  }
+  expect(seen(old, ben)).toEqual([true, ben, me])
+  expect(seen(ben, old)).toEqual([false, ben, ben])
+  expect(seen(old, old)).toEqual([true, me, me])
+  expect(seen(old, me)).toEqual([false, old, old])
 })

@@ -4,7 +4,7 @@ import { Database } from '../../src/local/database'
 import { ofChat } from '../../src/local/history'
 import type { Message } from '../../src/local/types'
 import type { App, Live } from '../../src/sync/app'
-import { openApp } from '../../src/sync/open'
+import { openApp, type Deps } from '../../src/sync/open'
 import { Sealed } from './sealed'
 import { World } from './world'
 
@@ -16,6 +16,8 @@ export class Device {
   sealed!: Sealed
   readonly plug = { in: true }
   awayAfter: number | undefined
+  /** What it gets from outside, beyond the network. */
+  deps: Partial<Deps> = {}
   readonly storage = new MemoryStorage()
   readonly agent = `agent-${++count}`
   readonly db = new Database(`device ${count}`)
@@ -42,6 +44,7 @@ export class Device {
       WebSocket: world.socketOf(plug),
       storage: this.storage as unknown as Storage,
       ...(this.awayAfter !== undefined && { awayAfter: this.awayAfter }),
+      ...this.deps,
       locks: undefined,
       channel: undefined
     })

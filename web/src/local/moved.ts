@@ -1,0 +1,106 @@
+/**
+ * The own account has another address, as after its number was changed: what is kept under the older one is kept under
+ * the new one from now on. In one transaction, so that it is done or not.
+ */
+import type { Database } from './database'
+import { newChat } from './chat'
+import type { Address, Change, Credential, Message } from './types'
+
+/** A fact: the addresses that were mine. In the archive messages have them for ever. */
+export const FORMER = 'addresses.former'
+/** Of the facts that are named for an address, and the encryption's keys, which name it between slashes. */
+const NAMED = /^(?:older|unsynced (?:read|settings)|refused) /
+const KEYS = ['account', 'device', 'trust', 'session', 'healing']
+
+export async function moveTo(db: Database, to: Address): Promise<void> {
+  await db.transaction('rw', db.tables, async () => {
+    const credential = await db.fact<Credential>('credential')
+    if (!credential || credential.address === to) return
+    const from = credential.address
+    await db.setFact('credential', { ...credential, address: to })
+    const former = (await db.fact<Address[]>(FORMER)) ?? []
+    await db.setFact(FORMER, [...former.filter((one) => one !== to && one !== from), from])
+    await moveFacts(db, from, to)
+    await moveKeys(db, from, to)
+    await moveContact(db, from, to)
+    await moveHistory(db, from, to)
+  })
+}
+
+async function moveFacts(db: Database, from: Address, to: Address): Promise<void> {
+  const all = await db.facts.filter(({ name }) => NAMED.test(name) && name.endsWith(` ${from}`)).toArray()
+  await db.facts.bulkDelete(all.map(({ name }) => name))
+  await db.facts.bulkPut(all.map((fact) => ({ ...fact, name: fact.name.slice(0, -from.length) + to })))
+}
+
+async function moveKeys(db: Database, from: Address, to: Address): Promise<void> {
+  for (const kind of KEYS) {
+    const start = `${kind}/${from}`
+    const all = (await db.keys.where('path').startsWith(start).toArray()).filter(
+      ({ path }) => path === start || path.startsWith(`${start}/`)
+    )
+    await db.keys.bulkDelete(all.map(({ path }) => path))
+    await db.keys.bulkPut(
+      all.map((key) => ({ ...key, path: `${kind}/${to}${key.path.slice(start.length)}` }))
+    )
+  }
+}
+
+async function moveContact(db: Database, from: Address, to: Address): Promise<void> {
+  const me = await db.contacts.get(from)
+  if (!me) return
+  await db.contacts.delete(from)
+  await db.contacts.put({ ...me, address: to })
+}
+
+/** `key` begins with a chat: that of the notes to myself has another name now. */
+function renamed(key: string, from: Address, to: Address): string {
+  return key.startsWith(`${from} `) ? to + key.slice(from.length) : key
+}
+
+async function moveHistory(db: Database, from: Address, to: Address): Promise<void> {
+  const now = (address: Address): Address => (address === from ? to : address)
+  await db.messages.toCollection().modify((message: Message, row) => {
+    const { reply, reactions } = message
+    if (message.from !== from && reply?.from !== from && !(from in reactions)) return
+    row.value = {
+      ...message,
+      from: now(message.from),
+      reactions: Object.fromEntries(Object.entries(reactions).map(([by, emojis]) => [now(by), emojis])),
+      ...(reply && { reply: { ...reply, from: now(reply.from) } })
+    }
+  })
+  const notes = await db.messages.where('key').startsWith(`${from} `).toArray()
+  await db.messages.bulkDelete(notes.map(({ key }) => key))
+  await db.messages.bulkPut(notes.map((one) => ({ ...one, chat: to, key: renamed(one.key, from, to) })))
+
+  const own = (change: Change): boolean => change.from === from || change.target.startsWith(`${from} `)
+  const changes = await db.changes.filter(own).toArray()
+  await db.changes.bulkDelete(changes.map(({ key }) => key))
+  await db.changes.bulkPut(
+    changes.map((change) => {
+      const [target, by] = [renamed(change.target, from, to), now(change.from)]
+      return { ...change, target, from: by, key: `${change.kind} ${target} ${by}` }
+    })
+  )
+  for (const table of [db.seen, db.words]) {
+    const rows = await table.where('key').startsWith(`${from} `).toArray()
+    await table.bulkDelete(rows.map(({ key }) => key))
+    await (table as typeof db.seen).bulkPut(
+      rows.map((row) => ({ ...row, key: renamed(row.key, from, to), ...('chat' in row && { chat: to }) }))
+    )
+  }
+  const chat = await db.chats.get(from)
+  if (chat) {
+    const [last, firstUnread] = [renamed(chat.last, from, to), renamed(chat.firstUnread, from, to)]
+    await db.chats.delete(from)
+    await db.chats.put({ ...newChat(to), ...chat, address: to, last, firstUnread })
+  }
+  await db.raw.where('chat').equals(from).modify({ chat: to })
+  await db.outgoing.toCollection().modify((one) => {
+    one.to = now(one.to)
+    const { what } = one
+    if ('from' in what) what.from = now(what.from)
+    if (what.type === 'message' && what.reply) what.reply.from = now(what.reply.from)
+  })
+}

@@ -10,7 +10,9 @@ const ADDRESS = /^[^\s@/<>"\p{C}]+@[^\s@/<>"\p{C}]+$/u
 
 /** For the account of that address, at the server that this page is from. */
 export function linkTo(address: Address, origin: string): string {
-  return `${origin}/#/to/${encodeURIComponent(address)}`
+  // what a fragment may have is left as people read it (RFC 3986 §3.5)
+  const readable = encodeURIComponent(address).replaceAll('%2B', '+').replaceAll('%40', '@')
+  return `${origin}/#/to/${readable}`
 }
 
 /** The address in a link, a code, or by itself; undefined: there is none. */

@@ -10,17 +10,18 @@ const workers = navigator.serviceWorker as ServiceWorkerContainer | undefined
 /** What the page itself has shown, newest of each chat. */
 const ofPage = new Map<Address, Notification>()
 
-/** `hidden`: what is said where the text is not to be seen. Returns how to stop. */
+/** `hidden`: what is said where the text is not to be seen; `locked`: it never is now. Returns how to stop. */
 export function notifications(
   app: App,
   name: (chat: Address) => Promise<string>,
   open: (chat: Address) => void,
-  hidden: () => string
+  hidden: () => string,
+  locked: () => boolean = () => false
 ): () => void {
   const tell = async (chat: Address, text: string): Promise<void> => {
     const title = await name(chat)
     const options: NotificationOptions & { renotify: boolean } = {
-      body: preferences.previews ? oneLine(text) : hidden(),
+      body: preferences.previews && !locked() ? oneLine(text) : hidden(),
       tag: chat,
       renotify: true,
       icon: '/icon-192.png',

@@ -20,7 +20,8 @@ const GENERAL = {
   previous: { label: 'shortcut.previous', with: 'alt', key: 'arrowup' },
   'next-unread': { label: 'shortcut.next-unread', with: 'chord', key: 'arrowdown' },
   'previous-unread': { label: 'shortcut.previous-unread', with: 'chord', key: 'arrowup' },
-  settings: { label: 'settings.title', with: 'chord', key: 'g' }
+  settings: { label: 'settings.title', with: 'chord', key: 'g' },
+  lock: { label: 'lock.now', with: 'chord', key: 'l' }
 } as const satisfies Record<string, Combination>
 
 const CHAT = {

@@ -360,6 +360,32 @@ export const de: Texts = {
   'number.change': 'Nummer ändern',
   'number.moving': 'Deine Nummer ist geändert. Deine Chats ziehen um …',
 
+  'settings.lock': 'App-Sperre',
+  'settings.lock.sub': 'In diesem Browser nach PIN oder Passkey fragen',
+  'lock.text':
+    'Kith fragt nach einer PIN oder einem Passkey, wenn es in diesem Browser geöffnet wird und wenn du eine Weile nichts getan hast. So lange ist kein Chat zu sehen, und Benachrichtigungen verraten weder Text noch Namen.',
+  'lock.limits.title': 'Was sie nicht kann:',
+  'lock.limits':
+    'Sie verschlüsselt nichts. Deine Nachrichten und Schlüssel liegen wie bisher im Speicher dieses Browsers. Wer die Dateien dieses Geräts lesen oder die Entwicklerwerkzeuge des Browsers benutzen kann, kommt an sie heran. Dagegen helfen ein eigenes Benutzerkonto, eine Bildschirmsperre und die Verschlüsselung der Festplatte. Mit der PIN, die deine Nummer schützt, hat sie nichts zu tun.',
+  'lock.new': 'Neue PIN oder Passwort',
+  'lock.on': 'Einschalten',
+  'lock.passkey': 'Passkey dieses Geräts benutzen',
+  'lock.short': 'Mindestens vier Zeichen.',
+  'lock.set': 'Die App-Sperre ist an.',
+  'lock.after': 'Sperren nach Untätigkeit von',
+  'lock.at-once': 'Sobald das Fenster nicht zu sehen ist',
+  'lock.now': 'Jetzt sperren',
+  'lock.off': 'App-Sperre ausschalten',
+  'lock.locked': 'Kith ist gesperrt',
+  'lock.pin': 'PIN oder Passwort',
+  'lock.open': 'Entsperren',
+  'lock.wrong': 'Das war es nicht. Versuch es noch einmal.',
+  'lock.broken-off': 'Das wurde nicht abgeschlossen. Versuch es noch einmal.',
+  'lock.forgotten': 'Vergessen?',
+  'lock.forgotten.text':
+    'Ohne die PIN kannst du dich hier nur abmelden. Nachrichten und Schlüssel in diesem Browser werden gelöscht, deine anderen Geräte behalten ihre.',
+  'notification.locked': 'Kith',
+
   'emoji.title': 'Emojis',
   'emoji.search': 'Emojis suchen',
   'emoji.recent': 'Zuletzt verwendet',

@@ -1,0 +1,85 @@
+/**
+ * What opens the app again in this browser: a PIN, of which a slow hash is kept (PBKDF2, RFC 8018), or a passkey of the
+ * device (WebAuthn). It keeps people out who sit down at the screen. It encrypts nothing: docs/security.md.
+ */
+const ROUNDS = 600_000
+const SALT_BYTES = 16
+const HASH_BITS = 256
+/** Wrong PINs before one has to wait, and how long then: twice as long each time. */
+const FREE = 5
+const FIRST_WAIT_MS = 30_000
+const LONGEST_WAIT_MS = 3_600_000
+/** Of authenticator data (WebAuthn §6.1): the flag that the person was verified. */
+const FLAGS_AT = 32
+const VERIFIED = 0x04
+
+export type Secret =
+  { kind: 'pin'; salt: string; hash: string; rounds: number } | { kind: 'passkey'; id: string }
+
+export async function pinSecret(pin: string): Promise<Secret> {
+  const salt = crypto.getRandomValues(new Uint8Array(SALT_BYTES))
+  return { kind: 'pin', salt: text(salt), hash: await hashOf(pin, salt, ROUNDS), rounds: ROUNDS }
+}
+
+export async function fits(secret: Secret & { kind: 'pin' }, pin: string): Promise<boolean> {
+  const hash = await hashOf(pin, bytes(secret.salt), secret.rounds)
+  return hash === secret.hash
+}
+
+async function hashOf(pin: string, salt: Uint8Array<ArrayBuffer>, iterations: number): Promise<string> {
+  const written = new TextEncoder().encode(pin.normalize('NFKC'))
+  const key = await crypto.subtle.importKey('raw', written, 'PBKDF2', false, ['deriveBits'])
+  const how = { name: 'PBKDF2', hash: 'SHA-256', salt, iterations }
+  return text(new Uint8Array(await crypto.subtle.deriveBits(how, key, HASH_BITS)))
+}
+
+/** Milliseconds to wait after so many wrong PINs in a row. */
+export function waitAfter(wrong: number): number {
+  return wrong < FREE ? 0 : Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (wrong - FREE))
+}
+
+/** Whether this device has a way of its own to know the person: a finger, a face, its PIN. */
+export async function hasPasskeys(): Promise<boolean> {
+  if (typeof PublicKeyCredential === 'undefined') return false
+  return PublicKeyCredential.isUserVerifyingPlatformAuthenticatorAvailable().catch(() => false)
+}
+
+/** Rejects if the person does not want it. */
+export async function passkeySecret(name: string): Promise<Secret> {
+  const made = await navigator.credentials.create({
+    publicKey: {
+      challenge: crypto.getRandomValues(new Uint8Array(32)),
+      rp: { name: 'Kith' },
+      user: { id: crypto.getRandomValues(new Uint8Array(16)), name, displayName: name },
+      pubKeyCredParams: [
+        { type: 'public-key', alg: -7 },
+        { type: 'public-key', alg: -257 }
+      ],
+      authenticatorSelection: { authenticatorAttachment: 'platform', userVerification: 'required' }
+    }
+  })
+  if (!made) throw new Error('no passkey was made')
+  return { kind: 'passkey', id: text(new Uint8Array((made as PublicKeyCredential).rawId)) }
+}
+
+/** Whether the device knows the person. Rejects if they break it off. */
+export async function confirmed(secret: Secret & { kind: 'passkey' }): Promise<boolean> {
+  const found = (await navigator.credentials.get({
+    publicKey: {
+      challenge: crypto.getRandomValues(new Uint8Array(32)),
+      allowCredentials: [{ type: 'public-key', id: bytes(secret.id) }],
+      userVerification: 'required'
+    }
+  })) as PublicKeyCredential | null
+  if (!found || text(new Uint8Array(found.rawId)) !== secret.id) return false
+  const data = new Uint8Array((found.response as AuthenticatorAssertionResponse).authenticatorData)
+  return ((data[FLAGS_AT] ?? 0) & VERIFIED) !== 0
+}
+
+function text(data: Uint8Array): string {
+  return btoa(String.fromCharCode(...data))
+}
+
+function bytes(data: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0))
+}

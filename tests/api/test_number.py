@@ -254,3 +254,53 @@ async def test_damaged_records_keep_nothing_from_the_others(tmp_path: Path) -> N
         client.abort()
         assert "damaged" in server.log.read_text()
         assert server.stop() == 0
+
+
+async def blocks(client: RawClient, jid: str) -> None:
+    answer = await client.iq("set", f"<block xmlns='urn:xmpp:blocking'><item jid='{jid}'/></block>")
+    assert answer.get("type") == "result"
+
+
+async def learns_nothing(client: RawClient, old: str, number: str) -> None:
+    """Whoever asks at the older address, in any way."""
+    client.inbox.clear()
+    client.send(f"<message to='{old}' type='chat'><body>where are you?</body></message>")
+    bounced = await client.take(lambda e: e.tag == CLIENT + "message")
+    assert condition(bounced) == "service-unavailable"
+    items = "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='urn:xmpp:moved:1'/></pubsub>"
+    assert (await client.iq("get", items, old)).get("type") == "error"
+    client.send(f"<presence to='{old}' type='probe'/><presence to='{old}' type='subscribe'/>")
+    await client.ping()
+    assert not [e for e in client.inbox if number in "".join(e.itertext())]
+
+
+async def test_who_is_blocked_is_not_told_the_new_number(server: RunningServer) -> None:
+    person, new = Person(server), Person(server)
+    blocked, blocking, later, friend = (Person(server) for _ in range(4))
+    phone = await person.register()
+    devices = [await one.register() for one in (blocked, blocking, later, friend)]
+    for device in devices:
+        await friends(server, phone, device)
+    old = phone.login["address"]
+    mine = await phone.online(server.port)
+    await blocks(mine, f"{blocked.number}@localhost")
+    watching = [await device.online(server.port) for device in devices]
+    await blocks(watching[1], old)
+    answer = await change(person, phone, new)
+    assert answer.status == 200
+    address = answer.body["address"]
+    assert await contacts(watching[3]) == {address: "both"}
+    for client in watching[:2]:  # whichever of the two has blocked the other
+        assert await contacts(client) == {old: "both"}
+    await learns_nothing(watching[0], old, new.number)
+    # somebody who is blocked after the move does not learn of a further one, nor at the first address
+    mine = await at(phone, answer).online(server.port)
+    await blocks(mine, f"{later.number}@localhost")
+    await learns_nothing(watching[2], old, new.number)
+    for client in watching:
+        client.abort()
+    server.stop()
+    server.start()
+    client = await devices[2].online(server.port)
+    await learns_nothing(client, old, new.number)
+    client.abort()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from xml.etree.ElementTree import Element, tostring
 
 import pytest
@@ -31,6 +31,14 @@ REQUESTS = {
     "subscription": ("set", f"<pubsub xmlns='{PUBSUB}'><subscribe node='n' jid='cyd@localhost'/></pubsub>"),
     "publishing": ("set", f"<pubsub xmlns='{PUBSUB}'><publish node='n'><item/></publish></pubsub>"),
     "owner's": ("get", f"<pubsub xmlns='{PUBSUB}#owner'><configure node='n'/></pubsub>"),
+    "own subscriptions": ("get", f"<pubsub xmlns='{PUBSUB}'><subscriptions/></pubsub>"),
+    "own affiliations": ("get", f"<pubsub xmlns='{PUBSUB}'><affiliations/></pubsub>"),
+    "own subscriptions at a node": ("get", f"<pubsub xmlns='{PUBSUB}'><subscriptions node='n'/></pubsub>"),
+    "own affiliations at a node": ("get", f"<pubsub xmlns='{PUBSUB}'><affiliations node='n'/></pubsub>"),
+    "affiliations at a closed node": (
+        "get",
+        f"<pubsub xmlns='{PUBSUB}'><affiliations node='urn:xmpp:bookmarks:1'/></pubsub>",
+    ),
     "roster": ("get", "<query xmlns='jabber:iq:roster'/>"),
     "archive": ("set", "<query xmlns='urn:xmpp:mam:2'/>"),
     "registration": ("get", "<query xmlns='jabber:iq:register'/>"),
@@ -60,13 +68,32 @@ def shape(answer: Element, name: str) -> str:
 
 
 async def test_no_request_tells_a_stranger_who_is_here(stranger: RawClient) -> None:
+    await expect_the_same(stranger)
+
+
+async def expect_the_same(stranger: RawClient, without: Collection[str] = ()) -> None:
     for what, (type, request) in REQUESTS.items():
+        if what in without:
+            continue
         for resource in ("", "/phone"):
             seen = {
                 name: shape(await stranger.iq(type, request, f"{name}@localhost{resource}"), name)
                 for name in ("ada", "ben", "nobody")
             }
             assert len(set(seen.values())) == 1, (what, resource, seen)
+
+
+async def test_whom_somebody_has_blocked_learns_nothing_by_it(
+    server: RunningServer, stranger: RawClient
+) -> None:
+    ada = await online(server.port, "ada")
+    await ada.iq("set", "<block xmlns='urn:xmpp:blocking'><item jid='cyd@localhost'/></block>")
+    try:
+        # XEP-0191 §3 has an error where XEP-0030 §8 has an empty list
+        await expect_the_same(stranger, ("items", "items of a node", "commands"))
+    finally:
+        await ada.iq("set", "<unblock xmlns='urn:xmpp:blocking'/>")
+        ada.abort()
 
 
 async def test_presence_tells_a_stranger_nothing(stranger: RawClient) -> None:

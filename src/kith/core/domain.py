@@ -22,6 +22,7 @@ from kith.core.figures import Figures
 from kith.core.hooks import Hooks, overridden
 from kith.core.hosts import Host, Hosts
 from kith.core.ids import Ids, first_at
+from kith.core.inquiries import Inquiries
 from kith.core.log import Envelope, Log
 from kith.core.offers import Offers
 from kith.core.passwords import Passwords
@@ -89,6 +90,7 @@ class Domain:
         self.directory = Directory(store, self.hooks.account_loaded, self.hooks.account_unloaded)
         self.presence = Presence(self)
         self.subscriptions = Subscriptions(self)
+        self.inquiries = Inquiries(self)
         self.router = Router(self)
         self.resumption = Resumption(self)
         self._flushing: list[Session] = []
@@ -284,12 +286,8 @@ class Domain:
         return account.id if account is not None else None
 
     async def knows(self, sender: Sender, account: JID) -> bool:
-        """Whether the sender may know that there is such an account: its owner, and who sees its presence."""
-        if sender.bare == account.bare:
-            return True
-        if await self.account_id(account) is None:
-            return False
-        return (await self.roster(account.bare)).subscription_from(sender.bare)
+        """Whether the sender may know that there is such an account (`kith.core.inquiries`)."""
+        return await self.inquiries.knows(sender.bare, account)
 
     async def roster(self, bare: str) -> Roster:
         """The roster of a local account. Raises StanzaError if there is no such account."""
@@ -330,18 +328,22 @@ class Domain:
         To somebody who may not know of an account, its refusals are those of one that does not exist
         (RFC 6121 §8.5.1).
         """
-        unknown = getattr(handler, "nothing", "") if iq.type == "get" else ""
-        if to.local and to.bare != sender.bare:
-            if await self.directory.load(to.bare) is None:
-                if not getattr(handler, "absent", False):
-                    raise StanzaError(unknown or "service-unavailable")
-            elif not self.hooks.stanza_in(sender.jid, to, iq):
-                return
+        unknown = (getattr(handler, "nothing", "") if iq.type == "get" else "") or "service-unavailable"
+        others = to.local and to.bare != sender.bare
+        known = await self.inquiries.admit(sender, to) if others else True
         try:
+            if others:
+                missing = await self.directory.load(to.bare) is None
+                if not self.hooks.stanza_in(
+                    sender.jid, to, iq
+                ):  # the bounds are for those who are missing, too
+                    return
+                if missing and not getattr(handler, "absent", False):
+                    raise StanzaError(unknown)
             children = await handler(sender, iq, to)
-        except StanzaError:
-            if to.local and not await self.knows(sender, to):
-                raise StanzaError(unknown or "service-unavailable") from None
+        except StanzaError as error:
+            if not known and error.condition != "policy-violation":
+                raise StanzaError(unknown) from None
             raise
         result = iq.reply(*children)
         result.attrs["to"] = sender.full

@@ -112,6 +112,13 @@ class Feature:
         """Before any stanza reaches the account ``to``. False: it is dropped; StanzaError: refused."""
         return True
 
+    async def acquainted(self, account: JID, other: str) -> bool:
+        """Whether the bare address ``other`` shares something with an account here, as a group.
+
+        It may then know that there is such an account, and is not bounded in what it asks about it.
+        """
+        return False
+
     def message_wanted(self, account: Account, peer: str) -> bool:
         """Whether the account keeps messages with the bare address ``peer`` in its archive."""
         return True

@@ -46,6 +46,7 @@ class Hooks:
         self._session_bound = overridden(features, "session_bound")
         self._session_resumed = overridden(features, "session_resumed")
         self._element = overridden(features, "element")
+        self._acquainted = overridden(features, "acquainted")
         self._session_available = overridden(features, "session_available")
         self._presence_changed = overridden(features, "presence_changed")
         self._presence_received = overridden(features, "presence_received")
@@ -88,6 +89,12 @@ class Hooks:
     def stanza_out(self, session: Session, stanza: Stanza, to: JID | None) -> None:
         for hook in self._stanza_out:
             hook(session, stanza, to)
+
+    async def acquainted(self, account: JID, other: str) -> bool:
+        for hook in self._acquainted:
+            if await hook(account, other):
+                return True
+        return False
 
     def stanza_in(self, sender: JID, to: JID, stanza: Stanza) -> bool:
         for hook in self._stanza_in:  # a loop, for this is in the way of every message

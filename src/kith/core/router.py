@@ -204,6 +204,9 @@ class Router:
                 return domain.answer(sender, stanza, to, handler)
             return None
         if to is not None and to.resource and to.local:
+            account = domain.directory.get(to.bare)
+            if request and not domain.inquiries.knows_now(sender.bare, account):
+                return self._iq_of_stranger(sender, stanza, to)
             self._iq_to_session(sender, stanza, to)
             return None
         if not request:
@@ -224,6 +227,11 @@ class Router:
         if handler is None:
             raise StanzaError("service-unavailable")
         return domain.answer(sender, stanza, address, handler)
+
+    async def _iq_of_stranger(self, sender: Sender, stanza: Stanza, to: JID) -> None:
+        """To a client whose owner may not know the sender."""
+        await self._domain.inquiries.admit(sender, to)
+        self._iq_to_session(sender, stanza, to)
 
     def _iq_to_session(self, sender: Sender, stanza: Stanza, to: JID) -> None:
         """RFC 6121 §8.5.3.2.3."""

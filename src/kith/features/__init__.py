@@ -54,8 +54,8 @@ ALL: tuple[type[Feature], ...] = (
     PrivacySettings,
     LastActivity,
     Rosters,
+    Blocking,  # before what would tell the blocked where somebody is now
     Moved,
-    Blocking,
     Correspondents,
     SpamReports,
     Strangers,

@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from kith.core.domain import Domain
 from kith.core.feature import Feature, handles_iq
+from kith.core.moves import Moves
 from kith.core.session import Session
 from kith.wire import ns
 from kith.wire.errors import StanzaError
@@ -54,6 +55,9 @@ class Blocking(Feature):
         super().__init__(domain)
         self._lists: dict[str, dict[JID, None]] = {}
         self._pushes = 0
+        self._earlier: dict[
+            str, set[str]
+        ] = {}  # addresses that an account had before, by the one that it has
         self.listeners: list[BlockListener] = []
 
     def blocks(self, account: str, jid: JID) -> bool:
@@ -62,6 +66,37 @@ class Blocking(Feature):
         if blocked is None or jid == self.domain.jid or jid.bare == account:
             return False  # one's own devices and server are never blocked
         return matches(blocked, jid)
+
+    # -- earlier addresses (XEP-0283) ----------------------------------------------------------------
+
+    async def start(self) -> None:
+        for old, move in (await Moves(self.domain.store).all()).items():
+            self._earlier.setdefault(move.new, set()).add(old)
+
+    async def account_moved(self, old: JID, id: int, new: JID) -> None:
+        """Whom the account has blocked learns nothing at its older address either, which says where it is."""
+        account = await self.domain.account_id(new)
+        if account is None:
+            return
+        for documents in await self.domain.store.documents(account, SPACE):
+            await self.domain.store.put(id, SPACE, documents.key, b"")
+        await self.account_loaded(old, id)
+        known = self._earlier.setdefault(new.bare, set())
+        known |= {old.bare, *self._earlier.pop(old.bare, ())}
+
+    async def address_freed(self, address: JID) -> None:
+        for new, known in list(self._earlier.items()):
+            known.discard(address.bare)
+            if not known:
+                del self._earlier[new]
+
+    async def _everywhere(self, session: Session) -> list[tuple[str, int]]:
+        """Bare addresses and ids of the account and of what it has left at older addresses."""
+        found = [(session.account.jid, session.account.id)]
+        for old in self._earlier.get(session.account.jid, ()):
+            if (account := await self.domain.account(old)) is not None:
+                found.append((old, account.id))
+        return found
 
     # -- the list ----------------------------------------------------------------------------------
 
@@ -104,11 +139,12 @@ class Blocking(Feature):
         new = [jid for jid in asked if jid not in before]
         if len(before) + len(new) > MAX_BLOCKED:
             raise StanzaError("resource-constraint", "the block list is full")
-        store, id = self.domain.store, session.account.id
-        await asyncio.gather(*(store.put(id, SPACE, str(jid), b"") for jid in new))
+        store, everywhere = self.domain.store, await self._everywhere(session)
+        await asyncio.gather(*(store.put(id, SPACE, str(jid), b"") for _, id in everywhere for jid in new))
         for jid in await self._viewers(bare, new):
             self.domain.hide_presence(bare, jid)
-        self._lists.setdefault(bare, {}).update(dict.fromkeys(new))
+        for address, _ in everywhere:
+            self._lists.setdefault(address, {}).update(dict.fromkeys(new))
         self._push(session, _BLOCK, asked)
         for item in items:
             for listener in self.listeners:
@@ -121,12 +157,14 @@ class Blocking(Feature):
         bare = session.account.jid
         blocked = self._lists.get(bare, {})
         gone = [jid for jid in asked if jid in blocked] if asked else list(blocked)
-        store, id = self.domain.store, session.account.id
-        await asyncio.gather(*(store.remove(id, SPACE, str(jid)) for jid in gone))
-        for jid in gone:
-            blocked.pop(jid, None)
-        if not blocked:
-            self._lists.pop(bare, None)
+        store, everywhere = self.domain.store, await self._everywhere(session)
+        await asyncio.gather(*(store.remove(id, SPACE, str(jid)) for _, id in everywhere for jid in gone))
+        for address, _ in everywhere:
+            blocked = self._lists.get(address, {})
+            for jid in gone:
+                blocked.pop(jid, None)
+            if not blocked:
+                self._lists.pop(address, None)
         for jid in await self._viewers(bare, gone):
             if not self.blocks(bare, jid):
                 self.domain.show_presence(bare, jid)

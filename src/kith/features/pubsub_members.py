@@ -8,7 +8,9 @@ from xml.etree.ElementTree import Element, SubElement
 
 import msgspec
 
+from kith.features.disco import page
 from kith.features.forms import Form, to_boolean
+from kith.features.paging import SET
 from kith.features.pubsub_access import affiliation, refusal, refused, roster_of, subscribed
 from kith.features.pubsub_errors import pubsub_error, unsupported
 from kith.features.pubsub_nodes import Node, Record
@@ -121,37 +123,57 @@ def _subscription(namespace: str, node: Node, jid: str, state: str = "subscribed
     return Element(ns.tag(namespace, "subscription"), attrs)
 
 
-async def _chosen(service: Service, request: Request, name: str | None) -> Iterable[Node]:
+async def _chosen(service: Service, request: Request) -> Iterable[Node]:
+    """The node that is asked about, or all. Raises StanzaError."""
+    name = request.command.get("node")
     if name:
         return [(await service.nodes.load(request.account))[name]]
+    if not service.listed.take(request.asker, service.domain.now()):
+        raise StanzaError("policy-violation", "the list of all nodes was asked for too often", type="wait")
     return await service.all(request)
+
+
+async def _listed(
+    service: Service, request: Request, name: str, found: Sequence[Element]
+) -> Sequence[Element]:
+    """An answer with a page of what was found (XEP-0059). Raises StanzaError.
+
+    Somebody whom the owner does not know, and who has nothing there, gets what an account that does not
+    exist would answer.
+    """
+    owner, node = request.owner, request.command.get("node")
+    if not found and owner.local and not await service.domain.knows(request.sender, owner):
+        raise StanzaError("item-not-found")
+    result = Element(_PUBSUB)
+    parent = SubElement(result, ns.tag(ns.PUBSUB, name), {"node": node} if node else {})
+    for element in page(request.parent, found):
+        (result if element.tag == SET else parent).append(element)
+    return (result,)
 
 
 async def own_subscriptions(service: Service, request: Request) -> Sequence[Element]:
     """The asker's own, at one node or at all. Raises StanzaError."""
-    name = request.command.get("node")
-    result = Element(_PUBSUB)
-    parent = SubElement(result, ns.tag(ns.PUBSUB, "subscriptions"), {"node": name} if name else {})
-    for number, node in enumerate(await _chosen(service, request, name)):
+    found: list[Element] = []
+    for number, node in enumerate(await _chosen(service, request)):
         for subscriber in _own(node.record, request.asker):
             state = "subscribed" if subscriber in node.record.subscribers else "pending"
-            parent.append(_subscription(ns.PUBSUB, node, subscriber, state))
+            found.append(_subscription(ns.PUBSUB, node, subscriber, state))
         if number % _AT_ONCE == _AT_ONCE - 1:
             await asyncio.sleep(0)  # a service may have very many nodes
-    return (result,)
+    return await _listed(service, request, "subscriptions", found)
 
 
 async def own_affiliations(service: Service, request: Request) -> Sequence[Element]:
     """The asker's own, at one node or at all. Raises StanzaError."""
-    name = request.command.get("node")
-    result = Element(_PUBSUB)
-    parent = SubElement(result, ns.tag(ns.PUBSUB, "affiliations"), {"node": name} if name else {})
-    for node in await _chosen(service, request, name):
+    found: list[Element] = []
+    for number, node in enumerate(await _chosen(service, request)):
         standing = affiliation(node, request.owner.bare, request.asker)
         if standing != "none":
             attrs = {"node": node.name, "affiliation": standing}
-            SubElement(parent, ns.tag(ns.PUBSUB, "affiliation"), attrs)
-    return (result,)
+            found.append(Element(ns.tag(ns.PUBSUB, "affiliation"), attrs))
+        if number % _AT_ONCE == _AT_ONCE - 1:
+            await asyncio.sleep(0)
+    return await _listed(service, request, "affiliations", found)
 
 
 # -- by the owner ----------------------------------------------------------------------------------

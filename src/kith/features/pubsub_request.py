@@ -21,6 +21,8 @@ from kith.wire.jid import JID
 Changed = Callable[[JID, int, str], Awaitable[None]]
 #: How often in an hour the owners of a node are asked whether one person may subscribe.
 MAX_ASKED = 3
+#: How often in a minute one may have all nodes looked through for one's own subscriptions or affiliations.
+MAX_LISTED = 30
 #: The longest name of a node or an item, in bytes.
 MAX_NAME = 1023
 
@@ -40,6 +42,7 @@ class Service:
         self.notifier = notifier
         self.listeners: list[Changed] = []
         self.asked = Rates(MAX_ASKED, 3600.0)
+        self.listed = Rates(MAX_LISTED, 60.0)
 
     async def changed(self, request: Request, name: str) -> None:
         """The items of a node are others now."""

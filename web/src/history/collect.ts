@@ -267,7 +267,7 @@ export function messageRecord(message: Message, now: Moment): MessageRecord | un
 
 function changeRecord({ chat, id, mine }: Message, change: Change): ChangeRecord | undefined {
   const { kind, from, order, encrypted, text, emojis } = change
-  if (kind === 'received' || kind === 'displayed' || kind === 'pin') return undefined
+  if (kind === 'received' || kind === 'displayed' || kind === 'pin' || kind === 'alias') return undefined
   return {
     ...{ type: 'change', v: 1, chat, of: id, mine, kind, from, order, encrypted },
     ...(change.id !== undefined && { id: change.id }),

@@ -75,6 +75,7 @@ export class Database extends Dexie {
       keys: 'path'
     })
     this.version(2).stores({ raw: 'id, chat, [mine+count]' }).upgrade(grouped)
+    this.version(3).stores({ messages: 'key, [chat+at+order], id, starred, expires, reply.id' })
   }
 
   async fact<T>(name: string): Promise<T | undefined> {

@@ -3,7 +3,7 @@
  * connection; what comes later is a message of its own. What it said before is kept.
  */
 import { timeOf } from './order'
-import type { Change, Message, Moment, Version } from './types'
+import type { Change, Edit, Message, Moment, Version } from './types'
 
 const DAY_MS = 86_400_000
 /** Edits before the newest that are kept, beside what was written first. */
@@ -22,24 +22,30 @@ export function isTooLate({ at }: Message, changed: Moment): boolean {
 export function merged(known: Change, change: Change): Change | undefined {
   if (known.order === change.order) return undefined
   const [older, newer] = known.order < change.order ? [known, change] : [change, known]
-  const { order, text = '', unstyled, encrypted } = older
-  const both = [...(known.earlier ?? []), { order, text, encrypted, ...(unstyled && { unstyled }) }]
+  const { id, order, text = '', unstyled, encrypted } = older
+  const edit = { order, text, encrypted, ...(id && { id }), ...(unstyled && { unstyled }) }
+  const both = [...(known.earlier ?? []), ...(change.earlier ?? []), edit]
   if (both.some((one, at) => at < both.length - 1 && one.order === order)) return undefined
   const earlier = both.sort((a, b) => (a.order < b.order ? -1 : 1)).slice(-MOST)
   return { ...newer, earlier }
 }
 
+/** Those in the clear do not change an encrypted message, and late ones none: what they say is a message of its own. */
+export function mayChange(message: Message, { encrypted, order }: Edit): boolean {
+  return (encrypted || !message.encrypted) && !isTooLate(message, timeOf(order))
+}
+
 /** With the newest text that counts: one in the clear does not change an encrypted message. */
 export function edited(message: Message, change: Change): Message {
-  const edits = [...(change.earlier ?? []), change].filter(
-    (one) => (one.encrypted || !message.encrypted) && !isTooLate(message, timeOf(one.order))
-  )
+  const edits = [...(change.earlier ?? []), change].filter((one) => mayChange(message, one))
   const last = edits.pop()
   if (!last) return message
-  const first: Version = message.edits?.[0] ?? { text: message.text, at: message.at }
+  const first: Version[] = message.standsIn
+    ? []
+    : [message.edits?.[0] ?? { text: message.text, at: message.at }]
   const versions = edits.map(({ text = '', order }): Version => ({ text, at: timeOf(order) }))
   const { text = '', order, unstyled } = last
-  const after: Message = { ...message, text, edited: timeOf(order), edits: [first, ...versions] }
+  const after: Message = { ...message, text, edited: timeOf(order), edits: [...first, ...versions] }
   delete after.unstyled
   return unstyled ? { ...after, unstyled } : after
 }

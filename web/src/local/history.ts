@@ -3,10 +3,14 @@
  * changes is done within `Work`.
  */
 import type { Database } from './database'
-import { edited, merged } from './edits'
-import { isWaiting, orderWaiting, timeOf } from './order'
+import { edited, mayChange, merged } from './edits'
+import { isWaiting, messageKey, orderWaiting, timeOf } from './order'
+import { dropQuotes } from './quotes'
 import type { Address, Change, Chat, Message, Moment, Progress } from './types'
 import type { Work } from './work'
+
+/** Messages of mine that were read, before which nothing is looked for that was read since. */
+const LATE = 30
 
 const RANK: Record<Progress, number> = { failed: 0, waiting: 1, sent: 2, delivered: 3, read: 4 }
 
@@ -27,19 +31,18 @@ export async function addMessage(work: Work, me: Address, message: Message): Pro
   if (await work.isSeen(message.key)) return false
   const known = await work.message(message.key)
   if (!known && isCleared(await work.chat(message.chat), message.order)) return false
-  if (known && !(known.kind === 'unreadable' && message.kind !== 'unreadable')) {
+  if (known && !gives(known, message)) {
     await settle(work, known, message)
     return false
   }
   const chat = { ...(await work.chat(message.chat)) }
-  let added: Message = known ? { ...message, at: known.at, order: known.order } : message
-  if (added.mine && added.progress === 'sent' && !isWaiting(added.order) && added.order <= chat.seenTo) {
-    added = { ...added, progress: 'read' }
-  }
+  let added: Message = known ? inPlaceOf(known, message) : message
   const changes = await work.allChanges(added.key)
   for (const change of changes) added = changed(added, change, me)
   for (const change of changes) mark(chat, added, change, me)
+  added = readIfSeen(added, chat)
   work.setMessage(added)
+  if (added.kind === 'deleted') await deletedEverywhere(work, added)
   if (!known && !added.mine && added.kind !== 'notice' && added.order > chat.readTo) {
     chat.unread += 1
     if (!chat.firstUnread || added.order < chat.firstOrder) {
@@ -54,10 +57,55 @@ export async function addMessage(work: Work, me: Address, message: Message): Pro
   }
   if (added.mine) readUpTo(chat, isWaiting(added.order) ? chat.readTo : added.order)
   work.setChat(chat)
-  const read = changes.some((change) => change.kind === 'displayed' && change.from !== me)
-  if (added.mine && read) await raiseBefore(work, added)
-  await recount(work, chat, changes)
+  const read = changes.find((change) => change.kind === 'displayed' && change.from !== me)
+  if (added.mine && read) await raiseBefore(work, added, timeOf(read.order))
+  if (known?.standsIn) {
+    await findLast(work, added.chat)
+    await countUnread(work, await work.chat(added.chat))
+    await separate(work, me, added, changes)
+  } else await recount(work, chat, changes)
   return !known
+}
+
+/** Whether a message is to take the place of what is here by its key. */
+function gives(known: Message, message: Message): boolean {
+  if (known.standsIn) return !message.standsIn
+  return known.kind === 'unreadable' && message.kind !== 'unreadable'
+}
+
+function inPlaceOf(known: Message, message: Message): Message {
+  const starred = known.starred && { starred: known.starred }
+  // What can't be read gives its place; what stands in for it keeps the text
+  if (message.kind === 'unreadable') return { ...known, at: message.at, order: message.order }
+  if (known.standsIn) return { ...message, ...starred }
+  return { ...message, at: known.at, order: known.order, ...starred }
+}
+
+/** Texts of corrections that do not change the message, now that it is here: each is a message of its own. */
+async function separate(work: Work, me: Address, message: Message, changes: Change[]): Promise<void> {
+  const edits = changes.filter(({ kind, from }) => kind === 'edit' && from === message.from)
+  const all = edits.flatMap((change) => [...(change.earlier ?? []), change])
+  for (const { id, order, text = '', encrypted } of all.filter((one) => !mayChange(message, one))) {
+    if (!id || message.kind === 'deleted') continue
+    const { chat, from, mine, progress } = message
+    const key = messageKey(chat, from, mine, id)
+    const base = { key, chat, from, mine, id, progress, order, text, encrypted }
+    await work.setUnseen([key])
+    await addMessage(work, me, { ...base, at: timeOf(order), kind: 'text', reactions: {} })
+  }
+}
+
+/** Nothing of its text stays, not in its corrections and not where it is quoted. */
+async function deletedEverywhere(work: Work, message: Message): Promise<void> {
+  for (const { kind, key } of await work.allChanges(message.key)) if (kind === 'edit') work.dropChange(key)
+  await dropQuotes(work, message)
+}
+
+/** They had it when they said that they have read up to there. */
+function readIfSeen(message: Message, chat: Chat): Message {
+  const { mine, order, progress, deliveredAt = 0 } = message
+  const seen = mine && progress === 'delivered' && !isWaiting(order) && order <= chat.seenTo
+  return seen && deliveredAt <= (chat.seenAt ?? Infinity) ? { ...message, progress: 'read' } : message
 }
 
 /** Whether what stands there was deleted with the chat, here or on another device of mine. */
@@ -82,17 +130,19 @@ export async function addChange(work: Work, me: Address, change: Change): Promis
   if (known && change.kind === 'edit') return addEdit(work, me, known, change)
   if (known && known.order >= change.order) return false
   const message = await work.message(change.target)
+  if (message?.kind === 'deleted' && change.kind === 'edit') return false
   const isMark = change.kind === 'received' || change.kind === 'displayed'
   // A receipt has had its effect, then; the others count again when the message is read anew
   if (!message || !isMark) work.setChange(change)
   if (!message) return true
-  const after = changed(message, change, me)
+  const after = readIfSeen(changed(message, change, me), await work.chat(message.chat))
   if (after !== message) work.setMessage(after)
+  if (after.kind === 'deleted' && message.kind !== 'deleted') await deletedEverywhere(work, after)
   if (change.kind === 'displayed') {
     const chat = { ...(await work.chat(message.chat)) }
     mark(chat, message, change, me)
     work.setChat(chat)
-    if (message.mine && change.from !== me) await raiseBefore(work, message)
+    if (message.mine && change.from !== me) await raiseBefore(work, message, timeOf(change.order))
     await recount(work, chat, [change])
   }
   return true
@@ -148,8 +198,8 @@ export async function settle(work: Work, known: Message, again: Message): Promis
   await raise(work, known.key, 'sent')
   if (known.order !== again.order) {
     await place(work, known.key, again.order)
-    const chat = await work.chat(known.chat)
-    if (again.order <= chat.seenTo) await raise(work, known.key, 'read')
+    const message = await work.message(known.key)
+    if (message) work.setMessage(readIfSeen(message, await work.chat(known.chat)))
   }
 }
 
@@ -205,6 +255,8 @@ function changed(message: Message, change: Change, me: Address): Message {
     case 'displayed':
       if (!message.mine || from === me) return message
       return told(message, change.kind, timeOf(change.order))
+    case 'alias':
+      return message
     case 'pin':
       if (message.kind !== 'text' || change.order <= (message.pinOrder ?? '')) return message
       return { ...message, pinned: change.until ?? 0, pinOrder: change.order }
@@ -239,7 +291,9 @@ function mark(chat: Chat, message: Message, change: Change, me: Address): void {
   if (change.kind !== 'displayed' || isWaiting(message.order)) return
   if (change.from === me) {
     if (!message.mine) readUpTo(chat, message.order)
-  } else if (message.mine && message.order > chat.seenTo) {
+  } else if (message.mine && message.order >= chat.seenTo) {
+    const at = timeOf(change.order)
+    chat.seenAt = message.order > chat.seenTo ? at : Math.max(at, chat.seenAt ?? 0)
     chat.seenTo = message.order
   }
 }
@@ -248,18 +302,20 @@ function readUpTo(chat: Chat, order: string): void {
   if (order > chat.readTo) chat.readTo = order
 }
 
-/** All of mine up to this one were read. */
-async function raiseBefore(work: Work, message: Message): Promise<void> {
+/** All of mine up to this one were read that they had by then: what they could not read, they have not. */
+async function raiseBefore(work: Work, message: Message, at: Moment): Promise<void> {
   await work.flush()
   const before = work.db.messages
     .where('[chat+at+order]')
     .between([message.chat, -Infinity, ''], [message.chat, message.at, message.order], true, true)
     .reverse()
   const found: Message[] = []
+  let read = 0
   await before
-    .until((one) => one.mine && one.progress === 'read' && one.key !== message.key)
+    // One that they could read late may stand between those that they have read
+    .until((one) => one.mine && one.progress === 'read' && one.key !== message.key && ++read > LATE)
     .each((one) => {
-      if (one.mine && (one.progress === 'sent' || one.progress === 'delivered')) found.push(one)
+      if (one.mine && one.progress === 'delivered' && (one.deliveredAt ?? 0) <= at) found.push(one)
     })
   for (const one of found) work.setMessage({ ...one, progress: 'read' })
 }
@@ -269,7 +325,7 @@ async function recount(work: Work, chat: Chat, changes: Change[]): Promise<void>
   if (!fresh || changes.some((change) => change.kind === 'displayed')) await countUnread(work, chat)
 }
 
-async function countUnread(work: Work, chat: Chat): Promise<void> {
+export async function countUnread(work: Work, chat: Chat): Promise<void> {
   await work.flush()
   let unread = 0
   let firstUnread = ''

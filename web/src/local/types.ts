@@ -42,6 +42,8 @@ export interface Chat {
   /** Up to where I have read, and up to where they have, like `Message.order`; empty: nowhere. */
   readTo: string
   seenTo: string
+  /** When they said so: what they got later, as after it could not be read, they have not read by that. */
+  seenAt?: Moment
   /** Where `firstUnread` stands. */
   firstOrder: string
 }
@@ -74,6 +76,8 @@ export interface Reply {
   id: string
   from: Address
   text: string
+  /** Its author has taken it back. */
+  gone?: true
 }
 
 export type MessageKind =
@@ -128,12 +132,14 @@ export interface Message {
   pinOrder?: string
   /** When it goes. */
   expires?: Moment
+  /** It is not here, or can't be read: this is what a correction has made of it. */
+  standsIn?: true
   /** Whether it came encrypted, and from a device that is trusted. */
   encrypted: boolean
 }
 
 /** A text that a message had after an edit. */
-export type Edit = Pick<Change, 'order' | 'text' | 'unstyled' | 'encrypted'>
+export type Edit = Pick<Change, 'id' | 'order' | 'text' | 'unstyled' | 'encrypted'>
 
 /**
  * What was said about a message: the newest of each kind and person counts. It is kept beside the message, since
@@ -144,7 +150,8 @@ export interface Change {
   key: string
   /** Key of the message that it is about. */
   target: string
-  kind: 'edit' | 'retraction' | 'reaction' | 'received' | 'displayed' | 'pin'
+  /** `alias`: another id names the target as well, since it is that of a correction (`id`). */
+  kind: 'edit' | 'retraction' | 'reaction' | 'received' | 'displayed' | 'pin' | 'alias'
   from: Address
   /** Like `Message.order`. */
   order: string

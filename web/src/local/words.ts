@@ -6,6 +6,11 @@ const MARKS = /\p{M}/gu
 const MOST = 200
 const LONGEST = 32
 
+/** Whether there is nothing to see: no more than blanks and characters without a form. */
+export function isBlank(text: string): boolean {
+  return !/[^\s\p{Cc}\p{Cf}\u115f\u1160\u2800\u3164\uffa0]/u.test(text)
+}
+
 export function wordsOf(text: string): string[] {
   const plain = text.normalize('NFKD').replace(MARKS, '').toLowerCase()
   const words = new Set<string>()

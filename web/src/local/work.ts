@@ -112,6 +112,31 @@ export class Work {
     return [...this.changes.values()].filter((change) => change?.target === target) as Change[]
   }
 
+  /** The key of the message that is named by this one, if it is another. */
+  async alias(key: string): Promise<string | undefined> {
+    const name = `alias ${key}`
+    if (!this.changes.has(name)) this.changes.set(name, await this.db.changes.get(name))
+    return this.changes.get(name)?.target
+  }
+
+  setAlias(key: string, target: string): void {
+    const id = key.slice(Math.max(key.indexOf(' '), key.indexOf('/')) + 1)
+    const said = { from: '', order: '', encrypted: true }
+    this.setChange({ key: `alias ${key}`, target, kind: 'alias', id, ...said })
+  }
+
+  /** Nothing of it is kept, as if it had never come. */
+  dropMessage(key: string): void {
+    this.messages.set(key, undefined)
+    this.dirtyMessages.add(key)
+    this.dirtyWords.add(key)
+  }
+
+  dropChange(key: string): void {
+    this.changes.set(key, undefined)
+    this.dirtyChanges.add(key)
+  }
+
   setChange(change: Change): void {
     this.saidOf.add(change.target)
     this.changes.set(change.key, change)
@@ -163,6 +188,8 @@ export class Work {
     })
     const chats = [...this.dirtyChats].map((address) => this.chats.get(address)).filter((one) => !!one)
     const changes = [...this.dirtyChanges].map((key) => this.changes.get(key)).filter((one) => !!one)
+    const over = [...this.dirtyMessages].filter((key) => !this.messages.get(key))
+    const unsaid = [...this.dirtyChanges].filter((key) => !this.changes.get(key))
     const seen = [...this.dirtySeen].map((key) => ({ key }))
     this.dirtyMessages = new Set()
     this.dirtyWords = new Set()
@@ -171,6 +198,8 @@ export class Work {
     this.dirtySeen = new Set()
     const none = words.filter((one) => !one.words.length).map((one) => one.key)
     await Promise.all([
+      over.length && db.messages.bulkDelete(over),
+      unsaid.length && db.changes.bulkDelete(unsaid),
       messages.length && db.messages.bulkPut(messages),
       none.length && db.words.bulkDelete(none),
       words.length > none.length && db.words.bulkPut(words.filter((one) => one.words.length)),

@@ -9,6 +9,8 @@ import { route } from './route.svelte'
 const workers = navigator.serviceWorker as ServiceWorkerContainer | undefined
 /** What the page itself has shown, newest of each chat. */
 const ofPage = new Map<Address, Notification>()
+/** How to stop looking whether the message that is told of in a chat is still there. */
+const watched = new Map<Address, () => void>()
 
 /** `hidden`: what is said where the text is not to be seen; `locked`: it never is now. Returns how to stop. */
 export function notifications(
@@ -18,7 +20,20 @@ export function notifications(
   hidden: () => string,
   locked: () => boolean = () => false
 ): () => void {
-  const tell = async (chat: Address, text: string): Promise<void> => {
+  // what was deleted, by its author or by its time, is told of no more
+  const watch = (chat: Address, key: string): void => {
+    watched.get(chat)?.()
+    const looking = liveQuery(() => app.db.messages.get(key)).subscribe((message) => {
+      if (message && message.kind !== 'deleted') return
+      watched.get(chat)?.()
+      void withdraw((other) => other !== chat)
+    })
+    watched.set(chat, () => {
+      looking.unsubscribe()
+    })
+  }
+  const tell = async (chat: Address, key: string, text: string): Promise<void> => {
+    watch(chat, key)
     const title = await name(chat)
     const options: NotificationOptions & { renotify: boolean } = {
       body: preferences.previews && !locked() ? oneLine(text) : hidden(),
@@ -26,7 +41,7 @@ export function notifications(
       renotify: true,
       icon: '/icon-192.png',
       badge: '/icon-192.png',
-      data: { chat }
+      data: { chat, key }
     }
     const registration = await workers?.getRegistration()
     if (registration?.active) {
@@ -49,7 +64,7 @@ export function notifications(
       if ((await app.db.chats.get(chat))?.unread) await late?.showNotification(title, options)
     }
   }
-  const stop = app.onNews(({ chat, text }) => {
+  const stop = app.onNews(({ chat, key, text }) => {
     const looking = document.visibilityState === 'visible' && document.hasFocus()
     if (looking && route.parts[0] === 'chat' && route.parts[1] === chat) return
     if (
@@ -59,7 +74,14 @@ export function notifications(
       Notification.permission !== 'granted'
     )
       return
-    void tell(chat, text)
+    void tell(chat, key, text)
+  })
+  // those that an earlier page has left
+  void workers?.getRegistration().then(async (registration) => {
+    for (const { data } of (await registration?.getNotifications()) ?? []) {
+      const { chat, key } = (data ?? {}) as { chat?: string; key?: string }
+      if (chat !== undefined && key !== undefined && !watched.has(chat)) watch(chat, key)
+    }
   })
   // what is on the screen of a device is read by whoever sees the device; chats change with every message and draft
   let before: Set<Address> | undefined
@@ -78,6 +100,7 @@ export function notifications(
   return () => {
     stop()
     unread.unsubscribe()
+    for (const end of watched.values()) end()
     workers?.removeEventListener('message', said)
   }
 }

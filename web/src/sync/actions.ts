@@ -15,7 +15,9 @@ import {
   updateChat
 } from '../local/history'
 import { STANZA_BYTES, TooLong, fits, split, textBytes } from '../local/length'
+import { resolve } from '../local/naming'
 import { isWaiting, messageKey, orderAt, orderWaiting } from '../local/order'
+import { withoutText } from '../local/quotes'
 import type { Address, Change, Chat, Message, Moment, OutgoingContent, Reply } from '../local/types'
 import { Work } from '../local/work'
 import { DEFAULT_TIMER, type EnterOptions, type SendOptions } from './app'
@@ -112,7 +114,8 @@ export class Actions {
   }
 
   private async sendWithin(work: Work, entered: Entered): Promise<void> {
-    const { id, chat: address, text, reply, forwarded, unstyled, draft } = entered
+    const { id, chat: address, text, forwarded, unstyled, draft } = entered
+    const reply = entered.reply && (await this.quotable(work, address, entered.reply))
     const key = messageKey(address, this.me, true, id)
     if ((await work.message(key)) || (await work.isSeen(key))) return
     await this.beginTimer(work, address)
@@ -134,6 +137,13 @@ export class Actions {
       ...(timer > 0 && { expires: at + timer * 1000 })
     })
     if (draft === undefined || draft === chat.draft) await this.draftWithin(work, address, '')
+  }
+
+  /** What is quoted may have been taken back while the answer was written. */
+  private async quotable(work: Work, address: Address, reply: Reply): Promise<Reply> {
+    const { id, from } = reply
+    const key = await resolve(work, messageKey(address, from, from === this.me, id))
+    return (await work.message(key))?.kind === 'deleted' ? withoutText(reply) : reply
   }
 
   private async editWithin(work: Work, { id, text }: Entered, key: string): Promise<void> {
@@ -165,6 +175,8 @@ export class Actions {
   async deleteForEveryone(key: string): Promise<void> {
     await this.about(key, async (message, work) => {
       if (!message.mine) return
+      // What has not left this device yet does not leave it any more
+      await this.unqueue(message)
       await this.tell(work, message.chat, { type: 'retraction', of: message.id })
       await this.change(work, message, 'retraction', {})
     })

@@ -5,12 +5,15 @@
  */
 import type { Crypto, Opened } from '../crypto/crypto'
 import type { Database } from '../local/database'
-import { isTooLate } from '../local/edits'
+import { mayChange } from '../local/edits'
 import { addChange, addMessage, changeKey, placeTimer, settle, updateChat } from '../local/history'
 import type { Keybook } from '../local/keybook'
+import { addAlias, resolve } from '../local/naming'
 import { isWaiting, messageKey, orderAt, orderOf } from '../local/order'
+import { withoutText } from '../local/quotes'
 import { rowsOf } from '../local/rows'
-import type { Address, Change, Message, Moment, Outgoing } from '../local/types'
+import { isBlank } from '../local/words'
+import type { Address, Change, Message, Moment, Outgoing, Reply } from '../local/types'
 import { Work } from '../local/work'
 import { meet } from './contacts'
 import { pinIn } from './sealed'
@@ -60,7 +63,7 @@ export class Incoming {
       await work.fetch([...new Set(all.flatMap((came) => this.targets(came)))])
       for (const one of ready) {
         const added = await store.take(one)
-        if (added && !added.mine && added.kind !== 'deleted') news.push(added)
+        if (added && !added.mine && added.kind !== 'deleted' && added.kind !== 'unreadable') news.push(added)
         if (added) strangers.add(added.chat)
       }
       await store.finish()
@@ -101,7 +104,8 @@ export class Incoming {
         const again = handled.has(key) || seen[at] !== undefined
         handled.add(key)
         const there = came.resent ? await resentTarget(this.db, came) : messages[at]
-        const known = again || (there !== undefined && !(came.resent && there.kind === 'unreadable'))
+        const missing = there?.standsIn || (came.resent && there?.kind === 'unreadable')
+        const known = again || (there !== undefined && !missing)
         const { envelope } = came
         if (!envelope || known) return { came, opened: undefined, known }
         const before = senders.get(came.from) ?? Promise.resolve()
@@ -197,7 +201,7 @@ class Storing {
     const encrypted = opened?.type === 'text' && opened.trusted
     let added: Message | undefined
     if (came.reaction) await this.react(came, text, encrypted)
-    else if (came.edits && !(await this.isLate(came))) await this.edit(came, text, encrypted)
+    else if (await this.corrects(came, encrypted)) added = await this.edit(came, text, encrypted, known)
     else added = await this.message(came, text, encrypted, opened, known)
     if (came.envelope && !added && !known && opened?.type !== 'unreadable') {
       this.work.setSeen(keyOf(came))
@@ -236,6 +240,11 @@ class Storing {
         await this.change('retraction', base.key, came, {})
         return undefined
       }
+      // What was said and taken back before this device was there, it never had
+      if (at < ((await this.db.fact<Moment>('since')) ?? 0)) {
+        this.work.setSeen(base.key)
+        return undefined
+      }
       return this.add({ ...base, kind: 'deleted', encrypted: true })
     }
     if (opened?.type === 'unreadable' || opened?.type === 'again') {
@@ -243,19 +252,17 @@ class Storing {
       if (opened.type === 'again') await this.askAgain(came)
       return this.add({ ...base, kind: 'unreadable', asked: opened.type === 'again' || opened.asked })
     }
-    if (text === undefined) {
+    if (text === undefined || isBlank(text)) {
       if (setting) await this.timer(base, timer)
       return undefined
     }
     if (timer > 0 && at + timer * 1000 <= this.now) return undefined
     const { text: rest, quote } = came.reply ? unquoted(text, came.quoted) : { text, quote: '' }
-    const original = came.reply && (await this.named(chat, came.reply.from, came.reply.id))
+    if (isBlank(rest)) return undefined
     const added = await this.add({
       ...base,
       text: rest,
-      ...(came.reply && {
-        reply: { id: came.reply.id, from: original?.from ?? came.reply.from, text: original?.text ?? quote }
-      }),
+      ...(came.reply && { reply: await this.quote(chat, came.reply, quote) }),
       ...(came.forwarded && { forwarded: true }),
       ...(came.unstyled && { unstyled: true }),
       ...(timer > 0 && { expires: at + timer * 1000 })
@@ -269,7 +276,7 @@ class Storing {
   private async add(message: Message): Promise<Message | undefined> {
     const before = await this.work.message(message.key)
     const fresh = await addMessage(this.work, this.me, message)
-    return fresh || before?.kind === 'unreadable' ? message : undefined
+    return fresh || before?.kind === 'unreadable' || before?.standsIn ? message : undefined
   }
 
   /** What I have sent is in the archive: it does not wait any more, even if the acknowledgement was lost. */
@@ -289,7 +296,7 @@ class Storing {
       const id = came[kind]
       if (!id) continue
       const target = came.mine ? messageKey(chat, chat, false, id) : messageKey(chat, me, true, id)
-      await this.change(kind, target, came, {})
+      await this.change(kind, await resolve(this.work, target), came, {})
       if (came.mine) await this.told(chat, kind, id)
     }
   }
@@ -309,7 +316,8 @@ class Storing {
 
   private async retract(came: Came): Promise<void> {
     const { chat, from, mine, retracts } = came
-    await this.change('retraction', messageKey(chat, from, mine, retracts), came, {})
+    const target = await resolve(this.work, messageKey(chat, from, mine, retracts))
+    await this.change('retraction', target, came, {})
     await this.work.flush()
     const reactions = await this.db.changes.where('id').equals(retracts).toArray()
     for (const { kind, target } of reactions) {
@@ -319,11 +327,22 @@ class Storing {
     }
   }
 
-  /** A change that comes when it counts no more is a message of its own, or its text would be nowhere. */
-  private async isLate(came: Came): Promise<boolean> {
-    const target = messageKey(came.chat, came.from, came.mine, came.edits)
+  /** A correction that may not change what it names is a message of its own, or its text would be nowhere. */
+  private async corrects(came: Came, encrypted: boolean): Promise<boolean> {
+    if (!came.edits) return false
+    const target = await this.corrected(came)
     const message = await this.work.message(target)
-    return message !== undefined && isTooLate(message, came.at)
+    if (target === keyOf(came)) return false
+    if (!message || message.standsIn || message.kind !== 'text') return true
+    return mayChange(message, { encrypted, order: this.orderOf(came) })
+  }
+
+  private corrected({ chat, from, mine, edits }: Came): Promise<string> {
+    return resolve(this.work, messageKey(chat, from, mine, edits))
+  }
+
+  private orderOf({ archive, at }: Came): string {
+    return archive ? orderOf(archive, at) : orderAt(at)
   }
 
   /** What only this app says: only from a device that is trusted. */
@@ -337,19 +356,53 @@ class Storing {
     await this.change('pin', pin.target, came, { until: pin.until, id }, true)
     const after = await this.work.message(pin.target)
     if (after === before || !pin.until || pin.until <= this.now) return
-    const { archive, at, chat, from, mine } = came
-    const order = archive ? orderOf(archive, at) : orderAt(at)
+    const { at, chat, from, mine } = came
+    const order = this.orderOf(came)
     const base = { chat, at, order, from, mine, id: `pin-${id}`, kind: 'notice' as const, text: 'pinned' }
     const key = messageKey(chat, from, mine, base.id)
     await this.add({ ...base, key, progress: mine ? 'sent' : 'read', reactions: {}, encrypted: true })
   }
 
-  private async edit(came: Came, text: string | undefined, encrypted: boolean): Promise<void> {
-    if (text === undefined) return
-    const target = messageKey(came.chat, came.from, came.mine, came.edits)
+  /** Returns what is new to show: the text of a correction whose message is not here. */
+  private async edit(
+    came: Came,
+    text: string | undefined,
+    encrypted: boolean,
+    known: boolean
+  ): Promise<Message | undefined> {
+    if (text === undefined || known) return undefined
+    const { chat, from, mine, at, id, timer } = came
     const { text: rest } = came.reply ? unquoted(text, came.quoted) : { text }
-    const content = { text: rest, id: came.id, ...(came.unstyled && { unstyled: true }) }
-    await this.change('edit', target, came, content, encrypted)
+    if (isBlank(rest)) return undefined
+    const target = await this.corrected(came)
+    await addAlias(this.work, this.me, keyOf(came), target)
+    const unstyled = came.unstyled && { unstyled: true }
+    const order = this.orderOf(came)
+    await this.change('edit', target, came, { text: rest, id, order, ...unstyled }, encrypted)
+    this.work.setSeen(keyOf(came))
+    const there = await this.work.message(target)
+    if (there && there.kind !== 'unreadable') return undefined
+    if (await this.work.change(changeKey('retraction', target, from), target)) return undefined
+    if (timer > 0 && at + timer * 1000 <= this.now) return undefined
+    return this.add({
+      ...{ key: target, chat, from, mine, id: came.edits, at, order, kind: 'text', text: rest, ...unstyled },
+      ...{ progress: mine ? 'sent' : 'read', reactions: {}, encrypted, standsIn: true },
+      ...(timer > 0 && { expires: at + timer * 1000 })
+    })
+  }
+
+  /** What an answer quotes is what its author has written, if that is here, and nothing once that was taken back. */
+  private async quote(chat: Address, reply: { id: string; from: Address }, text: string): Promise<Reply> {
+    const authors = [reply.from, reply.from === this.me ? chat : this.me]
+    for (const from of authors) {
+      const key = await resolve(this.work, messageKey(chat, from, from === this.me, reply.id))
+      const quoted: Reply = { id: reply.id, from, text }
+      const original = await this.work.message(key)
+      const gone = await this.work.change(changeKey('retraction', key, from), key)
+      if (gone || original?.kind === 'deleted') return withoutText(quoted)
+      if (original) return original.kind === 'text' ? { ...quoted, text: original.text } : quoted
+    }
+    return { id: reply.id, from: reply.from, text }
   }
 
   private async react(came: Came, text: string | undefined, encrypted: boolean): Promise<void> {
@@ -361,7 +414,11 @@ class Storing {
     const first = messageKey(chat, from, mine, id)
     const taken = await this.work.change(changeKey('retraction', first, from), first)
     const content = taken ? { id, emojis: [], order: taken.order } : { id, emojis: emojis.slice(0, 20) }
-    const targets = [messageKey(chat, this.me, true, reaction.of), messageKey(chat, chat, false, reaction.of)]
+    const targets = await Promise.all(
+      [messageKey(chat, this.me, true, reaction.of), messageKey(chat, chat, false, reaction.of)].map((key) =>
+        resolve(this.work, key)
+      )
+    )
     const author = reply ? targets[reply.from === this.me ? 0 : 1] : undefined
     const messages = await Promise.all(targets.map((target) => this.work.message(target)))
     const there = messages.find((one) => one !== undefined)?.key
@@ -411,10 +468,6 @@ class Storing {
     if (!envelope) return
     const what = { type: 'resend' as const, of: id, device: envelope.sender }
     await this.db.outgoing.add({ to: from, id: crypto.randomUUID(), what, tries: 0 })
-  }
-
-  private async named(chat: Address, from: Address, id: string): Promise<Message | undefined> {
-    return this.work.message(messageKey(chat, from, from === this.me, id))
   }
 
   /** A message of mine came back. What was archived before it came back stays as it is elsewhere. */

@@ -3,6 +3,7 @@ import type { Envelope } from '../crypto/crypto'
 import { timeOf } from '../local/order'
 import type { Address, Moment, OutgoingContent, Reply } from '../local/types'
 import { fromBase64, toBase64 } from './base64'
+import { XML } from './namespaces'
 import { written } from './sealed'
 import { attribute, bare, child, children, el, elements, type Made, NS, textOf, type Xml } from './xml'
 
@@ -81,7 +82,7 @@ export function read(message: Xml, me: Address, archive: string, at: Moment): Ca
   const encrypted = child(message, NS.kithReaction, 'reaction')
   const own = attribute(child(message, NS.sid, 'origin-id'), 'id') || attribute(message, 'id')
   const timer = Number.parseInt(attribute(child(message, NS.ephemeral, 'ephemeral'), 'timer'), 10)
-  const body = child(message, NS.client, 'body')
+  const body = bodyOf(message)
   const envelope = envelopeOf(message)
   const sealed = envelope && !envelope.payload ? sealedIn(message) : undefined
   return {
@@ -151,6 +152,34 @@ export function delayed(element: Xml | undefined): Moment | undefined {
 /** When it came: its id in the archive tells, if it has one of Kith's. Nothing is from the future. */
 export function archiveTime(id: string, stamp: Moment | undefined, now: Moment): Moment {
   return /^[0-9a-f]{16}$/.test(id) ? timeOf(id) : Math.min(stamp ?? now, now)
+}
+
+/** Of bodies in several languages (RFC 6121 §5.2.3) the reader's; of those that nobody has asked for, the first. */
+function bodyOf(message: Xml): Xml | undefined {
+  const bodies = children(message, NS.client, 'body')
+  if (bodies.length < 2) return bodies[0]
+  const languages = bodies.map((body) => languageOf(body) || languageOf(message))
+  for (const wanted of readerLanguages()) {
+    const at = [wanted, wanted.split('-', 1)[0] ?? ''].flatMap((tag) =>
+      languages.flatMap((language, place) =>
+        language === tag || language.startsWith(`${tag}-`) ? [place] : []
+      )
+    )[0]
+    if (at !== undefined) return bodies[at]
+  }
+  return bodies[languages.indexOf('')] ?? bodies[0]
+}
+
+function languageOf(element: Xml): string {
+  return (element.attributes.get(`${XML} lang`) ?? '').toLowerCase()
+}
+
+/** That of the app first, then those of the browser. */
+function readerLanguages(): string[] {
+  const page = (globalThis as { document?: Document }).document
+  const own = page?.documentElement.lang
+  const all = [...(own ? [own] : []), ...(globalThis.navigator?.languages ?? [])]
+  return all.map((tag) => tag.toLowerCase())
 }
 
 /** What is to be encrypted of something that waits in the outbox; undefined: nothing. */

@@ -1,0 +1,53 @@
+/**
+ * Which message is meant. Apps name one by its own id, and some by the id of its last correction (XEP-0308): then it is
+ * the message that was corrected, whichever of the two comes first.
+ */
+import { addChange, changeKey, countUnread, findLast } from './history'
+import { messageKey } from './order'
+import { dropQuotes } from './quotes'
+import type { Database } from './database'
+import type { Address, Message } from './types'
+import type { Work } from './work'
+
+/** Key of the message that is named by this key. */
+export async function resolve(work: Work, key: string): Promise<string> {
+  return (await work.alias(key)) ?? key
+}
+
+/** From here on `key`, of a correction, names the message `target`; what was said of it is said of that one. */
+export async function addAlias(work: Work, me: Address, key: string, target: string): Promise<void> {
+  if (key === target || (await work.alias(key)) !== undefined) return
+  const said = await work.allChanges(key)
+  work.setAlias(key, target)
+  for (const change of said) {
+    work.dropChange(change.key)
+    if (change.kind === 'alias') work.setAlias(change.key.slice('alias '.length), target)
+    else await addChange(work, me, { ...change, target, key: changeKey(change.kind, target, change.from) })
+  }
+  const meant = await work.message(target)
+  if (meant?.kind === 'deleted') await dropQuotes(work, meant)
+  const stand = await work.message(key)
+  if (!stand?.standsIn) return
+  work.dropMessage(key)
+  await findLast(work, stand.chat)
+  await countUnread(work, await work.chat(stand.chat))
+}
+
+/** All ids by which others may name a message. */
+export async function namesOf(work: Work, { key, id }: Message): Promise<string[]> {
+  const aliases = (await work.allChanges(key)).filter(({ kind }) => kind === 'alias')
+  return [id, ...aliases.map((alias) => alias.id ?? '')].filter(Boolean)
+}
+
+/** For screens: the message of a chat that an id names. */
+export async function named(
+  db: Database,
+  me: Address,
+  chat: Address,
+  id: string
+): Promise<Message | undefined> {
+  const keys = [messageKey(chat, me, true, id), messageKey(chat, chat, false, id)]
+  const aliases = await db.changes.bulkGet(keys.map((key) => `alias ${key}`))
+  const all = await db.messages.bulkGet([...keys, ...aliases.map((alias) => alias?.target ?? '')])
+  return all.find((message) => message !== undefined)
+}

@@ -1,0 +1,32 @@
+/** What quotes a message that its author has taken back quotes it no more. */
+import { namesOf } from './naming'
+import type { Message, OutgoingContent, Reply } from './types'
+import type { Work } from './work'
+
+/** The quote of a message that is not to be read any more. */
+export function withoutText({ id, from }: Reply): Reply {
+  return { id, from, text: '', gone: true }
+}
+
+/** Takes the text of a deleted message out of all that quotes it, also of what waits to be sent. */
+export async function dropQuotes(work: Work, message: Message): Promise<void> {
+  const names = await namesOf(work, message)
+  await work.flush()
+  const quoting = await work.db.messages.where('reply.id').anyOf(names).toArray()
+  for (const { key, chat } of quoting) {
+    const one = await work.message(key)
+    if (chat !== message.chat || !one?.reply || one.reply.from !== message.from) continue
+    if (one.reply.text) work.setMessage({ ...one, reply: withoutText(one.reply) })
+  }
+  await work.db.outgoing
+    .where('to')
+    .equals(message.chat)
+    .filter(({ what }) => quotes(what, names))
+    .modify((row) => {
+      if (row.what.type === 'message' && row.what.reply) row.what.reply = withoutText(row.what.reply)
+    })
+}
+
+function quotes(what: OutgoingContent, names: string[]): boolean {
+  return what.type === 'message' && what.reply !== undefined && names.includes(what.reply.id)
+}

@@ -101,6 +101,11 @@ async def test_who_does_not_look_is_notified_unless_the_chat_is_muted(people: Pe
     await told()  # it was read
     await ben.close_chat()
     await ben.evaluate("globalThis.away = true")
+    await ada.write("said too much")
+    await told(["Ada", "said too much", ada.address])
+    await ada.menu("said too much", "Delete")
+    await ada.press("Delete for everyone")
+    await told()  # it was taken back
     await ben.on(".chat-row", "click", {"button": "right"})
     await ben.press("Mute", "menuitem")
     await ben.press("Always")

@@ -175,8 +175,13 @@ export class Actions {
   async deleteForEveryone(key: string): Promise<void> {
     await this.about(key, async (message, work) => {
       if (!message.mine) return
-      // What has not left this device yet does not leave it any more
-      await this.unqueue(message)
+      const waiting = await this.db.outgoing.where('id').equals(message.id).toArray()
+      if (waiting.some(({ to, made }) => to === message.chat && !made)) {
+        // It has not left this device: nobody else ever hears of it
+        await this.unqueue(message)
+        await forget(work, [key])
+        return
+      }
       await this.tell(work, message.chat, { type: 'retraction', of: message.id })
       await this.change(work, message, 'retraction', {})
     })

@@ -97,12 +97,12 @@ export class Outbox {
         }
         // The steps of the ratchets are on the disk before anything leaves, and what leaves: once for all of them
         await this.keybook.flush()
-        await this.keep(prepared)
+        const kept = await this.keep(prepared)
         if (!this.wire.online || lanes !== this.lanes) return
         for (const { row, stanzas } of prepared) {
           lane.sent = row.seq ?? 0
           lane.failures = 0
-          if (stanzas.length) this.fly(row, stanzas)
+          if (stanzas.length && kept.has(row.seq)) this.fly(row, stanzas)
         }
         if (failure) throw failure.reason
       }
@@ -128,19 +128,24 @@ export class Outbox {
 
   /**
    * What may reach the server is kept until that is known: the same id with another text would be another message
-   * (XEP-0359). A device that came in between asks for it by itself. Receipts are made alike each time.
+   * (XEP-0359). A device that came in between asks for it by itself. Receipts are made alike each time. Returns what is
+   * still to leave: some may have been taken back meanwhile.
    */
-  private async keep(prepared: { row: Outgoing; stanzas: Made[] }[]): Promise<void> {
+  private async keep(prepared: { row: Outgoing; stanzas: Made[] }[]): Promise<Set<number | undefined>> {
     const fresh = prepared.filter(
       ({ row, stanzas }) => !row.made && stanzas.length && row.what.type !== 'marker'
     )
-    if (!fresh.length) return
-    await this.db.outgoing.bulkUpdate(
-      fresh.map(({ row, stanzas }) => ({
-        key: row.seq ?? 0,
-        changes: { made: stanzas.map(({ xml }) => xml) }
-      }))
-    )
+    const { outgoing } = this.db
+    return this.db.transaction('rw', outgoing, async () => {
+      await outgoing.bulkUpdate(
+        fresh.map(({ row, stanzas }) => ({
+          key: row.seq ?? 0,
+          changes: { made: stanzas.map(({ xml }) => xml) }
+        }))
+      )
+      const all = prepared.map(({ row }) => row.seq ?? 0)
+      return new Set<number | undefined>(await outgoing.where(':id').anyOf(all).primaryKeys())
+    })
   }
 
   /** Nothing: it was settled without being sent. Rejects if it has to wait. */

@@ -107,7 +107,12 @@ async function act(
   const mine = own[pick % Math.max(1, own.length)]
   const any = messages[pick % Math.max(1, messages.length)]
   if (what === 'edit' && mine) await device.app.edit(mine.key, `edited ${place}`)
-  if (what === 'retract' && mine) await device.app.deleteForEveryone(mine.key)
+  if (what === 'retract' && mine) {
+    await device.app.deleteForEveryone(mine.key)
+    // What had not left the device is nowhere
+    const there = (await device.with(to)).some(({ id }) => id === mine.id)
+    if (!there) sent.splice(sent.indexOf(mine.id), 1)
+  }
   if (what === 'react' && any) await device.app.react(any.key, pick % 3 ? [`r${place}`] : [])
   if (what === 'read' && any) await device.app.read(to.address, any.key)
 }

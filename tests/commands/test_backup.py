@@ -377,6 +377,23 @@ def test_a_folder_with_something_in_it_is_left_alone(made: bytes, tmp_path: Path
     assert "No such file" in refusal(RunningServer(tmp_path / "other"), "restore", str(tmp_path / "none.tar"))
 
 
+def test_nothing_is_restored_under_a_server_that_runs(made: bytes, tmp_path: Path) -> None:
+    """Its database was deleted; it still has the files open."""
+    backup = tmp_path / "backup.tar"
+    backup.write_bytes(made)
+    with running(tmp_path / "data") as server:
+        for path in server.data_dir.iterdir():
+            if path.name != "serve.lock":
+                path.unlink()
+        done = server.kith("restore", str(backup), check=False)
+        assert done.returncode == 2
+        assert f"process {server.pid} serves from the folder" in done.stderr
+        assert not (server.data_dir / "kith.sqlite").exists()
+        server.stop()
+        server.kith("restore", str(backup))
+        server.start()
+
+
 def test_a_backup_that_is_interrupted_leaves_nothing_behind(stopped: RunningServer, tmp_path: Path) -> None:
     data = tmp_path / "data"
     shutil.copytree(stopped.data_dir, data)

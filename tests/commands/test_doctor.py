@@ -33,6 +33,17 @@ def test_a_port_that_another_program_has_is_bad(tmp_path: Path) -> None:
     assert "is free; Kith is not running" in done.stdout
 
 
+def test_a_database_that_is_gone_is_bad(tmp_path: Path) -> None:
+    server = RunningServer(tmp_path / "data")
+    server.data_dir.mkdir()
+    assert "none yet; kith serve makes one" in server.kith("doctor", check=False).stdout
+    (server.data_dir / "secret").write_bytes(b"s" * 32)
+    done = server.kith("doctor", check=False)
+    assert done.returncode == 1
+    assert "is gone, though a server has used this folder" in done.stdout
+    assert not server.data_dir.joinpath("kith.sqlite").exists()
+
+
 def test_a_certificate_for_another_name_is_bad(server: RunningServer, tmp_path: Path) -> None:
     other = RunningServer(tmp_path / "data")
     other.environ |= {

@@ -16,6 +16,7 @@ import aiodns
 from rich.table import Table
 from rich.text import Text
 
+from kith.accounts.secret import has_secret
 from kith.commands.tables import show_table
 from kith.config import Config, ConfigError
 from kith.edge.certificate import describe, ensure_certificate
@@ -171,6 +172,9 @@ def _disk(config: Config) -> Finding:
 
 def _database(config: Config) -> Finding:
     path = config.database
+    if not path.exists() and has_secret(config.data_dir / "secret"):
+        todo = "put it back or restore a backup; to begin with no accounts, remove the file `secret`"
+        return Finding("database", Verdict.BAD, f"{path} is gone, though a server has used this folder", todo)
     if not path.exists():
         return Finding("database", Verdict.NOTE, "none yet; kith serve makes one")
     problems = Check(path).run()

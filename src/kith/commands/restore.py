@@ -13,10 +13,11 @@ from kith.commands.fail import fail
 from kith.config import Config
 from kith.store import snapshot
 from kith.store.errors import StoreError
+from kith.store.folder import LOCK, FolderLock
 
 _STAGE = ".restoring"
 #: What an empty folder may have: what a restore has left that was cut off, and what file systems keep.
-_NOTHING = frozenset((_STAGE, "lost+found"))
+_NOTHING = frozenset((_STAGE, LOCK, "lost+found"))
 
 
 def restore(config: Config, source: Path) -> None:
@@ -61,6 +62,7 @@ def _restore(config: Config, source: Path) -> tuple[About, int]:
         stage = data / _STAGE
         shutil.rmtree(stage, ignore_errors=True)
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = FolderLock(data)  # a server whose database was deleted may still run here
         stage.mkdir(mode=0o700)
         about = backup_file.read(file, lambda n: progress.advance(reading, n), stage)
         progress.update(reading, completed=size)
@@ -83,6 +85,7 @@ def _restore(config: Config, source: Path) -> tuple[About, int]:
         path.rename(place)
         _sync(place.parent)
     shutil.rmtree(stage)
+    lock.release()
     return about, accounts
 
 

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from kith.store.errors import StoreError
 
+#: In a data folder; whoever holds it, and nothing else, uses the folder.
+LOCK = "serve.lock"
+
 
 class FolderLock:
     """Held by the one server that uses a data folder; the system lets go of it when the process ends.
@@ -18,7 +21,7 @@ class FolderLock:
 
     def __init__(self, folder: Path) -> None:
         """Raises StoreError if another process holds it, OSError if the file can't be made."""
-        descriptor = os.open(folder / "serve.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

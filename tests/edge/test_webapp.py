@@ -27,6 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("app") / "dist"
     (folder / "assets").mkdir(parents=True)
     (folder / "index.html").write_text("<!doctype html><title>Kith</title>")
+    (folder / "icon-192.png").write_bytes(b"a picture")
     (folder / "sw.js").write_text("// nothing yet")
     (folder / "manifest.webmanifest").write_text("{}")
     (folder / ".ready").write_text("")
@@ -105,6 +106,29 @@ async def test_what_a_browser_has_is_not_sent_again(http: aiohttp.ClientSession)
         async with http.get("/assets/app-1a2b.js", headers=asked | {"If-None-Match": '"other"'}) as answer:
             assert answer.status == 200
     assert len(tags) == 3
+
+
+async def test_a_browser_that_follows_a_wrong_link_gets_a_page_that_says_so(
+    http: aiohttp.ClientSession,
+) -> None:
+    async with http.get("/no/such/page", headers={"Accept": "text/html,*/*"}) as answer:
+        assert answer.status == 404
+        assert answer.content_type == "text/html"
+        assert "Content-Security-Policy" in answer.headers
+        assert "<title>Kith" in await answer.text()
+    async with http.get("/no/such/page", headers={"Accept": "application/json"}) as answer:
+        assert answer.status == 404
+        assert answer.content_type == "text/plain"
+    async with http.post("/no/such/page", headers={"Accept": "text/html"}) as answer:
+        assert answer.status == 404
+        assert answer.content_type == "text/plain"
+
+
+async def test_whoever_asks_for_the_sign_of_the_page_by_habit_gets_it(http: aiohttp.ClientSession) -> None:
+    async with http.get("/favicon.ico") as answer:
+        assert answer.status == 200
+        assert answer.content_type == "image/png"
+        assert await answer.read() == b"a picture"
 
 
 async def test_a_head_is_answered_without_a_body(http: aiohttp.ClientSession) -> None:

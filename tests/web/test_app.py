@@ -242,7 +242,7 @@ SCREENS = {
     "/starred": ".pane .none",
     "/settings": ".pane nav",
     "/settings/profile": ".pane form",
-    "/settings/privacy": ".pane fieldset",
+    "/settings/privacy": ".pane button.row",
     "/settings/devices": ".pane li",
     "/settings/link": ".pane form",
     "/settings/apps": ".pane form",

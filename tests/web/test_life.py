@@ -141,7 +141,7 @@ async def test_one_comes_back_to_the_first_message_that_one_has_not_read(people:
     await ben.shows(".chat-row .badge:has-text('3')")
     await ada.marked("news 2", "delivered")
     await ben.open_chat("news 2")
-    await ben.shows(".divider:has-text('Unread messages')")
+    await ben.shows(".divider:has-text('unread message')")
     await ada.marked("news 2", "read")
     await ben.hides(".chat-row .badge")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aiohttp import ETag, web
+from aiohttp.typedefs import Handler
 
 #: In the order of what is best.
 _ENCODINGS = {"br": ".br", "gzip": ".gz"}
@@ -30,6 +31,8 @@ _TYPES = {
 }
 _TEXT = ("text/", "application/json", "application/manifest+json")
 _INDEX = "/index.html"
+#: What browsers, feed readers and bookmarks get that ask for ``/favicon.ico`` without having read the page.
+_SIGN = "/icon-192.png"
 #: Where the app begins; everything behind a # is the app's own.
 _ENTRANCES = ("/", "/link")
 #: What has a hash of its content in its name.
@@ -103,15 +106,33 @@ class WebApp:
     def __init__(self, folder: Path) -> None:
         """Raises OSError if the folder can't be read, or has no app in it."""
         self._files = dict(files(folder))
+        if _SIGN in self._files:
+            self._files.setdefault("/favicon.ico", self._files[_SIGN])
         if _INDEX not in self._files:
             raise FileNotFoundError(f"no index.html in {folder}")
 
     def add_to(self, app: web.Application) -> None:
         for path in (*_ENTRANCES, *self._files):
             app.router.add_get(path, self._answer)
+        app.middlewares.append(self._lost)
+
+    @web.middleware
+    async def _lost(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Whoever follows a wrong link with a browser gets a page that says so, with a way to the app."""
+        try:
+            return await handler(request)
+        except web.HTTPNotFound:
+            if request.method != "GET" or "text/html" not in request.headers.get("Accept", ""):
+                raise
+            answer = self._respond(request, self._files[_INDEX])
+            if answer.status == 200:
+                answer.set_status(404)
+            return answer
 
     async def _answer(self, request: web.Request) -> web.Response:
-        file = self._files.get(request.path) or self._files[_INDEX]
+        return self._respond(request, self._files.get(request.path) or self._files[_INDEX])
+
+    def _respond(self, request: web.Request, file: File) -> web.Response:
         encoding = _best(request.headers.get("Accept-Encoding", ""), file)
         tag = f"{file.tag}-{encoding}" if encoding else file.tag
         headers = dict(_HEADERS)

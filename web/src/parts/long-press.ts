@@ -5,22 +5,22 @@ import type { Place } from './Menu.svelte'
 const LONG = 480
 /** CSS pixels that a finger may tremble. */
 const STEADY = 10
+/** Milliseconds after the finger has gone up in which the browser still makes a tap of it. */
+const AFTER = 60
 
 export function longPress(onpress: (at: Place) => void): Attachment<HTMLElement> {
   return (element) => {
     let timer = 0
     let start: Place = { x: 0, y: 0 }
-    let pressed = false
     const stop = (): void => {
       window.clearTimeout(timer)
     }
     const down = (event: PointerEvent): void => {
-      pressed = false
       if (event.pointerType === 'mouse') return
       start = { x: event.clientX, y: event.clientY }
       stop()
       timer = window.setTimeout(() => {
-        pressed = true
+        swallow()
         if ('vibrate' in navigator) navigator.vibrate(10)
         onpress(start)
       }, LONG)
@@ -28,25 +28,34 @@ export function longPress(onpress: (at: Place) => void): Attachment<HTMLElement>
     const move = (event: PointerEvent): void => {
       if (Math.hypot(event.clientX - start.x, event.clientY - start.y) > STEADY) stop()
     }
-    /** What follows when the finger goes up is no tap. */
+    /** What follows when the finger goes up is no tap, neither here nor on what has opened under it. */
     const click = (event: MouseEvent): void => {
-      if (!pressed) return
-      pressed = false
       event.preventDefault()
       event.stopPropagation()
+    }
+    const swallow = (): void => {
+      const heard = new AbortController()
+      const { signal } = heard
+      const end = (): void => {
+        setTimeout(() => {
+          heard.abort()
+        }, AFTER)
+      }
+      addEventListener('click', click, { capture: true, signal })
+      addEventListener('pointerup', end, { capture: true, signal })
+      addEventListener('pointercancel', end, { capture: true, signal })
+      addEventListener('touchend', end, { capture: true, signal })
     }
     element.addEventListener('pointerdown', down)
     element.addEventListener('pointermove', move)
     element.addEventListener('pointerup', stop)
     element.addEventListener('pointercancel', stop)
-    element.addEventListener('click', click, true)
     return () => {
       stop()
       element.removeEventListener('pointerdown', down)
       element.removeEventListener('pointermove', move)
       element.removeEventListener('pointerup', stop)
       element.removeEventListener('pointercancel', stop)
-      element.removeEventListener('click', click, true)
     }
   }
 }

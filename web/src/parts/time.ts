@@ -26,7 +26,9 @@ function daysAgo(at: number, now: number): number {
 }
 
 export function clock(at: number): string {
-  return format({ hour: 'numeric', minute: '2-digit' }).format(at)
+  // columns do not jump where a day has 24 hours; nobody writes 09:05 PM
+  const numeric = format({ hour: 'numeric' }).resolvedOptions().hour12
+  return format({ hour: numeric ? 'numeric' : '2-digit', minute: '2-digit' }).format(at)
 }
 
 export function whole(at: number): string {

@@ -19,6 +19,11 @@ export class Viewport {
   /** Where one was when that was last measured. */
   #place: Place | undefined
 
+  /** Key of the topmost row that could be seen when that was last measured. */
+  get topKey(): string | undefined {
+    return this.#place?.key
+  }
+
   rows(): HTMLElement[] {
     return [...(this.box?.querySelectorAll<HTMLElement>('[data-key]') ?? [])]
   }

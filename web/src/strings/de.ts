@@ -48,8 +48,9 @@ export const de: Texts = {
   'start.profile.title': 'Dein Profil',
   'start.profile.lead': 'Wem du schreibst, der sieht deinen Namen und dein Bild.',
   'start.link.title': 'Diesen Browser verbinden',
-  'start.link.lead':
-    'Auf einem angemeldeten Gerät: Einstellungen, Geräte, Gerät verbinden. Dann diesen Code scannen.',
+  'start.link.step1': 'Öffne Kith auf einem Gerät, auf dem du angemeldet bist',
+  'start.link.step2': 'Gehe zu Einstellungen, Geräte, Gerät verbinden',
+  'start.link.step3': 'Scanne dort diesen Code oder füge ihn als Link ein',
   'start.link.qr': 'QR-Code, um diesen Browser zu verbinden',
   'start.link.copy': 'Als Link kopieren',
   'start.link.over': 'Der Code ist abgelaufen.',
@@ -83,8 +84,12 @@ export const de: Texts = {
   'problem.code-wait': 'Vor kurzem wurde ein Code gesendet. Der nächste geht in {wait}.',
   'problem.too-many': 'Zu viele Versuche. Versuch es in {wait} wieder.',
 
+  'lost.title': 'Hier gibt es nichts',
+  'lost.text': 'Vielleicht ist der Link falsch, oder das Ziel gibt es nicht mehr.',
+  'lost.home': 'Zu den Chats',
   'empty.title': 'Wähle einen Chat oder beginne einen neuen',
   'empty.text': 'Alles, was du schreibst, wird auf diesem Gerät gespeichert und ist auch offline da.',
+  'server.devices': 'Geräte prüfen',
   'server.about': 'Nachrichten vom Server',
   'server.long':
     'Hier informiert dich der Server über dein Konto, etwa über neue Geräte. Nur er kann hier schreiben.',
@@ -150,7 +155,6 @@ export const de: Texts = {
 
   'conversation.history': 'Nachrichten',
   'conversation.loading': 'Ältere Nachrichten werden geladen',
-  'conversation.unread': 'Ungelesene Nachrichten',
   'conversation.to-end': 'Zur neuesten Nachricht',
   'presence.online': 'online',
   'presence.away': 'abwesend',
@@ -192,6 +196,7 @@ export const de: Texts = {
   'message.plain': 'nicht verschlüsselt',
   'message.deleted': 'Diese Nachricht wurde gelöscht',
   'message.deleted-by-me': 'Du hast diese Nachricht gelöscht',
+  'message.deleted-many': { one: '{count} gelöschte Nachricht', other: '{count} gelöschte Nachrichten' },
   'message.unreadable': 'Diese Nachricht ist auf diesem Gerät nicht lesbar.',
   'message.unreadable.asked':
     'Diese Nachricht ist noch nicht lesbar. Das Gerät des Absenders wurde noch einmal um sie gebeten.',
@@ -497,7 +502,6 @@ export const de: Texts = {
     'Nachrichten und Schlüssel werden in diesem Browser gelöscht. Deine anderen Geräte behalten ihre.',
 
   'profile.name': 'Dein Name',
-  'profile.name.example': 'Ada',
   'profile.about': 'Info',
   'profile.picture': 'Bild wählen',
   'profile.no-picture': 'Dein Browser kann dieses Bild nicht lesen.',
@@ -521,6 +525,11 @@ export const de: Texts = {
 
   'devices.link': 'Gerät verbinden',
   'devices.this': 'Dieses Gerät',
+  'devices.since': 'angemeldet: {time}',
+  'devices.former': {
+    one: '{count} Schlüssel nicht mehr in Gebrauch',
+    other: '{count} Schlüssel nicht mehr in Gebrauch'
+  },
   'devices.seen': 'Zuletzt aktiv: {time}',
   'devices.app': 'App-Passwort',
   'devices.unnamed': 'Unbenanntes Gerät',
@@ -534,8 +543,9 @@ export const de: Texts = {
   'devices.keys': 'Sicherheitsschlüssel',
   'devices.keys.hint':
     'Vergleiche jeden Schlüssel mit dem, den das jeweilige Gerät hier anzeigt. Ein Gerät, dem du nicht vertraust, bekommt von diesem keine deiner Nachrichten.',
-  'link.text':
-    'Öffne Kith auf dem neuen Gerät und wähle „Mit anderem Gerät verbinden“. Scanne dann den Code, den es zeigt, oder füge ihn als Link ein.',
+  'link.step1': 'Öffne Kith auf dem neuen Gerät',
+  'link.step2': 'Wähle dort „Mit QR-Code anmelden“',
+  'link.step3': 'Scanne den Code, den es zeigt, oder füge den Link ein',
   'link.scan': 'Code scannen',
   'link.paste': 'Oder Link einfügen',
   'link.approve': 'Gerät verbinden',

@@ -46,8 +46,9 @@ export const en = {
   'start.profile.title': 'Your profile',
   'start.profile.lead': 'People you message will see your name and picture.',
   'start.link.title': 'Link this browser',
-  'start.link.lead':
-    'On a device where you are logged in: Settings, Devices, Link a device. Then scan this code.',
+  'start.link.step1': 'Open Kith on a device where you’re logged in',
+  'start.link.step2': 'Go to Settings, Devices, Link a device',
+  'start.link.step3': 'Scan this code there, or paste it as a link',
   'start.link.qr': 'QR code to link this browser',
   'start.link.copy': 'Copy as link',
   'start.link.over': 'This code has expired.',
@@ -80,8 +81,12 @@ export const en = {
   'problem.code-wait': 'A code was sent a short time ago. The next one can be sent in {wait}.',
   'problem.too-many': 'Too many attempts. Try again in {wait}.',
 
+  'lost.title': 'There’s nothing here',
+  'lost.text': 'The link may be wrong, or what it led to is gone.',
+  'lost.home': 'Go to your chats',
   'empty.title': 'Select a chat, or start a new one',
   'empty.text': 'Everything you write is stored on this device and available offline.',
+  'server.devices': 'Review your devices',
   'server.about': 'Messages from the server',
   'server.long': 'The server tells you about your account here, such as new devices. Only it can write here.',
   'encrypted.short': 'End-to-end encrypted',
@@ -144,7 +149,6 @@ export const en = {
 
   'conversation.history': 'Messages',
   'conversation.loading': 'Loading older messages',
-  'conversation.unread': 'Unread messages',
   'conversation.to-end': 'Scroll to the latest message',
   'presence.online': 'online',
   'presence.away': 'away',
@@ -186,6 +190,7 @@ export const en = {
   'message.plain': 'not encrypted',
   'message.deleted': 'This message was deleted',
   'message.deleted-by-me': 'You deleted this message',
+  'message.deleted-many': { one: '{count} deleted message', other: '{count} deleted messages' },
   'message.unreadable': 'This message can’t be read on this device.',
   'message.unreadable.asked': 'This message can’t be read yet. The sender’s device was asked for it again.',
   'message.unreadable.short': 'Waiting for this message',
@@ -478,7 +483,6 @@ export const en = {
   'logout.text': 'Messages and keys are deleted in this browser. Your other devices keep theirs.',
 
   'profile.name': 'Your name',
-  'profile.name.example': 'Ada',
   'profile.about': 'About',
   'profile.picture': 'Choose picture',
   'profile.no-picture': 'Your browser can’t read this picture.',
@@ -502,6 +506,8 @@ export const en = {
 
   'devices.link': 'Link a device',
   'devices.this': 'This device',
+  'devices.since': 'logged in: {time}',
+  'devices.former': { one: '{count} key no longer used', other: '{count} keys no longer used' },
   'devices.seen': 'Last active: {time}',
   'devices.app': 'app password',
   'devices.unnamed': 'Unnamed device',
@@ -515,8 +521,9 @@ export const en = {
   'devices.keys': 'Security keys',
   'devices.keys.hint':
     'Compare each key with the one that its device shows here. A device that you don’t trust gets none of your messages from this one.',
-  'link.text':
-    'Open Kith on the new device and choose “Link to another device”. Then scan the code that it shows, or paste it as a link.',
+  'link.step1': 'Open Kith on the new device',
+  'link.step2': 'Choose “Log in with a QR code” there',
+  'link.step3': 'Scan the code that it shows, or paste its link',
   'link.scan': 'Scan code',
   'link.paste': 'Or paste the link',
   'link.approve': 'Link device',

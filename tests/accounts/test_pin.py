@@ -92,8 +92,11 @@ def test_a_proof_is_for_one_number_and_its_pin_and_an_hour(
     assert not proofs.fits(proof, "+491701234567", 8, "pin")
     assert not proofs.fits(proof, "+491701234567", 7, "another")
     assert not Proofs(store, b"other", clock).fits(proof, "+491701234567", 7, "pin")
-    for wrong in ("", "x", "AAAA", proof[:-4], "é" * 20, "A" * 76):
+    for wrong in ("", "x", "AAAA", proof[:-4], "é" * 20, "A" * 76, "A" * 96):
         assert not proofs.fits(wrong, "+491701234567", 7, "pin")
+        assert not proofs.is_for("+491701234567", wrong)
+    assert proofs.is_for("+491701234567", proof)
+    assert not proofs.is_for("+491701234568", proof)
     clock.now += LIFETIME
     assert not proofs.fits(proof, "+491701234567", 7, "pin")
 

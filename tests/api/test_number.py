@@ -203,6 +203,33 @@ async def test_a_move_that_was_interrupted_is_finished_at_the_next_start(tmp_pat
         assert server.stop() == 0
 
 
+async def test_an_account_of_a_number_that_was_written_otherwise_moves_at_the_next_start(
+    tmp_path: Path,
+) -> None:
+    with running(tmp_path / "data") as server:
+        person, friend = Person(server, "+5491123456789"), Person(server)
+        phone, other = await person.register(), await friend.register()
+        address, older = phone.login["address"], "+541123456789@localhost"
+        assert address == "+5491123456789@localhost"
+        server.stop()
+        with contextlib.closing(sqlite3.connect(server.data_dir / "kith.sqlite")) as database, database:
+            database.execute("UPDATE account SET jid = ? WHERE jid = ?", (older, address))
+        server.start()
+
+        async def moved() -> bool:
+            return not await phone.refused(server.port)
+
+        await until(moved)
+        as_before = Device({**phone.login, "address": older})
+        answer = await person.ask("GET", "/api/account", device=as_before)
+        assert (answer.status, answer.body["address"]) == (200, address)
+        client = await other.online(server.port)
+        client.send(f"<message to='{older}' type='chat'><body>hello</body></message>")
+        assert condition(await client.message()) == "gone"
+        client.abort()
+        assert server.stop() == 0
+
+
 async def test_damaged_records_keep_nothing_from_the_others(tmp_path: Path) -> None:
     """A number with a newline got into rosters: after a restart, nobody's change of number was finished."""
     with running(tmp_path / "data") as server:

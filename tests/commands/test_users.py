@@ -114,3 +114,13 @@ def test_help_names_every_command_with_an_example(stopped: RunningServer) -> Non
         assert command in text
     assert "kith user add ada@localhost" in stopped.kith("user", "add", "--help").stdout
     assert stopped.kith("--version").stdout.startswith("kith 0.")
+
+
+def test_a_number_is_one_account_however_it_is_written(stopped: RunningServer) -> None:
+    shown = stopped.kith("user", "add", "+5215512345678", "--password", "x").stdout
+    assert "+525512345678@localhost was added" in shown
+    again = stopped.kith("user", "add", "+525512345678@localhost", "--password", "x", check=False)
+    assert again.returncode == 2
+    for form in ("+525512345678", "+5215512345678@localhost"):
+        assert stopped.kith("user", "passwd", form, "--password", "y").returncode == 0
+    assert stopped.kith("user", "remove", "+5215512345678", "--yes").returncode == 0

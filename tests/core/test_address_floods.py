@@ -165,7 +165,7 @@ async def settled(client: RawClient) -> None:
         await client.ping()
 
 
-@pytest.mark.parametrize("text", [LONGEST, HUGE], ids=["longest", "huge"])
+@pytest.mark.parametrize("text", [LONGEST, HUGE, "a" * 11_000], ids=["longest", "huge", "plain"])
 async def test_a_name_costs_little_work_at_every_entrance_before_the_login(server: Server, text: str) -> None:
     costs: dict[str, int] = {}
     for name, request in BEFORE_LOGIN.items():

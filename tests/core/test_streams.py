@@ -379,3 +379,27 @@ async def test_what_answers_the_same_bytes_comes_in_one_packet(server: RunningSe
         client.close()
     assert b"<stream:stream" in first
     assert b"</stream:features>" in first
+
+
+@pytest.mark.parametrize("user", ["name", "NAME", "name@localhost", "Name@LOCALHOST", "\uff4eame@localhost."])
+async def test_a_name_logs_in_however_it_is_written(server: RunningServer, user: str) -> None:
+    """Names are compared as RFC 7622 prepares them, the domain's too."""
+    if user == "name":
+        server.add_user("name")
+    client = await connected(server)
+    await client.login(user)
+    assert (await client.bind()).startswith("name@localhost/")
+    client.abort()
+
+
+@pytest.mark.parametrize(
+    "user", ["name@elsewhere.example", "name@", "@localhost", "name@localhost@localhost"]
+)
+async def test_a_name_of_another_domain_is_nobody(server: RunningServer, user: str) -> None:
+    client = await connected(server)
+    client.open()
+    await client.tag("features")
+    token = base64.b64encode(f"\0{user}\0pw".encode()).decode()
+    client.send(f"<auth xmlns='{SASL}' mechanism='PLAIN'>{token}</auth>")
+    assert (await client.tag("failure"))[0].tag.endswith("not-authorized")
+    client.abort()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from types import FrameType, TracebackType
 
-_PLACES = ("precis_i18n", "/idna/")
+_PLACES = ("precis_i18n", "/idna/", "stringprep")
 #: Past it, what is measured is ended: a quadratic case would take minutes.
 _LIMIT = 2_000_000
 
@@ -15,7 +15,7 @@ class TooMuchWork(Exception):
 
 
 class Work:
-    """Counts calls within precis-i18n and idna on this thread while it is entered."""
+    """Counts calls within what prepares texts on this thread, while it is entered."""
 
     def __init__(self) -> None:
         self.calls = 0

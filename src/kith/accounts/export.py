@@ -16,7 +16,7 @@ from kith.core.ports import INCOMING, AccountRecord, Entry, LogQuery, Store
 
 _PAGE = 500
 #: Parts of documents that are secrets of the login, not data of the person.
-_SECRET = frozenset(("current", "new", "keys", "hash"))
+_SECRET = frozenset(("current", "new", "retired", "keys", "hash"))
 _ABOUT = """\
 This is what the Kith server has of {jid}, as of {now}.
 

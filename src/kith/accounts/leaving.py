@@ -7,6 +7,7 @@ from kith.accounts.pin import Pins
 from kith.core import removal
 from kith.core.domain import Domain
 from kith.core.ports import AccountRecord
+from kith.wire.jid import parse_jid
 
 
 class Leaving:
@@ -22,7 +23,11 @@ class Leaving:
 
         ``address``: the account's own, as a confirmation. The PIN is asked for, if there is one.
         """
-        if address != record.jid:
+        try:
+            own = str(parse_jid(address)) == record.jid
+        except ValueError:
+            own = False
+        if not own:
             raise Refused("forbidden", "The address is not this account's.")
         if await self._pins.made(record.id):
             if not pin:

@@ -12,22 +12,26 @@ import asyncio
 from xml.etree.ElementTree import Element, SubElement
 
 import msgspec
+import structlog
 
 from kith.accounts.codes import Codes
 from kith.accounts.devices import Logins
 from kith.accounts.errors import Refused
 from kith.accounts.notices import tell
-from kith.accounts.numbers import shown
+from kith.accounts.numbers import is_number, shown
 from kith.core import clock, removal
 from kith.core.account import Account
 from kith.core.domain import Domain
 from kith.core.moves import Move, Moves, is_over
+from kith.core.numbers import canonical
 from kith.core.ports import AccountRecord
 from kith.core.roster import Item
 from kith.wire import ns
 from kith.wire.errors import StreamError
 from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import Stanza
+
+logger = structlog.get_logger("kith")
 
 
 class Moving:
@@ -53,13 +57,17 @@ class Moving:
             await self.free(new)
             if await self._domain.store.account(new) is not None:
                 raise Refused("conflict", "The number has an account. Delete that one first.")
-            move = Move(record.id, new, clock.now())
-            await self._moves.put(record.jid, move)
-            if not await self._domain.store.rename_account(record.jid, new):
-                await self._moves.remove(record.jid)
-                raise Refused("conflict", "The number was taken meanwhile.")
-            await self._finish(record.jid, move)
+            await self._move(record, new)
         return new
+
+    async def _move(self, record: AccountRecord, new: str) -> None:
+        """Raises Refused if the address is taken at the last moment."""
+        move = Move(record.id, new, clock.now())
+        await self._moves.put(record.jid, move)
+        if not await self._domain.store.rename_account(record.jid, new):
+            await self._moves.remove(record.jid)
+            raise Refused("conflict", "The number was taken meanwhile.")
+        await self._finish(record.jid, move)
 
     async def free(self, bare: str) -> None:
         """Somebody else gets an address that an account has left."""
@@ -157,11 +165,27 @@ class Moving:
 
         One that can't be finished keeps nothing from the others.
         """
-        for old, move in (await self._moves.all()).items():
+        moves = await self._moves.all()
+        for old, move in moves.items():
             try:
                 await self._clean(old, move)
             except Exception as error:
                 self._domain.log_error("a change of number can't be finished", error)
+        for bare in await self._domain.store.accounts():
+            local, _, domain = bare.partition("@")
+            if is_number(local) and canonical(local) != local and bare not in moves:
+                await self._rename(bare, JID(canonical(local), domain).bare)
+
+    async def _rename(self, old: str, new: str) -> None:
+        """An account from before its number was written in one way alone moves to the address it has now."""
+        async with self._one:
+            record = await self._domain.store.account(old)
+            if record is None:
+                return
+            if await self._domain.store.account(new) is not None:
+                logger.warning("a number has two accounts", older=old, account=new)
+                return
+            await self._move(record, new)
 
     async def _clean(self, old: str, move: Move) -> None:
         record = await self._domain.store.account(move.new)

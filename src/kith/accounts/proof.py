@@ -15,6 +15,7 @@ SPACE = "proofs"
 #: Seconds that a proof is good.
 LIFETIME = 3600.0
 _HEAD = struct.Struct(">Q16s")
+_OWNER = 16
 
 
 class Proofs:
@@ -29,25 +30,30 @@ class Proofs:
         self._now = now
 
     def make(self, number: str, account: int, pin: str) -> str:
-        """For a number whose code was right a moment ago, whose account has a PIN (`Pins.version`)."""
+        """For a number whose code was right a moment ago, and whose account has a PIN (`Pins.version`)."""
         head = _HEAD.pack(int(self._now() + LIFETIME), secrets.token_bytes(16))
-        return urlsafe_b64encode(head + self._sign(head, number, account, pin)).decode()
+        body = head + self._owner(head, account, pin)
+        return urlsafe_b64encode(body + self._sign(body, number)).decode()
+
+    def is_for(self, number: str, proof: str) -> bool:
+        """Whether it is one for the number, and its time is not over: told without looking for an account."""
+        body, signature = _parts(proof)
+        good = hmac.compare_digest(signature, self._sign(body, number))
+        return good and _HEAD.unpack(body[: _HEAD.size])[0] > self._now()
 
     def fits(self, proof: str, number: str, account: int, pin: str) -> bool:
-        """Whether it is one for them, and still good."""
-        head, signature = _parts(proof)
-        good = hmac.compare_digest(signature, self._sign(head, number, account, pin))
-        return good and _HEAD.unpack(head)[0] > self._now()
+        """Whether it is one for the number, its account, and the PIN that it has."""
+        body, _ = _parts(proof)
+        head, owner = body[: _HEAD.size], body[_HEAD.size :]
+        return self.is_for(number, proof) and hmac.compare_digest(owner, self._owner(head, account, pin))
 
     async def use_up(self, proof: str) -> bool:
         """It let somebody in, and does so no more. False if it has before."""
-        head, _ = _parts(proof)
-        return bool(await self._store.put_if(0, SPACE, head.hex(), b"", 0))
+        return bool(await self._store.put_if(0, SPACE, _key(proof), b"", 0))
 
     async def was_used(self, proof: str) -> bool:
         """Whether it has let somebody in."""
-        head, _ = _parts(proof)
-        return await self._store.document(0, SPACE, head.hex()) is not None
+        return await self._store.document(0, SPACE, _key(proof)) is not None
 
     async def sweep(self) -> None:
         """Forgets those whose time is over."""
@@ -59,16 +65,24 @@ class Proofs:
             if until <= self._now():
                 await self._store.remove(0, SPACE, document.key)
 
-    def _sign(self, head: bytes, number: str, account: int, pin: str) -> bytes:
-        message = b"\0".join((head, str(account).encode(), pin.encode(), number.encode()))
-        return hmac.digest(self._secret, message, "sha256")
+    def _owner(self, head: bytes, account: int, pin: str) -> bytes:
+        message = b"\0".join((b"owner", head, str(account).encode(), pin.encode()))
+        return hmac.digest(self._secret, message, "sha256")[:_OWNER]
+
+    def _sign(self, body: bytes, number: str) -> bytes:
+        return hmac.digest(self._secret, b"\0".join((b"proof", body, number.encode())), "sha256")
 
 
 def _parts(proof: str) -> tuple[bytes, bytes]:
-    """Head and signature; both are wrong if it is none."""
+    """What is signed, and the signature; both are wrong if it is none."""
     try:
         given = urlsafe_b64decode(proof)
     except ValueError:
         given = b""
-    head, signature = given[: _HEAD.size], given[_HEAD.size :]
-    return (head, signature) if len(head) == _HEAD.size else (bytes(_HEAD.size), b"")
+    size = _HEAD.size + _OWNER
+    return (given[:size], given[size:]) if len(given) > size else (bytes(size), b"")
+
+
+def _key(proof: str) -> str:
+    """What a proof that was used is noted under: it begins with when its time is over."""
+    return _parts(proof)[0][: _HEAD.size].hex()

@@ -66,6 +66,8 @@ class Registration:
     ) -> tuple[Enrolled, bool]:
         """The same, when the code was right and the PIN was still to come. Raises Refused."""
         number = self.number(text, country)
+        if not self._proofs.is_for(number, proof):  # before anything is looked for that takes its time
+            raise Refused("expired-code", "The code was too long ago. Ask for another.")
         record = await self._domain.store.account(JID(number, self._domain.name).bare)
         version = await self._pins.version(record.id) if record is not None else ""
         if record is None or not version or not self._proofs.fits(proof, number, record.id, version):

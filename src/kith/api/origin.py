@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from kith.accounts.errors import Refused
+from kith.edge.certificate import ascii_domain
 from kith.edge.connection import Edge
 from kith.edge.http import fields
 from kith.edge.proxies import is_loopback
@@ -28,7 +29,7 @@ class Origins:
         config = edge.domain.config
         self._edge = edge
         self._allow_plaintext = config.allow_plaintext
-        self._domain = config.domain
+        self._domain = ascii_domain(config.domain)
         self._public = urlsplit(config.public_url).netloc.lower() if config.public_url else ""
 
     def check(self, request: web.Request) -> None:

@@ -14,7 +14,7 @@ from kith.core.ports import AccountRecord
 from kith.core.sasl import MAX_STEP, Authentication, SASLError, mechanisms
 from kith.wire import ns
 from kith.wire.errors import StreamError
-from kith.wire.jid import JID, prepare_local
+from kith.wire.jid import JID, parse_jid, prepare_local
 from kith.wire.serialize import escape_text
 from kith.wire.stanza import Stanza
 
@@ -148,12 +148,13 @@ class Login:
 
     def naming(self, user: str) -> str:
         """The bare address that a mechanism means by a name; empty if it can't be one."""
-        name = self.domain.name
+        local, at, domain = user.rpartition("@")
         try:
-            local = prepare_local(user.partition("@")[0] if user.endswith(f"@{name}") else user)
+            if at and parse_jid(domain) != self.domain.jid:
+                return ""
+            return JID(prepare_local(local if at else user), self.domain.name).bare
         except ValueError:
             return ""
-        return JID(local, name).bare
 
     def passed(self, account: Account) -> None:
         """A login has succeeded."""

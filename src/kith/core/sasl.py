@@ -12,7 +12,7 @@ from scramp.core import CbName, ServerError
 
 from kith.core.passwords import Candidate, Passwords
 from kith.core.ports import AccountRecord, Keys
-from kith.wire.jid import parse_jid
+from kith.wire.jid import MAX_PART, parse_jid
 
 #: Looks an account up by its local part, prepared by the caller's rules; None if there is none.
 Lookup = Callable[[str], Awaitable[AccountRecord | None]]
@@ -166,6 +166,8 @@ class Authentication:
             raise SASLError("malformed-request")
         attributes = rest.partition(",")[2].split(",")
         user = next((part[2:] for part in attributes if part.startswith("n=")), "")
+        if len(user.encode()) > MAX_PART:  # preparing one (RFC 5802 §5.1) takes more than linear time
+            raise SASLError("malformed-request", "the name is too long")
         user = user.replace("=2C", ",").replace("=3D", "=")
         self._record = await self._lookup(user)
         base = self.mechanism.removesuffix("-PLUS")

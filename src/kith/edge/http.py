@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from kith.edge.certificate import ascii_domain
 from kith.edge.connection import Edge
 from kith.edge.invites import InvitePages
 from kith.edge.proxies import Fields, is_loopback
@@ -108,13 +109,13 @@ class Web:
         else:
             scheme, usual, port = "wss", config.https_port, config.https_port
         if not own:
-            name, port = config.domain, usual
+            name, port = ascii_domain(config.domain), usual
         host = f"[{name}]" if ":" in name else name
         return f"{scheme}://{host}{f':{port}' if port is not None else ''}{WEBSOCKET_PATH}"
 
     def _is_own_host(self, request: web.Request, name: str) -> bool:
         """Whether a host is this server: the domain, what the certificate is for, or the machine itself."""
-        if name in (self.edge.domain.name, "localhost") or is_loopback(name):
+        if name in (ascii_domain(self.edge.domain.name), "localhost") or is_loopback(name):
             return True
         transport = request.transport
         here = transport.get_extra_info("sockname") if transport is not None else None

@@ -132,7 +132,10 @@ class ComponentStream:
         if header.tag != _STREAM or header.default_namespace != ns.COMPONENT:
             raise StreamError("invalid-namespace")
         name = header.attrs.get("to", "")
-        self._component = self._feature.components.get(name.lower())
+        try:
+            self._component = self._feature.components.get(parse_jid(name).domain)
+        except ValueError:
+            self._component = None
         self._open(name)
         if self._component is None:
             raise StreamError("host-unknown", "no such component is configured")

@@ -172,7 +172,8 @@ def page(query: Element | None, items: Sequence[Element]) -> Sequence[Element]:
 class Disco(Feature):
     """An account answers its owner and those who get its presence; to others it has nothing (§8)."""
 
-    disco = (ns.DISCO_INFO, ns.DISCO_ITEMS)
+    disco = (ns.DISCO_INFO, ns.DISCO_ITEMS, ns.RSM)
+    server_disco = ("msgoffline",)  # messages wait for who is away (XEP-0160 §3, `kith.core.replay`)
 
     @handles_iq("get", ns.DISCO_INFO, "query")
     async def info(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:

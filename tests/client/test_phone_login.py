@@ -137,6 +137,7 @@ async def test_the_pin_is_asked_for(machine: Machine, server: RunningServer) -> 
     await child.expect("not the PIN", async_=True)
     child.sendline("246802")
     await child.expect("Logged in", async_=True)
+    await child.expect("Messages from before this login stay on your other devices", async_=True)
     await child.expect(pexpect.EOF, async_=True)
 
 
@@ -226,6 +227,7 @@ async def test_a_device_comes_in_by_the_link_that_another_one_reads(
     await refused.expect(pexpect.EOF, async_=True)
     assert "It is in" in await machine.says("link", code, "--yes")
     await child.expect("Linked", async_=True)
+    await child.expect("Messages from before this login stay on your other devices", async_=True)
     await child.expect(pexpect.EOF, async_=True)
     assert "the [new] one" in await machine.says("devices")
     async with other.client(person), machine.client(person):

@@ -250,6 +250,8 @@ SCREENS = {
     "/settings/notifications": ".pane h1",
     "/settings/look": ".pane fieldset",
     "/settings/storage": ".pane dl",
+    "/settings/backup": ".pane .file",
+    "/settings/history": ".pane .wait",
     "/settings/about": ".pane dl",
     "/settings/delete": ".pane form",
 }

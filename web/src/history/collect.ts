@@ -53,6 +53,8 @@ const FIRST = 40
 const MOST_MESSAGES = 400
 const AT_ONCE = 100
 const MOST_GONE = 200
+/** Earlier texts of one message. */
+const MOST_EDITS = 100
 /** Chats without anything to read that one page passes over. */
 const MOST_EMPTY = 200
 
@@ -252,27 +254,38 @@ async function newest(db: Database, [low, high, lowOpen]: Range, limit: number):
  * of a kind that nobody has said may leave.
  */
 export function messageRecord(message: Message, now: Moment): MessageRecord | undefined {
-  const { chat, id, mine, at, kind, text, progress, encrypted, reply, forwarded, edited, expires } = message
+  const { chat, id, mine, at, kind, text, progress, encrypted, reply, expires } = message
+  const { edited, edits, deliveredAt, readAt, pinned, pinOrder } = message
   if (kind !== 'text' && kind !== 'deleted' && kind !== 'notice') return undefined
   if (progress === 'waiting' || (expires !== undefined && expires <= now)) return undefined
   const order = isWaiting(message.order) ? orderOf(`failed-${id}`, at) : message.order
   return {
     ...{ type: 'message', v: 1, chat, id, mine, order, kind, text, progress, encrypted },
     ...(reply && { reply: { id: reply.id, from: reply.from, text: reply.text } }),
-    ...(forwarded && { forwarded }),
+    ...(message.forwarded && { forwarded: true }),
+    ...(message.unstyled && { unstyled: true }),
+    ...(message.standsIn && { standsIn: true }),
     ...(edited !== undefined && { edited }),
+    ...(edits && { edits: edits.slice(-MOST_EDITS) }),
+    ...(deliveredAt !== undefined && { deliveredAt }),
+    ...(readAt !== undefined && { readAt }),
+    ...(pinned !== undefined && Number.isFinite(pinned) && { pinned }),
+    ...(pinOrder && !isWaiting(pinOrder) && { pinOrder }),
     ...(expires !== undefined && { expires })
   }
 }
 
 function changeRecord({ chat, id, mine }: Message, change: Change): ChangeRecord | undefined {
-  const { kind, from, order, encrypted, text, emojis } = change
+  const { kind, from, order, encrypted, text, emojis, until, earlier } = change
   if (kind === 'received' || kind === 'displayed' || kind === 'pin' || kind === 'alias') return undefined
   return {
     ...{ type: 'change', v: 1, chat, of: id, mine, kind, from, order, encrypted },
     ...(change.id !== undefined && { id: change.id }),
     ...(text !== undefined && { text }),
-    ...(emojis && { emojis })
+    ...(change.unstyled && { unstyled: true }),
+    ...(emojis && { emojis }),
+    ...(until !== undefined && { until }),
+    ...(earlier && { earlier: earlier.slice(-MOST_EDITS) })
   }
 }
 
@@ -285,6 +298,7 @@ function chatRecord(chat: Chat): ChatRecord {
   const place = (order = ''): string => (isWaiting(order) ? '' : order)
   return {
     ...{ type: 'chat', v: 1, address, pinned, muted: mutedUntil === Infinity ? -1 : mutedUntil, archived },
+    ...(chat.favourite && { favourite: true }),
     ...{ disappears, timerOrder: place(chat.timerOrder), readTo: place(readTo), seenTo: place(seenTo), draft }
   }
 }

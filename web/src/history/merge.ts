@@ -94,7 +94,7 @@ class Merging {
     const { chat, id, mine, order, kind, text, encrypted, progress, expires } = record
     const key = this.key(chat, mine, id)
     const known = await this.work.message(key)
-    if (known && known.kind !== 'unreadable') {
+    if (known && known.kind !== 'unreadable' && !(known.standsIn && !record.standsIn)) {
       const behind = known.mine && known.progress !== 'waiting' && known.progress !== 'failed'
       if (behind && progress !== 'failed') await raise(this.work, key, progress)
       return
@@ -105,7 +105,14 @@ class Merging {
       ...{ progress, reactions: {}, encrypted },
       ...(record.reply && { reply: record.reply }),
       ...(record.forwarded && { forwarded: true }),
+      ...(record.unstyled && { unstyled: true }),
+      ...(record.standsIn && { standsIn: true }),
       ...(record.edited !== undefined && { edited: record.edited }),
+      ...(record.edits && { edits: record.edits }),
+      ...(record.deliveredAt !== undefined && { deliveredAt: record.deliveredAt }),
+      ...(record.readAt !== undefined && { readAt: record.readAt }),
+      ...(record.pinned !== undefined && { pinned: record.pinned }),
+      ...(record.pinOrder !== undefined && { pinOrder: record.pinOrder }),
       ...(expires !== undefined && { expires })
     }
     if ((await addMessage(this.work, this.me, message)) || known) this.added += 1
@@ -113,7 +120,7 @@ class Merging {
 
   /** The newest of each kind and person counts, as for what comes otherwise. */
   private async change(record: ChangeRecord): Promise<void> {
-    const { chat, of, mine, kind, from, order, encrypted, id, text, emojis } = record
+    const { chat, of, mine, kind, from, order, encrypted, id, text, emojis, until, earlier } = record
     if (from !== this.me && from !== chat) return
     const target = this.key(chat, mine, of)
     if (await this.work.isSeen(target)) return
@@ -121,7 +128,10 @@ class Merging {
       ...{ key: changeKey(kind, target, from), target, kind, from, order, encrypted },
       ...(id !== undefined && { id }),
       ...(text !== undefined && { text }),
-      ...(emojis && { emojis })
+      ...(record.unstyled && { unstyled: true }),
+      ...(emojis && { emojis }),
+      ...(until !== undefined && { until }),
+      ...(earlier && { earlier })
     })
   }
 
@@ -133,6 +143,7 @@ class Merging {
       chat.pinned = record.pinned
       chat.mutedUntil = record.muted < 0 ? Infinity : record.muted
       chat.archived = record.archived
+      if (record.favourite) chat.favourite = true
     }
     if (!chat.draft) chat.draft = record.draft
     if (record.seenTo > chat.seenTo) chat.seenTo = record.seenTo

@@ -3,7 +3,7 @@
  * device and a backup carry the same ones (docs/protocol.md, "History"). Whoever reads them skips types and versions
  * that it does not know, and takes nothing for granted: what is read may be damaged or made to harm.
  */
-import type { Address, Change, MessageKind, Moment, Progress, Reply } from '../local/types'
+import type { Address, Change, Edit, MessageKind, Moment, Progress, Reply, Version } from '../local/types'
 import { isWaiting, timeOf } from '../local/order'
 
 /** Begins a history: whose it is, when it was made, and about how many messages follow. */
@@ -42,6 +42,7 @@ export interface ChatRecord {
   /** -1: for ever. */
   muted: Moment
   archived: boolean
+  favourite?: true
   disappears: number
   timerOrder: string
   readTo: string
@@ -63,11 +64,21 @@ export interface MessageRecord {
   encrypted: boolean
   reply?: Reply
   forwarded?: true
+  unstyled?: true
+  /** When it was last edited, and what it said before. */
   edited?: Moment
+  edits?: Version[]
+  deliveredAt?: Moment
+  readAt?: Moment
+  /** Until when it is pinned, and when that was said. */
+  pinned?: Moment
+  pinOrder?: string
+  /** It is not here: this is what a correction has made of it. */
+  standsIn?: true
   expires?: Moment
 }
 
-/** What was said about a message: an edit, a reaction, or that it was taken back. */
+/** What was said about a message: an edit, a reaction, a pin, or that it was taken back; `alias`: another id of it. */
 export interface ChangeRecord {
   type: 'change'
   v: 1
@@ -75,13 +86,18 @@ export interface ChangeRecord {
   /** The message: its id, and whether it is mine. */
   of: string
   mine: boolean
-  kind: Extract<Change['kind'], 'edit' | 'retraction' | 'reaction'>
+  kind: Exclude<Change['kind'], 'received' | 'displayed'>
   from: Address
   order: string
   encrypted: boolean
   id?: string
   text?: string
+  unstyled?: true
   emojis?: string[]
+  /** Of a pin: when it ends. */
+  until?: Moment
+  /** Edits before this one, in order. */
+  earlier?: Edit[]
 }
 
 export interface StarRecord {
@@ -126,6 +142,7 @@ const LONGEST_TEXT = 300_000
 const LONGEST_NAME = 1000
 const MOST_EMOJIS = 20
 const MOST_GONE = 500
+const MOST_EDITS = 100
 export const LARGEST_PICTURE = 256 * 1024
 const YEAR_MS = 31_536_000_000
 const DAY_MS = 86_400_000
@@ -237,6 +254,26 @@ class Fields {
     return new Fields(value as Record<string, unknown>, this.now)
   }
 
+  /** A flag that may be left out. */
+  set(name: string): boolean {
+    return this.has(name) && this.flag(name)
+  }
+
+  past(name: string): Moment {
+    return this.number(name, this.now + DAY_MS)
+  }
+
+  /** A pin that does not end has no number in JSON. */
+  future(name: string): Moment {
+    return this.number(name, this.now + 100 * YEAR_MS)
+  }
+
+  inners(name: string, most: number): Fields[] {
+    return this.list(name, most).map((_, at) =>
+      new Fields({ one: this.list(name, most)[at] }, this.now).inner('one')
+    )
+  }
+
   private own(name: string): unknown {
     return Object.hasOwn(this.of, name) ? this.of[name] : undefined
   }
@@ -261,6 +298,7 @@ const READERS: { [T in HistoryRecord['type']]: (given: Fields) => Extract<Histor
   chat: (given) => ({
     ...{ type: 'chat', v: 1, address: given.address('address'), pinned: given.number('pinned') },
     ...{ muted: given.number('muted', undefined, -1), archived: given.flag('archived') },
+    ...(given.set('favourite') && { favourite: true as const }),
     ...{ disappears: given.number('disappears', YEAR_MS / 1000), timerOrder: given.place('timerOrder') },
     ...{ readTo: given.place('readTo'), seenTo: given.place('seenTo') },
     draft: given.text('draft', LONGEST_TEXT)
@@ -269,16 +307,23 @@ const READERS: { [T in HistoryRecord['type']]: (given: Fields) => Extract<Histor
     const kind = given.one('kind', ['text', 'deleted', 'notice'])
     const text = given.text('text', LONGEST_TEXT)
     // Other notices tell what one device has seen of keys
-    if (kind === 'notice' && !/^disappears \d{1,9}$/.test(text)) throw new Unsound('text')
+    if (kind === 'notice' && !/^(?:disappears \d{1,9}|pinned)$/.test(text)) throw new Unsound('text')
     return {
       ...{ type: 'message', v: 1, chat: given.address('chat'), id: given.id('id'), mine: given.flag('mine') },
       ...{ order: given.order('order'), kind, text: kind === 'deleted' ? '' : text },
       progress: given.one('progress', ['failed', 'sent', 'delivered', 'read']),
       encrypted: given.flag('encrypted'),
       ...(given.has('reply') && { reply: replyOf(given.inner('reply')) }),
-      ...(given.has('forwarded') && given.flag('forwarded') && { forwarded: true as const }),
-      ...(given.has('edited') && { edited: given.number('edited', given.now + DAY_MS) }),
-      ...(given.has('expires') && { expires: given.number('expires', given.now + 100 * YEAR_MS) })
+      ...(given.set('forwarded') && { forwarded: true as const }),
+      ...(given.set('unstyled') && { unstyled: true as const }),
+      ...(given.set('standsIn') && { standsIn: true as const }),
+      ...(given.has('edited') && { edited: given.past('edited') }),
+      ...(given.has('edits') && { edits: given.inners('edits', MOST_EDITS).map(versionOf) }),
+      ...(given.has('deliveredAt') && { deliveredAt: given.past('deliveredAt') }),
+      ...(given.has('readAt') && { readAt: given.past('readAt') }),
+      ...(given.has('pinned') && { pinned: given.future('pinned') }),
+      ...(given.has('pinOrder') && { pinOrder: given.order('pinOrder') }),
+      ...(given.has('expires') && { expires: given.future('expires') })
     }
   },
   change: (given) => {
@@ -287,11 +332,14 @@ const READERS: { [T in HistoryRecord['type']]: (given: Fields) => Extract<Histor
     if (emojis?.some((one) => typeof one !== 'string' || one.length > 100)) throw new Unsound('emojis')
     return {
       ...{ type: 'change', v: 1, chat, of: given.id('of'), mine: given.flag('mine') },
-      kind: given.one('kind', ['edit', 'retraction', 'reaction']),
+      kind: given.one('kind', ['edit', 'retraction', 'reaction', 'pin', 'alias']),
       ...{ from: given.address('from'), order: given.order('order'), encrypted: given.flag('encrypted') },
       ...(given.has('id') && { id: given.id('id') }),
       ...(given.has('text') && { text: given.text('text', LONGEST_TEXT) }),
-      ...(emojis && { emojis: emojis as string[] })
+      ...(given.set('unstyled') && { unstyled: true as const }),
+      ...(emojis && { emojis: emojis as string[] }),
+      ...(given.has('until') && { until: given.future('until') }),
+      ...(given.has('earlier') && { earlier: given.inners('earlier', MOST_EDITS).map(editOf) })
     }
   },
   star: (given) => ({
@@ -306,6 +354,19 @@ const READERS: { [T in HistoryRecord['type']]: (given: Fields) => Extract<Histor
 
 function replyOf(given: Fields): Reply {
   return { id: given.id('id'), from: given.address('from'), text: given.text('text', LONGEST_TEXT) }
+}
+
+function versionOf(given: Fields): Version {
+  return { text: given.text('text', LONGEST_TEXT), at: given.past('at') }
+}
+
+function editOf(given: Fields): Edit {
+  return {
+    ...{ order: given.order('order'), encrypted: given.flag('encrypted') },
+    ...(given.has('id') && { id: given.id('id') }),
+    ...(given.has('text') && { text: given.text('text', LONGEST_TEXT) }),
+    ...(given.set('unstyled') && { unstyled: true })
+  }
 }
 
 function hashOf(given: Fields, name: string, orNone = false): string {

@@ -26,6 +26,16 @@ describe('records of a history', () => {
         edited: 5,
         expires: NOW + 5
       },
+      {
+        ...message,
+        ...{ unstyled: true, edits: [{ text: 'before', at: 4 }], deliveredAt: 6, readAt: 7 },
+        ...{ pinned: 9, pinOrder: '0190000000000002' }
+      },
+      {
+        ...{ type: 'change', v: 1, chat: 'ben@example.org', of: 'a1', mine: false, kind: 'edit', id: 'e2' },
+        ...{ from: 'ben@example.org', order: '0190000000000003', encrypted: true, text: 'now' },
+        earlier: [{ order: '0190000000000002', encrypted: true, id: 'e1', text: 'then' }]
+      },
       { type: 'star', v: 1, chat: 'ben@example.org', id: 'a1', mine: false },
       { type: 'gone', v: 1, keys: ['ben@example.org a2'] },
       { type: 'end', v: 1, records: 6 }
@@ -66,6 +76,7 @@ describe('records of a history', () => {
       'too many reactions',
       { type: 'change', v: 1, emojis: Array(21).fill('x'), chat: 'b@c', of: 'x', mine: true }
     ],
+    ['an earlier text without a time', { ...message, edits: [{ text: 'x' }] }],
     ['a list', [message]],
     ['nothing', null]
   ])('with %s are bad', (_, value) => {

@@ -59,7 +59,7 @@ def link(
         device["name"] = name
     credential = carry_out(_come_in(server, device))
     keep(credential, data, host, port, insecure)
-    show(credential, "Linked")
+    show(credential, "Linked", past=True)
 
 
 async def _come_in(server: str, device: dict[str, str]) -> Credential:

@@ -23,6 +23,12 @@ from kith.client.cli.account import (
 from kith.client.credential import Credential, load
 from kith.client.errors import Refused
 
+#: Said at the first login on a device of an account that is older.
+PAST = (
+    "Messages from before this login stay on your other devices: they are encrypted for those alone. "
+    "The terminal can't fetch them; the web app can."
+)
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
@@ -47,11 +53,11 @@ def login(
         device["name"] = name
     credential, new = carry_out(_walk(server, number, device))
     keep(credential, data, host, port, insecure)
-    show(credential, "Welcome to Kith" if new else "Logged in")
+    show(credential, "Welcome to Kith" if new else "Logged in", past=not new)
 
 
-def show(credential: Credential, title: str) -> None:
-    """Who one is now, and what can be done next."""
+def show(credential: Credential, title: str, past: bool = False) -> None:
+    """Who one is now, and what can be done next. ``past``: the account is older than this login."""
     console.print(
         Panel.fit(
             f"You are [bold]{credential.address}[/bold] on this device.\n\n"
@@ -63,6 +69,8 @@ def show(credential: Credential, title: str) -> None:
             padding=(1, 3),
         )
     )
+    if past:
+        console.print(PAST)
 
 
 async def _walk(server: str, number: str, device: dict[str, str]) -> tuple[Credential, bool]:

@@ -264,8 +264,6 @@ class Writer:
         known: Known = {}
         origins = [entry.origin for entry in appends]
         while True:
-            for entry, origin in zip(appends, origins, strict=True):
-                entry.origin = origin
             new, held = _split(appends, dict(known))
             try:
                 insert_messages(self._connection, new)
@@ -275,6 +273,8 @@ class Writer:
                 if found.keys() <= known.keys():
                     raise
                 known |= found
+                for entry, origin in zip(appends, origins, strict=True):
+                    entry.origin = origin
         self._new += len(new)
         rows: list[Any] = []
         for entry in new:
@@ -306,15 +306,17 @@ def _split(appends: Sequence[Append], known: Known) -> tuple[list[Append], list[
     for entry in appends:
         existing = None
         if entry.origin is not None:
-            found = known.get((entry.sender, entry.origin))
-            retries = entry.retries
+            key = (entry.sender, entry.origin)
+            found = known.get(key)
+            retries = entry.retries if found is not None else None
             if found is not None and retries is not None and not retries.is_retry(found[1], entry.stanza):
                 entry.origin = retries.distinct(entry.origin, entry.stanza)
-                found = known.get((entry.sender, entry.origin))
+                key = (entry.sender, entry.origin)
+                found = known.get(key)
             if found is not None:
                 existing = found[0]
             else:
-                known[entry.sender, entry.origin] = entry.id, entry.stanza
+                known[key] = entry.id, entry.stanza
         if existing is None:
             new.append(entry)
         held.append(existing)

@@ -11,6 +11,7 @@ import typer
 
 from kith import __version__
 from kith.commands.fail import fail
+from kith.terminal import say
 
 if TYPE_CHECKING:
     from kith.config import Config
@@ -53,7 +54,7 @@ def settings(file: Path | None) -> Config:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"kith {__version__}")
+        say(f"kith {__version__}")
         raise typer.Exit
 
 

@@ -23,6 +23,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from kith.store.errors import StoreError
+from kith.terminal import one_line
 
 logger = structlog.get_logger("kith")
 
@@ -146,7 +147,7 @@ def _plain(value: object) -> object:
             return f"[{len(value)} bytes]"
         case list() | tuple() | set() | frozenset():
             return [_plain(item) for item in value]
-    text = _CONTROL.sub(" ", str(value)[: 4 * MAX_VALUE])
+    text = one_line(_CONTROL.sub(" ", str(value)[: 4 * MAX_VALUE]))
     text = _NUMBER.sub(_mask, text)
     return text if len(text) <= MAX_VALUE else text[:MAX_VALUE] + "…"
 

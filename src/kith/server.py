@@ -67,6 +67,7 @@ from kith.store.connection import prepare
 from kith.store.errors import StoreError
 from kith.store.folder import FolderLock
 from kith.store.sqlite import CHECK_THREAD, SQLiteStore
+from kith.terminal import say
 from kith.wire import ns
 from kith.wire.parser import Limits, ParserPool
 
@@ -412,6 +413,6 @@ def serve(config: Config) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(config))
     except (StartError, ConfigError, StoreError) as error:
-        print(f"kith: {error}", file=sys.stderr)
+        say(f"kith: {error}", sys.stderr)
         return 2
     return 0

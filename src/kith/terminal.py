@@ -9,11 +9,9 @@ passes it through here. It uses nothing of the server or the client, so that bot
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
-from typing import Final
-
-from rich.markup import escape
-from rich.text import Text
+from typing import Final, TextIO
 
 #: The longest nickname that is shown, in characters.
 NICKNAME: Final = 40
@@ -48,14 +46,9 @@ def one_line(text: str, most: int = 0) -> str:
     return text if not most or len(text) <= most else text[: most - 1] + "…"
 
 
-def rich_text(text: str, style: str = "") -> Text:
-    """For rich and textual, which would take ``[red]`` or ``:smile:`` in a plain string for markup."""
-    return Text(safe(text), style=style)
-
-
-def plain_markup(text: str) -> str:
-    """On one line, to be put into a string with rich markup."""
-    return escape(one_line(text))
+def say(text: str, file: TextIO | None = None) -> None:
+    """Prints it, by default to standard output."""
+    print(safe(text), file=file or sys.stdout, flush=True)
 
 
 def _fewer_marks(text: str) -> str:

@@ -7,12 +7,12 @@ import shutil
 import sys
 from pathlib import Path
 
-from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from kith.config import Config
+from kith.console import SafeConsole
 from kith.edge.certificate import Description
 
 
@@ -28,8 +28,7 @@ def _command() -> str:
 
 def show(config: Config, certificate: Description, accounts: int, web_app: bool = False) -> None:
     """Prints it to standard output. ``web_app``: whether it is served."""
-    # as it is: rich would make an emoji of the :AB: in a fingerprint
-    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    console = SafeConsole(soft_wrap=True)
     console.print()
     console.print(Text.assemble(("Kith", "bold green"), " is running for ", (config.domain, "bold"), "."))
     table = Table.grid(padding=(0, 3))

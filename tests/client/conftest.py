@@ -33,7 +33,7 @@ class People:
     def device(self, jid: str, device: str = "phone", **settings: Any) -> Client:
         """A client that is not open yet. The same device finds its keys and history again."""
         settings = {"host": "127.0.0.1", "port": self.server.port, "auto_accept": True} | settings
-        return Client(jid, "pw", data=self.folder / f"{jid}-{device}", **settings)
+        return Client(jid, "pw", **({"data": self.folder / f"{jid}-{device}"} | settings))
 
     async def open(self, jid: str, device: str = "phone", **settings: Any) -> Client:
         return await self._stack.enter_async_context(self.device(jid, device, **settings))

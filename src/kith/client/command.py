@@ -13,6 +13,7 @@ import typer
 
 from kith.client.accounts import Account, remember, remembered
 from kith.client.credential import load
+from kith.console import SafeConsole
 
 
 def chat_command(
@@ -107,7 +108,7 @@ def _chat(account: Account, password: str | None, peer: str | None) -> int:
             insecure=account.insecure,
         )
     except ValueError as error:
-        typer.secho(str(error), fg="red", err=True)
+        SafeConsole(stderr=True).print(str(error), style="red", soft_wrap=True)
         return 2
     if "NO_COLOR" in os.environ:
         os.environ.setdefault("TEXTUAL_COLOR_SYSTEM", "standard")
@@ -116,6 +117,6 @@ def _chat(account: Account, password: str | None, peer: str | None) -> int:
     if app.was_online:
         remember(replace(account, jid=client.jid, theme=app.theme))
     if app.problem:
-        typer.secho(app.problem, fg="red", err=True)
+        SafeConsole(stderr=True).print(app.problem, style="red", soft_wrap=True)
         return 1
     return 0

@@ -36,6 +36,7 @@ from kith.terminal import NICKNAME, one_line
 _PAGE = 100
 _LOOK_EVERY = 200  # messages that came live
 _GO_BACK = timedelta(days=7)
+_BEGINNING = datetime.fromtimestamp(0, UTC)
 _MOST_ID = 1024
 _STATES = ("active", "composing", "paused", "inactive", "gone")
 
@@ -141,8 +142,10 @@ class Incoming:
         if place is None and (place := self._db.get("archive")) is None:
             # A new device: what is older was not encrypted for it. Only note where we are.
             newest, _ = await self._query(None, None, 1)
-            if newest and newest[-1].archive:
-                self._db.set("place", newest[-1].archive)
+            self._db.set("place", (newest[-1].archive or "") if newest else "")
+            return
+        if place == "":  # the archive was empty then
+            await self._read_behind(None, _BEGINNING)
             return
         read = await self._read_behind(place, None)
         if read is None or (read == 0 and await self._is_lost(place)):

@@ -9,7 +9,6 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
-from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
@@ -18,17 +17,19 @@ from kith.commands import backup_file
 from kith.commands.backup_file import About, BackupError
 from kith.commands.fail import fail
 from kith.config import Config
+from kith.console import SafeConsole
 from kith.edge.certificate import check_pair, own_files
 from kith.store import snapshot
 from kith.store.errors import StoreError
 from kith.store.schema import MIGRATIONS
+from kith.terminal import say
 
 _TRIES = 3
 
 
 def progress_bar() -> Progress:
     """For a person at a terminal, and for nobody else."""
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True, markup=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -59,12 +60,12 @@ def backup(config: Config, target: Path, settings: Path | None, force: bool) -> 
         fail(f"no backup was made: {error}")
     except OSError as error:
         fail(f"no backup was made: can't write {target}: {error.strerror or error}")
-    print(f"{counted(accounts)} in {target} ({decimal(target.stat().st_size)}).")
-    print("It holds the server's secret and key, and is not encrypted: keep it where nobody else reads it.")
+    say(f"{counted(accounts)} in {target} ({decimal(target.stat().st_size)}).")
+    say("It holds the server's secret and key, and is not encrypted: keep it where nobody else reads it.")
     for name in ("certificate", "private_key"):
         path = getattr(config, name)
         if path is not None and not _inside(config, path):
-            print(f"Not in it: {path}, which is outside the data folder.")
+            say(f"Not in it: {path}, which is outside the data folder.")
 
 
 def _write(config: Config, target: Path, settings: Path | None) -> int:

@@ -12,6 +12,7 @@ from kith.commands.users import checked_jid, with_store
 from kith.config import Config
 from kith.core.devices import Device, Devices
 from kith.core.ports import Store
+from kith.terminal import say
 
 
 def show(config: Config, jid: str) -> None:
@@ -26,7 +27,7 @@ def show(config: Config, jid: str) -> None:
     if devices is None:
         fail(f"there is no account {bare}")
     if not devices:
-        print(f"{bare} has no device with an id of its own.")
+        say(f"{bare} has no device with an id of its own.")
         return
     table = Table(box=None, pad_edge=False)
     for column in ("DEVICE", "NAME", "PROGRAM", "LAST USED", "TOKEN"):
@@ -51,4 +52,4 @@ def revoke(config: Config, jid: str, id: str | None) -> None:
         fail(f"there is no account {bare}")
     if id is not None and not gone:
         fail(f"{bare} has no device {id}; see: kith device list {bare}")
-    print(f"{gone} device{'' if gone == 1 else 's'} of {bare} revoked.")
+    say(f"{gone} device{'' if gone == 1 else 's'} of {bare} revoked.")

@@ -11,6 +11,7 @@ from kith.commands.fail import fail
 from kith.commands.users import checked_jid, with_store
 from kith.config import Config
 from kith.core.ports import Store
+from kith.terminal import say
 
 
 def write(config: Config, jid: str, output: Path | None) -> None:
@@ -32,4 +33,4 @@ def write(config: Config, jid: str, output: Path | None) -> None:
         fail(f"can't write {file}: {error.strerror}")
     if count is None:
         fail(f"there is no account {bare}")
-    print(f"{file}: all that is kept of {bare}, with {count} message{'' if count == 1 else 's'}.")
+    say(f"{file}: all that is kept of {bare}, with {count} message{'' if count == 1 else 's'}.")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
+from kith.terminal import say
+
 
 def fail(text: str) -> NoReturn:
     """One line for a person, and exit status 2."""
-    print(f"kith: {text}", file=sys.stderr)
+    say(f"kith: {text}", sys.stderr)
     raise SystemExit(2)

@@ -13,6 +13,7 @@ from kith.core import clock
 from kith.core.invites import Invite, Invites, Taken, page_url, uri
 from kith.core.numbers import canonical
 from kith.core.ports import Store
+from kith.terminal import say
 from kith.wire.jid import prepare_local
 
 
@@ -39,9 +40,9 @@ def invite(config: Config, contact: str | None, name: str | None, days: float) -
     if token is None:
         fail(f"there is no account {bare}")
     url = page_url(config, token)
-    print(f"An invitation to {config.domain}, good for one account and {days:g} days:\n")
-    print(f"  {url}\n  {uri(config.domain, token, made)}\n")
+    say(f"An invitation to {config.domain}, good for one account and {days:g} days:\n")
+    say(f"  {url}\n  {uri(config.domain, token, made)}\n")
     if sys.stdout.isatty():
         segno.make(url, error="m").terminal(compact=True)
     if not config.invites:
-        print("Nobody can use it yet: set registration = invite.", file=sys.stderr)
+        say("Nobody can use it yet: set registration = invite.", sys.stderr)

@@ -10,20 +10,21 @@ from kith.commands.tables import show_table
 from kith.commands.users import with_store
 from kith.config import Config
 from kith.core.reports import Reports
+from kith.terminal import one_line, say
 
 
 def show(config: Config) -> None:
     """Lists the reports, oldest first."""
     reports = with_store(config, lambda store: Reports(store).all())
     if not reports:
-        print("Nobody was reported.")
+        say("Nobody was reported.")
         return
     table = Table(box=None, pad_edge=False)
     for column in ("WHEN", "WHO", "REASON", "REPORTED BY", "WORDS"):
         table.add_column(column, overflow="fold")
     for report in reports:
         when = f"{datetime.fromtimestamp(report.at):%Y-%m-%d %H:%M}"
-        words = "".join(c if c.isprintable() else " " for c in report.text)
+        words = one_line(report.text)
         table.add_row(when, report.reported, report.reason.rpartition(":")[2], report.reporter, words)
     show_table(table)
 
@@ -31,4 +32,4 @@ def show(config: Config) -> None:
 def clear(config: Config) -> None:
     """Forgets them."""
     count = with_store(config, lambda store: Reports(store).clear())
-    print(f"{count} report{'' if count == 1 else 's'} cleared.")
+    say(f"{count} report{'' if count == 1 else 's'} cleared.")

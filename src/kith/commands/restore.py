@@ -14,6 +14,7 @@ from kith.config import Config
 from kith.store import snapshot
 from kith.store.errors import StoreError
 from kith.store.folder import LOCK, FolderLock
+from kith.terminal import say
 
 _STAGE = ".restoring"
 #: What an empty folder may have: what a restore has left that was cut off, and what file systems keep.
@@ -41,8 +42,8 @@ def restore(config: Config, source: Path) -> None:
     except BaseException:
         _clean(data, made)
         raise
-    print(f"{counted(accounts)} in {data}: {about.domain} as it was at {about.made}.")
-    print("Start the server with: kith serve")
+    say(f"{counted(accounts)} in {data}: {about.domain} as it was at {about.made}.")
+    say("Start the server with: kith serve")
 
 
 def _where(error: OSError) -> str:

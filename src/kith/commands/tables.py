@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from rich.console import Console
 from rich.table import Table
+
+from kith.console import SafeConsole
 
 _ANY_WIDTH = 10_000
 
@@ -13,4 +14,4 @@ _ANY_WIDTH = 10_000
 def show_table(table: Table) -> None:
     """Prints it, with everything as it is: what others have named may look like markup."""
     width = None if sys.stdout.isatty() else _ANY_WIDTH
-    Console(highlight=False, markup=False, emoji=False, width=width).print(table)
+    SafeConsole(width=width).print(table)

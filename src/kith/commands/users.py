@@ -10,19 +10,20 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from rich.console import Console
 from rich.progress import Progress
 
 from kith.accounts.credentials import WeakPassword, make_keys
 from kith.accounts.secret import has_secret
 from kith.commands.fail import fail
 from kith.config import Config
+from kith.console import SafeConsole
 from kith.core.devices import Devices
 from kith.core.moves import Moves
 from kith.core.numbers import canonical
 from kith.core.ports import Keys, Store
 from kith.store.errors import StoreError
 from kith.store.sqlite import SQLiteStore
+from kith.terminal import say
 from kith.wire.jid import JID, parse_jid
 
 _T = TypeVar("_T")
@@ -80,7 +81,7 @@ def add(config: Config, jid: str, password: str) -> None:
     bare, keys = checked_jid(config, jid), _keys(password)
     if not with_store(config, lambda store: store.create_accounts([(bare, keys)])):
         fail(f"{bare} exists; to change its password: kith user passwd {bare}")
-    print(f"{bare} was added.")
+    say(f"{bare} was added.")
 
 
 def show(config: Config) -> None:
@@ -91,7 +92,7 @@ def show(config: Config) -> None:
         return [jid for jid in await store.accounts() if jid not in left]
 
     for jid in with_store(config, read):
-        print(jid)
+        say(jid)
 
 
 def change_password(config: Config, jid: str, password: str) -> None:
@@ -107,7 +108,7 @@ def change_password(config: Config, jid: str, password: str) -> None:
 
     if not with_store(config, change):
         fail(f"there is no account {bare}")
-    print(f"The password of {bare} was changed.")
+    say(f"The password of {bare} was changed.")
 
 
 def remove(config: Config, jid: str) -> None:
@@ -115,7 +116,7 @@ def remove(config: Config, jid: str) -> None:
     bare = checked_jid(config, jid)
     if not with_store(config, lambda store: store.delete_account(bare)):
         fail(f"there is no account {bare}")
-    print(f"{bare} was removed.")
+    say(f"{bare} was removed.")
 
 
 def import_file(config: Config, file: Path) -> None:
@@ -127,10 +128,10 @@ def import_file(config: Config, file: Path) -> None:
         fail(f"can't read {file}: {error}")
     created, existing, refused = _import(config, rows)
     wrong += refused
-    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    console = SafeConsole(stderr=True)
     for line, reason in sorted(wrong):
         console.print(f"line {line}: {reason}", style="yellow")
-    print(f"{created} accounts added, {existing} existed, {len(wrong)} lines not used.")
+    say(f"{created} accounts added, {existing} existed, {len(wrong)} lines not used.")
     if wrong:
         raise SystemExit(1)
 
@@ -181,7 +182,7 @@ def _import(config: Config, rows: list[tuple[int, str, str]]) -> tuple[int, int,
     async def work(store: Store) -> tuple[int, int]:
         created = tried = 0
         with (
-            Progress(console=Console(stderr=True)) as progress,
+            Progress(console=SafeConsole(stderr=True)) as progress,
             ProcessPoolExecutor(os.cpu_count()) as pool,
         ):
             task = progress.add_task("Adding accounts", total=len(rows))

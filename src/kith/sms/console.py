@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TextIO
+
+from kith.terminal import say
 
 
 class ConsoleSMS:
@@ -14,7 +15,7 @@ class ConsoleSMS:
 
     async def send(self, number: str, text: str) -> None:
         line = " ".join(text.split("\n\n")[0].split())
-        print(f"\n  ✉ Text message to {number}: {line}\n", file=self._out or sys.stdout, flush=True)
+        say(f"\n  ✉ Text message to {number}: {line}\n", self._out)
 
     async def close(self) -> None:
         pass

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
-from rich.console import Console
 
 from kith.client.accounts import Account, remember, remembered
 from kith.client.client import data_folder
 from kith.client.credential import Credential, load
 from kith.client.database import Database
 from kith.client.errors import ClientError
+from kith.console import SafeConsole
 
 _T = TypeVar("_T")
-console = Console(highlight=False)
+console = SafeConsole(markup=True)
 
 JidOption = Annotated[
     str | None, typer.Option("--jid", envvar="KITH_JID", help="Your address. Default: the one used last.")
@@ -53,7 +53,7 @@ def run(name: str, app: typer.Typer, arguments: Sequence[str]) -> None:
 
 def stop(text: str, status: int = 1) -> NoReturn:
     """One line on what is wrong, and the end."""
-    Console(stderr=True, highlight=False, markup=False).print(text, style="red")
+    SafeConsole(stderr=True).print(text, style="red", soft_wrap=True)
     raise typer.Exit(status)
 
 

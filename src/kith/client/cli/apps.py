@@ -7,13 +7,15 @@ from typing import Annotated, Any
 
 import segno
 import typer
-from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
+from rich.text import Text
 
 from kith.client.api import ServerAPI
 from kith.client.cli.account import JidOption, carry_out, console, logged_in
 from kith.client.credential import Credential
+from kith.console import plain_markup
+from kith.terminal import one_line
 
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, help="Let other XMPP apps in, each with its own password."
@@ -42,7 +44,7 @@ def add(context: typer.Context, name: Annotated[str, typer.Argument(help="What i
             f"[dim]Address[/dim]   {made['address']}\n"
             f"[dim]Password[/dim]  [bold]{made['password']}[/bold]\n\n"
             "[dim]It is shown only now. It is for chatting: it can't change your account.[/dim]",
-            title=escape(made["name"]),
+            title=Text(one_line(made["name"])),
             border_style="green",
             padding=(1, 3),
         )
@@ -58,7 +60,7 @@ def revoke(
 ) -> None:
     """End an app's password: it is out at once."""
     gone = carry_out(_revoke(logged_in(context.obj), id))
-    console.print(f"[bold]{escape(gone['name'])}[/bold] is out.")
+    console.print(f"[bold]{plain_markup(gone['name'])}[/bold] is out.")
 
 
 async def _all(mine: Credential) -> list[dict[str, Any]]:
@@ -91,7 +93,11 @@ def _table(found: list[dict[str, Any]]) -> Table:
         dot = "[green]●[/green]" if one["online"] else "[dim]○[/dim]"
         used = "now" if one["online"] else _day(one["last_used"]) or "never"
         table.add_row(
-            dot, f"[bold]{escape(one['name'])}[/bold]", _day(one["created"]), used, f"[dim]{one['id']}[/dim]"
+            dot,
+            f"[bold]{plain_markup(one['name'])}[/bold]",
+            _day(one["created"]),
+            used,
+            f"[dim]{plain_markup(one['id'])}[/dim]",
         )
     return table
 

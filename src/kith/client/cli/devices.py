@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from kith.client.api import ServerAPI
 from kith.client.cli.account import JidOption, carry_out, console, logged_in
 from kith.client.credential import Credential
+from kith.console import plain_markup
 
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, help="See where you are logged in, and end it."
@@ -35,7 +35,7 @@ def rename(
     """Give a device another name."""
     mine = logged_in(context.obj)
     device = carry_out(_change(mine, id, name))
-    console.print(f"It is called [bold]{escape(device['name'])}[/bold] now.")
+    console.print(f"It is called [bold]{plain_markup(device['name'])}[/bold] now.")
 
 
 @app.command()
@@ -43,7 +43,7 @@ def revoke(context: typer.Context, id: _Id) -> None:
     """Log a device out, at once. It can come back only with a code, or by linking."""
     mine = logged_in(context.obj)
     device = carry_out(_revoke(mine, id))
-    console.print(f"[bold]{escape(device['name'])}[/bold] is logged out.")
+    console.print(f"[bold]{plain_markup(device['name'])}[/bold] is logged out.")
 
 
 async def _all(mine: Credential) -> list[dict[str, Any]]:
@@ -80,16 +80,16 @@ def _table(devices: list[dict[str, Any]]) -> Table:
         table.add_column(column, overflow="fold")
     for device in devices:
         dot = "[green]●[/green]" if device["online"] else "[dim]○[/dim]"
-        name = f"[bold]{escape(device['name'])}[/bold]" + (
+        name = f"[bold]{plain_markup(device['name'])}[/bold]" + (
             " [green](this one)[/green]" if device["current"] else ""
         )
         table.add_row(
             dot,
             name,
-            escape(device["software"]),
-            escape(device["platform"]),
+            plain_markup(device["software"]),
+            plain_markup(device["platform"]),
             "now" if device["online"] else _when(device["last_seen"]),
-            f"[dim]{device['id']}[/dim]",
+            f"[dim]{plain_markup(device['id'])}[/dim]",
         )
     return table
 

@@ -26,6 +26,8 @@ from kith.client.cli.account import (
 from kith.client.cli.login import show
 from kith.client.credential import Credential
 from kith.client.linking import Code, Letter, Newcomer, decoded, encoded, new_ticket, seal
+from kith.console import plain_markup
+from kith.terminal import one_line
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -83,10 +85,11 @@ async def _come_in(server: str, device: dict[str, str]) -> Credential:
 async def _let_in(text: str, mine: Credential, yes: bool) -> None:
     """Raises BadCode and what the server says."""
     code = Code.parse(text)
-    name = "".join(c if c.isprintable() else " " for c in code.name) or "a device without a name"
+    name = one_line(code.name, 100) or "a device without a name"
+    account = plain_markup(mine.address)
     console.print(
         Panel.fit(
-            f"[bold]{_plain(name)}[/bold] wants to be a device of [bold]{mine.address}[/bold].\n"
+            f"[bold]{plain_markup(name)}[/bold] wants to be a device of [bold]{account}[/bold].\n"
             "It will read and write everything that you can. Only say yes if its screen is before you.",
             border_style="yellow",
             padding=(1, 3),
@@ -99,7 +102,3 @@ async def _let_in(text: str, mine: Credential, yes: bool) -> None:
         request = {"ticket_hash": encoded(hash), "sealed": encoded(sealed)}
         await api.ask("PUT", f"/api/links/{code.id}", request)
     console.print("It is in.", style="green")
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", "\\[")

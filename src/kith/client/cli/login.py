@@ -22,6 +22,7 @@ from kith.client.cli.account import (
 )
 from kith.client.credential import Credential, load
 from kith.client.errors import Refused
+from kith.console import plain_markup
 
 #: Said at the first login on a device of an account that is older.
 PAST = (
@@ -60,7 +61,7 @@ def show(credential: Credential, title: str, past: bool = False) -> None:
     """Who one is now, and what can be done next. ``past``: the account is older than this login."""
     console.print(
         Panel.fit(
-            f"You are [bold]{credential.address}[/bold] on this device.\n\n"
+            f"You are [bold]{plain_markup(credential.address)}[/bold] on this device.\n\n"
             "[dim]Chat[/dim]            kith chat\n"
             "[dim]Your devices[/dim]    kith devices\n"
             "[dim]One more device[/dim] kith link",
@@ -77,7 +78,7 @@ async def _walk(server: str, number: str, device: dict[str, str]) -> tuple[Crede
     """Step by step. Raises ClientError, ValueError."""
     async with ServerAPI(server) as api:
         sent = await api.ask("POST", "/api/register/code", {"number": number})
-        console.print(f"\nA code is on its way to [bold]{sent['number']}[/bold].")
+        console.print(f"\nA code is on its way to [bold]{plain_markup(sent['number'])}[/bold].")
         if api.base == LOCAL:
             console.print("[dim]A server without an SMS gateway shows it in its own output.[/dim]")
         login = await _with_code(api, sent["number"], device)
@@ -99,7 +100,9 @@ async def _with_code(api: ServerAPI, number: str, device: dict[str, str]) -> Any
             if error.reason != "wrong-code" or not error.answer.get("tries_left"):
                 raise
             left = error.answer["tries_left"]
-            console.print(f"{error} {left} {'try' if left == 1 else 'tries'} left.", style="yellow")
+            console.print(
+                f"{plain_markup(str(error))} {left} {'try' if left == 1 else 'tries'} left.", style="yellow"
+            )
 
 
 async def _with_pin(api: ServerAPI, number: str, asked: Refused, device: dict[str, str]) -> Any:
@@ -116,4 +119,4 @@ async def _with_pin(api: ServerAPI, number: str, asked: Refused, device: dict[st
         except Refused as error:
             if error.reason != "wrong-pin" or error.answer.get("retry_after"):
                 raise
-            console.print(str(error), style="yellow")
+            console.print(str(error), style="yellow", markup=False)

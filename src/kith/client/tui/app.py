@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import time
 from collections.abc import AsyncIterator, Sequence
-from typing import ClassVar
+from contextlib import suppress
+from functools import partial
+from typing import ClassVar, Literal
 
 from rich.text import Text
 from textual import events, on, work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.screen import ModalScreen
 from textual.widgets import Footer, Input, OptionList, Static
 
 from kith.client.client import Client
-from kith.client.errors import ClientError, NotEncrypted, PeerHasNoDevices, ServerUnreachable
+from kith.client.errors import BadCharacters, ClientError, PeerHasNoDevices, TooLarge
 from kith.client.events import (
     ConnectionChanged,
     ContactChanged,
@@ -22,6 +27,7 @@ from kith.client.events import (
     Event,
     KeysChanged,
     MessageChanged,
+    MessageHealed,
     MessageReceived,
     Typing,
 )
@@ -33,6 +39,7 @@ from kith.client.tui.conversation import Banner, Conversation
 from kith.client.tui.fingerprints import Fingerprints
 from kith.client.tui.screens import Help, NewChat, Question
 from kith.client.tui.themes import DARK, LIGHT
+from kith.terminal import one_line, safe
 
 _NARROW = 64  # columns; below, the chat list and the conversation take turns
 _TYPING_LASTS = 8.0  # seconds without news of it
@@ -54,6 +61,8 @@ class ChatApp(App[None]):
         Binding("ctrl+t", "theme", "Theme", priority=True),
         Binding("alt+up", "move(-1)", "Previous chat", show=False, priority=True),
         Binding("alt+down", "move(1)", "Next chat", show=False, priority=True),
+        Binding("pageup", "page(-1)", "Earlier", show=False, priority=True),
+        Binding("pagedown", "page(1)", "Later", show=False, priority=True),
         Binding("escape", "back", "Back", show=False),
         Binding("ctrl+q", "quit", "Quit", priority=True),
     ]
@@ -83,6 +92,7 @@ class ChatApp(App[None]):
     # from the client
 
     async def on_mount(self) -> None:
+        self._end_on_signals()
         try:
             await self.client.open()
         except ClientError as error:
@@ -98,12 +108,17 @@ class ChatApp(App[None]):
             self.query_one("#list", OptionList).focus()
         self._show_status()
 
+    def _end_on_signals(self) -> None:
+        """SIGTERM and SIGHUP leave as Ctrl+Q does, so that the terminal is as it was before."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            with suppress(NotImplementedError, ValueError, RuntimeError):  # not in this thread, as in tests
+                loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
+
     @work
     async def _connect(self) -> None:
         try:
             await self.client.ready()
-        except ServerUnreachable as error:
-            self._give_up(str(error))
         except ClientError as error:
             self._give_up(str(error))
 
@@ -115,6 +130,9 @@ class ChatApp(App[None]):
     async def _on_event(self, event: Event) -> None:
         conversation = self.query_one(Conversation)
         match event:
+            case MessageHealed(message) if message.peer == self._current:
+                for row in conversation.unreadable(message.id):
+                    await conversation.take_away(row)
             case MessageReceived(message) if message.peer == self._current:
                 self._typing.pop(message.peer, None)
                 conversation.typing = False
@@ -133,6 +151,7 @@ class ChatApp(App[None]):
             case KeysChanged(peer, _, _) if peer == self._current:
                 await self._show_banners()
             case ContactRequest():
+                self.bell()
                 await self._show_banners()
             case ConnectionChanged(link, retry_in, reason):
                 self._state = event
@@ -141,7 +160,9 @@ class ChatApp(App[None]):
                     self.was_online = True
                 elif link is Link.OFFLINE and reason:
                     self._give_up(reason)
-            case ContactChanged():
+            case ContactChanged(peer) if peer == self._current:
+                await self._show_banners()
+            case _:
                 pass
         self._show_chats()
         self._show_status()
@@ -170,7 +191,7 @@ class ChatApp(App[None]):
     def _show_status(self) -> None:
         colours = self.theme_variables
         line = Text(" Kith", style=f"bold {colours['primary']}", no_wrap=True, overflow="ellipsis")
-        line.append(f"  {self.client.jid}  ", style=colours["foreground"])
+        line.append(f"  {one_line(self.client.jid)}  ", style=colours["foreground"])
         queued = self.client.queued() if self.client.is_open else 0
         waiting = f", {queued} to send" if queued else ""
         match self._state.link:
@@ -182,7 +203,7 @@ class ChatApp(App[None]):
                 left = max(0, round(self._retry_at - time.monotonic()))
                 soon = f"again in {left} s" if left else "reconnecting…"
                 line.append(f"◌ {soon}{waiting}", style=colours["warning"])
-                line.append(f"  {self._state.reason}", style=colours["muted"])
+                line.append(f"  {one_line(self._state.reason, 60)}", style=colours["muted"])
             case Link.OFFLINE:
                 line.append(f"○ offline{waiting}", style=colours["error"])
         self.query_one("#status", Static).update(line)
@@ -198,16 +219,18 @@ class ChatApp(App[None]):
             self.query_one(Conversation).head(self.client.chat(self._current), self._current in online)
 
     async def _show_banners(self) -> None:
-        banners = [
-            Banner(
-                f"request {peer}",
-                f"{peer} wants to be your contact.",
-                (("accept", "Accept"), ("decline", "Decline")),
-            )
-            for peer in self.client.requests()
-        ]
+        banners = []
         if self._current is not None:
             chat = self.client.chat(self._current)
+            if not chat.accepted or chat.peer in self.client.requests():
+                banners.append(
+                    Banner(
+                        f"request {chat.peer}",
+                        f"{words.name(chat)} is not a contact of yours. If you accept, they see when you "
+                        "are online, what you have read, and your profile.",
+                        (("accept", "Accept"), ("block", "Block"), ("report", "Block and report")),
+                    )
+                )
             if chat.keys_changed:
                 banners.append(
                     Banner(
@@ -246,6 +269,8 @@ class ChatApp(App[None]):
     @on(ChatList.Chosen)
     async def _chosen(self, event: ChatList.Chosen) -> None:
         await self._open(event.peer)
+        if event.hit is not None:
+            await self.query_one(Conversation).show(event.hit)
 
     @on(ChatList.Sought)
     def _sought(self) -> None:
@@ -263,10 +288,14 @@ class ChatApp(App[None]):
             await self.client.send(peer, body)
         except PeerHasNoDevices:
             await self._offer_plain(peer, body)
-        except NotEncrypted as error:
-            self.notify(str(error), severity="error", timeout=10)
+        except (TooLarge, BadCharacters) as error:
+            self._complain(error)
+            self.query_one(Composer).give_back(body)
         except (ClientError, ValueError) as error:
-            self.notify(str(error), severity="error", timeout=10)
+            self._complain(error)
+
+    def _complain(self, error: Exception, severity: Literal["warning", "error"] = "error") -> None:
+        self.notify(safe(str(error)), severity=severity, timeout=10, markup=False)
 
     async def _offer_plain(self, peer: str, body: str) -> None:
         who = words.name(self.client.chat(peer))
@@ -296,12 +325,14 @@ class ChatApp(App[None]):
                 await self.client.accept(peer)
             elif kind == "request":
                 await self.client.decline(peer)
+                await self.client.block(peer, report=event.answer == "report")
+                self.notify(f"{peer} can't write to you any more.", markup=False)
             elif self._current is not None:
                 self.client.keys_seen(self._current)
                 if event.answer == "compare":
                     self.action_fingerprints()
         except ClientError as error:
-            self.notify(str(error), severity="warning")
+            self._complain(error, "warning")
         await self._show_banners()
         self._show_chats()
 
@@ -334,7 +365,7 @@ class ChatApp(App[None]):
             own = await self.client.fingerprints()
             others = await self.client.fingerprints(peer)
         except ClientError as error:
-            self.notify(str(error), severity="warning")
+            self._complain(error, "warning")
             return
 
         async def decide(key: Fingerprint, trust: Trust) -> Sequence[Fingerprint]:
@@ -376,7 +407,7 @@ class ChatApp(App[None]):
             try:
                 await self.client.resend(message)
             except ClientError as error:
-                self.notify(str(error), severity="error", timeout=10)
+                self._complain(error)
 
     def action_theme(self) -> None:
         self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
@@ -389,6 +420,16 @@ class ChatApp(App[None]):
         if peers:
             at = peers.index(self._current) + step if self._current in peers else 0
             await self._open(peers[at % len(peers)])
+
+    def action_page(self, pages: int) -> None:
+        """Scrolls the conversation, wherever the cursor is; in the list of chats, that."""
+        if isinstance(self.screen, ModalScreen):
+            return
+        listing = self.query_one("#list", OptionList)
+        if self.focused is listing or self._current is None:
+            listing.scroll_relative(y=pages * listing.size.height, animate=False)
+        else:
+            self.query_one(Conversation).scroll_pages(pages)
 
     async def action_back(self) -> None:
         self.screen.set_class(False, "in-chat")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -11,8 +10,10 @@ from textual.widgets import Static
 
 from kith.client.message import Message, State
 from kith.client.tui import words
+from kith.console import SafeConsole
+from kith.terminal import safe
 
-_CONSOLE = Console(width=200, file=None, color_system=None)
+_CONSOLE = SafeConsole(width=200, file=None, color_system=None)
 
 
 def lay_out(message: Message, width: int, muted: str, mark: str, alarm: str) -> Text:
@@ -20,9 +21,11 @@ def lay_out(message: Message, width: int, muted: str, mark: str, alarm: str) -> 
 
     Colours: of the meta line, of the mark, of what went wrong.
     """
-    body = Text(message.body)
+    body = Text(words.body(message))
     if message.error:
-        reason = f"Not sent: {message.error}" if message.state is State.FAILED else message.error
+        reason = safe(message.error)
+        if message.state is State.FAILED:
+            reason = f"Not sent: {reason}"
         body.append("\n" if message.body else "")
         body.append(reason, style=alarm)
         if message.state is State.FAILED:

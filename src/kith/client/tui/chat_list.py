@@ -16,15 +16,21 @@ from textual.widgets.option_list import Option
 
 from kith.client.message import Chat, Message
 from kith.client.tui import words
+from kith.terminal import one_line
+
+_HIT = "message "  # begins the ids of lines that are messages; no address has a blank
 
 
 class ChatList(Vertical):
     """Posts `Chosen` when the user picks a chat."""
 
     class Chosen(Posted):
-        def __init__(self, peer: str) -> None:
+        """``hit``: the message that the search has found, to be shown."""
+
+        def __init__(self, peer: str, hit: Message | None = None) -> None:
             super().__init__()
             self.peer = peer
+            self.hit = hit
 
     class Sought(Posted):
         """The filter's text changed."""
@@ -35,6 +41,7 @@ class ChatList(Vertical):
 
     def __init__(self) -> None:
         super().__init__(id="chats")
+        self._hits: dict[str, Message] = {}
         self.can_focus = False
 
     def compose(self) -> ComposeResult:
@@ -57,15 +64,16 @@ class ChatList(Vertical):
         """Chats whose name fits the filter, then messages that contain it."""
         listing = self.query_one("#list", OptionList)
         text = self.sought
-        fitting = [chat for chat in chats if text in chat.peer.lower() or text in chat.name.lower()]
+        fitting = [chat for chat in chats if text in f"{chat.peer}\n{chat.name}\n{chat.nickname}".lower()]
         options = [Option(self._line(chat, typing, online), id=chat.peer) for chat in fitting]
-        shown = {chat.peer for chat in fitting}
+        by_peer = {chat.peer: chat for chat in chats}
+        self._hits.clear()
         for message in found:
-            if message.peer not in shown:
-                shown.add(message.peer)
-                chat = next((chat for chat in chats if chat.peer == message.peer), None)
-                if chat is not None:
-                    options.append(Option(self._line(chat, typing, online, message), id=chat.peer))
+            chat = by_peer.get(message.peer)
+            if chat is not None:
+                id = f"{_HIT}{message.row}"
+                self._hits[id] = message
+                options.append(Option(self._line(chat, typing, online, message), id=id))
         listing.set_options(options)
         ids = [option.id for option in options]
         listing.highlighted = ids.index(current) if current in ids else (0 if ids else None)
@@ -82,6 +90,8 @@ class ChatList(Vertical):
         line.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         line.add_column(justify="right", no_wrap=True)
         title = Text("● " if chat.peer in online else "", style=colours["success"])
+        if not chat.accepted:
+            title.append("new ", style=f"bold {colours['warning']}")
         title.append(words.name(chat), style=f"bold {colours['foreground']}")
         if chat.keys_changed:
             title.append(" ⚠", style=colours["warning"])
@@ -89,7 +99,7 @@ class ChatList(Vertical):
         if chat.peer in typing:
             below = Text("typing…", style=f"italic {colours['success']}")
         elif last is None:
-            below = Text(chat.peer, style=muted)
+            below = Text(one_line(chat.peer) if chat.accepted else "wants to write to you", style=muted)
         else:
             below = Text(style=muted)
             if not last.incoming:
@@ -105,8 +115,14 @@ class ChatList(Vertical):
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:
         event.stop()
-        if event.option_id:
-            self.post_message(self.Chosen(event.option_id))
+        self._choose(event.option_id)
+
+    def _choose(self, id: str | None) -> None:
+        hit = self._hits.get(id or "")
+        if hit is not None:
+            self.post_message(self.Chosen(hit.peer, hit))
+        elif id:
+            self.post_message(self.Chosen(id))
 
     @on(Input.Changed, "#search")
     def _changed(self, event: Input.Changed) -> None:
@@ -117,6 +133,7 @@ class ChatList(Vertical):
     def _submitted(self, event: Input.Submitted) -> None:
         event.stop()
         listing = self.query_one("#list", OptionList)
-        if listing.highlighted is not None and (peer := listing.get_option_at_index(listing.highlighted).id):
+        if listing.highlighted is not None:
+            id = listing.get_option_at_index(listing.highlighted).id
+            self._choose(id)
             self.query_one("#search", Input).clear()
-            self.post_message(self.Chosen(peer))

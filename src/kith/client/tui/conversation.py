@@ -18,6 +18,7 @@ from kith.client.message import Chat, Message
 from kith.client.tui import words
 from kith.client.tui.bubble import Bubble
 from kith.client.tui.composer import Composer
+from kith.terminal import one_line, safe
 
 _PAGE = 40
 
@@ -34,8 +35,8 @@ class Log(VerticalScroll):
             self.post_message(self.Earlier())
 
 
-class Banner(Horizontal):
-    """A warning or a question above the bubbles. Posts `Answered`."""
+class Banner(Vertical):
+    """A warning or a question above the bubbles, its answers below it. Posts `Answered`."""
 
     class Answered(Posted):
         def __init__(self, kind: str, answer: str) -> None:
@@ -51,9 +52,10 @@ class Banner(Horizontal):
         self._answers = answers
 
     def compose(self) -> ComposeResult:
-        yield Static(self._text, markup=False)
-        for id, label in self._answers:
-            yield Button(label, id=id, compact=True)
+        yield Static(safe(self._text), markup=False)
+        with Horizontal(classes="answers"):
+            for id, label in self._answers:
+                yield Button(label, id=id, compact=True)
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
@@ -115,7 +117,7 @@ class Conversation(Vertical):
             line.append("  ⚠ NOT ENCRYPTED", style=f"bold {colours['warning']}")
         else:
             line.append("  🔒 encrypted", style=colours["success"])
-        line.append(f"  {'online' if online else chat.peer}", style=colours["muted"])
+        line.append(f"  {'online' if online else one_line(chat.peer)}", style=colours["muted"])
         self.query_one("#header", Static).update(line)
         composer = self.query_one(Composer)
         composer.placeholder = "Message, NOT encrypted" if chat.plain else "Message"
@@ -140,11 +142,45 @@ class Conversation(Vertical):
         if any(not message.incoming for message in messages):
             log.anchor()
 
+    async def take_away(self, row: int) -> None:
+        """Another message has taken its place."""
+        bubble = self._bubbles.pop(row, None)
+        if bubble is not None:
+            await bubble.remove()
+
+    async def show(self, message: Message) -> None:
+        """Loads earlier pages until the message is there, and scrolls to it."""
+        while message.row not in self._bubbles and await self._load_earlier():
+            pass
+        bubble = self._bubbles.get(message.row)
+        if bubble is not None:
+            log = self.query_one("#log", Log)
+            log.release_anchor()
+            self.call_after_refresh(
+                lambda: log.scroll_to_widget(bubble, animate=False, center=True, force=True)
+            )
+
+    def scroll_pages(self, pages: int) -> None:
+        """Up (negative) or down."""
+        log = self.query_one("#log", Log)
+        log.release_anchor()  # else it stays at the end
+        if pages < 0:
+            log.scroll_page_up(animate=False)
+            if log.scroll_y <= 0:
+                log.post_message(Log.Earlier())
+        else:
+            log.scroll_page_down(animate=False)
+
     def change(self, message: Message) -> None:
         """Its mark went up, or it failed."""
         bubble = self._bubbles.get(message.row)
         if bubble is not None:
             bubble.show(message, self._width)
+
+    def unreadable(self, id: str) -> list[int]:
+        """The rows of what is shown as unreadable under that id."""
+        shown = [bubble.message for bubble in self._bubbles.values()]
+        return [one.row for one in shown if one.incoming and one.error and id in (one.id, one.origin)]
 
     @property
     def newest(self) -> Message | None:
@@ -175,11 +211,15 @@ class Conversation(Vertical):
     @on(Log.Earlier)
     async def _scrolled_up(self, event: Log.Earlier) -> None:
         event.stop()
+        await self._load_earlier()
+
+    async def _load_earlier(self) -> bool:
+        """Whether there was anything earlier."""
         if self.chat is None or self._first is None:
-            return
+            return False
         page = self._earlier(self.chat.peer, self._first, _PAGE)
         if not page:
-            return
+            return False
         log = self.query_one("#log", Log)
         height = log.virtual_size.height
         widgets: list[Widget] = []
@@ -194,6 +234,7 @@ class Conversation(Vertical):
         self.call_after_refresh(
             lambda: log.scroll_to(y=log.virtual_size.height - height, animate=False, force=True)
         )
+        return True
 
     def watch_typing(self, active: bool) -> None:
         if self.is_mounted and self.chat is not None:

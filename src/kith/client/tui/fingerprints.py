@@ -12,6 +12,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from kith.client.message import Fingerprint, Trust
+from kith.console import plain_markup
+from kith.terminal import one_line
 
 _STATES = {
     Trust.VERIFIED: "[$success]✓ verified[/]",
@@ -31,7 +33,7 @@ class Fingerprints(ModalScreen[None]):
 
     def __init__(self, name: str, own: Fingerprint, others: Sequence[Fingerprint], decide: Decide) -> None:
         super().__init__()
-        self._name = name
+        self._who = one_line(name)
         self._own = own
         self._others = list(others)
         self._decide = decide
@@ -41,7 +43,7 @@ class Fingerprints(ModalScreen[None]):
             yield Static("Fingerprints", classes="title", markup=False)
             yield Static(
                 f"Read these aloud to each other, or hold the screens side by side. If they are the same, "
-                f"nobody sits in the middle between you and {self._name}.",
+                f"nobody sits in the middle between you and {self._who}.",
                 classes="muted",
                 markup=False,
             )
@@ -58,7 +60,7 @@ class Fingerprints(ModalScreen[None]):
         await place.remove_children()
         if not self._others:
             await place.mount(
-                Static(f"\n{self._name} has no device that can read encrypted messages.", markup=False)
+                Static(f"\n{self._who} has no device that can read encrypted messages.", markup=False)
             )
         for number, key in enumerate(self._others):
             buttons = []
@@ -70,7 +72,9 @@ class Fingerprints(ModalScreen[None]):
                 buttons.append(Button("Distrust", name=f"{number} distrusted", compact=True))
             gone = "" if key.active else " (not in use any more)"
             await place.mount(
-                Static(f"\n[b]{self._name}, device {number + 1}[/b]{gone}  {_STATES[key.trust]}"),
+                Static(
+                    f"\n[b]{plain_markup(self._who)}, device {number + 1}[/b]{gone}  {_STATES[key.trust]}"
+                ),
                 Static(_lines(key), classes="key", markup=False),
                 Horizontal(*buttons, classes="buttons"),
             )

@@ -9,6 +9,8 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
+from kith.terminal import one_line, safe
+
 KEYS = (
     ("Enter", "send the message, or open the chat"),
     ("Ctrl+J", "new line (Alt+Enter and Shift+Enter too)"),
@@ -78,7 +80,7 @@ class NewChat(ModalScreen[tuple[str, str] | None]):
         try:
             self.dismiss((bare(address), self.query_one("#name", Input).value.strip()))
         except ValueError as error:
-            self.query_one("#problem", Static).update(str(error))
+            self.query_one("#problem", Static).update(safe(str(error)))
 
     @on(Button.Pressed, "#cancel")
     def _cancel(self) -> None:
@@ -97,8 +99,8 @@ class Question(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         title, text, yes, no = self._words
         with Vertical(classes="dialog"):
-            yield Static(title, classes="title", markup=False)
-            yield Static(text, markup=False)
+            yield Static(one_line(title), classes="title", markup=False)
+            yield Static(safe(text), markup=False)
             with Horizontal(classes="buttons"):
                 yield Button(no, id="no", variant="primary", compact=True)
                 yield Button(yes, id="yes", compact=True)

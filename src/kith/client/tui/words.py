@@ -7,6 +7,7 @@ from datetime import date, datetime
 from rich.cells import cell_len
 
 from kith.client.message import Chat, Message, State, Trust
+from kith.terminal import NICKNAME, one_line, safe
 
 MARKS = {
     State.QUEUED: "◷",
@@ -47,15 +48,27 @@ def when(moment: datetime, now: datetime) -> str:
 
 
 def name(chat: Chat) -> str:
-    """What to call a peer: their name, else the first part of their address."""
-    return chat.name or chat.peer.partition("@")[0]
+    """What to call a peer: the user's name for them, else the peer's own, else the start of the address.
+
+    The peer's own name has a ~ and the address beside it, whatever it says: it can't pass for another's.
+    """
+    if chat.name and (given := one_line(chat.name)):
+        return given
+    local = one_line(chat.peer.partition("@")[0])
+    chosen = one_line(chat.nickname, NICKNAME)
+    return f"~{chosen} · {local}" if chosen else local
+
+
+def body(message: Message) -> str:
+    """All lines of it."""
+    return safe(message.body)
 
 
 def preview(message: Message) -> str:
     """One line of it."""
     if message.error and not message.body:
-        return "⚠ can't be read"
-    return " ".join(message.body.split())
+        return "⚠ can't be read yet"
+    return one_line(message.body)
 
 
 def meta(message: Message) -> str:

@@ -2,7 +2,7 @@
 import type { Database } from '../local/database'
 import type { Address, Moment } from '../local/types'
 import { spend, type Budget } from './budget'
-import type { Bytes } from './bytes'
+import { hex, type Bytes } from './bytes'
 import {
   NobodyCanRead,
   type Crypto,
@@ -130,7 +130,8 @@ export class Omemo implements Crypto {
     const mine = envelope.keys.filter((key) => key.device === own.device).slice(0, MOST_KEYS)
     if (from === this.me && sender === own.device) return { type: 'not-for-me' }
     if (mine.length === 0) return this.passedOver(own, from, envelope, id, sent)
-    const name = `${from}/${sender}/${id}`
+    // Two messages may have the same id; what they were encrypted with differs
+    const name = openingPath(from, sender, id, envelope.iv)
     if (this.seen.has(name)) return this.reopened(from, envelope, id)
     let renew = true
     let work = 0
@@ -181,7 +182,7 @@ export class Omemo implements Crypto {
       text = await payload.openText(read.data, iv, envelope.payload).catch(() => undefined)
       garbled = text === undefined
     }
-    const opening = openingPath(from, sender, id)
+    const opening = openingPath(from, sender, id, iv)
     const kept: Opening = { material: read.data, at: this.now() }
     const { used } = read
     const trust = await this.talk.commit(
@@ -199,7 +200,7 @@ export class Omemo implements Crypto {
       this.inBackground(this.healing.renewed(from, sender))
     }
     if (garbled) throw new Garbled()
-    this.remember(`${from}/${sender}/${id}`)
+    this.remember(opening)
     const long = read.counter > 0 && read.counter % LONG === 0
     if ((used !== undefined || long) && trusted(trust)) this.inBackground(this.answer(from, sender))
     if (++this.opened % MOST_OPENINGS === 0) this.inBackground(this.forgetOpenings())
@@ -210,12 +211,12 @@ export class Omemo implements Crypto {
   /** The ratchet has moved on, but perhaps the text could not be stored, or the program ended before. Then once more. */
   private async reopened(from: Address, envelope: Envelope, id: string): Promise<Opened> {
     const { sender, iv } = envelope
-    const opening = openingPath(from, sender, id)
+    const opening = openingPath(from, sender, id, iv)
     const kept = await this.store.get<Opening>(opening)
     if (kept === undefined || envelope.payload === undefined) return { type: 'again' }
     const text = await payload.openText(kept.material, iv, envelope.payload).catch(() => undefined)
     if (text === undefined) return { type: 'again' }
-    this.remember(`${from}/${sender}/${id}`)
+    this.remember(opening)
     const trust = (await this.devices.trust(from, sender)) ?? 'undecided'
     return { type: 'text', text, device: sender, trusted: trusted(trust), opening }
   }
@@ -409,8 +410,8 @@ interface Sides {
 /** The key was read, but the text does not fit it. */
 class Garbled extends Error {}
 
-function openingPath(from: Address, device: number, id: string): string {
-  return `${path('opened', from, device)}/${id}`
+function openingPath(from: Address, device: number, id: string, iv: Uint8Array): string {
+  return `${path('opened', from, device)}/${id}/${hex(iv)}`
 }
 
 /** What the types promise, which a stranger does not. */

@@ -51,7 +51,7 @@ export class Database extends Dexie {
   messages!: EntityTable<Message, 'key'>
   changes!: EntityTable<Change, 'key'>
   /** Keys of messages that are not kept: `gone`: deleted here or expired; else without anything to show here. */
-  seen!: Table<{ key: string; gone?: 1 }, string>
+  seen!: Table<{ key: string; gone?: 1; archive?: string }, string>
   /** For the search: the words of a message. */
   words!: Table<{ key: string; chat: Address; words: string[] }, string>
   raw!: EntityTable<Raw, 'id'>

@@ -32,7 +32,7 @@ export async function addMessage(work: Work, me: Address, message: Message): Pro
   const known = await work.message(message.key)
   if (!known && isCleared(await work.chat(message.chat), message.order)) return false
   if (known && !gives(known, message)) {
-    await settle(work, known, message)
+    if (known.mine) await settle(work, known, message)
     return false
   }
   const chat = { ...(await work.chat(message.chat)) }
@@ -192,9 +192,9 @@ export async function placeTimer(work: Work, address: Address, seq: number, orde
   await updateChat(work, address, { ...last, timerMeanwhile: undefined })
 }
 
-/** The archive tells of a message that is here: one of mine gets its place there. */
+/** The archive tells of a message that is here: it gets its place there. */
 export async function settle(work: Work, known: Message, again: Message): Promise<void> {
-  if (!known.mine || isWaiting(again.order)) return
+  if (isWaiting(again.order)) return
   await raise(work, known.key, 'sent')
   if (known.order !== again.order) {
     await place(work, known.key, again.order)

@@ -7,6 +7,11 @@ import type { Address, Moment } from './types'
 const ARCHIVE_ID = /^[0-9a-f]{16}$/
 const DIGITS = 11
 
+/** Whether the archive of a Kith server could have given it. */
+export function isArchiveId(id: string): boolean {
+  return ARCHIVE_ID.test(id)
+}
+
 /** The order of an entry of the archive. */
 export function orderOf(id: string, at: Moment): string {
   return ARCHIVE_ID.test(id) ? id : `${hex(at)}-${id}`

@@ -108,6 +108,10 @@ export interface Message {
   order: string
   from: Address
   mine: boolean
+  /** Its entry in the own archive, once that has told: another entry with the same `id` is another message. */
+  archive?: string
+  /** There are others of its sender with the same `id`; their keys are this one's, `#` and their entry. */
+  twins?: true
   /** Origin id (XEP-0359): what receipts, replies, reactions, edits and deletions name. */
   id: string
   kind: MessageKind

@@ -22,7 +22,7 @@ export class Work {
   private dirtyMessages = new Set<string>()
   private dirtyChats = new Set<Address>()
   private dirtyChanges = new Set<string>()
-  private dirtySeen = new Set<string>()
+  private dirtySeen = new Map<string, string>()
   private dirtyWords = new Set<string>()
   private steps = 0
 
@@ -148,27 +148,37 @@ export class Work {
     return this.seen.get(key) ?? false
   }
 
-  setSeen(key: string): void {
+  /** `archive`: its entry there, if that is known. */
+  setSeen(key: string, archive = ''): void {
     this.seen.set(key, true)
-    this.dirtySeen.add(key)
+    this.dirtySeen.set(key, archive)
   }
 
   /** Forgets messages, and remembers that they were here. */
   async remove(keys: string[]): Promise<void> {
     await this.flush()
+    const archived = new Map<string, string>()
+    for (const one of await this.db.messages.bulkGet(keys)) {
+      if (one?.archive !== undefined) archived.set(one.key, one.archive)
+    }
     for (const key of keys) this.messages.set(key, undefined)
     this.changes.clear()
     this.changesOf.clear()
     await this.db.messages.bulkDelete(keys)
     await this.db.words.bulkDelete(keys)
     await this.db.changes.where('target').anyOf(keys).delete()
-    await this.setGone(keys)
+    await this.setGone(keys, archived)
   }
 
-  /** These are not to be here, from wherever they come. */
-  async setGone(keys: string[]): Promise<void> {
+  /** These are not to be here, from wherever they come. `archived`: their entries in the archive. */
+  async setGone(keys: string[], archived = new Map<string, string>()): Promise<void> {
     for (const key of keys) this.seen.set(key, true)
-    await this.db.seen.bulkPut(keys.map((key) => ({ key, gone: 1 as const })))
+    await this.db.seen.bulkPut(
+      keys.map((key) => {
+        const archive = archived.get(key)
+        return { key, gone: 1 as const, ...(archive !== undefined && { archive }) }
+      })
+    )
   }
 
   /** Of these there was nothing to show here, but now there is. */
@@ -190,12 +200,12 @@ export class Work {
     const changes = [...this.dirtyChanges].map((key) => this.changes.get(key)).filter((one) => !!one)
     const over = [...this.dirtyMessages].filter((key) => !this.messages.get(key))
     const unsaid = [...this.dirtyChanges].filter((key) => !this.changes.get(key))
-    const seen = [...this.dirtySeen].map((key) => ({ key }))
+    const seen = [...this.dirtySeen].map(([key, archive]) => ({ key, ...(archive && { archive }) }))
     this.dirtyMessages = new Set()
     this.dirtyWords = new Set()
     this.dirtyChats = new Set()
     this.dirtyChanges = new Set()
-    this.dirtySeen = new Set()
+    this.dirtySeen = new Map()
     const none = words.filter((one) => !one.words.length).map((one) => one.key)
     await Promise.all([
       over.length && db.messages.bulkDelete(over),

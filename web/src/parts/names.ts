@@ -1,5 +1,6 @@
 /** How people are called. */
 import { isServer } from '../local/address'
+import { cleanName } from '../local/names'
 import type { Address, Contact } from '../local/types'
 
 /** A number as it is written, in groups; else the address without what all here share. */
@@ -23,14 +24,38 @@ export function isolated(text: string): string {
   return `${String.fromCodePoint(0x2066)}${text}${String.fromCodePoint(0x2069)}`
 }
 
+/** What marks a name that somebody has chosen, and that nobody here has agreed to. */
+const CHOSEN = '~'
+
+/** My own address, and the server's that speaks as the app. */
+let own = ''
+let home = ''
+
+export function speaksAs(me: Address): void {
+  own = me
+  home = me.split('@')[1] ?? ''
+}
+
+/** The name that I gave somebody, else the one that they chose (with a mark, unless they are in my contacts), else their number. */
 export function nameOf(contact: Contact | undefined, address: Address): string {
-  if (isServer(address)) return 'Kith'
-  return contact?.name || contact?.nick || written(address, address.split('@')[1])
+  if (isServer(address)) return address === home ? 'Kith' : address
+  if (contact?.name) return contact.name
+  const nick = cleanName(contact?.nick ?? '')
+  if (!nick) return written(address, address.split('@')[1])
+  return contact?.inRoster || address === own ? nick : CHOSEN + nick
+}
+
+/** What tells who somebody is beside a name that they chose; empty: the name is mine, or the number itself. */
+export function besides(contact: Contact | undefined, address: Address): string {
+  const stranger = !isServer(address) && !contact?.inRoster && !contact?.name && address !== own
+  return stranger && cleanName(contact?.nick ?? '') ? written(address, address.split('@')[1]) : ''
 }
 
 /** For the round picture where there is none: the first letter of the name, if it begins with one. */
 export function initial(name: string): string {
-  const letters = new Intl.Segmenter(undefined, { granularity: 'grapheme' }).segment(name.trim())
+  const letters = new Intl.Segmenter(undefined, { granularity: 'grapheme' }).segment(
+    name.replace(/^~/, '').trim()
+  )
   const letter = letters.containing(0)?.segment ?? ''
   return /[\p{L}\p{Emoji_Presentation}]/u.test(letter) ? letter.toLocaleUpperCase() : ''
 }

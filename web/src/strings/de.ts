@@ -405,9 +405,12 @@ export const de: Texts = {
   'emoji.group.9': 'Flaggen',
 
   'request.title': 'Kontaktanfrage',
-  'request.asks':
-    '{name} möchte dich hinzufügen: um deinen Namen, dein Bild und zu sehen, wann du online bist.',
-  'request.stranger': '{name} ist nicht in deinen Kontakten.',
+  'request.asks': '{name} möchte dich hinzufügen',
+  'request.asks.shares':
+    'Nimmst du an, wird daraus ein Kontakt, der deinen Namen, dein Bild und sieht, wann du online bist.',
+  'request.stranger': 'Nachricht von {name}',
+  'request.stranger.shares':
+    'Nimm an, um zu antworten; dann sind dein Name und dein Bild zu sehen, wann du online bist und was du gelesen hast. Bis dahin bleibt verborgen, ob du dies gesehen hast.',
   'request.accept': 'Annehmen',
   'block.title': '{name} blockieren?',
   'block.text':

@@ -393,8 +393,12 @@ export const en = {
   'emoji.group.9': 'Flags',
 
   'request.title': 'Contact request',
-  'request.asks': '{name} would like to add you: to see your name, picture, and when you are online.',
-  'request.stranger': '{name} is not in your contacts.',
+  'request.asks': '{name} would like to add you',
+  'request.asks.shares':
+    'If you accept, they become a contact and see your name, your picture and when you are online.',
+  'request.stranger': 'Message from {name}',
+  'request.stranger.shares':
+    'Accept to reply; they will see your name and picture, when you are online, and what you have read. Until then they don’t learn whether you have seen this.',
   'request.accept': 'Accept',
   'block.title': 'Block {name}?',
   'block.text': 'They won’t be able to message you or see when you’re online. They won’t be told.',

@@ -1,4 +1,5 @@
 /** What a person does to the local storage; needs no connection. What others have to learn goes into the outbox. */
+import { isAccepted } from '../local/accepted'
 import { isServer } from '../local/address'
 import type { Database } from '../local/database'
 import { newChat } from '../local/chat'
@@ -248,8 +249,9 @@ export class Actions {
       const upTo = isWaiting(message.order) ? last?.order : message.order
       if (upTo) await readTo(work, address, upTo)
       await this.unsynced('read', address)
-      // A server does not ask who has read what it says
-      if (last && last.order > chat.readTo && !isServer(address)) {
+      // A server does not ask who has read what it says, and a stranger is not told
+      const told = !isServer(address) && (await isAccepted(this.db, this.me, address))
+      if (last && last.order > chat.readTo && told) {
         const what = { type: 'marker' as const, of: [last.id], kind: 'displayed' as const }
         await this.queue(address, crypto.randomUUID(), what)
       }

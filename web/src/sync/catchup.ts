@@ -5,6 +5,7 @@
  * disk, so it goes on after a lost connection or a closed page.
  */
 import type { Database } from '../local/database'
+import { toNow } from '../local/future'
 import { ofChat } from '../local/history'
 import { isWaiting, timeOf } from '../local/order'
 import type { Address, Moment, Raw } from '../local/types'
@@ -20,6 +21,8 @@ import { attribute, bare, child, el, NS, parse, textOf, write, type Xml } from '
 interface Gap {
   after: string
   before: string
+  /** Behind this moment, in place of `after`. */
+  since?: Moment
   /** Of a new device: how many of the newest are read at all. */
   most?: number
 }
@@ -48,6 +51,10 @@ const TOGETHER = 50
 /** Rows that are fetched at once. */
 const ROWS = 10
 const FIRST_TIME = 500
+/** Of a device that was fooled about its place. */
+const HEALED = 2000
+/** So much before what was heard last is read again: what came live may have claimed a place that is a little too far. */
+const OVERLAP_MS = 1_200_000
 /** Keys of one session may be that far behind; beyond, what I sent myself is read before the chats. */
 const MOST_SKIPPED = 1000
 /** Entries that are kept in memory as well. */
@@ -106,20 +113,32 @@ export class CatchUp {
     return this.inTurn(work)
   }
 
-  /** A new session has begun; `newest`: what the archive ended with then. */
+  /**
+   * A new session has begun; `newest`: what the archive ended with then. By that alone this device moves its place; what
+   * came live (`archive.heard`) only spares it to read all of that once more.
+   */
   async begin(newest: string): Promise<void> {
+    let fooled = false
     await this.db.transaction('rw', this.db.facts, async () => {
       const last = await this.db.fact<string>('archive.last')
+      const heard = (await this.db.fact<string>('archive.heard')) ?? ''
       const gaps = (await this.db.fact<Gap[]>('archive.gaps')) ?? []
+      fooled = last !== undefined && last > newest
       if (last === undefined) {
         await this.db.setFact('since', this.now())
         if (newest) gaps.push({ after: '', before: '', most: FIRST_TIME })
-      } else if (newest > last) {
-        gaps.push({ after: last, before: '' })
+      } else if (fooled) {
+        // What an earlier version believed: no archive has said that
+        if (newest) gaps.push({ after: '', before: '', most: HEALED })
+      } else if (newest > last && newest !== heard) {
+        const since = heard > last && heard < newest ? timeOf(heard) - OVERLAP_MS : 0
+        gaps.push(last && since <= timeOf(last) ? { after: last, before: '' } : missing(last, since))
       }
       await this.db.setFact('archive.gaps', gaps)
-      await this.db.setFact('archive.last', last !== undefined && last > newest ? last : newest)
+      await this.db.setFact('archive.last', newest)
+      await this.db.setFact('archive.heard', '')
     })
+    if (fooled) await toNow(this.db, this.now())
   }
 
   /** Reads all that is missing. Rejects if the connection goes before; what was read is kept. */
@@ -181,7 +200,7 @@ export class CatchUp {
         const finished: boolean = page.complete || !page.first || (most !== undefined && most <= 0)
         const rest: Gap | undefined = finished
           ? undefined
-          : { after: open.after, before: page.first, ...(most !== undefined && { most }) }
+          : { ...open, before: page.first, ...(most !== undefined && { most }) }
         // The server is asked for the next while this one is stored
         if (rest) {
           coming = this.pageOf(rest)
@@ -190,7 +209,7 @@ export class CatchUp {
         await this.db.transaction('rw', this.db.raw, this.db.facts, async () => {
           await this.db.raw.bulkPut(this.rawOf(page.found))
           const gaps = (await this.db.fact<Gap[]>('archive.gaps')) ?? []
-          const others = gaps.filter((one) => one.after !== gap.after)
+          const others = gaps.filter((one) => one.after !== gap.after || one.since !== gap.since)
           await this.db.setFact('archive.gaps', rest ? [...others, rest] : others)
         })
         open = rest
@@ -367,6 +386,9 @@ export class CatchUp {
 
   private async pageOf(gap: Gap): Promise<Page> {
     try {
+      if (gap.since !== undefined) {
+        return await this.query('', '', gap.before, PAGE, new Date(gap.since))
+      }
       return await this.query('', gap.after, gap.before, PAGE)
     } catch (error) {
       if (!(error instanceof Refused) || error.condition !== 'item-not-found') throw error
@@ -375,9 +397,10 @@ export class CatchUp {
     }
   }
 
-  private async count({ after, before }: Gap): Promise<number> {
+  private async count({ after, before, since }: Gap): Promise<number> {
     try {
-      const fin = await this.ask(crypto.randomUUID(), '', after, before, 0)
+      const start = since === undefined ? undefined : new Date(since)
+      const fin = await this.ask(crypto.randomUUID(), '', after, before, 0, start)
       return Number(textOf(child(child(fin, NS.rsm, 'set'), NS.rsm, 'count'))) || 0
     } catch (error) {
       if (error instanceof Refused) return 0
@@ -435,7 +458,7 @@ export class CatchUp {
   }
 
   private async advance(id: string): Promise<void> {
-    if (id > ((await this.db.fact<string>('archive.last')) ?? '')) await this.db.setFact('archive.last', id)
+    if (id > ((await this.db.fact<string>('archive.heard')) ?? '')) await this.db.setFact('archive.heard', id)
   }
 
   private inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -443,6 +466,10 @@ export class CatchUp {
     this.turn = done.catch(() => undefined)
     return done
   }
+}
+
+function missing(last: string, since: Moment): Gap {
+  return since > 0 ? { after: '', before: '', since } : { after: last, before: '' }
 }
 
 function byId(one: Entry, other: Entry): number {

@@ -1,6 +1,7 @@
 /** The leading tab's part: the stream, and what is done with what comes and what waits. */
 import type { Crypto, CryptoEvent, KeyNetwork } from '../crypto/crypto'
 import { STANZA_BYTES } from '../local/length'
+import { isAccepted } from '../local/accepted'
 import { FORMER } from '../local/moved'
 import type { Database } from '../local/database'
 import { merge, type Merged } from '../history/merge'
@@ -205,7 +206,8 @@ export class Engine implements Leading {
     }
     const calls: Partial<Record<keyof App, Call>> = {
       typing: async (chat: Address, on: boolean) => {
-        if (this.connection.online) this.connection.tell(typingState(chat, on))
+        const told = await isAccepted(this.db, this.me, chat)
+        if (told && this.connection.online) this.connection.tell(typingState(chat, on))
       },
       older: (chat: Address) => this.catchUp.older(chat),
       addContact: (address: Address, name: string) => soon(() => this.roster.add(address, name)),
@@ -361,8 +363,8 @@ export class Engine implements Leading {
     const copy = carbon(stanza, this.me)
     // A message that only claims to be a copy is one of its sender's, as it is in the archive
     const message = copy?.message ?? stanza
-    const id = archiveId(message, this.me)
     const delay = delayed(copy?.forwarded ?? stanza)
+    const id = archiveId(message, this.me, delay, this.deps.now())
     const entry = { id, at: archiveTime(id, delay, this.deps.now()), message }
     try {
       const came = read(message, this.me, id, entry.at)

@@ -4,12 +4,14 @@
  * and the place in the archive are stored at once.
  */
 import type { Crypto, Opened } from '../crypto/crypto'
+import { isAccepted } from '../local/accepted'
 import type { Database } from '../local/database'
 import { mayChange } from '../local/edits'
 import { addChange, addMessage, changeKey, placeTimer, settle, updateChat } from '../local/history'
 import type { Keybook } from '../local/keybook'
 import { addAlias, resolve } from '../local/naming'
 import { isWaiting, messageKey, orderAt, orderOf } from '../local/order'
+import { chosenName } from '../local/names'
 import { withoutText } from '../local/quotes'
 import { rowsOf } from '../local/rows'
 import { isBlank } from '../local/words'
@@ -18,6 +20,7 @@ import { Work } from '../local/work'
 import { meet } from './contacts'
 import { pinIn } from './sealed'
 import { type Came, unquoted } from './stanzas'
+import { type First, firstOf, mayDiffer, named, twinKey, twinsOf } from './twins'
 
 export interface Events {
   now(): Moment
@@ -34,8 +37,12 @@ export interface Events {
 /** What was made of a message before it is stored; undefined: it is known already. */
 interface Ready {
   came: Came
+  /** Of the message. */
+  key: string
   opened: Opened | undefined
   known: boolean
+  /** The key of its entry, of what was written before by another. */
+  retry?: string
 }
 
 export class Incoming {
@@ -69,6 +76,7 @@ export class Incoming {
       await store.finish()
       for (const target of work.saidOf) early.add(target)
       for (const address of strangers) if (!(await meet(this.db, address))) strangers.delete(address)
+      await this.names(all)
       await this.advance(all)
       if (raw.length) await this.db.raw.bulkDelete(raw)
       return this.keybook.write(
@@ -96,27 +104,60 @@ export class Incoming {
     const keys = all.map((came) => keyOf(came))
     const [messages, seen] = await Promise.all([rowsOf(this.db.messages, keys), rowsOf(this.db.seen, keys)])
     for (const [at, key] of keys.entries()) if (!messages[at] && !seen[at]) absent.add(key)
-    const handled = new Set<string>()
+    const handled = new Map<string, Promise<Ready>[]>()
     const senders = new Map<Address, Promise<unknown>>()
+    /** In the order in which its sender's messages came. */
+    const decrypt = (came: Came): Promise<Opened | undefined> => {
+      const { envelope, from } = came
+      if (!envelope) return Promise.resolve(undefined)
+      const before = senders.get(from) ?? Promise.resolve()
+      const opening = before.then(() => {
+        const sent = came.resent ? undefined : came.at
+        return this.crypto.decrypt(from, envelope, came.resent || came.id, sent)
+      })
+      senders.set(from, opening)
+      return opening
+    }
     return Promise.all(
-      all.map(async (came, at): Promise<Ready> => {
+      all.map((came, at): Promise<Ready> => {
         const key = keys[at] ?? ''
-        const again = handled.has(key) || seen[at] !== undefined
-        handled.add(key)
-        const there = came.resent ? await resentTarget(this.db, came) : messages[at]
-        const missing = there?.standsIn || (came.resent && there?.kind === 'unreadable')
-        const known = again || (there !== undefined && !missing)
-        const { envelope } = came
-        if (!envelope || known) return { came, opened: undefined, known }
-        const before = senders.get(came.from) ?? Promise.resolve()
-        const opening = before.then(() => {
-          const sent = came.resent ? undefined : came.at
-          return this.crypto.decrypt(came.from, envelope, came.resent || came.id, sent)
-        })
-        senders.set(came.from, opening)
-        return { came, opened: await opening, known }
+        const earlier = handled.get(key) ?? []
+        const ready = (async (): Promise<Ready> => {
+          const there = (came.resent ? await resentTarget(this.db, came) : messages[at]) as
+            Message | undefined
+          const missing = there?.standsIn || (came.resent && there?.kind === 'unreadable')
+          const known = earlier.length > 0 || seen[at] !== undefined || (there !== undefined && !missing)
+          if (!known) return { came, key, opened: await decrypt(came), known }
+          const archive = there?.archive ?? seen[at]?.archive ?? all[keys.indexOf(key)]?.archive
+          if (!mayDiffer(came, archive)) return { came, key, opened: undefined, known }
+          const others = await Promise.all(earlier)
+          return this.twin(came, key, [firstOf(there), ...others.map(said)], () => decrypt(came))
+        })()
+        handled.set(key, [...earlier, ready])
+        return ready
       })
     )
+  }
+
+  /** Something with an id that is known, from another entry of the archive: another message, or a retry. */
+  private async twin(
+    came: Came,
+    key: string,
+    known: (First | undefined)[],
+    decrypt: () => Promise<Opened | undefined>
+  ): Promise<Ready> {
+    const own = twinKey(key, came.archive)
+    const again = (await this.db.messages.get(own)) ?? (await this.db.seen.get(own))
+    if (again) return { came, key: own, opened: undefined, known: true }
+    const opened = await decrypt()
+    if (came.edits) return { came, key: own, opened, known: false }
+    const { text } = said({ came, key, opened, known: false })
+    const all = [...known, ...(await twinsOf(this.db, key)).map(firstOf)]
+    const retry = came.envelope && opened?.type !== 'text' && opened?.type !== 'unreadable'
+    if (retry || (text !== undefined && all.some((one) => one?.text === text))) {
+      return { came, key, opened: undefined, known: true, retry: own }
+    }
+    return { came, key: own, opened, known: false }
   }
 
   /** Keys of messages that something was said of, perhaps before they came. Others change nothing of them. */
@@ -139,12 +180,30 @@ export class Incoming {
     ]
   }
 
-  private async advance(all: Came[]): Promise<void> {
-    const newest = all.reduce((last, { archive }) => (archive > last ? archive : last), '')
-    if (newest && newest > ((await this.db.fact<string>('archive.last')) ?? '')) {
-      await this.db.setFact('archive.last', newest)
+  /** What they call themselves, of those who do not tell it by their presence: the last that they wrote. */
+  private async names(all: Came[]): Promise<void> {
+    const last = new Map(all.filter(({ mine, nick }) => !mine && nick).map(({ from, nick }) => [from, nick]))
+    for (const [address, nick] of last) {
+      const contact = await this.db.contacts.get(address)
+      if (!contact || contact.subscription === 'to' || contact.subscription === 'both') continue
+      const name = await chosenName(this.db, this.me, address, nick)
+      if (name && name !== contact.nick) await this.db.contacts.update(address, { nick: name })
     }
   }
+
+  private async advance(all: Came[]): Promise<void> {
+    const newest = all.reduce((last, { archive }) => (archive > last ? archive : last), '')
+    if (newest && newest > ((await this.db.fact<string>('archive.heard')) ?? '')) {
+      await this.db.setFact('archive.heard', newest)
+    }
+  }
+}
+
+/** What a message says, as it is shown. */
+function said({ came, opened }: Ready): First {
+  const text = opened?.type === 'text' ? opened.text : came.text
+  const shown = text !== undefined && came.reply ? unquoted(text, came.quoted).text : text
+  return { archive: came.archive, text: shown }
 }
 
 function keyOf({ chat, from, mine, id }: Came): string {
@@ -165,6 +224,7 @@ async function resentTarget(db: Database, { chat, from, mine, resent }: Came): P
 class Storing {
   /** Receipts that are owed: to whom, for which messages. */
   private readonly owed = new Map<Address, string[]>()
+  private readonly accepted = new Map<Address, boolean>()
 
   constructor(
     private readonly db: Database,
@@ -181,8 +241,9 @@ class Storing {
   }
 
   /** Returns what is new to show. */
-  async take({ came, opened, known }: Ready): Promise<Message | undefined> {
+  async take({ came, key, opened, known, retry }: Ready): Promise<Message | undefined> {
     await this.work.stay()
+    if (retry !== undefined) this.work.setSeen(retry)
     if (came.error) {
       await this.bounced(came)
       return undefined
@@ -201,10 +262,10 @@ class Storing {
     const encrypted = opened?.type === 'text' && opened.trusted
     let added: Message | undefined
     if (came.reaction) await this.react(came, text, encrypted)
-    else if (await this.corrects(came, encrypted)) added = await this.edit(came, text, encrypted, known)
-    else added = await this.message(came, text, encrypted, opened, known)
+    else if (await this.corrects(came, encrypted)) added = await this.edit(came, key, text, encrypted, known)
+    else added = await this.message(came, key, text, encrypted, opened, known)
     if (came.envelope && !added && !known && opened?.type !== 'unreadable') {
-      this.work.setSeen(keyOf(came))
+      this.work.setSeen(key, came.archive)
     }
     if (came.resent && !known) this.work.setSeen(keyOf(came))
     return added
@@ -212,6 +273,7 @@ class Storing {
 
   private async message(
     came: Came,
+    key: string,
     text: string | undefined,
     encrypted: boolean,
     opened: Opened | undefined,
@@ -223,7 +285,13 @@ class Storing {
     const chat = again?.chat ?? came.chat
     const at = again?.at ?? came.at
     const base: Message = {
-      ...{ key: messageKey(chat, came.from, came.mine, id), chat, at, from: came.from, mine: came.mine, id },
+      ...{
+        key: again?.key ?? (came.resent ? messageKey(chat, came.from, came.mine, id) : key),
+        chat,
+        at,
+        id
+      },
+      ...{ from: came.from, mine: came.mine, ...(archive && !came.resent && { archive }) },
       order: again?.order ?? (archive ? orderOf(archive, at) : orderAt(at)),
       ...{ kind: 'text', text: '', progress: came.mine ? 'sent' : 'read', reactions: {}, encrypted }
     }
@@ -232,7 +300,9 @@ class Storing {
       // The archive tells the place of one of mine
       if (setting && came.mine && archive) await this.timer(base, timer)
       const there = archive ? await this.work.message(base.key) : undefined
-      if (there) await settle(this.work, there, base)
+      if (!there) return undefined
+      if (there.archive === undefined) this.work.setMessage({ ...there, archive })
+      if (there.mine || there.archive === undefined) await settle(this.work, there, base)
       return undefined
     }
     if (came.tombstone) {
@@ -259,21 +329,27 @@ class Storing {
     if (timer > 0 && at + timer * 1000 <= this.now) return undefined
     const { text: rest, quote } = came.reply ? unquoted(text, came.quoted) : { text, quote: '' }
     if (isBlank(rest)) return undefined
+    const reply = await this.quote(came, chat, quote)
     const added = await this.add({
       ...base,
       text: rest,
-      ...(came.reply && { reply: await this.quote(chat, came.reply, quote) }),
+      ...(reply && { reply }),
       ...(came.forwarded && { forwarded: true }),
       ...(came.unstyled && { unstyled: true }),
       ...(timer > 0 && { expires: at + timer * 1000 })
     })
-    if (added && !came.mine && came.wantsReceipt && !(await this.wasTold(added))) {
+    const asks = added && !came.mine && came.wantsReceipt
+    if (asks && (await this.isAccepted(chat)) && !(await this.wasTold(added))) {
       this.owed.set(chat, [...(this.owed.get(chat) ?? []), id])
     }
     return added
   }
 
   private async add(message: Message): Promise<Message | undefined> {
+    const { chat, from, mine, id } = message
+    const plain = messageKey(chat, from, mine, id)
+    const first = message.key === plain ? undefined : await this.work.message(plain)
+    if (first && !first.twins) this.work.setMessage({ ...first, twins: true })
     const before = await this.work.message(message.key)
     const fresh = await addMessage(this.work, this.me, message)
     return fresh || before?.kind === 'unreadable' || before?.standsIn ? message : undefined
@@ -296,7 +372,7 @@ class Storing {
       const id = came[kind]
       if (!id) continue
       const target = came.mine ? messageKey(chat, chat, false, id) : messageKey(chat, me, true, id)
-      await this.change(kind, await resolve(this.work, target), came, {})
+      await this.change(kind, await this.meant(target, came), came, {})
       if (came.mine) await this.told(chat, kind, id)
     }
   }
@@ -316,7 +392,7 @@ class Storing {
 
   private async retract(came: Came): Promise<void> {
     const { chat, from, mine, retracts } = came
-    const target = await resolve(this.work, messageKey(chat, from, mine, retracts))
+    const target = await this.meant(messageKey(chat, from, mine, retracts), came)
     await this.change('retraction', target, came, {})
     await this.work.flush()
     const reactions = await this.db.changes.where('id').equals(retracts).toArray()
@@ -337,8 +413,14 @@ class Storing {
     return mayChange(message, { encrypted, order: this.orderOf(came) })
   }
 
-  private corrected({ chat, from, mine, edits }: Came): Promise<string> {
-    return resolve(this.work, messageKey(chat, from, mine, edits))
+  private corrected(came: Came): Promise<string> {
+    const { chat, from, mine, edits } = came
+    return this.meant(messageKey(chat, from, mine, edits), came)
+  }
+
+  /** Which message is named by an id: the one that was corrected by it, or the last that had it then. */
+  private async meant(key: string, came: Came): Promise<string> {
+    return named(this.work, await resolve(this.work, key), this.orderOf(came))
   }
 
   private orderOf({ archive, at }: Came): string {
@@ -366,6 +448,7 @@ class Storing {
   /** Returns what is new to show: the text of a correction whose message is not here. */
   private async edit(
     came: Came,
+    key: string,
     text: string | undefined,
     encrypted: boolean,
     known: boolean
@@ -375,11 +458,11 @@ class Storing {
     const { text: rest } = came.reply ? unquoted(text, came.quoted) : { text }
     if (isBlank(rest)) return undefined
     const target = await this.corrected(came)
-    await addAlias(this.work, this.me, keyOf(came), target)
+    await addAlias(this.work, this.me, key, target)
     const unstyled = came.unstyled && { unstyled: true }
     const order = this.orderOf(came)
     await this.change('edit', target, came, { text: rest, id, order, ...unstyled }, encrypted)
-    this.work.setSeen(keyOf(came))
+    this.work.setSeen(key, came.archive)
     const there = await this.work.message(target)
     if (there && there.kind !== 'unreadable') return undefined
     if (await this.work.change(changeKey('retraction', target, from), target)) return undefined
@@ -392,10 +475,12 @@ class Storing {
   }
 
   /** What an answer quotes is what its author has written, if that is here, and nothing once that was taken back. */
-  private async quote(chat: Address, reply: { id: string; from: Address }, text: string): Promise<Reply> {
+  private async quote(came: Came, chat: Address, text: string): Promise<Reply | undefined> {
+    const { reply } = came
+    if (!reply) return undefined
     const authors = [reply.from, reply.from === this.me ? chat : this.me]
     for (const from of authors) {
-      const key = await resolve(this.work, messageKey(chat, from, from === this.me, reply.id))
+      const key = await this.meant(messageKey(chat, from, from === this.me, reply.id), came)
       const quoted: Reply = { id: reply.id, from, text }
       const original = await this.work.message(key)
       const gone = await this.work.change(changeKey('retraction', key, from), key)
@@ -416,7 +501,7 @@ class Storing {
     const content = taken ? { id, emojis: [], order: taken.order } : { id, emojis: emojis.slice(0, 20) }
     const targets = await Promise.all(
       [messageKey(chat, this.me, true, reaction.of), messageKey(chat, chat, false, reaction.of)].map((key) =>
-        resolve(this.work, key)
+        this.meant(key, came)
       )
     )
     const author = reply ? targets[reply.from === this.me ? 0 : 1] : undefined
@@ -427,8 +512,20 @@ class Storing {
     }
   }
 
+  /** Looked up once for each chat. */
+  private async isAccepted(address: Address): Promise<boolean> {
+    let known = this.accepted.get(address)
+    if (known === undefined) {
+      await this.work.flush()
+      known = await isAccepted(this.db, this.me, address)
+      this.accepted.set(address, known)
+    }
+    return known
+  }
+
   /** The sender has set after which time messages of this chat go. */
   private async timer(base: Message, seconds: number): Promise<void> {
+    if (!base.mine && !(await this.isAccepted(base.chat))) return
     const chat = await this.work.chat(base.chat)
     if (isWaiting(chat.timerOrder)) {
       const newer = base.order > (chat.timerMeanwhile?.order ?? '')

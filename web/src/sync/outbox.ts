@@ -4,6 +4,7 @@
  * has a lane of its own.
  */
 import { type Crypto, type Envelope, type Fingerprint, NobodyCanRead } from '../crypto/crypto'
+import { isServer } from '../local/address'
 import type { Database } from '../local/database'
 import { findLast, move, ofChat, placeTimer, raise } from '../local/history'
 import type { Keybook } from '../local/keybook'
@@ -161,7 +162,7 @@ export class Outbox {
       const secret = secretOf(what)
       let envelope: Envelope | undefined
       if (secret !== undefined) envelope = await this.crypto.encrypt(to, secret)
-      return [made(to, id, what, envelope)]
+      return [made(to, id, what, envelope, what.type === 'message' ? await this.nameFor(to) : '')]
     } catch (error) {
       if (!(error instanceof NobodyCanRead)) {
         if (this.wire.online && one.seq !== undefined) {
@@ -173,6 +174,14 @@ export class Outbox {
       else await this.failed(one)
       return []
     }
+  }
+
+  /** My name, for one who does not get it with my presence. */
+  private async nameFor(to: Address): Promise<string> {
+    if (to === this.me || isServer(to)) return ''
+    const [me, them] = await this.db.contacts.bulkGet([this.me, to])
+    const sees = them?.subscription === 'from' || them?.subscription === 'both'
+    return sees ? '' : (me?.nick ?? '')
   }
 
   /** For one device that can't read a message of mine: only what was sent to that account, only if it is trusted. */

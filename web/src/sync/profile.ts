@@ -1,5 +1,6 @@
 /** What people show of themselves: nickname (XEP-0172), name and about (XEP-0292), picture (XEP-0084). */
 import type { Database } from '../local/database'
+import { chosenName, cleanAbout } from '../local/names'
 import type { Address } from '../local/types'
 import { fromBase64, toBase64, toHex } from './base64'
 import { updateContact } from './contacts'
@@ -29,10 +30,12 @@ export class Profiles {
   async event(account: Address, node: string, items: Item[]): Promise<void> {
     const payload = items.at(-1)?.payload
     if (node === NS.nick) {
-      await updateContact(this.db, account, { nick: textOf(payload).trim().slice(0, 200) })
+      await updateContact(this.db, account, {
+        nick: await chosenName(this.db, this.me, account, textOf(payload))
+      })
     } else if (node === VCARD_NODE) {
       const about = textOf(child(child(payload, NS.vcard, 'note'), NS.vcard, 'text'))
-      await updateContact(this.db, account, { about: about.trim().slice(0, 2000) })
+      await updateContact(this.db, account, { about: cleanAbout(about) })
     } else if (node === NS.avatarMetadata) {
       const id = attribute(child(payload, NS.avatarMetadata, 'info'), 'id')
       if (!/^[0-9a-f]{40}$/.test(id)) await updateContact(this.db, account, { picture: '' })

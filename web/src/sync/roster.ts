@@ -1,11 +1,12 @@
 /** Contacts: the roster (RFC 6121 §2), who may see whom (§3), blocking (XEP-0191), reports (XEP-0377), last seen (XEP-0012). */
 import { newContact } from '../local/contact'
 import type { Database } from '../local/database'
+import { chosenName } from '../local/names'
 import type { Address, Contact, Moment } from '../local/types'
 import { updateContact } from './contacts'
 import { Refused } from './errors'
 import type { Wire } from './wire'
-import { attribute, bare, child, children, el, NS, type Xml } from './xml'
+import { attribute, bare, child, children, el, NS, textOf, type Xml } from './xml'
 
 export class Roster {
   constructor(
@@ -73,7 +74,8 @@ export class Roster {
     if (contact?.inRoster && (contact.asked || contact.subscription === 'to')) {
       this.wire.tell(el('presence', { xmlns: NS.client, to: address, type: 'subscribed' }))
     } else {
-      await updateContact(this.db, address, { asks: true })
+      const nick = await chosenName(this.db, this.me, address, textOf(child(presence, NS.nick, 'nick')))
+      await updateContact(this.db, address, { asks: true, ...(nick && !contact?.nick && { nick }) })
     }
   }
 
@@ -81,7 +83,10 @@ export class Roster {
     await this.set(address, name)
     // Pre-approval: when they add me, they see me at once
     this.wire.tell(el('presence', { xmlns: NS.client, to: address, type: 'subscribed' }))
-    this.wire.tell(el('presence', { xmlns: NS.client, to: address, type: 'subscribe' }))
+    // With my name, by which they know who asks (XEP-0172 §4.1)
+    const nick = (await this.db.contacts.get(this.me))?.nick
+    const named = nick ? el('nick', { xmlns: NS.nick }, nick) : undefined
+    this.wire.tell(el('presence', { xmlns: NS.client, to: address, type: 'subscribe' }, named))
     await updateContact(this.db, address, { name, inRoster: true, asked: true, asks: false })
   }
 

@@ -1,6 +1,6 @@
 /** Messages as stanzas: what is sent is made here, and what comes is taken apart. */
 import type { Envelope } from '../crypto/crypto'
-import { timeOf } from '../local/order'
+import { isArchiveId, timeOf } from '../local/order'
 import type { Address, Moment, OutgoingContent, Reply } from '../local/types'
 import { fromBase64, toBase64 } from './base64'
 import { XML } from './namespaces'
@@ -48,6 +48,8 @@ export interface Came {
   displayed: string
   wantsReceipt: boolean
   state: string
+  /** What its sender calls themselves (XEP-0172). */
+  nick: string
   resend: string
   resent: string
   /** Seconds; -1: nothing is said of it. */
@@ -113,6 +115,7 @@ export function read(message: Xml, me: Address, archive: string, at: Moment): Ca
     displayed: attribute(child(message, NS.markers, 'displayed'), 'id'),
     wantsReceipt: child(message, NS.receipts, 'request') !== undefined,
     state: elements(message).find((one) => one.namespace === NS.states)?.name ?? '',
+    nick: textOf(child(message, NS.nick, 'nick')),
     resend: attribute(child(message, NS.kithResend, 'resend'), 'id'),
     resent: attribute(child(message, NS.kithResend, 'resent'), 'id'),
     timer: timer >= 0 ? timer : -1
@@ -134,13 +137,20 @@ export function carbon(message: Xml, me: Address): { forwarded: Xml; message: Xm
   return { forwarded, message: inside }
 }
 
-/** The id that the own archive gave; only its own word counts (XEP-0359). */
-export function archiveId(message: Xml, me: Address): string {
-  const ids = children(message, NS.sid, 'stanza-id')
-  return attribute(
-    ids.find((one) => attribute(one, 'by') === me),
-    'id'
-  )
+/** An id of a live message may be so far from now: clocks differ, and a session is resumed after a while. */
+const AHEAD_MS = 600_000
+const BEHIND_MS = 86_400_000
+
+/**
+ * The id that the own archive is said to have given (XEP-0359); empty: none, or none that can be. The server takes those
+ * of others out; of what came late (`stamp`), the id may be older.
+ */
+export function archiveId(message: Xml, me: Address, stamp: Moment | undefined, now: Moment): string {
+  const ids = children(message, NS.sid, 'stanza-id').filter((one) => attribute(one, 'by') === me)
+  const id = attribute(ids.at(-1), 'id')
+  if (ids.length !== 1 || !isArchiveId(id)) return ''
+  const early = Math.min(stamp ?? now, now) - BEHIND_MS
+  return timeOf(id) <= now + AHEAD_MS && timeOf(id) >= early ? id : ''
 }
 
 /** XEP-0203; undefined: it came at once. */
@@ -151,7 +161,7 @@ export function delayed(element: Xml | undefined): Moment | undefined {
 
 /** When it came: its id in the archive tells, if it has one of Kith's. Nothing is from the future. */
 export function archiveTime(id: string, stamp: Moment | undefined, now: Moment): Moment {
-  return /^[0-9a-f]{16}$/.test(id) ? timeOf(id) : Math.min(stamp ?? now, now)
+  return isArchiveId(id) ? timeOf(id) : Math.min(stamp ?? now, now)
 }
 
 /** Of bodies in several languages (RFC 6121 §5.2.3) the reader's; of those that nobody has asked for, the first. */
@@ -190,9 +200,14 @@ export function secretOf(what: OutgoingContent): string | undefined {
   return undefined
 }
 
-/** The whole stanza; `envelope` is there if `secretOf` has something, or keys alone travel. */
-export function made(to: Address, id: string, what: Single, envelope: Envelope | undefined): Made {
-  return message(to, id, ...contentOf(what), ...wrapped(what, envelope), el('store', { xmlns: NS.hints }))
+/**
+ * The whole stanza; `envelope` is there if `secretOf` has something, or keys alone travel. `nick`: my name, for those who
+ * can't see it otherwise (XEP-0172 §4.2); empty: without.
+ */
+export function made(to: Address, id: string, what: Single, envelope: Envelope | undefined, nick = ''): Made {
+  const named = nick ? [el('nick', { xmlns: NS.nick }, nick)] : []
+  const store = el('store', { xmlns: NS.hints })
+  return message(to, id, ...contentOf(what), ...wrapped(what, envelope), ...named, store)
 }
 
 /** Receipts (XEP-0184) and markers (XEP-0333): each a stanza of its own. */

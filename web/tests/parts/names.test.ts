@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { isServer } from '../../src/local/address'
 import type { Contact } from '../../src/local/types'
-import { grouped, hue, initial, nameOf, written } from '../../src/parts/names'
+import { besides, grouped, hue, initial, nameOf, speaksAs, written } from '../../src/parts/names'
 
 const contact = (some: Partial<Contact>): Contact => ({
   address: '+491701234567@example.org',
@@ -20,14 +20,29 @@ const contact = (some: Partial<Contact>): Contact => ({
 describe('somebody is called', () => {
   test('what I call them, else what they call themselves, else by their number', () => {
     expect(nameOf(contact({ name: 'Oma', nick: 'Hilde' }), '+491701234567@example.org')).toBe('Oma')
-    expect(nameOf(contact({ nick: 'Hilde' }), '+491701234567@example.org')).toBe('Hilde')
+    expect(nameOf(contact({ nick: 'Hilde', inRoster: true }), '+491701234567@example.org')).toBe('Hilde')
     expect(nameOf(undefined, '+491701234567@example.org')).toBe('+49 170 123 4567')
   })
 
   test('as the app, where it is the server that writes', () => {
     expect(isServer('example.org')).toBe(true)
     expect(isServer('ada@example.org')).toBe(false)
+    speaksAs('me@example.org')
     expect(nameOf(undefined, 'example.org')).toBe('Kith')
+    expect(nameOf(undefined, 'evil.example')).toBe('evil.example')
+  })
+
+  test('by the name that they chose, with a mark and their number, if they are not in my contacts', () => {
+    const address = '+491701234567@example.org'
+    expect(nameOf(contact({ nick: 'Hilde' }), address)).toBe('~Hilde')
+    expect(besides(contact({ nick: 'Hilde' }), address)).toBe('+49 170 123 4567')
+    expect(nameOf(contact({ nick: 'Hil\u202ede\u200b' }), address)).toBe('~Hilde')
+    expect(nameOf(contact({ nick: '~~Hilde' }), address)).toBe('~Hilde')
+    expect([
+      besides(contact({}), address),
+      besides(contact({ name: 'Oma', nick: 'Hilde' }), address)
+    ]).toEqual(['', ''])
+    expect(besides(contact({ nick: 'Hilde', inRoster: true }), address)).toBe('')
   })
 
   test('by the whole address, if it is of elsewhere', () => {

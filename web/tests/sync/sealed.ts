@@ -62,7 +62,7 @@ export class Sealed implements Crypto {
       await this.network.askAgain(from, envelope.sender, messageId)
       return { type: 'unreadable', asked: true }
     }
-    const opening = `opened/${messageId}`
+    const opening = `opened/${messageId}/${dec(key.data)}`
     const path = `seen/${envelope.sender}/${dec(key.data)}`
     const known = await this.db.keys.get(path)
     // Opened, but never stored

@@ -161,6 +161,7 @@ test('how long messages stay is what was said last, whatever is read or told lat
   expect(await timer()).toBe(0)
   // So does a device that reads the archive from its beginning
   await ada.db.setFact('archive.last', '')
+  await ada.db.setFact('archive.heard', '')
   await ada.db.setFact('since', 0)
   world.restart(true)
   await until(() => ada.live.connection !== 'online')
@@ -262,6 +263,7 @@ test('what is forwarded, removed here, or tried again does what it says', async 
   await ben.app.deleteForMe([got?.key ?? ''])
   world.restart(true)
   await ben.db.setFact('archive.last', '')
+  await ben.db.setFact('archive.heard', '')
   ben.join()
   await ben.online()
   expect(await ben.with(ada)).toEqual([])

@@ -56,6 +56,8 @@ export class World {
   failing = false
   /** Full addresses, by each login. */
   readonly logins: string[] = []
+  /** All of these are in the contacts of each other. */
+  friends = ['ada', 'ben', 'cem', 'eva'].map((name) => `${name}@example.org`)
   /** An answer of a device has come. */
   answered: (iq: Xml) => void = () => undefined
   /** What devices have said of their presence. */
@@ -286,6 +288,13 @@ export class World {
       answer(
         'result',
         payload.name === 'blocklist' ? el('blocklist', { xmlns: NS.blocking }, ...items) : undefined
+      )
+    } else if (namespace === NS.roster && attribute(iq, 'type') === 'get') {
+      const others = this.friends.filter((one) => one !== bare(session.jid))
+      const items = others.map((jid) => el('item', { jid, subscription: 'both' }))
+      answer(
+        'result',
+        el('query', { xmlns: NS.roster }, ...(this.friends.includes(bare(session.jid)) ? items : []))
       )
     } else answer('result')
   }

@@ -1,0 +1,39 @@
+/**
+ * Letters that look like Latin ones, for telling what imitates something else: those of Unicode's confusables (UTS #39)
+ * that occur in names and hosts. Others are reduced by compatibility decomposition.
+ */
+
+const PAIRS =
+  // Cyrillic
+  'аa вb гr ԁd еe ҽe ёe ғf ԍg һh нh іi їi јj кk ӏl мm пn оo рp ԛq ѕs тt цu ѵv ԝw ѡw хx уy ьb ъb ' +
+  // Greek
+  'αa βb γy εe ζz ηn ιi κk μu νv οo ρp σo τt υu χx ωw ' +
+  // Armenian
+  'օo ոn սu հh ցg զq յj ւl ' +
+  // Latin, beside the plain alphabet
+  'ıi ɩi ɪi ɡg ɢg ɑa łl øo đd ħh ŧt ƙk ɓb ɗd ʟl ɴn ʀr ꜱs ʏy ᴀa ʙb ᴄc ᴅd ᴇe ʜh ᴊj ᴋk ᴍm ᴏo ᴘp ᴛt ᴜu ᴠv ᴡw ᴢz ßb ' +
+  // Cherokee
+  'ꭺa ꮯc ꭼe ꮋh ꮐg ꭻj ꮶk ꮮl ꮇm ꮲp ꭱr ꮪs ꭲt ꮩv ꮃw ꭹy ꮓz'
+
+const LATIN = new Map<string, string>()
+for (const pair of PAIRS.split(' ')) {
+  const [letter = '', latin = ''] = pair
+  LATIN.set(letter, latin)
+}
+
+/** Two texts that look alike have the same one; case, accents, spaces and signs do not count. */
+export function skeleton(text: string): string {
+  return [...text.normalize('NFKD').toLowerCase().normalize('NFKD')]
+    .filter((one) => !/[\p{M}\p{Z}\p{P}\p{C}]/u.test(one) || one === '|')
+    .map((one) => LATIN.get(one) ?? one)
+    .join('')
+    .replace(/[i1|]/g, 'l')
+    .replace(/0/g, 'o')
+    .replace(/rn/g, 'm')
+    .replace(/vv/g, 'w')
+}
+
+/** A lower-case letter of another script as the Latin one that it looks like; undefined: it looks like none. */
+export function asLatin(letter: string): string | undefined {
+  return LATIN.get(letter)
+}

@@ -1,0 +1,86 @@
+/** What people call themselves comes from them: here it is made fit to be drawn beside what the app itself says. */
+import type { Database } from './database'
+import { skeleton } from './lookalikes'
+import type { Address } from './types'
+
+const LONGEST = 60
+const LONGEST_ABOUT = 700
+/** Marks on one letter: more than any script needs climb over the lines around. */
+const MARKS = /(\p{M}{4})\p{M}+/gu
+/** Joiners mean something between these, and in emojis; elsewhere they hide that two names differ. */
+const JOINED =
+  /[\p{Script=Arab}\p{Script=Deva}\p{Script=Beng}\p{Script=Guru}\p{Script=Gujr}\p{Script=Orya}\p{Script=Taml}\p{Script=Telu}\p{Script=Knda}\p{Script=Mlym}\p{Script=Sinh}\p{Script=Syrc}\p{Script=Mong}\p{Extended_Pictographic}\p{Emoji_Modifier}\p{M}]/u
+/** Drawn as nothing, but no space. */
+const BLANK = /[\u2800\u3164\uffa0\u115f\u1160]/g
+
+/** A name in one line, without what turns, hides or overflows. */
+export function cleanName(text: string): string {
+  return cut(
+    visible(text)
+      .replace(/[\p{Z}\s]+/gu, ' ')
+      .replace(/^[\s~]+|\s+$/g, ''),
+    LONGEST
+  )
+}
+
+/** What somebody says of themselves; it may have lines. */
+export function cleanAbout(text: string): string {
+  const lines = text.split(/\r\n|[\n\r\u2028\u2029\u0085]/).map((line) => visible(line))
+  return cut(
+    lines
+      .join('\n')
+      .replace(/\n{3,}/g, '\n\n')
+      .trim(),
+    LONGEST_ABOUT
+  )
+}
+
+/**
+ * The name that somebody has chosen, as far as it is believed of one who is not in the contacts: not if it looks like the
+ * app's, or like that of somebody else whom I know.
+ */
+export async function chosenName(db: Database, me: Address, address: Address, text: string): Promise<string> {
+  const name = cleanName(text)
+  const contact = await db.contacts.get(address)
+  if (!name || address === me || contact?.inRoster) return name
+  if (looksOfficial(name)) return ''
+  const looks = skeleton(name)
+  const known = await db.contacts
+    .filter((one) => one.address !== address && (one.inRoster || one.address === me))
+    .toArray()
+  return known.some((one) => [one.name, one.nick].some((own) => own && skeleton(own) === looks)) ? '' : name
+}
+
+/** Whether a name looks as if the app or its operator spoke. */
+export function looksOfficial(name: string): boolean {
+  const own = skeleton('Kith')
+  return (
+    skeleton(name).startsWith(own) ||
+    name.split(/[^\p{L}\p{M}\p{N}]+/u).some((word) => skeleton(word) === own)
+  )
+}
+
+/** Without controls, those of direction among them, and what is drawn as nothing. */
+function visible(text: string): string {
+  const all = [...text.normalize('NFC').replace(BLANK, ' ')]
+  return all
+    .filter((one, at) => {
+      if (/[\s]/.test(one)) return true
+      if (one === '\u200c' || one === '\u200d')
+        return JOINED.test(all[at - 1] ?? '') && JOINED.test(all[at + 1] ?? '')
+      if (one === '\ufe0f') return /[\p{Emoji}]/u.test(all[at - 1] ?? '')
+      return !/[\p{C}\p{Default_Ignorable_Code_Point}]/u.test(one)
+    })
+    .join('')
+    .replace(MARKS, '$1')
+}
+
+function cut(text: string, most: number): string {
+  if (text.length <= most) return text
+  let result = ''
+  for (const { segment } of new Intl.Segmenter(undefined, { granularity: 'grapheme' }).segment(text)) {
+    if (result.length + segment.length > most) break
+    result += segment
+  }
+  return result.trim()
+}

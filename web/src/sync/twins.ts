@@ -1,0 +1,53 @@
+/**
+ * Messages of one sender with the same id, as of clients that count from one after each start: another entry in the archive
+ * with another content is another message. The same content is a retry.
+ */
+import type { Database } from '../local/database'
+import type { Message } from '../local/types'
+import type { Work } from '../local/work'
+import type { Came } from './stanzas'
+
+const MARK = '#'
+
+/** What is known of the message that has the id first. */
+export interface First {
+  archive: string | undefined
+  /** Undefined: it is not known any more. */
+  text: string | undefined
+}
+
+export function twinKey(key: string, archive: string): string {
+  return key + MARK + archive
+}
+
+/** Whether it may be another message than the one that is known by its entry: it has another, and something to show. */
+export function mayDiffer(came: Came, first: string | undefined): boolean {
+  const { archive, reaction, retracts, resent, sealed, tombstone, envelope, text } = came
+  if (!archive || !first || first === archive) return false
+  if (reaction || retracts || resent || sealed || tombstone) return false
+  return envelope ? envelope.payload !== undefined : text !== undefined
+}
+
+export function firstOf(there: Message | undefined): First | undefined {
+  if (!there) return undefined
+  const asCame = there.kind === 'text' && there.edited === undefined
+  return { archive: there.archive, text: asCame ? there.text : undefined }
+}
+
+/** Of those with the id that somebody names: the last that was there then. */
+export async function named(work: Work, key: string, order: string): Promise<string> {
+  const first = await work.message(key)
+  if (first ? !first.twins : !(await work.isSeen(key))) return key
+  await work.flush()
+  const all = await twinsOf(work.db, key)
+  if (first) all.push(first)
+  const before = all.filter((one) => one.order <= order).sort((a, b) => (a.order < b.order ? 1 : -1))
+  return (before[0] ?? all[0])?.key ?? key
+}
+
+export function twinsOf(db: Database, key: string): Promise<Message[]> {
+  return db.messages
+    .where('key')
+    .startsWith(key + MARK)
+    .toArray()
+}

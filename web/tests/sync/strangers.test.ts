@@ -1,0 +1,134 @@
+/** What a stranger can see, and make one see, before they are let in. */
+import { afterEach, expect, test } from 'vitest'
+import { newContact } from '../../src/local/contact'
+import { NS, parse } from '../../src/sync/xml'
+import { Device, until } from './people'
+import { World } from './world'
+
+const devices: Device[] = []
+
+async function device(world: World, name: string): Promise<Device> {
+  const one = await Device.of(world, name)
+  devices.push(one)
+  return one
+}
+
+afterEach(async () => {
+  for (const one of devices.splice(0)) await one.close()
+})
+
+const called = async (of: Device, nick: string) =>
+  of.db.contacts.put({ ...((await of.db.contacts.get(of.address)) ?? newContact(of.address)), nick })
+
+/** What one has sent to another. */
+const sent = (world: World, from: Device, to: Device) =>
+  world.log
+    .filter((one) => one.from.startsWith(from.address) && one.to === to.address)
+    .map(({ inner }) => inner)
+
+test('who writes to me for the first time shows their name with that message', async () => {
+  const world = new World()
+  world.friends = []
+  const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]
+  await called(ben, 'Ben')
+  await ben.app.send(ada.address, 'hello')
+  await until(async () => (await ada.texts(ben)).length === 1)
+  expect((await ada.db.contacts.get(ben.address))?.nick).toBe('Ben')
+  // And when it was read from the archive
+  const second = await device(world, 'ada')
+  ada.cut()
+  world.sessions = world.sessions.filter(({ jid }) => !jid.endsWith(second.agent))
+  second.cut()
+  await ben.app.send(ada.address, 'again')
+  await ben.online()
+  second.join()
+  await until(async () => (await second.texts(ben)).includes('again'))
+  expect((await second.db.contacts.get(ben.address))?.nick).toBe('Ben')
+})
+
+test('my name goes to whom I write to, until they get it with my presence', async () => {
+  const world = new World()
+  world.friends = []
+  const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]
+  await called(ben, 'Ben')
+  await ben.app.send(ada.address, 'one')
+  await ben.online()
+  await ben.db.contacts.put({ ...newContact(ada.address), subscription: 'both', inRoster: true })
+  await ben.app.send(ada.address, 'two')
+  await ben.online()
+  const nicks = sent(world, ben, ada).map((inner) => inner.includes(NS.nick))
+  expect(nicks).toEqual([true, false])
+})
+
+test('a name that comes with a message is cleaned, and is nobody else’s', async () => {
+  const world = new World()
+  world.friends = []
+  const ada = await device(world, 'ada')
+  await ada.db.contacts.put({ ...newContact('oma@example.org'), name: 'Oma', inRoster: true })
+  let count = 0
+  const nickOf = async (nick: string) => {
+    const from = `eve${++count}@example.org`
+    world.take(
+      `${from}/x`,
+      parse(
+        `<message xmlns='jabber:client' to='${ada.address}' type='chat' id='${count}'><body>hi</body><nick xmlns='${NS.nick}'>${nick}</nick></message>`
+      )
+    )
+    await until(async () => (await ada.db.contacts.get(from)) !== undefined)
+    return (await ada.db.contacts.get(from))?.nick
+  }
+  expect(await nickOf('Eve\u202e\u200b\u2066')).toBe('Eve')
+  expect(await nickOf('Kith')).toBe('')
+  expect(await nickOf('К\u200bith Support')).toBe('')
+  expect(await nickOf('Оma')).toBe('')
+  expect(await nickOf('x'.repeat(1000))).toHaveLength(60)
+})
+
+test('no receipt, no read mark and no typing goes to a stranger before they are let in', async () => {
+  const world = new World()
+  world.friends = []
+  const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]
+  await ben.app.send(ada.address, 'one')
+  await until(async () => (await ada.texts(ben)).length === 1)
+  const [one] = await ada.with(ben)
+  await ada.app.read(ben.address, one?.key ?? '')
+  ada.app.typing(ben.address, true)
+  await ada.online()
+  // What ada does then is behind all that she might have sent before
+  await called(ada, 'Ada')
+  await ada.app.send(ben.address, 'who are you?')
+  await until(async () => (await ben.texts(ada)).includes('who are you?'))
+  const before = sent(world, ada, ben)
+  expect(before).toHaveLength(1)
+  expect(before[0]).toContain('<encrypted')
+  expect((await ben.with(ada)).find(({ text }) => text === 'one')?.progress).toBe('sent')
+  // She has answered: he is let in
+  await ben.app.send(ada.address, 'two')
+  await until(async () => (await ben.with(ada)).find(({ text }) => text === 'two')?.progress === 'delivered')
+  const two = (await ada.with(ben)).find(({ text }) => text === 'two')
+  await ada.app.read(ben.address, two?.key ?? '')
+  await until(async () => (await ben.with(ada)).find(({ text }) => text === 'two')?.progress === 'read')
+})
+
+test('a timer of a stranger does not set the chat’s', async () => {
+  const world = new World()
+  world.friends = []
+  const ada = await device(world, 'ada')
+  const timer = (id: string) =>
+    world.take(
+      'eve@example.org/x',
+      parse(
+        `<message xmlns='jabber:client' to='${ada.address}' type='chat' id='${id}'><ephemeral xmlns='${NS.ephemeral}' timer='5'/></message>`
+      )
+    )
+  timer('1')
+  world.take(
+    'eve@example.org/x',
+    parse(`<message xmlns='jabber:client' to='${ada.address}' type='chat' id='2'><body>hi</body></message>`)
+  )
+  await until(async () => (await ada.db.messages.where('id').equals('2').count()) === 1)
+  expect((await ada.db.chats.get('eve@example.org'))?.disappears ?? 0).toBe(0)
+  await ada.db.contacts.update('eve@example.org', { inRoster: true })
+  timer('3')
+  await until(async () => (await ada.db.chats.get('eve@example.org'))?.disappears === 5)
+})

@@ -5,7 +5,7 @@
 
 const PAIRS =
   // Cyrillic
-  'аa вb гr ԁd еe ҽe ёe ғf ԍg һh нh іi їi јj кk ӏl мm пn оo рp ԛq ѕs тt цu ѵv ԝw ѡw хx уy ьb ъb ' +
+  'аa вb гr ԁd еe ҽe ёe ғf ԍg һh нh іi їi јj кk ӏl мm пn оo рp ԛq ѕs сc тt цu ѵv ԝw ѡw хx уy ьb ъb ' +
   // Greek
   'αa βb γy εe ζz ηn ιi κk μu νv οo ρp σo τt υu χx ωw ' +
   // Armenian

@@ -1,21 +1,29 @@
 /** Texts of others as pieces: what is a link becomes one, everything else stays the letters that it is. */
-export type Piece = { text: string } | { text: string; href: string }
+import { unusualHost } from './hosts'
+
+/** `host`: where the link really leads, if it does not look like that. */
+export type Piece = { text: string } | { text: string; href: string; host?: string }
 
 const LINK =
   /\b(?:https?:\/\/|www\.)[^\s<>"'`]{2,2000}|\b[\w.+-]{1,64}@[a-z0-9-]{1,63}(?:\.[a-z0-9-]{2,63}){1,5}\b/gi
 
+/** What turns the text around it, or can't be seen, is in no link (UAX #9). */
+const UNSEEN = /[\p{Cc}\p{Bidi_Control}\u200b\u2060\ufeff\u00ad].*$/su
+
 /** Without what belongs to the sentence: a full stop, a bracket that was opened before the link. */
 function trimmed(found: string): string {
-  let text = found.replace(/[.,:;!?'"…]+$/, '')
+  let text = found.replace(UNSEEN, '').replace(/[.,:;!?'"…]+$/, '')
   while (text.endsWith(')') && text.split(')').length > text.split('(').length) text = text.slice(0, -1)
   return text
 }
 
-function target(text: string): string | undefined {
-  if (!/^(?:https?:|www\.)/i.test(text)) return `mailto:${text}`
+function target(text: string): { href: string; host?: string } | undefined {
+  if (!/^(?:https?:|www\.)/i.test(text)) return { href: `mailto:${text}` }
   try {
     const url = new URL(/^www\./i.test(text) ? `https://${text}` : text)
-    return url.protocol === 'https:' || url.protocol === 'http:' ? url.href : undefined
+    if (url.protocol !== 'https:' && url.protocol !== 'http:') return undefined
+    const host = unusualHost(text, url)
+    return { href: url.href, ...(host && { host }) }
   } catch {
     return undefined
   }
@@ -26,10 +34,10 @@ export function pieces(text: string): Piece[] {
   let done = 0
   for (const match of text.matchAll(LINK)) {
     const link = trimmed(match[0])
-    const href = target(link)
-    if (href === undefined || link.length < 4) continue
+    const to = target(link)
+    if (to === undefined || link.length < 4) continue
     if (match.index > done) found.push({ text: text.slice(done, match.index) })
-    found.push({ text: link, href })
+    found.push({ text: link, ...to })
     done = match.index + link.length
   }
   if (done < text.length) found.push({ text: text.slice(done) })

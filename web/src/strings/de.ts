@@ -103,6 +103,7 @@ export const de: Texts = {
   'notice.syncing.label': 'Fortschritt',
   'notice.update': 'Eine neue Version ist verfügbar.',
   'notice.update.take': 'Neu laden',
+  'link.unusual': 'Führt zu {host}',
   'notice.aside':
     'Eine Nachricht kann diese Version nicht zeigen. Sie wird aufgehoben und später noch einmal versucht.',
   'notice.aside.close': 'OK',

@@ -99,6 +99,7 @@ export const en = {
   'notice.syncing.label': 'Progress',
   'notice.update': 'A new version is available.',
   'notice.update.take': 'Reload',
+  'link.unusual': 'Leads to {host}',
   'notice.aside': 'A message that came can’t be shown by this version. It is kept and tried again later.',
   'notice.aside.close': 'OK',
   'notice.device': 'A new device can now read your messages.',

@@ -1,6 +1,7 @@
 import 'fake-indexeddb/auto'
 import { expect, test } from 'vitest'
 import { newChat } from '../../src/local/chat'
+import { newContact } from '../../src/local/contact'
 import { Database } from '../../src/local/database'
 import { Keybook } from '../../src/local/keybook'
 import { messageKey, orderWaiting } from '../../src/local/order'
@@ -23,6 +24,7 @@ test('of a timer whose acknowledgement was lost, the archive tells when it was s
     asked: async () => undefined,
     stranger: () => undefined
   })
+  await db.contacts.put({ ...newContact(BEN), inRoster: true })
   const seq = await db.outgoing.add({
     to: BEN,
     id: 'timer',

@@ -57,7 +57,7 @@ export class World {
   /** Full addresses, by each login. */
   readonly logins: string[] = []
   /** All of these are in the contacts of each other. */
-  friends = ['ada', 'ben', 'cem', 'eva'].map((name) => `${name}@example.org`)
+  friends = ['ada', 'ben', 'cem', 'cleo'].map((name) => `${name}@example.org`)
   /** An answer of a device has come. */
   answered: (iq: Xml) => void = () => undefined
   /** What devices have said of their presence. */

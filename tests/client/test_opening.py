@@ -18,6 +18,7 @@ from kith.client import (
     Message,
     ServerUnreachable,
 )
+from kith.client.events import Broadcast
 from tests.client.conftest import People, receive, until
 
 
@@ -62,19 +63,19 @@ async def _slow(client: Client) -> None:
         await asyncio.sleep(0.3)
 
 
-async def test_events_that_nobody_listens_to_any_more_are_not_kept(people: People) -> None:
-    ada = await people.open(people.account("ada"))
+async def test_events_that_nobody_listens_to_any_more_are_not_kept() -> None:
+    events = Broadcast()
 
     async def first() -> None:
-        async for _ in ada.events():
+        async for _ in events.listen():
             return
 
     hearing = [asyncio.create_task(first()) for _ in range(3)]
-    await until(lambda: ada._events.listeners == 3)
-    ada._publish(ContactChanged("ben@localhost"))
+    await until(lambda: events.listeners == 3)
+    events.publish(ContactChanged("ben@localhost"))
     await asyncio.gather(*hearing)
     gc.collect()
-    assert ada._events.listeners == 0
+    assert events.listeners == 0
 
 
 @pytest.mark.parametrize("pin", ["not hex", "ab" * 31, ""])

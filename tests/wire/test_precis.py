@@ -100,4 +100,4 @@ def test_texts_of_peers_are_prepared_in_one_place() -> None:
     assert users("precis_i18n") == {"wire/precis.py"}
     assert users("kith.wire.precis import") == {"wire/jid.py"}
     assert users("import idna") == {"wire/jid.py", "edge/certificate.py", "federation/resolver.py"}
-    assert users("unicodedata") == set()
+    assert users("unicodedata.normalize") == set()

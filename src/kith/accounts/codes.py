@@ -129,9 +129,8 @@ class Codes:
             document = await self._store.document(0, SPACE, key)
             known = _pending(document)
             sends = known.sends if known is not None else []
-            sends = [
-                at for at in sends if -_HOUR < now - at < _DAY
-            ]  # no later ones, of a clock that was wrong
+            # nor later ones, of a clock that was wrong
+            sends = [at for at in sends if -_HOUR < now - at < _DAY]
             used = [at for at in (known.used if known is not None else []) if -_HOUR < now - at < _DAY]
             if wait := _wait(sends if len(used) < USED_PER_DAY else sorted([*sends, *used]), now):
                 raise too_many(wait)

@@ -363,7 +363,7 @@ export const de: Texts = {
   'number.new': 'Neue Telefonnummer',
   'number.same': 'Das ist bereits deine Nummer.',
   'number.taken': 'Mit dieser Nummer gibt es schon ein Konto. Lösche zuerst jenes.',
-  'number.change': 'Nummer ändern',
+  'number.change': 'Neue Nummer bestätigen',
   'number.moving': 'Deine Nummer ist geändert. Deine Chats ziehen um …',
 
   'settings.lock': 'App-Sperre',
@@ -374,6 +374,7 @@ export const de: Texts = {
   'lock.limits':
     'Sie verschlüsselt nichts. Deine Nachrichten und Schlüssel liegen wie bisher im Speicher dieses Browsers. Wer die Dateien dieses Geräts lesen oder die Entwicklerwerkzeuge des Browsers benutzen kann, kommt an sie heran. Dagegen helfen ein eigenes Benutzerkonto, eine Bildschirmsperre und die Verschlüsselung der Festplatte. Mit der PIN, die deine Nummer schützt, hat sie nichts zu tun.',
   'lock.new': 'Neue PIN oder Passwort',
+  'lock.again': 'Noch einmal',
   'lock.on': 'Einschalten',
   'lock.passkey': 'Passkey dieses Geräts benutzen',
   'lock.short': 'Mindestens vier Zeichen.',
@@ -385,7 +386,7 @@ export const de: Texts = {
   'lock.locked': 'Kith ist gesperrt',
   'lock.pin': 'PIN oder Passwort',
   'lock.open': 'Entsperren',
-  'lock.wrong': 'Das war es nicht. Versuch es noch einmal.',
+  'lock.wrong': 'PIN oder Passwort ist falsch. Versuch es noch einmal.',
   'lock.broken-off': 'Das wurde nicht abgeschlossen. Versuch es noch einmal.',
   'lock.forgotten': 'Vergessen?',
   'lock.forgotten.text':

@@ -351,7 +351,7 @@ export const en = {
   'number.new': 'New phone number',
   'number.same': 'That’s already your number.',
   'number.taken': 'There is an account with this number already. Delete that one first.',
-  'number.change': 'Change number',
+  'number.change': 'Confirm the new number',
   'number.moving': 'Your number is changed. Moving your chats to it…',
 
   'settings.lock': 'App lock',
@@ -362,6 +362,7 @@ export const en = {
   'lock.limits':
     'It encrypts nothing. Your messages and keys are in this browser’s storage as before, and anyone who can read this device’s files or use the browser’s developer tools can get at them. Against that, use a user account of your own, a screen lock, and disk encryption. It also has nothing to do with the PIN that protects your number.',
   'lock.new': 'New PIN or password',
+  'lock.again': 'Once more',
   'lock.on': 'Turn on',
   'lock.passkey': 'Use a passkey of this device',
   'lock.short': 'Use four characters or more.',
@@ -373,7 +374,7 @@ export const en = {
   'lock.locked': 'Kith is locked',
   'lock.pin': 'PIN or password',
   'lock.open': 'Unlock',
-  'lock.wrong': 'That is not it. Try again.',
+  'lock.wrong': 'Wrong PIN or password. Try again.',
   'lock.broken-off': 'That was not completed. Try again.',
   'lock.forgotten': 'Forgotten?',
   'lock.forgotten.text':

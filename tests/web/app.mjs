@@ -65,6 +65,17 @@ const actions = {
         await session.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
         await session.detach();
     },
+    // a finger that draws something aside, by so many pixels
+    swipe: async (selector, by) => {
+        const { x, y, width, height } = await page.locator(selector).boundingBox();
+        const session = await context.newCDPSession(page);
+        const at = (step) => [{ x: x + width / 3 + step, y: y + height / 2 }];
+        await session.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: at(0) });
+        for (let step = 4; step <= by; step += 4)
+            await session.send('Input.dispatchTouchEvent', { type: 'touchMove', touchPoints: at(step) });
+        await session.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
+        await session.detach();
+    },
     // the name of the file that a button saves, and what is in it
     download: async (name) => {
         const [file] = await Promise.all([

@@ -141,3 +141,89 @@ async def test_a_text_that_is_too_long_is_never_cut_silently_and_goes_as_several
         return "".join(one[2] for one in found).replace(" ", "") == (text + longest).replace(" ", "")
 
     await until(came)
+
+
+#: Chromium without a mouse hides what hovering shows.
+HOVERS = """for (const sheet of document.styleSheets) for (const { media } of sheet.cssRules) {
+  if (media?.mediaText === '(hover: hover)') media.mediaText = 'all';
+  if (media?.mediaText === '(hover: none)') media.mediaText = 'not all';
+}"""
+ANSWERS = ".composer .about:has-text('{}')"
+
+
+async def test_a_message_is_answered_by_what_stands_beside_it_a_swipe_or_two_clicks(people: People) -> None:
+    ada, ben = await people.two(DESKTOP, PHONE)
+    await ada.evaluate(HOVERS)
+    await ada.on(f"{ada.bubble('Hello')} .bubble", "hover")
+    bubble = await ada.on(f"{ada.bubble('Hello')} .bubble", "boundingBox")
+    tools = await ada.on(f"{ada.bubble('Hello')} .tools", "boundingBox")
+    assert 6 <= bubble["x"] - (tools["x"] + tools["width"]) <= 10
+    await ada.on(f"{ada.bubble('Hello')} .tools [aria-label=Reply]", "click")
+    await ada.shows(ANSWERS.format("Hello"))
+    await ada.shows(".message.target:has-text('Hello')")
+    await ada.do("key", "Escape")
+    await ada.hides(".composer .about")
+    await ada.on(f"{ada.bubble('Hello')} .bubble", "dblclick")
+    await ada.shows(ANSWERS.format("Hello"))
+
+    await ben.do("swipe", f"{ben.bubble('Hello')} .bubble", 40)
+    await ben.do("swipe", f"{ben.bubble('Hello')} .bubble", 100)
+    await ben.shows(ANSWERS.format("Hello"))
+    await ben.press("Cancel")
+    # the menu of a long press is a sheet, and letting go is no tap on it
+    await ben.do("hold", f"{ben.bubble('Hello')} .bubble", 700)
+    await ben.shows("[role=menu].sheet")
+    await ben.shows(".message.lifted:has-text('Hello')")
+    assert await ben.on("[role=menu]", "count") == 1
+    await ben.press("Copy", "menuitem")
+    await ben.hides("[role=menu]")
+
+
+async def test_the_keyboard_comes_to_messages_and_from_there_to_what_is_in_them(people: People) -> None:
+    ada, _ = await people.two(DESKTOP, PHONE)
+    await ada.menu("Hello", "Reply")
+    await ada.on("textarea", "fill", "see https://example.org/")
+    await ada.press("Send")
+    await ada.shows(".message .reply")
+    await ada.on("textarea", "focus")
+    for key in ("Shift+Tab", "Shift+Tab"):  # over the emojis
+        await ada.do("key", key)
+    await ada.shows(".message:has(.reply):focus")
+    await ada.do("key", "ArrowRight")
+    await ada.shows(".message .reply:focus")
+    await ada.do("key", "ArrowRight")
+    await ada.shows(".message a:focus")
+    await ada.do("key", "Escape")
+    await ada.shows(".message:has(.reply):focus")
+    await ada.do("key", "ArrowRight")
+    await ada.do("key", "Enter")
+    await ada.shows(".message.flashed:has-text('Hello')")
+
+
+async def test_at_the_start_one_can_type_at_once(people: People) -> None:
+    ada = await people.one("Ada", PHONE)
+    await ada.open()
+    await ada.shows("input[name=number]:focus")
+    await ada.shows(".flag:not(:empty)")
+    await ada.on(".country", "click")
+    await ada.shows("dialog input:focus")
+    chosen = await ada.on("dialog [aria-current=true]", "boundingBox")
+    assert 100 < chosen["y"] < 844
+    await ada.do("key", "Escape")
+    await ada.hides("dialog")
+    await ada.show_number()
+    await ada.shows("#profile-name:focus")
+
+
+async def test_a_wrong_link_leads_to_a_page_that_says_so(people: People) -> None:
+    ada = await people.one("Ada")
+    await ada.register()
+    for place in ("#/nonsense", "#/settings/nonsense", "#/chat"):
+        await ada.open(place)
+        await ada.shows("h1:text-is('There’s nothing here')")
+    await ada.on("a:text-is('Go to your chats')", "click")
+    await ada.shows("h2:text-is('No chats yet')")
+    await ada.open("no/such/page")
+    await ada.shows("h1:text-is('There’s nothing here')")
+    await ada.on("a:text-is('Go to your chats')", "click")
+    await ada.shows(".home")

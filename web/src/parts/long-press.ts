@@ -29,13 +29,14 @@ export function longPress(onpress: (at: Place) => void): Attachment<HTMLElement>
       if (Math.hypot(event.clientX - start.x, event.clientY - start.y) > STEADY) stop()
     }
     /** What follows when the finger goes up is no tap, neither here nor on what has opened under it. */
-    const click = (event: MouseEvent): void => {
-      event.preventDefault()
-      event.stopPropagation()
-    }
     const swallow = (): void => {
       const heard = new AbortController()
       const { signal } = heard
+      const click = (event: MouseEvent): void => {
+        event.preventDefault()
+        event.stopPropagation()
+        heard.abort()
+      }
       const end = (): void => {
         setTimeout(() => {
           heard.abort()

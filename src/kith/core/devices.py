@@ -32,6 +32,9 @@ REVOKED = "revoked"
 PASSWORD = "*password"
 #: Where it is noted which devices there were: their tokens are expired, and not wrong (XEP-0484 §4.2).
 GONE = "devices-gone"
+#: Where the devices of app passwords are found by their agents: ids, separated by commas.
+APPS = "devices-apps"
+_RACES = 5
 #: So many are noted for an account, and used-up tokens for a device.
 _MAX_GONE = 100
 _MAX_RETIRED = 4
@@ -71,7 +74,8 @@ class Device(msgspec.Struct):
 
     ``name`` is what it calls itself, ``label`` what its owner calls it. ``credential``: the app password
     that it has logged in with, if it was one. ``omemo``: the ids of its keys (XEP-0384). ``retired``: tokens
-    that were good once, the last at the end.
+    that were good once, the last at the end. ``alike``: what a device of an app password would be called if
+    it had logged in without one.
     """
 
     id: str
@@ -86,6 +90,7 @@ class Device(msgspec.Struct):
     credential: str = ""
     omemo: list[int] = []
     retired: list[Token] = []
+    alike: str = ""
 
     def seen(self, software: str, name: str) -> None:
         """It has logged in, and may have said what it is."""
@@ -206,15 +211,29 @@ class Devices:
         return record, Entry.of(record.id, document)
 
     async def of_apps(self, account: int, agent: str) -> list[Entry]:
-        """The devices of an agent that have logged in with app passwords."""
-        if not agent:
-            return []
-        documents = await self._store.documents(account, SPACE)
-        return [
-            Entry(account, device, document.seq, document.value)
-            for document, device in readable(documents, _decode, "device")
-            if device.credential and device.id == self.id(account, agent, device.credential)
-        ]
+        """The devices of an agent that have logged in with app passwords.
+
+        For an agent that nobody has, or an account that does not exist, it takes as long as for others.
+        """
+        document = await self._store.document(account, APPS, self.id(account, agent))
+        ids = document.value.decode().split(",") if document is not None else ()
+        found = [await self._entry(account, id) for id in ids]
+        return [entry for entry in found if entry is not None]
+
+    async def _note_app(self, account: int, device: Device, there: bool) -> None:
+        """That there is a device of an app password, or is no more, for who looks for it by its agent."""
+        for _ in range(_RACES):
+            document = await self._store.document(account, APPS, device.alike)
+            ids = document.value.decode().split(",") if document is not None else []
+            if (device.id in ids) is there:
+                return
+            ids = [*ids, device.id] if there else [id for id in ids if id != device.id]
+            if not ids:
+                await self._store.remove(account, APPS, device.alike)
+                return
+            value, seq = ",".join(ids).encode(), document.seq if document is not None else 0
+            if await self._store.put_if(account, APPS, device.alike, value, seq):
+                return
 
     async def enter(self, account: int, agent: str, credential: str = "") -> Entry:
         """The device of an agent: a new one if it was not there yet, for which others may have to go.
@@ -229,7 +248,10 @@ class Devices:
         if entry is None:
             self._ended.pop((account, id), None)
             gone = await self._make_room(account, credential)
-            entry = Entry(account, Device(id, created=clock.now()), gone=gone)
+            alike = self.id(account, agent) if credential else ""
+            entry = Entry(account, Device(id, created=clock.now(), alike=alike), gone=gone)
+            if credential:
+                await self._note_app(account, entry.device, True)
         return entry
 
     async def _make_room(self, account: int, credential: str) -> Sequence[Device]:
@@ -288,17 +310,18 @@ class Devices:
     async def _drop(self, account: int, device: Device) -> None:
         self.ends(account, device.id)
         await self._store.remove(account, SPACE, device.id)
+        if device.alike:
+            await self._note_app(account, device, False)
         if device.current is None and device.new is None and not device.retired:
             return
-        await self._store.put(account, GONE, device.id, device.credential.encode())
+        await self._store.put(account, GONE, device.alike or device.id, b"")
         noted = await self._store.documents(account, GONE)
         for document in noted[: max(0, len(noted) - _MAX_GONE)]:
             await self._store.remove(account, GONE, document.key)
 
     async def was_known(self, account: int, agent: str) -> bool:
         """Whether an agent has had a token as a device that is gone, or of a password that was changed."""
-        noted = await self._store.documents(account, GONE)
-        return any(one.key == self.id(account, agent, one.value.decode()) for one in noted)
+        return await self._store.document(account, GONE, self.id(account, agent)) is not None
 
     def ends(self, account: int, id: str) -> None:
         """A device, or an app password, is about to go: logins with it that are under way fail."""

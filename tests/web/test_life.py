@@ -115,6 +115,29 @@ async def test_who_does_not_look_is_notified_unless_the_chat_is_muted(people: Pe
     await told()
 
 
+async def test_a_first_message_shows_the_chosen_name_the_number_and_what_accepting_shares(
+    people: People,
+) -> None:
+    ada, ben = await people.one("Ada"), await people.one("Ben", PHONE)
+    await approach(ada, ben, "It is me")
+    digits = ada.number[3:]
+    for part in (".conversation header", ".request"):
+        await ben.shows(f"{part}:has-text('~Ada')")
+        shown = "".join(await ben.on(part, "innerText"))
+        assert digits in "".join(filter(str.isdigit, shown)), part
+    await ben.shows(".request:has-text('they will see your name, your picture')")
+    # before that there is nothing to answer with, and she is not told that it has come
+    assert await ben.on(".conversation textarea", "count") == 0
+    await ada.on("textarea", "fill", "See https://аpple.com/login")
+    await ada.press("Send")
+    await ben.shows(".host:has-text('xn--pple-43d.com')")
+    assert await ada.on("[data-progress=delivered], [data-progress=read]", "count") == 0
+    await ben.press("Accept")
+    await ben.hides(".request")
+    await ben.write("Hello Ada")
+    await ada.reads("Hello Ada")
+
+
 async def test_a_stranger_who_is_reported_is_blocked_and_the_operator_hears_of_it(people: People) -> None:
     ada, ben = await people.one("Ada"), await people.one("Ben", PHONE)
     await approach(ada, ben, "Buy my coins")

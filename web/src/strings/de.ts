@@ -412,7 +412,7 @@ export const de: Texts = {
     'Nimmst du an, wird daraus ein Kontakt, der deinen Namen, dein Bild und sieht, wann du online bist.',
   'request.stranger': 'Nachricht von {name}',
   'request.stranger.shares':
-    'Nimm an, um zu antworten; dann sind dein Name und dein Bild zu sehen, wann du online bist und was du gelesen hast. Bis dahin bleibt verborgen, ob du dies gesehen hast.',
+    'Nimm an, um zu antworten; dann sieht man deinen Namen, dein Bild und wann du online bist. Bis dahin bleibt verborgen, ob du dies gelesen hast.',
   'request.accept': 'Annehmen',
   'block.title': '{name} blockieren?',
   'block.text':

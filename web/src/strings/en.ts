@@ -400,7 +400,7 @@ export const en = {
     'If you accept, they become a contact and see your name, your picture and when you are online.',
   'request.stranger': 'Message from {name}',
   'request.stranger.shares':
-    'Accept to reply; they will see your name and picture, when you are online, and what you have read. Until then they don’t learn whether you have seen this.',
+    'Accept to reply; they will see your name, your picture and when you are online. Until then they don’t learn whether you have read this.',
   'request.accept': 'Accept',
   'block.title': 'Block {name}?',
   'block.text': 'They won’t be able to message you or see when you’re online. They won’t be told.',

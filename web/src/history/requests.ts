@@ -109,7 +109,8 @@ export class Requests {
   async compared(device: number, same: boolean): Promise<void> {
     const wish = await this.db.fact<Wish>(WISH)
     const candidate = wish?.candidates.find((one) => one.device === device)
-    if (!candidate) return
+    // What was said to differ, or has changed, is not compared again
+    if (!candidate || candidate.same === false) return
     const fits = same && (await this.crypto.verifyDevice(device, candidate.fingerprint))
     await this.update({ ...candidate, same: fits })
     if (fits) this.seek()
@@ -140,8 +141,9 @@ export class Requests {
     const wish = await this.db.fact<Wish>(WISH)
     if (!wish) return
     const before = wish.candidates.find((one) => one.device === device)
-    // Another key than the one that was compared: it has to be compared anew
-    const same = before?.fingerprint === fingerprint ? before.same : null
+    // Another key than the one whose number was shown: no device does that by itself
+    const changed = before && before.fingerprint !== fingerprint
+    const same = changed ? false : (before?.same ?? null)
     const name = plain(answer.name)
     await this.update({ device, jid, name, fingerprint, number: digits, decision, same })
     if (same === true && letter) await this.open(letter, device, fingerprint)
@@ -183,9 +185,11 @@ export class Requests {
     const { fingerprint, digits } = await this.crypto.deviceNumber(device)
     const request = await this.db.transaction('rw', this.db.facts, async () => {
       const before = await this.db.fact<Request>(REQUEST + device)
-      const same =
-        before?.fingerprint === fingerprint && this.now() - before.at < KEPT_MS ? before : undefined
-      const fresh = { device, fingerprint, number: digits, at: this.now(), decision: 'asking' as const }
+      const known = before && this.now() - before.at < KEPT_MS ? before : undefined
+      // Another key than the one whose number is shown: no device does that by itself, so nobody is to agree to it
+      const decision = known && known.fingerprint !== fingerprint ? ('refused' as const) : ('asking' as const)
+      const fresh = { device, fingerprint, number: digits, at: this.now(), decision }
+      const same = known?.fingerprint === fingerprint ? known : undefined
       const request: Request = { ...(same ?? fresh), jid, name: plain(name) }
       if (!before) await this.makeRoom()
       await this.db.setFact(REQUEST + device, request)

@@ -402,9 +402,24 @@ describe('a device that came in by a code', () => {
     expect(await old.app.decideHistory(id, true)).toBe(false)
     await fresh.app.wantHistory(true)
     await until(async () => (await request(old, fresh))?.fingerprint === 'of the server')
-    expect((await request(old, fresh))?.decision).toBe('asking')
+    expect((await request(old, fresh))?.decision).toBe('refused')
     expect((await request(old, fresh))?.number).not.toBe((await wish(fresh))?.number)
     expect(await givings(old.db)).toEqual([])
+  })
+
+  it('is not compared any more if the old device shows another key meanwhile', async () => {
+    const world = new World()
+    const [old, fresh] = [await device(world), await device(world)]
+    await fresh.app.wantHistory(true)
+    await until(async () => (await wish(fresh)) !== undefined)
+    const id = await old.sealed.device()
+    fresh.sealed.keys.set(id, 'of the server')
+    await fresh.app.wantHistory(true)
+    await until(async () => (await wish(fresh))?.same === false)
+    await fresh.app.compareHistory(id, true)
+    await old.app.decideHistory(await fresh.sealed.device(), true)
+    await until(async () => (await wish(fresh))?.decision === 'agreed')
+    expect(await taking(fresh)).toBeUndefined()
   })
 
   it('takes no letter from a device that the person has not compared here', async () => {

@@ -229,7 +229,7 @@ export class World {
     const type = attribute(iq, 'type')
     const target = this.sessions.find((one) => one.jid === to)
     const inner = elements(iq)
-      .map((one) => one.toString())
+      .map((one) => write(one))
       .join('')
     const frame = (from: string, to: string, type: string, content: string) =>
       `<iq xmlns='jabber:client' from='${from}' to='${to}' type='${type}' id='${attribute(iq, 'id')}'>${content}</iq>`

@@ -107,10 +107,13 @@ async def test_chats_are_filtered_selected_and_deleted(people: People) -> None:
     await ada.open_chat("again")
     assert await ada.texts() == ["again"]
     # screens that have come with these
+    await ben.do("page", "setViewportSize", {"width": 320, "height": 640})
+    await ben.do("page", "emulateMedia", {"colorScheme": "dark"})
     for path, there in SCREENS.items():
-        await ada.open(f"#{path}")
-        await ada.shows(there)
-        await sound(ada, path)
+        for person in (ada, ben):
+            await person.open(f"#{path}")
+            await person.shows(there)
+            await sound(person, path)
 
 
 async def test_a_browser_that_is_locked_shows_nothing_of_a_person(people: People) -> None:

@@ -183,7 +183,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         bool, _about("Whether WebSocket clients may compress (RFC 7692); costs CPU, and no memory when idle.")
     ] = True
     strangers_per_hour: Annotated[
-        _Count, _about("New people that one account may write to in an hour. 0: no bound.")
+        _Count, _about("New people that one account may write to, and ask about, in an hour. 0: no bound.")
     ] = 200
     resume_stanzas: Annotated[_Some, _about("Stanzas that it holds meanwhile.")] = 1000
     max_sessions: Annotated[_Some, _about("Devices that one account can have online at once.")] = 32

@@ -161,7 +161,9 @@ async def test_an_acknowledgement_that_is_no_number_ends_the_stream(server: Runn
     await client.end()
 
 
-@pytest.mark.parametrize("h", [None, "", "x", "-1", "1", "4294967295", "99999999999", "\u0660", "0x0"])
+@pytest.mark.parametrize(
+    "h", [None, "", "x", "-1", "1", "4294967295", "4294967296", "99999999999", "\u0660", "0x0"]
+)
 async def test_a_wrong_count_at_a_resumption_leaves_the_session(
     server: RunningServer, names: tuple[str, str], h: str | None
 ) -> None:

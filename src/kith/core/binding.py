@@ -13,7 +13,6 @@ from kith.core.session import Session
 from kith.wire import ns
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import prepare_resource
-from kith.wire.serialize import escape_attribute
 from kith.wire.stanza import Stanza
 
 if TYPE_CHECKING:
@@ -139,5 +138,4 @@ async def resume(stream: Stream, account: Account, previous: str, h: str, device
     session.out = [data for data, _ in manage.queue]
     domain.resumption.returned(session)
     domain.hooks.session_resumed(session)
-    token = escape_attribute(manage.token)
-    return f"<resumed xmlns='{ns.STREAM_MANAGEMENT}' previd='{token}' h='{session.handled}'/>".encode()
+    return sm.resumed(manage.token, session.handled)

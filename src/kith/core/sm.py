@@ -8,10 +8,10 @@ from xml.etree.ElementTree import Element, SubElement
 
 from kith.wire import ns
 from kith.wire.errors import StreamError
-from kith.wire.serialize import serialize
+from kith.wire.serialize import escape_attribute, serialize
 
 _MODULO = 1 << 32
-#: An unsigned 32-bit number (XEP-0198 §11), but for its upper end.
+#: An unsigned number; it has to be one of 32 bits (XEP-0198 §11).
 _COUNT = re.compile(r"[0-9]{1,10}")
 REQUEST = f"<r xmlns='{ns.STREAM_MANAGEMENT}'/>".encode()
 ENABLE = ns.tag(ns.STREAM_MANAGEMENT, "enable")
@@ -23,6 +23,12 @@ MAX_UNASKED = 8
 _MAX_UNASKED_BYTES = 4096
 #: The head of an answer to a request of the client's own.
 _ANSWER = re.compile(rb"<iq [^>]*\btype=['\"](?:result|error)['\"]")
+
+
+def resumed(token: str, handled: int) -> bytes:
+    """``<resumed/>`` for a session that goes on."""
+    id = escape_attribute(token)
+    return f"<resumed xmlns='{ns.STREAM_MANAGEMENT}' previd='{id}' h='{handled % _MODULO}'/>".encode()
 
 
 def answer(handled: int) -> bytes:
@@ -96,14 +102,16 @@ class Unacknowledged:
 
     def possible(self, h: str) -> bool:
         """Whether the client may have handled ``h`` stanzas in all (XEP-0198 §5)."""
-        return _COUNT.fullmatch(h) is not None and (int(h) - self.acknowledged) % _MODULO <= len(self.queue)
+        if not _COUNT.fullmatch(h) or int(h) >= _MODULO:
+            return False
+        return (int(h) - self.acknowledged) % _MODULO <= len(self.queue)
 
     def receive(self, h: str) -> list[int]:
         """The client has handled ``h`` stanzas in all. Returns the log ids among the newly acknowledged.
 
         Raises StreamError if it claims more than it was sent (XEP-0198 §4).
         """
-        if not _COUNT.fullmatch(h):
+        if not _COUNT.fullmatch(h) or int(h) >= _MODULO:
             raise StreamError("bad-format", "h is not a number")
         if not self.possible(h):
             sent = (self.acknowledged + len(self.queue)) % _MODULO

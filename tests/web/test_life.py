@@ -181,7 +181,7 @@ async def test_the_address_book_shows_who_is_here(people: People) -> None:
     await ben.register()
     await ada.on("[aria-label='New chat']", "click")
     await ada.on("button:has-text('Search your address book')", "click")
-    await ada.shows("text=1 of your contacts is here")
+    await ada.shows("text=1 of your contacts is on Kith")
     await ada.on(".row:has-text('Benjamin')", "click")
     await ada.shows("textarea")
     await ada.write("Found you")

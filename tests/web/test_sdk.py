@@ -18,6 +18,8 @@ async def test_the_web_app_and_the_sdk_read_each_other(
 ) -> None:
     ada = await devices.of(Person(server))
     ben = await people.open(people.account("ben"))
+    # who is not let in is not told that something has come
+    await ada.do("acceptContact", ben.jid)
     sent = await ben.send(ada.address, "from the SDK")
     (row,) = await ada.shows(ben.jid, "from the SDK")
     assert (row["encrypted"], row["kind"]) == (True, "text")

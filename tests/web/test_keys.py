@@ -17,9 +17,12 @@ async def begin_anew(person: Someone) -> None:
     forget_codes(person.server)
     person.server.log.write_text("")  # the next code is another
     await person.show_number()
-    await person.shows(".home, form .picture")
+    await person.shows(".home, form .picture, .ways")
     if await person.on("form .picture", "count"):
         await person.show_name()
+    elif await person.on(".ways", "count"):
+        await person.press("Continue without them")
+        await person.shows(".home")
 
 
 async def test_who_begins_anew_is_read_and_reads_and_the_others_are_told(people: People) -> None:

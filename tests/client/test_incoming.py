@@ -108,6 +108,30 @@ def _forge(people: People, jid: str, place: str) -> None:
     db.close()
 
 
+async def test_what_cannot_be_handled_costs_no_message_after_it(people: People) -> None:
+    ada, ben = await people.open(people.account("ada")), "ben@localhost"
+    odd = "<message xmlns='jabber:client' from='{}' type='chat'><body>odd</body></message>"
+    for sender in (
+        "a b@localhost",
+        "@",
+        "\u06dd@localhost",
+        "x" * 3000 + "@localhost",
+        "constructor@localhost",
+    ):
+        handed(ada, odd.format(sender))
+    handed(ada, message(ben, "x", "<encrypted xmlns='eu.siacs.conversations.axolotl'/>"))
+    handed(
+        ada, message(ben, "x", "<received xmlns='urn:xmpp:carbons:2'/>", "<result xmlns='urn:xmpp:mam:2'/>")
+    )
+    handed(ada, message(ben, "y", delay(datetime.now(UTC)).replace("stamp='2", "stamp='-"), id="z" * 5000))
+    handed(ada, message(ben, "from a phone").replace("/x'", "/\N{MOBILE PHONE}'"))
+    handed(ada, message(ben, "last"))
+    await until(lambda: ada.history(ben) and ada.history(ben)[-1].body == "last")
+    assert "from a phone" in [one.body for one in ada.history(ben)]
+    assert ada.is_open
+    assert ada._error is None
+
+
 async def test_two_messages_with_the_same_id_and_other_words_are_two(people: People) -> None:
     ada, ben = await people.open(people.account("ada")), "ben@localhost"
     for body in ("one", "two", "one"):

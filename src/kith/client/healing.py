@@ -26,7 +26,7 @@ from kith.client.stream import Stream
 from kith.client.turn import Interrupted, Turn
 
 _MOST_ID = 256
-_MOST_WANTED = 100  # of one device
+_MOST_WANTED, _MOST_WANTED_OF_ONE = 100, 1000  # of a device, of an account
 _MOST_TIMES = 3  # for one message
 _LATELY = 600.0  # seconds in which a device that made a new session may not have understood the question
 _JUST_RENEWED = 60.0
@@ -76,7 +76,8 @@ class Healing:
         (waiting,) = self._db.sql.execute(
             "SELECT count(*) FROM wanted WHERE peer = ? AND device = ?", (peer, device)
         ).fetchone()
-        if waiting >= _MOST_WANTED:
+        (of_all,) = self._db.sql.execute("SELECT count(*) FROM wanted WHERE peer = ?", (peer,)).fetchone()
+        if waiting >= _MOST_WANTED or of_all >= _MOST_WANTED_OF_ONE:
             return False
         self._db.sql.execute(
             "INSERT INTO wanted (peer, device, id, renew) VALUES (?1, ?2, ?3, ?4)"

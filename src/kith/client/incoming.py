@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -33,6 +34,7 @@ from kith.client.stream import Stream
 from kith.client.turn import Interrupted, Turn
 from kith.terminal import NICKNAME, one_line
 
+_log = logging.getLogger(__name__)
 _PAGE = 100
 _LOOK_EVERY = 200  # messages that came live
 _GO_BACK = timedelta(days=7)
@@ -197,8 +199,7 @@ class Incoming:
     # messages
 
     async def _receive(self, message: Element) -> None:
-        sender = JID(message.get("from") or self._own)
-        copy = stanzas.carbon(message) if sender.bare == self._own else None
+        copy = stanzas.carbon(message) if self._bare(message.get("from")) == self._own else None
         if copy is not None:
             archive = stanzas.stanza_id(copy.message, self._own)
             await self._take(copy.message, archive, copy.time, live=True)
@@ -232,19 +233,39 @@ class Incoming:
         return max(stamp, datetime.fromtimestamp(earliest, UTC))
 
     async def _take(self, message: Element, archive: str | None, time: datetime | None, live: bool) -> None:
-        kind = message.get("type", "normal")
         try:
-            sender = JID(message.get("from") or self._own)
-            peer = sender.bare if sender.bare != self._own else JID(message.get("to") or self._own).bare
+            await self._take_apart(message, archive, time, live)
+        except Interrupted:
+            raise
+        except Exception as error:
+            # Whatever a peer may send, it costs no message after it.
+            self._db.sql.rollback()
+            self._encryption.unsent.clear()
+            _log.warning("a message could not be handled and is left out: %r", error)
+
+    def _bare(self, address: str | None) -> str:
+        """The account of an address; our own if there is none, and nothing if it is no address.
+
+        The resource is any device's choice, and may have what slixmpp does not take for one (an emoji).
+        """
+        try:
+            return str(JID((address or self._own).partition("/")[0]).bare)
         except InvalidJID:
-            return
-        incoming = sender.bare != self._own
+            return ""
+
+    async def _take_apart(
+        self, message: Element, archive: str | None, time: datetime | None, live: bool
+    ) -> None:
+        kind = message.get("type", "normal")
+        sender = self._bare(message.get("from"))
+        incoming = sender != self._own
+        peer = sender if incoming else self._bare(message.get("to"))
         if kind == "error":
             self._bounced(message, peer)
         elif kind in ("chat", "normal") and peer and peer != self._own:
             await self._chat(message, peer, incoming, archive, time, live)
         elif kind == "chat":
-            await self._keys_only(message, sender.bare)
+            await self._keys_only(message, sender)
         if not live and time is not None:
             self._db.set("read-until", str(min(time, datetime.now(UTC)).timestamp()))
         self._commit()

@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from kith.client.message import Chat, Message, State, Trust
 from kith.terminal import NICKNAME, one_line, safe
 
+_PREVIEW = 300  # characters: the list is drawn often
 MARKS = {
     State.QUEUED: "◷",
     State.SENT: "✓",
@@ -52,7 +53,7 @@ def name(chat: Chat) -> str:
 
     The peer's own name has a ~ and the address beside it, whatever it says: it can't pass for another's.
     """
-    if chat.name and (given := one_line(chat.name)):
+    if chat.name and (given := one_line(chat.name[:_PREVIEW])):
         return given
     local = one_line(chat.peer.partition("@")[0])
     chosen = one_line(chat.nickname, NICKNAME)
@@ -68,7 +69,7 @@ def preview(message: Message) -> str:
     """One line of it."""
     if message.error and not message.body:
         return "⚠ can't be read yet"
-    return one_line(message.body)
+    return one_line(message.body[:_PREVIEW])
 
 
 def meta(message: Message) -> str:

@@ -95,7 +95,7 @@ export interface Crypto {
    */
   safetyCode(account: Address): Promise<string>
   compareCode(account: Address, scanned: string): Promise<boolean>
-  setTrust(account: Address, device: number, trust: 'verified' | 'distrusted'): Promise<void>
+  setTrust(account: Address, device: number, trust: 'verified' | 'first-use' | 'distrusted'): Promise<void>
   /**
    * For comparing this device with another of my own: sixty digits that both show alike, made of the keys of the two, and the
    * key of the other. Rejects if that has none.

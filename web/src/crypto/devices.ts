@@ -105,7 +105,11 @@ export class Devices {
   }
 
   /** Sets the trust in the key that a device has now. */
-  async decide(account: Address, device: number, trust: 'verified' | 'distrusted'): Promise<void> {
+  async decide(
+    account: Address,
+    device: number,
+    trust: 'verified' | 'first-use' | 'distrusted'
+  ): Promise<void> {
     await this.store.together(async () => {
       const known = await this.store.get<KnownDevice>(path('device', account, device))
       if (known === undefined) throw new RangeError(`${account} has no known device ${device}`)

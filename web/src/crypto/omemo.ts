@@ -263,7 +263,11 @@ export class Omemo implements Crypto {
     return true
   }
 
-  async setTrust(account: Address, device: number, trust: 'verified' | 'distrusted'): Promise<void> {
+  async setTrust(
+    account: Address,
+    device: number,
+    trust: 'verified' | 'first-use' | 'distrusted'
+  ): Promise<void> {
     await this.devices.decide(account, device, trust)
   }
 

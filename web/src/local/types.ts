@@ -9,6 +9,12 @@ export type Moment = number
 /** How far a message of mine has come. */
 export type Progress = 'waiting' | 'sent' | 'delivered' | 'read' | 'failed'
 
+/**
+ * Why a message of mine was not sent: they have no device that can read it; none that I have decided about since I
+ * compared keys with them; I trust none; or it came back: nobody has the address, or they take nothing from me.
+ */
+export type Failure = 'no-device' | 'undecided' | 'distrusted' | 'refused'
+
 /** A conversation, as the list of chats shows it. */
 export interface Chat {
   address: Address
@@ -117,6 +123,7 @@ export interface Message {
   kind: MessageKind
   text: string
   progress: Progress
+  failure?: Failure
   /** By whom, which emoji. */
   reactions: Record<Address, string[]>
   reply?: Reply
@@ -140,6 +147,8 @@ export interface Message {
   standsIn?: true
   /** Whether it came encrypted, and from a device that is trusted. */
   encrypted: boolean
+  /** It came encrypted, from this device of its author's, which is not trusted. */
+  untrusted?: number
 }
 
 /** A text that a message had after an edit. */

@@ -12,8 +12,19 @@ export interface Item {
   /** Of its run. */
   first: boolean
   last: boolean
-  /** How many deleted messages in a row it stands for, of which it is the last. */
+  /** Of how many in a row that say the same, and are drawn as one, it is the last. */
   count: number
+}
+
+/** Whether two messages say nothing but the same, like a hundred that can't be read. */
+function alike(one: Message, other: Message | undefined): boolean {
+  return (
+    (one.kind === 'unreadable' || one.kind === 'deleted') &&
+    other?.kind === one.kind &&
+    other.mine === one.mine &&
+    Boolean(other.asked) === Boolean(one.asked) &&
+    dayOf(other.at) === dayOf(one.at)
+  )
 }
 
 /**
@@ -27,32 +38,28 @@ export function group(
   collapse = true
 ): Map<string, Item> {
   const items = new Map<string, Item>()
-  let begun: Item | undefined
-  messages.forEach((message, at) => {
+  const shown: { message: Message; count: number }[] = []
+  for (const message of messages) {
+    const previous = shown.at(-1)
+    if (collapse && previous && message.key !== divider && alike(previous.message, message))
+      shown[shown.length - 1] = { message, count: previous.count + 1 }
+    else shown.push({ message, count: 1 })
+  }
+  shown.forEach(({ message, count }, at) => {
     const together = (other: Message | undefined): boolean =>
       other !== undefined &&
       other.mine === message.mine &&
       other.kind !== 'notice' &&
       Math.abs(other.at - message.at) < TOGETHER &&
       dayOf(other.at) === dayOf(message.at)
-    const earlier = messages[at - 1]
-    const later = messages[at + 1]
+    const earlier = shown[at - 1]?.message
+    const later = shown[at + 1]?.message
     const item: Item = {
       message,
       day: !earlier || dayOf(earlier.at) !== dayOf(message.at) ? day(message.at) : '',
       first: !together(earlier) || message.key === divider,
       last: !together(later) || later?.key === divider,
-      count: 1
-    }
-    if (begun) {
-      item.count += begun.count
-      item.day = begun.day
-      item.first = begun.first
-    }
-    begun = undefined
-    if (collapse && !item.last && message.kind === 'deleted' && later?.kind === 'deleted') {
-      begun = item
-      return
+      count
     }
     const known = before.get(message.key)
     const same =

@@ -188,12 +188,22 @@ export const de: Texts = {
   'message.edit': 'Bearbeiten',
   'message.select': 'Auswählen',
   'message.delete': 'Löschen',
+  'failure.no-device':
+    'Nicht gesendet: {name} hat kein Gerät, das sie lesen kann. Vielleicht hat niemand diese Nummer oder Adresse.',
+  'failure.undecided':
+    'Nicht gesendet: {name} hat ein neues Gerät, und die Sicherheitsnummer ist seither nicht verglichen.',
+  'failure.distrusted': 'Nicht gesendet: Du vertraust keinem der Geräte von {name}.',
+  'failure.refused':
+    'Nicht zugestellt: Niemand hat diese Nummer oder Adresse, oder {name} nimmt von dir keine Nachrichten an.',
+  'failure.anyway': 'Ohne Vergleich senden',
+  'failure.again': 'Erneut versuchen',
   'message.retry': 'Nicht gesendet. Erneut senden',
   'message.more': 'Mehr anzeigen',
   'message.forwarded': 'Weitergeleitet',
   'message.edited': 'bearbeitet',
   'message.starred': 'Mit Stern markiert',
   'message.expires': 'Verschwindend',
+  'message.untrusted': 'von einem Gerät, das du nicht verglichen hast',
   'message.plain': 'nicht verschlüsselt',
   'message.deleted': 'Diese Nachricht wurde gelöscht',
   'message.deleted-by-me': 'Du hast diese Nachricht gelöscht',
@@ -201,6 +211,16 @@ export const de: Texts = {
   'message.unreadable': 'Diese Nachricht ist auf diesem Gerät nicht lesbar.',
   'message.unreadable.asked':
     'Diese Nachricht ist noch nicht lesbar. Das Gerät des Absenders wurde noch einmal um sie gebeten.',
+  'message.unreadable.many': {
+    one: '{count} Nachricht ist auf diesem Gerät nicht lesbar.',
+    other: '{count} Nachrichten sind auf diesem Gerät nicht lesbar.'
+  },
+  'message.unreadable.asked.many': {
+    one: '{count} Nachricht ist noch nicht lesbar. Das Gerät des Absenders wurde noch einmal um sie gebeten.',
+    other:
+      '{count} Nachrichten sind noch nicht lesbar. Das Gerät des Absenders wurde noch einmal um sie gebeten.'
+  },
+  'message.deleted.many': { one: '{count} gelöschte Nachricht', other: '{count} gelöschte Nachrichten' },
   'message.unreadable.short': 'Warten auf diese Nachricht',
   'message.not-here': 'Diese Nachricht ist nicht auf diesem Gerät.',
   'reaction.title': 'Reagieren',

@@ -182,18 +182,37 @@ export const en = {
   'message.edit': 'Edit',
   'message.select': 'Select',
   'message.delete': 'Delete',
+  'failure.no-device':
+    'Not sent: {name} has no device that can read it. Perhaps nobody has this number or address.',
+  'failure.undecided':
+    'Not sent: {name} has a new device, and you have not compared the safety number since.',
+  'failure.distrusted': 'Not sent: you trust none of {name}’s devices.',
+  'failure.refused':
+    'Not delivered: nobody has this number or address, or {name} takes no messages from you.',
+  'failure.anyway': 'Send without comparing',
+  'failure.again': 'Try again',
   'message.retry': 'Not sent. Try again',
   'message.more': 'Read more',
   'message.forwarded': 'Forwarded',
   'message.edited': 'edited',
   'message.starred': 'Starred',
   'message.expires': 'Disappearing',
+  'message.untrusted': 'from a device that you have not compared',
   'message.plain': 'not encrypted',
   'message.deleted': 'This message was deleted',
   'message.deleted-by-me': 'You deleted this message',
   'message.deleted-many': { one: '{count} deleted message', other: '{count} deleted messages' },
   'message.unreadable': 'This message can’t be read on this device.',
   'message.unreadable.asked': 'This message can’t be read yet. The sender’s device was asked for it again.',
+  'message.unreadable.many': {
+    one: '{count} message can’t be read on this device.',
+    other: '{count} messages can’t be read on this device.'
+  },
+  'message.unreadable.asked.many': {
+    one: '{count} message can’t be read yet. The sender’s device was asked for it again.',
+    other: '{count} messages can’t be read yet. The sender’s device was asked for them again.'
+  },
+  'message.deleted.many': { one: '{count} deleted message', other: '{count} deleted messages' },
   'message.unreadable.short': 'Waiting for this message',
   'message.not-here': 'This message isn’t on this device.',
   'reaction.title': 'React',

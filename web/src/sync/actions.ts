@@ -22,6 +22,7 @@ import { withoutText } from '../local/quotes'
 import type { Address, Change, Chat, Message, Moment, OutgoingContent, Reply } from '../local/types'
 import { Work } from '../local/work'
 import { DEFAULT_TIMER, type EnterOptions, type SendOptions } from './app'
+import { requeue } from './trusted'
 
 /** Not the draft of any chat. */
 const NO_DRAFT = '\0'
@@ -212,25 +213,7 @@ export class Actions {
   async retry(key: string): Promise<void> {
     await this.about(key, async (message, work) => {
       if (!message.mine || message.progress !== 'failed') return
-      const { text, reply, forwarded, unstyled, expires } = message
-      await this.unqueue(message)
-      const at = Math.max(this.now(), (await work.chat(message.chat)).at)
-      const timer = expires === undefined ? 0 : Math.ceil((expires - message.at) / 1000)
-      const seq = await this.queue(message.chat, message.id, {
-        type: 'message',
-        text,
-        ...(reply && { reply }),
-        ...(forwarded && { forwarded }),
-        ...(unstyled && { unstyled }),
-        ...(timer > 0 && { expires: timer })
-      })
-      work.setMessage({
-        ...message,
-        progress: 'waiting',
-        at,
-        order: orderWaiting(seq),
-        ...(timer > 0 && { expires: at + timer * 1000 })
-      })
+      await requeue(work, message, this.now())
       await findLast(work, message.chat)
     })
   }
@@ -249,8 +232,9 @@ export class Actions {
       const upTo = isWaiting(message.order) ? last?.order : message.order
       if (upTo) await readTo(work, address, upTo)
       await this.unsynced('read', address)
-      // A server does not ask who has read what it says, and a stranger is not told
-      const told = !isServer(address) && (await isAccepted(this.db, this.me, address))
+      // A server does not ask who has read what it says, and who is a stranger or blocked is not told
+      const blocked = (await this.db.contacts.get(address))?.blocked
+      const told = !isServer(address) && !blocked && (await isAccepted(this.db, this.me, address))
       if (last && last.order > chat.readTo && told) {
         const what = { type: 'marker' as const, of: [last.id], kind: 'displayed' as const }
         await this.queue(address, crypto.randomUUID(), what)
@@ -412,7 +396,7 @@ export class Actions {
       .where('[chat+at+order]')
       .between([chat, -Infinity, ''], [chat, at, order], true, true)
       .reverse()
-      .filter((message) => !message.mine && message.kind !== 'notice')
+      .filter((message) => !message.mine && message.kind === 'text')
       .first()
   }
 

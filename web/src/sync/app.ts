@@ -112,7 +112,7 @@ export interface App {
   safetyNumber(account: Address): Promise<string>
   safetyCode(account: Address): Promise<string>
   compareCode(account: Address, scanned: string): Promise<boolean>
-  setTrust(account: Address, device: number, trust: 'verified' | 'distrusted'): Promise<void>
+  setTrust(account: Address, device: number, trust: 'verified' | 'first-use' | 'distrusted'): Promise<void>
 
   /**
    * The history from another device of mine (`history/`): whether the person wants to ask for it, what they say of the number

@@ -30,6 +30,7 @@ import { ChatSettings, SETTINGS_NODES } from './settings'
 import { archiveId, archiveTime, carbon, delayed, read, typingState } from './stanzas'
 import type { Store } from './store'
 import type { Leading } from './tabs'
+import { afterTrust } from './trusted'
 import { attribute, bare, child, domainOf, el, type Made, NS, textOf, type Xml } from './xml'
 
 export interface EngineDeps {
@@ -236,10 +237,10 @@ export class Engine implements Leading {
         if (fits) await this.trusted(account)
         return fits
       },
-      setTrust: async (account: Address, device: number, trust: 'verified' | 'distrusted') => {
+      setTrust: async (account: Address, device: number, trust: 'verified' | 'first-use' | 'distrusted') => {
         await this.crypto.setTrust(account, device, trust)
         await this.keybook.flush()
-        if (trust === 'verified') await this.trusted(account)
+        if (trust !== 'distrusted') await this.trusted(account)
       },
       wantHistory: (on: boolean) => this.history.requests.wish(on),
       compareHistory: (device: number, same: boolean) => this.history.requests.compared(device, same),
@@ -500,6 +501,8 @@ export class Engine implements Leading {
     for (const one of await this.outbox.due(account)) {
       if (await this.asked(account, one.device, one.of, true)) await this.outbox.granted(account, one)
     }
+    if (await afterTrust(this.db, account, await this.crypto.fingerprints(account), this.deps.now()))
+      this.woken()
   }
 
   /** Keys of a contact have changed: the conversation says so. */

@@ -284,6 +284,7 @@ class Storing {
     const id = came.resent || came.id
     const chat = again?.chat ?? came.chat
     const at = again?.at ?? came.at
+    const untrusted = opened?.type === 'text' && !opened.trusted && { untrusted: opened.device }
     const base: Message = {
       ...{
         key: again?.key ?? (came.resent ? messageKey(chat, came.from, came.mine, id) : key),
@@ -293,7 +294,8 @@ class Storing {
       },
       ...{ from: came.from, mine: came.mine, ...(archive && !came.resent && { archive }) },
       order: again?.order ?? (archive ? orderOf(archive, at) : orderAt(at)),
-      ...{ kind: 'text', text: '', progress: came.mine ? 'sent' : 'read', reactions: {}, encrypted }
+      ...{ kind: 'text', text: '', progress: came.mine ? 'sent' : 'read', reactions: {}, encrypted },
+      ...untrusted
     }
     const setting = text === undefined && timer >= 0 && !came.envelope
     if (known) {
@@ -572,7 +574,7 @@ class Storing {
     if (mine) return
     const message = await this.work.message(messageKey(chat, this.me, true, id))
     if (message && (message.progress === 'waiting' || message.progress === 'sent')) {
-      this.work.setMessage({ ...message, progress: 'failed' })
+      this.work.setMessage({ ...message, progress: 'failed', failure: 'refused' })
     }
   }
 }

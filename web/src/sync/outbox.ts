@@ -9,8 +9,9 @@ import type { Database } from '../local/database'
 import { findLast, move, ofChat, placeTimer, raise } from '../local/history'
 import type { Keybook } from '../local/keybook'
 import { isWaiting, messageKey, orderAt } from '../local/order'
-import type { Address, Message, Moment, Outgoing } from '../local/types'
+import type { Address, Failure, Message, Moment, Outgoing } from '../local/types'
 import { Work } from '../local/work'
+import { failureOf } from './trusted'
 import { made, madeAgain, marks, secretOf, type Single } from './stanzas'
 import type { Wire } from './wire'
 import type { Made } from './xml'
@@ -153,7 +154,12 @@ export class Outbox {
   private async prepare(one: Outgoing): Promise<Made[]> {
     const { to, id, what } = one
     try {
-      if (what.type === 'marker') return marks(to, what)
+      if (what.type === 'marker') {
+        if (!(await this.db.contacts.get(to))?.blocked) return marks(to, what)
+        // Who is blocked hears nothing of what I read
+        if (one.seq !== undefined) await this.db.outgoing.delete(one.seq)
+        return []
+      }
       if (what.type === 'resent') return await this.again(one, what.of, what.device)
       if (what.type === 'resend') {
         const { sender, iv, keys } = await this.crypto.encryptFor(to, what.device, '')
@@ -171,7 +177,7 @@ export class Outbox {
         throw error
       }
       if (to === this.me) await this.arrived(one, this.now())
-      else await this.failed(one)
+      else await this.failed(one, failureOf(await this.crypto.fingerprints(to)))
       return []
     }
   }
@@ -321,12 +327,12 @@ export class Outbox {
     }
   }
 
-  private async failed(one: Outgoing): Promise<void> {
+  private async failed(one: Outgoing, failure?: Failure): Promise<void> {
     await Work.run(this.db, async (work) => {
       const key = keyOf(one, this.me)
       const message = key && (await work.message(key))
       if (one.seq !== undefined) await this.db.outgoing.delete(one.seq)
-      if (message) work.setMessage({ ...message, progress: 'failed' })
+      if (message) work.setMessage({ ...message, progress: 'failed', ...(failure && { failure }) })
     })
   }
 }

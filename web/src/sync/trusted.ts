@@ -1,0 +1,79 @@
+/** What changes in a chat when somebody decides to trust a device of the other's. */
+import type { Fingerprint } from '../crypto/crypto'
+import type { Database } from '../local/database'
+import { findLast, ofChat } from '../local/history'
+import { orderWaiting } from '../local/order'
+import type { Address, Failure, Message, Moment } from '../local/types'
+import { Work } from '../local/work'
+
+/** What a device's trust can mend. */
+const MENDED: (Failure | undefined)[] = ['undecided', 'distrusted']
+
+/** Why nobody could be sent to. */
+export function failureOf(known: Fingerprint[]): Failure {
+  const active = known.filter((one) => one.active)
+  if (active.some(({ trust }) => trust === 'undecided')) return 'undecided'
+  return active.length && active.every(({ trust }) => trust === 'distrusted') ? 'distrusted' : 'no-device'
+}
+
+/**
+ * Sends again what was not sent since no device was trusted, and says no longer of messages that their device is not.
+ * True: something waits to be sent.
+ */
+export async function afterTrust(
+  db: Database,
+  account: Address,
+  known: Fingerprint[],
+  now: Moment
+): Promise<boolean> {
+  const good = known.filter(({ trust }) => trust === 'verified' || trust === 'first-use')
+  if (!good.length) return false
+  const reached = good.some((one) => one.active)
+  return Work.run(db, async (work) => {
+    const all = await ofChat(db, account)
+      .filter((one) => one.untrusted !== undefined || (reached && MENDED.includes(one.failure)))
+      .toArray()
+    let queued = false
+    for (const message of all) {
+      if (message.progress === 'failed' && message.mine) {
+        await requeue(work, message, now)
+        queued = true
+      } else if (good.some(({ device }) => device === message.untrusted)) {
+        const now = { ...message, encrypted: true }
+        delete now.untrusted
+        work.setMessage(now)
+      }
+    }
+    if (queued) await findLast(work, account)
+    return queued
+  })
+}
+
+/** A message that was not sent waits once more; the caller finds which is the last of the chat then. */
+export async function requeue(work: Work, message: Message, now: Moment): Promise<void> {
+  const { text, reply, forwarded, unstyled, expires, chat, id } = message
+  const { outgoing } = work.db
+  await outgoing
+    .where('id')
+    .equals(id)
+    .filter((one) => one.to === chat)
+    .delete()
+  const at = Math.max(now, (await work.chat(chat)).at)
+  const timer = expires === undefined ? 0 : Math.ceil((expires - message.at) / 1000)
+  const content = {
+    ...(reply && { reply }),
+    ...(forwarded && { forwarded }),
+    ...(unstyled && { unstyled }),
+    ...(timer > 0 && { expires: timer })
+  }
+  const seq = await outgoing.add({ to: chat, id, what: { type: 'message', text, ...content }, tries: 0 })
+  const again: Message = {
+    ...message,
+    progress: 'waiting',
+    at,
+    order: orderWaiting(seq ?? 0),
+    ...(timer > 0 && { expires: at + timer * 1000 })
+  }
+  delete again.failure
+  work.setMessage(again)
+}

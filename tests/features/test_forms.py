@@ -17,9 +17,10 @@ def test_a_form_that_was_built_is_read_back() -> None:
     assert form.one("absent", "none") == "none"
 
 
-def test_a_result_names_no_types_but_the_hidden_one() -> None:
-    form = build_form("result", "urn:example", [Field("x", ("1",), "boolean", "X")])
-    assert [field.get("type") for field in form] == ["hidden", None]
+def test_a_result_has_types_and_nothing_that_helps_to_fill_it_in() -> None:
+    form = build_form("result", "urn:example", [Field("x", ("1",), "boolean", "X", ("1", "0"))])
+    assert [field.get("type") for field in form] == ["hidden", "boolean"]
+    assert [[child.tag.partition("}")[2] for child in field] for field in form] == [["value"], ["value"]]
 
 
 def test_fields_without_name_or_value_do_no_harm() -> None:

@@ -54,5 +54,5 @@ async def test_what_is_refused(friends: tuple[Client, Client]) -> None:
     assert await bob.refused("get", EMPTY, alice.boundjid.bare) == ("service-unavailable", "")
     assert await bob.refused("set", CARD.format("X"), alice.boundjid.bare) == ("forbidden", "")
     assert await bob.refused("get", EMPTY, "nobody-at-all@localhost") == ("item-not-found", "")
-    big = await alice.refused("set", CARD.format("x" * 70_000))
+    big = await alice.refused("set", CARD.format("x" * 270_000))
     assert big == ("resource-constraint", "")

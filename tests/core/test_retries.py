@@ -6,11 +6,13 @@ import itertools
 
 import pytest
 
+from kith.core import retries
 from kith.core.retries import distinct_origin, is_retry
 from tests.conftest import RunningServer
 from tests.raw import CLIENT, body, online
 
 UUID = "7a3c9b1e-52d4-4f0b-9c1d-2b7e8f604a15"
+RETRACTED = "<retracted xmlns='urn:xmpp:message-retract:1' stamp='x'/>"
 _numbers = itertools.count()
 
 
@@ -41,7 +43,7 @@ def omemo(ciphertext: str, device: str = "1", namespace: str = "eu.siacs.convers
             "<openpgp xmlns='urn:xmpp:openpgp:0'>a</openpgp>",
             "<openpgp xmlns='urn:xmpp:openpgp:0'>b</openpgp>",
         ),
-        ("<retracted xmlns='urn:xmpp:message-retract:1' stamp='x'/>", "<body>x</body>"),
+        (RETRACTED, "<body>x</body>"),
     ],
 )
 def test_the_same_content_is_a_retry(one: str, other: str) -> None:
@@ -82,11 +84,30 @@ def test_another_content_is_another_message(one: str, other: str) -> None:
         ("my-client-message-000001", False),
         ("clientmessagenumber1", False),
         ("lx6Qd-1", False),
+        ("weather_bot_message_101", False),
+        ("WeatherBotMessage101", False),
+        ("prof_" + UUID, True),
+        ("1" * 15_000, False),
+        ("a1" * 7_000, False),
     ],
 )
 def test_what_is_encrypted_anew_is_a_retry_if_its_id_is_no_counter(id: str, random: bool) -> None:
     assert is_retry(message(omemo("a"), id), message(omemo("b"), id)) is random
     assert is_retry(message(omemo("a"), id), message(omemo("a"), id))
+
+
+def test_a_counter_that_begins_anew_is_heard_after_a_retraction() -> None:
+    assert not is_retry(message(RETRACTED, "1"), message("<body>new</body>", "1"))
+
+
+def test_large_stanzas_are_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would keep others' messages waiting: a small message under a large one's id is enough for it."""
+    monkeypatch.setattr(retries.Stanza, "from_bytes", None)
+    large = "<x xmlns='urn:x'>" + "<y/>" * 15_000 + "</x>"
+    assert is_retry(message(large), message(large).replace(b"a@x/1", b"a@x/2"))
+    assert not is_retry(message(large), message("<body>x</body>"))
+    assert not is_retry(message("<body>x</body>"), message(large))
+    assert distinct_origin(b"o", message(large)) != distinct_origin(b"o", message(large + "<z/>"))
 
 
 @pytest.mark.parametrize(

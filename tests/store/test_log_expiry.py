@@ -95,3 +95,17 @@ async def test_a_removal_that_was_cut_off_is_finished_by_the_next_start(logs: Lo
     logs.store = again
     assert await logs.stored("log") == 3000
     assert await logs.stored("message") == 3000
+
+
+async def test_what_comes_while_a_log_is_emptied_stays(logs: Logs) -> None:
+    for id in range(1, 3001):
+        logs.append(id, owners=[(logs.a, "b@x", 0)])
+    await logs.store.settled()
+    emptying = asyncio.create_task(logs.store.empty_log(logs.a))
+    for id in range(5001, 5010):
+        logs.append(id, owners=[(logs.a, "b@x", 0)])
+        await logs.store.settled()
+    await emptying
+    kept = [entry.id for entry in (await logs.store.page(LogQuery(logs.a))).entries]
+    assert kept[-1] == 5009
+    assert set(kept) <= set(range(5001, 5010))

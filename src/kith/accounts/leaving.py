@@ -36,7 +36,6 @@ class Leaving:
         account = await self._domain.account(record.jid)
         if account is not None:
             await removal.remove(self._domain, account)
-            await removal.forget(self._domain, account)
         self._left = True
 
     async def clean(self) -> None:

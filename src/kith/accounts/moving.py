@@ -174,7 +174,10 @@ class Moving:
         for bare in await self._domain.store.accounts():
             local, _, domain = bare.partition("@")
             if is_number(local) and canonical(local) != local and bare not in moves:
-                await self._rename(bare, JID(canonical(local), domain).bare)
+                try:
+                    await self._rename(bare, JID(canonical(local), domain).bare)
+                except Exception as error:  # of one account, which keeps nothing from the others
+                    self._domain.log_error("an account was not moved", error)
 
     async def _rename(self, old: str, new: str) -> None:
         """An account from before its number was written in one way alone moves to the address it has now."""

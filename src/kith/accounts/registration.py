@@ -144,7 +144,6 @@ class Registration:
         account = await self._domain.account(record.jid)
         if account is not None:
             await removal.remove(self._domain, account)
-            await removal.forget(self._domain, account)
         return (await self._account(number))[0]
 
     async def _account(self, number: str) -> tuple[AccountRecord, bool]:

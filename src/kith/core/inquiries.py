@@ -93,10 +93,13 @@ class Inquiries:
         if not self._limit or (not here and domain.hosts.here(sender.jid.domain) is not None):
             return False  # components are the operator's own choice
         now = domain.now()
-        key = sender.bare if here else sender.jid.domain
-        requests = self._requests if here else self._server_requests
-        limit = self._limit if here else self._limit * SERVER_FACTOR
-        if not self._count(key, to.bare, limit, now) or not requests.take(key, now):
+        allowed = self._count(sender.bare, to.bare, self._limit, now) and self._requests.take(
+            sender.bare, now
+        )
+        if allowed and not here:  # one of a server's accounts does not use up what all of them have
+            server, limit = sender.jid.domain, self._limit * SERVER_FACTOR
+            allowed = self._count(server, to.bare, limit, now) and self._server_requests.take(server, now)
+        if not allowed:
             raise StanzaError("policy-violation", "too many requests about people unknown here", type="wait")
         return False
 

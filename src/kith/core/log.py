@@ -30,6 +30,8 @@ _ORIGIN_ID = ns.tag(ns.STANZA_ID, "origin-id")
 _STANZA_ID = ns.tag(ns.STANZA_ID, "stanza-id")
 _ORIGIN = re.compile(rb"<origin-id\b[^<>]*?\bid=(?:'([^'<>]*)'|\"([^\"<>]*)\")")
 _END = b"</message>"
+#: Bytes of an origin id; a retry under a longer one is not known.
+_LONGEST_ORIGIN = 1024
 _RETRIES = Retries(is_retry, distinct_origin)
 #: While so much waits for the disk, in bytes, no more is taken.
 MOST_WAITING = 64 * 1024 * 1024
@@ -182,7 +184,7 @@ class Log:
         else:
             child = stanza.child(_ORIGIN_ID)
             value = (child.get("id") or "" if child is not None else "").encode()
-        if not value:
+        if not value or len(value) > _LONGEST_ORIGIN:
             return None
         scope = recipient if sender.account is not None else f"{sender.bare}\0{recipient}"
         return hashlib.blake2b(scope.encode() + b"\0" + value, digest_size=16).digest()

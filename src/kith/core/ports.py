@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -180,8 +180,11 @@ class Store(Protocol):
     async def rename_account(self, jid: str, new: str) -> bool:
         """Another address for an account; an empty account stays at the old one. False if it can't be."""
 
-    async def delete_account(self, jid: str) -> bool:
-        """Removes the account with its log and documents."""
+    async def delete_account(self, jid: str, ended: Callable[[], Awaitable[None]] | None = None) -> bool:
+        """Removes the account with its documents, then its log, which may take a while.
+
+        ``ended`` is called in between: the address is free from then on.
+        """
 
     async def tidy(self) -> bool:
         """Lets nothing that was removed stay in files. False if that has to wait for readers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kith.wire.errors import StanzaError, StreamError
@@ -13,10 +14,11 @@ if TYPE_CHECKING:
     from kith.core.domain import Domain
 
 
-async def remove(domain: Domain, account: Account) -> None:
+async def remove(domain: Domain, account: Account, answer_first: bool = False) -> None:
     """Takes leave of the contacts (RFC 6121 §3.2 and §3.3) and deletes all that belongs to the account.
 
-    Its sessions are left for `forget` to end.
+    Its sessions end, and the features are told, as soon as the address is free; or, if one of the sessions is
+    to be answered first, when the caller calls `forget`.
     """
     roster = await domain.roster(account.jid)
     for item in list(roster):
@@ -28,7 +30,8 @@ async def remove(domain: Domain, account: Account) -> None:
                 except StanzaError:
                     continue
     domain.directory.drop(account)
-    await domain.store.delete_account(account.jid)
+    ended = None if answer_first else partial(forget, domain, account)
+    await domain.store.delete_account(account.jid, ended)
 
 
 async def forget(domain: Domain, account: Account) -> None:

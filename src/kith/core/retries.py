@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
+from typing import NamedTuple
 from xml.etree.ElementTree import Element, ParseError
 
 from kith.wire import ns
@@ -34,33 +36,69 @@ _ENCRYPTED = (ns.tag(ns.OMEMO, "encrypted"), ns.tag(ns.OMEMO_2, "encrypted"))
 _HEADERS = (ns.tag(ns.OMEMO, "header"), ns.tag(ns.OMEMO_2, "header"))
 #: Encrypted by other means: who has encrypted is not said.
 _OPAQUE = (ns.tag("urn:xmpp:openpgp:0", "openpgp"), ns.tag("jabber:x:encrypted", "x"))
-#: A UUID, or letters and digits in a row, enough of both that no counter gives the same again.
-_RANDOM = re.compile(
-    r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
-    r"|(?=[A-Za-z0-9_+/=]*[A-Za-z])(?=(?:[A-Za-z_+/=]*[0-9]){3})[A-Za-z0-9_+/=]{16,}"
-)
+#: A UUID or a token of letters and digits, perhaps behind a word, as some clients write them.
+_PREFIXED = re.compile(r"(?:[A-Za-z]{1,16}[-_:])?([0-9A-Za-z-]{16,64})")
+_UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+_TOKEN = re.compile(r"[0-9A-Za-z]+")
+_CHANGE = re.compile(r"[0-9](?=[A-Za-z])|[A-Za-z](?=[0-9])")
+#: A token changes at least so often between letters and digits: no name with a number at its end does.
+_CHANGES = 4
+#: Stanzas up to so many bytes and tags are compared by their content; greater ones byte by byte, since
+#: taking them apart would keep the thread that writes from others' messages.
+_COMPARED_BYTES = 32 * 1024
+_COMPARED_TAGS = 200
 
 
 def is_retry(stored: bytes, new: bytes) -> bool:
     """Whether ``new`` is the stored message, sent once more; both have the same origin id."""
-    if stored == new:
+    if _inside(stored) == _inside(new):
         return True
+    if not (_is_simple(stored) and _is_simple(new)):
+        return False
     try:
-        one, other = Stanza.from_bytes(stored), Stanza.from_bytes(new)
+        one, other = _Compared.of(stored), _Compared.of(new)
     except ParseError:
         return False
     if (
-        _RETRACTED in one.children
-    ):  # a tombstone has nothing to compare, and what it stands for must not return
-        return True
-    if _content(one, True) == _content(other, True):
-        return True
-    return _is_random(other) and _content(one, False) == _content(other, False)
+        one.retracted
+    ):  # nothing is left to compare; what it stands for must not return, and a counter says nothing
+        return other.random
+    return one.content == other.content or (other.random and one.but_ciphertext == other.but_ciphertext)
+
+
+def _inside(stanza: bytes) -> bytes:
+    """All but the head, in which the address of the session stands."""
+    return stanza[stanza.find(b">") :]
+
+
+def _is_simple(stanza: bytes) -> bool:
+    return len(stanza) <= _COMPARED_BYTES and stanza.count(b"<") <= _COMPARED_TAGS
+
+
+class _Compared(NamedTuple):
+    """What is compared of a message."""
+
+    content: bytes
+    but_ciphertext: bytes
+    retracted: bool
+    random: bool
+
+    @staticmethod
+    @lru_cache(128)  # of one that is stored, again and again
+    def of(data: bytes) -> _Compared:
+        """Raises ParseError."""
+        stanza = Stanza.from_bytes(data)
+        return _Compared(
+            hashlib.blake2b(_content(stanza, True)).digest(),
+            hashlib.blake2b(_content(stanza, False)).digest(),
+            _RETRACTED in stanza.children,
+            _is_random(stanza),
+        )
 
 
 def distinct_origin(origin: bytes, stanza: bytes) -> bytes:
     """The key of a message whose origin id another one has: by it, its own retries are known."""
-    content = _content(Stanza.from_bytes(stanza), True)
+    content = _Compared.of(stanza).content if _is_simple(stanza) else _inside(stanza)
     return hashlib.blake2b(origin + content, digest_size=16).digest()
 
 
@@ -91,5 +129,12 @@ def _device(encrypted: Element) -> str:
 
 
 def _is_random(stanza: Stanza) -> bool:
+    """Whether no counter can have given the message's origin id."""
     origin = stanza.child(_ORIGIN_ID)
-    return origin is not None and _RANDOM.search(origin.get("id", "")) is not None
+    found = _PREFIXED.fullmatch(origin.get("id", "")) if origin is not None else None
+    if found is None:
+        return False
+    id = found[1]
+    if _UUID.fullmatch(id):
+        return True
+    return _TOKEN.fullmatch(id) is not None and len(_CHANGE.findall(id)) >= _CHANGES

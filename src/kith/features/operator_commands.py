@@ -103,7 +103,7 @@ class OperatorCommands(Feature):
         for jid in jids:
             account = await self.domain.account(jid.bare)
             if account is not None:
-                await removal.remove(self.domain, account)
+                await removal.remove(self.domain, account, answer_first=True)
                 self.domain.spawn(removal.forget(self.domain, account))
         return Outcome(f"{len(jids)} removed.")
 

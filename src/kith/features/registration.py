@@ -192,6 +192,6 @@ class Registration(Feature):
         """§3.2. The answer goes out, then all sessions of the account end."""
         if session.credential:
             raise StanzaError("not-allowed", "not with an app password")
-        await removal.remove(self.domain, session.account)
+        await removal.remove(self.domain, session.account, answer_first=True)
         self.domain.spawn(removal.forget(self.domain, session.account))
         return ()

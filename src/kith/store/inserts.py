@@ -33,7 +33,7 @@ def known_origins(
     connection: sqlite3.Connection, entries: Sequence[Append]
 ) -> dict[tuple[int, bytes], tuple[int, bytes]]:
     """Ids and stanzas of the messages of the same sender and origin that are stored."""
-    pairs = [(entry.sender, entry.origin) for entry in entries if entry.origin is not None]
+    pairs = list({(entry.sender, entry.origin): None for entry in entries if entry.origin is not None})
     known: dict[tuple[int, bytes], tuple[int, bytes]] = {}
     for start in range(0, len(pairs), _MAX_ROWS):
         part = pairs[start : start + _MAX_ROWS]

@@ -177,9 +177,11 @@ def forget_origins(connection: sqlite3.Connection, before: int, rows: int = 500)
     return len(ids), len(found) < rows
 
 
-def drop_some(connection: sqlite3.Connection, account: int, rows: int) -> bool:
-    """Removes at most so many entries of an account's log. Returns whether there may be more."""
-    found = connection.execute("SELECT id FROM log WHERE account = ? LIMIT ?", (account, rows)).fetchall()
+def drop_some(connection: sqlite3.Connection, account: int, upto: int, rows: int) -> bool:
+    """Removes at most so many entries of an account's log up to an id. Returns whether there may be more."""
+    found = connection.execute(
+        "SELECT id FROM log WHERE account = ? AND id <= ? LIMIT ?", (account, upto, rows)
+    ).fetchall()
     _drop(connection, account, [row[0] for row in found])
     return len(found) == rows
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
@@ -248,7 +248,7 @@ class SQLiteStore:
 
         return await self._write(write)
 
-    async def delete_account(self, jid: str) -> bool:
+    async def delete_account(self, jid: str, ended: Callable[[], Awaitable[None]] | None = None) -> bool:
         """The account ends in one commit, its log in small ones, with the next start if it is cut off."""
 
         def write(connection: sqlite3.Connection) -> int | None:
@@ -262,6 +262,8 @@ class SQLiteStore:
         account = await self._write(write)
         if account is None:
             return False
+        if ended is not None:
+            await ended()
         await self.empty_log(account)
         return True
 
@@ -280,8 +282,12 @@ class SQLiteStore:
             return False
 
     async def empty_log(self, account: int) -> None:
-        """In small transactions, so that others get their turn, however much there is."""
-        while await self._write(lambda connection: log.drop_some(connection, account, _EXPIRE_ROWS)):
+        """In small transactions, so that others get their turn, however much there is.
+
+        What comes meanwhile stays.
+        """
+        upto = await self._write(_last_id)
+        while await self._write(lambda connection: log.drop_some(connection, account, upto, _EXPIRE_ROWS)):
             pass
 
     async def _finish_removals(self) -> None:

@@ -10,9 +10,18 @@ from tests.web.device import until
 from tests.web.people import People, down
 from tests.web.person import DESKTOP, PHONE, Someone, approach, meet
 
-#: Lets the page believe that it is later, from its next loading on; times are in milliseconds.
+#: Lets the page believe that it is later, from its next loading on, by the device's clock and by what the
+#: server says of its own (XEP-0202); times are in milliseconds.
 LATER = """(() => {
-  const Real = Date, by = Number(localStorage.getItem('test.later') ?? 0);
+  const Real = Date, by = Number(localStorage.getItem('test.device') ?? 0);
+  const server = Number(localStorage.getItem('test.server') ?? 0);
+  const told = Object.getOwnPropertyDescriptor(MessageEvent.prototype, 'data').get;
+  Object.defineProperty(MessageEvent.prototype, 'data', { get() {
+    const data = told.call(this);
+    if (typeof data !== 'string') return data;
+    return data.replace(/(<utc[^>]*>)([^<]+)/, (_, tag, at) =>
+      tag + new Real(Real.parse(at) + server).toISOString());
+  } });
   if (by) globalThis.Date = class extends Real {
     constructor(...given) { if (given.length) super(...given); else super(Real.now() + by); }
     static now() { return Real.now() + by; }
@@ -28,13 +37,15 @@ TOLD = """navigator.serviceWorker.getRegistration()
   .then((all) => all.map(({ title, body, tag }) => [title, body, tag]))"""
 
 
-async def later(person: Someone, hours: int) -> None:
-    await person.evaluate(f"localStorage.setItem('test.later', '{hours * 3_600_000}')")
+async def later(person: Someone, *, device: int, server: int) -> None:
+    """So many hours later, by the device's clock and by the server's."""
+    for clock, hours in (("device", device), ("server", server)):
+        await person.evaluate(f"localStorage.setItem('test.{clock}', '{hours * 3_600_000}')")
     await person.do("page", "reload", timeout=30)
     await person.shows(".history.placed")
 
 
-async def test_messages_disappear_on_both_sides_and_not_before_their_time(people: People) -> None:
+async def test_messages_disappear_on_both_sides_by_the_servers_clock_and_not_before(people: People) -> None:
     ada, ben = await people.two()
     for person in (ada, ben):
         await person.do("page", "addInitScript", {"content": LATER})
@@ -51,10 +62,13 @@ async def test_messages_disappear_on_both_sides_and_not_before_their_time(people
     async with down(people.server):
         pass
     for person in (ada, ben):
-        await later(person, 23)
+        await later(person, device=23, server=23)
         await person.reads("for today")
         await person.reads("so is this")
-        await later(person, 25)
+        await later(person, device=25, server=0)  # somebody has set the device's clock
+        await person.reads("for today")
+        await person.reads("so is this")
+        await later(person, device=0, server=25)
         await person.hides(person.bubble("for today"))
         await person.hides(person.bubble("so is this"))
         await person.reads("Hello")  # from before

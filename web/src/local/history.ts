@@ -177,7 +177,11 @@ export async function place(work: Work, key: string, order: string): Promise<voi
 /** The same for one of several, after which `findLast` is to be called once. */
 export async function move(work: Work, key: string, order: string): Promise<Message | undefined> {
   const message = await work.message(key)
-  if (message) work.setMessage({ ...message, at: timeOf(order), order })
+  if (!message) return undefined
+  const at = timeOf(order)
+  // It goes as long after it was sent as on the other side, however long it has waited here
+  const expires = message.expires !== undefined && { expires: at + message.expires - message.at }
+  work.setMessage({ ...message, at, order, ...expires })
   return message
 }
 

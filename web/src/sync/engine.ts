@@ -42,8 +42,10 @@ export interface EngineDeps {
   /** For tests: another time without a window that can be seen until others are told. */
   awayAfter?: number
   now(): Moment
-  /** The clock of the server is so far ahead. */
-  clock(ahead: number): void
+  /** What has its time and is over by then is over; -Infinity: that is not known yet. */
+  passed(): Moment
+  /** The server has told how late it is (NaN: it does not know), or can't be asked. */
+  clock(server: Moment | undefined): Promise<void> | void
   news(messages: Message[]): void
   /** The server does not know this device any more. */
   revoked(): void
@@ -55,7 +57,8 @@ const AWAY_AFTER_MS = 60_000
 const RESENT_A_DAY = 300
 const RESENT_OF_ONE = 3
 const DAY_MS = 86_400_000
-const WRONG_CLOCK_MS = 2000
+/** So long after its start the app goes by what it knew of the server's clock. */
+const WITHOUT_SERVER_MS = 30_000
 
 type Call = (...args: never[]) => Promise<unknown>
 
@@ -86,6 +89,7 @@ export class Engine implements Leading {
   private ready: Promise<unknown> = Promise.resolve()
   private session: Beginning = { ...NOT_BEGUN }
   private away = false
+  private clockless: ReturnType<typeof setTimeout> | undefined
   private leaving: ReturnType<typeof setTimeout> | undefined
   private stopped = false
 
@@ -115,8 +119,8 @@ export class Engine implements Leading {
     this.aside = new Aside(db)
     this.roster = new Roster(db, me, this.connection)
     this.profiles = new Profiles(db, me, this.connection)
-    this.settings = new ChatSettings(db, me, this.connection)
-    this.expiry = new Expiry(db, deps.now)
+    this.settings = new ChatSettings(db, me, this.connection, deps.now)
+    this.expiry = new Expiry(db, deps.passed)
   }
 
   static async open(db: Database, me: Address, deps: EngineDeps, live: Store<Live>): Promise<Engine> {
@@ -127,6 +131,7 @@ export class Engine implements Leading {
     engine.crypto = await deps.crypto(keybook.database, me, keys)
     engine.incoming = new Incoming(db, me, engine.crypto, keybook, {
       now: deps.now,
+      passed: deps.passed,
       news: (messages) => deps.news(messages),
       queued: () => engine.woken(),
       asked: (...question) => engine.asked(...question),
@@ -144,7 +149,7 @@ export class Engine implements Leading {
     })
     engine.crypto.onEvent((event) => engine.quietly(engine.notice(event)))
     engine.change({ leads: true })
-    engine.quietly(engine.expiry.run())
+    engine.clockless = setTimeout(() => engine.withoutServer(), WITHOUT_SERVER_MS)
     connection.start()
     return engine
   }
@@ -154,6 +159,7 @@ export class Engine implements Leading {
     clearTimeout(this.leaving)
     this.connection.stop()
     this.outbox.reset()
+    clearTimeout(this.clockless)
     this.expiry.stop()
     this.history.stop()
     this.keybook.stop()
@@ -282,6 +288,8 @@ export class Engine implements Leading {
       this.change({ connection: session.caughtUp ? 'online' : 'syncing', present: this.presences.all() })
       this.quietly(this.outbox.wake())
       void this.settings.flush()
+      // The device may have slept, or its clock have been set
+      this.quietly(this.setClock())
       if (session.caughtUp) this.history.begin()
       this.again(session)
       return
@@ -305,6 +313,7 @@ export class Engine implements Leading {
       this.quietly(this.outbox.wake())
       const contacts = Promise.allSettled([this.roster.load(), this.setClock()])
       await this.catchUp.run()
+      this.expiry.changed()
       const [roster] = await contacts
       if (session !== this.session || !this.connection.online) return
       session.caughtUp = true
@@ -378,6 +387,7 @@ export class Engine implements Leading {
     // Nothing that could not be stored may be acknowledged before the session's place in the archive is known
     await this.ready.catch(() => undefined)
     await this.catchUp.live(entry)
+    this.expiry.changed()
   }
 
   private async event(from: Address, node: string, items: Parameters<Profiles['event']>[2]): Promise<void> {
@@ -431,7 +441,9 @@ export class Engine implements Leading {
 
   /** Records of the history, from another device of mine or from a backup. */
   private async take(records: HistoryRecord[], also?: (added: number) => Promise<void>): Promise<Merged> {
-    const merged = await this.catchUp.meanwhile(() => merge(this.db, this.me, records, this.deps.now(), also))
+    const merged = await this.catchUp.meanwhile(() =>
+      merge(this.db, this.me, records, this.deps.passed(), also)
+    )
     this.incoming.said(merged.saidOf)
     this.quietly(this.expiry.run())
     return merged
@@ -529,16 +541,21 @@ export class Engine implements Leading {
     })
   }
 
-  /** XEP-0202: whether this device's clock is wrong. */
+  /** XEP-0202: how late it is for the server. */
   private async setClock(): Promise<void> {
     try {
       const answer = await this.connection.request('get', domainOf(this.me), el('time', { xmlns: NS.time }))
-      const told = Date.parse(textOf(child(child(answer, NS.time, 'time'), NS.time, 'utc')))
-      const ahead = told - Date.now()
-      this.deps.clock(Math.abs(ahead) > WRONG_CLOCK_MS ? ahead : 0)
-    } catch {
-      // Its own clock, then
+      await this.deps.clock(Date.parse(textOf(child(child(answer, NS.time, 'time'), NS.time, 'utc'))))
+    } catch (error) {
+      if (!(error instanceof Refused)) return // it is asked again with the next connection
+      await this.deps.clock(NaN)
     }
+    this.quietly(this.expiry.run())
+  }
+
+  private withoutServer(): void {
+    void this.deps.clock(undefined)
+    this.quietly(this.expiry.run())
   }
 
   /** What fails when the storage is closed, as after a log-out in another tab, is nobody's. */

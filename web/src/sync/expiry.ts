@@ -1,32 +1,67 @@
-/** Disappearing messages go when their time is over, also if that was while the app was closed. */
+/** Disappearing messages go when their time is over by the server's clock, also if that was while the app was closed. */
 import type { Database } from '../local/database'
 import { forget } from '../local/history'
+import { isWaiting } from '../local/order'
 import type { Moment } from '../local/types'
 import { Work } from '../local/work'
 
 const LONGEST_MS = 3_600_000
+const SHORTEST_MS = 200
+/** While something waits to be sent: its time may begin at any moment. */
+const WAITING_MS = 1000
+/** After something has come; much may come at once. */
+const CHANGED_MS = 500
 
 export class Expiry {
   private timer: ReturnType<typeof setTimeout> | undefined
   private stopped = false
+  /** It runs within a moment. */
+  private soon = false
 
   constructor(
     private readonly db: Database,
-    private readonly now: () => Moment
+    /** What is over by then is over; -Infinity: that is not known yet. */
+    private readonly passed: () => Moment
   ) {}
 
   /** Removes what is over, and comes back when the next is. */
   async run(): Promise<void> {
     clearTimeout(this.timer)
+    this.soon = false
     if (this.stopped) return
-    await Work.run(this.db, async (work) => {
-      const over = await this.db.messages.where('expires').belowOrEqual(this.now()).primaryKeys()
-      if (over.length) await forget(work, over)
-    })
-    const next = await this.db.messages.orderBy('expires').first()
-    if (this.stopped || next?.expires === undefined) return
-    const wait = Math.min(LONGEST_MS, Math.max(200, next.expires - this.now()))
+    if (await this.over().count()) {
+      await Work.run(this.db, async (work) => {
+        await forget(work, await this.over().primaryKeys())
+      })
+    }
+    const next = await this.db.messages
+      .orderBy('expires')
+      .filter((message) => !isWaiting(message.order))
+      .first()
+    const waits = (await this.db.outgoing.count()) > 0
+    if (this.stopped || this.soon || (next?.expires === undefined && !waits)) return
+    const until = (next?.expires ?? Infinity) - this.passed()
+    this.again(Math.min(waits ? WAITING_MS : LONGEST_MS, Math.max(SHORTEST_MS, until)))
+  }
+
+  /** Something has come that may have its time. */
+  changed(): void {
+    if (this.soon || this.stopped) return
+    this.soon = true
+    this.again(CHANGED_MS)
+  }
+
+  private again(wait: number): void {
+    clearTimeout(this.timer)
     this.timer = setTimeout(() => this.run().catch(() => undefined), wait)
+  }
+
+  /** The time of what waits begins when it is sent. */
+  private over() {
+    return this.db.messages
+      .where('expires')
+      .belowOrEqual(this.passed())
+      .filter((message) => !isWaiting(message.order))
   }
 
   stop(): void {

@@ -24,6 +24,8 @@ import { type First, firstOf, mayDiffer, named, twinKey, twinsOf } from './twins
 
 export interface Events {
   now(): Moment
+  /** What has its time and is over by then is over. */
+  passed(): Moment
   /** Messages of others that are new, when they are stored. */
   news(messages: Message[]): void
   /** Something waits to be sent, like a receipt. */
@@ -65,7 +67,7 @@ export class Incoming {
     const news: Message[] = []
     const strangers = new Set<Address>()
     const committed = await Work.run(this.db, async (work) => {
-      const store = new Storing(this.db, this.me, work, this.events.now())
+      const store = new Storing(this.db, this.me, work, this.events.now(), this.events.passed())
       work.missing(absent)
       await work.fetch([...new Set(all.flatMap((came) => this.targets(came)))])
       for (const one of ready) {
@@ -230,7 +232,8 @@ class Storing {
     private readonly db: Database,
     private readonly me: Address,
     private readonly work: Work,
-    private readonly now: Moment
+    private readonly now: Moment,
+    private readonly passed: Moment
   ) {}
 
   async finish(): Promise<void> {
@@ -328,7 +331,7 @@ class Storing {
       if (setting) await this.timer(base, timer)
       return undefined
     }
-    if (timer > 0 && at + timer * 1000 <= this.now) return undefined
+    if (timer > 0 && at + timer * 1000 <= this.passed) return undefined
     const { text: rest, quote } = came.reply ? unquoted(text, came.quoted) : { text, quote: '' }
     if (isBlank(rest)) return undefined
     const reply = await this.quote(came, chat, quote)
@@ -468,7 +471,7 @@ class Storing {
     const there = await this.work.message(target)
     if (there && there.kind !== 'unreadable') return undefined
     if (await this.work.change(changeKey('retraction', target, from), target)) return undefined
-    if (timer > 0 && at + timer * 1000 <= this.now) return undefined
+    if (timer > 0 && at + timer * 1000 <= this.passed) return undefined
     return this.add({
       ...{ key: target, chat, from, mine, id: came.edits, at, order, kind: 'text', text: rest, ...unstyled },
       ...{ progress: mine ? 'sent' : 'read', reactions: {}, encrypted, standsIn: true },

@@ -2,6 +2,7 @@
 import type { Crypto, Fingerprint, KeyNetwork } from '../crypto/crypto'
 import type { HistoryRecord } from '../history/records'
 import type { Database } from '../local/database'
+import { ServerClock } from '../local/clock'
 import { EnteredTexts } from '../local/entered'
 import { exported, wipe } from '../local/export'
 import { moveTo } from '../local/moved'
@@ -66,8 +67,9 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
   const stored = await db.fact<Credential>('credential')
   if (stored?.agent !== credential.agent) await db.setFact('credential', credential)
 
-  let ahead = 0
-  const now = () => (deps.now ?? Date.now)() + ahead
+  const clock = new ServerClock(deps.now ?? Date.now)
+  await clock.follow(db)
+  const now = () => clock.now()
   const live = new Store<Live>(NOTHING)
   const listeners = new Set<(news: News) => void>()
   const name = `kith ${db.name}`
@@ -118,7 +120,8 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
           ...(deps.awayAfter !== undefined && { awayAfter: deps.awayAfter }),
           ...(deps.endLogin && { endLogin: deps.endLogin }),
           now,
-          clock: (value) => (ahead = value),
+          passed: () => clock.passed(),
+          clock: (server) => (server === undefined ? clock.goOn() : clock.set(db, server)),
           news: (messages) => void tell(messages).catch(() => undefined),
           revoked: () => {
             engine?.stop()

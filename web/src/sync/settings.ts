@@ -6,7 +6,7 @@ import type { Database } from '../local/database'
 import { newChat } from '../local/chat'
 import { clearTo, readTo, updateChat } from '../local/history'
 import { isWaiting, orderOf, timeOf } from '../local/order'
-import type { Address, Chat } from '../local/types'
+import type { Address, Chat, Moment } from '../local/types'
 import { Work } from '../local/work'
 import { DEFAULT_TIMER } from './app'
 import { type Item, itemsOf, publish } from './pubsub'
@@ -25,7 +25,8 @@ export class ChatSettings {
   constructor(
     private readonly db: Database,
     private readonly me: Address,
-    private readonly wire: Wire
+    private readonly wire: Wire,
+    private readonly now: () => Moment
   ) {}
 
   /** All that my other devices have set, in a new session. */
@@ -108,7 +109,7 @@ export class ChatSettings {
   private async settings(address: Address, payload: Xml): Promise<void> {
     const cleared = attribute(payload, 'cleared')
     // What comes from now on is never cleared, whatever stands there
-    if (cleared && timeOf(cleared) <= Date.now() + CLOCKS_DIFFER_MS)
+    if (cleared && timeOf(cleared) <= this.now() + CLOCKS_DIFFER_MS)
       await Work.run(this.db, (work) => clearTo(work, address, cleared))
     if (await this.db.fact(`unsynced settings ${address}`)) return
     const muted = attribute(payload, 'muted')

@@ -29,6 +29,7 @@ class Reader {
     this.keybook,
     {
       now: () => START + 1e6,
+      passed: () => START + 1e6,
       news: (messages) => void this.news.push(...messages),
       queued: () => undefined,
       asked: async () => undefined,

@@ -19,6 +19,7 @@ test('of a timer whose acknowledgement was lost, the archive tells when it was s
   const keybook = new Keybook(db)
   const incoming = new Incoming(db, ADA, new Sealed(keybook.database, ADA, {} as never), keybook, {
     now: Date.now,
+    passed: Date.now,
     news: () => undefined,
     queued: () => undefined,
     asked: async () => undefined,

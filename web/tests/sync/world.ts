@@ -62,6 +62,8 @@ export class World {
   answered: (iq: Xml) => void = () => undefined
   /** What devices have said of their presence. */
   readonly presences: string[] = []
+  /** What the server says the time is (XEP-0202); undefined: it says nothing of it. */
+  time: (() => number) | undefined
   queries = 0
   /** Characters of the largest iq between devices. */
   largest = 0
@@ -296,6 +298,8 @@ export class World {
         'result',
         el('query', { xmlns: NS.roster }, ...(this.friends.includes(bare(session.jid)) ? items : []))
       )
+    } else if (namespace === NS.time && this.time) {
+      answer('result', el('time', { xmlns: NS.time }, el('utc', {}, new Date(this.time()).toISOString())))
     } else answer('result')
   }
 

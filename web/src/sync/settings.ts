@@ -11,7 +11,7 @@ import { Work } from '../local/work'
 import { DEFAULT_TIMER } from './app'
 import { type Item, itemsOf, publish } from './pubsub'
 import type { Wire } from './wire'
-import { attribute, child, el, type Made, NS, type Xml } from './xml'
+import { attribute, child, domainOf, el, type Made, NS, type Xml } from './xml'
 
 /** The item that is of no chat. */
 const DEFAULT_ITEM = 'default'
@@ -37,7 +37,8 @@ export class ChatSettings {
   async event(node: string, items: Item[]): Promise<void> {
     for (const { id, payload } of items) {
       if (payload && node === NS.kithChats && id === DEFAULT_ITEM) await this.defaults(payload)
-      if (!payload || !id.includes('@')) continue
+      // What the server itself says is a chat as well
+      if (!payload || !(id.includes('@') || id === domainOf(this.me))) continue
       if (node === NS.displayed) await this.displayed(id, payload)
       else await this.settings(id, payload)
     }

@@ -1,5 +1,6 @@
 /** What people do with messages and chats, on several devices. */
 import { afterEach, expect, test } from 'vitest'
+import { ofChat } from '../../src/local/history'
 import { pinned, readTime } from '../../src/local/queries'
 import { LONGEST_PIN, pinIn } from '../../src/sync/sealed'
 import { asNow, read } from '../../src/sync/stanzas'
@@ -326,4 +327,40 @@ test('what the archive has of the older address is mine, and what its next owner
   expect(seen(ben, old)).toEqual([false, ben, ben])
   expect(seen(old, old)).toEqual([true, me, me])
   expect(seen(old, me)).toEqual([false, old, old])
+})
+
+test('what the server itself says is read, archived and cleared on all devices of mine', async () => {
+  const world = new World()
+  const [ada, tablet] = await twoOf(world)
+  const server = 'example.org'
+  const say = (text: string) =>
+    world.take(
+      server,
+      parse(
+        `<message xmlns='jabber:client' to='${ada.address}' type='chat' id='${text}'><body>${text}</body></message>`
+      )
+    )
+  const synced = (one: Device) =>
+    until(async () => (await one.db.fact(`unsynced settings ${server}`)) === undefined)
+  const texts = async (one: Device) => (await ofChat(one.db, server).toArray()).map(({ text }) => text)
+  say('one')
+  say('two')
+  for (const one of [ada, tablet]) await until(async () => (await texts(one)).length === 2)
+  expect((await tablet.db.chats.get(server))?.unread).toBe(2)
+  const last = (await ofChat(ada.db, server).toArray()).at(-1)
+  await ada.app.read(server, last?.key ?? '')
+  await until(async () => (await tablet.db.chats.get(server))?.unread === 0)
+  await tablet.app.archive(server, true)
+  await until(async () => (await ada.db.chats.get(server))?.archived === true)
+  await synced(tablet)
+  await ada.app.clear([server], false)
+  await until(async () => (await texts(tablet)).length === 0)
+  await synced(ada)
+  // It is that server alone: nothing else without a name is anybody's chat
+  world.nodes
+    .get(`${ada.address} urn:kith:chats:0`)
+    ?.set('elsewhere.org', `<chat xmlns='urn:kith:chats:0' archived='true'/>`)
+  await tablet.app.archive(server, false)
+  await until(async () => (await ada.db.chats.get(server))?.archived === false)
+  expect(await ada.db.chats.get('elsewhere.org')).toBeUndefined()
 })

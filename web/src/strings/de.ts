@@ -94,6 +94,8 @@ export const de: Texts = {
   'server.long':
     'Hier informiert dich der Server über dein Konto, etwa über neue Geräte. Nur er kann hier schreiben.',
   'encrypted.short': 'Ende-zu-Ende-verschlüsselt',
+  'nobody.long':
+    'Was du hier schreibst, kann niemand lesen: {name} hat kein Gerät, das es empfangen kann. Vielleicht hat niemand diese Nummer oder Adresse.',
   'encrypted.long':
     'Nachrichten sind Ende-zu-Ende-verschlüsselt. Niemand außerhalb dieses Chats kann sie lesen, auch nicht der Server.',
 
@@ -495,6 +497,15 @@ export const de: Texts = {
     other: '{count} deiner Kontakte sind bei Kith'
   },
   'new.none': 'Gib die Nummer von jemandem ein, der Kith nutzt.',
+  'new.looking': 'Es wird geprüft, ob diese Nummer auf Kith ist…',
+  'invite.absent': '{number} ist noch nicht auf Kith',
+  'invite.text':
+    'Schick der Person deinen Link. Er öffnet Kith, wo sie sich anmelden und dir schreiben kann.',
+  'invite.share': 'Einladen',
+  'invite.unknown': 'Ob {number} auf Kith ist, konnte nicht geprüft werden',
+  'invite.unknown.text':
+    'Du kannst trotzdem schreiben. Hat niemand diese Nummer, wird deine Nachricht nicht gesendet.',
+  'invite.anyway': 'Trotzdem schreiben',
   'new.nothing': 'Kein passender Kontakt. Gib eine vollständige Nummer oder eine Adresse ein.',
 
   'settings.title': 'Einstellungen',

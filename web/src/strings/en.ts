@@ -90,6 +90,8 @@ export const en = {
   'server.about': 'Messages from the server',
   'server.long': 'The server tells you about your account here, such as new devices. Only it can write here.',
   'encrypted.short': 'End-to-end encrypted',
+  'nobody.long':
+    'Nothing you write here can be read: {name} has no device that can receive it. Perhaps nobody has this number or address.',
   'encrypted.long':
     'Messages are end-to-end encrypted. Nobody outside this chat, not even the server, can read them.',
 
@@ -477,6 +479,13 @@ export const en = {
   'new.book.text': 'The server doesn’t see the numbers',
   'new.found': { one: '{count} of your contacts is on Kith', other: '{count} of your contacts are on Kith' },
   'new.none': 'Enter the number of someone who uses Kith.',
+  'new.looking': 'Checking whether this number is on Kith…',
+  'invite.absent': '{number} isn’t on Kith yet',
+  'invite.text': 'Send them your link. It opens Kith, where they can sign up and message you.',
+  'invite.share': 'Invite',
+  'invite.unknown': 'Couldn’t check whether {number} is on Kith',
+  'invite.unknown.text': 'You can write anyway. If nobody has this number, your message isn’t sent.',
+  'invite.anyway': 'Write anyway',
   'new.nothing': 'No matching contact. Enter a full number or an address.',
 
   'settings.title': 'Settings',

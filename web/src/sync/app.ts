@@ -108,6 +108,8 @@ export interface App {
   asideTold(): Promise<void>
 
   setProfile(profile: { nick?: string; about?: string; picture?: Blob | null }): Promise<void>
+  /** Whether anybody there has a device that can be written to. Rejects if that is not known here and the server can't be asked. */
+  hasDevices(account: Address): Promise<boolean>
   fingerprints(account: Address): Promise<Fingerprint[]>
   safetyNumber(account: Address): Promise<string>
   safetyCode(account: Address): Promise<string>

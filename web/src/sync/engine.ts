@@ -81,6 +81,7 @@ export class Engine implements Leading {
   private readonly presences = new Presences()
   private readonly typingEnds = new Map<Address, ReturnType<typeof setTimeout>>()
   private crypto!: Crypto
+  private keys!: Keys
   private incoming!: Incoming
   private catchUp!: CatchUp
   private outbox!: Outbox
@@ -127,8 +128,8 @@ export class Engine implements Leading {
     const engine = new Engine(db, me, deps, live)
     const { connection } = engine
     const { keybook } = engine
-    const keys = new Keys(db, keybook, connection, () => engine.woken())
-    engine.crypto = await deps.crypto(keybook.database, me, keys)
+    engine.keys = new Keys(db, keybook, connection, () => engine.woken())
+    engine.crypto = await deps.crypto(keybook.database, me, engine.keys)
     engine.incoming = new Incoming(db, me, engine.crypto, keybook, {
       now: deps.now,
       passed: deps.passed,
@@ -234,6 +235,10 @@ export class Engine implements Leading {
           this.change({ lastSeen: { ...this.live.value.lastSeen, [address]: moment } })
       },
       setProfile: (profile: ProfileChange) => soon(() => this.profiles.set(profile)),
+      hasDevices: async (account: Address) => {
+        const known = await this.crypto.fingerprints(account)
+        return known.some((one) => one.active) || (await this.keys.devices(account)).length > 0
+      },
       fingerprints: (account: Address) => this.crypto.fingerprints(account),
       safetyNumber: (account: Address) => this.crypto.safetyNumber(account),
       safetyCode: (account: Address) => this.crypto.safetyCode(account),

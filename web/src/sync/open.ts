@@ -194,6 +194,7 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
     asideTold: () => told(db),
     askLastSeen: (address) => call('askLastSeen', address),
     setProfile: (profile) => call('setProfile', profile),
+    hasDevices: (account) => call<boolean>('hasDevices', account),
     fingerprints: (account) => call<Fingerprint[]>('fingerprints', account),
     safetyNumber: (account) => call<string>('safetyNumber', account),
     safetyCode: (account) => call<string>('safetyCode', account),

@@ -2,6 +2,7 @@
 import { afterEach, expect, test } from 'vitest'
 import { type Fingerprint, NobodyCanRead } from '../../src/crypto/crypto'
 import type { Message } from '../../src/local/types'
+import { reachOf } from '../../src/parts/reach.svelte'
 import { group } from '../../src/parts/timeline'
 import { Device, until } from './people'
 import { World } from './world'
@@ -154,4 +155,26 @@ test('a hundred messages that can not be read yet are one row', () => {
   ])
   // What is new begins a row of its own
   expect([...group(all, 'k50', new Map()).values()].map(({ count }) => count)).toEqual([50, 50])
+})
+
+test('a chat says that it is encrypted only where somebody can read it', async () => {
+  const world = new World()
+  const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]
+  expect(await ada.app.hasDevices(ben.address)).toBe(true)
+  expect(await ada.app.hasDevices('nobody@example.org')).toBe(false)
+  await ada.app.send('nobody@example.org', 'hello?')
+  await until(async () => (await ada.db.messages.toArray())[0]?.failure === 'no-device')
+  const failed = await ada.db.messages.toArray()
+  await ada.app.send(ben.address, 'hello')
+  await until(async () => (await ada.with(ben)).some(({ progress }) => progress === 'delivered'))
+  const went = await ada.with(ben)
+  expect(reachOf(true, [])).toBe('encrypted')
+  expect(reachOf(false, went)).toBe('nobody')
+  // without the server: by what has gone
+  expect(reachOf(undefined, went)).toBe('encrypted')
+  expect(reachOf(undefined, failed)).toBe('unknown')
+  expect(reachOf(undefined, [])).toBe('unknown')
+  ada.cut()
+  await until(() => ada.live.connection === 'offline')
+  await expect(ada.app.hasDevices('nobody@example.org')).rejects.toThrow()
 })

@@ -16,6 +16,7 @@ export class Viewport {
   atEnd = $state(true)
   /** Key of the row that was just gone to. */
   flashed = $state('')
+  #flashing: ReturnType<typeof setTimeout> | undefined
   /** Where one was when that was last measured. */
   #place: Place | undefined
 
@@ -65,7 +66,8 @@ export class Viewport {
     this.box.scrollTop += place - Math.max(60, flash ? middle : 90)
     if (!flash) return
     this.flashed = key
-    setTimeout(() => {
+    clearTimeout(this.#flashing)
+    this.#flashing = setTimeout(() => {
       this.flashed = ''
     }, FLASH)
   }

@@ -168,6 +168,27 @@ test('the search finds by the beginnings of words, without case and accents, in 
   expect(await search(db, '  ')).toEqual([])
 })
 
+test('the search finds an emoji, a sign, and a part inside of a word', async () => {
+  await add(
+    message(1, false, 'so schön ❤️'),
+    message(2, false, 'Frühstück um 8'),
+    message(3, false, 'thumbs 👍🏽 up'),
+    message(4, false, '50% off')
+  )
+  const other = { ...message(5, false, 'Frühstück'), chat: 'cem@example.org', from: 'cem@example.org' }
+  await add({ ...other, key: messageKey(other.chat, other.from, false, 'm5') })
+  expect(await search(db, '❤')).toEqual([message(1).key])
+  expect(await search(db, '❤️')).toEqual([message(1).key])
+  expect(await search(db, '👍')).toEqual([message(3).key])
+  expect(await search(db, 'stuck 8')).toEqual([message(2).key])
+  expect(await search(db, 'STÜCK', BEN)).toEqual([message(2).key])
+  expect(await search(db, 'stück')).toHaveLength(2)
+  expect(await search(db, '50%')).toEqual([message(4).key])
+  await say(change('retraction', message(2), BEN, 10))
+  expect(await search(db, 'stück', BEN)).toEqual([])
+  expect(await search(db, '🎉')).toEqual([])
+})
+
 test('messages whose time was over while the app was closed are gone when it starts', async () => {
   await add({ ...message(1), expires: 1000 }, { ...message(2), expires: 5000 }, message(3))
   const expiry = new Expiry(db, () => 2000)

@@ -28,7 +28,19 @@ function contrast(one: string, other: string): number {
 
 /** Text, and what it stands on. */
 const TEXTS = {
-  ink: ['paper', 'surface', 'raised', 'field', 'hover', 'selected', 'mine', 'theirs', 'tint', 'chat'],
+  ink: [
+    'paper',
+    'surface',
+    'raised',
+    'field',
+    'hover',
+    'selected',
+    'mine',
+    'theirs',
+    'tint',
+    'chat',
+    'flash'
+  ],
   soft: ['paper', 'surface', 'raised', 'field', 'hover', 'theirs'],
   accent: ['paper', 'surface', 'raised', 'tint', 'chat'],
   link: ['surface', 'theirs', 'mine'],

@@ -1,0 +1,35 @@
+/** Which people somebody means who types part of a name, a number as they would dial it, or an address. */
+import { asciiDigits } from '../local/digits'
+import { folded } from '../local/words'
+import type { Address, Contact } from '../local/types'
+import { grouped } from './names'
+
+/** A number may be sought with fewer digits than that only by its beginning. */
+const FEW = 3
+
+export function fits(
+  contact: Pick<Contact, 'name' | 'nick'> | undefined,
+  address: Address,
+  wanted: string
+): boolean {
+  const text = folded(wanted.trim())
+  if (text === '') return true
+  const [local = '', domain = ''] = address.split('@')
+  if (folded(`${contact?.name ?? ''} ${contact?.nick ?? ''}`).includes(text)) return true
+  if (local.startsWith('+') && dialled(local, wanted)) return true
+  // the server, which all here share, is sought only by who writes an @
+  return folded(text.includes('@') ? `${local}@${domain}` : local).includes(text)
+}
+
+/** Whether a number (E.164) has the digits that were typed: whole, after 00 or the 0 of a country, or any part. */
+export function dialled(number: string, typed: string): boolean {
+  const text = asciiDigits(typed).replace(/[\s()./-]/g, '')
+  if (!/^\+?[0-9]+$/.test(text)) return false
+  if (text.startsWith('+')) return number.startsWith(text)
+  if (text.length >= FEW && number.includes(text)) return true
+  if (text.startsWith('00')) return text.length > 2 && number.startsWith(`+${text.slice(2)}`)
+  const national = grouped(number).replace(/^\S+/, '').replaceAll(' ', '')
+  return text.startsWith('0')
+    ? text.length > 1 && national.startsWith(text.slice(1))
+    : national.startsWith(text)
+}

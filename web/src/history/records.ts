@@ -4,7 +4,7 @@
  * that it does not know, and takes nothing for granted: what is read may be damaged or made to harm.
  */
 import type { Address, Change, Edit, MessageKind, Moment, Progress, Reply, Version } from '../local/types'
-import { isWaiting, timeOf } from '../local/order'
+import { isOrder } from '../local/order'
 
 /** Begins a history: whose it is, when it was made, and about how many messages follow. */
 export interface AccountRecord {
@@ -146,7 +146,6 @@ const MOST_EDITS = 100
 export const LARGEST_PICTURE = 256 * 1024
 const YEAR_MS = 31_536_000_000
 const DAY_MS = 86_400_000
-const ORDER = /^[0-9a-f]{11}(?:[0-9a-f]{5}|-[^\s]{0,2000})$/
 // eslint-disable-next-line no-control-regex
 const ADDRESS = /^[^\u0000- /\u007f]+$/
 
@@ -172,11 +171,6 @@ export function lineOf(json: string, now: Moment): Line {
     if (error instanceof Unsound) return { is: 'bad' }
     throw error
   }
-}
-
-/** Only what may be said of an order in a record: the archive's, or one made of a time. */
-export function isOrder(order: string, now: Moment): boolean {
-  return ORDER.test(order) && timeOf(order) <= now + DAY_MS && !isWaiting(order)
 }
 
 export function isAddress(text: unknown): text is Address {

@@ -36,13 +36,13 @@ export function cleanAbout(text: string): string {
 }
 
 /**
- * The name that somebody has chosen, as far as it is believed of one who is not in the contacts: not if it looks like the
+ * The name that somebody has chosen, as far as it is believed of one to whom I have given none: not if it looks like the
  * app's, or like that of somebody else whom I know.
  */
 export async function chosenName(db: Database, me: Address, address: Address, text: string): Promise<string> {
   const name = cleanName(text)
   const contact = await db.contacts.get(address)
-  if (!name || address === me || contact?.inRoster) return name
+  if (!name || address === me || (contact?.inRoster && contact.name)) return name
   if (looksOfficial(name)) return ''
   const looks = skeleton(name)
   const known = await db.contacts

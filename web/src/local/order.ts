@@ -6,6 +6,8 @@ import type { Address, Moment } from './types'
 
 const ARCHIVE_ID = /^[0-9a-f]{16}$/
 const DIGITS = 11
+const ORDER = /^[0-9a-f]{11}(?:[0-9a-f]{5}|-[^\s]{0,2000})$/
+const DAY_MS = 86_400_000
 
 /** Whether the archive of a Kith server could have given it. */
 export function isArchiveId(id: string): boolean {
@@ -32,6 +34,11 @@ export function orderWaiting(counter: number): string {
 
 export function isWaiting(order: string): boolean {
   return order.startsWith('~')
+}
+
+/** Whether a text that somebody else gives can be an order: the archive's, or one made of a time, and not of the future. */
+export function isOrder(order: string, now: Moment): boolean {
+  return ORDER.test(order) && timeOf(order) <= now + DAY_MS
 }
 
 /** The time that an order tells. */

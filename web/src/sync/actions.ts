@@ -325,7 +325,7 @@ export class Actions {
           ...newChat(address),
           ...{ mutedUntil, readTo, seenTo, disappears, timerOrder, timerMeanwhile, at, order },
           ...(!remove && { pinned, archived, favourite, listed: true }),
-          clearedTo: last && last.order > clearedTo ? last.order : clearedTo
+          clearedTo: clearedUpTo(clearedTo, last?.order, this.now())
         })
         await this.unsynced('settings', address)
       })
@@ -459,4 +459,10 @@ function isMessage({ what }: { what: OutgoingContent }): boolean {
 /** How an answer names the message that it answers. */
 export function replyTo({ id, from, text }: Message): Reply {
   return { id, from, text }
+}
+
+/** A place up to which a chat is cleared: never one of the future, or what comes until then would never be seen. */
+function clearedUpTo(before: string, last: string | undefined, now: Moment): string {
+  const upTo = [last ?? '', orderAt(now)].sort()[0] ?? ''
+  return upTo > before ? upTo : before
 }

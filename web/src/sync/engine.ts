@@ -301,6 +301,7 @@ export class Engine implements Leading {
     }
     this.presences.clear()
     this.history.fresh()
+    this.settings.fresh()
     this.outbox.reset()
     this.outbox.hold(true)
     this.state('syncing')

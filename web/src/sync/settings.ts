@@ -5,7 +5,7 @@
 import type { Database } from '../local/database'
 import { newChat } from '../local/chat'
 import { clearTo, readTo, updateChat } from '../local/history'
-import { isWaiting, orderOf, timeOf } from '../local/order'
+import { isArchiveId, isOrder, isWaiting, timeOf } from '../local/order'
 import type { Address, Chat, Moment } from '../local/types'
 import { Work } from '../local/work'
 import { DEFAULT_TIMER } from './app'
@@ -21,6 +21,8 @@ export const SETTINGS_NODES: string[] = [NS.displayed, NS.kithChats]
 
 export class ChatSettings {
   private working = false
+  /** What my other devices have set was read in this session: before, it could be overwritten unseen. */
+  private loaded = false
 
   constructor(
     private readonly db: Database,
@@ -29,9 +31,15 @@ export class ChatSettings {
     private readonly now: () => Moment
   ) {}
 
+  /** A new session begins: what others have set meanwhile is read before anything is published. */
+  fresh(): void {
+    this.loaded = false
+  }
+
   /** All that my other devices have set, in a new session. */
   async load(): Promise<void> {
     for (const node of SETTINGS_NODES) await this.event(node, await itemsOf(this.wire, this.me, node))
+    this.loaded = true
   }
 
   async event(node: string, items: Item[]): Promise<void> {
@@ -46,7 +54,7 @@ export class ChatSettings {
 
   /** Publishes what was changed here. */
   async flush(): Promise<void> {
-    if (this.working || !this.wire.online) return
+    if (this.working || !this.loaded || !this.wire.online) return
     this.working = true
     try {
       const changed = await this.db.facts.where('name').startsWith('unsynced ').toArray()
@@ -103,14 +111,15 @@ export class ChatSettings {
 
   private async displayed(address: Address, payload: Xml): Promise<void> {
     const id = attribute(child(payload, NS.sid, 'stanza-id'), 'id')
-    if (!id) return
-    await Work.run(this.db, (work) => readTo(work, address, orderOf(id, timeOf(id))))
+    // Not up to a place that nothing can have yet: all that comes would count as read
+    if (!isArchiveId(id) || timeOf(id) > this.now() + CLOCKS_DIFFER_MS) return
+    await Work.run(this.db, (work) => readTo(work, address, id))
   }
 
   private async settings(address: Address, payload: Xml): Promise<void> {
     const cleared = attribute(payload, 'cleared')
     // What comes from now on is never cleared, whatever stands there
-    if (cleared && timeOf(cleared) <= this.now() + CLOCKS_DIFFER_MS)
+    if (isOrder(cleared, this.now()) && timeOf(cleared) <= this.now() + CLOCKS_DIFFER_MS)
       await Work.run(this.db, (work) => clearTo(work, address, cleared))
     if (await this.db.fact(`unsynced settings ${address}`)) return
     const muted = attribute(payload, 'muted')
@@ -122,7 +131,8 @@ export class ChatSettings {
       listed: attribute(payload, 'listed') === 'true'
     }
     const disappears = Number(attribute(payload, 'disappears')) || 0
-    const timerOrder = attribute(payload, 'timer-order')
+    const setAt = attribute(payload, 'timer-order')
+    const timerOrder = isOrder(setAt, this.now()) ? setAt : ''
     await Work.run(this.db, async (work) => {
       // They may have set it since, which nobody but them has told
       const newer = timerOrder >= (await work.chat(address)).timerOrder

@@ -11,6 +11,7 @@ import { attribute, bare, child, children, el, elements, type Made, NS, textOf, 
 const FALLBACK = 'This message is encrypted (OMEMO). Your client does not seem to support that.'
 const LONGEST_QUOTE = 200
 const LONGEST_ID = 200
+const LONGEST_OTHERS_ID = 1000
 
 /** What goes in one stanza. */
 export type Single = Exclude<OutgoingContent, { type: 'marker' }>
@@ -72,6 +73,11 @@ export function asNow(message: Xml, me: Address, former: ReadonlySet<Address>): 
   return { ...message, attributes }
 }
 
+/** An id as long as nobody's is counts as none: it is a key here, and part of what other devices are told. */
+function idOf(id: string): string {
+  return id.length <= LONGEST_OTHERS_ID ? id : ''
+}
+
 /** What is in a message's stanza besides addresses, archive id and time. */
 export function read(message: Xml, me: Address, archive: string, at: Moment): Came | undefined {
   const from = bare(attribute(message, 'from') || me)
@@ -82,7 +88,7 @@ export function read(message: Xml, me: Address, archive: string, at: Moment): Ca
   const reply = child(message, NS.reply, 'reply')
   const plain = child(message, NS.reactions, 'reactions')
   const encrypted = child(message, NS.kithReaction, 'reaction')
-  const own = attribute(child(message, NS.sid, 'origin-id'), 'id') || attribute(message, 'id')
+  const own = idOf(attribute(child(message, NS.sid, 'origin-id'), 'id')) || idOf(attribute(message, 'id'))
   const timer = Number.parseInt(attribute(child(message, NS.ephemeral, 'ephemeral'), 'timer'), 10)
   const body = bodyOf(message)
   const envelope = envelopeOf(message)

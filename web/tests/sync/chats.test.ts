@@ -121,18 +121,40 @@ test('a chat that is cleared stays in the list, with what was set for it', async
     })
 })
 
-test('an item that clears what is still to come clears nothing', async () => {
+test.each(['ffffffffffffffff', 'fffffff', '~', 'zzz'])(
+  'an item that clears up to %s clears nothing',
+  async (cleared) => {
+    const world = new World()
+    const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]
+    await ben.app.send(ada.address, 'hello')
+    await until(async () => (await ada.texts(ben)).length === 1)
+    const items = new Map([[ben.address, `<chat xmlns='urn:kith:chats:0' cleared='${cleared}'/>`]])
+    world.nodes.set(`${ada.address} urn:kith:chats:0`, items)
+    const read = `<displayed xmlns='urn:xmpp:mds:displayed:0'><stanza-id xmlns='urn:xmpp:sid:0' id='${cleared}'/></displayed>`
+    world.nodes.set(`${ada.address} urn:xmpp:mds:displayed:0`, new Map([[ben.address, read]]))
+    world.restart(true)
+    ada.join()
+    await ada.online()
+    await ben.app.send(ada.address, 'again')
+    await until(async () => (await ada.texts(ben)).join() === 'hello,again')
+    expect((await ada.db.chats.get(ben.address))?.unread).toBe(2)
+  }
+)
+
+test('what was changed without a connection does not undo that the chat was deleted meanwhile', async () => {
   const world = new World()
-  const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]
+  const [ada, tablet, ben] = await twoOf(world)
   await ben.app.send(ada.address, 'hello')
-  await until(async () => (await ada.texts(ben)).length === 1)
-  const items = new Map([[ben.address, `<chat xmlns='urn:kith:chats:0' cleared='ffffffffffffffff'/>`]])
-  world.nodes.set(`${ada.address} urn:kith:chats:0`, items)
-  world.restart(true)
-  ada.join()
-  await ada.online()
+  for (const one of [ada, tablet]) await until(async () => (await one.texts(ben)).length === 1)
+  tablet.cut()
+  await tablet.app.archive(ben.address, true)
+  await ada.app.clear([ben.address], true)
+  await until(async () => (await ada.db.fact(`unsynced settings ${ben.address}`)) === undefined)
   await ben.app.send(ada.address, 'again')
-  await until(async () => (await ada.texts(ben)).join() === 'hello,again')
+  world.restart(true)
+  for (const one of [ada, ben, tablet]) one.join()
+  await until(async () => (await tablet.db.fact(`unsynced settings ${ben.address}`)) === undefined)
+  for (const one of [ada, tablet]) await until(async () => (await one.texts(ben)).join() === 'again')
 })
 
 test('all chats are read at once', async () => {

@@ -288,8 +288,16 @@ FAINT = """(() => {
 })()"""
 
 
+#: What fades in has other colours until it is there.
+AT_REST = """Promise.allSettled(
+  document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime !== Infinity)
+    .map((one) => one.finished)
+).then(() => true)"""
+
+
 async def sound(person: Someone, what: str, wide: bool = True) -> None:
-    """What is on the screen is for everybody, and not wider than it."""
+    """What is on the screen is for everybody, and not wider than it, once it has come to rest."""
+    await person.evaluate(AT_REST)
     assert await person.evaluate(FAINT) == [], what
     assert await person.do("axe", timeout=60) == [], what
     assert not await person.evaluate(TOO_WIDE), what

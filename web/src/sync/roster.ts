@@ -97,7 +97,7 @@ export class Roster {
 
   async accept(address: Address): Promise<void> {
     const contact = await this.db.contacts.get(address)
-    await this.add(address, contact?.name || contact?.nick || '')
+    await this.add(address, contact?.name ?? '')
   }
 
   async remove(address: Address): Promise<void> {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,3 +61,11 @@ def test_such_a_pattern_would_be_found() -> None:
         assert dollars(source), source
     for source in ("re.compile(r'a\\Z')", "re.compile(r'\\$[a-z]+')", "re.compile('[$]')"):
         assert not dollars(source), source
+
+
+def test_no_quantifier_of_a_group_is_possessive() -> None:
+    """Python 3.11.2, Debian's, matches more with them than it should."""
+    possessive = re.compile(r"(?<!\\)\)[*+?]\+")
+    sources = {path.name: path.read_text() for path in SOURCE.rglob("*.py")}
+    assert [name for name, source in sources.items() if possessive.search(source)] == []
+    assert possessive.search("(?:a|b)*+")

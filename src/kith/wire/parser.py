@@ -18,7 +18,7 @@ from kith.wire.stanza import Stanza
 
 __all__ = ["Event", "Limits", "ParserPool", "StreamClosed", "StreamOpened", "StreamParser"]
 
-_START_TAG = re.compile(rb"<(?:[^'\">]++|'[^']*+'|\"[^\"]*+\")*+>")
+_START_TAG = re.compile(rb"<(?:[^'\">]++|'[^']*+'|\"[^\"]*+\")*>")
 _NAME = re.compile(rb"<([^\s/>]+)")
 #: What XML calls white space; bytes.isspace would let form feeds through.
 _SPACE = b" \t\r\n"

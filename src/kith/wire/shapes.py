@@ -32,7 +32,7 @@ _MESSAGE = ns.tag(ns.CLIENT, "message")
 _BEGIN = b"<message"
 _END = b"</message>"
 _VALUE = rb"(?:'[ !#-%(-;=?-~\"]*'|\"[ !#-%'-;=?-~]*\")"
-_HEAD = re.compile(rb"<message((?: (?:xml:lang|[A-Za-z][A-Za-z0-9_.-]*)=%b)*+)>" % _VALUE)
+_HEAD = re.compile(rb"<message((?: (?:xml:lang|[A-Za-z][A-Za-z0-9_.-]*)=%b)*)>" % _VALUE)
 _ATTRIBUTE = re.compile(r" ([^=]+)=(?:'([^']*)'|\"([^\"]*)\")")
 _TAG = re.compile(
     rb"<(/?)([A-Za-z_][A-Za-z0-9_.-]*)"

@@ -226,7 +226,8 @@ class Collecting {
       if (said) this.add(said)
     }
     if (message.starred) {
-      this.add({ type: 'star', v: 1, chat: message.chat, id: message.id, mine: message.mine })
+      const { chat, id, mine } = message
+      this.add({ type: 'star', v: 1, chat, id, mine, ...whichOf(message) })
     }
   }
 
@@ -262,6 +263,9 @@ export function messageRecord(message: Message, now: Moment): MessageRecord | un
   return {
     ...{ type: 'message', v: 1, chat, id, mine, order, kind, text, progress, encrypted },
     ...(reply && { reply: { id: reply.id, from: reply.from, text: reply.text } }),
+    ...(message.untrusted !== undefined && { untrusted: message.untrusted }),
+    ...whichOf(message),
+    ...(message.twins && { twins: true }),
     ...(message.forwarded && { forwarded: true }),
     ...(message.unstyled && { unstyled: true }),
     ...(message.standsIn && { standsIn: true }),
@@ -275,11 +279,19 @@ export function messageRecord(message: Message, now: Moment): MessageRecord | un
   }
 }
 
-function changeRecord({ chat, id, mine }: Message, change: Change): ChangeRecord | undefined {
+/** Which of those with the same id it is. */
+function whichOf({ mine, archive }: Message): { archive?: string } {
+  return !mine && archive ? { archive } : {}
+}
+
+function changeRecord(message: Message, change: Change): ChangeRecord | undefined {
+  const { chat, id, mine } = message
   const { kind, from, order, encrypted, text, emojis, until, earlier } = change
-  if (kind === 'received' || kind === 'displayed' || kind === 'pin' || kind === 'alias') return undefined
+  if (kind === 'received' || kind === 'displayed' || kind === 'alias') return undefined
+  if (until !== undefined && !Number.isFinite(until)) return undefined
   return {
     ...{ type: 'change', v: 1, chat, of: id, mine, kind, from, order, encrypted },
+    ...whichOf(message),
     ...(change.id !== undefined && { id: change.id }),
     ...(text !== undefined && { text }),
     ...(change.unstyled && { unstyled: true }),

@@ -6,7 +6,7 @@ import { fromBinary, hex, type Bytes } from '../crypto/bytes'
 import { newContact } from '../local/contact'
 import type { Database } from '../local/database'
 import { addChange, addMessage, changeKey, raise, readTo } from '../local/history'
-import { isWaiting, messageKey, timeOf } from '../local/order'
+import { isWaiting, messageKey, timeOf, twinKey } from '../local/order'
 import type { Address, Chat, Message, Moment, Picture } from '../local/types'
 import { Work } from '../local/work'
 import {
@@ -50,6 +50,13 @@ export async function merge(
   })
 }
 
+/** What names a message. */
+interface Named {
+  chat: Address
+  mine: boolean
+  archive?: string
+}
+
 class Merging {
   added = 0
 
@@ -65,16 +72,15 @@ class Merging {
     const { db, work } = this
     await work.fetch(this.keysOf(records))
     const messages = records.filter((record) => record.type === 'message')
-    const keys = messages.map(({ chat, mine, id }) => this.key(chat, mine, id))
+    const keys = messages.flatMap((record) => this.keys(record, record.id))
     const seen = (await db.seen.bulkGet(keys)).filter((row) => row && !row.gone).map((row) => row?.key ?? '')
     if (seen.length) await work.setUnseen(seen)
   }
 
   private keysOf(records: HistoryRecord[]): string[] {
     const keys = records.flatMap((record) => {
-      if (record.type === 'message' || record.type === 'star')
-        return [this.key(record.chat, record.mine, record.id)]
-      if (record.type === 'change') return [this.key(record.chat, record.mine, record.of)]
+      if (record.type === 'message' || record.type === 'star') return this.keys(record, record.id)
+      if (record.type === 'change') return this.keys(record, record.of)
       return record.type === 'gone' ? record.keys : []
     })
     return [...new Set(keys)]
@@ -86,13 +92,13 @@ class Merging {
     else if (record.type === 'change') await this.change(record)
     else if (record.type === 'chat') await this.chat(record)
     else if (record.type === 'contact') await this.contact(record)
-    else if (record.type === 'star') await this.star(this.key(record.chat, record.mine, record.id))
+    else if (record.type === 'star') await this.star(await this.keyOf(record, record.id))
     else if (record.type === 'gone') await this.gone(record.keys)
   }
 
   private async message(record: MessageRecord): Promise<void> {
-    const { chat, id, mine, order, kind, text, encrypted, progress, expires } = record
-    const key = this.key(chat, mine, id)
+    const { chat, id, mine, order, kind, text, encrypted, progress, expires, archive } = record
+    const key = await this.keyOf(record, id)
     const known = await this.work.message(key)
     if (known && known.kind !== 'unreadable' && !(known.standsIn && !record.standsIn)) {
       const behind = known.mine && known.progress !== 'waiting' && known.progress !== 'failed'
@@ -103,6 +109,9 @@ class Merging {
     const message: Message = {
       ...{ key, chat, at: timeOf(order), order, from: mine ? this.me : chat, mine, id, kind, text },
       ...{ progress, reactions: {}, encrypted },
+      ...(record.untrusted !== undefined && { untrusted: record.untrusted }),
+      ...(archive && !mine && { archive }),
+      ...(record.twins && { twins: true }),
       ...(record.reply && { reply: record.reply }),
       ...(record.forwarded && { forwarded: true }),
       ...(record.unstyled && { unstyled: true }),
@@ -116,13 +125,18 @@ class Merging {
       ...(expires !== undefined && { expires })
     }
     if ((await addMessage(this.work, this.me, message)) || known) this.added += 1
+    const first = this.key(chat, mine, id)
+    if (key !== first) {
+      const there = await this.work.message(first)
+      if (there && !there.twins) this.work.setMessage({ ...there, twins: true })
+    }
   }
 
   /** The newest of each kind and person counts, as for what comes otherwise. */
   private async change(record: ChangeRecord): Promise<void> {
-    const { chat, of, mine, kind, from, order, encrypted, id, text, emojis, until, earlier } = record
+    const { chat, of, kind, from, order, encrypted, id, text, emojis, until, earlier } = record
     if (from !== this.me && from !== chat) return
-    const target = this.key(chat, mine, of)
+    const target = await this.keyOf(record, of)
     if (await this.work.isSeen(target)) return
     await addChange(this.work, this.me, {
       ...{ key: changeKey(kind, target, from), target, kind, from, order, encrypted },
@@ -177,6 +191,20 @@ class Merging {
     const absent: string[] = []
     for (const key of keys) if (!(await this.work.message(key))) absent.push(key)
     await this.work.setGone(absent)
+  }
+
+  /** Which message here it is: of several with one id the one with the same entry in the archive. */
+  private async keyOf(record: Named, id: string): Promise<string> {
+    const [first = '', twin] = this.keys(record, id)
+    const there = twin === undefined ? undefined : await this.work.message(first)
+    return twin !== undefined && there?.archive !== undefined && there.archive !== record.archive
+      ? twin
+      : first
+  }
+
+  private keys({ chat, mine, archive }: Named, id: string): string[] {
+    const first = this.key(chat, mine, id)
+    return archive && !mine ? [first, twinKey(first, archive)] : [first]
   }
 
   private key(chat: Address, mine: boolean, id: string): string {

@@ -4,7 +4,7 @@
  * that it does not know, and takes nothing for granted: what is read may be damaged or made to harm.
  */
 import type { Address, Change, Edit, MessageKind, Moment, Progress, Reply, Version } from '../local/types'
-import { isOrder } from '../local/order'
+import { isArchiveId, isOrder } from '../local/order'
 
 /** Begins a history: whose it is, when it was made, and about how many messages follow. */
 export interface AccountRecord {
@@ -62,6 +62,11 @@ export interface MessageRecord {
   text: string
   progress: Progress
   encrypted: boolean
+  /** The device of its author's that it came from encrypted, if that is not trusted. */
+  untrusted?: number
+  /** Its entry in the archive; others of the same sender may have the same id (`twins`). */
+  archive?: string
+  twins?: true
   reply?: Reply
   forwarded?: true
   unstyled?: true
@@ -83,9 +88,10 @@ export interface ChangeRecord {
   type: 'change'
   v: 1
   chat: Address
-  /** The message: its id, and whether it is mine. */
+  /** The message: its id, and whether it is mine; which of those with the same id. */
   of: string
   mine: boolean
+  archive?: string
   kind: Exclude<Change['kind'], 'received' | 'displayed'>
   from: Address
   order: string
@@ -106,6 +112,7 @@ export interface StarRecord {
   chat: Address
   id: string
   mine: boolean
+  archive?: string
 }
 
 /** Messages that were here and are to stay away: deleted by the person, or expired. */
@@ -231,6 +238,14 @@ class Fields {
     return order
   }
 
+  /** An entry of the archive, where one is told. */
+  archive(): { archive?: string } {
+    if (!this.has('archive')) return {}
+    const archive = this.order('archive')
+    if (!isArchiveId(archive)) throw new Unsound('archive')
+    return { archive }
+  }
+
   /** Empty: nowhere. */
   place(name: string): string {
     return this.own(name) === '' ? '' : this.order(name)
@@ -307,6 +322,9 @@ const READERS: { [T in HistoryRecord['type']]: (given: Fields) => Extract<Histor
       ...{ order: given.order('order'), kind, text: kind === 'deleted' ? '' : text },
       progress: given.one('progress', ['failed', 'sent', 'delivered', 'read']),
       encrypted: given.flag('encrypted'),
+      ...(given.has('untrusted') && { untrusted: given.number('untrusted', 2 ** 31 - 1) }),
+      ...given.archive(),
+      ...(given.set('twins') && { twins: true as const }),
       ...(given.has('reply') && { reply: replyOf(given.inner('reply')) }),
       ...(given.set('forwarded') && { forwarded: true as const }),
       ...(given.set('unstyled') && { unstyled: true as const }),
@@ -328,6 +346,7 @@ const READERS: { [T in HistoryRecord['type']]: (given: Fields) => Extract<Histor
       ...{ type: 'change', v: 1, chat, of: given.id('of'), mine: given.flag('mine') },
       kind: given.one('kind', ['edit', 'retraction', 'reaction', 'pin', 'alias']),
       ...{ from: given.address('from'), order: given.order('order'), encrypted: given.flag('encrypted') },
+      ...given.archive(),
       ...(given.has('id') && { id: given.id('id') }),
       ...(given.has('text') && { text: given.text('text', LONGEST_TEXT) }),
       ...(given.set('unstyled') && { unstyled: true as const }),
@@ -337,7 +356,8 @@ const READERS: { [T in HistoryRecord['type']]: (given: Fields) => Extract<Histor
     }
   },
   star: (given) => ({
-    ...{ type: 'star', v: 1, chat: given.address('chat'), id: given.id('id'), mine: given.flag('mine') }
+    ...{ type: 'star', v: 1, chat: given.address('chat'), id: given.id('id'), mine: given.flag('mine') },
+    ...given.archive()
   }),
   gone: (given) => {
     const keys = given.list('keys', MOST_GONE)

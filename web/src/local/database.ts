@@ -1,12 +1,22 @@
 /** The device's own storage: Dexie on IndexedDB. One database for one account; gone after log-out. */
 import Dexie, { type EntityTable, type Table, type Transaction } from 'dexie'
-import { isWaiting } from './order'
+import { entryOf, isWaiting } from './order'
 import type { Address, Change, Chat, Contact, Message, Moment, Outgoing, Picture, Raw } from './types'
 
 /** A single value: the credential, settings, how far the archive was read. */
 interface Fact {
   name: string
   value: unknown
+}
+
+/** Version 4 tells others' messages with the same id apart by their entries in the archive, which are where they stand. */
+async function entries(all: Transaction): Promise<void> {
+  await all
+    .table('messages')
+    .filter(({ mine, archive, order }: Message) => !mine && !archive && entryOf(order) !== undefined)
+    .modify((message: Message) => {
+      message.archive = message.order
+    })
 }
 
 /** Version 2 keeps what waits in rows of several, and knows when a timer was set and what was asked for again. */
@@ -76,6 +86,7 @@ export class Database extends Dexie {
     })
     this.version(2).stores({ raw: 'id, chat, [mine+count]' }).upgrade(grouped)
     this.version(3).stores({ messages: 'key, [chat+at+order], id, starred, expires, reply.id' })
+    this.version(4).stores({}).upgrade(entries)
   }
 
   async fact<T>(name: string): Promise<T | undefined> {

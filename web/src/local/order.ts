@@ -19,6 +19,11 @@ export function orderOf(id: string, at: Moment): string {
   return ARCHIVE_ID.test(id) ? id : `${hex(at)}-${id}`
 }
 
+/** The entry of the archive that an order is, if it is one: those made here have an f where none of an archive has. */
+export function entryOf(order: string): string | undefined {
+  return isArchiveId(order) && order.charAt(DIGITS) !== 'f' ? order : undefined
+}
+
 let counter = 0
 
 /** The order of what was sent at that time, and has no id that is known: each greater than the last of that time. */
@@ -49,6 +54,11 @@ export function timeOf(order: string): Moment {
 /** `Message.key`. */
 export function messageKey(chat: Address, from: Address, mine: boolean, id: string): string {
   return mine ? `${chat} ${id}` : `${chat} ${from}/${id}`
+}
+
+/** The key of a message whose sender has given another one the same id; `archive`: its entry there. */
+export function twinKey(key: string, archive: string): string {
+  return `${key}#${archive}`
 }
 
 function hex(at: Moment): string {

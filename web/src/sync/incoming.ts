@@ -10,7 +10,7 @@ import { mayChange } from '../local/edits'
 import { addChange, addMessage, changeKey, placeTimer, settle, updateChat } from '../local/history'
 import type { Keybook } from '../local/keybook'
 import { addAlias, resolve } from '../local/naming'
-import { isWaiting, messageKey, orderAt, orderOf } from '../local/order'
+import { isWaiting, messageKey, orderAt, orderOf, twinKey } from '../local/order'
 import { chosenName } from '../local/names'
 import { withoutText } from '../local/quotes'
 import { rowsOf } from '../local/rows'
@@ -20,7 +20,7 @@ import { Work } from '../local/work'
 import { meet } from './contacts'
 import { pinIn } from './sealed'
 import { type Came, unquoted } from './stanzas'
-import { type First, firstOf, mayDiffer, named, twinKey, twinsOf } from './twins'
+import { type First, firstOf, mayDiffer, named, twinsOf } from './twins'
 
 export interface Events {
   now(): Moment

@@ -3,21 +3,16 @@
  * with another content is another message. The same content is a retry.
  */
 import type { Database } from '../local/database'
+import { twinKey } from '../local/order'
 import type { Message } from '../local/types'
 import type { Work } from '../local/work'
 import type { Came } from './stanzas'
-
-const MARK = '#'
 
 /** What is known of the message that has the id first. */
 export interface First {
   archive: string | undefined
   /** Undefined: it is not known any more. */
   text: string | undefined
-}
-
-export function twinKey(key: string, archive: string): string {
-  return key + MARK + archive
 }
 
 /** Whether it may be another message than the one that is known by its entry: it has another, and something to show. */
@@ -46,8 +41,5 @@ export async function named(work: Work, key: string, order: string): Promise<str
 }
 
 export function twinsOf(db: Database, key: string): Promise<Message[]> {
-  return db.messages
-    .where('key')
-    .startsWith(key + MARK)
-    .toArray()
+  return db.messages.where('key').startsWith(twinKey(key, '')).toArray()
 }

@@ -3,7 +3,8 @@ import { backup, NotRestored } from '../../src/history/backup'
 import { BadFile, openFile, sealFile } from '../../src/history/file'
 import { newWords, phraseOf, type Phrase } from '../../src/history/phrase'
 import { addMessage } from '../../src/local/history'
-import { messageKey, orderAt } from '../../src/local/order'
+import { messageKey, orderAt, timeOf, twinKey } from '../../src/local/order'
+import { pinned } from '../../src/local/queries'
 import type { Message } from '../../src/local/types'
 import { Work } from '../../src/local/work'
 import { Device } from '../sync/people'
@@ -83,6 +84,52 @@ describe('a backup', () => {
     expect(await fresh.app.search('message 699')).toHaveLength(1)
     expect(told.length).toBeGreaterThan(1)
     expect(told).toEqual([...told].sort((a, b) => a - b))
+  })
+
+  it('has all messages of one who counts from one after each start, and what was said of each', async () => {
+    const entry = (n: number): string =>
+      `${(Date.now() - 1_000_000 + n * 1000).toString(16).padStart(11, '0')}0000${String(n)}`
+    const same = [1, 2, 3].map((n): Message => {
+      const first = messageKey(BEN, BEN, false, '1')
+      const key = n === 1 ? first : twinKey(first, entry(n))
+      return {
+        ...message(2 * n + 1, { text: `start ${String(n)}`, untrusted: 7, encrypted: false }),
+        ...{
+          key,
+          id: '1',
+          order: entry(n),
+          archive: entry(n),
+          at: timeOf(entry(n)),
+          ...(n === 1 && { twins: true })
+        }
+      }
+    })
+    const old = await device()
+    await write(old, same)
+    await old.app.star(same[1]?.key ?? '', true)
+    await old.app.react(same[0]?.key ?? '', ['👍'])
+    const file = await saved(old)
+    for (const before of [undefined, same[0], same[2]]) {
+      const fresh = await device()
+      // One that came here first has the key of the first
+      if (before) await write(fresh, [{ ...before, key: same[0]?.key ?? '' }])
+      for (const _ of [1, 2]) await fresh.app.restore(file, WORDS.key, nothing)
+      const all = (await raw(fresh)).sort((a, b) => a.at - b.at)
+      expect(all.map(({ text }) => text)).toEqual(['start 1', 'start 2', 'start 3'])
+      expect(all.map(({ untrusted }) => untrusted)).toEqual([7, 7, 7])
+      expect(all.map(({ starred }) => starred)).toEqual([undefined, 1, undefined])
+      expect(all.map(({ reactions }) => Object.keys(reactions).length)).toEqual([1, 0, 0])
+    }
+  })
+
+  it('brings pins back', async () => {
+    const old = await device()
+    await write(old, [message(1)])
+    await old.app.pinMessage(message(1).key, 86_400)
+    const file = await saved(old)
+    const fresh = await device()
+    await fresh.app.restore(file, WORDS.key, nothing)
+    expect((await pinned(fresh.db, BEN, Date.now())).map(({ text }) => text)).toEqual(['message 1'])
   })
 
   it('shows nothing of what is in it: neither texts nor addresses', async () => {

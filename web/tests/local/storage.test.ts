@@ -41,7 +41,10 @@ test('a device of the first version keeps what waits', async () => {
   ])
   await old.table('messages').bulkPut([
     { key: 'one', chat, at: 1, order: '0001', kind: 'unreadable', text: '' },
-    { key: 'two', chat, at: 1, order: '0002', kind: 'text', text: 'hello' }
+    { key: 'two', chat, at: 1, order: '0002', kind: 'text', text: 'hello' },
+    { key: 'heard', chat, at: 1, order: '0199f0c5a2b00003', mine: false, kind: 'text', text: '3' },
+    { key: 'made here', chat, at: 1, order: '0199f0c5a2bf0003', mine: false, kind: 'text', text: '4' },
+    { key: 'mine', chat, at: 1, order: '0199f0c5a2b00005', mine: true, kind: 'text', text: '5' }
   ])
   old.close()
 
@@ -56,7 +59,9 @@ test('a device of the first version keeps what waits', async () => {
   ])
   expect(await db.chats.get(chat)).toMatchObject({ disappears: 60, timerOrder: '0002' })
   expect(await db.chats.get('cem@example.org')).toMatchObject({ timerOrder: '0001' })
-  expect((await db.messages.toArray()).map(({ asked }) => asked)).toEqual([true, undefined])
+  expect((await db.messages.bulkGet(['one', 'two'])).map((one) => one?.asked)).toEqual([true, undefined])
+  const entries = (await db.messages.bulkGet(['heard', 'made here', 'mine'])).map((one) => one?.archive)
+  expect(entries).toEqual(['0199f0c5a2b00003', undefined, undefined])
   await db.delete()
 })
 

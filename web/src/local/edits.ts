@@ -9,6 +9,9 @@ const DAY_MS = 86_400_000
 /** Edits before the newest that are kept, beside what was written first. */
 const MOST = 10
 
+/** The message can't be edited any more: it is too old, was deleted, or is not here. */
+export class TooLate extends Error {}
+
 export function mayEdit({ mine, kind, at }: Message, now: Moment): boolean {
   return mine && kind === 'text' && now - at < DAY_MS
 }

@@ -237,6 +237,7 @@ export const de: Texts = {
   'forward.title': 'Weiterleiten an',
   'forward.send': 'Senden',
   'forward.done': { one: 'Weitergeleitet', other: 'An {count} Chats weitergeleitet' },
+  'failed.edit': 'Diese Nachricht lässt sich nicht mehr bearbeiten.',
   'failed.send': 'Die Nachricht konnte nicht gesendet werden.',
   'failed.copy': 'Dein Browser erlaubt das Kopieren nicht.',
   'failed.add': 'Der Kontakt konnte nicht hinzugefügt werden.',

@@ -229,6 +229,7 @@ export const en = {
   'forward.title': 'Forward to',
   'forward.send': 'Send',
   'forward.done': { one: 'Forwarded', other: 'Forwarded to {count} chats' },
+  'failed.edit': 'This message can’t be edited any more.',
   'failed.send': 'Couldn’t send the message.',
   'failed.copy': 'Your browser doesn’t allow copying.',
   'failed.add': 'Couldn’t add the contact.',

@@ -3,7 +3,7 @@ import { isAccepted } from '../local/accepted'
 import { isServer } from '../local/address'
 import type { Database } from '../local/database'
 import { newChat } from '../local/chat'
-import { mayEdit } from '../local/edits'
+import { mayEdit, TooLate } from '../local/edits'
 import { EnteredTexts, type Entered } from '../local/entered'
 import {
   addChange,
@@ -75,7 +75,16 @@ export class Actions {
 
   /** What a page that is gone has left. */
   async takeUp(): Promise<void> {
-    await Promise.allSettled(this.entries.left().map((entered) => this.store(entered)))
+    const left = this.entries.left()
+    const done = await Promise.allSettled(left.map((entered) => this.store(entered)))
+    for (const [at, { edits, ...entered }] of left.entries()) {
+      const result = done[at]
+      if (edits === undefined || result?.status !== 'rejected' || !(result.reason instanceof TooLate))
+        continue
+      // Nobody waits any more for what was written: it stands in the composer
+      const draft = (await this.db.chats.get(entered.chat))?.draft
+      await this.store({ ...entered, text: draft ? `${entered.text}\n${draft}` : entered.text, unsent: true })
+    }
   }
 
   private store(entered: Entered): Promise<void> {
@@ -94,9 +103,12 @@ export class Actions {
       const all = this.storing
       this.storing = []
       try {
-        await Work.run(this.db, (work) => this.storeWithin(work, all))
+        const late = await Work.run(this.db, (work) => this.storeWithin(work, all))
         this.entries.drop(all.map(({ entered }) => entered.id))
-        for (const { stored } of all) stored()
+        for (const one of all) {
+          if (late.has(one)) one.failed(new TooLate())
+          else one.stored()
+        }
         this.woken()
       } catch (error) {
         for (const { failed } of all) failed(error)
@@ -105,14 +117,18 @@ export class Actions {
     this.busy = false
   }
 
-  private async storeWithin(work: Work, all: Storing[]): Promise<void> {
+  /** Returns the edits that came too late, of which nothing is stored. */
+  private async storeWithin(work: Work, all: Storing[]): Promise<Set<Storing>> {
+    const late = new Set<Storing>()
     await work.fetch(all.map(({ entered: { chat, id } }) => messageKey(chat, this.me, true, id)))
-    for (const { entered } of all) {
+    for (const one of all) {
+      const { entered } = one
       await work.stay()
       if (entered.unsent) await updateChat(work, entered.chat, { draft: entered.text })
       else if (entered.edits === undefined) await this.sendWithin(work, entered)
-      else await this.editWithin(work, entered, entered.edits)
+      else if (!(await this.editWithin(work, entered, entered.edits))) late.add(one)
     }
+    return late
   }
 
   private async sendWithin(work: Work, entered: Entered): Promise<void> {
@@ -148,15 +164,17 @@ export class Actions {
     return (await work.message(key))?.kind === 'deleted' ? withoutText(reply) : reply
   }
 
-  private async editWithin(work: Work, { id, text }: Entered, key: string): Promise<void> {
+  /** False: the message can't be edited any more. */
+  private async editWithin(work: Work, { id, text }: Entered, key: string): Promise<boolean> {
     const message = await work.message(key)
-    if (!message || !mayEdit(message, this.now())) return
-    if (await work.isSeen(messageKey(message.chat, this.me, true, id))) return
+    if (!message || !mayEdit(message, this.now())) return false
+    if (await work.isSeen(messageKey(message.chat, this.me, true, id))) return true
     const timer = message.expires === undefined ? 0 : Math.ceil((message.expires - message.at) / 1000)
     const expires = timer > 0 && { expires: timer }
     const what = { type: 'message' as const, text, replaces: message.id, ...expires }
     await this.tell(work, message.chat, what, id)
     await this.change(work, message, 'edit', { text, id })
+    return true
   }
 
   async react(key: string, emojis: string[]): Promise<void> {

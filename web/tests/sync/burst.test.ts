@@ -1,5 +1,8 @@
 import { afterEach, expect, test, vi } from 'vitest'
+import { TooLate } from '../../src/local/edits'
 import { EnteredTexts } from '../../src/local/entered'
+import { addMessage } from '../../src/local/history'
+import { messageKey, orderAt } from '../../src/local/order'
 import { Work } from '../../src/local/work'
 import { Device, until } from './people'
 import { World } from './world'
@@ -101,4 +104,25 @@ test('a message that was sent clears its own draft, and no newer one', async () 
   expect(await draft()).toBe('newer')
   await ada.app.forward([(await ada.with(ben))[0]?.key ?? ''], [ben.address])
   expect(await draft()).toBe('newer')
+})
+
+test('an edit that comes too late is the writer’s again, also if the page was closed meanwhile', async () => {
+  const world = new World()
+  const ada = await device(world, 'ada')
+  const chat = 'ben@example.org'
+  const at = Date.now() - 2 * 86_400_000
+  const key = messageKey(chat, ada.address, true, 'old')
+  const of = { key, chat, at, order: orderAt(at), from: ada.address, mine: true, id: 'old' }
+  await Work.run(ada.db, (work) =>
+    addMessage(work, ada.address, {
+      ...of,
+      ...{ kind: 'text', text: 'before', progress: 'read', reactions: {}, encrypted: true }
+    })
+  )
+  await expect(ada.app.edit(key, 'after')).rejects.toThrow(TooLate)
+  const left = { id: 'left', chat, text: 'after', edits: key, place: 1 }
+  new EnteredTexts(ada.storage as unknown as Storage, ada.db.name).keep(left)
+  await ada.restart()
+  await until(async () => (await ada.db.chats.get(chat))?.draft === 'after')
+  expect((await ada.db.messages.get(key))?.text).toBe('before')
 })

@@ -8,10 +8,12 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from kith.core.ports import Unavailable
+from kith.store import health
 from kith.store.errors import StoreError
 from kith.store.sqlite import SQLiteStore
 from tests.store.conftest import KEYS, Logs
@@ -65,15 +67,18 @@ async def test_nothing_is_acknowledged_once_the_database_is_not_there(
 
 @pytest.mark.parametrize("change", CHANGES)
 async def test_the_operator_is_told_though_nobody_writes(
-    logs: Logs, change: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+    logs: Logs, change: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    told: list[dict[str, str]] = []
+    lines = SimpleNamespace(error=lambda event, **values: told.append({"event": event, **values}))
+    monkeypatch.setattr(health, "logger", lines)
     change(logs.path)
     for _ in range(2):
         logs.store.changed_elsewhere()  # as the server asks once a second
         await settled(logs)
-    printed = capsys.readouterr().out
-    assert printed.count("the disk refuses to store") == 1
-    assert "kith.sqlite" in printed
+    (line,) = told
+    assert line["event"] == "the disk refuses to store"
+    assert "kith.sqlite" in line["error"]
 
 
 async def test_a_database_that_is_moved_back_is_used_again(logs: Logs) -> None:

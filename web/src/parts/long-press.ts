@@ -33,6 +33,8 @@ export function longPress(onpress: (at: Place) => void): Attachment<HTMLElement>
       const heard = new AbortController()
       const { signal } = heard
       const click = (event: MouseEvent): void => {
+        // What is tapped elsewhere is meant
+        if (Math.hypot(event.clientX - start.x, event.clientY - start.y) > 2 * STEADY) return
         event.preventDefault()
         event.stopPropagation()
         heard.abort()

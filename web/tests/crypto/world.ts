@@ -80,6 +80,8 @@ export class Device implements KeyNetwork {
   readonly texts = new Map<string, string[]>()
   /** When: after a restart a text may come once more, as it may not have been stored. What was stored is known by its id. */
   readonly results: Opened[] = []
+  /** Ids with what they were encrypted with. */
+  private readonly opened = new Set<string>()
   readonly events: CryptoEvent[] = []
   readonly sent = new Map<string, { to: string; text: string }>()
   asks = 0
@@ -128,6 +130,10 @@ export class Device implements KeyNetwork {
     if (opened.type === 'text') {
       await this.db.keys.delete(opened.opening) // it is stored, then
       const id = letter.resent ?? letter.id
+      // What was asked for twice comes twice, encrypted anew: as in `sync/`, it is known by its id then
+      const made = `${id} ${envelope.iv.join()}`
+      if (this.texts.has(id) && !this.opened.has(made)) return opened
+      this.opened.add(made)
       this.texts.set(id, [...(this.texts.get(id) ?? []), opened.text])
     }
     if (opened.type === 'keys' && letter.resend !== undefined) {

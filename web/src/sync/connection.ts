@@ -197,7 +197,9 @@ export class Connection {
     this.socket = socket
     this.expect(LOGIN_MS)
     socket.onopen = () => {
-      if (socket === this.socket) void this.open(socket)
+      this.open(socket).catch(() => {
+        if (socket === this.socket) this.lose()
+      })
     }
     socket.onmessage = ({ data }) => {
       if (socket === this.socket) this.receive(String(data))

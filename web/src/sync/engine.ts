@@ -292,7 +292,7 @@ export class Engine implements Leading {
       const { session } = this
       this.change({ connection: session.caughtUp ? 'online' : 'syncing', present: this.presences.all() })
       this.quietly(this.outbox.wake())
-      void this.settings.flush()
+      this.quietly(this.settings.flush())
       // The device may have slept, or its clock have been set
       this.quietly(this.setClock())
       if (session.caughtUp) this.history.begin()

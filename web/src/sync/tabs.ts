@@ -59,17 +59,14 @@ export class Tabs {
   start(): void {
     const { locks, lock } = this.wiring
     const held = new Promise<void>((release) => (this.release = release))
-    if (!locks) {
-      void this.lead()
-      return
+    const leads = async () => {
+      if (this.closed) return
+      await this.lead()
+      await held
     }
-    void locks
-      .request(lock, async () => {
-        if (this.closed) return
-        await this.lead()
-        await held
-      })
-      .catch(() => undefined)
+    const done = locks ? locks.request(lock, leads) : leads()
+    // The storage is closed, as after a log-out
+    done.catch((error: unknown) => console.debug('this tab does not lead', error))
     this.say({ type: 'hello' })
   }
 

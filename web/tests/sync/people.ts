@@ -14,7 +14,8 @@ export class Device {
   app!: App
   live!: Live
   sealed!: Sealed
-  readonly plug = { in: true }
+  /** Of the page that is open; those before it stay without a network. */
+  plug = { in: true }
   awayAfter: number | undefined
   /** What it gets from outside, beyond the network. */
   deps: Partial<Deps> = {}
@@ -36,7 +37,8 @@ export class Device {
   }
 
   async open(): Promise<void> {
-    const { address, agent, world, plug } = this
+    const { address, agent, world } = this
+    const plug = (this.plug = { in: true })
     const credential = { address, agent, token: 'token', mechanism: 'HT-SHA-256-NONE', device: agent }
     this.app = await openApp(this.db, credential, {
       url: 'ws://server',
@@ -55,7 +57,7 @@ export class Device {
   cut(): void {
     this.plug.in = false
     for (const socket of this.world.sockets) {
-      if (socket.session?.jid.endsWith(this.agent)) socket.cut()
+      if (socket.plug === this.plug) socket.cut()
     }
   }
 
@@ -85,7 +87,6 @@ export class Device {
   async restart(): Promise<void> {
     this.cut()
     this.db.close()
-    this.join()
     await this.open()
   }
 

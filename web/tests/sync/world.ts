@@ -79,7 +79,7 @@ export class World {
     const world = this
     return class extends Socket {
       constructor() {
-        super(world, plug.in)
+        super(world, plug)
       }
     } as unknown as typeof WebSocket
   }
@@ -360,11 +360,11 @@ export class Socket {
 
   constructor(
     private readonly world: World,
-    plugged: boolean
+    readonly plug: { in: boolean }
   ) {
     setTimeout(() => {
       if (this.readyState !== 0) return
-      if (!plugged) {
+      if (!plug.in) {
         this.cut()
         return
       }

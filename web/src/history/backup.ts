@@ -2,11 +2,12 @@
 import type { Database } from '../local/database'
 import type { Address, Moment } from '../local/types'
 import { opened, sealed } from './beside'
+import { asNow } from './former'
 import { pageOf, planOf, START, type Place } from './collect'
 import { BadFile, type FileProblem } from './file'
 import { Damaged, linesOf } from './lines'
 import type { Phrase } from './phrase'
-import { lineOf, type EndRecord, type HistoryRecord, type Line } from './records'
+import { lineOf, type AccountRecord, type EndRecord, type HistoryRecord, type Line } from './records'
 
 /** 0 to 1; undefined: nothing can be said. */
 export type Progress = (share: number | undefined) => void
@@ -66,11 +67,15 @@ export async function backup(
   return sealed(await whole, phrase.key, phrase.is === 'words')
 }
 
-/** `store`: puts records into the history. Rejects with NotRestored. */
+/**
+ * `former`: addresses that the account had before, whose backups are its own. `store`: puts records into the history.
+ * Rejects with NotRestored.
+ */
 export async function restore(
   file: Blob,
   key: string,
   me: Address,
+  former: readonly Address[],
   now: Moment,
   store: (records: HistoryRecord[]) => Promise<number>,
   progress: Progress
@@ -83,6 +88,7 @@ export async function restore(
   let batch: HistoryRecord[] = []
   let read = 0
   let total = -1
+  let owner = me
   let ended = false
   const flush = async (): Promise<void> => {
     if (!batch.length) return
@@ -94,7 +100,9 @@ export async function restore(
     for await (const json of linesOf(data.stream(), 'gzip')) {
       const line = lineOf(json, now)
       if (total < 0) {
-        total = beginning(line, me)
+        const { account, total: messages } = beginning(line, [me, ...former])
+        owner = account
+        total = messages
         continue
       }
       if (line.is !== 'record') {
@@ -103,7 +111,7 @@ export async function restore(
       }
       if (line.record.type === 'message') read += 1
       if (line.record.type === 'end') ended = true
-      else batch.push(line.record)
+      else batch.push(asNow(line.record, owner, me))
       if (batch.length >= BATCH) await flush()
     }
   } catch (error) {
@@ -113,10 +121,10 @@ export async function restore(
   return { ...result, damaged: result.damaged || !ended }
 }
 
-/** The first line tells whose the backup is; returns about how many messages it has. */
-function beginning(line: Line, me: Address): number {
+/** The first line tells whose the backup is, and about how many messages it has. */
+function beginning(line: Line, mine: readonly Address[]): AccountRecord {
   if (line.is === 'unknown' && line.type === 'account') throw new NotRestored('newer')
   if (line.is !== 'record' || line.record.type !== 'account') throw new NotRestored('not-a-backup')
-  if (line.record.account !== me) throw new NotRestored('other-account', line.record.account)
-  return line.record.total
+  if (!mine.includes(line.record.account)) throw new NotRestored('other-account', line.record.account)
+  return line.record
 }

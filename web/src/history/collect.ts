@@ -256,12 +256,13 @@ async function newest(db: Database, [low, high, lowOpen]: Range, limit: number):
  */
 export function messageRecord(message: Message, now: Moment): MessageRecord | undefined {
   const { chat, id, mine, at, kind, text, progress, encrypted, reply, expires } = message
-  const { edited, edits, deliveredAt, readAt, pinned, pinOrder } = message
+  const { edited, edits, deliveredAt, readAt, pinned, pinOrder, failure } = message
   if (kind !== 'text' && kind !== 'deleted' && kind !== 'notice') return undefined
   if (progress === 'waiting' || (expires !== undefined && expires <= now)) return undefined
   const order = isWaiting(message.order) ? orderOf(`failed-${id}`, at) : message.order
   return {
     ...{ type: 'message', v: 1, chat, id, mine, order, kind, text, progress, encrypted },
+    ...(failure && { failure }),
     ...(reply && { reply: { id: reply.id, from: reply.from, text: reply.text } }),
     ...(message.untrusted !== undefined && { untrusted: message.untrusted }),
     ...whichOf(message),
@@ -306,11 +307,18 @@ function contactRecord({ address, nick, about, picture }: Contact): ContactRecor
 }
 
 function chatRecord(chat: Chat): ChatRecord {
-  const { address, pinned, mutedUntil, archived, disappears, readTo, seenTo, draft } = chat
+  const { address, pinned, mutedUntil, archived, disappears, readTo, seenTo, seenAt, draft } = chat
   const place = (order = ''): string => (isWaiting(order) ? '' : order)
   return {
     ...{ type: 'chat', v: 1, address, pinned, muted: mutedUntil === Infinity ? -1 : mutedUntil, archived },
     ...(chat.favourite && { favourite: true }),
-    ...{ disappears, timerOrder: place(chat.timerOrder), readTo: place(readTo), seenTo: place(seenTo), draft }
+    ...{
+      disappears,
+      timerOrder: place(chat.timerOrder),
+      readTo: place(readTo),
+      seenTo: place(seenTo),
+      draft
+    },
+    ...(seenAt !== undefined && { seenAt })
   }
 }

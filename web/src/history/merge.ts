@@ -6,6 +6,7 @@ import { fromBinary, hex, type Bytes } from '../crypto/bytes'
 import { newContact } from '../local/contact'
 import type { Database } from '../local/database'
 import { addChange, addMessage, changeKey, raise, readTo } from '../local/history'
+import { addAlias } from '../local/naming'
 import { isWaiting, messageKey, timeOf, twinKey } from '../local/order'
 import type { Address, Chat, Message, Moment, Picture } from '../local/types'
 import { Work } from '../local/work'
@@ -57,6 +58,9 @@ interface Named {
   archive?: string
 }
 
+/** Others may not have known of a new device for so long. */
+const FIRST_DAY_MS = 86_400_000
+
 class Merging {
   added = 0
 
@@ -73,7 +77,17 @@ class Merging {
     await work.fetch(this.keysOf(records))
     const messages = records.filter((record) => record.type === 'message')
     const keys = messages.flatMap((record) => this.keys(record, record.id))
-    const seen = (await db.seen.bulkGet(keys)).filter((row) => row && !row.gone).map((row) => row?.key ?? '')
+    const orders = new Map(
+      messages.flatMap((one) => this.keys(one, one.id).map((key) => [key, one.order] as const))
+    )
+    const first = ((await db.fact<Moment>('since')) ?? Infinity) + FIRST_DAY_MS
+    const seen = (await db.seen.bulkGet(keys)).flatMap((row) => {
+      if (!row || row.gone) return []
+      // A row that tells neither is of a version that told nothing of what was deleted here. What was sent before this
+      // device was known to others it could not read; what came later and is not here was deleted.
+      const unread = row.archive !== undefined || timeOf(orders.get(row.key) ?? '') < first
+      return unread ? [row.key] : []
+    })
     if (seen.length) await work.setUnseen(seen)
   }
 
@@ -109,6 +123,7 @@ class Merging {
     const message: Message = {
       ...{ key, chat, at: timeOf(order), order, from: mine ? this.me : chat, mine, id, kind, text },
       ...{ progress, reactions: {}, encrypted },
+      ...(record.failure && { failure: record.failure }),
       ...(record.untrusted !== undefined && { untrusted: record.untrusted }),
       ...(archive && !mine && { archive }),
       ...(record.twins && { twins: true }),
@@ -147,6 +162,11 @@ class Merging {
       ...(until !== undefined && { until }),
       ...(earlier && { earlier })
     })
+    if (kind !== 'edit') return
+    for (const one of [...(earlier ?? []), record]) {
+      if (one.id === undefined) continue
+      await addAlias(this.work, this.me, messageKey(chat, from, from === this.me, one.id), target)
+    }
   }
 
   /** How far was read never goes back. What the person has set here stays. */
@@ -160,7 +180,13 @@ class Merging {
       if (record.favourite) chat.favourite = true
     }
     if (!chat.draft) chat.draft = record.draft
-    if (record.seenTo > chat.seenTo) chat.seenTo = record.seenTo
+    if (record.seenTo > chat.seenTo) {
+      chat.seenTo = record.seenTo
+      delete chat.seenAt
+      if (record.seenAt !== undefined) chat.seenAt = record.seenAt
+    } else if (record.seenTo && record.seenTo === chat.seenTo && record.seenAt !== undefined) {
+      chat.seenAt = Math.max(record.seenAt, chat.seenAt ?? 0)
+    }
     if (!isWaiting(chat.timerOrder) && record.timerOrder > chat.timerOrder) {
       chat.timerOrder = record.timerOrder
       chat.disappears = record.disappears

@@ -3,7 +3,17 @@
  * device and a backup carry the same ones (docs/protocol.md, "History"). Whoever reads them skips types and versions
  * that it does not know, and takes nothing for granted: what is read may be damaged or made to harm.
  */
-import type { Address, Change, Edit, MessageKind, Moment, Progress, Reply, Version } from '../local/types'
+import type {
+  Address,
+  Change,
+  Edit,
+  Failure,
+  MessageKind,
+  Moment,
+  Progress,
+  Reply,
+  Version
+} from '../local/types'
 import { isArchiveId, isOrder } from '../local/order'
 
 /** Begins a history: whose it is, when it was made, and about how many messages follow. */
@@ -47,6 +57,8 @@ export interface ChatRecord {
   timerOrder: string
   readTo: string
   seenTo: string
+  /** When they said that they have read up to `seenTo`. */
+  seenAt?: Moment
   draft: string
 }
 
@@ -61,6 +73,7 @@ export interface MessageRecord {
   kind: Extract<MessageKind, 'text' | 'deleted' | 'notice'>
   text: string
   progress: Progress
+  failure?: Failure
   encrypted: boolean
   /** The device of its author's that it came from encrypted, if that is not trusted. */
   untrusted?: number
@@ -148,6 +161,7 @@ const LONGEST_ID = 2000
 const LONGEST_TEXT = 300_000
 const LONGEST_NAME = 1000
 const MOST_EMOJIS = 20
+const FAILURES: readonly Failure[] = ['no-device', 'undecided', 'distrusted', 'refused']
 const MOST_GONE = 500
 const MOST_EDITS = 100
 export const LARGEST_PICTURE = 256 * 1024
@@ -310,6 +324,7 @@ const READERS: { [T in HistoryRecord['type']]: (given: Fields) => Extract<Histor
     ...(given.set('favourite') && { favourite: true as const }),
     ...{ disappears: given.number('disappears', YEAR_MS / 1000), timerOrder: given.place('timerOrder') },
     ...{ readTo: given.place('readTo'), seenTo: given.place('seenTo') },
+    ...(given.has('seenAt') && { seenAt: given.past('seenAt') }),
     draft: given.text('draft', LONGEST_TEXT)
   }),
   message: (given) => {
@@ -321,6 +336,7 @@ const READERS: { [T in HistoryRecord['type']]: (given: Fields) => Extract<Histor
       ...{ type: 'message', v: 1, chat: given.address('chat'), id: given.id('id'), mine: given.flag('mine') },
       ...{ order: given.order('order'), kind, text: kind === 'deleted' ? '' : text },
       progress: given.one('progress', ['failed', 'sent', 'delivered', 'read']),
+      ...(given.has('failure') && { failure: given.one('failure', FAILURES) }),
       encrypted: given.flag('encrypted'),
       ...(given.has('untrusted') && { untrusted: given.number('untrusted', 2 ** 31 - 1) }),
       ...given.archive(),

@@ -4,6 +4,7 @@
  */
 import type { Database } from './database'
 import { newChat } from './chat'
+import { changeKey } from './history'
 import type { Address, Change, Credential, Message } from './types'
 
 /** A fact: the addresses that were mine. In the archive messages have them for ever. */
@@ -80,7 +81,9 @@ async function moveHistory(db: Database, from: Address, to: Address): Promise<vo
   await db.changes.bulkPut(
     changes.map((change) => {
       const [target, by] = [renamed(change.target, from, to), now(change.from)]
-      return { ...change, target, from: by, key: `${change.kind} ${target} ${by}` }
+      const of = change.kind === 'alias' ? renamed(change.key.slice('alias '.length), from, to) : undefined
+      const key = of === undefined ? changeKey(change.kind, target, by) : `alias ${of}`
+      return { ...change, target, from: by, key }
     })
   )
   for (const table of [db.seen, db.words]) {

@@ -4,6 +4,8 @@
  * and one less at the other. However long the history is, what is drawn is short, and what changes is read alone.
  */
 import Dexie, { liveQuery, type Subscription } from 'dexie'
+import { timeOf } from '../local/order'
+import { unreadBefore } from '../local/reading'
 import type { Address, Message } from '../local/types'
 import type { App } from '../sync/app'
 
@@ -55,6 +57,9 @@ export class History {
   /** The server is asked for more. */
   loading = $state(false)
   #busy = false
+  #filling = false
+  /** The server did not answer when that was to be filled. */
+  #unfilled = false
   /** The server did not answer, and is not asked again until there is a connection. */
   #stuck = false
   #live = $state(true)
@@ -204,14 +209,39 @@ export class History {
       this.#pages.unshift(...this.#cut(from, first.from, found))
       this.#shorten((pages) => pages.pop())
       this.#show()
+      void this.#fill()
     } finally {
       this.#busy = false
+    }
+  }
+
+  /**
+   * What is drawn goes back beyond what was read from the server, as it came from another device or a backup: the server
+   * may have messages between.
+   */
+  async #fill(): Promise<void> {
+    if (this.#filling || this.#unfilled) return
+    this.#filling = true
+    try {
+      for (const turn = this.#turn; turn === this.#turn;) {
+        const edge = await unreadBefore(this.app.db, this.chat)
+        const [oldest, newest] = [this.#messages?.[0], this.#messages?.at(-1)]
+        if (!edge || !oldest || !newest) return
+        const at = 'entry' in edge ? timeOf(edge.entry) : edge.time
+        if (at <= oldest.at || at > newest.at) return
+        if (!(await this.app.older(this.chat))) return
+      }
+    } catch {
+      this.#unfilled = true
+    } finally {
+      this.#filling = false
     }
   }
 
   /** There is a connection: what the server was asked for in vain may be asked for again. */
   connected(): void {
     this.#stuck = false
+    this.#unfilled = false
   }
 
   async #fetch(first: Page): Promise<void> {

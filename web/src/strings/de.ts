@@ -740,6 +740,7 @@ export const de: Texts = {
   'restore.not-a-backup': 'Das ist kein Backup von Kith.',
   'restore.damaged': 'Die Datei ist beschädigt und lässt sich nicht öffnen.',
   'restore.other-account': 'Das ist das Backup eines anderen Kontos: {account}.',
+  'restore.was-mine': 'Das war meine frühere Nummer: hier wiederherstellen',
   'restore.newer': 'Eine neuere Version von Kith hat es gemacht. Aktualisiere Kith hier zuerst.',
   'restore.full': 'Auf diesem Gerät ist kein Platz für weitere Nachrichten.',
 

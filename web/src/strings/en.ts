@@ -710,6 +710,7 @@ export const en = {
   'restore.not-a-backup': 'This isn’t a Kith backup.',
   'restore.damaged': 'The file is damaged and can’t be opened.',
   'restore.other-account': 'This backup belongs to another account: {account}',
+  'restore.was-mine': 'That was my number before: restore it here',
   'restore.newer': 'This backup was made by a newer version of Kith. Update Kith first.',
   'restore.full': 'This device has no space left for more messages.',
 

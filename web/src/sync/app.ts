@@ -131,7 +131,8 @@ export interface App {
   /** An encrypted file of all chats and messages. */
   backup(phrase: BackupPhrase, progress: Progress): Promise<Blob>
   /** Takes a backup in, beside what is here. Rejects with NotRestored. */
-  restore(file: Blob, key: string, progress: Progress): Promise<Restored>
+  /** Puts a backup into the history; `former`: an address that the person says was theirs. Rejects with NotRestored. */
+  restore(file: Blob, key: string, progress: Progress, former?: Address): Promise<Restored>
   /** Of `restore`: puts records into the history; returns how many messages are new. */
   mergeRecords(records: HistoryRecord[]): Promise<number>
 

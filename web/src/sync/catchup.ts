@@ -6,8 +6,8 @@
  */
 import type { Database } from '../local/database'
 import { toNow } from '../local/future'
-import { ofChat } from '../local/history'
-import { isWaiting, timeOf } from '../local/order'
+import { timeOf } from '../local/order'
+import { olderFact, READ_FROM, unreadBefore } from '../local/reading'
 import type { Address, Moment, Raw } from '../local/types'
 import type { Aside, Entry } from './aside'
 import { Lost, Refused } from './errors'
@@ -162,14 +162,15 @@ export class CatchUp {
 
   /** Older messages of a chat. False: there are no more. */
   async older(chat: Address): Promise<boolean> {
-    const name = `older ${chat}`
+    const name = olderFact(chat)
     for (let pages = 0; pages < 4; pages++) {
-      const before = (await this.db.fact<string>(name)) ?? ''
-      if (before === 'all') return false
-      const oldest = before ? undefined : (await ofChat(this.db, chat).first())?.order
+      const edge = await unreadBefore(this.db, chat)
+      if (edge === undefined) return false
+      const before = 'entry' in edge ? edge.entry : ''
       const clearedTo = (await this.db.chats.get(chat))?.clearedTo ?? ''
       if (before && before <= clearedTo) return false
-      const page = await this.query(chat, '', before, 50, undefined, oldest)
+      const end = 'time' in edge && Number.isFinite(edge.time) ? new Date(edge.time) : undefined
+      const page = await this.query(chat, '', before, 50, undefined, end)
       const shown = await this.db.messages.where('key').startsWith(`${chat} `).count()
       await this.inTurn(async () => {
         for (let at = 0; at < page.found.length; at += BATCH) {
@@ -211,11 +212,18 @@ export class CatchUp {
           const gaps = (await this.db.fact<Gap[]>('archive.gaps')) ?? []
           const others = gaps.filter((one) => one.after !== gap.after || one.since !== gap.since)
           await this.db.setFact('archive.gaps', rest ? [...others, rest] : others)
+          if (!rest && gap.most !== undefined) await this.readFrom(page.complete ? '' : page.first)
         })
         open = rest
         tell(done)
       }
     }
+  }
+
+  /** The newest of a device that knew nothing, or nothing for sure, were read down to there. */
+  private async readFrom(entry: string): Promise<void> {
+    await this.db.setFact(READ_FROM, entry)
+    await this.db.facts.where('name').startsWith(olderFact('')).delete()
   }
 
   private async drain(): Promise<void> {
@@ -393,7 +401,8 @@ export class CatchUp {
     } catch (error) {
       if (!(error instanceof Refused) || error.condition !== 'item-not-found') throw error
       // What we had last has expired from the archive: by time, then
-      return await this.query('', '', '', PAGE, new Date(timeOf(gap.after || gap.before) - 1000), gap.before)
+      const end = gap.before ? new Date(timeOf(gap.before)) : undefined
+      return await this.query('', '', '', PAGE, new Date(timeOf(gap.after || gap.before) - 1000), end)
     }
   }
 
@@ -414,7 +423,7 @@ export class CatchUp {
     before: string,
     max: number,
     start?: Date,
-    end?: string
+    end?: Date
   ): Promise<Page> {
     if (!this.wire.online) throw new Lost()
     const id = crypto.randomUUID()
@@ -439,13 +448,13 @@ export class CatchUp {
     before: string,
     max: number,
     start?: Date,
-    end?: string
+    end?: Date
   ): Promise<Xml | undefined> {
     const fields = {
       ...(chat && { with: chat }),
       ...(after && { 'after-id': after }),
       ...(start && { start: start.toISOString() }),
-      ...(end && !isWaiting(end) && { end: new Date(timeOf(end)).toISOString() })
+      ...(end && { end: end.toISOString() })
     }
     const query = el(
       'query',

@@ -5,7 +5,7 @@ import type { Database } from '../local/database'
 import { ServerClock } from '../local/clock'
 import { EnteredTexts } from '../local/entered'
 import { exported, wipe } from '../local/export'
-import { moveTo } from '../local/moved'
+import { FORMER, moveTo } from '../local/moved'
 import { search } from '../local/search'
 import type { Address, Credential, Message } from '../local/types'
 import { Actions } from './actions'
@@ -210,10 +210,11 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
       const { backup } = await import('../history/backup')
       return backup(db, me, phrase, now(), progress)
     },
-    restore: async (file, key, progress) => {
+    restore: async (file, key, progress, former) => {
       const { restore } = await import('../history/backup')
       const store = (records: HistoryRecord[]) => call<number>('mergeRecords', records)
-      return restore(file, key, me, now(), store, progress)
+      const mine = [...((await db.fact<Address[]>(FORMER)) ?? []), ...(former === undefined ? [] : [former])]
+      return restore(file, key, me, mine, now(), store, progress)
     },
     mergeRecords: (records) => call<number>('mergeRecords', records),
     export: () => exported(db, me),

@@ -32,7 +32,16 @@ test('what was kept under an older number is kept under the new one, and no text
     ...[
       { key: `reaction ${BEN} ${BEN}/2 ${OLD}`, target: `${BEN} ${BEN}/2`, kind: 'reaction' as const },
       { key: `edit ${OLD} 3 ${OLD}`, target: `${OLD} 3`, kind: 'edit' as const }
-    ].map((one) => ({ ...one, from: OLD, order: '1', encrypted: true }))
+    ].map((one) => ({ ...one, from: OLD, order: '1', encrypted: true })),
+    {
+      key: `alias ${OLD} 5`,
+      target: `${OLD} 3`,
+      kind: 'alias',
+      id: '5',
+      from: '',
+      order: '',
+      encrypted: true
+    }
   ])
   await db.seen.put({ key: `${OLD} 4` })
   await db.words.put({ key: `${OLD} 3`, chat: OLD, words: ['write'] })
@@ -66,6 +75,7 @@ test('what was kept under an older number is kept under the new one, and no text
   })
   expect(await db.chats.get(NEW)).toMatchObject({ last: `${NEW} 3`, pinned: 5 })
   expect((await db.changes.toArray()).map(({ key }) => key).sort()).toEqual([
+    `alias ${NEW} 5`,
     `edit ${NEW} 3 ${NEW}`,
     `reaction ${BEN} ${BEN}/2 ${NEW}`
   ])

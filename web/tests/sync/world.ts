@@ -327,11 +327,17 @@ export class World {
     const max = Number(textOf(child(set, NS.rsm, 'max')))
     const before = textOf(child(set, NS.rsm, 'before'))
     const peer = fields.get('with')
+    const end =
+      fields.has('end') &&
+      Date.parse(fields.get('end') ?? '')
+        .toString(16)
+        .padStart(11, '0') + 'fffff'
     const all = this.log.filter(
       ({ id, from, to }) =>
         (bare(from) === me || to === me) &&
         id > (fields.get('after-id') ?? '') &&
         (!before || id < before) &&
+        (!end || id < end) &&
         (!peer || bare(from) === peer || to === peer)
     )
     if (max === 0) return el('fin', { xmlns: NS.mam }, rsm(el('count', {}, String(all.length))))

@@ -1,0 +1,36 @@
+/** A history from when the account had another address, as after its number was changed: as if it had had this one. */
+import type { Address } from '../local/types'
+import type { HistoryRecord } from './records'
+
+/** The record with the address `me` wherever it has `former`: in keys and addresses, never in a text. */
+export function asNow(record: HistoryRecord, former: Address, me: Address): HistoryRecord {
+  if (former === me) return record
+  const now = (address: Address): Address => (address === former ? me : address)
+  switch (record.type) {
+    case 'account':
+      return { ...record, account: now(record.account) }
+    case 'contact':
+    case 'chat':
+      return { ...record, address: now(record.address) }
+    case 'message': {
+      const { reply } = record
+      return {
+        ...record,
+        chat: now(record.chat),
+        ...(reply && { reply: { ...reply, from: now(reply.from) } })
+      }
+    }
+    case 'change':
+      return { ...record, chat: now(record.chat), from: now(record.from) }
+    case 'star':
+      return { ...record, chat: now(record.chat) }
+    case 'gone': {
+      const start = `${former} `
+      const keys = record.keys.map((key) => (key.startsWith(start) ? me + key.slice(former.length) : key))
+      return { ...record, keys }
+    }
+    case 'picture':
+    case 'end':
+      return record
+  }
+}

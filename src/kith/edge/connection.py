@@ -14,7 +14,7 @@ from kith.core.sasl import Security
 from kith.core.stream import Stream as ClientStream
 from kith.edge.door import Door, most_connections
 from kith.edge.keepalive import Bearing, Rules, Wheel
-from kith.edge.limits import BYTES_BEFORE_LOGIN, PORTION, TAG_BYTES, Lobby, Rate
+from kith.edge.limits import BYTES_BEFORE_LOGIN, PORTION, Lobby, Rate, cost
 from kith.edge.proxies import Proxies, is_loopback
 from kith.edge.tls import Certificates, peer_address
 from kith.edge.unread import Unread
@@ -22,7 +22,6 @@ from kith.wire.errors import StreamError, stream_error
 from kith.wire.parser import ParserPool, StreamOpened
 from kith.wire.stanza import Stanza
 
-#: What is so short is handled at once.
 _SHORT = 4096
 _FLOW, _RATE, _STOP = 1, 2, 4
 
@@ -162,6 +161,11 @@ class Connection(asyncio.Protocol):
         """What carries it, as operators are told."""
         raise NotImplementedError
 
+    @property
+    def short(self) -> int:
+        """What has no more bytes is handled at once."""
+        return _SHORT
+
     def enter(self, stream: Stream, place: str) -> None:
         """The stream begins; ``place`` is what the door gave."""
         self._stream = stream
@@ -283,23 +287,27 @@ class Connection(asyncio.Protocol):
         stream = self._stream
         if stream is None or self._closing:
             return
-        if len(data) > _SHORT:
+        if len(data) > self.short:
             data = self._portion(data)
         if self._admit(stream, data):
             self.take(stream, data)
 
     def _portion(self, data: bytes) -> bytes:
         """What is handled now; keeps the rest for later."""
-        size = min(len(data), PORTION)
-        tags = data.count(b"<", 0, size)
-        if size == len(data) and size + TAG_BYTES * tags <= PORTION:
+        size = self.size_of_portion(data)
+        if size >= len(data):
             return data
-        size = max(_SHORT, size * PORTION // (size + TAG_BYTES * tags))
         self._rest = bytes(data[size:])
         if self._rest:
             self._edge.loop.call_soon(self._go_on)
         self._read_or_not()
         return data[:size]
+
+    def size_of_portion(self, data: bytes) -> int:
+        """How many of the bytes are handled before others get their turn."""
+        size = min(len(data), PORTION)
+        price = cost(data[:size])
+        return size if price <= PORTION else max(self.short, size * PORTION // price)
 
     def _go_on(self) -> None:
         """Handles the next portion, unless somebody has it wait."""
@@ -345,8 +353,12 @@ class Connection(asyncio.Protocol):
                 stream.fail(StreamError("policy-violation", "too much before authentication"))
                 return False
         elif edge.rate:
-            self.charge(len(data) + TAG_BYTES * data.count(b"<"))
+            self.charge(self.cost(data))
         return True
+
+    def cost(self, data: bytes) -> int:
+        """What it takes to handle what came (`kith.edge.limits.cost`)."""
+        return cost(data)
 
     def charge(self, size: int) -> None:
         """Waits before it reads on, if that is more than the rate allows."""

@@ -14,10 +14,20 @@ LINGER = 3.0
 UNREAD_BYTES = 4 * 1024 * 1024
 #: What all together may leave unread; past it, whoever leaves the most is cut off.
 UNREAD_IN_ALL = 256 * 1024 * 1024
-#: What a tag costs, as so many bytes more: elements take time, whatever their size.
+#: What a tag, a frame or a reference costs, as so many bytes more: elements take time, whatever their size.
 TAG_BYTES = 64
+#: What a byte outside of ASCII costs, as so many bytes more. Most of the time of a long address goes into
+#: preparing such letters (`kith.wire.jid`).
+LETTER_BYTES = 8
 #: So much of what one connection has sent is handled before others get their turn; cost as above.
 PORTION = 64 * 1024
+_ASCII = bytes(range(128))
+
+
+def cost(data: bytes) -> int:
+    """What it takes to handle XML from a peer, as a number of bytes of plain text."""
+    size = len(data) + TAG_BYTES * (data.count(b"<") + data.count(b"&"))
+    return size if data.isascii() else size + LETTER_BYTES * len(data.translate(None, _ASCII))
 
 
 class Connection(Protocol):

@@ -18,7 +18,7 @@ from kith.core.stream import Stream
 from kith.edge import connection as base
 from kith.edge.compression import Deflate
 from kith.edge.connection import Connection, Edge
-from kith.edge.limits import LINGER, TAG_BYTES
+from kith.edge.limits import BYTES_BEFORE_LOGIN, LINGER, TAG_BYTES, cost
 from kith.edge.proxies import FORWARDED, Fields, Proxies
 from kith.edge.tls import peer_address
 from kith.wire import ns
@@ -31,6 +31,11 @@ _DEFLATE = Deflate()
 #: Frames that one message may come in: browsers send one, and a library that writes what it is given a few.
 #: Each costs the same, however little is in it.
 _MAX_FRAGMENTS = 256
+#: Bytes that are handled in one go: compressed ones may be a thousand times as many.
+_COMPRESSED_PORTION = 1024
+_PORTION = 8192
+#: Bytes in which a peer's close frame is looked for; then nothing is read any more.
+_BYTES_OF_FAREWELL = 64 * 1024
 _OPEN = ns.tag(ns.FRAMING, "open")
 _CLOSE = ns.tag(ns.FRAMING, "close")
 _CLOSE_ELEMENT = f"<close xmlns='{ns.FRAMING}'/>".encode()
@@ -60,7 +65,7 @@ def _is_safe(proxies: Proxies, peer: str, fields: Fields) -> bool:
 class WebSocketConnection(Connection):
     """One connection; it is its stream's `kith.core.ports.Sink`."""
 
-    __slots__ = ("_fragments", "_opened", "_parser", "_parts", "_proxied", "_websocket")
+    __slots__ = ("_farewell", "_fragments", "_opened", "_parser", "_parts", "_proxied", "_websocket")
 
     def __init__(self, edge: Edge, transport: asyncio.Transport, secure: bool, place: str) -> None:
         """``place``: what the door gave."""
@@ -75,6 +80,7 @@ class WebSocketConnection(Connection):
         self._opened = False
         self._parts = bytearray()  # of a message that is not complete
         self._fragments = 0  # how many frames they came in
+        self._farewell = 0  # bytes that came after the close frame was sent
         self._proxied = not secure  # TLS ends somewhere
         if secure:
             # browsers have no channel binding
@@ -90,11 +96,39 @@ class WebSocketConnection(Connection):
     # -- asyncio.Protocol ----------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        if self._closing and self._websocket.state is State.CLOSING:
-            self._websocket.receive_data(data)  # the peer's close frame, after which the server hangs up
-            self._flush()
-        else:
+        if not (self._closing and self._websocket.state is State.CLOSING):
             super().data_received(data)
+            return
+        self._farewell += len(data)
+        if self._farewell <= _BYTES_OF_FAREWELL:
+            self._await_farewell(data)
+
+    def _await_farewell(self, data: bytes) -> None:
+        """Looks for the peer's close frame, after which the server hangs up."""
+        self._websocket.receive_data(data)
+        self._websocket.events_received()
+        self._flush()
+
+    @property
+    def short(self) -> int:
+        return _COMPRESSED_PORTION if self._websocket.extensions else super().short
+
+    def size_of_portion(self, data: bytes) -> int:
+        return _COMPRESSED_PORTION if self._websocket.extensions else _PORTION
+
+    def cost(self, data: bytes) -> int:
+        """Nothing yet: what is inside of the frames, which may be compressed, is counted in `_pay`."""
+        return 0
+
+    def _pay(self, stream: Stream, size: int) -> None:
+        """Counts a frame with so many bytes in it, unpacked. Raises StreamError."""
+        if stream.authenticated:
+            if self._edge.rate:
+                self.charge(TAG_BYTES + size)
+        elif self._websocket.extensions:
+            self._bytes += size
+            if self._bytes > BYTES_BEFORE_LOGIN:
+                raise StreamError("policy-violation", "too much before authentication")
 
     def take(self, stream: base.Stream, data: bytes) -> None:
         assert isinstance(stream, Stream)
@@ -107,6 +141,7 @@ class WebSocketConnection(Connection):
                     response = self._websocket.accept(event)
                     self._websocket.send_response(response)
                 elif isinstance(event, Frame) and not self._closing:
+                    self._pay(stream, len(event.data))
                     self._frame(stream, event)
         except StreamError as error:
             stream.fail(error)
@@ -148,7 +183,7 @@ class WebSocketConnection(Connection):
             self.beat()
             return
         if stream.authenticated and self._edge.rate:
-            self.charge(TAG_BYTES * data.count(b"<"))  # on the wire they are masked
+            self.charge(cost(data) - len(data))
         events = self._parser.feed(data)
         if events and isinstance(events[-1], StreamError):
             raise events[-1]
@@ -222,11 +257,14 @@ class WebSocketConnection(Connection):
 
     def _hang_up(self, code: CloseCode) -> None:
         self._closing = True
+        rest = self._rest  # frames go on behind it
         if self._transport is not None:
             self._ignore_the_rest(self._transport)
         if self._websocket.state is State.OPEN:
             with contextlib.suppress(ProtocolError):
                 self._websocket.send_close(code)
         self._flush()
+        if rest:
+            self._edge.loop.call_soon(self.data_received, rest)
         if self._transport is not None:
             self._edge.loop.call_later(LINGER, self.abort)

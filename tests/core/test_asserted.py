@@ -15,6 +15,7 @@ from kith.wire.jid import parse_jid
 from kith.wire.stanza import Stanza
 from tests.conftest import RunningServer, free_ports, running
 from tests.raw import CLIENT, RawClient, body, condition, online
+from tests.wire.work import Work
 
 SID = "urn:xmpp:sid:0"
 STANZA_ID = f"{{{SID}}}stanza-id"
@@ -28,7 +29,7 @@ def _left(inner: str, sender: str) -> str:
         hosts.add(name, object())  # type: ignore[arg-type]
     assertions = Assertions("localhost", hosts)
     stanza = Stanza.from_bytes(f"<message from='{sender}' to='vic@localhost'>{inner}</message>".encode())
-    if not assertions.names.isdisjoint(stanza.children):
+    if assertions.concerns(stanza):
         assertions.check(stanza, parse_jid(sender))
     assert stanza.children == [child.tag for child in stanza.element]
     return stanza.inner.decode()
@@ -137,6 +138,63 @@ def test_a_message_that_is_passed_on_has_no_id_of_an_archive_here_inside() -> No
     assert _left(forwarded(inside + _id("vic@localhost.")), ALICE) == forwarded(inside)
     assert _left(forwarded(forwarded(inside + _id("VIC@localhost"))), MALLORY) == forwarded(forwarded(inside))
     assert _left(forwarded(inside + _id("room@elsewhere.example")), ALICE).count("stanza-id") == 1
+
+
+@pytest.mark.parametrize("sender", [ALICE, MALLORY])
+@pytest.mark.parametrize(
+    "around",
+    [
+        "<x xmlns='urn:x'>{}</x>",
+        "<x xmlns='urn:x'><y><forwarded xmlns='urn:xmpp:forward:0'>{}</forwarded></y></x>",
+        "<forwarded xmlns='urn:xmpp:forward:0'><iq xmlns='jabber:client'>{}</iq></forwarded>",
+        "<received xmlns='urn:xmpp:carbons:1'><message xmlns='jabber:client'>{}</message></received>",
+    ],
+)
+def test_however_deep_it_lies_an_id_of_an_archive_here_goes_nowhere(sender: str, around: str) -> None:
+    left = _left("<body>x</body>" + around.format(_id("VIC@localhost./phone")), sender)
+    assert "<body>x</body>" in left
+    assert "stanza-id" not in left
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        "<result xmlns='urn:xmpp:mam:2' id='1'>{}</result>",
+        "<event xmlns='http://jabber.org/protocol/pubsub#event'><items node='n'>{}</items></event>",
+    ],
+)
+def test_pages_and_events_from_elsewhere_have_no_id_of_an_archive_here_inside(around: str) -> None:
+    left = _left(around.format(_id("vic@localhost") + _id(ROOM)), ROOM)
+    assert left == _left(around.format(_id(ROOM)), ROOM)
+    assert left.count("stanza-id") == 1
+
+
+def test_a_report_names_messages_by_the_ids_of_ones_own_archive() -> None:
+    report = f"<report xmlns='urn:xmpp:reporting:1'>{_id('alice@localhost')}</report>"
+    block = f"<block xmlns='urn:xmpp:blocking'><item jid='x@y'>{report}</item></block>"
+    stanza = Stanza.from_bytes(f"<iq type='set' id='1'>{block}</iq>".encode())
+    assert not Assertions("localhost", Hosts()).concerns(stanza)
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        "<stanza-id xmlns='urn:xmpp:sid:0' id='1' by='{}'/>",
+        "<delay xmlns='urn:xmpp:delay' from='{}'/>",
+        "<forwarded xmlns='urn:xmpp:forward:0'><stanza-id xmlns='urn:xmpp:sid:0' by='{}'/></forwarded>",
+        "<x xmlns='urn:x'><stanza-id xmlns='urn:xmpp:sid:0' by='{}'/></x>",
+        "<addresses xmlns='http://jabber.org/protocol/address'><address type='ofrom' jid='{}'/></addresses>",
+    ],
+)
+@pytest.mark.parametrize("sender", [ALICE, MALLORY])
+def test_many_addresses_in_one_stanza_are_little_work(one: str, sender: str) -> None:
+    address = "\u30fb\u30a2" * 100 + "@elsewhere.example"
+    with Work() as few:
+        _left(one.format(address) * 32, sender)
+    with Work() as many:
+        left = _left(one.format(address) * 200, sender)
+    assert many.calls < few.calls * 1.1 + 100
+    assert left.count("elsewhere.example") <= 32
 
 
 def test_what_an_older_version_stored_is_healed_when_it_is_read() -> None:

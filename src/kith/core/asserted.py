@@ -23,12 +23,33 @@ _ARCHIVED = ns.tag("urn:xmpp:mam:tmp", "archived")  # what XEP-0313 had before X
 _FORWARDED = ns.tag(ns.FORWARD, "forwarded")
 _ADDRESSES = ns.tag("http://jabber.org/protocol/address", "addresses")
 _ADDRESS = ns.tag("http://jabber.org/protocol/address", "address")
-_MESSAGES = (ns.tag(ns.CLIENT, "message"), ns.tag(ns.SERVER, "message"))
 _IDS = (_STANZA_ID, _ARCHIVED)
+#: Addresses that are looked at in one stanza: preparing one takes time. What has more loses the rest.
+_MOST_LOOKED_AT = 32
 #: Requests that only a client's own server makes of it (RFC 6121 §2.1.6, XEP-0191 §3.3).
 _PUSHES = frozenset(
     (ns.tag(ns.ROSTER, "query"), ns.tag(ns.BLOCKING, "block"), ns.tag(ns.BLOCKING, "unblock"))
 )
+
+
+class _Look:
+    """One look at one stanza: what was sent, and how many addresses in it may still be prepared."""
+
+    __slots__ = ("left", "sender")
+
+    def __init__(self, sender: JID) -> None:
+        self.sender = sender
+        self.left = _MOST_LOOKED_AT
+
+    def jid(self, text: str | None) -> JID | None:
+        """The address; None if it is none, or one too many."""
+        self.left -= 1
+        if self.left < 0:
+            return None
+        try:
+            return parse_jid(text or "")
+        except ValueError:
+            return None
 
 
 class Assertions:
@@ -37,10 +58,10 @@ class Assertions:
     def __init__(self, domain: str, hosts: Hosts) -> None:
         self._domain = domain
         self._hosts = hosts
-        rules: dict[str, Callable[[Element, JID], bool]] = {
+        rules: dict[str, Callable[[Element, _Look], bool]] = {
             _STANZA_ID: self._is_own_id,
             _ARCHIVED: self._is_own_id,
-            _FORWARDED: self._clean_forwarded,
+            _FORWARDED: _always,  # but for ids, see `_clean_ids`
             _ADDRESSES: self._clean_addresses,
             ns.tag(ns.DELAY, "delay"): self._is_own_delay,
             ns.tag("jabber:x:delay", "x"): self._is_own_delay,
@@ -63,19 +84,26 @@ class Assertions:
         #: Clark names of the elements that are looked at.
         self.names = frozenset(rules)
 
+    def concerns(self, stanza: Stanza) -> bool:
+        """Whether there is anything to be looked at."""
+        if not self.names.isdisjoint(stanza.children):
+            return True
+        return b"<stanza-id" in stanza.inner and stanza.kind == "message"  # somewhere inside
+
     def check(self, stanza: Stanza, sender: JID) -> None:
-        """Takes out the children that ``sender`` may not send. To be called if there is one of `names`."""
+        """Takes out what ``sender`` may not send. To be called if it `concerns` the stanza."""
         tree = stanza.element
-        before = len(tree)
+        look = _Look(sender)
         changed = False
         for child in list(tree):
             rule = self._rules.get(child.tag)
-            if rule is None:
-                continue
-            if not rule(child, sender):
+            if rule is not None and not rule(child, look):
                 tree.remove(child)
-            changed = changed or child.tag in (_FORWARDED, _ADDRESSES)
-        if changed or len(tree) != before:
+                changed = True
+            elif stanza.kind == "message":
+                changed = self._clean_ids(child, look) or changed
+            changed = changed or child.tag == _ADDRESSES
+        if changed:
             stanza.replace_children(tree)
 
     def check_push(self, iq: Stanza, sender: JID, to: JID) -> None:
@@ -92,9 +120,9 @@ class Assertions:
             sender = parse_jid(stanza.attrs.get("from", ""))
         except ValueError:
             return canonical(data)
-        tree = stanza.element
+        tree, look = stanza.element, _Look(sender)
         for child in [child for child in tree if child.tag in _IDS]:
-            if not self._is_own_id(child, sender):
+            if not self._is_own_id(child, look):
                 tree.remove(child)
         stanza.replace_children(tree)
         return stanza.to_bytes()
@@ -104,36 +132,39 @@ class Assertions:
     def _is_here(self, domain: str) -> bool:
         return domain == self._domain
 
-    def _is_own_id(self, element: Element, sender: JID) -> bool:
+    def _is_own_id(self, element: Element, look: _Look) -> bool:
         """A room gives ids to its own messages (XEP-0359 §5); accounts here get theirs from the server."""
-        by = _jid(element.get("by"))
-        return by is not None and by.bare == sender.bare and not self._is_here(by.domain)
+        if self._is_here(look.sender.domain):
+            return False
+        by = look.jid(element.get("by"))
+        return by is not None and by.bare == look.sender.bare and not self._is_here(by.domain)
 
-    def _is_own_delay(self, element: Element, sender: JID) -> bool:
+    def _is_own_delay(self, element: Element, look: _Look) -> bool:
         """Who held a stanza back names itself; that it was this server, only this server says."""
-        origin = element.get("from")
+        origin, sender = element.get("from"), look.sender
         if origin is None:
             return True
-        jid = _jid(origin)
+        jid = look.jid(origin)
         if jid is None:
             return False
         if self._is_here(jid.domain):
             return jid.bare == sender.bare
         return self._hosts.here(jid.domain) is None or jid.domain == sender.domain
 
-    def _is_archive(self, element: Element, sender: JID) -> bool:
+    def _is_archive(self, element: Element, look: _Look) -> bool:
         """Archives are accounts, rooms and services elsewhere, which speak from bare addresses."""
-        return not self._is_here(sender.domain) and not sender.resource
+        return not self._is_here(look.sender.domain) and not look.sender.resource
 
-    def _is_service(self, element: Element, sender: JID) -> bool:
+    def _is_service(self, element: Element, look: _Look) -> bool:
         """No client of this server is a room or a pubsub service."""
-        return not self._is_here(sender.domain)
+        return not self._is_here(look.sender.domain)
 
-    def _clean_addresses(self, element: Element, sender: JID) -> bool:
+    def _clean_addresses(self, element: Element, look: _Look) -> bool:
         """``ofrom`` names who sent a message before a multicast service passed it on."""
+        sender = look.sender
         for address in element.findall(_ADDRESS):
             if address.get("type") == "ofrom":
-                jid = _jid(address.get("jid"))
+                jid = look.jid(address.get("jid"))
                 if (
                     jid is None
                     or jid.domain != sender.domain
@@ -142,23 +173,24 @@ class Assertions:
                     element.remove(address)
         return True
 
-    def _clean_forwarded(self, element: Element, sender: JID) -> bool:
-        """Messages that are passed on (XEP-0297) have no ids of archives here, however deep they lie."""
-        for message in element.iter():
-            if message.tag in _MESSAGES:
-                for child in [child for child in message if child.tag in _IDS]:
-                    by = _jid(child.get("by"))
-                    if by is None or self._is_here(by.domain):
-                        message.remove(child)
-        return True
+    def _clean_ids(self, element: Element, look: _Look) -> bool:
+        """What lies inside (messages passed on, XEP-0297, or whatever) has no ids of archives here.
+
+        However deep they lie. Returns whether there were any.
+        """
+        found = False
+        for parent in element.iter():
+            for child in [child for child in parent if child.tag in _IDS]:
+                by = look.jid(child.get("by"))
+                if by is None or self._is_here(by.domain):
+                    parent.remove(child)
+                    found = True
+        return found
 
 
-def _never(element: Element, sender: JID) -> bool:
+def _never(element: Element, look: _Look) -> bool:
     return False
 
 
-def _jid(text: str | None) -> JID | None:
-    try:
-        return parse_jid(text or "")
-    except ValueError:
-        return None
+def _always(element: Element, look: _Look) -> bool:
+    return True

@@ -29,7 +29,7 @@ class Router:
     def __init__(self, domain: Domain) -> None:
         self._domain = domain
         self._figures = domain.figures
-        self._asserted = domain.assertions.names
+        self._assertions = domain.assertions
 
     def handle(self, session: Session, stanza: Stanza) -> Work:
         """Handles a client's stanza, or says what has to happen first. Raises StanzaError, StreamError."""
@@ -37,8 +37,8 @@ class Router:
         if not kind:
             self._domain.element(session, stanza)
             return None
-        if not self._asserted.isdisjoint(stanza.children):
-            self._domain.assertions.check(stanza, session.jid)
+        if self._assertions.concerns(stanza):
+            self._assertions.check(stanza, session.jid)
         attrs = stanza.attrs
         sender = attrs.get("from")
         if sender is not None and sender != session.full:
@@ -70,8 +70,8 @@ class Router:
         """Handles a stanza from elsewhere, as `handle` does. Its ``from`` and ``to`` were checked."""
         domain = self._domain
         self._figures.foreign += 1
-        if not self._asserted.isdisjoint(stanza.children):
-            domain.assertions.check(stanza, sender.jid)
+        if self._assertions.concerns(stanza):
+            self._assertions.check(stanza, sender.jid)
         if to.domain != domain.name:
             host = domain.hosts.here(to.domain)
             if host is None:

@@ -332,15 +332,12 @@ class Domain:
         others = to.local and to.bare != sender.bare
         known = await self.inquiries.admit(sender, to) if others else True
         try:
-            if others:
-                missing = await self.directory.load(to.bare) is None
-                if not self.hooks.stanza_in(
-                    sender.jid, to, iq
-                ):  # the bounds are for those who are missing, too
-                    return
-                if missing and not getattr(handler, "absent", False):
-                    raise StanzaError(unknown)
-            children = await handler(sender, iq, to)
+            if not others or await self._answers(sender, iq, to):
+                children = await handler(sender, iq, to)
+            elif (nobody := getattr(handler, "absent", None)) is not None and not known:
+                children = nobody(iq)
+            else:
+                raise StanzaError("service-unavailable")
         except StanzaError as error:
             if not known and error.condition != "policy-violation":
                 raise StanzaError(unknown) from None
@@ -348,6 +345,16 @@ class Domain:
         result = iq.reply(*children)
         result.attrs["to"] = sender.full
         sender.send(result)
+
+    async def _answers(self, sender: Sender, iq: Stanza, to: JID) -> bool:
+        """Whether there is such an account, and it has not blocked the sender. Raises StanzaError."""
+        missing = await self.directory.load(to.bare) is None
+        try:  # the bounds are for those who are missing, too
+            return self.hooks.stanza_in(sender.jid, to, iq) and not missing
+        except StanzaError as error:
+            if error.condition == "policy-violation":
+                raise
+            return False
 
     def element(self, session: Session, stanza: Stanza) -> None:
         """An element that is no stanza, in its turn."""

@@ -40,7 +40,7 @@ def handles_iq(
     namespace: str,
     name: str,
     to: str = "any",
-    absent: bool = False,
+    absent: Callable[[Stanza], Sequence[Element]] | None = None,
     nothing: str = "service-unavailable",
 ) -> Callable[[_F], _F]:
     """Marks a method that answers ``<iq type=…><name xmlns=namespace/></iq>``.
@@ -48,7 +48,8 @@ def handles_iq(
     ``to``: ``server`` (the domain), ``account`` (a bare address, or none, which means one's own),
     ``service`` (the feature's own, see `Feature.service`) or ``any`` address that is answered for here:
     those have a `kith.core.sender.Sender`, who may be of another server. ``own``: only a session of the
-    account itself may ask. ``absent``: it is asked for accounts that do not exist as well.
+    account itself may ask. ``absent``: what is answered for an account that does not exist, if that is no
+    error; whom somebody has blocked gets it as well.
     ``nothing``: what a ``get`` is refused with where the asker may not know whether there is such an account.
     """
 

@@ -201,11 +201,11 @@ class Presence:
             return
         viewer = sender.bare
         account = await domain.account(to.bare) if to.local else None
-        if account is not None and not domain.allows(sender.jid, to, stanza):
-            return
         roster = await domain.roster(to.bare) if account is not None else None
         if account is None or roster is None or not (to.bare == viewer or roster.subscription_from(viewer)):
             sender.send(Stanza.build("presence", {"type": "unsubscribed", "from": to.bare, "to": viewer}))
+        elif not domain.allows(sender.jid, to, stanza):
+            return  # XEP-0191 §3: blocked, and no stranger
         elif account.present():
             for other in account.present():
                 if other.presence is not None and (to.is_bare or other.jid == to):

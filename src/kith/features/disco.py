@@ -169,6 +169,19 @@ def page(query: Element | None, items: Sequence[Element]) -> Sequence[Element]:
     return [*chosen, page_element(first, last, len(items))]
 
 
+def no_items(iq: Stanza) -> Sequence[Element]:
+    """The answer for an account that has none, or is none (XEP-0030 §8). Raises StanzaError."""
+    query = iq.child(ITEMS)
+    node = query.get("node", "") if query is not None else ""
+    return _answer(ITEMS, node, page(query, ()))
+
+
+def _answer(tag: str, node: str, children: Sequence[Element]) -> Sequence[Element]:
+    query = Element(tag, {"node": node} if node else {})
+    query.extend(children)
+    return (query,)
+
+
 class Disco(Feature):
     """An account answers its owner and those who get its presence; to others it has nothing (§8)."""
 
@@ -182,16 +195,16 @@ class Disco(Feature):
             found = await self._node_info(sender, to, node) if node else None
             if found is None:
                 raise StanzaError("service-unavailable")
-            return self._answer(INFO, node, found)
+            return _answer(INFO, node, found)
         service = self.domain.services.get(to.domain)
         if service is not None and not node:
-            return self._answer(INFO, "", describe_service(self.domain, service))
+            return _answer(INFO, "", describe_service(self.domain, service))
         if not node:
-            return self._answer(INFO, "", describe(self.domain, bool(to.local)))
+            return _answer(INFO, "", describe(self.domain, bool(to.local)))
         found = await self._node_info(sender, to, node)
         if found is None:
             raise StanzaError("item-not-found")
-        return self._answer(INFO, node, found)
+        return _answer(INFO, node, found)
 
     async def _node_info(self, sender: Sender, to: JID, node: str) -> Sequence[Element] | None:
         for other in self._features(to):
@@ -201,7 +214,7 @@ class Disco(Feature):
                     return found
         return None
 
-    @handles_iq("get", ns.DISCO_ITEMS, "query", absent=True)
+    @handles_iq("get", ns.DISCO_ITEMS, "query", absent=no_items)
     async def items(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         node = self._node(iq, ITEMS)
         found: Sequence[Element] = []
@@ -216,7 +229,7 @@ class Disco(Feature):
                     found = [*found, *items] if found else items
         if not known and (not to.local or await self.domain.knows(sender, to)):
             raise StanzaError("item-not-found")  # to others it looks as if there were nothing (§8)
-        return self._answer(ITEMS, node, page(iq.child(ITEMS), found))
+        return _answer(ITEMS, node, page(iq.child(ITEMS), found))
 
     def _features(self, to: JID) -> Sequence[Feature]:
         """Those that have something to say of an address: of a service, only the one that it is."""
@@ -228,9 +241,3 @@ class Disco(Feature):
     def _node(self, iq: Stanza, tag: str) -> str:
         query = iq.child(tag)
         return query.get("node", "") if query is not None else ""
-
-    def _answer(self, tag: str, node: str, children: Sequence[Element]) -> Sequence[Element]:
-        query = Element(tag, {"node": node} if node else {})
-        for child in children:
-            query.append(child)
-        return (query,)

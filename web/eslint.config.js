@@ -14,5 +14,23 @@ export default ts.config(
     files: ['**/*.svelte', '**/*.svelte.ts'],
     languageOptions: { parserOptions: { parser: ts.parser, svelteConfig } }
   },
-  { rules: { 'svelte/no-at-html-tags': 'error', 'no-undef': 'off' } }
+  { rules: { 'svelte/no-at-html-tags': 'error', 'no-undef': 'off' } },
+  {
+    files: ['src/**'],
+    ignores: ['src/local/clock.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: "MemberExpression[object.name='Date'][property.name='now']",
+          message:
+            "Messages are dated by the server's clock: App.now, or performance.now for how long something takes."
+        },
+        {
+          selector: "NewExpression[callee.name='Date'][arguments.length=0]",
+          message: "Messages are dated by the server's clock: new Date(app.now())."
+        }
+      ]
+    }
+  }
 )

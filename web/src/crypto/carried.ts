@@ -2,6 +2,7 @@
  * Trust that a device gets from the one that let it in (`start/linking.ts`): that device's own keys and those that it
  * has verified, so that nobody has to be compared with anew. It knows nothing of OMEMO, and runs before it.
  */
+import { deviceTime } from '../local/clock'
 import type { Database } from '../local/database'
 import type { Address } from '../local/types'
 import { base64url, fromBase64url, hex } from './bytes'
@@ -58,7 +59,7 @@ async function verify(store: Store, account: Address, keys: unknown, strict: boo
   for (const key of good.slice(0, MOST_KEYS)) {
     await store.put(`trust/${account}/${hex(fromBase64url(key))}`, {
       trust: 'verified',
-      since: Date.now()
+      since: deviceTime()
     } satisfies KnownKey)
   }
   if (good.length > 0 && strict) {

@@ -1,4 +1,5 @@
 /** `Crypto`, kept with OMEMO 0.3. See `crypto.ts` for what it promises, docs/web.md for what was chosen and why. */
+import { deviceTime } from '../local/clock'
 import type { Database } from '../local/database'
 import type { Address, Moment } from '../local/types'
 import { spend, type Budget } from './budget'
@@ -72,7 +73,7 @@ export class Omemo implements Crypto {
     private readonly network: KeyNetwork,
     options: OmemoOptions = {}
   ) {
-    this.now = options.now ?? Date.now
+    this.now = options.now ?? deviceTime
     const tell = (event: CryptoEvent): void => this.listeners.forEach((listener) => listener(event))
     this.store = new Store(db)
     this.own = new Own(this.store, me, network, this.now)

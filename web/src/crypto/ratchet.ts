@@ -5,6 +5,7 @@
  * libsignal 0.0.16 tries the sessions of a record one after the other and keeps what a failed try has changed in them.
  * Here each try has a copy of one session; what comes of the first that succeeds is put back beside the others.
  */
+import { deviceTime } from '../local/clock'
 import { PreKeyWhisperMessage, WhisperMessage } from '@privacyresearch/libsignal-protocol-protobuf-ts'
 import { SessionBuilder } from '@privacyresearch/libsignal-protocol-typescript/lib/session-builder'
 import { SessionCipher } from '@privacyresearch/libsignal-protocol-typescript/lib/session-cipher'
@@ -322,7 +323,7 @@ function one(sessions: Sessions, name: string): Record<string, Session> {
 function archived(sessions: Sessions): Sessions {
   const closed = Object.entries(sessions.sessions).map(([name, session]): [string, Session] => {
     if (session.indexInfo.closed !== -1) return [name, session]
-    return [name, { ...session, indexInfo: { ...session.indexInfo, closed: Date.now() } }]
+    return [name, { ...session, indexInfo: { ...session.indexInfo, closed: deviceTime() } }]
   })
   return { ...sessions, sessions: Object.fromEntries(closed) }
 }

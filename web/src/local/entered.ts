@@ -3,6 +3,7 @@
  * written before the next line of the program runs, so that a page that is closed or reloaded in that moment loses
  * nothing: the next start stores what is left here.
  */
+import { deviceTime } from './clock'
 import type { Address, Reply } from './types'
 
 export interface Entered {
@@ -37,7 +38,7 @@ export class EnteredTexts {
 
   /** A place behind all that this page and those before it have given. */
   static place(): number {
-    places = Math.max(places + 1, Date.now() * 1000)
+    places = Math.max(places + 1, deviceTime() * 1000)
     return places
   }
 

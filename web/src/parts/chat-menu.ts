@@ -15,7 +15,7 @@ interface Asking {
 
 export function chatItems(app: App, chat: Chat, ask: Asking): MenuItem[] {
   const { address } = chat
-  const muted = chat.mutedUntil > Date.now()
+  const muted = chat.mutedUntil > app.now()
   return [
     {
       label: t(chat.pinned ? 'chat.unpin' : 'chat.pin'),

@@ -1,4 +1,5 @@
 /** Whether the app is locked in this browser, and when it locks itself. */
+import { deviceTime } from '../local/clock'
 import { confirmed, fits, waitAfter, type Secret } from './lock-secret'
 
 const NAME = 'kith.lock'
@@ -30,7 +31,7 @@ export class Lock {
   #kept = $state.raw<Kept | undefined>(read())
   /** Who opens the page begins locked. */
   #locked = $state(this.#kept !== undefined)
-  private seen = Date.now()
+  private seen = deviceTime()
 
   get kind(): Secret['kind'] | undefined {
     return this.#kept?.secret.kind
@@ -50,7 +51,7 @@ export class Lock {
 
   /** Milliseconds until a PIN is taken again. */
   get wait(): number {
-    return Math.max(0, (this.#kept?.until ?? 0) - Date.now())
+    return Math.max(0, (this.#kept?.until ?? 0) - deviceTime())
   }
 
   set(secret: Secret): void {
@@ -61,7 +62,7 @@ export class Lock {
   lock(): void {
     if (!this.#kept) return
     this.#locked = true
-    localStorage.setItem(NOW, String(Date.now()))
+    localStorage.setItem(NOW, String(deviceTime()))
   }
 
   /** Whether it was the PIN. */
@@ -70,7 +71,7 @@ export class Lock {
     if (kept?.secret.kind !== 'pin' || this.wait > 0) return false
     // counted before it is looked at: whoever reloads in between has used the try, too
     const wrong = kept.wrong + 1
-    this.keep({ ...kept, wrong, until: Date.now() + waitAfter(wrong) })
+    this.keep({ ...kept, wrong, until: deviceTime() + waitAfter(wrong) })
     if (!(await fits(kept.secret, pin))) return false
     this.opened(kept)
     return true
@@ -97,7 +98,7 @@ export class Lock {
   watch(): () => void {
     const sign = (): void => {
       this.look()
-      if (!this.#locked) this.seen = Date.now()
+      if (!this.#locked) this.seen = deviceTime()
     }
     const look = (): void => {
       this.look()
@@ -127,12 +128,12 @@ export class Lock {
   /** Locks if nobody was there for long; also after the computer slept. */
   private look(): void {
     const minutes = this.#kept?.minutes
-    if (minutes && Date.now() - this.seen > minutes * 60_000) this.#locked = true
+    if (minutes && deviceTime() - this.seen > minutes * 60_000) this.#locked = true
   }
 
   private opened(kept: Kept): void {
     this.keep({ ...kept, wrong: 0, until: 0 })
-    this.seen = Date.now()
+    this.seen = deviceTime()
     this.#locked = false
   }
 

@@ -10,7 +10,7 @@ export interface Past {
 
 export const PAST = 'history.past'
 
-export async function setPast(db: Database, state: Past['state']): Promise<void> {
+export async function setPast(db: Database, state: Past['state'], now: Moment): Promise<void> {
   const before = await db.fact<Past>(PAST)
-  await db.setFact(PAST, { state, since: before?.since ?? Date.now() } satisfies Past)
+  await db.setFact(PAST, { state, since: before?.since ?? now } satisfies Past)
 }

@@ -2,6 +2,7 @@
 import type { Message } from '../local/types'
 import { t } from '../strings/strings.svelte'
 import { noticeText } from './notices'
+import { ABSENCES, absenceOf } from './states'
 import { plainText } from './styling'
 
 /** Characters that are looked at: more than fit into a line. */
@@ -14,14 +15,7 @@ export function oneLine(text: string, unstyled = false): string {
 }
 
 export function preview(message: Message): string {
-  switch (message.kind) {
-    case 'text':
-      return oneLine(message.text, message.unstyled)
-    case 'deleted':
-      return t(message.mine ? 'message.deleted-by-me' : 'message.deleted')
-    case 'unreadable':
-      return t(message.asked ? 'message.unreadable.short' : 'message.unreadable')
-    case 'notice':
-      return noticeText(message.text)
-  }
+  const absent = absenceOf(message)
+  if (absent) return t(ABSENCES[absent].short)
+  return message.kind === 'notice' ? noticeText(message.text) : oneLine(message.text, message.unstyled)
 }

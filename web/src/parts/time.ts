@@ -1,7 +1,16 @@
 /** Times as people say them. All are read anew when the language changes. */
+import { deviceTime } from '../local/clock'
+import type { Moment } from '../local/types'
 import { language, t } from '../strings/strings.svelte'
 
 const DAY = 86_400_000
+
+let clockNow: () => Moment = deviceTime
+
+/** From here on, today is what this clock says: the one that messages are dated with. */
+export function goBy(now: () => Moment): void {
+  clockNow = now
+}
 
 const made = new Map<string, Intl.DateTimeFormat>()
 
@@ -45,7 +54,7 @@ export function dayAndYear(at: number): string {
 }
 
 /** Of the list of chats: as short as it can be said. */
-export function short(at: number, now = Date.now()): string {
+export function short(at: number, now = clockNow()): string {
   const days = daysAgo(at, now)
   if (days <= 0) return clock(at)
   if (days === 1) return t('time.yesterday')
@@ -54,7 +63,7 @@ export function short(at: number, now = Date.now()): string {
 }
 
 /** Between the messages of two days. */
-export function day(at: number, now = Date.now()): string {
+export function day(at: number, now = clockNow()): string {
   const days = daysAgo(at, now)
   if (days <= 0) return t('time.today')
   if (days === 1) return t('time.yesterday')
@@ -62,7 +71,7 @@ export function day(at: number, now = Date.now()): string {
   return format({ day: 'numeric', month: 'long', year: 'numeric' }).format(at)
 }
 
-export function lastSeen(at: number, now = Date.now()): string {
+export function lastSeen(at: number, now = clockNow()): string {
   if (now - at < 60_000) return t('presence.just')
   const days = daysAgo(at, now)
   if (days <= 0) return t('presence.today', { time: clock(at) })

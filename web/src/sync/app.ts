@@ -53,6 +53,8 @@ export interface EnterOptions extends SendOptions {
  * are the server's: they wait a moment for a connection, then reject with NotConnected.
  */
 export interface App {
+  /** The time by the server's clock: what messages and the server date is compared with it. */
+  now(): Moment
   readonly db: Database
   readonly me: Address
   readonly live: Readable<Live>

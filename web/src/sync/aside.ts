@@ -38,7 +38,10 @@ const MOST = 200
 const LONGEST = 100_000
 
 export class Aside {
-  constructor(private readonly db: Database) {}
+  constructor(
+    private readonly db: Database,
+    private readonly now: () => Moment
+  ) {}
 
   /** Rejects if it can't be stored: then it is the storage that is to blame. */
   async put({ id, at, message }: Entry, error: unknown): Promise<void> {
@@ -49,7 +52,7 @@ export class Aside {
   /** What can't be kept, or is of no use later, is counted all the same. */
   async count(reason: string, text = ''): Promise<void> {
     await this.keep(
-      { id: '', at: Date.now(), stanza: text.slice(0, LONGEST), tries: Infinity, reason },
+      { id: '', at: this.now(), stanza: text.slice(0, LONGEST), tries: Infinity, reason },
       'other'
     )
   }

@@ -318,7 +318,7 @@ export class Connection {
   }
 
   private enter({ jid, resumed, resumption, newest }: LoggedIn): void {
-    this.entered = Date.now()
+    this.entered = performance.now()
     this.jid = jid
     this.isOnline = true
     this.expect(SILENCE_MS)
@@ -426,7 +426,7 @@ export class Connection {
   }
 
   private later(): void {
-    if (Date.now() - this.entered > STEADY_MS) this.failures = 0
+    if (performance.now() - this.entered > STEADY_MS) this.failures = 0
     const longest = Math.min(LONGEST_WAIT_MS, 1000 * 2 ** this.failures)
     this.failures += 1
     clearTimeout(this.retry)

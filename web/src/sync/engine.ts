@@ -117,7 +117,7 @@ export class Engine implements Leading {
     }
     this.connection = new Connection(wiring)
     this.keybook = new Keybook(db)
-    this.aside = new Aside(db)
+    this.aside = new Aside(db, deps.now)
     this.roster = new Roster(db, me, this.connection)
     this.profiles = new Profiles(db, me, this.connection)
     this.settings = new ChatSettings(db, me, this.connection, deps.now)

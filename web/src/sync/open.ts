@@ -2,7 +2,7 @@
 import type { Crypto, Fingerprint, KeyNetwork } from '../crypto/crypto'
 import type { HistoryRecord } from '../history/records'
 import type { Database } from '../local/database'
-import { ServerClock } from '../local/clock'
+import { deviceTime, ServerClock } from '../local/clock'
 import { EnteredTexts } from '../local/entered'
 import { exported, wipe } from '../local/export'
 import { FORMER, moveTo } from '../local/moved'
@@ -67,7 +67,7 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
   const stored = await db.fact<Credential>('credential')
   if (stored?.agent !== credential.agent) await db.setFact('credential', credential)
 
-  const clock = new ServerClock(deps.now ?? Date.now)
+  const clock = new ServerClock(deps.now ?? deviceTime)
   await clock.follow(db)
   const now = () => clock.now()
   const live = new Store<Live>(NOTHING)
@@ -154,6 +154,7 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
     me,
     live,
     tab: tabs.tab,
+    now,
     enter: (chat, text, options) => actions.enter(chat, text, options),
     send: (chat, text, options) => actions.send(chat, text, options),
     edit: (key, text) => actions.edit(key, text),

@@ -14,14 +14,14 @@ export async function patiently<T>(
   work: () => Promise<T>,
   patience = PATIENCE_MS
 ): Promise<T> {
-  const end = Date.now() + patience
+  const end = performance.now() + patience
   for (;;) {
-    await reached(live, end - Date.now())
+    await reached(live, end - performance.now())
     try {
       return await work()
     } catch (error) {
       if (!(error instanceof Lost || error instanceof NotConnected)) throw error
-      if (Date.now() >= end) throw new NotConnected()
+      if (performance.now() >= end) throw new NotConnected()
       await new Promise((done) => setTimeout(done, PAUSE_MS))
     }
   }

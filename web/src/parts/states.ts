@@ -1,0 +1,128 @@
+/**
+ * All that the app says of a message's encryption, of how far it has come, of what can't be shown, and of who is there: one
+ * table for each, from which every screen takes its words and signs. What is not here is not said anywhere.
+ */
+import { isServer } from '../local/address'
+import type { Address, Failure, Message, Progress } from '../local/types'
+import type { Live } from '../sync/app'
+import { t, type Key } from '../strings/strings.svelte'
+import type { ICONS } from './icons'
+import { lastSeen } from './time'
+
+/** `danger`: it is drawn in the colour of what is wrong. */
+interface Sign {
+  icon?: keyof typeof ICONS
+  danger?: true
+}
+
+/**
+ * How a message came or went. `untrusted`: encrypted, from a device whose key the person has not compared or trusts no
+ * more; `nothing`: there is nothing to say, as of what was taken back and of the server's own words.
+ */
+export type Encryption = 'encrypted' | 'untrusted' | 'plain' | 'nothing'
+
+/** `beside`: in the conversation; `long`: where one asks for it. */
+export const ENCRYPTION: Record<Encryption, Sign & { beside?: Key; long?: Key }> = {
+  encrypted: { long: 'encrypted.short' },
+  untrusted: { beside: 'message.untrusted', long: 'message-info.untrusted' },
+  plain: { beside: 'message.plain', long: 'message-info.plain', danger: true },
+  nothing: {}
+}
+
+export function encryptionOf({ kind, encrypted, untrusted, chat }: Message): Encryption {
+  if (kind !== 'text' || isServer(chat)) return 'nothing'
+  if (untrusted !== undefined) return 'untrusted'
+  return encrypted ? 'encrypted' : 'plain'
+}
+
+/** Lines of a mark, on a grid of 20 by 14. */
+export type Shape = 'clock' | 'alert' | 'tick' | 'ticks'
+
+export const DELIVERY: Record<Progress, Sign & { label: Key; shape: Shape }> = {
+  waiting: { label: 'mark.waiting', shape: 'clock' },
+  sent: { label: 'mark.sent', shape: 'tick' },
+  delivered: { label: 'mark.delivered', shape: 'ticks' },
+  read: { label: 'mark.read', shape: 'ticks' },
+  failed: { label: 'mark.failed', shape: 'alert', danger: true }
+}
+
+/** How far a message of mine has come; undefined: nothing of that is said. */
+export function deliveryOf({ mine, kind, progress }: Message): Progress | undefined {
+  return mine && kind === 'text' ? progress : undefined
+}
+
+/** Why a message was not sent, and the ways on: to compare keys, to send without that, to try again. */
+export const FAILURES: Record<
+  Failure | 'unknown',
+  { reason?: Key; compare: boolean; anyway: boolean; again: Key }
+> = {
+  'no-device': { reason: 'failure.no-device', compare: false, anyway: false, again: 'failure.again' },
+  undecided: { reason: 'failure.undecided', compare: true, anyway: true, again: 'failure.again' },
+  distrusted: { reason: 'failure.distrusted', compare: true, anyway: false, again: 'failure.again' },
+  refused: { reason: 'failure.refused', compare: false, anyway: false, again: 'failure.again' },
+  unknown: { compare: false, anyway: false, again: 'message.retry' }
+}
+
+export function failureOf(message: Message): Failure | 'unknown' | undefined {
+  return deliveryOf(message) === 'failed' ? (message.failure ?? 'unknown') : undefined
+}
+
+/** What stands for a text that is not shown. `asked`: its sender's device was asked for it again. */
+export type Absence = 'deleted' | 'deleted-by-me' | 'unreadable' | 'asked'
+
+/** `one`: in the conversation; `many`: for several in a row; `short`: in the list of chats. */
+export const ABSENCES: Record<Absence, { icon: keyof typeof ICONS; one: Key; many: Key; short: Key }> = {
+  deleted: {
+    ...{ icon: 'block', one: 'message.deleted', many: 'message.deleted-many', short: 'message.deleted' }
+  },
+  'deleted-by-me': {
+    ...{ icon: 'block', one: 'message.deleted-by-me', many: 'message.deleted-many' },
+    short: 'message.deleted-by-me'
+  },
+  unreadable: {
+    ...{ icon: 'lock', one: 'message.unreadable', many: 'message.unreadable.many' },
+    short: 'message.unreadable'
+  },
+  asked: {
+    ...{ icon: 'lock', one: 'message.unreadable.asked', many: 'message.unreadable.asked.many' },
+    short: 'message.unreadable.short'
+  }
+}
+
+/** undefined: its text is shown. */
+export function absenceOf({ kind, mine, asked }: Message): Absence | undefined {
+  if (kind === 'deleted') return mine ? 'deleted-by-me' : 'deleted'
+  if (kind === 'unreadable') return asked ? 'asked' : 'unreadable'
+  return undefined
+}
+
+/** `notes`, `server`: nobody who comes and goes; `seen`: not there now, but it is known since when; `nothing`: it is not. */
+export type There = 'notes' | 'server' | 'typing' | 'online' | 'away' | 'seen' | 'nothing'
+
+/** Of `seen`, when; of `nothing`, there are no words. */
+export const PRESENCE = {
+  notes: 'notes.about',
+  server: 'server.about',
+  typing: 'typing',
+  online: 'presence.online',
+  away: 'presence.away',
+  seen: undefined,
+  nothing: undefined
+} satisfies Record<There, Key | undefined>
+
+export function presenceOf(address: Address, me: Address, live: Live): There {
+  if (address === me) return 'notes'
+  if (isServer(address)) return 'server'
+  if (address in live.typing) return 'typing'
+  const there = live.present[address]
+  if (there === 'online' || there === 'away') return there
+  return live.lastSeen[address] === undefined ? 'nothing' : 'seen'
+}
+
+/** Who is there, in words; empty: nothing is known. `now`: by the server's clock. */
+export function presenceText(address: Address, me: Address, live: Live, now: number): string {
+  const there = presenceOf(address, me, live)
+  const key = PRESENCE[there]
+  if (key) return t(key)
+  return there === 'seen' ? lastSeen(live.lastSeen[address] ?? now, now) : ''
+}

@@ -16,6 +16,9 @@ export interface XmlElement {
   readonly children: readonly (XmlElement | string)[]
 }
 
+/** Elements within each other: more than the server takes, and than what follows them down can bear without end. */
+const DEEPEST = 200
+
 interface Open {
   children: (XmlElement | string)[]
   scope: Scope
@@ -36,6 +39,7 @@ export function parseElement(text: string): XmlElement {
   parser.on('doctype', refuse('a document type'))
 
   parser.on('opentag', ({ name, attributes }) => {
+    if (above.length === DEEPEST) throw new Error('too deep')
     const parent = above.at(-1)
     const all = Object.entries(attributes)
     const scope = declared(parent?.scope ?? STREAM, all)

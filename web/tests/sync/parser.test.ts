@@ -266,3 +266,24 @@ test('an element without a namespace is not one of the stream’s', () => {
   expect(children(message, NS.client, 'body').map(textOf)).toEqual(['seen'])
   expect(children(message, '', 'body').map(textOf)).toEqual(['hidden'])
 })
+
+test('however deep, wide, or full of declarations a stanza is, it is read or refused at once', () => {
+  const stanza = (inner: string) => `<message xmlns='jabber:client'>${inner}</message>`
+  const nested = (depth: number) => stanza('<a>'.repeat(depth) + '</a>'.repeat(depth))
+  expect(() => parse(nested(199))).not.toThrow()
+  expect(() => write(parse(nested(199)))).not.toThrow()
+  for (const depth of [200, 1000, 35_000]) expect(() => parse(nested(depth))).toThrow('too deep')
+  const begun = performance.now()
+  const declarations = Array.from({ length: 8000 }, (_, at) => ` xmlns:n${at}='x'`).join('')
+  parse(stanza(`<a${declarations}>${"<b xmlns:c='y'/>".repeat(8000)}</a>`))
+  parse(stanza(`<a${Array.from({ length: 20_000 }, (_, at) => ` a${at}='x'`).join('')}/>`))
+  expect(performance.now() - begun).toBeLessThan(2000)
+  const rebound = parse(stanza(`<x:a xmlns:x='one'><x:a xmlns:x='two'><x:a/></x:a><x:a/></x:a>`))
+  const spaces: string[] = []
+  const walk = (one: typeof rebound): void => {
+    spaces.push(one.namespace)
+    for (const inner of one.children) if (typeof inner !== 'string') walk(inner)
+  }
+  walk(rebound)
+  expect(spaces).toEqual(['jabber:client', 'one', 'two', 'two', 'one'])
+})

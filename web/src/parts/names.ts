@@ -1,5 +1,4 @@
 /** How people are called. */
-import { isServer } from '../local/address'
 import { cleanName } from '../local/names'
 import type { Address, Contact } from '../local/types'
 
@@ -38,7 +37,7 @@ export function speaksAs(me: Address): void {
 
 /** The name that I gave somebody, else the one that they chose (with a mark, unless they are in my contacts), else their number. */
 export function nameOf(contact: Contact | undefined, address: Address): string {
-  if (isServer(address)) return address === home ? 'Kith' : address
+  if (address === home) return 'Kith'
   if (contact?.name) return contact.name
   const nick = cleanName(contact?.nick ?? '')
   if (!nick) return written(address, address.split('@')[1])
@@ -47,7 +46,7 @@ export function nameOf(contact: Contact | undefined, address: Address): string {
 
 /** What tells who somebody is beside a name that they chose; empty: the name is mine, or the number itself. */
 export function besides(contact: Contact | undefined, address: Address): string {
-  const stranger = !isServer(address) && !contact?.inRoster && !contact?.name && address !== own
+  const stranger = address !== home && !contact?.inRoster && !contact?.name && address !== own
   return stranger && cleanName(contact?.nick ?? '') ? written(address, address.split('@')[1]) : ''
 }
 

@@ -26,7 +26,7 @@ export class Devices {
       const asked = address()
       void here.live.connection
       void changed()
-      if (isServer(asked)) return
+      if (isServer(asked, here.app.me)) return
       here.app.hasDevices(asked).then(
         (there) => {
           if (asked === address()) this.there = there

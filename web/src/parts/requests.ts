@@ -9,6 +9,6 @@ export function isStranger(
   messages: Message[],
   accepted: boolean
 ): boolean {
-  if (address === me || isServer(address) || accepted || contact?.blocked) return false
+  if (address === me || isServer(address, me) || accepted || contact?.blocked) return false
   return messages.some(({ mine, kind }) => !mine && kind !== 'notice')
 }

@@ -184,7 +184,7 @@ export class Outbox {
 
   /** My name, for one who does not get it with my presence. */
   private async nameFor(to: Address): Promise<string> {
-    if (to === this.me || isServer(to)) return ''
+    if (to === this.me || isServer(to, this.me)) return ''
     const [me, them] = await this.db.contacts.bulkGet([this.me, to])
     const sees = them?.subscription === 'from' || them?.subscription === 'both'
     return sees ? '' : (me?.nick ?? '')

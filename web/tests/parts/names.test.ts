@@ -25,8 +25,11 @@ describe('somebody is called', () => {
   })
 
   test('as the app, where it is the server that writes', () => {
-    expect(isServer('example.org')).toBe(true)
-    expect(isServer('ada@example.org')).toBe(false)
+    expect(isServer('example.org', 'me@example.org')).toBe(true)
+    expect(isServer('ada@example.org', 'me@example.org')).toBe(false)
+    // Another server is a stranger like any other, and does not speak for mine
+    expect(isServer('evil.example', 'me@example.org')).toBe(false)
+    expect(isServer('example.org.', 'me@example.org')).toBe(false)
     speaksAs('me@example.org')
     expect(nameOf(undefined, 'example.org')).toBe('Kith')
     expect(nameOf(undefined, 'evil.example')).toBe('evil.example')

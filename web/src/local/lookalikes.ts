@@ -13,7 +13,14 @@ const PAIRS =
   // Latin, beside the plain alphabet
   'ıi ɩi ɪi ɡg ɢg ɑa łl øo đd ħh ŧt ƙk ɓb ɗd ʟl ɴn ʀr ꜱs ʏy ᴀa ʙb ᴄc ᴅd ᴇe ʜh ᴊj ᴋk ᴍm ᴏo ᴘp ᴛt ᴜu ᴠv ᴡw ᴢz ßb ' +
   // Cherokee
-  'ꭺa ꮯc ꭼe ꮋh ꮐg ꭻj ꮶk ꮮl ꮇm ꮲp ꭱr ꮪs ꭲt ꮩv ꮃw ꭹy ꮓz'
+  'ꭺa ꮯc ꭼe ꮋh ꮐg ꭵi ꭻj ꮶk ꮮl ꮇm ꮲp ꭱr ꮪs ꭲt ꮩv ꮃw ꭹy ꮓz ' +
+  // Lisu
+  'ꓮa ꓐb ꓚc ꓓd ꓰe ꓝf ꓖg ꓧh ꓲi ꓙj ꓗk ꓡl ꓟm ꓠn ꓳo ꓑp ꓣr ꓢs ꓔt ꓴu ꓦv ꓪw ꓫx ꓬy ꓜz ' +
+  // Coptic, and clicks
+  'ⲁa ⲃb ⲉe ⲏh ⲓi ⲕk ⲙm ⲛn ⲟo ⲣp ⲥc ⲧt ⲭx ⲯy ǀl'
+
+/** Capitals that look like other letters than their small ones do. */
+const CAPITALS = new Map([...'ΒΕΖΗΙΚΜΝΟΡΤΥΧΑ'].map((one, at) => [one, 'bezhikmnoptyxa'.charAt(at)]))
 
 const LATIN = new Map<string, string>()
 for (const pair of PAIRS.split(' ')) {
@@ -23,7 +30,8 @@ for (const pair of PAIRS.split(' ')) {
 
 /** Two texts that look alike have the same one; case, accents, spaces and signs do not count. */
 export function skeleton(text: string): string {
-  return [...text.normalize('NFKD').toLowerCase().normalize('NFKD')]
+  const capitals = [...text.normalize('NFKD')].map((one) => CAPITALS.get(one) ?? one).join('')
+  return [...capitals.toLowerCase().normalize('NFKD')]
     .filter((one) => !/[\p{M}\p{Z}\p{P}\p{C}]/u.test(one) || one === '|')
     .map((one) => LATIN.get(one) ?? one)
     .join('')

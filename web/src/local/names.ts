@@ -1,5 +1,6 @@
 /** What people call themselves comes from them: here it is made fit to be drawn beside what the app itself says. */
 import type { Database } from './database'
+import { asciiDigits } from './digits'
 import { skeleton } from './lookalikes'
 import type { Address } from './types'
 
@@ -43,12 +44,13 @@ export async function chosenName(db: Database, me: Address, address: Address, te
   const name = cleanName(text)
   const contact = await db.contacts.get(address)
   if (!name || address === me || (contact?.inRoster && contact.name)) return name
-  if (looksOfficial(name)) return ''
+  if (looksOfficial(name) || looksLikeAddress(name)) return ''
   const looks = skeleton(name)
   const known = await db.contacts
     .filter((one) => one.address !== address && (one.inRoster || one.address === me))
     .toArray()
-  return known.some((one) => [one.name, one.nick].some((own) => own && skeleton(own) === looks)) ? '' : name
+  const taken = known.flatMap((one) => [one.name, one.nick, one.address.split('@', 1)[0] ?? ''])
+  return taken.some((own) => own && skeleton(own) === looks) ? '' : name
 }
 
 /** Whether a name looks as if the app or its operator spoke. */
@@ -58,6 +60,13 @@ export function looksOfficial(name: string): boolean {
     skeleton(name).startsWith(own) ||
     name.split(/[^\p{L}\p{M}\p{N}]+/u).some((word) => skeleton(word) === own)
   )
+}
+
+/** Whether a name could be taken for a number or an address, of which people think that nobody can choose them. */
+export function looksLikeAddress(name: string): boolean {
+  const text = asciiDigits(name.normalize('NFKC'))
+  const digits = text.replace(/[^0-9]/g, '').length
+  return (digits >= 6 && digits >= text.replace(/[^\p{L}]/gu, '').length) || /[^\s@]@[^\s@]/.test(text)
 }
 
 /** Without controls, those of direction among them, and what is drawn as nothing. */

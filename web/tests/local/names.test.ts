@@ -80,3 +80,41 @@ test('a stranger does not get the name of somebody whom I know', async () => {
   expect(await chosenName(db, me, me, 'Ada')).toBe('Ada')
   await db.delete()
 })
+
+test('nobody is called like a number, an address, or somebody’s', async () => {
+  const db = new Database('names of numbers')
+  const me = 'me@example.org'
+  await db.contacts.put({ ...newContact('+491701234567@example.org'), inRoster: true })
+  await db.contacts.put({ ...newContact('hilde@example.org'), inRoster: true })
+  const chosen = (text: string) => chosenName(db, me, 'eve@example.org', text)
+  const like = [
+    ...[
+      '+49 170 1234567',
+      '0170/1234567',
+      '(0049) 170 – 123 4567',
+      '٠١٧٠١٢٣٤٥٦٧',
+      '+４９１７０１２３４５６７',
+      'Tel 01701234567'
+    ],
+    ...['hilde@example.org', 'Hilde＠example.org', 'Ηilde', 'HILDE ', 'h i l d e', 'hiIde', '𝐇ilde']
+  ]
+  for (const name of like) expect([name, await chosen(name)]).toEqual([name, ''])
+  for (const name of ['Ada 2', 'Agent 007', 'Class of 2026', 'Rudi1984', 'R2-D2'])
+    expect(await chosen(name)).toBe(name)
+  await db.delete()
+})
+
+test('no letters of any script are taken for the app’s name', () => {
+  for (const name of [
+    'ΚΙΤΗ',
+    'КІТН',
+    'Kǀth',
+    'ꓗꓲꓔꓧ',
+    'ⲔⲒⲦⲎ',
+    'ᏦᎥᎢᎻ',
+    '𝗞𝗶𝘁𝗵',
+    'K\u034fith',
+    'Ｋｉｔｈ support'
+  ])
+    expect([name, looksOfficial(name)]).toEqual([name, true])
+})

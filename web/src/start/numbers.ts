@@ -38,8 +38,17 @@ export function countries(tag: string): Country[] {
 /** Of the browser's languages: the first that says a country. */
 export function likely(tags: readonly string[]): CountryCode {
   const all = new Set<string>(getCountries())
-  const found = tags.map((tag) => new Intl.Locale(tag).maximize().region ?? '').find((one) => all.has(one))
+  const found = tags.map(regionOf).find((one) => all.has(one))
   return (found ?? 'DE') as CountryCode
+}
+
+/** Empty for a tag that is none, as some systems have them (`en-US@posix`). */
+function regionOf(tag: string): string {
+  try {
+    return new Intl.Locale(tag).maximize().region ?? ''
+  } catch {
+    return ''
+  }
 }
 
 /** What was typed, in the groups of that country, and the country if it says one with a + or 00. */

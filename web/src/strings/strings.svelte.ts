@@ -15,8 +15,17 @@ const RIGHT_TO_LEFT = /^(?:ar|dv|fa|he|ps|ur|yi)\b/
 
 /** The first of the wished languages that there is. */
 export function choose(wished: readonly string[]): string {
-  const known = wished.map((one) => one.split('-')[0] ?? '').find((one) => one in LANGUAGES)
+  const known = wished.map((one) => one.split('-')[0] ?? '').find((one) => Object.hasOwn(LANGUAGES, one))
   return known ?? 'en'
+}
+
+/** Some systems have what is none, as `en-US@posix`; times and numbers could not be written with it. */
+export function isTag(text: string): boolean {
+  try {
+    return Intl.getCanonicalLocales(text).length > 0
+  } catch {
+    return false
+  }
 }
 
 class Language {
@@ -24,8 +33,8 @@ class Language {
   tag = $state('en')
 
   use(chosen: string | null): void {
-    const wished = navigator.languages
-    const code = chosen !== null && chosen in LANGUAGES ? chosen : choose(wished)
+    const wished = navigator.languages.filter(isTag)
+    const code = chosen !== null && Object.hasOwn(LANGUAGES, chosen) ? chosen : choose(wished)
     this.tag = wished.find((one) => one.split('-')[0] === code) ?? code
     document.documentElement.lang = code
     document.documentElement.dir = RIGHT_TO_LEFT.test(code) ? 'rtl' : 'ltr'

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { asciiDigits, digitsOf } from '../../src/local/digits'
-import { canonical, complete, typed, type CountryCode } from '../../src/start/numbers'
+import { canonical, complete, likely, typed, type CountryCode } from '../../src/start/numbers'
 
 interface Example {
   text: string
@@ -39,4 +39,29 @@ test('a number with 00 shows its country, and keeps what was typed', () => {
   expect(typed('00491701234567', 'US')).toEqual({ text: '00491701234567', country: 'DE' })
   expect(typed('0170123', 'DE').country).toBeUndefined()
   expect(typed('+٤٩١٧٠١٢٣', 'US').country).toBe('DE')
+})
+
+test('a language that the system names in its own way is no reason to show nothing', () => {
+  expect(likely(['en-US@posix', '', 'C', '__proto__', 'x'])).toBe('DE')
+  expect(likely(['en-US@posix', 'pt-BR'])).toBe('BR')
+  for (const text of [
+    '',
+    '+',
+    '00',
+    '+00',
+    '0049',
+    '+0',
+    'abc',
+    '1e9',
+    '-5',
+    '٠٠٤٩',
+    '۰۰۴۹۱۷۰۱۲۳۴۵۶۷',
+    '+1'.repeat(500),
+    '\u202e+49'
+  ])
+    for (const country of ['DE', 'US', 'IR', 'EG'] as const) {
+      expect(() => typed(text, country)).not.toThrow()
+      expect(complete(text, country) ?? '+4911').toMatch(/^\+[1-9][0-9]+$/)
+    }
+  expect(complete('۰۰۴۹۱۷۰۱۲۳۴۵۶۷', 'IR')).toBe('+491701234567')
 })

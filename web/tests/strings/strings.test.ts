@@ -4,7 +4,7 @@ import { parse } from 'svelte/compiler'
 import { describe, expect, test } from 'vitest'
 import { de } from '../../src/strings/de'
 import { en } from '../../src/strings/en'
-import { choose, fill, LANGUAGES, type Text } from '../../src/strings/strings.svelte'
+import { choose, fill, isTag, LANGUAGES, type Text } from '../../src/strings/strings.svelte'
 
 const SOURCE = join(import.meta.dirname, '../../src')
 const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' })
@@ -99,4 +99,10 @@ test.each(screens)('%s has no text of its own', (file) => {
   const { fragment } = parse(readFileSync(join(SOURCE, file), 'utf8'), { modern: true })
   const words = literals(fragment).map((text) => text.trim())
   expect(words.filter((text) => /\p{L}/u.test(text) && !NAMES.has(text))).toEqual([])
+})
+
+test('a language is one that there is, and times can be written in', () => {
+  expect(choose(['constructor', 'toString-US', 'de-AT'])).toBe('de')
+  expect(choose(['__proto__'])).toBe('en')
+  expect(['en-US@posix', '', 'C.UTF-8', 'en-US', 'de'].filter(isTag)).toEqual(['en-US', 'de'])
 })

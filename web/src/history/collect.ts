@@ -6,9 +6,9 @@
 import { base64 } from '../crypto/bytes'
 import type { Database } from '../local/database'
 import { isWaiting, orderOf } from '../local/order'
-import type { Address, Change, Chat, Contact, Message, Moment } from '../local/types'
+import { LARGEST_PICTURE } from '../local/picture'
+import type { Address, Change, Chat, Contact, Message, Moment, Reply } from '../local/types'
 import {
-  LARGEST_PICTURE,
   lineOf,
   type ChangeRecord,
   type ChatRecord,
@@ -263,7 +263,7 @@ export function messageRecord(message: Message, now: Moment): MessageRecord | un
   return {
     ...{ type: 'message', v: 1, chat, id, mine, order, kind, text, progress, encrypted },
     ...(failure && { failure }),
-    ...(reply && { reply: { id: reply.id, from: reply.from, text: reply.text } }),
+    ...(reply && { reply: replyRecord(reply) }),
     ...(message.untrusted !== undefined && { untrusted: message.untrusted }),
     ...whichOf(message),
     ...(message.twins && { twins: true }),
@@ -321,4 +321,8 @@ function chatRecord(chat: Chat): ChatRecord {
     },
     ...(seenAt !== undefined && { seenAt })
   }
+}
+
+function replyRecord({ id, from, text, gone, claimed }: Reply): Reply {
+  return { id, from, text, ...(gone && { gone }), ...(claimed && { claimed }) }
 }

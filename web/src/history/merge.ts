@@ -9,9 +9,10 @@ import { addChange, addMessage, changeKey, raise, readTo } from '../local/histor
 import { addAlias } from '../local/naming'
 import { isWaiting, messageKey, timeOf, twinKey } from '../local/order'
 import type { Address, Chat, Message, Moment, Picture } from '../local/types'
+import { pictureType } from '../local/picture'
+import { emojisIn } from '../local/reactions'
 import { Work } from '../local/work'
 import {
-  LARGEST_PICTURE,
   type ChangeRecord,
   type ChatRecord,
   type ContactRecord,
@@ -158,7 +159,7 @@ class Merging {
       ...(id !== undefined && { id }),
       ...(text !== undefined && { text }),
       ...(record.unstyled && { unstyled: true }),
-      ...(emojis && { emojis }),
+      ...(emojis && { emojis: emojisIn(emojis) }),
       ...(until !== undefined && { until }),
       ...(earlier && { earlier })
     })
@@ -239,14 +240,16 @@ class Merging {
 }
 
 /** Only a picture that is what its name says. */
-async function pictureOf({ hash, mime, data }: PictureRecord): Promise<Picture | undefined> {
+async function pictureOf({ hash, data }: PictureRecord): Promise<Picture | undefined> {
   let bytes: Bytes
   try {
     bytes = fromBinary(atob(data))
   } catch {
     return undefined
   }
-  if (bytes.length > LARGEST_PICTURE) return undefined
+  // A backup may be of an earlier version, which looked at less of it
+  const type = pictureType(bytes)
+  if (!type) return undefined
   const digest = hex(new Uint8Array(await crypto.subtle.digest('SHA-1', bytes)))
-  return digest === hash ? { hash, data: new Blob([bytes], { type: mime }) } : undefined
+  return digest === hash ? { hash, data: new Blob([bytes], { type }) } : undefined
 }

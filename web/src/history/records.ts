@@ -15,6 +15,7 @@ import type {
   Version
 } from '../local/types'
 import { isArchiveId, isOrder } from '../local/order'
+import { LARGEST_PICTURE } from '../local/picture'
 
 /** Begins a history: whose it is, when it was made, and about how many messages follow. */
 export interface AccountRecord {
@@ -164,7 +165,6 @@ const MOST_EMOJIS = 20
 const FAILURES: readonly Failure[] = ['no-device', 'undecided', 'distrusted', 'refused']
 const MOST_GONE = 500
 const MOST_EDITS = 100
-export const LARGEST_PICTURE = 256 * 1024
 const YEAR_MS = 31_536_000_000
 const DAY_MS = 86_400_000
 // eslint-disable-next-line no-control-regex
@@ -383,7 +383,11 @@ const READERS: { [T in HistoryRecord['type']]: (given: Fields) => Extract<Histor
 }
 
 function replyOf(given: Fields): Reply {
-  return { id: given.id('id'), from: given.address('from'), text: given.text('text', LONGEST_TEXT) }
+  return {
+    ...{ id: given.id('id'), from: given.address('from'), text: given.text('text', LONGEST_TEXT) },
+    ...(given.set('gone') && { gone: true as const }),
+    ...(given.set('claimed') && { claimed: true as const })
+  }
 }
 
 function versionOf(given: Fields): Version {

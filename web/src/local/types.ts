@@ -84,6 +84,8 @@ export interface Reply {
   text: string
   /** Its author has taken it back. */
   gone?: true
+  /** It is not here: whoever answers says that this was written. */
+  claimed?: true
 }
 
 export type MessageKind =

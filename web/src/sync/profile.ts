@@ -1,6 +1,7 @@
 /** What people show of themselves: nickname (XEP-0172), name and about (XEP-0292), picture (XEP-0084). */
 import type { Database } from '../local/database'
 import { chosenName, cleanAbout } from '../local/names'
+import { LARGEST_PICTURE, pictureType } from '../local/picture'
 import type { Address } from '../local/types'
 import { fromBase64, toBase64, toHex } from './base64'
 import { updateContact } from './contacts'
@@ -9,7 +10,6 @@ import type { Wire } from './wire'
 import { attribute, child, el, NS, textOf } from './xml'
 
 const VCARD_NODE = 'urn:xmpp:vcard4'
-const LARGEST_PICTURE = 256 * 1024
 const PICTURE_TYPES = ['image/png', 'image/jpeg', 'image/webp']
 export const PROFILE_NODES: string[] = [NS.nick, VCARD_NODE, NS.avatarMetadata]
 
@@ -101,8 +101,8 @@ export class Profiles {
     const [item] = await itemsOf(this.wire, account, NS.avatarData, hash)
     try {
       const bytes = fromBase64(textOf(item?.payload))
-      const type = typeOf(bytes)
-      if (!type || bytes.length > LARGEST_PICTURE || (await sha1(bytes)) !== hash) return false
+      const type = pictureType(bytes)
+      if (!type || (await sha1(bytes)) !== hash) return false
       await this.db.pictures.put({ hash, data: new Blob([bytes], { type }) })
       return true
     } catch {
@@ -113,12 +113,4 @@ export class Profiles {
 
 async function sha1(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return toHex(new Uint8Array(await crypto.subtle.digest('SHA-1', bytes)))
-}
-
-/** By its first bytes: what others say of it does not count. */
-function typeOf(bytes: Uint8Array): string {
-  const start = String.fromCharCode(...bytes.subarray(0, 4))
-  if (start === '\x89PNG') return 'image/png'
-  if (start.startsWith('\xff\xd8\xff')) return 'image/jpeg'
-  return start === 'RIFF' ? 'image/webp' : ''
 }

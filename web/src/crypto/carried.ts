@@ -24,6 +24,7 @@ export async function trustToCarry(db: Database, me: Address): Promise<CarriedTr
   const store = new Store(db)
   const own = await store.get<OwnKeys>('own')
   const carried: CarriedTrust = { own: [], strict: (await store.account(me)).strict, contacts: {} }
+  const contacts = new Map<Address, string[]>()
   if (own !== undefined) carried.own.push(base64url(new Uint8Array(own.identity.pubKey).subarray(1)))
   const verified = [...(await store.below<KnownKey>('trust/'))]
     .filter(([, { trust }]) => trust === 'verified')
@@ -36,9 +37,9 @@ export async function trustToCarry(db: Database, me: Address): Promise<CarriedTr
     room -= key.length + account.length + 10
     if (room < 0) break
     if (account === me) carried.own.push(key)
-    else (carried.contacts[account] ??= []).push(key)
+    else contacts.set(account, [...(contacts.get(account) ?? []), key])
   }
-  return carried
+  return { ...carried, contacts: Object.fromEntries(contacts) }
 }
 
 /** `carried`: from the letter's `secrets`, where anything may be. Before this device's crypto is first opened. */

@@ -63,7 +63,7 @@ async function moveHistory(db: Database, from: Address, to: Address): Promise<vo
   const now = (address: Address): Address => (address === from ? to : address)
   await db.messages.toCollection().modify((message: Message, row) => {
     const { reply, reactions } = message
-    if (message.from !== from && reply?.from !== from && !(from in reactions)) return
+    if (message.from !== from && reply?.from !== from && !Object.hasOwn(reactions, from)) return
     row.value = {
       ...message,
       from: now(message.from),

@@ -3,6 +3,7 @@
  * table for each, from which every screen takes its words and signs. What is not here is not said anywhere.
  */
 import { isServer } from '../local/address'
+import { valueOf } from '../local/by-address'
 import type { Address, Failure, Message, Progress } from '../local/types'
 import type { Live } from '../sync/app'
 import { t, type Key } from '../strings/strings.svelte'
@@ -29,8 +30,8 @@ export const ENCRYPTION: Record<Encryption, Sign & { beside?: Key; long?: Key }>
   nothing: {}
 }
 
-export function encryptionOf({ kind, encrypted, untrusted, chat }: Message): Encryption {
-  if (kind !== 'text' || isServer(chat)) return 'nothing'
+export function encryptionOf({ kind, encrypted, untrusted, chat }: Message, me: Address): Encryption {
+  if (kind !== 'text' || isServer(chat, me)) return 'nothing'
   if (untrusted !== undefined) return 'untrusted'
   return encrypted ? 'encrypted' : 'plain'
 }
@@ -112,11 +113,11 @@ export const PRESENCE = {
 
 export function presenceOf(address: Address, me: Address, live: Live): There {
   if (address === me) return 'notes'
-  if (isServer(address)) return 'server'
-  if (address in live.typing) return 'typing'
-  const there = live.present[address]
+  if (isServer(address, me)) return 'server'
+  if (valueOf(live.typing, address) !== undefined) return 'typing'
+  const there = valueOf(live.present, address)
   if (there === 'online' || there === 'away') return there
-  return live.lastSeen[address] === undefined ? 'nothing' : 'seen'
+  return valueOf(live.lastSeen, address) === undefined ? 'nothing' : 'seen'
 }
 
 /** Who is there, in words; empty: nothing is known. `now`: by the server's clock. */
@@ -124,5 +125,5 @@ export function presenceText(address: Address, me: Address, live: Live, now: num
   const there = presenceOf(address, me, live)
   const key = PRESENCE[there]
   if (key) return t(key)
-  return there === 'seen' ? lastSeen(live.lastSeen[address] ?? now, now) : ''
+  return there === 'seen' ? lastSeen(valueOf(live.lastSeen, address) ?? now, now) : ''
 }

@@ -19,6 +19,7 @@ import { STANZA_BYTES, TooLong, fits, split, textBytes } from '../local/length'
 import { resolve } from '../local/naming'
 import { isWaiting, messageKey, orderAt, orderWaiting } from '../local/order'
 import { withoutText } from '../local/quotes'
+import { emojisIn } from '../local/reactions'
 import type { Address, Change, Chat, Message, Moment, OutgoingContent, Reply } from '../local/types'
 import { Work } from '../local/work'
 import { DEFAULT_TIMER, type EnterOptions, type SendOptions } from './app'
@@ -177,7 +178,8 @@ export class Actions {
     return true
   }
 
-  async react(key: string, emojis: string[]): Promise<void> {
+  async react(key: string, chosen: string[]): Promise<void> {
+    const emojis = emojisIn(chosen)
     await this.about(key, async (message, work) => {
       const earlier = await this.db.changes.get(changeKey('reaction', key, this.me))
       const replaces = earlier?.emojis?.length ? earlier.id : undefined
@@ -252,7 +254,7 @@ export class Actions {
       await this.unsynced('read', address)
       // A server does not ask who has read what it says, and who is a stranger or blocked is not told
       const blocked = (await this.db.contacts.get(address))?.blocked
-      const told = !isServer(address) && !blocked && (await isAccepted(this.db, this.me, address))
+      const told = !isServer(address, this.me) && !blocked && (await isAccepted(this.db, this.me, address))
       if (last && last.order > chat.readTo && told) {
         const what = { type: 'marker' as const, of: [last.id], kind: 'displayed' as const }
         await this.queue(address, crypto.randomUUID(), what)
@@ -303,7 +305,7 @@ export class Actions {
 
   /** The first that I say in a chat sets the time that I have chosen for new ones, unless one of us has set another. */
   private async beginTimer(work: Work, address: Address): Promise<void> {
-    if (address === this.me || isServer(address)) return
+    if (address === this.me || isServer(address, this.me)) return
     const { timerOrder, clearedTo } = await work.chat(address)
     if (timerOrder || clearedTo) return
     const seconds = (await this.db.fact<number>(DEFAULT_TIMER)) ?? 0
@@ -359,7 +361,7 @@ export class Actions {
   /** In the chat, for both sides; 0: not any more. */
   async pinMessage(key: string, seconds: number): Promise<void> {
     await this.about(key, async (message, work) => {
-      if (message.kind !== 'text' || isServer(message.chat) || isWaiting(message.order)) return
+      if (message.kind !== 'text' || isServer(message.chat, this.me) || isWaiting(message.order)) return
       const until = seconds > 0 ? this.now() + seconds * 1000 : 0
       const { chat, id: of, from } = message
       const id = await this.tell(work, chat, { type: 'pin', of, from, until })

@@ -14,6 +14,9 @@ export function textBytes(stanza: number | undefined): number {
   return Math.min(MOST, Math.floor(Math.max(stanza - BESIDE, stanza / 4) * 0.75))
 }
 
+/** Units of what is seen as one character, as far as they are looked at. */
+const LONGEST_CHARACTER = 200
+
 export class TooLong extends Error {}
 
 const encoder = new TextEncoder()
@@ -53,6 +56,21 @@ function boundary(text: string, most: number): number {
   }
   if (end > start && end > 0) return end
   return isLow(text, most) ? most - 1 : most
+}
+
+/** At most so many units of UTF-16, cut where no character that one sees is halved. */
+export function beginning(text: string, most: number): string {
+  if (text.length <= most) return text
+  const from = Math.max(0, most - LONGEST_CHARACTER)
+  const start = isLow(text, from) ? from - 1 : from
+  let end = start
+  for (const { index, segment } of new Intl.Segmenter().segment(
+    text.slice(start, most + LONGEST_CHARACTER)
+  )) {
+    if (start + index + segment.length > most) break
+    end = start + index + segment.length
+  }
+  return text.slice(0, end > start ? end : isLow(text, most) ? most - 1 : most)
 }
 
 /** The second half of a pair of UTF-16. */

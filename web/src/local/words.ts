@@ -8,7 +8,9 @@ const LONGEST = 32
 
 /** Whether there is nothing to see: no more than blanks and characters without a form. */
 export function isBlank(text: string): boolean {
-  return !/[^\s\p{Cc}\p{Cf}\u115f\u1160\u2800\u3164\uffa0]/u.test(text)
+  return !/[^\s\p{Z}\p{Cc}\p{Cf}\p{Noncharacter_Code_Point}\p{Default_Ignorable_Code_Point}\u115f\u1160\u2800\u3164\uffa0]/u.test(
+    text
+  )
 }
 
 /** As texts are compared: without case, accents, and other forms of the same character. */

@@ -1,4 +1,5 @@
 /** A message in one line: for the list of chats, answers, and notifications. */
+import { beginning } from '../local/length'
 import type { Message } from '../local/types'
 import { t } from '../strings/strings.svelte'
 import { noticeText } from './notices'
@@ -7,11 +8,12 @@ import { plainText } from './styling'
 
 /** Characters that are looked at: more than fit into a line. */
 const LONGEST = 400
+const LINE = 200
 
 /** A text in one line, without the marks of its styles. */
 export function oneLine(text: string, unstyled = false): string {
-  const start = text.slice(0, LONGEST)
-  return (unstyled ? start : plainText(start)).replace(/\s+/g, ' ').slice(0, 200)
+  const start = beginning(text, LONGEST)
+  return beginning((unstyled ? start : plainText(start)).replace(/\s+/g, ' '), LINE)
 }
 
 export function preview(message: Message): string {

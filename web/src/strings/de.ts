@@ -207,6 +207,7 @@ export const de: Texts = {
   'message.expires': 'Verschwindend',
   'message.untrusted': 'von einem nicht geprüften Gerät',
   'message.plain': 'nicht verschlüsselt',
+  'message.quoted-by': 'so zitiert von {name}',
   'message.deleted': 'Diese Nachricht wurde gelöscht',
   'message.deleted-by-me': 'Du hast diese Nachricht gelöscht',
   'message.deleted-many': { one: '{count} gelöschte Nachricht', other: '{count} gelöschte Nachrichten' },

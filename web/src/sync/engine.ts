@@ -2,6 +2,7 @@
 import type { Crypto, CryptoEvent, KeyNetwork } from '../crypto/crypto'
 import { STANZA_BYTES } from '../local/length'
 import { isAccepted } from '../local/accepted'
+import { valueOf } from '../local/by-address'
 import { FORMER } from '../local/moved'
 import type { Database } from '../local/database'
 import { merge, type Merged } from '../history/merge'
@@ -467,9 +468,13 @@ export class Engine implements Leading {
       this.history.presence(attribute(presence, 'from'), type === '')
       return
     }
-    const { address, there } = this.presences.take(presence)
+    const taken = this.presences.take(presence)
+    if (!taken) return
+    const { address, there } = taken
     const { present, lastSeen } = this.live.value
-    const left = there === 'offline' && present[address] !== undefined && present[address] !== 'offline'
+    const before = valueOf(present, address)
+    if (before === undefined && there === 'offline') return
+    const left = there === 'offline' && before !== 'offline'
     this.change({
       present: { ...present, [address]: there },
       ...(left && { lastSeen: { ...lastSeen, [address]: this.deps.now() } })

@@ -13,6 +13,7 @@ import { addAlias, resolve } from '../local/naming'
 import { isWaiting, messageKey, orderAt, orderOf, twinKey } from '../local/order'
 import { chosenName } from '../local/names'
 import { withoutText } from '../local/quotes'
+import { emojisIn } from '../local/reactions'
 import { rowsOf } from '../local/rows'
 import { isBlank } from '../local/words'
 import type { Address, Change, Message, Moment, Outgoing, Reply } from '../local/types'
@@ -204,8 +205,14 @@ export class Incoming {
 /** What a message says, as it is shown. */
 function said({ came, opened }: Ready): First {
   const text = opened?.type === 'text' ? opened.text : came.text
-  const shown = text !== undefined && came.reply ? unquoted(text, came.quoted).text : text
+  const shown = text === undefined ? undefined : answerIn(came, text).text
   return { archive: came.archive, text: shown }
+}
+
+/** A text without what it quotes. What would be nothing but a quotation is no quotation: its words would be nowhere. */
+function answerIn(came: Came, text: string): { text: string; quote: string } {
+  const found = came.reply ? unquoted(text, came.quoted) : { text, quote: '' }
+  return isBlank(found.text) ? { text, quote: '' } : found
 }
 
 function keyOf({ chat, from, mine, id }: Came): string {
@@ -332,8 +339,7 @@ class Storing {
       return undefined
     }
     if (timer > 0 && at + timer * 1000 <= this.passed) return undefined
-    const { text: rest, quote } = came.reply ? unquoted(text, came.quoted) : { text, quote: '' }
-    if (isBlank(rest)) return undefined
+    const { text: rest, quote } = answerIn(came, text)
     const reply = await this.quote(came, chat, quote)
     const added = await this.add({
       ...base,
@@ -460,8 +466,8 @@ class Storing {
   ): Promise<Message | undefined> {
     if (text === undefined || known) return undefined
     const { chat, from, mine, at, id, timer } = came
-    const { text: rest } = came.reply ? unquoted(text, came.quoted) : { text }
-    if (isBlank(rest)) return undefined
+    if (isBlank(text)) return undefined
+    const { text: rest } = answerIn(came, text)
     const target = await this.corrected(came)
     await addAlias(this.work, this.me, key, target)
     const unstyled = came.unstyled && { unstyled: true }
@@ -490,9 +496,11 @@ class Storing {
       const original = await this.work.message(key)
       const gone = await this.work.change(changeKey('retraction', key, from), key)
       if (gone || original?.kind === 'deleted') return withoutText(quoted)
-      if (original) return original.kind === 'text' ? { ...quoted, text: original.text } : quoted
+      if (original?.kind === 'text') return { ...quoted, text: original.text }
     }
-    return { id: reply.id, from: reply.from, text }
+    // Anybody may put words into anybody's mouth: there are two here, and one of them says so
+    const from = reply.from === this.me ? this.me : chat
+    return { id: reply.id, from, text, ...(!came.mine && { claimed: true }) }
   }
 
   private async react(came: Came, text: string | undefined, encrypted: boolean): Promise<void> {
@@ -503,7 +511,7 @@ class Storing {
     const id = came.edits || came.id
     const first = messageKey(chat, from, mine, id)
     const taken = await this.work.change(changeKey('retraction', first, from), first)
-    const content = taken ? { id, emojis: [], order: taken.order } : { id, emojis: emojis.slice(0, 20) }
+    const content = taken ? { id, emojis: [], order: taken.order } : { id, emojis: emojisIn(emojis) }
     const targets = await Promise.all(
       [messageKey(chat, this.me, true, reaction.of), messageKey(chat, chat, false, reaction.of)].map((key) =>
         this.meant(key, came)

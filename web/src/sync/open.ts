@@ -76,7 +76,10 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
   let engine: Engine | undefined
 
   const tell = async (messages: Message[]) => {
-    for (const message of messages) {
+    for (const { key } of messages) {
+      // It may have been changed or taken back before it came, or since
+      const message = await db.messages.get(key)
+      if (message?.kind !== 'text') continue
       const chat = await db.chats.get(message.chat)
       const old = now() - message.at > 60_000
       if (!chat || old || chat.mutedUntil > now() || message.order <= chat.readTo) continue

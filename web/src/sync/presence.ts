@@ -6,6 +6,10 @@ import { PROFILE_NODES } from './profile'
 import { SETTINGS_NODES } from './settings'
 import { attribute, bare, child, el, type Made, NS, textOf, type Xml } from './xml'
 
+/** Devices of one account, and accounts, that are remembered: anybody may send any number of presences. */
+const MOST_DEVICES = 64
+const MOST_ACCOUNTS = 10_000
+
 type There = 'online' | 'away' | 'offline'
 
 const NODE = 'https://kith.invalid/web'
@@ -19,14 +23,18 @@ const FEATURES = [
 export class Presences {
   private readonly devices = new Map<Address, Map<string, There>>()
 
-  /** What somebody is now. */
-  take(presence: Xml): { address: Address; there: There } {
+  /** What somebody is now; undefined: nobody whom there is room for. */
+  take(presence: Xml): { address: Address; there: There } | undefined {
     const from = attribute(presence, 'from')
     const address = bare(from)
     const devices = this.devices.get(address) ?? new Map<string, There>()
-    this.devices.set(address, devices)
-    if (attribute(presence, 'type') === 'unavailable') devices.delete(from)
-    else devices.set(from, isAway(presence) ? 'away' : 'online')
+    const there = attribute(presence, 'type') !== 'unavailable'
+    const full = devices.size >= MOST_DEVICES || (!devices.size && this.devices.size >= MOST_ACCOUNTS)
+    if (there && full && !devices.has(from)) return undefined
+    if (there) devices.set(from, isAway(presence) ? 'away' : 'online')
+    else devices.delete(from)
+    if (there || devices.size) this.devices.set(address, devices)
+    else this.devices.delete(address)
     return { address, there: most(devices) }
   }
 

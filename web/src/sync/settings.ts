@@ -6,6 +6,7 @@ import type { Database } from '../local/database'
 import { newChat } from '../local/chat'
 import { clearTo, readTo, updateChat } from '../local/history'
 import { isArchiveId, isOrder, isWaiting, timeOf } from '../local/order'
+import { secondsOf } from '../local/timer'
 import type { Address, Chat, Moment } from '../local/types'
 import { Work } from '../local/work'
 import { DEFAULT_TIMER } from './app'
@@ -93,7 +94,7 @@ export class ChatSettings {
 
   private async defaults(payload: Xml): Promise<void> {
     if (await this.db.fact('unsynced default timer')) return
-    await this.db.setFact(DEFAULT_TIMER, Math.max(0, Number(attribute(payload, 'disappears')) || 0))
+    await this.db.setFact(DEFAULT_TIMER, Math.max(0, secondsOf(attribute(payload, 'disappears'))))
   }
 
   private async publishRead({ address, readTo: id }: Chat): Promise<void> {
@@ -130,7 +131,7 @@ export class ChatSettings {
       favourite: attribute(payload, 'favourite') === 'true',
       listed: attribute(payload, 'listed') === 'true'
     }
-    const disappears = Number(attribute(payload, 'disappears')) || 0
+    const disappears = Math.max(0, secondsOf(attribute(payload, 'disappears')))
     const setAt = attribute(payload, 'timer-order')
     const timerOrder = isOrder(setAt, this.now()) ? setAt : ''
     await Work.run(this.db, async (work) => {

@@ -2,6 +2,8 @@
 import type { Envelope } from '../crypto/crypto'
 import { isArchiveId, timeOf } from '../local/order'
 import type { Address, Moment, OutgoingContent, Reply } from '../local/types'
+import { secondsOf } from '../local/timer'
+import { isBlank } from '../local/words'
 import { fromBase64, toBase64 } from './base64'
 import { XML } from './namespaces'
 import { written } from './sealed'
@@ -89,7 +91,7 @@ export function read(message: Xml, me: Address, archive: string, at: Moment): Ca
   const plain = child(message, NS.reactions, 'reactions')
   const encrypted = child(message, NS.kithReaction, 'reaction')
   const own = idOf(attribute(child(message, NS.sid, 'origin-id'), 'id')) || idOf(attribute(message, 'id'))
-  const timer = Number.parseInt(attribute(child(message, NS.ephemeral, 'ephemeral'), 'timer'), 10)
+  const timer = secondsOf(attribute(child(message, NS.ephemeral, 'ephemeral'), 'timer'))
   const body = bodyOf(message)
   const envelope = envelopeOf(message)
   const sealed = envelope && !envelope.payload ? sealedIn(message) : undefined
@@ -124,7 +126,7 @@ export function read(message: Xml, me: Address, archive: string, at: Moment): Ca
     nick: textOf(child(message, NS.nick, 'nick')),
     resend: attribute(child(message, NS.kithResend, 'resend'), 'id'),
     resent: attribute(child(message, NS.kithResend, 'resent'), 'id'),
-    timer: timer >= 0 ? timer : -1
+    timer
   }
 }
 
@@ -172,8 +174,9 @@ export function archiveTime(id: string, stamp: Moment | undefined, now: Moment):
 
 /** Of bodies in several languages (RFC 6121 §5.2.3) the reader's; of those that nobody has asked for, the first. */
 function bodyOf(message: Xml): Xml | undefined {
-  const bodies = children(message, NS.client, 'body')
-  if (bodies.length < 2) return bodies[0]
+  const all = children(message, NS.client, 'body')
+  const bodies = all.filter((body) => !isBlank(textOf(body)))
+  if (bodies.length < 2) return bodies[0] ?? all[0]
   const languages = bodies.map((body) => languageOf(body) || languageOf(message))
   for (const wanted of readerLanguages()) {
     const at = [wanted, wanted.split('-', 1)[0] ?? ''].flatMap((tag) =>

@@ -1,6 +1,6 @@
 import { assert, property, string as anyString, integer } from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { fits, split, textBytes } from '../../src/local/length'
+import { beginning, fits, split, textBytes } from '../../src/local/length'
 
 const bytes = (text: string): number => new TextEncoder().encode(text).length
 
@@ -44,4 +44,23 @@ describe('the length of a message', () => {
     const family = '👩‍👩‍👧‍👦'
     expect(split(family.repeat(3), bytes(family) + 5)).toEqual([family, family, family])
   })
+})
+
+test('what is shown of a longer text ends between two characters', () => {
+  expect(beginning('short', 10)).toBe('short')
+  for (const emoji of ['👍', '👩‍👩‍👧', '🇩🇪', 'e\u0301'])
+    for (let before = 390; before <= 402; before++) {
+      const shown = beginning('x'.repeat(before) + emoji.repeat(20), 400)
+      expect(shown.length).toBeLessThanOrEqual(400)
+      expect(shown.length).toBeGreaterThan(400 - emoji.length - 1)
+      expect(shown.replace(/^x+/, '').replaceAll(emoji, '')).toBe('')
+    }
+  assert(
+    property(anyString({ unit: 'binary', maxLength: 60 }), integer({ min: 1, max: 40 }), (text, most) => {
+      const shown = beginning(text, most)
+      expect(text.startsWith(shown)).toBe(true)
+      expect(shown.length).toBeLessThanOrEqual(most)
+      if (text.isWellFormed()) expect(shown.isWellFormed()).toBe(true)
+    })
+  )
 })

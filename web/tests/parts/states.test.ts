@@ -65,9 +65,10 @@ describe('a message says of its encryption', () => {
     ['taken back', message({ kind: 'deleted', encrypted: false, untrusted: 7 }), '', ''],
     ['unreadable', message({ kind: 'unreadable', encrypted: false }), '', ''],
     ['of the app itself', message({ kind: 'notice', encrypted: false }), '', ''],
-    ['of the server', message({ chat: 'example.org', from: 'example.org', encrypted: false }), '', '']
+    ['of the server', message({ chat: 'example.org', from: 'example.org', encrypted: false }), '', ''],
+    ['of another server', message({ chat: 'evil.example', encrypted: false }), 'not encrypted', 'Not encrypted']
   ])('%s', (_, one, beside, long) => {
-    const sign = ENCRYPTION[encryptionOf(one)]
+    const sign = ENCRYPTION[encryptionOf(one, ME)]
     expect([say(sign.beside), say(sign.long)]).toEqual([beside, long])
     // Red is for what was in the clear alone
     expect(sign.danger === true).toBe(one.kind === 'text' && beside === 'not encrypted')

@@ -273,6 +273,82 @@ test('of bodies in several languages the reader’s is shown', async () => {
   expect(await shown('it')).toBe('Hello')
 })
 
+test('of bodies in several languages, one without words is none', async () => {
+  const reader = new Reader()
+  const bodies = (...all: string[]) => ({
+    inner: all.map((one) => `<body xml:lang='${one.slice(0, 2)}'>${one.slice(3)}</body>`).join('')
+  })
+  await reader.take({ place: 1, id: 'one', ...bodies('en ', 'de Hallo') })
+  await reader.take({ place: 2, id: 'two', ...bodies('de \u200b', 'en \n', 'fr Salut') })
+  await reader.take({ place: 3, id: 'three', ...bodies('en ', 'de ') })
+  expect((await reader.seen()).map(({ text }) => text)).toEqual(['Hallo', 'Salut'])
+  await reader.db.delete()
+})
+
+test('what nobody can see is no message', async () => {
+  const reader = new Reader()
+  const unseen = [
+    '\u200b',
+    '\u202e\u2066',
+    '\ufe0f',
+    '\u034f',
+    '\u17b4',
+    '\u180b',
+    '\u{e0100}',
+    '\u{e0041}',
+    '\u3164 \u2800',
+    '\u00a0\u2003\t\n'
+  ]
+  for (const [at, words] of unseen.entries()) await reader.take(text(at, `u${at}`, words))
+  expect(await reader.seen()).toEqual([])
+  expect(reader.news).toEqual([])
+  await reader.take(text(50, 'seen', '\u200b.'), text(51, 'emoji', '\u2764\ufe0f'))
+  expect(await reader.seen()).toHaveLength(2)
+  await reader.db.delete()
+})
+
+test('nobody puts words into somebody’s mouth that the other can take for theirs', async () => {
+  const reader = new Reader()
+  await reader.take({ ...text(1, 'mine', 'What I wrote'), from: ADA })
+  const quoting = (place: number, of: string, to: string) => {
+    const one = answer(place, `a${place}`, of, 'I owe you 1000', 'Thanks')
+    return { ...one, inner: one.inner.replace(`to='${BEN}'`, to && `to='${to}'`) }
+  }
+  await reader.take(
+    quoting(2, 'mine', ADA),
+    quoting(3, 'unknown', ADA),
+    quoting(4, 'unknown', 'eve@example.org'),
+    quoting(5, 'unknown', '')
+  )
+  const replies = (await reader.seen()).slice(1).map(({ reply }) => reply)
+  expect(replies[0]).toEqual({ id: 'mine', from: ADA, text: 'What I wrote' })
+  expect(replies[1]).toEqual({ id: 'unknown', from: ADA, text: 'I owe you 1000', claimed: true })
+  for (const reply of replies.slice(2)) expect(reply).toMatchObject({ from: BEN, claimed: true })
+  await reader.db.delete()
+})
+
+test('an answer that says that all of it is a quotation is shown whole', async () => {
+  const reader = new Reader()
+  const all = (place: number, words: string, end: number) =>
+    text(
+      place,
+      `q${place}`,
+      words,
+      `<reply xmlns='urn:xmpp:reply:0' id='x' to='${BEN}'/>` +
+        `<fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:reply:0'><body start='0' end='${end}'/></fallback>`
+    )
+  await reader.take(all(1, 'all of it', 9), all(2, 'quoted \n ', 7), all(3, 'more', 4000), all(4, 'less', -3))
+  expect((await reader.seen()).map(({ text }) => text.trim())).toEqual([
+    'all of it',
+    'quoted',
+    'more',
+    'less'
+  ])
+  await reader.take(correction(5, 'c1', 'q1', 'corrected'))
+  expect((await reader.seen())[0]?.text).toBe('corrected')
+  await reader.db.delete()
+})
+
 test('a device that was not there yet does not show what was taken back before', async () => {
   const tombstone = (place: number, id: string) => ({
     ...{ place, id },

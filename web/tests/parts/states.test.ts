@@ -66,7 +66,12 @@ describe('a message says of its encryption', () => {
     ['unreadable', message({ kind: 'unreadable', encrypted: false }), '', ''],
     ['of the app itself', message({ kind: 'notice', encrypted: false }), '', ''],
     ['of the server', message({ chat: 'example.org', from: 'example.org', encrypted: false }), '', ''],
-    ['of another server', message({ chat: 'evil.example', encrypted: false }), 'not encrypted', 'Not encrypted']
+    [
+      'of another server',
+      message({ chat: 'evil.example', encrypted: false }),
+      'not encrypted',
+      'Not encrypted'
+    ]
   ])('%s', (_, one, beside, long) => {
     const sign = ENCRYPTION[encryptionOf(one, ME)]
     expect([say(sign.beside), say(sign.long)]).toEqual([beside, long])

@@ -113,7 +113,8 @@ async function act(
     const there = (await device.with(to)).some(({ id }) => id === mine.id)
     if (!there) sent.splice(sent.indexOf(mine.id), 1)
   }
-  if (what === 'react' && any) await device.app.react(any.key, pick % 3 ? [String.fromCodePoint(0x1f600 + place)] : [])
+  if (what === 'react' && any)
+    await device.app.react(any.key, pick % 3 ? [String.fromCodePoint(0x1f600 + place)] : [])
   if (what === 'read' && any) await device.app.read(to.address, any.key)
 }
 

@@ -9,6 +9,7 @@ from kith.core.ports import Unavailable
 from kith.core.roster import Roster
 from kith.core.subscriptions import SUBSCRIPTION_TYPES
 from kith.wire import ns
+from kith.wire.digits import integer
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import Stanza
@@ -34,7 +35,7 @@ def _priority(stanza: Stanza) -> int:
     if element is None:
         return 0
     try:
-        value = int(element.text or "")
+        value = integer(element.text or "")
     except ValueError:
         value = 999
     if not -128 <= value <= 127:

@@ -15,6 +15,7 @@ from kith.core.feature import Feature, handles_iq
 from kith.core.sender import Sender
 from kith.features.paging import SET, page_element, read_page
 from kith.wire import ns
+from kith.wire.digits import natural
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
@@ -155,9 +156,9 @@ def page(query: Element | None, items: Sequence[Element]) -> Sequence[Element]:
     start, end = 0, len(items)
     try:
         if request.after is not None:
-            start = int(request.after) + 1
+            start = natural(request.after) + 1
         if request.before is not None:
-            end = int(request.before)
+            end = natural(request.before)
     except ValueError:
         raise StanzaError("item-not-found") from None
     if not (0 <= start <= len(items) and 0 <= end <= len(items)):

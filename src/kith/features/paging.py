@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.wire import ns
+from kith.wire.digits import natural
 from kith.wire.errors import StanzaError
 
 SET = ns.tag(ns.RSM, "set")
@@ -32,9 +33,10 @@ def read_page(query: Element, default: int, most: int) -> PageRequest:
     text = element.findtext(ns.tag(ns.RSM, "max"))
     limit = default
     if text is not None:
-        if not (text.strip().isascii() and text.strip().isdecimal()):
-            raise StanzaError("bad-request", "max is no number")
-        limit = int(text.strip()[:9])  # more than anybody is given
+        try:
+            limit = natural(text)
+        except ValueError:
+            raise StanzaError("bad-request", "max is no number") from None
     after = element.findtext(ns.tag(ns.RSM, "after")) or None
     before = element.find(ns.tag(ns.RSM, "before"))
     return PageRequest(

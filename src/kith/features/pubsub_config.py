@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from kith.features.forms import FORM_TYPE, Field, Form, from_boolean, to_boolean
+from kith.wire.digits import natural
 
 #: What ``max`` stands for: items that one node can hold.
 MAX_ITEMS = 1000
@@ -16,6 +17,8 @@ MAX_ITEMS = 1000
 MAX_PAYLOAD = 256 * 1024
 _MAX_TEXT = 1023
 _MAX_GROUPS = 64
+#: Ten thousand years, in seconds.
+_LONGEST_EXPIRY = 10**11 * 3
 _PREFIX = "pubsub#"
 ACCESS_MODEL = "pubsub#access_model"
 
@@ -137,18 +140,20 @@ def _max_items(value: str) -> int:
     """More than can be is as much as can be."""
     if value == "max":
         return MAX_ITEMS
-    if not value.isdecimal() or int(value[:9]) < 1:
+    number = natural(value)
+    if number < 1:
         raise ValueError("max_items is a number from 1 on, or max")
-    return min(int(value[:9]), MAX_ITEMS)
+    return min(number, MAX_ITEMS)
 
 
 def _item_expire(value: str) -> int:
     """XEP-0060 §16.4.4: seconds, or ``max``."""
     if value == "max":
         return 0
-    if not value.isdecimal() or int(value[:12]) < 1:
+    number = natural(value)
+    if number < 1:
         raise ValueError("item_expire is a number of seconds, or max")
-    return int(value[:12])
+    return min(number, _LONGEST_EXPIRY)
 
 
 def fields(config: NodeConfig, fixed: bool = True) -> list[Field]:

@@ -15,6 +15,7 @@ from kith.features.pubsub_nodes import Item, Node, Nodes
 from kith.features.pubsub_notify import items_event, retract_event
 from kith.features.pubsub_request import MAX_NAME, Request, Service
 from kith.wire import ns
+from kith.wire.digits import natural
 from kith.wire.errors import StanzaError
 from kith.wire.serialize import serialize
 
@@ -177,9 +178,10 @@ def _page(request: Request) -> PageRequest:
     if request.parent.find(SET) is not None:
         return read_page(request.parent, MAX_ITEMS, MAX_ITEMS)
     text = request.command.get("max_items", str(MAX_ITEMS))
-    if not text.isdecimal():
-        raise StanzaError("bad-request", "max_items is a number")
-    return PageRequest(int(text[:9]), backwards=True)
+    try:
+        return PageRequest(natural(text), backwards=True)
+    except ValueError:
+        raise StanzaError("bad-request", "max_items is a number") from None
 
 
 def _choose(ids: list[str], page: PageRequest, items: dict[str, Item]) -> list[str]:

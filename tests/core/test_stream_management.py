@@ -53,6 +53,31 @@ async def test_the_server_counts_what_it_has_handled(server: RunningServer, name
     assert (await client.tag("a")).get("h") == "4"
 
 
+async def test_what_is_asked_in_one_flight_with_enable_is_answered_after_it(
+    server: RunningServer, names: tuple[str, str]
+) -> None:
+    """It was ``<failed/>``, which to a client means that there is no stream management."""
+    ada, ben = names
+    client = await online(server.port, ada, presence=None)
+    before = "".join(text(f"{ben}@localhost", f"n{number}") for number in range(5))
+    after = "".join(text(f"{ben}@localhost", f"m{number}") for number in range(3))
+    client.send(f"{before}<enable xmlns='{SM}' resume='true'/>{after}<r xmlns='{SM}'/>")
+    assert (await client.tag("enabled")).get("resume") == "true"
+    assert (await client.tag("a")).get("h") == "3"
+    client.send(f"<presence/><r xmlns='{SM}'/>")
+    assert (await client.tag("a")).get("h") == "4"
+    assert not [element for element in client.inbox if element.tag.endswith("}failed")]
+
+
+async def test_without_stream_management_there_is_nothing_to_be_asked(
+    server: RunningServer, names: tuple[str, str]
+) -> None:
+    client = await online(server.port, names[0], presence=None)
+    client.send(f"<r xmlns='{SM}'/>")
+    assert (await client.tag("failed"))[0].tag.endswith("}unexpected-request")
+    await client.ping()
+
+
 async def test_a_cut_connection_resumes_and_gets_what_it_missed_in_order(
     server: RunningServer, names: tuple[str, str]
 ) -> None:

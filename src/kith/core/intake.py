@@ -75,6 +75,7 @@ class Intake:
 
     __slots__ = (
         "_ack_at",
+        "_ack_early",
         "_ack_next",
         "_ahead",
         "_before",
@@ -104,6 +105,7 @@ class Intake:
         self.when_idle: list[Callable[[], None]] | None = None
         self._ack_at = -1
         self._ack_next = -1
+        self._ack_early = -1
         self._ahead: _Ahead | None = None
         self._paused = False
         self._taken = 0  # bytes that wait, and some that do no more: they count until the mark is reached
@@ -269,6 +271,18 @@ class Intake:
     def idle(self) -> bool:
         """Whether all that was received is handled."""
         return not (self.busy or self.backlog or self.committing)
+
+    def ask_after(self, tag: str) -> bool:
+        """The peer asks what was handled since an element that still waits; False if it does not."""
+        for behind, waiting in enumerate(reversed(self.backlog or ())):
+            if waiting.tag == tag:
+                self._ack_early = behind
+                return True
+        return False
+
+    def asked_before(self) -> None:
+        """Counting has begun anew: what was asked meanwhile is to be answered (`ask_after`)."""
+        self._ack_at, self._ack_next, self._ack_early = self._ack_early, -1, -1
 
     def asked(self) -> None:
         """The peer wants to know what was handled (XEP-0198 §4): of what it has sent so far."""

@@ -122,6 +122,8 @@ class Session(Intake):
 
     def _manage(self, element: Stanza) -> None:
         if self.sm is None or element.tag not in (sm.ACK, sm.ASK):
+            if element.tag == sm.ASK and self.ask_after(sm.ENABLE):
+                return  # it came in one flight with <enable/>, which is still to be handled
             if element.tag in (sm.ACK, sm.ASK, sm.RESUME):
                 self.raw(sm.failed("unexpected-request"))
                 return
@@ -153,6 +155,7 @@ class Session(Intake):
         self.sm = sm.Unacknowledged(token, limit, limit_bytes)
         self.received = len(self.backlog) if self.backlog else 0
         self.handled = -1  # the element itself is not counted, but its handling will be
+        self.asked_before()
 
     # -- out ----------------------------------------------------------------------------------
 

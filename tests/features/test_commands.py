@@ -15,7 +15,7 @@ from kith.wire.stanza import Stanza
 from tests.conftest import RunningServer, running
 from tests.features.adhoc import ADMIN, C, X, begin, command, do, note, submit
 from tests.features.slix import connected
-from tests.raw import RawClient, body, condition, online
+from tests.raw import RawClient, body, condition, online, plain
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,16 @@ async def test_an_account_is_added_changed_and_removed(server: RunningServer, bo
     assert condition(await do(boss, "add-user", accountjid="y@localhost")) == "bad-request"
     async with RawClient(server.port) as client:
         await client.login("new", "a")
+        await client.bind()
         note(await do(boss, "change-user-password", accountjid="new@localhost", password="c"))
+        assert condition(await client.tag("error")) == "not-authorized"  # whoever knew the older one is out
+        await client.end()
+    async with RawClient(server.port) as client:
+        client.open()
+        await client.tag("features")
+        auth = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>"
+        client.send(f"{auth}{plain('new', 'a')}</auth>")
+        assert (await client.tag("failure"))[0].tag.endswith("not-authorized")
     async with RawClient(server.port) as client:
         await client.login("new", "c")
         await client.bind()

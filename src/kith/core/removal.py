@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Collection
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,14 +14,49 @@ from kith.wire.stanza import Stanza
 if TYPE_CHECKING:
     from kith.core.account import Account
     from kith.core.domain import Domain
+    from kith.core.session import Session
 
 
-async def remove(domain: Domain, account: Account, answer_first: bool = False) -> None:
+async def remove(domain: Domain, account: Account) -> None:
     """Takes leave of the contacts (RFC 6121 §3.2 and §3.3) and deletes all that belongs to the account.
 
-    Its sessions end, and the features are told, as soon as the address is free; or, if one of the sessions is
-    to be answered first, when the caller calls `forget`.
+    Its sessions end, and the features are told, as soon as the address is free.
     """
+    await _take_leave(domain, account)
+    await domain.store.delete_account(account.jid, partial(forget, domain, account))
+
+
+async def remove_soon(domain: Domain, account: Account, but: Collection[Session] = ()) -> None:
+    """The same, but returns as soon as the address is free: the log, however long, is emptied afterwards.
+
+    ``but``: sessions that are to be answered first; they end when the caller calls `forget`.
+    """
+    await _take_leave(domain, account)
+    free: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def ended() -> None:
+        if but:
+            end_sessions(domain, account, but)
+        else:
+            await forget(domain, account)
+        if not free.done():
+            free.set_result(None)
+
+    async def delete() -> None:
+        try:
+            await domain.store.delete_account(account.jid, ended)
+        except Exception as error:
+            if free.done():
+                raise
+            free.set_exception(error)
+        if not free.done():  # it was gone already
+            free.set_result(None)
+
+    domain.spawn(delete())
+    await free
+
+
+async def _take_leave(domain: Domain, account: Account) -> None:
     roster = await domain.roster(account.jid)
     for item in list(roster):
         for type, needed in (("unsubscribe", item.to or item.ask), ("unsubscribed", item.from_)):
@@ -30,14 +67,18 @@ async def remove(domain: Domain, account: Account, answer_first: bool = False) -
                 except StanzaError:
                     continue
     domain.directory.drop(account)
-    ended = None if answer_first else partial(forget, domain, account)
-    await domain.store.delete_account(account.jid, ended)
 
 
 async def forget(domain: Domain, account: Account) -> None:
     """Ends the sessions of an account that is gone, and tells the features."""
-    for session in list(account.sessions.values()):
-        domain.end_stream(session, StreamError("not-authorized", "the account was removed"))
-        domain.close_session(session)
+    end_sessions(domain, account)
     domain.directory.drop(account)
     await domain.hooks.account_deleted(account.address)
+
+
+def end_sessions(domain: Domain, account: Account, but: Collection[Session] = ()) -> None:
+    """Of an account that is gone."""
+    for session in list(account.sessions.values()):
+        if session not in but:
+            domain.end_stream(session, StreamError("not-authorized", "the account was removed"))
+            domain.close_session(session)

@@ -102,8 +102,12 @@ class OperatorCommands(Feature):
         jids = await existing(self.domain, values["accountjids"])
         for jid in jids:
             account = await self.domain.account(jid.bare)
-            if account is not None:
-                await removal.remove(self.domain, account, answer_first=True)
+            if account is None:
+                continue
+            # an operator may be among them, and wants to know how it went
+            mine = self.domain.sessions(jid.bare) if jid.bare in self.domain.config.operators else ()
+            await removal.remove_soon(self.domain, account, mine)
+            if mine:
                 self.domain.spawn(removal.forget(self.domain, account))
         return Outcome(f"{len(jids)} removed.")
 

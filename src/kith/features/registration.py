@@ -189,9 +189,9 @@ class Registration(Feature):
             return ""
 
     async def _remove(self, session: Session) -> Sequence[Element]:
-        """§3.2. The answer goes out, then all sessions of the account end."""
+        """§3.2. All other sessions of the account end, the answer goes out, then this one ends."""
         if session.credential:
             raise StanzaError("not-allowed", "not with an app password")
-        await removal.remove(self.domain, session.account, answer_first=True)
+        await removal.remove_soon(self.domain, session.account, (session,))
         self.domain.spawn(removal.forget(self.domain, session.account))
         return ()

@@ -110,7 +110,8 @@ class Discovery:
             document = await self._store.document(account, SPACE, "")
             now = self._clock()
             spent = _decode(document.value) if document is not None else Spent(BUDGET, now)
-            left = min(BUDGET, spent.left + (now - spent.at) / _DAY * PER_DAY)
+            passed = max(0.0, now - spent.at)  # a clock that was ahead then takes nothing away now
+            left = min(BUDGET, spent.left + passed / _DAY * PER_DAY)
             if left < count:
                 raise too_many((count - left) / PER_DAY * _DAY)
             value = _encode(Spent(left - count, now))

@@ -53,6 +53,22 @@ async def test_deleting_needs_the_address_and_the_pin(server: RunningServer) -> 
     assert answer.status == 204
 
 
+async def test_the_own_address_confirms_a_deletion_however_it_is_written(server: RunningServer) -> None:
+    """Addresses are compared as RFC 7622 prepares them; that it is the own one, the next refusal shows."""
+    person = Person(server)
+    phone = await person.register()
+    await person.ask("PUT", "/api/pin", {"pin": "112233"}, phone)
+    wide = "".join(chr(ord(character) + 0xFEE0) for character in phone.local)
+    for local in (phone.local, wide):
+        for domain in ("localhost", "LOCALHOST", "localhost.", "\uff4cocalhost"):
+            request = {"address": f"{local}@{domain}"}
+            answer = await person.ask("POST", "/api/account/delete", request, phone)
+            assert answer.error == "pin-required", request
+    for address in (phone.local, f"{phone.local}@", f"{phone.local}@localhost/x", "localhost", "", "\n"):
+        answer = await person.ask("POST", "/api/account/delete", {"address": address}, phone)
+        assert answer.error == "forbidden", address
+
+
 async def test_all_that_is_the_accounts_own_is_gone_even_from_the_files(tmp_path: Path) -> None:
     with running(tmp_path / "data") as server:
         person, friend = Person(server), Person(server)

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from tests.api.person import Person, new_address, new_number
-from tests.conftest import RunningServer, running
+from tests.conftest import RunningServer, free_ports, running
+from tests.operator.scrape import scrape
 from tests.raw import RawClient, body
 
 
@@ -183,13 +184,28 @@ async def test_the_database_has_no_code_and_no_number_of_one_who_only_asked(serv
 
 async def test_all_together_have_a_limit(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("few") / "data"
-    with running(folder, sms_per_hour="2") as server:
+    (port,) = free_ports(1)
+    with running(folder, sms_per_hour="2", metrics_port=str(port)) as server:
         for _ in range(2):
             await Person(server).send_code()
         person = Person(server)
         answer = await person.ask("POST", "/api/register/code", {"number": person.number})
         assert answer.status == 429
         assert int(answer.headers["Retry-After"]) > 3000
+        for _ in range(20):
+            other = Person(server)
+            assert (await other.ask("POST", "/api/register/code", {"number": other.number})).status == 429
+        lines = [line for line in server.log.read_text().splitlines() if "no more text messages" in line]
+        assert len(lines) == 1  # the operator is told, and not each time
+        assert "level=warning" in lines[0]
+        assert "sms_per_hour=2" in lines[0]
+        assert person.number not in server.log.read_text()
+        figures = await scrape(int(server.environ["KITH_METRICS_PORT"]))
+        assert figures.get_one("kith_text_messages_total", result="sent") == 2
+        assert figures.get_one("kith_text_messages_total", result="limited") == 21
+    with running(folder, sms_per_hour="2") as server:  # a restart gives nobody a message more
+        person = Person(server)
+        assert (await person.ask("POST", "/api/register/code", {"number": person.number})).status == 429
 
 
 @pytest.mark.parametrize("registration", ["invite", "closed"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -251,3 +252,22 @@ async def test_a_component_asks_the_services_of_the_domain(server: RunningServer
     async with bot(ports) as component:
         info = await component.plugin["xep_0030"].get_info("pubsub.localhost", timeout=5)
         assert ("pubsub", "service") in {(i[0], i[1]) for i in info["disco_info"]["identities"]}
+
+
+@pytest.mark.parametrize(
+    "name", ["BOT.LOCALHOST", "bot.localhost.", "\uff42ot.localhost", "bot\u3002localhost"]
+)
+async def test_a_component_names_its_domain_as_it_likes(
+    server: RunningServer, ports: list[int], name: str
+) -> None:
+    async with RawClient(ports[0]) as component:
+        component._restart()
+        component.send(
+            f"<stream:stream xmlns='{NS}' xmlns:stream='http://etherx.jabber.org/streams' to='{name}'>"
+        )
+        while component.header is None:
+            component._news.clear()
+            await component._news.wait()
+        key = hashlib.sha1(f"{component.header.get('id')}s3cret".encode()).hexdigest()
+        component.send(f"<handshake>{key}</handshake>")
+        await component.tag("handshake")

@@ -18,6 +18,8 @@ class Cable:
         self.connections = 0
         self.budget: int | None = None
         """Cut once, when so many bytes more have come from the server."""
+        self.swallowing = False
+        """Nothing of what clients write arrives, until the cable is cut."""
 
     async def __aenter__(self) -> Cable:
         await self.plug_in()
@@ -35,6 +37,7 @@ class Cable:
         for writer in self._writers:
             writer.transport.abort()
         self._writers.clear()
+        self.swallowing = False
 
     def unplug(self) -> None:
         """Cut, and nobody gets through any more."""
@@ -63,6 +66,8 @@ class Cable:
                         self.budget = None
                         self.cut()
                         return
+                if self.swallowing and writer not in self._clients:
+                    continue
                 writer.write(data)
                 await writer.drain()
         writer.close()

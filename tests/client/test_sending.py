@@ -6,13 +6,15 @@ import asyncio
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from xml.etree.ElementTree import Element
 
 import pytest
 
 from kith.client import BadCharacters, Client, ConnectionChanged, Link, NotSent, State, TooLarge
 from kith.client.flights import Flights
 from kith.client.history import Draft
-from kith.client.message import Trust
+from kith.client.message import Message, Trust
+from kith.client.outbox import Outbox
 from tests.client.conftest import People, receive, until
 
 
@@ -173,3 +175,35 @@ async def test_a_bounced_message_can_be_sent_again_and_arrives_as_one(people: Pe
     await ada.wait_for(again, State.DELIVERED, timeout=20)
     assert len(ada.history(late.jid)) == 1
     assert (await ada.resend(again)).state is State.DELIVERED  # nothing to do
+
+
+async def test_what_was_being_encrypted_while_the_session_was_lost_goes_out_in_its_turn(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ben, cable = await people.open(people.account("ben")), await people.cable()
+    ada = await people.open(people.account("ada"), port=cable.port)
+    await ada.send(ben.jid, "first", encrypted=False)
+    await until(lambda: ada.queued() == 0)
+    free, content = asyncio.Event(), Outbox._content
+
+    async def waits_for_its_turn(outbox: Outbox, message: Message) -> list[Element]:
+        if message.body == "4":
+            await free.wait()
+        return await content(outbox, message)
+
+    monkeypatch.setattr(Outbox, "_content", waits_for_its_turn)
+    cable.swallowing = True
+    for body in ("1", "2", "3"):
+        await ada.send(ben.jid, body, encrypted=False)
+    last = asyncio.create_task(ada.send(ben.jid, "4", encrypted=False))
+    await asyncio.sleep(0)
+    ada._stream.end_session()  # as when the server was killed: it does not know the session any more
+    cable.cut()
+    await until(lambda: ada.link is not Link.ONLINE)
+    ada.reconnect()
+    await until(lambda: ada.link is Link.ONLINE)
+    free.set()
+    await last
+    await until(lambda: ada.queued() == 0)
+    came = await receive(ben, 5)
+    assert [message.body for message in came] == ["first", "1", "2", "3", "4"]

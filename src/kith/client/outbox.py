@@ -51,8 +51,8 @@ class Outbox:
 
     __slots__ = (
         *("_accepted", "_careful", "_commit", "_db", "_encryption", "_flights", "_flying", "_history"),
-        *("_introduction", "_landing", "_looked_at", "_online", "_progress", "_publish", "_stream"),
-        *("_tried", "_turn", "_waiting", "_wake"),
+        *("_introduction", "_landing", "_looked_at", "_online", "_progress", "_publish", "_session"),
+        *("_stream", "_tried", "_turn", "_waiting", "_wake"),
     )
 
     def __init__(
@@ -80,6 +80,8 @@ class Outbox:
         self._publish = publish
         self._flights = Flights(database)
         self._online = False
+        self._session = 0
+        """Grows with each connection and each session: what was begun in another is begun anew."""
         self._careful = self._flights.suspicious
         self._looked_at = 0
         """Up to this row, all that waits was tried in this session."""
@@ -102,6 +104,7 @@ class Outbox:
             self._judge()
         self._online = online
         if online:
+            self._session += 1
             # A resumed stream repeats what it had sent. What fell between the connections is not in there.
             repeated = self._stream.unacknowledged()
             for id in [id for id in self._flying if id not in repeated]:
@@ -118,6 +121,7 @@ class Outbox:
 
     def lost(self) -> None:
         """A new session: what flew in the old one has to go out again, if it was not acknowledged."""
+        self._session += 1
         self._flying.clear()
         self._tried.clear()
         self._looked_at = 0
@@ -173,6 +177,7 @@ class Outbox:
 
     async def _send(self, messages: list[Message]) -> None:
         """Encrypts them, makes that durable at once, and sends them."""
+        session = self._session
         ready: list[tuple[Message, list[Element]]] = []
         for message in messages:
             try:
@@ -185,7 +190,8 @@ class Outbox:
                 ready.append((message, content))
         self._db.commit()
         for message, content in ready:
-            if not self._online:
+            # In another session those before it, which the last one has lost, go out first
+            if not self._online or session != self._session:
                 return
             self._looked_at = message.row
             try:

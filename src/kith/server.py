@@ -249,7 +249,7 @@ class Server:
                 listener.bind((host, port))
                 listener.listen(_BACKLOG)
                 if secure is not None:
-                    self._listeners.append(TLSListener(self.edge, listener, *secure))
+                    self._listeners.append(TLSListener(self.edge, listener, *secure, setting == "https_port"))
                 elif protocol is not None:
                     made = await loop.create_server(protocol, sock=listener, backlog=_BACKLOG)
                     self._listeners.append(made)

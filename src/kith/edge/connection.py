@@ -79,6 +79,13 @@ class Edge:
         rules = self.connections.rules
         return rules.longest + 2 * rules.ping_timeout if rules.ping_after else 300
 
+    def known(self, peer: str) -> str:
+        """The address that a connection to an HTTP port counts for, until it is told whose it is.
+
+        None for a proxy's: it passes on many people's.
+        """
+        return "" if self.proxies.trusts(peer) else peer
+
     async def watch(self) -> None:
         """Looks for clients that are gone, for ever."""
         while True:
@@ -175,6 +182,13 @@ class Connection(asyncio.Protocol):
         edge.open[self.transport] += 1
         edge.accepted[self.transport] += 1
         edge.lobby.enter(self)
+
+    def move(self, address: str) -> bool:
+        """It is the connection of who has that address, behind a proxy. False: they have too many."""
+        place = self._edge.door.move(self._place or "", address)
+        if place is not None:
+            self._place = place
+        return place is not None
 
     def pause_writing(self) -> None:
         self._writable = False

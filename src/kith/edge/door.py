@@ -37,18 +37,39 @@ class Door:
                 logger.error("no more connections", connections=self.count, todo="raise LimitNOFILE")
             return None
         key = address_key(address)
-        if key and self._per_address:
-            there = self._from.get(key, 0)
-            if there >= self._per_address:
-                return None
-            self._from[key] = there + 1
+        if not self._take(key):
+            return None
         self.count += 1
         return key
+
+    def move(self, key: str, address: str) -> str | None:
+        """A connection of a proxy turns out to be somebody's: it takes one of their places.
+
+        ``key``: what `enter` gave. Returns what `leave` needs from now on; None if there is no place for it,
+        and the older one stays.
+        """
+        new = address_key(address)
+        if new != key:
+            if not self._take(new):
+                return None
+            self._give_back(key)
+        return new
 
     def leave(self, key: str) -> None:
         """The connection is gone."""
         self.count -= 1
         self.left += 1
+        self._give_back(key)
+
+    def _take(self, key: str) -> bool:
+        if key and self._per_address:
+            there = self._from.get(key, 0)
+            if there >= self._per_address:
+                return False
+            self._from[key] = there + 1
+        return True
+
+    def _give_back(self, key: str) -> None:
         if key in self._from:
             self._from[key] -= 1
             if not self._from[key]:

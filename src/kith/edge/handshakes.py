@@ -46,11 +46,14 @@ class TLSListener:
         listener: socket.socket,
         context: ssl.SSLContext,
         protocol: Callable[[str], asyncio.Protocol],
+        proxied: bool = False,
     ) -> None:
+        """``proxied``: whether `trusted_proxies` pass on what comes here."""
         self._edge = edge
         self._listener = listener
         self._context = context
         self._protocol = protocol
+        self._proxied = proxied
         listener.setblocking(False)
         edge.loop.add_reader(listener, self._accept)
 
@@ -71,7 +74,8 @@ class TLSListener:
                 edge.loop.remove_reader(self._listener)
                 edge.loop.call_later(_PAUSE, self._again)
                 return
-            place = edge.door.enter(address[0], edge.loop.time())
+            peer = edge.known(address[0]) if self._proxied else address[0]
+            place = edge.door.enter(peer, edge.loop.time())
             if place is None:
                 connection.close()
                 continue

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Handler
 
 from kith.edge.certificate import ascii_domain
 from kith.edge.connection import Edge
@@ -61,6 +62,7 @@ class Web:
         self.edge = edge
         app = web.Application(client_max_size=64 * 1024)
         app.on_response_prepare.append(self._prepare)
+        app.middlewares.append(self._let_in)
         app.router.add_get("/.well-known/host-meta", self._host_meta)
         app.router.add_get("/.well-known/host-meta.json", self._host_meta_json)
         app.router.add_get(WEBSOCKET_PATH, self._upgrade_required)
@@ -125,6 +127,16 @@ class Web:
         """Whether the client has come over TLS, here or to a trusted proxy."""
         return request.secure or self.edge.proxies.over_tls(request.remote or "", fields(request))
 
+    @web.middleware
+    async def _let_in(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """A connection of a proxy counts for whom it is used at the moment."""
+        front = request.transport.get_protocol() if request.transport is not None else None
+        if isinstance(front, FrontConnection):
+            client = self.edge.proxies.client(request.remote or "", fields(request))
+            if not front.move(client):
+                raise web.HTTPTooManyRequests(text="Too many connections from your address.\n")
+        return await handler(request)
+
     async def _prepare(self, request: web.Request, response: web.StreamResponse) -> None:
         """RFC 6797: a browser that has come over TLS does not come back without."""
         name = request.host.rpartition(":")[0] or request.host
@@ -179,12 +191,20 @@ class FrontConnection(asyncio.Protocol):
         edge = self._web.edge
         if self._place is None:
             peer = peer_address(transport)
-            known = "" if edge.proxies.trusts(peer) else peer  # a proxy's connections are many people's
-            self._place = edge.door.enter(known, edge.loop.time())
+            self._place = edge.door.enter(edge.known(peer), edge.loop.time())
             if self._place is None:
                 transport.close()
                 return
         edge.lobby.enter(self)
+
+    def move(self, address: str) -> bool:
+        """It is used by who has that address. False: they have too many."""
+        if self._place is None:
+            return True
+        place = self._web.edge.door.move(self._place, address)
+        if place is not None:
+            self._place = place
+        return place is not None
 
     def data_received(self, data: bytes) -> None:
         if self._handler is not None:

@@ -57,8 +57,8 @@ class Proxies:
         if not self.trusts(peer):
             return peer
         for seen in reversed(",".join(fields("X-Forwarded-For")).split(",")):
-            address = seen.strip()
-            if not _is_address(address):
+            address = _address(seen)
+            if not address:
                 return peer
             peer = address
             if not self.trusts(address):
@@ -101,9 +101,23 @@ def _split(origin: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc.lower()
 
 
-def _is_address(text: str) -> bool:
+def _address(text: str) -> str:
+    """An IP address as proxies write it: some add the port, and brackets or quotes around it. Empty: none."""
+    text = text.strip(" \t").strip('"')
+    if text.startswith("["):
+        text, bracket, port = text[1:].partition("]")
+        if not bracket or (port and not _is_port(port[1:])):
+            return ""
+    elif text.count(":") == 1:
+        text, _, port = text.partition(":")
+        if not _is_port(port):
+            return ""
     try:
         ipaddress.ip_address(text)
     except ValueError:
-        return False
-    return True
+        return ""
+    return text
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 5

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from http import HTTPStatus
 
 from websockets.exceptions import ProtocolError
 from websockets.frames import CloseCode, Frame, Opcode
@@ -138,7 +139,11 @@ class WebSocketConnection(Connection):
                 if isinstance(event, Request):
                     self._forwarded(stream, event)
                     self._proxied |= any(name in event.headers for name in FORWARDED)
-                    response = self._websocket.accept(event)
+                    if self.move(stream.security.address):
+                        response = self._websocket.accept(event)
+                    else:
+                        text = "Too many connections from your address.\n"
+                        response = self._websocket.reject(HTTPStatus.TOO_MANY_REQUESTS, text)
                     self._websocket.send_response(response)
                 elif isinstance(event, Frame) and not self._closing:
                     self._pay(stream, len(event.data))

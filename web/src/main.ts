@@ -2,6 +2,7 @@
 import { mount } from 'svelte'
 import App from './App.svelte'
 import { openCrypto } from './crypto/open'
+import { recall } from './local/keep'
 import './parts/base.css'
 import { preferences } from './parts/preferences.svelte'
 import { update } from './parts/update.svelte'
@@ -15,7 +16,7 @@ const target = document.getElementById('app')
 if (target === null) throw new Error('the page has no place for the app')
 
 preferences.show()
-language.use(localStorage.getItem('kith.language'))
+language.use(recall('kith.language'))
 watch(() => {
   location.replace('/')
 })

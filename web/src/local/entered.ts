@@ -55,7 +55,11 @@ export class EnteredTexts {
 
   /** The database has it, or the person has it back. */
   drop(ids: string[]): void {
-    for (const id of ids) this.storage?.removeItem(this.path(id))
+    try {
+      for (const id of ids) this.storage?.removeItem(this.path(id))
+    } catch {
+      // Forbidden meanwhile. What is taken up twice has the same id, and is stored once
+    }
   }
 
   /** What pages have left, in the order in which it was entered. */
@@ -63,7 +67,7 @@ export class EnteredTexts {
     const { storage } = this
     if (!storage) return []
     const found: Entered[] = []
-    for (const path of Object.keys(storage)) {
+    for (const path of pathsIn(storage)) {
       if (!path.startsWith(this.path(''))) continue
       try {
         found.push(JSON.parse(storage.getItem(path) ?? '') as Entered)
@@ -76,5 +80,13 @@ export class EnteredTexts {
 
   private path(id: string): string {
     return `${PREFIX} ${this.name} ${id}`
+  }
+}
+
+function pathsIn(storage: Storage): string[] {
+  try {
+    return Object.keys(storage)
+  } catch {
+    return []
   }
 }

@@ -1,4 +1,5 @@
 /** Emojis with their names, loaded when the picker opens; those that one uses come first. */
+import { recall, remember } from '../local/keep'
 export interface Emoji {
   emoji: string
   label: string
@@ -34,7 +35,7 @@ export async function load(code: string): Promise<Emoji[]> {
 
 export function recent(): string[] {
   try {
-    const kept: unknown = JSON.parse(localStorage.getItem(RECENT) ?? '[]')
+    const kept: unknown = JSON.parse(recall(RECENT) ?? '[]')
     return Array.isArray(kept) ? kept.filter((one) => typeof one === 'string').slice(0, MOST_RECENT) : []
   } catch {
     return []
@@ -43,5 +44,5 @@ export function recent(): string[] {
 
 export function used(emoji: string): void {
   const kept = [emoji, ...recent().filter((one) => one !== emoji)].slice(0, MOST_RECENT)
-  localStorage.setItem(RECENT, JSON.stringify(kept))
+  remember(RECENT, JSON.stringify(kept))
 }

@@ -47,7 +47,9 @@ export function unusualHost(text: string, url: URL): string {
   if (plain === host) return ''
   const labels = plain.normalize('NFKC').split('.')
   const top = labels.at(-1) ?? ''
-  const international = labels.length === host.split('.').length && !UNSEEN.test(plain)
+  // Letters in circles, in full width, or another kind of dot: nobody types them
+  const odd = UNSEEN.test(plain) || plain.normalize('NFKC') !== plain.normalize('NFC')
+  const international = labels.length === host.split('.').length && !odd
   return international && labels.every((label) => isPlain(label, top)) ? '' : host
 }
 

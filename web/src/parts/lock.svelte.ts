@@ -1,5 +1,6 @@
 /** Whether the app is locked in this browser, and when it locks itself. */
 import { deviceTime } from '../local/clock'
+import { recall, remember } from '../local/keep'
 import { confirmed, fits, waitAfter, type Secret } from './lock-secret'
 
 const NAME = 'kith.lock'
@@ -20,7 +21,7 @@ interface Kept {
 
 function read(): Kept | undefined {
   try {
-    const kept = JSON.parse(localStorage.getItem(NAME) ?? 'null') as Kept | null
+    const kept = JSON.parse(recall(NAME) ?? 'null') as Kept | null
     return kept?.secret ? kept : undefined
   } catch {
     return undefined
@@ -54,15 +55,18 @@ export class Lock {
     return Math.max(0, (this.#kept?.until ?? 0) - deviceTime())
   }
 
-  set(secret: Secret): void {
-    this.keep({ secret, minutes: this.minutes, wrong: 0, until: 0 })
+  /** False: the browser can't keep it, so there is no lock. */
+  set(secret: Secret): boolean {
+    const kept = this.keep({ secret, minutes: this.minutes, wrong: 0, until: 0 })
+    if (!kept) this.#kept = undefined
+    return kept
   }
 
   /** All windows. */
   lock(): void {
     if (!this.#kept) return
     this.#locked = true
-    localStorage.setItem(NOW, String(deviceTime()))
+    remember(NOW, String(deviceTime()))
   }
 
   /** Whether it was the PIN. */
@@ -137,9 +141,10 @@ export class Lock {
     this.#locked = false
   }
 
-  private keep(kept: Kept): void {
+  /** Where there is no room, this page still knows it: who has the PIN gets in all the same. */
+  private keep(kept: Kept): boolean {
     this.#kept = kept
-    localStorage.setItem(NAME, JSON.stringify(kept))
+    return remember(NAME, JSON.stringify(kept))
   }
 }
 

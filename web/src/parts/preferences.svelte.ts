@@ -1,7 +1,9 @@
 /** What this browser keeps of the person's taste. It is not secret, and gone with the log-out. */
-const read = (name: string): string | null => localStorage.getItem(`kith.${name}`)
+import { recall, remember } from '../local/keep'
+
+const read = (name: string): string | null => recall(`kith.${name}`)
 const write = (name: string, value: string): void => {
-  localStorage.setItem(`kith.${name}`, value)
+  remember(`kith.${name}`, value)
 }
 
 export type Theme = 'system' | 'light' | 'dark'

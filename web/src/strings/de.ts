@@ -412,6 +412,7 @@ export const de: Texts = {
   'lock.pin': 'PIN oder Passwort',
   'lock.open': 'Entsperren',
   'lock.wrong': 'PIN oder Passwort ist falsch. Versuch es noch einmal.',
+  'lock.not-kept': 'Dieser Browser kann nichts mehr aufbewahren, deshalb gibt es keine Sperre.',
   'lock.broken-off': 'Das wurde nicht abgeschlossen. Versuch es noch einmal.',
   'lock.forgotten': 'Vergessen?',
   'lock.forgotten.text':

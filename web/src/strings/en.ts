@@ -399,6 +399,7 @@ export const en = {
   'lock.pin': 'PIN or password',
   'lock.open': 'Unlock',
   'lock.wrong': 'Wrong PIN or password. Try again.',
+  'lock.not-kept': 'This browser can’t keep anything more, so the lock is not set.',
   'lock.broken-off': 'That was not completed. Try again.',
   'lock.forgotten': 'Forgotten?',
   'lock.forgotten.text':

@@ -17,7 +17,14 @@ test.each([
   'http://0x7f.1/',
   'https://%D0%B0pple.com',
   'https://νοο.com',
-  'https://ѕсоре.com'
+  'https://ѕсоре.com',
+  'https://example.org．evil.example/',
+  'https://example.org。evil.example/',
+  'https://example.org｡evil.example/',
+  'https://ⓔxample.org',
+  'https://ｅxample.org',
+  'http://１２７.０.０.１',
+  'https://𝐞xample.org'
 ])('where %s leads is told', (text) => {
   expect(hostOf(text)).toBe(new URL(text).hostname)
 })

@@ -84,3 +84,40 @@ test('it locks itself when nobody was there for long, and not before', async () 
   expect(lock.locked).toBe(true)
   stop()
 })
+
+test('where the browser has no room the PIN opens all the same, and no lock is said to be set', async () => {
+  const storage = new MemoryStorage()
+  vi.stubGlobal('localStorage', storage)
+  const lock = await opened()
+  expect(lock.set(await pinSecret('2580'))).toBe(true)
+  const again = await opened()
+  storage.full = true
+  again.lock()
+  expect(await again.open('0000')).toBe(false)
+  expect(await again.open('2580')).toBe(true)
+  expect(again.locked).toBe(false)
+  again.remove()
+  expect(again.set(await pinSecret('1111'))).toBe(false)
+  expect([again.kind, again.locked]).toEqual([undefined, false])
+})
+
+test('what is kept beside the database is forgotten where the browser forbids it, and nothing fails', async () => {
+  const forbidden = {
+    get() {
+      throw new DOMException('denied', 'SecurityError')
+    }
+  }
+  vi.stubGlobal('localStorage', undefined)
+  Object.defineProperty(globalThis, 'localStorage', { configurable: true, ...forbidden })
+  const { recall, remember } = await import('../../src/local/keep')
+  expect(recall('kith.language')).toBe(null)
+  expect(remember('kith.language', 'de')).toBe(false)
+  const lock = await opened()
+  expect([lock.locked, lock.set(await pinSecret('2580'))]).toEqual([false, false])
+  const { recent, used } = await import('../../src/parts/emojis')
+  expect(() => {
+    used('👍')
+  }).not.toThrow()
+  expect(recent()).toEqual([])
+  Object.defineProperty(globalThis, 'localStorage', { configurable: true, writable: true, value: undefined })
+})

@@ -1,3 +1,4 @@
+import 'fake-indexeddb/auto'
 import { afterEach, expect, test, vi } from 'vitest'
 import { TooLate } from '../../src/local/edits'
 import { EnteredTexts } from '../../src/local/entered'

@@ -23,8 +23,11 @@ _HARMFUL = re.compile(
     "\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff\ud800-\udfff]"
 )
 _LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
-#: So many marks above one letter; more climb over the lines above ("zalgo").
+#: So many marks above one letter; more climb over the lines above ("zalgo"). Of all that joins a letter
+#: (vowel signs, circles around it, joiners between emoji) a few more: some scripts stack several.
 _MOST_MARKS = 4
+_MOST_JOINED = 8
+_JOINERS = "\u034f\u200c\u200d"
 
 
 def safe(text: str) -> str:
@@ -54,9 +57,13 @@ def say(text: str, file: TextIO | None = None) -> None:
 def _fewer_marks(text: str) -> str:
     if text.isascii():
         return text
-    kept, marks = [], 0
+    kept, marks, joined = [], 0, 0
     for character in text:
-        marks = marks + 1 if unicodedata.combining(character) else 0
-        if marks <= _MOST_MARKS:
+        if character not in _JOINERS and unicodedata.category(character)[0] != "M":
+            marks = joined = 0
+        else:
+            marks += unicodedata.combining(character) > 0
+            joined += 1
+        if marks <= _MOST_MARKS and joined <= _MOST_JOINED:
             kept.append(character)
     return "".join(kept)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -121,7 +122,7 @@ async def test_addresses_are_prepared_wherever_they_are_given(people: People) ->
         await until(lambda: ada.online(name))
         ada.keys_seen(name)
         await ada.fingerprints(name)
-    for wrong in ("", "@localhost", "a@b@c", "ada", "x" * 2000 + "@localhost"):
+    for wrong in ("", "@localhost", "a@b@c", "ada", "x" * 2000 + "@localhost", "\ud800@localhost"):
         with pytest.raises(ValueError, match="address"):
             Client(wrong, "pw")
 
@@ -140,3 +141,15 @@ async def test_who_was_never_online_hears_that_the_server_is_not_there(people: P
         await client.__aenter__()
     async with people.device(client.jid):
         pass
+
+
+async def test_a_client_that_was_closed_leaves_no_task_for_its_keys_behind(people: People) -> None:
+    """The OMEMO library goes on waiting for the day on which a key is to be renewed, unless it is told."""
+
+    def waiting() -> list[asyncio.Task[Any]]:
+        return [task for task in asyncio.all_tasks() if "signed_pre_key" in repr(task.get_coro())]
+
+    others = len(waiting())
+    async with people.device(people.account("ada")):
+        assert len(waiting()) == others + 1
+    assert len(waiting()) == others

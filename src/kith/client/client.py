@@ -59,7 +59,7 @@ def bare(address: str) -> str:
     """The bare address, normalised. Raises ValueError."""
     try:
         jid = JID(address.strip())
-    except InvalidJID:
+    except (InvalidJID, UnicodeError):  # half of a surrogate pair can't be encoded
         raise ValueError(f"{address!r} is not an address: it looks like name@example.org") from None
     if not jid.user or not jid.domain:
         raise ValueError(f"{address!r} is not an address: it looks like name@example.org")
@@ -201,6 +201,8 @@ class Client:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            with suppress(asyncio.CancelledError, Exception):
+                await self._encryption.close()
             with suppress(asyncio.CancelledError, Exception):
                 self._connection.first.cancel()
             self._events.close()

@@ -164,6 +164,11 @@ class Encryption:
             self._db.set("keys-made", str(time.time()))
         self._sessions.before_history_sync()
 
+    async def close(self) -> None:
+        """Ends what the library does in the background."""
+        if self._sessions is not None:
+            await self._sessions.shutdown()
+
     async def publish(self) -> None:
         """The bundle as it is now. Needs the server; raises what the library raises."""
         self.stale.clear()

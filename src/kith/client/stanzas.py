@@ -98,12 +98,12 @@ class Forwarded:
 
 
 def parse_time(text: str | None) -> datetime | None:
-    """XEP-0082; None if it is none."""
+    """XEP-0082, in UTC; None if it is none, or one that lies outside of the years 1 to 9999 there."""
     try:
         moment = datetime.fromisoformat(text or "")
-    except ValueError:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def delay(element: Element, by: Container[str] | None = None) -> datetime | None:

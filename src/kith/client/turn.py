@@ -28,23 +28,33 @@ class Turn:
 
     async def take(self, work: Coroutine[Any, Any, _T]) -> _T:
         """The result of the work, when it was its turn. Raises Interrupted, and what the work raises."""
-        async with self._lock:
-            self._interrupted = False
-            task: asyncio.Task[_T] = asyncio.create_task(work)
-            self._task = task
-            try:
-                return await task
-            except asyncio.CancelledError:
-                self._db.sql.rollback()
-                if self._interrupted:
-                    raise Interrupted from None
-                task.cancel()
-                raise
-            except Interrupted:
-                self._db.sql.rollback()
-                raise
-            finally:
-                self._task = None
+        try:
+            await self._lock.acquire()
+        except BaseException:
+            work.close()  # cancelled before its turn: it was never begun
+            raise
+        try:
+            return await self._run(work)
+        finally:
+            self._lock.release()
+
+    async def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
+        self._interrupted = False
+        task: asyncio.Task[_T] = asyncio.create_task(work)
+        self._task = task
+        try:
+            return await task
+        except asyncio.CancelledError:
+            self._db.sql.rollback()
+            if self._interrupted:
+                raise Interrupted from None
+            task.cancel()
+            raise
+        except Interrupted:
+            self._db.sql.rollback()
+            raise
+        finally:
+            self._task = None
 
     def interrupt(self) -> None:
         """Ends the work at hand: the answers that it waits for will never come."""

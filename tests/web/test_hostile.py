@@ -24,6 +24,7 @@ ODD = """new Promise((done) => { indexedDB.open(%s).onsuccess = ({ target }) => 
       const names = ['__proto__', 'constructor', 'toString', ...odd]
       message.reactions = Object.fromEntries([['__proto__', ['👍']], [message.chat, names]])
       store.put(message)
+      store.put({ ...message, key: message.key + 'x', order: message.order + 'x', text: 5 })
     }
     store.transaction.oncomplete = () => { target.result.close(); done(all.length) }
   }
@@ -40,11 +41,14 @@ async def test_a_browser_that_keeps_nothing_says_so(people: People) -> None:
 
 async def test_whatever_came_before_is_drawn_and_nothing_is_lost_without_room(people: People) -> None:
     ada, ben = await people.two(DESKTOP, PHONE)
+    ada.provoked = ("not drawn",)
     assert await ada.evaluate(ODD % json.dumps(f"kith {ada.address}"))
     await ada.do("page", "addInitScript", {"content": FULL})
     await ada.do("page", "reload", timeout=30)
     await ada.shows(".history.placed")
     await ada.shows(".reactions button:has-text('constructor')")
+    # a message that can't be drawn says so, and costs the others nothing
+    await ada.shows(".about:has-text('A message can’t be shown by this version of Kith.')")
     await ada.write("still here")
     await ben.reads("still here")
     await ada.menu("still here", "React with ❤️")

@@ -5,12 +5,18 @@ import { openCrypto } from './crypto/open'
 import { recall } from './local/keep'
 import './parts/base.css'
 import { preferences } from './parts/preferences.svelte'
+import { toasts } from './parts/toasts.svelte'
+import { watchFailures } from './parts/undrawn'
 import { update } from './parts/update.svelte'
 import { kept, moved, watch, type Kept } from './start/account'
 import { Api, bearerOf } from './start/api'
 import { thisDevice } from './start/device'
-import { language } from './strings/strings.svelte'
+import { language, t } from './strings/strings.svelte'
 import { openApp } from './sync/open'
+
+watchFailures(() => {
+  toasts.show(t('failed'))
+})
 
 const target = document.getElementById('app')
 if (target === null) throw new Error('the page has no place for the app')

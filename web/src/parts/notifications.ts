@@ -74,14 +74,19 @@ export function notifications(
       Notification.permission !== 'granted'
     )
       return
-    void tell(chat, key, text)
+    tell(chat, key, text).catch((error: unknown) => {
+      console.warn('no notification', error) // the system or the browser has taken the permission back
+    })
   })
   // those that an earlier page has left
-  void workers?.getRegistration().then(async (registration) => {
+  const elder = workers?.getRegistration().then(async (registration) => {
     for (const { data } of (await registration?.getNotifications()) ?? []) {
       const { chat, key } = (data ?? {}) as { chat?: string; key?: string }
       if (chat !== undefined && key !== undefined && !watched.has(chat)) watch(chat, key)
     }
+  })
+  elder?.catch((error: unknown) => {
+    console.warn('notifications of before stay', error)
   })
   // what is on the screen of a device is read by whoever sees the device; chats change with every message and draft
   let before: Set<Address> | undefined

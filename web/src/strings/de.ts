@@ -207,6 +207,7 @@ export const de: Texts = {
   'message.expires': 'Verschwindend',
   'message.untrusted': 'von einem nicht geprüften Gerät',
   'message.plain': 'nicht verschlüsselt',
+  'message.not-drawn': 'Eine Nachricht kann diese Version von Kith nicht anzeigen.',
   'message.quoted-by': 'so zitiert von {name}',
   'message.deleted': 'Diese Nachricht wurde gelöscht',
   'message.deleted-by-me': 'Du hast diese Nachricht gelöscht',

@@ -201,6 +201,7 @@ export const en = {
   'message.expires': 'Disappearing',
   'message.untrusted': 'from an unverified device',
   'message.plain': 'not encrypted',
+  'message.not-drawn': 'A message can’t be shown by this version of Kith.',
   'message.quoted-by': 'as quoted by {name}',
   'message.deleted': 'This message was deleted',
   'message.deleted-by-me': 'You deleted this message',

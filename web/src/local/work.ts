@@ -120,7 +120,10 @@ export class Work {
   }
 
   setAlias(key: string, target: string): void {
-    const id = key.slice(Math.max(key.indexOf(' '), key.indexOf('/')) + 1)
+    const [chat = '', ...rest] = key.split(' ')
+    const named = rest.join(' ')
+    // An id may have any sign in it; others' stand behind their address
+    const id = named.startsWith(`${chat}/`) ? named.slice(chat.length + 1) : named
     const said = { from: '', order: '', encrypted: true }
     this.setChange({ key: `alias ${key}`, target, kind: 'alias', id, ...said })
   }

@@ -367,3 +367,20 @@ test('a message is found by every id that names it', async () => {
   expect((await named(reader.db, ADA, BEN, 'm'))?.text).toBe('two')
   expect(await named(reader.db, ADA, BEN, 'other')).toBeUndefined()
 })
+
+test('what was deleted is quoted no more, whatever signs are in the ids that named it', async () => {
+  for (const from of [ADA, BEN])
+    for (const sign of ['/', ' ', '#', '__proto__', 'alias ', `${BEN}/`]) {
+      const reader = new Reader()
+      const quoting = answer(3, 'quote', `fixed${sign}2`, 'secret', 'yes')
+      await reader.take({ ...text(1, `first${sign}1`, 'secret'), from })
+      await reader.take({ ...correction(2, `fixed${sign}2`, `first${sign}1`, 'secret'), from })
+      await reader.take({ ...quoting, inner: quoting.inner.replace(`to='${BEN}'`, `to='${from}'`) })
+      const before = (await reader.seen()).find(({ id }) => id === 'quote')
+      expect([sign, before?.reply?.text]).toEqual([sign, 'secret'])
+      await reader.take({ ...retraction(4, `first${sign}1`), from })
+      const after = (await reader.seen()).find(({ id }) => id === 'quote')
+      expect([from, sign, after?.reply?.gone]).toEqual([from, sign, true])
+      await reader.db.delete()
+    }
+})

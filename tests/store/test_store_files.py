@@ -42,12 +42,23 @@ def delete_the_journal(path: Path) -> None:
     path.with_name("kith.sqlite-wal").unlink()
 
 
+def delete_the_index_of_the_journal(path: Path) -> None:
+    path.with_name("kith.sqlite-shm").unlink()
+
+
 async def settled(logs: Logs) -> None:
     with contextlib.suppress(Unavailable):  # it may share a commit with what is refused
         await logs.store.settled()
 
 
-CHANGES = [delete, move_the_folder_away, replace_by_an_empty_file, replace_by_a_copy, delete_the_journal]
+CHANGES = [
+    delete,
+    move_the_folder_away,
+    replace_by_an_empty_file,
+    replace_by_a_copy,
+    delete_the_journal,
+    delete_the_index_of_the_journal,
+]
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -144,3 +155,24 @@ async def test_a_database_whose_accounts_are_of_another_domain_is_refused(
         theirs = accounts[0].partition("@")[2]
         with pytest.raises(StoreError, match=f"of {theirs}, not of {domain}".replace("[", r"\[")):
             await store.open()
+
+
+async def test_nothing_is_acknowledged_once_the_database_was_cut_off(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even when the journal was written into what is left, which is then as long as before."""
+    told: list[str] = []
+    lines = SimpleNamespace(error=lambda event, **values: told.append(event))
+    monkeypatch.setattr(health, "logger", lines)
+    logs.append(1)
+    await logs.store.settled()
+    size = logs.path.stat().st_size
+    os.truncate(logs.path, 0)
+    logs.append(2)
+    with pytest.raises(Unavailable, match="cut off"):
+        await logs.store.put(logs.a, "space", "key", b"value")
+    os.truncate(logs.path, 2 * size)
+    logs.append(3)
+    await settled(logs)
+    assert [answer[2] is None for answer in logs.answers] == [True, False, False]
+    assert told == ["the database is damaged"]

@@ -9,49 +9,77 @@ import { folded, isSought, termsOf, wordsOf } from './words'
 /** Rows of one word that are looked at; a search for one letter in a long history is cut off. */
 const MOST = 20_000
 /** Messages that are read at once, and in all. */
-const AT_ONCE = 2000
+const AT_ONCE = 500
 const MOST_READ = 200_000
 
-/** Keys of the messages that have all of the words or parts, the newest first. */
-export async function search(db: Database, text: string, chat?: Address, limit = 50): Promise<string[]> {
-  const found = new Map((await byWords(db, text, chat)).map((message) => [message.key, message]))
-  if (found.size < limit && isSought(text)) {
-    for (const message of await byParts(db, termsOf(text), chat)) found.set(message.key, message)
-  }
-  return [...found.values()]
-    .sort((a, b) => (a.order < b.order ? 1 : -1))
-    .slice(0, limit)
-    .map((message) => message.key)
+export interface SearchOptions {
+  /** Ends it: nobody waits any more for what it finds. */
+  signal?: AbortSignal
+  /** Is given what the index knows, if all texts are read after that. */
+  early?: (keys: string[]) => void
 }
 
-async function byWords(db: Database, text: string, chat?: Address): Promise<Message[]> {
+/** Keys of the messages that have all of the words or parts, the newest first. Rejects with the signal's reason. */
+export async function search(
+  db: Database,
+  text: string,
+  chat?: Address,
+  limit = 50,
+  { signal, early }: SearchOptions = {}
+): Promise<string[]> {
+  const found = new Map((await byWords(db, text, chat, signal)).map((message) => [message.key, message]))
+  signal?.throwIfAborted()
+  const newest = (): string[] =>
+    [...found.values()]
+      .sort((a, b) => (a.order < b.order ? 1 : -1))
+      .slice(0, limit)
+      .map((message) => message.key)
+  if (found.size < limit && isSought(text)) {
+    early?.(newest())
+    for (const message of await byParts(db, termsOf(text), chat, signal)) found.set(message.key, message)
+  }
+  return newest()
+}
+
+async function byWords(
+  db: Database,
+  text: string,
+  chat: Address | undefined,
+  signal: AbortSignal | undefined
+): Promise<Message[]> {
   // What has signs as well is found by its parts alone
   if (termsOf(text).some((term) => wordsOf(term).join('') !== term)) return []
-  const words = wordsOf(text).sort((a, b) => b.length - a.length)
-  const [longest, ...others] = words
+  const [longest, ...others] = wordsOf(text).sort((a, b) => b.length - a.length)
   if (!longest) return []
-  const rows = await db.words
-    .where('words')
-    .startsWith(longest)
-    .distinct()
-    .filter(
-      (row) =>
-        (chat === undefined || row.chat === chat) &&
-        others.every((word) => row.words.some((one) => one.startsWith(word)))
-    )
-    .limit(MOST)
-    .toArray()
-  const messages = await db.messages.bulkGet(rows.map((row) => row.key))
-  return messages.filter((message) => message !== undefined)
+  const rows = db.words.where('words').startsWith(longest).distinct()
+  const fits = (row: { chat: Address; words: string[] }): boolean =>
+    (chat === undefined || row.chat === chat) &&
+    others.every((word) => row.words.some((one) => one.startsWith(word)))
+  // Where the index alone tells, no row is read
+  const fitting = others.length || chat !== undefined ? rows.filter(fits) : rows
+  const keys = await fitting.limit(MOST).primaryKeys()
+  const found: Message[] = []
+  for (let at = 0; at < keys.length; at += AT_ONCE) {
+    signal?.throwIfAborted()
+    const messages = await db.messages.bulkGet(keys.slice(at, at + AT_ONCE))
+    found.push(...messages.filter((message) => message !== undefined))
+  }
+  return found
 }
 
-async function byParts(db: Database, terms: string[], chat?: Address): Promise<Message[]> {
+async function byParts(
+  db: Database,
+  terms: string[],
+  chat: Address | undefined,
+  signal: AbortSignal | undefined
+): Promise<Message[]> {
   const found: Message[] = []
   // the key of a message begins with its chat
   const end = chat === undefined ? '\uffff' : `${chat} \uffff`
   let after = chat === undefined ? '' : `${chat} `
   for (let read = 0; read < MOST_READ; read += AT_ONCE) {
     const page = await db.messages.where('key').between(after, end, false, true).limit(AT_ONCE).toArray()
+    signal?.throwIfAborted()
     for (const message of page) {
       if (message.kind !== 'text' || (chat !== undefined && message.chat !== chat)) continue
       const text = folded(message.text)

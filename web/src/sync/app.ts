@@ -4,6 +4,7 @@ import type { Progress, Restored } from '../history/backup'
 import type { Phrase } from '../history/phrase'
 import type { HistoryRecord } from '../history/records'
 import type { Database } from '../local/database'
+import type { SearchOptions } from '../local/search'
 import type { Address, Moment, Reply } from '../local/types'
 
 export type Connection = 'offline' | 'connecting' | 'syncing' | 'online' | 'logged-out'
@@ -97,7 +98,7 @@ export interface App {
   setDefaultTimer(seconds: number): Promise<void>
   /** Reads older messages of a chat from the server; false: there are no more. */
   older(chat: Address): Promise<boolean>
-  search(text: string, chat?: Address, limit?: number): Promise<string[]>
+  search(text: string, chat?: Address, limit?: number, options?: SearchOptions): Promise<string[]>
 
   addContact(address: Address, name: string): Promise<void>
   renameContact(address: Address, name: string): Promise<void>

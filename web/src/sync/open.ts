@@ -184,7 +184,7 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
     pinMessage: (key, seconds) => actions.pinMessage(key, seconds),
     setDefaultTimer: (seconds) => actions.setDefaultTimer(seconds),
     older: (chat) => call<boolean>('older', chat),
-    search: (text, chat, limit) => search(db, text, chat, limit),
+    search: (text, chat, limit, options) => search(db, text, chat, limit, options),
     addContact: (address, title) => call('addContact', address, title),
     renameContact: (address, title) => call('renameContact', address, title),
     removeContact: (address) => call('removeContact', address),

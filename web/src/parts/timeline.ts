@@ -12,8 +12,11 @@ export interface Item {
   /** Of its run. */
   first: boolean
   last: boolean
-  /** Of how many in a row that say the same, and are drawn as one, it is the last. */
+  /** Of how many in a row that say the same, and are drawn as one, it is the last; and all of their keys. */
   count: number
+  keys: readonly string[]
+  /** The first unread message is it, or among those that it stands for. */
+  divides: boolean
 }
 
 /** Whether two messages say nothing but the same, like a hundred that can't be read. */
@@ -38,14 +41,15 @@ export function group(
   collapse = true
 ): Map<string, Item> {
   const items = new Map<string, Item>()
-  const shown: { message: Message; count: number }[] = []
+  const shown: { message: Message; keys: string[] }[] = []
   for (const message of messages) {
     const previous = shown.at(-1)
     if (collapse && previous && message.key !== divider && alike(previous.message, message))
-      shown[shown.length - 1] = { message, count: previous.count + 1 }
-    else shown.push({ message, count: 1 })
+      shown[shown.length - 1] = { message, keys: [...previous.keys, message.key] }
+    else shown.push({ message, keys: [message.key] })
   }
-  shown.forEach(({ message, count }, at) => {
+  shown.forEach(({ message, keys }, at) => {
+    const divides = keys[0] === divider
     const together = (other: Message | undefined): boolean =>
       other !== undefined &&
       other.mine === message.mine &&
@@ -57,9 +61,11 @@ export function group(
     const item: Item = {
       message,
       day: !earlier || dayOf(earlier.at) !== dayOf(message.at) ? day(message.at) : '',
-      first: !together(earlier) || message.key === divider,
-      last: !together(later) || later?.key === divider,
-      count
+      first: !together(earlier) || divides,
+      last: !together(later) || shown[at + 1]?.keys[0] === divider,
+      count: keys.length,
+      keys,
+      divides
     }
     const known = before.get(message.key)
     const same =
@@ -67,7 +73,9 @@ export function group(
       known.day === item.day &&
       known.first === item.first &&
       known.last === item.last &&
-      known.count === item.count
+      known.count === item.count &&
+      known.keys[0] === item.keys[0] &&
+      known.divides === item.divides
     items.set(message.key, same ? known : item)
   })
   return items

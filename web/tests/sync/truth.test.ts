@@ -155,6 +155,12 @@ test('a hundred messages that can not be read yet are one row', () => {
   ])
   // What is new begins a row of its own
   expect([...group(all, 'k50', new Map()).values()].map(({ count }) => count)).toEqual([50, 50])
+  // The line of what is unread stands before the row that the first of them is in
+  const divided = [...group(all, 'k50', new Map()).values()]
+  expect(divided.map(({ divides }) => divides)).toEqual([false, true])
+  expect(divided[1]).toMatchObject({ first: true, message: { key: 'k99' } })
+  expect(divided[1]?.keys).toContain('k50')
+  expect(divided[0]?.last).toBe(true)
 })
 
 test('a chat says that it is encrypted only where somebody can read it', async () => {

@@ -7,7 +7,7 @@ import { base64 } from '../crypto/bytes'
 import type { Database } from '../local/database'
 import { isWaiting, orderOf } from '../local/order'
 import { LARGEST_PICTURE } from '../local/picture'
-import type { Address, Change, Chat, Contact, Message, Moment, Reply } from '../local/types'
+import type { Address, Change, Chat, Contact, Edit, Message, Moment, Reply } from '../local/types'
 import {
   lineOf,
   type ChangeRecord,
@@ -298,7 +298,16 @@ function changeRecord(message: Message, change: Change): ChangeRecord | undefine
     ...(change.unstyled && { unstyled: true }),
     ...(emojis && { emojis }),
     ...(until !== undefined && { until }),
-    ...(earlier && { earlier: earlier.slice(-MOST_EDITS) })
+    ...(kind === 'edit' && earlier && { earlier: earlier.slice(-MOST_EDITS).map(editRecord) })
+  }
+}
+
+function editRecord({ id, order, text, unstyled, encrypted }: Edit): Edit {
+  return {
+    ...{ order, encrypted },
+    ...(id !== undefined && { id }),
+    ...(text !== undefined && { text }),
+    ...(unstyled && { unstyled })
   }
 }
 

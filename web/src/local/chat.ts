@@ -1,5 +1,5 @@
 /** A conversation before anything is in it. */
-import type { Address, Chat } from './types'
+import type { Address, Chat, Moment, Setting } from './types'
 
 export function newChat(address: Address): Chat {
   return {
@@ -19,4 +19,15 @@ export function newChat(address: Address): Chat {
     seenTo: '',
     firstOrder: ''
   }
+}
+
+/** `Chat.setAt` after these were set now, which is later than before, whatever a clock says. */
+export function setNow(
+  before: Chat['setAt'],
+  settings: readonly Setting[],
+  now: Moment
+): NonNullable<Chat['setAt']> {
+  const after = { ...before }
+  for (const setting of settings) after[setting] = Math.max(now, (before?.[setting] ?? 0) + 1)
+  return after
 }

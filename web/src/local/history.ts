@@ -3,7 +3,7 @@
  * changes is done within `Work`.
  */
 import type { Database } from './database'
-import { edited, mayChange, merged } from './edits'
+import { contestedSince, edited, editsOf, isUnplaced, mayChange, merged, withAll } from './edits'
 import { isWaiting, messageKey, orderWaiting, timeOf } from './order'
 import { dropQuotes } from './quotes'
 import type { Address, Change, Chat, Message, Moment, Progress } from './types'
@@ -13,6 +13,9 @@ import type { Work } from './work'
 const LATE = 30
 
 const RANK: Record<Progress, number> = { failed: 0, waiting: 1, sent: 2, delivered: 3, read: 4 }
+
+/** Facts, each for a chat: since when its archive is to tell the order of what several devices of mine have said. */
+export const UNPLACED = 'unplaced '
 
 /** `Change.key`. */
 export function changeKey(kind: Change['kind'], target: string, from: Address): string {
@@ -127,7 +130,8 @@ export async function clearTo(work: Work, address: Address, order: string): Prom
 /** Keeps a change if it is the newest of its kind, and does it. `false` if it is old. */
 export async function addChange(work: Work, me: Address, change: Change): Promise<boolean> {
   const known = await work.change(change.key, change.target)
-  if (known && change.kind === 'edit') return addEdit(work, me, known, change)
+  if (known && (change.kind === 'edit' || isContest(known, change, me)))
+    return addEdit(work, me, known, change)
   if (known && known.order >= change.order) return false
   const message = await work.message(change.target)
   if (message?.kind === 'deleted' && change.kind === 'edit') return false
@@ -152,11 +156,46 @@ export async function addChange(work: Work, me: Address, change: Change): Promis
 async function addEdit(work: Work, me: Address, known: Change, change: Change): Promise<boolean> {
   const both = merged(known, change)
   if (!both) return false
-  work.setChange(both)
+  await restate(work, me, both)
+  return both.order === change.order
+}
+
+/** Several reactions of mine, of which it is not sure yet which is the newest. */
+function isContest(known: Change, change: Change, me: Address): boolean {
+  if (change.kind !== 'reaction' || change.from !== me) return false
+  return [...editsOf(known), change].some((one) => one.waits !== undefined || isUnplaced(one))
+}
+
+/** What was said of a message is another now. */
+async function restate(work: Work, me: Address, change: Change): Promise<void> {
+  work.setChange(change)
   const message = await work.message(change.target)
-  const after = message && changed(message, both, me)
+  const after = message && changed(message, change, me)
   if (after && after !== message) work.setMessage(after)
-  return change.order > known.order
+  const since = change.from === me ? contestedSince(change) : undefined
+  if (since === undefined) return
+  const fact = UNPLACED + change.target.slice(0, change.target.indexOf(' '))
+  const before = await work.db.fact<Moment>(fact)
+  await work.db.setFact(fact, Math.min(since, before ?? Infinity))
+}
+
+/** What I have said of a message, sent with this id, has its place: by the archive, or for now by the time of sending. */
+export async function placeChange(
+  work: Work,
+  me: Address,
+  kind: 'edit' | 'reaction',
+  target: string,
+  sent: string,
+  order: string
+): Promise<void> {
+  const change = await work.change(changeKey(kind, target, me), target)
+  if (!change) return
+  const all = editsOf(change)
+  const one = all.find((edit) => (edit.sent ?? edit.id) === sent)
+  if (!one || (one.waits === undefined && !isUnplaced(one))) return
+  const placed = { ...one, order }
+  delete placed.waits
+  await restate(work, me, withAll(change, [...all.filter((edit) => edit !== one), placed]))
 }
 
 /** A message of mine has come further; it never goes back. */

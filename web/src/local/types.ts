@@ -15,6 +15,9 @@ export type Progress = 'waiting' | 'sent' | 'delivered' | 'read' | 'failed'
  */
 export type Failure = 'no-device' | 'undecided' | 'distrusted' | 'refused'
 
+/** What my devices share of a chat, each by itself. */
+export type Setting = 'pinned' | 'mutedUntil' | 'archived' | 'favourite' | 'listed'
+
 /** A conversation, as the list of chats shows it. */
 export interface Chat {
   address: Address
@@ -31,6 +34,8 @@ export interface Chat {
   pinned: Moment
   archived: boolean
   favourite?: boolean
+  /** When each of these was set, on whichever device of mine: the later one counts. */
+  setAt?: Partial<Record<Setting, Moment>>
   /** It stays in the list though nothing is in it: it was cleared, and not deleted. */
   listed?: boolean
   /** All up to here was deleted, on all devices of mine; like `Message.order`. */
@@ -153,8 +158,11 @@ export interface Message {
   untrusted?: number
 }
 
-/** A text that a message had after an edit. */
-export type Edit = Pick<Change, 'id' | 'order' | 'text' | 'unstyled' | 'encrypted'>
+/** A text that a message had after an edit; or an earlier reaction of mine. */
+export type Edit = Pick<
+  Change,
+  'id' | 'order' | 'text' | 'unstyled' | 'encrypted' | 'emojis' | 'waits' | 'sent'
+>
 
 /**
  * What was said about a message: the newest of each kind and person counts. It is kept beside the message, since
@@ -179,6 +187,9 @@ export interface Change {
   emojis?: string[]
   /** Of a pin: when it ends; 0: now. */
   until?: Moment
+  /** Of mine: its place in the outbox, where it waits, and so is behind all others; and the id that it is sent with. */
+  waits?: number
+  sent?: string
   /** A change in the clear does not touch the text of an encrypted message. */
   encrypted: boolean
 }

@@ -2,7 +2,7 @@
 import { isAccepted } from '../local/accepted'
 import { isServer } from '../local/address'
 import type { Database } from '../local/database'
-import { newChat } from '../local/chat'
+import { newChat, setNow } from '../local/chat'
 import { mayEdit, TooLate } from '../local/edits'
 import { EnteredTexts, type Entered } from '../local/entered'
 import {
@@ -20,7 +20,7 @@ import { resolve } from '../local/naming'
 import { isWaiting, messageKey, orderAt, orderWaiting } from '../local/order'
 import { withoutText } from '../local/quotes'
 import { emojisIn } from '../local/reactions'
-import type { Address, Change, Chat, Message, Moment, OutgoingContent, Reply } from '../local/types'
+import type { Address, Change, Chat, Message, Moment, OutgoingContent, Reply, Setting } from '../local/types'
 import { Work } from '../local/work'
 import { DEFAULT_TIMER, type EnterOptions, type SendOptions } from './app'
 import { requeue } from './trusted'
@@ -173,8 +173,8 @@ export class Actions {
     const timer = message.expires === undefined ? 0 : Math.ceil((message.expires - message.at) / 1000)
     const expires = timer > 0 && { expires: timer }
     const what = { type: 'message' as const, text, replaces: message.id, ...expires }
-    await this.tell(work, message.chat, what, id)
-    await this.change(work, message, 'edit', { text, id })
+    const { waits } = await this.tell(work, message.chat, what, id)
+    await this.change(work, message, 'edit', { text, id, waits })
     return true
   }
 
@@ -183,14 +183,14 @@ export class Actions {
     await this.about(key, async (message, work) => {
       const earlier = await this.db.changes.get(changeKey('reaction', key, this.me))
       const replaces = earlier?.emojis?.length ? earlier.id : undefined
-      const id = await this.tell(work, message.chat, {
+      const { id, waits } = await this.tell(work, message.chat, {
         type: 'reaction',
         of: message.id,
         from: message.from,
         emojis,
         ...(replaces && { replaces })
       })
-      await this.change(work, message, 'reaction', { emojis, id: replaces ?? id })
+      await this.change(work, message, 'reaction', { emojis, id: replaces ?? id, sent: id, waits })
     })
   }
 
@@ -323,7 +323,11 @@ export class Actions {
     change: Pick<Partial<Chat>, 'mutedUntil' | 'pinned' | 'archived' | 'favourite'>
   ): Promise<void> {
     await this.write(async (work) => {
-      await updateChat(work, address, change)
+      const { setAt } = await work.chat(address)
+      await updateChat(work, address, {
+        ...change,
+        setAt: setNow(setAt, Object.keys(change) as Setting[], this.now())
+      })
       await this.unsynced('settings', address)
     })
   }
@@ -340,11 +344,13 @@ export class Actions {
         await this.db.outgoing.where('to').equals(address).filter(isMessage).delete()
         const before = await work.chat(address)
         const { mutedUntil, readTo, seenTo, disappears, timerOrder, timerMeanwhile, at, order } = before
-        const { clearedTo = '', pinned, archived, favourite = false } = before
+        const { clearedTo = '', pinned, archived, favourite = false, setAt } = before
+        const touched: Setting[] = remove ? ['pinned', 'archived', 'favourite', 'listed'] : ['listed']
         work.setChat({
           ...newChat(address),
           ...{ mutedUntil, readTo, seenTo, disappears, timerOrder, timerMeanwhile, at, order },
           ...(!remove && { pinned, archived, favourite, listed: true }),
+          setAt: setNow(setAt, touched, this.now()),
           clearedTo: clearedUpTo(clearedTo, last?.order, this.now())
         })
         await this.unsynced('settings', address)
@@ -364,7 +370,7 @@ export class Actions {
       if (message.kind !== 'text' || isServer(message.chat, this.me) || isWaiting(message.order)) return
       const until = seconds > 0 ? this.now() + seconds * 1000 : 0
       const { chat, id: of, from } = message
-      const id = await this.tell(work, chat, { type: 'pin', of, from, until })
+      const { id } = await this.tell(work, chat, { type: 'pin', of, from, until })
       await this.change(work, message, 'pin', { until, id })
       if (!until) return
       const at = Math.max(this.now(), (await work.chat(chat)).at)
@@ -403,7 +409,7 @@ export class Actions {
     work: Work,
     { key }: Message,
     kind: Change['kind'],
-    content: Pick<Change, 'text' | 'emojis' | 'until' | 'id'>
+    content: Pick<Change, 'text' | 'emojis' | 'until' | 'id' | 'sent' | 'waits'>
   ): Promise<void> {
     const from = this.me
     const of = { key: changeKey(kind, key, from), target: key, kind, from, encrypted: true }
@@ -426,10 +432,9 @@ export class Actions {
     to: Address,
     what: OutgoingContent,
     id: string = crypto.randomUUID()
-  ): Promise<string> {
+  ): Promise<{ id: string; waits: number }> {
     work.setSeen(messageKey(to, this.me, true, id))
-    await this.queue(to, id, what)
-    return id
+    return { id, waits: await this.queue(to, id, what) }
   }
 
   private async queue(to: Address, id: string, what: OutgoingContent): Promise<number> {

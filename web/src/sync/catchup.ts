@@ -6,6 +6,7 @@
  */
 import type { Database } from '../local/database'
 import { toNow } from '../local/future'
+import { UNPLACED } from '../local/history'
 import { timeOf } from '../local/order'
 import { olderFact, READ_FROM, unreadBefore } from '../local/reading'
 import type { Address, Moment, Raw } from '../local/types'
@@ -51,6 +52,8 @@ const TOGETHER = 50
 /** Rows that are fetched at once. */
 const ROWS = 10
 const FIRST_TIME = 500
+/** Pages that are looked through for what was said of messages by several devices of mine. */
+const MOST_PLACED = 8
 /** Of a device that was fooled about its place. */
 const HEALED = 2000
 /** So much before what was heard last is read again: what came live may have claimed a place that is a little too far. */
@@ -73,6 +76,8 @@ export class CatchUp {
   private draining = true
   private running: Promise<void> | undefined
   private again = false
+  private placing = false
+  private placed: Promise<void> | undefined
 
   constructor(
     private readonly db: Database,
@@ -158,6 +163,44 @@ export class CatchUp {
       }
     })()
     return this.running
+  }
+
+  /**
+   * Asks the archive in which order my devices have said what they did of a message. It may be asked again at any time, and
+   * goes on with the next connection.
+   */
+  async places(): Promise<void> {
+    this.placing = true
+    this.placed ??= (async () => {
+      try {
+        while (this.placing && this.wire.online) {
+          this.placing = false
+          const rows = await this.db.facts.where('name').startsWith(UNPLACED).toArray()
+          for (const { name, value } of rows) await this.placesOf(name, value as Moment)
+        }
+      } finally {
+        this.placed = undefined
+      }
+    })()
+    await this.placed
+  }
+
+  private async placesOf(name: string, since: Moment): Promise<void> {
+    const chat = name.slice(UNPLACED.length)
+    let before = ''
+    const found: Entry[] = []
+    for (let pages = 0; pages < MOST_PLACED; pages++) {
+      const page = await this.query(chat, '', before, PAGE, new Date(since))
+      found.unshift(...page.found)
+      if (page.complete || !page.first) break
+      before = page.first
+    }
+    await this.inTurn(async () => {
+      for (let at = 0; at < found.length; at += BATCH) await this.take(found.slice(at, at + BATCH), [])
+    })
+    await this.db.transaction('rw', this.db.facts, async () => {
+      if ((await this.db.fact<Moment>(name)) === since) await this.db.facts.delete(name)
+    })
   }
 
   /** Older messages of a chat. False: there are no more. */

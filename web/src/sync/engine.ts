@@ -144,6 +144,7 @@ export class Engine implements Leading {
     )
     engine.catchUp.former = new Set(await db.fact<Address[]>(FORMER))
     engine.outbox = new Outbox(db, me, engine.crypto, keybook, connection, deps.now)
+    engine.outbox.onLanded = () => engine.quietly(engine.places())
     engine.history = new DeviceHistory(db, me, engine.crypto, keybook, connection, {
       now: deps.now,
       name: deps.device,
@@ -173,11 +174,17 @@ export class Engine implements Leading {
     if (!this.connection.online) this.connection.nudge()
     this.quietly(this.outbox.wake())
     this.quietly(this.settings.flush())
+    this.quietly(this.places())
     this.quietly(this.expiry.run())
   }
 
   nudge(): void {
     this.connection.nudge()
+  }
+
+  /** Once all that was missed is here. */
+  private async places(): Promise<void> {
+    if (this.session.caughtUp && this.connection.online) await this.catchUp.places()
   }
 
   visible(on: boolean): void {
@@ -297,6 +304,7 @@ export class Engine implements Leading {
       // The device may have slept, or its clock have been set
       this.quietly(this.setClock())
       if (session.caughtUp) this.history.begin()
+      this.quietly(this.places())
       this.again(session)
       return
     }
@@ -328,6 +336,7 @@ export class Engine implements Leading {
       this.outbox.hold(false)
       this.state('online')
       this.history.begin()
+      this.quietly(this.places())
       await this.settings.load()
       await this.settings.flush()
       if (!(await this.db.contacts.get(this.me))) await this.profiles.fetch(this.me)

@@ -7,7 +7,15 @@ import type { Crypto, Opened } from '../crypto/crypto'
 import { isAccepted } from '../local/accepted'
 import type { Database } from '../local/database'
 import { mayChange } from '../local/edits'
-import { addChange, addMessage, changeKey, placeTimer, settle, updateChat } from '../local/history'
+import {
+  addChange,
+  addMessage,
+  changeKey,
+  placeChange,
+  placeTimer,
+  settle,
+  updateChat
+} from '../local/history'
 import type { Keybook } from '../local/keybook'
 import { addAlias, resolve } from '../local/naming'
 import { isWaiting, messageKey, orderAt, orderOf, twinKey } from '../local/order'
@@ -464,6 +472,8 @@ class Storing {
     encrypted: boolean,
     known: boolean
   ): Promise<Message | undefined> {
+    if (known && came.mine && came.archive)
+      await placeChange(this.work, this.me, 'edit', await this.corrected(came), came.id, this.orderOf(came))
     if (text === undefined || known) return undefined
     const { chat, from, mine, at, id, timer } = came
     if (isBlank(text)) return undefined
@@ -507,6 +517,12 @@ class Storing {
     const { chat, from, mine, reaction, reply } = came
     if (!reaction) return
     const emojis = reaction.emojis ?? text?.split(/\s+/).filter(Boolean)
+    if (mine && came.archive) {
+      for (const author of [this.me, chat]) {
+        const target = await this.meant(messageKey(chat, author, author === this.me, reaction.of), came)
+        await placeChange(this.work, this.me, 'reaction', target, came.id, this.orderOf(came))
+      }
+    }
     if (!emojis) return
     const id = came.edits || came.id
     const first = messageKey(chat, from, mine, id)

@@ -6,7 +6,7 @@
 import { type Crypto, type Envelope, type Fingerprint, NobodyCanRead } from '../crypto/crypto'
 import { isServer } from '../local/address'
 import type { Database } from '../local/database'
-import { findLast, move, ofChat, placeTimer, raise } from '../local/history'
+import { findLast, move, ofChat, placeChange, placeTimer, raise } from '../local/history'
 import type { Keybook } from '../local/keybook'
 import { isWaiting, messageKey, orderAt } from '../local/order'
 import type { Address, Failure, Message, Moment, Outgoing } from '../local/types'
@@ -45,6 +45,9 @@ export class Outbox {
   private holding = false
   private readonly landed: { one: Outgoing; at: Moment }[] = []
   private landing: Promise<void> | undefined
+
+  /** Something has arrived at the server. */
+  onLanded: () => void = () => undefined
 
   constructor(
     private readonly db: Database,
@@ -296,6 +299,7 @@ export class Outbox {
       for (const { one, at } of all) {
         await work.stay()
         if (one.what.type === 'timer') await placeTimer(work, one.to, one.seq ?? 0, orderAt(at))
+        await this.placed(work, one, orderAt(at))
         const key = keyOf(one, this.me)
         const message = key && (await work.message(key))
         if (!message || !isWaiting(message.order)) continue
@@ -308,6 +312,17 @@ export class Outbox {
         await findLast(work, chat)
       }
     })
+    this.onLanded()
+  }
+
+  /** What was said of a message does not wait any more. */
+  private async placed(work: Work, { to, id, what }: Outgoing, order: string): Promise<void> {
+    if (what.type === 'message' && what.replaces !== undefined)
+      await placeChange(work, this.me, 'edit', messageKey(to, this.me, true, what.replaces), id, order)
+    if (what.type === 'reaction') {
+      const target = messageKey(to, what.from, what.from === this.me, what.of)
+      await placeChange(work, this.me, 'reaction', target, id, order)
+    }
   }
 
   /** What waits stands behind what was sent, which is as late now as it was sent. */
@@ -332,6 +347,7 @@ export class Outbox {
       const key = keyOf(one, this.me)
       const message = key && (await work.message(key))
       if (one.seq !== undefined) await this.db.outgoing.delete(one.seq)
+      await this.placed(work, one, orderAt(this.now()))
       if (message) work.setMessage({ ...message, progress: 'failed', ...(failure && { failure }) })
     })
   }

@@ -4,10 +4,10 @@
  */
 import type { Database } from '../local/database'
 import { newChat } from '../local/chat'
-import { clearTo, readTo, updateChat } from '../local/history'
+import { clearTo, readTo } from '../local/history'
 import { isArchiveId, isOrder, isWaiting, timeOf } from '../local/order'
 import { secondsOf } from '../local/timer'
-import type { Address, Chat, Moment } from '../local/types'
+import type { Address, Chat, Moment, Setting } from '../local/types'
 import { Work } from '../local/work'
 import { DEFAULT_TIMER } from './app'
 import { type Item, itemsOf, publish } from './pubsub'
@@ -122,30 +122,94 @@ export class ChatSettings {
     // What comes from now on is never cleared, whatever stands there
     if (isOrder(cleared, this.now()) && timeOf(cleared) <= this.now() + CLOCKS_DIFFER_MS)
       await Work.run(this.db, (work) => clearTo(work, address, cleared))
-    if (await this.db.fact(`unsynced settings ${address}`)) return
-    const muted = attribute(payload, 'muted')
-    const change = {
-      pinned: Number(attribute(payload, 'pinned')) || 0,
-      mutedUntil: muted === 'forever' ? Infinity : Number(muted) || 0,
-      archived: attribute(payload, 'archived') === 'true',
-      favourite: attribute(payload, 'favourite') === 'true',
-      listed: attribute(payload, 'listed') === 'true'
-    }
+    const theirs = settingsOf(payload)
+    const setAt = timesOf(payload, this.now())
     const disappears = Math.max(0, secondsOf(attribute(payload, 'disappears')))
-    const setAt = attribute(payload, 'timer-order')
-    const timerOrder = isOrder(setAt, this.now()) ? setAt : ''
+    const timerSet = attribute(payload, 'timer-order')
+    const timerOrder = isOrder(timerSet, this.now()) ? timerSet : ''
+    const unsynced = await this.db.fact(`unsynced settings ${address}`)
+    // A device of an earlier version has set all of them at once
+    if (!setAt && unsynced) return
+    let behind = false
     await Work.run(this.db, async (work) => {
+      const known = await work.chat(address)
+      const chat = { ...known, setAt: notOfFuture(known.setAt ?? {}, this.now()) }
+      const both = setAt ? newest(chat, theirs, setAt) : { ...theirs, setAt: {} }
       // They may have set it since, which nobody but them has told
-      const newer = timerOrder >= (await work.chat(address)).timerOrder
-      await updateChat(work, address, { ...change, ...(newer && { disappears, timerOrder }) })
+      const newer = timerOrder >= chat.timerOrder && !unsynced
+      const after = { ...chat, ...both, ...(newer && { disappears, timerOrder }) }
+      behind =
+        setAt !== undefined &&
+        SETTINGS.some((setting) => (after[setting] || false) !== (theirs[setting] || false))
+      const changed = newer && (chat.disappears !== disappears || chat.timerOrder !== timerOrder)
+      if (changed || JSON.stringify(sharedOf(after)) !== JSON.stringify(sharedOf(chat))) work.setChat(after)
     })
+    // Two devices have set different things in the same moment: the one that overwrote the other did not know of it
+    if (behind && !unsynced) await this.db.setFact(`unsynced settings ${address}`, crypto.randomUUID())
+    if (behind) void this.flush()
   }
+}
+
+type Shared = Required<Pick<Chat, Setting>>
+
+const SETTINGS: readonly Setting[] = ['pinned', 'mutedUntil', 'archived', 'favourite', 'listed']
+
+function settingsOf(payload: Xml): Shared {
+  const muted = attribute(payload, 'muted')
+  return {
+    pinned: Number(attribute(payload, 'pinned')) || 0,
+    mutedUntil: muted === 'forever' ? Infinity : Number(muted) || 0,
+    archived: attribute(payload, 'archived') === 'true',
+    favourite: attribute(payload, 'favourite') === 'true',
+    listed: attribute(payload, 'listed') === 'true'
+  }
+}
+
+/** When each was set; undefined: it is of a version that does not tell. None is of the future. */
+function timesOf(payload: Xml, now: Moment): NonNullable<Chat['setAt']> | undefined {
+  if (!payload.attributes.has('set')) return undefined
+  const parts = attribute(payload, 'set').split(' ')
+  const times: NonNullable<Chat['setAt']> = {}
+  for (const [at, setting] of SETTINGS.entries()) {
+    const time = Number(parts[at])
+    if (Number.isSafeInteger(time) && time > 0) times[setting] = time
+  }
+  return notOfFuture(times, now)
+}
+
+/** A clock that was wrong does not keep what is set later from counting. */
+function notOfFuture(times: NonNullable<Chat['setAt']>, now: Moment): NonNullable<Chat['setAt']> {
+  const latest = now + CLOCKS_DIFFER_MS
+  return Object.fromEntries(Object.entries(times).map(([setting, time]) => [setting, Math.min(time, latest)]))
+}
+
+/** Of each setting what was set later, here or there. */
+function newest(chat: Chat, theirs: Shared, setAt: NonNullable<Chat['setAt']>): Shared & Pick<Chat, 'setAt'> {
+  const both = sharedOf(chat)
+  for (const setting of SETTINGS) {
+    const [here, there] = [chat.setAt?.[setting] ?? 0, setAt[setting] ?? 0]
+    if (there < here || (there === here && String(theirs[setting]) <= String(both[setting]))) continue
+    Object.assign(both, { [setting]: theirs[setting] })
+    if (there) both.setAt[setting] = there
+  }
+  return both
+}
+
+function sharedOf(chat: Chat): Shared & { setAt: NonNullable<Chat['setAt']> } {
+  const { pinned, mutedUntil, archived, favourite = false, listed = false } = chat
+  const setAt: NonNullable<Chat['setAt']> = {}
+  for (const setting of SETTINGS) {
+    const time = chat.setAt?.[setting]
+    if (time) setAt[setting] = time
+  }
+  return { pinned, mutedUntil, archived, favourite, listed, setAt }
 }
 
 function made(chat: Chat): Made {
   const { pinned, mutedUntil, archived, favourite, listed, clearedTo, disappears, timerOrder } = chat
   return el('chat', {
     xmlns: NS.kithChats,
+    set: SETTINGS.map((setting) => chat.setAt?.[setting] ?? 0).join(' '),
     pinned: pinned ? String(pinned) : undefined,
     muted: mutedUntil === Infinity ? 'forever' : mutedUntil ? String(mutedUntil) : undefined,
     archived: archived ? 'true' : undefined,

@@ -285,6 +285,7 @@ describe('a backup', () => {
     await old.app.edit(message(2).key, 'newer')
     await write(old, [message(4)])
     await old.app.archive(BEN, true)
+    await old.online() // then the edit has its time
     const before = [await raw(old), await old.db.chats.get(BEN)]
     expect(await old.app.restore(file, WORDS.key, nothing)).toEqual({ added: 0, skipped: 0, damaged: false })
     expect([await raw(old), await old.db.chats.get(BEN)]).toEqual(before)

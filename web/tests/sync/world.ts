@@ -327,6 +327,11 @@ export class World {
     const max = Number(textOf(child(set, NS.rsm, 'max')))
     const before = textOf(child(set, NS.rsm, 'before'))
     const peer = fields.get('with')
+    const start =
+      fields.has('start') &&
+      Date.parse(fields.get('start') ?? '')
+        .toString(16)
+        .padStart(11, '0')
     const end =
       fields.has('end') &&
       Date.parse(fields.get('end') ?? '')
@@ -338,6 +343,7 @@ export class World {
         id > (fields.get('after-id') ?? '') &&
         (!before || id < before) &&
         (!end || id < end) &&
+        (!start || id >= start) &&
         (!peer || bare(from) === peer || to === peer)
     )
     if (max === 0) return el('fin', { xmlns: NS.mam }, rsm(el('count', {}, String(all.length))))

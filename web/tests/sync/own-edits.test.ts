@@ -1,0 +1,93 @@
+/** Two devices of one person say different things of the same message, with and without a connection: all end alike. */
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { Device, until } from './people'
+import { World } from './world'
+
+type Step =
+  | { do: 'edit' | 'react' | 'cut' | 'join'; by: 0 | 1 }
+  | { do: 'settle' | 'hold' | 'late' | 'forget' | 'restart' }
+
+const by = fc.constantFrom(0 as const, 1 as const)
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('edit' as const, 'react' as const), by }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('cut' as const, 'join' as const), by }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constantFrom('settle', 'hold', 'late', 'forget', 'restart' as const) })
+  }
+)
+
+const said = async (one: Device, other: Device) =>
+  (await one.with(other)).map(({ text, reactions }) => ({ text, reactions }))
+
+/** Plays steps on two devices of ada; returns what all three show of the one message in the end. */
+async function play(steps: Step[]): Promise<unknown[]> {
+  const world = new World()
+  const [phone, tablet] = [await Device.of(world, 'ada'), await Device.of(world, 'ada')]
+  const ben = await Device.of(world, 'ben')
+  const all = [phone, tablet, ben]
+  try {
+    await phone.app.send(ben.address, 'first')
+    await until(async () => (await ben.texts(phone)).length === 1 && (await tablet.texts(ben)).length === 1)
+    const [{ key = '' } = {}] = await phone.with(ben)
+    for (const [place, one] of steps.entries()) {
+      const device = 'by' in one ? [phone, tablet][one.by] : undefined
+      if (one.do === 'edit') await device?.app.edit(key, `edit ${String(place)}`)
+      else if (one.do === 'react') await device?.app.react(key, [`r${String(place)}`])
+      else if (one.do === 'cut') device?.cut()
+      else if (one.do === 'join') device?.join()
+      else if (one.do === 'hold') world.holding = true
+      else if (one.do === 'late') world.late()
+      else if (one.do === 'forget' || one.do === 'restart') world.restart(one.do === 'forget')
+      else await new Promise((resolve) => setTimeout(resolve, 30))
+    }
+    world.late()
+    const shown = () => Promise.all([said(phone, ben), said(tablet, ben), said(ben, phone)])
+    const same = (found: unknown[]) => found.every((one) => JSON.stringify(one) === JSON.stringify(found[0]))
+    for (const one of all) one.join()
+    await until(async () => {
+      for (const one of all) await one.online()
+      return same(await shown())
+    }, 20_000).catch(() => undefined)
+    return await shown()
+  } finally {
+    for (const one of all) await one.close()
+  }
+}
+
+test('what was written without a connection is the newest when it is sent, for the one who wrote it as well', async () => {
+  const steps: Step[] = [
+    { do: 'cut', by: 0 },
+    { do: 'edit', by: 0 },
+    { do: 'react', by: 0 },
+    { do: 'edit', by: 1 },
+    { do: 'react', by: 1 },
+    { do: 'settle' },
+    { do: 'join', by: 0 }
+  ]
+  const expected = [{ text: 'edit 1', reactions: { 'ada@example.org': ['r2'] } }]
+  expect(await play(steps)).toEqual([expected, expected, expected])
+}, 30_000)
+
+test('and in the same moment, the one that the server has put behind the other counts everywhere', async () => {
+  for (let times = 0; times < 3; times++) {
+    const [first, ...rest] = await play([
+      { do: 'edit', by: 0 },
+      { do: 'edit', by: 1 },
+      { do: 'react', by: 1 },
+      { do: 'react', by: 0 }
+    ])
+    for (const one of rest) expect(one).toEqual(first)
+  }
+}, 60_000)
+
+test('any interleaving on two devices ends with the same text and reaction on all', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 14 }), async (steps) => {
+      const [first, ...rest] = await play(steps)
+      for (const one of rest) expect(one).toEqual(first)
+    }),
+    { numRuns: Number(process.env['RUNS'] ?? 12), endOnFailure: true }
+  )
+}, 300_000)

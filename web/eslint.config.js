@@ -17,7 +17,7 @@ export default ts.config(
   { rules: { 'svelte/no-at-html-tags': 'error', 'no-undef': 'off' } },
   {
     files: ['src/**'],
-    ignores: ['src/local/clock.ts'],
+    ignores: ['src/local/device-time.ts'],
     rules: {
       'no-restricted-syntax': [
         'error',

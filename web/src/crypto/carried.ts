@@ -2,7 +2,7 @@
  * Trust that a device gets from the one that let it in (`start/linking.ts`): that device's own keys and those that it
  * has verified, so that nobody has to be compared with anew. It knows nothing of OMEMO, and runs before it.
  */
-import { deviceTime } from '../local/clock'
+import { deviceTime } from '../local/device-time'
 import type { Database } from '../local/database'
 import type { Address } from '../local/types'
 import { base64url, fromBase64url, hex } from './bytes'

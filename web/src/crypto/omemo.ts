@@ -1,5 +1,5 @@
 /** `Crypto`, kept with OMEMO 0.3. See `crypto.ts` for what it promises, docs/web.md for what was chosen and why. */
-import { deviceTime } from '../local/clock'
+import { deviceTime } from '../local/device-time'
 import type { Database } from '../local/database'
 import type { Address, Moment } from '../local/types'
 import { spend, type Budget } from './budget'

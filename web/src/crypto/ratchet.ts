@@ -5,7 +5,7 @@
  * libsignal 0.0.16 tries the sessions of a record one after the other and keeps what a failed try has changed in them.
  * Here each try has a copy of one session; what comes of the first that succeeds is put back beside the others.
  */
-import { deviceTime } from '../local/clock'
+import { deviceTime } from '../local/device-time'
 import { PreKeyWhisperMessage, WhisperMessage } from '@privacyresearch/libsignal-protocol-protobuf-ts'
 import { SessionBuilder } from '@privacyresearch/libsignal-protocol-typescript/lib/session-builder'
 import { SessionCipher } from '@privacyresearch/libsignal-protocol-typescript/lib/session-cipher'

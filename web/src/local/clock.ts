@@ -10,14 +10,6 @@ const FACT = 'clock.ahead'
 /** So far may the device's clock be from the server's, and still be taken as right: an answer takes some time as well. */
 const NEAR_MS = 2000
 
-/**
- * The device's own clock, which may be wrong: only for what nobody else dates, as when a window was last used, and until the
- * server's is known. All else goes by `App.now`.
- */
-export function deviceTime(): Moment {
-  return Date.now()
-}
-
 export class ServerClock {
   /** The server's clock is so far ahead of the device's. */
   private ahead = 0

@@ -3,7 +3,7 @@
  * written before the next line of the program runs, so that a page that is closed or reloaded in that moment loses
  * nothing: the next start stores what is left here.
  */
-import { deviceTime } from './clock'
+import { deviceTime } from './device-time'
 import type { Address, Reply } from './types'
 
 export interface Entered {

@@ -1,5 +1,5 @@
 /** Whether the app is locked in this browser, and when it locks itself. */
-import { deviceTime } from '../local/clock'
+import { deviceTime } from '../local/device-time'
 import { recall, remember } from '../local/keep'
 import { confirmed, fits, waitAfter, type Secret } from './lock-secret'
 

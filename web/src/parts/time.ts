@@ -1,5 +1,5 @@
 /** Times as people say them. All are read anew when the language changes. */
-import { deviceTime } from '../local/clock'
+import { deviceTime } from '../local/device-time'
 import type { Moment } from '../local/types'
 import { language, t } from '../strings/strings.svelte'
 

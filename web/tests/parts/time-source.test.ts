@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ESLint } from 'eslint'
 import { afterEach, expect, test } from 'vitest'
-import { deviceTime } from '../../src/local/clock'
+import { deviceTime } from '../../src/local/device-time'
 import { day, goBy, lastSeen, short } from '../../src/parts/time'
 
 const SOURCE = join(import.meta.dirname, '../../src')
@@ -47,7 +47,7 @@ test('and only what nobody else dates goes by it', () => {
     'crypto/carried.ts',
     'crypto/omemo.ts', // where it is not given another
     'crypto/ratchet.ts', // which session is the older one
-    'local/clock.ts',
+    'local/device-time.ts',
     'local/entered.ts', // the order of what is typed
     'parts/lock.svelte.ts', // how long nobody was here
     'parts/time.ts', // before the login

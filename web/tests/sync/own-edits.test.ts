@@ -8,6 +8,8 @@ type Step =
   | { do: 'edit' | 'react' | 'cut' | 'join'; by: 0 | 1 }
   | { do: 'settle' | 'hold' | 'late' | 'forget' | 'restart' }
 
+const EMOJIS = ['😀', '😃', '😄', '😁', '😆', '😅', '😂', '🙂', '😉', '😊', '😇', '🥰', '😍', '🤩', '😘']
+
 const by = fc.constantFrom(0 as const, 1 as const)
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('edit' as const, 'react' as const), by }) },
@@ -34,7 +36,7 @@ async function play(steps: Step[]): Promise<unknown[]> {
     for (const [place, one] of steps.entries()) {
       const device = 'by' in one ? [phone, tablet][one.by] : undefined
       if (one.do === 'edit') await device?.app.edit(key, `edit ${String(place)}`)
-      else if (one.do === 'react') await device?.app.react(key, [`r${String(place)}`])
+      else if (one.do === 'react') await device?.app.react(key, [EMOJIS[place] ?? '👍'])
       else if (one.do === 'cut') device?.cut()
       else if (one.do === 'join') device?.join()
       else if (one.do === 'hold') world.holding = true
@@ -66,7 +68,7 @@ test('what was written without a connection is the newest when it is sent, for t
     { do: 'settle' },
     { do: 'join', by: 0 }
   ]
-  const expected = [{ text: 'edit 1', reactions: { 'ada@example.org': ['r2'] } }]
+  const expected = [{ text: 'edit 1', reactions: { 'ada@example.org': [EMOJIS[2]] } }]
   expect(await play(steps)).toEqual([expected, expected, expected])
 }, 30_000)
 

@@ -1,4 +1,5 @@
 /** What is said of a message is so: whether it is encrypted, sent, read, and why not. */
+import 'fake-indexeddb/auto'
 import { afterEach, expect, test } from 'vitest'
 import { type Fingerprint, NobodyCanRead } from '../../src/crypto/crypto'
 import type { Message } from '../../src/local/types'

@@ -19,6 +19,10 @@ export class Viewport {
   #flashing: ReturnType<typeof setTimeout> | undefined
   /** Where one was when that was last measured. */
   #place: Place | undefined
+  /** What the heights were then, and how far it was scrolled. */
+  #before = { scrollHeight: 0, clientHeight: 0, scrollTop: 0 }
+  /** It was scrolled elsewhere since, and not by a person. */
+  #went = false
 
   /** Key of the topmost row that could be seen when that was last measured. */
   get topKey(): string | undefined {
@@ -44,7 +48,15 @@ export class Viewport {
   }
 
   measure(): void {
-    this.atEnd = this.below < AT_END
+    if (!this.box) return
+    const { scrollHeight, clientHeight, scrollTop } = this.box
+    const before = this.#before
+    // What grows is heard of before its new size is: whoever was at the end is still there, and is brought back to it
+    const grew = scrollHeight !== before.scrollHeight || clientHeight !== before.clientHeight
+    const stays = this.atEnd && grew && !this.#went && scrollTop >= before.scrollTop - 1
+    this.atEnd = stays || this.below < AT_END
+    this.#before = { scrollHeight, clientHeight, scrollTop }
+    this.#went = false
     this.#place = this.#top()
   }
 
@@ -64,6 +76,7 @@ export class Viewport {
     const middle = (this.box.clientHeight - found.offsetHeight) / 2
     const place = found.getBoundingClientRect().top - this.box.getBoundingClientRect().top
     this.box.scrollTop += place - Math.max(60, flash ? middle : 90)
+    this.#went = true
     if (!flash) return
     this.flashed = key
     clearTimeout(this.#flashing)
@@ -91,6 +104,7 @@ export class Viewport {
     const row = this.row(key)
     if (!this.box || !row || !this.visible) return
     this.box.scrollTop += row.getBoundingClientRect().top - this.box.getBoundingClientRect().top - offset
+    this.#went = true
   }
 
   /** The last row that can be seen whole. */

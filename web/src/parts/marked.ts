@@ -9,7 +9,7 @@ export interface Piece {
 /** Characters of a text that are looked at, shown of it, and shown before what was found. */
 const LOOKED_AT = 5000
 const SHOWN = 200
-const BEFORE = 25
+const BEFORE = 16
 
 /** The text in pieces, in turn found and not; letters that a search takes for the same count as found. */
 export function marked(text: string, wanted: string): Piece[] {
@@ -29,9 +29,15 @@ export function marked(text: string, wanted: string): Piece[] {
 export function excerpt(text: string, wanted: string): Piece[] {
   const letters = Array.from(text.slice(0, LOOKED_AT).replace(/\s+/g, ' '))
   const first = found(letters, wanted).indexOf(true)
-  const from = first > BEFORE + 15 ? first - BEFORE : 0
+  const from = first > BEFORE + 6 ? wordAt(letters, first - BEFORE, first) : 0
   const shown = letters.slice(from, from + SHOWN).join('')
   return marked((from ? '…' : '') + shown, wanted)
+}
+
+/** Where a word begins, from one place up to another; else the first of them. */
+function wordAt(letters: string[], from: number, to: number): number {
+  const blank = letters.indexOf(' ', from)
+  return blank >= 0 && blank + 1 < to ? blank + 1 : from
 }
 
 /** Which of the characters are part of what was looked for. */

@@ -61,3 +61,12 @@ test('of a long text, what was found is near the beginning', () => {
   expect(text.length).toBeLessThan(220)
   expect(pieces.filter((piece) => piece.hit)).toEqual([{ text: 'needle', hit: true }])
 })
+
+test('what was found in a row stands where also a small screen shows it', () => {
+  for (const before of ['Edited, so that it says what I meant in ', 'Donaudampfschifffahrtselektrizität ']) {
+    const text = excerpt(`${before}the first place`, 'the')
+      .map((piece) => piece.text)
+      .join('')
+    expect(text.indexOf('the')).toBeLessThan(20)
+  }
+})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 from tests.web.device import until
@@ -227,3 +228,108 @@ async def test_a_wrong_link_leads_to_a_page_that_says_so(people: People) -> None
     await ada.shows("h1:text-is('There’s nothing here')")
     await ada.on("a:text-is('Go to your chats')", "click")
     await ada.shows(".home")
+
+
+#: What a finger misses, and what leaves its place: of each control and text that can be seen, its words.
+FAULTS = """(() => {
+  const faults = [];
+  const words = (one) => (one.getAttribute('aria-label') ?? one.textContent).trim().slice(0, 40);
+  const boxes = (one) => {
+    const found = [];
+    for (let up = one.parentElement; up; up = up.parentElement)
+      if (up.matches('.scroll, dialog')) found.push(up.getBoundingClientRect());
+    return found;
+  };
+  const inside = (x, y, one) =>
+    boxes(one).every((box) => x > box.left && x < box.right && y > box.top && y < box.bottom) &&
+    x > 0 && y > 0 && x < innerWidth && y < innerHeight;
+  const controls = 'button, a[href], select, input, textarea';
+  for (const one of document.querySelectorAll(controls)) {
+    if (one.closest('.text, .reactions, .unseen')) continue;
+    const { left, top, width, height } = one.getBoundingClientRect();
+    const [x, y] = [left + width / 2, top + height / 2];
+    if (!width || !height || !inside(x, y, one)) continue;
+    const pressed = one.closest('label') ?? one;
+    for (const [dx, dy] of [[-21, 0], [21, 0], [0, -21], [0, 21]]) {
+      if (!inside(x + dx, y + dy, one)) continue;
+      const hit = document.elementFromPoint(x + dx, y + dy);
+      if (!pressed.contains(hit)) {
+        faults.push(`a finger misses ${words(one)} and hits ${hit?.outerHTML.slice(0, 60)}`);
+        break;
+      }
+    }
+  }
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const one = texts.currentNode.parentElement;
+    if (texts.currentNode.data.trim() === '' || one.closest('.unseen, .clip, [hidden], option')) continue;
+    const range = new Range();
+    range.selectNodeContents(texts.currentNode);
+    const { left, right, width } = range.getBoundingClientRect();
+    const box = (one.closest('.bubble, button, .row') ?? document.body).getBoundingClientRect();
+    const outside = left < box.left - 1 || right > box.right + 1;
+    if (width && outside) faults.push(`out of its place: ${words(one)}`);
+  }
+  if (document.documentElement.scrollWidth > innerWidth) faults.push('the page is too wide');
+  return [...new Set(faults)];
+})()"""
+PLACES = {
+    "/": ".chat-row",
+    "/new": ".field",
+    "/starred": "h1",
+    "/settings": "nav .row",
+    "/to/%2B4915120000009%40localhost": ".who",
+    **{
+        f"/settings/{page}": ".scroll > *"
+        for page in (
+            *("profile", "share", "privacy", "devices", "link", "apps", "pin", "notifications", "lock"),
+            *("chats", "look", "number", "storage", "backup", "about", "delete"),
+        )
+    },
+}
+
+
+async def test_on_the_smallest_screen_nothing_leaves_its_place_and_a_finger_hits_all(people: People) -> None:
+    ada, ben = await people.two(PHONE, DESKTOP)
+    await ada.on("textarea", "fill", "See https://example.org/" + "a-rather-long-path/" * 8)
+    await ada.press("Send")
+    await ada.shows(".message a")
+    await ben.write("Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft")
+    await ada.reads("Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft")
+    chat = f"/chat/{ben.address}"
+    for language, width in (("en", 320), ("de", 320), ("de", 390)):
+        await ada.do("page", "setViewportSize", {"width": width, "height": 640})
+        await ada.evaluate(f"localStorage.setItem('kith.language', '{language}')")
+        await ada.do("page", "reload", timeout=30)
+        for place, there in {**PLACES, chat: ".history.placed", f"{chat}/info": ".side h2"}.items():
+            await ada.open(f"#{place}")
+            await ada.shows(there)
+            found: list[str] = []
+
+            async def sound(found: list[str] = found) -> bool:
+                found[:] = await ada.evaluate(FAULTS)
+                return not found
+
+            with contextlib.suppress(TimeoutError):  # what has just been told may cover something
+                await until(sound, 8)
+            assert found == [], (place, language, width)
+
+
+async def test_what_was_looked_for_in_a_chat_is_marked_in_its_messages(people: People) -> None:
+    ada, _ = await people.two(DESKTOP, PHONE)
+    await ada.write("Nothing of it")
+    await ada.hides("[aria-label=Send]")
+    await ada.on("textarea", "fill", "Look: hello, and *HELLO* again")
+    await ada.press("Send")
+    await ada.shows(".message strong:text-is('HELLO')")
+    await ada.press("Search in this chat")
+    await ada.on("input[aria-label='Search in this chat']", "fill", "hello")
+    found = "[...(CSS.highlights.get('sought') ?? [])].map(String).sort().join()"
+
+    async def marked() -> bool:
+        return bool(await ada.evaluate(found) == "HELLO,Hello,hello")
+
+    await until(marked)
+    await ada.do("key", "Escape")
+    await ada.hides(".count")
+    assert await ada.evaluate(found) == ""

@@ -9,13 +9,13 @@ export function written(address: Address, home = ''): string {
   return domain === home || domain === '' ? local : address
 }
 
-/** `+49 170 123 4567`: the code of the country by itself, then groups that an eye can hold. */
+/** `+49 170 123 4567`: the code of the country by itself, then groups that an eye can hold, on one line. */
 export function grouped(number: string): string {
   const code =
     /^\+(?:1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|\d{3})/.exec(number)?.[0] ?? '+'
   const rest = number.slice(code.length)
   const groups = rest.match(/.{3}(?=.{2,})|.+/g) ?? []
-  return [code, ...groups].join(' ')
+  return [code, ...groups].join('\u00a0')
 }
 
 /** What is written from left to right inside a sentence of any direction (UAX #9). */

@@ -5,6 +5,7 @@ import { span } from './time'
 
 /** Seconds, rounded to what one says. */
 export function waitText(seconds: number): string {
+  if (seconds > 48 * 3600) return span(Math.ceil(seconds / 86_400) * 86_400)
   if (seconds > 5400) return span(Math.ceil(seconds / 3600) * 3600)
   if (seconds > 90) return span(Math.ceil(seconds / 60) * 60)
   return span(Math.max(1, Math.ceil(seconds)))

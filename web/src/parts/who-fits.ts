@@ -28,7 +28,7 @@ export function dialled(number: string, typed: string): boolean {
   if (text.startsWith('+')) return number.startsWith(text)
   if (text.length >= FEW && number.includes(text)) return true
   if (text.startsWith('00')) return text.length > 2 && number.startsWith(`+${text.slice(2)}`)
-  const national = grouped(number).replace(/^\S+/, '').replaceAll(' ', '')
+  const national = grouped(number).replace(/^\S+/, '').replace(/\s/g, '')
   return text.startsWith('0')
     ? text.length > 1 && national.startsWith(text.slice(1))
     : national.startsWith(text)

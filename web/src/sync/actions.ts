@@ -262,6 +262,24 @@ export class Actions {
     })
   }
 
+  /** Whoever was let in learns what I had read of theirs before: reading it again would tell them nothing. */
+  async tellRead(address: Address): Promise<void> {
+    await this.write(async () => {
+      const chat = await this.db.chats.get(address)
+      if (!chat?.readTo || isServer(address, this.me) || !(await isAccepted(this.db, this.me, address)))
+        return
+      const last = await this.db.messages
+        .where('[chat+at+order]')
+        .between([address, -Infinity, ''], [address, Infinity, ''])
+        .reverse()
+        .filter(({ mine, kind, order }) => !mine && kind === 'text' && order <= chat.readTo)
+        .first()
+      if (!last) return
+      const what = { type: 'marker' as const, of: [last.id], kind: 'displayed' as const }
+      await this.queue(address, crypto.randomUUID(), what)
+    })
+  }
+
   async markUnread(address: Address): Promise<void> {
     const chat = await this.db.chats.get(address)
     if (chat && !chat.unread) await this.db.chats.update(address, { unread: 1 })

@@ -189,7 +189,10 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
     addContact: (address, title) => call('addContact', address, title),
     renameContact: (address, title) => call('renameContact', address, title),
     removeContact: (address) => call('removeContact', address),
-    acceptContact: (address) => call('acceptContact', address),
+    acceptContact: async (address) => {
+      await call('acceptContact', address)
+      await actions.tellRead(address)
+    },
     block: (address, on) => call('block', address, on),
     report: async (address, reason, keys, block) => {
       const messages = await db.messages.bulkGet(keys)

@@ -111,6 +111,19 @@ test('no receipt, no read mark and no typing goes to a stranger before they are 
   await until(async () => (await ben.with(ada)).find(({ text }) => text === 'two')?.progress === 'read')
 })
 
+test('whoever is accepted learns that what they wrote before was read', async () => {
+  const world = new World()
+  world.friends = []
+  const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]
+  await ben.app.send(ada.address, 'one')
+  await until(async () => (await ada.texts(ben)).length === 1)
+  await ada.app.read(ben.address, (await ada.with(ben))[0]?.key ?? '')
+  await ada.online()
+  expect(sent(world, ada, ben)).toEqual([])
+  await ada.app.acceptContact(ben.address)
+  await until(async () => (await ben.with(ada))[0]?.progress === 'read')
+})
+
 test('a timer of a stranger does not set the chat’s', async () => {
   const world = new World()
   world.friends = []

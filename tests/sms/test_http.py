@@ -184,3 +184,44 @@ async def test_nothing_that_a_gateway_was_sent_comes_back_in_an_error(status: in
     for told in ("Key4711", "1174yeK", "s3cr3t", "123456", "1234567", b64encode(b"123456").decode()[:6]):
         assert told not in str(error.value)
     assert str(status) in str(error.value) or status in (200, 202)
+
+
+def says_in_pieces(*pieces: str, then: float = 0.0) -> Behaviour:
+    """An answer that comes piece by piece; after them nothing for so many seconds, and no end."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for piece in pieces:
+            await response.write(piece.encode())
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(then)
+        return response
+
+    return answer
+
+
+async def test_an_answer_may_come_in_pieces() -> None:
+    async with gateway(says_in_pieces("{", '"status"', ': "0"', "}")) as there:
+        await send(HTTPGateway(there.url, body="text={text}", answer='"status": "0"'))
+        assert len(there.requests) == 1
+
+
+@pytest.mark.parametrize("answer", ["", "queued"])
+async def test_no_second_message_is_sent_because_an_answer_has_no_end(answer: str) -> None:
+    """The gateway has taken the first one."""
+    async with gateway(says_in_pieces("queued", then=30)) as there:
+        await send(HTTPGateway(there.url, body="text={text}", answer=answer, timeout=0.5, backoff=0.01))
+        assert len(there.requests) == 1
+    async with gateway(says_in_pieces("refused", then=30)) as there:
+        with pytest.raises(SMSError, match="not the expected one"):
+            await send(HTTPGateway(there.url, body="text={text}", answer="queued", timeout=0.5, backoff=0.01))
+        assert len(there.requests) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_gateway_that_leads_elsewhere_gets_no_codes_carried_there(status: int) -> None:
+    async with gateway() as elsewhere, gateway(says(status, "moved", Location=elsewhere.url)) as there:
+        with pytest.raises(SMSError, match=f"refuses with {status}"):
+            await send(HTTPGateway(there.url, body="text={text}"))
+        assert not elsewhere.requests

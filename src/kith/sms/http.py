@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 import re
@@ -98,7 +99,7 @@ class HTTPGateway:
             async with self._session.request(
                 self._method, url, data=body or None, headers=headers, allow_redirects=False
             ) as answer:
-                said = (await answer.content.read(_ANSWER_BYTES)).decode(errors="replace")
+                said = await self._said(answer)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise _Again(f"the gateway does not answer ({type(error).__name__})") from None
         if answer.status in (408, 425, 429) or answer.status >= 500:
@@ -108,6 +109,20 @@ class HTTPGateway:
         if not self._answer.search(said):
             size = f"{len(said)} characters"
             raise SMSError(f"the gateway's answer, {size}, is not the expected one (sms_answer)", _LATER)
+
+    async def _said(self, answer: aiohttp.ClientResponse) -> str:
+        """What the gateway says, which may come in pieces, as far as it is of use.
+
+        Once it has answered, the message may be on its way: what is missing of the answer is no reason to
+        send another one.
+        """
+        said = bytearray()
+        if answer.status < 300 and not self._answer.pattern:
+            return ""
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
+            while len(said) < _ANSWER_BYTES and (piece := await answer.content.readany()):
+                said += piece
+        return said[:_ANSWER_BYTES].decode(errors="replace")
 
     async def close(self) -> None:
         if self._session is not None:

@@ -147,3 +147,12 @@ def test_preparing_a_part_twice_changes_nothing(text: str) -> None:
         except ValueError:
             continue
         assert prepare(once) == once
+
+
+def test_a_domain_has_at_most_253_characters() -> None:
+    """RFC 1035 §2.3.4, of ASCII too."""
+    labels = ["a" * 62] * 4
+    assert parse_jid(".".join(labels)).domain == ".".join(labels)
+    for domain in (".".join([*labels, "bc"]), ".".join(["a" * 60] * 5), "a." * 500 + "a"):
+        with pytest.raises(ValueError, match="domain"):
+            parse_jid(f"ada@{domain}")

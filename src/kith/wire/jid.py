@@ -73,7 +73,9 @@ def _prepare_domain(domain: str) -> str:
     if domain.isascii() and domain.replace(".", "").replace("-", "").isalnum():
         domain = domain.lower()
         labels = domain.split(".")
-        if any(not 0 < len(label) < 64 or label[0] == "-" or label[-1] == "-" for label in labels):
+        if len(domain) > _MAX_DOMAIN or any(
+            not 0 < len(label) <= _MAX_LABEL or label[0] == "-" or label[-1] == "-" for label in labels
+        ):
             raise ValueError(f"not a domain: {domain!r}")
         if "xn--" not in domain:
             return domain

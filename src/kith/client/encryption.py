@@ -39,10 +39,13 @@ from kith.client.database import Database
 from kith.client.errors import NotEncrypted, NoTrustedDevices, PeerHasNoDevices
 from kith.client.keys import KeyStorage
 from kith.client.message import Fingerprint, Trust
+from kith.client.missing import Missing
 from kith.client.stream import Stream
 from kith.client.trust import Watch
 from kith.client.turn import Interrupted, Turn
 
+#: Devices of one account that are written to: as many as a server of Kith lets one have.
+MOST_DEVICES = 50
 _FRESH = 60.0  # seconds that a peer's device list is believed when the server does not push changes
 
 
@@ -112,7 +115,17 @@ class Encryption:
     """One device's keys and sessions. Calls change the database; the caller commits, then sends."""
 
     __slots__ = (
-        *("_backend", "_db", "_encrypting", "_fetched", "_opened", "_own", "_plugin", "_sessions"),
+        *(
+            "_backend",
+            "_db",
+            "_encrypting",
+            "_fetched",
+            "_missing",
+            "_opened",
+            "_own",
+            "_plugin",
+            "_sessions",
+        ),
         *("_stream", "_turn", "_watch", "stale", "storage", "unsent"),
     )
 
@@ -132,6 +145,7 @@ class Encryption:
         self._opened = False
         self._encrypting = False
         self._fetched: dict[str, float] = {}
+        self._missing = Missing()
         stream.register_plugin(_Plugin.name)
         self._plugin: Any = cast("dict[str, Any]", stream.plugin)[_Plugin.name]
         self._plugin.encryption = self
@@ -145,6 +159,7 @@ class Encryption:
     async def open(self) -> None:
         """Makes or loads the keys, publishes them if need be. Needs the server."""
         self._fetched.clear()
+        self._missing.clear()
         if self._sessions is None:
             self._sessions = await self._manager().create(
                 [self._backend],
@@ -212,17 +227,36 @@ class Encryption:
                 else:
                     await base._upload_bundle(bundle)
 
+            async def update_device_list(
+                self, namespace: str, bare_jid: str, device_list: dict[int, str | None]
+            ) -> None:
+                few = await encryption._few(bare_jid, device_list)
+                await super().update_device_list(namespace, bare_jid, few)
+
             @staticmethod
             async def _download_bundle(namespace: str, bare_jid: str, device_id: int) -> omemo.Bundle:
+                encryption._missing.check(bare_jid, device_id)
                 try:
                     found: omemo.Bundle = await base._download_bundle(namespace, bare_jid, device_id)
                 except BundleDownloadFailed as error:
                     if not isinstance(error.__cause__, XMLSchemaValidationError):
+                        encryption._missing.add(bare_jid, device_id)
                         raise
                     return await encryption._bundle_without_prekeys(bare_jid, device_id)
                 return found
 
         return Manager
+
+    async def _few(self, peer: str, devices: dict[int, str | None]) -> dict[int, str | None]:
+        """Of a list of devices so many as anybody has, those that are known first.
+
+        Each costs a request before the first message, and all that is written to others waits for them.
+        """
+        if len(devices) <= MOST_DEVICES:
+            return devices
+        known = (await self.storage.load_list(f"/devices/{peer}/list", int)).maybe([])
+        order = dict.fromkeys([*(id for id in known if id in devices), *devices])
+        return {id: devices[id] for id in list(order)[:MOST_DEVICES]}
 
     async def _bundle_without_prekeys(self, peer: str, device: int) -> omemo.Bundle:
         """Raises BundleDownloadFailed."""
@@ -233,6 +267,7 @@ class Encryption:
             payload = next(iter(answer["pubsub"]["items"]["item"].xml))
             return sessions.parse_bundle(payload, peer, device)
         except Exception as error:
+            self._missing.add(peer, device)
             raise BundleDownloadFailed(f"The bundle of {peer}: {device} can't be used.") from error
 
     async def encrypt_for(self, peer: str, device: int, body: str | None, renew: bool = False) -> Element:
@@ -348,6 +383,7 @@ class Encryption:
         """The server told of a new device list: warn now if a key is new, not at the next message."""
 
         async def work() -> None:
+            self._missing.forget(peer)
             await update
             if self._watch.knows(peer):
                 await self._settle(peer)

@@ -214,6 +214,7 @@ class Client:
     async def send(self, peer: str, body: str, *, encrypted: bool | None = None) -> Message:
         """Writes to a peer. Returns when it is on its way, or, without a connection, safely in the outbox.
 
+        If it is cancelled while it waits, the message stays there all the same, and goes out.
         ``encrypted``: None follows the chat's setting, which is True unless the user changed it
         (`set_plain`). Raises PeerHasNoDevices, NoTrustedDevices (nothing is sent then), TooLarge and
         BadCharacters (nothing is stored either; see `largest_text`), and ValueError.

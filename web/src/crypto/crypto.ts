@@ -29,6 +29,8 @@ export interface KeyNetwork {
   publishBundle(device: number, bundle: Bundle): Promise<void>
   /** Sends keys without a text to one device, as after a session was made anew. */
   sendKeys(to: Address, envelope: Envelope): Promise<void>
+  /** Whether an account may learn that this device is there; others are asked for nothing. */
+  accepted(account: Address): Promise<boolean>
   /** Asks the device that sent a message to send it again to this one. */
   askAgain(to: Address, device: number, messageId: string): Promise<void>
 }
@@ -42,7 +44,10 @@ export type Opened =
   | { type: 'again' }
   /** Not for this device: it did not exist when the message was sent. */
   | { type: 'not-for-me' }
-  /** `asked`: whether the session is made anew and the sender's device asked, in the background (it is bounded). */
+  /**
+   * `asked`: whether the session is made anew and the sender's device asked, in the background (it is bounded). A stranger
+   * is asked later, if they are let in.
+   */
   | { type: 'unreadable'; asked: boolean }
 
 export interface Fingerprint {
@@ -86,6 +91,13 @@ export interface Crypto {
    * out of one that was sent again, which may be for another.
    */
   decrypt(from: Address, envelope: Envelope, messageId: string, sent?: Moment): Promise<Opened>
+  /**
+   * Asks a device for a message that was read here (`again`) and is nowhere, in the background. Whether it is asked now: a
+   * stranger is if they are let in.
+   */
+  askAgain(from: Address, device: number, messageId: string): Promise<boolean>
+  /** An account, or any, may have been let in: what it is to be asked for, it is asked now, in the background. */
+  letIn(account?: Address): void
   fingerprints(account: Address): Promise<Fingerprint[]>
   /** Sixty digits that both sides see alike: of all identity keys of the two accounts. */
   safetyNumber(account: Address): Promise<string>

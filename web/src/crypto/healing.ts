@@ -1,6 +1,7 @@
 /**
  * What happens to messages that can't be read: a new session with the device that sent them, which is asked for
- * them again. All of it in the background, bounded, and taken up again after a restart.
+ * them again. All of it in the background, bounded, and taken up again after a restart. Asking shows that this device is
+ * there, and its full address: a stranger is asked once the person has let them in, and what is wanted waits until then.
  */
 import type { Address, Moment } from '../local/types'
 import { spend } from './budget'
@@ -29,6 +30,8 @@ type Asked = NonNullable<State['asked']>[number]
 
 export class Healing {
   private readonly running = new Map<string, Promise<void>>()
+  /** Strangers who are not asked yet. */
+  private readonly held = new Set<Address>()
 
   constructor(
     private readonly store: Store,
@@ -39,9 +42,9 @@ export class Healing {
     private readonly now: () => Moment
   ) {}
 
-  /** A message could not be read. Whether its sender will be asked. */
+  /** A message could not be read. Whether its sender will be asked; a stranger is only when they were let in. */
   async unreadable(from: Address, device: number, id: string, renew: boolean): Promise<boolean> {
-    const asked = await this.store.together(async () => {
+    const wanted = await this.store.together(async () => {
       if (id === '' || id.length > MOST_ID) return false
       if ((await this.devices.trust(from, device)) === 'distrusted') return false
       if (await this.devices.lacks(from, device)) return false
@@ -54,8 +57,9 @@ export class Healing {
       await this.store.put(path('healing', from, device), { ...state, wanted, renew: state.renew || renew })
       return true
     })
-    if (asked) void this.mend(from, device)
-    return asked
+    if (!wanted || !(await this.accepted(from))) return false
+    void this.mend(from, device)
+    return true
   }
 
   /** The device has made a new session: what it was asked for by the old one, it may not have understood. */
@@ -72,8 +76,20 @@ export class Healing {
 
   /** What was left undone, as after a restart or when asking was enough for an hour. */
   async goOn(): Promise<void> {
-    for (const [rest, { wanted }] of await this.store.below<State>('healing/')) {
-      const [account, device] = rest.split('/')
+    await this.goOnBelow('')
+  }
+
+  /** Somebody may have been let in. */
+  async letIn(account: Address): Promise<void> {
+    if (!this.held.has(account)) return
+    // One that has just begun may have looked before
+    for (const [name, running] of this.running) if (name.startsWith(`${account}/`)) await running
+    await this.goOnBelow(`${account}/`)
+  }
+
+  private async goOnBelow(start: string): Promise<void> {
+    for (const [rest, { wanted }] of await this.store.below<State>(`healing/${start}`)) {
+      const [account, device] = `${start}${rest}`.split('/')
       if (wanted.length > 0 && account !== undefined) void this.mend(account, Number(device))
     }
   }
@@ -97,7 +113,7 @@ export class Healing {
 
   private async heal(account: Address, device: number): Promise<void> {
     const own = await this.own.get()
-    if (own === undefined) return
+    if (own === undefined || !(await this.accepted(account))) return
     if (!(await this.devices.active(account)).includes(device)) {
       await this.store.remove(path('healing', account, device))
       return
@@ -117,6 +133,13 @@ export class Healing {
         asked: this.noted(state.asked ?? [], id)
       }))
     }
+  }
+
+  private async accepted(account: Address): Promise<boolean> {
+    this.held.add(account) // what lets them in meanwhile is not missed
+    const accepted = await this.network.accepted(account)
+    if (accepted) this.held.delete(account)
+    return accepted
   }
 
   private noted(asked: Asked[], id: string): Asked[] {

@@ -108,6 +108,7 @@ export class Omemo implements Crypto {
     if (to !== this.me) all.unshift(...theirs.map((id): [Address, number] => [to, id]))
     const envelope = await this.talk.text(own, all, text, to)
     if (!(await this.store.account(to)).written) await this.store.change(to, { written: true })
+    this.letIn(to) // whoever is written to knows that I am here
     return envelope
   }
 
@@ -148,6 +149,14 @@ export class Omemo implements Crypto {
     }
     const asked = this.charge(from, work) && (await this.healing.unreadable(from, sender, id, renew))
     return { type: 'unreadable', asked }
+  }
+
+  askAgain(from: Address, device: number, messageId: string): Promise<boolean> {
+    return this.healing.unreadable(from, device, messageId, false)
+  }
+
+  letIn(account?: Address): void {
+    this.inBackground(account === undefined ? this.healing.goOn() : this.healing.letIn(account))
   }
 
   /** Not for this device: it was not there yet, or its sender had not heard of it, and is asked then. */

@@ -129,7 +129,7 @@ export class Engine implements Leading {
     const engine = new Engine(db, me, deps, live)
     const { connection } = engine
     const { keybook } = engine
-    engine.keys = new Keys(db, keybook, connection, () => engine.woken())
+    engine.keys = new Keys(db, me, keybook, connection, () => engine.woken())
     engine.crypto = await deps.crypto(keybook.database, me, engine.keys)
     engine.incoming = new Incoming(db, me, engine.crypto, keybook, {
       now: deps.now,
@@ -220,22 +220,27 @@ export class Engine implements Leading {
       this.connection.nudge()
       return patiently(this.live, work)
     }
+    const lettingIn = async (address: Address, work: () => Promise<unknown>) => {
+      await soon(work)
+      this.crypto.letIn(address)
+    }
     const calls: Partial<Record<keyof App, Call>> = {
       typing: async (chat: Address, on: boolean) => {
         const told = await isAccepted(this.db, this.me, chat)
         if (told && this.connection.online) this.connection.tell(typingState(chat, on))
       },
       older: (chat: Address) => this.catchUp.older(chat),
-      addContact: (address: Address, name: string) => soon(() => this.roster.add(address, name)),
+      addContact: (address: Address, name: string) =>
+        lettingIn(address, () => this.roster.add(address, name)),
       renameContact: (address: Address, name: string) => soon(() => this.roster.rename(address, name)),
       removeContact: (address: Address) => soon(() => this.roster.remove(address)),
-      acceptContact: (address: Address) => soon(() => this.roster.accept(address)),
-      block: (address: Address, on: boolean) => soon(() => this.roster.block(address, on)),
+      acceptContact: (address: Address) => lettingIn(address, () => this.roster.accept(address)),
+      block: (address: Address, on: boolean) => lettingIn(address, () => this.roster.block(address, on)),
       report: async (address: Address, reason: 'spam' | 'abuse', ids: string[], block: boolean) => {
         // There is no telling without blocking (XEP-0377 §3): who is not to be blocked is let in again
         const stays = block || (await this.db.contacts.get(address))?.blocked
         await soon(() => this.roster.report(address, reason, ids))
-        if (!stays) await soon(() => this.roster.block(address, false))
+        if (!stays) await lettingIn(address, () => this.roster.block(address, false))
       },
       askLastSeen: async (address: Address) => {
         const moment = await this.roster.lastSeen(address, this.deps.now())
@@ -333,6 +338,7 @@ export class Engine implements Leading {
       if (session !== this.session || !this.connection.online) return
       session.caughtUp = true
       await this.catchUp.retry()
+      this.crypto.letIn() // as by another device of mine, while this one was away
       this.outbox.hold(false)
       this.state('online')
       this.history.begin()
@@ -440,8 +446,10 @@ export class Engine implements Leading {
         (content) => answer('result', content),
         (error: unknown) => answer('error', errorOf(error))
       )
-    } else if (type === 'set' && (await this.roster.push(iq))) answer('result')
-    else if (!(await this.maySee(attribute(iq, 'from')))) refuse()
+    } else if (type === 'set' && (await this.roster.push(iq))) {
+      answer('result')
+      this.crypto.letIn() // as by another device of mine
+    } else if (!(await this.maySee(attribute(iq, 'from')))) refuse()
     else if (type === 'get' && child(iq, NS.ping, 'ping')) answer('result')
     else if (type === 'get' && query) answer('result', info(query))
     else refuse()
@@ -461,6 +469,7 @@ export class Engine implements Leading {
       merge(this.db, this.me, records, this.deps.passed(), also)
     )
     this.incoming.said(merged.saidOf)
+    this.crypto.letIn() // whoever was written to
     this.quietly(this.expiry.run())
     return merged
   }

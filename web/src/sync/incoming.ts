@@ -52,6 +52,8 @@ interface Ready {
   key: string
   opened: Opened | undefined
   known: boolean
+  /** Its device was asked for it, as it was read before and is not here. */
+  asked?: boolean
   /** The key of its entry, of what was written before by another. */
   retry?: string
 }
@@ -75,6 +77,7 @@ export class Incoming {
     for (const key of absent) if (early.has(key)) absent.delete(key)
     const news: Message[] = []
     const strangers = new Set<Address>()
+    const written = new Set<Address>()
     const committed = await Work.run(this.db, async (work) => {
       const store = new Storing(this.db, this.me, work, this.events.now(), this.events.passed())
       work.missing(absent)
@@ -83,6 +86,7 @@ export class Incoming {
         const added = await store.take(one)
         if (added && !added.mine && added.kind !== 'deleted' && added.kind !== 'unreadable') news.push(added)
         if (added) strangers.add(added.chat)
+        if (added?.mine) written.add(added.chat)
       }
       await store.finish()
       for (const target of work.saidOf) early.add(target)
@@ -100,6 +104,7 @@ export class Incoming {
         await this.events.asked(came.from, opened.device, came.resend, opened.trusted)
       }
     }
+    for (const address of written) this.crypto.letIn(address)
     for (const address of strangers) this.events.stranger(address)
     if (news.length) this.events.news(news)
     this.events.queued()
@@ -138,7 +143,11 @@ export class Incoming {
             Message | undefined
           const missing = there?.standsIn || (came.resent && there?.kind === 'unreadable')
           const known = earlier.length > 0 || seen[at] !== undefined || (there !== undefined && !missing)
-          if (!known) return { came, key, opened: await decrypt(came), known }
+          if (!known) {
+            const opened = await decrypt(came)
+            const asked = opened?.type === 'again' && (await this.askAgain(came))
+            return { came, key, opened, known, asked }
+          }
           const archive = there?.archive ?? seen[at]?.archive ?? all[keys.indexOf(key)]?.archive
           if (!mayDiffer(came, archive)) return { came, key, opened: undefined, known }
           const others = await Promise.all(earlier)
@@ -148,6 +157,10 @@ export class Incoming {
         return ready
       })
     )
+  }
+
+  private async askAgain({ from, envelope, resent, id }: Came): Promise<boolean> {
+    return envelope?.payload !== undefined && this.crypto.askAgain(from, envelope.sender, resent || id)
   }
 
   /** Something with an id that is known, from another entry of the archive: another message, or a retry. */
@@ -259,7 +272,7 @@ class Storing {
   }
 
   /** Returns what is new to show. */
-  async take({ came, key, opened, known, retry }: Ready): Promise<Message | undefined> {
+  async take({ came, key, opened, known, asked = false, retry }: Ready): Promise<Message | undefined> {
     await this.work.stay()
     if (retry !== undefined) this.work.setSeen(retry)
     if (came.error) {
@@ -281,7 +294,7 @@ class Storing {
     let added: Message | undefined
     if (came.reaction) await this.react(came, text, encrypted)
     else if (await this.corrects(came, encrypted)) added = await this.edit(came, key, text, encrypted, known)
-    else added = await this.message(came, key, text, encrypted, opened, known)
+    else added = await this.message(came, key, text, encrypted, opened, known, asked)
     if (came.envelope && !added && !known && opened?.type !== 'unreadable') {
       this.work.setSeen(key, came.archive)
     }
@@ -295,7 +308,8 @@ class Storing {
     text: string | undefined,
     encrypted: boolean,
     opened: Opened | undefined,
-    known: boolean
+    known: boolean,
+    asked: boolean
   ): Promise<Message | undefined> {
     const { archive, timer } = came
     const again = came.resent ? await resentTarget(this.db, came) : undefined
@@ -339,8 +353,7 @@ class Storing {
     }
     if (opened?.type === 'unreadable' || opened?.type === 'again') {
       if (!came.envelope?.payload) return undefined
-      if (opened.type === 'again') await this.askAgain(came)
-      return this.add({ ...base, kind: 'unreadable', asked: opened.type === 'again' || opened.asked })
+      return this.add({ ...base, kind: 'unreadable', asked: opened.type === 'again' ? asked : opened.asked })
     }
     if (text === undefined || isBlank(text)) {
       if (setting) await this.timer(base, timer)
@@ -588,12 +601,6 @@ class Storing {
     const ids = (this.owed.get(chat) ?? []).filter((one) => one !== id)
     if (ids.length) this.owed.set(chat, ids)
     else this.owed.delete(chat)
-  }
-
-  private async askAgain({ from, envelope, id }: Came): Promise<void> {
-    if (!envelope) return
-    const what = { type: 'resend' as const, of: id, device: envelope.sender }
-    await this.db.outgoing.add({ to: from, id: crypto.randomUUID(), what, tries: 0 })
   }
 
   /** A message of mine came back. What was archived before it came back stays as it is elsewhere. */

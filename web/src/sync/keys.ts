@@ -1,5 +1,6 @@
 /** The network that keys travel over: lists of devices and bundles in personal nodes (XEP-0384 0.3). */
 import type { Bundle, Envelope, KeyNetwork } from '../crypto/crypto'
+import { isAccepted } from '../local/accepted'
 import type { Database } from '../local/database'
 import type { Keybook } from '../local/keybook'
 import type { Address } from '../local/types'
@@ -15,6 +16,7 @@ const BUNDLES = `${NS.omemo}.bundles:`
 export class Keys implements KeyNetwork {
   constructor(
     private readonly db: Database,
+    private readonly me: Address,
     private readonly keybook: Keybook,
     private readonly wire: Wire,
     private readonly queued: () => void
@@ -56,10 +58,22 @@ export class Keys implements KeyNetwork {
     await this.wire.send(keysOnly(to, envelope))
   }
 
-  /** Waits in the outbox, so that the question survives a lost connection. */
+  accepted(account: Address): Promise<boolean> {
+    return isAccepted(this.db, this.me, account)
+  }
+
+  /** Waits in the outbox, so that the question survives a lost connection. The message says so, if it did not yet. */
   async askAgain(to: Address, device: number, messageId: string): Promise<void> {
     const what = { type: 'resend' as const, of: messageId, device }
-    await this.db.outgoing.add({ to, id: crypto.randomUUID(), what, tries: 0 })
+    const { messages, outgoing } = this.db
+    await this.db.transaction('rw', messages, outgoing, async () => {
+      await outgoing.add({ to, id: crypto.randomUUID(), what, tries: 0 })
+      await messages
+        .where('id')
+        .equals(messageId)
+        .filter(({ chat, kind, mine, asked }) => chat === to && kind === 'unreadable' && !mine && !asked)
+        .modify({ asked: true })
+    })
     this.queued()
   }
 }

@@ -136,6 +136,27 @@ test('without connection nothing is lost: it is asked for after the next login',
   expect(ben.read_(id)).toEqual(['later'])
 })
 
+test.each(['lets them in', 'writes to them'])('a stranger is asked for nothing until one %s', async (how) => {
+  await lose(ben, 'session/')
+  ben.strangers.add(ANNA)
+  const keys = ben.keysSent
+  const asked = vi.spyOn(ben, 'bundle')
+  const { id } = await anna.write(BEN, 'who knows')
+  await world.deliver()
+  expect(ben.results.at(-1)).toEqual({ type: 'unreadable', asked: false })
+  ben.start()
+  await ben.crypto.online()
+  ben.crypto.letIn(ANNA)
+  await world.deliver()
+  expect(asked.mock.calls.map(([account]) => account)).not.toContain(ANNA)
+  expect([ben.keysSent, ben.asks]).toEqual([keys, 0])
+  ben.strangers.delete(ANNA)
+  if (how === 'writes to them') await ben.write(ANNA, 'who are you?')
+  else ben.crypto.letIn(ANNA)
+  await world.deliver()
+  expect(ben.read_(id)).toEqual(['who knows'])
+})
+
 test('a network that never answers blocks no message', async () => {
   await lose(ben, 'session/')
   const lost = await anna.write(BEN, 'lost')

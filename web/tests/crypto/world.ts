@@ -84,6 +84,8 @@ export class Device implements KeyNetwork {
   private readonly opened = new Set<string>()
   readonly events: CryptoEvent[] = []
   readonly sent = new Map<string, { to: string; text: string }>()
+  /** Who may not know that this device is there. */
+  readonly strangers = new Set<string>()
   asks = 0
   keysSent = 0
   private count = 0
@@ -187,6 +189,10 @@ export class Device implements KeyNetwork {
       this.keysSent++
       this.post({ from: this.account, to, id: `keys ${this.id} ${this.keysSent}`, envelope })
     })
+  }
+
+  accepted(account: string): Promise<boolean> {
+    return Promise.resolve(!this.strangers.has(account))
   }
 
   async askAgain(to: string, device: number, messageId: string): Promise<void> {

@@ -74,6 +74,7 @@ class Told implements KeyNetwork {
   }
   sendKeys = async (to: string, envelope: Envelope): Promise<void> =>
     say({ event: 'keys', data: { to, envelope: wireEnvelope(envelope) } })
+  accepted = async (): Promise<boolean> => true
   askAgain = async (to: string, device: number, messageId: string): Promise<void> =>
     say({ event: 'ask', data: { to, device, messageId } })
 }

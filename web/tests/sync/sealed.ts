@@ -59,8 +59,7 @@ export class Sealed implements Crypto {
     if (!key) return { type: 'not-for-me' }
     if (this.lost.has(envelope.sender) && envelope.payload) {
       this.lost.delete(envelope.sender)
-      await this.network.askAgain(from, envelope.sender, messageId)
-      return { type: 'unreadable', asked: true }
+      return { type: 'unreadable', asked: await this.askAgain(from, envelope.sender, messageId) }
     }
     const opening = `opened/${messageId}/${dec(key.data)}`
     const path = `seen/${envelope.sender}/${dec(key.data)}`
@@ -71,6 +70,16 @@ export class Sealed implements Crypto {
     if (!envelope.payload) return { type: 'keys', device: envelope.sender, trusted: true }
     await this.db.keys.put({ path: opening, value: true })
     return { type: 'text', text: dec(envelope.payload), device: envelope.sender, trusted: true, opening }
+  }
+
+  async askAgain(from: Address, device: number, messageId: string): Promise<boolean> {
+    if (!(await this.network.accepted(from))) return false
+    await this.network.askAgain(from, device, messageId)
+    return true
+  }
+
+  letIn(): void {
+    // Strangers are asked by the real one alone
   }
 
   async fingerprints(account: Address): Promise<Fingerprint[]> {

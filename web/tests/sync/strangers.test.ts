@@ -1,7 +1,8 @@
 /** What a stranger can see, and make one see, before they are let in. */
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
+import { openCrypto } from '../../src/crypto/open'
 import { newContact } from '../../src/local/contact'
-import { NS, parse } from '../../src/sync/xml'
+import { attribute, bare, NS, parse, write, type Xml } from '../../src/sync/xml'
 import { Device, until } from './people'
 import { World } from './world'
 
@@ -10,6 +11,17 @@ const devices: Device[] = []
 async function device(world: World, name: string): Promise<Device> {
   const one = await Device.of(world, name)
   devices.push(one)
+  return one
+}
+
+/** With the encryption that people have. */
+async function encrypting(world: World, name: string): Promise<Device> {
+  const one = new Device(world, `${name}@example.org`)
+  devices.push(one)
+  one.deps = { crypto: openCrypto }
+  world.tokens.set(one.agent, 'token')
+  await one.open()
+  await one.online()
   return one
 }
 
@@ -145,4 +157,141 @@ test('a timer of a stranger does not set the chat’s', async () => {
   await ada.db.contacts.update('eve@example.org', { inRoster: true })
   timer('3')
   await until(async () => (await ada.db.chats.get('eve@example.org'))?.disappears === 5)
+})
+
+describe('what of a stranger can’t be read', () => {
+  /** Of what an account writes to all devices, this part can be read by nobody. */
+  function garble(world: World, of: Device, part: 'key' | 'payload'): () => void {
+    const take = world.take.bind(world)
+    world.take = (from, stanza) => {
+      const text = write(stanza)
+      const garbled = text.replace(
+        new RegExp(`(<${part}\\b[^>]*>)[^<]*(.{8}</${part}>)`, 'g'),
+        '$1AAAAAAAAAAAAAAAA$2'
+      )
+      const theirs = bare(from) === of.address && text.includes('<payload') && !text.includes('<resent')
+      take(from, theirs ? parse(garbled) : stanza)
+    }
+    return () => (world.take = take)
+  }
+
+  /** Whatever a device sends to another account, requests too, but for the profile that it shows of a stranger. */
+  function outgoing(world: World, from: Device, to: Device): string[] {
+    const all: string[] = []
+    const note = (jid: string, stanza: Xml) => {
+      if (jid.endsWith(from.agent) && bare(attribute(stanza, 'to')) === to.address) all.push(write(stanza))
+    }
+    const [take, request] = [world.take.bind(world), world.request.bind(world)]
+    world.take = (jid, stanza) => {
+      note(jid, stanza)
+      take(jid, stanza)
+    }
+    world.request = (session, iq) => {
+      if (!/protocol\/nick|avatar|vcard/.test(write(iq))) note(session.jid, iq)
+      request(session, iq)
+    }
+    return all
+  }
+
+  async function unread(world: World, part: 'key' | 'payload'): Promise<[Device, Device, string[]]> {
+    world.friends = []
+    const [ada, ben] = [await encrypting(world, 'ada'), await encrypting(world, 'ben')]
+    const out = outgoing(world, ada, ben)
+    const whole = garble(world, ben, part)
+    await ben.app.send(ada.address, 'can you read this?')
+    await until(async () => (await ada.with(ben)).length === 1)
+    await ben.online() // he does not send it once more
+    whole()
+    await ada.online()
+    return [ada, ben, out]
+  }
+
+  const states = async (of: Device, other: Device) =>
+    (await of.with(other))
+      .filter(({ mine }) => !mine)
+      .map(({ kind, asked, text }) => (kind === 'unreadable' ? `asked: ${asked}` : text))
+
+  const ways: [string, 'key' | 'payload', (ada: Device, ben: Device, world: World) => Promise<unknown>][] = [
+    ['accepts them', 'key', (ada, ben) => ada.app.acceptContact(ben.address)],
+    ['accepts them', 'payload', (ada, ben) => ada.app.acceptContact(ben.address)],
+    ['adds them', 'key', (ada, ben) => ada.app.addContact(ben.address, 'Ben')],
+    ['writes to them', 'key', (ada, ben) => ada.app.send(ben.address, 'who are you?')],
+    ['writes to them', 'payload', (ada, ben) => ada.app.send(ben.address, 'who are you?')],
+    [
+      'writes to them on another device',
+      'key',
+      async (ada, ben, world) => {
+        const second = await encrypting(world, 'ada')
+        await second.app.send(ben.address, 'who are you?')
+        await until(async () => (await ada.texts(ben)).includes('who are you?'))
+      }
+    ],
+    [
+      'adds them on another device',
+      'key',
+      async (ada, ben, world) =>
+        world.give(
+          ada,
+          `<iq xmlns='jabber:client' type='set' id='push' to='${ada.address}'>` +
+            `<query xmlns='${NS.roster}'><item jid='${ben.address}' subscription='none'/></query></iq>`
+        )
+    ],
+    [
+      'adds them on another device while this one is away',
+      'key',
+      async (ada, ben, world) => {
+        ada.cut()
+        world.restart(true)
+        world.friends = [ada.address, ben.address]
+        ada.join()
+        await ada.online()
+      }
+    ]
+  ]
+
+  test.each(ways)('is asked for when the person %s, not before (%s)', async (_, part, letIn) => {
+    const world = new World()
+    const [ada, ben, out] = await unread(world, part)
+    expect(out).toEqual([])
+    expect(await states(ada, ben)).toEqual(['asked: false'])
+    await letIn(ada, ben, world)
+    await until(async () => (await states(ada, ben)).join() === 'can you read this?')
+    expect(out.filter((stanza) => stanza.includes('<resend'))).toHaveLength(1)
+  })
+
+  test('is not asked for after a restart either, and not while they are blocked', async () => {
+    const world = new World()
+    const [ada, ben, out] = await unread(world, 'key')
+    await ada.restart()
+    await ada.online()
+    // What ben sends now is taken in behind all that ada began with
+    await ben.app.send(ada.address, 'hello?')
+    await until(async () => (await ada.texts(ben)).includes('hello?'))
+    await ada.app.block(ben.address, true)
+    await ada.online()
+    expect(out).toEqual([])
+    expect(await states(ada, ben)).toEqual(['asked: false', 'hello?'])
+    await ada.app.block(ben.address, false)
+    expect(out).toEqual([])
+    await ada.app.acceptContact(ben.address)
+    await until(async () => (await states(ada, ben)).join() === 'can you read this?,hello?')
+  })
+
+  test('since it was read and could not be stored, is asked for when they are let in', async () => {
+    const world = new World()
+    world.friends = []
+    const [ada, ben] = [await encrypting(world, 'ada'), await encrypting(world, 'ben')]
+    const out = outgoing(world, ada, ben)
+    await ben.app.send(ada.address, 'can you read this?')
+    await until(async () => (await ada.texts(ben)).length === 1)
+    await ada.db.messages.clear()
+    await ada.db.seen.clear()
+    for (const entry of world.log) world.ring(entry)
+    await until(async () => (await states(ada, ben)).length === 1)
+    await ada.online()
+    expect(out).toEqual([])
+    expect(await states(ada, ben)).toEqual(['asked: false'])
+    await ada.app.acceptContact(ben.address)
+    await until(async () => (await states(ada, ben)).join() === 'can you read this?')
+  })
 })

@@ -20,8 +20,8 @@ import psutil
 import uvloop
 from lab import OMEMO, Peer, add_users, environment, serving
 
-from kith.core.ids import stamp, to_text, when
-from kith.core.ports import INCOMING, Append
+from kith.base.ids import stamp, to_text, when
+from kith.ports.store import INCOMING, Append
 from kith.store.sqlite import SQLiteStore
 
 _BATCH = 2000

@@ -25,14 +25,13 @@ from lab import BIND, HEAD, OMEMO, PLAIN, add_users, environment
 
 from kith import journal
 from kith.accounts.credentials import check_password, make_keys
-from kith.bus.local import LocalBus
 from kith.config import Config
 from kith.core.domain import Domain
-from kith.core.passwords import Passwords
 from kith.core.stream import Stream
 from kith.edge.connection import Edge
 from kith.edge.tcp import TCPConnection
 from kith.features import ALL
+from kith.records.passwords import Passwords
 from kith.store.sqlite import SQLiteStore
 from kith.wire.parser import Limits, ParserPool, StreamParser
 
@@ -92,7 +91,7 @@ async def _client(edge: Edge, domain: Domain, user: str, tally: Tally) -> TCPCon
 async def measure(folder: Path, payload: str, people: int, messages: int, batch: int, profile: bool) -> None:
     store = SQLiteStore(folder / "kith.sqlite")
     config = Config(data_dir=folder, allow_plaintext=True)
-    domain = Domain(config, store, LocalBus(), ALL, partial(Passwords, check_password, make_keys), b"s" * 32)
+    domain = Domain(config, store, ALL, partial(Passwords, check_password, make_keys), b"s" * 32)
     await domain.start()
     edge = Edge(domain, ParserPool(Limits()), None)  # type: ignore[arg-type]
     tally = Tally()

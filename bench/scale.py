@@ -23,7 +23,7 @@ import uvloop
 from lab import OMEMO, add_users, environment, log_in, serving
 from lab import Server as Measured
 
-from kith.core.ports import INCOMING, Append
+from kith.ports.store import INCOMING, Append
 from kith.store.sqlite import SQLiteStore
 
 OUT = Path(__file__).parent / "out"

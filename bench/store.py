@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from kith.core.ports import INCOMING, Append, Keys
+from kith.ports.store import INCOMING, Append, Keys
 from kith.store.sqlite import SQLiteStore
 
 _STANZA = b"<message>" + b"x" * 1000 + b"</message>"

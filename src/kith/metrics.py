@@ -23,11 +23,11 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from kith import __version__
+from kith.base.histogram import SECONDS, Histogram
 from kith.core.domain import Domain
-from kith.core.figures import SECONDS, Histogram
-from kith.core.ports import Holdings
 from kith.edge.connection import Edge
 from kith.federation.federation import Federation
+from kith.ports.store import Holdings
 from kith.store.errors import StoreError
 
 #: How old the figures may be that the store has to count, in seconds.

@@ -41,13 +41,9 @@ from kith.api.links import Links
 from kith.api.pin import Pin
 from kith.api.privacy import PrivacyResource
 from kith.api.register import Register
-from kith.bus.local import LocalBus
 from kith.config import Config, ConfigError
 from kith.core import handover
 from kith.core.domain import Domain
-from kith.core.passwords import Passwords
-from kith.core.ports import SMS, Sink
-from kith.core.sasl import Security
 from kith.core.stream import Stream
 from kith.edge.certificate import describe, ensure_certificate
 from kith.edge.connection import Edge, keep_alive
@@ -61,6 +57,9 @@ from kith.features import ALL
 from kith.features.components import Components
 from kith.federation.federation import Federation
 from kith.metrics import Metrics
+from kith.ports.connection import Security, Sink
+from kith.ports.sms import SMS
+from kith.records.passwords import Passwords
 from kith.sms.console import ConsoleSMS
 from kith.sms.http import HTTPGateway
 from kith.store.connection import prepare
@@ -114,7 +113,7 @@ class Server:
             raise StartError(f"can't use the file secret in {config.data_dir}: {error.strerror}") from error
         store = SQLiteStore(config.database, may_create=False, domain=config.domain)
         passwords = partial(Passwords, check_password, make_keys)
-        self.domain = Domain(config, store, LocalBus(), ALL, passwords, secret)
+        self.domain = Domain(config, store, ALL, passwords, secret)
         await self.domain.start()
         self.edge = Edge(self.domain, ParserPool(Limits(stanza_bytes=config.stanza_bytes)), self.certificates)
         app = _web_app(config)

@@ -11,7 +11,7 @@ import pytest
 
 from kith.accounts.codes import LIFETIME, USED_PER_DAY, WAITS, Codes
 from kith.accounts.errors import Refused
-from kith.core.ports import SMSError
+from kith.ports.sms import SMSError
 from kith.store.sqlite import SQLiteStore
 
 NUMBER = "+491701234567"

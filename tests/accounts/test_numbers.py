@@ -11,7 +11,7 @@ import pytest
 from phonenumbers import PhoneNumberType
 
 from kith.accounts.numbers import InvalidNumber, e164
-from kith.core.numbers import canonical
+from kith.base.numbers import canonical
 
 EXAMPLES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "numbers.json").read_text())["numbers"]
 PERSONS = (

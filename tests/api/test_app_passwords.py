@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from scramp import ScramClient
 
-from kith.core.devices import MAX_APP_DEVICES
+from kith.records.devices import MAX_APP_DEVICES
 from tests.api.person import Device, Person, until
 from tests.api.test_devices import bundle, device_list, listed
 from tests.conftest import RunningServer

@@ -10,8 +10,8 @@ from xml.etree.ElementTree import Element
 
 import msgspec
 
-from kith.core.moves import Move
 from kith.core.roster import Item
+from kith.records.moves import Move
 from tests.api.person import Answer, Device, Person, until
 from tests.api.test_account import friends
 from tests.api.test_app_passwords import Scram, app_password

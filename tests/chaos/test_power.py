@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kith.core.ports import LogQuery
+from kith.ports.store import LogQuery
 from kith.store.sqlite import SQLiteStore
 from kith.wire.stanza import Stanza
 from tests.chaos.conftest import LONG

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kith.core.attempts import (
+from kith.base.attempts import (
     ACCOUNT,
     ADDRESS,
     FREE,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kith.core import clock
-from kith.core.clock import Clock
-from kith.core.ids import Ids
+from kith.base import clock
+from kith.base.clock import Clock
+from kith.base.ids import Ids
 
 YEAR = 365 * 86_400.0
 TODAY = 1_790_000_000.0

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kith.core.ports import Append
+from kith.ports.store import Append
 from kith.store.sqlite import SQLiteStore
 from tests.conftest import KITH, RunningServer, free_ports, running
 from tests.core.test_process import refused

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
-from kith.core.devices import LIFETIME, MAX_DEVICES, ROTATE_AFTER, SPACE, Changed, Device, Devices, Token
+from kith.records.devices import LIFETIME, MAX_DEVICES, ROTATE_AFTER, SPACE, Changed, Device, Devices, Token
 from kith.store.sqlite import SQLiteStore
 from tests.conftest import RunningServer
 from tests.core.test_sasl2 import BIND2, ENABLE, FAST, REQUEST, SASL2, agent, ask, by_token, condition, once

@@ -16,7 +16,7 @@ from types import TracebackType
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from kith.core.attempts import ACCOUNT, ADDRESS, FREE
+from kith.base.attempts import ACCOUNT, ADDRESS, FREE
 from tests.conftest import RunningServer, running
 from tests.raw import plain
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kith.core.ids import first_at, from_text, parse_stamp, stamp, stamp_of, to_text, when
+from kith.base.ids import first_at, from_text, parse_stamp, stamp, stamp_of, to_text, when
 
 IDS = st.integers(0, (1 << 63) - 1)
 

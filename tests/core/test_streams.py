@@ -16,8 +16,8 @@ import pytest
 from scramp import ScramClient
 
 from kith.core import sasl
-from kith.core.sasl import Security
 from kith.edge.exporter import tls_exporter
+from kith.ports.connection import Security
 from tests.conftest import RunningServer, running
 from tests.raw import Gone, RawClient, condition, online
 

@@ -11,7 +11,7 @@ from base64 import b64decode, b64encode
 from functools import cache
 from xml.etree import ElementTree
 
-from kith.core.attempts import Guesses
+from kith.base.attempts import Guesses
 from tests.fuzz.world import HEADER, World, cut
 
 _SASL = "urn:ietf:params:xml:ns:xmpp-sasl"

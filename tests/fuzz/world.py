@@ -16,17 +16,16 @@ from typing import Any
 
 import structlog
 
-from kith.bus.local import LocalBus
 from kith.config import Config
 from kith.core.domain import Domain
-from kith.core.passwords import Passwords
-from kith.core.ports import Keys
-from kith.core.sasl import Security
 from kith.core.stream import Stream
 from kith.edge.connection import Edge
 from kith.edge.http import Web
 from kith.edge.tcp import TCPConnection
 from kith.features import ALL
+from kith.ports.connection import Security
+from kith.ports.store import Keys
+from kith.records.passwords import Passwords
 from kith.store.sqlite import SQLiteStore
 from kith.wire.parser import Limits, ParserPool
 
@@ -133,7 +132,7 @@ class World:
         config = Config(data_dir=Path(self._folder.name), allow_plaintext=True, registration="open")
         passwords = partial(Passwords, lambda keys, password: False, lambda password, salts: _keys(password))
         store = SQLiteStore(config.database, gather=0.0)
-        self.domain = Domain(config, store, LocalBus(), ALL, passwords, b"secret" * 8)
+        self.domain = Domain(config, store, ALL, passwords, b"secret" * 8)
 
         def log_error(event: str, error: BaseException) -> None:
             self.failures.append(f"{event}: {error!r}")

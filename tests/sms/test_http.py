@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from multidict import CIMultiDict
 
-from kith.core.ports import SMSError
+from kith.ports.sms import SMSError
 from kith.sms.http import HTTPGateway
 from tests.api.person import Person
 from tests.conftest import running

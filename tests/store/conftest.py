@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kith.core.ports import INCOMING, Append, Keys
+from kith.ports.store import INCOMING, Append, Keys
 from kith.store.sqlite import SQLiteStore
 
 KEYS = {"SHA-1": Keys(b"salt", b"stored", b"server", 4096), "SHA-256": Keys(b"s", b"t", b"u", 10_000)}

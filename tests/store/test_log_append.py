@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from kith.core.ports import INCOMING, Append, LogQuery, Retries, Unavailable
+from kith.ports.store import INCOMING, Append, LogQuery, Retries, Unavailable
 from kith.store.errors import StoreError
 from kith.store.schema import MIGRATIONS
 from kith.store.sqlite import SQLiteStore

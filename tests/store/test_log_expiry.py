@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from kith.core.ports import INCOMING, LogQuery
+from kith.ports.store import INCOMING, LogQuery
 from kith.store.sqlite import SQLiteStore
 from tests.store.conftest import Logs
 

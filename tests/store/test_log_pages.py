@@ -10,7 +10,7 @@ from unittest import mock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kith.core.ports import INCOMING, UNARCHIVED, Append, LogQuery, Page
+from kith.ports.store import INCOMING, UNARCHIVED, Append, LogQuery, Page
 from kith.store import conversations, log
 from kith.store.sqlite import SQLiteStore
 

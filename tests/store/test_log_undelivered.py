@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kith.core.ports import INCOMING, UNARCHIVED, UNDELIVERED, LogQuery
+from kith.ports.store import INCOMING, UNARCHIVED, UNDELIVERED, LogQuery
 
 
 async def mark(logs) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from kith.core.ports import Document, Keys, LogQuery
+from kith.ports.store import Document, Keys, LogQuery
 
 
 async def test_documents_come_in_the_order_of_their_last_write(logs):

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from kith.core.ports import LogQuery
+from kith.ports.store import LogQuery
 from kith.store.sqlite import SQLiteStore
 from tests.store.conftest import Logs
 
 _WRITER = """
 import asyncio, os, sys
 from pathlib import Path
-from kith.core.ports import Append
+from kith.ports.store import Append
 from kith.store.sqlite import SQLiteStore
 
 async def main():

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kith.core.ports import INCOMING, LogQuery
+from kith.ports.store import INCOMING, LogQuery
 from kith.store.errors import StoreError
 from kith.store.schema import MIGRATIONS
 from kith.store.sqlite import SQLiteStore

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from kith.core.ports import Unavailable
+from kith.ports.store import Unavailable
 from kith.store import health
 from kith.store.errors import StoreError
 from kith.store.sqlite import SQLiteStore

@@ -7,14 +7,14 @@ from urllib.parse import quote
 
 from kith.accounts.devices import Logins
 from kith.accounts.errors import Refused
-from kith.core.app_passwords import MOST, AppPassword, random_password
-from kith.core.devices import clean
 from kith.core.domain import Domain
-from kith.core.ports import AccountRecord
+from kith.ports.store import AccountRecord
+from kith.records.app_passwords import MOST, AppPassword, random_password
+from kith.records.devices import clean
 
 
 class Apps:
-    """App passwords, as their owner sees them (`kith.core.app_passwords`)."""
+    """App passwords, as their owner sees them (`kith.records.app_passwords`)."""
 
     def __init__(self, domain: Domain, logins: Logins) -> None:
         self._domain = domain

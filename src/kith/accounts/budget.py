@@ -11,7 +11,7 @@ from collections.abc import Callable
 import msgspec
 import structlog
 
-from kith.core.ports import Store
+from kith.ports.store import Store
 
 SPACE = "sms"
 KEY = "sent"

@@ -20,7 +20,8 @@ import structlog
 from kith.accounts.budget import Budget
 from kith.accounts.errors import Refused, too_many
 from kith.accounts.limits import Limit, network
-from kith.core.ports import SMS, Document, SMSError, Store
+from kith.ports.sms import SMS, SMSError
+from kith.ports.store import Document, Store
 
 SPACE = "codes"
 #: How long a code is good, in seconds.

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kith.accounts.errors import Refused
-from kith.core.devices import clean
+from kith.base.numbers import canonical
 from kith.core.domain import Domain
-from kith.core.numbers import canonical
-from kith.core.ports import AccountRecord
 from kith.core.roster import MAX_ITEMS
+from kith.ports.store import AccountRecord
+from kith.records.devices import clean
 from kith.wire.jid import JID
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from scramp import ScramException, ScramMechanism
 from scramp.utils import saslprep
 
-from kith.core.ports import ITERATIONS, Keys
+from kith.ports.store import ITERATIONS, Keys
 
 _MECHANISMS = {"SHA-1": "SCRAM-SHA-1", "SHA-256": "SCRAM-SHA-256", "SHA-512": "SCRAM-SHA-512"}
 

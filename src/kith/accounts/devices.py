@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kith.accounts.errors import Refused
-from kith.core import clock
-from kith.core.devices import Device, clean
+from kith.base import clock
 from kith.core.domain import Domain
-from kith.core.ports import AccountRecord
+from kith.ports.store import AccountRecord
+from kith.records.devices import Device, clean
 
 _MAX_KEYS = 16
 

@@ -21,10 +21,10 @@ from voprf.ristretto import BlindedInput, Evaluator
 
 from kith.accounts.errors import Refused, too_many
 from kith.accounts.numbers import is_number
+from kith.base.numbers import canonical
 from kith.core.domain import Domain
-from kith.core.moves import Moves
-from kith.core.numbers import canonical
-from kith.core.ports import AccountRecord
+from kith.ports.store import AccountRecord
+from kith.records.moves import Moves
 
 SPACE = "discovery"
 #: Bytes of a value in the set: enough that 5000 numbers hit none of a million by chance.

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from kith.accounts.errors import Refused
 from kith.accounts.notices import tell
-from kith.core import clock
-from kith.core.devices import Changed, agent_id, clean
+from kith.base import clock
 from kith.core.domain import Domain
-from kith.core.ports import AccountRecord
+from kith.ports.store import AccountRecord
+from kith.records.devices import Changed, agent_id, clean
 
 _TRIES = 5
 

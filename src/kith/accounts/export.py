@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from kith.core.ids import stamp, stamp_of, to_text
-from kith.core.ports import INCOMING, AccountRecord, Entry, LogQuery, Store
+from kith.base.ids import stamp, stamp_of, to_text
+from kith.ports.store import INCOMING, AccountRecord, Entry, LogQuery, Store
 
 _PAGE = 500
 #: Parts of documents that are secrets of the login, not data of the person.

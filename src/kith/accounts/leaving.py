@@ -6,7 +6,7 @@ from kith.accounts.errors import Refused
 from kith.accounts.pin import Pins
 from kith.core import removal
 from kith.core.domain import Domain
-from kith.core.ports import AccountRecord
+from kith.ports.store import AccountRecord
 from kith.wire.jid import parse_jid
 
 

@@ -22,8 +22,8 @@ from kith.accounts.enrolment import About, Enrolled, announce, enrol
 from kith.accounts.errors import Refused, too_many
 from kith.accounts.limits import Limit, network
 from kith.core.domain import Domain
-from kith.core.ports import AccountRecord, Document
-from kith.core.records import readable
+from kith.ports.store import AccountRecord, Document
+from kith.records.readable import readable
 
 SPACE = "links"
 #: Seconds that a box stays open.

@@ -19,13 +19,14 @@ from kith.accounts.devices import Logins
 from kith.accounts.errors import Refused
 from kith.accounts.notices import tell
 from kith.accounts.numbers import is_number, shown
-from kith.core import clock, removal
+from kith.base import clock
+from kith.base.numbers import canonical
+from kith.core import removal
 from kith.core.account import Account
 from kith.core.domain import Domain
-from kith.core.moves import Move, Moves, is_over
-from kith.core.numbers import canonical
-from kith.core.ports import AccountRecord
 from kith.core.roster import Item
+from kith.ports.store import AccountRecord
+from kith.records.moves import Move, Moves, is_over
 from kith.wire import ns
 from kith.wire.errors import StreamError
 from kith.wire.jid import JID, parse_jid

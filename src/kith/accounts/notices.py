@@ -10,7 +10,7 @@ import structlog
 from kith.core.account import Account
 from kith.core.domain import Domain
 from kith.core.log import Envelope
-from kith.core.ports import INCOMING, Append
+from kith.ports.store import INCOMING, Append
 from kith.wire import ns
 from kith.wire.stanza import Stanza
 
@@ -30,6 +30,6 @@ def tell(domain: Domain, account: Account, text: str) -> None:
         if error is not None:
             logger.error("notice not stored", error=f"{type(error).__name__}: {error}")
         else:
-            domain.bus.publish(account.jid, envelope)
+            account.deliver(envelope)
 
     domain.store.append(Append(id, data, [(account.id, domain.name, INCOMING)], done))

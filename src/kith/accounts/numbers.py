@@ -5,7 +5,7 @@ from __future__ import annotations
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
-from kith.core.numbers import canonical
+from kith.base.numbers import canonical
 
 #: What a person's own phone has. No others get a message: they cost the sender more (premium rate, shared
 #: cost, personal numbers), or nobody reads it there (toll-free, pagers, voicemail, numbers of companies).

@@ -17,7 +17,7 @@ from argon2.exceptions import VerificationError
 
 from kith.accounts.errors import Refused, spell, too_many
 from kith.accounts.limits import Limit
-from kith.core.ports import Store
+from kith.ports.store import Store
 
 SPACE = "pin"
 #: Seconds until the next try after so many wrong ones; then always the last.

@@ -8,8 +8,8 @@ import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 
-from kith.core import clock
-from kith.core.ports import Store
+from kith.base import clock
+from kith.ports.store import Store
 
 SPACE = "proofs"
 #: Seconds that a proof is good.

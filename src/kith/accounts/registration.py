@@ -12,9 +12,10 @@ from kith.accounts.moving import Moving
 from kith.accounts.numbers import InvalidNumber, e164
 from kith.accounts.pin import ANEW_AFTER, FORGOTTEN_AFTER, Pins
 from kith.accounts.proof import Proofs
-from kith.core import clock, removal
+from kith.base import clock
+from kith.core import removal
 from kith.core.domain import Domain
-from kith.core.ports import AccountRecord
+from kith.ports.store import AccountRecord
 from kith.wire.jid import JID
 
 

@@ -12,7 +12,7 @@ from msgspec import Meta
 from kith.accounts.apps import Apps, uri
 from kith.api.endpoint import Call, endpoint
 from kith.api.types import Name, moment, whole
-from kith.core.app_passwords import AppPassword as Stored
+from kith.records.app_passwords import AppPassword as Stored
 
 _ID = {"id": {"type": "string", "pattern": whole("[0-9a-f]{16}")}}
 

@@ -8,11 +8,11 @@ from base64 import urlsafe_b64decode
 from contextlib import suppress
 
 from kith.api.endpoint import Caller
-from kith.core import clock
-from kith.core.devices import Changed, Entry, agent_id
+from kith.base import clock
 from kith.core.domain import Domain
-from kith.core.moves import Moves
-from kith.core.ports import AccountRecord
+from kith.ports.store import AccountRecord
+from kith.records.devices import Changed, Entry, agent_id
+from kith.records.moves import Moves
 from kith.wire.jid import JID, prepare_local
 
 _LONGEST = 2048

@@ -20,8 +20,8 @@ import msgspec
 from msgspec import Meta
 
 from kith.accounts.errors import Refused
-from kith.core.devices import Entry
-from kith.core.ports import AccountRecord
+from kith.ports.store import AccountRecord
+from kith.records.devices import Entry
 
 _F = TypeVar("_F", bound=Callable[..., Awaitable[Any]])
 

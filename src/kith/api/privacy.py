@@ -8,9 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from kith.api.endpoint import Call, endpoint
-from kith.core import privacy
 from kith.core.domain import Domain
-from kith.core.privacy import Audience, Writers
+from kith.records import privacy
+from kith.records.privacy import Audience, Writers
 
 
 class Privacy(msgspec.Struct):

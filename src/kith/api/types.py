@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from kith.accounts.enrolment import About, Enrolled
-from kith.core.ids import stamp
+from kith.base.ids import stamp
 
 
 def whole(pattern: str) -> str:

@@ -10,8 +10,8 @@ from kith.commands.fail import fail
 from kith.commands.tables import show_table
 from kith.commands.users import checked_jid, with_store
 from kith.config import Config
-from kith.core.devices import Device, Devices
-from kith.core.ports import Store
+from kith.ports.store import Store
+from kith.records.devices import Device, Devices
 from kith.terminal import say
 
 

@@ -10,7 +10,7 @@ from kith.accounts.export import export
 from kith.commands.fail import fail
 from kith.commands.users import checked_jid, with_store
 from kith.config import Config
-from kith.core.ports import Store
+from kith.ports.store import Store
 from kith.terminal import say
 
 

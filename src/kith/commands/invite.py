@@ -6,13 +6,13 @@ import sys
 
 import segno
 
+from kith.base import clock
+from kith.base.numbers import canonical
 from kith.commands.fail import fail
 from kith.commands.users import checked_jid, with_store
 from kith.config import Config
-from kith.core import clock
-from kith.core.invites import Invite, Invites, Taken, page_url, uri
-from kith.core.numbers import canonical
-from kith.core.ports import Store
+from kith.ports.store import Store
+from kith.records.invites import Invite, Invites, Taken, page_url, uri
 from kith.terminal import say
 from kith.wire.jid import prepare_local
 

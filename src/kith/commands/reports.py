@@ -9,7 +9,7 @@ from rich.table import Table
 from kith.commands.tables import show_table
 from kith.commands.users import with_store
 from kith.config import Config
-from kith.core.reports import Reports
+from kith.records.reports import Reports
 from kith.terminal import one_line, say
 
 

@@ -14,13 +14,13 @@ from rich.progress import Progress
 
 from kith.accounts.credentials import WeakPassword, make_keys
 from kith.accounts.secret import has_secret
+from kith.base.numbers import canonical
 from kith.commands.fail import fail
 from kith.config import Config
 from kith.console import SafeConsole
-from kith.core.devices import Devices
-from kith.core.moves import Moves
-from kith.core.numbers import canonical
-from kith.core.ports import Keys, Store
+from kith.ports.store import Keys, Store
+from kith.records.devices import Devices
+from kith.records.moves import Moves
 from kith.store.errors import StoreError
 from kith.store.sqlite import SQLiteStore
 from kith.terminal import say

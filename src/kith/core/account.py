@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kith.core.delivery import Delivery
-from kith.core.ports import AccountRecord
+from kith.ports.store import AccountRecord
 from kith.wire.jid import JID, parse_jid
 
 if TYPE_CHECKING:

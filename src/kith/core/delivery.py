@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kith.core.ports import Store
+    from kith.ports.store import Store
 
 
 class Delivery:

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 from kith.core.account import Account
-from kith.core.ports import Store
+from kith.ports.store import Store
 
 
 class Directory:

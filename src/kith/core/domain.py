@@ -10,23 +10,21 @@ from typing import Any, TypeVar, cast
 
 import structlog
 
+from kith.base import clock
+from kith.base.attempts import Guesses
+from kith.base.figures import Figures
+from kith.base.ids import Ids, first_at
 from kith.config import Config
-from kith.core import clock, handover, removal, replay, sm
+from kith.core import handover, removal, replay, sm
 from kith.core.account import Account
 from kith.core.asserted import Assertions
-from kith.core.attempts import Guesses
-from kith.core.devices import PASSWORD, Device, Devices
 from kith.core.directory import Directory
 from kith.core.feature import Feature, Handler
-from kith.core.figures import Figures
 from kith.core.hooks import Hooks, overridden
 from kith.core.hosts import Host, Hosts
-from kith.core.ids import Ids, first_at
 from kith.core.inquiries import Inquiries
 from kith.core.log import Envelope, Log
 from kith.core.offers import Offers
-from kith.core.passwords import Passwords
-from kith.core.ports import Bus, Keys, Store, Unavailable
 from kith.core.presence import Presence
 from kith.core.resumption import Resumption
 from kith.core.retries import REMEMBERED_DAYS
@@ -35,6 +33,9 @@ from kith.core.router import Router
 from kith.core.sender import Sender
 from kith.core.session import Session
 from kith.core.subscriptions import Subscriptions
+from kith.ports.store import Keys, Store, Unavailable
+from kith.records.devices import PASSWORD, Device, Devices
+from kith.records.passwords import Passwords
 from kith.wire.errors import StanzaError, StreamError, stream_error
 from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import Stanza
@@ -58,7 +59,6 @@ class Domain:
         self,
         config: Config,
         store: Store,
-        bus: Bus,
         features: Sequence[type[Feature]],
         passwords: Callable[[Store, bytes], Passwords],
         secret: bytes,
@@ -67,7 +67,6 @@ class Domain:
         self.name = config.domain
         self.jid = JID("", config.domain)
         self.store = store
-        self.bus = bus
         self.guesses = Guesses()
         self.pepper = hmac.digest(secret, b"pepper", "sha256")
         self.passwords = passwords(store, self.pepper)
@@ -399,8 +398,9 @@ class Domain:
         """Rings the recipient's sessions, or sends it abroad; then tells the features."""
         to, sender = envelope.to, envelope.sender
         if to.domain == self.name:
-            self.bus.publish(to.bare, envelope)
-            self.figures.delivered += len(envelope.delivered_to)
+            if (account := self.directory.get(to.bare)) is not None:
+                account.deliver(envelope)
+                self.figures.delivered += len(envelope.delivered_to)
         elif sender is not None:
             try:
                 self.hosts.find(to.domain).receive(envelope.stanza, sender.jid, to)
@@ -463,8 +463,6 @@ class Domain:
         if old is not None:
             self.end_stream(old, StreamError("conflict", "the resource was bound again"))
             self.close_session(old)
-        if not account.sessions:
-            self.bus.subscribe(account.jid, account.deliver)
         account.sessions[session.jid.resource] = session
         self.figures.sessions += 1
         logger.debug("session opened", session=session.full)
@@ -517,8 +515,6 @@ class Domain:
         if session.sm is not None:
             self._give_up(session, session.sm)
         session.holding = None
-        if not account.sessions:
-            self.bus.unsubscribe(account.jid)
 
     def _give_up(self, session: Session, manage: sm.Unacknowledged) -> None:
         """XEP-0198 §5: what the client has not acknowledged was not delivered."""

@@ -12,10 +12,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from kith.core import clock
-from kith.core.devices import Devices, Entry, Token
-from kith.core.ports import AccountRecord
-from kith.core.sasl import SASLError, Security
+from kith.base import clock
+from kith.core.sasl import SASLError
+from kith.ports.connection import Security
+from kith.ports.store import AccountRecord
+from kith.records.devices import Devices, Entry, Token
 
 #: Finds an account by what the mechanism calls it, and its device of an agent.
 Owner = Callable[[str, str], Awaitable[tuple[AccountRecord | None, Entry | None]]]

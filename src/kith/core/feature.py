@@ -187,7 +187,7 @@ class Feature:
         """An account was removed, of which this node had something in memory."""
 
     async def privacy_changed(self, account: JID, id: int) -> None:
-        """An account, whose id is given, has other privacy settings (`kith.core.privacy`)."""
+        """An account, whose id is given, has other privacy settings (`kith.records.privacy`)."""
 
     async def account_moved(self, old: JID, id: int, new: JID) -> None:
         """An account has the address ``new``; at ``old`` there is an empty one, with the id ``id``."""

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from kith.core import clock, sm
-from kith.core.ports import Document, Unavailable
-from kith.core.records import readable
+from kith.base import clock
+from kith.core import sm
 from kith.core.session import Session
+from kith.ports.store import Document, Unavailable
+from kith.records.readable import readable
 from kith.wire.canonical import canonical
 from kith.wire.jid import parse_jid
 from kith.wire.stanza import Stanza

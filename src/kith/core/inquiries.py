@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from kith.core.rates import Rates
+from kith.base.rates import Rates
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 

@@ -12,13 +12,13 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from kith.core import sm
-from kith.core.ports import Unavailable
+from kith.ports.store import Unavailable
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.stanza import Stanza
 
 if TYPE_CHECKING:
     from kith.core.domain import Domain
-    from kith.core.ports import Sink
+    from kith.ports.connection import Sink
 
 #: Reading pauses when so many stanzas wait, and goes on at half of it.
 PIPELINE = 512

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from kith.core.ids import Ids, to_text
-from kith.core.ports import INCOMING, UNARCHIVED, Append, Retries, Store, Unavailable
+from kith.base.ids import Ids, to_text
 from kith.core.retries import distinct_origin, is_retry
+from kith.ports.store import INCOMING, UNARCHIVED, Append, Retries, Store, Unavailable
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID

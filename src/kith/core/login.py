@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import structlog
 
+from kith.base.attempts import Attempt
 from kith.core.account import Account
-from kith.core.attempts import Attempt
-from kith.core.ports import AccountRecord
 from kith.core.sasl import MAX_STEP, Authentication, SASLError, mechanisms
+from kith.ports.store import AccountRecord
 from kith.wire import ns
 from kith.wire.errors import StreamError
 from kith.wire.jid import JID, parse_jid, prepare_local

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from kith.core.ports import Unavailable
 from kith.core.roster import Roster
 from kith.core.subscriptions import SUBSCRIPTION_TYPES
+from kith.ports.store import Unavailable
 from kith.wire import ns
 from kith.wire.digits import integer
 from kith.wire.errors import StanzaError

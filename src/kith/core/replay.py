@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kith.core.ids import stamp_of
+from kith.base.ids import stamp_of
 from kith.core.log import stanza_id
-from kith.core.ports import UNARCHIVED, UNDELIVERED
+from kith.ports.store import UNARCHIVED, UNDELIVERED
 from kith.wire import ns
 from kith.wire.serialize import escape_attribute
 

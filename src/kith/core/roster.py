@@ -8,8 +8,8 @@ from xml.etree.ElementTree import Element, SubElement
 
 import msgspec
 
-from kith.core.ports import Store
-from kith.core.records import readable
+from kith.ports.store import Store
+from kith.records.readable import readable
 from kith.wire import ns
 from kith.wire.jid import parse_jid
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from scramp import ScramException, ScramMechanism
 from scramp.core import CbName, ServerError
 
-from kith.core.passwords import Candidate, Passwords
-from kith.core.ports import AccountRecord, Keys
+from kith.ports.connection import Security
+from kith.ports.store import AccountRecord, Keys
+from kith.records.passwords import Candidate, Passwords
 from kith.wire.jid import MAX_PART, parse_jid
 
 #: Looks an account up by its local part, prepared by the caller's rules; None if there is none.
@@ -48,26 +48,6 @@ class BindingRefused(SASLError):
     """The channel binding can't be had: the client tries another way."""
 
     guess = False
-
-
-@dataclass(frozen=True, slots=True)
-class Security:
-    """What the connection offers.
-
-    ``bindings``: channel-binding data by type, as announced (XEP-0440).
-    ``tolerated``: more of it, for clients that do not wait for an announcement.
-    ``classic_plus``: whether the SASL of RFC 6120 has mechanisms with channel binding. In TLS 1.3 it has
-    none without tls-exporter, which is what clients use there.
-    """
-
-    encrypted: bool = False
-    trusted: bool = False
-    """A loopback connection on which PLAIN without TLS was allowed."""
-    bindings: dict[str, bytes] = field(default_factory=dict)
-    address: str = ""
-    """The peer's IP address, as text."""
-    tolerated: dict[str, bytes] = field(default_factory=dict)
-    classic_plus: bool = True
 
 
 def mechanisms(

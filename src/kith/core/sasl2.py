@@ -14,16 +14,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement
 
-from kith.core import binding, clock, fast
+from kith.base import clock
+from kith.base.ids import stamp
+from kith.core import binding, fast
 from kith.core.account import Account
-from kith.core.devices import ROTATE_AFTER, Changed, Device, Entry, agent_id, clean, handheld
-from kith.core.ids import stamp
 from kith.core.login import Login, decode
-from kith.core.ports import AccountRecord, Keys
 from kith.core.sasl import SASLError, mechanisms
 from kith.core.session import Session
 from kith.core.sm import ENABLE, RESUME, failed
 from kith.core.upgrade import Upgrades, continue_with
+from kith.ports.store import AccountRecord, Keys
+from kith.records.devices import ROTATE_AFTER, Changed, Device, Entry, agent_id, clean, handheld
 from kith.wire import ns
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import parse_jid

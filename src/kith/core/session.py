@@ -15,7 +15,7 @@ from kith.wire.stanza import Stanza
 if TYPE_CHECKING:
     from kith.core.account import Account
     from kith.core.domain import Domain
-    from kith.core.ports import Sink
+    from kith.ports.connection import Sink
 
 
 #: What waits for a client that does not read what goes before it; past this its stream ends.

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from kith.core import binding
 from kith.core.account import Account
 from kith.core.login import SASL, Login
-from kith.core.ports import AccountRecord, Sink
-from kith.core.sasl import BASIC_HASHES, HASHES, SASLError, Security, mechanisms
+from kith.core.sasl import BASIC_HASHES, HASHES, SASLError, mechanisms
 from kith.core.sasl2 import SASL2, named_account
 from kith.core.session import Session
+from kith.ports.connection import Security, Sink
+from kith.ports.store import AccountRecord
 from kith.wire import ns
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import parse_jid

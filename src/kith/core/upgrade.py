@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.core.login import decode
-from kith.core.ports import ITERATIONS, Keys
 from kith.core.sasl import HASHES, SASLError
+from kith.ports.store import ITERATIONS, Keys
 from kith.wire import ns
 
 UPGRADE = ns.tag(ns.SASL_UPGRADE, "upgrade")

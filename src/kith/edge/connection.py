@@ -10,7 +10,6 @@ from typing import Protocol
 
 from kith.core.domain import Domain
 from kith.core.handover import can_be_kept
-from kith.core.sasl import Security
 from kith.core.stream import Stream as ClientStream
 from kith.edge.door import Door, most_connections
 from kith.edge.keepalive import Bearing, Rules, Wheel
@@ -18,6 +17,7 @@ from kith.edge.limits import BYTES_BEFORE_LOGIN, PORTION, Lobby, Rate, cost
 from kith.edge.proxies import Proxies, is_loopback
 from kith.edge.tls import Certificates, peer_address
 from kith.edge.unread import Unread
+from kith.ports.connection import Security
 from kith.wire.errors import StreamError, stream_error
 from kith.wire.parser import ParserPool, StreamOpened
 from kith.wire.stanza import Stanza

@@ -6,7 +6,7 @@ import resource
 
 import structlog
 
-from kith.core.attempts import address_key
+from kith.base.attempts import address_key
 
 logger = structlog.get_logger("kith")
 #: Files that the server has open besides connections.

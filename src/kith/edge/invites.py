@@ -14,7 +14,7 @@ import segno
 from aiohttp import web
 
 from kith.core.domain import Domain
-from kith.core.invites import Invite, Invites, uri
+from kith.records.invites import Invite, Invites, uri
 
 
 class App(NamedTuple):

@@ -6,11 +6,10 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
-from kith.core.ports import Sink
-from kith.core.sasl import Security
 from kith.edge.connection import Connection, Edge, Stream
 from kith.edge.limits import LINGER
 from kith.edge.tls import peer_address
+from kith.ports.connection import Security, Sink
 from kith.wire import ns
 from kith.wire.errors import StreamError, stream_error
 from kith.wire.parser import Event, StreamClosed, StreamOpened, StreamParser
@@ -22,7 +21,7 @@ MakeStream = Callable[[Sink, Security], Stream]
 
 
 class TCPConnection(Connection):
-    """One connection; it is its stream's `kith.core.ports.Sink`."""
+    """One connection; it is its stream's `kith.ports.store.Sink`."""
 
     __slots__ = ("_answers", "_direct", "_handshake", "_make_stream", "_namespace", "_opened", "_parser")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from kith.core.sasl import Security
 from kith.edge.exporter import tls_exporter
+from kith.ports.connection import Security
 
 #: XEP-0368 §3.2.
 ALPN_XMPP = "xmpp-client"

@@ -14,7 +14,6 @@ from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from kith.core.sasl import Security
 from kith.core.stream import Stream
 from kith.edge import connection as base
 from kith.edge.compression import Deflate
@@ -22,6 +21,7 @@ from kith.edge.connection import Connection, Edge
 from kith.edge.limits import BYTES_BEFORE_LOGIN, LINGER, TAG_BYTES, cost
 from kith.edge.proxies import FORWARDED, Fields, Proxies
 from kith.edge.tls import peer_address
+from kith.ports.connection import Security
 from kith.wire import ns
 from kith.wire.errors import StreamError
 from kith.wire.parser import StreamParser
@@ -64,7 +64,7 @@ def _is_safe(proxies: Proxies, peer: str, fields: Fields) -> bool:
 
 
 class WebSocketConnection(Connection):
-    """One connection; it is its stream's `kith.core.ports.Sink`."""
+    """One connection; it is its stream's `kith.ports.store.Sink`."""
 
     __slots__ = ("_farewell", "_fragments", "_opened", "_parser", "_parts", "_proxied", "_websocket")
 

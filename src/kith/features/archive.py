@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement
 
+from kith.base.ids import first_after, first_at, from_text, parse_stamp, stamp_of, to_text
 from kith.core.feature import Feature, handles_iq
-from kith.core.ids import first_after, first_at, from_text, parse_stamp, stamp_of, to_text
-from kith.core.ports import Entry, LogQuery, Page
 from kith.core.session import Session
 from kith.features.forms import Field, build_form, find_form
 from kith.features.paging import PageRequest, page_element, read_page
+from kith.ports.store import Entry, LogQuery, Page
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid

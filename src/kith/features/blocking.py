@@ -9,8 +9,8 @@ from xml.etree.ElementTree import Element, SubElement
 
 from kith.core.domain import Domain
 from kith.core.feature import Feature, handles_iq
-from kith.core.moves import Moves
 from kith.core.session import Session
+from kith.records.moves import Moves
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid

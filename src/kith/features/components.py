@@ -14,10 +14,9 @@ import structlog
 from kith.core.domain import Domain
 from kith.core.feature import Feature
 from kith.core.intake import Intake, Work
-from kith.core.ports import Sink
-from kith.core.sasl import Security
 from kith.core.sender import Foreign
 from kith.features.disco import item
+from kith.ports.connection import Security, Sink
 from kith.wire import ns
 from kith.wire.content import as_client
 from kith.wire.errors import StanzaError, StreamError

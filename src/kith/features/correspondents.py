@@ -1,4 +1,4 @@
-"""Who may write to an account that hears from its contacts alone (`kith.core.privacy`, ``messages``).
+"""Who may write to an account that hears from its contacts alone (`kith.records.privacy`, ``messages``).
 
 Whoever is in its roster may, whoever it has written to (an answer always comes through), and whomever it
 shows its presence now, as it does to a room that it is in. Others get the error that a blocked or absent
@@ -13,10 +13,10 @@ from collections.abc import Collection
 
 from kith.core.domain import Domain
 from kith.core.feature import Feature
-from kith.core.ports import INCOMING, LogQuery
 from kith.core.roster import Roster
 from kith.core.session import Session
 from kith.features.privacy import PrivacySettings
+from kith.ports.store import INCOMING, LogQuery
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID

@@ -5,11 +5,11 @@ It is written when a session ends, and each hour while it lasts.
 
 from __future__ import annotations
 
-from kith.core import clock
-from kith.core.devices import Device
+from kith.base import clock
 from kith.core.domain import Domain
 from kith.core.feature import Feature
 from kith.core.session import Session
+from kith.records.devices import Device
 
 _EVERY = 3600.0
 

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from kith.core.devices import Device
 from kith.core.domain import Domain
 from kith.core.feature import Feature
 from kith.core.session import Session
 from kith.features.pep import Pep
 from kith.features.pubsub_config import NodeConfig
+from kith.records.devices import Device
 from kith.wire import ns
 from kith.wire.jid import JID
 from kith.wire.serialize import serialize

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from kith.core import clock
+from kith.base import clock
+from kith.base.ids import stamp
+from kith.base.numbers import canonical
+from kith.base.rates import Rates
 from kith.core.domain import Domain
 from kith.core.feature import Feature
-from kith.core.ids import stamp
-from kith.core.invites import Invite, Invites, Taken, page_url, uri
-from kith.core.numbers import canonical
-from kith.core.rates import Rates
 from kith.features.commands import Command, Commands, Outcome, Values
 from kith.features.forms import Field, to_boolean
+from kith.records.invites import Invite, Invites, Taken, page_url, uri
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, prepare_local

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
-from kith.core import clock
+from kith.base import clock
 from kith.core.account import Account
 from kith.core.domain import Domain
 from kith.core.feature import Feature, handles_iq

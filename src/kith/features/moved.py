@@ -6,9 +6,9 @@ from xml.etree.ElementTree import Element, SubElement
 
 from kith.core.domain import Domain
 from kith.core.feature import Feature
-from kith.core.moves import Moves
 from kith.features.pep import Pep
 from kith.features.pubsub_config import NodeConfig
+from kith.records.moves import Moves
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID

@@ -14,9 +14,9 @@ import structlog
 from kith.core import removal
 from kith.core.domain import Domain
 from kith.core.feature import Feature
-from kith.core.ports import Keys
 from kith.features.commands import Command, Commands, Outcome, Values
 from kith.features.forms import Field
+from kith.ports.store import Keys
 from kith.wire import ns
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import JID, parse_jid

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
 
+from kith.base.ids import stamp
 from kith.core.account import Account
 from kith.core.feature import Feature
-from kith.core.ids import stamp
 from kith.core.roster import QUERY
 from kith.core.session import Session
 from kith.features.commands import Outcome, Values

@@ -6,11 +6,11 @@ last activity where it is asked for (`kith.features.last_activity`).
 
 from __future__ import annotations
 
-from kith.core import privacy
 from kith.core.domain import Domain
 from kith.core.feature import Feature
-from kith.core.privacy import PLAIN, Audience
 from kith.core.session import Session
+from kith.records import privacy
+from kith.records.privacy import PLAIN, Audience
 from kith.wire import ns
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza

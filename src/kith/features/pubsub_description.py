@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
 
-from kith.core.ids import stamp
+from kith.base.ids import stamp
 from kith.features.disco import Identity, feature, identity
 from kith.features.forms import build_form
 from kith.features.pubsub_config import metadata

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from kith.core import clock
+from kith.base import clock
 from kith.features.pubsub_access import refusal
 from kith.features.pubsub_config import NodeConfig
 from kith.features.pubsub_nodes import Item, Node

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement
 
-from kith.core import clock
+from kith.base import clock
 from kith.features.forms import find_form
 from kith.features.paging import SET, PageRequest, page_element, read_page
 from kith.features.pubsub_config import MAX_ITEMS, MAX_PAYLOAD, NodeConfig, changed

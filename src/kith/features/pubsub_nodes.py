@@ -16,9 +16,10 @@ from xml.etree.ElementTree import Element
 
 import msgspec
 
-from kith.core import clock, privacy
-from kith.core.ports import Store
+from kith.base import clock
 from kith.features.pubsub_config import NodeConfig
+from kith.ports.store import Store
+from kith.records import privacy
 from kith.wire.errors import StanzaError
 
 #: Nodes of one account, bytes of all items of one node, and of what is kept of the node itself.

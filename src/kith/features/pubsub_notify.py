@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element, SubElement
 
+from kith.base.ids import stamp
 from kith.core.domain import Domain
-from kith.core.ids import stamp
 from kith.core.roster import Roster
 from kith.core.session import Session
 from kith.features.forms import Field, build_form

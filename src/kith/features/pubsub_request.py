@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
+from kith.base.rates import Rates
 from kith.core.domain import Domain
-from kith.core.rates import Rates
 from kith.core.sender import Sender
 from kith.features.pubsub_access import affiliation, refusal, roster_of, subscribed
 from kith.features.pubsub_config import NodeConfig

@@ -6,16 +6,16 @@ import asyncio
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement
 
+from kith.base.attempts import Buckets, address_key
+from kith.base.numbers import canonical
 from kith.core import removal
-from kith.core.attempts import Buckets, address_key
 from kith.core.domain import Domain
 from kith.core.feature import Feature, handles_iq
-from kith.core.invites import Invite, Invites
-from kith.core.numbers import canonical
-from kith.core.ports import Keys
 from kith.core.sender import Sender
 from kith.core.session import Session
 from kith.core.stream import Stream
+from kith.ports.store import Keys
+from kith.records.invites import Invite, Invites
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid, prepare_local

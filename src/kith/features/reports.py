@@ -6,12 +6,12 @@ from xml.etree.ElementTree import Element
 
 import structlog
 
+from kith.base.rates import Rates
 from kith.core.domain import Domain
 from kith.core.feature import Feature
-from kith.core.rates import Rates
-from kith.core.reports import REASONS, Report, Reports
 from kith.core.session import Session
 from kith.features.blocking import Blocking
+from kith.records.reports import REASONS, Report, Reports
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID

@@ -7,13 +7,13 @@ from collections import Counter
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
 
+from kith.base.ids import stamp
 from kith.core.account import Account
 from kith.core.domain import Domain
 from kith.core.feature import Feature
-from kith.core.ids import stamp
 from kith.core.log import Envelope, Keep
-from kith.core.ports import LogQuery
 from kith.core.sender import Sender
+from kith.ports.store import LogQuery
 from kith.wire import ns
 from kith.wire.jid import parse_jid
 from kith.wire.serialize import escape_attribute, serialize

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from contextlib import suppress
 
+from kith.base.rates import Rates
 from kith.core.domain import Domain
 from kith.core.feature import Feature
-from kith.core.rates import Rates
 from kith.core.session import Session
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID

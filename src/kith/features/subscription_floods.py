@@ -5,9 +5,9 @@ What one person sees of them is bounded in `kith.core.roster`.
 
 from __future__ import annotations
 
+from kith.base.rates import Rates
 from kith.core.domain import Domain
 from kith.core.feature import Feature
-from kith.core.rates import Rates
 from kith.core.session import Session
 from kith.features.strangers import HOUR, SERVER_FACTOR
 from kith.wire.errors import StanzaError

@@ -7,13 +7,12 @@ import ssl
 from pathlib import Path
 
 from kith.core.domain import Domain
-from kith.core.ports import Sink
-from kith.core.sasl import Security
 from kith.federation.connection import Connector
 from kith.federation.dialback import Keys
 from kith.federation.incoming import IncomingStream
 from kith.federation.outgoing import Outgoing
 from kith.federation.resolver import Resolver
+from kith.ports.connection import Security, Sink
 from kith.wire.parser import ParserPool
 
 

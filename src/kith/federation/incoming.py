@@ -9,12 +9,11 @@ from xml.etree.ElementTree import Element, SubElement
 import structlog
 
 from kith.core.intake import Intake, Work
-from kith.core.ports import Sink
-from kith.core.sasl import Security
 from kith.core.sender import Foreign
 from kith.federation import dialback
 from kith.federation.connection import Refused
 from kith.federation.resolver import NotFound, Unreachable
+from kith.ports.connection import Security, Sink
 from kith.wire import ns
 from kith.wire.content import as_client
 from kith.wire.errors import StanzaError, StreamError

@@ -1,1 +1,1 @@
-"""Text messages: the console and HTTP gateways, behind `kith.core.ports.SMS`. Imports `kith.core`."""
+"""Text messages: the console and HTTP gateways, behind `kith.ports.sms.SMS`."""

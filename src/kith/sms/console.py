@@ -8,7 +8,7 @@ from kith.terminal import say
 
 
 class ConsoleSMS:
-    """`kith.core.ports.SMS`: whoever runs the server reads the codes, and passes them on."""
+    """`kith.ports.sms.SMS`: whoever runs the server reads the codes, and passes them on."""
 
     def __init__(self, out: TextIO | None = None) -> None:
         self._out = out

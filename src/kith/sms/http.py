@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from kith.core.ports import SMSError
+from kith.ports.sms import SMSError
 
 #: Seconds for one try, tries, and seconds to wait before the second; then twice as long each time.
 TIMEOUT = 8.0
@@ -35,7 +35,7 @@ class _Again(Exception):
 
 
 class HTTPGateway:
-    """`kith.core.ports.SMS`: one request for each message.
+    """`kith.ports.sms.SMS`: one request for each message.
 
     ``url``, ``headers`` and ``body`` may hold ``{number}`` (+491701234567), ``{digits}`` (the same without
     the +) and ``{text}``, which are written as the place needs it: for URLs and forms percent-encoded, in

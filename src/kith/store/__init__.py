@@ -1,2 +1,2 @@
-"""The log and everything else that lasts. Implements `kith.core.ports.Store`; only `kith.server` and
+"""The log and everything else that lasts. Implements `kith.ports.store.Store`; only `kith.server` and
 `kith.cli` import it."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from kith.core.ports import UNARCHIVED, LogQuery
+from kith.ports.store import UNARCHIVED, LogQuery
 
 #: Entries that a query looks through rather than wait for the writer.
 FEW = 256

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from kith.core.ports import Unavailable
+from kith.ports.store import Unavailable
 
 
 class StoreError(Exception):

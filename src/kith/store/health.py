@@ -7,7 +7,7 @@ import time
 
 import structlog
 
-from kith.core.ports import Unavailable
+from kith.ports.store import Unavailable
 from kith.store.errors import Damaged, Full, Locked, Removed
 
 logger = structlog.get_logger("kith")

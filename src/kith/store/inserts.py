@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from kith.core.ports import Append
+from kith.ports.store import Append
 
 _MAX_ROWS = 1024
 

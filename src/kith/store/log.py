@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from kith.core.ports import INCOMING, UNARCHIVED, UNDELIVERED, Entry, LogQuery, Page
+from kith.ports.store import INCOMING, UNARCHIVED, UNDELIVERED, Entry, LogQuery, Page
 from kith.store.conversations import entries_with, forget
 
 #: A page ends with the entry that passes it, so that nobody fills the memory with pages of large messages.

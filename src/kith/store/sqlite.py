@@ -1,4 +1,4 @@
-"""The store of one machine: SQLite, WAL, full sync (`kith.core.ports.Store`)."""
+"""The store of one machine: SQLite, WAL, full sync (`kith.ports.store.Store`)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from kith.core.figures import Commits
-from kith.core.ports import (
+from kith.base.histogram import Commits
+from kith.ports.store import (
     AccountRecord,
     Append,
     Document,
@@ -49,13 +49,13 @@ _TIDY_PATIENCE = 0.02
 
 
 class SQLiteStore:
-    """`kith.core.ports.Store` in one file. Another process may write to it at the same time.
+    """`kith.ports.store.Store` in one file. Another process may write to it at the same time.
 
     ``gather``: seconds that a commit waits for company, under load (`Writer`). ``busy``: seconds that a
     write waits for another process before it tries again; after three tries it fails with StoreError.
     ``may_create``: whether a database is made if there is none.
     ``domain``: whose accounts it has to hold, if any.
-    What is wrong with the disk reaches the caller as `kith.core.ports.Unavailable`.
+    What is wrong with the disk reaches the caller as `kith.ports.store.Unavailable`.
     """
 
     def __init__(

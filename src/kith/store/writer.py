@@ -16,8 +16,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from kith.core.figures import Commits
-from kith.core.ports import Append, Unavailable
+from kith.base.histogram import Commits
+from kith.ports.store import Append, Unavailable
 from kith.store.checkpoint import Checkpoints
 from kith.store.errors import Faulty, Locked, Removed, translated
 from kith.store.files import Files

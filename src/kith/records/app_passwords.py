@@ -5,7 +5,7 @@ salt, before it sees a proof (RFC 5802 §3). So all app passwords of an account 
 hash, and the proof is checked against each of them in turn. That weakens nothing here: a salt keeps guesses
 at one account from serving for another, and there is nothing to guess, for the passwords are random, of
 about 99 bits. The salt is the one that is made up for an account that does not exist
-(`kith.core.passwords`), so that an account with app passwords, one without, and none at all look the same.
+(`kith.records.passwords`), so that an account with app passwords, one without, and none at all look the same.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import secrets
 
 import msgspec
 
-from kith.core import clock
-from kith.core.ports import Keys, Store
+from kith.base import clock
+from kith.ports.store import Keys, Store
 
 SPACE = "app-passwords"
 #: App passwords that an account may have.

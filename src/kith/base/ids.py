@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from kith.core import clock
+from kith.base import clock
 
 _SHIFT = 20  # room for a million entries in a millisecond
 _LAST = (1 << 63) - 1

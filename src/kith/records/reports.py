@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from kith.core import clock
-from kith.core.ports import Store
-from kith.core.records import readable
+from kith.base import clock
+from kith.ports.store import Store
+from kith.records.readable import readable
 
 SPACE = "reports"
 REASONS = frozenset(("urn:xmpp:reporting:spam", "urn:xmpp:reporting:abuse"))

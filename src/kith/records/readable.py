@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import structlog
 
-from kith.core.ports import Document
+from kith.ports.store import Document
 
 _T = TypeVar("_T")
 logger = structlog.get_logger("kith")

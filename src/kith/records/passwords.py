@@ -16,8 +16,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from kith.core.app_passwords import AppPasswords
-from kith.core.ports import ITERATIONS, AccountRecord, Keys, Store
+from kith.ports.store import ITERATIONS, AccountRecord, Keys, Store
+from kith.records.app_passwords import AppPasswords
 
 _SIZE = 50_000
 #: How many of the last changes of passwords are remembered, for logins under way.

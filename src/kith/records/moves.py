@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from kith.core import clock
-from kith.core.ports import Store
-from kith.core.records import readable
+from kith.base import clock
+from kith.ports.store import Store
+from kith.records.readable import readable
 
 SPACE = "moved"
 #: How long an older address leads to the newer one, in seconds.

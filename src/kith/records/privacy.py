@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from kith.core.ports import Store
+from kith.ports.store import Store
 
 SPACE = "privacy"
 #: Contacts are those who may see the account's presence.

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from kith.core import clock
-from kith.core.ports import AccountRecord, Document, Store
-from kith.core.records import readable
+from kith.base import clock
+from kith.ports.store import AccountRecord, Document, Store
+from kith.records.readable import readable
 
 SPACE = "devices"
 #: Where other processes leave what they revoked, for a running server to end its sessions.

@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 import msgspec
 
+from kith.base import clock
 from kith.config import Config
-from kith.core import clock
-from kith.core.ports import Store
-from kith.core.records import readable
+from kith.ports.store import Store
+from kith.records.readable import readable
 
 SPACE = "invites"
 #: Names that open invitations are for, each with the key of its invitation.

@@ -1,18 +1,12 @@
-"""The ports: what the core asks of a store, and what a session asks of its connection.
-
-`kith.store` and `kith.edge` implement these; only `kith.server` puts them together.
-"""
+"""What is asked of a store: accounts, their logs of messages, and small documents."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from kith.core.figures import Commits
-
-if TYPE_CHECKING:
-    from kith.core.log import Envelope
+from kith.base.histogram import Commits
 
 #: Flags of a log entry, as stored.
 INCOMING = 1  # the owner of the log is a recipient: it can be undelivered
@@ -83,7 +77,7 @@ class Append:
 
 
 class Entry(NamedTuple):
-    """One message of one account's log. ``id`` sorts, and says when (see `kith.core.ids`)."""
+    """One message of one account's log. ``id`` sorts, and says when (see `kith.base.ids`)."""
 
     id: int
     stanza: bytes
@@ -256,67 +250,3 @@ class Store(Protocol):
 
     def changed_elsewhere(self) -> bool:
         """Whether another process has written since the last call (`kith user add` beside a server)."""
-
-
-class Sink(Protocol):
-    """Where a stream's bytes go: a TCP, TLS or WebSocket connection (RFC 6120 §4, RFC 7395 §3)."""
-
-    def open(self, attrs: Mapping[str, str]) -> None:
-        """Sends the stream header with these attributes."""
-
-    def restart(self) -> None:
-        """A new stream header is expected (RFC 6120 §4.3.3)."""
-
-    def start_tls(self) -> None:
-        """Starts the handshake, then expects a new stream header."""
-
-    def send(self, elements: Sequence[bytes]) -> None:
-        """Sends complete elements, in a ``jabber:client`` context, with one write."""
-
-    def close(self, error: bytes = b"") -> None:
-        """Ends the stream, after ``error`` if there is one, and the connection."""
-
-    def part(self) -> None:
-        """Ends the connection and not the stream, which can be resumed (XEP-0198 §5)."""
-
-    def abort(self) -> None:
-        """Drops the connection without a word."""
-
-    def beat(self) -> None:
-        """The peer keeps the connection alive by itself."""
-
-    def pause(self) -> None:
-        """Stops reading."""
-
-    def resume(self) -> None:
-        """Reads on."""
-
-    async def drained(self) -> None:
-        """Returns when little waits to be sent, or the connection is gone."""
-
-
-class Bus(Protocol):
-    """Node to node: rings at where an account's sessions are. Accounts are bare addresses."""
-
-    def subscribe(self, account: str, deliver: Callable[[Envelope], None]) -> None: ...
-    def unsubscribe(self, account: str) -> None: ...
-    def publish(self, account: str, envelope: Envelope) -> bool:
-        """Hands it to the account's sessions. False if nobody has subscribed, here or elsewhere."""
-
-
-class SMSError(Exception):
-    """A text message could not be sent; the text is for the operator. ``wait``: seconds until it may work."""
-
-    def __init__(self, reason: str, wait: float) -> None:
-        super().__init__(reason)
-        self.wait = wait
-
-
-class SMS(Protocol):
-    """Text messages to phones."""
-
-    async def send(self, number: str, text: str) -> None:
-        """Returns when it is on its way to ``number`` (E.164). Raises SMSError."""
-
-    async def close(self) -> None:
-        """No more is sent."""

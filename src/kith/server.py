@@ -158,8 +158,8 @@ class Server:
         except BaseException:
             await self.stop()
             raise
-        self.domain.spawn(self._tick())
-        self.domain.spawn(self.edge.watch())
+        self.domain.tasks.spawn(self._tick())
+        self.domain.tasks.spawn(self.edge.watch())
         accounts = await store.accounts()
         welcome.show(config, describe(certificate), len(accounts), web_app=app is not None)
 
@@ -180,7 +180,7 @@ class Server:
         metrics = self.metrics = Metrics(self.edge, federation)
         await metrics.start()
         await self._listen("metrics_port", metrics.handler, listen=self.config.metrics_listen)
-        self.domain.spawn(metrics.watch())
+        self.domain.tasks.spawn(metrics.watch())
 
     def _api(self, secret: bytes) -> API:
         """The HTTP API and what is behind it."""
@@ -190,16 +190,16 @@ class Server:
         codes = Codes(
             domain.store, self.sms, key, domain.name, config.sms_per_hour, results=domain.figures.sms
         )
-        domain.keep_doing(codes.sweep, 3600.0)
+        domain.tasks.repeat(codes.sweep, 3600.0)
         logins = Logins(domain)
         pins = Pins(domain.store, hmac.digest(secret, b"pins", "sha256"))
         proofs = Proofs(domain.store, hmac.digest(secret, b"proofs", "sha256"))
         leaving = Leaving(domain, pins)
         moving = Moving(domain, codes, logins)
         registration = Registration(domain, codes, pins, proofs, logins, moving)
-        domain.keep_doing(proofs.sweep, 3600.0)
-        domain.keep_doing(moving.clean, 86400.0)
-        domain.keep_doing(leaving.clean, 600.0)
+        domain.tasks.repeat(proofs.sweep, 3600.0)
+        domain.tasks.repeat(moving.clean, 86400.0)
+        domain.tasks.repeat(leaving.clean, 600.0)
         resources = (
             Register(registration),
             Devices(logins),
@@ -269,19 +269,19 @@ class Server:
             await asyncio.sleep(1)
             seconds += 1
             try:
-                await self._memory.give_back(self.edge.door.left, self.domain.now())
+                await self._memory.give_back(self.edge.door.left, self.domain.tasks.now())
                 self._each_second(seconds)
             except Exception as error:
                 if type(error) is not self._told:  # once, not each second
                     self._told = type(error)
-                    self.domain.log_error("tick failed", error)
+                    self.domain.tasks.failed("tick failed", error)
 
     def _each_second(self, seconds: int) -> None:
         self.edge.lobby.sweep()
         if seconds % 10 == 0:
             self.reload()
         if seconds % 3600 == 60:
-            self.domain.spawn(self.domain.expire())
+            self.domain.tasks.spawn(self.domain.expire())
 
     def reload(self) -> None:
         """Takes up a renewed certificate; connections that are open stay."""

@@ -134,28 +134,28 @@ class World:
         store = SQLiteStore(config.database, gather=0.0)
         self.domain = Domain(config, store, ALL, passwords, b"secret" * 8)
 
-        def log_error(event: str, error: BaseException) -> None:
+        def failed(event: str, error: BaseException) -> None:
             self.failures.append(f"{event}: {error!r}")
 
-        self.domain.log_error = log_error  # type: ignore[method-assign]
+        self.domain.tasks.failed = failed  # type: ignore[method-assign]
         await self.domain.start()
         await store.create_accounts([("ada@localhost", _keys("")), ("ben@localhost", _keys(""))])
         self.edge = Edge(self.domain, ParserPool(Limits()), Nameless())  # type: ignore[arg-type]
         self.web = Web(self.edge)
         await self.web.start()
-        self._always = set(self.domain._tasks)
+        self._always = set(self.domain.tasks._running)
 
     async def settle(self) -> None:
         """Until the server has nothing to do."""
         async with asyncio.timeout(_PATIENCE):
             quiet = 0
             while quiet < 3:
-                working = self.domain._tasks - self._always
+                working = self.domain.tasks._running - self._always
                 if working:
                     await asyncio.wait(working)
                 await self.domain.store.settled()
                 await asyncio.sleep(0)
-                quiet = 0 if self.domain._tasks - self._always else quiet + 1
+                quiet = 0 if self.domain.tasks._running - self._always else quiet + 1
 
     async def feed(self, transport: Transport, pieces: Sequence[bytes]) -> None:
         """What a peer sends, as long as it may; all of it is handled then."""

@@ -77,7 +77,7 @@ class Discovery:
     async def members(self) -> Members:
         """The set, at most two seconds old. A number's tag is computed once while the server runs."""
         async with self._one:
-            if self._domain.now() - self._at < _FRESH:
+            if self._domain.tasks.now() - self._at < _FRESH:
                 return self._members
             left = await self._moves.all()  # addresses that only say where an account is
             there = [jid for jid in await self._store.accounts() if jid not in left]
@@ -89,7 +89,7 @@ class Discovery:
                 self._tags.update(zip(part, await asyncio.to_thread(self._compute, part), strict=True))
             tags = b"".join(sorted(self._tags.values()))
             self._members = Members(tags, hashlib.sha256(tags).hexdigest()[:16])
-            self._at = self._domain.now()
+            self._at = self._domain.tasks.now()
             return self._members
 
     def _compute(self, numbers: Sequence[str]) -> list[bytes]:

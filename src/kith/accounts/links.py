@@ -89,9 +89,9 @@ class Links:
 
     async def sealed(self, id: str, wait: float = 0.0) -> bytes:
         """What is in the box, as soon as there is something; empty after ``wait`` seconds. Raises Refused."""
-        deadline = self._domain.now() + wait
+        deadline = self._domain.tasks.now() + wait
         while not (sealed := (await self._box(id))[1].sealed):
-            left = deadline - self._domain.now()
+            left = deadline - self._domain.tasks.now()
             if left <= 0:
                 break
             await asyncio.sleep(min(_LOOK_EVERY, left))

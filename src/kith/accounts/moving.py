@@ -103,7 +103,7 @@ class Moving:
             try:
                 await self._tell_contact(old, account, item)
             except ValueError as error:  # an address that is none
-                domain.log_error("a contact can't be told of a new number", error)
+                domain.tasks.failed("a contact can't be told of a new number", error)
         number = shown(account.address.local)
         tell(domain, account, f"Your number is now {number}. Devices and contacts have moved with it.")
         move.done = True
@@ -171,14 +171,14 @@ class Moving:
             try:
                 await self._clean(old, move)
             except Exception as error:
-                self._domain.log_error("a change of number can't be finished", error)
+                self._domain.tasks.failed("a change of number can't be finished", error)
         for bare in await self._domain.store.accounts():
             local, _, domain = bare.partition("@")
             if is_number(local) and canonical(local) != local and bare not in moves:
                 try:
                     await self._rename(bare, JID(canonical(local), domain).bare)
                 except Exception as error:  # of one account, which keeps nothing from the others
-                    self._domain.log_error("an account was not moved", error)
+                    self._domain.tasks.failed("an account was not moved", error)
 
     async def _rename(self, old: str, new: str) -> None:
         """An account from before its number was written in one way alone moves to the address it has now."""

@@ -52,7 +52,7 @@ class API:
             except web.HTTPRequestEntityTooLarge:
                 return _problem(413, Problem("too-large", "The request is too large."))
             except Exception as error:
-                self._domain.log_error("request failed", error)
+                self._domain.tasks.failed("request failed", error)
                 return _problem(500, Problem("internal", "Something went wrong here."))
 
         return handle

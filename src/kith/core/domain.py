@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import structlog
 
@@ -14,6 +14,7 @@ from kith.base import clock
 from kith.base.attempts import Guesses
 from kith.base.figures import Figures
 from kith.base.ids import Ids, first_at
+from kith.base.tasks import Tasks
 from kith.config import Config
 from kith.core import handover, removal, replay, sm
 from kith.core.account import Account
@@ -26,6 +27,7 @@ from kith.core.inquiries import Inquiries
 from kith.core.log import Envelope, Log
 from kith.core.offers import Offers
 from kith.core.presence import Presence
+from kith.core.refused import stanza_refused, stream_refused
 from kith.core.resumption import Resumption
 from kith.core.retries import REMEMBERED_DAYS
 from kith.core.roster import Roster
@@ -33,10 +35,10 @@ from kith.core.router import Router
 from kith.core.sender import Sender
 from kith.core.session import Session
 from kith.core.subscriptions import Subscriptions
-from kith.ports.store import Keys, Store, Unavailable
+from kith.ports.store import Keys, Store
 from kith.records.devices import PASSWORD, Device, Devices
 from kith.records.passwords import Passwords
-from kith.wire.errors import StanzaError, StreamError, stream_error
+from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import Stanza
 
@@ -73,6 +75,7 @@ class Domain:
         self.devices = Devices(store, hmac.digest(secret, b"devices", "sha256"))
         self.ids = Ids()
         self.figures = Figures()
+        self.tasks = Tasks()
         self.hosts = Hosts()
         self.assertions = Assertions(self.name, self.hosts)
         self.offers = Offers()
@@ -97,8 +100,6 @@ class Domain:
         self._changed: set[Account] = set()
         self._changed_elsewhere = False  # since the last refresh began
         self._refreshing = False
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._loop: asyncio.AbstractEventLoop = None  # type: ignore[assignment]  # set by `start`
 
     def _handlers(self) -> dict[tuple[str, str, str], Handler]:
         handlers: dict[tuple[str, str, str], Handler] = {}
@@ -128,7 +129,7 @@ class Domain:
 
     async def start(self) -> None:
         """Opens the store and starts the features. Raises what the store raises."""
-        self._loop = asyncio.get_running_loop()
+        self.tasks.start()
         self.ids.last = await self.store.open()
         if (ahead := self.ids.ahead()) > _AHEAD:
             logger.warning(
@@ -139,7 +140,7 @@ class Domain:
         for feature in self.features:
             await feature.start()
         await handover.take_up(self)
-        self.spawn(self._tick())
+        self.tasks.spawn(self._tick())
 
     async def stop(self) -> None:
         """Ends what is left, but for what the next start takes up, and commits."""
@@ -147,8 +148,7 @@ class Domain:
         self._flush_deliveries()
         for feature in self.features:
             await feature.stop()
-        for task in self._tasks:
-            task.cancel()
+        self.tasks.stop()
         await self.store.close()
 
     async def _tick(self) -> None:
@@ -163,9 +163,9 @@ class Domain:
                 self._changed_elsewhere |= self.store.changed_elsewhere()
                 if self._changed_elsewhere and not self._refreshing:
                     self._changed_elsewhere, self._refreshing = False, True
-                    self.spawn(self._refresh())  # it reads, and a disk may not answer
+                    self.tasks.spawn(self._refresh())  # it reads, and a disk may not answer
             except Exception as error:
-                self.log_error("tick failed", error)
+                self.tasks.failed("tick failed", error)
 
     async def _refresh(self) -> None:
         """Another process has changed accounts beside the running server."""
@@ -213,56 +213,6 @@ class Domain:
             if device in (session.device, session.credential):
                 self.end_stream(session, StreamError("not-authorized", "the device was revoked"))
                 self.close_session(session)
-
-    def now(self) -> float:
-        """The loop's clock, in seconds."""
-        return self._loop.time()
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Runs it in the background; what it raises is logged."""
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def keep_doing(self, work: Callable[[], Awaitable[None]], every: float) -> None:
-        """Does it now and each so many seconds, for ever; a failure is logged, and it goes on."""
-
-        async def repeat() -> None:
-            while True:
-                try:
-                    await work()
-                except Exception as error:
-                    self.log_error("background work failed", error)
-                await asyncio.sleep(every)
-
-        self.spawn(repeat())
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.log_error("background work failed", error)
-
-    def log_error(self, event: str, error: BaseException) -> None:
-        """One line for the operator, with the cause; none for what the store has told of."""
-        if not isinstance(error, Unavailable):
-            logger.error(event, exc_info=error)
-
-    def refused(self, stanza: Stanza, error: StanzaError) -> None:
-        """A stanza is answered with an error."""
-        self.figures.stanza_errors[error.condition] += 1
-        logger.debug(
-            "stanza refused",
-            kind=stanza.kind,
-            condition=error.condition,
-            sender=stanza.attrs.get("from", ""),
-            to=stanza.attrs.get("to", "") if error.condition != "jid-malformed" else "",
-        )
-
-    def stream_failed(self, error: StreamError, who: str) -> bytes:
-        """The element that ends a stream. ``who``: the address of the peer, an account's if it is known."""
-        self.figures.stream_errors[error.condition] += 1
-        logger.debug("stream error", condition=error.condition, who=who)
-        return stream_error(error)
 
     # -- accounts ------------------------------------------------------------------------------
 
@@ -405,7 +355,7 @@ class Domain:
             try:
                 self.hosts.find(to.domain).receive(envelope.stanza, sender.jid, to)
             except StanzaError as error:
-                self.refused(envelope.stanza, error)
+                stanza_refused(self.figures, envelope.stanza, error)
                 sender.refuse(envelope.stanza, error)
         self.hooks.message_routed(envelope)
 
@@ -445,7 +395,7 @@ class Domain:
     def flush_later(self, session: Session) -> None:
         """Writes what the session has to send at the end of this turn of the loop."""
         if not self._flushing:
-            self._loop.call_soon(self._flush)
+            self.tasks.soon(self._flush)
         self._flushing.append(session)
 
     def _flush(self) -> None:
@@ -454,7 +404,7 @@ class Domain:
             try:
                 session.flush()
             except Exception as error:
-                self.log_error("flush failed", error)
+                self.tasks.failed("flush failed", error)
 
     def open_session(self, session: Session) -> None:
         """A resource was bound. A session that had it before ends with a conflict (RFC 6120 §7.7.2.2)."""
@@ -473,7 +423,7 @@ class Domain:
         session.flush()
         sink, session.sink = session.sink, None
         if sink is not None:
-            sink.close(self.stream_failed(error, session.full) if error is not None else b"")
+            sink.close(stream_refused(self.figures, error, session.full) if error is not None else b"")
         self.close_session(session)
 
     def connection_lost(self, session: Session) -> None:
@@ -481,7 +431,7 @@ class Domain:
         session.sink = None
         session.out.clear()
         if session.sm is not None and session.sm.resumable and not session.closed:
-            session.lost_at = self._loop.time()
+            session.lost_at = self.tasks.now()
             self.resumption.wait(session)
         else:
             self.close_session(session)
@@ -489,7 +439,7 @@ class Domain:
     def close_later(self, session: Session) -> None:
         """Ends a session that is owed too much, once the current work is done: the log has it all."""
         if not self._closing:
-            self._loop.call_soon(self._close_all)
+            self.tasks.soon(self._close_all)
         self._closing.append(session)
 
     def _close_all(self) -> None:

@@ -113,7 +113,7 @@ async def take_up(domain: Domain) -> None:
             try:
                 taken += await _make(domain, kept, left)
             except (ValueError, KeyError, TypeError) as error:
-                domain.log_error("a session can't be taken up", error)
+                domain.tasks.failed("a session can't be taken up", error)
     logger.info("sessions taken up", count=taken, of=len(documents))
 
 
@@ -177,7 +177,7 @@ async def _make(domain: Domain, kept: dict[str, Any], left: float) -> bool:
         manage.sent(canonical(text.encode()), id)
         if id and session.counted:
             account.delivery.handed(id)
-    session.lost_at = domain.now() - domain.config.resume_timeout + left
+    session.lost_at = domain.tasks.now() - domain.config.resume_timeout + left
     domain.open_session(session)
     domain.resumption.take_up(session)
     domain.hooks.session_taken_up(session, kept["features"])

@@ -92,7 +92,7 @@ class Inquiries:
         here = sender.account is not None
         if not self._limit or (not here and domain.hosts.here(sender.jid.domain) is not None):
             return False  # components are the operator's own choice
-        now = domain.now()
+        now = domain.tasks.now()
         allowed = self._count(sender.bare, to.bare, self._limit, now) and self._requests.take(
             sender.bare, now
         )

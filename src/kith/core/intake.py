@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from kith.core import sm
+from kith.core.refused import stanza_refused
 from kith.ports.store import Unavailable
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.stanza import Stanza
@@ -185,10 +186,10 @@ class Intake:
         else:
             assert isinstance(work, Coroutine)
             self.busy = True
-            self.domain.spawn(self._work(work, stanza))
+            self.domain.tasks.spawn(self._work(work, stanza))
 
     def _refuse(self, stanza: Stanza, error: StanzaError) -> None:
-        self.domain.refused(stanza, error)
+        stanza_refused(self.domain.figures, stanza, error)
         self.refuse(stanza, error)
 
     def _done(self) -> None:
@@ -215,7 +216,7 @@ class Intake:
             self._progress()
 
     def _failed(self, stanza: Stanza, error: Exception) -> None:
-        self.domain.log_error("stanza failed", error)
+        self.domain.tasks.failed("stanza failed", error)
         if isinstance(error, Unavailable):
             self._refuse(stanza, StanzaError(error.condition, type="wait"))
         else:

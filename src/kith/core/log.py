@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from kith.base.ids import Ids, to_text
+from kith.core.refused import stanza_refused
 from kith.core.retries import distinct_origin, is_retry
 from kith.ports.store import INCOMING, UNARCHIVED, Append, Retries, Store, Unavailable
 from kith.wire import ns
@@ -100,10 +101,10 @@ class Envelope:
         sender = self.sender
         assert sender is not None
         if error is not None:
-            sender.domain.log_error("message not stored", error)
+            sender.domain.tasks.failed("message not stored", error)
             condition = error.condition if isinstance(error, Unavailable) else "internal-server-error"
             refusal = StanzaError(condition, type="wait")
-            sender.domain.refused(self.stanza, refusal)
+            stanza_refused(sender.domain.figures, self.stanza, refusal)
             sender.refuse(self.stanza, refusal)
         elif existing is None:
             sender.domain.deliver(self)

@@ -133,7 +133,7 @@ class Login:
         It counts as wrong until it is right.
         """
         bare, address = self.naming(user), self.stream.security.address
-        attempt = self._attempt = self.domain.guesses.admit(address, bare, self.domain.now())
+        attempt = self._attempt = self.domain.guesses.admit(address, bare, self.domain.tasks.now())
         if attempt is None:
             raise SASLError("temporary-auth-failure", "too many failed logins, wait a minute")
         if attempt.filled:
@@ -159,7 +159,7 @@ class Login:
     def passed(self, account: Account) -> None:
         """A login has succeeded."""
         attempt, self._attempt = self._attempt, None
-        address, now = self.stream.security.address, self.domain.now()
+        address, now = self.stream.security.address, self.domain.tasks.now()
         if attempt is not None:
             self.domain.guesses.right(attempt, now)
         else:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kith.core import binding
 from kith.core.account import Account
 from kith.core.login import SASL, Login
+from kith.core.refused import stream_refused
 from kith.core.sasl import BASIC_HASHES, HASHES, SASLError, mechanisms
 from kith.core.sasl2 import SASL2, named_account
 from kith.core.session import Session
@@ -179,7 +180,7 @@ class Stream:
             return
         if not self._header_sent:
             self._send_header(None)
-        self.end(self.domain.stream_failed(error, self.security.address))
+        self.end(stream_refused(self.domain.figures, error, self.security.address))
 
     def end(self, error: bytes = b"") -> None:
         """Closes the connection of a stream without a session."""
@@ -207,7 +208,7 @@ class Stream:
         """
         self.passwords_seen = self.domain.passwords.changes
         record = await self.domain.store.account(self.claimed)
-        self._read = self.claimed, record, self.domain.now()
+        self._read = self.claimed, record, self.domain.tasks.now()
         self.hashes = tuple((record and record.keys) or HASHES.values())
         if not self.ended:
             self.sink.send([self.domain.offers.of(self)])
@@ -215,7 +216,7 @@ class Stream:
     async def record(self, bare: str) -> AccountRecord | None:
         """An account, or None; read once for a login that comes with the header."""
         read, self._read = self._read, None
-        if read is not None and read[0] == bare and self.domain.now() - read[2] < _FRESH:
+        if read is not None and read[0] == bare and self.domain.tasks.now() - read[2] < _FRESH:
             return read[1]
         self.passwords_seen = self.domain.passwords.changes
         return await self.domain.store.account(bare)
@@ -284,7 +285,7 @@ class Stream:
     def work(self, work: Coroutine[Any, Any, None]) -> None:
         """Does it; what comes in meanwhile waits."""
         self._busy = True
-        self.domain.spawn(self._work(work))
+        self.domain.tasks.spawn(self._work(work))
 
     async def _work(self, work: Coroutine[Any, Any, None]) -> None:
         try:
@@ -298,7 +299,7 @@ class Stream:
             self.fail(error)
             return
         except Exception as error:
-            self.domain.log_error("login failed", error)
+            self.domain.tasks.failed("login failed", error)
             self._login_failed(SASLError("temporary-auth-failure"))
         self._go_on()
 
@@ -326,7 +327,7 @@ class Stream:
 
     def refuse(self, error: StreamError) -> None:
         """Ends a stream on which nobody has logged in."""
-        self.end(self.domain.stream_failed(error, self.security.address))
+        self.end(stream_refused(self.domain.figures, error, self.security.address))
 
     def _go_on(self) -> None:
         self._busy = False

@@ -93,7 +93,7 @@ class Edge:
             try:
                 self.connections.turn()
             except Exception as error:
-                self.domain.log_error("looking for lost clients failed", error)
+                self.domain.tasks.failed("looking for lost clients failed", error)
 
     def plain(self, transport: asyncio.BaseTransport) -> Security:
         """What a connection without TLS offers: authentication only if set, and only on loopback."""

@@ -70,7 +70,7 @@ class TLSListener:
             except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError as error:
-                edge.domain.log_error("can't accept", error)
+                edge.domain.tasks.failed("can't accept", error)
                 edge.loop.remove_reader(self._listener)
                 edge.loop.call_later(_PAUSE, self._again)
                 return
@@ -79,7 +79,7 @@ class TLSListener:
             if place is None:
                 connection.close()
                 continue
-            edge.domain.spawn(self._secure(connection, place))
+            edge.domain.tasks.spawn(self._secure(connection, place))
 
     def _again(self) -> None:
         if self._listener.fileno() >= 0:

@@ -151,7 +151,7 @@ class WebSocketConnection(Connection):
         except StreamError as error:
             stream.fail(error)
         except Exception as error:
-            self._edge.domain.log_error("connection failed", error)
+            self._edge.domain.tasks.failed("connection failed", error)
             stream.fail(StreamError("internal-server-error"))
         self._flush()
 

@@ -107,7 +107,7 @@ class Commands(Feature):
         session = secrets.token_urlsafe(12)
         if not command.fields:
             return await self._finish(command, session, {}, sender)
-        self._open[session] = _Open(command.node, sender.jid, self.domain.now() + PATIENCE)
+        self._open[session] = _Open(command.node, sender.jid, self.domain.tasks.now() + PATIENCE)
         own = [id for id, other in self._open.items() if other.asker.bare == sender.bare]
         for id in own[: max(0, len(own) - MAX_OWN)]:
             del self._open[id]
@@ -123,7 +123,7 @@ class Commands(Feature):
         if found is None or (found.node, found.asker) != (node, asker):
             raise _bad("bad-sessionid")
         del self._open[session]
-        if found.until < self.domain.now():
+        if found.until < self.domain.tasks.now():
             raise _bad("session-expired", "not-allowed")
 
     async def _finish(self, command: Command, session: str, values: Values, sender: Sender) -> Element:

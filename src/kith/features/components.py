@@ -14,6 +14,7 @@ import structlog
 from kith.core.domain import Domain
 from kith.core.feature import Feature
 from kith.core.intake import Intake, Work
+from kith.core.refused import stream_refused
 from kith.core.sender import Foreign
 from kith.features.disco import item
 from kith.ports.connection import Security, Sink
@@ -84,7 +85,7 @@ class Component(Intake):
             self.raw(answer.to_bytes())
 
     def fail(self, error: StreamError) -> None:
-        self.disconnect(self.domain.stream_failed(error, self.name))
+        self.disconnect(stream_refused(self.domain.figures, error, self.name))
 
     def ended(self) -> None:
         self.disconnect()
@@ -95,7 +96,7 @@ class Component(Intake):
         """It has shown that it is the one. An older connection ends: the newer is the living one."""
         if self.sink is not None:
             conflict = StreamError("conflict", "the component connected again")
-            self.disconnect(self.domain.stream_failed(conflict, self.name))
+            self.disconnect(stream_refused(self.domain.figures, conflict, self.name))
         self.ending = False
         self.sink = sink
         logger.info("component connected", component=self.name)
@@ -158,7 +159,7 @@ class ComponentStream:
         self._authenticate(component, element)
 
     def _authenticate(self, component: Component, element: Stanza) -> None:
-        guesses, now = self._domain.guesses, self._domain.now()
+        guesses, now = self._domain.guesses, self._domain.tasks.now()
         attempt = guesses.admit(self.security.address, component.name, now)
         if attempt is None:
             raise StreamError("policy-violation", "too many failed logins, wait a minute")
@@ -195,7 +196,7 @@ class ComponentStream:
         if component is not None and component.sink is self._sink:
             component.fail(error)
         else:
-            self._sink.close(self._domain.stream_failed(error, self.security.address))
+            self._sink.close(stream_refused(self._domain.figures, error, self.security.address))
 
 
 class Components(Feature):

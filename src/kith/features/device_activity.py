@@ -22,7 +22,7 @@ class DeviceActivity(Feature):
         self._left: set[tuple[int, str, str]] = set()
 
     async def start(self) -> None:
-        self.domain.keep_doing(self._look, _EVERY)
+        self.domain.tasks.repeat(self._look, _EVERY)
 
     async def stop(self) -> None:
         await self._write()
@@ -37,7 +37,7 @@ class DeviceActivity(Feature):
 
     def session_closed(self, session: Session) -> None:
         if not self._left:
-            self.domain.spawn(self._write())
+            self.domain.tasks.spawn(self._write())
         self._note(session)
 
     def _note(self, session: Session) -> None:

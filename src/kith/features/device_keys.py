@@ -52,7 +52,7 @@ class DeviceKeys(Feature):
         key = _published(stanza.child(_PUBSUB))
         if key is not None and session.state.get(DeviceKeys) != key:
             session.state[DeviceKeys] = key
-            self.domain.spawn(self._note(session.account.id, session.device, session.credential, key))
+            self.domain.tasks.spawn(self._note(session.account.id, session.device, session.credential, key))
 
     async def _note(self, account: int, device: str, credential: str, key: int) -> None:
         def change(device: Device) -> None:

@@ -89,7 +89,7 @@ class Invitations(Feature):
         return await self._made(Invite(clock.now() + LIFETIME, contact, name, True, asker))
 
     async def _made(self, invite: Invite) -> Outcome:
-        if not self._asked.take(invite.maker, self.domain.now()):
+        if not self._asked.take(invite.maker, self.domain.tasks.now()):
             raise StanzaError("policy-violation", "too many invitations in an hour", type="wait")
         try:
             token = await self._invites.create(invite)

@@ -41,12 +41,12 @@ class LastActivity(Feature):
     def presence_changed(self, session: Session, stanza: Stanza) -> None:
         if stanza.type == "unavailable" and not session.account.available():
             if not self._left:
-                self.domain.spawn(self._write())
+                self.domain.tasks.spawn(self._write())
             self._left[session.account.id] = self._gone(session)
 
     def _gone(self, session: Session) -> float:
         """When a session went: if it had lost its connection before, then."""
-        away = self.domain.now() - session.lost_at if session.absent else 0.0
+        away = self.domain.tasks.now() - session.lost_at if session.absent else 0.0
         return clock.now() - away
 
     async def _write(self) -> None:

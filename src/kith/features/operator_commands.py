@@ -108,7 +108,7 @@ class OperatorCommands(Feature):
             mine = self.domain.sessions(jid.bare) if jid.bare in self.domain.config.operators else ()
             await removal.remove_soon(self.domain, account, mine)
             if mine:
-                self.domain.spawn(removal.forget(self.domain, account))
+                self.domain.tasks.spawn(removal.forget(self.domain, account))
         return Outcome(f"{len(jids)} removed.")
 
     async def _end_sessions(self, values: Values) -> Outcome:

@@ -92,7 +92,7 @@ class Pep(Feature):
         form = find_form(stanza.element)
         if form is None or form.form_type != AUTHORIZATION or form.type == "form":
             return True
-        self.domain.spawn(self._authorize(to.to_bare(), form))
+        self.domain.tasks.spawn(self._authorize(to.to_bare(), form))
         return False
 
     async def _authorize(self, owner: JID, form: Form) -> None:
@@ -127,7 +127,7 @@ class Pep(Feature):
         session.state[Pep] = frozenset(wanted)
         if new and session.presence is not None:
             names = {name.removesuffix(NOTIFY) for name in new}
-            self.domain.spawn(self._send_last(session, names))
+            self.domain.tasks.spawn(self._send_last(session, names))
 
     async def _send_last(self, session: Session, names: set[str]) -> None:
         roster = await self.domain.roster(session.account.jid)
@@ -143,7 +143,7 @@ class Pep(Feature):
         assert self._foreign is not None
         wanted = {f.removesuffix(NOTIFY) for f in self._foreign.features_of(client) if f.endswith(NOTIFY)}
         if wanted:
-            self.domain.spawn(self._send_last_to(owner, client, wanted))
+            self.domain.tasks.spawn(self._send_last_to(owner, client, wanted))
 
     async def _send_last_of(self, owner: JID, session: Session, names: set[str]) -> None:
         if session.presence is not None:
@@ -176,11 +176,11 @@ class Pep(Feature):
 
     def subscription_approved(self, account: JID, contact: JID) -> None:
         """``contact`` gets the presence of ``account`` from now on, and so its events (XEP-0163 §5.3.4)."""
-        self.domain.spawn(self._welcome(account, contact))
+        self.domain.tasks.spawn(self._welcome(account, contact))
 
     def access_changed(self, account: JID, contact: JID) -> None:
         """XEP-0163 §7.1: what was open to those who see one's presence, or to a group, may be closed now."""
-        self.domain.spawn(self._close(account, contact))
+        self.domain.tasks.spawn(self._close(account, contact))
 
     async def _close(self, account: JID, contact: JID) -> None:
         id = await self.domain.account_id(account)

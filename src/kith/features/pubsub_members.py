@@ -68,7 +68,7 @@ async def subscribe(service: Service, request: Request) -> Sequence[Element]:
     if waits:
         result.append(_subscription(ns.PUBSUB, node, str(jid), "pending"))
         key = (request.account, node.name, request.asker)
-        if new and service.asked.take(key, service.domain.now()):
+        if new and service.asked.take(key, service.domain.tasks.now()):
             service.notifier.ask_owners(request.owner, node, str(jid))
         return (result,)
     result.append(_subscription(ns.PUBSUB, node, str(jid)))
@@ -128,7 +128,7 @@ async def _chosen(service: Service, request: Request) -> Iterable[Node]:
     name = request.command.get("node")
     if name:
         return [(await service.nodes.load(request.account))[name]]
-    if not service.listed.take(request.asker, service.domain.now()):
+    if not service.listed.take(request.asker, service.domain.tasks.now()):
         raise StanzaError("policy-violation", "the list of all nodes was asked for too often", type="wait")
     return await service.all(request)
 

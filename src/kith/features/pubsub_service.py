@@ -142,7 +142,7 @@ class PubSubService(Feature):
         account = self._service.creators.get(form.one("pubsub#node"))
         if account is None:
             raise StanzaError("item-not-found")
-        self.domain.spawn(self._authorize(stanza, sender, account))
+        self.domain.tasks.spawn(self._authorize(stanza, sender, account))
 
     async def _authorize(self, stanza: Stanza, sender: JID, account: int) -> None:
         form = find_form(stanza.element)

@@ -78,7 +78,7 @@ class Registration(Feature):
 
     def _count(self, stream: Stream) -> None:
         place = address_key(stream.security.address)
-        if place and not self._made.take(place, self.domain.now()):
+        if place and not self._made.take(place, self.domain.tasks.now()):
             raise StanzaError("resource-constraint", "too many accounts from this address", type="wait")
 
     async def _preauth(self, stream: Stream, iq: Stanza) -> Sequence[Element]:
@@ -193,5 +193,5 @@ class Registration(Feature):
         if session.credential:
             raise StanzaError("not-allowed", "not with an app password")
         await removal.remove_soon(self.domain, session.account, (session,))
-        self.domain.spawn(removal.forget(self.domain, session.account))
+        self.domain.tasks.spawn(removal.forget(self.domain, session.account))
         return ()

@@ -45,7 +45,7 @@ class SpamReports(Feature):
     async def blocked(self, session: Session, jid: JID, item: Element) -> None:
         """Somebody was blocked."""
         report = item.find(REPORT)
-        if report is None or not self._rates.take(session.account.jid, self.domain.now()):
+        if report is None or not self._rates.take(session.account.jid, self.domain.tasks.now()):
             return
         ids = [child.get("id", "") for child in report.findall(_STANZA_ID)]
         made = Report.make(

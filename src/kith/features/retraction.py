@@ -52,7 +52,7 @@ class Retraction(Feature):
         if self._waiting[author] >= MAX_OWN or self._waiting.total() >= MAX_WAITING:
             return
         self._waiting[author] += 1
-        self.domain.spawn(self._in_turn(envelope, sender, author))
+        self.domain.tasks.spawn(self._in_turn(envelope, sender, author))
 
     async def _in_turn(self, envelope: Envelope, sender: Sender, author: str) -> None:
         try:

@@ -36,7 +36,7 @@ class Rosters(Feature):
         if known is not None and known.isascii() and known.isdecimal() and len(known) < 20:
             changes = roster.changes(int(known))
             if changes is not None:
-                self.domain.spawn(self._push_changes(session, changes))
+                self.domain.tasks.spawn(self._push_changes(session, changes))
                 return ()
         result = Element(QUERY, {"ver": str(roster.version)})
         result.extend(item.element() for item in roster)

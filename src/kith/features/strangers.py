@@ -61,7 +61,7 @@ class Strangers(Feature):
         account = session.account
         bare = to.bare
         reached = self._reached.get(account.jid)
-        if reached is not None and bare in reached.people and self.domain.now() - reached.since < HOUR:
+        if reached is not None and bare in reached.people and self.domain.tasks.now() - reached.since < HOUR:
             return
         if bare == account.jid or not to.local:
             return
@@ -78,11 +78,13 @@ class Strangers(Feature):
             return True
         account = self.domain.live(to.bare)
         roster = account.roster if account is not None else None
-        bare, now = sender.bare, self.domain.now()
+        bare, now = sender.bare, self.domain.tasks.now()
         if roster is None:
             if to.bare not in self._knowing:
                 self._knowing.add(to.bare)
-                self.domain.spawn(self._know(to.bare))  # from then on friends can be told from strangers
+                self.domain.tasks.spawn(
+                    self._know(to.bare)
+                )  # from then on friends can be told from strangers
         elif roster.subscription_to(bare) or roster.subscription_from(bare):
             return True
         if stanza.kind == "message" and stanza.type in ("", "chat", "normal"):
@@ -112,7 +114,7 @@ class Strangers(Feature):
 
     def _count(self, key: str, sender: str, to: str, limit: int) -> None:
         """Raises StanzaError if ``key`` has reached too many."""
-        now = self.domain.now()
+        now = self.domain.tasks.now()
         reached = self._reached.get(key)
         if reached is None or now - reached.since > HOUR:
             reached = self._reached[key] = _Reached(now)

@@ -35,7 +35,7 @@ class SubscriptionFloods(Feature):
     def stanza_out(self, session: Session, stanza: Stanza, to: JID | None) -> None:
         if stanza.type != "subscribe" or stanza.kind != "presence" or to is None:
             return
-        bare, now = session.account.jid, self.domain.now()
+        bare, now = session.account.jid, self.domain.tasks.now()
         roster = session.account.roster
         if roster is not None and roster.subscription_to(to.bare):
             return  # nobody is asked
@@ -61,5 +61,5 @@ class SubscriptionFloods(Feature):
             and account.roster.subscription_from(sender.bare)
         ):
             return True
-        now = self.domain.now()
+        now = self.domain.tasks.now()
         return self._pairs.take((sender.bare, to.bare), now) and self._servers.take(sender.domain, now)

@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element, SubElement
 import structlog
 
 from kith.core.intake import Intake, Work
+from kith.core.refused import stream_refused
 from kith.core.sender import Foreign
 from kith.federation import dialback
 from kith.federation.connection import Refused
@@ -112,7 +113,7 @@ class IncomingStream(Intake):
             self._open("", "")
         sink, self.sink = self.sink, None
         if sink is not None:
-            sink.close(self.domain.stream_failed(error, self.security.address))
+            sink.close(stream_refused(self.domain.figures, error, self.security.address))
 
     def ended(self) -> None:
         sink, self.sink = self.sink, None
@@ -159,7 +160,7 @@ class IncomingStream(Intake):
             return
         self._verifying += 1
         key = (element.element.text or "").strip()
-        self.domain.spawn(self._verify(local, remote, self._id, key))
+        self.domain.tasks.spawn(self._verify(local, remote, self._id, key))
 
     async def _verify(self, local: str, remote: str, id: str, key: str) -> None:
         error = ""

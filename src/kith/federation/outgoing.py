@@ -66,10 +66,10 @@ class Link:
             raise StanzaError("resource-constraint", f"too much waits for {self.remote}", type="wait")
         domain = self._federation.domain
         if not self._running:
-            if domain.now() < self._not_before:
+            if domain.tasks.now() < self._not_before:
                 raise StanzaError(self._condition, type="wait")
             self._running = True
-            domain.spawn(self._run())
+            domain.tasks.spawn(self._run())
         self._queue.append(_Waiting(stanza, sender, data))
         self._size += len(data)
         self._news.set()
@@ -102,7 +102,7 @@ class Link:
         wait = min(_RETRY * 2**self._failures, _RETRY_MOST)
         self._failures += 1
         self._federation.failures += 1
-        self._not_before = self._federation.domain.now() + wait
+        self._not_before = self._federation.domain.tasks.now() + wait
         logger.warning("no way to another server", domain=self.remote, reason=reason)
 
     async def _authenticate(self, connection: Connection) -> None:

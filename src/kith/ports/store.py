@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from kith.base.histogram import Commits
+from kith.base.tasks import Told
 
 #: Flags of a log entry, as stored.
 INCOMING = 1  # the owner of the log is a recipient: it can be undelivered
@@ -27,8 +28,8 @@ class Keys(NamedTuple):
     iterations: int
 
 
-class Unavailable(Exception):
-    """The store can't do it now: the disk is full or broken, or too much waits. The operator knows.
+class Unavailable(Told):
+    """The store can't do it now: the disk is full or broken, or too much waits.
 
     Who asked is told the ``condition`` (RFC 6120 §8.3.3), to be tried again.
     """

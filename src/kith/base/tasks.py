@@ -1,0 +1,66 @@
+"""Work in the background: what it raises is logged, and it ends with the server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import structlog
+
+logger = structlog.get_logger("kith")
+
+
+class Told(Exception):
+    """The operator has been told where it happened: it is not logged again."""
+
+
+class Tasks:
+    """The background work of a node. Nothing runs before `start`, which a running loop calls."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Takes the running event loop. Raises RuntimeError outside of one."""
+        self._loop = asyncio.get_running_loop()
+        #: The loop's clock, in seconds: it is never set, and says nothing of the time of day.
+        self.now: Callable[[], float] = self._loop.time
+
+    def stop(self) -> None:
+        """Cancels what still runs."""
+        for task in self._running:
+            task.cancel()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs it beside everything else; what it raises is logged."""
+        task = self._loop.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+
+    def repeat(self, work: Callable[[], Awaitable[None]], every: float) -> None:
+        """Does it now and each so many seconds, for ever; a failure is logged, and it goes on."""
+
+        async def repeat() -> None:
+            while True:
+                try:
+                    await work()
+                except Exception as error:
+                    self.failed("background work failed", error)
+                await asyncio.sleep(every)
+
+        self.spawn(repeat())
+
+    def failed(self, event: str, error: BaseException) -> None:
+        """One line for the operator, with the cause; none for what is `Told`."""
+        if not isinstance(error, Told):
+            logger.error(event, exc_info=error)
+
+    def soon(self, work: Callable[[], None]) -> None:
+        """Calls it in the next turn of the loop."""
+        self._loop.call_soon(work)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.failed("background work failed", error)

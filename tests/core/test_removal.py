@@ -24,7 +24,7 @@ def world() -> Iterator[World]:
 
 
 async def opened(world: World, name: str) -> Session:
-    account = await world.domain.account("ada@localhost")
+    account = await world.domain.accounts.load("ada@localhost")
     assert account is not None
     session = Session(world.domain, account, account.address.with_resource(name), None)
     world.domain.open_session(session)

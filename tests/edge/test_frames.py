@@ -49,7 +49,7 @@ async def connected(world: World, logged_in: bool = True) -> tuple[Transport, We
     connection = transport.get_protocol()
     assert isinstance(connection, WebSocketConnection)
     if logged_in:
-        connection._stream.account = await world.domain.account("ada@localhost")  # type: ignore[union-attr]
+        connection._stream.account = await world.domain.accounts.load("ada@localhost")  # type: ignore[union-attr]
     return transport, connection
 
 

@@ -74,7 +74,7 @@ async def _run(world: World, data: bytes) -> None:
     lines = _clean(data.decode(errors="replace")).split("\n")
     kind, to, inside = REQUESTS[_name(lines[0])]
     _, transport = world.tcp()
-    account = await world.domain.account("ada@localhost")
+    account = await world.domain.accounts.load("ada@localhost")
     assert account is not None
     sink = _Sink()
     session = Session(world.domain, account, parse_jid("ada@localhost/fuzz"), sink)  # type: ignore[arg-type]

@@ -191,7 +191,7 @@ class World:
         transport.close()
         await asyncio.sleep(0)
         await self.settle()
-        for account in self.domain.directory.all():
+        for account in self.domain.accounts.all():
             for session in list(account.sessions.values()):
                 if session.sink is None:
                     self.domain.close_session(session)

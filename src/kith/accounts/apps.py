@@ -28,7 +28,7 @@ class Apps:
 
     def online(self, record: AccountRecord, id: str) -> bool:
         """Whether a session has a connection that logged in with it."""
-        sessions = self._domain.sessions(record.jid)
+        sessions = self._domain.accounts.sessions(record.jid)
         return any(session.credential == id and session.sink is not None for session in sessions)
 
     async def make(self, record: AccountRecord, name: str) -> tuple[AppPassword, str]:

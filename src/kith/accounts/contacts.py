@@ -34,10 +34,10 @@ class Contacts:
 
     async def _add(self, record: AccountRecord, bare: str, name: str) -> bool:
         domain = self._domain
-        account = await domain.account(record.jid)
+        account = await domain.accounts.load(record.jid)
         if account is None:
             raise Refused("not-found", "The account is gone.")
-        roster = await domain.roster(record.jid)
+        roster = await domain.accounts.roster(record.jid)
         item = roster[bare]
         if (item.to and item.from_) or (item.listed and (item.approved or item.from_)):
             new = False
@@ -48,8 +48,8 @@ class Contacts:
             await roster.save(domain.store, item)
             domain.subscriptions.push(account, roster, item)
         if not (item.to and item.from_):
-            other = await domain.account(bare)
-            theirs = (await domain.roster(bare))[record.jid] if other is not None else None
+            other = await domain.accounts.load(bare)
+            theirs = (await domain.accounts.roster(bare))[record.jid] if other is not None else None
             if theirs is not None and theirs.listed and (theirs.approved or theirs.from_):
                 await domain.subscriptions.befriend(record.jid, bare)
                 self._introduce(record.jid, bare)
@@ -58,7 +58,7 @@ class Contacts:
     def _introduce(self, one: str, other: str) -> None:
         """Each sees the other as they are now."""
         for bare, viewer in ((one, other), (other, one)):
-            account, seen = self._domain.live(bare), self._domain.live(viewer)
+            account, seen = self._domain.accounts.get(bare), self._domain.accounts.get(viewer)
             if account is not None and seen is not None:
                 self._domain.presence.show(account, seen.address)
                 self._domain.hooks.subscription_approved(account.address, seen.address)

@@ -41,7 +41,7 @@ class Logins:
     def _shown(self, record: AccountRecord, device: Device) -> Shown:
         online = any(
             session.device == device.id and session.sink is not None
-            for session in self._domain.sessions(record.jid)
+            for session in self._domain.accounts.sessions(record.jid)
         )
         return Shown(device, online, clock.now() if online else device.used)
 

@@ -67,7 +67,7 @@ async def enrol(domain: Domain, record: AccountRecord, about: About) -> Enrolled
 
 async def announce(domain: Domain, record: AccountRecord, about: About) -> None:
     """Tells the account's devices that there is one more."""
-    account = await domain.account(record.jid)
+    account = await domain.accounts.load(record.jid)
     if account is not None:
         name = clean(about.name) or clean(about.software) or "a device without a name"
         text = f"A new device has logged in to your account: {name}. If it is not yours, revoke it now."

@@ -33,7 +33,7 @@ class Leaving:
             if not pin:
                 raise Refused("pin-required", "This account has a PIN.")
             await self._pins.check(record.id, pin)
-        account = await self._domain.account(record.jid)
+        account = await self._domain.accounts.load(record.jid)
         if account is not None:
             await removal.remove(self._domain, account)
         self._left = True

@@ -74,7 +74,7 @@ class Moving:
         """Somebody else gets an address that an account has left."""
         if await self._moves.find(bare) is None:
             return
-        account = await self._domain.account(bare)
+        account = await self._domain.accounts.load(bare)
         if account is not None:
             await removal.forget(self._domain, account)
             await self._domain.store.delete_account(bare)
@@ -84,14 +84,14 @@ class Moving:
     async def _finish(self, old: str, move: Move) -> None:
         """What follows when the account has its new address. Can be done again."""
         domain = self._domain
-        stale = domain.live(old)
+        stale = domain.accounts.get(old)
         if stale is not None and stale.id == move.account:
             self._say_goodbye(stale, move.new)
             await removal.forget(domain, stale)
         for bare in (old, move.new):
-            domain.directory.appeared(bare)
+            domain.accounts.appeared(bare)
         record = await domain.store.account(move.new)
-        account, stub = await domain.account(move.new), await domain.account(old)
+        account, stub = await domain.accounts.load(move.new), await domain.accounts.load(old)
         if record is None or account is None:
             return
         for app in await domain.passwords.apps.all(record.id):
@@ -99,7 +99,7 @@ class Moving:
         if stub is not None:
             await domain.hooks.account_moved(stub.address, stub.id, account.address)
         await self._redirect(old, account)
-        for item in list(await domain.roster(move.new)):
+        for item in list(await domain.accounts.roster(move.new)):
             try:
                 await self._tell_contact(old, account, item)
             except ValueError as error:  # an address that is none
@@ -112,7 +112,7 @@ class Moving:
     async def _redirect(self, old: str, account: Account) -> None:
         """Addresses that the account had even earlier lead to the newest one."""
         for earlier, move in (await self._moves.all()).items():
-            stub = await self._domain.account(earlier) if move.new == old else None
+            stub = await self._domain.accounts.load(earlier) if move.new == old else None
             if stub is not None:
                 move.new = account.jid
                 await self._moves.put(earlier, move)
@@ -136,7 +136,7 @@ class Moving:
     async def _may_know(self, contact: JID, old: str, account: Account) -> bool:
         """Not if one of the two has blocked the other."""
         domain = self._domain
-        if await domain.account(contact.bare) is None:
+        if await domain.accounts.load(contact.bare) is None:
             return False
         for address in (account.address, parse_jid(old)):
             news = Stanza.build("presence", {"from": address.bare, "to": contact.bare})
@@ -147,10 +147,10 @@ class Moving:
     async def _change_roster(self, contact: str, old: str, new: str) -> None:
         """The contact's item gets the new address; name, groups and subscription stay."""
         domain = self._domain
-        account = await domain.account(contact)
+        account = await domain.accounts.load(contact)
         if account is None:
             return
-        roster = await domain.roster(contact)
+        roster = await domain.accounts.roster(contact)
         before = roster[old]
         if not before.listed and before.request is None:
             return

@@ -125,7 +125,7 @@ class Registration:
 
     async def _silence(self, record: AccountRecord, made: float) -> float:
         """Seconds since a device or an app of the account was there, or its PIN was set."""
-        if self._domain.sessions(record.jid):
+        if self._domain.accounts.sessions(record.jid):
             return 0.0
         devices = await self._domain.devices.all(record.id)
         apps = await self._domain.passwords.apps.all(record.id)
@@ -142,7 +142,7 @@ class Registration:
 
     async def _start_anew(self, record: AccountRecord, number: str) -> AccountRecord:
         """Nobody has used the account for weeks: the number may be another person's."""
-        account = await self._domain.account(record.jid)
+        account = await self._domain.accounts.load(record.jid)
         if account is not None:
             await removal.remove(self._domain, account)
         return (await self._account(number))[0]
@@ -153,7 +153,7 @@ class Registration:
         await self._moving.free(bare)
         new = bool(await domain.store.create_accounts([(bare, {})]))
         if new:
-            domain.directory.appeared(bare)
+            domain.accounts.appeared(bare)
         record = await domain.store.account(bare)
         if record is None:
             raise Refused("unavailable", "The account is being removed at the moment.", 1.0)

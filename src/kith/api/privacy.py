@@ -54,7 +54,7 @@ class PrivacyResource:
         wanted = {name: value for name, value in msgspec.structs.asdict(request).items() if value is not None}
         after = msgspec.structs.replace(before, **wanted)
         await privacy.save(self._domain.store, record.id, after)
-        account = await self._domain.account(record.jid)
+        account = await self._domain.accounts.load(record.jid)
         if account is not None:
             await self._domain.hooks.privacy_changed(account.address, record.id)
         return _shown(after)

@@ -17,20 +17,19 @@ from kith.base.ids import Ids, first_at
 from kith.base.tasks import Tasks
 from kith.config import Config
 from kith.core import handover, removal, replay, sm
-from kith.core.account import Account
+from kith.core.accounts import Accounts
 from kith.core.asserted import Assertions
-from kith.core.directory import Directory
 from kith.core.feature import Feature, Handler
 from kith.core.hooks import Hooks, overridden
 from kith.core.hosts import Host, Hosts
 from kith.core.inquiries import Inquiries
 from kith.core.log import Envelope, Log
+from kith.core.marks import Marks
 from kith.core.offers import Offers
 from kith.core.presence import Presence
 from kith.core.refused import stanza_refused, stream_refused
 from kith.core.resumption import Resumption
 from kith.core.retries import REMEMBERED_DAYS
-from kith.core.roster import Roster
 from kith.core.router import Router
 from kith.core.sender import Sender
 from kith.core.session import Session
@@ -89,7 +88,8 @@ class Domain:
             [feature.keeps for feature in self.features],
             overridden(self.features, "message_wanted"),
         )
-        self.directory = Directory(store, self.hooks.account_loaded, self.hooks.account_unloaded)
+        self.accounts = Accounts(self.name, store, self.hooks.account_loaded, self.hooks.account_unloaded)
+        self.marks = Marks(store)
         self.presence = Presence(self)
         self.subscriptions = Subscriptions(self)
         self.inquiries = Inquiries(self)
@@ -97,7 +97,6 @@ class Domain:
         self.resumption = Resumption(self)
         self._flushing: list[Session] = []
         self._closing: list[Session] = []
-        self._changed: set[Account] = set()
         self._changed_elsewhere = False  # since the last refresh began
         self._refreshing = False
 
@@ -145,7 +144,7 @@ class Domain:
     async def stop(self) -> None:
         """Ends what is left, but for what the next start takes up, and commits."""
         await handover.keep(self)
-        self._flush_deliveries()
+        self.marks.flush()
         for feature in self.features:
             await feature.stop()
         self.tasks.stop()
@@ -158,7 +157,7 @@ class Domain:
             try:
                 clock.now()  # a step is noticed, though nothing else asks for the time
                 self.store.watch()
-                self._flush_deliveries()
+                self.marks.flush()
                 self.resumption.expire()
                 self._changed_elsewhere |= self.store.changed_elsewhere()
                 if self._changed_elsewhere and not self._refreshing:
@@ -178,9 +177,9 @@ class Domain:
         for jid, device in await self.devices.revoked():
             if device.id != PASSWORD:
                 await self.forgotten(jid, [device])
-            elif (account := await self.account(jid)) is not None:
+            elif (account := await self.accounts.load(jid)) is not None:
                 self.password_changed(account.id, jid)
-        for gone in await self.directory.refresh():
+        for gone in await self.accounts.refresh():
             await removal.forget(self, gone)
         await self.hooks.accounts_changed()
 
@@ -188,7 +187,7 @@ class Domain:
         """What follows when devices, or app passwords, were forgotten: sessions end, keys go off lists."""
         for device in gone:
             self.end_device(jid, device.id)
-            if (account := await self.account(jid)) is not None:
+            if (account := await self.accounts.load(jid)) is not None:
                 await self.hooks.device_revoked(account.address, account.id, device.omemo)
 
     async def change_password(
@@ -202,14 +201,14 @@ class Domain:
     def password_changed(self, account: int, jid: str, but: Session | None = None) -> None:
         """Whoever was let in by the older password, or may be at this moment, is out."""
         self.passwords.changed(account)
-        for session in list(self.sessions(jid)):
+        for session in list(self.accounts.sessions(jid)):
             if session is not but:
                 self.end_stream(session, StreamError("not-authorized", "the password was changed"))
                 self.close_session(session)
 
     def end_device(self, jid: str, device: str) -> None:
         """Ends the sessions of a device, or of an app password, that was revoked."""
-        for session in self.sessions(jid):
+        for session in self.accounts.sessions(jid):
             if device in (session.device, session.credential):
                 self.end_stream(session, StreamError("not-authorized", "the device was revoked"))
                 self.close_session(session)
@@ -219,40 +218,9 @@ class Domain:
     def is_local(self, jid: JID) -> bool:
         return jid.domain == self.name
 
-    def live(self, bare: str) -> Account | None:
-        """The account if this node has it in memory: one with sessions always is."""
-        return self.directory.get(bare)
-
-    async def account(self, bare: str) -> Account | None:
-        """The account, or None if there is none."""
-        return await self.directory.load(bare)
-
-    async def account_id(self, jid: JID) -> int | None:
-        """The id of a local account, or None."""
-        if jid.domain != self.name or not jid.local:
-            return None
-        account = await self.directory.load(jid.bare)
-        return account.id if account is not None else None
-
     async def knows(self, sender: Sender, account: JID) -> bool:
         """Whether the sender may know that there is such an account (`kith.core.inquiries`)."""
         return await self.inquiries.knows(sender.bare, account)
-
-    async def roster(self, bare: str) -> Roster:
-        """The roster of a local account. Raises StanzaError if there is no such account."""
-        account = await self.directory.load(bare)
-        if account is None:
-            raise StanzaError("item-not-found")
-        if account.roster is None:
-            roster = await Roster.load(self.store, account.id)
-            if account.roster is None:
-                account.roster = roster
-        return account.roster
-
-    def sessions(self, bare: str) -> Sequence[Session]:
-        """The account's bound sessions on this node."""
-        account = self.directory.get(bare)
-        return list(account.sessions.values()) if account is not None else ()
 
     # -- features ------------------------------------------------------------------------------
 
@@ -297,7 +265,7 @@ class Domain:
 
     async def _answers(self, sender: Sender, iq: Stanza, to: JID) -> bool:
         """Whether there is such an account, and it has not blocked the sender. Raises StanzaError."""
-        missing = await self.directory.load(to.bare) is None
+        missing = await self.accounts.load(to.bare) is None
         try:  # the bounds are for those who are missing, too
             return self.hooks.stanza_in(sender.jid, to, iq) and not missing
         except StanzaError as error:
@@ -323,7 +291,7 @@ class Domain:
             if self.allows(sender, to, stanza):
                 self.send_abroad(stanza, sender, to)
             return
-        account = self.directory.get(to.bare)
+        account = self.accounts.get(to.bare)
         if account is None or not self.allows(sender, to, stanza):
             return
         if stanza.kind == "message":
@@ -348,7 +316,7 @@ class Domain:
         """Rings the recipient's sessions, or sends it abroad; then tells the features."""
         to, sender = envelope.to, envelope.sender
         if to.domain == self.name:
-            if (account := self.directory.get(to.bare)) is not None:
+            if (account := self.accounts.get(to.bare)) is not None:
                 account.deliver(envelope)
                 self.figures.delivered += len(envelope.delivered_to)
         elif sender is not None:
@@ -368,10 +336,6 @@ class Domain:
         if not counts:
             session.counted = False
 
-    def changed_delivery(self, account: Account) -> None:
-        """Its delivery mark is to be written soon."""
-        self._changed.add(account)
-
     async def expire(self) -> None:
         """Removes what is older than the retention setting allows, unless it was not delivered yet.
 
@@ -384,11 +348,6 @@ class Domain:
             logger.info("old messages removed", count=removed)
         forgotten = await self.store.forget_origins(first_at(now - timedelta(days=REMEMBERED_DAYS)))
         logger.debug("origins of old messages forgotten", count=forgotten)
-
-    def _flush_deliveries(self) -> None:
-        changed, self._changed = self._changed, set()
-        for account in changed:
-            account.delivery.flush(self.store)
 
     # -- sessions ------------------------------------------------------------------------------
 
@@ -474,7 +433,7 @@ class Domain:
             elif data.startswith(b"<iq "):
                 self._iq_lost(data)
         manage.queue.clear()
-        self.changed_delivery(session.account)
+        self.marks.changed(session.account.delivery)
 
     def _iq_lost(self, data: bytes) -> None:
         """A request that never arrived is answered for the client that is gone."""
@@ -493,10 +452,10 @@ class Domain:
 
     def hide_presence(self, bare: str, viewer: JID) -> None:
         """``viewer`` sees the account ``bare`` go offline."""
-        if (account := self.directory.get(bare)) is not None:
+        if (account := self.accounts.get(bare)) is not None:
             self.presence.hide(account, viewer)
 
     def show_presence(self, bare: str, viewer: JID) -> None:
         """``viewer`` sees the account ``bare`` as it is."""
-        if (account := self.directory.get(bare)) is not None:
+        if (account := self.accounts.get(bare)) is not None:
             self.presence.show(account, viewer)

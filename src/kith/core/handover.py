@@ -65,7 +65,7 @@ async def settle(domain: Domain, seconds: float) -> None:
 
 
 def _all(domain: Domain) -> list[Session]:
-    return [session for account in domain.directory.all() for session in account.sessions.values()]
+    return [session for account in domain.accounts.all() for session in account.sessions.values()]
 
 
 async def keep(domain: Domain) -> None:
@@ -91,7 +91,7 @@ async def keep(domain: Domain) -> None:
         for _, id in manage.queue:
             if id:  # undelivered, should nobody come for it
                 session.account.delivery.given_up(id)
-        domain.changed_delivery(session.account)
+        domain.marks.changed(session.account.delivery)
     try:
         await asyncio.gather(*writes)
     except Unavailable:
@@ -155,10 +155,10 @@ def _encode(domain: Domain, session: Session, until: float) -> dict[str, Any]:
 async def _make(domain: Domain, kept: dict[str, Any], left: float) -> bool:
     """A session as it was when the server stopped. False if its account is gone."""
     jid = parse_jid(kept["jid"])
-    account = await domain.account(jid.bare)
+    account = await domain.accounts.load(jid.bare)
     if account is None or jid.resource in account.sessions:
         return False
-    await domain.roster(account.jid)
+    await domain.accounts.roster(account.jid)
     session = Session(domain, account, jid, None, kept["lang"])
     session.handheld = kept["handheld"]
     session.device, session.credential = kept["device"], kept["credential"]

@@ -67,9 +67,9 @@ class Inquiries:
         """
         if asker == account.bare:
             return True
-        if await self._domain.account_id(account) is None:
+        if await self._domain.accounts.id_of(account) is None:
             return False
-        if (await self._domain.roster(account.bare)).subscription_from(asker):
+        if (await self._domain.accounts.roster(account.bare)).subscription_from(asker):
             return True
         return await self._domain.hooks.acquainted(account.to_bare(), asker)
 
@@ -87,7 +87,9 @@ class Inquiries:
         if await self.knows(sender.bare, to):
             return True
         domain = self._domain
-        if await domain.account_id(to) is not None and _shares(await domain.roster(to.bare), sender.bare):
+        if await domain.accounts.id_of(to) is not None and _shares(
+            await domain.accounts.roster(to.bare), sender.bare
+        ):
             return False  # not counted
         here = sender.account is not None
         if not self._limit or (not here and domain.hosts.here(sender.jid.domain) is not None):

@@ -121,8 +121,8 @@ class Login:
     async def load(self, record: AccountRecord) -> Account:
         """The account that has shown who it is. Raises SASLError if it is gone, or the stream is."""
         self.record = record
-        self.domain.directory.appeared(record.jid)
-        account = await self.domain.account(record.jid)
+        self.domain.accounts.appeared(record.jid)
+        account = await self.domain.accounts.load(record.jid)
         if account is None or self.stream.ended:
             raise SASLError("not-authorized")
         return account

@@ -87,7 +87,7 @@ class Presence:
         if type not in ("", "unavailable", "error"):
             raise StanzaError("bad-request", "no such type of presence")
         self._domain.route(stanza, sender.jid, to)
-        if type != "error" and self._domain.live(to.bare) is not None:
+        if type != "error" and self._domain.accounts.get(to.bare) is not None:
             self._domain.hooks.presence_received(sender, stanza, to)
         return None
 
@@ -123,7 +123,7 @@ class Presence:
     async def _initial(self, session: Session, stanza: Stanza, initial: bool, opted_in: bool) -> None:
         domain = self._domain
         try:
-            roster = await domain.roster(session.account.jid)
+            roster = await domain.accounts.roster(session.account.jid)
         except BaseException:
             session.release()
             raise
@@ -168,7 +168,7 @@ class Presence:
                 other.push(data)
 
     def _to_available(self, contact: str, stanza: Stanza, session: Session) -> None:
-        account = self._domain.live(contact)
+        account = self._domain.accounts.get(contact)
         if account is None or not account.sessions:
             return
         if not self._domain.allows(session.jid, account.address, stanza):
@@ -181,7 +181,7 @@ class Presence:
 
     def _show(self, contact: str, viewer: str, session: Session) -> None:
         """Answers a probe: the contact's presence, if its roster lets the viewer see it (§4.3.2)."""
-        account = self._domain.live(contact)
+        account = self._domain.accounts.get(contact)
         if account is None or account.roster is None or not account.roster.subscription_from(viewer):
             return
         for other in account.present():
@@ -201,8 +201,8 @@ class Presence:
             domain.route(stanza, sender.jid, to)
             return
         viewer = sender.bare
-        account = await domain.account(to.bare) if to.local else None
-        roster = await domain.roster(to.bare) if account is not None else None
+        account = await domain.accounts.load(to.bare) if to.local else None
+        roster = await domain.accounts.roster(to.bare) if account is not None else None
         if account is None or roster is None or not (to.bare == viewer or roster.subscription_from(viewer)):
             sender.send(Stanza.build("presence", {"type": "unsubscribed", "from": to.bare, "to": viewer}))
         elif not domain.allows(sender.jid, to, stanza):

@@ -52,12 +52,12 @@ async def remove_soon(domain: Domain, account: Account, but: Collection[Session]
         if not free.done():  # it was gone already
             free.set_result(None)
 
-    domain.spawn(delete())
+    domain.tasks.spawn(delete())
     await free
 
 
 async def _take_leave(domain: Domain, account: Account) -> None:
-    roster = await domain.roster(account.jid)
+    roster = await domain.accounts.roster(account.jid)
     for item in list(roster):
         for type, needed in (("unsubscribe", item.to or item.ask), ("unsubscribed", item.from_)):
             if needed:
@@ -66,13 +66,13 @@ async def _take_leave(domain: Domain, account: Account) -> None:
                     await domain.subscriptions.send(account, stanza, parse_jid(item.jid))
                 except StanzaError:
                     continue
-    domain.directory.drop(account)
+    domain.accounts.drop(account)
 
 
 async def forget(domain: Domain, account: Account) -> None:
     """Ends the sessions of an account that is gone, and tells the features."""
     end_sessions(domain, account)
-    domain.directory.drop(account)
+    domain.accounts.drop(account)
     await domain.hooks.account_deleted(account.address)
 
 

@@ -63,7 +63,7 @@ async def replay(domain: Domain, session: Session) -> None:
                     sent = 0
                     if session.closed:
                         return
-            domain.changed_delivery(account)
+            domain.marks.changed(account.delivery)
         # the store may show a message before its commit is announced: what was sent is not sent again
         await domain.store.settled()
         if not session.closed:
@@ -76,7 +76,7 @@ async def replay(domain: Domain, session: Session) -> None:
         session.seen = None
         session.caught_up = 0
         session.release(upto)
-        domain.changed_delivery(account)
+        domain.marks.changed(account.delivery)
 
 
 def _transmit(session: Session, data: bytes, id: int) -> None:

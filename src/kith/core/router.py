@@ -107,9 +107,9 @@ class Router:
                 return None
             raise StanzaError("service-unavailable")
         jid = to.bare
-        recipient = domain.directory.get(jid)
+        recipient = domain.accounts.get(jid)
         if recipient is None:
-            if not domain.directory.is_absent(jid):
+            if not domain.accounts.is_absent(jid):
                 return LATER if sender.committing else self._message_later(sender, stanza, to)
             self._nobody(sender, stanza, to)
             return None
@@ -135,7 +135,7 @@ class Router:
 
     async def _message_later(self, sender: Sender, stanza: Stanza, to: JID) -> None:
         """The recipient has to be looked up first."""
-        recipient = await self._domain.directory.load(to.bare)
+        recipient = await self._domain.accounts.load(to.bare)
         if recipient is None:
             self._nobody(sender, stanza, to)
         elif self._message_to(sender, stanza, to, recipient) is COMMITTING:
@@ -204,7 +204,7 @@ class Router:
                 return domain.answer(sender, stanza, to, handler)
             return None
         if to is not None and to.resource and to.local:
-            account = domain.directory.get(to.bare)
+            account = domain.accounts.get(to.bare)
             if request and not domain.inquiries.knows_now(sender.bare, account):
                 return self._iq_of_stranger(sender, stanza, to)
             self._iq_to_session(sender, stanza, to)
@@ -235,7 +235,7 @@ class Router:
 
     def _iq_to_session(self, sender: Sender, stanza: Stanza, to: JID) -> None:
         """RFC 6121 §8.5.3.2.3."""
-        account = self._domain.directory.get(to.bare)
+        account = self._domain.accounts.get(to.bare)
         target = account.sessions.get(to.resource) if account is not None else None
         try:
             if target is None:

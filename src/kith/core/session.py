@@ -144,7 +144,7 @@ class Session(Intake):
         if ids and self.counted:
             for id in ids:
                 delivery.acknowledged(id)
-            self.domain.changed_delivery(self.account)
+            self.domain.marks.changed(self.account.delivery)
         if self.sm.due:
             self.domain.flush_later(self)
 
@@ -186,7 +186,7 @@ class Session(Intake):
                 delivery.handed(id)
             elif self.sink is not None:
                 delivery.acknowledged(id)
-                self.domain.changed_delivery(self.account)
+                self.domain.marks.changed(self.account.delivery)
         if self.sm is not None:
             self.sm.sent(data, id)
         if self.sink is None:

@@ -50,7 +50,7 @@ class Subscriptions:
     async def send(self, user: Account, stanza: Stanza, to: JID) -> None:
         """``user`` sends a subscription stanza to ``to``, a bare address. Raises StanzaError."""
         domain = self._domain
-        roster = await domain.roster(user.jid)
+        roster = await domain.accounts.roster(user.jid)
         item = roster[to.bare]
         type = stanza.type
         if type == "subscribe" and not item.listed and len(roster) >= MAX_ITEMS:
@@ -84,10 +84,10 @@ class Subscriptions:
         """Two accounts of this server see each other, as if they had asked and said yes."""
         domain = self._domain
         for bare, contact in ((one, other), (other, one)):
-            account = await domain.account(bare)
+            account = await domain.accounts.load(bare)
             if account is None:
                 return
-            roster = await domain.roster(bare)
+            roster = await domain.accounts.roster(bare)
             item = roster[contact]
             item.to = item.from_ = item.listed = True
             item.ask, item.request, item.approved = False, None, False
@@ -103,12 +103,12 @@ class Subscriptions:
     async def _receive(self, stanza: Stanza, user: JID, to: JID) -> None:
         """What the contact's side does (RFC 6121 §3, "server processing of inbound")."""
         domain = self._domain
-        contact = await domain.account(to.bare)
+        contact = await domain.accounts.load(to.bare)
         if contact is None:
             return  # §8.5.1: silently ignored
         if not domain.allows(user, to, stanza):
             return
-        roster = await domain.roster(to.bare)
+        roster = await domain.accounts.roster(to.bare)
         item = roster[user.bare]
         type = stanza.type
         if type == "subscribe":

@@ -72,7 +72,7 @@ class ArchivePreferences(Feature):
             raise StanzaError("bad-request", "default is always, never or roster")
         preferences = Preferences(default, _addresses(element, "always"), _addresses(element, "never"))
         if default == "roster":
-            await self.domain.roster(session.account.jid)
+            await self.domain.accounts.roster(session.account.jid)
         await self.domain.store.put(session.account.id, _SPACE, "", _encode(preferences))
         self._accounts[session.account.jid] = preferences
         return (_element(preferences),)

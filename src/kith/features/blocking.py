@@ -75,7 +75,7 @@ class Blocking(Feature):
 
     async def account_moved(self, old: JID, id: int, new: JID) -> None:
         """Whom the account has blocked learns nothing at its older address either, which says where it is."""
-        account = await self.domain.account_id(new)
+        account = await self.domain.accounts.id_of(new)
         if account is None:
             return
         for documents in await self.domain.store.documents(account, SPACE):
@@ -94,7 +94,7 @@ class Blocking(Feature):
         """Bare addresses and ids of the account and of what it has left at older addresses."""
         found = [(session.account.jid, session.account.id)]
         for old in self._earlier.get(session.account.jid, ()):
-            if (account := await self.domain.account(old)) is not None:
+            if (account := await self.domain.accounts.load(old)) is not None:
                 found.append((old, account.id))
         return found
 
@@ -186,7 +186,7 @@ class Blocking(Feature):
 
     async def _viewers(self, bare: str, jids: Iterable[JID]) -> list[JID]:
         """Who of these gets the account's presence: as addressed, or the contacts of a whole domain."""
-        roster = await self.domain.roster(bare)
+        roster = await self.domain.accounts.roster(bare)
         viewers: list[JID] = []
         for jid in jids:
             if jid.local:
@@ -204,7 +204,7 @@ class Blocking(Feature):
         for jid in jids:
             SubElement(command, _ITEM, {"jid": str(jid)})
         self._pushes += 1
-        for other in self.domain.sessions(session.account.jid):
+        for other in self.domain.accounts.sessions(session.account.jid):
             if Blocking in other.state:
                 other.send(
                     Stanza.build(

@@ -67,7 +67,7 @@ class Carbons(Feature):
         if sender is None:
             return
         mine = sender.account
-        theirs = self.domain.live(envelope.to.bare)
+        theirs = self.domain.accounts.get(envelope.to.bare)
         others = mine is not None and len(mine.sessions) > 1
         if not others and (theirs is None or len(theirs.sessions) < 2):
             return

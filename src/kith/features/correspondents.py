@@ -114,7 +114,7 @@ class Correspondents(Feature):
     def _may_write(self, owner: str, circle: _Circle, bare: str) -> bool:
         if bare == owner or bare in circle.answers:
             return True
-        account = self.domain.live(owner)
+        account = self.domain.accounts.get(owner)
         roster = account.roster if account is not None and account.roster is not None else circle.roster
         item = roster[bare]
         return item.listed or item.from_ or item.to
@@ -123,7 +123,9 @@ class Correspondents(Feature):
         """Whether a device has sent its presence there, and not taken it back (RFC 6121 §4.6)."""
         bare = sender.to_bare()
         return any(
-            jid.to_bare() == bare for session in self.domain.sessions(owner) for jid in session.directed or ()
+            jid.to_bare() == bare
+            for session in self.domain.accounts.sessions(owner)
+            for jid in session.directed or ()
         )
 
     def message_sent(self, session: Session, stanza: Stanza, to: JID) -> None:

@@ -29,7 +29,7 @@ class DeviceActivity(Feature):
 
     async def _look(self) -> None:
         """Who is connected now was there."""
-        for account in self.domain.directory.all():
+        for account in self.domain.accounts.all():
             for session in account.sessions.values():
                 if session.sink is not None:
                     self._note(session)

@@ -94,7 +94,7 @@ class ForeignInterests(Feature):
 
     def _are_contacts(self, to: JID, sender: Foreign) -> bool:
         """Strangers are told of nothing, and what they want would drive out what contacts want."""
-        account = self.domain.live(to.bare)
+        account = self.domain.accounts.get(to.bare)
         roster = account.roster if account is not None else None
         if roster is None:
             return False  # nobody is online there; who comes will ask for presence, and get it again

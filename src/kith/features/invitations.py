@@ -84,7 +84,7 @@ class Invitations(Feature):
             contact = asker if to_boolean((values.get("roster-subscription") or ["0"])[0]) else ""
         except ValueError:
             raise StanzaError("bad-request", "not a name that an account can have") from None
-        if name and await self.domain.account(f"{name}@{self.domain.name}") is not None:
+        if name and await self.domain.accounts.load(f"{name}@{self.domain.name}") is not None:
             raise StanzaError("conflict", "the name is taken")
         return await self._made(Invite(clock.now() + LIFETIME, contact, name, True, asker))
 

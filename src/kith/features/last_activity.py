@@ -58,7 +58,7 @@ class LastActivity(Feature):
     async def last(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         if not to.local:
             return (_answer(self._started),)
-        account = await self.domain.account(to.bare)
+        account = await self.domain.accounts.load(to.bare)
         if account is None:
             raise StanzaError("service-unavailable")
         settings = self.domain.feature(PrivacySettings)

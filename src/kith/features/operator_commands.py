@@ -64,7 +64,7 @@ async def existing(domain: Domain, texts: Sequence[str]) -> list[JID]:
     """The addresses of accounts that there are. Raises StanzaError."""
     jids = [account_jid(domain, text) for text in texts]
     for jid in jids:
-        if await domain.account(jid.bare) is None:
+        if await domain.accounts.load(jid.bare) is None:
             raise StanzaError("item-not-found", f"there is no account {jid.bare}")
     return jids
 
@@ -89,7 +89,7 @@ class OperatorCommands(Feature):
         keys = await self._keys(password)
         if not await self.domain.store.create_accounts([(jid.bare, keys)]):
             raise StanzaError("conflict", f"{jid.bare} exists")
-        self.domain.directory.appeared(jid.bare)
+        self.domain.accounts.appeared(jid.bare)
         return Outcome(f"{jid.bare} was added.")
 
     async def _keys(self, password: str) -> dict[str, Keys]:
@@ -101,11 +101,11 @@ class OperatorCommands(Feature):
     async def _delete(self, values: Values) -> Outcome:
         jids = await existing(self.domain, values["accountjids"])
         for jid in jids:
-            account = await self.domain.account(jid.bare)
+            account = await self.domain.accounts.load(jid.bare)
             if account is None:
                 continue
             # an operator may be among them, and wants to know how it went
-            mine = self.domain.sessions(jid.bare) if jid.bare in self.domain.config.operators else ()
+            mine = self.domain.accounts.sessions(jid.bare) if jid.bare in self.domain.config.operators else ()
             await removal.remove_soon(self.domain, account, mine)
             if mine:
                 self.domain.tasks.spawn(removal.forget(self.domain, account))
@@ -117,7 +117,7 @@ class OperatorCommands(Feature):
         targets = [_address(text) for text in values["accountjids"]]
         await existing(self.domain, [jid.bare for jid in targets])
         for jid in targets:
-            for session in self.domain.sessions(jid.bare):
+            for session in self.domain.accounts.sessions(jid.bare):
                 if jid.resource in ("", session.jid.resource):
                     self.domain.end_stream(session, StreamError("policy-violation", "ended by an operator"))
                     count += 1
@@ -125,7 +125,7 @@ class OperatorCommands(Feature):
 
     async def _change_password(self, values: Values) -> Outcome:
         (jid,) = await existing(self.domain, values["accountjid"][:1])
-        account = await self.domain.account_id(jid)
+        account = await self.domain.accounts.id_of(jid)
         assert account is not None
         keys = await self._keys(values["password"][0])
         await self.domain.change_password(account, jid.bare, keys)
@@ -135,7 +135,7 @@ class OperatorCommands(Feature):
         text = "\n".join(values["announcement"])[:_MAX_ANNOUNCEMENT]
         body = Element(ns.tag(ns.CLIENT, "body"))
         body.text = text
-        online = [account.jid for account in self.domain.directory.all() if account.available()]
+        online = [account.jid for account in self.domain.accounts.all() if account.available()]
         for bare in online:
             attrs = {"type": "headline", "from": self.domain.name, "to": bare}
             self.domain.route(Stanza.build("message", attrs, body), self.domain.jid, parse_jid(bare))

@@ -69,7 +69,7 @@ class OperatorFacts(Feature):
         return await self.domain.store.accounts()
 
     def _there(self) -> list[Account]:
-        return [account for account in self.domain.directory.all() if account.available()]
+        return [account for account in self.domain.accounts.all() if account.available()]
 
     async def _online(self) -> Sequence[str]:
         return sorted(account.jid for account in self._there())
@@ -87,7 +87,7 @@ class OperatorFacts(Feature):
         if len(texts) != 1:
             raise StanzaError("bad-request", "one account at a time")
         (jid,) = await existing(self.domain, texts)
-        account = await self.domain.account(jid.bare)
+        account = await self.domain.accounts.load(jid.bare)
         if account is None:
             raise StanzaError("item-not-found")
         return account
@@ -95,7 +95,7 @@ class OperatorFacts(Feature):
     async def _roster(self, values: Values) -> Outcome:
         account = await self._one(values["accountjids"])
         query = Element(QUERY)
-        query.extend(item.element() for item in await self.domain.roster(account.jid))
+        query.extend(item.element() for item in await self.domain.accounts.roster(account.jid))
         return Outcome(fields=(Field("accountjids", (account.jid,)),), inside=(query,))
 
     async def _last(self, values: Values) -> Outcome:
@@ -108,7 +108,7 @@ class OperatorFacts(Feature):
         account = await self._one(values["accountjid"])
         resources = [session.jid.resource for session in account.available()]
         fields = [
-            Field("rostersize", (str(len(await self.domain.roster(account.jid))),)),
+            Field("rostersize", (str(len(await self.domain.accounts.roster(account.jid))),)),
             Field("onlineresources", resources),
         ]
         return Outcome(fields=fields)

@@ -79,7 +79,7 @@ class Pep(Feature):
     @handles_iq("set", ns.PUBSUB_OWNER, "pubsub", to="account")
     async def request(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         """Finds the use case by the first child that names one."""
-        account = await self.domain.account_id(to)
+        account = await self.domain.accounts.id_of(to)
         if account is None:
             raise StanzaError("service-unavailable")
         use_case, parent, command = find(iq)
@@ -96,7 +96,7 @@ class Pep(Feature):
         return False
 
     async def _authorize(self, owner: JID, form: Form) -> None:
-        account = await self.domain.account_id(owner)
+        account = await self.domain.accounts.id_of(owner)
         if account is not None:
             with suppress(StanzaError):
                 await authorize(self._service, owner, account, owner.bare, form)
@@ -130,7 +130,7 @@ class Pep(Feature):
             self.domain.tasks.spawn(self._send_last(session, names))
 
     async def _send_last(self, session: Session, names: set[str]) -> None:
-        roster = await self.domain.roster(session.account.jid)
+        roster = await self.domain.accounts.roster(session.account.jid)
         for bare in (session.account.jid, *roster.contacts_to()):
             if session.closed or session.presence is None:
                 return
@@ -153,14 +153,14 @@ class Pep(Feature):
         self, owner: JID, to: JID, names: set[str], session: Session | None = None
     ) -> None:
         """The last items of an account's nodes, for one who may have them; ``session`` if it is one here."""
-        account = await self.domain.account_id(owner)
+        account = await self.domain.accounts.id_of(owner)
         if account is None:
             return
         nodes = await self._nodes.load(account)
         found = [node for name in names if (node := nodes.nodes.get(name)) is not None]
         if not found:
             return
-        roster = await self.domain.roster(owner.bare)
+        roster = await self.domain.accounts.roster(owner.bare)
         for node in found:
             config = node.config
             if config.send_last_published_item != "on_sub_and_presence" or not config.deliver_notifications:
@@ -183,12 +183,12 @@ class Pep(Feature):
         self.domain.tasks.spawn(self._close(account, contact))
 
     async def _close(self, account: JID, contact: JID) -> None:
-        id = await self.domain.account_id(account)
+        id = await self.domain.accounts.id_of(account)
         if id is not None:
             await drop_subscriber(self._service, account, id, contact.bare)
 
     async def _welcome(self, account: JID, contact: JID) -> None:
-        for session in self.domain.sessions(contact.bare):
+        for session in self.domain.accounts.sessions(contact.bare):
             wanted = {name for name in self._interests(session) if name.endswith(NOTIFY)}
             if wanted and session.presence is not None:
                 names = {name.removesuffix(NOTIFY) for name in wanted}
@@ -201,12 +201,12 @@ class Pep(Feature):
 
     async def _visible(self, sender: Sender, to: JID, name: str) -> list[Node]:
         """The nodes that the asker may read: the one of that name, or all."""
-        account = await self.domain.account_id(to)
+        account = await self.domain.accounts.id_of(to)
         if account is None:
             return []
         nodes = (await self._nodes.load(account)).nodes
         chosen = [node for node in (nodes.get(name),) if node is not None] if name else list(nodes.values())
-        roster = await self.domain.roster(to.bare)
+        roster = await self.domain.accounts.roster(to.bare)
         return [node for node in chosen if refusal(node, roster, to.bare, sender.bare) is None]
 
     async def node_info(self, sender: Sender, to: JID, node: str) -> Sequence[Element] | None:
@@ -222,7 +222,7 @@ class Pep(Feature):
             return [item(to.bare, visible.name, visible.config.title) for visible in found]
         if not found:
             return None
-        account = await self.domain.account_id(to)
+        account = await self.domain.accounts.id_of(to)
         assert account is not None
         items = await self._nodes.items(await self._nodes.load(account), found[0])
         return [item(to.bare, name=id) for id in items]

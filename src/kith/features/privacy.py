@@ -35,7 +35,7 @@ class PrivacySettings(Feature):
             return True
         if audience == "nobody":
             return False
-        return (await self.domain.roster(owner.bare)).subscription_from(asker)
+        return (await self.domain.accounts.roster(owner.bare)).subscription_from(asker)
 
     async def account_loaded(self, account: JID, id: int) -> None:
         await self.privacy_changed(account, id)

@@ -20,7 +20,7 @@ def _stricter(model: str, ceiling: str) -> str:
 
 async def roster_of(domain: Domain, owner: JID) -> Roster:
     """Whom the owner of nodes knows: nobody, if it is a service of the domain."""
-    return await domain.roster(owner.bare) if owner.local else _NOBODY
+    return await domain.accounts.roster(owner.bare) if owner.local else _NOBODY
 
 
 def affiliation(node: Node, owner: str, asker: str) -> str:

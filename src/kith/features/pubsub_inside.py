@@ -31,7 +31,7 @@ class Inside:
         found = nodes.nodes.get(node)
         if found is None:
             return False
-        roster = await self._service.domain.roster(owner.bare)
+        roster = await self._service.domain.accounts.roster(owner.bare)
         return refusal(found, roster, owner.bare, asker) is None
 
     async def publish(

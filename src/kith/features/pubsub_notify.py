@@ -112,7 +112,7 @@ class Notifier:
         for bare in (owner.bare, *roster.contacts_from()) if owner.local else ():
             if bare in told or refusal(node, roster, owner.bare, bare) is not None:
                 continue
-            for session in self._domain.sessions(bare):
+            for session in self._domain.accounts.sessions(bare):
                 if self.interested(session, node.name):
                     told.add(bare)
                     yield session.jid

@@ -119,7 +119,7 @@ class Registration(Feature):
                 self._count(stream)  # an invitation is for one account, not for looking who is here
             raise StanzaError("conflict", "the name is taken")
         self._admitted.pop(stream, None)
-        self.domain.directory.appeared(jid.bare)
+        self.domain.accounts.appeared(jid.bare)
         if invite is not None and invite.contact:
             await self.domain.subscriptions.befriend(jid.bare, invite.contact)
         return ()

@@ -71,7 +71,7 @@ class Retraction(Feature):
             return
         for account, peer in (
             (sender.account, envelope.to.bare),
-            (self.domain.live(envelope.to.bare), sender.bare),
+            (self.domain.accounts.get(envelope.to.bare), sender.bare),
         ):
             if account is not None and await self._bury_in(account, peer, envelope, wanted, sender.bare):
                 return

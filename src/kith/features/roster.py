@@ -29,7 +29,7 @@ class Rosters(Feature):
 
     @handles_iq("get", ns.ROSTER, "query", to="own")
     async def get(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
-        roster = await self.domain.roster(session.account.jid)
+        roster = await self.domain.accounts.roster(session.account.jid)
         session.interested = True
         query = iq.child(QUERY)
         known = query.get("ver") if query is not None else None
@@ -82,7 +82,7 @@ class Rosters(Feature):
         if len(groups) > _MAX_GROUPS:
             raise StanzaError("not-acceptable", "too many groups")
         account = session.account
-        roster = await self.domain.roster(account.jid)
+        roster = await self.domain.accounts.roster(account.jid)
         item = roster[jid.bare]
         if not item.listed and len(roster) >= MAX_ITEMS:
             raise StanzaError("resource-constraint", "the roster is full")
@@ -96,7 +96,7 @@ class Rosters(Feature):
     async def _remove(self, session: Session, jid: JID) -> None:
         """RFC 6121 §2.5: subscriptions end in both directions."""
         account = session.account
-        roster = await self.domain.roster(account.jid)
+        roster = await self.domain.accounts.roster(account.jid)
         item = roster[jid.bare]
         if not item.listed:
             raise StanzaError("item-not-found")

@@ -76,7 +76,7 @@ class Strangers(Feature):
             return True
         if self.domain.hosts.here(sender.domain) is not None:
             return True
-        account = self.domain.live(to.bare)
+        account = self.domain.accounts.get(to.bare)
         roster = account.roster if account is not None else None
         bare, now = sender.bare, self.domain.tasks.now()
         if roster is None:
@@ -103,7 +103,7 @@ class Strangers(Feature):
     async def _know(self, bare: str) -> None:
         try:
             with suppress(StanzaError):
-                await self.domain.roster(bare)
+                await self.domain.accounts.roster(bare)
         finally:
             self._knowing.discard(bare)
 

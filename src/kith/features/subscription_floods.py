@@ -54,7 +54,7 @@ class SubscriptionFloods(Feature):
             return True
         if sender.domain == self.domain.name or self.domain.hosts.here(sender.domain) is not None:
             return True  # seen on its way out; or of a component, which the operator has chosen
-        account = self.domain.live(to.bare)
+        account = self.domain.accounts.get(to.bare)
         if (
             account is not None
             and account.roster is not None

@@ -86,7 +86,7 @@ class VCard(Feature):
     @handles_iq("get", ns.VCARD, "vCard", to="account", nothing="item-not-found")
     async def get(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         """XEP-0054 §3.1 and §3.3: anybody may ask."""
-        account = await self.domain.account_id(to)
+        account = await self.domain.accounts.id_of(to)
         if account is None:
             raise StanzaError("service-unavailable")
         documents = await self.domain.store.documents(account, SPACE)
@@ -186,7 +186,7 @@ class VCard(Feature):
         else:
             self._hashes.pop(owner.bare, None)
             await self.domain.store.remove(account, _HASH_SPACE)
-        for session in self.domain.sessions(owner.bare):
+        for session in self.domain.accounts.sessions(owner.bare):
             if session.presence is not None and self._stamp(session, session.presence, hash):
                 self.domain.presence.again(session)
 

@@ -34,7 +34,7 @@ class VCard4(Feature):
     @handles_iq("get", ns.VCARD4, "vcard", to="account", nothing="item-not-found")
     async def get(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         """XEP-0292 §4.1 and §4.3."""
-        account = await self.domain.account_id(to)
+        account = await self.domain.accounts.id_of(to)
         if account is None:
             raise StanzaError("service-unavailable")
         items = await self._inside.items(account, NODE)

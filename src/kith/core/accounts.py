@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from kith.core.account import Account
+from kith.core.roster import Roster
+from kith.core.session import Session
 from kith.ports.store import Store
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID
 
 
-class Directory:
-    """A cache of the store's accounts by bare address, those with sessions never dropped.
+class Accounts:
+    """A cache of the accounts of ``domain`` by bare address; those with sessions are never dropped.
 
     ``loaded`` is awaited before an account is used for the first time, ``unloaded`` called when it
     leaves the cache.
@@ -19,11 +23,13 @@ class Directory:
 
     def __init__(
         self,
+        domain: str,
         store: Store,
         loaded: Callable[[Account], Awaitable[None]],
         unloaded: Callable[[Account], None],
         size: int = 20_000,
     ) -> None:
+        self._domain = domain
         self._store = store
         self._loaded = loaded
         self._unloaded = unloaded
@@ -33,7 +39,7 @@ class Directory:
         self._loading: dict[str, asyncio.Future[Account | None]] = {}
 
     def get(self, jid: str) -> Account | None:
-        """The account if it is in memory."""
+        """The account if it is in memory: one with sessions always is."""
         return self._accounts.get(jid)
 
     def is_absent(self, jid: str) -> bool:
@@ -57,6 +63,29 @@ class Directory:
             future = asyncio.get_running_loop().create_task(self._fetch(jid))
             self._loading[jid] = future
         return await asyncio.shield(future)
+
+    async def id_of(self, jid: JID) -> int | None:
+        """The id of the account at this address, or None."""
+        if jid.domain != self._domain or not jid.local:
+            return None
+        account = await self.load(jid.bare)
+        return account.id if account is not None else None
+
+    async def roster(self, bare: str) -> Roster:
+        """The roster of an account. Raises StanzaError if there is no such account."""
+        account = await self.load(bare)
+        if account is None:
+            raise StanzaError("item-not-found")
+        if account.roster is None:
+            roster = await Roster.load(self._store, account.id)
+            if account.roster is None:
+                account.roster = roster
+        return account.roster
+
+    def sessions(self, bare: str) -> Sequence[Session]:
+        """The account's bound sessions."""
+        account = self._accounts.get(bare)
+        return list(account.sessions.values()) if account is not None else ()
 
     async def _fetch(self, jid: str) -> Account | None:
         try:

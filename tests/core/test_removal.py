@@ -27,7 +27,7 @@ async def opened(world: World, name: str) -> Session:
     account = await world.domain.accounts.load("ada@localhost")
     assert account is not None
     session = Session(world.domain, account, account.address.with_resource(name), None)
-    world.domain.open_session(session)
+    world.domain.sessions.open(session)
     return session
 
 
@@ -82,6 +82,6 @@ def test_an_account_that_can_not_be_removed_now_stays(world: World, monkeypatch:
         with pytest.raises(Full):
             await removal.remove_soon(world.domain, session.account)
         assert not session.closed
-        world.domain.close_session(session)
+        world.domain.sessions.close(session)
 
     world.do(fail())

@@ -78,7 +78,7 @@ async def _run(world: World, data: bytes) -> None:
     assert account is not None
     sink = _Sink()
     session = Session(world.domain, account, parse_jid("ada@localhost/fuzz"), sink)  # type: ignore[arg-type]
-    world.domain.open_session(session)
+    world.domain.sessions.open(session)
     content = inside.replace("{}", ElementTree.tostring(_form(lines[1:]), encoding="unicode"))
     address = f" to='{to}'" if to else ""
     iq = f"<iq type='{kind}' id='q'{address}>{content}</iq>"
@@ -91,7 +91,7 @@ async def _run(world: World, data: bytes) -> None:
     assert answers[0].get("type") in ("result", "error")
     for error in answers[0].iter(f"{{{ns.STANZA_ERRORS}}}internal-server-error"):
         raise AssertionError(ElementTree.tostring(error))
-    world.domain.close_session(session)
+    world.domain.sessions.close(session)
     await world.hang_up(transport)
 
 

@@ -194,7 +194,7 @@ class World:
         for account in self.domain.accounts.all():
             for session in list(account.sessions.values()):
                 if session.sink is None:
-                    self.domain.close_session(session)
+                    self.domain.sessions.close(session)
 
 
 class Nameless:

@@ -120,7 +120,7 @@ class Moving:
 
     def _say_goodbye(self, account: Account, new: str) -> None:
         for session in list(account.sessions.values()):
-            self._domain.end_stream(session, StreamError("not-authorized", f"the account is {new} now"))
+            self._domain.sessions.end(session, StreamError("not-authorized", f"the account is {new} now"))
 
     async def _tell_contact(self, old: str, account: Account, item: Item) -> None:
         contact = parse_jid(item.jid)

@@ -110,7 +110,7 @@ def bind(stream: Stream, account: Account, resource: str, device: str = "", hold
     session.credential = stream.credential
     if holding:
         session.hold()
-    domain.open_session(session)
+    domain.sessions.open(session)
     return session
 
 
@@ -125,7 +125,7 @@ async def resume(stream: Stream, account: Account, previous: str, h: str, device
         raise StanzaError("item-not-found")
     session = await domain.resumption.find(account, previous, h)
     if stream.ended or stream.is_void(account, device):
-        domain.connection_lost(session)
+        domain.sessions.lost(session)
         raise StanzaError("item-not-found")
     manage = session.sm
     assert manage is not None

@@ -27,18 +27,19 @@ from kith.core.log import Envelope, Log
 from kith.core.marks import Marks
 from kith.core.offers import Offers
 from kith.core.presence import Presence
-from kith.core.refused import stanza_refused, stream_refused
+from kith.core.refused import stanza_refused
 from kith.core.resumption import Resumption
 from kith.core.retries import REMEMBERED_DAYS
 from kith.core.router import Router
 from kith.core.sender import Sender
 from kith.core.session import Session
+from kith.core.sessions import Sessions
 from kith.core.subscriptions import Subscriptions
 from kith.ports.store import Keys, Store
 from kith.records.devices import PASSWORD, Device, Devices
 from kith.records.passwords import Passwords
 from kith.wire.errors import StanzaError, StreamError
-from kith.wire.jid import JID, parse_jid
+from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
 
 _F = TypeVar("_F", bound=Feature)
@@ -95,8 +96,15 @@ class Domain:
         self.inquiries = Inquiries(self)
         self.router = Router(self)
         self.resumption = Resumption(self)
-        self._flushing: list[Session] = []
-        self._closing: list[Session] = []
+        self.sessions = Sessions(
+            self.tasks,
+            self.figures,
+            self.marks,
+            self.hooks,
+            self.presence,
+            self.resumption,
+            self.route,
+        )
         self._changed_elsewhere = False  # since the last refresh began
         self._refreshing = False
 
@@ -203,15 +211,15 @@ class Domain:
         self.passwords.changed(account)
         for session in list(self.accounts.sessions(jid)):
             if session is not but:
-                self.end_stream(session, StreamError("not-authorized", "the password was changed"))
-                self.close_session(session)
+                self.sessions.end(session, StreamError("not-authorized", "the password was changed"))
+                self.sessions.close(session)
 
     def end_device(self, jid: str, device: str) -> None:
         """Ends the sessions of a device, or of an app password, that was revoked."""
         for session in self.accounts.sessions(jid):
             if device in (session.device, session.credential):
-                self.end_stream(session, StreamError("not-authorized", "the device was revoked"))
-                self.close_session(session)
+                self.sessions.end(session, StreamError("not-authorized", "the device was revoked"))
+                self.sessions.close(session)
 
     # -- accounts ------------------------------------------------------------------------------
 
@@ -348,105 +356,6 @@ class Domain:
             logger.info("old messages removed", count=removed)
         forgotten = await self.store.forget_origins(first_at(now - timedelta(days=REMEMBERED_DAYS)))
         logger.debug("origins of old messages forgotten", count=forgotten)
-
-    # -- sessions ------------------------------------------------------------------------------
-
-    def flush_later(self, session: Session) -> None:
-        """Writes what the session has to send at the end of this turn of the loop."""
-        if not self._flushing:
-            self.tasks.soon(self._flush)
-        self._flushing.append(session)
-
-    def _flush(self) -> None:
-        flushing, self._flushing = self._flushing, []
-        for session in flushing:
-            try:
-                session.flush()
-            except Exception as error:
-                self.tasks.failed("flush failed", error)
-
-    def open_session(self, session: Session) -> None:
-        """A resource was bound. A session that had it before ends with a conflict (RFC 6120 §7.7.2.2)."""
-        account = session.account
-        old = account.sessions.get(session.jid.resource)
-        if old is not None:
-            self.end_stream(old, StreamError("conflict", "the resource was bound again"))
-            self.close_session(old)
-        account.sessions[session.jid.resource] = session
-        self.figures.sessions += 1
-        logger.debug("session opened", session=session.full)
-        self.hooks.session_opened(session)
-
-    def end_stream(self, session: Session, error: StreamError | None = None) -> None:
-        """Closes the session's connection, if it has one."""
-        session.flush()
-        sink, session.sink = session.sink, None
-        if sink is not None:
-            sink.close(stream_refused(self.figures, error, session.full) if error is not None else b"")
-        self.close_session(session)
-
-    def connection_lost(self, session: Session) -> None:
-        """The connection went without a word: the session waits, or ends."""
-        session.sink = None
-        session.out.clear()
-        if session.sm is not None and session.sm.resumable and not session.closed:
-            session.lost_at = self.tasks.now()
-            self.resumption.wait(session)
-        else:
-            self.close_session(session)
-
-    def close_later(self, session: Session) -> None:
-        """Ends a session that is owed too much, once the current work is done: the log has it all."""
-        if not self._closing:
-            self.tasks.soon(self._close_all)
-        self._closing.append(session)
-
-    def _close_all(self) -> None:
-        closing, self._closing = self._closing, []
-        for session in closing:
-            if session.sink is not None:
-                self.end_stream(session, StreamError("resource-constraint", "too much waits to be read"))
-            self.close_session(session)
-
-    def close_session(self, session: Session) -> None:
-        """The session is over: what was not acknowledged goes back, contacts see it leave."""
-        if session.closed:
-            return
-        session.closed = True
-        self.figures.sessions -= 1
-        logger.debug("session closed", session=session.full)
-        account = session.account
-        self.resumption.forget(session)
-        if account.sessions.get(session.jid.resource) is session:
-            del account.sessions[session.jid.resource]
-        self.presence.unavailable(session)
-        self.hooks.session_closed(session)
-        if session.sm is not None:
-            self._give_up(session, session.sm)
-        session.holding = None
-
-    def _give_up(self, session: Session, manage: sm.Unacknowledged) -> None:
-        """XEP-0198 §5: what the client has not acknowledged was not delivered."""
-        for data, id in manage.queue:
-            if id:
-                session.account.delivery.given_up(id)
-            elif data.startswith(b"<iq "):
-                self._iq_lost(data)
-        manage.queue.clear()
-        self.marks.changed(session.account.delivery)
-
-    def _iq_lost(self, data: bytes) -> None:
-        """A request that never arrived is answered for the client that is gone."""
-        iq = Stanza.from_bytes(data)
-        if iq.type not in ("get", "set") or "@" not in iq.attrs.get("from", ""):
-            return
-        try:
-            sender = parse_jid(iq.attrs["from"])
-        except ValueError:
-            return
-        answer = iq.error(StanzaError("recipient-unavailable"))
-        if answer is not None:
-            self.route(answer, parse_jid(iq.attrs["to"]), sender)
 
     # -- for features --------------------------------------------------------------------------
 

@@ -74,7 +74,7 @@ async def keep(domain: Domain) -> None:
         if session.quiet is not None:
             session.quiet.release()
         if not can_be_kept(session):
-            domain.close_session(session)  # which others see
+            domain.sessions.close(session)  # which others see
     now = asyncio.get_running_loop().time()
     writes = []
     size = 0
@@ -83,7 +83,7 @@ async def keep(domain: Domain) -> None:
         left = lost_at + domain.config.resume_timeout - now
         manage = session.sm
         if manage is None or not manage.resumable or left <= 0 or size > _MOST_BYTES:
-            domain.close_session(session)
+            domain.sessions.close(session)
             continue
         value = json.dumps(_encode(domain, session, clock.now() + left)).encode()
         size += len(value)
@@ -178,7 +178,7 @@ async def _make(domain: Domain, kept: dict[str, Any], left: float) -> bool:
         if id and session.counted:
             account.delivery.handed(id)
     session.lost_at = domain.tasks.now() - domain.config.resume_timeout + left
-    domain.open_session(session)
+    domain.sessions.open(session)
     domain.resumption.take_up(session)
     domain.hooks.session_taken_up(session, kept["features"])
     return True

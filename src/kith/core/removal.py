@@ -80,5 +80,5 @@ def end_sessions(domain: Domain, account: Account, but: Collection[Session] = ()
     """Of an account that is gone."""
     for session in list(account.sessions.values()):
         if session not in but:
-            domain.end_stream(session, StreamError("not-authorized", "the account was removed"))
-            domain.close_session(session)
+            domain.sessions.end(session, StreamError("not-authorized", "the account was removed"))
+            domain.sessions.close(session)

@@ -87,8 +87,8 @@ def _transmit(session: Session, data: bytes, id: int) -> None:
     if session.sm is not None:
         session.sm.sent(data, id)
         if session.sink is None and session.sm.forgotten:
-            session.domain.close_later(session)
+            session.domain.sessions.close_later(session)
     if session.sink is not None:
         if not session.out:
-            session.domain.flush_later(session)
+            session.domain.sessions.flush_later(session)
         session.out.append(data)

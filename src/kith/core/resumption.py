@@ -104,7 +104,7 @@ class Resumption:
         for session in list(self._waiting):
             if session.lost_at > limit:
                 break
-            self._domain.close_session(session)
+            self._domain.sessions.close(session)
 
     async def find(self, account: Account, token: str, h: str) -> Session:
         """The session to resume, taken off its old connection, with all that it received handled.
@@ -126,10 +126,10 @@ class Resumption:
             try:
                 await asyncio.wait_for(settled, _PATIENCE)
             except TimeoutError:
-                self._domain.close_session(session)
+                self._domain.sessions.close(session)
             self._take_off(session)  # another connection may have been faster
         if session.closed or session.sm is None or not session.sm.resumable:
-            self._domain.close_session(session)
+            self._domain.sessions.close(session)
             raise StanzaError("item-not-found")
         return session
 

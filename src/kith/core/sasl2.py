@@ -274,10 +274,10 @@ class SASL2(Login):
             bound = Element(ns.tag(ns.BIND2, "bound"))
             bound.extend(await domain.hooks.session_bound(session, wanted))
         except BaseException:
-            domain.close_session(session)
+            domain.sessions.close(session)
             raise
         if self.stream.ended or session.closed:  # the connection went, or another login took the resource
-            domain.close_session(session)
+            domain.sessions.close(session)
             return None
         enable = wanted.find(ENABLE)
         enabled = domain.resumption.grant(session, enable) if enable is not None else b""
@@ -293,7 +293,7 @@ class SASL2(Login):
         stream, domain = self.stream, self.domain
         for other in list(account.sessions.values()):
             if self._device and other.device == self._device:
-                domain.end_stream(other, StreamError("conflict", "the device has a new session"))
+                domain.sessions.end(other, StreamError("conflict", "the device has a new session"))
         tag = (wanted.findtext(ns.tag(ns.BIND2, "tag")) or "").strip()[:64]
         resource = binding.lasting_resource(domain, account.id, self._device, tag)
         try:

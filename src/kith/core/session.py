@@ -107,7 +107,7 @@ class Session(Intake):
 
     def ended(self) -> None:
         if not self.closed:
-            self.domain.end_stream(self)
+            self.domain.sessions.end(self)
 
     def refuse(self, stanza: Stanza, error: StanzaError) -> None:
         """Answers a stanza with an error, unless it was itself an answer."""
@@ -146,7 +146,7 @@ class Session(Intake):
                 delivery.acknowledged(id)
             self.domain.marks.changed(self.account.delivery)
         if self.sm.due:
-            self.domain.flush_later(self)
+            self.domain.sessions.flush_later(self)
 
     def enable(self, token: str, limit: int, limit_bytes: int, answer: bytes) -> None:
         """Stanzas count from here on, in both directions (XEP-0198 §3)."""
@@ -168,7 +168,7 @@ class Session(Intake):
             self.holding.append((data, id))
             self.held += len(data)
             if self.held > HELD_BYTES:
-                self.domain.close_later(self)
+                self.domain.sessions.close_later(self)
         elif self.quiet is not None:
             self.quiet.offer(data, id)
         else:
@@ -191,10 +191,10 @@ class Session(Intake):
             self.sm.sent(data, id)
         if self.sink is None:
             if self.sm is not None and self.sm.forgotten:
-                self.domain.close_later(self)
+                self.domain.sessions.close_later(self)
             return
         if not self.out:
-            self.domain.flush_later(self)
+            self.domain.sessions.flush_later(self)
         self.out.append(data)
 
     def hold(self) -> None:
@@ -214,7 +214,7 @@ class Session(Intake):
         """Sends an element that is not counted."""
         if self.sink is not None:
             if not self.out:
-                self.domain.flush_later(self)
+                self.domain.sessions.flush_later(self)
             self.out.append(data)
 
     def ask(self) -> None:
@@ -252,7 +252,7 @@ class Session(Intake):
 
     def fail(self, error: StreamError) -> None:
         """Ends the stream with an error."""
-        self.domain.end_stream(self, error)
+        self.domain.sessions.end(self, error)
 
     def __repr__(self) -> str:
         return f"<Session {self.full}>"

@@ -157,7 +157,7 @@ class Stream:
         session = self.session
         if session is not None and session.sink is self.sink:
             if session.idle:
-                self.domain.end_stream(session)
+                self.domain.sessions.end(session)
             else:
                 session.ending = True
         else:
@@ -170,13 +170,13 @@ class Stream:
             self.login_over()
         session = self.session
         if session is not None and session.sink is self.sink:
-            self.domain.connection_lost(session)
+            self.domain.sessions.lost(session)
 
     def fail(self, error: StreamError) -> None:
         """Ends the stream with an error, after the header if none was sent yet (RFC 6120 §4.9.1.2)."""
         session = self.session
         if session is not None and session.sink is self.sink:
-            self.domain.end_stream(session, error)
+            self.domain.sessions.end(session, error)
             return
         if not self._header_sent:
             self._send_header(None)

@@ -119,7 +119,7 @@ class OperatorCommands(Feature):
         for jid in targets:
             for session in self.domain.accounts.sessions(jid.bare):
                 if jid.resource in ("", session.jid.resource):
-                    self.domain.end_stream(session, StreamError("policy-violation", "ended by an operator"))
+                    self.domain.sessions.end(session, StreamError("policy-violation", "ended by an operator"))
                     count += 1
         return Outcome(f"{count} ended.")
 

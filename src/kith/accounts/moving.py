@@ -124,14 +124,14 @@ class Moving:
 
     async def _tell_contact(self, old: str, account: Account, item: Item) -> None:
         contact = parse_jid(item.jid)
-        if self._domain.is_local(contact):
+        if self._domain.post.is_local(contact):
             if await self._may_know(contact, old, account):
                 await self._change_roster(contact.bare, old, account.jid)
         elif item.from_ or item.to or item.ask:
             moved = Element(ns.tag(ns.MOVED, "moved"))
             SubElement(moved, ns.tag(ns.MOVED, "old-jid")).text = old
             attrs = {"type": "subscribe", "from": account.jid, "to": contact.bare}
-            self._domain.route(Stanza.build("presence", attrs, moved), account.address, contact)
+            self._domain.post.route(Stanza.build("presence", attrs, moved), account.address, contact)
 
     async def _may_know(self, contact: JID, old: str, account: Account) -> bool:
         """Not if one of the two has blocked the other."""
@@ -140,7 +140,7 @@ class Moving:
             return False
         for address in (account.address, parse_jid(old)):
             news = Stanza.build("presence", {"from": address.bare, "to": contact.bare})
-            if not domain.allows(address, contact, news):
+            if not domain.post.allows(address, contact, news):
                 return False
         return True
 

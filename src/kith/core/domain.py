@@ -23,11 +23,11 @@ from kith.core.feature import Feature, Handler
 from kith.core.hooks import Hooks, overridden
 from kith.core.hosts import Host, Hosts
 from kith.core.inquiries import Inquiries
-from kith.core.log import Envelope, Log
+from kith.core.log import Log
 from kith.core.marks import Marks
 from kith.core.offers import Offers
+from kith.core.post import Post
 from kith.core.presence import Presence
-from kith.core.refused import stanza_refused
 from kith.core.resumption import Resumption
 from kith.core.retries import REMEMBERED_DAYS
 from kith.core.router import Router
@@ -90,6 +90,7 @@ class Domain:
             overridden(self.features, "message_wanted"),
         )
         self.accounts = Accounts(self.name, store, self.hooks.account_loaded, self.hooks.account_unloaded)
+        self.post = Post(self.name, self.accounts, self.hosts, self.hooks, self.figures)
         self.marks = Marks(store)
         self.presence = Presence(self)
         self.subscriptions = Subscriptions(self)
@@ -103,7 +104,7 @@ class Domain:
             self.hooks,
             self.presence,
             self.resumption,
-            self.route,
+            self.post.route,
         )
         self._changed_elsewhere = False  # since the last refresh began
         self._refreshing = False
@@ -223,9 +224,6 @@ class Domain:
 
     # -- accounts ------------------------------------------------------------------------------
 
-    def is_local(self, jid: JID) -> bool:
-        return jid.domain == self.name
-
     async def knows(self, sender: Sender, account: JID) -> bool:
         """Whether the sender may know that there is such an account (`kith.core.inquiries`)."""
         return await self.inquiries.knows(sender.bare, account)
@@ -286,54 +284,6 @@ class Domain:
         if stanza.tag != sm.ENABLE:
             raise StreamError("unsupported-stanza-type")
         self.resumption.enable(session, stanza)
-
-    # -- routing -------------------------------------------------------------------------------
-
-    def allows(self, sender: JID, to: JID, stanza: Stanza) -> bool:
-        """Whether the features let a stanza reach ``to``, where no one is told if not."""
-        return self.hooks.allows(sender, to, stanza)
-
-    def route(self, stanza: Stanza, sender: JID, to: JID) -> None:
-        """Delivers a stanza of the server's or a feature's own, unlogged, by RFC 6121 §8.5."""
-        if to.domain != self.name:
-            if self.allows(sender, to, stanza):
-                self.send_abroad(stanza, sender, to)
-            return
-        account = self.accounts.get(to.bare)
-        if account is None or not self.allows(sender, to, stanza):
-            return
-        if stanza.kind == "message":
-            account.deliver(Envelope(0, stanza.to_bytes(), stanza, to, None))
-        elif to.resource:
-            if (session := account.sessions.get(to.resource)) is not None:
-                session.send(stanza)
-        elif stanza.kind == "presence":
-            data = stanza.to_bytes()
-            for session in account.available():
-                session.push(data)
-
-    def send_abroad(self, stanza: Stanza, sender: JID, to: JID, strict: bool = False) -> None:
-        """Hands a stanza to who answers for its domain. ``strict``: raises StanzaError if nobody does."""
-        try:
-            self.hosts.find(to.domain).receive(stanza, sender, to)
-        except StanzaError:
-            if strict:
-                raise
-
-    def deliver(self, envelope: Envelope) -> None:
-        """Rings the recipient's sessions, or sends it abroad; then tells the features."""
-        to, sender = envelope.to, envelope.sender
-        if to.domain == self.name:
-            if (account := self.accounts.get(to.bare)) is not None:
-                account.deliver(envelope)
-                self.figures.delivered += len(envelope.delivered_to)
-        elif sender is not None:
-            try:
-                self.hosts.find(to.domain).receive(envelope.stanza, sender.jid, to)
-            except StanzaError as error:
-                stanza_refused(self.figures, envelope.stanza, error)
-                sender.refuse(envelope.stanza, error)
-        self.hooks.message_routed(envelope)
 
     async def replay(self, session: Session) -> None:
         """Sends what was undelivered, then what was held back meanwhile."""

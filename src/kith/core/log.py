@@ -107,7 +107,7 @@ class Envelope:
             stanza_refused(sender.domain.figures, self.stanza, refusal)
             sender.refuse(self.stanza, refusal)
         elif existing is None:
-            sender.domain.deliver(self)
+            sender.domain.post.deliver(self)
         sender.committed()
 
 

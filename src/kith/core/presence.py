@@ -59,7 +59,7 @@ class Presence:
             return self._domain.subscriptions.handle(session, stanza, to.to_bare())
         if type == "error":
             if to is not None:
-                self._domain.route(stanza, session.jid, to)
+                self._domain.post.route(stanza, session.jid, to)
             return None
         if type == "probe":
             return self._probe(session, stanza, to) if to is not None else None
@@ -86,7 +86,7 @@ class Presence:
             return self._probe(sender, stanza, to)
         if type not in ("", "unavailable", "error"):
             raise StanzaError("bad-request", "no such type of presence")
-        self._domain.route(stanza, sender.jid, to)
+        self._domain.post.route(stanza, sender.jid, to)
         if type != "error" and self._domain.accounts.get(to.bare) is not None:
             self._domain.hooks.presence_received(sender, stanza, to)
         return None
@@ -171,7 +171,7 @@ class Presence:
         account = self._domain.accounts.get(contact)
         if account is None or not account.sessions:
             return
-        if not self._domain.allows(session.jid, account.address, stanza):
+        if not self._domain.post.allows(session.jid, account.address, stanza):
             return
         data: bytes | None = None
         for other in account.sessions.values():
@@ -186,26 +186,28 @@ class Presence:
             return
         for other in account.present():
             presence = other.presence
-            if presence is not None and self._domain.allows(other.jid, session.account.address, presence):
+            if presence is not None and self._domain.post.allows(
+                other.jid, session.account.address, presence
+            ):
                 session.transmit(self._addressed(presence, session.full))
 
     def _ask(self, contact: str, session: Session) -> None:
         """Probes a contact of another domain (§4.3.1)."""
         probe = Stanza.build("presence", {"type": "probe", "from": session.full, "to": contact})
-        self._domain.route(probe, session.jid, parse_jid(contact))
+        self._domain.post.route(probe, session.jid, parse_jid(contact))
 
     async def _probe(self, sender: Sender, stanza: Stanza, to: JID) -> None:
         """A probe by a client or by another server (§4.3.2)."""
         domain = self._domain
         if to.domain != domain.name:
-            domain.route(stanza, sender.jid, to)
+            domain.post.route(stanza, sender.jid, to)
             return
         viewer = sender.bare
         account = await domain.accounts.load(to.bare) if to.local else None
         roster = await domain.accounts.roster(to.bare) if account is not None else None
         if account is None or roster is None or not (to.bare == viewer or roster.subscription_from(viewer)):
             sender.send(Stanza.build("presence", {"type": "unsubscribed", "from": to.bare, "to": viewer}))
-        elif not domain.allows(sender.jid, to, stanza):
+        elif not domain.post.allows(sender.jid, to, stanza):
             return  # XEP-0191 §3: blocked, and no stranger
         elif account.present():
             for other in account.present():
@@ -277,7 +279,7 @@ class Presence:
 
     def _deliver_directed(self, session: Session, stanza: Stanza, to: JID) -> None:
         addressed = Stanza(stanza.tag, {**stanza.attrs, "to": str(to)}, stanza.inner, stanza.children)
-        self._domain.route(addressed, session.jid, to)
+        self._domain.post.route(addressed, session.jid, to)
 
     # -- for features --------------------------------------------------------------------------
 
@@ -285,7 +287,7 @@ class Presence:
         """The viewer sees the account's sessions go (XEP-0191 §4)."""
         for session in account.present():
             gone = Stanza.build("presence", {"type": "unavailable", "from": session.full, "to": str(viewer)})
-            self._domain.route(gone, session.jid, viewer)
+            self._domain.post.route(gone, session.jid, viewer)
 
     def show(self, account: Account, viewer: JID) -> None:
         """The viewer sees the account's sessions come."""

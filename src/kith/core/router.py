@@ -161,7 +161,7 @@ class Router:
         if not self._admits(sender, stanza, to):
             return None
         if keep is Keep.NOTHING:
-            domain.deliver(Envelope(0, stanza.to_bytes(), stanza, to, sender))
+            domain.post.deliver(Envelope(0, stanza.to_bytes(), stanza, to, sender))
             return None
         domain.log.append(sender, stanza, to, recipient, keep)
         return COMMITTING
@@ -180,7 +180,7 @@ class Router:
         if archived:
             domain.log.append(session, stanza, to, None, keep)
             return COMMITTING
-        domain.deliver(Envelope(0, stanza.to_bytes(), stanza, to, session))
+        domain.post.deliver(Envelope(0, stanza.to_bytes(), stanza, to, session))
         return None
 
     # -- iq -----------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ class Router:
         if to is not None and to.domain != domain.name:
             service = domain.services.get(to.domain)
             if service is None:
-                domain.send_abroad(stanza, sender.jid, to, strict=request)
+                domain.post.abroad(stanza, sender.jid, to, strict=request)
             elif request:
                 handler = domain.handlers.get((type, stanza.children[0], service))
                 if handler is None or to.local:

@@ -71,7 +71,7 @@ class Foreign:
     def send(self, stanza: Stanza) -> None:
         """In the name of the one that it is from: the domain, an account or a service."""
         origin = stanza.attrs.get("from")
-        self.domain.send_abroad(stanza, parse_jid(origin) if origin else self.domain.jid, self.jid)
+        self.domain.post.abroad(stanza, parse_jid(origin) if origin else self.domain.jid, self.jid)
 
     def refuse(self, stanza: Stanza, error: StanzaError) -> None:
         answer = stanza.error(error)

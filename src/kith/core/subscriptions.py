@@ -95,10 +95,10 @@ class Subscriptions:
             self.push(account, roster, item)
 
     async def _pass_on(self, stanza: Stanza, user: JID, to: JID) -> None:
-        if self._domain.is_local(to):
+        if self._domain.post.is_local(to):
             await self._receive(stanza, user, to)
         else:
-            self._domain.route(stanza, user, to)
+            self._domain.post.route(stanza, user, to)
 
     async def _receive(self, stanza: Stanza, user: JID, to: JID) -> None:
         """What the contact's side does (RFC 6121 §3, "server processing of inbound")."""
@@ -106,7 +106,7 @@ class Subscriptions:
         contact = await domain.accounts.load(to.bare)
         if contact is None:
             return  # §8.5.1: silently ignored
-        if not domain.allows(user, to, stanza):
+        if not domain.post.allows(user, to, stanza):
             return
         roster = await domain.accounts.roster(to.bare)
         item = roster[user.bare]

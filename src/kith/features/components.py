@@ -70,7 +70,7 @@ class Component(Intake):
         if to.domain == self.domain.name or self.domain.hosts.here(to.domain) is not None:
             return self.domain.router.admit(Foreign(sender, self), stanza, to)
         request = stanza.kind == "message" or stanza.type in ("get", "set")
-        self.domain.send_abroad(stanza, sender, to, strict=request)
+        self.domain.post.abroad(stanza, sender, to, strict=request)
         return None
 
     def _address(self, stanza: Stanza, name: str) -> JID:

@@ -104,7 +104,7 @@ class ForeignInterests(Feature):
         client.asked = f"caps-{secrets.token_hex(8)}"
         attrs = {"type": "get", "id": client.asked, "from": to.bare, "to": str(jid)}
         query = Element(INFO, {"node": f"{client.node}#{client.ver}"})
-        self.domain.route(Stanza.build("iq", attrs, query), to.to_bare(), jid)
+        self.domain.post.route(Stanza.build("iq", attrs, query), to.to_bare(), jid)
 
     def iq_result(self, sender: Sender, iq: Stanza) -> bool:
         client = self._accounts.get(sender.bare, {}).get(sender.jid)

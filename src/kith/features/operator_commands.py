@@ -55,7 +55,7 @@ def account_jid(domain: Domain, text: str) -> JID:
         jid = parse_jid(text)
     except ValueError:
         raise StanzaError("bad-request", f"{text!r} is not an address") from None
-    if not jid.local or jid.resource or not domain.is_local(jid):
+    if not jid.local or jid.resource or not domain.post.is_local(jid):
         raise StanzaError("bad-request", f"{text!r} is not an account of this server")
     return jid
 
@@ -138,7 +138,7 @@ class OperatorCommands(Feature):
         online = [account.jid for account in self.domain.accounts.all() if account.available()]
         for bare in online:
             attrs = {"type": "headline", "from": self.domain.name, "to": bare}
-            self.domain.route(Stanza.build("message", attrs, body), self.domain.jid, parse_jid(bare))
+            self.domain.post.route(Stanza.build("message", attrs, body), self.domain.jid, parse_jid(bare))
         return Outcome(f"{len(online)} told.")
 
 

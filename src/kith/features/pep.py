@@ -135,7 +135,7 @@ class Pep(Feature):
             if session.closed or session.presence is None:
                 return
             owner = parse_jid(bare)
-            if self.domain.is_local(owner):
+            if self.domain.post.is_local(owner):
                 await self._send_last_of(owner, session, names)
 
     def _known_elsewhere(self, client: JID, owner: JID) -> None:

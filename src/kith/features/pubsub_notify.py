@@ -130,7 +130,7 @@ class Notifier:
         attrs = {"from": owner.bare, "to": str(to), "id": secrets.token_hex(8)}
         if config.notification_type == "headline":
             attrs["type"] = "headline"
-        self._domain.route(Stanza(_MESSAGE, attrs, inner, [EVENT]), owner, to)
+        self._domain.post.route(Stanza(_MESSAGE, attrs, inner, [EVENT]), owner, to)
 
     def ask_owners(self, owner: JID, node: Node, jid: str) -> None:
         """Somebody wants to subscribe, and an owner has to approve it (XEP-0060 §8.6)."""
@@ -146,7 +146,7 @@ class Notifier:
         owners = [bare for bare, standing in node.record.affiliations.items() if standing == "owner"]
         for bare in (owner.bare, *owners) if owner.local else owners:
             attrs = {"from": owner.bare, "to": bare, "id": secrets.token_hex(8)}
-            self._domain.route(Stanza.build("message", attrs, form), owner, parse_jid(bare))
+            self._domain.post.route(Stanza.build("message", attrs, form), owner, parse_jid(bare))
 
     def last(self, owner: JID, to: JID, node: Node, id: str, item: Item) -> None:
         """The last item, for one who has just come (XEP-0163 §5.3.4)."""

@@ -152,7 +152,7 @@ class PubSubService(Feature):
         except StanzaError as error:
             answer = stanza.error(error)
             if answer is not None:
-                self.domain.route(answer, self.jid, sender)
+                self.domain.post.route(answer, self.jid, sender)
 
     # -- discovery ---------------------------------------------------------------------------------
 

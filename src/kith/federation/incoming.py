@@ -225,7 +225,7 @@ class IncomingStream(Intake):
         answer = stanza.error(error)
         if answer is not None:
             sender, to = self._addresses(stanza)
-            self.domain.send_abroad(answer, to, sender)
+            self.domain.post.abroad(answer, to, sender)
 
     def raw(self, data: bytes) -> None:
         if self.sink is not None:

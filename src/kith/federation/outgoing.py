@@ -157,7 +157,7 @@ class Link:
         for waiting in queue:
             answer = waiting.stanza.error(StanzaError(condition, type="wait"))
             if answer is not None:
-                self._federation.domain.route(answer, JID("", self.remote), waiting.sender)
+                self._federation.domain.post.route(answer, JID("", self.remote), waiting.sender)
 
 
 class Outgoing:

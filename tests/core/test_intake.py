@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from kith.base.figures import Figures
 from kith.core import sm
 from kith.core.domain import Domain
 from kith.core.intake import COMMITTING, Intake, Work
@@ -12,9 +13,10 @@ from kith.wire.stanza import Stanza
 
 
 class Ledger:
-    """What a domain notes of refusals."""
+    """Where refusals are counted."""
 
-    def refused(self, stanza: Stanza, error: StanzaError) -> None: ...
+    def __init__(self) -> None:
+        self.figures = Figures()
 
 
 class Taken(Intake):

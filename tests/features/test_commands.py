@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from types import SimpleNamespace
 from xml.etree.ElementTree import fromstring
 
 import pytest
@@ -188,7 +189,7 @@ async def test_a_form_that_lay_too_long_has_expired() -> None:
         return Outcome("done")
 
     clock, asker = Clock(), Asker()
-    commands = Commands(clock)  # type: ignore[arg-type]
+    commands = Commands(SimpleNamespace(tasks=clock))  # type: ignore[arg-type]
     commands.add(Command("x:y", "Test", lambda _: True, run, "x", (Field("announcement"),)))
 
     def asked(inside: str = "", **attrs: str) -> Stanza:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from kith.core.hosts import Hosts
 from kith.core.inquiries import REQUESTS_EACH, Inquiries
 from kith.core.roster import Roster
 from kith.wire.errors import StanzaError
@@ -102,15 +103,9 @@ async def test_a_group_that_both_are_in_makes_acquaintances() -> None:
     async def roster(bare: str) -> Roster:
         return Roster(1)
 
-    domain = SimpleNamespace(
-        config=SimpleNamespace(strangers_per_hour=1),
-        account_id=account_id,
-        roster=roster,
-        hooks=SimpleNamespace(acquainted=acquainted),
-        hosts=SimpleNamespace(here=lambda name: None),
-        now=lambda: 0.0,
-    )
-    inquiries = Inquiries(domain)  # type: ignore[arg-type]
+    accounts = SimpleNamespace(id_of=account_id, roster=roster)
+    hooks = SimpleNamespace(acquainted=acquainted)
+    inquiries = Inquiries(1, accounts, Hosts(), hooks, SimpleNamespace(now=lambda: 0.0))  # type: ignore[arg-type]
     ann, eve = (SimpleNamespace(bare=name, account=object()) for name in ("ann@x", "eve@x"))
     for number in range(5):
         assert await inquiries.admit(ann, parse_jid(f"m{number}@x"))  # type: ignore[arg-type]

@@ -66,7 +66,7 @@ class Logins:
         gone = await self._domain.devices.forget(record.id, id)
         if not gone:
             raise Refused("not-found", "There is no such device.")
-        await self._domain.forgotten(record.jid, gone)
+        await self._domain.revocation.forgotten(record.jid, gone)
 
     async def revoke_app(self, record: AccountRecord, id: str) -> None:
         """The same for an app password, and for all that has logged in with it. Raises Refused."""
@@ -77,12 +77,14 @@ class Logins:
             raise Refused("not-found", "There is no such app password.")
         for device in (await domain.devices.all(record.id)).values():
             if device.credential == id:
-                await domain.forgotten(record.jid, await domain.devices.forget(record.id, device.id))
-        await domain.forgotten(record.jid, [Device(id, omemo=password.omemo)])
+                await domain.revocation.forgotten(
+                    record.jid, await domain.devices.forget(record.id, device.id)
+                )
+        await domain.revocation.forgotten(record.jid, [Device(id, omemo=password.omemo)])
 
     async def revoke_all(self, record: AccountRecord, but: str = "") -> None:
         """The same for all of them, but for one."""
         domain = self._domain
         for device in await domain.devices.all(record.id):
             if device != but:
-                await domain.forgotten(record.jid, await domain.devices.forget(record.id, device))
+                await domain.revocation.forgotten(record.jid, await domain.devices.forget(record.id, device))

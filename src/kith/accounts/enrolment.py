@@ -48,7 +48,7 @@ async def enrol(domain: Domain, record: AccountRecord, about: About) -> Enrolled
         raise Refused("bad-request", "The id of a device is a UUID.")
     for _ in range(_TRIES):
         entry = await domain.devices.enter(record.id, agent)
-        await domain.forgotten(record.jid, entry.gone)
+        await domain.revocation.forgotten(record.jid, entry.gone)
         device = entry.device
         device.seen(clean(about.software), clean(about.name))
         device.platform = clean(about.platform) or device.platform

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import structlog
 
@@ -19,10 +19,11 @@ from kith.config import Config
 from kith.core import handover, removal, replay, sm
 from kith.core.accounts import Accounts
 from kith.core.asserted import Assertions
-from kith.core.feature import Feature, Handler
+from kith.core.feature import Feature
 from kith.core.hooks import Hooks, overridden
-from kith.core.hosts import Host, Hosts
+from kith.core.hosts import Hosts
 from kith.core.inquiries import Inquiries
+from kith.core.iqs import Iqs
 from kith.core.log import Log
 from kith.core.marks import Marks
 from kith.core.offers import Offers
@@ -30,15 +31,15 @@ from kith.core.post import Post
 from kith.core.presence import Presence
 from kith.core.resumption import Resumption
 from kith.core.retries import REMEMBERED_DAYS
+from kith.core.revocation import Revocation
 from kith.core.router import Router
-from kith.core.sender import Sender
 from kith.core.session import Session
 from kith.core.sessions import Sessions
 from kith.core.subscriptions import Subscriptions
-from kith.ports.store import Keys, Store
-from kith.records.devices import PASSWORD, Device, Devices
+from kith.ports.store import Store
+from kith.records.devices import PASSWORD, Devices
 from kith.records.passwords import Passwords
-from kith.wire.errors import StanzaError, StreamError
+from kith.wire.errors import StreamError
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
 
@@ -81,8 +82,6 @@ class Domain:
         self.offers = Offers()
         self.features: list[Feature] = [feature(self) for feature in features]
         self.hooks = Hooks(self.features)
-        self.services = self._services()
-        self.handlers = self._handlers()
         self.log = Log(
             store,
             self.ids,
@@ -94,7 +93,10 @@ class Domain:
         self.marks = Marks(store)
         self.presence = Presence(self)
         self.subscriptions = Subscriptions(self)
-        self.inquiries = Inquiries(self)
+        self.inquiries = Inquiries(
+            config.strangers_per_hour, self.accounts, self.hosts, self.hooks, self.tasks
+        )
+        self.iqs = Iqs(self.name, self.features, self.hosts, self.accounts, self.inquiries, self.hooks)
         self.router = Router(self)
         self.resumption = Resumption(self)
         self.sessions = Sessions(
@@ -106,32 +108,11 @@ class Domain:
             self.resumption,
             self.post.route,
         )
+        self.revocation = Revocation(
+            store, self.accounts, self.sessions, self.devices, self.passwords, self.hooks
+        )
         self._changed_elsewhere = False  # since the last refresh began
         self._refreshing = False
-
-    def _handlers(self) -> dict[tuple[str, str, str], Handler]:
-        handlers: dict[tuple[str, str, str], Handler] = {}
-        for feature in self.features:
-            for name in dir(feature):
-                method = getattr(type(feature), name, None)
-                for type_, child, to in getattr(method, "_iqs", ()):
-                    if to == "any":
-                        kinds = ["server", "account", *self.services.values()]
-                    else:
-                        kinds = [feature.service if to == "service" else to]
-                    for kind in kinds:
-                        handlers[type_, child, kind] = getattr(feature, name)
-        return handlers
-
-    def _services(self) -> dict[str, str]:
-        """The services of features by domain; a component's domain is left to it."""
-        found: dict[str, str] = {}
-        for feature in self.features:
-            name = f"{feature.service}.{self.name}"
-            if feature.service and self.hosts.here(name) is None:
-                self.hosts.add(name, cast(Host, feature))
-                found[name] = feature.service
-        return found
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -185,48 +166,12 @@ class Domain:
     async def _take_up_changes(self) -> None:
         for jid, device in await self.devices.revoked():
             if device.id != PASSWORD:
-                await self.forgotten(jid, [device])
+                await self.revocation.forgotten(jid, [device])
             elif (account := await self.accounts.load(jid)) is not None:
-                self.password_changed(account.id, jid)
+                self.revocation.password_changed(account.id, jid)
         for gone in await self.accounts.refresh():
             await removal.forget(self, gone)
         await self.hooks.accounts_changed()
-
-    async def forgotten(self, jid: str, gone: Iterable[Device]) -> None:
-        """What follows when devices, or app passwords, were forgotten: sessions end, keys go off lists."""
-        for device in gone:
-            self.end_device(jid, device.id)
-            if (account := await self.accounts.load(jid)) is not None:
-                await self.hooks.device_revoked(account.address, account.id, device.omemo)
-
-    async def change_password(
-        self, account: int, jid: str, keys: dict[str, Keys], but: Session | None = None
-    ) -> None:
-        """Sets new keys: tokens are void, and all sessions end but the one that asked for it."""
-        await self.store.set_keys(jid, keys)
-        await self.devices.forget(account)
-        self.password_changed(account, jid, but)
-
-    def password_changed(self, account: int, jid: str, but: Session | None = None) -> None:
-        """Whoever was let in by the older password, or may be at this moment, is out."""
-        self.passwords.changed(account)
-        for session in list(self.accounts.sessions(jid)):
-            if session is not but:
-                self.sessions.end(session, StreamError("not-authorized", "the password was changed"))
-                self.sessions.close(session)
-
-    def end_device(self, jid: str, device: str) -> None:
-        """Ends the sessions of a device, or of an app password, that was revoked."""
-        for session in self.accounts.sessions(jid):
-            if device in (session.device, session.credential):
-                self.sessions.end(session, StreamError("not-authorized", "the device was revoked"))
-                self.sessions.close(session)
-
-    # -- accounts ------------------------------------------------------------------------------
-
-    async def knows(self, sender: Sender, account: JID) -> bool:
-        """Whether the sender may know that there is such an account (`kith.core.inquiries`)."""
-        return await self.inquiries.knows(sender.bare, account)
 
     # -- features ------------------------------------------------------------------------------
 
@@ -236,48 +181,6 @@ class Domain:
             if isinstance(feature, cls):
                 return feature
         raise LookupError(cls.__name__)
-
-    def disco_features(self, account: bool) -> list[str]:
-        """What the server, or an account of it, announces (XEP-0030 §3.1)."""
-        found: set[str] = set()
-        for feature in self.features:
-            found.update(feature.disco)
-            found.update(feature.account_disco if account else feature.server_disco)
-        return sorted(found)
-
-    async def answer(self, sender: Sender, iq: Stanza, to: JID, handler: Handler) -> None:
-        """Lets a feature answer an iq, and sends what it says. Raises StanzaError.
-
-        To somebody who may not know of an account, its refusals are those of one that does not exist
-        (RFC 6121 §8.5.1).
-        """
-        unknown = (getattr(handler, "nothing", "") if iq.type == "get" else "") or "service-unavailable"
-        others = to.local and to.bare != sender.bare
-        known = await self.inquiries.admit(sender, to) if others else True
-        try:
-            if not others or await self._answers(sender, iq, to):
-                children = await handler(sender, iq, to)
-            elif (nobody := getattr(handler, "absent", None)) is not None and not known:
-                children = nobody(iq)
-            else:
-                raise StanzaError("service-unavailable")
-        except StanzaError as error:
-            if not known and error.condition != "policy-violation":
-                raise StanzaError(unknown) from None
-            raise
-        result = iq.reply(*children)
-        result.attrs["to"] = sender.full
-        sender.send(result)
-
-    async def _answers(self, sender: Sender, iq: Stanza, to: JID) -> bool:
-        """Whether there is such an account, and it has not blocked the sender. Raises StanzaError."""
-        missing = await self.accounts.load(to.bare) is None
-        try:  # the bounds are for those who are missing, too
-            return self.hooks.stanza_in(sender.jid, to, iq) and not missing
-        except StanzaError as error:
-            if error.condition == "policy-violation":
-                raise
-            return False
 
     def element(self, session: Session, stanza: Stanza) -> None:
         """An element that is no stanza, in its turn."""
@@ -306,15 +209,3 @@ class Domain:
             logger.info("old messages removed", count=removed)
         forgotten = await self.store.forget_origins(first_at(now - timedelta(days=REMEMBERED_DAYS)))
         logger.debug("origins of old messages forgotten", count=forgotten)
-
-    # -- for features --------------------------------------------------------------------------
-
-    def hide_presence(self, bare: str, viewer: JID) -> None:
-        """``viewer`` sees the account ``bare`` go offline."""
-        if (account := self.accounts.get(bare)) is not None:
-            self.presence.hide(account, viewer)
-
-    def show_presence(self, bare: str, viewer: JID) -> None:
-        """``viewer`` sees the account ``bare`` as it is."""
-        if (account := self.accounts.get(bare)) is not None:
-            self.presence.show(account, viewer)

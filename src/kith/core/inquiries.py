@@ -12,12 +12,15 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from kith.base.rates import Rates
+from kith.base.tasks import Tasks
+from kith.core.accounts import Accounts
+from kith.core.hooks import Hooks
+from kith.core.hosts import Hosts
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 
 if TYPE_CHECKING:
     from kith.core.account import Account
-    from kith.core.domain import Domain
     from kith.core.roster import Roster
     from kith.core.sender import Sender
 
@@ -50,11 +53,17 @@ def _shares(roster: Roster, bare: str) -> bool:
 
 
 class Inquiries:
-    """Who knows whom, and how many others somebody has asked about."""
+    """Who knows whom, and about how many others somebody has asked.
 
-    def __init__(self, domain: Domain) -> None:
-        self._domain = domain
-        self._limit = limit = domain.config.strangers_per_hour
+    ``limit``: so many in an hour; 0 for any number.
+    """
+
+    def __init__(self, limit: int, accounts: Accounts, hosts: Hosts, hooks: Hooks, tasks: Tasks) -> None:
+        self._accounts = accounts
+        self._hosts = hosts
+        self._hooks = hooks
+        self._tasks = tasks
+        self._limit = limit
         self._requests = Rates(limit * REQUESTS_EACH, HOUR)
         self._server_requests = Rates(limit * REQUESTS_EACH * SERVER_FACTOR, HOUR)
         self._asked: OrderedDict[str, _Asked] = OrderedDict()
@@ -67,11 +76,11 @@ class Inquiries:
         """
         if asker == account.bare:
             return True
-        if await self._domain.accounts.id_of(account) is None:
+        if await self._accounts.id_of(account) is None:
             return False
-        if (await self._domain.accounts.roster(account.bare)).subscription_from(asker):
+        if (await self._accounts.roster(account.bare)).subscription_from(asker):
             return True
-        return await self._domain.hooks.acquainted(account.to_bare(), asker)
+        return await self._hooks.acquainted(account.to_bare(), asker)
 
     def knows_now(self, asker: str, account: Account | None) -> bool:
         """The same without a look at the store; False where that would have to tell."""
@@ -86,15 +95,14 @@ class Inquiries:
         """
         if await self.knows(sender.bare, to):
             return True
-        domain = self._domain
-        if await domain.accounts.id_of(to) is not None and _shares(
-            await domain.accounts.roster(to.bare), sender.bare
+        if await self._accounts.id_of(to) is not None and _shares(
+            await self._accounts.roster(to.bare), sender.bare
         ):
             return False  # not counted
         here = sender.account is not None
-        if not self._limit or (not here and domain.hosts.here(sender.jid.domain) is not None):
+        if not self._limit or (not here and self._hosts.here(sender.jid.domain) is not None):
             return False  # components are the operator's own choice
-        now = domain.tasks.now()
+        now = self._tasks.now()
         allowed = self._count(sender.bare, to.bare, self._limit, now) and self._requests.take(
             sender.bare, now
         )

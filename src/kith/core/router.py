@@ -76,7 +76,7 @@ class Router:
             host = domain.hosts.here(to.domain)
             if host is None:
                 raise StanzaError("item-not-found")
-            if stanza.kind == "iq" and to.domain in domain.services:
+            if stanza.kind == "iq" and to.domain in domain.iqs.services:
                 return self._iq(sender, stanza, to)
             host.receive(stanza, sender.jid, to)
             return None
@@ -194,14 +194,14 @@ class Router:
         if request and len(stanza.children) != 1:
             raise StanzaError("bad-request", "a request has one child")
         if to is not None and to.domain != domain.name:
-            service = domain.services.get(to.domain)
+            service = domain.iqs.services.get(to.domain)
             if service is None:
                 domain.post.abroad(stanza, sender.jid, to, strict=request)
             elif request:
-                handler = domain.handlers.get((type, stanza.children[0], service))
+                handler = domain.iqs.handler(type, stanza.children[0], service)
                 if handler is None or to.local:
                     raise StanzaError("item-not-found" if to.local else "service-unavailable")
-                return domain.answer(sender, stanza, to, handler)
+                return domain.iqs.answer(sender, stanza, to, handler)
             return None
         if to is not None and to.resource and to.local:
             account = domain.accounts.get(to.bare)
@@ -218,15 +218,15 @@ class Router:
             assert sender.account is not None
             address = sender.account.address
         if address.local:
-            own = domain.handlers.get((*key, "own"))
+            own = domain.iqs.handler(*key, "own")
             if own is not None:
                 if sender.account is None or address != sender.account.address:
                     raise StanzaError("forbidden", "only for the owner of the account")
-                return domain.answer(sender, stanza, address, own)
-        handler = domain.handlers.get((*key, "account" if address.local else "server"))
+                return domain.iqs.answer(sender, stanza, address, own)
+        handler = domain.iqs.handler(*key, "account" if address.local else "server")
         if handler is None:
             raise StanzaError("service-unavailable")
-        return domain.answer(sender, stanza, address, handler)
+        return domain.iqs.answer(sender, stanza, address, handler)
 
     async def _iq_of_stranger(self, sender: Sender, stanza: Stanza, to: JID) -> None:
         """To a client whose owner may not know the sender."""

@@ -192,7 +192,7 @@ class SASL2(Login):
                 entry = proof.entry
             else:
                 entry = await devices.enter(account.id, self._agent, self.stream.credential)
-                await self.domain.forgotten(account.jid, entry.gone)
+                await self.domain.revocation.forgotten(account.jid, entry.gone)
                 entry.device.credential = self.stream.credential
             self.stream.credential = entry.device.credential
             self._device = self.stream.device = entry.device.id

@@ -142,7 +142,7 @@ class Blocking(Feature):
         store, everywhere = self.domain.store, await self._everywhere(session)
         await asyncio.gather(*(store.put(id, SPACE, str(jid), b"") for _, id in everywhere for jid in new))
         for jid in await self._viewers(bare, new):
-            self.domain.hide_presence(bare, jid)
+            self.domain.presence.hide(session.account, jid)
         for address, _ in everywhere:
             self._lists.setdefault(address, {}).update(dict.fromkeys(new))
         self._push(session, _BLOCK, asked)
@@ -167,7 +167,7 @@ class Blocking(Feature):
                 self._lists.pop(address, None)
         for jid in await self._viewers(bare, gone):
             if not self.blocks(bare, jid):
-                self.domain.show_presence(bare, jid)
+                self.domain.presence.show(session.account, jid)
         self._push(session, _UNBLOCK, asked)
         return ()
 

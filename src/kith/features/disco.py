@@ -129,7 +129,7 @@ def describe(domain: Domain, account: bool) -> list[Element]:
         if isinstance(other, HasIdentities):
             identities.extend(other.disco_identities(account))
     children = [identity(value) for value in identities]
-    children.extend(feature(var) for var in domain.disco_features(account))
+    children.extend(feature(var) for var in domain.iqs.announced(account))
     if not account:
         for other in domain.features:
             if isinstance(other, HasForms):
@@ -192,12 +192,12 @@ class Disco(Feature):
     @handles_iq("get", ns.DISCO_INFO, "query")
     async def info(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         node = self._node(iq, INFO)
-        if to.local and not await self.domain.knows(sender, to):
+        if to.local and not await self.domain.inquiries.knows(sender.bare, to):
             found = await self._node_info(sender, to, node) if node else None
             if found is None:
                 raise StanzaError("service-unavailable")
             return _answer(INFO, node, found)
-        service = self.domain.services.get(to.domain)
+        service = self.domain.iqs.services.get(to.domain)
         if service is not None and not node:
             return _answer(INFO, "", describe_service(self.domain, service))
         if not node:
@@ -228,13 +228,13 @@ class Disco(Feature):
                 known = known or items is not None
                 if items:
                     found = [*found, *items] if found else items
-        if not known and (not to.local or await self.domain.knows(sender, to)):
+        if not known and (not to.local or await self.domain.inquiries.knows(sender.bare, to)):
             raise StanzaError("item-not-found")  # to others it looks as if there were nothing (§8)
         return _answer(ITEMS, node, page(iq.child(ITEMS), found))
 
     def _features(self, to: JID) -> Sequence[Feature]:
         """Those that have something to say of an address: of a service, only the one that it is."""
-        service = self.domain.services.get(to.domain)
+        service = self.domain.iqs.services.get(to.domain)
         if service is None:
             return self.domain.features
         return [other for other in self.domain.features if other.service == service]

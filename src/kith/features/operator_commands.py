@@ -128,7 +128,7 @@ class OperatorCommands(Feature):
         account = await self.domain.accounts.id_of(jid)
         assert account is not None
         keys = await self._keys(values["password"][0])
-        await self.domain.change_password(account, jid.bare, keys)
+        await self.domain.revocation.change_password(account, jid.bare, keys)
         return Outcome(f"The password of {jid.bare} was changed.")
 
     async def _announce(self, values: Values) -> Outcome:

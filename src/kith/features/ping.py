@@ -21,7 +21,7 @@ class Ping(Feature):
 
     @handles_iq("get", ns.PING, "ping")
     async def ping(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
-        if to.local and not await self.domain.knows(sender, to):
+        if to.local and not await self.domain.inquiries.knows(sender.bare, to):
             raise StanzaError("service-unavailable")
         if isinstance(sender, Session) and sender.sink is not None:
             sender.sink.beat()

@@ -142,7 +142,7 @@ async def _listed(
     exist would answer.
     """
     owner, node = request.owner, request.command.get("node")
-    if not found and owner.local and not await service.domain.knows(request.sender, owner):
+    if not found and owner.local and not await service.domain.inquiries.knows(request.sender.bare, owner):
         raise StanzaError("item-not-found")
     result = Element(_PUBSUB)
     parent = SubElement(result, ns.tag(ns.PUBSUB, name), {"node": node} if node else {})

@@ -177,7 +177,9 @@ class Registration(Feature):
             raise StanzaError("bad-request", "name and password are needed")
         if self._named(name) != account.address.local:
             raise StanzaError("forbidden", "only one's own password")
-        await self.domain.change_password(account.id, account.jid, await self._keys(password), session)
+        await self.domain.revocation.change_password(
+            account.id, account.jid, await self._keys(password), session
+        )
         return ()
 
     def _named(self, name: str) -> str:

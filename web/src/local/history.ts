@@ -176,7 +176,8 @@ async function restate(work: Work, me: Address, change: Change): Promise<void> {
   if (since === undefined) return
   const fact = UNPLACED + change.target.slice(0, change.target.indexOf(' '))
   const before = await work.db.fact<Moment>(fact)
-  await work.db.setFact(fact, Math.min(since, before ?? Infinity))
+  // Another each time: who is about to have read all since then sees that there is more
+  await work.db.setFact(fact, Math.min(since, (before ?? Infinity) - 1))
 }
 
 /** What I have said of a message, sent with this id, has its place: by the archive, or for now by the time of sending. */
@@ -191,8 +192,11 @@ export async function placeChange(
   const change = await work.change(changeKey(kind, target, me), target)
   if (!change) return
   const all = editsOf(change)
-  const one = all.find((edit) => (edit.sent ?? edit.id) === sent)
-  if (!one || (one.waits === undefined && !isUnplaced(one))) return
+  // What another device has put in its place may have its id
+  const one = all.find(
+    (edit) => (edit.sent ?? edit.id) === sent && (edit.waits !== undefined || isUnplaced(edit))
+  )
+  if (!one) return
   const placed = { ...one, order }
   delete placed.waits
   await restate(work, me, withAll(change, [...all.filter((edit) => edit !== one), placed]))

@@ -200,6 +200,7 @@ export class CatchUp {
     })
     await this.db.transaction('rw', this.db.facts, async () => {
       if ((await this.db.fact<Moment>(name)) === since) await this.db.facts.delete(name)
+      else this.placing = true // more was said meanwhile
     })
   }
 

@@ -281,6 +281,10 @@ class Storing {
     }
     await this.marks(came)
     if (came.mine && came.archive) await this.arrived(came)
+    if (known && came.mine && came.archive && came.edits) {
+      // Before it is looked at whether it may: what is known is not decrypted once more
+      await placeChange(this.work, this.me, 'edit', await this.corrected(came), came.id, this.orderOf(came))
+    }
     if (came.retracts) await this.retract(came)
     if (came.sealed) {
       await this.sealed(came, opened, known)
@@ -485,8 +489,6 @@ class Storing {
     encrypted: boolean,
     known: boolean
   ): Promise<Message | undefined> {
-    if (known && came.mine && came.archive)
-      await placeChange(this.work, this.me, 'edit', await this.corrected(came), came.id, this.orderOf(came))
     if (text === undefined || known) return undefined
     const { chat, from, mine, at, id, timer } = came
     if (isBlank(text)) return undefined

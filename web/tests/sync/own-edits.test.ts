@@ -1,6 +1,7 @@
 /** Two devices of one person say different things of the same message, with and without a connection: all end alike. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { attribute, child, NS } from '../../src/sync/xml'
 import { Device, until } from './people'
 import { World } from './world'
 
@@ -20,13 +21,25 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   }
 )
 
+const clock = fc.constantFrom(0, 2000, -2000)
+
 const said = async (one: Device, other: Device) =>
   (await one.with(other)).map(({ text, reactions }) => ({ text, reactions }))
 
+/** A device of ada whose clock is late by so many milliseconds, or ahead: by that it guesses what is the newest. */
+async function withClock(world: World, ahead: number): Promise<Device> {
+  const one = new Device(world, 'ada@example.org')
+  one.deps = { now: () => Date.now() + ahead }
+  world.tokens.set(one.agent, 'token')
+  await one.open()
+  await one.online()
+  return one
+}
+
 /** Plays steps on two devices of ada; returns what all three show of the one message in the end. */
-async function play(steps: Step[]): Promise<unknown[]> {
+async function play(steps: Step[], ahead = 0): Promise<unknown[]> {
   const world = new World()
-  const [phone, tablet] = [await Device.of(world, 'ada'), await Device.of(world, 'ada')]
+  const [phone, tablet] = [await withClock(world, ahead), await Device.of(world, 'ada')]
   const ben = await Device.of(world, 'ben')
   const all = [phone, tablet, ben]
   try {
@@ -84,10 +97,59 @@ test('and in the same moment, the one that the server has put behind the other c
   }
 }, 60_000)
 
+test('what two devices say while the archive is asked is asked for, too', async () => {
+  const world = new World()
+  // It takes whatever it says for the newest, until the archive has told
+  const phone = await withClock(world, 2000)
+  const [tablet, ben] = [await Device.of(world, 'ada'), await Device.of(world, 'ben')]
+  const all = [phone, tablet, ben]
+  try {
+    await phone.app.send(ben.address, 'first')
+    await until(async () => (await ben.texts(phone)).length === 1 && (await tablet.texts(ben)).length === 1)
+    await phone.online()
+    const [{ key = '' } = {}] = await phone.with(ben)
+    let answer: (() => void) | undefined
+    const [request, push] = [world.request.bind(world), world.push.bind(world)]
+    world.request = (session, iq) => {
+      if (
+        answer ||
+        !session.jid.endsWith(phone.agent) ||
+        attribute(child(iq, NS.mam, 'query'), 'queryid') === ''
+      )
+        return request(session, iq)
+      const frames: string[] = []
+      world.push = (_, frame) => void frames.push(frame)
+      request(session, iq)
+      world.push = push
+      answer = () => frames.forEach((frame) => push(session, frame))
+    }
+    await phone.app.edit(key, 'one')
+    await phone.online()
+    await tablet.app.edit(key, 'two')
+    await until(() => answer !== undefined)
+    await phone.app.react(key, ['😀'])
+    await phone.online()
+    await tablet.app.react(key, ['😃'])
+    const reactions = () => phone.db.changes.filter(({ kind, earlier }) => kind === 'reaction' && !!earlier)
+    await until(async () => (await reactions().count()) === 1)
+    answer?.()
+    const told = { text: 'two', reactions: { [phone.address]: ['😃'] } }
+    for (const one of all) {
+      const other = one === ben ? phone : ben
+      await until(async () => JSON.stringify(await said(one, other)) === JSON.stringify([told])).catch(
+        () => undefined
+      )
+      expect(await said(one, other)).toEqual([told])
+    }
+  } finally {
+    for (const one of all) await one.close()
+  }
+}, 60_000)
+
 test('any interleaving on two devices ends with the same text and reaction on all', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 14 }), async (steps) => {
-      const [first, ...rest] = await play(steps)
+    fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 14 }), clock, async (steps, ahead) => {
+      const [first, ...rest] = await play(steps, ahead)
       for (const one of rest) expect(one).toEqual(first)
     }),
     { numRuns: Number(process.env['RUNS'] ?? 12), endOnFailure: true }

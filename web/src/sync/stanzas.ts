@@ -60,18 +60,17 @@ export interface Came {
 }
 
 /**
- * An entry of the own archive from when I had another address, as if I had had this one. What is addressed to this one is
- * left alone: whoever has the older number since then is somebody else.
+ * An entry of the own archive from when I had another address, as if I had had this one. `former`: from the oldest on. Of two
+ * addresses that have been mine, the later one was mine then: whoever has the older number since then is somebody else.
  */
 export function asNow(message: Xml, me: Address, former: ReadonlySet<Address>): Xml {
   if (!former.size) return message
-  const to = bare(attribute(message, 'to'))
-  const toMe = former.has(to)
-  const byMe = former.has(bare(attribute(message, 'from'))) && to !== me
-  if (!toMe && !byMe) return message
+  const [from, to] = [bare(attribute(message, 'from')), bare(attribute(message, 'to'))]
+  const then = [...former, me].findLast((one) => one === from || one === to)
+  if (then === undefined || then === me) return message
   const attributes = new Map(message.attributes)
-  if (toMe) attributes.set('to', me)
-  if (byMe) attributes.set('from', me)
+  if (to === then) attributes.set('to', me)
+  if (from === then) attributes.set('from', me)
   return { ...message, attributes }
 }
 

@@ -336,19 +336,26 @@ test('a device that was away while the number changed goes on with all that it h
   expect((await ada.with(ben)).map(({ text, from }) => [text, from])).toEqual([['before', 'eve@example.org']])
 })
 
-test('what the archive has of the older address is mine, and what its next owner writes is not', () => {
-  const [old, me, ben] = ['old@example.org', 'me@example.org', 'ben@example.org']
+test('what the archive has of older addresses is mine, and what I and their next owners write to each other is not', () => {
+  const [first, old, me, ben] = ['1st@example.org', 'old@example.org', 'me@example.org', 'ben@example.org']
   const seen = (from: string, to: string) => {
     const stanza = parse(
       `<message xmlns='jabber:client' from='${from}/x' to='${to}' id='1'><body>b</body></message>`
     )
-    const came = read(asNow(stanza, me, new Set([old])), me, '', 0)
+    const came = read(asNow(stanza, me, new Set([first, old])), me, '', 0)
     return [came?.mine, came?.chat, came?.from]
   }
-  expect(seen(old, ben)).toEqual([true, ben, me])
-  expect(seen(ben, old)).toEqual([false, ben, ben])
-  expect(seen(old, old)).toEqual([true, me, me])
-  expect(seen(old, me)).toEqual([false, old, old])
+  for (const then of [first, old]) {
+    expect(seen(then, ben)).toEqual([true, ben, me])
+    expect(seen(ben, then)).toEqual([false, ben, ben])
+    expect(seen(then, then)).toEqual([true, me, me])
+    // The next owner
+    expect(seen(then, me)).toEqual([false, then, then])
+    expect(seen(me, then)).toEqual([true, then, me])
+  }
+  // Of the first number, when the second was mine
+  expect(seen(first, old)).toEqual([false, first, first])
+  expect(seen(old, first)).toEqual([true, first, me])
 })
 
 test('what the server itself says is read, archived and cleared on all devices of mine', async () => {

@@ -44,6 +44,7 @@ from kith.api.register import Register
 from kith.config import Config, ConfigError
 from kith.core import handover
 from kith.core.domain import Domain
+from kith.core.retention import expire
 from kith.core.stream import Stream
 from kith.edge.certificate import describe, ensure_certificate
 from kith.edge.connection import Edge, keep_alive
@@ -281,7 +282,7 @@ class Server:
         if seconds % 10 == 0:
             self.reload()
         if seconds % 3600 == 60:
-            self.domain.tasks.spawn(self.domain.expire())
+            self.domain.tasks.spawn(expire(self.domain.store, self.domain.config.retention_days))
 
     def reload(self) -> None:
         """Takes up a renewed certificate; connections that are open stay."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import structlog
@@ -13,10 +12,10 @@ import structlog
 from kith.base import clock
 from kith.base.attempts import Guesses
 from kith.base.figures import Figures
-from kith.base.ids import Ids, first_at
+from kith.base.ids import Ids
 from kith.base.tasks import Tasks
 from kith.config import Config
-from kith.core import handover, removal, replay, sm
+from kith.core import handover, removal
 from kith.core.accounts import Accounts
 from kith.core.asserted import Assertions
 from kith.core.feature import Feature
@@ -30,18 +29,14 @@ from kith.core.offers import Offers
 from kith.core.post import Post
 from kith.core.presence import Presence
 from kith.core.resumption import Resumption
-from kith.core.retries import REMEMBERED_DAYS
 from kith.core.revocation import Revocation
 from kith.core.router import Router
-from kith.core.session import Session
 from kith.core.sessions import Sessions
 from kith.core.subscriptions import Subscriptions
 from kith.ports.store import Store
 from kith.records.devices import PASSWORD, Devices
 from kith.records.passwords import Passwords
-from kith.wire.errors import StreamError
 from kith.wire.jid import JID
-from kith.wire.stanza import Stanza
 
 _F = TypeVar("_F", bound=Feature)
 logger = structlog.get_logger("kith")
@@ -181,31 +176,3 @@ class Domain:
             if isinstance(feature, cls):
                 return feature
         raise LookupError(cls.__name__)
-
-    def element(self, session: Session, stanza: Stanza) -> None:
-        """An element that is no stanza, in its turn."""
-        if stanza.tag != sm.ENABLE:
-            raise StreamError("unsupported-stanza-type")
-        self.resumption.enable(session, stanza)
-
-    async def replay(self, session: Session) -> None:
-        """Sends what was undelivered, then what was held back meanwhile."""
-        await replay.replay(self, session)
-
-    def counts(self, session: Session, counts: bool) -> None:
-        """Whether what the session gets moves the account's delivery mark; `replay` turns it on."""
-        if not counts:
-            session.counted = False
-
-    async def expire(self) -> None:
-        """Removes what is older than the retention setting allows, unless it was not delivered yet.
-
-        Retries of older messages than `REMEMBERED_DAYS` are not known any more.
-        """
-        now = datetime.fromtimestamp(clock.now(), UTC)
-        days = self.config.retention_days
-        if days:
-            removed = await self.store.expire(first_at(now - timedelta(days=days)))
-            logger.info("old messages removed", count=removed)
-        forgotten = await self.store.forget_origins(first_at(now - timedelta(days=REMEMBERED_DAYS)))
-        logger.debug("origins of old messages forgotten", count=forgotten)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from kith.core.replay import replay
 from kith.core.roster import Roster
 from kith.core.subscriptions import SUBSCRIPTION_TYPES
 from kith.ports.store import Unavailable
@@ -110,7 +111,8 @@ class Presence:
     def _update(self, session: Session, stanza: Stanza) -> None:
         roster = session.account.roster
         assert roster is not None
-        self._domain.counts(session, session.priority >= 0)
+        if session.priority < 0:
+            session.counted = False  # `replay` turns it on
         self._broadcast(session, stanza, roster)
         self._domain.hooks.presence_changed(session, stanza)
 
@@ -145,7 +147,7 @@ class Presence:
             domain.hooks.session_available(session)
         if opted_in:
             with contextlib.suppress(Unavailable):  # what comes now arrives, what waits stays where it is
-                await domain.replay(session)
+                await replay(domain, session)
         domain.hooks.presence_changed(session, stanza)
 
     def _addressed(self, stanza: Stanza, to: str) -> bytes:
@@ -230,7 +232,7 @@ class Presence:
         was = session.presence
         session.presence = None
         session.priority = 0
-        self._domain.counts(session, False)
+        session.counted = False
         directed, session.directed = session.directed, None
         roster = session.account.roster
         if was is not None and roster is not None:

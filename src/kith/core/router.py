@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kith.core import sm
 from kith.core.intake import COMMITTING, LATER, Work
 from kith.core.log import MOST_WAITING, Envelope, Keep
 from kith.core.sender import Foreign, Sender
@@ -35,7 +36,9 @@ class Router:
         """Handles a client's stanza, or says what has to happen first. Raises StanzaError, StreamError."""
         kind = stanza.kind
         if not kind:
-            self._domain.element(session, stanza)
+            if stanza.tag != sm.ENABLE:
+                raise StreamError("unsupported-stanza-type")
+            self._domain.resumption.enable(session, stanza)
             return None
         if self._assertions.concerns(stanza):
             self._assertions.check(stanza, session.jid)

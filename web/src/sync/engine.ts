@@ -137,7 +137,7 @@ export class Engine implements Leading {
       news: (messages) => deps.news(messages),
       queued: () => engine.woken(),
       asked: (...question) => engine.asked(...question),
-      stranger: (address) => void engine.profiles.fetch(address).catch(() => undefined)
+      stranger: (address) => engine.quietly(engine.meet(address))
     })
     engine.catchUp = new CatchUp(db, me, connection, engine.incoming, engine.aside, deps.now, (progress) =>
       engine.change({ progress })
@@ -223,6 +223,7 @@ export class Engine implements Leading {
     const lettingIn = async (address: Address, work: () => Promise<unknown>) => {
       await soon(work)
       this.crypto.letIn(address)
+      if (domainOf(address) !== domainOf(this.me)) this.quietly(this.meet(address))
     }
     const calls: Partial<Record<keyof App, Call>> = {
       typing: async (chat: Address, on: boolean) => {
@@ -293,6 +294,15 @@ export class Engine implements Leading {
   private async renewed(token: string): Promise<void> {
     const credential = await this.db.fact<Credential>('credential')
     if (credential) await this.db.setFact('credential', { ...credential, token })
+  }
+
+  /**
+   * Who wrote for the first time is shown with their profile. On another server, whoever runs that would see by it that
+   * this device is there, and its full address: only when they were let in.
+   */
+  private async meet(address: Address): Promise<void> {
+    const here = domainOf(address) === domainOf(this.me)
+    if (here || (await isAccepted(this.db, this.me, address))) await this.profiles.fetch(address)
   }
 
   private async limit(bytes: number): Promise<void> {

@@ -5,7 +5,7 @@ import { secondsOf } from '../../src/local/timer'
 import { ASIDE } from '../../src/sync/app'
 import type { Counted } from '../../src/sync/aside'
 import { Presences } from '../../src/sync/presence'
-import { NS, parse } from '../../src/sync/xml'
+import { attribute, NS, parse, write } from '../../src/sync/xml'
 import { Device, until } from './people'
 import { World } from './world'
 
@@ -165,6 +165,24 @@ test('whoever says that they are there with any number of devices takes no room 
   // Who goes gives their place to the next
   presence('1@evil.example/x', 'unavailable')
   expect(presence(`${EVE}/x`)?.there).toBe('online')
+})
+
+test('a stranger’s server is asked for nothing before they are let in, and then for their profile', async () => {
+  const world = new World()
+  const ada = await device(world, 'ada')
+  const eve = 'eve@elsewhere.example'
+  const asked: string[] = []
+  const request = world.request.bind(world)
+  world.request = (session, iq) => {
+    if (attribute(iq, 'to').endsWith('elsewhere.example')) asked.push(write(iq))
+    request(session, iq)
+  }
+  world.give(ada, message('<body>hello</body>', 'e1', `${eve}/x`))
+  await handled(world, ada)
+  await ada.online()
+  expect(asked).toEqual([])
+  await ada.app.acceptContact(eve)
+  await until(() => asked.some((iq) => iq.includes('protocol/nick')))
 })
 
 test('another server is a stranger, and gets neither the words nor the rights of mine', async () => {

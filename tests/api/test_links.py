@@ -133,6 +133,46 @@ async def test_the_server_has_nothing_that_opens_the_letter_or_lets_in(server: R
     assert newcomer.code.secret not in server.log.read_bytes()
 
 
+async def invite(person: Person, device: Device) -> str:
+    """A device that is logged in shows a code. Returns its box."""
+    answer = await person.ask("POST", "/api/link-invitations", {}, device)
+    assert answer.status == 201
+    return f"/api/links/{answer.body['id']}"
+
+
+async def test_an_invitation_is_answered_once_and_lets_nobody_in_by_itself(server: RunningServer) -> None:
+    ada, elsewhere = Person(server), Person(server)
+    phone = await ada.register()
+    box = await invite(ada, phone)
+    sealed, ticket = encoded(b"its own code"), encoded(new_ticket())
+    waiting = asyncio.create_task(ada.ask("GET", f"{box}?wait=20", device=phone))
+    answers = await asyncio.gather(
+        *(elsewhere.ask("PUT", f"{box}/code", {"sealed": sealed}) for _ in range(5))
+    )
+    assert sorted(answer.status for answer in answers) == [204, 409, 409, 409, 409]
+    assert (await waiting).body == {"sealed": sealed}
+    entrance = {"ticket": ticket, "device": {"name": "laptop"}}
+    assert (await elsewhere.ask("POST", f"{box}/device", entrance)).status == 403
+    approval = {"ticket_hash": ticket, "sealed": sealed}
+    assert (await ada.ask("PUT", box, approval, phone)).status == 409
+    assert len((await ada.ask("GET", "/api/devices", device=phone)).body["devices"]) == 1
+
+
+async def test_only_who_is_logged_in_invites_and_only_an_invitation_is_answered(
+    server: RunningServer,
+) -> None:
+    ada, elsewhere = Person(server), Person(server)
+    phone = await ada.register()
+    assert (await elsewhere.ask("POST", "/api/link-invitations", {})).status == 401
+    newcomer = await show(elsewhere)
+    box, answer = f"/api/links/{newcomer.code.id}", {"sealed": encoded(b"not by its own device")}
+    assert (await elsewhere.ask("PUT", f"{box}/code", answer)).status == 404
+    assert (await approve(ada, phone, newcomer.code.text())).status == 204
+    assert (await elsewhere.ask("PUT", f"{box}/code", answer)).status == 404
+    assert (await elsewhere.ask("PUT", f"/api/links/{'0' * 32}/code", answer)).status == 404
+    assert (await elsewhere.ask("PUT", f"{await invite(ada, phone)}/code", {"sealed": "?"})).status == 400
+
+
 async def test_a_server_that_stops_does_not_wait_for_those_who_wait(tmp_path: Path) -> None:
     with running(tmp_path / "data") as server:
         person = Person(server)

@@ -109,3 +109,44 @@ async def test_a_code_of_something_else_raises_no_alarm(people: People, film: Pa
     await ada.press("Scan code")
     await ada.shows("[role=status]:has-text('a safety number code')")
     assert await ada.on(".state:has-text('don’t match')", "count") == 0
+
+
+async def test_a_new_phone_comes_in_by_the_code_that_a_browser_shows(people: People, film: Path) -> None:
+    """The other way round: show here, scan there. Both show one number, which people compare."""
+    ada = await people.one("Ada")
+    await ada.register()
+    await ada.open("#/settings/link")
+    await ada.press("Show a code instead")
+    code = "svg[role=img][aria-label='QR code for the new device']"
+    await ada.shows(code)
+    await point(film, ada, code)
+    phone = await people.one("Ada", CAMERA)
+    await phone.open()
+    await phone.press("Log in with a QR code")
+    await phone.press("Scan a code instead")
+    for one in (ada, phone):
+        await one.shows(".digits")
+    shown = [await one.evaluate("document.querySelector('.digits').textContent") for one in (ada, phone)]
+    assert shown[0] == shown[1]
+    await ada.press("Same number, link device")
+    await ada.shows("[role=status]:has-text('The new device is linked')")
+    await phone.shows(".home")
+    await ada.open("#/settings/devices")
+
+
+async def test_a_number_that_differs_lets_nobody_in(people: People, film: Path) -> None:
+    """The link opens by itself in the phone's browser, too; here it was somebody else's phone."""
+    ada, eve = await people.one("Ada"), await people.one("Eve")
+    await ada.register()
+    await ada.open("#/settings/link")
+    await ada.press("Show a code instead")
+    await ada.do("context", "grantPermissions", ["clipboard-read", "clipboard-write"])
+    await ada.press("Copy as link")
+    link = await ada.evaluate("navigator.clipboard.readText()")
+    assert "/link#2." in link
+    await eve.do("page", "goto", link, timeout=30)
+    await ada.shows(".digits")
+    await ada.press("It shows another")
+    await ada.shows("text=Or paste the link")
+    await eve.shows(".digits")
+    assert await eve.evaluate("document.querySelector('.home') === null")

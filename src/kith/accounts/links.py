@@ -5,6 +5,11 @@ reads the code, encrypts to that key, and puts the result into the box together 
 random number that is inside of what it has encrypted. The new device decrypts it, and whoever brings the
 ticket is a device of the account. The server sees neither the code nor what is in the box, and before the
 ticket is brought it knows only its hash.
+
+The other way round, where the new device has the camera: the one that is logged in opens a box and shows a
+code with a key and a secret of its own, an invitation. The new device makes its code as above, encrypts that
+to the key, and puts it into the invitation's box. People compare a number that both devices make of it, and
+then it goes on as if the code had been read.
 """
 
 from __future__ import annotations
@@ -36,7 +41,10 @@ _LOOK_EVERY = 0.5
 
 
 class Box(msgspec.Struct):
-    """``account``: who has approved; ``ticket``: the hash; ``sealed``: what is for the new device."""
+    """``account``: who has approved; ``ticket``: the hash; ``sealed``: what is for the new device.
+
+    Of an invitation: ``account`` is who has opened it, ``sealed`` what is for them, and there is no ticket.
+    """
 
     made: float
     account: str = ""
@@ -57,14 +65,14 @@ class Links:
         self._clock = clock
         self._addresses = Limit(PER_ADDRESS, _HOUR)
 
-    async def open(self, address: str) -> str:
-        """A new box's id. Raises Refused."""
+    async def open(self, address: str, account: str = "") -> str:
+        """A new box's id; ``account``: who invites. Raises Refused."""
         if wait := self._addresses.take(network(address)):
             raise too_many(wait)
         if await self._count() >= MOST:
             raise Refused("unavailable", "Too many devices are being linked. Try again soon.", 60.0)
         id = secrets.token_hex(16)
-        await self._store.put(0, SPACE, id, _encode(Box(self._clock())))
+        await self._store.put(0, SPACE, id, _encode(Box(self._clock(), account)))
         return id
 
     async def _count(self) -> int:
@@ -100,11 +108,22 @@ class Links:
     async def approve(self, id: str, record: AccountRecord, ticket: bytes, sealed: bytes) -> None:
         """A device of the account approves; ``ticket`` is the hash. Raises Refused."""
         document, box = await self._box(id)
-        box.account, box.ticket, box.sealed = record.jid, ticket, sealed
-        if _decode(document.value).sealed or not await self._store.put_if(
-            0, SPACE, id, _encode(box), document.seq
-        ):
+        if box.account or not await self._fill(document, Box(box.made, record.jid, ticket, sealed)):
             raise Refused("conflict", "The code was approved already.")
+
+    async def answer(self, id: str, address: str, sealed: bytes) -> None:
+        """A new device has read an invitation; ``sealed`` is its code. Raises Refused."""
+        if wait := self._addresses.take(network(address)):
+            raise too_many(wait)
+        document, box = await self._box(id)
+        if not box.account or box.ticket:
+            raise Refused("not-found", "That is no invitation.")
+        if box.sealed or not await self._fill(document, Box(box.made, box.account, b"", sealed)):
+            raise Refused("conflict", "Another device has read this code already.")
+
+    async def _fill(self, document: Document, box: Box) -> bool:
+        """False if somebody was quicker."""
+        return bool(await self._store.put_if(0, SPACE, document.key, _encode(box), document.seq))
 
     async def enter(self, id: str, ticket: bytes, about: About) -> Enrolled:
         """The new device brings the ticket, once. Raises Refused."""

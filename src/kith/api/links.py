@@ -19,6 +19,17 @@ _WAIT = {"wait": {"type": "integer", "minimum": 0, "maximum": 25, "description":
 _Key = Annotated[str, Meta(pattern=whole("[A-Za-z0-9_-]{43}"), description="32 bytes in base64url.")]
 
 
+_Sealed = Annotated[
+    str,
+    Meta(
+        min_length=2,
+        max_length=32768,
+        pattern=whole("([A-Za-z0-9_-]{4})*([A-Za-z0-9_-]{2,3})?"),
+        description="In base64url.",
+    ),
+]
+
+
 class Link(msgspec.Struct):
     """An open box."""
 
@@ -40,15 +51,13 @@ class Approval(msgspec.Struct, forbid_unknown_fields=True):
     """The device is to come in."""
 
     ticket_hash: Annotated[_Key, Meta(description="SHA-256 of the ticket that is sealed.")]
-    sealed: Annotated[
-        str,
-        Meta(
-            min_length=2,
-            max_length=32768,
-            pattern=whole("([A-Za-z0-9_-]{4})*([A-Za-z0-9_-]{2,3})?"),
-            description="In base64url.",
-        ),
-    ]
+    sealed: _Sealed
+
+
+class Answer(msgspec.Struct, forbid_unknown_fields=True):
+    """What a new device answers to an invitation: its own code, HPKE for the key in the invitation."""
+
+    sealed: _Sealed
 
 
 class Entrance(msgspec.Struct, forbid_unknown_fields=True):
@@ -75,6 +84,30 @@ class Links:
     async def begin(self, call: Call, request: NoDetails) -> Link:
         """The device then shows a code with this id, a public key (X25519) and a secret of its own."""
         return Link(await self._boxes.open(call.address), int(LIFETIME))
+
+    @endpoint(
+        "POST",
+        "/api/link-invitations",
+        "Begin to invite a new device",
+        status=201,
+        refusals=("too-many", "unavailable"),
+    )
+    async def invite(self, call: Call, request: NoDetails) -> Link:
+        """The other way round: a device that is logged in shows a code, which the new device reads."""
+        return Link(await self._boxes.open(call.address, call.device.record.jid), int(LIFETIME))
+
+    @endpoint(
+        "PUT",
+        "/api/links/{id}/code",
+        "Answer an invitation",
+        status=204,
+        open=True,
+        refusals=("not-found", "conflict", "too-many"),
+        parameters=_ID,
+    )
+    async def answer(self, call: Call, request: Answer) -> None:
+        """With the code of the new device, which the inviting device then approves as usual; once."""
+        await self._boxes.answer(call.path["id"], call.address, decoded(request.sealed))
 
     @endpoint(
         "PUT",

@@ -4,6 +4,10 @@
  *
  * The code holds a public key and a secret, both made for this once, which the server never sees: nobody but who has
  * read the code can encrypt for the new device (HPKE, RFC 9180, with the secret in its `info`).
+ *
+ * The other way round, for a new device with a camera: the device that is logged in shows an invitation, the same with
+ * another version in front. The new device seals its own code for it, and people compare a number that both make of it:
+ * whoever else has filmed the invitation has another code, and so another number.
  */
 import type { CipherSuite } from '@hpke/core'
 import { base64url, fromBase64url, join, random, type Bytes } from '../crypto/bytes'
@@ -12,7 +16,10 @@ import { unreachable } from './api'
 import { textOf, type Ask } from './ask'
 
 const VERSION = '1'
+const INVITATION = '2'
 const INFO = 'Kith link 1'
+const INVITATION_INFO = 'Kith invitation 1'
+const NUMBER_INFO = 'Kith invitation number 1'
 const PATH = '/link#'
 const ID = /^[0-9a-f]{32}$/
 const ENCAPSULATED = 32
@@ -41,9 +48,13 @@ export interface Letter {
 }
 
 /** A link, so that a phone's camera knows what to do; the server gets nothing behind the #. */
-export function codeText({ base, id, key, secret, name }: Code): string {
+export function codeText(code: Code): string {
+  return textOfCode(VERSION, code)
+}
+
+function textOfCode(version: string, { base, id, key, secret, name }: Code): string {
   const parts = [
-    VERSION,
+    version,
     id,
     base64url(key),
     base64url(secret),
@@ -52,12 +63,21 @@ export function codeText({ base, id, key, secret, name }: Code): string {
   return base.replace(/\/+$/, '') + PATH + parts.join('.')
 }
 
-/** Throws BadCode. */
+/** Of a new device. Throws BadCode. */
 export function parseCode(text: string): Code {
+  return codeIn(VERSION, text)
+}
+
+/** Of a device that is logged in. Throws BadCode. */
+export function parseInvitation(text: string): Code {
+  return codeIn(INVITATION, text)
+}
+
+function codeIn(wanted: string, text: string): Code {
   const [base, behind] = split(text.trim(), PATH)
   const [version, id, key, secret, ...name] = behind.split('.')
   if (
-    version !== VERSION ||
+    version !== wanted ||
     id === undefined ||
     key === undefined ||
     secret === undefined ||
@@ -100,11 +120,7 @@ export class Newcomer {
   /** Throws BadCode if it was not sealed by somebody who has read the code. */
   async open(sealed: Uint8Array): Promise<Letter> {
     try {
-      const suite = await hpke()
-      const [enc, data] = [sealed.slice(0, ENCAPSULATED).buffer, sealed.slice(ENCAPSULATED).buffer]
-      const info = infoOf(this.code).buffer
-      const plain = await suite.open({ recipientKey: this.keys.privateKey, enc, info }, data)
-      const held: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(plain))
+      const held: unknown = JSON.parse(await opened(this.keys, sealed, infoOf(this.code, INFO)))
       const { secrets } = held as { secrets: unknown }
       if (typeof secrets !== 'object' || secrets === null || Array.isArray(secrets))
         throw new TypeError('no secrets')
@@ -119,15 +135,75 @@ export class Newcomer {
   }
 }
 
+/** What a device that is logged in shows to a new one: `code.name` is its own. */
+export class Invitation {
+  private constructor(
+    readonly code: Code,
+    private readonly keys: CryptoKeyPair
+  ) {}
+
+  /** The device opens a box at its server. `ask` is logged in. */
+  static async begin(ask: Ask, base: string, name: string): Promise<Invitation> {
+    const id = textOf(await ask('POST', '/api/link-invitations', {}), 'id')
+    const { kem } = await hpke()
+    const keys = await kem.generateKeyPair()
+    const key = new Uint8Array(await kem.serializePublicKey(keys.publicKey))
+    return new Invitation({ base, id, key, secret: random(16), name }, keys)
+  }
+
+  text(): string {
+    return textOfCode(INVITATION, this.code)
+  }
+
+  /** The new device's code, as soon as it has read this one. Rejects as `awaitApproval` does. */
+  async answer(ask: Ask, signal?: AbortSignal): Promise<Code> {
+    const sealed = await filled(ask, this.code.id, signal)
+    let text: string
+    try {
+      text = await opened(this.keys, sealed, infoOf(this.code, INVITATION_INFO))
+    } catch {
+      throw new BadCode('what came is not from a device that has read the code')
+    }
+    return parseCode(text)
+  }
+}
+
+/** The new device has read an invitation: it sends its own code. */
+export async function answerInvitation(ask: Ask, invitation: Code, newcomer: Code): Promise<void> {
+  const sealed = await sealedFor(invitation, INVITATION_INFO, codeText(newcomer))
+  await ask('PUT', `/api/links/${invitation.id}/code`, { sealed: base64url(sealed) })
+}
+
+/** Ten digits that both devices show: of the new device's code, and of the secret that only the two know. */
+export async function numberOf(invitation: Code, newcomer: Code): Promise<string> {
+  const text = new TextEncoder().encode(`${NUMBER_INFO}\0${invitation.id}\0${codeText(newcomer)}\0`)
+  const data = join(text, invitation.secret, invitation.key)
+  const hash = new DataView(await crypto.subtle.digest('SHA-256', data))
+  return String(hash.getBigUint64(0) % 10_000_000_000n).padStart(10, '0')
+}
+
 /** For the device that shows the code. Returns what is sealed, and the hash of the ticket. */
 export async function seal(code: Code, letter: Letter): Promise<{ sealed: Bytes; ticketHash: Bytes }> {
-  const suite = await hpke()
   const held = { address: letter.address, ticket: base64url(letter.ticket), secrets: letter.secrets }
-  const recipientPublicKey = await suite.kem.deserializePublicKey(new Uint8Array(code.key).buffer)
-  const plain = new TextEncoder().encode(JSON.stringify(held))
-  const { enc, ct } = await suite.seal({ recipientPublicKey, info: infoOf(code).buffer }, plain.buffer)
+  const sealed = await sealedFor(code, INFO, JSON.stringify(held))
   const hash = await crypto.subtle.digest('SHA-256', new Uint8Array(letter.ticket))
-  return { sealed: join(new Uint8Array(enc), new Uint8Array(ct)), ticketHash: new Uint8Array(hash) }
+  return { sealed, ticketHash: new Uint8Array(hash) }
+}
+
+async function sealedFor(code: Code, info: string, text: string): Promise<Bytes> {
+  const suite = await hpke()
+  const recipientPublicKey = await suite.kem.deserializePublicKey(new Uint8Array(code.key).buffer)
+  const plain = new TextEncoder().encode(text)
+  const { enc, ct } = await suite.seal({ recipientPublicKey, info: infoOf(code, info).buffer }, plain.buffer)
+  return join(new Uint8Array(enc), new Uint8Array(ct))
+}
+
+/** Rejects if it was not sealed for these keys with that info, or is no text. */
+async function opened(keys: CryptoKeyPair, sealed: Uint8Array, info: Bytes): Promise<string> {
+  const suite = await hpke()
+  const [enc, data] = [sealed.slice(0, ENCAPSULATED).buffer, sealed.slice(ENCAPSULATED).buffer]
+  const plain = await suite.open({ recipientKey: keys.privateKey, enc, info: info.buffer }, data)
+  return new TextDecoder('utf-8', { fatal: true }).decode(plain)
 }
 
 export function newTicket(): Bytes {
@@ -144,18 +220,23 @@ export async function beginLink(ask: Ask, base: string, name: string): Promise<N
  * what aborted `signal`.
  */
 export async function awaitApproval(ask: Ask, newcomer: Newcomer, signal?: AbortSignal): Promise<Letter> {
+  return newcomer.open(await filled(ask, newcomer.code.id, signal))
+}
+
+/** What is in a box, once there is something. */
+async function filled(ask: Ask, id: string, signal?: AbortSignal): Promise<Bytes> {
   for (;;) {
     signal?.throwIfAborted()
     let answer: unknown
     try {
-      answer = await ask('GET', `/api/links/${newcomer.code.id}?wait=${WAIT}`, undefined, signal)
+      answer = await ask('GET', `/api/links/${id}?wait=${WAIT}`, undefined, signal)
     } catch (error) {
       if (!unreachable(error)) throw error
       await new Promise((done) => setTimeout(done, PAUSE))
       continue
     }
     const sealed = textOf(answer, 'sealed')
-    if (sealed !== '') return newcomer.open(fromBase64url(sealed))
+    if (sealed !== '') return fromBase64url(sealed)
   }
 }
 
@@ -186,9 +267,9 @@ function split(text: string, by: string): [string, string] {
   return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + by.length)]
 }
 
-function infoOf({ id, secret }: Code): Bytes {
+function infoOf({ id, secret }: Code, info: string): Bytes {
   const text = new TextEncoder()
-  return join(text.encode(`${INFO}\0${id}\0`), secret)
+  return join(text.encode(`${info}\0${id}\0`), secret)
 }
 
 async function hpke(): Promise<CipherSuite> {

@@ -55,6 +55,10 @@ export const de: Texts = {
   'start.link.copy': 'Als Link kopieren',
   'start.link.over': 'Der Code ist abgelaufen.',
   'start.link.new': 'Neuen Code anzeigen',
+  'start.link.scan': 'Lieber einen Code scannen',
+  'start.link.bad': 'Das ist kein Code eines Geräts, das auf diesem Server angemeldet ist.',
+  'start.link.compare':
+    'Dein anderes Gerät zeigt eine Nummer. Ist es diese, dann bestätige sie dort. Wenn nicht, brich ab.',
   'start.link.back': 'Lieber mit Telefonnummer',
   'start.insecure.title': 'Diese Verbindung ist nicht sicher',
   'start.insecure.text':
@@ -588,6 +592,14 @@ export const de: Texts = {
   'link.step2': 'Wähle dort „Mit QR-Code anmelden“',
   'link.step3': 'Scanne den Code, den es zeigt, oder füge den Link ein',
   'link.scan': 'Code scannen',
+  'link.show': 'Lieber einen Code anzeigen',
+  'link.show.text':
+    'Scanne diesen Code mit dem neuen Gerät: mit seiner Kamera oder in Kith unter „Mit QR-Code anmelden“.',
+  'link.show.qr': 'QR-Code für das neue Gerät',
+  'link.number': 'Nummer zum Vergleichen',
+  'link.compare': '{name} hat den Code gelesen. Steht dort diese Nummer?',
+  'link.same': 'Gleiche Nummer, Gerät verbinden',
+  'link.differs': 'Dort steht eine andere',
   'link.paste': 'Oder Link einfügen',
   'link.approve': 'Gerät verbinden',
   'link.warning':

@@ -53,6 +53,10 @@ export const en = {
   'start.link.copy': 'Copy as link',
   'start.link.over': 'This code has expired.',
   'start.link.new': 'Show a new code',
+  'start.link.scan': 'Scan a code instead',
+  'start.link.bad': 'That isn’t a code from a device that is logged in on this server.',
+  'start.link.compare':
+    'Your other device shows a number. If it’s this one, confirm it there. If not, do not continue.',
   'start.link.back': 'Use phone number instead',
   'start.insecure.title': 'This connection isn’t secure',
   'start.insecure.text':
@@ -564,6 +568,14 @@ export const en = {
   'link.step2': 'Choose “Log in with a QR code” there',
   'link.step3': 'Scan the code that it shows, or paste its link',
   'link.scan': 'Scan code',
+  'link.show': 'Show a code instead',
+  'link.show.text':
+    'Scan this code with the new device: with its camera, or in Kith under “Log in with a QR code”.',
+  'link.show.qr': 'QR code for the new device',
+  'link.number': 'Number to compare',
+  'link.compare': '{name} has read the code. Does it show this number?',
+  'link.same': 'Same number, link device',
+  'link.differs': 'It shows another',
   'link.paste': 'Or paste the link',
   'link.approve': 'Link device',
   'link.warning':

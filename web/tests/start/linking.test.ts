@@ -1,16 +1,21 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { base64url, random } from '../../src/crypto/bytes'
+import type { Ask } from '../../src/start/ask'
 import {
   approve,
   awaitApproval,
   BadCode,
   beginLink,
   codeText,
+  answerInvitation,
   enter,
+  Invitation,
   newTicket,
   Newcomer,
+  numberOf,
   parseCode,
+  parseInvitation,
   seal
 } from '../../src/start/linking'
 
@@ -91,4 +96,56 @@ test('both sides meet by way of a server that keeps a box', async () => {
   expect(requests.filter((request) => request.startsWith('GET'))).toHaveLength(3)
   const aborted = AbortSignal.abort(new Error('closed'))
   await expect(awaitApproval(ask, newcomer, aborted)).rejects.toThrow('closed')
+})
+
+/** A server that keeps what is put into its one box. */
+function box(): { ask: Ask; put: (sealed: string) => void; asked: string[] } {
+  let sealed = ''
+  const asked: string[] = []
+  const ask: Ask = (method, path, content) => {
+    asked.push(`${method} ${path.split('?')[0] ?? ''}`)
+    if (method === 'POST') return Promise.resolve({ id: ID })
+    if (method === 'PUT') sealed = (content as { sealed: string }).sealed
+    return Promise.resolve({ sealed })
+  }
+  return { ask, asked, put: (other) => (sealed = other) }
+}
+
+test('a new device that has read an invitation is asked for by the same number on both, and by no other', async () => {
+  const { ask, asked } = box()
+  const invitation = await Invitation.begin(ask, BASE, 'desktop')
+  const read = parseInvitation(invitation.text())
+  expect(read).toEqual(invitation.code)
+  const newcomer = await Newcomer.create(BASE, ID, 'phone ä')
+  await answerInvitation(ask, read, newcomer.code)
+  const answered = await invitation.answer(ask)
+  expect(answered).toEqual(newcomer.code)
+  const number = await numberOf(read, newcomer.code)
+  expect(number).toMatch(/^\d{10}$/)
+  expect(await numberOf(invitation.code, answered)).toBe(number)
+  const others = [
+    await numberOf(read, (await Newcomer.create(BASE, ID, 'phone ä')).code),
+    await numberOf({ ...read, secret: random(16) }, newcomer.code),
+    await numberOf((await Invitation.begin(ask, BASE, 'desktop')).code, newcomer.code)
+  ]
+  expect(others).not.toContain(number)
+  expect(asked.slice(0, 3)).toEqual([
+    'POST /api/link-invitations',
+    `PUT /api/links/${ID}/code`,
+    `GET /api/links/${ID}`
+  ])
+})
+
+test('only who has read the invitation is heard, and an invitation is no code of a new device', async () => {
+  const { ask, put } = box()
+  const invitation = await Invitation.begin(ask, BASE, 'desktop')
+  const newcomer = await Newcomer.create(BASE, ID, 'phone')
+  expect(() => parseCode(invitation.text())).toThrow(BadCode)
+  expect(() => parseInvitation(codeText(newcomer.code))).toThrow(BadCode)
+  await answerInvitation(ask, { ...invitation.code, secret: random(16) }, newcomer.code)
+  await expect(invitation.answer(ask)).rejects.toThrow(BadCode)
+  // What a letter is sealed with is not what an answer is sealed with
+  const { sealed } = await seal(invitation.code, { address: 'a@b', ticket: newTicket(), secrets: {} })
+  put(base64url(sealed))
+  await expect(invitation.answer(ask)).rejects.toThrow(BadCode)
 })

@@ -66,6 +66,8 @@ async def test_a_device_that_was_not_compared_yet_gets_what_it_missed_once_it_is
     await ada.verify("Ben")
     await ada.open(f"#/chat/{ben.address}")
     other = await people.linked(ben)
+    # from now on it gets nothing from his other browser
+    await other.shows("[role=status]:has-text('Your earlier messages are here')")
     # whose keys are new is said to him as well
     await ben.open("#/")
     await ben.shows(NEW_DEVICE)

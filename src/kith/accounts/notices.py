@@ -29,7 +29,7 @@ def tell(domain: Domain, account: Account, text: str) -> None:
     def done(existing: int | None, error: BaseException | None) -> None:
         if error is not None:
             logger.error("notice not stored", error=f"{type(error).__name__}: {error}")
-        else:
-            account.deliver(envelope)
+        elif (there := domain.accounts.get(account.jid)) is not None:  # it may have been read anew since
+            there.deliver(envelope)
 
     domain.store.append(Append(id, data, [(account.id, domain.name, INCOMING)], done))

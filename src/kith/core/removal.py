@@ -81,4 +81,3 @@ def end_sessions(domain: Domain, account: Account, but: Collection[Session] = ()
     for session in list(account.sessions.values()):
         if session not in but:
             domain.sessions.end(session, StreamError("not-authorized", "the account was removed"))
-            domain.sessions.close(session)

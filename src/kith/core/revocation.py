@@ -53,14 +53,10 @@ class Revocation:
         self._passwords.changed(account)
         for session in list(self._accounts.sessions(jid)):
             if session is not but:
-                self._end(session, "the password was changed")
+                self._sessions.end(session, StreamError("not-authorized", "the password was changed"))
 
     def end_device(self, jid: str, device: str) -> None:
         """Ends the sessions of a device, or of an app password, that was revoked."""
         for session in self._accounts.sessions(jid):
             if device in (session.device, session.credential):
-                self._end(session, "the device was revoked")
-
-    def _end(self, session: Session, reason: str) -> None:
-        self._sessions.end(session, StreamError("not-authorized", reason))
-        self._sessions.close(session)
+                self._sessions.end(session, StreamError("not-authorized", "the device was revoked"))

@@ -65,14 +65,13 @@ class Sessions:
         old = account.sessions.get(session.jid.resource)
         if old is not None:
             self.end(old, StreamError("conflict", "the resource was bound again"))
-            self.close(old)
         account.sessions[session.jid.resource] = session
         self._figures.sessions += 1
         logger.debug("session opened", session=session.full)
         self._hooks.session_opened(session)
 
     def end(self, session: Session, error: StreamError | None = None) -> None:
-        """Closes the session's connection, if it has one."""
+        """The session is over, and so is its connection, if it has one."""
         session.flush()
         sink, session.sink = session.sink, None
         if sink is not None:
@@ -98,9 +97,7 @@ class Sessions:
     def _close_all(self) -> None:
         closing, self._closing = self._closing, []
         for session in closing:
-            if session.sink is not None:
-                self.end(session, StreamError("resource-constraint", "too much waits to be read"))
-            self.close(session)
+            self.end(session, StreamError("resource-constraint", "too much waits to be read"))
 
     def close(self, session: Session) -> None:
         """The session is over: what was not acknowledged goes back, contacts see it leave."""

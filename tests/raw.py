@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import itertools
 import ssl
 from collections.abc import Callable
@@ -127,6 +128,20 @@ class RawClient:
             f"<?xml version='1.0'?><stream:stream {head}to='{to or self.domain}' version='1.0' "
             f"xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>{then}"
         )
+
+    async def open_component(self, name: str, secret: str) -> None:
+        """Connects as a component (XEP-0114 §3), until it is let in."""
+        self._restart()
+        self.send(
+            "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' "
+            f"to='{name}'>"
+        )
+        while self.header is None:
+            self._news.clear()
+            await self._news.wait()
+        key = hashlib.sha1(f"{self.header.get('id')}{secret}".encode()).hexdigest()
+        self.send(f"<handshake>{key}</handshake>")
+        await self.tag("handshake")
 
     async def login2(self, user: str, inline: str = "", **other: str) -> Element:
         """SASL2 in one flight (`authenticate`). Returns ``<success/>``."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -227,17 +226,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[Runn
 @contextlib.asynccontextmanager
 async def rooms(port: int) -> AsyncIterator[RawClient]:
     async with RawClient(port) as component:
-        component._restart()
-        component.send(
-            "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' "
-            "to='rooms.localhost'>"
-        )
-        while component.header is None:
-            component._news.clear()
-            await component._news.wait()
-        key = hashlib.sha1(f"{component.header.get('id')}s3cret".encode()).hexdigest()
-        component.send(f"<handshake>{key}</handshake>")
-        await component.tag("handshake")
+        await component.open_component("rooms.localhost", "s3cret")
         yield component
 
 

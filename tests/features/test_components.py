@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -261,13 +260,4 @@ async def test_a_component_names_its_domain_as_it_likes(
     server: RunningServer, ports: list[int], name: str
 ) -> None:
     async with RawClient(ports[0]) as component:
-        component._restart()
-        component.send(
-            f"<stream:stream xmlns='{NS}' xmlns:stream='http://etherx.jabber.org/streams' to='{name}'>"
-        )
-        while component.header is None:
-            component._news.clear()
-            await component._news.wait()
-        key = hashlib.sha1(f"{component.header.get('id')}s3cret".encode()).hexdigest()
-        component.send(f"<handshake>{key}</handshake>")
-        await component.tag("handshake")
+        await component.open_component(name, "s3cret")

@@ -63,10 +63,8 @@ class Logins:
 
     async def revoke(self, record: AccountRecord, id: str) -> None:
         """Its token is void, its sessions end, its keys go off the OMEMO lists. Raises Refused."""
-        gone = await self._domain.devices.forget(record.id, id)
-        if not gone:
+        if not await self._forget(record, id):
             raise Refused("not-found", "There is no such device.")
-        await self._domain.revocation.forgotten(record.jid, gone)
 
     async def revoke_app(self, record: AccountRecord, id: str) -> None:
         """The same for an app password, and for all that has logged in with it. Raises Refused."""
@@ -77,14 +75,17 @@ class Logins:
             raise Refused("not-found", "There is no such app password.")
         for device in (await domain.devices.all(record.id)).values():
             if device.credential == id:
-                await domain.revocation.forgotten(
-                    record.jid, await domain.devices.forget(record.id, device.id)
-                )
+                await self._forget(record, device.id)
         await domain.revocation.forgotten(record.jid, [Device(id, omemo=password.omemo)])
 
     async def revoke_all(self, record: AccountRecord, but: str = "") -> None:
         """The same for all of them, but for one."""
-        domain = self._domain
-        for device in await domain.devices.all(record.id):
+        for device in await self._domain.devices.all(record.id):
             if device != but:
-                await domain.revocation.forgotten(record.jid, await domain.devices.forget(record.id, device))
+                await self._forget(record, device)
+
+    async def _forget(self, record: AccountRecord, id: str) -> bool:
+        """Whether there was such a device."""
+        gone = await self._domain.devices.forget(record.id, id)
+        await self._domain.revocation.forgotten(record.jid, gone)
+        return bool(gone)

@@ -95,9 +95,8 @@ class Inquiries:
         """
         if await self.knows(sender.bare, to):
             return True
-        if await self._accounts.id_of(to) is not None and _shares(
-            await self._accounts.roster(to.bare), sender.bare
-        ):
+        there = await self._accounts.id_of(to) is not None
+        if there and _shares(await self._accounts.roster(to.bare), sender.bare):
             return False  # not counted
         here = sender.account is not None
         if not self._limit or (not here and self._hosts.here(sender.jid.domain) is not None):

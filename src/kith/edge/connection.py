@@ -82,7 +82,7 @@ class Edge:
     def known(self, peer: str) -> str:
         """The address that a connection to an HTTP port counts for, until it is told whose it is.
 
-        None for a proxy's: it passes on many people's.
+        Empty for a proxy's: it passes on many people's.
         """
         return "" if self.proxies.trusts(peer) else peer
 

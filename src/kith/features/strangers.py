@@ -82,9 +82,8 @@ class Strangers(Feature):
         if roster is None:
             if to.bare not in self._knowing:
                 self._knowing.add(to.bare)
-                self.domain.tasks.spawn(
-                    self._know(to.bare)
-                )  # from then on friends can be told from strangers
+                # From then on friends can be told from strangers
+                self.domain.tasks.spawn(self._know(to.bare))
         elif roster.subscription_to(bare) or roster.subscription_from(bare):
             return True
         if stanza.kind == "message" and stanza.type in ("", "chat", "normal"):

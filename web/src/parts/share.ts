@@ -1,12 +1,13 @@
-/** Handing a link on: by the device's own sheet for that where there is one, else by copying it. */
+/** Handing a text or a link on: by the device's own sheet for that where there is one, else by copying it. */
 import { t } from '../strings/strings.svelte'
 import { attempt, toasts } from './toasts.svelte'
 
 export const canShare = typeof navigator !== 'undefined' && 'share' in navigator
 
-export function copyLink(link: string): void {
+/** Says that it was copied, or that the browser does not allow it. */
+export function copyText(text: string): void {
   attempt(
-    navigator.clipboard.writeText(link).then(() => {
+    navigator.clipboard.writeText(text).then(() => {
       toasts.show(t('copied'))
     }),
     'failed.copy'
@@ -18,6 +19,6 @@ export async function shareLink(title: string, link: string): Promise<void> {
     await navigator.share({ title, url: link })
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') return
-    copyLink(link)
+    copyText(link)
   }
 }

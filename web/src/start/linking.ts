@@ -29,7 +29,9 @@ const PAUSE = 2000
 const WAIT = 20
 
 /** A text is no code, or what came is not for it. */
-export class BadCode extends Error {}
+export class BadCode extends Error {
+  override name = 'BadCode'
+}
 
 /** What the new device shows. `base`: where the server's API is; `name`: of the device. */
 export interface Code {
@@ -52,6 +54,14 @@ export function codeText(code: Code): string {
   return textOfCode(VERSION, code)
 }
 
+/** A code with a key and a secret of its own. */
+async function newCode(base: string, id: string, name: string): Promise<[Code, CryptoKeyPair]> {
+  const { kem } = await hpke()
+  const keys = await kem.generateKeyPair()
+  const key = new Uint8Array(await kem.serializePublicKey(keys.publicKey))
+  return [{ base, id, key, secret: random(16), name }, keys]
+}
+
 function textOfCode(version: string, { base, id, key, secret, name }: Code): string {
   const parts = [
     version,
@@ -68,9 +78,11 @@ export function parseCode(text: string): Code {
   return codeIn(VERSION, text)
 }
 
-/** Of a device that is logged in. Throws BadCode. */
-export function parseInvitation(text: string): Code {
-  return codeIn(INVITATION, text)
+/** Of a device that is logged in, at the server whose API is at `base`. Throws BadCode. */
+export function parseInvitation(text: string, base: string): Code {
+  const code = codeIn(INVITATION, text)
+  if (code.base !== base) throw new BadCode('it is of another server')
+  return code
 }
 
 function codeIn(wanted: string, text: string): Code {
@@ -111,10 +123,7 @@ export class Newcomer {
 
   /** `id`: the server's for this link. */
   static async create(base: string, id: string, name: string): Promise<Newcomer> {
-    const { kem } = await hpke()
-    const keys = await kem.generateKeyPair()
-    const key = new Uint8Array(await kem.serializePublicKey(keys.publicKey))
-    return new Newcomer({ base, id, key, secret: random(16), name }, keys)
+    return new Newcomer(...(await newCode(base, id, name)))
   }
 
   /** Throws BadCode if it was not sealed by somebody who has read the code. */
@@ -145,10 +154,7 @@ export class Invitation {
   /** The device opens a box at its server. `ask` is logged in. */
   static async begin(ask: Ask, base: string, name: string): Promise<Invitation> {
     const id = textOf(await ask('POST', '/api/link-invitations', {}), 'id')
-    const { kem } = await hpke()
-    const keys = await kem.generateKeyPair()
-    const key = new Uint8Array(await kem.serializePublicKey(keys.publicKey))
-    return new Invitation({ base, id, key, secret: random(16), name }, keys)
+    return new Invitation(...(await newCode(base, id, name)))
   }
 
   text(): string {

@@ -57,6 +57,7 @@ export const de: Texts = {
   'start.link.new': 'Neuen Code anzeigen',
   'start.link.scan': 'Lieber einen Code scannen',
   'start.link.bad': 'Das ist kein Code eines Geräts, das auf diesem Server angemeldet ist.',
+  'start.link.taken': 'Ein anderes Gerät hat diesen Code schon verwendet.',
   'start.link.compare':
     'Dein anderes Gerät zeigt eine Nummer. Ist es diese, dann bestätige sie dort. Wenn nicht, brich ab.',
   'start.link.back': 'Lieber mit Telefonnummer',

@@ -55,6 +55,7 @@ export const en = {
   'start.link.new': 'Show a new code',
   'start.link.scan': 'Scan a code instead',
   'start.link.bad': 'That isn’t a code from a device that is logged in on this server.',
+  'start.link.taken': 'Another device has already used this code.',
   'start.link.compare':
     'Your other device shows a number. If it’s this one, confirm it there. If not, do not continue.',
   'start.link.back': 'Use phone number instead',

@@ -114,7 +114,8 @@ function box(): { ask: Ask; put: (sealed: string) => void; asked: string[] } {
 test('a new device that has read an invitation is asked for by the same number on both, and by no other', async () => {
   const { ask, asked } = box()
   const invitation = await Invitation.begin(ask, BASE, 'desktop')
-  const read = parseInvitation(invitation.text())
+  const read = parseInvitation(invitation.text(), BASE)
+  expect(() => parseInvitation(invitation.text(), 'https://other.example')).toThrow(BadCode)
   expect(read).toEqual(invitation.code)
   const newcomer = await Newcomer.create(BASE, ID, 'phone ä')
   await answerInvitation(ask, read, newcomer.code)
@@ -141,7 +142,7 @@ test('only who has read the invitation is heard, and an invitation is no code of
   const invitation = await Invitation.begin(ask, BASE, 'desktop')
   const newcomer = await Newcomer.create(BASE, ID, 'phone')
   expect(() => parseCode(invitation.text())).toThrow(BadCode)
-  expect(() => parseInvitation(codeText(newcomer.code))).toThrow(BadCode)
+  expect(() => parseInvitation(codeText(newcomer.code), BASE)).toThrow(BadCode)
   await answerInvitation(ask, { ...invitation.code, secret: random(16) }, newcomer.code)
   await expect(invitation.answer(ask)).rejects.toThrow(BadCode)
   // What a letter is sealed with is not what an answer is sealed with

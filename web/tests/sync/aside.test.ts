@@ -1,22 +1,10 @@
 /** What can't be handled costs nothing else. */
 import fc from 'fast-check'
-import { afterEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { ASIDE } from '../../src/sync/app'
 import type { Counted } from '../../src/sync/aside'
-import { Device, until } from './people'
+import { type Device, device, turnOff, until } from './people'
 import { World } from './world'
-
-const devices: Device[] = []
-
-async function device(world: World, name: string): Promise<Device> {
-  const one = await Device.of(world, name)
-  devices.push(one)
-  return one
-}
-
-afterEach(async () => {
-  for (const one of devices.splice(0)) await one.close()
-})
 
 const counted = async (of: Device) => (await of.db.fact<Counted>(ASIDE)) ?? { count: 0, told: 0 }
 const logins = (world: World, of: Device) => world.logins.filter((jid) => jid.endsWith(of.agent)).length
@@ -71,7 +59,7 @@ test('whatever of the messages can not be handled, live or at catch-up, the othe
       ada.join()
       await until(async () => (await ada.texts(ben)).length === texts.length)
       expect(await ada.texts(ben)).toEqual(texts)
-      for (const one of devices.splice(0)) await one.close()
+      await turnOff()
     }),
     { numRuns: Number(process.env['RUNS'] ?? 8), endOnFailure: true }
   )

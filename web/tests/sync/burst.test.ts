@@ -1,24 +1,12 @@
 import 'fake-indexeddb/auto'
-import { afterEach, expect, test, vi } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { TooLate } from '../../src/local/edits'
 import { EnteredTexts } from '../../src/local/entered'
 import { addMessage } from '../../src/local/history'
 import { messageKey, orderAt } from '../../src/local/order'
 import { Work } from '../../src/local/work'
-import { Device, until } from './people'
+import { device, Device, turnOffLater, until } from './people'
 import { World } from './world'
-
-const open: Device[] = []
-
-async function device(world: World, name: string): Promise<Device> {
-  const made = await Device.of(world, name)
-  open.push(made)
-  return made
-}
-
-afterEach(async () => {
-  for (const one of open.splice(0)) await one.close()
-})
 
 const NUMBERS = Array.from({ length: 100 }, (_, number) => `number ${number}`)
 
@@ -55,7 +43,7 @@ test('a text that the page had kept but not stored when it ended is there at the
   const left = new EnteredTexts(ada.storage as unknown as Storage, ada.db.name).left()
   expect(left.map(({ text }) => text)).toEqual(['not lost'])
   const next = new Device(world, ada.address)
-  open.push(next)
+  turnOffLater(next)
   world.tokens.set(next.agent, 'token')
   const texts = new EnteredTexts(next.storage as unknown as Storage, next.db.name)
   for (const one of [...left, ...left]) texts.keep(one)

@@ -1,24 +1,12 @@
 /** What people do with messages and chats, on several devices. */
-import { afterEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { ofChat } from '../../src/local/history'
 import { pinned, readTime } from '../../src/local/queries'
 import { LONGEST_PIN, pinIn } from '../../src/sync/sealed'
 import { asNow, read } from '../../src/sync/stanzas'
 import { parse } from '../../src/sync/xml'
-import { Device, until } from './people'
+import { device, Device, turnOffLater, until } from './people'
 import { World } from './world'
-
-const open: Device[] = []
-
-async function device(world: World, name: string): Promise<Device> {
-  const made = await Device.of(world, name)
-  open.push(made)
-  return made
-}
-
-afterEach(async () => {
-  for (const one of open.splice(0)) await one.close()
-})
 
 test('what was sent without styles stays so: as it is forwarded, and until it is changed', async () => {
   const world = new World()
@@ -307,7 +295,7 @@ test('a chat that begins has the time that was chosen for new chats, and one tha
 test('a device that was away while the number changed goes on with all that it has', async () => {
   const world = new World()
   const ada = new Device(world, 'ada@example.org')
-  open.push(ada)
+  turnOffLater(ada)
   let answers = 0
   let movedTo = ''
   ada.deps = {

@@ -1,25 +1,13 @@
 /** What strangers and friends with bad intentions send: it harms nothing, and costs nobody else anything. */
-import { afterEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { newContact } from '../../src/local/contact'
 import { secondsOf } from '../../src/local/timer'
 import { ASIDE } from '../../src/sync/app'
 import type { Counted } from '../../src/sync/aside'
 import { Presences } from '../../src/sync/presence'
 import { attribute, NS, parse, write } from '../../src/sync/xml'
-import { Device, until } from './people'
+import { type Device, device, until } from './people'
 import { World } from './world'
-
-const devices: Device[] = []
-
-async function device(world: World, name: string): Promise<Device> {
-  const one = await Device.of(world, name)
-  devices.push(one)
-  return one
-}
-
-afterEach(async () => {
-  for (const one of devices.splice(0)) await one.close()
-})
 
 const ADA = 'ada@example.org'
 const EVE = 'eve@example.org'

@@ -1,20 +1,8 @@
 /** A retry is the same message, or it is none. */
-import { afterEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { attribute, child, NS, write } from '../../src/sync/xml'
-import { Device, until } from './people'
+import { device, until } from './people'
 import { World } from './world'
-
-const devices: Device[] = []
-
-async function device(world: World, name: string): Promise<Device> {
-  const one = await Device.of(world, name)
-  devices.push(one)
-  return one
-}
-
-afterEach(async () => {
-  for (const one of devices.splice(0)) await one.close()
-})
 
 /** What reaches the server of messages with an id of their own, by id. */
 function arrivals(world: World, lose: (count: number) => boolean): Map<string, string[]> {

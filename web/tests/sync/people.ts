@@ -1,5 +1,6 @@
 /** Devices of people on the server in memory. */
 import 'fake-indexeddb/auto'
+import { afterEach } from 'vitest'
 import { Database } from '../../src/local/database'
 import { ofChat } from '../../src/local/history'
 import type { Message } from '../../src/local/types'
@@ -111,6 +112,30 @@ export class MemoryStorage {
     Reflect.deleteProperty(this, key)
   }
 }
+
+const open = new Set<Device>()
+
+/** A device that is online, and turned off after the test. */
+export async function device(world: World, name: string): Promise<Device> {
+  const made = await Device.of(world, name)
+  open.add(made)
+  return made
+}
+
+/** One that was made otherwise is turned off after the test, too. */
+export function turnOffLater(one: Device): void {
+  open.add(one)
+}
+
+/** All that are on, between two runs of one test. */
+export async function turnOff(): Promise<void> {
+  for (const one of open) {
+    open.delete(one)
+    await one.close()
+  }
+}
+
+afterEach(turnOff)
 
 export async function until(holds: () => Promise<boolean> | boolean, timeout = 40_000): Promise<void> {
   const end = Date.now() + timeout

@@ -1,20 +1,8 @@
 /** Where in the archive a device is, and which messages are the same. */
-import { afterEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { NS } from '../../src/sync/xml'
-import { Device, until } from './people'
+import { device, turnOff, until } from './people'
 import { World } from './world'
-
-const devices: Device[] = []
-
-async function device(world: World, name: string): Promise<Device> {
-  const one = await Device.of(world, name)
-  devices.push(one)
-  return one
-}
-
-afterEach(async () => {
-  for (const one of devices.splice(0)) await one.close()
-})
 
 const idAt = (moment: number, counter = 0xfffff) =>
   Math.floor(moment).toString(16).padStart(11, '0') + counter.toString(16).padStart(5, '0')
@@ -51,7 +39,7 @@ test('no id that comes live makes a device miss what follows', async () => {
     ada.join()
     await until(async () => (await ada.texts(ben)).length === 1)
     expect(await ada.texts(ben)).toEqual(['while away'])
-    for (const one of devices.splice(0)) await one.close()
+    await turnOff()
   }
 }, 60_000)
 
@@ -149,6 +137,6 @@ test('two messages with the same id are two messages, live, at catch-up and both
     write('1', 'four')
     await until(async () => (await texts()).includes('four'))
     expect([away, await texts()]).toEqual([away, ['two', 'changed', 'four']])
-    for (const one of devices.splice(0)) await one.close()
+    await turnOff()
   }
 }, 60_000)

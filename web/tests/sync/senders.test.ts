@@ -1,22 +1,10 @@
 /** Who says something is asked before it is believed. */
-import { afterEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { newContact } from '../../src/local/contact'
 import { DEVICE_LIST } from '../../src/sync/keys'
 import { NS } from '../../src/sync/xml'
-import { Device, until } from './people'
+import { type Device, device, until } from './people'
 import { World } from './world'
-
-const devices: Device[] = []
-
-async function device(world: World, name: string): Promise<Device> {
-  const one = await Device.of(world, name)
-  devices.push(one)
-  return one
-}
-
-afterEach(async () => {
-  for (const one of devices.splice(0)) await one.close()
-})
 
 const EVE = 'eve@example.org'
 const ADA = 'ada@example.org'

@@ -1,33 +1,21 @@
 /** What a stranger can see, and make one see, before they are let in. */
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { openCrypto } from '../../src/crypto/open'
 import { newContact } from '../../src/local/contact'
 import { attribute, bare, NS, parse, write, type Xml } from '../../src/sync/xml'
-import { Device, until } from './people'
+import { device, Device, turnOffLater, until } from './people'
 import { World } from './world'
-
-const devices: Device[] = []
-
-async function device(world: World, name: string): Promise<Device> {
-  const one = await Device.of(world, name)
-  devices.push(one)
-  return one
-}
 
 /** With the encryption that people have. */
 async function encrypting(world: World, name: string): Promise<Device> {
   const one = new Device(world, `${name}@example.org`)
-  devices.push(one)
+  turnOffLater(one)
   one.deps = { crypto: openCrypto }
   world.tokens.set(one.agent, 'token')
   await one.open()
   await one.online()
   return one
 }
-
-afterEach(async () => {
-  for (const one of devices.splice(0)) await one.close()
-})
 
 const called = async (of: Device, nick: string) =>
   of.db.contacts.put({ ...((await of.db.contacts.get(of.address)) ?? newContact(of.address)), nick })

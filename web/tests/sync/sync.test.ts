@@ -1,18 +1,6 @@
-import { afterEach, expect, test } from 'vitest'
-import { Device, until } from './people'
+import { expect, test } from 'vitest'
+import { type Device, device, until } from './people'
 import { World } from './world'
-
-const open: Device[] = []
-
-async function device(world: World, name: string): Promise<Device> {
-  const made = await Device.of(world, name)
-  open.push(made)
-  return made
-}
-
-afterEach(async () => {
-  for (const one of open.splice(0)) await one.close()
-})
 
 test('what is written without a network goes out in order, once, when it is back', async () => {
   const world = new World()

@@ -1,24 +1,12 @@
 /** What is said of a message is so: whether it is encrypted, sent, read, and why not. */
 import 'fake-indexeddb/auto'
-import { afterEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { type Fingerprint, NobodyCanRead } from '../../src/crypto/crypto'
 import type { Message } from '../../src/local/types'
 import { reachOf } from '../../src/parts/reach.svelte'
 import { group } from '../../src/parts/timeline'
-import { Device, until } from './people'
+import { type Device, device, until } from './people'
 import { World } from './world'
-
-const open: Device[] = []
-
-async function device(world: World, name: string): Promise<Device> {
-  const made = await Device.of(world, name)
-  open.push(made)
-  return made
-}
-
-afterEach(async () => {
-  for (const one of open.splice(0)) await one.close()
-})
 
 /** Lets a device see the other's devices with this trust, which it can change. */
 function trusting(

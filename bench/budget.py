@@ -26,7 +26,7 @@ from lab import BIND, HEAD, OMEMO, PLAIN, add_users, environment
 from kith import journal
 from kith.accounts.credentials import check_password, make_keys
 from kith.config import Config
-from kith.core.domain import Domain
+from kith.core.node import Node
 from kith.core.stream import Stream
 from kith.edge.connection import Edge
 from kith.edge.tcp import TCPConnection
@@ -74,7 +74,7 @@ class Wire:
         return False
 
 
-async def _client(edge: Edge, domain: Domain, user: str, tally: Tally) -> TCPConnection:
+async def _client(edge: Edge, domain: Node, user: str, tally: Tally) -> TCPConnection:
     wire = Wire(tally)
     connection = TCPConnection(edge, lambda sink, security: Stream(domain, sink, security, starttls=False))
     connection.connection_made(wire)  # type: ignore[arg-type]
@@ -91,7 +91,7 @@ async def _client(edge: Edge, domain: Domain, user: str, tally: Tally) -> TCPCon
 async def measure(folder: Path, payload: str, people: int, messages: int, batch: int, profile: bool) -> None:
     store = SQLiteStore(folder / "kith.sqlite")
     config = Config(data_dir=folder, allow_plaintext=True)
-    domain = Domain(config, store, ALL, partial(Passwords, check_password, make_keys), b"s" * 32)
+    domain = Node(config, store, ALL, partial(Passwords, check_password, make_keys), b"s" * 32)
     await domain.start()
     edge = Edge(domain, ParserPool(Limits()), None)  # type: ignore[arg-type]
     tally = Tally()

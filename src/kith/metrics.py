@@ -24,7 +24,7 @@ from prometheus_client.registry import Collector
 
 from kith import __version__
 from kith.base.histogram import SECONDS, Histogram
-from kith.core.domain import Domain
+from kith.core.node import Node
 from kith.edge.connection import Edge
 from kith.federation.federation import Federation
 from kith.ports.store import Holdings
@@ -81,7 +81,7 @@ class Figures(Collector):
         yield from self._others()
         yield _histogram("kith_loop_lag_seconds", "How late a timer of the event loop comes.", self.lag)
 
-    def _connections(self, domain: Domain) -> Iterator[Metric]:
+    def _connections(self, domain: Node) -> Iterator[Metric]:
         edge = self._edge
         yield _labelled(
             GaugeMetricFamily("kith_connections", "Connections that are open.", labels=["transport"]),
@@ -106,7 +106,7 @@ class Figures(Collector):
             (((result,), domain.figures.sms[result]) for result in ("sent", "failed", "limited")),
         )
 
-    def _messages(self, domain: Domain) -> Iterator[Metric]:
+    def _messages(self, domain: Node) -> Iterator[Metric]:
         figures = domain.figures
         kinds = (
             (("message",), figures.messages),
@@ -124,7 +124,7 @@ class Figures(Collector):
             ((("live",), figures.delivered), (("log",), figures.replayed)),
         )
 
-    def _store(self, domain: Domain) -> Iterator[Metric]:
+    def _store(self, domain: Node) -> Iterator[Metric]:
         store = domain.store
         commits = store.commits
         yield _counter("kith_messages_stored", "Messages committed to the log.", commits.stored)
@@ -144,7 +144,7 @@ class Figures(Collector):
             ((("database",), holdings.database_bytes), (("journal",), holdings.journal_bytes)),
         )
 
-    def _errors(self, domain: Domain) -> Iterator[Metric]:
+    def _errors(self, domain: Node) -> Iterator[Metric]:
         for name, about, counts in (
             ("kith_stanza_errors", "Stanzas answered with an error.", domain.figures.stanza_errors),
             ("kith_stream_errors", "Streams ended with an error.", domain.figures.stream_errors),

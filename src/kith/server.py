@@ -43,7 +43,7 @@ from kith.api.privacy import PrivacyResource
 from kith.api.register import Register
 from kith.config import Config, ConfigError
 from kith.core import handover
-from kith.core.domain import Domain
+from kith.core.node import Node
 from kith.core.retention import expire
 from kith.core.stream import Stream
 from kith.edge.certificate import describe, ensure_certificate
@@ -114,7 +114,7 @@ class Server:
             raise StartError(f"can't use the file secret in {config.data_dir}: {error.strerror}") from error
         store = SQLiteStore(config.database, may_create=False, domain=config.domain)
         passwords = partial(Passwords, check_password, make_keys)
-        self.domain = Domain(config, store, ALL, passwords, secret)
+        self.domain = Node(config, store, ALL, passwords, secret)
         await self.domain.start()
         self.edge = Edge(self.domain, ParserPool(Limits(stanza_bytes=config.stanza_bytes)), self.certificates)
         app = _web_app(config)

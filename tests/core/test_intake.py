@@ -6,8 +6,8 @@ from typing import Any, cast
 
 from kith.base.figures import Figures
 from kith.core import sm
-from kith.core.domain import Domain
 from kith.core.intake import COMMITTING, Intake, Work
+from kith.core.node import Node
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.stanza import Stanza
 
@@ -23,7 +23,7 @@ class Taken(Intake):
     """Messages to ``nobody`` are refused, to ``nowhere`` dropped, and all others go to the log."""
 
     def __init__(self) -> None:
-        super().__init__(cast(Domain, Ledger()), None)
+        super().__init__(cast(Node, Ledger()), None)
         self.sent: list[bytes] = []
 
     def handle(self, stanza: Stanza) -> Work:

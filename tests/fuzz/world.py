@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 
 from kith.config import Config
-from kith.core.domain import Domain
+from kith.core.node import Node
 from kith.core.stream import Stream
 from kith.edge.connection import Edge
 from kith.edge.http import Web
@@ -132,7 +132,7 @@ class World:
         config = Config(data_dir=Path(self._folder.name), allow_plaintext=True, registration="open")
         passwords = partial(Passwords, lambda keys, password: False, lambda password, salts: _keys(password))
         store = SQLiteStore(config.database, gather=0.0)
-        self.domain = Domain(config, store, ALL, passwords, b"secret" * 8)
+        self.domain = Node(config, store, ALL, passwords, b"secret" * 8)
 
         def failed(event: str, error: BaseException) -> None:
             self.failures.append(f"{event}: {error!r}")

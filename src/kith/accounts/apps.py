@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from kith.accounts.devices import Logins
 from kith.accounts.errors import Refused
-from kith.core.domain import Domain
+from kith.core.node import Node
 from kith.ports.store import AccountRecord
 from kith.records.app_passwords import MOST, AppPassword, random_password
 from kith.records.devices import clean
@@ -16,7 +16,7 @@ from kith.records.devices import clean
 class Apps:
     """App passwords, as their owner sees them (`kith.records.app_passwords`)."""
 
-    def __init__(self, domain: Domain, logins: Logins) -> None:
+    def __init__(self, domain: Node, logins: Logins) -> None:
         self._domain = domain
         self._logins = logins
         self._apps = domain.passwords.apps

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from kith.accounts.errors import Refused
 from kith.base.numbers import canonical
-from kith.core.domain import Domain
+from kith.core.node import Node
 from kith.core.roster import MAX_ITEMS
 from kith.ports.store import AccountRecord
 from kith.records.devices import clean
@@ -20,7 +20,7 @@ from kith.wire.jid import JID
 class Contacts:
     """Adds numbers (E.164) to rosters."""
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         self._domain = domain
 
     async def add(self, record: AccountRecord, people: Sequence[tuple[str, str]]) -> int:

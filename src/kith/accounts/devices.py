@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from kith.accounts.errors import Refused
 from kith.base import clock
-from kith.core.domain import Domain
+from kith.core.node import Node
 from kith.ports.store import AccountRecord
 from kith.records.devices import Device, clean
 
@@ -30,7 +30,7 @@ class Shown:
 class Logins:
     """What can be done with the devices of an account."""
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         self._domain = domain
 
     async def all(self, record: AccountRecord) -> list[Shown]:

@@ -22,7 +22,7 @@ from voprf.ristretto import BlindedInput, Evaluator
 from kith.accounts.errors import Refused, too_many
 from kith.accounts.numbers import is_number
 from kith.base.numbers import canonical
-from kith.core.domain import Domain
+from kith.core.node import Node
 from kith.ports.store import AccountRecord
 from kith.records.moves import Moves
 
@@ -62,7 +62,7 @@ class Members:
 class Discovery:
     """Answers without keeping anything but how much an account has asked."""
 
-    def __init__(self, domain: Domain, secret: bytes, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, domain: Node, secret: bytes, clock: Callable[[], float] = time.time) -> None:
         self._domain = domain
         self._store = domain.store
         self._clock = clock

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kith.accounts.errors import Refused
 from kith.accounts.notices import tell
 from kith.base import clock
-from kith.core.domain import Domain
+from kith.core.node import Node
 from kith.ports.store import AccountRecord
 from kith.records.devices import Changed, agent_id, clean
 
@@ -41,7 +41,7 @@ class Enrolled:
     expires: float
 
 
-async def enrol(domain: Domain, record: AccountRecord, about: About) -> Enrolled:
+async def enrol(domain: Node, record: AccountRecord, about: About) -> Enrolled:
     """Makes a device, or gives the one that has this agent a new token. Raises Refused."""
     agent = agent_id(about.agent) if about.agent else str(uuid.uuid4())
     if not agent:
@@ -65,7 +65,7 @@ async def enrol(domain: Domain, record: AccountRecord, about: About) -> Enrolled
     raise Refused("unavailable", "The device is changed elsewhere at the moment.", 1.0)
 
 
-async def announce(domain: Domain, record: AccountRecord, about: About) -> None:
+async def announce(domain: Node, record: AccountRecord, about: About) -> None:
     """Tells the account's devices that there is one more."""
     account = await domain.accounts.load(record.jid)
     if account is not None:

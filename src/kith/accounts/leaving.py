@@ -5,7 +5,7 @@ from __future__ import annotations
 from kith.accounts.errors import Refused
 from kith.accounts.pin import Pins
 from kith.core import removal
-from kith.core.domain import Domain
+from kith.core.node import Node
 from kith.ports.store import AccountRecord
 from kith.wire.jid import parse_jid
 
@@ -13,7 +13,7 @@ from kith.wire.jid import parse_jid
 class Leaving:
     """Removes accounts, and what is left of them in the files of the store."""
 
-    def __init__(self, domain: Domain, pins: Pins) -> None:
+    def __init__(self, domain: Node, pins: Pins) -> None:
         self._domain = domain
         self._pins = pins
         self._left = True  # maybe, from before the server was started

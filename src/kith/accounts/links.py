@@ -26,7 +26,7 @@ import msgspec
 from kith.accounts.enrolment import About, Enrolled, announce, enrol
 from kith.accounts.errors import Refused, too_many
 from kith.accounts.limits import Limit, network
-from kith.core.domain import Domain
+from kith.core.node import Node
 from kith.ports.store import AccountRecord, Document
 from kith.records.readable import readable
 
@@ -59,7 +59,7 @@ _decode = msgspec.msgpack.Decoder(Box).decode
 class Links:
     """The boxes."""
 
-    def __init__(self, domain: Domain, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, domain: Node, clock: Callable[[], float] = time.time) -> None:
         self._domain = domain
         self._store = domain.store
         self._clock = clock

@@ -23,7 +23,7 @@ from kith.base import clock
 from kith.base.numbers import canonical
 from kith.core import removal
 from kith.core.account import Account
-from kith.core.domain import Domain
+from kith.core.node import Node
 from kith.core.roster import Item
 from kith.ports.store import AccountRecord
 from kith.records.moves import Move, Moves, is_over
@@ -38,7 +38,7 @@ logger = structlog.get_logger("kith")
 class Moving:
     """Changes numbers."""
 
-    def __init__(self, domain: Domain, codes: Codes, logins: Logins) -> None:
+    def __init__(self, domain: Node, codes: Codes, logins: Logins) -> None:
         self._domain = domain
         self._codes = codes
         self._logins = logins

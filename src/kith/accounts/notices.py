@@ -8,8 +8,8 @@ from xml.etree.ElementTree import Element
 import structlog
 
 from kith.core.account import Account
-from kith.core.domain import Domain
 from kith.core.log import Envelope
+from kith.core.node import Node
 from kith.ports.store import INCOMING, Append
 from kith.wire import ns
 from kith.wire.stanza import Stanza
@@ -17,7 +17,7 @@ from kith.wire.stanza import Stanza
 logger = structlog.get_logger("kith")
 
 
-def tell(domain: Domain, account: Account, text: str) -> None:
+def tell(domain: Node, account: Account, text: str) -> None:
     """From the domain's own address to all devices."""
     body = Element(ns.tag(ns.CLIENT, "body"))
     body.text = text

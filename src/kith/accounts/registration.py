@@ -14,7 +14,7 @@ from kith.accounts.pin import ANEW_AFTER, FORGOTTEN_AFTER, Pins
 from kith.accounts.proof import Proofs
 from kith.base import clock
 from kith.core import removal
-from kith.core.domain import Domain
+from kith.core.node import Node
 from kith.ports.store import AccountRecord
 from kith.wire.jid import JID
 
@@ -31,7 +31,7 @@ class Registration:
     """Both steps, for those who have not logged in. What they say is the same for every number."""
 
     def __init__(
-        self, domain: Domain, codes: Codes, pins: Pins, proofs: Proofs, logins: Logins, moving: Moving
+        self, domain: Node, codes: Codes, pins: Pins, proofs: Proofs, logins: Logins, moving: Moving
     ) -> None:
         self._domain = domain
         self._codes = codes

@@ -13,7 +13,7 @@ from kith.api.credentials import Credentials
 from kith.api.description import describe
 from kith.api.endpoint import Call, Endpoint, Problem, endpoints
 from kith.api.origin import Origins
-from kith.core.domain import Domain
+from kith.core.node import Node
 from kith.edge.connection import Edge
 from kith.edge.http import fields
 
@@ -24,7 +24,7 @@ _encode = msgspec.json.Encoder().encode
 class API:
     """What is below ``/api``. ``resources``: objects with endpoints."""
 
-    def __init__(self, domain: Domain, edge: Edge, resources: Sequence[object]) -> None:
+    def __init__(self, domain: Node, edge: Edge, resources: Sequence[object]) -> None:
         self._domain = domain
         self._edge = edge
         self._origins = Origins(edge)

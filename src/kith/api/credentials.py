@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from kith.api.endpoint import Caller
 from kith.base import clock
-from kith.core.domain import Domain
+from kith.core.node import Node
 from kith.ports.store import AccountRecord
 from kith.records.devices import Changed, Entry, agent_id
 from kith.records.moves import Moves
@@ -21,7 +21,7 @@ _LONGEST = 2048
 class Credentials:
     """Checks tokens as XMPP's FAST does: a newer one that is used ends the older one (XEP-0484 §3.5)."""
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         self._domain = domain
         self._moves = Moves(domain.store)
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from kith.api.endpoint import Call, endpoint
-from kith.core.domain import Domain
+from kith.core.node import Node
 from kith.records import privacy
 from kith.records.privacy import Audience, Writers
 
@@ -39,7 +39,7 @@ class PrivacyChange(msgspec.Struct, forbid_unknown_fields=True):
 class PrivacyResource:
     """For any device of the account."""
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         self._domain = domain
 
     @endpoint("GET", "/api/privacy", "Who sees what")

@@ -17,7 +17,7 @@ from kith.wire.stanza import Stanza
 
 if TYPE_CHECKING:
     from kith.core.account import Account
-    from kith.core.domain import Domain
+    from kith.core.node import Node
     from kith.core.stream import Stream
 
 
@@ -77,7 +77,7 @@ def wanted_resource(text: str | None) -> str:
         raise StanzaError("bad-request", "not a resource") from None
 
 
-def lasting_resource(domain: Domain, account: int, device: str, tag: str) -> str:
+def lasting_resource(domain: Node, account: int, device: str, tag: str) -> str:
     """The same one each time that a device logs in (XEP-0386 §2.2.1). Does not show the device's id."""
     if not device:
         end = secrets.token_urlsafe(9)

@@ -24,8 +24,8 @@ from kith.wire.stanza import Stanza
 
 if TYPE_CHECKING:
     from kith.core.account import Account
-    from kith.core.domain import Domain
     from kith.core.log import Envelope, Keep
+    from kith.core.node import Node
     from kith.core.sender import Foreign, Sender
     from kith.core.session import Session
     from kith.core.stream import Stream
@@ -77,7 +77,7 @@ class Feature:
     #: for what is not an iq, and has a method ``service_disco`` (`kith.features.disco`).
     service: ClassVar[str] = ""
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         self.domain = domain
 
     # Hooks. A feature overrides what it needs; what it leaves alone costs nothing.

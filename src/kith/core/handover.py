@@ -24,7 +24,7 @@ from kith.wire.jid import parse_jid
 from kith.wire.stanza import Stanza
 
 if TYPE_CHECKING:
-    from kith.core.domain import Domain
+    from kith.core.node import Node
 
 logger = structlog.get_logger("kith")
 #: They belong to no account, so that one look finds all.
@@ -52,7 +52,7 @@ def can_be_kept(session: Session) -> bool:
     )
 
 
-async def settle(domain: Domain, seconds: float) -> None:
+async def settle(domain: Node, seconds: float) -> None:
     """Waits until what sessions have sent is handled and committed, at most so long."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
@@ -64,11 +64,11 @@ async def settle(domain: Domain, seconds: float) -> None:
         await asyncio.sleep(0.02)
 
 
-def _all(domain: Domain) -> list[Session]:
+def _all(domain: Node) -> list[Session]:
     return [session for account in domain.accounts.all() for session in account.sessions.values()]
 
 
-async def keep(domain: Domain) -> None:
+async def keep(domain: Node) -> None:
     """Stores what can be resumed, and ends the rest. Nobody is connected any more."""
     for session in _all(domain):
         if session.quiet is not None:
@@ -100,7 +100,7 @@ async def keep(domain: Domain) -> None:
         logger.info("sessions wait for the next start", count=len(writes))
 
 
-async def take_up(domain: Domain) -> None:
+async def take_up(domain: Node) -> None:
     """Makes the sessions of before the restart again; to be called before anybody connects."""
     documents = await domain.store.documents(_OWNER, _SPACE)
     if not documents:
@@ -126,7 +126,7 @@ def _decode(documents: Sequence[Document]) -> list[dict[str, Any]]:
     return found
 
 
-def _encode(domain: Domain, session: Session, until: float) -> dict[str, Any]:
+def _encode(domain: Node, session: Session, until: float) -> dict[str, Any]:
     manage = session.sm
     assert manage is not None
     return {
@@ -152,7 +152,7 @@ def _encode(domain: Domain, session: Session, until: float) -> dict[str, Any]:
     }
 
 
-async def _make(domain: Domain, kept: dict[str, Any], left: float) -> bool:
+async def _make(domain: Node, kept: dict[str, Any], left: float) -> bool:
     """A session as it was when the server stopped. False if its account is gone."""
     jid = parse_jid(kept["jid"])
     account = await domain.accounts.load(jid.bare)

@@ -18,7 +18,7 @@ from kith.wire.errors import StanzaError, StreamError
 from kith.wire.stanza import Stanza
 
 if TYPE_CHECKING:
-    from kith.core.domain import Domain
+    from kith.core.node import Node
     from kith.ports.connection import Sink
 
 #: Reading pauses when so many stanzas wait, and goes on at half of it.
@@ -94,7 +94,7 @@ class Intake:
         "when_idle",
     )
 
-    def __init__(self, domain: Domain, sink: Sink | None) -> None:
+    def __init__(self, domain: Node, sink: Sink | None) -> None:
         self.domain = domain
         self.sink = sink
         self.backlog: deque[Stanza] | None = None

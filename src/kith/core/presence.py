@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kith.core.account import Account
-    from kith.core.domain import Domain
+    from kith.core.node import Node
     from kith.core.sender import Foreign, Sender
     from kith.core.session import Session
 
@@ -47,7 +47,7 @@ def _priority(stanza: Stanza) -> int:
 class Presence:
     """What sessions send as presence, and who gets it."""
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         self._domain = domain
         self._here = f"@{domain.name}"
 

@@ -13,11 +13,11 @@ from kith.wire.stanza import Stanza
 
 if TYPE_CHECKING:
     from kith.core.account import Account
-    from kith.core.domain import Domain
+    from kith.core.node import Node
     from kith.core.session import Session
 
 
-async def remove(domain: Domain, account: Account) -> None:
+async def remove(domain: Node, account: Account) -> None:
     """Takes leave of the contacts (RFC 6121 §3.2 and §3.3) and deletes all that belongs to the account.
 
     Its sessions end, and the features are told, as soon as the address is free.
@@ -26,7 +26,7 @@ async def remove(domain: Domain, account: Account) -> None:
     await domain.store.delete_account(account.jid, partial(forget, domain, account))
 
 
-async def remove_soon(domain: Domain, account: Account, but: Collection[Session] = ()) -> None:
+async def remove_soon(domain: Node, account: Account, but: Collection[Session] = ()) -> None:
     """The same, but returns as soon as the address is free: the log, however long, is emptied afterwards.
 
     ``but``: sessions that are to be answered first; they end when the caller calls `forget`.
@@ -56,7 +56,7 @@ async def remove_soon(domain: Domain, account: Account, but: Collection[Session]
     await free
 
 
-async def _take_leave(domain: Domain, account: Account) -> None:
+async def _take_leave(domain: Node, account: Account) -> None:
     roster = await domain.accounts.roster(account.jid)
     for item in list(roster):
         for type, needed in (("unsubscribe", item.to or item.ask), ("unsubscribed", item.from_)):
@@ -69,14 +69,14 @@ async def _take_leave(domain: Domain, account: Account) -> None:
     domain.accounts.drop(account)
 
 
-async def forget(domain: Domain, account: Account) -> None:
+async def forget(domain: Node, account: Account) -> None:
     """Ends the sessions of an account that is gone, and tells the features."""
     end_sessions(domain, account)
     domain.accounts.drop(account)
     await domain.hooks.account_deleted(account.address)
 
 
-def end_sessions(domain: Domain, account: Account, but: Collection[Session] = ()) -> None:
+def end_sessions(domain: Node, account: Account, but: Collection[Session] = ()) -> None:
     """Of an account that is gone."""
     for session in list(account.sessions.values()):
         if session not in but:

@@ -14,7 +14,7 @@ from kith.wire import ns
 from kith.wire.serialize import escape_attribute
 
 if TYPE_CHECKING:
-    from kith.core.domain import Domain
+    from kith.core.node import Node
     from kith.core.session import Session
 
 _PAGE = 200
@@ -23,7 +23,7 @@ _PORTION = 256 * 1024
 _END = len(b"</message>")
 
 
-async def replay(domain: Domain, session: Session) -> None:
+async def replay(domain: Node, session: Session) -> None:
     """Sends the undelivered messages in order; what came in meanwhile waited in ``session.holding``.
 
     A session that has read the archive to its end also gets what came after that, although another device

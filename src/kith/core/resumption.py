@@ -15,7 +15,7 @@ from kith.wire.stanza import Stanza
 
 if TYPE_CHECKING:
     from kith.core.account import Account
-    from kith.core.domain import Domain
+    from kith.core.node import Node
     from kith.core.session import Session
 
 #: How long a client may be asked to wait before it is told that its session is not ready.
@@ -28,7 +28,7 @@ _ABSENT_AFTER = 0.1
 class Resumption:
     """Tokens of sessions with resumption, and the time that those without a connection have left."""
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         self._domain = domain
         self._tokens: dict[str, Session] = {}
         self._waiting: dict[Session, None] = {}  # in the order in which they lost their connections

@@ -15,7 +15,7 @@ from kith.wire.stanza import LANG, Stanza
 
 if TYPE_CHECKING:
     from kith.core.account import Account
-    from kith.core.domain import Domain
+    from kith.core.node import Node
 
 _LOGGED = frozenset(("", "chat", "normal"))
 _UNLOGGED = frozenset(("headline", "groupchat", "error"))
@@ -27,7 +27,7 @@ _UNANSWERED = frozenset(("headline", "groupchat"))
 class Router:
     """Takes what sessions and links send. No await between the socket and the log: the hot path."""
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         self._domain = domain
         self._figures = domain.figures
         self._assertions = domain.assertions

@@ -32,7 +32,7 @@ from kith.wire.serialize import serialize
 from kith.wire.stanza import Stanza
 
 if TYPE_CHECKING:
-    from kith.core.domain import Domain
+    from kith.core.node import Node
     from kith.core.stream import Stream
 
 
@@ -304,7 +304,7 @@ class SASL2(Login):
         return session
 
 
-def named_account(domain: Domain, text: str | None) -> str:
+def named_account(domain: Node, text: str | None) -> str:
     """The bare address that a stream's header claims, or an empty text (RFC 6120 §4.7.1).
 
     Raises StreamError if it is one of another domain (XEP-0388 §2.1).

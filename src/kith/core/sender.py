@@ -10,8 +10,8 @@ from kith.wire.stanza import Stanza
 
 if TYPE_CHECKING:
     from kith.core.account import Account
-    from kith.core.domain import Domain
     from kith.core.intake import Intake
+    from kith.core.node import Node
 
 
 class Sender(Protocol):
@@ -26,7 +26,7 @@ class Sender(Protocol):
     bare: str
 
     @property
-    def domain(self) -> Domain: ...
+    def domain(self) -> Node: ...
     @property
     def account(self) -> Account | None: ...
     @property
@@ -57,7 +57,7 @@ class Foreign:
         self.link = link
 
     @property
-    def domain(self) -> Domain:
+    def domain(self) -> Node:
         return self.link.domain
 
     @property

@@ -14,7 +14,7 @@ from kith.wire.stanza import Stanza
 
 if TYPE_CHECKING:
     from kith.core.account import Account
-    from kith.core.domain import Domain
+    from kith.core.node import Node
     from kith.ports.connection import Sink
 
 
@@ -63,7 +63,7 @@ class Session(Intake):
         "synced",
     )
 
-    def __init__(self, domain: Domain, account: Account, jid: JID, sink: Sink | None, lang: str = "") -> None:
+    def __init__(self, domain: Node, account: Account, jid: JID, sink: Sink | None, lang: str = "") -> None:
         super().__init__(domain, sink)
         self.account = account
         self.jid = jid

@@ -27,7 +27,7 @@ from kith.wire.parser import StreamOpened
 from kith.wire.stanza import LANG, Stanza
 
 if TYPE_CHECKING:
-    from kith.core.domain import Domain
+    from kith.core.node import Node
 
 _STREAM = ns.tag(ns.STREAMS, "stream")
 _STARTTLS = ns.tag(ns.TLS, "starttls")
@@ -70,7 +70,7 @@ class Stream:
         "starttls",
     )
 
-    def __init__(self, domain: Domain, sink: Sink, security: Security, starttls: bool) -> None:
+    def __init__(self, domain: Node, sink: Sink, security: Security, starttls: bool) -> None:
         self.domain = domain
         self.sink = sink
         self.security = security

@@ -13,7 +13,7 @@ from kith.wire.stanza import Stanza
 
 if TYPE_CHECKING:
     from kith.core.account import Account
-    from kith.core.domain import Domain
+    from kith.core.node import Node
     from kith.core.sender import Foreign
     from kith.core.session import Session
 
@@ -25,7 +25,7 @@ SUBSCRIPTION_TYPES = frozenset(("subscribe", "subscribed", "unsubscribe", "unsub
 class Subscriptions:
     """What users and contacts do to each other's rosters, here or on another server."""
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         self._domain = domain
 
     async def handle(self, session: Session, stanza: Stanza, to: JID) -> None:

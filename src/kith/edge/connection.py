@@ -8,8 +8,8 @@ import socket
 from collections import Counter
 from typing import Protocol
 
-from kith.core.domain import Domain
 from kith.core.handover import can_be_kept
+from kith.core.node import Node
 from kith.core.stream import Stream as ClientStream
 from kith.edge.door import Door, most_connections
 from kith.edge.keepalive import Bearing, Rules, Wheel
@@ -55,7 +55,7 @@ class Edge:
     ``open`` and ``accepted`` count them by `Connection.transport`: those of now, and all.
     """
 
-    def __init__(self, domain: Domain, pool: ParserPool, certificates: Certificates) -> None:
+    def __init__(self, domain: Node, pool: ParserPool, certificates: Certificates) -> None:
         config = domain.config
         self.domain = domain
         self.pool = pool

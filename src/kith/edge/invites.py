@@ -13,7 +13,7 @@ from typing import NamedTuple
 import segno
 from aiohttp import web
 
-from kith.core.domain import Domain
+from kith.core.node import Node
 from kith.records.invites import Invite, Invites, uri
 
 
@@ -53,7 +53,7 @@ _HEADERS = {
 class InvitePages:
     """Answers ``/invite/TOKEN``; one that is not good, whatever the reason, gets the same page."""
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         self._domain = domain
         self._invites = Invites(domain.store)
 

@@ -8,8 +8,8 @@ from xml.etree.ElementTree import Element, SubElement
 import msgspec
 
 from kith.core.account import Account
-from kith.core.domain import Domain
 from kith.core.feature import Feature, handles_iq
+from kith.core.node import Node
 from kith.core.session import Session
 from kith.wire import ns
 from kith.wire.errors import StanzaError
@@ -37,7 +37,7 @@ _USUAL = Preferences()
 class ArchivePreferences(Feature):
     """Messages that an account does not want are kept until they are delivered, and no longer."""
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         super().__init__(domain)
         self._accounts: dict[str, Preferences] = {}
 

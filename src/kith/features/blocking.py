@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Protocol
 from xml.etree.ElementTree import Element, SubElement
 
-from kith.core.domain import Domain
 from kith.core.feature import Feature, handles_iq
+from kith.core.node import Node
 from kith.core.session import Session
 from kith.records.moves import Moves
 from kith.wire import ns
@@ -51,7 +51,7 @@ class Blocking(Feature):
 
     server_disco = (ns.BLOCKING,)
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         super().__init__(domain)
         self._lists: dict[str, dict[JID, None]] = {}
         self._pushes = 0

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from kith.core.domain import Domain
 from kith.core.feature import Feature
+from kith.core.node import Node
 from kith.core.sender import Sender
 from kith.core.session import Session
 from kith.features.disco import INFO, describe
@@ -94,7 +94,7 @@ def _add_form(element: Element, forms: dict[str, str]) -> None:
     forms[types[0]] = "".join(f"{text}<" for text in texts)
 
 
-def caps_element(domain: Domain) -> Element:
+def caps_element(domain: Node) -> Element:
     """``<c/>`` for the stream features: the domain's own capabilities (§6.3)."""
     ver = verification(describe(domain, account=False), "sha-1")
     return Element(C, {"hash": "sha-1", "node": NODE, "ver": ver})
@@ -116,7 +116,7 @@ class Caps(Feature):
 
     server_disco = (ns.CAPS,)
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         super().__init__(domain)
         self.listeners: list[Callable[[Session], None]] = []
         self._known: OrderedDict[tuple[str, str], frozenset[str]] = OrderedDict()

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from xml.etree.ElementTree import Element, SubElement
 
-from kith.core.domain import Domain
 from kith.core.feature import Feature, handles_iq
+from kith.core.node import Node
 from kith.core.sender import Sender
 from kith.features.disco import Identity, feature, identity, item
 from kith.features.forms import FORM_TYPE, Field, build_form, find_form
@@ -68,7 +68,7 @@ class Commands(Feature):
 
     server_disco = (ns.COMMANDS,)
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         super().__init__(domain)
         self._commands: dict[str, Command] = {}
         self._open: OrderedDict[str, _Open] = OrderedDict()

@@ -11,9 +11,9 @@ from xml.etree.ElementTree import Element
 
 import structlog
 
-from kith.core.domain import Domain
 from kith.core.feature import Feature
 from kith.core.intake import Intake, Work
+from kith.core.node import Node
 from kith.core.refused import stream_refused
 from kith.core.sender import Foreign
 from kith.features.disco import item
@@ -35,7 +35,7 @@ class Component(Intake):
 
     __slots__ = ("_out", "name", "secret")
 
-    def __init__(self, domain: Domain, name: str, secret: str) -> None:
+    def __init__(self, domain: Node, name: str, secret: str) -> None:
         super().__init__(domain, None)
         self.name = name
         self.secret = secret
@@ -202,7 +202,7 @@ class ComponentStream:
 class Components(Feature):
     """The components of the settings, by domain."""
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         super().__init__(domain)
         self.components = {
             name: Component(domain, name, secret) for name, secret in domain.config.components.items()

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from kith.core.domain import Domain
 from kith.core.feature import Feature
+from kith.core.node import Node
 from kith.core.roster import Roster
 from kith.core.session import Session
 from kith.features.privacy import PrivacySettings
@@ -57,7 +57,7 @@ class Correspondents(Feature):
     It comes after `PrivacySettings`, which reads what accounts have set.
     """
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         super().__init__(domain)
         self._circles: dict[str, _Circle] = {}
 

@@ -6,8 +6,8 @@ It is written when a session ends, and each hour while it lasts.
 from __future__ import annotations
 
 from kith.base import clock
-from kith.core.domain import Domain
 from kith.core.feature import Feature
+from kith.core.node import Node
 from kith.core.session import Session
 from kith.records.devices import Device
 
@@ -17,7 +17,7 @@ _EVERY = 3600.0
 class DeviceActivity(Feature):
     """A login itself is noted by the login."""
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         super().__init__(domain)
         self._left: set[tuple[int, str, str]] = set()
 

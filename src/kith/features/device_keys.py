@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from kith.core.domain import Domain
 from kith.core.feature import Feature
+from kith.core.node import Node
 from kith.core.session import Session
 from kith.features.pep import Pep
 from kith.features.pubsub_config import NodeConfig
@@ -36,7 +36,7 @@ _MOST = 16
 class DeviceKeys(Feature):
     """Needs `Pep`."""
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         super().__init__(domain)
         self._pep: Pep | None = None
 

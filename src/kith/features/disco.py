@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol, overload, runtime_checkable
 from xml.etree.ElementTree import Element
 
-from kith.core.domain import Domain
 from kith.core.feature import Feature, handles_iq
+from kith.core.node import Node
 from kith.core.sender import Sender
 from kith.features.paging import SET, page_element, read_page
 from kith.wire import ns
@@ -122,7 +122,7 @@ def feature(var: str) -> Element:
     return Element(_FEATURE, {"var": var})
 
 
-def describe(domain: Domain, account: bool) -> list[Element]:
+def describe(domain: Node, account: bool) -> list[Element]:
     """What the domain, or an account on it, is: identities, features and forms."""
     identities = [Identity(*(_ACCOUNT if account else _SERVER))]
     for other in domain.features:
@@ -137,7 +137,7 @@ def describe(domain: Domain, account: bool) -> list[Element]:
     return children
 
 
-def describe_service(domain: Domain, service: str) -> list[Element]:
+def describe_service(domain: Node, service: str) -> list[Element]:
     """What a service of the domain is."""
     for other in domain.features:
         if other.service == service and isinstance(other, HasService):

@@ -11,8 +11,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from xml.etree.ElementTree import Element
 
-from kith.core.domain import Domain
 from kith.core.feature import Feature
+from kith.core.node import Node
 from kith.core.sender import Foreign, Sender
 from kith.features.caps import C, Caps
 from kith.features.disco import INFO
@@ -42,7 +42,7 @@ class _Client:
 class ForeignInterests(Feature):
     """``listeners`` are called with a client's address and an account here, once its interests are known."""
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         super().__init__(domain)
         self.listeners: list[Callable[[JID, JID], None]] = []
         self._accounts: OrderedDict[str, dict[JID, _Client]] = OrderedDict()

@@ -12,8 +12,8 @@ from kith.base import clock
 from kith.base.ids import stamp
 from kith.base.numbers import canonical
 from kith.base.rates import Rates
-from kith.core.domain import Domain
 from kith.core.feature import Feature
+from kith.core.node import Node
 from kith.features.commands import Command, Commands, Outcome, Values
 from kith.features.forms import Field, to_boolean
 from kith.records.invites import Invite, Invites, Taken, page_url, uri
@@ -40,7 +40,7 @@ class Invitations(Feature):
     If not, what a person gets is an invitation to be contacts, for somebody with an account of their own.
     """
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         super().__init__(domain)
         self._invites = Invites(domain.store)
         self._asked = Rates(MAX_ASKED, 3600.0)

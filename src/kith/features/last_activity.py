@@ -7,8 +7,8 @@ from xml.etree.ElementTree import Element
 
 from kith.base import clock
 from kith.core.account import Account
-from kith.core.domain import Domain
 from kith.core.feature import Feature, handles_iq
+from kith.core.node import Node
 from kith.core.sender import Sender
 from kith.core.session import Session
 from kith.features.privacy import PrivacySettings
@@ -30,7 +30,7 @@ class LastActivity(Feature):
 
     disco = (ns.LAST,)
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         super().__init__(domain)
         self._started = clock.now()
         self._left: dict[int, float] = {}

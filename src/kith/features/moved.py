@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element, SubElement
 
-from kith.core.domain import Domain
 from kith.core.feature import Feature
+from kith.core.node import Node
 from kith.features.pep import Pep
 from kith.features.pubsub_config import NodeConfig
 from kith.records.moves import Moves
@@ -21,7 +21,7 @@ _CONFIG = NodeConfig(access_model="open")
 class Moved(Feature):
     """The statement is a personal node; messages and subscriptions come back with the new address."""
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         super().__init__(domain)
         self._moved: dict[str, str] = {}
 

@@ -12,8 +12,8 @@ from xml.etree.ElementTree import Element
 import structlog
 
 from kith.core import removal
-from kith.core.domain import Domain
 from kith.core.feature import Feature
+from kith.core.node import Node
 from kith.features.commands import Command, Commands, Outcome, Values
 from kith.features.forms import Field
 from kith.ports.store import Keys
@@ -35,7 +35,7 @@ logger = structlog.get_logger("kith")
 Run = Callable[[Values], Awaitable[Outcome]]
 
 
-def add_command(domain: Domain, node: str, name: str, run: Run, *fields: Field) -> None:
+def add_command(domain: Node, node: str, name: str, run: Run, *fields: Field) -> None:
     """Offers a command to operators, and to nobody else. Each use is a line in the log."""
 
     async def logged(values: Values, asker: str) -> Outcome:
@@ -49,7 +49,7 @@ def add_command(domain: Domain, node: str, name: str, run: Run, *fields: Field) 
     domain.feature(Commands).add(Command(f"{ADMIN}#{node}", name, allowed, logged, ADMIN, fields))
 
 
-def account_jid(domain: Domain, text: str) -> JID:
+def account_jid(domain: Node, text: str) -> JID:
     """The address of an account of the domain. Raises StanzaError."""
     try:
         jid = parse_jid(text)
@@ -60,7 +60,7 @@ def account_jid(domain: Domain, text: str) -> JID:
     return jid
 
 
-async def existing(domain: Domain, texts: Sequence[str]) -> list[JID]:
+async def existing(domain: Node, texts: Sequence[str]) -> list[JID]:
     """The addresses of accounts that there are. Raises StanzaError."""
     jids = [account_jid(domain, text) for text in texts]
     for jid in jids:

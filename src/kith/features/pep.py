@@ -11,8 +11,8 @@ from contextlib import suppress
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from kith.core.domain import Domain
 from kith.core.feature import Feature, handles_iq
+from kith.core.node import Node as CoreNode
 from kith.core.sender import Sender
 from kith.core.session import Session
 from kith.features.caps import Caps
@@ -49,7 +49,7 @@ class Pep(Feature):
 
     disco = (ns.PUBSUB, *(f"{ns.PUBSUB}#{name}" for name in (*FEATURES, *_FEATURES)))
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: CoreNode) -> None:
         super().__init__(domain)
         self._caps: Caps | None = None
         self._foreign: ForeignInterests | None = None

@@ -6,8 +6,8 @@ last activity where it is asked for (`kith.features.last_activity`).
 
 from __future__ import annotations
 
-from kith.core.domain import Domain
 from kith.core.feature import Feature
+from kith.core.node import Node
 from kith.core.session import Session
 from kith.records import privacy
 from kith.records.privacy import PLAIN, Audience
@@ -21,7 +21,7 @@ _DISPLAYED = ns.tag(ns.MARKERS, "displayed")
 class PrivacySettings(Feature):
     """The settings of accounts in memory, but for those that have changed nothing."""
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         super().__init__(domain)
         self._settings: dict[str, privacy.Privacy] = {}
 

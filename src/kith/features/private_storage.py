@@ -7,8 +7,8 @@ from typing import Protocol
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from kith.core.domain import Domain
 from kith.core.feature import Feature, handles_iq
+from kith.core.node import Node
 from kith.core.session import Session
 from kith.wire import ns
 from kith.wire.errors import StanzaError
@@ -38,7 +38,7 @@ class PrivateStorage(Feature):
 
     disco = (ns.PRIVATE,)
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         super().__init__(domain)
         self.stand_ins: dict[str, StandIn] = {}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kith.core.domain import Domain
+from kith.core.node import Node as CoreNode
 from kith.core.roster import Roster
 from kith.features.pubsub_errors import pubsub_error
 from kith.features.pubsub_nodes import Node, Record
@@ -18,7 +18,7 @@ def _stricter(model: str, ceiling: str) -> str:
     return max(model, ceiling, key=_STRICTNESS.index)
 
 
-async def roster_of(domain: Domain, owner: JID) -> Roster:
+async def roster_of(domain: CoreNode, owner: JID) -> Roster:
     """Whom the owner of nodes knows: nobody, if it is a service of the domain."""
     return await domain.accounts.roster(owner.bare) if owner.local else _NOBODY
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.base.ids import stamp
-from kith.core.domain import Domain
+from kith.core.node import Node as CoreNode
 from kith.core.roster import Roster
 from kith.core.session import Session
 from kith.features.forms import Field, build_form
@@ -87,7 +87,7 @@ class Notifier:
 
     def __init__(
         self,
-        domain: Domain,
+        domain: CoreNode,
         interests: Callable[[Session], frozenset[str]],
         elsewhere: Callable[[str], Iterable[tuple[JID, frozenset[str]]]],
     ) -> None:

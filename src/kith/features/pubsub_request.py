@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 from kith.base.rates import Rates
-from kith.core.domain import Domain
+from kith.core.node import Node as CoreNode
 from kith.core.sender import Sender
 from kith.features.pubsub_access import affiliation, refusal, roster_of, subscribed
 from kith.features.pubsub_config import NodeConfig
@@ -36,7 +36,7 @@ class Service:
     auto_create = True
     access_models: tuple[str, ...] = ("presence", "open", "roster", "whitelist", "authorize")
 
-    def __init__(self, domain: Domain, nodes: NodeCache, notifier: Notifier) -> None:
+    def __init__(self, domain: CoreNode, nodes: NodeCache, notifier: Notifier) -> None:
         self.domain = domain
         self.nodes = nodes
         self.notifier = notifier

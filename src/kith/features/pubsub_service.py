@@ -11,8 +11,8 @@ import secrets
 from collections.abc import Iterable, Sequence
 from xml.etree.ElementTree import Element
 
-from kith.core.domain import Domain
 from kith.core.feature import Feature, handles_iq
+from kith.core.node import Node as CoreNode
 from kith.core.sender import Sender
 from kith.features.disco import Identity, Items, item
 from kith.features.forms import find_form
@@ -45,7 +45,7 @@ class DomainService(Service):
     auto_create = False
     access_models = ("open", "whitelist", "authorize")
 
-    def __init__(self, domain: Domain, nodes: NodeCache, notifier: Notifier) -> None:
+    def __init__(self, domain: CoreNode, nodes: NodeCache, notifier: Notifier) -> None:
         super().__init__(domain, nodes, notifier)
         self.creators: dict[str, int] = {}
         self._creating = asyncio.Lock()
@@ -106,7 +106,7 @@ class PubSubService(Feature):
 
     service = "pubsub"
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: CoreNode) -> None:
         super().__init__(domain)
         self.jid = JID("", f"{self.service}.{domain.name}")
         notifier = Notifier(domain, lambda _: frozenset(), lambda _: ())

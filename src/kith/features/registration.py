@@ -9,8 +9,8 @@ from xml.etree.ElementTree import Element, SubElement
 from kith.base.attempts import Buckets, address_key
 from kith.base.numbers import canonical
 from kith.core import removal
-from kith.core.domain import Domain
 from kith.core.feature import Feature, handles_iq
+from kith.core.node import Node
 from kith.core.sender import Sender
 from kith.core.session import Session
 from kith.core.stream import Stream
@@ -39,7 +39,7 @@ class Registration(Feature):
 
     server_disco = (ns.REGISTER,)
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         super().__init__(domain)
         self.invites = Invites(domain.store)
         self._made = Buckets(_MOST, _SECONDS)

@@ -7,8 +7,8 @@ from xml.etree.ElementTree import Element
 import structlog
 
 from kith.base.rates import Rates
-from kith.core.domain import Domain
 from kith.core.feature import Feature
+from kith.core.node import Node
 from kith.core.session import Session
 from kith.features.blocking import Blocking
 from kith.records.reports import REASONS, Report, Reports
@@ -29,7 +29,7 @@ class SpamReports(Feature):
 
     server_disco = (ns.REPORTING,)
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         super().__init__(domain)
         self._rates = Rates(MAX_AN_HOUR, 3600.0)
 

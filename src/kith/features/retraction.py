@@ -9,9 +9,9 @@ from xml.etree.ElementTree import Element
 
 from kith.base.ids import stamp
 from kith.core.account import Account
-from kith.core.domain import Domain
 from kith.core.feature import Feature
 from kith.core.log import Envelope, Keep
+from kith.core.node import Node
 from kith.core.sender import Sender
 from kith.ports.store import LogQuery
 from kith.wire import ns
@@ -39,7 +39,7 @@ class Retraction(Feature):
     disco = (ns.RETRACT,)
     account_disco = (f"{ns.RETRACT}#tombstone",)
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         super().__init__(domain)
         self._waiting: Counter[str] = Counter()
         self._free = asyncio.Semaphore(_AT_ONCE)

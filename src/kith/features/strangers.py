@@ -11,8 +11,8 @@ from collections import OrderedDict
 from contextlib import suppress
 
 from kith.base.rates import Rates
-from kith.core.domain import Domain
 from kith.core.feature import Feature
+from kith.core.node import Node
 from kith.core.session import Session
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
@@ -41,7 +41,7 @@ class _Reached:
 class Strangers(Feature):
     """The setting ``strangers_per_hour``; 0 is no bound."""
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         super().__init__(domain)
         self._limit = domain.config.strangers_per_hour
         self._reached: OrderedDict[str, _Reached] = OrderedDict()

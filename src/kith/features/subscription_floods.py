@@ -6,8 +6,8 @@ What one person sees of them is bounded in `kith.core.roster`.
 from __future__ import annotations
 
 from kith.base.rates import Rates
-from kith.core.domain import Domain
 from kith.core.feature import Feature
+from kith.core.node import Node
 from kith.core.session import Session
 from kith.features.strangers import HOUR, SERVER_FACTOR
 from kith.wire.errors import StanzaError
@@ -24,7 +24,7 @@ MAX_AGAIN = 60
 class SubscriptionFloods(Feature):
     """As many requests in an hour as `strangers_per_hour` allows new people; ten times that for a server."""
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         super().__init__(domain)
         limit = domain.config.strangers_per_hour
         self._accounts = Rates(limit, HOUR)

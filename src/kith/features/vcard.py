@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from kith.core.domain import Domain
 from kith.core.feature import Feature, handles_iq
+from kith.core.node import Node
 from kith.core.sender import Sender
 from kith.core.session import Session
 from kith.features.pep import Pep
@@ -62,7 +62,7 @@ class VCard(Feature):
     disco = (ns.VCARD,)
     account_disco = ("urn:xmpp:pep-vcard-conversion:0",)
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Node) -> None:
         super().__init__(domain)
         self._hashes: dict[str, str] = {}
 

@@ -6,7 +6,7 @@ import hmac
 import ssl
 from pathlib import Path
 
-from kith.core.domain import Domain
+from kith.core.node import Node
 from kith.federation.connection import Connector
 from kith.federation.dialback import Keys
 from kith.federation.incoming import IncomingStream
@@ -19,7 +19,7 @@ from kith.wire.parser import ParserPool
 class Federation:
     """``secret`` is the server's; certificate and key are shown to other servers."""
 
-    def __init__(self, domain: Domain, pool: ParserPool, secret: bytes, certificate: Path, key: Path) -> None:
+    def __init__(self, domain: Node, pool: ParserPool, secret: bytes, certificate: Path, key: Path) -> None:
         """Raises OSError, ssl.SSLError for files that can't be used."""
         config = domain.config
         context = ssl.create_default_context()

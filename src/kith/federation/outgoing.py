@@ -18,7 +18,7 @@ from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
 
 if TYPE_CHECKING:
-    from kith.core.domain import Domain
+    from kith.core.node import Node
 
 #: What waits for one domain at most.
 MAX_STANZAS = 1000
@@ -166,7 +166,7 @@ class Outgoing:
     ``streams``: how many are open; ``failures``: how often none could be opened.
     """
 
-    def __init__(self, domain: Domain, connector: Connector, keys: dialback.Keys) -> None:
+    def __init__(self, domain: Node, connector: Connector, keys: dialback.Keys) -> None:
         self.domain = domain
         self.connector = connector
         self.keys = keys

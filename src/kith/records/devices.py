@@ -123,7 +123,7 @@ class Changed(Exception):
 class Entry:
     """A device as read: ``seq`` and ``stored`` are its document's; 0 and empty for a new one.
 
-    ``gone``: those that were forgotten for it, whose sessions are still to be ended (`Domain.forgotten`).
+    ``gone``: those that were forgotten for it, whose sessions are still to be ended (`Revocation.forgotten`).
     """
 
     account: int

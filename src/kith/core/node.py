@@ -1,4 +1,4 @@
-"""The domain: the one place from which everything of a server is reachable."""
+"""The node: the one place from which everything of a server is reachable."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import structlog
 
 from kith.base import clock
 from kith.base.attempts import Guesses
+from kith.base.domain import Domain
 from kith.base.figures import Figures
 from kith.base.ids import Ids
 from kith.base.tasks import Tasks
@@ -36,7 +37,6 @@ from kith.core.subscriptions import Subscriptions
 from kith.ports.store import Store
 from kith.records.devices import PASSWORD, Devices
 from kith.records.passwords import Passwords
-from kith.wire.jid import JID
 
 _F = TypeVar("_F", bound=Feature)
 logger = structlog.get_logger("kith")
@@ -44,8 +44,8 @@ logger = structlog.get_logger("kith")
 _AHEAD = 60.0
 
 
-class Domain:
-    """What the server is for one domain.
+class Node:
+    """What the server is, for one domain.
 
     ``passwords`` makes its `Passwords`, of the store and what salts are derived from.
     ``secret`` is what tokens and made-up salts are derived from; it has to last.
@@ -62,8 +62,9 @@ class Domain:
         secret: bytes,
     ) -> None:
         self.config = config
-        self.name = config.domain
-        self.jid = JID("", config.domain)
+        self.domain = Domain(config.domain)
+        self.name = self.domain.name
+        self.jid = self.domain.jid
         self.store = store
         self.guesses = Guesses()
         self.pepper = hmac.digest(secret, b"pepper", "sha256")

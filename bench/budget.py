@@ -26,8 +26,8 @@ from lab import BIND, HEAD, OMEMO, PLAIN, add_users, environment
 from kith import journal
 from kith.accounts.credentials import check_password, make_keys
 from kith.config import Config
+from kith.core.login.stream import Stream
 from kith.core.node import Node
-from kith.core.stream import Stream
 from kith.edge.connection import Edge
 from kith.edge.tcp import TCPConnection
 from kith.features import ALL

@@ -42,10 +42,10 @@ from kith.api.pin import Pin
 from kith.api.privacy import PrivacyResource
 from kith.api.register import Register
 from kith.config import Config, ConfigError
-from kith.core import handover
+from kith.core.log.retention import expire
+from kith.core.login.stream import Stream
 from kith.core.node import Node
-from kith.core.retention import expire
-from kith.core.stream import Stream
+from kith.core.sessions import handover
 from kith.edge.certificate import describe, ensure_certificate
 from kith.edge.connection import Edge, keep_alive
 from kith.edge.handshakes import TLSListener

@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 
 import msgspec
 
-from kith.core.roster import Item
+from kith.core.actors.roster import Item
 from kith.records.moves import Move
 from tests.api.person import Answer, Device, Person, until
 from tests.api.test_account import friends

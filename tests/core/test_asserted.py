@@ -1,4 +1,4 @@
-"""What only a server, an archive or a room may say reaches nobody from others (`kith.core.asserted`)."""
+"""What only a server, an archive or a room may say reaches nobody from others."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kith.core.asserted import Assertions
-from kith.core.hosts import Hosts
+from kith.core.routing.asserted import Assertions
+from kith.core.routing.hosts import Hosts
 from kith.wire.jid import parse_jid
 from kith.wire.stanza import Stanza
 from tests.conftest import RunningServer, free_ports, running

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, cast
 
 from kith.base.figures import Figures
-from kith.core import sm
-from kith.core.intake import COMMITTING, Intake, Work
+from kith.core.actors import sm
+from kith.core.actors.intake import COMMITTING, Intake, Work
 from kith.core.node import Node
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.stanza import Stanza

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from kith.core import removal
-from kith.core.session import Session
+from kith.core.actors.session import Session
+from kith.core.sessions import removal
 from kith.store.errors import Full
 from tests.fuzz.world import World
 

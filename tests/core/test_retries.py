@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from kith.core import retries
-from kith.core.retries import distinct_origin, is_retry
+from kith.core.log import retries
+from kith.core.log.retries import distinct_origin, is_retry
 from tests.conftest import RunningServer
 from tests.raw import CLIENT, body, online
 

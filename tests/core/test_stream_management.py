@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from kith.core.sm import MAX_UNASKED
+from kith.core.actors.sm import MAX_UNASKED
 from tests.conftest import RunningServer
 from tests.raw import CLIENT, RawClient, body, condition, online
 

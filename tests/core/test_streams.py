@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from scramp import ScramClient
 
-from kith.core import sasl
+from kith.core.login import sasl
 from kith.edge.exporter import tls_exporter
 from kith.ports.connection import Security
 from tests.conftest import RunningServer, running

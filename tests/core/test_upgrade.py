@@ -11,7 +11,7 @@ import pytest
 from scramp import ScramClient
 
 from kith.accounts.credentials import make_keys
-from kith.core.upgrade import _keys
+from kith.core.login.upgrade import _keys
 from kith.store.sqlite import SQLiteStore
 from tests.conftest import RunningServer
 from tests.core.test_fast import fate, token_of

@@ -1,4 +1,4 @@
-"""Who asks about many people who do not know it finds out about few (`kith.core.inquiries`)."""
+"""Who asks about many people who do not know it finds out about few (`kith.core.routing.inquiries`)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from kith.core.hosts import Hosts
-from kith.core.inquiries import REQUESTS_EACH, Inquiries
-from kith.core.roster import Roster
+from kith.core.actors.roster import Roster
+from kith.core.routing.hosts import Hosts
+from kith.core.routing.inquiries import REQUESTS_EACH, Inquiries
 from kith.wire.errors import StanzaError
 from kith.wire.jid import parse_jid
 from tests.conftest import RunningServer, running

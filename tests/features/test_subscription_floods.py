@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from kith.base.rates import Rates
-from kith.core.roster import MAX_REQUESTS, Roster
+from kith.core.actors.roster import MAX_REQUESTS, Roster
 from tests.conftest import RunningServer, running
 from tests.raw import RawClient, condition, online
 

@@ -12,7 +12,7 @@ from functools import cache
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from kith.core.session import Session
+from kith.core.actors.session import Session
 from kith.wire import ns
 from kith.wire.jid import parse_jid
 from kith.wire.parser import ParserPool, StreamParser

@@ -90,7 +90,7 @@ async def test_what_arrives_live_as_a_copy_and_from_the_archive_is_read_alike(se
         client.abort()
 
 
-#: By `kith.core.asserted`.
+#: By `kith.core.routing.asserted`.
 _TAKEN_OUT = {"{urn:xmpp:carbons:2}received", "{urn:xmpp:carbons:2}sent"}
 
 

@@ -17,8 +17,8 @@ from typing import Any
 import structlog
 
 from kith.config import Config
+from kith.core.login.stream import Stream
 from kith.core.node import Node
-from kith.core.stream import Stream
 from kith.edge.connection import Edge
 from kith.edge.http import Web
 from kith.edge.tcp import TCPConnection

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from kith.accounts.errors import Refused
 from kith.base.numbers import canonical
+from kith.core.actors.roster import MAX_ITEMS
 from kith.core.node import Node
-from kith.core.roster import MAX_ITEMS
 from kith.ports.store import AccountRecord
 from kith.records.devices import clean
 from kith.wire.jid import JID

@@ -19,7 +19,7 @@ _TRIES = 5
 class About:
     """What a client says of itself. ``agent``: the id that it has given itself, a UUID; or empty.
 
-    ``mechanism``: the one that its token is for (`kith.core.fast`).
+    ``mechanism``: the one that its token is for (`kith.core.login.fast`).
     """
 
     agent: str = ""

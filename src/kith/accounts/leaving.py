@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from kith.accounts.errors import Refused
 from kith.accounts.pin import Pins
-from kith.core import removal
 from kith.core.node import Node
+from kith.core.sessions import removal
 from kith.ports.store import AccountRecord
 from kith.wire.jid import parse_jid
 

@@ -21,10 +21,10 @@ from kith.accounts.notices import tell
 from kith.accounts.numbers import is_number, shown
 from kith.base import clock
 from kith.base.numbers import canonical
-from kith.core import removal
-from kith.core.account import Account
+from kith.core.actors.account import Account
+from kith.core.actors.roster import Item
 from kith.core.node import Node
-from kith.core.roster import Item
+from kith.core.sessions import removal
 from kith.ports.store import AccountRecord
 from kith.records.moves import Move, Moves, is_over
 from kith.wire import ns

@@ -13,8 +13,8 @@ from kith.accounts.numbers import InvalidNumber, e164
 from kith.accounts.pin import ANEW_AFTER, FORGOTTEN_AFTER, Pins
 from kith.accounts.proof import Proofs
 from kith.base import clock
-from kith.core import removal
 from kith.core.node import Node
+from kith.core.sessions import removal
 from kith.ports.store import AccountRecord
 from kith.wire.jid import JID
 

@@ -23,12 +23,12 @@ from kith.wire.ns import tag
 from kith.wire.stanza import Stanza
 
 if TYPE_CHECKING:
-    from kith.core.account import Account
-    from kith.core.log import Envelope, Keep
+    from kith.core.actors.account import Account
+    from kith.core.actors.sender import Foreign, Sender
+    from kith.core.actors.session import Session
+    from kith.core.log.log import Envelope, Keep
+    from kith.core.login.stream import Stream
     from kith.core.node import Node
-    from kith.core.sender import Foreign, Sender
-    from kith.core.session import Session
-    from kith.core.stream import Stream
 
 #: A handler of an iq: returns the result's children, raises StanzaError. For ``own``, a `Session` asks.
 Handler = Callable[[Any, Stanza, JID], Awaitable[Sequence[Element]]]

@@ -12,11 +12,11 @@ from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
 
 if TYPE_CHECKING:
-    from kith.core.account import Account
-    from kith.core.log import Envelope
-    from kith.core.sender import Foreign, Sender
-    from kith.core.session import Session
-    from kith.core.stream import Stream
+    from kith.core.actors.account import Account
+    from kith.core.actors.sender import Foreign, Sender
+    from kith.core.actors.session import Session
+    from kith.core.log.log import Envelope
+    from kith.core.login.stream import Stream
 
 
 def overridden(features: Sequence[Feature], name: str) -> list[Any]:

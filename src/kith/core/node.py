@@ -16,24 +16,24 @@ from kith.base.figures import Figures
 from kith.base.ids import Ids
 from kith.base.tasks import Tasks
 from kith.config import Config
-from kith.core import handover, removal
-from kith.core.accounts import Accounts
-from kith.core.asserted import Assertions
+from kith.core.actors.accounts import Accounts
 from kith.core.feature import Feature
 from kith.core.hooks import Hooks, overridden
-from kith.core.hosts import Hosts
-from kith.core.inquiries import Inquiries
-from kith.core.iqs import Iqs
-from kith.core.log import Log
-from kith.core.marks import Marks
-from kith.core.offers import Offers
-from kith.core.post import Post
-from kith.core.presence import Presence
-from kith.core.resumption import Resumption
-from kith.core.revocation import Revocation
-from kith.core.router import Router
-from kith.core.sessions import Sessions
-from kith.core.subscriptions import Subscriptions
+from kith.core.log.log import Log
+from kith.core.log.marks import Marks
+from kith.core.login.offers import Offers
+from kith.core.routing.asserted import Assertions
+from kith.core.routing.hosts import Hosts
+from kith.core.routing.inquiries import Inquiries
+from kith.core.routing.iqs import Iqs
+from kith.core.routing.post import Post
+from kith.core.routing.presence import Presence
+from kith.core.routing.router import Router
+from kith.core.routing.subscriptions import Subscriptions
+from kith.core.sessions import handover, removal
+from kith.core.sessions.resumption import Resumption
+from kith.core.sessions.revocation import Revocation
+from kith.core.sessions.sessions import Sessions
 from kith.ports.store import Store
 from kith.records.devices import PASSWORD, Devices
 from kith.records.passwords import Passwords

@@ -8,9 +8,9 @@ import socket
 from collections import Counter
 from typing import Protocol
 
-from kith.core.handover import can_be_kept
+from kith.core.login.stream import Stream as ClientStream
 from kith.core.node import Node
-from kith.core.stream import Stream as ClientStream
+from kith.core.sessions.handover import can_be_kept
 from kith.edge.door import Door, most_connections
 from kith.edge.keepalive import Bearing, Rules, Wheel
 from kith.edge.limits import BYTES_BEFORE_LOGIN, PORTION, Lobby, Rate, cost

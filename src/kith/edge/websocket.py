@@ -14,7 +14,7 @@ from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from kith.core.stream import Stream
+from kith.core.login.stream import Stream
 from kith.edge import connection as base
 from kith.edge.compression import Deflate
 from kith.edge.connection import Connection, Edge

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.base.ids import first_after, first_at, from_text, parse_stamp, stamp_of, to_text
+from kith.core.actors.session import Session
 from kith.core.feature import Feature, handles_iq
-from kith.core.session import Session
 from kith.features.forms import Field, build_form, find_form
 from kith.features.paging import PageRequest, page_element, read_page
 from kith.ports.store import Entry, LogQuery, Page
@@ -175,7 +175,7 @@ class Archive(Feature):
 
 
 def _note(session: Session, query: LogQuery, page: Page) -> None:
-    """What a client has that is not available yet: `kith.core.replay` goes on from there."""
+    """What a client has that is not available yet: `kith.core.log.replay` goes on from there."""
     read = page.entries[-1].id if page.entries else (query.after or _NOTHING)
     if page.complete or not query.backwards:  # who reads on from an id has what lies before it
         session.synced = max(session.synced, read)

@@ -7,10 +7,10 @@ from xml.etree.ElementTree import Element, SubElement
 
 import msgspec
 
-from kith.core.account import Account
+from kith.core.actors.account import Account
+from kith.core.actors.session import Session
 from kith.core.feature import Feature, handles_iq
 from kith.core.node import Node
-from kith.core.session import Session
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid

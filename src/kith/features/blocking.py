@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Protocol
 from xml.etree.ElementTree import Element, SubElement
 
+from kith.core.actors.session import Session
 from kith.core.feature import Feature, handles_iq
 from kith.core.node import Node
-from kith.core.session import Session
 from kith.records.moves import Moves
 from kith.wire import ns
 from kith.wire.errors import StanzaError

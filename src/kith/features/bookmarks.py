@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from xml.etree.ElementTree import Element, SubElement
 
+from kith.core.actors.session import Session
 from kith.core.feature import Feature
-from kith.core.session import Session
 from kith.features.pep import Pep
 from kith.features.private_storage import PrivateStorage
 from kith.features.pubsub_config import MAX_ITEMS, NodeConfig

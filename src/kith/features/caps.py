@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from kith.core.actors.sender import Sender
+from kith.core.actors.session import Session
 from kith.core.feature import Feature
 from kith.core.node import Node
-from kith.core.sender import Sender
-from kith.core.session import Session
 from kith.features.disco import INFO, describe
 from kith.features.forms import FORM_TYPE, X, parse_form
 from kith.wire import ns

@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from kith.core.account import Account
+from kith.core.actors.account import Account
+from kith.core.actors.session import Session
 from kith.core.feature import Feature, handles_iq
-from kith.core.log import Envelope
-from kith.core.session import Session
+from kith.core.log.log import Envelope
 from kith.wire import ns
 from kith.wire.jid import JID
 from kith.wire.serialize import escape_attribute

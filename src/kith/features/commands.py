@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from xml.etree.ElementTree import Element, SubElement
 
+from kith.core.actors.sender import Sender
 from kith.core.feature import Feature, handles_iq
 from kith.core.node import Node
-from kith.core.sender import Sender
 from kith.features.disco import Identity, feature, identity, item
 from kith.features.forms import FORM_TYPE, Field, build_form, find_form
 from kith.wire import ns

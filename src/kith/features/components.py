@@ -11,11 +11,11 @@ from xml.etree.ElementTree import Element
 
 import structlog
 
+from kith.core.actors.intake import Intake, Work
+from kith.core.actors.refused import stream_refused
+from kith.core.actors.sender import Foreign
 from kith.core.feature import Feature
-from kith.core.intake import Intake, Work
 from kith.core.node import Node
-from kith.core.refused import stream_refused
-from kith.core.sender import Foreign
 from kith.features.disco import item
 from kith.ports.connection import Security, Sink
 from kith.wire import ns

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from kith.core.actors.roster import Roster
+from kith.core.actors.session import Session
 from kith.core.feature import Feature
 from kith.core.node import Node
-from kith.core.roster import Roster
-from kith.core.session import Session
 from kith.features.privacy import PrivacySettings
 from kith.ports.store import INCOMING, LogQuery
 from kith.wire import ns

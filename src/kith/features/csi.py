@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
+from kith.core.actors.session import Session
 from kith.core.feature import Feature
-from kith.core.session import Session
 from kith.wire import ns
 from kith.wire.stanza import Stanza
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
+from kith.core.actors.session import Session
 from kith.core.feature import Feature
 from kith.core.node import Node
-from kith.core.session import Session
 from kith.features.pep import Pep
 from kith.features.pubsub_config import NodeConfig
 from kith.records.devices import Device

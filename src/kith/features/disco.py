@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol, overload, runtime_checkable
 from xml.etree.ElementTree import Element
 
+from kith.core.actors.sender import Sender
 from kith.core.feature import Feature, handles_iq
 from kith.core.node import Node
-from kith.core.sender import Sender
 from kith.features.paging import SET, page_element, read_page
 from kith.wire import ns
 from kith.wire.digits import natural
@@ -187,7 +187,7 @@ class Disco(Feature):
     """An account answers its owner and those who get its presence; to others it has nothing (§8)."""
 
     disco = (ns.DISCO_INFO, ns.DISCO_ITEMS, ns.RSM)
-    server_disco = ("msgoffline",)  # messages wait for who is away (XEP-0160 §3, `kith.core.replay`)
+    server_disco = ("msgoffline",)  # messages wait for who is away (XEP-0160 §3, `kith.core.log.replay`)
 
     @handles_iq("get", ns.DISCO_INFO, "query")
     async def info(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:

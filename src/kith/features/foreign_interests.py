@@ -11,9 +11,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from xml.etree.ElementTree import Element
 
+from kith.core.actors.sender import Foreign, Sender
 from kith.core.feature import Feature
 from kith.core.node import Node
-from kith.core.sender import Foreign, Sender
 from kith.features.caps import C, Caps
 from kith.features.disco import INFO
 from kith.wire.jid import JID

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kith.core.feature import Feature
-from kith.core.log import Keep
+from kith.core.log.log import Keep
 from kith.wire import ns
 
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
 from kith.base import clock
-from kith.core.account import Account
+from kith.core.actors.account import Account
+from kith.core.actors.sender import Sender
+from kith.core.actors.session import Session
 from kith.core.feature import Feature, handles_iq
 from kith.core.node import Node
-from kith.core.sender import Sender
-from kith.core.session import Session
 from kith.features.privacy import PrivacySettings
 from kith.wire import ns
 from kith.wire.errors import StanzaError

@@ -11,9 +11,9 @@ from xml.etree.ElementTree import Element
 
 import structlog
 
-from kith.core import removal
 from kith.core.feature import Feature
 from kith.core.node import Node
+from kith.core.sessions import removal
 from kith.features.commands import Command, Commands, Outcome, Values
 from kith.features.forms import Field
 from kith.ports.store import Keys

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
 
 from kith.base.ids import stamp
-from kith.core.account import Account
+from kith.core.actors.account import Account
+from kith.core.actors.roster import QUERY
+from kith.core.actors.session import Session
 from kith.core.feature import Feature
-from kith.core.roster import QUERY
-from kith.core.session import Session
 from kith.features.commands import Outcome, Values
 from kith.features.forms import Field
 from kith.features.last_activity import LastActivity

@@ -11,10 +11,10 @@ from contextlib import suppress
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from kith.core.actors.sender import Sender
+from kith.core.actors.session import Session
 from kith.core.feature import Feature, handles_iq
 from kith.core.node import Node as CoreNode
-from kith.core.sender import Sender
-from kith.core.session import Session
 from kith.features.caps import Caps
 from kith.features.disco import Identity, item
 from kith.features.foreign_interests import ForeignInterests

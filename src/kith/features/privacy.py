@@ -6,9 +6,9 @@ last activity where it is asked for (`kith.features.last_activity`).
 
 from __future__ import annotations
 
+from kith.core.actors.session import Session
 from kith.core.feature import Feature
 from kith.core.node import Node
-from kith.core.session import Session
 from kith.records import privacy
 from kith.records.privacy import PLAIN, Audience
 from kith.wire import ns

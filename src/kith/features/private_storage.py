@@ -7,9 +7,9 @@ from typing import Protocol
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
+from kith.core.actors.session import Session
 from kith.core.feature import Feature, handles_iq
 from kith.core.node import Node
-from kith.core.session import Session
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from kith.core.actors.roster import Roster
 from kith.core.node import Node as CoreNode
-from kith.core.roster import Roster
 from kith.features.pubsub_errors import pubsub_error
 from kith.features.pubsub_nodes import Node, Record
 from kith.wire.errors import StanzaError

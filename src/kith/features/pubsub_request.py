@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 from kith.base.rates import Rates
+from kith.core.actors.sender import Sender
 from kith.core.node import Node as CoreNode
-from kith.core.sender import Sender
 from kith.features.pubsub_access import affiliation, refusal, roster_of, subscribed
 from kith.features.pubsub_config import NodeConfig
 from kith.features.pubsub_errors import pubsub_error

@@ -11,9 +11,9 @@ import secrets
 from collections.abc import Iterable, Sequence
 from xml.etree.ElementTree import Element
 
+from kith.core.actors.sender import Sender
 from kith.core.feature import Feature, handles_iq
 from kith.core.node import Node as CoreNode
-from kith.core.sender import Sender
 from kith.features.disco import Identity, Items, item
 from kith.features.forms import find_form
 from kith.features.pubsub_access import refusal, roster_of

@@ -8,12 +8,12 @@ from xml.etree.ElementTree import Element, SubElement
 
 from kith.base.attempts import Buckets, address_key
 from kith.base.numbers import canonical
-from kith.core import removal
+from kith.core.actors.sender import Sender
+from kith.core.actors.session import Session
 from kith.core.feature import Feature, handles_iq
+from kith.core.login.stream import Stream
 from kith.core.node import Node
-from kith.core.sender import Sender
-from kith.core.session import Session
-from kith.core.stream import Stream
+from kith.core.sessions import removal
 from kith.ports.store import Keys
 from kith.records.invites import Invite, Invites
 from kith.wire import ns

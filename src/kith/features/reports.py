@@ -7,9 +7,9 @@ from xml.etree.ElementTree import Element
 import structlog
 
 from kith.base.rates import Rates
+from kith.core.actors.session import Session
 from kith.core.feature import Feature
 from kith.core.node import Node
-from kith.core.session import Session
 from kith.features.blocking import Blocking
 from kith.records.reports import REASONS, Report, Reports
 from kith.wire import ns

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
 
 from kith.base.ids import stamp
-from kith.core.account import Account
+from kith.core.actors.account import Account
+from kith.core.actors.sender import Sender
 from kith.core.feature import Feature
-from kith.core.log import Envelope, Keep
+from kith.core.log.log import Envelope, Keep
 from kith.core.node import Node
-from kith.core.sender import Sender
 from kith.ports.store import LogQuery
 from kith.wire import ns
 from kith.wire.jid import parse_jid

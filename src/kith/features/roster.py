@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
+from kith.core.actors.roster import ITEM, MAX_ITEMS, QUERY, Item
+from kith.core.actors.session import Session
 from kith.core.feature import Feature, handles_iq
-from kith.core.roster import ITEM, MAX_ITEMS, QUERY, Item
-from kith.core.session import Session
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid

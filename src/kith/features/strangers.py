@@ -11,9 +11,9 @@ from collections import OrderedDict
 from contextlib import suppress
 
 from kith.base.rates import Rates
+from kith.core.actors.session import Session
 from kith.core.feature import Feature
 from kith.core.node import Node
-from kith.core.session import Session
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza

@@ -1,14 +1,14 @@
 """Bounds on requests to see somebody's presence (RFC 6121 §3.1): of one sender, and from one to another.
 
-What one person sees of them is bounded in `kith.core.roster`.
+What one person sees of them is bounded in `kith.core.actors.roster`.
 """
 
 from __future__ import annotations
 
 from kith.base.rates import Rates
+from kith.core.actors.session import Session
 from kith.core.feature import Feature
 from kith.core.node import Node
-from kith.core.session import Session
 from kith.features.strangers import HOUR, SERVER_FACTOR
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID

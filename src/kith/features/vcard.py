@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
+from kith.core.actors.sender import Sender
+from kith.core.actors.session import Session
 from kith.core.feature import Feature, handles_iq
 from kith.core.node import Node
-from kith.core.sender import Sender
-from kith.core.session import Session
 from kith.features.pep import Pep
 from kith.features.privacy import PrivacySettings
 from kith.features.pubsub_config import MAX_PAYLOAD, NodeConfig

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
+from kith.core.actors.sender import Sender
+from kith.core.actors.session import Session
 from kith.core.feature import Feature, handles_iq
-from kith.core.sender import Sender
-from kith.core.session import Session
 from kith.features.pep import Pep
 from kith.features.pubsub_config import MAX_PAYLOAD, NodeConfig
 from kith.wire import ns

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement
 
 from kith import __version__
+from kith.core.actors.sender import Sender
 from kith.core.feature import Feature, handles_iq
-from kith.core.sender import Sender
 from kith.wire import ns
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza

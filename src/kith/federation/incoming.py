@@ -8,9 +8,9 @@ from xml.etree.ElementTree import Element, SubElement
 
 import structlog
 
-from kith.core.intake import Intake, Work
-from kith.core.refused import stream_refused
-from kith.core.sender import Foreign
+from kith.core.actors.intake import Intake, Work
+from kith.core.actors.refused import stream_refused
+from kith.core.actors.sender import Foreign
 from kith.federation import dialback
 from kith.federation.connection import Refused
 from kith.federation.resolver import NotFound, Unreachable

@@ -1,0 +1,133 @@
+"""Which accounts there are: the ones that this node has to do with are held in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+
+from kith.core.actors.account import Account
+from kith.core.actors.roster import Roster
+from kith.core.actors.session import Session
+from kith.ports.store import Store
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID
+
+
+class Accounts:
+    """A cache of the accounts of ``domain`` by bare address; those with sessions are never dropped.
+
+    ``loaded`` is awaited before an account is used for the first time, ``unloaded`` called when it
+    leaves the cache.
+    """
+
+    def __init__(
+        self,
+        domain: str,
+        store: Store,
+        loaded: Callable[[Account], Awaitable[None]],
+        unloaded: Callable[[Account], None],
+        size: int = 20_000,
+    ) -> None:
+        self._domain = domain
+        self._store = store
+        self._loaded = loaded
+        self._unloaded = unloaded
+        self._size = size
+        self._accounts: OrderedDict[str, Account] = OrderedDict()
+        self._absent: OrderedDict[str, None] = OrderedDict()
+        self._loading: dict[str, asyncio.Future[Account | None]] = {}
+
+    def get(self, jid: str) -> Account | None:
+        """The account if it is in memory: one with sessions always is."""
+        return self._accounts.get(jid)
+
+    def is_absent(self, jid: str) -> bool:
+        """Whether it is known that there is no such account."""
+        return jid in self._absent
+
+    def appeared(self, jid: str) -> None:
+        """There is such an account now, whatever was known before."""
+        self._absent.pop(jid, None)
+
+    async def load(self, jid: str) -> Account | None:
+        """The account, or None if there is none."""
+        account = self._accounts.get(jid)
+        if account is not None:
+            self._accounts.move_to_end(jid)
+            return account
+        if jid in self._absent:
+            return None
+        future = self._loading.get(jid)
+        if future is None:
+            future = asyncio.get_running_loop().create_task(self._fetch(jid))
+            self._loading[jid] = future
+        return await asyncio.shield(future)
+
+    async def id_of(self, jid: JID) -> int | None:
+        """The id of the account at this address, or None."""
+        if jid.domain != self._domain or not jid.local:
+            return None
+        account = await self.load(jid.bare)
+        return account.id if account is not None else None
+
+    async def roster(self, bare: str) -> Roster:
+        """The roster of an account. Raises StanzaError if there is no such account."""
+        account = await self.load(bare)
+        if account is None:
+            raise StanzaError("item-not-found")
+        if account.roster is None:
+            roster = await Roster.load(self._store, account.id)
+            if account.roster is None:
+                account.roster = roster
+        return account.roster
+
+    def sessions(self, bare: str) -> Sequence[Session]:
+        """The account's bound sessions."""
+        account = self._accounts.get(bare)
+        return list(account.sessions.values()) if account is not None else ()
+
+    async def _fetch(self, jid: str) -> Account | None:
+        try:
+            return await self._read(jid)
+        finally:
+            del self._loading[jid]
+
+    async def _read(self, jid: str) -> Account | None:
+        record = await self._store.account(jid)
+        if record is None:
+            self._absent[jid] = None
+            if len(self._absent) > self._size:
+                self._absent.popitem(last=False)
+            return None
+        account = Account(record)
+        await self._loaded(account)
+        self._accounts[jid] = account
+        self._make_room()
+        return account
+
+    def _make_room(self) -> None:
+        for _ in range(64):
+            if len(self._accounts) <= self._size:
+                return
+            jid, account = next(iter(self._accounts.items()))
+            if account.sessions:
+                self._accounts.move_to_end(jid)
+            else:
+                self.drop(account)
+
+    def drop(self, account: Account) -> None:
+        """Forgets an account, which may be gone from the store."""
+        if self._accounts.get(account.jid) is account:
+            del self._accounts[account.jid]
+            self._unloaded(account)
+
+    async def refresh(self) -> list[Account]:
+        """Another process has changed the accounts. Returns those in memory that no longer exist."""
+        self._absent.clear()
+        there = set(await self._store.accounts())
+        return [account for jid, account in self._accounts.items() if jid not in there]
+
+    def all(self) -> list[Account]:
+        """All that are in memory."""
+        return list(self._accounts.values())

@@ -1,0 +1,295 @@
+"""What one stream has sent us, handled in the order in which it came (RFC 6120 §10.1).
+
+Messages for the log are pipelined: many may wait for one commit. Everything else waits in
+``backlog`` until they are committed, so the count of handled stanzas never covers one that is not
+(promise 1).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from kith.core.actors import sm
+from kith.core.actors.refused import stanza_refused
+from kith.ports.store import Unavailable
+from kith.wire.errors import StanzaError, StreamError
+from kith.wire.stanza import Stanza
+
+if TYPE_CHECKING:
+    from kith.core.node import Node
+    from kith.ports.connection import Sink
+
+#: Reading pauses when so many stanzas wait, and goes on at half of it.
+PIPELINE = 512
+#: Or so many bytes, so that nobody fills the memory, nor the queue for the disk that others wait in.
+PIPELINE_BYTES = 64 * 1024
+_CHILD_BYTES = 64  # what a child's name takes, beside its text
+
+
+class Commit:
+    """What `Intake.handle` returns for a message that is on its way to the log."""
+
+
+class Later:
+    """What `Intake.handle` returns for a stanza that has to wait until the log is committed."""
+
+
+COMMITTING = Commit()
+LATER = Later()
+Work = Commit | Later | Coroutine[Any, Any, None] | None
+
+
+class _Ahead:
+    """Stanzas that were done at once while older ones waited for the log: they count after those.
+
+    ``commits``: how many are to come until all count.
+    """
+
+    __slots__ = ("_runs", "commits")
+
+    def __init__(self) -> None:
+        self._runs: deque[list[int]] = deque()  # commits since the run before, stanzas that count then
+        self.commits = 0
+
+    def add(self, committing: int) -> None:
+        """A stanza counts after so many commits."""
+        if committing > self.commits:
+            self._runs.append([committing - self.commits, 1])
+            self.commits = committing
+        else:
+            self._runs[-1][1] += 1
+
+    def committed(self) -> int:
+        """How many count after one more."""
+        self.commits -= 1
+        self._runs[0][0] -= 1
+        return self._runs.popleft()[1] if not self._runs[0][0] else 0
+
+
+class Intake:
+    """The incoming side of a session, or of a link to another server or a component.
+
+    ``received`` and ``handled`` count stanzas as XEP-0198 §4 does.
+    """
+
+    __slots__ = (
+        "_ack_at",
+        "_ack_early",
+        "_ack_next",
+        "_ahead",
+        "_before",
+        "_mark",
+        "_paused",
+        "_taken",
+        "backlog",
+        "busy",
+        "committing",
+        "domain",
+        "ending",
+        "handled",
+        "received",
+        "sink",
+        "when_idle",
+    )
+
+    def __init__(self, domain: Node, sink: Sink | None) -> None:
+        self.domain = domain
+        self.sink = sink
+        self.backlog: deque[Stanza] | None = None
+        self.busy = False
+        self.committing = 0
+        self.received = 0
+        self.handled = 0
+        self.ending = False
+        self.when_idle: list[Callable[[], None]] | None = None
+        self._ack_at = -1
+        self._ack_next = -1
+        self._ack_early = -1
+        self._ahead: _Ahead | None = None
+        self._paused = False
+        self._taken = 0  # bytes that wait, and some that do no more: they count until the mark is reached
+        self._before = 0  # those of them that came before the mark
+        self._mark = 0  # a number of received stanzas; once so many are handled, it moves on
+
+    # -- what the stream's kind decides ----------------------------------------------------------
+
+    def handle(self, stanza: Stanza) -> Work:
+        """Handles a stanza, or says what has to happen first. Raises StanzaError, StreamError."""
+        raise NotImplementedError
+
+    def refuse(self, stanza: Stanza, error: StanzaError) -> None:
+        """Answers a stanza with an error, unless it was itself an answer."""
+        raise NotImplementedError
+
+    def fail(self, error: StreamError) -> None:
+        """Ends the stream with an error."""
+        raise NotImplementedError
+
+    def raw(self, data: bytes) -> None:
+        """Sends an element that is no stanza."""
+        raise NotImplementedError
+
+    def ended(self) -> None:
+        """All was handled after `ending` was set."""
+        raise NotImplementedError
+
+    # -- order -----------------------------------------------------------------------------------
+
+    def take(self, stanza: Stanza) -> None:
+        """A stanza came. Raises StreamError."""
+        self.received += 1
+        if self.busy or self.backlog or (self.committing and stanza.kind != "message"):
+            self._wait(stanza)
+        else:
+            self._handle(stanza)
+        self._taken += len(stanza.inner) + _CHILD_BYTES * len(stanza.children)
+        if self.committing > PIPELINE or self._taken > PIPELINE_BYTES:
+            if self.idle:
+                self._taken = self._before = self._mark = 0
+            else:
+                self._pause()
+
+    def _wait(self, stanza: Stanza) -> None:
+        if self.backlog is None:
+            self.backlog = deque()
+        self.backlog.append(stanza)
+        if len(self.backlog) > PIPELINE:
+            self._pause()
+
+    def _pause(self) -> None:
+        if not self._paused and self.sink is not None:
+            self._paused = True
+            self.sink.pause()
+
+    def _handle(self, stanza: Stanza) -> None:
+        try:
+            work = self.handle(stanza)
+        except StanzaError as error:
+            self._refuse(stanza, error)
+            work = None
+        except StreamError as error:
+            self.fail(error)
+            return
+        except Exception as error:
+            self._failed(stanza, error)
+            work = None
+        if work is None:
+            self._done()
+        elif work is COMMITTING:
+            self.committing += 1
+        elif work is LATER:
+            if self.backlog is None:
+                self.backlog = deque()
+            self.backlog.appendleft(stanza)
+        else:
+            assert isinstance(work, Coroutine)
+            self.busy = True
+            self.domain.tasks.spawn(self._work(work, stanza))
+
+    def _refuse(self, stanza: Stanza, error: StanzaError) -> None:
+        stanza_refused(self.domain.figures, stanza, error)
+        self.refuse(stanza, error)
+
+    def _done(self) -> None:
+        """A stanza is done. It counts when all before it are committed."""
+        if not self.committing:
+            self.handled += 1
+            return
+        if self._ahead is None:
+            self._ahead = _Ahead()
+        self._ahead.add(self.committing)
+
+    async def _work(self, work: Coroutine[Any, Any, None], stanza: Stanza) -> None:
+        try:
+            await work
+        except StanzaError as error:
+            self._refuse(stanza, error)
+        except StreamError as error:
+            self.fail(error)
+        except Exception as error:
+            self._failed(stanza, error)
+        finally:
+            self.busy = False
+            self.handled += 1
+            self._progress()
+
+    def _failed(self, stanza: Stanza, error: Exception) -> None:
+        self.domain.tasks.failed("stanza failed", error)
+        if isinstance(error, Unavailable):
+            self._refuse(stanza, StanzaError(error.condition, type="wait"))
+        else:
+            self._refuse(stanza, StanzaError("internal-server-error"))
+
+    def pipelined(self) -> None:
+        """Work that began as asynchronous turned into a commit: the log's answer will come."""
+        self.committing += 1
+        self.handled -= 1  # `_work` counts it
+
+    def committed(self) -> None:
+        """The oldest message that waited for the log is handled."""
+        self.committing -= 1
+        self.handled += 1
+        if self._ahead is not None:
+            self.handled += self._ahead.committed()
+            if not self._ahead.commits:
+                self._ahead = None
+        if self.handled >= self._mark:
+            self._before = self._taken = self._taken - self._before
+            self._mark = self.received
+        if self.backlog or self._ack_at >= 0 or self._paused or self.ending or self.when_idle:
+            self._progress()
+
+    def _progress(self) -> None:
+        """Goes on with what waits."""
+        backlog = self.backlog
+        while backlog and not self.busy:
+            if self.committing and backlog[0].kind != "message":
+                break
+            before = len(backlog)
+            self._handle(backlog.popleft())
+            if len(backlog) >= before:  # it has to wait for the commits
+                break
+        if 0 <= self._ack_at <= self.handled:
+            self._ack_at = self._ack_next if self._ack_next > self.handled else -1
+            self.raw(sm.answer(self.handled))
+        waiting = self.committing + (len(backlog) if backlog else 0)
+        if self._paused and waiting < PIPELINE // 2 and (not waiting or self._taken < PIPELINE_BYTES // 2):
+            self._paused = False
+            if self.sink is not None:
+                self.sink.resume()
+        if not waiting and not self.busy:
+            self.backlog = None
+            self._taken = self._before = self._mark = 0
+            callbacks, self.when_idle = self.when_idle, None
+            for callback in callbacks or ():
+                callback()
+            if self.ending:
+                self.ended()
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that was received is handled."""
+        return not (self.busy or self.backlog or self.committing)
+
+    def ask_after(self, tag: str) -> bool:
+        """The peer asks what was handled since an element that still waits; False if it does not."""
+        for behind, waiting in enumerate(reversed(self.backlog or ())):
+            if waiting.tag == tag:
+                self._ack_early = behind
+                return True
+        return False
+
+    def asked_before(self) -> None:
+        """Counting has begun anew: what was asked meanwhile is to be answered (`ask_after`)."""
+        self._ack_at, self._ack_next, self._ack_early = self._ack_early, -1, -1
+
+    def asked(self) -> None:
+        """The peer wants to know what was handled (XEP-0198 §4): of what it has sent so far."""
+        if self.handled >= self.received:
+            self.raw(sm.answer(self.handled))
+        elif self._ack_at < 0:
+            self._ack_at = self.received
+        else:
+            self._ack_next = self.received

@@ -1,0 +1,27 @@
+"""What is kept for a limited time, and removed when that is over."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from kith.base import clock
+from kith.base.ids import first_at
+from kith.core.log.retries import REMEMBERED_DAYS
+from kith.ports.store import Store
+
+logger = structlog.get_logger("kith")
+
+
+async def expire(store: Store, days: int) -> None:
+    """Removes messages that are older than so many days, unless they were not delivered yet; 0: none.
+
+    Retries of older messages than `REMEMBERED_DAYS` are not known any more.
+    """
+    now = datetime.fromtimestamp(clock.now(), UTC)
+    if days:
+        removed = await store.expire(first_at(now - timedelta(days=days)))
+        logger.info("old messages removed", count=removed)
+    forgotten = await store.forget_origins(first_at(now - timedelta(days=REMEMBERED_DAYS)))
+    logger.debug("origins of old messages forgotten", count=forgotten)

@@ -1,0 +1,1 @@
+"""From a stream's header to a session: TLS, SASL, binding and resumption."""

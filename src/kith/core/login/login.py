@@ -1,0 +1,235 @@
+"""Logging in: what the two profiles of SASL on XMPP share, and the first of them (RFC 6120 §6)."""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode, b64encode
+from typing import TYPE_CHECKING, ClassVar
+
+import structlog
+
+from kith.base.attempts import Attempt
+from kith.core.actors.account import Account
+from kith.core.login.sasl import MAX_STEP, Authentication, SASLError, mechanisms
+from kith.ports.store import AccountRecord
+from kith.wire import ns
+from kith.wire.errors import StreamError
+from kith.wire.jid import JID, parse_jid, prepare_local
+from kith.wire.serialize import escape_text
+from kith.wire.stanza import Stanza
+
+if TYPE_CHECKING:
+    from kith.core.login.stream import Stream
+
+logger = structlog.get_logger("kith")
+#: Attempts on one stream (RFC 6120 §6.4.5 asks for at least two), and those that guess no password.
+MAX_ATTEMPTS = 4
+MAX_REFUSALS = 12
+
+
+def decode(text: str) -> bytes:
+    """Base64 as it stands in an element. Raises SASLError."""
+    text = text.strip()
+    if len(text) > MAX_STEP:
+        raise SASLError("malformed-request")
+    try:
+        return b"" if text == "=" else b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise SASLError("incorrect-encoding") from None
+
+
+class Login:
+    """One profile on one stream: an exchange at a time."""
+
+    __slots__ = ("_attempt", "_authentication", "domain", "mechanism", "record", "stream")
+
+    namespace: ClassVar[str]
+    #: Whether it is the profile of RFC 6120.
+    classic: ClassVar[bool] = False
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.domain = stream.domain
+        self._authentication: Authentication | None = None
+        self._attempt: Attempt | None = None
+        self.mechanism = ""  # one of ours, once it is chosen
+        self.record: AccountRecord | None = None  # as it was when the client showed who it is
+
+    # -- what profiles differ in -----------------------------------------------------------------
+
+    def receive(self, element: Stanza) -> bool:
+        """Takes an element; False if it is not of this profile."""
+        raise NotImplementedError
+
+    async def finish(self, account: Account, final: bytes) -> None:
+        """The client has shown who it is."""
+        await self.succeed(account, final)
+
+    async def succeed(self, account: Account, final: bytes) -> None:
+        """Tells the client, and lets the stream go on."""
+        raise NotImplementedError
+
+    @property
+    def under_way(self) -> bool:
+        """Whether the client's next step is awaited."""
+        return self._authentication is not None
+
+    # -- what they share -------------------------------------------------------------------------
+
+    def begin(self, mechanism: str, initial: str | None) -> None:
+        """Starts an exchange; ``initial`` is the initial response if there was one."""
+        security = self.stream.security
+        if not mechanisms(security):
+            raise SASLError("encryption-required")
+        self.mechanism = ""
+        self._authentication = Authentication(
+            mechanism,
+            security,
+            self.stream.hashes,
+            self.admit,
+            self.naming,
+            self.domain.passwords,
+            classic=self.classic,
+        )
+        self.mechanism = mechanism
+        if initial is not None:
+            self.respond(initial)
+        else:
+            self.challenge(b"")
+
+    def respond(self, text: str) -> None:
+        """The client's next step."""
+        if self._authentication is None:
+            raise SASLError("malformed-request")
+        self.stream.work(self._step(self._authentication, decode(text)))
+
+    async def _step(self, authentication: Authentication, data: bytes) -> None:
+        challenge = await authentication.step(data)
+        if challenge is not None:
+            self.challenge(challenge)
+            return
+        assert authentication.account is not None
+        account = await self.load(authentication.account)
+        self._authentication = None
+        self.stream.credential = authentication.credential
+        if authentication.credential:
+            used = self.domain.passwords.apps.change(account.id, authentication.credential, used=True)
+            if await used is None:
+                raise SASLError("not-authorized", "the password was revoked")
+        await self.finish(account, authentication.final)
+
+    async def load(self, record: AccountRecord) -> Account:
+        """The account that has shown who it is. Raises SASLError if it is gone, or the stream is."""
+        self.record = record
+        self.domain.accounts.appeared(record.jid)
+        account = await self.domain.accounts.load(record.jid)
+        if account is None or self.stream.ended:
+            raise SASLError("not-authorized")
+        return account
+
+    async def admit(self, user: str) -> AccountRecord | None:
+        """The same as `lookup` for a password that is about to be checked. Raises SASLError after too many.
+
+        It counts as wrong until it is right.
+        """
+        bare, address = self.naming(user), self.stream.security.address
+        attempt = self._attempt = self.domain.guesses.admit(address, bare, self.domain.tasks.now())
+        if attempt is None:
+            raise SASLError("temporary-auth-failure", "too many failed logins, wait a minute")
+        if attempt.filled:
+            logger.warning("too many failed logins", of=attempt.filled, account=bare, address=address)
+        return await self.lookup(user)
+
+    async def lookup(self, user: str) -> AccountRecord | None:
+        """An account by what a mechanism calls it."""
+        bare = self.naming(user)
+        self.record = await self.stream.record(bare) if bare else None
+        return self.record
+
+    def naming(self, user: str) -> str:
+        """The bare address that a mechanism means by a name; empty if it can't be one."""
+        local, at, domain = user.rpartition("@")
+        try:
+            if at and parse_jid(domain) != self.domain.jid:
+                return ""
+            return JID(prepare_local(local if at else user), self.domain.name).bare
+        except ValueError:
+            return ""
+
+    def passed(self, account: Account) -> None:
+        """A login has succeeded."""
+        attempt, self._attempt = self._attempt, None
+        address, now = self.stream.security.address, self.domain.tasks.now()
+        if attempt is not None:
+            self.domain.guesses.right(attempt, now)
+        else:
+            self.domain.guesses.known(address, account.jid, now)
+        self.domain.figures.logins[self.mechanism, "success"] += 1
+        logger.debug(
+            "logged in",
+            account=account.jid,
+            mechanism=self.mechanism,
+            address=address,
+        )
+
+    def delay(self, error: SASLError) -> float:
+        """How many seconds the answer to a failure waits: the longer, the more there were."""
+        attempt = self._attempt
+        return attempt.delay if attempt is not None and error.condition == "not-authorized" else 0.0
+
+    def challenge(self, data: bytes) -> None:
+        text = b64encode(data).decode()
+        self.stream.sink.send([f"<challenge xmlns='{self.namespace}'>{text}</challenge>".encode()])
+
+    def fail(self, error: SASLError) -> None:
+        """Ends the exchange; after several, the stream."""
+        stream = self.stream
+        self._authentication = self._attempt = None
+        stream.attempts += error.guess
+        stream.refusals += not error.guess
+        self.domain.figures.logins[self.mechanism or "other", error.condition] += 1
+        logger.info(
+            "login failed",
+            condition=error.condition,
+            account=self.record.jid if self.record is not None else "",
+            mechanism=self.mechanism or "other",
+            address=stream.security.address,
+        )
+        text = f"<text xml:lang='en'>{escape_text(error.text)}</text>" if error.text else ""
+        condition = f"<{error.condition} xmlns='{ns.SASL}'/>"
+        stream.sink.send([f"<failure xmlns='{self.namespace}'>{condition}{text}</failure>".encode()])
+        if stream.attempts >= MAX_ATTEMPTS or stream.refusals >= MAX_REFUSALS:
+            stream.refuse(StreamError("policy-violation", "too many failed logins"))
+
+
+_AUTH = ns.tag(ns.SASL, "auth")
+_RESPONSE = ns.tag(ns.SASL, "response")
+_ABORT = ns.tag(ns.SASL, "abort")
+
+
+class SASL(Login):
+    """The profile of RFC 6120 §6: a new stream header follows success."""
+
+    __slots__ = ()
+
+    namespace = ns.SASL
+    classic = True
+
+    def receive(self, element: Stanza) -> bool:
+        text = element.element.text or ""
+        if element.tag == _AUTH:
+            self.begin(element.attrs.get("mechanism", ""), text if element.inner else None)
+        elif element.tag == _RESPONSE:
+            self.respond(text)
+        elif element.tag == _ABORT:
+            raise SASLError("aborted")
+        else:
+            return False
+        return True
+
+    async def succeed(self, account: Account, final: bytes) -> None:
+        stream = self.stream
+        self.passed(account)
+        stream.restart(account)
+        text = b64encode(final).decode()
+        stream.sink.send([f"<success xmlns='{ns.SASL}'>{text}</success>".encode()])

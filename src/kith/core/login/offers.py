@@ -1,0 +1,119 @@
+"""What a stream offers: its features before and after the login (RFC 6120 §4.3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element, SubElement
+
+from kith.core.login import fast, upgrade
+from kith.core.login.sasl import mechanisms
+from kith.wire import ns
+from kith.wire.serialize import serialize
+
+if TYPE_CHECKING:
+    from kith.core.login.stream import Stream
+
+
+def _child(parent: Element, namespace: str, name: str, text: str | None = None, **attrs: str) -> Element:
+    child = SubElement(parent, ns.tag(namespace, name), attrs)
+    child.text = text
+    return child
+
+
+class Offers:
+    """The features of streams as bytes: few kinds of streams exist, each is written once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], bytes] = {}
+
+    def of(self, stream: Stream) -> bytes:
+        """``<stream:features/>`` (RFC 6120 §4.3.2)."""
+        security = stream.security
+        kind: tuple[object, ...]
+        if stream.account is not None:
+            kind = (stream.session is None, _manageable(stream))
+        else:
+            tls = stream.starttls and not security.encrypted
+            names = mechanisms(security, stream.hashes)
+            kind = (
+                tls,
+                *names,
+                None,
+                *security.bindings,
+                security.classic_plus,
+                bool(stream.claimed),
+                *stream.hashes,
+            )
+        found = self._known.get(kind)
+        if found is None:
+            features = before_login(stream) if stream.account is None else after_login(stream)
+            found = b"<stream:features>%b</stream:features>" % b"".join(map(serialize, features))
+            self._known[kind] = found
+        return found
+
+
+def before_login(stream: Stream) -> list[Element]:
+    """Ways to TLS and to an account."""
+    names = mechanisms(stream.security, stream.hashes)
+    features = []
+    if stream.starttls and not stream.security.encrypted:
+        starttls = Element(ns.tag(ns.TLS, "starttls"))
+        if not names:
+            _child(starttls, ns.TLS, "required")
+        features.append(starttls)
+    if names:
+        classic = mechanisms(stream.security, stream.hashes, classic=True)
+        features += [_mechanisms(classic), _authentication(stream, names)]
+        if stream.security.bindings:
+            features.append(_bindings(stream))
+        features += stream.domain.hooks.login_features()
+    return features
+
+
+def after_login(stream: Stream) -> list[Element]:
+    """What a session can have and has not yet; binding, unless there is a session."""
+    features = [Element(ns.tag(ns.STREAM_MANAGEMENT, "sm"))] if _manageable(stream) else []
+    if stream.session is None:
+        session = Element(ns.tag(ns.SESSION, "session"))
+        _child(session, ns.SESSION, "optional")
+        features += [Element(ns.tag(ns.BIND, "bind")), session]
+    return features + stream.domain.hooks.stream_features()
+
+
+def _manageable(stream: Stream) -> bool:
+    """Whether stream management can still be had: who enabled it while binding would ask for it again."""
+    return stream.session is None or stream.session.sm is None
+
+
+def _mechanisms(names: list[str]) -> Element:
+    """SASL as RFC 6120 §6 has it."""
+    offer = Element(ns.tag(ns.SASL, "mechanisms"))
+    for name in names:
+        _child(offer, ns.SASL, "mechanism", name)
+    return offer
+
+
+def _authentication(stream: Stream, names: list[str]) -> Element:
+    """SASL2 (XEP-0388 §2.1), and what can be asked for with it."""
+    offer = Element(ns.tag(ns.SASL2, "authentication"))
+    for name in names:
+        _child(offer, ns.SASL2, "mechanism", name)
+    inline = _child(offer, ns.SASL2, "inline")
+    _child(inline, ns.STREAM_MANAGEMENT, "sm")
+    extras = _child(_child(inline, ns.BIND2, "bind"), ns.BIND2, "inline")
+    for var in (ns.STREAM_MANAGEMENT, *stream.domain.hooks.bind_features()):
+        _child(extras, ns.BIND2, "feature", var=var)
+    tokens = _child(inline, ns.FAST, "fast")
+    for name in fast.mechanisms(stream.security):
+        _child(tokens, ns.FAST, "mechanism", name)
+    if stream.claimed:
+        offer.extend(upgrade.offers(stream.hashes))
+    return offer
+
+
+def _bindings(stream: Stream) -> Element:
+    """XEP-0440: it stands beside the mechanisms of both profiles."""
+    bindings = Element(ns.tag(ns.SASL_CHANNEL_BINDING, "sasl-channel-binding"))
+    for kind in stream.security.bindings:
+        _child(bindings, ns.SASL_CHANNEL_BINDING, "channel-binding", type=kind)
+    return bindings

@@ -1,0 +1,343 @@
+"""A stream until its resource is bound: header, STARTTLS, SASL, binding or resumption (RFC 6120 §4 to §7).
+
+Afterwards it hands everything to its session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any
+
+from kith.core.actors.account import Account
+from kith.core.actors.refused import stream_refused
+from kith.core.actors.session import Session
+from kith.core.login import binding
+from kith.core.login.login import SASL, Login
+from kith.core.login.sasl import BASIC_HASHES, HASHES, SASLError, mechanisms
+from kith.core.login.sasl2 import SASL2, named_account
+from kith.ports.connection import Security, Sink
+from kith.ports.store import AccountRecord
+from kith.wire import ns
+from kith.wire.errors import StanzaError, StreamError
+from kith.wire.jid import parse_jid
+from kith.wire.parser import StreamOpened
+from kith.wire.stanza import LANG, Stanza
+
+if TYPE_CHECKING:
+    from kith.core.node import Node
+
+_STREAM = ns.tag(ns.STREAMS, "stream")
+_STARTTLS = ns.tag(ns.TLS, "starttls")
+_BIND = ns.tag(ns.BIND, "bind")
+#: How old an account's record may be that a login relies on, in seconds.
+_FRESH = 1.0
+#: Elements that may wait while one is answered.
+_MAX_WAITING = 32
+
+
+class Stream:
+    """One connection's conversation. The edge calls `opened`, `receive`, `closed` and `lost`.
+
+    ``security`` says what the connection offers; the edge updates it after a TLS handshake.
+    """
+
+    __slots__ = (
+        "_busy",
+        "_closing",
+        "_header_sent",
+        "_profile",
+        "_profiles",
+        "_read",
+        "_waiting",
+        "account",
+        "attempts",
+        "claimed",
+        "credential",
+        "device",
+        "domain",
+        "ended",
+        "hashes",
+        "lang",
+        "passwords_seen",
+        "refusals",
+        "requests",
+        "security",
+        "session",
+        "sink",
+        "starttls",
+    )
+
+    def __init__(self, domain: Node, sink: Sink, security: Security, starttls: bool) -> None:
+        self.domain = domain
+        self.sink = sink
+        self.security = security
+        self.starttls = starttls
+        self.account: Account | None = None
+        self.session: Session | None = None
+        self.claimed = ""  # the account that the header names
+        self.credential = ""  # the id of the app password that was used, if it was one
+        self.device = ""  # the id of the client installation, if it has told one
+        self.hashes: Sequence[str] = BASIC_HASHES  # those with which SCRAM is offered
+        self.passwords_seen = 0  # how many passwords had changed when the account's keys were read
+        self._profiles: tuple[Login, ...] = (SASL(self), SASL2(self))
+        self._profile: Login | None = self._profiles[0]
+        self.attempts = self.refusals = 0
+        self.requests = 0  # before the login
+        self._read: tuple[str, AccountRecord | None, float] | None = None  # for `record`
+        self._busy = False
+        self._closing = False  # the peer has closed its stream while it was busy
+        self._waiting: deque[Stanza] | None = None
+        self._header_sent = False
+        self.lang = ""
+        self.ended = False
+
+    # -- from the edge -------------------------------------------------------------------------
+
+    def opened(self, header: StreamOpened) -> None:
+        """The peer's stream header. Raises StreamError."""
+        if header.tag != _STREAM:
+            raise StreamError("invalid-namespace" if header.tag.endswith("stream") else "bad-format")
+        if header.default_namespace != ns.CLIENT:
+            raise StreamError("invalid-namespace")
+        self.begin(header.attrs)
+
+    def begin(self, attrs: dict[str, str]) -> None:
+        """Checks the header's attributes, answers with ours and the features. Raises StreamError."""
+        self._send_header(attrs.get("from"))
+        self.lang = attrs.get(LANG, "")
+        to = attrs.get("to")
+        if to is None:
+            raise StreamError("improper-addressing")
+        try:
+            known = parse_jid(to) == self.domain.jid
+        except ValueError:
+            known = False
+        if not known:
+            raise StreamError("host-unknown")
+        version = attrs.get("version", "0.9").partition(".")[0]
+        if not (version.isascii() and version.isdecimal()) or version.strip("0") == "":
+            raise StreamError("unsupported-version")
+        if self._busy:
+            raise StreamError("not-authorized", "authentication is under way")
+        self.claimed = named_account(self.domain, attrs.get("from"))
+        if self.claimed and self.account is None and mechanisms(self.security):
+            self.work(self._offer())
+        else:
+            self.sink.send([self.domain.offers.of(self)])
+
+    def receive(self, stanza: Stanza) -> None:
+        """A complete element. Raises StreamError."""
+        session = self.session
+        if session is not None:
+            if not session.closed and session.sink is self.sink:
+                session.receive(stanza)
+            return
+        if self.ended:
+            return
+        if self._busy:
+            if self._waiting is None:
+                self._waiting = deque()
+            if len(self._waiting) >= _MAX_WAITING:
+                raise StreamError("policy-violation", "too much before the stream was ready")
+            self._waiting.append(stanza)
+            return
+        if self.account is None:
+            self._negotiate(stanza)
+        else:
+            binding.negotiate(self, self.account, stanza)
+
+    def closed(self) -> None:
+        """The peer has closed its stream (RFC 6120 §4.4): what it has sent before is handled first."""
+        if self._busy:
+            self._closing = True
+            return
+        session = self.session
+        if session is not None and session.sink is self.sink:
+            if session.idle:
+                self.domain.sessions.end(session)
+            else:
+                session.ending = True
+        else:
+            self.end()
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        self.ended = True
+        if self._profiles:
+            self.login_over()
+        session = self.session
+        if session is not None and session.sink is self.sink:
+            self.domain.sessions.lost(session)
+
+    def fail(self, error: StreamError) -> None:
+        """Ends the stream with an error, after the header if none was sent yet (RFC 6120 §4.9.1.2)."""
+        session = self.session
+        if session is not None and session.sink is self.sink:
+            self.domain.sessions.end(session, error)
+            return
+        if not self._header_sent:
+            self._send_header(None)
+        self.end(stream_refused(self.domain.figures, error, self.security.address))
+
+    def end(self, error: bytes = b"") -> None:
+        """Closes the connection of a stream without a session."""
+        if not self.ended:
+            self.ended = True
+            self.sink.close(error)
+
+    @property
+    def authenticated(self) -> bool:
+        return self.account is not None
+
+    # -- header and features ---------------------------------------------------------------------
+
+    def _send_header(self, peer: str | None) -> None:
+        attrs = {"from": self.domain.name, "id": secrets.token_hex(10), "version": "1.0", "xml:lang": "en"}
+        if peer is not None:
+            attrs["to"] = peer
+        self._header_sent = True
+        self.sink.open(attrs)
+
+    async def _offer(self) -> None:
+        """SCRAM with the hashes of the account that the header names (XEP-0388 §2.1).
+
+        One that does not exist looks as a new account would, and takes as long.
+        """
+        self.passwords_seen = self.domain.passwords.changes
+        record = await self.domain.store.account(self.claimed)
+        self._read = self.claimed, record, self.domain.tasks.now()
+        self.hashes = tuple((record and record.keys) or HASHES.values())
+        if not self.ended:
+            self.sink.send([self.domain.offers.of(self)])
+
+    async def record(self, bare: str) -> AccountRecord | None:
+        """An account, or None; read once for a login that comes with the header."""
+        read, self._read = self._read, None
+        if read is not None and read[0] == bare and self.domain.tasks.now() - read[2] < _FRESH:
+            return read[1]
+        self.passwords_seen = self.domain.passwords.changes
+        return await self.domain.store.account(bare)
+
+    def is_void(self, account: Account, device: str) -> bool:
+        """Whether what the client has logged in with has ended since: device, app password, own password."""
+        ended = self.domain.devices.has_ended
+        if ended(account.id, device) or ended(account.id, self.credential):
+            return True
+        return self.domain.passwords.has_changed(account.id, self.passwords_seen)
+
+    def login_over(self) -> None:
+        """An idle stream keeps nothing of its login."""
+        self._profiles, self._profile, self._read = (), None, None
+        self.domain.hooks.login_over(self)
+
+    # -- before the session ----------------------------------------------------------------------
+
+    def _negotiate(self, element: Stanza) -> None:
+        profile = self._profile
+        if (
+            profile is not None
+            and profile.under_way
+            and not element.tag.startswith(f"{{{profile.namespace}}}")
+        ):
+            raise StreamError("not-authorized", "authentication is under way")
+        if element.tag == _STARTTLS:
+            self._start_tls()
+            return
+        for profile in self._profiles:
+            if element.tag.startswith(f"{{{profile.namespace}}}"):
+                self._profile = profile
+            try:
+                if profile.receive(element):
+                    return
+            except SASLError as error:
+                profile.fail(error)
+                return
+        if element.kind != "iq" or element.type not in ("get", "set") or not mechanisms(self.security):
+            raise StreamError("not-authorized")
+        self.work(self._answer(element))
+
+    async def _answer(self, iq: Stanza) -> None:
+        """A request before the login (XEP-0077)."""
+        self.requests += 1
+        if self.requests > _MAX_WAITING:
+            raise StreamError("policy-violation", "log in")
+        answer: Stanza | None
+        try:
+            answer = iq.reply(*await self.domain.hooks.before_login(self, iq))
+        except StanzaError as error:
+            answer = iq.error(error)
+        if answer is not None and not self.ended:
+            answer.attrs["from"] = self.domain.name
+            self.sink.send([answer.to_bytes()])
+
+    def _start_tls(self) -> None:
+        if not self.starttls or self.security.encrypted:
+            self.sink.send([f"<failure xmlns='{ns.TLS}'/>".encode()])
+            self.end()
+            return
+        self.sink.send([f"<proceed xmlns='{ns.TLS}'/>".encode()])
+        self._header_sent = False
+        self.sink.start_tls()
+
+    def work(self, work: Coroutine[Any, Any, None]) -> None:
+        """Does it; what comes in meanwhile waits."""
+        self._busy = True
+        self.domain.tasks.spawn(self._work(work))
+
+    async def _work(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except SASLError as error:
+            if self._profile is not None and (delay := self._profile.delay(error)):
+                await asyncio.sleep(delay)
+            self._login_failed(error)
+        except StreamError as error:
+            self._busy = False
+            self.fail(error)
+            return
+        except Exception as error:
+            self.domain.tasks.failed("login failed", error)
+            self._login_failed(SASLError("temporary-auth-failure"))
+        self._go_on()
+
+    def _login_failed(self, error: SASLError) -> None:
+        if self._profile is not None:
+            self._profile.fail(error)
+
+    def restart(self, account: Account) -> None:
+        """Authenticated: a new header is expected (RFC 6120 §6.4.6)."""
+        self.account = account
+        if not self._closing:
+            self._header_sent = False
+            self.sink.restart()
+
+    def authenticated_inline(
+        self, account: Account, session: Session | None, success: bytes, resumed: bool
+    ) -> None:
+        """Authenticated without a new header: features follow, unless a session was resumed."""
+        self.account = account
+        self.session = session
+        self.sink.send([success] if resumed else [success, self.domain.offers.of(self)])
+        if session is not None:
+            session.release()
+            session.flush()
+
+    def refuse(self, error: StreamError) -> None:
+        """Ends a stream on which nobody has logged in."""
+        self.end(stream_refused(self.domain.figures, error, self.security.address))
+
+    def _go_on(self) -> None:
+        self._busy = False
+        if self.session is not None and self._profiles:  # an idle stream keeps nothing of its login
+            self.login_over()
+        waiting, self._waiting = self._waiting, None
+        try:
+            for stanza in waiting or ():
+                self.receive(stanza)
+        except StreamError as error:
+            self.fail(error)
+        if self._closing and not self._busy:
+            self.closed()

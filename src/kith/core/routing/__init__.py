@@ -1,0 +1,1 @@
+"""Where a stanza goes: to sessions here, to whoever answers a request, to another domain."""

@@ -1,0 +1,74 @@
+"""What the server sends, and where it goes: to sessions here, to a service, to another server."""
+
+from __future__ import annotations
+
+from kith.base.figures import Figures
+from kith.core.actors.accounts import Accounts
+from kith.core.actors.refused import stanza_refused
+from kith.core.hooks import Hooks
+from kith.core.log.log import Envelope
+from kith.core.routing.hosts import Hosts
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID
+from kith.wire.stanza import Stanza
+
+
+class Post:
+    """``domain`` is the name whose accounts are here; `Hosts` answer for all others."""
+
+    def __init__(self, domain: str, accounts: Accounts, hosts: Hosts, hooks: Hooks, figures: Figures) -> None:
+        self._domain = domain
+        self._accounts = accounts
+        self._hosts = hosts
+        self._hooks = hooks
+        self._figures = figures
+
+    def is_local(self, jid: JID) -> bool:
+        """Whether its account would be here."""
+        return jid.domain == self._domain
+
+    def allows(self, sender: JID, to: JID, stanza: Stanza) -> bool:
+        """Whether the features let a stanza reach ``to``, where no one is told if not."""
+        return self._hooks.allows(sender, to, stanza)
+
+    def route(self, stanza: Stanza, sender: JID, to: JID) -> None:
+        """Delivers a stanza of the server's or a feature's own, unlogged (RFC 6121 §8.5)."""
+        if to.domain != self._domain:
+            if self.allows(sender, to, stanza):
+                self.abroad(stanza, sender, to)
+            return
+        account = self._accounts.get(to.bare)
+        if account is None or not self.allows(sender, to, stanza):
+            return
+        if stanza.kind == "message":
+            account.deliver(Envelope(0, stanza.to_bytes(), stanza, to, None))
+        elif to.resource:
+            if (session := account.sessions.get(to.resource)) is not None:
+                session.send(stanza)
+        elif stanza.kind == "presence":
+            data = stanza.to_bytes()
+            for session in account.available():
+                session.push(data)
+
+    def abroad(self, stanza: Stanza, sender: JID, to: JID, strict: bool = False) -> None:
+        """Hands a stanza to who answers for its domain. ``strict``: raises StanzaError if nobody does."""
+        try:
+            self._hosts.find(to.domain).receive(stanza, sender, to)
+        except StanzaError:
+            if strict:
+                raise
+
+    def deliver(self, envelope: Envelope) -> None:
+        """Rings the recipient's sessions, or sends it abroad; then tells the features."""
+        to, sender = envelope.to, envelope.sender
+        if to.domain == self._domain:
+            if (account := self._accounts.get(to.bare)) is not None:
+                account.deliver(envelope)
+                self._figures.delivered += len(envelope.delivered_to)
+        elif sender is not None:
+            try:
+                self._hosts.find(to.domain).receive(envelope.stanza, sender.jid, to)
+            except StanzaError as error:
+                stanza_refused(self._figures, envelope.stanza, error)
+                sender.refuse(envelope.stanza, error)
+        self._hooks.message_routed(envelope)

@@ -1,0 +1,298 @@
+"""Presence: broadcast, probes and directed presence (RFC 6121 §4)."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from kith.core.actors.roster import Roster
+from kith.core.log.replay import replay
+from kith.core.routing.subscriptions import SUBSCRIPTION_TYPES
+from kith.ports.store import Unavailable
+from kith.wire import ns
+from kith.wire.digits import integer
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID, parse_jid
+from kith.wire.stanza import Stanza
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+
+    from kith.core.actors.account import Account
+    from kith.core.actors.sender import Foreign, Sender
+    from kith.core.actors.session import Session
+    from kith.core.node import Node
+
+PRIORITY = ns.tag(ns.CLIENT, "priority")
+#: To how many addresses a session may have sent directed presence.
+MAX_DIRECTED = 1000
+#: What presence may say: it is kept while the session lasts, and goes to every contact.
+MAX_BYTES = 32 * 1024
+
+
+def _priority(stanza: Stanza) -> int:
+    element = stanza.child(PRIORITY)
+    if element is None:
+        return 0
+    try:
+        value = integer(element.text or "")
+    except ValueError:
+        value = 999
+    if not -128 <= value <= 127:
+        raise StanzaError("bad-request", "priority is a number from -128 to 127")
+    return value
+
+
+class Presence:
+    """What sessions send as presence, and who gets it."""
+
+    def __init__(self, domain: Node) -> None:
+        self._domain = domain
+        self._here = f"@{domain.name}"
+
+    def handle(self, session: Session, stanza: Stanza, to: JID | None) -> Coroutine[Any, Any, None] | None:
+        """Returns work to be awaited, or None when all is done. Raises StanzaError."""
+        type = stanza.type
+        if type in SUBSCRIPTION_TYPES:
+            if to is None:
+                raise StanzaError("bad-request", "a subscription needs an address")
+            return self._domain.subscriptions.handle(session, stanza, to.to_bare())
+        if type == "error":
+            if to is not None:
+                self._domain.post.route(stanza, session.jid, to)
+            return None
+        if type == "probe":
+            return self._probe(session, stanza, to) if to is not None else None
+        if type not in ("", "unavailable"):
+            raise StanzaError("bad-request", "no such type of presence")
+        if to is not None:
+            self._directed(session, stanza, to)
+            return None
+        if len(stanza.inner) > MAX_BYTES:
+            raise StanzaError("policy-violation", f"presence has at most {MAX_BYTES} bytes")
+        if type == "unavailable":
+            self.unavailable(session, stanza)
+            return None
+        return self._available(session, stanza)
+
+    def admit(self, sender: Foreign, stanza: Stanza, to: JID) -> Coroutine[Any, Any, None] | None:
+        """The same for what comes from another domain."""
+        type = stanza.type
+        if not to.local:
+            return None
+        if type in SUBSCRIPTION_TYPES:
+            return self._domain.subscriptions.admit(sender, stanza, to.to_bare())
+        if type == "probe":
+            return self._probe(sender, stanza, to)
+        if type not in ("", "unavailable", "error"):
+            raise StanzaError("bad-request", "no such type of presence")
+        self._domain.post.route(stanza, sender.jid, to)
+        if type != "error" and self._domain.accounts.get(to.bare) is not None:
+            self._domain.hooks.presence_received(sender, stanza, to)
+        return None
+
+    # -- broadcast ----------------------------------------------------------------------------
+
+    def _available(self, session: Session, stanza: Stanza) -> Coroutine[Any, Any, None] | None:
+        """RFC 6121 §4.2 and §4.4."""
+        priority = _priority(stanza)
+        initial = session.presence is None
+        opted_in = priority >= 0 and (initial or session.priority < 0)
+        session.presence = stanza
+        session.priority = priority
+        if initial or opted_in:
+            if opted_in:
+                session.hold()  # from here on messages come, and older ones are to go before them
+            return self._initial(session, stanza, initial, opted_in)
+        self._update(session, stanza)
+        return None
+
+    def _update(self, session: Session, stanza: Stanza) -> None:
+        roster = session.account.roster
+        assert roster is not None
+        if session.priority < 0:
+            session.counted = False  # `replay` turns it on
+        self._broadcast(session, stanza, roster)
+        self._domain.hooks.presence_changed(session, stanza)
+
+    def again(self, session: Session) -> None:
+        """A session's presence was changed by the server: those who see it get it anew."""
+        roster = session.account.roster
+        if session.presence is not None and roster is not None:
+            self._broadcast(session, session.presence, roster)
+
+    async def _initial(self, session: Session, stanza: Stanza, initial: bool, opted_in: bool) -> None:
+        domain = self._domain
+        try:
+            roster = await domain.accounts.roster(session.account.jid)
+        except BaseException:
+            session.release()
+            raise
+        if session.closed or session.presence is not stanza:
+            session.release()
+            return
+        self._broadcast(session, stanza, roster)
+        if initial:
+            for other in session.account.present():
+                if other is not session and other.presence is not None:
+                    session.transmit(self._addressed(other.presence, session.full))
+            for contact in roster.contacts_to():
+                if contact.endswith(self._here):
+                    self._show(contact, session.account.jid, session)
+                else:
+                    self._ask(contact, session)
+            for request in roster.requests():
+                session.transmit(request)
+            domain.hooks.session_available(session)
+        if opted_in:
+            with contextlib.suppress(Unavailable):  # what comes now arrives, what waits stays where it is
+                await replay(domain, session)
+        domain.hooks.presence_changed(session, stanza)
+
+    def _addressed(self, stanza: Stanza, to: str) -> bytes:
+        attrs = dict(stanza.attrs)
+        attrs["to"] = to
+        return Stanza(stanza.tag, attrs, stanza.inner, stanza.children).to_bytes()
+
+    def _broadcast(self, session: Session, stanza: Stanza, roster: Roster) -> None:
+        """To the contacts with a subscription and to the account's own other sessions."""
+        bare = session.account.jid
+        for contact in roster.contacts_from():
+            if contact.endswith(self._here):
+                self._to_available(contact, stanza, session)
+            else:
+                self._deliver_directed(session, stanza, parse_jid(contact))
+        data: bytes | None = None
+        for other in session.account.available():
+            if other is not session or stanza.type == "":
+                data = data or self._addressed(stanza, bare)
+                other.push(data)
+
+    def _to_available(self, contact: str, stanza: Stanza, session: Session) -> None:
+        account = self._domain.accounts.get(contact)
+        if account is None or not account.sessions:
+            return
+        if not self._domain.post.allows(session.jid, account.address, stanza):
+            return
+        data: bytes | None = None
+        for other in account.sessions.values():
+            if other.presence is not None:
+                data = data or self._addressed(stanza, contact)
+                other.push(data)
+
+    def _show(self, contact: str, viewer: str, session: Session) -> None:
+        """Answers a probe: the contact's presence, if its roster lets the viewer see it (§4.3.2)."""
+        account = self._domain.accounts.get(contact)
+        if account is None or account.roster is None or not account.roster.subscription_from(viewer):
+            return
+        for other in account.present():
+            presence = other.presence
+            if presence is not None and self._domain.post.allows(
+                other.jid, session.account.address, presence
+            ):
+                session.transmit(self._addressed(presence, session.full))
+
+    def _ask(self, contact: str, session: Session) -> None:
+        """Probes a contact of another domain (§4.3.1)."""
+        probe = Stanza.build("presence", {"type": "probe", "from": session.full, "to": contact})
+        self._domain.post.route(probe, session.jid, parse_jid(contact))
+
+    async def _probe(self, sender: Sender, stanza: Stanza, to: JID) -> None:
+        """A probe by a client or by another server (§4.3.2)."""
+        domain = self._domain
+        if to.domain != domain.name:
+            domain.post.route(stanza, sender.jid, to)
+            return
+        viewer = sender.bare
+        account = await domain.accounts.load(to.bare) if to.local else None
+        roster = await domain.accounts.roster(to.bare) if account is not None else None
+        if account is None or roster is None or not (to.bare == viewer or roster.subscription_from(viewer)):
+            sender.send(Stanza.build("presence", {"type": "unsubscribed", "from": to.bare, "to": viewer}))
+        elif not domain.post.allows(sender.jid, to, stanza):
+            return  # XEP-0191 §3: blocked, and no stranger
+        elif account.present():
+            for other in account.present():
+                if other.presence is not None and (to.is_bare or other.jid == to):
+                    sender.send(
+                        Stanza(
+                            other.presence.tag,
+                            {**other.presence.attrs, "to": sender.full},
+                            other.presence.inner,
+                            other.presence.children,
+                        )
+                    )
+        else:
+            sender.send(Stanza.build("presence", {"type": "unavailable", "from": to.bare, "to": sender.full}))
+
+    def unavailable(self, session: Session, stanza: Stanza | None = None) -> None:
+        """RFC 6121 §4.5: to the contacts, and to all who got directed presence."""
+        if stanza is None:
+            stanza = Stanza.build("presence", {"type": "unavailable", "from": session.full})
+        was = session.presence
+        session.presence = None
+        session.priority = 0
+        session.counted = False
+        directed, session.directed = session.directed, None
+        roster = session.account.roster
+        if was is not None and roster is not None:
+            if not session.absent:
+                self._broadcast(session, stanza, roster)
+            if "to" not in stanza.attrs and not session.closed:  # §4.5.2: the one that it came from as well
+                session.push(self._addressed(stanza, session.full))
+            self._domain.hooks.presence_changed(session, stanza)
+        for to in directed or ():
+            if was is None or roster is None or not roster.subscription_from(to.bare):
+                self._deliver_directed(session, stanza, to)
+
+    def conceal(self, session: Session) -> None:
+        """To those who see its presence, a session without a connection is unavailable.
+
+        It keeps its presence: what comes for it waits for its return (XEP-0198 §5), which `reveal` shows.
+        """
+        roster = session.account.roster
+        if session.presence is None or session.absent or roster is None:
+            return
+        session.absent = True
+        self._broadcast(
+            session, Stanza.build("presence", {"type": "unavailable", "from": session.full}), roster
+        )
+
+    def reveal(self, session: Session) -> None:
+        """The session has a connection again."""
+        if session.absent:
+            session.absent = False
+            self.again(session)
+
+    # -- directed ------------------------------------------------------------------------------
+
+    def _directed(self, session: Session, stanza: Stanza, to: JID) -> None:
+        """RFC 6121 §4.6."""
+        if stanza.type == "unavailable":
+            if session.directed is not None:
+                session.directed.discard(to)
+        else:
+            if session.directed is None:
+                session.directed = set()
+            if to not in session.directed and len(session.directed) >= MAX_DIRECTED:
+                raise StanzaError("resource-constraint", "too many directed presences")
+            session.directed.add(to)
+        self._deliver_directed(session, stanza, to)
+
+    def _deliver_directed(self, session: Session, stanza: Stanza, to: JID) -> None:
+        addressed = Stanza(stanza.tag, {**stanza.attrs, "to": str(to)}, stanza.inner, stanza.children)
+        self._domain.post.route(addressed, session.jid, to)
+
+    # -- for features --------------------------------------------------------------------------
+
+    def hide(self, account: Account, viewer: JID) -> None:
+        """The viewer sees the account's sessions go (XEP-0191 §4)."""
+        for session in account.present():
+            gone = Stanza.build("presence", {"type": "unavailable", "from": session.full, "to": str(viewer)})
+            self._domain.post.route(gone, session.jid, viewer)
+
+    def show(self, account: Account, viewer: JID) -> None:
+        """The viewer sees the account's sessions come."""
+        for session in account.present():
+            if session.presence is not None:
+                self._deliver_directed(session, session.presence, viewer)

@@ -1,0 +1,251 @@
+"""Where a stanza goes (RFC 6120 §8 and §10, RFC 6121 §8)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kith.core.actors import sm
+from kith.core.actors.intake import COMMITTING, LATER, Work
+from kith.core.actors.sender import Foreign, Sender
+from kith.core.actors.session import Session
+from kith.core.log.log import MOST_WAITING, Envelope, Keep
+from kith.wire.errors import StanzaError, StreamError
+from kith.wire.jid import JID, parse_jid
+from kith.wire.stanza import LANG, Stanza
+
+if TYPE_CHECKING:
+    from kith.core.actors.account import Account
+    from kith.core.node import Node
+
+_LOGGED = frozenset(("", "chat", "normal"))
+_UNLOGGED = frozenset(("headline", "groupchat", "error"))
+#: Nobody is told that these did not get through: a room would throw its occupant out (XEP-0045 §9.6), and a
+#: headline expects no answer (RFC 6121 §8.5).
+_UNANSWERED = frozenset(("headline", "groupchat"))
+
+
+class Router:
+    """Takes what sessions and links send. No await between the socket and the log: the hot path."""
+
+    def __init__(self, domain: Node) -> None:
+        self._domain = domain
+        self._figures = domain.figures
+        self._assertions = domain.assertions
+
+    def handle(self, session: Session, stanza: Stanza) -> Work:
+        """Handles a client's stanza, or says what has to happen first. Raises StanzaError, StreamError."""
+        kind = stanza.kind
+        if not kind:
+            if stanza.tag != sm.ENABLE:
+                raise StreamError("unsupported-stanza-type")
+            self._domain.resumption.enable(session, stanza)
+            return None
+        if self._assertions.concerns(stanza):
+            self._assertions.check(stanza, session.jid)
+        attrs = stanza.attrs
+        sender = attrs.get("from")
+        if sender is not None and sender != session.full:
+            self._check_from(session, sender)
+        stanza.stamp("from", session.full)
+        to_text = attrs.get("to")
+        to: JID | None = None
+        if to_text is not None:
+            try:
+                to = parse_jid(to_text)
+            except ValueError:
+                raise StanzaError("jid-malformed") from None
+        if session.lang and kind != "iq" and LANG not in attrs:
+            stanza.stamp(LANG, session.lang)
+        if kind == "message":
+            self._figures.messages += 1
+            to = to or session.account.address
+            if to.domain != self._domain.name:
+                return self._message_abroad(session, stanza, to)
+            return self._message(session, stanza, to)
+        self._domain.hooks.stanza_out(session, stanza, to)
+        if kind == "iq":
+            self._figures.iqs += 1
+            return self._iq(session, stanza, to)
+        self._figures.presences += 1
+        return self._domain.presence.handle(session, stanza, to)
+
+    def admit(self, sender: Foreign, stanza: Stanza, to: JID) -> Work:
+        """Handles a stanza from elsewhere, as `handle` does. Its ``from`` and ``to`` were checked."""
+        domain = self._domain
+        self._figures.foreign += 1
+        if self._assertions.concerns(stanza):
+            self._assertions.check(stanza, sender.jid)
+        if to.domain != domain.name:
+            host = domain.hosts.here(to.domain)
+            if host is None:
+                raise StanzaError("item-not-found")
+            if stanza.kind == "iq" and to.domain in domain.iqs.services:
+                return self._iq(sender, stanza, to)
+            host.receive(stanza, sender.jid, to)
+            return None
+        if stanza.kind == "message":
+            return self._message(sender, stanza, to)
+        if stanza.kind == "iq":
+            return self._iq(sender, stanza, to)
+        return domain.presence.admit(sender, stanza, to)
+
+    def _check_from(self, session: Session, sender: str) -> None:
+        """Another account is a lie (RFC 6120 §4.9.3.9); another resource is overridden (§8.1.2.1).
+
+        Converse.js names a resource of its own making after it has resumed a session.
+        """
+        try:
+            jid = parse_jid(sender)
+        except ValueError:
+            jid = None
+        if jid is None or jid.to_bare() != session.account.address:
+            raise StreamError("invalid-from")
+
+    # -- messages ---------------------------------------------------------------------------------
+
+    def _message(self, sender: Sender, stanza: Stanza, to: JID) -> Work:
+        domain = self._domain
+        if not to.local:
+            if stanza.type == "error":
+                return None
+            raise StanzaError("service-unavailable")
+        jid = to.bare
+        recipient = domain.accounts.get(jid)
+        if recipient is None:
+            if not domain.accounts.is_absent(jid):
+                return LATER if sender.committing else self._message_later(sender, stanza, to)
+            self._nobody(sender, stanza, to)
+            return None
+        return self._message_to(sender, stanza, to, recipient)
+
+    def _nobody(self, sender: Sender, stanza: Stanza, to: JID) -> None:
+        """RFC 6121 §8.5.1. Whoever looks for people this way meets the bounds that strangers meet."""
+        if stanza.type == "error":
+            return
+        if isinstance(sender, Session):
+            self._domain.hooks.message_sent(sender, stanza, to)
+        if self._admits(sender, stanza, to) and stanza.type != "headline":
+            raise StanzaError("service-unavailable")
+
+    def _admits(self, sender: Sender, stanza: Stanza, to: JID) -> bool:
+        """Whether the message may reach the account; False if it is dropped. Raises StanzaError."""
+        try:
+            return self._domain.hooks.stanza_in(sender.jid, to, stanza)
+        except StanzaError as error:
+            if stanza.type in _UNANSWERED and error.condition != "gone":  # a room has to know of a move
+                return False
+            raise
+
+    async def _message_later(self, sender: Sender, stanza: Stanza, to: JID) -> None:
+        """The recipient has to be looked up first."""
+        recipient = await self._domain.accounts.load(to.bare)
+        if recipient is None:
+            self._nobody(sender, stanza, to)
+        elif self._message_to(sender, stanza, to, recipient) is COMMITTING:
+            sender.pipelined()
+
+    def _keep(self, stanza: Stanza) -> Keep:
+        type = stanza.type
+        logged = type in _LOGGED or type not in _UNLOGGED
+        return self._domain.log.verdict(stanza) if logged else Keep.NOTHING
+
+    def _message_to(self, sender: Sender, stanza: Stanza, to: JID, recipient: Account) -> Work:
+        domain = self._domain
+        keep = self._keep(stanza)
+        if keep is Keep.NOTHING:
+            if sender.committing:
+                return LATER
+        elif domain.store.waiting_bytes > MOST_WAITING:
+            raise StanzaError("resource-constraint", "the disk does not keep up")
+        if stanza.type == "groupchat" and (not to.resource or to.resource not in recipient.sessions):
+            raise StanzaError("service-unavailable")
+        if isinstance(sender, Session):
+            domain.hooks.message_sent(sender, stanza, to)
+        if not self._admits(sender, stanza, to):
+            return None
+        if keep is Keep.NOTHING:
+            domain.post.deliver(Envelope(0, stanza.to_bytes(), stanza, to, sender))
+            return None
+        domain.log.append(sender, stanza, to, recipient, keep)
+        return COMMITTING
+
+    def _message_abroad(self, session: Session, stanza: Stanza, to: JID) -> Work:
+        """To another domain: into the sender's archive, then on its way."""
+        domain = self._domain
+        domain.hosts.find(to.domain)
+        keep = self._keep(stanza)
+        archived = keep is Keep.ARCHIVE and domain.log.wants(session.account, to.bare)
+        if session.committing and not archived:
+            return LATER
+        if archived and domain.store.waiting_bytes > MOST_WAITING:
+            raise StanzaError("resource-constraint", "the disk does not keep up")
+        domain.hooks.message_sent(session, stanza, to)
+        if archived:
+            domain.log.append(session, stanza, to, None, keep)
+            return COMMITTING
+        domain.post.deliver(Envelope(0, stanza.to_bytes(), stanza, to, session))
+        return None
+
+    # -- iq -----------------------------------------------------------------------------------
+
+    def _iq(self, sender: Sender, stanza: Stanza, to: JID | None) -> Work:
+        domain = self._domain
+        type = stanza.type
+        if type not in ("get", "set", "result", "error") or not stanza.id:
+            raise StanzaError("bad-request", "an iq has a type and an id")
+        request = type in ("get", "set")
+        if request and len(stanza.children) != 1:
+            raise StanzaError("bad-request", "a request has one child")
+        if to is not None and to.domain != domain.name:
+            service = domain.iqs.services.get(to.domain)
+            if service is None:
+                domain.post.abroad(stanza, sender.jid, to, strict=request)
+            elif request:
+                handler = domain.iqs.handler(type, stanza.children[0], service)
+                if handler is None or to.local:
+                    raise StanzaError("item-not-found" if to.local else "service-unavailable")
+                return domain.iqs.answer(sender, stanza, to, handler)
+            return None
+        if to is not None and to.resource and to.local:
+            account = domain.accounts.get(to.bare)
+            if request and not domain.inquiries.knows_now(sender.bare, account):
+                return self._iq_of_stranger(sender, stanza, to)
+            self._iq_to_session(sender, stanza, to)
+            return None
+        if not request:
+            domain.hooks.iq_result(sender, stanza)
+            return None
+        key = type, stanza.children[0]
+        address = to or domain.jid
+        if to is None:
+            assert sender.account is not None
+            address = sender.account.address
+        if address.local:
+            own = domain.iqs.handler(*key, "own")
+            if own is not None:
+                if sender.account is None or address != sender.account.address:
+                    raise StanzaError("forbidden", "only for the owner of the account")
+                return domain.iqs.answer(sender, stanza, address, own)
+        handler = domain.iqs.handler(*key, "account" if address.local else "server")
+        if handler is None:
+            raise StanzaError("service-unavailable")
+        return domain.iqs.answer(sender, stanza, address, handler)
+
+    async def _iq_of_stranger(self, sender: Sender, stanza: Stanza, to: JID) -> None:
+        """To a client whose owner may not know the sender."""
+        await self._domain.inquiries.admit(sender, to)
+        self._iq_to_session(sender, stanza, to)
+
+    def _iq_to_session(self, sender: Sender, stanza: Stanza, to: JID) -> None:
+        """RFC 6121 §8.5.3.2.3."""
+        account = self._domain.accounts.get(to.bare)
+        target = account.sessions.get(to.resource) if account is not None else None
+        try:
+            if target is None:
+                raise StanzaError("service-unavailable")
+            self._domain.assertions.check_push(stanza, sender.jid, to)
+            if self._domain.hooks.stanza_in(sender.jid, to, stanza):
+                target.send(stanza)
+        except StanzaError:
+            if stanza.type in ("get", "set"):
+                raise

@@ -1,0 +1,172 @@
+"""Subscriptions to presence, and the roster pushes that go with them (RFC 6121 §3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element
+
+from kith.core.actors.roster import MAX_ITEMS, Item, Roster
+from kith.wire import ns
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID
+from kith.wire.stanza import Stanza
+
+if TYPE_CHECKING:
+    from kith.core.actors.account import Account
+    from kith.core.actors.sender import Foreign
+    from kith.core.actors.session import Session
+    from kith.core.node import Node
+
+#: Bytes of a request, which is kept complete until it is answered (RFC 6121 §3.1.3).
+MAX_REQUEST = 8 * 1024
+SUBSCRIPTION_TYPES = frozenset(("subscribe", "subscribed", "unsubscribe", "unsubscribed"))
+
+
+class Subscriptions:
+    """What users and contacts do to each other's rosters, here or on another server."""
+
+    def __init__(self, domain: Node) -> None:
+        self._domain = domain
+
+    async def handle(self, session: Session, stanza: Stanza, to: JID) -> None:
+        """A client sends one (RFC 6121 §3, "client sends"). Raises StanzaError."""
+        domain = self._domain
+        if to == session.account.address:
+            return
+        _check_size(stanza)
+        if to.domain != domain.name:
+            domain.hosts.find(to.domain)
+        elif not to.local:
+            raise StanzaError("item-not-found")
+        await self.send(session.account, stanza, to)
+
+    async def admit(self, sender: Foreign, stanza: Stanza, to: JID) -> None:
+        """One comes from another domain. Raises StanzaError."""
+        _check_size(stanza)
+        user = sender.jid.to_bare()
+        attrs = {**stanza.attrs, "from": user.bare, "to": to.bare}
+        await self._receive(Stanza(stanza.tag, attrs, stanza.inner, stanza.children), user, to)
+
+    async def send(self, user: Account, stanza: Stanza, to: JID) -> None:
+        """``user`` sends a subscription stanza to ``to``, a bare address. Raises StanzaError."""
+        domain = self._domain
+        roster = await domain.accounts.roster(user.jid)
+        item = roster[to.bare]
+        type = stanza.type
+        if type == "subscribe" and not item.listed and len(roster) >= MAX_ITEMS:
+            raise StanzaError("resource-constraint", "the roster is full")
+        had_from, had_request = item.from_, item.request is not None
+        changed = getattr(item, f"send_{type}")()
+        if changed:
+            await roster.save(domain.store, item)
+            if item.listed:
+                self.push(user, roster, item)
+        routed = {
+            "subscribe": True,
+            "unsubscribe": True,
+            "subscribed": changed and had_request,
+            "unsubscribed": had_from or had_request,
+        }[type]
+        if not routed:
+            return
+        bare = Stanza(
+            stanza.tag, {**stanza.attrs, "from": user.jid, "to": to.bare}, stanza.inner, stanza.children
+        )
+        if type == "unsubscribed" and had_from:
+            domain.presence.hide(user, to)
+            domain.hooks.access_changed(user.address, to)
+        await self._pass_on(bare, user.address, to)
+        if type == "subscribed":
+            domain.presence.show(user, to)
+            domain.hooks.subscription_approved(user.address, to)
+
+    async def befriend(self, one: str, other: str) -> None:
+        """Two accounts of this server see each other, as if they had asked and said yes."""
+        domain = self._domain
+        for bare, contact in ((one, other), (other, one)):
+            account = await domain.accounts.load(bare)
+            if account is None:
+                return
+            roster = await domain.accounts.roster(bare)
+            item = roster[contact]
+            item.to = item.from_ = item.listed = True
+            item.ask, item.request, item.approved = False, None, False
+            await roster.save(domain.store, item)
+            self.push(account, roster, item)
+
+    async def _pass_on(self, stanza: Stanza, user: JID, to: JID) -> None:
+        if self._domain.post.is_local(to):
+            await self._receive(stanza, user, to)
+        else:
+            self._domain.post.route(stanza, user, to)
+
+    async def _receive(self, stanza: Stanza, user: JID, to: JID) -> None:
+        """What the contact's side does (RFC 6121 §3, "server processing of inbound")."""
+        domain = self._domain
+        contact = await domain.accounts.load(to.bare)
+        if contact is None:
+            return  # §8.5.1: silently ignored
+        if not domain.post.allows(user, to, stanza):
+            return
+        roster = await domain.accounts.roster(to.bare)
+        item = roster[user.bare]
+        type = stanza.type
+        if type == "subscribe":
+            await self._receive_subscribe(stanza, contact, roster, item, user)
+            return
+        had_from = item.from_
+        if not getattr(item, f"receive_{type}")():
+            return
+        await roster.save(domain.store, item)
+        for session in contact.available():
+            session.send(stanza)
+        if item.listed:
+            self.push(contact, roster, item)
+        if type == "unsubscribe" and had_from:
+            domain.presence.hide(contact, user)
+            domain.hooks.access_changed(contact.address, user)
+
+    async def _receive_subscribe(
+        self, stanza: Stanza, contact: Account, roster: Roster, item: Item, user: JID
+    ) -> None:
+        invited = not (item.from_ or item.approved) and await self._domain.hooks.subscription_wanted(
+            contact.address, user, stanza
+        )
+        item.approved = item.approved or invited
+        todo = item.receive_subscribe(stanza.to_bytes())
+        if todo in ("approve", "ask"):
+            await roster.save(self._domain.store, item)
+        if todo == "approve":
+            self.push(contact, roster, item)
+        if todo in ("approve", "reply"):
+            yes = Stanza.build("presence", {"type": "subscribed", "from": contact.jid, "to": user.bare})
+            await self._pass_on(yes, contact.address, user)
+            self._domain.presence.show(contact, user)
+            self._domain.hooks.subscription_approved(contact.address, user)
+            if invited:
+                back = Stanza.build("presence", {"type": "subscribe", "from": contact.jid, "to": user.bare})
+                await self.send(contact, back, user)
+        elif todo == "ask":
+            if (excess := roster.excess_request()) is not None:
+                excess.request = None
+                await roster.save(self._domain.store, excess)
+            for session in contact.available():
+                session.send(stanza)
+
+    def push(self, account: Account, roster: Roster, item: Item) -> None:
+        """A roster push to those who asked for the roster (RFC 6121 §2.1.6)."""
+        query = Element(ns.tag(ns.ROSTER, "query"), {"ver": str(roster.version)})
+        query.append(item.element())
+        for session in account.sessions.values():
+            if session.interested:
+                session.send(
+                    Stanza.build(
+                        "iq", {"type": "set", "id": f"push{roster.version}", "to": session.full}, query
+                    )
+                )
+
+
+def _check_size(stanza: Stanza) -> None:
+    """What strangers write into a request has a bound. Raises StanzaError."""
+    if stanza.type == "subscribe" and len(stanza.to_bytes()) > MAX_REQUEST:
+        raise StanzaError("policy-violation", f"a request has at most {MAX_REQUEST} bytes")

@@ -1,0 +1,1 @@
+"""How sessions, devices and accounts begin, outlive a lost connection or a restart, and end."""

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from kith.accounts.notices import tell
-from kith.core.log.log import Envelope
+from kith.core.log.envelope import Envelope
 from kith.ports.store import Append
 from kith.wire.jid import parse_jid
 

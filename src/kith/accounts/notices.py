@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 import structlog
 
 from kith.core.actors.account import Account
-from kith.core.log.log import Envelope
+from kith.core.log.envelope import Envelope
 from kith.core.node import Node
 from kith.ports.store import INCOMING, Append
 from kith.wire import ns

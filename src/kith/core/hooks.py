@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kith.core.actors.account import Account
     from kith.core.actors.sender import Foreign, Sender
     from kith.core.actors.session import Session
-    from kith.core.log.log import Envelope
+    from kith.core.log.envelope import Envelope
     from kith.core.login.stream import Stream
 
 

@@ -78,14 +78,15 @@ class Node:
         self.offers = Offers()
         self.features: list[Feature] = [feature(self) for feature in features]
         self.hooks = Hooks(self.features)
+        self.accounts = Accounts(self.name, store, self.hooks.account_loaded, self.hooks.account_unloaded)
+        self.post = Post(self.name, self.accounts, self.hosts, self.hooks, self.figures, self.tasks)
         self.log = Log(
             store,
             self.ids,
             [feature.keeps for feature in self.features],
             overridden(self.features, "message_wanted"),
+            self.post,
         )
-        self.accounts = Accounts(self.name, store, self.hooks.account_loaded, self.hooks.account_unloaded)
-        self.post = Post(self.name, self.accounts, self.hosts, self.hooks, self.figures)
         self.marks = Marks(store)
         self.presence = Presence(self)
         self.subscriptions = Subscriptions(self)

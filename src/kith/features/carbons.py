@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 from kith.core.actors.account import Account
 from kith.core.actors.session import Session
 from kith.core.feature import Feature, handles_iq
-from kith.core.log.log import Envelope
+from kith.core.log.envelope import Envelope
 from kith.wire import ns
 from kith.wire.jid import JID
 from kith.wire.serialize import escape_attribute

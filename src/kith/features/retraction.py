@@ -11,7 +11,8 @@ from kith.base.ids import stamp
 from kith.core.actors.account import Account
 from kith.core.actors.sender import Sender
 from kith.core.feature import Feature
-from kith.core.log.log import Envelope, Keep
+from kith.core.log.envelope import Envelope
+from kith.core.log.log import Keep
 from kith.core.node import Node
 from kith.ports.store import LogQuery
 from kith.wire import ns

@@ -11,7 +11,7 @@ from kith.wire.jid import JID, parse_jid
 if TYPE_CHECKING:
     from kith.core.actors.roster import Roster
     from kith.core.actors.session import Session
-    from kith.core.log.log import Envelope
+    from kith.core.log.envelope import Envelope
 
 
 class Account:

@@ -12,25 +12,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from kith.base.ids import Ids, to_text
-from kith.core.actors.refused import stanza_refused
+from kith.base.ids import Ids
+from kith.core.log.envelope import After, Envelope
 from kith.core.log.retries import distinct_origin, is_retry
-from kith.ports.store import INCOMING, UNARCHIVED, Append, Retries, Store, Unavailable
+from kith.ports.store import INCOMING, UNARCHIVED, Append, Retries, Store
 from kith.wire import ns
-from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
-from kith.wire.serialize import escape_attribute
 from kith.wire.stanza import Stanza
 
 if TYPE_CHECKING:
     from kith.core.actors.account import Account
     from kith.core.actors.sender import Sender
-    from kith.core.actors.session import Session
 
 _ORIGIN_ID = ns.tag(ns.STANZA_ID, "origin-id")
 _STANZA_ID = ns.tag(ns.STANZA_ID, "stanza-id")
 _ORIGIN = re.compile(rb"<origin-id\b[^<>]*?\bid=(?:'([^'<>]*)'|\"([^\"<>]*)\")")
-_END = b"</message>"
 #: Bytes of an origin id; a retry under a longer one is not known.
 _LONGEST_ORIGIN = 1024
 _RETRIES = Retries(is_retry, distinct_origin)
@@ -58,69 +54,11 @@ _CORE_KEEPS = {
 }
 
 
-class Envelope:
-    """A message on its way: from the commit queue to the sessions, and to the hooks.
-
-    ``id`` is 0 for what is not logged. ``data`` is the stanza as stored, ``stanza_id`` goes in for
-    each reader's account: see `for_owner`.
-    """
-
-    __slots__ = (
-        "_owner",
-        "_owner_data",
-        "data",
-        "delivered_to",
-        "id",
-        "recipient",
-        "sender",
-        "stanza",
-        "to",
-    )
-
-    def __init__(self, id: int, data: bytes, stanza: Stanza, to: JID, sender: Sender | None) -> None:
-        self.id = id
-        self.data = data
-        self.stanza = stanza
-        self.to = to
-        self.sender = sender
-        self.delivered_to: list[Session] = []
-        self._owner = ""
-        self._owner_data = b""
-
-    def for_owner(self, bare: str) -> bytes:
-        """The message as the account ``bare`` reads it, with its stanza id (XEP-0359 §3.1)."""
-        if not self.id:
-            return self.data
-        if self._owner != bare:
-            self._owner = bare
-            self._owner_data = self.data[: -len(_END)] + stanza_id(self.id, bare) + _END
-        return self._owner_data
-
-    def committed(self, existing: int | None, error: BaseException | None) -> None:
-        """The store's answer: the message is durable, was known already, or could not be kept."""
-        sender = self.sender
-        assert sender is not None
-        if error is not None:
-            sender.domain.tasks.failed("message not stored", error)
-            condition = error.condition if isinstance(error, Unavailable) else "internal-server-error"
-            refusal = StanzaError(condition, type="wait")
-            stanza_refused(sender.domain.figures, self.stanza, refusal)
-            sender.refuse(self.stanza, refusal)
-        elif existing is None:
-            sender.domain.post.deliver(self)
-        sender.committed()
-
-
-def stanza_id(id: int, by: str) -> bytes:
-    """``<stanza-id/>`` of the log of ``by``."""
-    return f"<stanza-id xmlns='{ns.STANZA_ID}' id='{to_text(id)}' by='{escape_attribute(by)}'/>".encode()
-
-
 class Log:
     """Appends messages to the logs of those who sent and receive them.
 
     ``keeps``: what features say of children, by Clark name. ``wanted``: whether an account wants
-    messages with a peer in its archive (XEP-0313 §6, preferences).
+    messages with a peer in its archive (XEP-0313 §6, preferences). ``after`` goes on with what is committed.
     """
 
     def __init__(
@@ -129,6 +67,7 @@ class Log:
         ids: Ids,
         keeps: Iterable[Mapping[str, Keep]],
         wanted: Sequence[Callable[[Account, str], bool]],
+        after: After,
     ) -> None:
         self._store = store
         self._ids = ids
@@ -136,6 +75,7 @@ class Log:
         for table in keeps:
             self._keeps.update(table)
         self._wanted = wanted
+        self._after = after
 
     def verdict(self, stanza: Stanza) -> Keep:
         """What is to be kept of a message that an account receives."""
@@ -154,8 +94,7 @@ class Log:
         """
         mine = sender.account
         id = self._ids.next()
-        data = stanza.to_bytes()
-        envelope = Envelope(id, data, stanza, to, sender)
+        envelope = Envelope(id, stanza.to_bytes(), stanza, to, sender, self._after)
         archived = keep is Keep.ARCHIVE
         owners: list[tuple[int, str, int]] = []
         if mine is not None and mine is not recipient and archived and self.wants(mine, to.bare):
@@ -166,8 +105,19 @@ class Log:
                 flags |= UNARCHIVED
             owners.append((recipient.id, sender.bare, flags))
         origin = self._origin(stanza, sender, to.bare) if _ORIGIN_ID in stanza.children else None
+        self.put(envelope, owners, origin)
+
+    def put(self, envelope: Envelope, owners: Sequence[tuple[int, str, int]], origin: bytes | None) -> None:
+        """Queues an envelope for the logs of ``owners``, as `kith.ports.store.Append` has them.
+
+        ``origin`` is the key under which a retry is known, or None.
+        """
+        sender = envelope.sender
+        assert sender is not None
+        mine = sender.account
+        scope = mine.id if mine is not None else 0
         self._store.append(
-            Append(id, data, owners, envelope.committed, mine.id if mine is not None else 0, origin, _RETRIES)
+            Append(envelope.id, envelope.data, owners, envelope.committed, scope, origin, _RETRIES)
         )
 
     def wants(self, account: Account, peer: str) -> bool:

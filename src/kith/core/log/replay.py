@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kith.base.ids import stamp_of
-from kith.core.log.log import stanza_id
+from kith.core.log.envelope import stanza_id
 from kith.ports.store import UNARCHIVED, UNDELIVERED
 from kith.wire import ns
 from kith.wire.serialize import escape_attribute

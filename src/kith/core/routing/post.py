@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from kith.base.figures import Figures
+from kith.base.tasks import Tasks
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.refused import stanza_refused
 from kith.core.hooks import Hooks
-from kith.core.log.log import Envelope
+from kith.core.log.envelope import Envelope
 from kith.core.routing.hosts import Hosts
+from kith.ports.store import Unavailable
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
@@ -16,12 +18,15 @@ from kith.wire.stanza import Stanza
 class Post:
     """``domain`` is the name whose accounts are here; `Hosts` answer for all others."""
 
-    def __init__(self, domain: str, accounts: Accounts, hosts: Hosts, hooks: Hooks, figures: Figures) -> None:
+    def __init__(
+        self, domain: str, accounts: Accounts, hosts: Hosts, hooks: Hooks, figures: Figures, tasks: Tasks
+    ) -> None:
         self._domain = domain
         self._accounts = accounts
         self._hosts = hosts
         self._hooks = hooks
         self._figures = figures
+        self._tasks = tasks
 
     def is_local(self, jid: JID) -> bool:
         """Whether its account would be here."""
@@ -72,3 +77,12 @@ class Post:
                 stanza_refused(self._figures, envelope.stanza, error)
                 sender.refuse(envelope.stanza, error)
         self._hooks.message_routed(envelope)
+
+    def unstored(self, envelope: Envelope, error: BaseException) -> None:
+        """The log could not keep a message: the operator is told, and its sender, who may try again."""
+        self._tasks.failed("message not stored", error)
+        condition = error.condition if isinstance(error, Unavailable) else "internal-server-error"
+        refusal = StanzaError(condition, type="wait")
+        stanza_refused(self._figures, envelope.stanza, refusal)
+        if envelope.sender is not None:
+            envelope.sender.refuse(envelope.stanza, refusal)

@@ -8,7 +8,8 @@ from kith.core.actors import sm
 from kith.core.actors.intake import COMMITTING, LATER, Work
 from kith.core.actors.sender import Foreign, Sender
 from kith.core.actors.session import Session
-from kith.core.log.log import MOST_WAITING, Envelope, Keep
+from kith.core.log.envelope import Envelope
+from kith.core.log.log import MOST_WAITING, Keep
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import LANG, Stanza

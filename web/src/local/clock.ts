@@ -22,12 +22,16 @@ export class ServerClock {
     private readonly steady: () => number = () => performance.now()
   ) {}
 
-  /** Takes up what was known before, and what other tabs are told. */
-  async follow(db: Database): Promise<void> {
-    this.ahead = (await db.fact<number>(FACT)) ?? 0
-    liveQuery(() => db.fact<number>(FACT)).subscribe({
-      next: (ahead) => (this.ahead = ahead ?? 0),
-      error: () => undefined // the storage was closed, as after a log-out
+  /** Loads the last known offset, and follows what other tabs learn. Resolves when the offset is loaded. */
+  follow(db: Database): Promise<void> {
+    return new Promise((loaded) => {
+      liveQuery(() => db.fact<number>(FACT)).subscribe({
+        next: (ahead) => {
+          this.ahead = ahead ?? 0
+          loaded()
+        },
+        error: () => loaded() // the storage was closed, as after a log-out
+      })
     })
   }
 
@@ -49,10 +53,12 @@ export class ServerClock {
   /** The server says that it is so late; NaN: it can't say. */
   async set(db: Database, server: Moment): Promise<void> {
     if (Number.isFinite(server)) {
-      const ahead = server - this.wall()
-      this.ahead = Math.abs(ahead) > NEAR_MS ? ahead : 0
+      const difference = server - this.wall()
+      const ahead = Math.abs(difference) > NEAR_MS ? difference : 0
+      this.ahead = ahead
       this.told = { server: this.now(), steady: this.steady() }
-      if (((await db.fact<number>(FACT)) ?? 0) !== this.ahead) await db.setFact(FACT, this.ahead)
+      // Not `this.ahead`: while the storage is read, the subscription may still bring the value of before
+      if (((await db.fact<number>(FACT)) ?? 0) !== ahead) await db.setFact(FACT, ahead)
     }
     this.known = true
   }

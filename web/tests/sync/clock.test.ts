@@ -1,5 +1,6 @@
 /** Disappearing messages go by the server's clock, on all devices at the same moment. */
 import 'fake-indexeddb/auto'
+import Dexie from 'dexie'
 import { afterEach, expect, test } from 'vitest'
 import { ServerClock } from '../../src/local/clock'
 import { Database } from '../../src/local/database'
@@ -135,4 +136,27 @@ test('without the server, a device goes by what it was told last', async () => {
   await unknown.set(db, NaN)
   expect(unknown.passed()).toBe(wall)
   await db.delete()
+})
+
+test('what the server says is kept, whenever the storage tells what was known before', async () => {
+  const turn = () => new Promise((done) => setTimeout(done))
+  /** A storage that is slow to read, as that of a busy device. */
+  class Slow extends Database {
+    override async fact<T>(name: string): Promise<T | undefined> {
+      const value = await super.fact<T>(name)
+      for (let turns = 0; turns < 5; turns++) await Dexie.waitFor(turn())
+      return value
+    }
+  }
+  for (let turns = 0; turns < 12; turns++) {
+    const db = new Slow(`clock ${turns}`)
+    await db.open()
+    const clock = new ServerClock(() => 1e12)
+    await clock.follow(db)
+    for (let waited = 0; waited < turns; waited++) await turn()
+    await clock.set(db, 1e12 - 5 * HOUR)
+    expect([turns, await db.fact('clock.ahead')]).toEqual([turns, -5 * HOUR])
+    expect([turns, clock.now()]).toEqual([turns, 1e12 - 5 * HOUR])
+    await db.delete()
+  }
 })

@@ -14,6 +14,15 @@ export default ts.config(
     files: ['**/*.svelte', '**/*.svelte.ts'],
     languageOptions: { parserOptions: { parser: ts.parser, svelteConfig } }
   },
+  {
+    files: ['src/**'],
+    rules: {
+      'no-restricted-globals': [
+        'error',
+        ...['atob', 'btoa'].map((name) => ({ name, message: 'Bytes as text: @scure/base, local/bytes.' }))
+      ]
+    }
+  },
   { rules: { 'svelte/no-at-html-tags': 'error', 'no-undef': 'off' } },
   {
     files: ['src/**'],

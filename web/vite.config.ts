@@ -1,6 +1,7 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { defineConfig } from 'vitest/config'
 import { about } from './build/about.ts'
+import { BROWSERS } from './build/browsers.ts'
 import { finish } from './build/finish.ts'
 
 const PROTOBUF = '@privacyresearch/libsignal-protocol-protobuf-ts/lib/generated/protos'
@@ -22,7 +23,7 @@ export default defineConfig({
   define: about(),
   plugins: [svelte(), finish()],
   build: {
-    target: 'es2022',
+    target: BROWSERS,
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 700

@@ -5,6 +5,7 @@ import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
 import { build, type Plugin } from 'vite'
 import { injectManifest } from 'workbox-build'
+import { BROWSERS } from './browsers.ts'
 
 const KINDS = /\.(?:css|html|js|json|svg|txt|wasm|webmanifest)$/
 /** Bytes below which compressing gains nothing. */
@@ -42,7 +43,7 @@ async function serviceWorker(root: string, folder: string): Promise<void> {
     build: {
       outDir: folder,
       emptyOutDir: false,
-      target: 'es2022',
+      target: BROWSERS,
       lib: { entry: join(root, 'src/sw.ts'), formats: ['iife'], name: 'kith', fileName: () => 'sw.js' }
     }
   })

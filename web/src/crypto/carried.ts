@@ -5,7 +5,8 @@
 import { deviceTime } from '../local/device-time'
 import type { Database } from '../local/database'
 import type { Address } from '../local/types'
-import { base64url, fromBase64url, hex } from './bytes'
+import { base64urlnopad, hex } from '@scure/base'
+import { fromBase64url } from '../local/bytes'
 import { Store, type Account, type KnownKey, type OwnKeys } from './store'
 
 /** Identity keys without their type, in base64url. `strict`: new devices of my own have to be verified. */
@@ -25,7 +26,8 @@ export async function trustToCarry(db: Database, me: Address): Promise<CarriedTr
   const own = await store.get<OwnKeys>('own')
   const carried: CarriedTrust = { own: [], strict: (await store.account(me)).strict, contacts: {} }
   const contacts = new Map<Address, string[]>()
-  if (own !== undefined) carried.own.push(base64url(new Uint8Array(own.identity.pubKey).subarray(1)))
+  if (own !== undefined)
+    carried.own.push(base64urlnopad.encode(new Uint8Array(own.identity.pubKey).subarray(1)))
   const verified = [...(await store.below<KnownKey>('trust/'))]
     .filter(([, { trust }]) => trust === 'verified')
     .sort(([, a], [, b]) => b.since - a.since)
@@ -33,7 +35,7 @@ export async function trustToCarry(db: Database, me: Address): Promise<CarriedTr
   for (const [rest] of verified) {
     const slash = rest.lastIndexOf('/')
     const account = rest.slice(0, slash)
-    const key = base64url(fromHex(rest.slice(slash + 1)))
+    const key = base64urlnopad.encode(fromHex(rest.slice(slash + 1)))
     room -= key.length + account.length + 10
     if (room < 0) break
     if (account === me) carried.own.push(key)
@@ -58,7 +60,7 @@ export async function carryTrust(db: Database, me: Address, carried: unknown): P
 async function verify(store: Store, account: Address, keys: unknown, strict: boolean): Promise<void> {
   const good = (Array.isArray(keys) ? keys : []).filter((key): key is string => KEY.test(String(key)))
   for (const key of good.slice(0, MOST_KEYS)) {
-    await store.put(`trust/${account}/${hex(fromBase64url(key))}`, {
+    await store.put(`trust/${account}/${hex.encode(fromBase64url(key))}`, {
       trust: 'verified',
       since: deviceTime()
     } satisfies KnownKey)

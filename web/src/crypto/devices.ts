@@ -1,6 +1,8 @@
 /** The devices of others and mine: which there are, by which keys, and whether they are trusted. */
 import type { Address, Moment } from '../local/types'
-import { hex, same, type Bytes } from './bytes'
+import { equalBytes } from '@noble/ciphers/utils.js'
+import { hex } from '@scure/base'
+import type { Bytes } from '../local/bytes'
 import type { CryptoEvent, Fingerprint, KeyNetwork } from './crypto'
 import { MOST_ID } from './own'
 import { isPublic } from './ratchet'
@@ -21,7 +23,7 @@ export function trusted(trust: Trust): boolean {
 
 /** What others see of an identity key: without the type. */
 export function fingerprint(identity: Uint8Array): string {
-  return hex(identity.subarray(1))
+  return hex.encode(identity.subarray(1))
 }
 
 export class Devices {
@@ -65,7 +67,7 @@ export class Devices {
   /** The trust in this key, if it is the one that the device had last. */
   async known(account: Address, device: number, identity: Bytes): Promise<Trust | undefined> {
     const before = await this.identity(account, device)
-    if (before === undefined || !same(before, identity)) return undefined
+    if (before === undefined || !equalBytes(before, identity)) return undefined
     return (await this.key(account, identity))?.trust
   }
 
@@ -85,7 +87,7 @@ export class Devices {
     if (!isPublic(identity)) throw new TypeError('not an identity key')
     const before = await this.store.get<KnownDevice>(path('device', account, device))
     const known = await this.key(account, identity)
-    if (before !== undefined && known !== undefined && same(before.identity, identity))
+    if (before !== undefined && known !== undefined && equalBytes(before.identity, identity))
       return { trust: known.trust }
     const { strict, ids } = await this.store.account(account)
     const others = await this.store.below<KnownDevice>(`device/${account}/`)

@@ -3,7 +3,8 @@ import { deviceTime } from '../local/device-time'
 import type { Database } from '../local/database'
 import type { Address, Moment } from '../local/types'
 import { spend, type Budget } from './budget'
-import { hex, type Bytes } from './bytes'
+import { hex } from '@scure/base'
+import type { Bytes } from '../local/bytes'
 import {
   NobodyCanRead,
   type Crypto,
@@ -425,7 +426,7 @@ interface Sides {
 class Garbled extends Error {}
 
 function openingPath(from: Address, device: number, id: string, iv: Uint8Array): string {
-  return `${path('opened', from, device)}/${id}/${hex(iv)}`
+  return `${path('opened', from, device)}/${id}/${hex.encode(iv)}`
 }
 
 /** What the types promise, which a stranger does not. */

@@ -2,7 +2,7 @@
 import { KeyHelper } from '@privacyresearch/libsignal-protocol-typescript/lib/key-helper'
 import type { Address, Moment } from '../local/types'
 import { spend, type Budget } from './budget'
-import { random, same } from './bytes'
+import { equalBytes, randomBytes } from '@noble/ciphers/utils.js'
 import type { Bundle, KeyNetwork } from './crypto'
 import { exclusively } from './locks'
 import type { Prekeys } from './ratchet'
@@ -98,7 +98,7 @@ export class Own {
   private async make(taken: number[]): Promise<OwnKeys> {
     let device = 0
     while (device === 0 || taken.includes(device)) {
-      device = new DataView(random(4).buffer).getUint32(0) & MOST_ID
+      device = new DataView(randomBytes(4).buffer).getUint32(0) & MOST_ID
     }
     const identity = await KeyHelper.generateIdentityKeyPair()
     const made = { device, identity, nextPrekey: 1, nextSigned: 1, made: this.now(), elders: taken }
@@ -165,11 +165,11 @@ export class Own {
 function alike(a: Bundle, b: Bundle): boolean {
   const keys = new Map(b.prekeys.map(({ id, key }) => [id, key]))
   return (
-    same(a.identity, b.identity) &&
+    equalBytes(a.identity, b.identity) &&
     a.signedPrekey.id === b.signedPrekey.id &&
-    same(a.signedPrekey.key, b.signedPrekey.key) &&
-    same(a.signedPrekey.signature, b.signedPrekey.signature) &&
+    equalBytes(a.signedPrekey.key, b.signedPrekey.key) &&
+    equalBytes(a.signedPrekey.signature, b.signedPrekey.signature) &&
     a.prekeys.length === b.prekeys.length &&
-    a.prekeys.every(({ id, key }) => same(keys.get(id) ?? new Uint8Array(), key))
+    a.prekeys.every(({ id, key }) => equalBytes(keys.get(id) ?? new Uint8Array(), key))
   )
 }

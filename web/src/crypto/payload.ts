@@ -1,5 +1,6 @@
 /** The text of a message: AES-128-GCM, whose key and tag travel by the ratchet (XEP-0384 0.3, section 4.4). */
-import { join, random, type Bytes } from './bytes'
+import { concatBytes, randomBytes } from '@noble/ciphers/utils.js'
+import type { Bytes } from '../local/bytes'
 
 const KEY = 16
 const TAG = 16
@@ -15,20 +16,20 @@ export interface SealedText {
 }
 
 export async function sealText(text: string): Promise<SealedText> {
-  const raw = random(KEY)
-  const iv = random(IV)
+  const raw = randomBytes(KEY)
+  const iv = randomBytes(IV)
   const key = await crypto.subtle.importKey('raw', raw, 'AES-GCM', false, ['encrypt'])
   const plain = new TextEncoder().encode(text)
   const sealed = new Uint8Array(await crypto.subtle.encrypt({ name: 'AES-GCM', iv }, key, plain))
   const tag = sealed.slice(-TAG)
-  return { iv, payload: sealed.slice(0, -TAG), material: join(raw, tag) }
+  return { iv, payload: sealed.slice(0, -TAG), material: concatBytes(raw, tag) }
 }
 
 /** Throws if it was changed. Older apps leave the tag at the payload's end, their material is the key alone. */
 export async function openText(material: Uint8Array, iv: Uint8Array, payload: Uint8Array): Promise<string> {
   if (material.length !== KEY && material.length !== KEY + TAG) throw new TypeError('not a key with a tag')
   const key = await crypto.subtle.importKey('raw', material.slice(0, KEY), 'AES-GCM', false, ['decrypt'])
-  const sealed = join(payload, material.subarray(KEY))
+  const sealed = concatBytes(payload, material.subarray(KEY))
   const plain = await crypto.subtle.decrypt({ name: 'AES-GCM', iv: new Uint8Array(iv) }, key, sealed)
   return new TextDecoder('utf-8', { ignoreBOM: true }).decode(plain)
 }

@@ -8,7 +8,8 @@ import { AsyncCurve25519Wrapper } from '@privacyresearch/curve25519-typescript'
 import { setCurve, setWebCrypto } from '@privacyresearch/libsignal-protocol-typescript/lib/internal/crypto'
 import { hmac } from '@noble/hashes/hmac'
 import { sha256 } from '@noble/hashes/sha2'
-import { join, type Bytes } from './bytes'
+import { concatBytes } from '@noble/ciphers/utils.js'
+import type { Bytes } from '../local/bytes'
 
 /** What stands before a raw private key in PKCS #8 (RFC 8410). */
 const PKCS8 = Uint8Array.of(0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x6e, 4, 0x22, 4, 0x20)
@@ -78,7 +79,7 @@ class Curve extends AsyncCurve25519Wrapper {
 async function agree(pub: Bytes, priv: Bytes): Promise<ArrayBuffer> {
   const { subtle } = crypto
   const [mine, theirs] = await Promise.all([
-    subtle.importKey('pkcs8', join(PKCS8, priv), X25519, false, ['deriveBits']),
+    subtle.importKey('pkcs8', concatBytes(PKCS8, priv), X25519, false, ['deriveBits']),
     subtle.importKey('raw', pub, X25519, false, [])
   ])
   return subtle.deriveBits({ name: X25519, public: theirs }, mine, 256)

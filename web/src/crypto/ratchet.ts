@@ -12,7 +12,9 @@ import { SessionCipher } from '@privacyresearch/libsignal-protocol-typescript/li
 import { SessionLock } from '@privacyresearch/libsignal-protocol-typescript/lib/session-lock'
 import { SignalProtocolAddress } from '@privacyresearch/libsignal-protocol-typescript/lib/signal-protocol-address'
 import type { KeyPairType, StorageType } from '@privacyresearch/libsignal-protocol-typescript/lib/types'
-import { base64, fromBinary, same, type Bytes } from './bytes'
+import { equalBytes } from '@noble/ciphers/utils.js'
+import { base64 } from '@scure/base'
+import type { Bytes } from '../local/bytes'
 import type { Bundle } from './crypto'
 
 /** As libsignal wants them: the public one has 33 bytes, the type first. */
@@ -127,7 +129,7 @@ export async function begin(self: Self, bundle: Bundle, before: Sessions): Promi
       ...(prekey && { preKey: { keyId: prekey.id, publicKey: buffer(prekey.key) } })
     })
   )
-  const theirs = identityOf(before) === base64(identity) ? before : noSessions()
+  const theirs = identityOf(before) === base64.encode(identity) ? before : noSessions()
   return trimmed({
     sessions: { ...archived(theirs).sessions, ...storage.sessions() },
     dropped: theirs.dropped
@@ -142,7 +144,7 @@ export async function seal(self: Self, before: Sessions, data: Bytes): Promise<S
   const sealed = await quietly(() => new SessionCipher(storage, PEER).encrypt(data.buffer))
   return {
     sessions: trimmed({ ...before, sessions: { ...before.sessions, ...storage.sessions() } }),
-    data: fromBinary(sealed.body ?? ''),
+    data: bytesOf(sealed.body ?? ''),
     prekey: sealed.type === 3
   }
 }
@@ -172,8 +174,8 @@ async function readFirst(
   if (!(first.message instanceof Uint8Array)) throw new Unreadable('not a first message')
   const whisper = whisperOf(first.message)
   const identity = new Uint8Array(first.identityKey)
-  const theirs = identityOf(before) === base64(identity) ? before : noSessions()
-  const base = base64(first.baseKey)
+  const theirs = identityOf(before) === base64.encode(identity) ? before : noSessions()
+  const base = base64.encode(first.baseKey)
   const known = Object.entries(theirs.sessions).find(
     ([, session]) => session.indexInfo.baseKey === base && session.indexInfo.baseKeyType === THEIRS
   )
@@ -258,7 +260,7 @@ async function attempt(
   return {
     sessions: trimmed({ ...before, sessions: { ...before.sessions, ...after } }),
     data: new Uint8Array(plain),
-    identity: fromBinary(atob(remoteIdentityKey)),
+    identity: base64.decode(remoteIdentityKey) as Bytes,
     counter: whisper.counter
   }
 }
@@ -274,7 +276,7 @@ function whisperOf(data: Uint8Array): Whisper {
   if (data.length < 10) throw new Unreadable('not a message')
   const { ephemeralKey, counter, previousCounter } = parsed(() => WhisperMessage.decode(data.slice(1, -8)))
   if (!isPublic(ephemeralKey)) throw new Unreadable('not a message')
-  return { chain: base64(ephemeralKey), counter, previousCounter }
+  return { chain: base64.encode(ephemeralKey), counter, previousCounter }
 }
 
 function parsed<T>(parse: () => T): T {
@@ -407,5 +409,10 @@ class Storage implements StorageType {
 
 export function sameIdentity(sessions: Sessions, identity: Uint8Array): boolean {
   const theirs = identityOf(sessions)
-  return theirs === undefined || same(fromBinary(atob(theirs)), identity)
+  return theirs === undefined || equalBytes(base64.decode(theirs), identity)
+}
+
+/** libsignal returns bytes as a string with one byte in each character. */
+function bytesOf(text: string): Bytes {
+  return Uint8Array.from(text, (letter) => letter.charCodeAt(0))
 }

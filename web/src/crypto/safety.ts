@@ -4,7 +4,9 @@
  * 30 digits of each side, the smaller first.
  */
 import type { Address } from '../local/types'
-import { base64url, fromBase64url, hex, join, same, type Bytes } from './bytes'
+import { concatBytes, equalBytes } from '@noble/ciphers/utils.js'
+import { base64urlnopad, hex } from '@scure/base'
+import { type Bytes, fromBase64url } from '../local/bytes'
 
 const ROUNDS = 5200
 const VERSION = new Uint8Array(2)
@@ -13,11 +15,11 @@ const CODE = 'kith-safety:1:'
 
 /** 64 bytes. `keys`: 33 bytes each, in any order. */
 export async function digest(account: Address, keys: Uint8Array[]): Promise<Bytes> {
-  const distinct = new Map(keys.map((key) => [hex(key), key]))
-  const sorted = join(...[...distinct].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, key]) => key))
-  let hash = join(VERSION, sorted, new TextEncoder().encode(account))
+  const distinct = new Map(keys.map((key) => [hex.encode(key), key]))
+  const sorted = concatBytes(...[...distinct].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, key]) => key))
+  let hash = concatBytes(VERSION, sorted, new TextEncoder().encode(account))
   for (let round = 0; round < ROUNDS; round++) {
-    hash = new Uint8Array(await crypto.subtle.digest('SHA-512', join(hash, sorted)))
+    hash = new Uint8Array(await crypto.subtle.digest('SHA-512', concatBytes(hash, sorted)))
   }
   return hash
 }
@@ -35,7 +37,7 @@ function half(hash: Bytes): string {
 
 /** For a QR code: whom I am, and whom I hold you for. */
 export function code(mine: Bytes, theirs: Bytes): string {
-  return `${CODE}${base64url(mine.subarray(0, SHOWN))}.${base64url(theirs.subarray(0, SHOWN))}`
+  return `${CODE}${base64urlnopad.encode(mine.subarray(0, SHOWN))}.${base64urlnopad.encode(theirs.subarray(0, SHOWN))}`
 }
 
 export function isCode(scanned: string): boolean {
@@ -48,7 +50,7 @@ export function fits(mine: Bytes, theirs: Bytes, scanned: string): boolean {
   try {
     const [theirOwn, theirMine, ...rest] = scanned.slice(CODE.length).split('.').map(fromBase64url)
     if (theirOwn === undefined || theirMine === undefined || rest.length > 0) return false
-    return same(theirOwn, theirs.subarray(0, SHOWN)) && same(theirMine, mine.subarray(0, SHOWN))
+    return equalBytes(theirOwn, theirs.subarray(0, SHOWN)) && equalBytes(theirMine, mine.subarray(0, SHOWN))
   } catch {
     return false
   }

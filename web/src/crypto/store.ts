@@ -2,7 +2,7 @@
 import type { Database } from '../local/database'
 import type { Address, Moment } from '../local/types'
 import type { Budget } from './budget'
-import type { Bytes } from './bytes'
+import type { Bytes } from '../local/bytes'
 import type { Fingerprint } from './crypto'
 import type { KeyPair, Sessions } from './ratchet'
 

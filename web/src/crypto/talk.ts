@@ -1,6 +1,6 @@
 /** Writing to others' devices: makes sessions, and takes one step of a ratchet at a time. */
 import type { Address, Moment } from '../local/types'
-import type { Bytes } from './bytes'
+import type { Bytes } from '../local/bytes'
 import { NobodyCanRead, type Bundle, type CryptoEvent, type Envelope, type KeyNetwork } from './crypto'
 import { trusted, type Devices, type Trust } from './devices'
 import { exclusively } from './locks'

@@ -3,7 +3,7 @@
  * first, so that soon there is something of everything; then what is older. Where a page ends is a place to go on from,
  * also after a restart, whatever has changed meanwhile.
  */
-import { base64 } from '../crypto/bytes'
+import { base64 } from '@scure/base'
 import type { Database } from '../local/database'
 import { isWaiting, orderOf } from '../local/order'
 import { LARGEST_PICTURE } from '../local/picture'
@@ -205,7 +205,7 @@ class Collecting {
     this.add(contactRecord(contact))
     const picture = contact.picture ? await this.db.pictures.get(contact.picture) : undefined
     if (!picture || picture.data.size > LARGEST_PICTURE) return
-    const data = base64(new Uint8Array(await picture.data.arrayBuffer()))
+    const data = base64.encode(new Uint8Array(await picture.data.arrayBuffer()))
     this.add({ type: 'picture', v: 1, hash: picture.hash, mime: picture.data.type, data })
   }
 

@@ -1,5 +1,5 @@
 /** The device that gives its history: answers questions, and keeps nothing but how far the other is. */
-import type { Bytes } from '../crypto/bytes'
+import type { Bytes } from '../local/bytes'
 import type { Database } from '../local/database'
 import type { Address, Moment } from '../local/types'
 import { isPlace, pageOf, planOf, START, type Place, type Plan } from './collect'

@@ -2,7 +2,7 @@
  * Records as bytes: JSON, one in a line, compressed (DEFLATE). What is read back is bounded, so that a little that was
  * made to become very much does no harm.
  */
-import type { Bytes } from '../crypto/bytes'
+import type { Bytes } from '../local/bytes'
 
 /** Characters of the longest line; a picture is the largest. */
 export const LONGEST_LINE = 2_000_000

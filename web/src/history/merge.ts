@@ -2,7 +2,8 @@
  * Takes records of a history in: what is not here yet is added where it belongs, and what is here stays as it is unless the
  * record is newer. So the same history may come twice, in any order, and beside what the archive tells.
  */
-import { fromBinary, hex, type Bytes } from '../crypto/bytes'
+import { hex } from '@scure/base'
+import { type Bytes, fromBase64 } from '../local/bytes'
 import { newContact } from '../local/contact'
 import type { Database } from '../local/database'
 import { addChange, addMessage, changeKey, raise, readTo } from '../local/history'
@@ -243,13 +244,13 @@ class Merging {
 async function pictureOf({ hash, data }: PictureRecord): Promise<Picture | undefined> {
   let bytes: Bytes
   try {
-    bytes = fromBinary(atob(data))
+    bytes = fromBase64(data)
   } catch {
     return undefined
   }
   // A backup may be of an earlier version, which looked at less of it
   const type = pictureType(bytes)
   if (!type) return undefined
-  const digest = hex(new Uint8Array(await crypto.subtle.digest('SHA-1', bytes)))
+  const digest = hex.encode(new Uint8Array(await crypto.subtle.digest('SHA-1', bytes)))
   return digest === hash ? { hash, data: new Blob([bytes], { type }) } : undefined
 }

@@ -1,7 +1,7 @@
 /** The key of a backup: twelve words of the list of BIP 39, which stand for 128 random bits, or a passphrase. */
 import { entropyToMnemonic, validateMnemonic } from '@scure/bip39'
 import { wordlist } from '@scure/bip39/wordlists/english.js'
-import { random } from '../crypto/bytes'
+import { randomBytes } from '@noble/ciphers/utils.js'
 
 export const WORDS = 12
 /** Characters of the shortest passphrase. */
@@ -9,7 +9,7 @@ export const SHORTEST = 12
 const KNOWN = new Set(wordlist)
 
 export function newWords(): string[] {
-  return entropyToMnemonic(random(16), wordlist).split(' ')
+  return entropyToMnemonic(randomBytes(16), wordlist).split(' ')
 }
 
 /** What was typed: twelve words that fit together, words of which `wrong` are none, or a passphrase. */

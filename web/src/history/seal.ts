@@ -4,7 +4,8 @@
  * bytes of the question. So neither can what one has sent be shown to it again as the other's, nor an answer to another
  * question or of another transfer be taken for this one's.
  */
-import { fromBase64url, join, random, type Bytes } from '../crypto/bytes'
+import { concatBytes, randomBytes } from '@noble/ciphers/utils.js'
+import { type Bytes, fromBase64url } from '../local/bytes'
 
 const NONCE = 12
 const TAG = 16
@@ -30,9 +31,9 @@ export class Channel {
 
   /** A random nonce, then what is encrypted. `to`: what this answers; empty: nothing. */
   async seal(data: Bytes, to: Bytes = new Uint8Array()): Promise<Bytes> {
-    const iv = random(NONCE)
+    const iv = randomBytes(NONCE)
     const text = await crypto.subtle.encrypt({ name: 'AES-GCM', iv, additionalData: to }, this.mine, data)
-    return join(iv, new Uint8Array(text))
+    return concatBytes(iv, new Uint8Array(text))
   }
 
   /** Throws Forged. */
@@ -49,12 +50,12 @@ export class Channel {
 }
 
 export function newSecret(): Bytes {
-  return random(SECRET)
+  return randomBytes(SECRET)
 }
 
 /** Of one transfer: names it, and gives away nothing. */
 export function newId(): Bytes {
-  return random(16)
+  return randomBytes(16)
 }
 
 async function derived(secret: string, id: string, side: Side): Promise<CryptoKey> {

@@ -1,5 +1,5 @@
 /** The device that takes a history: asks for part after part, and stores each with the place to go on from. */
-import type { Bytes } from '../crypto/bytes'
+import type { Bytes } from '../local/bytes'
 import type { Database } from '../local/database'
 import type { Address, Moment } from '../local/types'
 import { Damaged, unpacked } from './lines'

@@ -3,7 +3,7 @@
  * other. The new device asks for one part after the other, and gives the place from which to go on; whatever is
  * interrupted is asked for again. How questions travel is behind `Devices`.
  */
-import { base64url } from '../crypto/bytes'
+import { base64urlnopad } from '@scure/base'
 import type { Database } from '../local/database'
 import type { Moment } from '../local/types'
 import type { Plan } from './collect'
@@ -109,7 +109,7 @@ const BASE64URL = /^[A-Za-z0-9_-]+$/
 
 /** Begins to give: what the other device has to be told, by a way that nobody else can read. */
 export async function beginGiving(db: Database, name: string, now: Moment): Promise<Letter> {
-  const letter: Letter = { id: base64url(newId()), secret: base64url(newSecret()) }
+  const letter: Letter = { id: base64urlnopad.encode(newId()), secret: base64urlnopad.encode(newSecret()) }
   await db.transaction('rw', db.facts, async () => {
     const others = await givings(db)
     const old = others.filter(({ at }, place) => place >= MOST_GIVING - 1 || now - at > KEPT_MS)

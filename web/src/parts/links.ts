@@ -44,8 +44,7 @@ export function pieces(text: string): Piece[] {
   return found
 }
 
-const EMOJI = String.raw`(?:\p{RI}{2}|\p{Extended_Pictographic}(?:\p{Emoji_Modifier}|\uFE0F|\u200D\p{Extended_Pictographic})*)`
-const EMOJIS = new RegExp(`^${EMOJI}{1,3}$`, 'u')
+const EMOJIS = /^\p{RGI_Emoji}{1,3}$/v
 
 /** One to three emojis and nothing else: shown large. */
 export function onlyEmojis(text: string): boolean {

@@ -2,6 +2,9 @@
  * What opens the app again in this browser: a PIN, of which a slow hash is kept (PBKDF2, RFC 8018), or a passkey of the
  * device (WebAuthn). It keeps people out who sit down at the screen. It encrypts nothing: docs/security.md.
  */
+import { base64 } from '@scure/base'
+import { fromBase64 } from '../local/bytes'
+
 const ROUNDS = 600_000
 const SALT_BYTES = 16
 const HASH_BITS = 256
@@ -18,11 +21,11 @@ export type Secret =
 
 export async function pinSecret(pin: string): Promise<Secret> {
   const salt = crypto.getRandomValues(new Uint8Array(SALT_BYTES))
-  return { kind: 'pin', salt: text(salt), hash: await hashOf(pin, salt, ROUNDS), rounds: ROUNDS }
+  return { kind: 'pin', salt: base64.encode(salt), hash: await hashOf(pin, salt, ROUNDS), rounds: ROUNDS }
 }
 
 export async function fits(secret: Secret & { kind: 'pin' }, pin: string): Promise<boolean> {
-  const hash = await hashOf(pin, bytes(secret.salt), secret.rounds)
+  const hash = await hashOf(pin, fromBase64(secret.salt), secret.rounds)
   return hash === secret.hash
 }
 
@@ -30,7 +33,7 @@ async function hashOf(pin: string, salt: Uint8Array<ArrayBuffer>, iterations: nu
   const written = new TextEncoder().encode(pin.normalize('NFKC'))
   const key = await crypto.subtle.importKey('raw', written, 'PBKDF2', false, ['deriveBits'])
   const how = { name: 'PBKDF2', hash: 'SHA-256', salt, iterations }
-  return text(new Uint8Array(await crypto.subtle.deriveBits(how, key, HASH_BITS)))
+  return base64.encode(new Uint8Array(await crypto.subtle.deriveBits(how, key, HASH_BITS)))
 }
 
 /** Milliseconds to wait after so many wrong PINs in a row. */
@@ -59,7 +62,7 @@ export async function passkeySecret(name: string): Promise<Secret> {
     }
   })
   if (!made) throw new Error('no passkey was made')
-  return { kind: 'passkey', id: text(new Uint8Array((made as PublicKeyCredential).rawId)) }
+  return { kind: 'passkey', id: base64.encode(new Uint8Array((made as PublicKeyCredential).rawId)) }
 }
 
 /** Whether the device knows the person. Rejects if they break it off. */
@@ -67,19 +70,11 @@ export async function confirmed(secret: Secret & { kind: 'passkey' }): Promise<b
   const found = (await navigator.credentials.get({
     publicKey: {
       challenge: crypto.getRandomValues(new Uint8Array(32)),
-      allowCredentials: [{ type: 'public-key', id: bytes(secret.id) }],
+      allowCredentials: [{ type: 'public-key', id: fromBase64(secret.id) }],
       userVerification: 'required'
     }
   })) as PublicKeyCredential | null
-  if (!found || text(new Uint8Array(found.rawId)) !== secret.id) return false
+  if (!found || base64.encode(new Uint8Array(found.rawId)) !== secret.id) return false
   const data = new Uint8Array((found.response as AuthenticatorAssertionResponse).authenticatorData)
   return ((data[FLAGS_AT] ?? 0) & VERIFIED) !== 0
-}
-
-function text(data: Uint8Array): string {
-  return btoa(String.fromCharCode(...data))
-}
-
-function bytes(data: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0))
 }

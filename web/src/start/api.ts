@@ -1,5 +1,6 @@
 /** The server's HTTP API, as /api/openapi.json describes it. What can go wrong is part of the answer. */
 
+import { base64urlnopad } from '@scure/base'
 import type { Ask } from './ask'
 
 /** Words of the server's for why something can't be, and `offline`: it was not reached. */
@@ -244,6 +245,5 @@ function isProblem(value: unknown): value is Problem {
 /** How a device shows who it is (RFC 6750 §2.1). */
 export function bearerOf(credential: { address: string; agent: string; token: string }): string {
   const text = `${credential.address.split('@')[0] ?? ''}:${credential.agent}:${credential.token}`
-  const letters = String.fromCharCode(...new TextEncoder().encode(text))
-  return btoa(letters).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '')
+  return base64urlnopad.encode(new TextEncoder().encode(text))
 }

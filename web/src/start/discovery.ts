@@ -2,7 +2,8 @@
  * Which numbers are on the server, without showing it the address book: a verifiable oblivious pseudorandom function
  * (RFC 9497, ristretto255 with SHA-512). As src/kith/client/discovery.py does it; see docs/security.md.
  */
-import { base64url, fromBase64url, type Bytes } from '../crypto/bytes'
+import { base64urlnopad } from '@scure/base'
+import { type Bytes, fromBase64url } from '../local/bytes'
 import type { Database } from '../local/database'
 import { textOf, type Ask } from './ask'
 
@@ -33,17 +34,18 @@ export async function discover(db: Database, ask: Ask, numbers: string[]): Promi
   const kept = (await db.fact<Kept>(FACT)) ?? { key, values: {} }
   if (kept.key !== key) throw new OtherKey('the server shows another key than before')
   const there = new Set<string>()
-  for (let at = 0; at < tags.length; at += size) there.add(base64url(tags.subarray(at, at + size)))
+  for (let at = 0; at < tags.length; at += size)
+    there.add(base64urlnopad.encode(tags.subarray(at, at + size)))
   const missing = [...new Set(numbers)].filter((number) => !Object.hasOwn(kept.values, number))
   for (let at = 0; at < missing.length; at += AT_ONCE) {
     for (const [number, value] of await evaluate(ask, missing.slice(at, at + AT_ONCE), fromBase64url(key))) {
-      kept.values[number] = base64url(value)
+      kept.values[number] = base64urlnopad.encode(value)
     }
     await db.setFact(FACT, kept) // none is asked for twice, even if the next fails
   }
   return numbers.filter((number) => {
     const value = kept.values[number]
-    return value !== undefined && there.has(base64url(fromBase64url(value).subarray(0, size)))
+    return value !== undefined && there.has(base64urlnopad.encode(fromBase64url(value).subarray(0, size)))
   })
 }
 
@@ -57,7 +59,7 @@ export async function evaluate(ask: Ask, numbers: string[], key: Bytes): Promise
   const client = new VOPRFClient(Oprf.Suite.RISTRETTO255_SHA512, key, CryptoNoble)
   const inputs = numbers.map((number) => new TextEncoder().encode(number))
   const [secret, request] = await client.blind(inputs)
-  const elements = request.blinded.map((element) => base64url(element.serialize(true)))
+  const elements = request.blinded.map((element) => base64urlnopad.encode(element.serialize(true)))
   const answer = await ask('POST', '/api/contacts/evaluate', { elements })
   try {
     const proof = fromBase64url(textOf(answer, 'proof'))

@@ -10,7 +10,9 @@
  * whoever else has filmed the invitation has another code, and so another number.
  */
 import type { CipherSuite } from '@hpke/core'
-import { base64url, fromBase64url, join, random, type Bytes } from '../crypto/bytes'
+import { concatBytes, randomBytes } from '@noble/ciphers/utils.js'
+import { base64urlnopad } from '@scure/base'
+import { type Bytes, fromBase64url } from '../local/bytes'
 import type { Address } from '../local/types'
 import { unreachable } from './api'
 import { textOf, type Ask } from './ask'
@@ -59,15 +61,15 @@ async function newCode(base: string, id: string, name: string): Promise<[Code, C
   const { kem } = await hpke()
   const keys = await kem.generateKeyPair()
   const key = new Uint8Array(await kem.serializePublicKey(keys.publicKey))
-  return [{ base, id, key, secret: random(16), name }, keys]
+  return [{ base, id, key, secret: randomBytes(16), name }, keys]
 }
 
 function textOfCode(version: string, { base, id, key, secret, name }: Code): string {
   const parts = [
     version,
     id,
-    base64url(key),
-    base64url(secret),
+    base64urlnopad.encode(key),
+    base64urlnopad.encode(secret),
     encodeURIComponent(name.replace(/[\ud800-\udfff]/gu, '\ufffd'))
   ]
   return base.replace(/\/+$/, '') + PATH + parts.join('.')
@@ -177,20 +179,24 @@ export class Invitation {
 /** The new device has read an invitation: it sends its own code. */
 export async function answerInvitation(ask: Ask, invitation: Code, newcomer: Code): Promise<void> {
   const sealed = await sealedFor(invitation, INVITATION_INFO, codeText(newcomer))
-  await ask('PUT', `/api/links/${invitation.id}/code`, { sealed: base64url(sealed) })
+  await ask('PUT', `/api/links/${invitation.id}/code`, { sealed: base64urlnopad.encode(sealed) })
 }
 
 /** Ten digits that both devices show: of the new device's code, and of the secret that only the two know. */
 export async function numberOf(invitation: Code, newcomer: Code): Promise<string> {
   const text = new TextEncoder().encode(`${NUMBER_INFO}\0${invitation.id}\0${codeText(newcomer)}\0`)
-  const data = join(text, invitation.secret, invitation.key)
+  const data = concatBytes(text, invitation.secret, invitation.key)
   const hash = new DataView(await crypto.subtle.digest('SHA-256', data))
   return String(hash.getBigUint64(0) % 10_000_000_000n).padStart(10, '0')
 }
 
 /** For the device that shows the code. Returns what is sealed, and the hash of the ticket. */
 export async function seal(code: Code, letter: Letter): Promise<{ sealed: Bytes; ticketHash: Bytes }> {
-  const held = { address: letter.address, ticket: base64url(letter.ticket), secrets: letter.secrets }
+  const held = {
+    address: letter.address,
+    ticket: base64urlnopad.encode(letter.ticket),
+    secrets: letter.secrets
+  }
   const sealed = await sealedFor(code, INFO, JSON.stringify(held))
   const hash = await crypto.subtle.digest('SHA-256', new Uint8Array(letter.ticket))
   return { sealed, ticketHash: new Uint8Array(hash) }
@@ -201,7 +207,7 @@ async function sealedFor(code: Code, info: string, text: string): Promise<Bytes>
   const recipientPublicKey = await suite.kem.deserializePublicKey(new Uint8Array(code.key).buffer)
   const plain = new TextEncoder().encode(text)
   const { enc, ct } = await suite.seal({ recipientPublicKey, info: infoOf(code, info).buffer }, plain.buffer)
-  return join(new Uint8Array(enc), new Uint8Array(ct))
+  return concatBytes(new Uint8Array(enc), new Uint8Array(ct))
 }
 
 /** Rejects if it was not sealed for these keys with that info, or is no text. */
@@ -213,7 +219,7 @@ async function opened(keys: CryptoKeyPair, sealed: Uint8Array, info: Bytes): Pro
 }
 
 export function newTicket(): Bytes {
-  return random(32)
+  return randomBytes(32)
 }
 
 /** The new device opens a box at the server and has a code to show. `ask` needs no login. */
@@ -251,7 +257,7 @@ async function filled(ask: Ask, id: string, signal?: AbortSignal): Promise<Bytes
  * BadCode if the server lets it into another account than that of the letter.
  */
 export async function enter(ask: Ask, newcomer: Newcomer, letter: Letter, device: unknown): Promise<unknown> {
-  const ticket = base64url(letter.ticket)
+  const ticket = base64urlnopad.encode(letter.ticket)
   const login = await ask('POST', `/api/links/${newcomer.code.id}/device`, { ticket, device })
   if (textOf(login, 'address') !== letter.address) throw new BadCode('that is another account')
   return login
@@ -265,7 +271,10 @@ export async function approve(
   secrets: Record<string, unknown>
 ): Promise<void> {
   const { sealed, ticketHash } = await seal(code, { address, ticket: newTicket(), secrets })
-  await ask('PUT', `/api/links/${code.id}`, { ticket_hash: base64url(ticketHash), sealed: base64url(sealed) })
+  await ask('PUT', `/api/links/${code.id}`, {
+    ticket_hash: base64urlnopad.encode(ticketHash),
+    sealed: base64urlnopad.encode(sealed)
+  })
 }
 
 function split(text: string, by: string): [string, string] {
@@ -275,7 +284,7 @@ function split(text: string, by: string): [string, string] {
 
 function infoOf({ id, secret }: Code, info: string): Bytes {
   const text = new TextEncoder()
-  return join(text.encode(`${info}\0${id}\0`), secret)
+  return concatBytes(text.encode(`${info}\0${id}\0`), secret)
 }
 
 async function hpke(): Promise<CipherSuite> {

@@ -2,7 +2,8 @@
  * How the history goes from device to device of one account: as iqs between their full addresses, which no server keeps. What
  * is in them is encrypted (`history/`); here is only the way, and when it is there.
  */
-import type { Bytes } from '../crypto/bytes'
+import { base64 } from '@scure/base'
+import { type Bytes, fromBase64 } from '../local/bytes'
 import type { Crypto, Envelope } from '../crypto/crypto'
 import { Giver, Busy, Unknown } from '../history/giver'
 import type { Merged } from '../history/merge'
@@ -22,7 +23,6 @@ import {
 import type { Database } from '../local/database'
 import type { Keybook } from '../local/keybook'
 import type { Address, Moment } from '../local/types'
-import { fromBase64, toBase64 } from './base64'
 import { Refused } from './errors'
 import { encrypted, envelopeOf } from './stanzas'
 import type { Wire } from './wire'
@@ -162,7 +162,7 @@ export class DeviceHistory {
   private async give(transfer: string, text: string): Promise<Made> {
     try {
       const sealed = await this.giver.answer(transfer, bytesOf(text))
-      return el('part', { xmlns: NS.kithHistory, transfer }, toBase64(sealed))
+      return el('part', { xmlns: NS.kithHistory, transfer }, base64.encode(sealed))
     } catch (error) {
       if (error instanceof Unknown) throw new Refused('item-not-found', 'cancel')
       if (error instanceof Busy) throw new Refused('resource-constraint', 'wait')
@@ -186,7 +186,7 @@ export class DeviceHistory {
   }
 
   private async part(device: string, transfer: string, sealed: Bytes): Promise<Bytes> {
-    const question = el('part', { xmlns: NS.kithHistory, transfer }, toBase64(sealed))
+    const question = el('part', { xmlns: NS.kithHistory, transfer }, base64.encode(sealed))
     const answer = await this.put(device, question, PART_MS)
     return bytesOf(textOf(child(answer, NS.kithHistory, 'part')))
   }
@@ -230,7 +230,7 @@ export class DeviceHistory {
 function bytesOf(text: string): Bytes {
   if (text.length > LONGEST) throw new NotThere('too long')
   try {
-    return new Uint8Array(fromBase64(text))
+    return fromBase64(text)
   } catch {
     throw new NotThere('not base64')
   }

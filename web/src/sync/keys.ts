@@ -4,7 +4,8 @@ import { isAccepted } from '../local/accepted'
 import type { Database } from '../local/database'
 import type { Keybook } from '../local/keybook'
 import type { Address } from '../local/types'
-import { fromBase64, toBase64 } from './base64'
+import { base64 } from '@scure/base'
+import { fromBase64 } from '../local/bytes'
 import { type Item, itemsOf, publish } from './pubsub'
 import { keysOnly } from './stanzas'
 import type { Wire } from './wire'
@@ -40,13 +41,13 @@ export class Keys implements KeyNetwork {
     const bundle = el(
       'bundle',
       { xmlns: NS.omemo },
-      el('signedPreKeyPublic', { signedPreKeyId: String(signedPrekey.id) }, toBase64(signedPrekey.key)),
-      el('signedPreKeySignature', {}, toBase64(signedPrekey.signature)),
-      el('identityKey', {}, toBase64(identity)),
+      el('signedPreKeyPublic', { signedPreKeyId: String(signedPrekey.id) }, base64.encode(signedPrekey.key)),
+      el('signedPreKeySignature', {}, base64.encode(signedPrekey.signature)),
+      el('identityKey', {}, base64.encode(identity)),
       el(
         'prekeys',
         {},
-        ...prekeys.map(({ id, key }) => el('preKeyPublic', { preKeyId: String(id) }, toBase64(key)))
+        ...prekeys.map(({ id, key }) => el('preKeyPublic', { preKeyId: String(id) }, base64.encode(key)))
       )
     )
     await this.keybook.flush()

@@ -1,6 +1,7 @@
 /** Logging in by SASL2 (XEP-0388) with a token (XEP-0484), Bind 2 (XEP-0386) and resumption (XEP-0198), in one step. */
 import type { Credential } from '../local/types'
-import { fromBase64, toBase64 } from './base64'
+import { base64 } from '@scure/base'
+import { fromBase64 } from '../local/bytes'
 import { attribute, child, el, first, localOf, type Made, NS, textOf, type Xml } from './xml'
 
 /** Failures that mean: this device is not logged in any more. Others go by. */
@@ -36,7 +37,7 @@ export async function authenticate(
   return el(
     'authenticate',
     { xmlns: NS.sasl2, mechanism },
-    el('initial-response', {}, toBase64(response)),
+    el('initial-response', {}, base64.encode(response)),
     el('user-agent', { id: agent }, el('software', {}, 'Kith'), el('device', {}, device)),
     el('fast', { xmlns: NS.fast }),
     resume && el('resume', { xmlns: NS.sm, previd: resume.id, h: String(resume.handled) }),

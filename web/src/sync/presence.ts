@@ -1,6 +1,6 @@
 /** Who is there (RFC 6121 §4), and what this app can do (XEP-0115): by that the server knows which events it wants. */
 import type { Address } from '../local/types'
-import { toBase64 } from './base64'
+import { base64 } from '@scure/base'
 import { DEVICE_LIST } from './keys'
 import { PROFILE_NODES } from './profile'
 import { SETTINGS_NODES } from './settings'
@@ -77,7 +77,7 @@ export function info(query: Xml): Made {
 /** XEP-0115 §5.1. */
 async function verification(): Promise<string> {
   const text = `client/web//Kith<${FEATURES.join('<')}<`
-  return toBase64(new Uint8Array(await crypto.subtle.digest('SHA-1', new TextEncoder().encode(text))))
+  return base64.encode(new Uint8Array(await crypto.subtle.digest('SHA-1', new TextEncoder().encode(text))))
 }
 
 function isAway(presence: Xml): boolean {

@@ -3,7 +3,8 @@ import type { Database } from '../local/database'
 import { chosenName, cleanAbout } from '../local/names'
 import { LARGEST_PICTURE, pictureType } from '../local/picture'
 import type { Address } from '../local/types'
-import { fromBase64, toBase64, toHex } from './base64'
+import { base64, hex } from '@scure/base'
+import { fromBase64 } from '../local/bytes'
 import { updateContact } from './contacts'
 import { type Item, itemsOf, publish } from './pubsub'
 import type { Wire } from './wire'
@@ -82,7 +83,7 @@ export class Profiles {
     }
     const bytes = new Uint8Array(await picture.arrayBuffer())
     const hash = await sha1(bytes)
-    const data = el('data', { xmlns: NS.avatarData }, toBase64(bytes))
+    const data = el('data', { xmlns: NS.avatarData }, base64.encode(bytes))
     await publish(this.wire, NS.avatarData, hash, data, 'open')
     const info = el('info', { id: hash, type: picture.type, bytes: String(bytes.length) })
     await publish(
@@ -112,5 +113,5 @@ export class Profiles {
 }
 
 async function sha1(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  return toHex(new Uint8Array(await crypto.subtle.digest('SHA-1', bytes)))
+  return hex.encode(new Uint8Array(await crypto.subtle.digest('SHA-1', bytes)))
 }

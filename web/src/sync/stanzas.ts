@@ -4,7 +4,8 @@ import { isArchiveId, timeOf } from '../local/order'
 import type { Address, Moment, OutgoingContent, Reply } from '../local/types'
 import { secondsOf } from '../local/timer'
 import { isBlank } from '../local/words'
-import { fromBase64, toBase64 } from './base64'
+import { base64 } from '@scure/base'
+import { fromBase64 } from '../local/bytes'
 import { XML } from './namespaces'
 import { written } from './sealed'
 import { attribute, bare, child, children, el, elements, type Made, NS, textOf, type Xml } from './xml'
@@ -318,7 +319,7 @@ function wrapped(what: Single, envelope: Envelope | undefined): Made[] {
   // Others see keys without a text, which they take for no message
   if (what.type === 'pin' && envelope.payload) {
     const { payload, ...keys } = envelope
-    return [encrypted(keys), el('sealed', { xmlns: NS.kithSealed }, toBase64(payload))]
+    return [encrypted(keys), el('sealed', { xmlns: NS.kithSealed }, base64.encode(payload))]
   }
   const element = encrypted(envelope)
   if (!envelope.payload) return [element]
@@ -331,11 +332,11 @@ export function encrypted({ sender, iv, keys, payload }: Envelope): Made {
     'header',
     { sid: String(sender) },
     ...keys.map(({ device, prekey, data }) =>
-      el('key', { rid: String(device), prekey: prekey ? 'true' : undefined }, toBase64(data))
+      el('key', { rid: String(device), prekey: prekey ? 'true' : undefined }, base64.encode(data))
     ),
-    el('iv', {}, toBase64(iv))
+    el('iv', {}, base64.encode(iv))
   )
-  return el('encrypted', { xmlns: NS.omemo }, header, payload && el('payload', {}, toBase64(payload)))
+  return el('encrypted', { xmlns: NS.omemo }, header, payload && el('payload', {}, base64.encode(payload)))
 }
 
 /** What was encrypted with the message's key, and is no text. */

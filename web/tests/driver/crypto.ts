@@ -5,7 +5,8 @@
  */
 import 'fake-indexeddb/auto'
 import { createInterface } from 'node:readline'
-import { base64url, fromBase64url, type Bytes } from '../../src/crypto/bytes'
+import { base64urlnopad } from '@scure/base'
+import { type Bytes, fromBase64url } from '../../src/local/bytes'
 import type { Bundle, Envelope, KeyNetwork, Opened } from '../../src/crypto/crypto'
 import { Omemo } from '../../src/crypto/omemo'
 import { Database } from '../../src/local/database'
@@ -30,18 +31,18 @@ const key = (text: string): Bytes => fromBase64url(text)
 
 function wireBundle({ identity, signedPrekey: { id, key, signature }, prekeys }: Bundle): WireBundle {
   return {
-    identity: base64url(identity),
-    signed: { id, key: base64url(key), signature: base64url(signature) },
-    prekeys: prekeys.map(({ id, key }) => ({ id, key: base64url(key) }))
+    identity: base64urlnopad.encode(identity),
+    signed: { id, key: base64urlnopad.encode(key), signature: base64urlnopad.encode(signature) },
+    prekeys: prekeys.map(({ id, key }) => ({ id, key: base64urlnopad.encode(key) }))
   }
 }
 
 function wireEnvelope({ sender, iv, keys, payload }: Envelope): WireEnvelope {
   return {
     sender,
-    iv: base64url(iv),
-    keys: keys.map(({ device, prekey, data }) => ({ device, prekey, data: base64url(data) })),
-    payload: payload === undefined ? null : base64url(payload)
+    iv: base64urlnopad.encode(iv),
+    keys: keys.map(({ device, prekey, data }) => ({ device, prekey, data: base64urlnopad.encode(data) })),
+    payload: payload === undefined ? null : base64urlnopad.encode(payload)
   }
 }
 
@@ -133,12 +134,16 @@ const commands = {
   },
   async open(sealed: string): Promise<unknown> {
     const letter = await newcomer?.open(key(sealed))
-    return { ...letter, ticket: base64url(letter?.ticket ?? new Uint8Array()) }
+    return { ...letter, ticket: base64urlnopad.encode(letter?.ticket ?? new Uint8Array()) }
   },
   async seal(code: string, address: string, secrets: Record<string, unknown>): Promise<unknown> {
     const ticket = newTicket()
     const { sealed, ticketHash } = await seal(parseCode(code), { address, ticket, secrets })
-    return { ticket: base64url(ticket), sealed: base64url(sealed), hash: base64url(ticketHash) }
+    return {
+      ticket: base64urlnopad.encode(ticket),
+      sealed: base64urlnopad.encode(sealed),
+      hash: base64urlnopad.encode(ticketHash)
+    }
   },
   async discover(base: string, bearer: string, numbers: string[]): Promise<string[]> {
     const db = new Database(`contacts of ${bearer}`)

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { base64url, type Bytes } from '../../src/crypto/bytes'
+import { base64urlnopad } from '@scure/base'
+import type { Bytes } from '../../src/local/bytes'
 import { Channel, Forged, newSecret } from '../../src/history/seal'
 import { fc } from './arbitrary'
 
-const secret = base64url(newSecret())
+const secret = base64urlnopad.encode(newSecret())
 const text = (value: string): Bytes => new TextEncoder().encode(value) as Bytes
 const plain = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 
@@ -38,7 +39,7 @@ describe('what goes between two devices', () => {
   it('is nothing in another transfer, nor with another secret', async () => {
     const [giver] = await two()
     const [, elsewhere] = await two('another')
-    const [, stranger] = await two('transfer', base64url(newSecret()))
+    const [, stranger] = await two('transfer', base64urlnopad.encode(newSecret()))
     const sealed = await giver.seal(text('part'))
     await expect(elsewhere.open(sealed)).rejects.toThrow(Forged)
     await expect(stranger.open(sealed)).rejects.toThrow(Forged)

@@ -57,6 +57,8 @@ describe('a link in a text', () => {
 })
 
 test('up to three emojis alone are large', () => {
-  for (const text of ['🥳', '👍🏽', '👩‍👩‍👧', '🇩🇪🇫🇷', '❤️🎂🥖']) expect(onlyEmojis(text)).toBe(true)
-  for (const text of ['', 'a🥳', '1', '🥳🥳🥳🥳', '#']) expect(onlyEmojis(text)).toBe(false)
+  for (const text of ['🥳', '👍🏽', '👩‍👩‍👧', '🇩🇪🇫🇷', '❤️🎂🥖', '🏴󠁧󠁢󠁳󠁣󠁴󠁿', '1️⃣', ' 🥳 '])
+    expect(onlyEmojis(text)).toBe(true)
+  for (const text of ['', 'a🥳', '1', '🥳🥳🥳🥳', '#', '🇩', '\u200d', '🥳.'])
+    expect(onlyEmojis(text)).toBe(false)
 })

@@ -2,7 +2,8 @@ import 'fake-indexeddb/auto'
 import { EvaluationRequest, Oprf, VOPRFClient, VOPRFServer, generateKeyPair } from '@cloudflare/voprf-ts'
 import { CryptoNoble } from '@cloudflare/voprf-ts/crypto-noble'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { base64url, fromBase64url, type Bytes } from '../../src/crypto/bytes'
+import { base64urlnopad } from '@scure/base'
+import { type Bytes, fromBase64url } from '../../src/local/bytes'
 import { Database } from '../../src/local/database'
 import { discover, OtherKey } from '../../src/start/discovery'
 
@@ -37,8 +38,8 @@ class Server {
       return {
         version: '1',
         tag_bytes: SIZE,
-        public_key: base64url(this.keys.publicKey),
-        tags: base64url(Uint8Array.from(tags.flatMap((tag) => [...tag])))
+        public_key: base64urlnopad.encode(this.keys.publicKey),
+        tags: base64urlnopad.encode(Uint8Array.from(tags.flatMap((tag) => [...tag])))
       }
     }
     const client = new VOPRFClient(SUITE, this.keys.publicKey, CryptoNoble)
@@ -47,8 +48,8 @@ class Server {
     const blinded = elements.map((element) => client.group.desElt(fromBase64url(element)))
     const output = await server.blindEvaluate(new EvaluationRequest(blinded))
     return {
-      proof: base64url(output.proof?.serialize() ?? new Uint8Array()),
-      elements: output.evaluated.map((element) => base64url(element.serialize(true)))
+      proof: base64urlnopad.encode(output.proof?.serialize() ?? new Uint8Array()),
+      elements: output.evaluated.map((element) => base64urlnopad.encode(element.serialize(true)))
     }
   }
 }

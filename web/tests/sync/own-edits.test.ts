@@ -1,7 +1,7 @@
 /** Two devices of one person say different things of the same message, with and without a connection: all end alike. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { fromBase64 } from '../../src/sync/base64'
+import { fromBase64 } from '../../src/local/bytes'
 import { attribute, child, NS } from '../../src/sync/xml'
 import { Device, until } from './people'
 import { World } from './world'

@@ -2,7 +2,7 @@
  * A server in memory that speaks XMPP over WebSocket as far as the app needs: token login, resumption, archive,
  * copies, personal nodes. It can lose connections, deliver late, and forget sessions.
  */
-import { toBase64 } from '../../src/sync/base64'
+import { base64 } from '@scure/base'
 import {
   attribute,
   bare,
@@ -164,7 +164,7 @@ export class World {
     const key = await crypto.subtle.importKey('raw', enc(token), { name: 'HMAC', hash: 'SHA-256' }, false, [
       'sign'
     ])
-    const proof = toBase64(new Uint8Array(await crypto.subtle.sign('HMAC', key, enc('Responder'))))
+    const proof = base64.encode(new Uint8Array(await crypto.subtle.sign('HMAC', key, enc('Responder'))))
     const jid = `${user}@example.org/${agent}`
     this.logins.push(jid)
     const resume = child(request, NS.sm, 'resume')

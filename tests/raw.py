@@ -13,6 +13,9 @@ from xml.etree.ElementTree import Element, XMLPullParser, tostring
 
 CLIENT = "{jabber:client}"
 SASL2 = "urn:xmpp:sasl:2"
+#: How long a client waits for what has to come, in seconds: only a test that fails waits so long. Less than
+#: the 30 seconds after which the server ends what has not logged in, or that could pass for an answer.
+PATIENCE = 25.0
 _numbers = itertools.count()
 
 
@@ -93,7 +96,7 @@ class RawClient:
         self._writer.write(text.encode())
 
     async def take(
-        self, matches: Callable[[Element], object] = lambda _: True, timeout: float = 10
+        self, matches: Callable[[Element], object] = lambda _: True, timeout: float = PATIENCE
     ) -> Element:
         """The first element that matches, taken out of the inbox; waits for it."""
         async with asyncio.timeout(timeout):
@@ -107,11 +110,11 @@ class RawClient:
                 self._news.clear()
                 await self._news.wait()
 
-    async def tag(self, name: str, timeout: float = 10) -> Element:
+    async def tag(self, name: str, timeout: float = PATIENCE) -> Element:
         """The first element whose name, without the namespace, is ``name``."""
         return await self.take(lambda element: element.tag.partition("}")[2] == name, timeout)
 
-    async def end(self, timeout: float = 10) -> None:
+    async def end(self, timeout: float = PATIENCE) -> None:
         """Waits until the server has closed the connection."""
         async with asyncio.timeout(timeout):
             while not self.closed:
@@ -177,7 +180,7 @@ class RawClient:
         self.bare = self.jid.partition("/")[0]
         return self.jid
 
-    async def iq(self, type: str, child: str, to: str | None = None, timeout: float = 10) -> Element:
+    async def iq(self, type: str, child: str, to: str | None = None, timeout: float = PATIENCE) -> Element:
         """Asks and returns the answer."""
         id = f"iq{next(_numbers)}"
         address = f" to='{to}'" if to else ""
@@ -195,7 +198,7 @@ class RawClient:
         await self.take(lambda e: e.tag == CLIENT + "presence" and e.get("from") == self.jid)
         await self.ping()
 
-    async def message(self, timeout: float = 10) -> Element:
+    async def message(self, timeout: float = PATIENCE) -> Element:
         """The next message."""
         return await self.take(lambda element: element.tag == CLIENT + "message", timeout)
 

@@ -143,7 +143,7 @@ class Person:
         return await self.ask("POST", "/api/register", request)
 
 
-async def until(condition: Any, timeout: float = 10) -> Any:
+async def until(condition: Any, timeout: float = 60) -> Any:
     """What an asynchronous condition gives as soon as it is true."""
     async with asyncio.timeout(timeout):
         while not (found := await condition()):

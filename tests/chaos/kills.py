@@ -22,6 +22,8 @@ from tests.chaos.servers import Killable, served
 
 #: How long everything may take to come to rest after the last kill, in seconds.
 REST = 120.0
+#: How many messages are acknowledged, and how many sessions resumed, between two kills: at least.
+MESSAGES, RESUMPTIONS = 100, 1
 
 
 @dataclass
@@ -77,6 +79,20 @@ class Cast:
     def names(senders: int) -> list[str]:
         phones, readers = [f"phone{n}" for n in range(3)], [f"reader{n}" for n in range(2)]
         return [*phones, *readers, "sleeper", "away", *(f"sender{n}" for n in range(senders))]
+
+    @property
+    def acknowledged(self) -> int:
+        return sum(len(sender.acknowledged) for sender in self.senders)
+
+    @property
+    def resumptions(self) -> int:
+        return sum(person.resumptions for person in (*self.receivers, *self.senders))
+
+    async def flowing(self) -> None:
+        """Waits until people write again, and sessions have come back. Raises TimeoutError."""
+        messages, resumptions = self.acknowledged + MESSAGES, self.resumptions + RESUMPTIONS
+        await until(lambda: self.acknowledged >= messages, REST, "nothing is acknowledged")
+        await until(lambda: self.resumptions >= resumptions, REST, "no session is resumed")
 
     @contextlib.asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
@@ -146,7 +162,7 @@ class Cast:
         """Compares what was acknowledged with what was seen and with the archives."""
         outcome = Outcome(
             drops=self.drops,
-            resumptions=sum(p.resumptions for p in (*self.receivers, *self.senders)),
+            resumptions=self.resumptions,
             refused=sum(len(sender.errors) for sender in self.senders),
         )
         for receiver in self.receivers:
@@ -204,12 +220,7 @@ async def run(kind: str, folder: Path, kills: int, seed: int, senders: int = 6) 
         cast = Cast(server, rng, senders, eager=kind != "kith")
         async with cast.at_work():
             for _ in range(kills):
-                before = sum(len(sender.acknowledged) for sender in cast.senders)
-                await until(
-                    lambda: sum(len(s.acknowledged) for s in cast.senders) > before + 20,  # noqa: B023
-                    REST,
-                    "nothing is acknowledged",
-                )
+                await cast.flowing()
                 await asyncio.sleep(rng.uniform(0, 1))
                 server.kill()
                 await asyncio.to_thread(server.start)

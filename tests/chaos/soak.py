@@ -108,13 +108,22 @@ class Town:
         self.people: list[Person] = [*self.receivers, *self.senders, *self.visitors]
         self.samples: list[Sample] = []
 
-    async def live(self, seconds: float) -> None:
+    @property
+    def visits(self) -> int:
+        return sum(visitor.visits for visitor in self.visitors)
+
+    async def live(self, seconds: float, messages: int = 0, visits: int = 0) -> None:
+        """For at least so long, and until so many messages were acknowledged and visits made."""
         tasks = [asyncio.create_task(person.run()) for person in self.people]
         tasks.append(asyncio.create_task(self._cut()))
         try:
             began = time.monotonic()
             process = psutil.Process(self.server.pid)
-            while (now := time.monotonic() - began) < seconds:
+            while (
+                (now := time.monotonic() - began) < seconds
+                or self.acknowledged < messages
+                or self.visits < visits
+            ):
                 self.samples.append(self._sample(now, process))
                 await asyncio.sleep(min(5.0, seconds / 100))
             for sender in self.senders:
@@ -149,7 +158,7 @@ class Town:
             (self.server.data_dir / "kith.sqlite").stat().st_size / 1e6,
             self.acknowledged,
             self.received,
-            sum(visitor.visits for visitor in self.visitors),
+            self.visits,
             sum(person.resumptions for person in self.people),
         )
 
@@ -197,14 +206,16 @@ def plot(samples: list[Sample], caption: str, file: Path) -> None:
     figure.savefig(file, facecolor="white")
 
 
-async def soak(folder: Path, minutes: float, people: int) -> tuple[Town, bool]:
-    """Returns what was seen, and whether memory stayed flat."""
+async def soak(
+    folder: Path, minutes: float, people: int, messages: int = 0, visits: int = 0
+) -> tuple[Town, bool]:
+    """Returns what was seen, and whether memory stayed flat. For the arguments see `Town.live`."""
     server = Kith(folder)
     server.start()
     try:
         town = Town(server, people, random.Random(6))
         server.add_users([person.name for person in town.people])
-        await town.live(minutes * 60)
+        await town.live(minutes * 60, messages, visits)
         before, after = town.growth()
         return town, after <= before * (1 + GROWTH)
     finally:

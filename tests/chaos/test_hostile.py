@@ -90,7 +90,7 @@ async def attacked(server: Kith, kind: str) -> AsyncIterator[Attack]:
         assert process.stdin is not None
         process.stdin.close()
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 status = await process.wait()
         except TimeoutError:
             process.kill()

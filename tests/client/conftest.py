@@ -48,7 +48,7 @@ async def people(server: RunningServer, tmp_path: Path) -> AsyncIterator[People]
         yield People(server, tmp_path, stack)
 
 
-async def receive(client: Client, count: int = 1, timeout: float = 20.0) -> list[Message]:
+async def receive(client: Client, count: int = 1, timeout: float = 60) -> list[Message]:
     """The next messages, whoever wrote them."""
     found: list[Message] = []
     async with asyncio.timeout(timeout):
@@ -64,14 +64,14 @@ async def receive(client: Client, count: int = 1, timeout: float = 20.0) -> list
     return found
 
 
-async def until(true: Callable[[], object], timeout: float = 20.0) -> None:
+async def until(true: Callable[[], object], timeout: float = 60) -> None:
     """Waits for a condition."""
     async with asyncio.timeout(timeout):
         while not true():
             await asyncio.sleep(0.02)
 
 
-async def event(events: AsyncIterator[Event], kind: type[Event], timeout: float = 20.0) -> Any:
+async def event(events: AsyncIterator[Event], kind: type[Event], timeout: float = 60) -> Any:
     """The next event of a kind."""
     async with asyncio.timeout(timeout):
         async for found in events:

@@ -97,7 +97,7 @@ async def published(client: Client) -> set[str]:
 
 
 async def until_published(client: Client, true: Callable[[set[str]], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not true(await published(client)):
             await asyncio.sleep(0.05)
 
@@ -150,7 +150,7 @@ async def test_what_cannot_be_read_is_healed_and_a_bot_hears_of_it(people: Peopl
         sent = await ada.send(bot.jid, "two")
         (got,) = await receive(bot)
         kinds = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             async for event in events:
                 if isinstance(event, MessageUnreadable | MessageHealed | MessageReceived):
                     kinds.append(type(event))
@@ -208,7 +208,7 @@ async def test_a_stranger_is_not_asked_before_they_were_accepted(people: People)
     with ben.events() as events:
         await until(lambda: ada.history(ben.jid)[-1].state.rank >= 3)
         await _in_old_session(ada, ben.jid, "two")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             async for event in events:
                 if isinstance(event, MessageUnreadable):
                     break

@@ -41,7 +41,7 @@ async def test_the_bot_of_the_page_answers(people: People, page: str, data: Path
     )
     try:
         await ada.add_contact("bot@localhost")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not (keys := [key for key in await ada.fingerprints("bot@localhost") if key.active]):
                 await asyncio.sleep(0.2)
         assert keys

@@ -150,7 +150,7 @@ async def test_waiting_for_a_failed_message_ends_at_once_and_leaves_no_listener(
     ada = await people.open(people.account("ada"))
     message = await ada.send("nobody-there@localhost", "hello?", encrypted=False)
     with pytest.raises(NotSent):
-        await ada.wait_for(message, State.DELIVERED, timeout=20)
+        await ada.wait_for(message, State.DELIVERED, timeout=60)
     assert (await ada.wait_for(message, State.FAILED)).error
     with pytest.raises(TimeoutError):
         await ada.wait_for(
@@ -164,15 +164,15 @@ async def test_a_bounced_message_can_be_sent_again_and_arrives_as_one(people: Pe
     name = "late" + ada.jid.partition("@")[0]
     message = await ada.send(f"{name}@localhost", "are you there?", encrypted=False)
     with pytest.raises(NotSent):
-        await ada.wait_for(message, State.READ, timeout=20)
+        await ada.wait_for(message, State.READ, timeout=60)
     people.server.add_user(name)
     late = await people.open(f"{name}@localhost")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         again = await ada.resend(ada.history(late.jid)[-1])
     assert again.row == message.row
     (got,) = await receive(late)
     assert got.body == "are you there?"
-    await ada.wait_for(again, State.DELIVERED, timeout=20)
+    await ada.wait_for(again, State.DELIVERED, timeout=60)
     assert len(ada.history(late.jid)) == 1
     assert (await ada.resend(again)).state is State.DELIVERED  # nothing to do
 

@@ -52,7 +52,7 @@ def logged(server: RunningServer, text: str) -> list[str]:
 
 
 async def until_logged(server: RunningServer, text: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(25):
         while not logged(server, text):
             await asyncio.sleep(0.1)
 

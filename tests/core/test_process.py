@@ -53,7 +53,7 @@ async def test_ctrl_c_says_goodbye_commits_and_ends_with_status_0(tmp_path: Path
 
 
 async def test_what_it_prints_tells_what_to_do_next(server: RunningServer) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(25):
         while "Ctrl-C" not in (printed := server.log.read_text()):
             await asyncio.sleep(0.05)
     for text in (
@@ -151,7 +151,7 @@ async def test_an_account_added_beside_the_running_server_can_log_in_and_a_remov
     assert condition(await sender.message()) == "service-unavailable"
     server.add_user("second")
     second = await online(server.port, "second")
-    async with asyncio.timeout(10):  # the server looks once a second
+    async with asyncio.timeout(25):  # the server looks once a second
         while True:
             sender.send("<message to='second@localhost' type='chat'><body>now?</body></message>")
             await sender.ping()

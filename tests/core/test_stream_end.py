@@ -138,5 +138,5 @@ async def test_a_close_on_the_websocket_is_answered_after_a_stanza_in_work(serve
         await client.send(f"<close xmlns='{FRAMING}'/>")
         assert (await client.take("iq")).get("id") == "r"
         await client.take("close")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(25):
             await connection.wait_closed()

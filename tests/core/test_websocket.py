@@ -34,7 +34,7 @@ class WebClient:
 
     async def take(self, name: str) -> Element:
         """The next element of that name; every message has to be a document of its own."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(25):
             while True:
                 element = fromstring(await self.connection.recv())
                 if element.tag.partition("}")[2] == name:
@@ -164,7 +164,7 @@ async def test_a_message_that_unpacks_to_too_much_ends_the_connection(server: Ru
     async with connect(url, subprotocols=["xmpp"], compression="deflate") as connection:  # type: ignore[list-item]
         await connection.send(OPEN)
         await connection.send("<a>" + " " * 60_000_000 + "</a>")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(25):
             while connection.close_code is None:
                 with contextlib.suppress(ConnectionClosed):
                     await connection.recv()

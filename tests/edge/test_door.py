@@ -62,11 +62,11 @@ async def test_who_is_behind_a_proxy_has_so_many_connections_and_no_more(server:
         with pytest.raises(InvalidStatus):
             await enter("[2001:db8::ffff]:80")
         await first.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(25):
             while await request(server, "198.51.100.7") != b"HTTP/1.1 200 OK":
                 await asyncio.sleep(0.05)
         await enter("198.51.100.7")
-    async with asyncio.timeout(10):  # and none of them is counted for ever
+    async with asyncio.timeout(25):  # and none of them is counted for ever
         while await request(server, "2001:db8::5") != b"HTTP/1.1 200 OK":
             await asyncio.sleep(0.05)
 

@@ -25,7 +25,7 @@ async def answer(server: RunningServer, data: bytes) -> bytes:
     """All that the server says until it closes the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.http_port)
     writer.write(data)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(25):
         said = await reader.read()
     writer.close()
     return said

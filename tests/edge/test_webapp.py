@@ -154,7 +154,7 @@ async def test_a_head_is_answered_without_a_body(http: aiohttp.ClientSession) ->
 async def test_nothing_else_can_be_had(server: RunningServer, path: str) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.http_port)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(25):
         said = await reader.read()
     writer.close()
     assert said.startswith((b"HTTP/1.1 404 ", b"HTTP/1.1 400 ")), said

@@ -48,7 +48,7 @@ async def archive(client: RawClient) -> list[Element]:
 
 async def buried(client: RawClient, id: str) -> None:
     """Waits until a tombstone is where the message was."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not any(
             m.get("id") == id and m.find(f"{R}retracted") is not None for m in await archive(client)
         ):

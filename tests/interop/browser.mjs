@@ -11,7 +11,7 @@ import { chromium } from 'playwright-core';
 
 const chrome = await chromium.connectOverCDP(process.argv[2]);
 const browser = await chrome.newContext({ viewport: { width: 1280, height: 800 } });
-browser.setDefaultTimeout(20_000);
+browser.setDefaultTimeout(60_000);
 // Converse.js has pictures of its sponsors: nothing is asked of other machines
 await browser.route((url) => url.hostname !== '127.0.0.1', (route) => route.fulfill({ status: 204 }));
 const page = await browser.newPage();

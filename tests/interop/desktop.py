@@ -62,7 +62,7 @@ class Desktop:
         return result
 
     async def until(
-        self, call: str, right: Callable[[Any], object] = bool, timeout: float = 20, **arguments: Any
+        self, call: str, right: Callable[[Any], object] = bool, timeout: float = 60, **arguments: Any
     ) -> Any:
         """Repeats a call until its result is right. Returns that."""
         result: object = None
@@ -83,15 +83,13 @@ class Desktop:
         """Waits until a widget is on the screen. Returns its texts."""
         return list((await self.until("see", role=role, pattern=pattern, **other))[0])
 
-    async def gone(self, role: str, pattern: str = "", timeout: float = 20) -> None:
+    async def gone(self, role: str, pattern: str = "", timeout: float = 60) -> None:
         """Waits until no such widget is on the screen."""
         await self.until("see", right=lambda found: not found, timeout=timeout, role=role, pattern=pattern)
 
     async def dismiss(self, title: str) -> None:
-        """Closes a dialog with Escape, again if the dialog did not have the focus yet."""
-        with contextlib.suppress(AssertionError):
-            await self.press("Escape")
-            return await self.gone("frame", title, timeout=5)
+        """Closes a dialog with Escape, once it has the focus."""
+        await self.until("active", role="frame", pattern=title)
         await self.press("Escape")
         await self.gone("frame", title)
 

@@ -106,6 +106,10 @@ class Hands:
         """The texts of each widget that matches."""
         return [texts(node) for node in found(**which)]
 
+    def active(self, **which: str) -> bool:
+        """Whether a window that matches has the focus."""
+        return any(node.get_state_set().contains(Atspi.StateType.ACTIVE) for node in found(**which))
+
     def click(self, mouse: str = "", **which: str) -> bool | None:
         """Presses the button, or the mouse where it is; always the mouse if the click is given: ``b1d``."""
         for node in found(**which):

@@ -49,7 +49,7 @@ class NodeClient:
         for answer in self._answers.values():
             answer.set_exception(ConnectionError("the client's process has ended"))
 
-    async def do(self, name: str, *arguments: Any, timeout: float = 15) -> Any:
+    async def do(self, name: str, *arguments: Any, timeout: float = 70) -> Any:
         """Calls a method of the client. Raises Refused."""
         if self._reading.done():
             raise ConnectionError("the client's process has ended")
@@ -60,7 +60,7 @@ class NodeClient:
         self._process.stdin.write(json.dumps(request).encode() + b"\n")
         return await asyncio.wait_for(answer, timeout)
 
-    async def event(self, name: str, containing: str = "", timeout: float = 15) -> Any:
+    async def event(self, name: str, containing: str = "", timeout: float = 70) -> Any:
         """The next event of that name, or the next of them whose text has ``containing`` in it."""
 
         def place() -> int | None:

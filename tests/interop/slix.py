@@ -41,21 +41,21 @@ class Slix(ClientXMPP):  # type: ignore[misc]
             self.presences.put_nowait(stanza)
         return stanza
 
-    async def message(self, timeout: float = 10) -> Any:
+    async def message(self, timeout: float = 60) -> Any:
         """The next message with a body."""
         while True:
             message = await asyncio.wait_for(self.inbox.get(), timeout)
             if message["body"]:
                 return message
 
-    async def presence(self, type: str, sender: str, timeout: float = 10) -> Any:
+    async def presence(self, type: str, sender: str, timeout: float = 60) -> Any:
         """The next presence of that type (``available`` for none) from that bare address."""
         while True:
             presence = await asyncio.wait_for(self.presences.get(), timeout)
             if presence["type"] == type and presence["from"].bare == sender:
                 return presence
 
-    async def event_of(self, name: str, action: Callable[[], Any], timeout: float = 10) -> Any:
+    async def event_of(self, name: str, action: Callable[[], Any], timeout: float = 60) -> Any:
         """What comes with the first event of that name after the action."""
         future = asyncio.get_running_loop().create_future()
 

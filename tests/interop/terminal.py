@@ -74,17 +74,17 @@ class Profanity:
         """Types a line and presses enter."""
         self._child.send(f"{line}\r")
 
-    async def shows(self, pattern: str, timeout: float = 20) -> re.Match[str]:
+    async def shows(self, pattern: str, timeout: float = 60) -> re.Match[str]:
         """Waits until the terminal was sent something that matches; all before it is forgotten."""
         found = await self._wait(lambda: re.search(pattern, self.screen), pattern, timeout)
         self.screen = self.screen[found.end() :]
         return found
 
-    async def logs(self, pattern: str, after: int = 0, timeout: float = 20) -> None:
+    async def logs(self, pattern: str, after: int = 0, timeout: float = 60) -> None:
         """Waits until the debug log, behind that many characters, has something that matches."""
         await self._wait(lambda: re.search(pattern, self.log[after:]), pattern, timeout)
 
-    async def notes(self, pattern: str, timeout: float = 20) -> None:
+    async def notes(self, pattern: str, timeout: float = 60) -> None:
         """Waits until a conversation has a line that matches."""
         await self._wait(lambda: re.search(pattern, self.chats), pattern, timeout)
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from tests.conftest import RunningServer
@@ -14,6 +15,9 @@ from tests.interop.kept import archived, encrypted, unread_by_server
 from tests.interop.slix import befriend, online
 from tests.interop.terminal import profanity
 from tests.raw import body
+
+#: Two or three large programs start in each: on a busy machine that alone may take a minute.
+pytestmark = pytest.mark.timeout(300)
 
 Person = Callable[[str], str]
 

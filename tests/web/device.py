@@ -75,7 +75,7 @@ class WebDevice(NodeClient):
     async def texts(self, chat: str) -> list[str]:
         return [row["text"] for row in await self.messages(chat)]
 
-    async def shows(self, chat: str, *texts: str, timeout: float = 15) -> list[Row]:
+    async def shows(self, chat: str, *texts: str, timeout: float = 60) -> list[Row]:
         """Waits until the conversation is exactly that."""
         rows: list[Row] = []
 
@@ -91,7 +91,7 @@ class WebDevice(NodeClient):
         return rows
 
 
-async def until(holds: Callable[[], Awaitable[bool]], timeout: float = 20, every: float = 0.05) -> None:
+async def until(holds: Callable[[], Awaitable[bool]], timeout: float = 60, every: float = 0.05) -> None:
     """Waits for a condition. Raises TimeoutError."""
     deadline = time.monotonic() + timeout
     while not await holds():

@@ -57,14 +57,14 @@ class Someone(NodeClient):
 
     async def on(self, selector: str, method: str, *arguments: Any) -> Any:
         """Calls a method of Playwright's locator, which waits up to 20 s for what it needs."""
-        return await self.do("locator", selector, method, *arguments, timeout=30)
+        return await self.do("locator", selector, method, *arguments)
 
     async def press(self, name: str, role: str = "button") -> None:
         """Something by the name that a screen reader says."""
-        await self.do("role", role, name, "click", timeout=30)
+        await self.do("role", role, name, "click")
 
     async def fill(self, name: str, text: str) -> None:
-        await self.do("role", "textbox", name, "fill", text, timeout=30)
+        await self.do("role", "textbox", name, "fill", text)
 
     async def shows(self, selector: str) -> None:
         """Waits until it can be seen."""
@@ -74,7 +74,7 @@ class Someone(NodeClient):
         await self.on(selector, "waitFor", {"state": "hidden"})
 
     async def evaluate(self, script: str) -> Any:
-        return await self.do("page", "evaluate", script, timeout=30)
+        return await self.do("page", "evaluate", script)
 
     async def keeps_the_app(self) -> None:
         """Waits until the app is in the browser, so that it opens without network."""
@@ -85,12 +85,12 @@ class Someone(NodeClient):
         await until(kept)
 
     async def picture(self, file: Path) -> None:
-        await self.do("page", "screenshot", {"path": str(file)}, timeout=30)
+        await self.do("page", "screenshot", {"path": str(file)})
 
     # -- the start ------------------------------------------------------------------------------------
 
     async def open(self, path: str = "") -> None:
-        await self.do("page", "goto", self.url + path, timeout=30)
+        await self.do("page", "goto", self.url + path)
 
     async def register(self) -> None:
         """From the first screen to the chats."""

@@ -75,7 +75,7 @@ async def test_without_network_it_opens_shows_the_history_and_keeps_what_one_wri
     await ada.do("context", "setOffline", True)
     async with down(people.server):  # Chromium cuts everything but WebSockets
         await ada.write("from the train")
-        await ada.do("page", "reload", timeout=30)
+        await ada.do("page", "reload")
         await ada.reads("Hello")
         await ada.reads("from the train")
         await ada.marked("from the train", "waiting")
@@ -105,7 +105,7 @@ async def test_the_app_is_kept_though_the_network_goes_while_it_is_fetched(peopl
     await ada.cable.plug_in()
     await ada.keeps_the_app()
     ada.cable.unplug()
-    await ada.do("page", "reload", timeout=30)
+    await ada.do("page", "reload")
     await ada.shows("input")
     await ada.cable.plug_in()
 
@@ -118,7 +118,7 @@ async def test_the_beginning_of_a_chat_is_asked_for_again_when_the_connection_is
     await _forget_where_it_begins(ada)
     await ada.do("context", "setOffline", True)
     async with down(people.server):
-        await ada.do("page", "reload", timeout=30)
+        await ada.do("page", "reload")
         await ada.open_chat("Hello")
         await ada.shows(NO_CONNECTION)
         await ada.evaluate(
@@ -299,7 +299,7 @@ async def sound(person: Someone, what: str, wide: bool = True) -> None:
     """What is on the screen is for everybody, and not wider than it, once it has come to rest."""
     await person.evaluate(AT_REST)
     assert await person.evaluate(FAINT) == [], what
-    assert await person.do("axe", timeout=60) == [], what
+    assert await person.do("axe") == [], what
     assert not await person.evaluate(TOO_WIDE), what
 
 

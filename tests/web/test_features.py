@@ -125,7 +125,7 @@ async def test_a_browser_that_is_locked_shows_nothing_of_a_person(people: People
     await ada.shows("text=Lock now")
     await ada.open(f"#/chat/{ben.address}")
     await ada.reads("Hello")
-    await ada.do("page", "reload", timeout=30)
+    await ada.do("page", "reload")
     await ada.shows("h1:has-text('Kith is locked')")
     await sound(ada, "the lock")
     page: str = await ada.evaluate("document.body.innerText + location.href + document.title")
@@ -148,7 +148,7 @@ async def test_another_number_moves_all_browsers_also_one_that_is_away(people: P
     tablet = await people.linked(ada, DESKTOP)
     await tablet.open("#/")
     await tablet.shows(".home")
-    await tablet.do("page", "goto", "about:blank", timeout=30)
+    await tablet.do("page", "goto", "about:blank")
     old = ada.address
     ada.number = f"+49151{next(_numbers) + 7_000_000:08}"
     await ada.open("#/settings/number")

@@ -116,7 +116,7 @@ async def test_a_backup_that_was_saved_before_logging_out_comes_back_at_the_next
     assert len(words) == 12
     await ada.on("label.check", "click")
     file = tmp_path / "kith.age"
-    await ada.do("save", "Save file", str(file), timeout=60)
+    await ada.do("save", "Save file", str(file))
     assert file.read_bytes().startswith(b"age-encryption.org/v1\n-> scrypt ")
     await ada.shows("[role=status]:has-text('Saved as kith-')")
     await ada.log_out()

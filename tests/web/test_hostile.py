@@ -44,7 +44,7 @@ async def test_whatever_came_before_is_drawn_and_nothing_is_lost_without_room(pe
     ada.provoked = ("not drawn",)
     assert await ada.evaluate(ODD % json.dumps(f"kith {ada.address}"))
     await ada.do("page", "addInitScript", {"content": FULL})
-    await ada.do("page", "reload", timeout=30)
+    await ada.do("page", "reload")
     await ada.shows(".history.placed")
     await ada.shows(".reactions button:has-text('constructor')")
     # a message that can't be drawn says so, and costs the others nothing
@@ -53,5 +53,5 @@ async def test_whatever_came_before_is_drawn_and_nothing_is_lost_without_room(pe
     await ben.reads("still here")
     await ada.menu("still here", "React with ❤️")
     await ben.shows(".reactions button:has-text('❤️')")
-    await ada.do("page", "reload", timeout=30)
+    await ada.do("page", "reload")
     await ada.reads("still here")

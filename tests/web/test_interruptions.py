@@ -187,7 +187,7 @@ async def test_what_is_arranged_without_a_connection_holds_and_reaches_the_other
     await ben.shows(f"{ben.bubble('again')} .reply:has-text('Hello')")
     await ben.shows(".message:has-text('Forwarded') .text:text-is('again')")
     assert await ben.texts() == ["Hello", "again", "again"]
-    await ada.do("page", "reload", timeout=30)
+    await ada.do("page", "reload")
     await ada.shows(".message [data-progress=read] >> nth=2")
     await ada.open("#/")
     await ada.shows(".chat-row:has-text('Muted')")

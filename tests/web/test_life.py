@@ -41,7 +41,7 @@ async def later(person: Someone, *, device: int, server: int) -> None:
     """So many hours later, by the device's clock and by the server's."""
     for clock, hours in (("device", device), ("server", server)):
         await person.evaluate(f"localStorage.setItem('test.{clock}', '{hours * 3_600_000}')")
-    await person.do("page", "reload", timeout=30)
+    await person.do("page", "reload")
     await person.shows(".history.placed")
 
 
@@ -275,7 +275,7 @@ async def test_the_history_can_be_taken_away_as_a_file_without_keys(people: Peop
     await ben.write("keep this")
     await ada.reads("keep this")
     await ada.open("#/settings/storage")
-    name, content = await ada.do("download", "Export", timeout=30)
+    name, content = await ada.do("download", "Export")
     assert name.startswith("kith-")
     saved = json.loads(content)
     assert saved["account"] == ada.address

@@ -36,7 +36,7 @@ async def test_a_conversation_that_is_not_shown_is_neither_loaded_nor_read_nor_s
     ada, ben = await people.two(DESKTOP, PHONE)
     await ben.open("#/")
     await ben.evaluate(f"({SEED})(400, {json.dumps(ada.address)})")
-    await ben.do("page", "reload", timeout=30)
+    await ben.do("page", "reload")
     await ben.open(f"#/chat/{ada.address}")
     await ben.shows(".history.placed .message:has-text('Message 399')")
     await ben.evaluate("document.querySelector('.history').scrollTop -= 1500")
@@ -327,13 +327,13 @@ async def test_on_the_smallest_screen_nothing_leaves_its_place_and_a_finger_hits
     for language, width in (("en", 320), ("de", 320), ("de", 390)):
         await ada.do("page", "setViewportSize", {"width": width, "height": 640})
         await ada.evaluate(f"localStorage.setItem('kith.language', '{language}')")
-        await ada.do("page", "reload", timeout=30)
+        await ada.do("page", "reload")
         for place, there in {**PLACES, chat: ".history.placed", f"{chat}/info": ".side h2"}.items():
             await ada.open(f"#{place}")
             await ada.shows(there)
             await fits(ada, (place, language, width))
     await ada.evaluate(ASKED)
-    await ada.do("page", "reload", timeout=30)
+    await ada.do("page", "reload")
     await ada.shows("dialog [role=img]")
     await fits(ada, "a request for the history")
 

@@ -81,7 +81,7 @@ async def test_a_server_that_restarts_is_normal(devices: Devices, server: Runnin
     await asyncio.to_thread(server.stop)
     await ada.send(ben.address, "while it is away")
     await asyncio.to_thread(server.start)
-    await ben.shows(ada.address, "before", "while it is away", timeout=30)
+    await ben.shows(ada.address, "before", "while it is away")
 
 
 async def test_edits_reactions_replies_and_deletions_reach_the_other_side(devices: Devices) -> None:

@@ -94,5 +94,5 @@ async def test_what_the_web_app_cannot_read_the_sdk_sends_again(devices: Devices
     sdk._db.commit()
     await sdk.send(web.address, "after the backup", encrypted=True)
     texts.append("after the backup")
-    await web.shows(sdk.jid, *texts, timeout=30)
+    await web.shows(sdk.jid, *texts)
     await both_ways(web, sdk, *texts)

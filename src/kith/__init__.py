@@ -1,3 +1,4 @@
 """Kith: a messenger that anyone can run, end-to-end encrypted, on XMPP."""
 
-__version__ = "0.1.0"
+#: The one place where the version stands; CONTRIBUTING.md says what a version number promises.
+__version__ = "0.2.0"

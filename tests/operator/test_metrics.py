@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from kith import __version__
 from tests.conftest import RunningServer, free_ports, running
 from tests.operator.scrape import Figures, read, scrape, until
 from tests.raw import RawClient, condition, online, plain
@@ -146,7 +147,7 @@ async def test_the_process_the_loop_and_the_store_are_measured(server: RunningSe
     assert now.get_one("process_resident_memory_bytes") > 1 << 20
     assert now.get_one("kith_store_bytes", file="database") > 0
     assert now.get_one("kith_accounts") == 3
-    assert now.get_one("kith_build_info", version="0.1.0") == 1
+    assert now.get_one("kith_build_info", version=__version__) == 1
 
 
 async def test_undelivered_messages_are_those_that_no_device_has_got(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ from kith.api.pin import Pin
 from kith.api.privacy import PrivacyResource
 from kith.api.register import Register
 from kith.config import Config, ConfigError
+from kith.config.renamed import Renamed
 from kith.core.log.retention import expire
 from kith.core.login.stream import Stream
 from kith.core.node import Node
@@ -334,7 +335,7 @@ def _sms(config: Config) -> SMS:
     if not config.sms_url:
         return ConsoleSMS()
     return HTTPGateway(
-        config.sms_url, config.sms_method, config.sms_headers, config.sms_body, config.sms_answer
+        config.sms_url, config.sms_method, config.sms_headers, config.sms_body, config.sms_success_pattern
     )
 
 
@@ -405,9 +406,14 @@ def _thread_failed(failed: threading.ExceptHookArgs) -> None:
         os._exit(CRIPPLED)
 
 
-def serve(config: Config) -> int:
-    """Runs a server until it is told to stop. Returns the exit status: 2 if it could not start."""
+def serve(config: Config, renamed: Sequence[Renamed] = ()) -> int:
+    """Runs a server until it is told to stop. Returns the exit status: 2 if it could not start.
+
+    ``renamed``: settings that were given under an old name, for a warning in the log.
+    """
     journal.set_up(config.log_level, config.log_format)
+    for setting in renamed:
+        logger.warning("setting has a new name", old=setting.old, new=setting.new, given_in=setting.place)
     threading.excepthook = _thread_failed
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

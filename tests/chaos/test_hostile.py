@@ -103,7 +103,7 @@ async def attacked(server: Kith, kind: str) -> AsyncIterator[Attack]:
 def besieged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kith]:
     """A server for all of them, one after the other."""
     folder: Path = tmp_path_factory.mktemp("besieged")
-    server = Kith(folder, waiting_connections=str(ROOM), auth_timeout=str(PATIENCE))
+    server = Kith(folder, unauthenticated_connections=str(ROOM), auth_timeout=str(PATIENCE))
     server.start()
     try:
         server.add_users(["ada", "ben", *EVIL])

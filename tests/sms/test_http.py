@@ -44,14 +44,14 @@ async def test_json_as_vonage_wants_it() -> None:
     body = '{"api_key": "k", "api_secret": "s", "from": "Kith", "to": "{digits}", "text": "{text}"}'
     answer = r'"status"\s*:\s*"0"'
     async with gateway(says(200, '{"messages": [{"status": "0"}]}')) as there:
-        await send(HTTPGateway(there.url, body=body, answer=answer))
+        await send(HTTPGateway(there.url, body=body, success_pattern=answer))
         _, _, headers, sent = there.requests[0]
         assert CIMultiDict(headers)["Content-Type"] == "application/json"
         assert json.loads(sent)["text"] == TEXT
         assert json.loads(sent)["to"] == NUMBER[1:]
     async with gateway(says(200, '{"messages": [{"status": "4", "error-text": "no credit"}]}')) as there:
-        with pytest.raises(SMSError, match="58 characters, is not the expected one"):
-            await send(HTTPGateway(there.url, body=body, answer=answer))
+        with pytest.raises(SMSError, match=r"58 characters.*does not match"):
+            await send(HTTPGateway(there.url, body=body, success_pattern=answer))
 
 
 async def test_everything_can_be_in_the_url() -> None:
@@ -71,7 +71,7 @@ async def test_a_gateway_that_stumbles_is_tried_again(first: Behaviour) -> None:
 
 async def test_a_gateway_that_stays_down_is_given_up() -> None:
     async with gateway(says(502)) as there:
-        with pytest.raises(SMSError, match="502, after 3 tries"):
+        with pytest.raises(SMSError, match="502, after 3 attempts"):
             await send(HTTPGateway(there.url, body="text={text}", backoff=0.01))
         assert len(there.requests) == 3
     with pytest.raises(SMSError, match="does not answer"):
@@ -110,16 +110,16 @@ async def test_a_gateway_that_leads_elsewhere_is_not_followed() -> None:
 
 async def test_an_endless_answer_is_not_read_to_its_end() -> None:
     async with gateway(says(200, "x" * 10_000_000)) as there:
-        with pytest.raises(SMSError, match="not the expected one"):
-            await send(HTTPGateway(there.url, body="text={text}", answer="ok"))
+        with pytest.raises(SMSError, match="does not match sms_success_pattern"):
+            await send(HTTPGateway(there.url, body="text={text}", success_pattern="ok"))
 
 
 @pytest.mark.parametrize(
     ("behaviour", "reason"),
     [
-        (says(503), "503, after 3 tries"),
+        (says(503), "503, after 3 attempts"),
         (hangs, "does not answer"),
-        (says(200, "<html>?"), "not the expected one"),
+        (says(200, "<html>?"), "does not match sms_success_pattern"),
     ],
     ids=["down", "slow", "nonsense"],
 )
@@ -127,7 +127,7 @@ async def test_a_server_whose_gateway_fails_says_so_and_lives_on(
     tmp_path_factory: pytest.TempPathFactory, behaviour: Behaviour, reason: str
 ) -> None:
     async with gateway(behaviour) as there:
-        settings = {"sms_url": there.url, "sms_body": "text={text}", "sms_answer": "queued"}
+        settings = {"sms_url": there.url, "sms_body": "text={text}", "sms_success_pattern": "queued"}
         with running(tmp_path_factory.mktemp("gateway") / "data", **settings) as server:
             one, other = Person(server), Person(server)
             asked = [
@@ -175,7 +175,7 @@ async def test_nothing_that_a_gateway_was_sent_comes_back_in_an_error(status: in
             f"{there.url}?status={status}",
             headers={"Authorization": "Bearer Key4711"},
             body='{"to": "{number}", "secret": "s3cr3t", "text": "{text}"}',
-            answer="queued",
+            success_pattern="queued",
             backoff=0.01,
         )
         with pytest.raises(SMSError) as error:
@@ -203,7 +203,7 @@ def says_in_pieces(*pieces: str, then: float = 0.0) -> Behaviour:
 
 async def test_an_answer_may_come_in_pieces() -> None:
     async with gateway(says_in_pieces("{", '"status"', ': "0"', "}")) as there:
-        await send(HTTPGateway(there.url, body="text={text}", answer='"status": "0"'))
+        await send(HTTPGateway(there.url, body="text={text}", success_pattern='"status": "0"'))
         assert len(there.requests) == 1
 
 
@@ -211,11 +211,17 @@ async def test_an_answer_may_come_in_pieces() -> None:
 async def test_no_second_message_is_sent_because_an_answer_has_no_end(answer: str) -> None:
     """The gateway has taken the first one."""
     async with gateway(says_in_pieces("queued", then=30)) as there:
-        await send(HTTPGateway(there.url, body="text={text}", answer=answer, timeout=0.5, backoff=0.01))
+        await send(
+            HTTPGateway(there.url, body="text={text}", success_pattern=answer, timeout=0.5, backoff=0.01)
+        )
         assert len(there.requests) == 1
     async with gateway(says_in_pieces("refused", then=30)) as there:
-        with pytest.raises(SMSError, match="not the expected one"):
-            await send(HTTPGateway(there.url, body="text={text}", answer="queued", timeout=0.5, backoff=0.01))
+        with pytest.raises(SMSError, match="does not match sms_success_pattern"):
+            await send(
+                HTTPGateway(
+                    there.url, body="text={text}", success_pattern="queued", timeout=0.5, backoff=0.01
+                )
+            )
         assert len(there.requests) == 1
 
 

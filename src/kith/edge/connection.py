@@ -61,7 +61,7 @@ class Edge:
         self.pool = pool
         self.certificates = certificates
         self.proxies = Proxies(config.trusted_proxies)
-        self.lobby = Lobby(config.auth_timeout, config.waiting_connections)
+        self.lobby = Lobby(config.auth_timeout, config.unauthenticated_connections)
         self.door = Door(config.connections_per_address, most_connections())
         self.unread = Unread()
         self.rate = config.rate_bytes

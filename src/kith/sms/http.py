@@ -1,4 +1,4 @@
-"""Text messages by any provider's HTTP gateway: the settings say how its request looks."""
+"""Sends text messages through a provider's HTTP gateway. The settings describe the request."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 import json
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from time import time
 from urllib.parse import quote
@@ -16,18 +16,18 @@ import aiohttp
 
 from kith.ports.sms import SMSError
 
-#: Seconds for one try, tries, and seconds to wait before the second; then twice as long each time.
+#: Seconds for one attempt, number of attempts, and seconds before the second; then twice as long each time.
 TIMEOUT = 8.0
-TRIES = 3
+ATTEMPTS = 3
 BACKOFF = 0.5
 _LONGEST_WAIT = 10.0
-#: As much of an answer is looked at.
+#: How much of an answer is read.
 _ANSWER_BYTES = 64 * 1024
 _LATER = 30.0
 
 
 class _Again(Exception):
-    """It may work at another try; ``wait``: seconds, if the gateway says."""
+    """This attempt failed, another may succeed. ``wait``: seconds to wait first, if the gateway says so."""
 
     def __init__(self, reason: str, wait: float = 0.0) -> None:
         super().__init__(reason)
@@ -39,11 +39,11 @@ class HTTPGateway:
 
     ``url``, ``headers`` and ``body`` may hold ``{number}`` (+491701234567), ``{digits}`` (the same without
     the +) and ``{text}``, which are written as the place needs it: for URLs and forms percent-encoded, in
-    JSON escaped. ``answer``: a regular expression that has to be found in the body of the answer, for
-    gateways that answer 200 to what they refuse.
+    JSON escaped. ``success_pattern``: a regular expression that the body of a successful answer contains, for
+    gateways that answer 200 even if they refuse.
 
-    What the gateway answers is not shown to anybody: it may repeat what it was sent, keys and codes included,
-    written in ways that nobody would recognise.
+    The gateway's answers are neither logged nor shown: they may repeat what was sent, keys and codes
+    included, in encodings that no filter would recognise.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class HTTPGateway:
         method: str = "POST",
         headers: Mapping[str, str] | None = None,
         body: str = "",
-        answer: str = "",
+        success_pattern: str = "",
         timeout: float = TIMEOUT,
         backoff: float = BACKOFF,
     ) -> None:
@@ -60,7 +60,7 @@ class HTTPGateway:
         self._method = method
         self._headers = dict(headers or {})
         self._body = body
-        self._answer = re.compile(answer)
+        self._success = re.compile(success_pattern)
         self._timeout = timeout
         self._backoff = backoff
         self._session: aiohttp.ClientSession | None = None
@@ -72,9 +72,9 @@ class HTTPGateway:
             self._headers["Content-Type"] = kind
 
     async def send(self, number: str, text: str) -> None:
-        """Raises SMSError when the tries are used up, or the gateway refuses the message."""
+        """Sends one message. Raises SMSError when all attempts failed, or the gateway refuses the message."""
         wait, reason = self._backoff, ""
-        for attempt in range(TRIES):
+        for attempt in range(ATTEMPTS):
             if attempt:
                 await asyncio.sleep(wait * random.uniform(0.8, 1.2))
                 wait *= 2
@@ -86,7 +86,7 @@ class HTTPGateway:
                 if error.wait > _LONGEST_WAIT:
                     raise SMSError(reason, error.wait) from None
                 wait = max(wait, error.wait)
-        raise SMSError(f"{reason}, after {TRIES} tries", _LATER)
+        raise SMSError(f"{reason}, after {ATTEMPTS} attempts", _LATER)
 
     async def _try(self, number: str, text: str) -> None:
         if self._session is None:
@@ -99,38 +99,40 @@ class HTTPGateway:
             async with self._session.request(
                 self._method, url, data=body or None, headers=headers, allow_redirects=False
             ) as answer:
-                said = await self._said(answer)
+                text_of_answer = await self._text(answer)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise _Again(f"the gateway does not answer ({type(error).__name__})") from None
         if answer.status in (408, 425, 429) or answer.status >= 500:
             raise _Again(f"the gateway answers {answer.status}", _seconds(answer.headers.get("Retry-After")))
         if not 200 <= answer.status < 300:
-            raise SMSError(f"the gateway refuses with {answer.status} and {len(said)} characters", _LATER)
-        if not self._answer.search(said):
-            size = f"{len(said)} characters"
-            raise SMSError(f"the gateway's answer, {size}, is not the expected one (sms_answer)", _LATER)
+            raise SMSError(
+                f"the gateway refuses with {answer.status} and {len(text_of_answer)} characters", _LATER
+            )
+        if not self._success.search(text_of_answer):
+            size = f"{len(text_of_answer)} characters"
+            raise SMSError(f"the gateway's answer ({size}) does not match sms_success_pattern", _LATER)
 
-    async def _said(self, answer: aiohttp.ClientResponse) -> str:
-        """What the gateway says, which may come in pieces, as far as it is of use.
+    async def _text(self, answer: aiohttp.ClientResponse) -> str:
+        """The body of an answer, up to a limit; empty if nothing looks at it.
 
-        Once it has answered, the message may be on its way: what is missing of the answer is no reason to
-        send another one.
+        Once the gateway has answered, the message may be on its way. So a body that breaks off is taken as it
+        is: sending the message again could deliver it twice.
         """
-        said = bytearray()
-        if answer.status < 300 and not self._answer.pattern:
+        body = bytearray()
+        if answer.status < 300 and not self._success.pattern:
             return ""
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
-            while len(said) < _ANSWER_BYTES and (piece := await answer.content.readany()):
-                said += piece
-        return said[:_ANSWER_BYTES].decode(errors="replace")
+            while len(body) < _ANSWER_BYTES and (piece := await answer.content.readany()):
+                body += piece
+        return body[:_ANSWER_BYTES].decode(errors="replace")
 
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
 
 
-def _fill(template: str, number: str, text: str, escape: object) -> str:
-    assert callable(escape)
+def _fill(template: str, number: str, text: str, escape: Callable[[str], str]) -> str:
+    """The template with its placeholders replaced by escaped values."""
     values = {"{number}": number, "{digits}": number.lstrip("+"), "{text}": text}
     return re.sub(r"\{(number|digits|text)\}", lambda match: escape(values[match[0]]), template)
 
@@ -148,7 +150,7 @@ def _in_header(value: str) -> str:
 
 
 def _seconds(retry_after: str | None) -> float:
-    """RFC 9110 §10.2.3: seconds, or a date."""
+    """The seconds that a Retry-After header asks for: it is a number, or a date (RFC 9110 §10.2.3)."""
     if not retry_after:
         return 0.0
     try:

@@ -1,0 +1,119 @@
+"""`kith user` and `kith device`: accounts, and where they are logged in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from kith.cli.options import ConfigOption, new_password, settings
+from kith.commands.fail import fail
+
+user = typer.Typer(
+    help="Add, list and remove accounts, whether or not the server is running.", no_args_is_help=True
+)
+device = typer.Typer(help="See where an account is logged in, and log its devices out.", no_args_is_help=True)
+
+PasswordOption = Annotated[Optional[str], typer.Option(help="Prompted for if omitted.", show_default=False)]
+
+
+@user.command("add")
+def user_add(
+    jid: Annotated[str, typer.Argument(help="you@example.org, or only the part before the @.")],
+    password: PasswordOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Add an account. Example: kith user add ada@localhost"""
+    from kith.commands import users
+
+    users.add(settings(config), jid, password if password is not None else new_password())
+
+
+@user.command("list")
+def user_list(config: ConfigOption = None) -> None:
+    """List the accounts, one address per line."""
+    from kith.commands import users
+
+    users.show(settings(config))
+
+
+@user.command("passwd")
+def user_passwd(
+    jid: Annotated[str, typer.Argument(help="The account whose password to change.")],
+    password: PasswordOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Change a password. This logs out all devices of the account."""
+    from kith.commands import users
+
+    users.change_password(settings(config), jid, password if password is not None else new_password())
+
+
+@user.command("remove")
+def user_remove(
+    jid: Annotated[str, typer.Argument(help="The account to remove.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Remove an account with its messages and contacts. This can't be undone."""
+    from kith.commands import users
+
+    loaded = settings(config)
+    if not yes and not typer.confirm(f"Remove {jid} and everything that belongs to it?"):
+        raise typer.Exit(1)
+    users.remove(loaded, jid)
+
+
+@user.command("export")
+def user_export(
+    jid: Annotated[str, typer.Argument(help="The account whose data to export.")],
+    output: Annotated[
+        Optional[Path],
+        typer.Option(help="The file to write. By default, its name has the date.", show_default=False),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Write everything that the server has of a person into a ZIP file."""
+    from kith.commands import export
+
+    export.write(settings(config), jid, output)
+
+
+@user.command("import")
+def user_import(
+    file: Annotated[Path, typer.Argument(help="CSV with the header: jid,password")],
+    config: ConfigOption = None,
+) -> None:
+    """Add many accounts from a CSV file. Accounts that exist are left unchanged."""
+    from kith.commands import users
+
+    users.import_file(settings(config), file)
+
+
+@device.command("list")
+def device_list(
+    jid: Annotated[str, typer.Argument(help="The account whose devices to list.")],
+    config: ConfigOption = None,
+) -> None:
+    """List the devices of an account. Example: kith device list ada@localhost"""
+    from kith.commands import devices
+
+    devices.show(settings(config), jid)
+
+
+@device.command("revoke")
+def device_revoke(
+    jid: Annotated[str, typer.Argument(help="The account of the device.")],
+    id: Annotated[
+        Optional[str], typer.Argument(help="The device's ID in kith device list.", show_default=False)
+    ] = None,
+    all: Annotated[bool, typer.Option("--all", help="All devices of the account.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Log a device out: its token is void and its sessions end. It can log in again by password."""
+    from kith.commands import devices
+
+    if (id is None) is not all:
+        fail("name one device, or use --all")
+    devices.revoke(settings(config), jid, id)

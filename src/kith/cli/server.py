@@ -1,0 +1,113 @@
+"""The commands about the server as a whole: run it, look after it, invite people to it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from kith.cli.options import ConfigOption
+from kith.cli.options import settings as load_settings
+
+if TYPE_CHECKING:
+    from kith.config.renamed import Renamed
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Adds the commands, in the order of `kith --help`."""
+    for command in (serve, settings, invite, reports, backup, restore, doctor):
+        app.command()(command)
+
+
+def serve(config: ConfigOption = None) -> None:
+    """Run the message server until Ctrl-C.
+
+    Without settings it serves the domain localhost from the folder ./data. Example:
+    KITH_DOMAIN=example.org kith serve
+    """
+    from kith.server import serve
+
+    renamed: list[Renamed] = []
+    loaded = load_settings(config, renamed.append)
+    raise typer.Exit(serve(loaded, renamed))
+
+
+def settings() -> None:
+    """List all settings with their defaults.
+
+    Write them into a TOML file for --config, or into the environment: data_dir is KITH_DATA_DIR there.
+    """
+    from kith.commands.settings import show
+
+    show()
+
+
+def invite(
+    contact: Annotated[
+        Optional[str],
+        typer.Option(help="Who invites: the two become each other's contacts.", show_default=False),
+    ] = None,
+    name: Annotated[
+        Optional[str], typer.Option(help="The only user name that may be chosen.", show_default=False)
+    ] = None,
+    days: Annotated[float, typer.Option(min=0.01, max=365, help="Days until it expires.")] = 7,
+    config: ConfigOption = None,
+) -> None:
+    """Create an invitation: a link with which one person can create an account.
+
+    Needs the setting registration = invite (or open). Example: kith invite --contact ada@localhost
+    """
+    from kith.commands.invite import invite
+
+    invite(load_settings(config), contact, name, days)
+
+
+def reports(
+    clear: Annotated[bool, typer.Option("--clear", help="Delete all reports.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """See who was reported for spam or abuse."""
+    from kith.commands import reports
+
+    (reports.clear if clear else reports.show)(load_settings(config))
+
+
+def backup(
+    target: Annotated[
+        Path, typer.Argument(metavar="FILE|DIR", help="The file to write, or the folder for it.")
+    ],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Save everything that the server needs in one file, while it runs.
+
+    The file contains the database, the server's secret, its certificate and key. Examples:
+    kith backup /var/backups/; kith backup --force today.tar
+    """
+    from kith.commands.backup import backup
+
+    named = config or (Path(os.environ["KITH_CONFIG"]) if os.environ.get("KITH_CONFIG") else None)
+    backup(load_settings(config), target, named, force)
+
+
+def restore(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="A file that kith backup wrote.")],
+    config: ConfigOption = None,
+) -> None:
+    """Check a backup and fill an empty data folder from it.
+
+    The folder is that of the setting data_dir. Example:
+    KITH_DATA_DIR=/var/lib/kith kith restore today.tar
+    """
+    from kith.commands.restore import restore
+
+    restore(load_settings(config), source)
+
+
+def doctor(config: ConfigOption = None) -> None:
+    """Check ports, certificate, disk, database, clock and DNS, and say what to do."""
+    from kith.commands.doctor import doctor
+
+    raise typer.Exit(doctor(load_settings(config)))

@@ -1,0 +1,127 @@
+"""The rules for settings that no type can express: addresses, and settings that depend on each other."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+
+from phonenumbers import SUPPORTED_REGIONS
+
+from kith.config.errors import ConfigError, wrong
+from kith.config.settings import PORTS, Config
+from kith.wire.jid import JID, parse_jid
+
+#: The kinds of contact address that XEP-0157 knows.
+_CONTACTS = frozenset(("abuse", "admin", "feedback", "sales", "security", "status", "support"))
+
+
+def check(config: Config, places: Mapping[str, str]) -> None:
+    """Raises ConfigError at the first broken rule.
+
+    ``places`` says for each setting that was given where it came from: a file or a variable.
+    """
+    _check_domain(config, places)
+    _check_addresses(config, places)
+    _check_people(config, places)
+    _check_ports(config, places)
+    _check_certificate(config, places)
+    _check_sms(config, places)
+    if config.public_url and not config.public_url.startswith(("https://", "http://")):
+        raise wrong("public_url", places["public_url"], "it has to start with https:// or http://")
+
+
+def _check_domain(config: Config, places: Mapping[str, str]) -> None:
+    try:
+        jid = parse_jid(config.domain)
+    except ValueError:
+        raise wrong("domain", places["domain"], f"{config.domain!r} is not a domain") from None
+    if jid.local or jid.resource:
+        raise wrong("domain", places["domain"], f"only {jid.domain!r}, nothing before or after it")
+    if jid.domain != config.domain:
+        raise wrong("domain", places["domain"], f"write it as {jid.domain!r}")
+
+
+def _check_addresses(config: Config, places: Mapping[str, str]) -> None:
+    for name in ("listen", "component_listen", "metrics_listen"):
+        if not getattr(config, name):
+            raise wrong(name, places[name], "no address to listen on")
+        for address in getattr(config, name):
+            try:
+                ipaddress.ip_address(address)
+            except ValueError:
+                raise wrong(name, places[name], f"{address!r} is not an IP address") from None
+    for proxy in config.trusted_proxies:
+        try:
+            ipaddress.ip_network(proxy, strict=False)
+        except ValueError:
+            reason = f"{proxy!r} is neither an IP address nor a network like 10.0.0.0/24"
+            raise wrong("trusted_proxies", places["trusted_proxies"], reason) from None
+
+
+def _check_people(config: Config, places: Mapping[str, str]) -> None:
+    for operator in config.operators:
+        if not _is_account(operator, config.domain):
+            reason = f"{operator!r} is not the address of an account here"
+            raise wrong("operators", places["operators"], reason)
+    for host, secret in config.components.items():
+        if not _is_domain(host) or host == config.domain:
+            raise wrong("components", places["components"], f"{host!r} is not another domain")
+        if not secret:
+            raise wrong("components", places["components"], f"{host} has no secret")
+    for kind, addresses in config.contacts.items():
+        if kind not in _CONTACTS or not all(":" in address for address in addresses.split()):
+            raise wrong("contacts", places["contacts"], f"{kind} = {addresses!r} is not a kind and URIs")
+
+
+def _check_ports(config: Config, places: Mapping[str, str]) -> None:
+    used: dict[int, str] = {}
+    for name in PORTS:
+        port = getattr(config, name)
+        if port and port in used:
+            first, second = _named(used[port], places), _named(name, places)
+            raise ConfigError(f"settings {first} and {second} are both {port}")
+        used[port] = name
+
+
+def _check_certificate(config: Config, places: Mapping[str, str]) -> None:
+    if (config.certificate is None) != (config.private_key is None):
+        given = "private_key" if config.certificate is None else "certificate"
+        raise ConfigError(
+            f"settings certificate and private_key belong together, only {_named(given, places)} is set"
+        )
+
+
+def _check_sms(config: Config, places: Mapping[str, str]) -> None:
+    if config.phone_country and config.phone_country not in SUPPORTED_REGIONS:
+        reason = f"{config.phone_country!r} is not the two letters of a country, like DE"
+        raise wrong("phone_country", places["phone_country"], reason)
+    if config.sms_url and not config.sms_url.startswith(("https://", "http://")):
+        raise wrong("sms_url", places["sms_url"], "it has to start with https:// or http://")
+    if config.sms_url and "{text}" not in config.sms_url + config.sms_body:
+        raise wrong("sms_body", places.get("sms_body", "by default"), "neither it nor sms_url has a {text}")
+    try:
+        re.compile(config.sms_success_pattern)
+    except re.error as error:
+        place = places["sms_success_pattern"]
+        raise wrong("sms_success_pattern", place, f"not a regular expression: {error}") from None
+
+
+def _named(name: str, places: Mapping[str, str]) -> str:
+    return f"{name} ({places.get(name, 'by default')})"
+
+
+def _is_domain(text: str) -> bool:
+    try:
+        return parse_jid(text) == JID("", text)
+    except ValueError:
+        return False
+
+
+def _is_account(text: str, domain: str) -> bool:
+    """Whether a text is the bare, normalised address of an account of this domain."""
+    try:
+        jid = parse_jid(text)
+    except ValueError:
+        return False
+    return bool(jid.local) and jid.domain == domain and str(jid) == text

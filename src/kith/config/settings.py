@@ -1,0 +1,227 @@
+"""Every setting of the server: its type, its default, and one sentence for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from kith.config import values
+
+_Port = Annotated[int, Meta(ge=0, le=65535)]
+_Count = Annotated[int, Meta(ge=0)]
+_Positive = Annotated[int, Meta(ge=1)]
+_Seconds = Annotated[float, Meta(gt=0, le=86400)]
+
+
+class Setting(NamedTuple):
+    """What help texts and documents say of a setting. ``default`` is text, empty if there is none."""
+
+    name: str
+    variable: str
+    default: str
+    meaning: str
+
+
+def _about(meaning: str) -> Meta:
+    return Meta(description=meaning)
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The settings of one server. `kith.config.load` makes one from a file and the environment.
+
+    In the environment, ``data_dir`` is ``KITH_DATA_DIR``, and so on. Relative paths start at the working
+    directory. A port of 0 is not listened on.
+    """
+
+    domain: Annotated[str, _about("The domain of the accounts: the part after the @.")] = "localhost"
+    data_dir: Annotated[
+        Path, _about("The folder for the database and the self-signed certificate. Created if missing.")
+    ] = Path("data")
+    listen: Annotated[
+        list[str], _about("IP addresses to listen on. In the environment, separate them by commas.")
+    ] = msgspec.field(default_factory=lambda: ["0.0.0.0", "::"])
+    xmpp_port: Annotated[_Port, _about("XMPP with STARTTLS. For every port, 0 switches it off.")] = 5222
+    xmpps_port: Annotated[_Port, _about("XMPP with TLS from the first byte (XEP-0368).")] = 5223
+    http_port: Annotated[
+        _Port,
+        _about("HTTP for the web app, the API and WebSocket: for this machine and for a reverse proxy."),
+    ] = 8080
+    https_port: Annotated[_Port, _about("The same over TLS.")] = 8443
+    federation: Annotated[
+        bool,
+        _about("Whether people here can reach people on other servers. Needs a certificate that is valid."),
+    ] = False
+    federation_port: Annotated[_Port, _about("Where other servers connect, if federation is on.")] = 5269
+    federation_ca: Annotated[
+        Path | None,
+        _about("PEM file of authorities to trust for other servers, besides the system's."),
+    ] = None
+    dns_server: Annotated[
+        str, _about("Name server for finding other servers, as address:port. Empty: the system's.")
+    ] = ""
+    component_port: Annotated[
+        _Port, _about("Where external components connect (XEP-0114), usually 5347. Not encrypted.")
+    ] = 0
+    component_listen: Annotated[list[str], _about("IP addresses to listen on for components.")] = (
+        msgspec.field(default_factory=lambda: ["127.0.0.1", "::1"])
+    )
+    metrics_port: Annotated[_Port, _about("Metrics for Prometheus over HTTP at /metrics, usually 9464.")] = 0
+    metrics_listen: Annotated[
+        list[str], _about("IP addresses to listen on for Prometheus. Metrics are not for everybody.")
+    ] = msgspec.field(default_factory=lambda: ["127.0.0.1", "::1"])
+    components: Annotated[
+        dict[str, str],
+        _about("Domains of components and their secrets. In the environment: domain=secret, by commas."),
+    ] = msgspec.field(default_factory=dict)
+    public_url: Annotated[
+        str, _about("The address of the reverse proxy, like https://chat.example.org; host-meta names it.")
+    ] = ""
+    trusted_proxies: Annotated[
+        list[str],
+        _about(
+            "IP addresses or networks of reverse proxies on other machines whose X-Forwarded-For and"
+            " X-Forwarded-Proto are believed. Those on this machine always are."
+        ),
+    ] = msgspec.field(default_factory=list)
+    web_dir: Annotated[
+        Path | None, _about("The folder with the built web app. By default, the one that comes with Kith.")
+    ] = None
+    registration: Annotated[
+        Literal["phone", "invite", "open", "closed"],
+        _about(
+            "Who may create an account: phone (with a code sent to a number), invite (kith invite),"
+            " open (anybody, with a name and a password) or closed (kith user add)."
+        ),
+    ] = "phone"
+    user_invites: Annotated[
+        bool,
+        _about("Whether everybody here may invite people from a client, not only operators."),
+    ] = False
+    phone_country: Annotated[
+        str, _about("The country of numbers that are written without a country code, like DE.")
+    ] = ""
+    sms_url: Annotated[
+        str,
+        _about("HTTP gateway for text messages. Without one, codes appear in the server's output."),
+    ] = ""
+    sms_method: Annotated[Literal["POST", "GET", "PUT"], _about("Method of the gateway's requests.")] = "POST"
+    sms_headers: Annotated[
+        dict[str, str],
+        _about("Headers of the gateway's requests. In the environment: name=value, by commas."),
+    ] = msgspec.field(default_factory=dict)
+    sms_body: Annotated[
+        str, _about("Body of the gateway's requests, JSON or a form, with {number}, {digits} and {text}.")
+    ] = ""
+    sms_success_pattern: Annotated[
+        str, _about("Regular expression that the gateway's answer has to match if the message was accepted.")
+    ] = ""
+    sms_per_hour: Annotated[_Positive, _about("Text messages per hour, to all people together.")] = 1000
+    operators: Annotated[
+        list[str], _about("Accounts that may run operator commands from a client (XEP-0133).")
+    ] = msgspec.field(default_factory=list)
+    contacts: Annotated[
+        dict[str, str],
+        _about(
+            "Contact addresses to publish (XEP-0157): abuse, admin, feedback, sales, security, status or"
+            " support, each with URIs separated by blanks. In the environment: abuse=mailto:me@example.org,"
+            " by commas."
+        ),
+    ] = msgspec.field(default_factory=dict)
+    allow_plaintext: Annotated[
+        bool, _about("Allow logins without TLS from this machine, for benchmarks and tests.")
+    ] = False
+    certificate: Annotated[
+        Path | None, _about("PEM file of the certificate and its chain. Without it, one is self-signed.")
+    ] = None
+    private_key: Annotated[Path | None, _about("PEM file of its key, without a passphrase.")] = None
+    retention_days: Annotated[
+        _Count, _about("Days after which delivered messages are removed from the archive. 0: never.")
+    ] = 0
+    stanza_bytes: Annotated[
+        int, Meta(ge=10_000), _about("Size of the largest stanza. A client that sends more is disconnected.")
+    ] = 512 * 1024
+    rate_bytes: Annotated[
+        _Count,
+        _about("Bytes per second that one connection may send in the long run. 0: no limit."),
+    ] = 4 * 1024 * 1024
+    connections_per_address: Annotated[
+        _Count,
+        _about("Connections from one IP address (IPv6: one /64). 0: no limit. Loopback is not limited."),
+    ] = 1000
+    unauthenticated_connections: Annotated[
+        _Positive, _about("Connections that have not logged in yet. Beyond it, the oldest one is closed.")
+    ] = 4000
+    auth_timeout: Annotated[_Positive, _about("Seconds within which a connection has to log in.")] = 30
+    ping_after: Annotated[
+        float,
+        Meta(ge=0, le=86400),
+        _about(
+            "Seconds of silence after which a client is pinged: twice as many if its session can be resumed,"
+            " and twice as many again on a phone or while it is inactive. 0: never."
+        ),
+    ] = 420.0
+    ping_timeout: Annotated[
+        _Seconds, _about("Seconds to wait for the answer to a ping before the connection counts as lost.")
+    ] = 60.0
+    proxy_timeout: Annotated[
+        _Seconds,
+        _about("Seconds after which a proxy before the HTTP port cuts silent connections; pinged in time."),
+    ] = 60.0
+    resume_timeout: Annotated[
+        _Count, _about("Seconds that a session waits for its lost connection. 0: sessions can't be resumed.")
+    ] = 300
+    websocket_compression: Annotated[
+        bool, _about("Whether WebSocket clients may compress (RFC 7692). Costs CPU; no memory while idle.")
+    ] = True
+    strangers_per_hour: Annotated[
+        _Count, _about("New people that one account may write to, and ask about, per hour. 0: no limit.")
+    ] = 200
+    resume_stanzas: Annotated[_Positive, _about("Stanzas held for one session that waits.")] = 1000
+    max_sessions: Annotated[_Positive, _about("Devices of one account that can be online at once.")] = 32
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], _about("debug, info, warning or error.")
+    ] = "info"
+    log_format: Annotated[
+        Literal["text", "json"], _about("Format of a log line: text (key=value) or json.")
+    ] = "text"
+
+    @property
+    def invites(self) -> bool:
+        """Whether an invitation can be used: it creates an account in-band (XEP-0077)."""
+        return self.registration in ("invite", "open")
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.data_dir / "kith.sqlite"
+
+
+#: The settings that are ports.
+PORTS = (
+    "xmpp_port",
+    "xmpps_port",
+    "http_port",
+    "https_port",
+    "component_port",
+    "metrics_port",
+    "federation_port",
+)
+
+
+def all_settings() -> list[Setting]:
+    """All settings in order, for help texts and documents."""
+    hints = get_type_hints(Config, include_extras=True)
+    defaults = Config()
+    return [
+        Setting(
+            name, f"KITH_{name.upper()}", values.to_text(getattr(defaults, name)), _description(hints[name])
+        )
+        for name in Config.__struct_fields__
+    ]
+
+
+def _description(hint: Any) -> str:
+    return str(next(meta.description for meta in hint.__metadata__ if meta.description))

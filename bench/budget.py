@@ -74,9 +74,11 @@ class Wire:
         return False
 
 
-async def _client(edge: Edge, domain: Node, user: str, tally: Tally) -> TCPConnection:
+async def _client(edge: Edge, node: Node, user: str, tally: Tally) -> TCPConnection:
     wire = Wire(tally)
-    connection = TCPConnection(edge, lambda sink, security: Stream(domain, sink, security, starttls=False))
+    connection = TCPConnection(
+        edge, lambda sink, security: Stream(node.entrance, sink, security, starttls=False)
+    )
     connection.connection_made(wire)  # type: ignore[arg-type]
     token = base64.b64encode(f"\0{user}\0secret".encode()).decode()
     auth = f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{token}</auth>"
@@ -91,11 +93,11 @@ async def _client(edge: Edge, domain: Node, user: str, tally: Tally) -> TCPConne
 async def measure(folder: Path, payload: str, people: int, messages: int, batch: int, profile: bool) -> None:
     store = SQLiteStore(folder / "kith.sqlite")
     config = Config(data_dir=folder, allow_plaintext=True)
-    domain = Node(config, store, ALL, partial(Passwords, check_password, make_keys), b"s" * 32)
-    await domain.start()
-    edge = Edge(domain, ParserPool(Limits()), None)  # type: ignore[arg-type]
+    node = Node(config, store, ALL, partial(Passwords, check_password, make_keys), b"s" * 32)
+    await node.start()
+    edge = Edge(config, node.entrance, node.tasks, ParserPool(Limits()), None)  # type: ignore[arg-type]
     tally = Tally()
-    clients = [await _client(edge, domain, f"u{number}", tally) for number in range(people)]
+    clients = [await _client(edge, node, f"u{number}", tally) for number in range(people)]
     await asyncio.sleep(0.1)
     sent = [
         f"<message to='u{number ^ 1}@localhost' type='chat' id='m'>{payload}</message>".encode()
@@ -133,7 +135,7 @@ async def measure(folder: Path, payload: str, people: int, messages: int, batch:
     name = "OMEMO" if payload is OMEMO else "plain"
     figures: dict[str, Any] = {"parse": parsing, "loop": loop / count, "store": stored / count}
     print(f"{name:6} " + "  ".join(f"{key} {value * 1e6:5.1f} µs" for key, value in figures.items()))
-    await domain.stop()
+    await node.stop()
 
 
 def main() -> None:

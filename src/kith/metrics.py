@@ -23,11 +23,12 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from kith import __version__
+from kith.base.figures import Figures as NodeFigures
 from kith.base.histogram import SECONDS, Histogram
-from kith.core.node import Node
+from kith.core.sessions.resumption import Resumption
 from kith.edge.connection import Edge
 from kith.federation.federation import Federation
-from kith.ports.store import Holdings
+from kith.ports.store import Holdings, Store
 from kith.store.errors import StoreError
 
 #: How old the figures may be that the store has to count, in seconds.
@@ -62,9 +63,19 @@ def _histogram(name: str, about: str, seen: Histogram) -> Metric:
 class Figures(Collector):
     """Everything of a server, as Prometheus names it. ``lag``: how late the loop's timers come."""
 
-    def __init__(self, edge: Edge, federation: Federation | None) -> None:
+    def __init__(
+        self,
+        edge: Edge,
+        federation: Federation | None,
+        figures: NodeFigures,
+        store: Store,
+        resumption: Resumption,
+    ) -> None:
         self._edge = edge
         self._federation = federation
+        self._figures = figures
+        self._kept = store
+        self._resumption = resumption
         self.lag = Histogram(SECONDS)
         self.holdings: Holdings | None = None
 
@@ -72,16 +83,15 @@ class Figures(Collector):
         return []  # or registering would collect
 
     def collect(self) -> Iterator[Metric]:
-        domain = self._edge.domain
         yield InfoMetricFamily("kith_build", "The program.", {"version": __version__})
-        yield from self._connections(domain)
-        yield from self._messages(domain)
-        yield from self._store(domain)
-        yield from self._errors(domain)
+        yield from self._connections()
+        yield from self._messages()
+        yield from self._store()
+        yield from self._errors()
         yield from self._others()
         yield _histogram("kith_loop_lag_seconds", "How late a timer of the event loop comes.", self.lag)
 
-    def _connections(self, domain: Node) -> Iterator[Metric]:
+    def _connections(self) -> Iterator[Metric]:
         edge = self._edge
         yield _labelled(
             GaugeMetricFamily("kith_connections", "Connections that are open.", labels=["transport"]),
@@ -91,23 +101,23 @@ class Figures(Collector):
             CounterMetricFamily("kith_accepted_connections", "Connections so far.", labels=["transport"]),
             (((name,), count) for name, count in edge.accepted.items()),
         )
-        yield _gauge("kith_sessions", "Bound resources, connected or not.", domain.figures.sessions)
+        yield _gauge("kith_sessions", "Bound resources, connected or not.", self._figures.sessions)
         yield _gauge(
             "kith_sessions_waiting",
             "Sessions that have lost their connection and may resume.",
-            domain.resumption.waiting,
+            self._resumption.waiting,
         )
         yield _labelled(
             CounterMetricFamily("kith_logins", "Attempts to log in.", labels=["mechanism", "result"]),
-            domain.figures.logins.items(),
+            self._figures.logins.items(),
         )
         yield _labelled(
             CounterMetricFamily("kith_text_messages", "Codes that were asked for.", labels=["result"]),
-            (((result,), domain.figures.sms[result]) for result in ("sent", "failed", "limited")),
+            (((result,), self._figures.sms[result]) for result in ("sent", "failed", "limited")),
         )
 
-    def _messages(self, domain: Node) -> Iterator[Metric]:
-        figures = domain.figures
+    def _messages(self) -> Iterator[Metric]:
+        figures = self._figures
         kinds = (
             (("message",), figures.messages),
             (("presence",), figures.presences),
@@ -124,8 +134,8 @@ class Figures(Collector):
             ((("live",), figures.delivered), (("log",), figures.replayed)),
         )
 
-    def _store(self, domain: Node) -> Iterator[Metric]:
-        store = domain.store
+    def _store(self) -> Iterator[Metric]:
+        store = self._kept
         commits = store.commits
         yield _counter("kith_messages_stored", "Messages committed to the log.", commits.stored)
         yield _histogram("kith_commit_seconds", "How long a commit took, sync included.", commits.seconds)
@@ -144,10 +154,10 @@ class Figures(Collector):
             ((("database",), holdings.database_bytes), (("journal",), holdings.journal_bytes)),
         )
 
-    def _errors(self, domain: Node) -> Iterator[Metric]:
+    def _errors(self) -> Iterator[Metric]:
         for name, about, counts in (
-            ("kith_stanza_errors", "Stanzas answered with an error.", domain.figures.stanza_errors),
-            ("kith_stream_errors", "Streams ended with an error.", domain.figures.stream_errors),
+            ("kith_stanza_errors", "Stanzas answered with an error.", self._figures.stanza_errors),
+            ("kith_stream_errors", "Streams ended with an error.", self._figures.stream_errors),
         ):
             yield _labelled(
                 CounterMetricFamily(name, about, labels=["condition"]),
@@ -170,9 +180,16 @@ class Figures(Collector):
 class Metrics:
     """Answers ``/metrics``. ``handler`` makes the protocol of a connection, once it has started."""
 
-    def __init__(self, edge: Edge, federation: Federation | None) -> None:
-        self._store = edge.domain.store
-        self._figures = Figures(edge, federation)
+    def __init__(
+        self,
+        edge: Edge,
+        federation: Federation | None,
+        figures: NodeFigures,
+        store: Store,
+        resumption: Resumption,
+    ) -> None:
+        self._store = store
+        self._figures = Figures(edge, federation, figures, store, resumption)
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self._figures)
         ProcessCollector(registry=self._registry)

@@ -46,11 +46,11 @@ from kith.config.renamed import Renamed
 from kith.core.log.retention import expire
 from kith.core.login.stream import Stream
 from kith.core.node import Node
-from kith.core.sessions import handover
 from kith.edge.certificate import describe, ensure_certificate
 from kith.edge.connection import Edge, keep_alive
 from kith.edge.handshakes import TLSListener
 from kith.edge.http import FrontConnection, Web
+from kith.edge.invites import InvitePages
 from kith.edge.memory import Memory
 from kith.edge.tcp import TCPConnection
 from kith.edge.tls import Certificates
@@ -58,9 +58,11 @@ from kith.edge.webapp import WebApp, built
 from kith.features import ALL
 from kith.features.components import Components
 from kith.federation.federation import Federation
+from kith.federation.incoming import IncomingStream
 from kith.metrics import Metrics
 from kith.ports.connection import Security, Sink
 from kith.ports.sms import SMS
+from kith.records.invites import Invites
 from kith.records.passwords import Passwords
 from kith.sms.console import ConsoleSMS
 from kith.sms.http import HTTPGateway
@@ -115,17 +117,31 @@ class Server:
             raise StartError(f"can't use the file secret in {config.data_dir}: {error.strerror}") from error
         store = SQLiteStore(config.database, may_create=False, domain=config.domain)
         passwords = partial(Passwords, check_password, make_keys)
-        self.domain = Node(config, store, ALL, passwords, secret)
-        await self.domain.start()
-        self.edge = Edge(self.domain, ParserPool(Limits(stanza_bytes=config.stanza_bytes)), self.certificates)
+        node = self.node = Node(config, store, ALL, passwords, secret)
+        await node.start()
+        pool = ParserPool(Limits(stanza_bytes=config.stanza_bytes))
+        self.edge = Edge(config, node.entrance, node.tasks, pool, self.certificates)
         app = _web_app(config)
-        self.web = Web(self.edge, [self._api(secret), *([app] if app is not None else [])])
+        invites = InvitePages(node.domain, Invites(store), config.invites)
+        self.web = Web(self.edge, [invites, self._api(secret), *([app] if app is not None else [])])
         self.metrics: Metrics | None = None
-        components = self.domain.feature(Components)
+        components = self.node.feature(Components)
         federation = None
         if config.federation:
             try:
-                federation = Federation(self.domain, self.edge.pool, secret, certificate, key)
+                federation = Federation(
+                    config,
+                    node.domain,
+                    node.tasks,
+                    node.figures,
+                    node.hosts,
+                    node.post,
+                    node.router,
+                    pool,
+                    secret,
+                    certificate,
+                    key,
+                )
             except (OSError, ssl.SSLError) as error:
                 raise StartError(f"can't use the certificates for federation: {error}") from error
         try:
@@ -135,7 +151,9 @@ class Server:
             if federation is not None:
                 await self._listen(
                     "federation_port",
-                    lambda: TCPConnection(self.edge, federation.stream, namespace=ns.SERVER),
+                    lambda: TCPConnection(
+                        self.edge, partial(IncomingStream, federation), namespace=ns.SERVER
+                    ),
                     idle=_QUIET_SERVER,
                 )
             await self._listen("xmpp_port", lambda: TCPConnection(self.edge, self._starttls_stream))
@@ -160,8 +178,8 @@ class Server:
         except BaseException:
             await self.stop()
             raise
-        self.domain.tasks.spawn(self._tick())
-        self.domain.tasks.spawn(self.edge.watch())
+        self.node.tasks.spawn(self._tick())
+        self.node.tasks.spawn(self.edge.watch())
         accounts = await store.accounts()
         welcome.show(config, describe(certificate), len(accounts), web_app=app is not None)
 
@@ -179,14 +197,16 @@ class Server:
             prepare(self.config.database, _DATABASE_BUSY).close()
 
     async def _serve_metrics(self, federation: Federation | None) -> None:
-        metrics = self.metrics = Metrics(self.edge, federation)
+        metrics = self.metrics = Metrics(
+            self.edge, federation, self.node.figures, self.node.store, self.node.resumption
+        )
         await metrics.start()
         await self._listen("metrics_port", metrics.handler, listen=self.config.metrics_listen)
-        self.domain.tasks.spawn(metrics.watch())
+        self.node.tasks.spawn(metrics.watch())
 
     def _api(self, secret: bytes) -> API:
         """The HTTP API and what is behind it."""
-        domain, config = self.domain, self.config
+        domain, config = self.node, self.config
         self.sms = _sms(config)
         key = hmac.digest(secret, b"codes", "sha256")
         codes = Codes(
@@ -215,10 +235,10 @@ class Server:
         return API(domain, self.edge, resources)
 
     def _starttls_stream(self, sink: Sink, security: Security) -> Stream:
-        return Stream(self.domain, sink, security, starttls=True)
+        return Stream(self.node.entrance, sink, security, starttls=True)
 
     def _direct_stream(self, sink: Sink, security: Security) -> Stream:
-        return Stream(self.domain, sink, security, starttls=False)
+        return Stream(self.node.entrance, sink, security, starttls=False)
 
     async def _listen(
         self,
@@ -271,19 +291,19 @@ class Server:
             await asyncio.sleep(1)
             seconds += 1
             try:
-                await self._memory.give_back(self.edge.door.left, self.domain.tasks.now())
+                await self._memory.give_back(self.edge.door.left, self.node.tasks.now())
                 self._each_second(seconds)
             except Exception as error:
                 if type(error) is not self._told:  # once, not each second
                     self._told = type(error)
-                    self.domain.tasks.failed("tick failed", error)
+                    self.node.tasks.failed("tick failed", error)
 
     def _each_second(self, seconds: int) -> None:
         self.edge.lobby.sweep()
         if seconds % 10 == 0:
             self.reload()
         if seconds % 3600 == 60:
-            self.domain.tasks.spawn(expire(self.domain.store, self.domain.config.retention_days))
+            self.node.tasks.spawn(expire(self.node.store, self.config.retention_days))
 
     def reload(self) -> None:
         """Takes up a renewed certificate; connections that are open stay."""
@@ -315,7 +335,7 @@ class Server:
             listener.close()
         for connection in list(self.edge.connections):
             connection.listen_no_more()
-        await handover.settle(self.domain, _FAREWELL)
+        await self.node.handover.settle(_FAREWELL)
         for connection in list(self.edge.connections):
             connection.shut_down()
         deadline = asyncio.get_running_loop().time() + _FAREWELL
@@ -325,7 +345,7 @@ class Server:
         if self.metrics is not None:
             await self.metrics.stop()
         await self.sms.close()
-        await self.domain.stop()
+        await self.node.stop()
         if self._lock is not None:
             self._lock.release()
 

@@ -5,25 +5,18 @@ from __future__ import annotations
 from typing import Any, cast
 
 from kith.base.figures import Figures
+from kith.base.tasks import Tasks
 from kith.core.actors import sm
 from kith.core.actors.intake import COMMITTING, Intake, Work
-from kith.core.node import Node
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.stanza import Stanza
-
-
-class Ledger:
-    """Where refusals are counted."""
-
-    def __init__(self) -> None:
-        self.figures = Figures()
 
 
 class Taken(Intake):
     """Messages to ``nobody`` are refused, to ``nowhere`` dropped, and all others go to the log."""
 
     def __init__(self) -> None:
-        super().__init__(cast(Node, Ledger()), None)
+        super().__init__(Tasks(), Figures(), None)
         self.sent: list[bytes] = []
 
     def handle(self, stanza: Stanza) -> Work:

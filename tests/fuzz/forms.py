@@ -12,7 +12,7 @@ from functools import cache
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from kith.core.actors.session import Session
+from kith.core.actors.account import Session
 from kith.wire import ns
 from kith.wire.jid import parse_jid
 from kith.wire.parser import ParserPool, StreamParser
@@ -77,7 +77,7 @@ async def _run(world: World, data: bytes) -> None:
     account = await world.domain.accounts.load("ada@localhost")
     assert account is not None
     sink = _Sink()
-    session = Session(world.domain, account, parse_jid("ada@localhost/fuzz"), sink)  # type: ignore[arg-type]
+    session = Session(world.domain.sessions, account, parse_jid("ada@localhost/fuzz"), sink)  # type: ignore[arg-type]
     world.domain.sessions.open(session)
     content = inside.replace("{}", ElementTree.tostring(_form(lines[1:]), encoding="unicode"))
     address = f" to='{to}'" if to else ""

@@ -140,7 +140,13 @@ class World:
         self.domain.tasks.failed = failed  # type: ignore[method-assign]
         await self.domain.start()
         await store.create_accounts([("ada@localhost", _keys("")), ("ben@localhost", _keys(""))])
-        self.edge = Edge(self.domain, ParserPool(Limits()), Nameless())  # type: ignore[arg-type]
+        self.edge = Edge(
+            config,
+            self.domain.entrance,
+            self.domain.tasks,
+            ParserPool(Limits()),
+            Nameless(),  # type: ignore[arg-type]
+        )
         self.web = Web(self.edge)
         await self.web.start()
         self._always = set(self.domain.tasks._running)
@@ -181,7 +187,7 @@ class World:
         """A client's connection in TLS, after the handshake."""
 
         def stream(sink: Any, security: Security) -> Stream:
-            return Stream(self.domain, sink, SECURITY, starttls=False)
+            return Stream(self.domain.entrance, sink, SECURITY, starttls=False)
 
         connection = TCPConnection(self.edge, stream)
         return connection, self.connect(lambda: connection)

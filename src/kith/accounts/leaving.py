@@ -5,7 +5,6 @@ from __future__ import annotations
 from kith.accounts.errors import Refused
 from kith.accounts.pin import Pins
 from kith.core.node import Node
-from kith.core.sessions import removal
 from kith.ports.store import AccountRecord
 from kith.wire.jid import parse_jid
 
@@ -35,7 +34,7 @@ class Leaving:
             await self._pins.check(record.id, pin)
         account = await self._domain.accounts.load(record.jid)
         if account is not None:
-            await removal.remove(self._domain, account)
+            await self._domain.removal.remove(account)
         self._left = True
 
     async def clean(self) -> None:

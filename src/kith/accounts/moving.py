@@ -24,7 +24,6 @@ from kith.base.numbers import canonical
 from kith.core.actors.account import Account
 from kith.core.actors.roster import Item
 from kith.core.node import Node
-from kith.core.sessions import removal
 from kith.ports.store import AccountRecord
 from kith.records.moves import Move, Moves, is_over
 from kith.wire import ns
@@ -76,7 +75,7 @@ class Moving:
             return
         account = await self._domain.accounts.load(bare)
         if account is not None:
-            await removal.forget(self._domain, account)
+            await self._domain.removal.forget(account)
             await self._domain.store.delete_account(bare)
         await self._moves.remove(bare)
         await self._domain.hooks.address_freed(parse_jid(bare))
@@ -87,7 +86,7 @@ class Moving:
         stale = domain.accounts.get(old)
         if stale is not None and stale.id == move.account:
             self._say_goodbye(stale, move.new)
-            await removal.forget(domain, stale)
+            await domain.removal.forget(stale)
         for bare in (old, move.new):
             domain.accounts.appeared(bare)
         record = await domain.store.account(move.new)

@@ -30,6 +30,6 @@ def tell(domain: Node, account: Account, text: str) -> None:
         if error is not None:
             logger.error("notice not stored", error=f"{type(error).__name__}: {error}")
         elif (there := domain.accounts.get(account.jid)) is not None:  # it may have been read anew since
-            there.deliver(envelope)
+            domain.post.hand_over(there, envelope)
 
     domain.store.append(Append(id, data, [(account.id, domain.name, INCOMING)], done))

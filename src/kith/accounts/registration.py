@@ -14,7 +14,6 @@ from kith.accounts.pin import ANEW_AFTER, FORGOTTEN_AFTER, Pins
 from kith.accounts.proof import Proofs
 from kith.base import clock
 from kith.core.node import Node
-from kith.core.sessions import removal
 from kith.ports.store import AccountRecord
 from kith.wire.jid import JID
 
@@ -144,7 +143,7 @@ class Registration:
         """Nobody has used the account for weeks: the number may be another person's."""
         account = await self._domain.accounts.load(record.jid)
         if account is not None:
-            await removal.remove(self._domain, account)
+            await self._domain.removal.remove(account)
         return (await self._account(number))[0]
 
     async def _account(self, number: str) -> tuple[AccountRecord, bool]:

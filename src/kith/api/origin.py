@@ -26,7 +26,7 @@ class Origins:
     """Checks requests before anything is done for them."""
 
     def __init__(self, edge: Edge) -> None:
-        config = edge.domain.config
+        config = edge.config
         self._edge = edge
         self._allow_plaintext = config.allow_plaintext
         self._domain = ascii_domain(config.domain)

@@ -18,17 +18,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from xml.etree.ElementTree import Element
 
+from kith.core.actors.account import Account, Session
+from kith.core.actors.sender import Sender
+from kith.core.actors.visitor import Visitor
+from kith.core.log.envelope import Envelope
+from kith.core.log.log import Keep
 from kith.wire.jid import JID
 from kith.wire.ns import tag
 from kith.wire.stanza import Stanza
 
 if TYPE_CHECKING:
-    from kith.core.actors.account import Account
-    from kith.core.actors.sender import Foreign, Sender
-    from kith.core.actors.session import Session
-    from kith.core.log.envelope import Envelope
-    from kith.core.log.log import Keep
-    from kith.core.login.stream import Stream
     from kith.core.node import Node
 
 #: A handler of an iq: returns the result's children, raises StanzaError. For ``own``, a `Session` asks.
@@ -97,11 +96,11 @@ class Feature:
         """What it adds to the stream features before authentication, where one may log in."""
         return ()
 
-    async def before_login(self, stream: Stream, iq: Stanza) -> Sequence[Element] | None:
+    async def before_login(self, visitor: Visitor, iq: Stanza) -> Sequence[Element] | None:
         """Somebody who has not logged in asks. The children of the result; None: it is not this feature's."""
         return None
 
-    def login_over(self, stream: Stream) -> None:
+    def login_over(self, visitor: Visitor) -> None:
         """A stream has logged in, or is gone without."""
 
     def message_sent(self, session: Session, stanza: Stanza, to: JID) -> None:
@@ -152,7 +151,7 @@ class Feature:
     def presence_changed(self, session: Session, stanza: Stanza) -> None:
         """A session sent presence without an address, after it was broadcast."""
 
-    def presence_received(self, sender: Foreign, stanza: Stanza, to: JID) -> None:
+    def presence_received(self, sender: Sender, stanza: Stanza, to: JID) -> None:
         """Somebody of another domain has sent presence, or ``unavailable``, to an account."""
 
     async def subscription_wanted(self, account: JID, contact: JID, stanza: Stanza) -> bool:

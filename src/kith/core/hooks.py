@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.etree.ElementTree import Element
 
+from kith.core.actors.account import Account, Session
+from kith.core.actors.sender import Sender
+from kith.core.actors.visitor import Visitor
 from kith.core.feature import Feature
+from kith.core.log.envelope import Envelope
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
-
-if TYPE_CHECKING:
-    from kith.core.actors.account import Account
-    from kith.core.actors.sender import Foreign, Sender
-    from kith.core.actors.session import Session
-    from kith.core.log.envelope import Envelope
-    from kith.core.login.stream import Stream
 
 
 def overridden(features: Sequence[Feature], name: str) -> list[Any]:
@@ -70,17 +67,17 @@ class Hooks:
     def login_features(self) -> list[Element]:
         return [feature for hook in self._login_features for feature in hook()]
 
-    async def before_login(self, stream: Stream, iq: Stanza) -> Sequence[Element]:
+    async def before_login(self, visitor: Visitor, iq: Stanza) -> Sequence[Element]:
         """Raises StanzaError, also if no feature answers."""
         for hook in self._before_login:
-            children: Sequence[Element] | None = await hook(stream, iq)
+            children: Sequence[Element] | None = await hook(visitor, iq)
             if children is not None:
                 return children
         raise StanzaError("service-unavailable")
 
-    def login_over(self, stream: Stream) -> None:
+    def login_over(self, visitor: Visitor) -> None:
         for hook in self._login_over:
-            hook(stream)
+            hook(visitor)
 
     def message_sent(self, session: Session, stanza: Stanza, to: JID) -> None:
         for hook in self._message_sent:
@@ -150,7 +147,7 @@ class Hooks:
         for hook in self._presence_changed:
             hook(session, stanza)
 
-    def presence_received(self, sender: Foreign, stanza: Stanza, to: JID) -> None:
+    def presence_received(self, sender: Sender, stanza: Stanza, to: JID) -> None:
         for hook in self._presence_received:
             hook(sender, stanza, to)
 

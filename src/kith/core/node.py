@@ -21,7 +21,8 @@ from kith.core.feature import Feature
 from kith.core.hooks import Hooks, overridden
 from kith.core.log.log import Log
 from kith.core.log.marks import Marks
-from kith.core.login.offers import Offers
+from kith.core.log.replay import Replay
+from kith.core.login.entrance import Entrance
 from kith.core.routing.asserted import Assertions
 from kith.core.routing.hosts import Hosts
 from kith.core.routing.inquiries import Inquiries
@@ -30,7 +31,8 @@ from kith.core.routing.post import Post
 from kith.core.routing.presence import Presence
 from kith.core.routing.router import Router
 from kith.core.routing.subscriptions import Subscriptions
-from kith.core.sessions import handover, removal
+from kith.core.sessions.handover import Handover
+from kith.core.sessions.removal import Removal
 from kith.core.sessions.resumption import Resumption
 from kith.core.sessions.revocation import Revocation
 from kith.core.sessions.sessions import Sessions
@@ -75,11 +77,10 @@ class Node:
         self.tasks = Tasks()
         self.hosts = Hosts()
         self.assertions = Assertions(self.name, self.hosts)
-        self.offers = Offers()
         self.features: list[Feature] = [feature(self) for feature in features]
         self.hooks = Hooks(self.features)
         self.accounts = Accounts(self.name, store, self.hooks.account_loaded, self.hooks.account_unloaded)
-        self.post = Post(self.name, self.accounts, self.hosts, self.hooks, self.figures, self.tasks)
+        self.post = Post(self.domain, self.accounts, self.hosts, self.hooks, self.figures, self.tasks)
         self.log = Log(
             store,
             self.ids,
@@ -88,25 +89,56 @@ class Node:
             self.post,
         )
         self.marks = Marks(store)
-        self.presence = Presence(self)
-        self.subscriptions = Subscriptions(self)
+        replay = Replay(self.domain, store, self.marks, self.figures, self.assertions.renewed)
+        self.presence = Presence(self.domain, self.accounts, self.post, self.hooks, replay)
+        self.subscriptions = Subscriptions(
+            self.domain, store, self.accounts, self.hosts, self.post, self.presence, self.hooks
+        )
         self.inquiries = Inquiries(
             config.strangers_per_hour, self.accounts, self.hosts, self.hooks, self.tasks
         )
         self.iqs = Iqs(self.name, self.features, self.hosts, self.accounts, self.inquiries, self.hooks)
-        self.router = Router(self)
-        self.resumption = Resumption(self)
-        self.sessions = Sessions(
-            self.tasks,
-            self.figures,
-            self.marks,
+        self.router = Router(
+            self.domain,
+            store,
+            self.accounts,
+            self.hosts,
             self.hooks,
+            self.log,
+            self.post,
             self.presence,
-            self.resumption,
-            self.post.route,
+            self.subscriptions,
+            self.inquiries,
+            self.iqs,
+            self.assertions,
+            self.figures,
         )
+        self.resumption = Resumption(config.resume_timeout, (config.resume_stanzas, 4 * config.stanza_bytes))
+        self.sessions = Sessions(
+            self.tasks, self.figures, self.marks, self.hooks, self.post, self.presence, self.resumption
+        )
+        self.sessions.handle = self.router.handle
         self.revocation = Revocation(
             store, self.accounts, self.sessions, self.devices, self.passwords, self.hooks
+        )
+        self.removal = Removal(
+            store, self.accounts, self.subscriptions, self.sessions, self.hooks, self.tasks
+        )
+        self.handover = Handover(store, self.accounts, self.sessions, self.resumption, self.hooks, self.tasks)
+        self.entrance = Entrance(
+            self.domain,
+            config,
+            store,
+            self.accounts,
+            self.sessions,
+            self.hooks,
+            self.devices,
+            self.passwords,
+            self.guesses,
+            self.revocation,
+            self.tasks,
+            self.figures,
+            self.pepper,
         )
         self._changed_elsewhere = False  # since the last refresh began
         self._refreshing = False
@@ -125,12 +157,12 @@ class Node:
             )
         for feature in self.features:
             await feature.start()
-        await handover.take_up(self)
+        await self.handover.take_up()
         self.tasks.spawn(self._tick())
 
     async def stop(self) -> None:
         """Ends what is left, but for what the next start takes up, and commits."""
-        await handover.keep(self)
+        await self.handover.keep()
         self.marks.flush()
         for feature in self.features:
             await feature.stop()
@@ -145,7 +177,7 @@ class Node:
                 clock.now()  # a step is noticed, though nothing else asks for the time
                 self.store.watch()
                 self.marks.flush()
-                self.resumption.expire()
+                self.sessions.expire()
                 self._changed_elsewhere |= self.store.changed_elsewhere()
                 if self._changed_elsewhere and not self._refreshing:
                     self._changed_elsewhere, self._refreshing = False, True
@@ -167,7 +199,7 @@ class Node:
             elif (account := await self.accounts.load(jid)) is not None:
                 self.revocation.password_changed(account.id, jid)
         for gone in await self.accounts.refresh():
-            await removal.forget(self, gone)
+            await self.removal.forget(gone)
         await self.hooks.accounts_changed()
 
     # -- features ------------------------------------------------------------------------------

@@ -8,8 +8,10 @@ import socket
 from collections import Counter
 from typing import Protocol
 
+from kith.base.tasks import Tasks
+from kith.config import Config
+from kith.core.login.entrance import Entrance
 from kith.core.login.stream import Stream as ClientStream
-from kith.core.node import Node
 from kith.core.sessions.handover import can_be_kept
 from kith.edge.door import Door, most_connections
 from kith.edge.keepalive import Bearing, Rules, Wheel
@@ -27,7 +29,7 @@ _FLOW, _RATE, _STOP = 1, 2, 4
 
 
 class Stream(Protocol):
-    """What a connection carries: `kith.core.stream.Stream`, or that of a component or a server."""
+    """What a connection carries: `kith.core.login.stream.Stream`, or that of a component or a server."""
 
     security: Security
 
@@ -55,9 +57,13 @@ class Edge:
     ``open`` and ``accepted`` count them by `Connection.transport`: those of now, and all.
     """
 
-    def __init__(self, domain: Node, pool: ParserPool, certificates: Certificates) -> None:
-        config = domain.config
-        self.domain = domain
+    def __init__(
+        self, config: Config, entrance: Entrance, tasks: Tasks, pool: ParserPool, certificates: Certificates
+    ) -> None:
+        self.config = config
+        self.domain = entrance.domain
+        self.entrance = entrance
+        self.tasks = tasks
         self.pool = pool
         self.certificates = certificates
         self.proxies = Proxies(config.trusted_proxies)
@@ -93,12 +99,12 @@ class Edge:
             try:
                 self.connections.turn()
             except Exception as error:
-                self.domain.tasks.failed("looking for lost clients failed", error)
+                self.tasks.failed("looking for lost clients failed", error)
 
     def plain(self, transport: asyncio.BaseTransport) -> Security:
         """What a connection without TLS offers: authentication only if set, and only on loopback."""
         peer = peer_address(transport)
-        return Security(trusted=self.domain.config.allow_plaintext and is_loopback(peer), address=peer)
+        return Security(trusted=self.config.allow_plaintext and is_loopback(peer), address=peer)
 
 
 def keep_alive(listener: socket.socket, idle: float) -> None:

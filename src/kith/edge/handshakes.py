@@ -70,7 +70,7 @@ class TLSListener:
             except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError as error:
-                edge.domain.tasks.failed("can't accept", error)
+                edge.tasks.failed("can't accept", error)
                 edge.loop.remove_reader(self._listener)
                 edge.loop.call_later(_PAUSE, self._again)
                 return
@@ -79,7 +79,7 @@ class TLSListener:
             if place is None:
                 connection.close()
                 continue
-            edge.domain.tasks.spawn(self._secure(connection, place))
+            edge.tasks.spawn(self._secure(connection, place))
 
     def _again(self) -> None:
         if self._listener.fileno() >= 0:
@@ -100,7 +100,7 @@ class TLSListener:
                 protocol,
                 connection,
                 ssl=self._context,
-                ssl_handshake_timeout=edge.domain.config.auth_timeout,
+                ssl_handshake_timeout=edge.config.auth_timeout,
             )
             made = True
         except OSError:

@@ -15,7 +15,6 @@ from aiohttp.typedefs import Handler
 
 from kith.edge.certificate import ascii_domain
 from kith.edge.connection import Edge
-from kith.edge.invites import InvitePages
 from kith.edge.proxies import Fields, is_loopback
 from kith.edge.tls import peer_address
 from kith.edge.websocket import WebSocketConnection
@@ -67,7 +66,7 @@ class Web:
         app.router.add_get("/.well-known/host-meta.json", self._host_meta_json)
         app.router.add_get(WEBSOCKET_PATH, self._upgrade_required)
         app.router.add_get("/health", self._health)
-        for part in (InvitePages(edge.domain), *parts):
+        for part in parts:
             part.add_to(app)
         if all(route.resource is None or route.resource.canonical != "/" for route in app.router.routes()):
             app.router.add_get("/", self._index)
@@ -93,7 +92,7 @@ class Web:
         At the host that was asked for only if that is this server's: a cache would hand others what somebody
         has made up.
         """
-        config = self.edge.domain.config
+        config = self.edge.config
         if config.public_url:
             return "ws" + config.public_url.removeprefix("http").rstrip("/") + WEBSOCKET_PATH
         if _HOST.fullmatch(request.host) is None:

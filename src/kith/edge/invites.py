@@ -13,7 +13,7 @@ from typing import NamedTuple
 import segno
 from aiohttp import web
 
-from kith.core.node import Node
+from kith.base.domain import Domain
 from kith.records.invites import Invite, Invites, uri
 
 
@@ -51,11 +51,15 @@ _HEADERS = {
 
 
 class InvitePages:
-    """Answers ``/invite/TOKEN``; one that is not good, whatever the reason, gets the same page."""
+    """Answers ``/invite/TOKEN``; one that is not good, whatever the reason, gets the same page.
 
-    def __init__(self, domain: Node) -> None:
+    ``may_register``: whether an invitation may open an account.
+    """
+
+    def __init__(self, domain: Domain, invites: Invites, may_register: bool) -> None:
         self._domain = domain
-        self._invites = Invites(domain.store)
+        self._invites = invites
+        self._may_register = may_register
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_get("/invite/{token}", self._page)
@@ -63,7 +67,7 @@ class InvitePages:
     async def _page(self, request: web.Request) -> web.Response:
         token = request.match_info["token"]
         invite = await self._invites.find(token) if len(token) <= 64 else None
-        if invite is not None and invite.register and not self._domain.config.invites:
+        if invite is not None and invite.register and not self._may_register:
             invite = None
         if invite is not None:
             body = self._good(token, invite, request.headers.get("User-Agent", ""))

@@ -86,7 +86,7 @@ class TCPConnection(Connection):
         except StreamError as error:
             stream.fail(error)
         except Exception as error:
-            self._edge.domain.tasks.failed("connection failed", error)
+            self._edge.tasks.failed("connection failed", error)
             stream.fail(StreamError("internal-server-error"))
         self._answer()
 
@@ -135,7 +135,7 @@ class TCPConnection(Connection):
         self._rest = b""  # what was sent along in the clear
         if self._transport is not None:
             self._transport.pause_reading()  # what comes next is TLS
-        self._edge.domain.tasks.spawn(self._start_tls())
+        self._edge.tasks.spawn(self._start_tls())
 
     async def _start_tls(self) -> None:
         transport = self._transport
@@ -149,7 +149,7 @@ class TCPConnection(Connection):
                 self,
                 edge.certificates.starttls,
                 server_side=True,
-                ssl_handshake_timeout=edge.domain.config.auth_timeout,
+                ssl_handshake_timeout=edge.config.auth_timeout,
             )
         except (OSError, StreamError):
             pass  # ssl.SSLError among them; the peer is told by TLS itself

@@ -74,8 +74,8 @@ class WebSocketConnection(Connection):
         self._transport = transport
         self._websocket = ServerProtocol(
             subprotocols=["xmpp"],  # type: ignore[list-item]
-            extensions=[_DEFLATE] if edge.domain.config.websocket_compression else None,
-            max_size=edge.domain.config.stanza_bytes,
+            extensions=[_DEFLATE] if edge.config.websocket_compression else None,
+            max_size=edge.config.stanza_bytes,
         )
         self._parser = StreamParser(edge.pool, opened=True)
         self._opened = False
@@ -88,7 +88,7 @@ class WebSocketConnection(Connection):
             security = Security(encrypted=True, address=peer_address(transport))
         else:
             security = edge.plain(transport)
-        self.enter(Stream(edge.domain, self, security, starttls=False), place)
+        self.enter(Stream(edge.entrance, self, security, starttls=False), place)
 
     @property
     def transport(self) -> str:
@@ -151,7 +151,7 @@ class WebSocketConnection(Connection):
         except StreamError as error:
             stream.fail(error)
         except Exception as error:
-            self._edge.domain.tasks.failed("connection failed", error)
+            self._edge.tasks.failed("connection failed", error)
             stream.fail(StreamError("internal-server-error"))
         self._flush()
 
@@ -168,7 +168,7 @@ class WebSocketConnection(Connection):
         elif frame.opcode is Opcode.PING:
             self.beat()
         elif frame.opcode in (Opcode.TEXT, Opcode.CONT):
-            if len(self._parts) + len(frame.data) > self._edge.domain.config.stanza_bytes:
+            if len(self._parts) + len(frame.data) > self._edge.config.stanza_bytes:
                 raise StreamError("policy-violation", "stanza is too big")
             if not frame.fin:
                 self._parts += frame.data

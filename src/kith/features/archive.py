@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.base.ids import first_after, first_at, from_text, parse_stamp, stamp_of, to_text
-from kith.core.actors.session import Session
+from kith.core.actors.account import Session
 from kith.core.feature import Feature, handles_iq
 from kith.features.forms import Field, build_form, find_form
 from kith.features.paging import PageRequest, page_element, read_page

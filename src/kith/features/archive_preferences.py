@@ -7,8 +7,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 import msgspec
 
-from kith.core.actors.account import Account
-from kith.core.actors.session import Session
+from kith.core.actors.account import Account, Session
 from kith.core.feature import Feature, handles_iq
 from kith.core.node import Node
 from kith.wire import ns

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Protocol
 from xml.etree.ElementTree import Element, SubElement
 
-from kith.core.actors.session import Session
+from kith.core.actors.account import Session
 from kith.core.feature import Feature, handles_iq
 from kith.core.node import Node
 from kith.records.moves import Moves

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from kith.core.actors.account import Session
 from kith.core.actors.sender import Sender
-from kith.core.actors.session import Session
 from kith.core.feature import Feature
 from kith.core.node import Node
 from kith.features.disco import INFO, describe

@@ -6,8 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from kith.core.actors.account import Account
-from kith.core.actors.session import Session
+from kith.core.actors.account import Account, Session
 from kith.core.feature import Feature, handles_iq
 from kith.core.log.envelope import Envelope
 from kith.wire import ns

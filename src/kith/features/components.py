@@ -13,9 +13,9 @@ import structlog
 
 from kith.core.actors.intake import Intake, Work
 from kith.core.actors.refused import stream_refused
-from kith.core.actors.sender import Foreign
 from kith.core.feature import Feature
 from kith.core.node import Node
+from kith.core.routing.foreign import Foreign
 from kith.features.disco import item
 from kith.ports.connection import Security, Sink
 from kith.wire import ns
@@ -33,10 +33,11 @@ logger = structlog.get_logger("kith")
 class Component(Intake):
     """One configured component: the host of its domain, connected or not."""
 
-    __slots__ = ("_out", "name", "secret")
+    __slots__ = ("_out", "domain", "name", "secret")
 
     def __init__(self, domain: Node, name: str, secret: str) -> None:
-        super().__init__(domain, None)
+        super().__init__(domain.tasks, domain.figures, None)
+        self.domain = domain
         self.name = name
         self.secret = secret
         self._out: list[bytes] = []
@@ -68,7 +69,7 @@ class Component(Intake):
         if sender.domain != self.name:
             raise StreamError("invalid-from", f"not an address of {self.name}")
         if to.domain == self.domain.name or self.domain.hosts.here(to.domain) is not None:
-            return self.domain.router.admit(Foreign(sender, self), stanza, to)
+            return self.domain.router.admit(Foreign(sender, self, self.domain.post), stanza, to)
         request = stanza.kind == "message" or stanza.type in ("get", "set")
         self.domain.post.abroad(stanza, sender, to, strict=request)
         return None

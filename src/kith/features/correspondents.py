@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from kith.core.actors.account import Session
 from kith.core.actors.roster import Roster
-from kith.core.actors.session import Session
 from kith.core.feature import Feature
 from kith.core.node import Node
 from kith.features.privacy import PrivacySettings

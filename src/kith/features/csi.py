@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
-from kith.core.actors.session import Session
+from kith.core.actors.account import Session
 from kith.core.feature import Feature
 from kith.wire import ns
 from kith.wire.stanza import Stanza

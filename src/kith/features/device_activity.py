@@ -6,7 +6,7 @@ It is written when a session ends, and each hour while it lasts.
 from __future__ import annotations
 
 from kith.base import clock
-from kith.core.actors.session import Session
+from kith.core.actors.account import Session
 from kith.core.feature import Feature
 from kith.core.node import Node
 from kith.records.devices import Device

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from xml.etree.ElementTree import Element
 
-from kith.core.actors.sender import Foreign, Sender
+from kith.core.actors.sender import Sender
 from kith.core.feature import Feature
 from kith.core.node import Node
 from kith.features.caps import C, Caps
@@ -60,7 +60,7 @@ class ForeignInterests(Feature):
         client = self._accounts.get(jid.bare, {}).get(jid)
         return (client.features if client is not None else None) or frozenset()
 
-    def presence_received(self, sender: Foreign, stanza: Stanza, to: JID) -> None:
+    def presence_received(self, sender: Sender, stanza: Stanza, to: JID) -> None:
         if not sender.jid.resource:
             return
         clients = self._accounts.get(sender.bare)
@@ -92,7 +92,7 @@ class ForeignInterests(Feature):
             if client.features is not None:
                 self._tell(sender.jid, owner)
 
-    def _are_contacts(self, to: JID, sender: Foreign) -> bool:
+    def _are_contacts(self, to: JID, sender: Sender) -> bool:
         """Strangers are told of nothing, and what they want would drive out what contacts want."""
         account = self.domain.accounts.get(to.bare)
         roster = account.roster if account is not None else None

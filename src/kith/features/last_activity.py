@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
 from kith.base import clock
-from kith.core.actors.account import Account
+from kith.core.actors.account import Account, Session
 from kith.core.actors.sender import Sender
-from kith.core.actors.session import Session
 from kith.core.feature import Feature, handles_iq
 from kith.core.node import Node
 from kith.features.privacy import PrivacySettings

@@ -13,7 +13,6 @@ import structlog
 
 from kith.core.feature import Feature
 from kith.core.node import Node
-from kith.core.sessions import removal
 from kith.features.commands import Command, Commands, Outcome, Values
 from kith.features.forms import Field
 from kith.ports.store import Keys
@@ -106,9 +105,9 @@ class OperatorCommands(Feature):
                 continue
             # an operator may be among them, and wants to know how it went
             mine = self.domain.accounts.sessions(jid.bare) if jid.bare in self.domain.config.operators else ()
-            await removal.remove_soon(self.domain, account, mine)
+            await self.domain.removal.remove_soon(account, mine)
             if mine:
-                self.domain.tasks.spawn(removal.forget(self.domain, account))
+                self.domain.tasks.spawn(self.domain.removal.forget(account))
         return Outcome(f"{len(jids)} removed.")
 
     async def _end_sessions(self, values: Values) -> Outcome:

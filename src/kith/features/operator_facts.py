@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
 
 from kith.base.ids import stamp
-from kith.core.actors.account import Account
+from kith.core.actors.account import Account, Session
 from kith.core.actors.roster import QUERY
-from kith.core.actors.session import Session
 from kith.core.feature import Feature
 from kith.features.commands import Outcome, Values
 from kith.features.forms import Field

@@ -11,8 +11,8 @@ from contextlib import suppress
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from kith.core.actors.account import Session
 from kith.core.actors.sender import Sender
-from kith.core.actors.session import Session
 from kith.core.feature import Feature, handles_iq
 from kith.core.node import Node as CoreNode
 from kith.features.caps import Caps

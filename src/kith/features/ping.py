@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
+from kith.core.actors.account import Session
 from kith.core.actors.sender import Sender
-from kith.core.actors.session import Session
 from kith.core.feature import Feature, handles_iq
 from kith.wire import ns
 from kith.wire.errors import StanzaError

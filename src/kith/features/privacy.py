@@ -6,7 +6,7 @@ last activity where it is asked for (`kith.features.last_activity`).
 
 from __future__ import annotations
 
-from kith.core.actors.session import Session
+from kith.core.actors.account import Session
 from kith.core.feature import Feature
 from kith.core.node import Node
 from kith.records import privacy

@@ -7,7 +7,7 @@ from typing import Protocol
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from kith.core.actors.session import Session
+from kith.core.actors.account import Session
 from kith.core.feature import Feature, handles_iq
 from kith.core.node import Node
 from kith.wire import ns

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.base.ids import stamp
+from kith.core.actors.account import Session
 from kith.core.actors.roster import Roster
-from kith.core.actors.session import Session
 from kith.core.node import Node as CoreNode
 from kith.features.forms import Field, build_form
 from kith.features.pubsub_access import refusal, roster_of

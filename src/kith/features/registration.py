@@ -8,12 +8,11 @@ from xml.etree.ElementTree import Element, SubElement
 
 from kith.base.attempts import Buckets, address_key
 from kith.base.numbers import canonical
+from kith.core.actors.account import Session
 from kith.core.actors.sender import Sender
-from kith.core.actors.session import Session
+from kith.core.actors.visitor import Visitor
 from kith.core.feature import Feature, handles_iq
-from kith.core.login.stream import Stream
 from kith.core.node import Node
-from kith.core.sessions import removal
 from kith.ports.store import Keys
 from kith.records.invites import Invite, Invites
 from kith.wire import ns
@@ -43,7 +42,7 @@ class Registration(Feature):
         super().__init__(domain)
         self.invites = Invites(domain.store)
         self._made = Buckets(_MOST, _SECONDS)
-        self._admitted: dict[Stream, tuple[str, Invite]] = {}
+        self._admitted: dict[Visitor, tuple[str, Invite]] = {}
 
     # -- before the login ------------------------------------------------------------------------
 
@@ -52,47 +51,47 @@ class Registration(Feature):
             return ()
         return (Element(_TOKEN_FEATURE), Element(_STREAM_FEATURE))
 
-    async def before_login(self, stream: Stream, iq: Stanza) -> Sequence[Element] | None:
+    async def before_login(self, visitor: Visitor, iq: Stanza) -> Sequence[Element] | None:
         """Answers a request of somebody who has not logged in; None if it is not for this feature."""
         if not self.domain.config.invites or len(iq.children) != 1:
             return None
         if iq.type == "set" and iq.children[0] == _PREAUTH:
-            return await self._preauth(stream, iq)
+            return await self._preauth(visitor, iq)
         if iq.children[0] != QUERY:
             return None
-        self._must_be_admitted(stream)
+        self._must_be_admitted(visitor)
         if iq.type == "get":
             form = Element(QUERY)
             SubElement(form, _INSTRUCTIONS).text = "Choose a name and a password."
             for name in (_USERNAME, _PASSWORD):
                 SubElement(form, name)
             return (form,)
-        return await self._register(stream, iq)
+        return await self._register(visitor, iq)
 
-    def login_over(self, stream: Stream) -> None:
-        self._admitted.pop(stream, None)
+    def login_over(self, visitor: Visitor) -> None:
+        self._admitted.pop(visitor, None)
 
-    def _must_be_admitted(self, stream: Stream) -> None:
-        if stream not in self._admitted and self.domain.config.registration != "open":
+    def _must_be_admitted(self, visitor: Visitor) -> None:
+        if visitor not in self._admitted and self.domain.config.registration != "open":
             raise StanzaError("not-authorized", "an invitation is needed", type="auth")
 
-    def _count(self, stream: Stream) -> None:
-        place = address_key(stream.security.address)
+    def _count(self, visitor: Visitor) -> None:
+        place = address_key(visitor.security.address)
         if place and not self._made.take(place, self.domain.tasks.now()):
             raise StanzaError("resource-constraint", "too many accounts from this address", type="wait")
 
-    async def _preauth(self, stream: Stream, iq: Stanza) -> Sequence[Element]:
+    async def _preauth(self, visitor: Visitor, iq: Stanza) -> Sequence[Element]:
         """XEP-0445 §4: from here on the token may expire."""
-        self._count(stream)
+        self._count(visitor)
         child = iq.child(_PREAUTH)
         token = child.get("token", "") if child is not None else ""
         invite = await self.invites.find(token)
         if invite is None or not invite.register:
             raise StanzaError("item-not-found", "the invitation is not good, or not any more")
-        self._admitted[stream] = (token, invite)
+        self._admitted[visitor] = (token, invite)
         return ()
 
-    async def _register(self, stream: Stream, iq: Stanza) -> Sequence[Element]:
+    async def _register(self, visitor: Visitor, iq: Stanza) -> Sequence[Element]:
         query = iq.child(QUERY)
         name = (query.findtext(_USERNAME) or "").strip() if query is not None else ""
         password = (query.findtext(_PASSWORD) or "") if query is not None else ""
@@ -102,11 +101,11 @@ class Registration(Feature):
             raise StanzaError("jid-malformed", "not a name") from None
         if len(local) > _MAX_NAME:
             raise StanzaError("not-acceptable", "the name is too long")
-        token, invite = self._admitted.get(stream, ("", None))
+        token, invite = self._admitted.get(visitor, ("", None))
         if invite is not None and invite.name and invite.name != local:
             raise StanzaError("not-allowed", "the invitation is for another name")
         if not token:
-            self._count(stream)
+            self._count(visitor)
         keys = await self._keys(password)
         jid = JID(local, self.domain.name)
         if await self.invites.reserved(local, token):
@@ -116,9 +115,9 @@ class Registration(Feature):
         if not await self.domain.store.create_accounts([(jid.bare, keys)]):
             if token and invite is not None:
                 await self.invites.restore(token, invite)
-                self._count(stream)  # an invitation is for one account, not for looking who is here
+                self._count(visitor)  # an invitation is for one account, not for looking who is here
             raise StanzaError("conflict", "the name is taken")
-        self._admitted.pop(stream, None)
+        self._admitted.pop(visitor, None)
         self.domain.accounts.appeared(jid.bare)
         if invite is not None and invite.contact:
             await self.domain.subscriptions.befriend(jid.bare, invite.contact)
@@ -194,6 +193,6 @@ class Registration(Feature):
         """§3.2. All other sessions of the account end, the answer goes out, then this one ends."""
         if session.credential:
             raise StanzaError("not-allowed", "not with an app password")
-        await removal.remove_soon(self.domain, session.account, (session,))
-        self.domain.tasks.spawn(removal.forget(self.domain, session.account))
+        await self.domain.removal.remove_soon(session.account, (session,))
+        self.domain.tasks.spawn(self.domain.removal.forget(session.account))
         return ()

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 import structlog
 
 from kith.base.rates import Rates
-from kith.core.actors.session import Session
+from kith.core.actors.account import Session
 from kith.core.feature import Feature
 from kith.core.node import Node
 from kith.features.blocking import Blocking

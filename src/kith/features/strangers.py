@@ -11,7 +11,7 @@ from collections import OrderedDict
 from contextlib import suppress
 
 from kith.base.rates import Rates
-from kith.core.actors.session import Session
+from kith.core.actors.account import Session
 from kith.core.feature import Feature
 from kith.core.node import Node
 from kith.wire.errors import StanzaError

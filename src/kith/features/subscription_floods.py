@@ -6,7 +6,7 @@ What one person sees of them is bounded in `kith.core.actors.roster`.
 from __future__ import annotations
 
 from kith.base.rates import Rates
-from kith.core.actors.session import Session
+from kith.core.actors.account import Session
 from kith.core.feature import Feature
 from kith.core.node import Node
 from kith.features.strangers import HOUR, SERVER_FACTOR

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
+from kith.core.actors.account import Session
 from kith.core.actors.sender import Sender
-from kith.core.actors.session import Session
 from kith.core.feature import Feature, handles_iq
 from kith.core.node import Node
 from kith.features.pep import Pep

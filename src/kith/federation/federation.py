@@ -6,31 +6,52 @@ import hmac
 import ssl
 from pathlib import Path
 
-from kith.core.node import Node
+from kith.base.domain import Domain
+from kith.base.figures import Figures
+from kith.base.tasks import Tasks
+from kith.config import Config
+from kith.core.routing.hosts import Hosts
+from kith.core.routing.post import Post
+from kith.core.routing.router import Router
 from kith.federation.connection import Connector
 from kith.federation.dialback import Keys
-from kith.federation.incoming import IncomingStream
 from kith.federation.outgoing import Outgoing
 from kith.federation.resolver import Resolver
-from kith.ports.connection import Security, Sink
 from kith.wire.parser import ParserPool
 
 
 class Federation:
-    """``secret`` is the server's; certificate and key are shown to other servers."""
+    """What streams from and to other servers need of this one.
 
-    def __init__(self, domain: Node, pool: ParserPool, secret: bytes, certificate: Path, key: Path) -> None:
+    ``secret`` is the server's; certificate and key are shown to other servers.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        domain: Domain,
+        tasks: Tasks,
+        figures: Figures,
+        hosts: Hosts,
+        post: Post,
+        router: Router,
+        pool: ParserPool,
+        secret: bytes,
+        certificate: Path,
+        key: Path,
+    ) -> None:
         """Raises OSError, ssl.SSLError for files that can't be used."""
-        config = domain.config
+        self.domain = domain
+        self.tasks = tasks
+        self.figures = figures
+        self.hosts = hosts
+        self.post = post
+        self.router = router
         context = ssl.create_default_context()
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if config.federation_ca is not None:
             context.load_verify_locations(config.federation_ca)
         context.load_cert_chain(certificate, key)
         connector = Connector(Resolver(config.dns_server), context, pool)
-        self.outgoing = Outgoing(domain, connector, Keys(hmac.digest(secret, b"dialback", "sha256")))
-        domain.hosts.abroad = self.outgoing
-
-    def stream(self, sink: Sink, security: Security) -> IncomingStream:
-        """For a new connection from another server."""
-        return IncomingStream(self.outgoing, sink, security)
+        self.outgoing = Outgoing(tasks, post, connector, Keys(hmac.digest(secret, b"dialback", "sha256")))
+        hosts.abroad = self.outgoing

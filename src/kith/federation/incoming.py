@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement
 
 import structlog
 
 from kith.core.actors.intake import Intake, Work
 from kith.core.actors.refused import stream_refused
-from kith.core.actors.sender import Foreign
+from kith.core.routing.foreign import Foreign
 from kith.federation import dialback
 from kith.federation.connection import Refused
+from kith.federation.federation import Federation
 from kith.federation.resolver import NotFound, Unreachable
 from kith.ports.connection import Security, Sink
 from kith.wire import ns
@@ -22,9 +22,6 @@ from kith.wire.jid import JID, parse_jid
 from kith.wire.parser import StreamOpened
 from kith.wire.serialize import serialize
 from kith.wire.stanza import Stanza
-
-if TYPE_CHECKING:
-    from kith.federation.outgoing import Outgoing
 
 _STREAM = ns.tag(ns.STREAMS, "stream")
 _STARTTLS = ns.tag(ns.TLS, "starttls")
@@ -48,12 +45,12 @@ def _domain(text: str | None) -> str:
 class IncomingStream(Intake):
     """One connection from another server."""
 
-    __slots__ = ("_header_sent", "_id", "_outgoing", "_pairs", "_verifying", "security")
+    __slots__ = ("_federation", "_header_sent", "_id", "_pairs", "_verifying", "security")
 
-    def __init__(self, outgoing: Outgoing, sink: Sink, security: Security) -> None:
-        super().__init__(outgoing.domain, sink)
+    def __init__(self, federation: Federation, sink: Sink, security: Security) -> None:
+        super().__init__(federation.tasks, federation.figures, sink)
         self.security = security
-        self._outgoing = outgoing
+        self._federation = federation
         self._id = ""
         self._pairs: set[tuple[str, str]] = set()
         self._verifying = 0
@@ -113,7 +110,7 @@ class IncomingStream(Intake):
             self._open("", "")
         sink, self.sink = self.sink, None
         if sink is not None:
-            sink.close(stream_refused(self.domain.figures, error, self.security.address))
+            sink.close(stream_refused(self.figures, error, self.security.address))
 
     def ended(self) -> None:
         sink, self.sink = self.sink, None
@@ -125,7 +122,12 @@ class IncomingStream(Intake):
     def _open(self, local: str, remote: str) -> None:
         self._id = secrets.token_hex(16)
         self._header_sent = True
-        attrs = {"id": self._id, "from": local or self.domain.name, "xmlns:db": ns.DIALBACK, "version": "1.0"}
+        attrs = {
+            "id": self._id,
+            "from": local or self._federation.domain.name,
+            "xmlns:db": ns.DIALBACK,
+            "version": "1.0",
+        }
         if remote:
             attrs["to"] = remote
         if self.sink is not None:
@@ -141,7 +143,7 @@ class IncomingStream(Intake):
         return b"<stream:features>%b</stream:features>" % serialize(feature)
 
     def _is_here(self, domain: str) -> bool:
-        return domain == self.domain.name or self.domain.hosts.here(domain) is not None
+        return domain == self._federation.domain.name or self._federation.hosts.here(domain) is not None
 
     # -- dialback ----------------------------------------------------------------------------------
 
@@ -160,13 +162,13 @@ class IncomingStream(Intake):
             return
         self._verifying += 1
         key = (element.element.text or "").strip()
-        self.domain.tasks.spawn(self._verify(local, remote, self._id, key))
+        self.tasks.spawn(self._verify(local, remote, self._id, key))
 
     async def _verify(self, local: str, remote: str, id: str, key: str) -> None:
         error = ""
         valid = False
         try:
-            valid = await self._outgoing.verify(local, remote, id, key)
+            valid = await self._federation.outgoing.verify(local, remote, id, key)
         except NotFound as problem:
             error, reason = "item-not-found", str(problem)
         except (Unreachable, Refused) as problem:
@@ -199,7 +201,7 @@ class IncomingStream(Intake):
             self._tell("verify", local, remote, "error", id, "item-not-found")
             return
         key = (element.element.text or "").strip()
-        fits = self._outgoing.keys.fits(key, remote, local, id)
+        fits = self._federation.outgoing.keys.fits(key, remote, local, id)
         self._tell("verify", local, remote, "valid" if fits else "invalid", id)
 
     # -- stanzas -----------------------------------------------------------------------------------
@@ -218,14 +220,14 @@ class IncomingStream(Intake):
 
     def handle(self, stanza: Stanza) -> Work:
         sender, to = self._addresses(stanza)
-        return self.domain.router.admit(Foreign(sender, self), stanza, to)
+        return self._federation.router.admit(Foreign(sender, self, self._federation.post), stanza, to)
 
     def refuse(self, stanza: Stanza, error: StanzaError) -> None:
         """The answer goes over our own stream to that server."""
         answer = stanza.error(error)
         if answer is not None:
             sender, to = self._addresses(stanza)
-            self.domain.post.abroad(answer, to, sender)
+            self._federation.post.abroad(answer, to, sender)
 
     def raw(self, data: bytes) -> None:
         if self.sink is not None:

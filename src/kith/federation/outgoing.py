@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from base64 import b64encode
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import structlog
 
+from kith.base.tasks import Tasks
+from kith.core.routing.post import Post
 from kith.federation import dialback
 from kith.federation.connection import Connection, Connector, Refused
 from kith.federation.resolver import NotFound, Unreachable
@@ -16,9 +18,6 @@ from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
-
-if TYPE_CHECKING:
-    from kith.core.node import Node
 
 #: What waits for one domain at most.
 MAX_STANZAS = 1000
@@ -64,12 +63,12 @@ class Link:
         data = stanza.to_bytes()
         if len(self._queue) >= MAX_STANZAS or self._size + len(data) > MAX_BYTES:
             raise StanzaError("resource-constraint", f"too much waits for {self.remote}", type="wait")
-        domain = self._federation.domain
+        tasks = self._federation.tasks
         if not self._running:
-            if domain.tasks.now() < self._not_before:
+            if tasks.now() < self._not_before:
                 raise StanzaError(self._condition, type="wait")
             self._running = True
-            domain.tasks.spawn(self._run())
+            tasks.spawn(self._run())
         self._queue.append(_Waiting(stanza, sender, data))
         self._size += len(data)
         self._news.set()
@@ -102,7 +101,7 @@ class Link:
         wait = min(_RETRY * 2**self._failures, _RETRY_MOST)
         self._failures += 1
         self._federation.failures += 1
-        self._not_before = self._federation.domain.tasks.now() + wait
+        self._not_before = self._federation.tasks.now() + wait
         logger.warning("no way to another server", domain=self.remote, reason=reason)
 
     async def _authenticate(self, connection: Connection) -> None:
@@ -157,7 +156,7 @@ class Link:
         for waiting in queue:
             answer = waiting.stanza.error(StanzaError(condition, type="wait"))
             if answer is not None:
-                self._federation.domain.post.route(answer, JID("", self.remote), waiting.sender)
+                self._federation.post.route(answer, JID("", self.remote), waiting.sender)
 
 
 class Outgoing:
@@ -166,8 +165,9 @@ class Outgoing:
     ``streams``: how many are open; ``failures``: how often none could be opened.
     """
 
-    def __init__(self, domain: Node, connector: Connector, keys: dialback.Keys) -> None:
-        self.domain = domain
+    def __init__(self, tasks: Tasks, post: Post, connector: Connector, keys: dialback.Keys) -> None:
+        self.tasks = tasks
+        self.post = post
         self.connector = connector
         self.keys = keys
         self._links: dict[tuple[str, str], Link] = {}

@@ -6,9 +6,8 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 
-from kith.core.actors.account import Account
+from kith.core.actors.account import Account, Session
 from kith.core.actors.roster import Roster
-from kith.core.actors.session import Session
 from kith.ports.store import Store
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID

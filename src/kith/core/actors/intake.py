@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from kith.base.figures import Figures
+from kith.base.tasks import Tasks
 from kith.core.actors import sm
 from kith.core.actors.refused import stanza_refused
+from kith.ports.connection import Sink
 from kith.ports.store import Unavailable
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.stanza import Stanza
-
-if TYPE_CHECKING:
-    from kith.core.node import Node
-    from kith.ports.connection import Sink
 
 #: Reading pauses when so many stanzas wait, and goes on at half of it.
 PIPELINE = 512
@@ -86,16 +85,18 @@ class Intake:
         "backlog",
         "busy",
         "committing",
-        "domain",
         "ending",
+        "figures",
         "handled",
         "received",
         "sink",
+        "tasks",
         "when_idle",
     )
 
-    def __init__(self, domain: Node, sink: Sink | None) -> None:
-        self.domain = domain
+    def __init__(self, tasks: Tasks, figures: Figures, sink: Sink | None) -> None:
+        self.tasks = tasks
+        self.figures = figures
         self.sink = sink
         self.backlog: deque[Stanza] | None = None
         self.busy = False
@@ -186,10 +187,10 @@ class Intake:
         else:
             assert isinstance(work, Coroutine)
             self.busy = True
-            self.domain.tasks.spawn(self._work(work, stanza))
+            self.tasks.spawn(self._work(work, stanza))
 
     def _refuse(self, stanza: Stanza, error: StanzaError) -> None:
-        stanza_refused(self.domain.figures, stanza, error)
+        stanza_refused(self.figures, stanza, error)
         self.refuse(stanza, error)
 
     def _done(self) -> None:
@@ -216,7 +217,7 @@ class Intake:
             self._progress()
 
     def _failed(self, stanza: Stanza, error: Exception) -> None:
-        self.domain.tasks.failed("stanza failed", error)
+        self.tasks.failed("stanza failed", error)
         if isinstance(error, Unavailable):
             self._refuse(stanza, StanzaError(error.condition, type="wait"))
         else:

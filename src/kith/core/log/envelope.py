@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from kith.base.ids import to_text
+from kith.core.actors.account import Session
+from kith.core.actors.sender import Sender
 from kith.wire import ns
 from kith.wire.jid import JID
 from kith.wire.serialize import escape_attribute
 from kith.wire.stanza import Stanza
-
-if TYPE_CHECKING:
-    from kith.core.actors.sender import Sender
-    from kith.core.actors.session import Session
 
 _END = b"</message>"
 

@@ -10,19 +10,16 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
 from kith.base.ids import Ids
+from kith.core.actors.account import Account
+from kith.core.actors.sender import Sender
 from kith.core.log.envelope import After, Envelope
 from kith.core.log.retries import distinct_origin, is_retry
 from kith.ports.store import INCOMING, UNARCHIVED, Append, Retries, Store
 from kith.wire import ns
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
-
-if TYPE_CHECKING:
-    from kith.core.actors.account import Account
-    from kith.core.actors.sender import Sender
 
 _ORIGIN_ID = ns.tag(ns.STANZA_ID, "origin-id")
 _STANZA_ID = ns.tag(ns.STANZA_ID, "stanza-id")

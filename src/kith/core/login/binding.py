@@ -5,49 +5,44 @@ from __future__ import annotations
 import hmac
 import secrets
 from base64 import urlsafe_b64encode
-from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.core.actors import sm
-from kith.core.actors.session import Session
+from kith.core.actors.account import Account, Session
+from kith.core.actors.visitor import Visitor
+from kith.core.login.entrance import Entrance
 from kith.wire import ns
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import prepare_resource
 from kith.wire.stanza import Stanza
-
-if TYPE_CHECKING:
-    from kith.core.actors.account import Account
-    from kith.core.login.stream import Stream
-    from kith.core.node import Node
-
 
 _BIND = ns.tag(ns.BIND, "bind")
 #: One app password's clients have that part of the sessions that the account's own devices may have.
 _APP_SHARE = 4
 
 
-def negotiate(stream: Stream, account: Account, element: Stanza) -> None:
+def negotiate(entrance: Entrance, stream: Visitor, account: Account, element: Stanza) -> None:
     """What a client asks for that has logged in, and has no session yet. Raises StreamError."""
     if element.tag == sm.RESUME:
-        stream.work(_resume(stream, account, element))
+        stream.work(_resume(entrance, stream, account, element))
     elif element.tag in (sm.ENABLE, sm.ASK, sm.ACK):
         stream.sink.send([sm.failed("unexpected-request")])
     elif element.kind != "iq" or element.type != "set" or element.children != [_BIND]:
         raise StreamError("not-authorized", "bind a resource first")
     else:
         try:
-            _bind(stream, account, element)
+            _bind(entrance, stream, account, element)
         except StanzaError as error:
             answer = element.error(error)
             assert answer is not None  # it is of type set
             stream.sink.send([answer.to_bytes()])
 
 
-def _bind(stream: Stream, account: Account, iq: Stanza) -> None:
+def _bind(entrance: Entrance, stream: Visitor, account: Account, iq: Stanza) -> None:
     """RFC 6120 §7."""
     request = iq.child(_BIND)
     wanted = request.findtext(ns.tag(ns.BIND, "resource")) if request is not None else None
-    session = stream.session = bind(stream, account, wanted_resource(wanted))
+    session = stream.session = bind(entrance, stream, account, wanted_resource(wanted))
     stream.login_over()
     answer = Element(_BIND)
     SubElement(answer, ns.tag(ns.BIND, "jid")).text = session.full
@@ -57,10 +52,12 @@ def _bind(stream: Stream, account: Account, iq: Stanza) -> None:
     session.send(reply)
 
 
-async def _resume(stream: Stream, account: Account, element: Stanza) -> None:
+async def _resume(entrance: Entrance, stream: Visitor, account: Account, element: Stanza) -> None:
     """XEP-0198 §5."""
     try:
-        answer = await resume(stream, account, element.attrs.get("previd", ""), element.attrs.get("h", ""))
+        answer = await resume(
+            entrance, stream, account, element.attrs.get("previd", ""), element.attrs.get("h", "")
+        )
     except StanzaError as error:
         answer = sm.failed(error.condition)
     if not stream.ended:
@@ -77,25 +74,31 @@ def wanted_resource(text: str | None) -> str:
         raise StanzaError("bad-request", "not a resource") from None
 
 
-def lasting_resource(domain: Node, account: int, device: str, tag: str) -> str:
+def lasting_resource(entrance: Entrance, account: int, device: str, tag: str) -> str:
     """The same one each time that a device logs in (XEP-0386 §2.2.1). Does not show the device's id."""
     if not device:
         end = secrets.token_urlsafe(9)
     else:
         label = b"\0".join((b"resource", str(account).encode(), device.encode(), tag.encode()))
-        end = urlsafe_b64encode(hmac.digest(domain.pepper, label, "sha256")[:9]).decode()
+        end = urlsafe_b64encode(hmac.digest(entrance.pepper, label, "sha256")[:9]).decode()
     try:
         return prepare_resource(f"{tag}/{end}") if tag else end
     except ValueError:
         return end
 
 
-def bind(stream: Stream, account: Account, resource: str, device: str = "", holding: bool = False) -> Session:
+def bind(
+    entrance: Entrance,
+    stream: Visitor,
+    account: Account,
+    resource: str,
+    device: str = "",
+    holding: bool = False,
+) -> Session:
     """Opens a session; ``holding``: what it is sent waits. Raises StanzaError if the account has too many."""
-    domain = stream.domain
     device = device or stream.device
     own = [other for other in account.sessions.values() if other.credential == stream.credential]
-    most = domain.config.max_sessions
+    most = entrance.config.max_sessions
     if stream.credential:  # who has an app password keeps nobody else out, nor pushes them out
         most = max(1, most // _APP_SHARE)
         there = account.sessions.get(resource)
@@ -103,29 +106,32 @@ def bind(stream: Stream, account: Account, resource: str, device: str = "", hold
             resource = secrets.token_urlsafe(9)
     if resource not in account.sessions and len(own) >= most:
         raise StanzaError("resource-constraint", "too many sessions")
-    if stream.is_void(account, device):
+    if entrance.is_void(stream, account, device):
         raise StanzaError("not-authorized", "the device was revoked, or the password changed")
-    session = Session(domain, account, account.address.with_resource(resource), stream.sink, stream.lang)
+    session = Session(
+        entrance.sessions, account, account.address.with_resource(resource), stream.sink, stream.lang
+    )
     session.device = device
     session.credential = stream.credential
     if holding:
         session.hold()
-    domain.sessions.open(session)
+    entrance.sessions.open(session)
     return session
 
 
-async def resume(stream: Stream, account: Account, previous: str, h: str, device: str = "") -> bytes:
+async def resume(
+    entrance: Entrance, stream: Visitor, account: Account, previous: str, h: str, device: str = ""
+) -> bytes:
     """Takes up an older session (XEP-0198 §5): ``<resumed/>``. Raises StanzaError, for ``<failed/>``.
 
     What it has not acknowledged waits in its ``out``.
     """
-    domain = stream.domain
     device = device or stream.device
-    if stream.is_void(account, device):
+    if entrance.is_void(stream, account, device):
         raise StanzaError("item-not-found")
-    session = await domain.resumption.find(account, previous, h)
-    if stream.ended or stream.is_void(account, device):
-        domain.sessions.lost(session)
+    session = await entrance.sessions.resume(account, previous, h)
+    if stream.ended or entrance.is_void(stream, account, device):
+        entrance.sessions.lost(session)
         raise StanzaError("item-not-found")
     manage = session.sm
     assert manage is not None
@@ -136,6 +142,5 @@ async def resume(stream: Stream, account: Account, previous: str, h: str, device
     session.acknowledge(h)
     manage.asked = False
     session.out = [data for data, _ in manage.queue]
-    domain.resumption.returned(session)
-    domain.hooks.session_resumed(session)
+    entrance.sessions.resumed(session)
     return sm.resumed(manage.token, session.handled)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement
 
+from kith.core.actors.visitor import Visitor
+from kith.core.hooks import Hooks
 from kith.core.login import fast, upgrade
 from kith.core.login.sasl import mechanisms
 from kith.wire import ns
 from kith.wire.serialize import serialize
-
-if TYPE_CHECKING:
-    from kith.core.login.stream import Stream
 
 
 def _child(parent: Element, namespace: str, name: str, text: str | None = None, **attrs: str) -> Element:
@@ -23,10 +21,11 @@ def _child(parent: Element, namespace: str, name: str, text: str | None = None, 
 class Offers:
     """The features of streams as bytes: few kinds of streams exist, each is written once."""
 
-    def __init__(self) -> None:
+    def __init__(self, hooks: Hooks) -> None:
+        self._hooks = hooks
         self._known: dict[tuple[object, ...], bytes] = {}
 
-    def of(self, stream: Stream) -> bytes:
+    def of(self, stream: Visitor) -> bytes:
         """``<stream:features/>`` (RFC 6120 §4.3.2)."""
         security = stream.security
         kind: tuple[object, ...]
@@ -46,13 +45,14 @@ class Offers:
             )
         found = self._known.get(kind)
         if found is None:
-            features = before_login(stream) if stream.account is None else after_login(stream)
-            found = b"<stream:features>%b</stream:features>" % b"".join(map(serialize, features))
+            offer = before_login if stream.account is None else after_login
+            features = b"".join(map(serialize, offer(stream, self._hooks)))
+            found = b"<stream:features>%b</stream:features>" % features
             self._known[kind] = found
         return found
 
 
-def before_login(stream: Stream) -> list[Element]:
+def before_login(stream: Visitor, hooks: Hooks) -> list[Element]:
     """Ways to TLS and to an account."""
     names = mechanisms(stream.security, stream.hashes)
     features = []
@@ -63,24 +63,24 @@ def before_login(stream: Stream) -> list[Element]:
         features.append(starttls)
     if names:
         classic = mechanisms(stream.security, stream.hashes, classic=True)
-        features += [_mechanisms(classic), _authentication(stream, names)]
+        features += [_mechanisms(classic), _authentication(stream, names, hooks)]
         if stream.security.bindings:
             features.append(_bindings(stream))
-        features += stream.domain.hooks.login_features()
+        features += hooks.login_features()
     return features
 
 
-def after_login(stream: Stream) -> list[Element]:
+def after_login(stream: Visitor, hooks: Hooks) -> list[Element]:
     """What a session can have and has not yet; binding, unless there is a session."""
     features = [Element(ns.tag(ns.STREAM_MANAGEMENT, "sm"))] if _manageable(stream) else []
     if stream.session is None:
         session = Element(ns.tag(ns.SESSION, "session"))
         _child(session, ns.SESSION, "optional")
         features += [Element(ns.tag(ns.BIND, "bind")), session]
-    return features + stream.domain.hooks.stream_features()
+    return features + hooks.stream_features()
 
 
-def _manageable(stream: Stream) -> bool:
+def _manageable(stream: Visitor) -> bool:
     """Whether stream management can still be had: who enabled it while binding would ask for it again."""
     return stream.session is None or stream.session.sm is None
 
@@ -93,7 +93,7 @@ def _mechanisms(names: list[str]) -> Element:
     return offer
 
 
-def _authentication(stream: Stream, names: list[str]) -> Element:
+def _authentication(stream: Visitor, names: list[str], hooks: Hooks) -> Element:
     """SASL2 (XEP-0388 §2.1), and what can be asked for with it."""
     offer = Element(ns.tag(ns.SASL2, "authentication"))
     for name in names:
@@ -101,7 +101,7 @@ def _authentication(stream: Stream, names: list[str]) -> Element:
     inline = _child(offer, ns.SASL2, "inline")
     _child(inline, ns.STREAM_MANAGEMENT, "sm")
     extras = _child(_child(inline, ns.BIND2, "bind"), ns.BIND2, "inline")
-    for var in (ns.STREAM_MANAGEMENT, *stream.domain.hooks.bind_features()):
+    for var in (ns.STREAM_MANAGEMENT, *hooks.bind_features()):
         _child(extras, ns.BIND2, "feature", var=var)
     tokens = _child(inline, ns.FAST, "fast")
     for name in fast.mechanisms(stream.security):
@@ -111,7 +111,7 @@ def _authentication(stream: Stream, names: list[str]) -> Element:
     return offer
 
 
-def _bindings(stream: Stream) -> Element:
+def _bindings(stream: Visitor) -> Element:
     """XEP-0440: it stands beside the mechanisms of both profiles."""
     bindings = Element(ns.tag(ns.SASL_CHANNEL_BINDING, "sasl-channel-binding"))
     for kind in stream.security.bindings:

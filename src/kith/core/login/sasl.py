@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import binascii
 import secrets
+from base64 import b64decode
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
@@ -48,6 +50,17 @@ class BindingRefused(SASLError):
     """The channel binding can't be had: the client tries another way."""
 
     guess = False
+
+
+def decode(text: str) -> bytes:
+    """Base64 as it stands in an element. Raises SASLError."""
+    text = text.strip()
+    if len(text) > MAX_STEP:
+        raise SASLError("malformed-request")
+    try:
+        return b"" if text == "=" else b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise SASLError("incorrect-encoding") from None
 
 
 def mechanisms(

@@ -11,17 +11,18 @@ from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.base import clock
+from kith.base.domain import Domain
 from kith.base.ids import stamp
-from kith.core.actors.account import Account
-from kith.core.actors.session import Session
+from kith.core.actors.account import Account, Session
 from kith.core.actors.sm import ENABLE, RESUME, failed
+from kith.core.actors.visitor import Visitor
 from kith.core.login import binding, fast
-from kith.core.login.login import Login, decode
-from kith.core.login.sasl import SASLError, mechanisms
+from kith.core.login.entrance import Entrance
+from kith.core.login.profile import Profile
+from kith.core.login.sasl import SASLError, decode, mechanisms
 from kith.core.login.upgrade import Upgrades, continue_with
 from kith.ports.store import AccountRecord, Keys
 from kith.records.devices import ROTATE_AFTER, Changed, Device, Entry, agent_id, clean, handheld
@@ -30,10 +31,6 @@ from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import parse_jid
 from kith.wire.serialize import serialize
 from kith.wire.stanza import Stanza
-
-if TYPE_CHECKING:
-    from kith.core.login.stream import Stream
-    from kith.core.node import Node
 
 
 def _tag(name: str) -> str:
@@ -51,15 +48,15 @@ _NAMES = (_tag("software"), _tag("device"))
 _TRIES = 3
 
 
-class SASL2(Login):
+class SASL2(Profile):
     """The request stays at hand until the exchange has ended."""
 
     __slots__ = ("_account", "_agent", "_called", "_device", "_request", "_upgrades")
 
     namespace = ns.SASL2
 
-    def __init__(self, stream: Stream) -> None:
-        super().__init__(stream)
+    def __init__(self, entrance: Entrance, stream: Visitor) -> None:
+        super().__init__(entrance, stream)
         self._request: Element | None = None
         self._upgrades: Upgrades | None = None  # while there are tasks to be done
         self._account: Account | None = None  # whose tasks they are
@@ -139,7 +136,7 @@ class SASL2(Login):
         assert record is not None
         assert account is not None
         more = record.keys | keys
-        if not await self.domain.store.upgrade_keys(record.jid, record.keys, more):
+        if not await self.entrance.store.upgrade_keys(record.jid, record.keys, more):
             raise SASLError("not-authorized", "the password was changed")
         self.record = replace(record, keys=more)
         if upgrades.task:
@@ -170,7 +167,7 @@ class SASL2(Login):
         Tokens can't be guessed, so however many passwords were wrong, a device with one gets in.
         """
         for _ in range(_TRIES):
-            proof = await fast.verify(attempt, self.stream.security, self._owner, self.domain.devices)
+            proof = await fast.verify(attempt, self.stream.security, self._owner, self.entrance.devices)
             account = await self.load(proof.account)
             try:
                 await self.succeed(account, proof.final, proof)
@@ -180,19 +177,19 @@ class SASL2(Login):
         raise SASLError("temporary-auth-failure")
 
     async def _owner(self, user: str, agent: str) -> tuple[AccountRecord | None, Entry | None]:
-        self.stream.passwords_seen = self.domain.passwords.changes
-        self.record, entry = await self.domain.devices.owner(self.naming(user), agent)
+        self.stream.passwords_seen = self.entrance.passwords.changes
+        self.record, entry = await self.entrance.devices.owner(self.naming(user), agent)
         return self.record, entry
 
     async def _enter(self, account: Account, request: Element, proof: fast.Proof | None) -> Element | None:
         """Notes that the device is here. Returns the token that it gets, if any. Raises Changed."""
-        devices = self.domain.devices
+        devices = self.entrance.devices
         for _ in range(_TRIES):
             if proof is not None:
                 entry = proof.entry
             else:
                 entry = await devices.enter(account.id, self._agent, self.stream.credential)
-                await self.domain.revocation.forgotten(account.jid, entry.gone)
+                await self.entrance.revocation.forgotten(account.jid, entry.gone)
                 entry.device.credential = self.stream.credential
             self.stream.credential = entry.device.credential
             self._device = self.stream.device = entry.device.id
@@ -223,7 +220,7 @@ class SASL2(Login):
         else:
             return None
         assert self.record is not None
-        token, expires = self.domain.devices.issue(self.record, self._agent, device, mechanism)
+        token, expires = self.entrance.devices.issue(self.record, self._agent, device, mechanism)
         expiry = stamp(datetime.fromtimestamp(expires, UTC))
         return Element(ns.tag(ns.FAST, "token"), {"token": token, "expiry": expiry})
 
@@ -257,7 +254,9 @@ class SASL2(Login):
         """Whether the stream has an older session now. Adds to the children of ``<success/>``."""
         previous, h = wanted.get("previd", ""), wanted.get("h", "")
         try:
-            children.append(await binding.resume(self.stream, account, previous, h, self._device))
+            children.append(
+                await binding.resume(self.entrance, self.stream, account, previous, h, self._device)
+            )
         except StanzaError as error:
             children.append(failed(error.condition))
             return False
@@ -268,19 +267,19 @@ class SASL2(Login):
 
         What the session is sent waits until the client knows that it is bound. Raises StreamError.
         """
-        domain = self.domain
+        entrance = self.entrance
         session = self._open(account, wanted)
         try:
             bound = Element(ns.tag(ns.BIND2, "bound"))
-            bound.extend(await domain.hooks.session_bound(session, wanted))
+            bound.extend(await entrance.hooks.session_bound(session, wanted))
         except BaseException:
-            domain.sessions.close(session)
+            entrance.sessions.close(session)
             raise
         if self.stream.ended or session.closed:  # the connection went, or another login took the resource
-            domain.sessions.close(session)
+            entrance.sessions.close(session)
             return None
         enable = wanted.find(ENABLE)
-        enabled = domain.resumption.grant(session, enable) if enable is not None else b""
+        enabled = entrance.sessions.grant(session, enable) if enable is not None else b""
         end = b"</bound>"
         inner = serialize(bound)
         if inner.endswith(b"/>"):
@@ -290,21 +289,21 @@ class SASL2(Login):
 
     def _open(self, account: Account, wanted: Element) -> Session:
         """A session whose output waits; the device's older ones end."""
-        stream, domain = self.stream, self.domain
+        stream, entrance = self.stream, self.entrance
         for other in list(account.sessions.values()):
             if self._device and other.device == self._device:
-                domain.sessions.end(other, StreamError("conflict", "the device has a new session"))
+                entrance.sessions.end(other, StreamError("conflict", "the device has a new session"))
         tag = (wanted.findtext(ns.tag(ns.BIND2, "tag")) or "").strip()[:64]
-        resource = binding.lasting_resource(domain, account.id, self._device, tag)
+        resource = binding.lasting_resource(entrance, account.id, self._device, tag)
         try:
-            session = binding.bind(stream, account, resource, self._device, holding=True)
+            session = binding.bind(entrance, stream, account, resource, self._device, holding=True)
         except StanzaError as error:  # as a failed login it would make the client throw its token away
             raise StreamError(error.condition, error.text) from None
         session.handheld = handheld(*self._called)
         return session
 
 
-def named_account(domain: Node, text: str | None) -> str:
+def named_account(domain: Domain, text: str | None) -> str:
     """The bare address that a stream's header claims, or an empty text (RFC 6120 §4.7.1).
 
     Raises StreamError if it is one of another domain (XEP-0388 §2.1).

@@ -8,37 +8,32 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Coroutine, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Coroutine
+from typing import Any
 
-from kith.core.actors.account import Account
+from kith.core.actors.account import Account, Session
 from kith.core.actors.refused import stream_refused
-from kith.core.actors.session import Session
+from kith.core.actors.visitor import Visitor
 from kith.core.login import binding
-from kith.core.login.login import SASL, Login
+from kith.core.login.entrance import Entrance
+from kith.core.login.profile import SASL, Profile
 from kith.core.login.sasl import BASIC_HASHES, HASHES, SASLError, mechanisms
 from kith.core.login.sasl2 import SASL2, named_account
 from kith.ports.connection import Security, Sink
-from kith.ports.store import AccountRecord
 from kith.wire import ns
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import parse_jid
 from kith.wire.parser import StreamOpened
 from kith.wire.stanza import LANG, Stanza
 
-if TYPE_CHECKING:
-    from kith.core.node import Node
-
 _STREAM = ns.tag(ns.STREAMS, "stream")
 _STARTTLS = ns.tag(ns.TLS, "starttls")
 _BIND = ns.tag(ns.BIND, "bind")
-#: How old an account's record may be that a login relies on, in seconds.
-_FRESH = 1.0
 #: Elements that may wait while one is answered.
 _MAX_WAITING = 32
 
 
-class Stream:
+class Stream(Visitor):
     """One connection's conversation. The edge calls `opened`, `receive`, `closed` and `lost`.
 
     ``security`` says what the connection offers; the edge updates it after a TLS handshake.
@@ -50,49 +45,21 @@ class Stream:
         "_header_sent",
         "_profile",
         "_profiles",
-        "_read",
         "_waiting",
-        "account",
-        "attempts",
-        "claimed",
-        "credential",
-        "device",
-        "domain",
-        "ended",
-        "hashes",
-        "lang",
-        "passwords_seen",
-        "refusals",
+        "entrance",
         "requests",
-        "security",
-        "session",
-        "sink",
-        "starttls",
     )
 
-    def __init__(self, domain: Node, sink: Sink, security: Security, starttls: bool) -> None:
-        self.domain = domain
-        self.sink = sink
-        self.security = security
-        self.starttls = starttls
-        self.account: Account | None = None
-        self.session: Session | None = None
-        self.claimed = ""  # the account that the header names
-        self.credential = ""  # the id of the app password that was used, if it was one
-        self.device = ""  # the id of the client installation, if it has told one
-        self.hashes: Sequence[str] = BASIC_HASHES  # those with which SCRAM is offered
-        self.passwords_seen = 0  # how many passwords had changed when the account's keys were read
-        self._profiles: tuple[Login, ...] = (SASL(self), SASL2(self))
-        self._profile: Login | None = self._profiles[0]
-        self.attempts = self.refusals = 0
+    def __init__(self, entrance: Entrance, sink: Sink, security: Security, starttls: bool) -> None:
+        super().__init__(sink, security, starttls, BASIC_HASHES)
+        self.entrance = entrance
+        self._profiles: tuple[Profile, ...] = (SASL(entrance, self), SASL2(entrance, self))
+        self._profile: Profile | None = self._profiles[0]
         self.requests = 0  # before the login
-        self._read: tuple[str, AccountRecord | None, float] | None = None  # for `record`
         self._busy = False
         self._closing = False  # the peer has closed its stream while it was busy
         self._waiting: deque[Stanza] | None = None
         self._header_sent = False
-        self.lang = ""
-        self.ended = False
 
     # -- from the edge -------------------------------------------------------------------------
 
@@ -112,7 +79,7 @@ class Stream:
         if to is None:
             raise StreamError("improper-addressing")
         try:
-            known = parse_jid(to) == self.domain.jid
+            known = parse_jid(to) == self.entrance.domain.jid
         except ValueError:
             known = False
         if not known:
@@ -122,11 +89,11 @@ class Stream:
             raise StreamError("unsupported-version")
         if self._busy:
             raise StreamError("not-authorized", "authentication is under way")
-        self.claimed = named_account(self.domain, attrs.get("from"))
+        self.claimed = named_account(self.entrance.domain, attrs.get("from"))
         if self.claimed and self.account is None and mechanisms(self.security):
             self.work(self._offer())
         else:
-            self.sink.send([self.domain.offers.of(self)])
+            self.sink.send([self.entrance.offers.of(self)])
 
     def receive(self, stanza: Stanza) -> None:
         """A complete element. Raises StreamError."""
@@ -147,7 +114,7 @@ class Stream:
         if self.account is None:
             self._negotiate(stanza)
         else:
-            binding.negotiate(self, self.account, stanza)
+            binding.negotiate(self.entrance, self, self.account, stanza)
 
     def closed(self) -> None:
         """The peer has closed its stream (RFC 6120 §4.4): what it has sent before is handled first."""
@@ -157,7 +124,7 @@ class Stream:
         session = self.session
         if session is not None and session.sink is self.sink:
             if session.idle:
-                self.domain.sessions.end(session)
+                self.entrance.sessions.end(session)
             else:
                 session.ending = True
         else:
@@ -170,17 +137,17 @@ class Stream:
             self.login_over()
         session = self.session
         if session is not None and session.sink is self.sink:
-            self.domain.sessions.lost(session)
+            self.entrance.sessions.lost(session)
 
     def fail(self, error: StreamError) -> None:
         """Ends the stream with an error, after the header if none was sent yet (RFC 6120 §4.9.1.2)."""
         session = self.session
         if session is not None and session.sink is self.sink:
-            self.domain.sessions.end(session, error)
+            self.entrance.sessions.end(session, error)
             return
         if not self._header_sent:
             self._send_header(None)
-        self.end(stream_refused(self.domain.figures, error, self.security.address))
+        self.end(stream_refused(self.entrance.figures, error, self.security.address))
 
     def end(self, error: bytes = b"") -> None:
         """Closes the connection of a stream without a session."""
@@ -195,7 +162,12 @@ class Stream:
     # -- header and features ---------------------------------------------------------------------
 
     def _send_header(self, peer: str | None) -> None:
-        attrs = {"from": self.domain.name, "id": secrets.token_hex(10), "version": "1.0", "xml:lang": "en"}
+        attrs = {
+            "from": self.entrance.domain.name,
+            "id": secrets.token_hex(10),
+            "version": "1.0",
+            "xml:lang": "en",
+        }
         if peer is not None:
             attrs["to"] = peer
         self._header_sent = True
@@ -206,32 +178,15 @@ class Stream:
 
         One that does not exist looks as a new account would, and takes as long.
         """
-        self.passwords_seen = self.domain.passwords.changes
-        record = await self.domain.store.account(self.claimed)
-        self._read = self.claimed, record, self.domain.tasks.now()
+        record = await self.entrance.read(self, self.claimed)
         self.hashes = tuple((record and record.keys) or HASHES.values())
         if not self.ended:
-            self.sink.send([self.domain.offers.of(self)])
-
-    async def record(self, bare: str) -> AccountRecord | None:
-        """An account, or None; read once for a login that comes with the header."""
-        read, self._read = self._read, None
-        if read is not None and read[0] == bare and self.domain.tasks.now() - read[2] < _FRESH:
-            return read[1]
-        self.passwords_seen = self.domain.passwords.changes
-        return await self.domain.store.account(bare)
-
-    def is_void(self, account: Account, device: str) -> bool:
-        """Whether what the client has logged in with has ended since: device, app password, own password."""
-        ended = self.domain.devices.has_ended
-        if ended(account.id, device) or ended(account.id, self.credential):
-            return True
-        return self.domain.passwords.has_changed(account.id, self.passwords_seen)
+            self.sink.send([self.entrance.offers.of(self)])
 
     def login_over(self) -> None:
         """An idle stream keeps nothing of its login."""
-        self._profiles, self._profile, self._read = (), None, None
-        self.domain.hooks.login_over(self)
+        self._profiles, self._profile, self.read = (), None, None
+        self.entrance.hooks.login_over(self)
 
     # -- before the session ----------------------------------------------------------------------
 
@@ -266,11 +221,11 @@ class Stream:
             raise StreamError("policy-violation", "log in")
         answer: Stanza | None
         try:
-            answer = iq.reply(*await self.domain.hooks.before_login(self, iq))
+            answer = iq.reply(*await self.entrance.hooks.before_login(self, iq))
         except StanzaError as error:
             answer = iq.error(error)
         if answer is not None and not self.ended:
-            answer.attrs["from"] = self.domain.name
+            answer.attrs["from"] = self.entrance.domain.name
             self.sink.send([answer.to_bytes()])
 
     def _start_tls(self) -> None:
@@ -285,7 +240,7 @@ class Stream:
     def work(self, work: Coroutine[Any, Any, None]) -> None:
         """Does it; what comes in meanwhile waits."""
         self._busy = True
-        self.domain.tasks.spawn(self._work(work))
+        self.entrance.tasks.spawn(self._work(work))
 
     async def _work(self, work: Coroutine[Any, Any, None]) -> None:
         try:
@@ -299,7 +254,7 @@ class Stream:
             self.fail(error)
             return
         except Exception as error:
-            self.domain.tasks.failed("login failed", error)
+            self.entrance.tasks.failed("login failed", error)
             self._login_failed(SASLError("temporary-auth-failure"))
         self._go_on()
 
@@ -320,14 +275,14 @@ class Stream:
         """Authenticated without a new header: features follow, unless a session was resumed."""
         self.account = account
         self.session = session
-        self.sink.send([success] if resumed else [success, self.domain.offers.of(self)])
+        self.sink.send([success] if resumed else [success, self.entrance.offers.of(self)])
         if session is not None:
             session.release()
             session.flush()
 
     def refuse(self, error: StreamError) -> None:
         """Ends a stream on which nobody has logged in."""
-        self.end(stream_refused(self.domain.figures, error, self.security.address))
+        self.end(stream_refused(self.entrance.figures, error, self.security.address))
 
     def _go_on(self) -> None:
         self._busy = False

@@ -9,8 +9,7 @@ from base64 import b64encode
 from collections.abc import Collection, Mapping, Sequence
 from xml.etree.ElementTree import Element, SubElement
 
-from kith.core.login.login import decode
-from kith.core.login.sasl import HASHES, SASLError
+from kith.core.login.sasl import HASHES, SASLError, decode
 from kith.ports.store import ITERATIONS, Keys
 from kith.wire import ns
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from kith.base.domain import Domain
 from kith.base.figures import Figures
 from kith.base.tasks import Tasks
+from kith.core.actors.account import Account
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.refused import stanza_refused
 from kith.core.hooks import Hooks
@@ -16,12 +18,16 @@ from kith.wire.stanza import Stanza
 
 
 class Post:
-    """``domain`` is the name whose accounts are here; `Hosts` answer for all others."""
+    """The accounts of ``domain`` are here; `Hosts` answer for all other domains.
+
+    It is also who goes on with a message after its commit (`kith.core.log.envelope.After`).
+    """
 
     def __init__(
-        self, domain: str, accounts: Accounts, hosts: Hosts, hooks: Hooks, figures: Figures, tasks: Tasks
+        self, domain: Domain, accounts: Accounts, hosts: Hosts, hooks: Hooks, figures: Figures, tasks: Tasks
     ) -> None:
-        self._domain = domain
+        self.domain = domain
+        self._name = domain.name
         self._accounts = accounts
         self._hosts = hosts
         self._hooks = hooks
@@ -30,7 +36,7 @@ class Post:
 
     def is_local(self, jid: JID) -> bool:
         """Whether its account would be here."""
-        return jid.domain == self._domain
+        return jid.domain == self._name
 
     def allows(self, sender: JID, to: JID, stanza: Stanza) -> bool:
         """Whether the features let a stanza reach ``to``, where no one is told if not."""
@@ -38,7 +44,7 @@ class Post:
 
     def route(self, stanza: Stanza, sender: JID, to: JID) -> None:
         """Delivers a stanza of the server's or a feature's own, unlogged (RFC 6121 §8.5)."""
-        if to.domain != self._domain:
+        if to.domain != self._name:
             if self.allows(sender, to, stanza):
                 self.abroad(stanza, sender, to)
             return
@@ -46,7 +52,7 @@ class Post:
         if account is None or not self.allows(sender, to, stanza):
             return
         if stanza.kind == "message":
-            account.deliver(Envelope(0, stanza.to_bytes(), stanza, to, None))
+            self.hand_over(account, Envelope(0, stanza.to_bytes(), stanza, to, None))
         elif to.resource:
             if (session := account.sessions.get(to.resource)) is not None:
                 session.send(stanza)
@@ -66,9 +72,9 @@ class Post:
     def deliver(self, envelope: Envelope) -> None:
         """Rings the recipient's sessions, or sends it abroad; then tells the features."""
         to, sender = envelope.to, envelope.sender
-        if to.domain == self._domain:
+        if to.domain == self._name:
             if (account := self._accounts.get(to.bare)) is not None:
-                account.deliver(envelope)
+                self.hand_over(account, envelope)
                 self._figures.delivered += len(envelope.delivered_to)
         elif sender is not None:
             try:
@@ -79,10 +85,21 @@ class Post:
         self._hooks.message_routed(envelope)
 
     def unstored(self, envelope: Envelope, error: BaseException) -> None:
-        """The log could not keep a message: the operator is told, and its sender, who may try again."""
+        """A message could not be stored: its sender may try again."""
         self._tasks.failed("message not stored", error)
         condition = error.condition if isinstance(error, Unavailable) else "internal-server-error"
         refusal = StanzaError(condition, type="wait")
         stanza_refused(self._figures, envelope.stanza, refusal)
         if envelope.sender is not None:
             envelope.sender.refuse(envelope.stanza, refusal)
+
+    def hand_over(self, account: Account, envelope: Envelope) -> None:
+        """Gives a message to those of the account's sessions that are to get it (RFC 6121 §8.5)."""
+        targets = account.targets(envelope.to.resource, envelope.stanza.type)
+        if not targets:
+            return
+        data = envelope.for_owner(account.jid)
+        id = envelope.id
+        for session in targets:
+            session.push(data, id)
+        envelope.delivered_to = targets

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine
+from typing import Any
 
+from kith.base.domain import Domain
+from kith.core.actors.account import Account, Session
+from kith.core.actors.accounts import Accounts
 from kith.core.actors.roster import Roster
-from kith.core.log.replay import replay
-from kith.core.routing.subscriptions import SUBSCRIPTION_TYPES
+from kith.core.actors.sender import Sender
+from kith.core.hooks import Hooks
+from kith.core.log.replay import Replay
+from kith.core.routing.foreign import Foreign
+from kith.core.routing.post import Post
 from kith.ports.store import Unavailable
 from kith.wire import ns
 from kith.wire.digits import integer
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import Stanza
-
-if TYPE_CHECKING:
-    from collections.abc import Coroutine
-    from typing import Any
-
-    from kith.core.actors.account import Account
-    from kith.core.actors.sender import Foreign, Sender
-    from kith.core.actors.session import Session
-    from kith.core.node import Node
 
 PRIORITY = ns.tag(ns.CLIENT, "priority")
 #: To how many addresses a session may have sent directed presence.
@@ -47,20 +45,20 @@ def _priority(stanza: Stanza) -> int:
 class Presence:
     """What sessions send as presence, and who gets it."""
 
-    def __init__(self, domain: Node) -> None:
+    def __init__(self, domain: Domain, accounts: Accounts, post: Post, hooks: Hooks, replay: Replay) -> None:
         self._domain = domain
+        self._accounts = accounts
+        self._post = post
+        self._hooks = hooks
+        self._replay = replay
         self._here = f"@{domain.name}"
 
     def handle(self, session: Session, stanza: Stanza, to: JID | None) -> Coroutine[Any, Any, None] | None:
         """Returns work to be awaited, or None when all is done. Raises StanzaError."""
         type = stanza.type
-        if type in SUBSCRIPTION_TYPES:
-            if to is None:
-                raise StanzaError("bad-request", "a subscription needs an address")
-            return self._domain.subscriptions.handle(session, stanza, to.to_bare())
         if type == "error":
             if to is not None:
-                self._domain.post.route(stanza, session.jid, to)
+                self._post.route(stanza, session.jid, to)
             return None
         if type == "probe":
             return self._probe(session, stanza, to) if to is not None else None
@@ -81,15 +79,13 @@ class Presence:
         type = stanza.type
         if not to.local:
             return None
-        if type in SUBSCRIPTION_TYPES:
-            return self._domain.subscriptions.admit(sender, stanza, to.to_bare())
         if type == "probe":
             return self._probe(sender, stanza, to)
         if type not in ("", "unavailable", "error"):
             raise StanzaError("bad-request", "no such type of presence")
-        self._domain.post.route(stanza, sender.jid, to)
-        if type != "error" and self._domain.accounts.get(to.bare) is not None:
-            self._domain.hooks.presence_received(sender, stanza, to)
+        self._post.route(stanza, sender.jid, to)
+        if type != "error" and self._accounts.get(to.bare) is not None:
+            self._hooks.presence_received(sender, stanza, to)
         return None
 
     # -- broadcast ----------------------------------------------------------------------------
@@ -112,9 +108,9 @@ class Presence:
         roster = session.account.roster
         assert roster is not None
         if session.priority < 0:
-            session.counted = False  # `replay` turns it on
+            session.counted = False  # `Replay` turns it on
         self._broadcast(session, stanza, roster)
-        self._domain.hooks.presence_changed(session, stanza)
+        self._hooks.presence_changed(session, stanza)
 
     def again(self, session: Session) -> None:
         """A session's presence was changed by the server: those who see it get it anew."""
@@ -123,9 +119,8 @@ class Presence:
             self._broadcast(session, session.presence, roster)
 
     async def _initial(self, session: Session, stanza: Stanza, initial: bool, opted_in: bool) -> None:
-        domain = self._domain
         try:
-            roster = await domain.accounts.roster(session.account.jid)
+            roster = await self._accounts.roster(session.account.jid)
         except BaseException:
             session.release()
             raise
@@ -144,11 +139,11 @@ class Presence:
                     self._ask(contact, session)
             for request in roster.requests():
                 session.transmit(request)
-            domain.hooks.session_available(session)
+            self._hooks.session_available(session)
         if opted_in:
             with contextlib.suppress(Unavailable):  # what comes now arrives, what waits stays where it is
-                await replay(domain, session)
-        domain.hooks.presence_changed(session, stanza)
+                await self._replay.run(session)
+        self._hooks.presence_changed(session, stanza)
 
     def _addressed(self, stanza: Stanza, to: str) -> bytes:
         attrs = dict(stanza.attrs)
@@ -170,10 +165,10 @@ class Presence:
                 other.push(data)
 
     def _to_available(self, contact: str, stanza: Stanza, session: Session) -> None:
-        account = self._domain.accounts.get(contact)
+        account = self._accounts.get(contact)
         if account is None or not account.sessions:
             return
-        if not self._domain.post.allows(session.jid, account.address, stanza):
+        if not self._post.allows(session.jid, account.address, stanza):
             return
         data: bytes | None = None
         for other in account.sessions.values():
@@ -183,33 +178,30 @@ class Presence:
 
     def _show(self, contact: str, viewer: str, session: Session) -> None:
         """Answers a probe: the contact's presence, if its roster lets the viewer see it (§4.3.2)."""
-        account = self._domain.accounts.get(contact)
+        account = self._accounts.get(contact)
         if account is None or account.roster is None or not account.roster.subscription_from(viewer):
             return
         for other in account.present():
             presence = other.presence
-            if presence is not None and self._domain.post.allows(
-                other.jid, session.account.address, presence
-            ):
+            if presence is not None and self._post.allows(other.jid, session.account.address, presence):
                 session.transmit(self._addressed(presence, session.full))
 
     def _ask(self, contact: str, session: Session) -> None:
         """Probes a contact of another domain (§4.3.1)."""
         probe = Stanza.build("presence", {"type": "probe", "from": session.full, "to": contact})
-        self._domain.post.route(probe, session.jid, parse_jid(contact))
+        self._post.route(probe, session.jid, parse_jid(contact))
 
     async def _probe(self, sender: Sender, stanza: Stanza, to: JID) -> None:
         """A probe by a client or by another server (§4.3.2)."""
-        domain = self._domain
-        if to.domain != domain.name:
-            domain.post.route(stanza, sender.jid, to)
+        if to.domain != self._domain.name:
+            self._post.route(stanza, sender.jid, to)
             return
         viewer = sender.bare
-        account = await domain.accounts.load(to.bare) if to.local else None
-        roster = await domain.accounts.roster(to.bare) if account is not None else None
+        account = await self._accounts.load(to.bare) if to.local else None
+        roster = await self._accounts.roster(to.bare) if account is not None else None
         if account is None or roster is None or not (to.bare == viewer or roster.subscription_from(viewer)):
             sender.send(Stanza.build("presence", {"type": "unsubscribed", "from": to.bare, "to": viewer}))
-        elif not domain.post.allows(sender.jid, to, stanza):
+        elif not self._post.allows(sender.jid, to, stanza):
             return  # XEP-0191 §3: blocked, and no stranger
         elif account.present():
             for other in account.present():
@@ -240,7 +232,7 @@ class Presence:
                 self._broadcast(session, stanza, roster)
             if "to" not in stanza.attrs and not session.closed:  # §4.5.2: the one that it came from as well
                 session.push(self._addressed(stanza, session.full))
-            self._domain.hooks.presence_changed(session, stanza)
+            self._hooks.presence_changed(session, stanza)
         for to in directed or ():
             if was is None or roster is None or not roster.subscription_from(to.bare):
                 self._deliver_directed(session, stanza, to)
@@ -281,7 +273,7 @@ class Presence:
 
     def _deliver_directed(self, session: Session, stanza: Stanza, to: JID) -> None:
         addressed = Stanza(stanza.tag, {**stanza.attrs, "to": str(to)}, stanza.inner, stanza.children)
-        self._domain.post.route(addressed, session.jid, to)
+        self._post.route(addressed, session.jid, to)
 
     # -- for features --------------------------------------------------------------------------
 
@@ -289,7 +281,7 @@ class Presence:
         """The viewer sees the account's sessions go (XEP-0191 §4)."""
         for session in account.present():
             gone = Stanza.build("presence", {"type": "unavailable", "from": session.full, "to": str(viewer)})
-            self._domain.post.route(gone, session.jid, viewer)
+            self._post.route(gone, session.jid, viewer)
 
     def show(self, account: Account, viewer: JID) -> None:
         """The viewer sees the account's sessions come."""

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from kith.core.actors import sm
+from kith.base.domain import Domain
+from kith.base.figures import Figures
+from kith.core.actors.account import Account, Session
+from kith.core.actors.accounts import Accounts
 from kith.core.actors.intake import COMMITTING, LATER, Work
-from kith.core.actors.sender import Foreign, Sender
-from kith.core.actors.session import Session
+from kith.core.actors.sender import Sender
+from kith.core.hooks import Hooks
 from kith.core.log.envelope import Envelope
-from kith.core.log.log import MOST_WAITING, Keep
+from kith.core.log.log import MOST_WAITING, Keep, Log
+from kith.core.routing.asserted import Assertions
+from kith.core.routing.foreign import Foreign
+from kith.core.routing.hosts import Hosts
+from kith.core.routing.inquiries import Inquiries
+from kith.core.routing.iqs import Iqs
+from kith.core.routing.post import Post
+from kith.core.routing.presence import Presence
+from kith.core.routing.subscriptions import SUBSCRIPTION_TYPES, Subscriptions
+from kith.ports.store import Store
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import LANG, Stanza
-
-if TYPE_CHECKING:
-    from kith.core.actors.account import Account
-    from kith.core.node import Node
 
 _LOGGED = frozenset(("", "chat", "normal"))
 _UNLOGGED = frozenset(("headline", "groupchat", "error"))
@@ -28,19 +34,40 @@ _UNANSWERED = frozenset(("headline", "groupchat"))
 class Router:
     """Takes what sessions and links send. No await between the socket and the log: the hot path."""
 
-    def __init__(self, domain: Node) -> None:
+    def __init__(
+        self,
+        domain: Domain,
+        store: Store,
+        accounts: Accounts,
+        hosts: Hosts,
+        hooks: Hooks,
+        log: Log,
+        post: Post,
+        presence: Presence,
+        subscriptions: Subscriptions,
+        inquiries: Inquiries,
+        iqs: Iqs,
+        assertions: Assertions,
+        figures: Figures,
+    ) -> None:
         self._domain = domain
-        self._figures = domain.figures
-        self._assertions = domain.assertions
+        self._name = domain.name
+        self._store = store
+        self._accounts = accounts
+        self._hosts = hosts
+        self._hooks = hooks
+        self._log = log
+        self._post = post
+        self._presence = presence
+        self._subscriptions = subscriptions
+        self._inquiries = inquiries
+        self._iqs = iqs
+        self._assertions = assertions
+        self._figures = figures
 
     def handle(self, session: Session, stanza: Stanza) -> Work:
         """Handles a client's stanza, or says what has to happen first. Raises StanzaError, StreamError."""
         kind = stanza.kind
-        if not kind:
-            if stanza.tag != sm.ENABLE:
-                raise StreamError("unsupported-stanza-type")
-            self._domain.resumption.enable(session, stanza)
-            return None
         if self._assertions.concerns(stanza):
             self._assertions.check(stanza, session.jid)
         attrs = stanza.attrs
@@ -60,27 +87,30 @@ class Router:
         if kind == "message":
             self._figures.messages += 1
             to = to or session.account.address
-            if to.domain != self._domain.name:
+            if to.domain != self._name:
                 return self._message_abroad(session, stanza, to)
             return self._message(session, stanza, to)
-        self._domain.hooks.stanza_out(session, stanza, to)
+        self._hooks.stanza_out(session, stanza, to)
         if kind == "iq":
             self._figures.iqs += 1
             return self._iq(session, stanza, to)
         self._figures.presences += 1
-        return self._domain.presence.handle(session, stanza, to)
+        if stanza.type in SUBSCRIPTION_TYPES:
+            if to is None:
+                raise StanzaError("bad-request", "a subscription needs an address")
+            return self._subscriptions.handle(session, stanza, to.to_bare())
+        return self._presence.handle(session, stanza, to)
 
     def admit(self, sender: Foreign, stanza: Stanza, to: JID) -> Work:
         """Handles a stanza from elsewhere, as `handle` does. Its ``from`` and ``to`` were checked."""
-        domain = self._domain
         self._figures.foreign += 1
         if self._assertions.concerns(stanza):
             self._assertions.check(stanza, sender.jid)
-        if to.domain != domain.name:
-            host = domain.hosts.here(to.domain)
+        if to.domain != self._name:
+            host = self._hosts.here(to.domain)
             if host is None:
                 raise StanzaError("item-not-found")
-            if stanza.kind == "iq" and to.domain in domain.iqs.services:
+            if stanza.kind == "iq" and to.domain in self._iqs.services:
                 return self._iq(sender, stanza, to)
             host.receive(stanza, sender.jid, to)
             return None
@@ -88,7 +118,9 @@ class Router:
             return self._message(sender, stanza, to)
         if stanza.kind == "iq":
             return self._iq(sender, stanza, to)
-        return domain.presence.admit(sender, stanza, to)
+        if to.local and stanza.type in SUBSCRIPTION_TYPES:
+            return self._subscriptions.admit(sender, stanza, to.to_bare())
+        return self._presence.admit(sender, stanza, to)
 
     def _check_from(self, session: Session, sender: str) -> None:
         """Another account is a lie (RFC 6120 §4.9.3.9); another resource is overridden (§8.1.2.1).
@@ -105,15 +137,14 @@ class Router:
     # -- messages ---------------------------------------------------------------------------------
 
     def _message(self, sender: Sender, stanza: Stanza, to: JID) -> Work:
-        domain = self._domain
         if not to.local:
             if stanza.type == "error":
                 return None
             raise StanzaError("service-unavailable")
         jid = to.bare
-        recipient = domain.accounts.get(jid)
+        recipient = self._accounts.get(jid)
         if recipient is None:
-            if not domain.accounts.is_absent(jid):
+            if not self._accounts.is_absent(jid):
                 return LATER if sender.committing else self._message_later(sender, stanza, to)
             self._nobody(sender, stanza, to)
             return None
@@ -124,14 +155,14 @@ class Router:
         if stanza.type == "error":
             return
         if isinstance(sender, Session):
-            self._domain.hooks.message_sent(sender, stanza, to)
+            self._hooks.message_sent(sender, stanza, to)
         if self._admits(sender, stanza, to) and stanza.type != "headline":
             raise StanzaError("service-unavailable")
 
     def _admits(self, sender: Sender, stanza: Stanza, to: JID) -> bool:
         """Whether the message may reach the account; False if it is dropped. Raises StanzaError."""
         try:
-            return self._domain.hooks.stanza_in(sender.jid, to, stanza)
+            return self._hooks.stanza_in(sender.jid, to, stanza)
         except StanzaError as error:
             if stanza.type in _UNANSWERED and error.condition != "gone":  # a room has to know of a move
                 return False
@@ -139,7 +170,7 @@ class Router:
 
     async def _message_later(self, sender: Sender, stanza: Stanza, to: JID) -> None:
         """The recipient has to be looked up first."""
-        recipient = await self._domain.accounts.load(to.bare)
+        recipient = await self._accounts.load(to.bare)
         if recipient is None:
             self._nobody(sender, stanza, to)
         elif self._message_to(sender, stanza, to, recipient) is COMMITTING:
@@ -148,104 +179,101 @@ class Router:
     def _keep(self, stanza: Stanza) -> Keep:
         type = stanza.type
         logged = type in _LOGGED or type not in _UNLOGGED
-        return self._domain.log.verdict(stanza) if logged else Keep.NOTHING
+        return self._log.verdict(stanza) if logged else Keep.NOTHING
 
     def _message_to(self, sender: Sender, stanza: Stanza, to: JID, recipient: Account) -> Work:
-        domain = self._domain
         keep = self._keep(stanza)
         if keep is Keep.NOTHING:
             if sender.committing:
                 return LATER
-        elif domain.store.waiting_bytes > MOST_WAITING:
+        elif self._store.waiting_bytes > MOST_WAITING:
             raise StanzaError("resource-constraint", "the disk does not keep up")
         if stanza.type == "groupchat" and (not to.resource or to.resource not in recipient.sessions):
             raise StanzaError("service-unavailable")
         if isinstance(sender, Session):
-            domain.hooks.message_sent(sender, stanza, to)
+            self._hooks.message_sent(sender, stanza, to)
         if not self._admits(sender, stanza, to):
             return None
         if keep is Keep.NOTHING:
-            domain.post.deliver(Envelope(0, stanza.to_bytes(), stanza, to, sender))
+            self._post.deliver(Envelope(0, stanza.to_bytes(), stanza, to, sender))
             return None
-        domain.log.append(sender, stanza, to, recipient, keep)
+        self._log.append(sender, stanza, to, recipient, keep)
         return COMMITTING
 
     def _message_abroad(self, session: Session, stanza: Stanza, to: JID) -> Work:
         """To another domain: into the sender's archive, then on its way."""
-        domain = self._domain
-        domain.hosts.find(to.domain)
+        self._hosts.find(to.domain)
         keep = self._keep(stanza)
-        archived = keep is Keep.ARCHIVE and domain.log.wants(session.account, to.bare)
+        archived = keep is Keep.ARCHIVE and self._log.wants(session.account, to.bare)
         if session.committing and not archived:
             return LATER
-        if archived and domain.store.waiting_bytes > MOST_WAITING:
+        if archived and self._store.waiting_bytes > MOST_WAITING:
             raise StanzaError("resource-constraint", "the disk does not keep up")
-        domain.hooks.message_sent(session, stanza, to)
+        self._hooks.message_sent(session, stanza, to)
         if archived:
-            domain.log.append(session, stanza, to, None, keep)
+            self._log.append(session, stanza, to, None, keep)
             return COMMITTING
-        domain.post.deliver(Envelope(0, stanza.to_bytes(), stanza, to, session))
+        self._post.deliver(Envelope(0, stanza.to_bytes(), stanza, to, session))
         return None
 
     # -- iq -----------------------------------------------------------------------------------
 
     def _iq(self, sender: Sender, stanza: Stanza, to: JID | None) -> Work:
-        domain = self._domain
         type = stanza.type
         if type not in ("get", "set", "result", "error") or not stanza.id:
             raise StanzaError("bad-request", "an iq has a type and an id")
         request = type in ("get", "set")
         if request and len(stanza.children) != 1:
             raise StanzaError("bad-request", "a request has one child")
-        if to is not None and to.domain != domain.name:
-            service = domain.iqs.services.get(to.domain)
+        if to is not None and to.domain != self._name:
+            service = self._iqs.services.get(to.domain)
             if service is None:
-                domain.post.abroad(stanza, sender.jid, to, strict=request)
+                self._post.abroad(stanza, sender.jid, to, strict=request)
             elif request:
-                handler = domain.iqs.handler(type, stanza.children[0], service)
+                handler = self._iqs.handler(type, stanza.children[0], service)
                 if handler is None or to.local:
                     raise StanzaError("item-not-found" if to.local else "service-unavailable")
-                return domain.iqs.answer(sender, stanza, to, handler)
+                return self._iqs.answer(sender, stanza, to, handler)
             return None
         if to is not None and to.resource and to.local:
-            account = domain.accounts.get(to.bare)
-            if request and not domain.inquiries.knows_now(sender.bare, account):
+            account = self._accounts.get(to.bare)
+            if request and not self._inquiries.knows_now(sender.bare, account):
                 return self._iq_of_stranger(sender, stanza, to)
             self._iq_to_session(sender, stanza, to)
             return None
         if not request:
-            domain.hooks.iq_result(sender, stanza)
+            self._hooks.iq_result(sender, stanza)
             return None
         key = type, stanza.children[0]
-        address = to or domain.jid
+        address = to or self._domain.jid
         if to is None:
             assert sender.account is not None
             address = sender.account.address
         if address.local:
-            own = domain.iqs.handler(*key, "own")
+            own = self._iqs.handler(*key, "own")
             if own is not None:
                 if sender.account is None or address != sender.account.address:
                     raise StanzaError("forbidden", "only for the owner of the account")
-                return domain.iqs.answer(sender, stanza, address, own)
-        handler = domain.iqs.handler(*key, "account" if address.local else "server")
+                return self._iqs.answer(sender, stanza, address, own)
+        handler = self._iqs.handler(*key, "account" if address.local else "server")
         if handler is None:
             raise StanzaError("service-unavailable")
-        return domain.iqs.answer(sender, stanza, address, handler)
+        return self._iqs.answer(sender, stanza, address, handler)
 
     async def _iq_of_stranger(self, sender: Sender, stanza: Stanza, to: JID) -> None:
         """To a client whose owner may not know the sender."""
-        await self._domain.inquiries.admit(sender, to)
+        await self._inquiries.admit(sender, to)
         self._iq_to_session(sender, stanza, to)
 
     def _iq_to_session(self, sender: Sender, stanza: Stanza, to: JID) -> None:
         """RFC 6121 §8.5.3.2.3."""
-        account = self._domain.accounts.get(to.bare)
+        account = self._accounts.get(to.bare)
         target = account.sessions.get(to.resource) if account is not None else None
         try:
             if target is None:
                 raise StanzaError("service-unavailable")
-            self._domain.assertions.check_push(stanza, sender.jid, to)
-            if self._domain.hooks.stanza_in(sender.jid, to, stanza):
+            self._assertions.check_push(stanza, sender.jid, to)
+            if self._hooks.stanza_in(sender.jid, to, stanza):
                 target.send(stanza)
         except StanzaError:
             if stanza.type in ("get", "set"):

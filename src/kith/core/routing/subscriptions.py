@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
+from kith.base.domain import Domain
+from kith.core.actors.account import Account, Session
+from kith.core.actors.accounts import Accounts
 from kith.core.actors.roster import MAX_ITEMS, Item, Roster
+from kith.core.hooks import Hooks
+from kith.core.routing.foreign import Foreign
+from kith.core.routing.hosts import Hosts
+from kith.core.routing.post import Post
+from kith.core.routing.presence import Presence
+from kith.ports.store import Store
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
-
-if TYPE_CHECKING:
-    from kith.core.actors.account import Account
-    from kith.core.actors.sender import Foreign
-    from kith.core.actors.session import Session
-    from kith.core.node import Node
 
 #: Bytes of a request, which is kept complete until it is answered (RFC 6121 §3.1.3).
 MAX_REQUEST = 8 * 1024
@@ -25,17 +27,31 @@ SUBSCRIPTION_TYPES = frozenset(("subscribe", "subscribed", "unsubscribe", "unsub
 class Subscriptions:
     """What users and contacts do to each other's rosters, here or on another server."""
 
-    def __init__(self, domain: Node) -> None:
+    def __init__(
+        self,
+        domain: Domain,
+        store: Store,
+        accounts: Accounts,
+        hosts: Hosts,
+        post: Post,
+        presence: Presence,
+        hooks: Hooks,
+    ) -> None:
         self._domain = domain
+        self._store = store
+        self._accounts = accounts
+        self._hosts = hosts
+        self._post = post
+        self._presence = presence
+        self._hooks = hooks
 
     async def handle(self, session: Session, stanza: Stanza, to: JID) -> None:
         """A client sends one (RFC 6121 §3, "client sends"). Raises StanzaError."""
-        domain = self._domain
         if to == session.account.address:
             return
         _check_size(stanza)
-        if to.domain != domain.name:
-            domain.hosts.find(to.domain)
+        if to.domain != self._domain.name:
+            self._hosts.find(to.domain)
         elif not to.local:
             raise StanzaError("item-not-found")
         await self.send(session.account, stanza, to)
@@ -49,8 +65,7 @@ class Subscriptions:
 
     async def send(self, user: Account, stanza: Stanza, to: JID) -> None:
         """``user`` sends a subscription stanza to ``to``, a bare address. Raises StanzaError."""
-        domain = self._domain
-        roster = await domain.accounts.roster(user.jid)
+        roster = await self._accounts.roster(user.jid)
         item = roster[to.bare]
         type = stanza.type
         if type == "subscribe" and not item.listed and len(roster) >= MAX_ITEMS:
@@ -58,7 +73,7 @@ class Subscriptions:
         had_from, had_request = item.from_, item.request is not None
         changed = getattr(item, f"send_{type}")()
         if changed:
-            await roster.save(domain.store, item)
+            await roster.save(self._store, item)
             if item.listed:
                 self.push(user, roster, item)
         routed = {
@@ -73,42 +88,40 @@ class Subscriptions:
             stanza.tag, {**stanza.attrs, "from": user.jid, "to": to.bare}, stanza.inner, stanza.children
         )
         if type == "unsubscribed" and had_from:
-            domain.presence.hide(user, to)
-            domain.hooks.access_changed(user.address, to)
+            self._presence.hide(user, to)
+            self._hooks.access_changed(user.address, to)
         await self._pass_on(bare, user.address, to)
         if type == "subscribed":
-            domain.presence.show(user, to)
-            domain.hooks.subscription_approved(user.address, to)
+            self._presence.show(user, to)
+            self._hooks.subscription_approved(user.address, to)
 
     async def befriend(self, one: str, other: str) -> None:
         """Two accounts of this server see each other, as if they had asked and said yes."""
-        domain = self._domain
         for bare, contact in ((one, other), (other, one)):
-            account = await domain.accounts.load(bare)
+            account = await self._accounts.load(bare)
             if account is None:
                 return
-            roster = await domain.accounts.roster(bare)
+            roster = await self._accounts.roster(bare)
             item = roster[contact]
             item.to = item.from_ = item.listed = True
             item.ask, item.request, item.approved = False, None, False
-            await roster.save(domain.store, item)
+            await roster.save(self._store, item)
             self.push(account, roster, item)
 
     async def _pass_on(self, stanza: Stanza, user: JID, to: JID) -> None:
-        if self._domain.post.is_local(to):
+        if self._post.is_local(to):
             await self._receive(stanza, user, to)
         else:
-            self._domain.post.route(stanza, user, to)
+            self._post.route(stanza, user, to)
 
     async def _receive(self, stanza: Stanza, user: JID, to: JID) -> None:
         """What the contact's side does (RFC 6121 §3, "server processing of inbound")."""
-        domain = self._domain
-        contact = await domain.accounts.load(to.bare)
+        contact = await self._accounts.load(to.bare)
         if contact is None:
             return  # §8.5.1: silently ignored
-        if not domain.post.allows(user, to, stanza):
+        if not self._post.allows(user, to, stanza):
             return
-        roster = await domain.accounts.roster(to.bare)
+        roster = await self._accounts.roster(to.bare)
         item = roster[user.bare]
         type = stanza.type
         if type == "subscribe":
@@ -117,39 +130,39 @@ class Subscriptions:
         had_from = item.from_
         if not getattr(item, f"receive_{type}")():
             return
-        await roster.save(domain.store, item)
+        await roster.save(self._store, item)
         for session in contact.available():
             session.send(stanza)
         if item.listed:
             self.push(contact, roster, item)
         if type == "unsubscribe" and had_from:
-            domain.presence.hide(contact, user)
-            domain.hooks.access_changed(contact.address, user)
+            self._presence.hide(contact, user)
+            self._hooks.access_changed(contact.address, user)
 
     async def _receive_subscribe(
         self, stanza: Stanza, contact: Account, roster: Roster, item: Item, user: JID
     ) -> None:
-        invited = not (item.from_ or item.approved) and await self._domain.hooks.subscription_wanted(
+        invited = not (item.from_ or item.approved) and await self._hooks.subscription_wanted(
             contact.address, user, stanza
         )
         item.approved = item.approved or invited
         todo = item.receive_subscribe(stanza.to_bytes())
         if todo in ("approve", "ask"):
-            await roster.save(self._domain.store, item)
+            await roster.save(self._store, item)
         if todo == "approve":
             self.push(contact, roster, item)
         if todo in ("approve", "reply"):
             yes = Stanza.build("presence", {"type": "subscribed", "from": contact.jid, "to": user.bare})
             await self._pass_on(yes, contact.address, user)
-            self._domain.presence.show(contact, user)
-            self._domain.hooks.subscription_approved(contact.address, user)
+            self._presence.show(contact, user)
+            self._hooks.subscription_approved(contact.address, user)
             if invited:
                 back = Stanza.build("presence", {"type": "subscribe", "from": contact.jid, "to": user.bare})
                 await self.send(contact, back, user)
         elif todo == "ask":
             if (excess := roster.excess_request()) is not None:
                 excess.request = None
-                await roster.save(self._domain.store, excess)
+                await roster.save(self._store, excess)
             for session in contact.available():
                 session.send(stanza)
 

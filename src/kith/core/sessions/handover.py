@@ -10,21 +10,23 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 
 from kith.base import clock
+from kith.base.tasks import Tasks
 from kith.core.actors import sm
-from kith.core.actors.session import Session
-from kith.ports.store import Document, Unavailable
+from kith.core.actors.account import Session
+from kith.core.actors.accounts import Accounts
+from kith.core.hooks import Hooks
+from kith.core.sessions.resumption import Resumption
+from kith.core.sessions.sessions import Sessions
+from kith.ports.store import Document, Store, Unavailable
 from kith.records.readable import readable
 from kith.wire.canonical import canonical
 from kith.wire.jid import parse_jid
 from kith.wire.stanza import Stanza
-
-if TYPE_CHECKING:
-    from kith.core.node import Node
 
 logger = structlog.get_logger("kith")
 #: They belong to no account, so that one look finds all.
@@ -52,69 +54,140 @@ def can_be_kept(session: Session) -> bool:
     )
 
 
-async def settle(domain: Node, seconds: float) -> None:
-    """Waits until what sessions have sent is handled and committed, at most so long."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    while loop.time() < deadline:
-        if all(session.idle and session.holding is None for session in _all(domain)):
-            await asyncio.sleep(_LAST_WORDS)
-            if all(session.idle for session in _all(domain)):
-                return
-        await asyncio.sleep(0.02)
+class Handover:
+    """What is kept of sessions from the stop of the server to its next start."""
 
+    def __init__(
+        self,
+        store: Store,
+        accounts: Accounts,
+        sessions: Sessions,
+        resumption: Resumption,
+        hooks: Hooks,
+        tasks: Tasks,
+    ) -> None:
+        self._store = store
+        self._accounts = accounts
+        self._sessions = sessions
+        self._resumption = resumption
+        self._hooks = hooks
+        self._tasks = tasks
 
-def _all(domain: Node) -> list[Session]:
-    return [session for account in domain.accounts.all() for session in account.sessions.values()]
+    async def settle(self, seconds: float) -> None:
+        """Waits until what sessions have sent is handled and committed, at most so long."""
+        deadline = self._tasks.now() + seconds
+        while self._tasks.now() < deadline:
+            if all(session.idle and session.holding is None for session in self._all()):
+                await asyncio.sleep(_LAST_WORDS)
+                if all(session.idle for session in self._all()):
+                    return
+            await asyncio.sleep(0.02)
 
+    async def keep(self) -> None:
+        """Stores what can be resumed, and ends the rest. Nobody is connected any more."""
+        for session in self._all():
+            if session.quiet is not None:
+                session.quiet.release()
+            if not can_be_kept(session):
+                self._sessions.close(session)  # which others see
+        now = self._tasks.now()
+        writes = []
+        size = 0
+        for session in self._all():
+            lost_at = session.lost_at if session.sink is None else now
+            left = lost_at + self._resumption.timeout - now
+            manage = session.sm
+            if manage is None or not manage.resumable or left <= 0 or size > _MOST_BYTES:
+                self._sessions.close(session)
+                continue
+            value = json.dumps(self._encode(session, clock.now() + left)).encode()
+            size += len(value)
+            writes.append(self._store.put(_OWNER, _SPACE, manage.token, value))
+            for _, id in manage.queue:
+                if id:  # undelivered, should nobody come for it
+                    session.delivery.given_up(id)
+            self._sessions.changed(session.delivery)
+        try:
+            await asyncio.gather(*writes)
+        except Unavailable:
+            return  # the operator knows; the messages are in the log
+        if writes:
+            logger.info("sessions wait for the next start", count=len(writes))
 
-async def keep(domain: Node) -> None:
-    """Stores what can be resumed, and ends the rest. Nobody is connected any more."""
-    for session in _all(domain):
-        if session.quiet is not None:
-            session.quiet.release()
-        if not can_be_kept(session):
-            domain.sessions.close(session)  # which others see
-    now = asyncio.get_running_loop().time()
-    writes = []
-    size = 0
-    for session in _all(domain):
-        lost_at = session.lost_at if session.sink is None else now
-        left = lost_at + domain.config.resume_timeout - now
+    async def take_up(self) -> None:
+        """Makes the sessions of before the restart again; to be called before anybody connects."""
+        documents = await self._store.documents(_OWNER, _SPACE)
+        if not documents:
+            return
+        await self._store.remove(_OWNER, _SPACE)
+        taken = 0
+        for kept in sorted(_decode(documents), key=lambda kept: float(kept["until"])):
+            left = float(kept["until"]) - clock.now()
+            if 0 < left <= self._resumption.timeout:
+                try:
+                    taken += await self._make(kept, left)
+                except (ValueError, KeyError, TypeError) as error:
+                    self._tasks.failed("a session can't be taken up", error)
+        logger.info("sessions taken up", count=taken, of=len(documents))
+
+    def _all(self) -> list[Session]:
+        return [session for account in self._accounts.all() for session in account.sessions.values()]
+
+    def _encode(self, session: Session, until: float) -> dict[str, Any]:
         manage = session.sm
-        if manage is None or not manage.resumable or left <= 0 or size > _MOST_BYTES:
-            domain.sessions.close(session)
-            continue
-        value = json.dumps(_encode(domain, session, clock.now() + left)).encode()
-        size += len(value)
-        writes.append(domain.store.put(_OWNER, _SPACE, manage.token, value))
-        for _, id in manage.queue:
-            if id:  # undelivered, should nobody come for it
-                session.account.delivery.given_up(id)
-        domain.marks.changed(session.account.delivery)
-    try:
-        await asyncio.gather(*writes)
-    except Unavailable:
-        return  # the operator knows; the messages are in the log
-    if writes:
-        logger.info("sessions wait for the next start", count=len(writes))
+        assert manage is not None
+        return {
+            "format": _FORMAT,
+            "until": until,
+            "jid": session.full,
+            "lang": session.lang,
+            "handheld": session.handheld,
+            "device": session.device,
+            "credential": session.credential,
+            "presence": session.presence.to_bytes().decode() if session.presence is not None else None,
+            "priority": session.priority,
+            "directed": [str(jid) for jid in session.directed or ()],
+            "interested": session.interested,
+            "counted": session.counted,
+            "seen": sorted(session.seen or ()),
+            "synced": session.synced,
+            "caught_up": session.caught_up,
+            "handled": session.handled,
+            "acknowledged": manage.acknowledged,
+            "queue": [(data.decode(), id) for data, id in manage.queue],
+            "features": self._hooks.session_kept(session),
+        }
 
-
-async def take_up(domain: Node) -> None:
-    """Makes the sessions of before the restart again; to be called before anybody connects."""
-    documents = await domain.store.documents(_OWNER, _SPACE)
-    if not documents:
-        return
-    await domain.store.remove(_OWNER, _SPACE)
-    taken = 0
-    for kept in sorted(_decode(documents), key=lambda kept: float(kept["until"])):
-        left = float(kept["until"]) - clock.now()
-        if 0 < left <= domain.config.resume_timeout:
-            try:
-                taken += await _make(domain, kept, left)
-            except (ValueError, KeyError, TypeError) as error:
-                domain.tasks.failed("a session can't be taken up", error)
-    logger.info("sessions taken up", count=taken, of=len(documents))
+    async def _make(self, kept: dict[str, Any], left: float) -> bool:
+        """A session as it was when the server stopped. False if its account is gone."""
+        jid = parse_jid(kept["jid"])
+        account = await self._accounts.load(jid.bare)
+        if account is None or jid.resource in account.sessions:
+            return False
+        await self._accounts.roster(account.jid)
+        session = Session(self._sessions, account, jid, None, kept["lang"])
+        session.handheld = kept["handheld"]
+        session.device, session.credential = kept["device"], kept["credential"]
+        if kept["presence"] is not None:
+            session.presence = Stanza.from_bytes(kept["presence"].encode())
+        session.priority = kept["priority"]
+        session.directed = {parse_jid(text) for text in kept["directed"]} or None
+        session.interested = kept["interested"]
+        session.counted = kept["counted"]
+        session.seen = set(kept["seen"]) or None
+        session.synced, session.caught_up = kept["synced"], kept["caught_up"]
+        session.received = session.handled = kept["handled"]
+        manage = session.sm = sm.Unacknowledged(kept["token"], *self._resumption.bounds)
+        manage.acknowledged = kept["acknowledged"]
+        for text, id in kept["queue"]:
+            manage.sent(canonical(text.encode()), id)
+            if id and session.counted:
+                account.delivery.handed(id)
+        session.lost_at = self._tasks.now() - self._resumption.timeout + left
+        self._sessions.open(session)
+        self._resumption.take_up(session)
+        self._hooks.session_taken_up(session, kept["features"])
+        return True
 
 
 def _decode(documents: Sequence[Document]) -> list[dict[str, Any]]:
@@ -124,61 +197,3 @@ def _decode(documents: Sequence[Document]) -> list[dict[str, Any]]:
         if isinstance(kept, dict) and kept.get("format") == _FORMAT:
             found.append({**kept, "token": document.key})
     return found
-
-
-def _encode(domain: Node, session: Session, until: float) -> dict[str, Any]:
-    manage = session.sm
-    assert manage is not None
-    return {
-        "format": _FORMAT,
-        "until": until,
-        "jid": session.full,
-        "lang": session.lang,
-        "handheld": session.handheld,
-        "device": session.device,
-        "credential": session.credential,
-        "presence": session.presence.to_bytes().decode() if session.presence is not None else None,
-        "priority": session.priority,
-        "directed": [str(jid) for jid in session.directed or ()],
-        "interested": session.interested,
-        "counted": session.counted,
-        "seen": sorted(session.seen or ()),
-        "synced": session.synced,
-        "caught_up": session.caught_up,
-        "handled": session.handled,
-        "acknowledged": manage.acknowledged,
-        "queue": [(data.decode(), id) for data, id in manage.queue],
-        "features": domain.hooks.session_kept(session),
-    }
-
-
-async def _make(domain: Node, kept: dict[str, Any], left: float) -> bool:
-    """A session as it was when the server stopped. False if its account is gone."""
-    jid = parse_jid(kept["jid"])
-    account = await domain.accounts.load(jid.bare)
-    if account is None or jid.resource in account.sessions:
-        return False
-    await domain.accounts.roster(account.jid)
-    session = Session(domain, account, jid, None, kept["lang"])
-    session.handheld = kept["handheld"]
-    session.device, session.credential = kept["device"], kept["credential"]
-    if kept["presence"] is not None:
-        session.presence = Stanza.from_bytes(kept["presence"].encode())
-    session.priority = kept["priority"]
-    session.directed = {parse_jid(text) for text in kept["directed"]} or None
-    session.interested = kept["interested"]
-    session.counted = kept["counted"]
-    session.seen = set(kept["seen"]) or None
-    session.synced, session.caught_up = kept["synced"], kept["caught_up"]
-    session.received = session.handled = kept["handled"]
-    manage = session.sm = sm.Unacknowledged(kept["token"], *domain.resumption.bounds())
-    manage.acknowledged = kept["acknowledged"]
-    for text, id in kept["queue"]:
-        manage.sent(canonical(text.encode()), id)
-        if id and session.counted:
-            account.delivery.handed(id)
-    session.lost_at = domain.tasks.now() - domain.config.resume_timeout + left
-    domain.sessions.open(session)
-    domain.resumption.take_up(session)
-    domain.hooks.session_taken_up(session, kept["features"])
-    return True

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kith.core.actors.account import Session
 from kith.core.actors.accounts import Accounts
-from kith.core.actors.session import Session
 from kith.core.hooks import Hooks
 from kith.core.sessions.sessions import Sessions
 from kith.ports.store import Keys, Store

@@ -1,29 +1,41 @@
-"""How sessions begin, are written to, and end."""
+"""How sessions begin, are written to, outlive a lost connection, and end."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from xml.etree.ElementTree import Element
 
 import structlog
 
 from kith.base.figures import Figures
 from kith.base.tasks import Tasks
 from kith.core.actors import sm
+from kith.core.actors.account import Account, Session
+from kith.core.actors.intake import Work
+from kith.core.actors.outlet import Outlet
 from kith.core.actors.refused import stream_refused
-from kith.core.actors.session import Session
 from kith.core.hooks import Hooks
 from kith.core.log.marks import Marks
+from kith.core.routing.post import Post
 from kith.core.routing.presence import Presence
 from kith.core.sessions.resumption import Resumption
 from kith.wire.errors import StanzaError, StreamError
-from kith.wire.jid import JID, parse_jid
+from kith.wire.jid import parse_jid
 from kith.wire.stanza import Stanza
 
 logger = structlog.get_logger("kith")
+#: How long a client may be asked to wait before it is told that its session is not ready.
+_PATIENCE = 20.0
 
 
 class Sessions:
-    """``route`` sends a stanza of the server's own: who is told that a request has got lost."""
+    """All sessions of the node: their `kith.core.actors.account.Keeper`.
+
+    ``handle`` is the router's; the node sets it when it has built one.
+    """
+
+    handle: Callable[[Session, Stanza], Work]
 
     def __init__(
         self,
@@ -31,33 +43,53 @@ class Sessions:
         figures: Figures,
         marks: Marks,
         hooks: Hooks,
+        post: Post,
         presence: Presence,
         resumption: Resumption,
-        route: Callable[[Stanza, JID, JID], None],
     ) -> None:
-        self._tasks = tasks
-        self._figures = figures
-        self._marks = marks
+        self.tasks = tasks
+        self.figures = figures
+        self.changed = marks.changed
         self._hooks = hooks
+        self._post = post
         self._presence = presence
         self._resumption = resumption
-        self._route = route
-        self._flushing: list[Session] = []
-        self._closing: list[Session] = []
+        self._flushing: list[Outlet] = []
+        self._closing: list[Outlet] = []
 
-    def flush_later(self, session: Session) -> None:
-        """Writes what the session has to send at the end of this turn of the loop."""
+    # -- for all of them ---------------------------------------------------------------------------
+
+    def flush_later(self, outlet: Outlet) -> None:
+        """Writes what it has to send at the end of this turn of the loop."""
         if not self._flushing:
-            self._tasks.soon(self._flush)
-        self._flushing.append(session)
+            self.tasks.soon(self._flush)
+        self._flushing.append(outlet)
 
     def _flush(self) -> None:
         flushing, self._flushing = self._flushing, []
-        for session in flushing:
+        for outlet in flushing:
             try:
-                session.flush()
+                outlet.flush()
             except Exception as error:
-                self._tasks.failed("flush failed", error)
+                self.tasks.failed("flush failed", error)
+
+    def close_later(self, outlet: Outlet) -> None:
+        """Ends one that is owed too much, once the current work is done: the log has it all."""
+        if not self._closing:
+            self.tasks.soon(self._close_all)
+        self._closing.append(outlet)
+
+    def _close_all(self) -> None:
+        closing, self._closing = self._closing, []
+        for outlet in closing:
+            outlet.fail(StreamError("resource-constraint", "too much waits to be read"))
+
+    def element(self, session: Session, element: Stanza) -> None:
+        """Lets a feature take what is neither a stanza nor of stream management. Raises StreamError."""
+        if not self._hooks.element(session, element):
+            raise StreamError("unsupported-stanza-type")
+
+    # -- life --------------------------------------------------------------------------------------
 
     def open(self, session: Session) -> None:
         """A resource was bound. A session that had it before ends with a conflict (RFC 6120 §7.7.2.2)."""
@@ -66,7 +98,7 @@ class Sessions:
         if old is not None:
             self.end(old, StreamError("conflict", "the resource was bound again"))
         account.sessions[session.jid.resource] = session
-        self._figures.sessions += 1
+        self.figures.sessions += 1
         logger.debug("session opened", session=session.full)
         self._hooks.session_opened(session)
 
@@ -75,7 +107,7 @@ class Sessions:
         session.flush()
         sink, session.sink = session.sink, None
         if sink is not None:
-            sink.close(stream_refused(self._figures, error, session.full) if error is not None else b"")
+            sink.close(stream_refused(self.figures, error, session.full) if error is not None else b"")
         self.close(session)
 
     def lost(self, session: Session) -> None:
@@ -83,28 +115,17 @@ class Sessions:
         session.sink = None
         session.out.clear()
         if session.sm is not None and session.sm.resumable and not session.closed:
-            session.lost_at = self._tasks.now()
+            session.lost_at = self.tasks.now()
             self._resumption.wait(session)
         else:
             self.close(session)
-
-    def close_later(self, session: Session) -> None:
-        """Ends a session that is owed too much, once the current work is done: the log has it all."""
-        if not self._closing:
-            self._tasks.soon(self._close_all)
-        self._closing.append(session)
-
-    def _close_all(self) -> None:
-        closing, self._closing = self._closing, []
-        for session in closing:
-            self.end(session, StreamError("resource-constraint", "too much waits to be read"))
 
     def close(self, session: Session) -> None:
         """The session is over: what was not acknowledged goes back, contacts see it leave."""
         if session.closed:
             return
         session.closed = True
-        self._figures.sessions -= 1
+        self.figures.sessions -= 1
         logger.debug("session closed", session=session.full)
         account = session.account
         self._resumption.forget(session)
@@ -112,19 +133,10 @@ class Sessions:
             del account.sessions[session.jid.resource]
         self._presence.unavailable(session)
         self._hooks.session_closed(session)
-        if session.sm is not None:
-            self._give_up(session, session.sm)
-        session.holding = None
-
-    def _give_up(self, session: Session, manage: sm.Unacknowledged) -> None:
-        """XEP-0198 §5: what the client has not acknowledged was not delivered."""
-        for data, id in manage.queue:
-            if id:
-                session.account.delivery.given_up(id)
-            elif data.startswith(b"<iq "):
+        for data in session.give_up():
+            if data.startswith(b"<iq "):
                 self._iq_lost(data)
-        manage.queue.clear()
-        self._marks.changed(session.account.delivery)
+        session.holding = None
 
     def _iq_lost(self, data: bytes) -> None:
         """A request that never arrived is answered for the client that is gone."""
@@ -137,4 +149,58 @@ class Sessions:
             return
         answer = iq.error(StanzaError("recipient-unavailable"))
         if answer is not None:
-            self._route(answer, parse_jid(iq.attrs["to"]), sender)
+            self._post.route(answer, parse_jid(iq.attrs["to"]), sender)
+
+    # -- resumption (XEP-0198) ---------------------------------------------------------------------
+
+    def enable(self, session: Session, element: Stanza) -> None:
+        """``<enable/>`` (§3)."""
+        if session.sm is not None:
+            if session.sink is not None:
+                session.flush()
+                session.sink.send([sm.failed("unexpected-request")])
+            return
+        token, answer = self._resumption.agree(session, element.attrs)
+        session.enable(token, *self._resumption.bounds, answer)
+
+    def grant(self, session: Session, element: Element) -> bytes:
+        """The same while the session is bound (§6); ``<enabled/>``."""
+        token, answer = self._resumption.agree(session, element.attrib)
+        session.sm = sm.Unacknowledged(token, *self._resumption.bounds)
+        return answer
+
+    async def resume(self, account: Account, token: str, h: str) -> Session:
+        """The session to resume, taken off its old connection, with all that it received handled.
+
+        Raises StanzaError, for ``<failed/>``. A session that can be resumed stays as it is if ``h``, what
+        the client has handled, can't be true: it may come again with another.
+        """
+        session = self._resumption.get(token)
+        if session is None or session.account is not account or session.closed or session.sm is None:
+            raise StanzaError("item-not-found")
+        if session.sm.resumable and not session.sm.possible(h):
+            raise StanzaError("bad-request", "h is not what the client can have handled")
+        self._resumption.take_off(session)
+        if not session.idle:
+            settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            if session.when_idle is None:
+                session.when_idle = []
+            session.when_idle.append(lambda: None if settled.done() else settled.set_result(None))
+            try:
+                await asyncio.wait_for(settled, _PATIENCE)
+            except TimeoutError:
+                self.close(session)
+            self._resumption.take_off(session)  # another connection may have been faster
+        if session.closed or session.sm is None or not session.sm.resumable:
+            self.close(session)
+            raise StanzaError("item-not-found")
+        return session
+
+    def resumed(self, session: Session) -> None:
+        """The session goes on over its new connection."""
+        self._presence.reveal(session)
+        self._hooks.session_resumed(session)
+
+    def expire(self) -> None:
+        """To be called once a second: ends sessions whose time without a connection is over."""
+        self._resumption.expire(self.tasks.now(), self._presence.conceal, self.close)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import binascii
-from base64 import b64decode, b64encode
-from typing import TYPE_CHECKING, ClassVar
+from base64 import b64encode
+from typing import ClassVar
 
 import structlog
 
 from kith.base.attempts import Attempt
 from kith.core.actors.account import Account
-from kith.core.login.sasl import MAX_STEP, Authentication, SASLError, mechanisms
+from kith.core.actors.visitor import Visitor
+from kith.core.login.entrance import Entrance
+from kith.core.login.sasl import Authentication, SASLError, decode, mechanisms
 from kith.ports.store import AccountRecord
 from kith.wire import ns
 from kith.wire.errors import StreamError
@@ -18,38 +19,24 @@ from kith.wire.jid import JID, parse_jid, prepare_local
 from kith.wire.serialize import escape_text
 from kith.wire.stanza import Stanza
 
-if TYPE_CHECKING:
-    from kith.core.login.stream import Stream
-
 logger = structlog.get_logger("kith")
 #: Attempts on one stream (RFC 6120 §6.4.5 asks for at least two), and those that guess no password.
 MAX_ATTEMPTS = 4
 MAX_REFUSALS = 12
 
 
-def decode(text: str) -> bytes:
-    """Base64 as it stands in an element. Raises SASLError."""
-    text = text.strip()
-    if len(text) > MAX_STEP:
-        raise SASLError("malformed-request")
-    try:
-        return b"" if text == "=" else b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise SASLError("incorrect-encoding") from None
-
-
-class Login:
+class Profile:
     """One profile on one stream: an exchange at a time."""
 
-    __slots__ = ("_attempt", "_authentication", "domain", "mechanism", "record", "stream")
+    __slots__ = ("_attempt", "_authentication", "entrance", "mechanism", "record", "stream")
 
     namespace: ClassVar[str]
     #: Whether it is the profile of RFC 6120.
     classic: ClassVar[bool] = False
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, entrance: Entrance, stream: Visitor) -> None:
+        self.entrance = entrance
         self.stream = stream
-        self.domain = stream.domain
         self._authentication: Authentication | None = None
         self._attempt: Attempt | None = None
         self.mechanism = ""  # one of ours, once it is chosen
@@ -88,7 +75,7 @@ class Login:
             self.stream.hashes,
             self.admit,
             self.naming,
-            self.domain.passwords,
+            self.entrance.passwords,
             classic=self.classic,
         )
         self.mechanism = mechanism
@@ -113,7 +100,7 @@ class Login:
         self._authentication = None
         self.stream.credential = authentication.credential
         if authentication.credential:
-            used = self.domain.passwords.apps.change(account.id, authentication.credential, used=True)
+            used = self.entrance.passwords.apps.change(account.id, authentication.credential, used=True)
             if await used is None:
                 raise SASLError("not-authorized", "the password was revoked")
         await self.finish(account, authentication.final)
@@ -121,8 +108,8 @@ class Login:
     async def load(self, record: AccountRecord) -> Account:
         """The account that has shown who it is. Raises SASLError if it is gone, or the stream is."""
         self.record = record
-        self.domain.accounts.appeared(record.jid)
-        account = await self.domain.accounts.load(record.jid)
+        self.entrance.accounts.appeared(record.jid)
+        account = await self.entrance.accounts.load(record.jid)
         if account is None or self.stream.ended:
             raise SASLError("not-authorized")
         return account
@@ -133,7 +120,7 @@ class Login:
         It counts as wrong until it is right.
         """
         bare, address = self.naming(user), self.stream.security.address
-        attempt = self._attempt = self.domain.guesses.admit(address, bare, self.domain.tasks.now())
+        attempt = self._attempt = self.entrance.guesses.admit(address, bare, self.entrance.tasks.now())
         if attempt is None:
             raise SASLError("temporary-auth-failure", "too many failed logins, wait a minute")
         if attempt.filled:
@@ -143,28 +130,28 @@ class Login:
     async def lookup(self, user: str) -> AccountRecord | None:
         """An account by what a mechanism calls it."""
         bare = self.naming(user)
-        self.record = await self.stream.record(bare) if bare else None
+        self.record = await self.entrance.record(self.stream, bare) if bare else None
         return self.record
 
     def naming(self, user: str) -> str:
         """The bare address that a mechanism means by a name; empty if it can't be one."""
         local, at, domain = user.rpartition("@")
         try:
-            if at and parse_jid(domain) != self.domain.jid:
+            if at and parse_jid(domain) != self.entrance.domain.jid:
                 return ""
-            return JID(prepare_local(local if at else user), self.domain.name).bare
+            return JID(prepare_local(local if at else user), self.entrance.domain.name).bare
         except ValueError:
             return ""
 
     def passed(self, account: Account) -> None:
         """A login has succeeded."""
         attempt, self._attempt = self._attempt, None
-        address, now = self.stream.security.address, self.domain.tasks.now()
+        address, now = self.stream.security.address, self.entrance.tasks.now()
         if attempt is not None:
-            self.domain.guesses.right(attempt, now)
+            self.entrance.guesses.right(attempt, now)
         else:
-            self.domain.guesses.known(address, account.jid, now)
-        self.domain.figures.logins[self.mechanism, "success"] += 1
+            self.entrance.guesses.known(address, account.jid, now)
+        self.entrance.figures.logins[self.mechanism, "success"] += 1
         logger.debug(
             "logged in",
             account=account.jid,
@@ -187,7 +174,7 @@ class Login:
         self._authentication = self._attempt = None
         stream.attempts += error.guess
         stream.refusals += not error.guess
-        self.domain.figures.logins[self.mechanism or "other", error.condition] += 1
+        self.entrance.figures.logins[self.mechanism or "other", error.condition] += 1
         logger.info(
             "login failed",
             condition=error.condition,
@@ -207,7 +194,7 @@ _RESPONSE = ns.tag(ns.SASL, "response")
 _ABORT = ns.tag(ns.SASL, "abort")
 
 
-class SASL(Login):
+class SASL(Profile):
     """The profile of RFC 6120 §6: a new stream header follows success."""
 
     __slots__ = ()

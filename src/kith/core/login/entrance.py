@@ -1,0 +1,82 @@
+"""What all logins share: who may come in, and by what."""
+
+from __future__ import annotations
+
+from kith.base.attempts import Guesses
+from kith.base.domain import Domain
+from kith.base.figures import Figures
+from kith.base.tasks import Tasks
+from kith.config import Config
+from kith.core.actors.account import Account
+from kith.core.actors.accounts import Accounts
+from kith.core.actors.visitor import Visitor
+from kith.core.hooks import Hooks
+from kith.core.login.offers import Offers
+from kith.core.sessions.revocation import Revocation
+from kith.core.sessions.sessions import Sessions
+from kith.ports.store import AccountRecord, Store
+from kith.records.devices import Devices
+from kith.records.passwords import Passwords
+
+#: How old an account's record may be that a login relies on, in seconds.
+_FRESH = 1.0
+
+
+class Entrance:
+    """The parts of the node that `Stream` and the ways to log in use.
+
+    ``pepper`` is a secret of the server's, from which the resources of devices are derived.
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        config: Config,
+        store: Store,
+        accounts: Accounts,
+        sessions: Sessions,
+        hooks: Hooks,
+        devices: Devices,
+        passwords: Passwords,
+        guesses: Guesses,
+        revocation: Revocation,
+        tasks: Tasks,
+        figures: Figures,
+        pepper: bytes,
+    ) -> None:
+        self.domain = domain
+        self.config = config
+        self.store = store
+        self.accounts = accounts
+        self.sessions = sessions
+        self.hooks = hooks
+        self.devices = devices
+        self.passwords = passwords
+        self.guesses = guesses
+        self.revocation = revocation
+        self.tasks = tasks
+        self.figures = figures
+        self.pepper = pepper
+        self.offers = Offers(hooks)
+
+    async def read(self, visitor: Visitor, bare: str) -> AccountRecord | None:
+        """Reads an account, and remembers it for the login that follows."""
+        visitor.passwords_seen = self.passwords.changes
+        record = await self.store.account(bare)
+        visitor.read = bare, record, self.tasks.now()
+        return record
+
+    async def record(self, visitor: Visitor, bare: str) -> AccountRecord | None:
+        """An account, or None; read once for a login that comes with the header."""
+        read, visitor.read = visitor.read, None
+        if read is not None and read[0] == bare and self.tasks.now() - read[2] < _FRESH:
+            return read[1]
+        visitor.passwords_seen = self.passwords.changes
+        return await self.store.account(bare)
+
+    def is_void(self, visitor: Visitor, account: Account, device: str) -> bool:
+        """Whether what the client has logged in with has ended since: device, app password, own password."""
+        ended = self.devices.has_ended
+        if ended(account.id, device) or ended(account.id, visitor.credential):
+            return True
+        return self.passwords.has_changed(account.id, visitor.passwords_seen)

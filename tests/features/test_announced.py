@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from kith.core.feature import Feature
+from kith.core.hooks.feature import Feature
 from kith.features import ALL
 from kith.wire import ns
 from tests.conftest import RunningServer

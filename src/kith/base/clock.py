@@ -19,23 +19,32 @@ _STEP = 30.0
 _PATIENCE = 60.0
 
 
-def _steady() -> float:
+def _uptime() -> float:
     """Seconds that never step, and that go on while the machine sleeps, where the system can tell."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 class Clock:
-    """``wall`` is the system's time of day in seconds since 1970, ``steady`` a clock that is never set."""
+    """``wall`` is the system's time of day in seconds since 1970; ``uptime`` judges it, and is never set.
 
-    __slots__ = ("_believed", "_leapt", "_limit", "_since", "_steady", "_wall")
+    ``steady``: seconds for how long something takes, which are never set either.
+    """
 
-    def __init__(self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = _steady) -> None:
+    __slots__ = ("_believed", "_leapt", "_limit", "_since", "_uptime", "_wall", "steady")
+
+    def __init__(
+        self,
+        wall: Callable[[], float] = time.time,
+        uptime: Callable[[], float] = _uptime,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._wall = wall
-        self._steady = steady
-        self._believed = wall()  # at the steady time `_since`
-        self._since = steady()
+        self._uptime = uptime
+        self.steady = steady
+        self._believed = wall()  # when `_uptime` was `_since`
+        self._since = uptime()
         self._limit = self._believed + _STEP  # from here on the two are compared
-        self._leapt: float | None = None  # the steady time at which the wall clock was found ahead
+        self._leapt: float | None = None  # `_uptime` when the wall clock was found ahead
 
     def now(self) -> float:
         """The time of day, in seconds since 1970."""
@@ -43,25 +52,26 @@ class Clock:
         return wall if self._limit - 2 * _STEP <= wall < self._limit else self._compared(wall)
 
     def _compared(self, wall: float) -> float:
-        steady = self._steady()
-        expected = self._believed + steady - self._since
+        uptime = self._uptime()
+        expected = self._believed + uptime - self._since
         ahead = wall - expected
         if ahead > _STEP:
             if self._leapt is None:
-                self._leapt = steady
+                self._leapt = uptime
                 self._limit = 0.0  # compare each time until it is over
                 logger.warning("the clock has jumped ahead", seconds=round(ahead), believed_after=_PATIENCE)
-            if steady - self._leapt < _PATIENCE:
+            if uptime - self._leapt < _PATIENCE:
                 return expected
         if ahead < -_STEP:
             logger.warning("the clock was set back", seconds=round(-ahead))
         elif self._leapt is not None:
             logger.warning("the clock is right again" if ahead <= _STEP else "the clock is believed")
         self._leapt = None
-        self._believed, self._since, self._limit = wall, steady, wall + _STEP
+        self._believed, self._since, self._limit = wall, uptime, wall + _STEP
         return wall
 
 
-_clock = Clock()
+#: That of this process, for what is not given one yet.
+system = Clock()
 #: The time of day of this process, in seconds since 1970.
-now = _clock.now
+now = system.now

@@ -17,8 +17,9 @@ from kith.base.ids import Ids
 from kith.base.tasks import Tasks
 from kith.config import Config
 from kith.core.actors.accounts import Accounts
-from kith.core.feature import Feature
-from kith.core.hooks import Hooks, overridden
+from kith.core.hooks.feature import Feature
+from kith.core.hooks.parts import Parts
+from kith.core.hooks.table import Hooks
 from kith.core.log.log import Log
 from kith.core.log.marks import Marks
 from kith.core.log.replay import Replay
@@ -74,20 +75,14 @@ class Node:
         self.devices = Devices(store, hmac.digest(secret, b"devices", "sha256"))
         self.ids = Ids()
         self.figures = Figures()
+        self.clock = clock.system
         self.tasks = Tasks()
         self.hosts = Hosts()
         self.assertions = Assertions(self.name, self.hosts)
-        self.features: list[Feature] = [feature(self) for feature in features]
-        self.hooks = Hooks(self.features)
+        self.hooks = Hooks()
         self.accounts = Accounts(self.name, store, self.hooks.account_loaded, self.hooks.account_unloaded)
         self.post = Post(self.domain, self.accounts, self.hosts, self.hooks, self.figures, self.tasks)
-        self.log = Log(
-            store,
-            self.ids,
-            [feature.keeps for feature in self.features],
-            overridden(self.features, "message_wanted"),
-            self.post,
-        )
+        self.log = Log(store, self.ids, self.hooks.message_wanted, self.post)
         self.marks = Marks(store)
         replay = Replay(self.domain, store, self.marks, self.figures, self.assertions.renewed)
         self.presence = Presence(self.domain, self.accounts, self.post, self.hooks, replay)
@@ -97,7 +92,7 @@ class Node:
         self.inquiries = Inquiries(
             config.strangers_per_hour, self.accounts, self.hosts, self.hooks, self.tasks
         )
-        self.iqs = Iqs(self.name, self.features, self.hosts, self.accounts, self.inquiries, self.hooks)
+        self.iqs = Iqs(self.name, self.hosts, self.accounts, self.inquiries, self.hooks)
         self.router = Router(
             self.domain,
             store,
@@ -140,8 +135,24 @@ class Node:
             self.figures,
             self.pepper,
         )
+        self.features = self._make(features)
         self._changed_elsewhere = False  # since the last refresh began
         self._refreshing = False
+
+    def _make(self, classes: Sequence[type[Feature]]) -> list[Feature]:
+        """The features, and what they have to say in the tables. Raises Unfit if they don't fit together."""
+        parts = (
+            *(self, self.config, self.domain, self.clock, self.tasks, self.figures, self.ids, self.guesses),
+            *(self.passwords, self.devices, self.accounts, self.log, self.marks, self.hooks),
+            *(self.hosts, self.post, self.iqs, self.inquiries, self.assertions, self.presence),
+            *(self.subscriptions, self.router, self.sessions, self.revocation, self.removal),
+        )
+        self.parts = Parts({type(part): part for part in parts} | {Store: self.store})
+        features = self.parts.features(classes)
+        self.hooks.fill(features)
+        self.iqs.fill(features)
+        self.log.fill(feature.keeps for feature in features)
+        return features
 
     # -- life -------------------------------------------------------------------------------------
 
@@ -206,7 +217,4 @@ class Node:
 
     def feature(self, cls: type[_F]) -> _F:
         """The instance of a feature. LookupError if it is switched off."""
-        for feature in self.features:
-            if isinstance(feature, cls):
-                return feature
-        raise LookupError(cls.__name__)
+        return self.parts.get(cls)

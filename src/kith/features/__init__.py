@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kith.core.feature import Feature
+from kith.core.hooks.feature import Feature
 from kith.features.archive import Archive
 from kith.features.archive_preferences import ArchivePreferences
 from kith.features.blocking import Blocking

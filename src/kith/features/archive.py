@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from kith.base.ids import first_after, first_at, from_text, parse_stamp, stamp_of, to_text
 from kith.core.actors.account import Session
-from kith.core.feature import Feature, handles_iq
+from kith.core.hooks.feature import NodeFeature, handles_iq
 from kith.features.forms import Field, build_form, find_form
 from kith.features.paging import PageRequest, page_element, read_page
 from kith.ports.store import Entry, LogQuery, Page
@@ -36,7 +36,7 @@ _FIELDS = {
 }
 
 
-class Archive(Feature):
+class Archive(NodeFeature):
     """Queries with all the fields of the extended namespace, and the archive's metadata."""
 
     account_disco = (ns.MAM_EXTENDED, ns.STANZA_ID)

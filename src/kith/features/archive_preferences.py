@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, SubElement
 import msgspec
 
 from kith.core.actors.account import Account, Session
-from kith.core.feature import Feature, handles_iq
+from kith.core.hooks.feature import NodeFeature, handles_iq
 from kith.core.node import Node
 from kith.wire import ns
 from kith.wire.errors import StanzaError
@@ -33,19 +33,19 @@ _decode = msgspec.msgpack.Decoder(Preferences).decode
 _USUAL = Preferences()
 
 
-class ArchivePreferences(Feature):
+class ArchivePreferences(NodeFeature):
     """Messages that an account does not want are kept until they are delivered, and no longer."""
 
     def __init__(self, domain: Node) -> None:
         super().__init__(domain)
         self._accounts: dict[str, Preferences] = {}
 
-    async def account_loaded(self, account: JID, id: int) -> None:
-        for document in await self.domain.store.documents(id, _SPACE):
-            self._accounts[account.bare] = _decode(document.value)
+    async def account_loaded(self, account: Account) -> None:
+        for document in await self.domain.store.documents(account.id, _SPACE):
+            self._accounts[account.jid] = _decode(document.value)
 
-    def account_unloaded(self, account: JID) -> None:
-        self._accounts.pop(account.bare, None)
+    def account_unloaded(self, account: Account) -> None:
+        self._accounts.pop(account.jid, None)
 
     def message_wanted(self, account: Account, peer: str) -> bool:
         preferences = self._accounts.get(account.jid)

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Protocol
 from xml.etree.ElementTree import Element, SubElement
 
-from kith.core.actors.account import Session
-from kith.core.feature import Feature, handles_iq
+from kith.core.actors.account import Account, Session
+from kith.core.hooks.feature import NodeFeature, handles_iq
 from kith.core.node import Node
 from kith.records.moves import Moves
 from kith.wire import ns
@@ -46,7 +46,7 @@ class BlockListener(Protocol):
         """Afterwards."""
 
 
-class Blocking(Feature):
+class Blocking(NodeFeature):
     """The lists of the accounts that this node has to do with are in memory, empty ones left out."""
 
     server_disco = (ns.BLOCKING,)
@@ -80,7 +80,7 @@ class Blocking(Feature):
             return
         for documents in await self.domain.store.documents(account, SPACE):
             await self.domain.store.put(id, SPACE, documents.key, b"")
-        await self.account_loaded(old, id)
+        await self._load(old.bare, id)
         known = self._earlier.setdefault(new.bare, set())
         known |= {old.bare, *self._earlier.pop(old.bare, ())}
 
@@ -100,13 +100,16 @@ class Blocking(Feature):
 
     # -- the list ----------------------------------------------------------------------------------
 
-    async def account_loaded(self, account: JID, id: int) -> None:
+    async def account_loaded(self, account: Account) -> None:
+        await self._load(account.jid, account.id)
+
+    async def _load(self, bare: str, id: int) -> None:
         documents = await self.domain.store.documents(id, SPACE)
         if documents:
-            self._lists[account.bare] = {parse_jid(document.key): None for document in documents}
+            self._lists[bare] = {parse_jid(document.key): None for document in documents}
 
-    def account_unloaded(self, account: JID) -> None:
-        self._lists.pop(account.bare, None)
+    def account_unloaded(self, account: Account) -> None:
+        self._lists.pop(account.jid, None)
 
     async def account_deleted(self, account: JID) -> None:
         self._lists.pop(account.bare, None)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.core.actors.account import Session
-from kith.core.feature import Feature
+from kith.core.hooks.feature import NodeFeature
 from kith.features.pep import Pep
 from kith.features.private_storage import PrivateStorage
 from kith.features.pubsub_config import MAX_ITEMS, NodeConfig
@@ -34,7 +34,7 @@ _CONFIG = NodeConfig(access_model="whitelist", max_items=MAX_ITEMS, send_last_pu
 _OLD_CONFIG = NodeConfig(access_model="whitelist")
 
 
-class Bookmarks(Feature):
+class Bookmarks(NodeFeature):
     """Stands in for ``storage:bookmarks``. Bookmarks of web pages stay in private storage."""
 
     account_disco = (f"{NODE}#compat", f"{NODE}#compat-pep")

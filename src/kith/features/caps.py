@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element
 
 from kith.core.actors.account import Session
 from kith.core.actors.sender import Sender
-from kith.core.feature import Feature
+from kith.core.hooks.feature import NodeFeature
 from kith.core.node import Node
 from kith.features.disco import INFO, describe
 from kith.features.forms import FORM_TYPE, X, parse_form
@@ -111,7 +111,7 @@ class _Client:
     asked: str = ""
 
 
-class Caps(Feature):
+class Caps(NodeFeature):
     """Learns from presence. What doesn't fit its hash is believed of that one session only."""
 
     server_disco = (ns.CAPS,)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.core.actors.sender import Sender
-from kith.core.feature import Feature, handles_iq
+from kith.core.hooks.feature import NodeFeature, handles_iq
 from kith.core.node import Node
 from kith.features.disco import Identity, feature, identity, item
 from kith.features.forms import FORM_TYPE, Field, build_form, find_form
@@ -63,7 +63,7 @@ class _Open(NamedTuple):
     until: float
 
 
-class Commands(Feature):
+class Commands(NodeFeature):
     """The commands of the domain; other features add theirs when they start."""
 
     server_disco = (ns.COMMANDS,)

@@ -13,7 +13,7 @@ import structlog
 
 from kith.core.actors.intake import Intake, Work
 from kith.core.actors.refused import stream_refused
-from kith.core.feature import Feature
+from kith.core.hooks.feature import NodeFeature
 from kith.core.node import Node
 from kith.core.routing.foreign import Foreign
 from kith.features.disco import item
@@ -200,7 +200,7 @@ class ComponentStream:
             self._sink.close(stream_refused(self._domain.figures, error, self.security.address))
 
 
-class Components(Feature):
+class Components(NodeFeature):
     """The components of the settings, by domain."""
 
     def __init__(self, domain: Node) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
-from kith.core.feature import Feature
+from kith.core.hooks.feature import NodeFeature
 from kith.features.forms import Field, build_form
 
 SERVER_INFO = "http://jabber.org/network/serverinfo"
 
 
-class ContactAddresses(Feature):
+class ContactAddresses(NodeFeature):
     """The setting ``contacts``, as part of what the domain says of itself (XEP-0128)."""
 
     def disco_forms(self) -> Sequence[Element]:

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from kith.core.actors.account import Session
+from kith.core.actors.account import Account, Session
 from kith.core.actors.roster import Roster
-from kith.core.feature import Feature
+from kith.core.hooks.feature import NodeFeature
 from kith.core.node import Node
 from kith.features.privacy import PrivacySettings
 from kith.ports.store import INCOMING, LogQuery
@@ -51,7 +51,7 @@ class _Circle:
         self.answers = dict.fromkeys(answers)
 
 
-class Correspondents(Feature):
+class Correspondents(NodeFeature):
     """The circles of the accounts in memory that have one. Others cost one look at an empty table.
 
     It comes after `PrivacySettings`, which reads what accounts have set.
@@ -64,7 +64,10 @@ class Correspondents(Feature):
     async def start(self) -> None:
         self._settings = self.domain.feature(PrivacySettings)
 
-    async def account_loaded(self, account: JID, id: int) -> None:
+    async def account_loaded(self, account: Account) -> None:
+        await self._load(account.address, account.id)
+
+    async def _load(self, account: JID, id: int) -> None:
         if self._settings.of(account.bare).messages == "contacts":
             store = self.domain.store
             documents = sorted(await store.documents(id, SPACE), key=lambda document: document.seq)
@@ -80,7 +83,7 @@ class Correspondents(Feature):
             self._circles.pop(account.bare, None)
             return
         if account.bare not in self._circles:
-            await self.account_loaded(account, id)
+            await self._load(account, id)
         circle = self._circles[account.bare]
         for peer in await self.domain.store.peers(id):
             if not self._may_write(account.bare, circle, peer) and await self._was_written_to(id, peer):
@@ -95,8 +98,8 @@ class Correspondents(Feature):
             for entry in page.entries
         )
 
-    def account_unloaded(self, account: JID) -> None:
-        self._circles.pop(account.bare, None)
+    def account_unloaded(self, account: Account) -> None:
+        self._circles.pop(account.jid, None)
 
     async def account_deleted(self, account: JID) -> None:
         self._circles.pop(account.bare, None)

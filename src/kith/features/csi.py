@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
 from kith.core.actors.account import Session
-from kith.core.feature import Feature
+from kith.core.hooks.feature import Feature
 from kith.wire import ns
 from kith.wire.stanza import Stanza
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from kith.base import clock
 from kith.core.actors.account import Session
-from kith.core.feature import Feature
+from kith.core.hooks.feature import NodeFeature
 from kith.core.node import Node
 from kith.records.devices import Device
 
 _EVERY = 3600.0
 
 
-class DeviceActivity(Feature):
+class DeviceActivity(NodeFeature):
     """A login itself is noted by the login."""
 
     def __init__(self, domain: Node) -> None:

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from kith.core.actors.account import Session
-from kith.core.feature import Feature
+from kith.core.hooks.feature import NodeFeature
 from kith.core.node import Node
 from kith.features.pep import Pep
 from kith.features.pubsub_config import NodeConfig
@@ -33,7 +33,7 @@ _MAX_ID = 2**31 - 1
 _MOST = 16
 
 
-class DeviceKeys(Feature):
+class DeviceKeys(NodeFeature):
     """Needs `Pep`."""
 
     def __init__(self, domain: Node) -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol, overload, runtime_checkable
 from xml.etree.ElementTree import Element
 
 from kith.core.actors.sender import Sender
-from kith.core.feature import Feature, handles_iq
+from kith.core.hooks.feature import Feature, NodeFeature, handles_iq
 from kith.core.node import Node
 from kith.features.paging import SET, page_element, read_page
 from kith.wire import ns
@@ -183,7 +183,7 @@ def _answer(tag: str, node: str, children: Sequence[Element]) -> Sequence[Elemen
     return (query,)
 
 
-class Disco(Feature):
+class Disco(NodeFeature):
     """An account answers its owner and those who get its presence; to others it has nothing (§8)."""
 
     disco = (ns.DISCO_INFO, ns.DISCO_ITEMS, ns.RSM)

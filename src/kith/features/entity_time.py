@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.core.actors.sender import Sender
-from kith.core.feature import Feature, handles_iq
+from kith.core.hooks.feature import Feature, handles_iq
 from kith.wire import ns
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza

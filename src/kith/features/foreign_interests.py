@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from xml.etree.ElementTree import Element
 
 from kith.core.actors.sender import Sender
-from kith.core.feature import Feature
+from kith.core.hooks.feature import NodeFeature
 from kith.core.node import Node
 from kith.features.caps import C, Caps
 from kith.features.disco import INFO
@@ -39,7 +39,7 @@ class _Client:
         self.asked = ""
 
 
-class ForeignInterests(Feature):
+class ForeignInterests(NodeFeature):
     """``listeners`` are called with a client's address and an account here, once its interests are known."""
 
     def __init__(self, domain: Node) -> None:

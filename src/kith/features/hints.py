@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kith.core.feature import Feature
+from kith.core.hooks.feature import Feature
 from kith.core.log.log import Keep
 from kith.wire import ns
 

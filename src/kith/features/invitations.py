@@ -12,7 +12,7 @@ from kith.base import clock
 from kith.base.ids import stamp
 from kith.base.numbers import canonical
 from kith.base.rates import Rates
-from kith.core.feature import Feature
+from kith.core.hooks.feature import NodeFeature
 from kith.core.node import Node
 from kith.features.commands import Command, Commands, Outcome, Values
 from kith.features.forms import Field, to_boolean
@@ -34,7 +34,7 @@ _FIELDS = (
 )
 
 
-class Invitations(Feature):
+class Invitations(NodeFeature):
     """The setting ``user_invites`` says whether everybody may invite people to an account here.
 
     If not, what a person gets is an invitation to be contacts, for somebody with an account of their own.

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 from kith.base import clock
 from kith.core.actors.account import Account, Session
 from kith.core.actors.sender import Sender
-from kith.core.feature import Feature, handles_iq
+from kith.core.hooks.feature import NodeFeature, handles_iq
 from kith.core.node import Node
 from kith.features.privacy import PrivacySettings
 from kith.wire import ns
@@ -19,7 +19,7 @@ from kith.wire.stanza import Stanza
 SPACE = "last"
 
 
-class LastActivity(Feature):
+class LastActivity(NodeFeature):
     """Who may see an account's presence may ask since when it is gone; others get ``forbidden`` (§8).
 
     The account's privacy settings may say otherwise.

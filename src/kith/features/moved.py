@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element, SubElement
 
-from kith.core.feature import Feature
+from kith.core.hooks.feature import NodeFeature
 from kith.core.node import Node
 from kith.features.pep import Pep
 from kith.features.pubsub_config import NodeConfig
@@ -18,7 +18,7 @@ from kith.wire.stanza import Stanza
 _CONFIG = NodeConfig(access_model="open")
 
 
-class Moved(Feature):
+class Moved(NodeFeature):
     """The statement is a personal node; messages and subscriptions come back with the new address."""
 
     def __init__(self, domain: Node) -> None:

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 
 import structlog
 
-from kith.core.feature import Feature
+from kith.core.hooks.feature import NodeFeature
 from kith.core.node import Node
 from kith.features.commands import Command, Commands, Outcome, Values
 from kith.features.forms import Field
@@ -68,7 +68,7 @@ async def existing(domain: Node, texts: Sequence[str]) -> list[JID]:
     return jids
 
 
-class OperatorCommands(Feature):
+class OperatorCommands(NodeFeature):
     """What an operator can do from a client."""
 
     async def start(self) -> None:

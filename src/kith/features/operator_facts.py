@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 from kith.base.ids import stamp
 from kith.core.actors.account import Account, Session
 from kith.core.actors.roster import QUERY
-from kith.core.feature import Feature
+from kith.core.hooks.feature import NodeFeature
 from kith.features.commands import Outcome, Values
 from kith.features.forms import Field
 from kith.features.last_activity import LastActivity
@@ -33,7 +33,7 @@ def is_idle(session: Session) -> bool:
     return show is not None and (show.text or "").strip() in _AWAY
 
 
-class OperatorFacts(Feature):
+class OperatorFacts(NodeFeature):
     """Active is who has a client online that somebody is at; idle is who is online without one."""
 
     async def start(self) -> None:

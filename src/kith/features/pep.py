@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element
 
 from kith.core.actors.account import Session
 from kith.core.actors.sender import Sender
-from kith.core.feature import Feature, handles_iq
+from kith.core.hooks.feature import NodeFeature, handles_iq
 from kith.core.node import Node as CoreNode
 from kith.features.caps import Caps
 from kith.features.disco import Identity, item
@@ -44,7 +44,7 @@ _FEATURES = (
 )
 
 
-class Pep(Feature):
+class Pep(NodeFeature):
     """Needs `Caps` to know who wants to be told of what."""
 
     disco = (ns.PUBSUB, *(f"{ns.PUBSUB}#{name}" for name in (*FEATURES, *_FEATURES)))

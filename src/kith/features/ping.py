@@ -7,14 +7,14 @@ from xml.etree.ElementTree import Element
 
 from kith.core.actors.account import Session
 from kith.core.actors.sender import Sender
-from kith.core.feature import Feature, handles_iq
+from kith.core.hooks.feature import NodeFeature, handles_iq
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
 
 
-class Ping(Feature):
+class Ping(NodeFeature):
     """An empty result says that one is there."""
 
     disco = (ns.PING,)

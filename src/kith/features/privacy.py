@@ -6,8 +6,8 @@ last activity where it is asked for (`kith.features.last_activity`).
 
 from __future__ import annotations
 
-from kith.core.actors.account import Session
-from kith.core.feature import Feature
+from kith.core.actors.account import Account, Session
+from kith.core.hooks.feature import NodeFeature
 from kith.core.node import Node
 from kith.records import privacy
 from kith.records.privacy import PLAIN, Audience
@@ -18,7 +18,7 @@ from kith.wire.stanza import Stanza
 _DISPLAYED = ns.tag(ns.MARKERS, "displayed")
 
 
-class PrivacySettings(Feature):
+class PrivacySettings(NodeFeature):
     """The settings of accounts in memory, but for those that have changed nothing."""
 
     def __init__(self, domain: Node) -> None:
@@ -37,8 +37,8 @@ class PrivacySettings(Feature):
             return False
         return (await self.domain.accounts.roster(owner.bare)).subscription_from(asker)
 
-    async def account_loaded(self, account: JID, id: int) -> None:
-        await self.privacy_changed(account, id)
+    async def account_loaded(self, account: Account) -> None:
+        await self.privacy_changed(account.address, account.id)
 
     async def privacy_changed(self, account: JID, id: int) -> None:
         found = await privacy.load(self.domain.store, id)
@@ -47,8 +47,8 @@ class PrivacySettings(Feature):
         else:
             self._settings[account.bare] = found
 
-    def account_unloaded(self, account: JID) -> None:
-        self._settings.pop(account.bare, None)
+    def account_unloaded(self, account: Account) -> None:
+        self._settings.pop(account.jid, None)
 
     async def account_deleted(self, account: JID) -> None:
         self._settings.pop(account.bare, None)

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from kith.core.actors.account import Session
-from kith.core.feature import Feature, handles_iq
+from kith.core.hooks.feature import NodeFeature, handles_iq
 from kith.core.node import Node
 from kith.wire import ns
 from kith.wire.errors import StanzaError
@@ -33,7 +33,7 @@ class StandIn(Protocol):
         """Takes the element; returns what is to be kept of it here. Raises StanzaError."""
 
 
-class PrivateStorage(Feature):
+class PrivateStorage(NodeFeature):
     """Documents under the name of the element, in Clark notation; ``stand_ins`` by the same name."""
 
     disco = (ns.PRIVATE,)

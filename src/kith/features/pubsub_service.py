@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from xml.etree.ElementTree import Element
 
 from kith.core.actors.sender import Sender
-from kith.core.feature import Feature, handles_iq
+from kith.core.hooks.feature import NodeFeature, handles_iq
 from kith.core.node import Node as CoreNode
 from kith.features.disco import Identity, Items, item
 from kith.features.forms import find_form
@@ -101,7 +101,7 @@ class DomainService(Service):
         return found
 
 
-class PubSubService(Feature):
+class PubSubService(NodeFeature):
     """Stays away if a component has its address."""
 
     service = "pubsub"

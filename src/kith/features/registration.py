@@ -11,7 +11,7 @@ from kith.base.numbers import canonical
 from kith.core.actors.account import Session
 from kith.core.actors.sender import Sender
 from kith.core.actors.visitor import Visitor
-from kith.core.feature import Feature, handles_iq
+from kith.core.hooks.feature import NodeFeature, handles_iq
 from kith.core.node import Node
 from kith.ports.store import Keys
 from kith.records.invites import Invite, Invites
@@ -33,7 +33,7 @@ _MOST, _SECONDS = 10, 360.0
 _MAX_NAME = 64
 
 
-class Registration(Feature):
+class Registration(NodeFeature):
     """The setting ``registration`` says who may make an account: nobody, the invited, or all."""
 
     server_disco = (ns.REGISTER,)

@@ -8,7 +8,7 @@ import structlog
 
 from kith.base.rates import Rates
 from kith.core.actors.account import Session
-from kith.core.feature import Feature
+from kith.core.hooks.feature import NodeFeature
 from kith.core.node import Node
 from kith.features.blocking import Blocking
 from kith.records.reports import REASONS, Report, Reports
@@ -24,7 +24,7 @@ MAX_AN_HOUR = 60
 logger = structlog.get_logger("kith")
 
 
-class SpamReports(Feature):
+class SpamReports(NodeFeature):
     """Hears of what was blocked (`kith.features.blocking`); ``kith reports`` shows it."""
 
     server_disco = (ns.REPORTING,)

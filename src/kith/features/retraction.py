@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 from kith.base.ids import stamp
 from kith.core.actors.account import Account
 from kith.core.actors.sender import Sender
-from kith.core.feature import Feature
+from kith.core.hooks.feature import NodeFeature
 from kith.core.log.envelope import Envelope
 from kith.core.log.log import Keep
 from kith.core.node import Node
@@ -33,7 +33,7 @@ _PAGE = 250
 _HEAD = ("from", "to", "type", "id", "{http://www.w3.org/XML/1998/namespace}lang")
 
 
-class Retraction(Feature):
+class Retraction(NodeFeature):
     """Both logs hold the same message, so one tombstone is in both. The retraction itself stays as well."""
 
     keeps = {RETRACT: Keep.ARCHIVE}  # noqa: RUF012  # declared as ClassVar in Feature

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 
 from kith.core.actors.account import Session
 from kith.core.actors.roster import ITEM, MAX_ITEMS, QUERY, Item
-from kith.core.feature import Feature, handles_iq
+from kith.core.hooks.feature import NodeFeature, handles_iq
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid
@@ -18,7 +18,7 @@ _MAX_NAME = 1023
 _MAX_GROUPS = 64
 
 
-class Rosters(Feature):
+class Rosters(NodeFeature):
     """Get with versions (§2.1.3, §2.6), set and remove (§2.3 to §2.5)."""
 
     account_disco = (ns.ROSTER,)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
 from kith.core.actors.account import Session
-from kith.core.feature import Feature, handles_iq
+from kith.core.hooks.feature import Feature, handles_iq
 from kith.wire import ns
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza

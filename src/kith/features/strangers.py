@@ -10,10 +10,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from contextlib import suppress
 
+from kith.base.clock import Clock
+from kith.base.domain import Domain
 from kith.base.rates import Rates
+from kith.base.tasks import Tasks
+from kith.config.settings import Config
 from kith.core.actors.account import Session
-from kith.core.feature import Feature
-from kith.core.node import Node
+from kith.core.actors.accounts import Accounts
+from kith.core.hooks.feature import Feature
+from kith.core.routing.hosts import Hosts
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
@@ -29,7 +34,7 @@ _SENDERS = 20_000
 
 
 class _Reached:
-    """Whom one sender has written to since ``since``, in the loop's time."""
+    """Whom one sender has written to since ``since``, by the steady clock."""
 
     __slots__ = ("people", "since")
 
@@ -41,9 +46,15 @@ class _Reached:
 class Strangers(Feature):
     """The setting ``strangers_per_hour``; 0 is no bound."""
 
-    def __init__(self, domain: Node) -> None:
-        super().__init__(domain)
-        self._limit = domain.config.strangers_per_hour
+    def __init__(
+        self, config: Config, domain: Domain, clock: Clock, accounts: Accounts, hosts: Hosts, tasks: Tasks
+    ) -> None:
+        self._limit = config.strangers_per_hour
+        self._here = domain.name
+        self._now = clock.steady
+        self._accounts = accounts
+        self._hosts = hosts
+        self._tasks = tasks
         self._reached: OrderedDict[str, _Reached] = OrderedDict()
         self._unanswered = Rates(MAX_UNANSWERED, HOUR)
         self._other = Rates(MAX_OTHER, 60.0)
@@ -61,7 +72,7 @@ class Strangers(Feature):
         account = session.account
         bare = to.bare
         reached = self._reached.get(account.jid)
-        if reached is not None and bare in reached.people and self.domain.tasks.now() - reached.since < HOUR:
+        if reached is not None and bare in reached.people and self._now() - reached.since < HOUR:
             return
         if bare == account.jid or not to.local:
             return
@@ -72,18 +83,18 @@ class Strangers(Feature):
 
     def stanza_in(self, sender: JID, to: JID, stanza: Stanza) -> bool:
         """What comes from other servers is counted for each of them; components the operator has chosen."""
-        if not self._limit or sender.domain == self.domain.name or not sender.local or not to.local:
+        if not self._limit or sender.domain == self._here or not sender.local or not to.local:
             return True
-        if self.domain.hosts.here(sender.domain) is not None:
+        if self._hosts.here(sender.domain) is not None:
             return True
-        account = self.domain.accounts.get(to.bare)
+        account = self._accounts.get(to.bare)
         roster = account.roster if account is not None else None
-        bare, now = sender.bare, self.domain.tasks.now()
+        bare, now = sender.bare, self._now()
         if roster is None:
             if to.bare not in self._knowing:
                 self._knowing.add(to.bare)
                 # From then on friends can be told from strangers
-                self.domain.tasks.spawn(self._know(to.bare))
+                self._tasks.spawn(self._know(to.bare))
         elif roster.subscription_to(bare) or roster.subscription_from(bare):
             return True
         if stanza.kind == "message" and stanza.type in ("", "chat", "normal"):
@@ -102,7 +113,7 @@ class Strangers(Feature):
     async def _know(self, bare: str) -> None:
         try:
             with suppress(StanzaError):
-                await self.domain.accounts.roster(bare)
+                await self._accounts.roster(bare)
         finally:
             self._knowing.discard(bare)
 
@@ -113,7 +124,7 @@ class Strangers(Feature):
 
     def _count(self, key: str, sender: str, to: str, limit: int) -> None:
         """Raises StanzaError if ``key`` has reached too many."""
-        now = self.domain.tasks.now()
+        now = self._now()
         reached = self._reached.get(key)
         if reached is None or now - reached.since > HOUR:
             reached = self._reached[key] = _Reached(now)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement
 
-from kith.core.feature import Feature
+from kith.core.hooks.feature import NodeFeature
 from kith.wire import ns
 
 
-class StreamLimits(Feature):
+class StreamLimits(NodeFeature):
     """The setting ``stanza_bytes``. Idle streams are not ended, so no time is told."""
 
     def stream_features(self) -> Sequence[Element]:

@@ -5,10 +5,14 @@ What one person sees of them is bounded in `kith.core.actors.roster`.
 
 from __future__ import annotations
 
+from kith.base.clock import Clock
+from kith.base.domain import Domain
 from kith.base.rates import Rates
+from kith.config.settings import Config
 from kith.core.actors.account import Session
-from kith.core.feature import Feature
-from kith.core.node import Node
+from kith.core.actors.accounts import Accounts
+from kith.core.hooks.feature import Feature
+from kith.core.routing.hosts import Hosts
 from kith.features.strangers import HOUR, SERVER_FACTOR
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
@@ -24,9 +28,14 @@ MAX_AGAIN = 60
 class SubscriptionFloods(Feature):
     """As many requests in an hour as `strangers_per_hour` allows new people; ten times that for a server."""
 
-    def __init__(self, domain: Node) -> None:
-        super().__init__(domain)
-        limit = domain.config.strangers_per_hour
+    def __init__(
+        self, config: Config, domain: Domain, clock: Clock, accounts: Accounts, hosts: Hosts
+    ) -> None:
+        self._here = domain.name
+        self._now = clock.steady
+        self._known = accounts
+        self._hosts = hosts
+        limit = config.strangers_per_hour
         self._accounts = Rates(limit, HOUR)
         self._servers = Rates(limit * SERVER_FACTOR, HOUR)
         self._again = Rates(MAX_AGAIN if limit else 0, HOUR)
@@ -35,12 +44,12 @@ class SubscriptionFloods(Feature):
     def stanza_out(self, session: Session, stanza: Stanza, to: JID | None) -> None:
         if stanza.type != "subscribe" or stanza.kind != "presence" or to is None:
             return
-        bare, now = session.account.jid, self.domain.tasks.now()
+        bare, now = session.account.jid, self._now()
         roster = session.account.roster
         if roster is not None and roster.subscription_to(to.bare):
             return  # nobody is asked
         if roster is not None and roster[to.bare].ask:  # still unanswered: who was asked sees it once
-            if to.domain != self.domain.name and not self._again.take((bare, to.bare), now):
+            if to.domain != self._here and not self._again.take((bare, to.bare), now):
                 raise StanzaError("policy-violation", "asked too often", type="wait")
             return
         if not self._pairs.take((bare, to.bare), now):
@@ -52,14 +61,14 @@ class SubscriptionFloods(Feature):
         """What comes from elsewhere and is too much reaches nobody."""
         if stanza.type != "subscribe" or stanza.kind != "presence":
             return True
-        if sender.domain == self.domain.name or self.domain.hosts.here(sender.domain) is not None:
+        if sender.domain == self._here or self._hosts.here(sender.domain) is not None:
             return True  # seen on its way out; or of a component, which the operator has chosen
-        account = self.domain.accounts.get(to.bare)
+        account = self._known.get(to.bare)
         if (
             account is not None
             and account.roster is not None
             and account.roster.subscription_from(sender.bare)
         ):
             return True
-        now = self.domain.tasks.now()
+        now = self._now()
         return self._pairs.take((sender.bare, to.bare), now) and self._servers.take(sender.domain, now)

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from kith.core.actors.account import Session
+from kith.core.actors.account import Account, Session
 from kith.core.actors.sender import Sender
-from kith.core.feature import Feature, handles_iq
+from kith.core.hooks.feature import NodeFeature, handles_iq
 from kith.core.node import Node
 from kith.features.pep import Pep
 from kith.features.privacy import PrivacySettings
@@ -56,7 +56,7 @@ class Avatar(NamedTuple):
     data: bytes
 
 
-class VCard(Feature):
+class VCard(NodeFeature):
     """The hashes of avatars of accounts that this node has to do with are in memory."""
 
     disco = (ns.VCARD,)
@@ -71,12 +71,12 @@ class VCard(Feature):
         self._inside = pep.inside
         pep.listeners.append(self._nodes_changed)
 
-    async def account_loaded(self, account: JID, id: int) -> None:
-        for document in await self.domain.store.documents(id, _HASH_SPACE):
-            self._hashes[account.bare] = document.value.decode()
+    async def account_loaded(self, account: Account) -> None:
+        for document in await self.domain.store.documents(account.id, _HASH_SPACE):
+            self._hashes[account.jid] = document.value.decode()
 
-    def account_unloaded(self, account: JID) -> None:
-        self._hashes.pop(account.bare, None)
+    def account_unloaded(self, account: Account) -> None:
+        self._hashes.pop(account.jid, None)
 
     async def account_deleted(self, account: JID) -> None:
         self._hashes.pop(account.bare, None)

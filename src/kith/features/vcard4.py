@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 
 from kith.core.actors.account import Session
 from kith.core.actors.sender import Sender
-from kith.core.feature import Feature, handles_iq
+from kith.core.hooks.feature import NodeFeature, handles_iq
 from kith.features.pep import Pep
 from kith.features.pubsub_config import MAX_PAYLOAD, NodeConfig
 from kith.wire import ns
@@ -23,7 +23,7 @@ _ID = "current"
 _OPEN = NodeConfig(access_model="open")
 
 
-class VCard4(Feature):
+class VCard4(NodeFeature):
     """Who may read the node gets the card; to others there is none."""
 
     disco = (ns.VCARD4,)

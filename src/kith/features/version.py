@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from kith import __version__
 from kith.core.actors.sender import Sender
-from kith.core.feature import Feature, handles_iq
+from kith.core.hooks.feature import Feature, handles_iq
 from kith.wire import ns
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza

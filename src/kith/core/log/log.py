@@ -54,25 +54,27 @@ _CORE_KEEPS = {
 class Log:
     """Appends messages to the logs of those who sent and receive them.
 
-    ``keeps``: what features say of children, by Clark name. ``wanted``: whether an account wants
-    messages with a peer in its archive (XEP-0313 §6, preferences). ``after`` goes on with what is committed.
+    ``wanted``: whether an account wants messages with a peer in its archive (XEP-0313 §6, preferences).
+    ``after`` goes on with what is committed.
     """
 
     def __init__(
         self,
         store: Store,
         ids: Ids,
-        keeps: Iterable[Mapping[str, Keep]],
         wanted: Sequence[Callable[[Account, str], bool]],
         after: After,
     ) -> None:
         self._store = store
         self._ids = ids
         self._keeps = dict(_CORE_KEEPS)
-        for table in keeps:
-            self._keeps.update(table)
         self._wanted = wanted
         self._after = after
+
+    def fill(self, keeps: Iterable[Mapping[str, Keep]]) -> None:
+        """What features say of children, by Clark name; to be called once."""
+        for table in keeps:
+            self._keeps.update(table)
 
     def verdict(self, stanza: Stanza) -> Keep:
         """What is to be kept of a message that an account receives."""

@@ -10,7 +10,7 @@ from kith.config import Config
 from kith.core.actors.account import Account
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.visitor import Visitor
-from kith.core.hooks import Hooks
+from kith.core.hooks.table import Hooks
 from kith.core.login.offers import Offers
 from kith.core.sessions.revocation import Revocation
 from kith.core.sessions.sessions import Sessions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.core.actors.visitor import Visitor
-from kith.core.hooks import Hooks
+from kith.core.hooks.table import Hooks
 from kith.core.login import fast, upgrade
 from kith.core.login.sasl import mechanisms
 from kith.wire import ns
@@ -101,7 +101,7 @@ def _authentication(stream: Visitor, names: list[str], hooks: Hooks) -> Element:
     inline = _child(offer, ns.SASL2, "inline")
     _child(inline, ns.STREAM_MANAGEMENT, "sm")
     extras = _child(_child(inline, ns.BIND2, "bind"), ns.BIND2, "inline")
-    for var in (ns.STREAM_MANAGEMENT, *hooks.bind_features()):
+    for var in (ns.STREAM_MANAGEMENT, *hooks.bind_features):
         _child(extras, ns.BIND2, "feature", var=var)
     tokens = _child(inline, ns.FAST, "fast")
     for name in fast.mechanisms(stream.security):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from kith.base.rates import Rates
 from kith.base.tasks import Tasks
 from kith.core.actors.accounts import Accounts
-from kith.core.hooks import Hooks
+from kith.core.hooks.table import Hooks
 from kith.core.routing.hosts import Hosts
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID

@@ -7,8 +7,8 @@ from typing import cast
 
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.sender import Sender
-from kith.core.feature import Feature, Handler
-from kith.core.hooks import Hooks
+from kith.core.hooks.feature import Feature, Handler
+from kith.core.hooks.table import Hooks
 from kith.core.routing.hosts import Host, Hosts
 from kith.core.routing.inquiries import Inquiries
 from kith.wire.errors import StanzaError
@@ -17,7 +17,7 @@ from kith.wire.stanza import Stanza
 
 
 class Iqs:
-    """The handlers of features, by what they answer.
+    """The handlers of features, by what they answer; empty until it is filled.
 
     ``services``: those of features by domain. A component that has such a domain for itself keeps it.
     """
@@ -25,18 +25,25 @@ class Iqs:
     def __init__(
         self,
         domain: str,
-        features: Sequence[Feature],
         hosts: Hosts,
         accounts: Accounts,
         inquiries: Inquiries,
         hooks: Hooks,
     ) -> None:
-        self._features = features
+        self._domain = domain
+        self._hosts = hosts
         self._accounts = accounts
         self._inquiries = inquiries
         self._hooks = hooks
-        self.services = _services(domain, features, hosts)
-        self._handlers = _handlers(features, list(self.services.values()))
+        self.features: list[Feature] = []
+        self.services: dict[str, str] = {}
+        self._handlers: dict[tuple[str, str, str], Handler] = {}
+
+    def fill(self, features: Sequence[Feature]) -> None:
+        """Takes what the features answer; to be called once, with all of them in order."""
+        self.features += features
+        self.services |= _services(self._domain, features, self._hosts)
+        self._handlers |= _handlers(features, list(self.services.values()))
 
     def handler(self, type: str, child: str, kind: str) -> Handler | None:
         """Who answers, if any. ``kind``: ``own``, ``account``, ``server``, or the name of a service."""
@@ -45,7 +52,7 @@ class Iqs:
     def announced(self, account: bool) -> list[str]:
         """What the server, or an account of it, announces (XEP-0030 §3.1)."""
         found: set[str] = set()
-        for feature in self._features:
+        for feature in self.features:
             found.update(feature.disco)
             found.update(feature.account_disco if account else feature.server_disco)
         return sorted(found)

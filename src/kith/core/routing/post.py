@@ -8,7 +8,7 @@ from kith.base.tasks import Tasks
 from kith.core.actors.account import Account
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.refused import stanza_refused
-from kith.core.hooks import Hooks
+from kith.core.hooks.table import Hooks
 from kith.core.log.envelope import Envelope
 from kith.core.routing.hosts import Hosts
 from kith.ports.store import Unavailable
@@ -82,7 +82,8 @@ class Post:
             except StanzaError as error:
                 stanza_refused(self._figures, envelope.stanza, error)
                 sender.refuse(envelope.stanza, error)
-        self._hooks.message_routed(envelope)
+        for hook in self._hooks.message_routed:
+            hook(envelope)
 
     def unstored(self, envelope: Envelope, error: BaseException) -> None:
         """A message could not be stored: its sender may try again."""

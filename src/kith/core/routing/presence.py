@@ -11,7 +11,7 @@ from kith.core.actors.account import Account, Session
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.roster import Roster
 from kith.core.actors.sender import Sender
-from kith.core.hooks import Hooks
+from kith.core.hooks.table import Hooks
 from kith.core.log.replay import Replay
 from kith.core.routing.foreign import Foreign
 from kith.core.routing.post import Post

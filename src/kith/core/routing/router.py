@@ -8,7 +8,7 @@ from kith.core.actors.account import Account, Session
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.intake import COMMITTING, LATER, Work
 from kith.core.actors.sender import Sender
-from kith.core.hooks import Hooks
+from kith.core.hooks.table import Hooks
 from kith.core.log.envelope import Envelope
 from kith.core.log.log import MOST_WAITING, Keep, Log
 from kith.core.routing.asserted import Assertions
@@ -56,6 +56,7 @@ class Router:
         self._accounts = accounts
         self._hosts = hosts
         self._hooks = hooks
+        self._message_sent, self._stanza_in = hooks.message_sent, hooks.stanza_in
         self._log = log
         self._post = post
         self._presence = presence
@@ -162,7 +163,10 @@ class Router:
     def _admits(self, sender: Sender, stanza: Stanza, to: JID) -> bool:
         """Whether the message may reach the account; False if it is dropped. Raises StanzaError."""
         try:
-            return self._hooks.stanza_in(sender.jid, to, stanza)
+            for hook in self._stanza_in:
+                if not hook(sender.jid, to, stanza):
+                    return False
+            return True
         except StanzaError as error:
             if stanza.type in _UNANSWERED and error.condition != "gone":  # a room has to know of a move
                 return False
@@ -191,7 +195,8 @@ class Router:
         if stanza.type == "groupchat" and (not to.resource or to.resource not in recipient.sessions):
             raise StanzaError("service-unavailable")
         if isinstance(sender, Session):
-            self._hooks.message_sent(sender, stanza, to)
+            for hook in self._message_sent:
+                hook(sender, stanza, to)
         if not self._admits(sender, stanza, to):
             return None
         if keep is Keep.NOTHING:

@@ -8,7 +8,7 @@ from kith.base.domain import Domain
 from kith.core.actors.account import Account, Session
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.roster import MAX_ITEMS, Item, Roster
-from kith.core.hooks import Hooks
+from kith.core.hooks.table import Hooks
 from kith.core.routing.foreign import Foreign
 from kith.core.routing.hosts import Hosts
 from kith.core.routing.post import Post

@@ -19,7 +19,7 @@ from kith.base.tasks import Tasks
 from kith.core.actors import sm
 from kith.core.actors.account import Session
 from kith.core.actors.accounts import Accounts
-from kith.core.hooks import Hooks
+from kith.core.hooks.table import Hooks
 from kith.core.sessions.resumption import Resumption
 from kith.core.sessions.sessions import Sessions
 from kith.ports.store import Document, Store, Unavailable

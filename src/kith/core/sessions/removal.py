@@ -9,7 +9,7 @@ from functools import partial
 from kith.base.tasks import Tasks
 from kith.core.actors.account import Account, Session
 from kith.core.actors.accounts import Accounts
-from kith.core.hooks import Hooks
+from kith.core.hooks.table import Hooks
 from kith.core.routing.subscriptions import Subscriptions
 from kith.core.sessions.sessions import Sessions
 from kith.ports.store import Store

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from kith.core.actors.account import Session
 from kith.core.actors.accounts import Accounts
-from kith.core.hooks import Hooks
+from kith.core.hooks.table import Hooks
 from kith.core.sessions.sessions import Sessions
 from kith.ports.store import Keys, Store
 from kith.records.devices import Device, Devices

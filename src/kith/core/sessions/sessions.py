@@ -15,7 +15,7 @@ from kith.core.actors.account import Account, Session
 from kith.core.actors.intake import Work
 from kith.core.actors.outlet import Outlet
 from kith.core.actors.refused import stream_refused
-from kith.core.hooks import Hooks
+from kith.core.hooks.table import Hooks
 from kith.core.log.marks import Marks
 from kith.core.routing.post import Post
 from kith.core.routing.presence import Presence
@@ -100,7 +100,6 @@ class Sessions:
         account.sessions[session.jid.resource] = session
         self.figures.sessions += 1
         logger.debug("session opened", session=session.full)
-        self._hooks.session_opened(session)
 
     def end(self, session: Session, error: StreamError | None = None) -> None:
         """The session is over, and so is its connection, if it has one."""

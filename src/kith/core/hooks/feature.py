@@ -9,7 +9,7 @@
         async def ping(self, sender, iq, to):
             return []            # the children of the result
 
-Hooks are the methods of `Feature`; the core calls those that a feature overrides (`kith.core.hooks`).
+Hooks are the methods of `Feature`; the core calls those that a feature overrides (`kith.core.hooks.table`).
 """
 
 from __future__ import annotations
@@ -77,9 +77,6 @@ class Feature:
     #: for what is not an iq, and has a method ``service_disco`` (`kith.features.disco`).
     service: ClassVar[str] = ""
 
-    def __init__(self, domain: Node) -> None:
-        self.domain = domain
-
     # Hooks. A feature overrides what it needs; what it leaves alone costs nothing.
 
     async def start(self) -> None:
@@ -131,9 +128,6 @@ class Feature:
         """Somebody answered an iq of the server's or of an account's. True: it was this feature's."""
         return False
 
-    def session_opened(self, session: Session) -> None:
-        """A resource was bound."""
-
     async def session_bound(self, session: Session, request: Element) -> Sequence[Element]:
         """Bind 2 has bound a resource: turns on what is asked for. Returns children of ``<bound/>``."""
         return ()
@@ -174,13 +168,13 @@ class Feature:
     def session_closed(self, session: Session) -> None:
         """A session ended (not: lost its connection and may resume)."""
 
-    async def account_loaded(self, account: JID, id: int) -> None:
+    async def account_loaded(self, account: Account) -> None:
         """Before this node has to do with an account for the first time."""
 
     async def device_revoked(self, account: JID, id: int, keys: Sequence[int]) -> None:
         """A device of an account, whose id is given, is out; ``keys``: the ids of its OMEMO keys."""
 
-    def account_unloaded(self, account: JID) -> None:
+    def account_unloaded(self, account: Account) -> None:
         """The account left this node's memory."""
 
     async def account_deleted(self, account: JID) -> None:
@@ -197,3 +191,10 @@ class Feature:
 
     async def accounts_changed(self) -> None:
         """Another process has added or removed accounts; `account_deleted` was called for those in memory."""
+
+
+class NodeFeature(Feature):
+    """One that still asks for the whole node."""
+
+    def __init__(self, domain: Node) -> None:
+        self.domain = domain

@@ -1,0 +1,176 @@
+"""The table of hooks: for each hook of `Feature`, the bound methods of the features that override it.
+
+A hook is a list, so that who calls it for each message goes through it in a plain loop. It can be called as
+well, and then says what several features' answers come to: each is told, the first that answers, all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
+
+from kith.core.hooks.feature import Feature
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID
+from kith.wire.stanza import Stanza
+
+if TYPE_CHECKING:
+    from kith.core.actors.account import Session
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class Hook(list[Callable[_P, _T]], Generic[_P, _T]):
+    """``method`` is the one of `Feature` that features override; it is never called itself."""
+
+    def __init__(self, method: Callable[Concatenate[Any, _P], _T]) -> None:
+        super().__init__()
+        self.method = method
+
+    def fill(self, features: Iterable[Feature]) -> None:
+        """Takes the features that override it, in their order."""
+        name = self.method.__name__
+        self += [getattr(feature, name) for feature in features if overrides(feature, name)]
+
+
+def overrides(feature: Feature, name: str) -> bool:
+    """Whether it has a method of its own in place of that of `Feature`."""
+    return getattr(type(feature), name) is not getattr(Feature, name)
+
+
+class Each(Hook[_P, None]):
+    """All are told."""
+
+    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> None:
+        for hook in self:
+            hook(*args, **kwargs)
+
+
+class EachInTurn(Hook[_P, Awaitable[None]]):
+    """All are told, one after the other."""
+
+    async def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> None:
+        for hook in self:
+            await hook(*args, **kwargs)
+
+
+class Joined(Hook[_P, Sequence[_T]], Generic[_P, _T]):
+    """What all of them have to say, together."""
+
+    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> list[_T]:
+        return [one for hook in self for one in hook(*args, **kwargs)]
+
+
+class JoinedInTurn(Hook[_P, Awaitable[Sequence[_T]]], Generic[_P, _T]):
+    """The same, one after the other."""
+
+    async def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> list[_T]:
+        return [one for hook in self for one in await hook(*args, **kwargs)]
+
+
+class AnyOf(Hook[_P, bool]):
+    """Whether one of them says yes; those after it are not asked."""
+
+    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> bool:
+        return any(hook(*args, **kwargs) for hook in self)
+
+
+class AnyInTurn(Hook[_P, Awaitable[bool]]):
+    """The same, one after the other."""
+
+    async def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> bool:
+        for hook in self:
+            if await hook(*args, **kwargs):
+                return True
+        return False
+
+
+class AllOf(Hook[_P, bool]):
+    """Whether all of them say yes; those after one that does not are not asked."""
+
+    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> bool:
+        for hook in self:
+            if not hook(*args, **kwargs):
+                return False
+        return True
+
+
+class FirstAnswer(Hook[_P, Awaitable["_T | None"]], Generic[_P, _T]):
+    """What the first one says that says anything. Raises StanzaError if none does."""
+
+    async def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        for hook in self:
+            if (answer := await hook(*args, **kwargs)) is not None:
+                return answer
+        raise StanzaError("service-unavailable")
+
+
+class Hooks:
+    """Empty when it is made, since features are made of parts that call them; filled once, with all of them.
+
+    A hook is the same object from the start, so who is given the table may take what it calls.
+    """
+
+    def __init__(self) -> None:
+        self.stream_features = Joined(Feature.stream_features)
+        self.login_features = Joined(Feature.login_features)
+        self.before_login = FirstAnswer(Feature.before_login)
+        self.login_over = Each(Feature.login_over)
+        self.message_sent = Each(Feature.message_sent)
+        self.stanza_out = Each(Feature.stanza_out)
+        self.stanza_in = AllOf(Feature.stanza_in)
+        self.acquainted = AnyInTurn(Feature.acquainted)
+        self.message_wanted = AllOf(Feature.message_wanted)
+        self.message_routed = Each(Feature.message_routed)
+        self.iq_result = AnyOf(Feature.iq_result)
+        self.session_bound = JoinedInTurn(Feature.session_bound)
+        self.session_resumed = Each(Feature.session_resumed)
+        self.element = AnyOf(Feature.element)
+        self.session_available = Each(Feature.session_available)
+        self.presence_changed = Each(Feature.presence_changed)
+        self.presence_received = Each(Feature.presence_received)
+        self.subscription_wanted = AnyInTurn(Feature.subscription_wanted)
+        self.subscription_approved = Each(Feature.subscription_approved)
+        self.access_changed = Each(Feature.access_changed)
+        self.session_closed = Each(Feature.session_closed)
+        self.account_loaded = EachInTurn(Feature.account_loaded)
+        self.device_revoked = EachInTurn(Feature.device_revoked)
+        self.account_unloaded = Each(Feature.account_unloaded)
+        self.account_deleted = EachInTurn(Feature.account_deleted)
+        self.privacy_changed = EachInTurn(Feature.privacy_changed)
+        self.account_moved = EachInTurn(Feature.account_moved)
+        self.address_freed = EachInTurn(Feature.address_freed)
+        self.accounts_changed = EachInTurn(Feature.accounts_changed)
+        #: Namespaces that `session_bound` knows.
+        self.bind_features: list[str] = []
+        self._keeping: list[Feature] = []
+
+    def fill(self, features: Sequence[Feature]) -> None:
+        """To be called once, with all features in the order in which they are asked."""
+        for hook in vars(self).values():
+            if isinstance(hook, Hook):
+                hook.fill(features)
+        self.bind_features += [var for feature in features for var in feature.bind_features]
+        self._keeping += [feature for feature in features if overrides(feature, "session_kept")]
+
+    def allows(self, sender: JID, to: JID, stanza: Stanza) -> bool:
+        """`stanza_in` where a refusal has no one to be told of."""
+        try:
+            for hook in self.stanza_in:
+                if not hook(sender, to, stanza):
+                    return False
+            return True
+        except StanzaError:
+            return False
+
+    def session_kept(self, session: Session) -> dict[str, Any]:
+        """What features know of a session that outlives the server, by their names."""
+        kept = {type(feature).__name__: feature.session_kept(session) for feature in self._keeping}
+        return {name: value for name, value in kept.items() if value is not None}
+
+    def session_taken_up(self, session: Session, kept: dict[str, Any]) -> None:
+        """Gives features back what `session_kept` has returned."""
+        for feature in self._keeping:
+            if (value := kept.get(type(feature).__name__)) is not None:
+                feature.session_taken_up(session, value)

@@ -25,6 +25,7 @@ from lab import BIND, HEAD, OMEMO, PLAIN, add_users, environment
 
 from kith import journal
 from kith.accounts.credentials import check_password, make_keys
+from kith.bus.local import LocalPlacement
 from kith.config import Config
 from kith.core.login.stream import Stream
 from kith.core.node import Node
@@ -93,7 +94,9 @@ async def _client(edge: Edge, node: Node, user: str, tally: Tally) -> TCPConnect
 async def measure(folder: Path, payload: str, people: int, messages: int, batch: int, profile: bool) -> None:
     store = SQLiteStore(folder / "kith.sqlite")
     config = Config(data_dir=folder, allow_plaintext=True)
-    node = Node(config, store, ALL, partial(Passwords, check_password, make_keys), b"s" * 32)
+    node = Node(
+        config, store, ALL, partial(Passwords, check_password, make_keys), b"s" * 32, LocalPlacement()
+    )
     await node.start()
     edge = Edge(config, node.entrance, node.tasks, ParserPool(Limits()), None)  # type: ignore[arg-type]
     tally = Tally()

@@ -41,6 +41,7 @@ from kith.api.links import Links
 from kith.api.pin import Pin
 from kith.api.privacy import PrivacyResource
 from kith.api.register import Register
+from kith.bus.local import LocalPlacement
 from kith.config import Config, ConfigError
 from kith.config.renamed import Renamed
 from kith.core.log.retention import expire
@@ -117,7 +118,7 @@ class Server:
             raise StartError(f"can't use the file secret in {config.data_dir}: {error.strerror}") from error
         store = SQLiteStore(config.database, may_create=False, domain=config.domain)
         passwords = partial(Passwords, check_password, make_keys)
-        node = self.node = Node(config, store, ALL, passwords, secret)
+        node = self.node = Node(config, store, ALL, passwords, secret, LocalPlacement())
         await node.start()
         pool = ParserPool(Limits(stanza_bytes=config.stanza_bytes))
         self.edge = Edge(config, node.entrance, node.tasks, pool, self.certificates)

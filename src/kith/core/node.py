@@ -37,6 +37,7 @@ from kith.core.sessions.removal import Removal
 from kith.core.sessions.resumption import Resumption
 from kith.core.sessions.revocation import Revocation
 from kith.core.sessions.sessions import Sessions
+from kith.ports.placement import Placement
 from kith.ports.store import Store
 from kith.records.devices import PASSWORD, Devices
 from kith.records.passwords import Passwords
@@ -63,6 +64,7 @@ class Node:
         features: Sequence[type[Feature]],
         passwords: Callable[[Store, bytes], Passwords],
         secret: bytes,
+        placement: Placement,
     ) -> None:
         self.config = config
         self.domain = Domain(config.domain)
@@ -78,19 +80,22 @@ class Node:
         self.clock = clock.system
         self.tasks = Tasks()
         self.hosts = Hosts()
+        self.placement = placement
         self.assertions = Assertions(self.name, self.hosts)
         self.hooks = Hooks()
-        self.accounts = Accounts(self.name, store, self.hooks.account_loaded, self.hooks.account_unloaded)
-        self.post = Post(self.domain, self.accounts, self.hosts, self.hooks, self.figures, self.tasks)
+        self.accounts = Accounts(
+            self.name, store, placement, self.hooks.account_loaded, self.hooks.account_unloaded
+        )
+        self.post = Post(
+            self.domain, self.accounts, self.hosts, placement, self.hooks, self.figures, self.tasks
+        )
         self.log = Log(store, self.ids, self.hooks.message_wanted, self.post)
         self.marks = Marks(store)
         replay = Replay(self.domain, store, self.marks, self.figures, self.assertions.renewed)
-        self.presence = Presence(self.domain, self.accounts, self.post, self.hooks, replay)
-        self.subscriptions = Subscriptions(
-            self.domain, store, self.accounts, self.hosts, self.post, self.presence, self.hooks
-        )
+        self.presence = Presence(self.accounts, self.post, self.hooks, replay)
+        self.subscriptions = Subscriptions(store, self.accounts, self.post, self.presence, self.hooks)
         self.inquiries = Inquiries(
-            config.strangers_per_hour, self.accounts, self.hosts, self.hooks, self.tasks
+            config.strangers_per_hour, self.domain, self.accounts, self.hosts, self.hooks, self.tasks
         )
         self.iqs = Iqs(self.name, self.hosts, self.accounts, self.inquiries, self.hooks)
         self.router = Router(

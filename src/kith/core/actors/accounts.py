@@ -1,4 +1,4 @@
-"""Which accounts there are: the ones that this node has to do with are held in memory."""
+"""The accounts that this node owns: the ones that it has to do with are held in memory."""
 
 from __future__ import annotations
 
@@ -8,28 +8,38 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from kith.core.actors.account import Account, Session
 from kith.core.actors.roster import Roster
+from kith.ports.placement import Placement
 from kith.ports.store import Store
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 
 
+class Elsewhere(StanzaError):
+    """Another node owns the account: nothing is said about whether there is one."""
+
+    def __init__(self) -> None:
+        super().__init__("recipient-unavailable", type="wait")
+
+
 class Accounts:
     """A cache of the accounts of ``domain`` by bare address; those with sessions are never dropped.
 
-    ``loaded`` is awaited before an account is used for the first time, ``unloaded`` called when it
-    leaves the cache.
+    ``placement`` says which of them are owned here. ``loaded`` is awaited before an account is used for the
+    first time, ``unloaded`` called when it leaves the cache.
     """
 
     def __init__(
         self,
         domain: str,
         store: Store,
+        placement: Placement,
         loaded: Callable[[Account], Awaitable[None]],
         unloaded: Callable[[Account], None],
         size: int = 20_000,
     ) -> None:
         self._domain = domain
         self._store = store
+        self._placement = placement
         self._loaded = loaded
         self._unloaded = unloaded
         self._size = size
@@ -50,11 +60,13 @@ class Accounts:
         self._absent.pop(jid, None)
 
     async def load(self, jid: str) -> Account | None:
-        """The account, or None if there is none."""
+        """The account, or None if there is none. Raises Elsewhere if another node owns it."""
         account = self._accounts.get(jid)
         if account is not None:
             self._accounts.move_to_end(jid)
             return account
+        if not self._placement.owns(jid):
+            raise Elsewhere
         if jid in self._absent:
             return None
         future = self._loading.get(jid)
@@ -64,14 +76,14 @@ class Accounts:
         return await asyncio.shield(future)
 
     async def id_of(self, jid: JID) -> int | None:
-        """The id of the account at this address, or None."""
+        """The id of the account at this address, or None. Raises Elsewhere."""
         if jid.domain != self._domain or not jid.local:
             return None
         account = await self.load(jid.bare)
         return account.id if account is not None else None
 
     async def roster(self, bare: str) -> Roster:
-        """The roster of an account. Raises StanzaError if there is no such account."""
+        """The roster of an account. Raises StanzaError if there is no such account, or if it is elsewhere."""
         account = await self.load(bare)
         if account is None:
             raise StanzaError("item-not-found")
@@ -101,6 +113,8 @@ class Accounts:
             return None
         account = Account(record)
         await self._loaded(account)
+        if not self._placement.owns(jid):
+            raise Elsewhere
         self._accounts[jid] = account
         self._make_room()
         return account
@@ -126,6 +140,11 @@ class Accounts:
         self._absent.clear()
         there = set(await self._store.accounts())
         return [account for jid, account in self._accounts.items() if jid not in there]
+
+    def of_slot(self, slot: int) -> list[Account]:
+        """Those in memory whose names lie in a slot. Which accounts are missing is asked anew."""
+        self._absent.clear()
+        return [account for account in self.all() if self._placement.slot(account.jid) == slot]
 
     def all(self) -> list[Account]:
         """All that are in memory."""

@@ -1,27 +1,44 @@
-"""What answers for domains other than the server's own: services of features, components, other servers."""
+"""What answers for addresses that are not accounts of this node: services of features, components, other
+servers, other nodes.
+"""
 
 from __future__ import annotations
 
 from typing import Protocol
 
+from kith.core.actors.intake import Work
+from kith.core.actors.sender import Sender
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
 
 
 class Host(Protocol):
-    """Takes the stanzas for a domain."""
+    """Takes the stanzas for the addresses of a domain."""
 
     def receive(self, stanza: Stanza, sender: JID, to: JID) -> None:
         """A stanza with ``from`` and ``to`` stamped. Raises StanzaError if it can't go on its way."""
 
 
+class Peers(Host, Protocol):
+    """Takes the stanzas for accounts of this domain that another node owns."""
+
+    def admit(self, sender: Sender, stanza: Stanza, to: JID) -> Work:
+        """A message that is to be kept, with all that `kith.core.actors.intake.Intake.handle` may return.
+
+        Raises StanzaError.
+        """
+
+
 class Hosts:
-    """The hosts by domain; ``abroad`` is the one for all the domains that are not here."""
+    """The hosts by domain. ``abroad`` is the one for all the domains that are not here; ``peers`` the one for
+    the accounts of other nodes, None if there are no other nodes.
+    """
 
     def __init__(self) -> None:
         self._hosts: dict[str, Host] = {}
         self.abroad: Host | None = None
+        self.peers: Peers | None = None
 
     def add(self, name: str, host: Host) -> None:
         """Raises ValueError if another answers for the domain."""

@@ -9,20 +9,18 @@ The answer past the bound is the same whether or not there is such an account.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
 
+from kith.base.domain import Domain
 from kith.base.rates import Rates
 from kith.base.tasks import Tasks
+from kith.core.actors.account import Account
 from kith.core.actors.accounts import Accounts
+from kith.core.actors.roster import Roster
+from kith.core.actors.sender import Sender
 from kith.core.hooks.table import Hooks
 from kith.core.routing.hosts import Hosts
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
-
-if TYPE_CHECKING:
-    from kith.core.actors.account import Account
-    from kith.core.actors.roster import Roster
-    from kith.core.actors.sender import Sender
 
 HOUR = 3600.0
 #: Requests about each of them, on average: a list of devices, some bundles, a card, a picture.
@@ -58,7 +56,10 @@ class Inquiries:
     ``limit``: so many in an hour; 0 for any number.
     """
 
-    def __init__(self, limit: int, accounts: Accounts, hosts: Hosts, hooks: Hooks, tasks: Tasks) -> None:
+    def __init__(
+        self, limit: int, domain: Domain, accounts: Accounts, hosts: Hosts, hooks: Hooks, tasks: Tasks
+    ) -> None:
+        self._domain = domain
         self._accounts = accounts
         self._hosts = hosts
         self._hooks = hooks
@@ -98,7 +99,7 @@ class Inquiries:
         there = await self._accounts.id_of(to) is not None
         if there and _shares(await self._accounts.roster(to.bare), sender.bare):
             return False  # not counted
-        here = sender.account is not None
+        here = self._domain.holds(sender.jid)
         if not self._limit or (not here and self._hosts.here(sender.jid.domain) is not None):
             return False  # components are the operator's own choice
         now = self._tasks.now()

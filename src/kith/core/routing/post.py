@@ -10,7 +10,8 @@ from kith.core.actors.accounts import Accounts
 from kith.core.actors.refused import stanza_refused
 from kith.core.hooks.table import Hooks
 from kith.core.log.envelope import Envelope
-from kith.core.routing.hosts import Hosts
+from kith.core.routing.hosts import Host, Hosts, Peers
+from kith.ports.placement import Placement
 from kith.ports.store import Unavailable
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
@@ -18,25 +19,56 @@ from kith.wire.stanza import Stanza
 
 
 class Post:
-    """The accounts of ``domain`` are here; `Hosts` answer for all other domains.
+    """The accounts of ``domain`` that this node owns are here; `Hosts` answer for all others.
 
     It is also who goes on with a message after its commit (`kith.core.log.envelope.After`).
     """
 
     def __init__(
-        self, domain: Domain, accounts: Accounts, hosts: Hosts, hooks: Hooks, figures: Figures, tasks: Tasks
+        self,
+        domain: Domain,
+        accounts: Accounts,
+        hosts: Hosts,
+        placement: Placement,
+        hooks: Hooks,
+        figures: Figures,
+        tasks: Tasks,
     ) -> None:
         self.domain = domain
         self._name = domain.name
+        self._end = f"@{domain.name}"
+        self._owns = placement.owns
         self._accounts = accounts
         self._hosts = hosts
         self._hooks = hooks
         self._figures = figures
         self._tasks = tasks
 
+    def elsewhere(self, to: JID) -> Host | None:
+        """Who answers for an address; None if it is the domain's own, or an account's that is owned here.
+
+        This is the one place that asks. Raises StanzaError if nobody answers for it.
+        """
+        if to.domain != self._name:
+            return self._hosts.find(to.domain)
+        if not to.local or self._owns(to.bare):
+            return None
+        return self.peers
+
+    @property
+    def peers(self) -> Peers:
+        """Who answers for the accounts of other nodes. Raises StanzaError if nobody does."""
+        if self._hosts.peers is None:
+            raise StanzaError("recipient-unavailable", type="wait")
+        return self._hosts.peers
+
+    def is_owned(self, bare: str) -> bool:
+        """Whether a bare address is of an account that is owned here, if there is one."""
+        return bare.endswith(self._end) and self._owns(bare)
+
     def is_local(self, jid: JID) -> bool:
-        """Whether its account would be here."""
-        return jid.domain == self._name
+        """The same for an address of any kind; the domain's own is."""
+        return jid.domain == self._name and (not jid.local or self._owns(jid.bare))
 
     def allows(self, sender: JID, to: JID, stanza: Stanza) -> bool:
         """Whether the features let a stanza reach ``to``, where no one is told if not."""
@@ -44,12 +76,12 @@ class Post:
 
     def route(self, stanza: Stanza, sender: JID, to: JID) -> None:
         """Delivers a stanza of the server's or a feature's own, unlogged (RFC 6121 §8.5)."""
-        if to.domain != self._name:
-            if self.allows(sender, to, stanza):
+        account = self._accounts.get(to.bare)
+        if account is None:
+            if not self.is_local(to) and self.allows(sender, to, stanza):
                 self.abroad(stanza, sender, to)
             return
-        account = self._accounts.get(to.bare)
-        if account is None or not self.allows(sender, to, stanza):
+        if not self.allows(sender, to, stanza):
             return
         if stanza.kind == "message":
             self.hand_over(account, Envelope(0, stanza.to_bytes(), stanza, to, None))
@@ -62,9 +94,12 @@ class Post:
                 session.push(data)
 
     def abroad(self, stanza: Stanza, sender: JID, to: JID, strict: bool = False) -> None:
-        """Hands a stanza to who answers for its domain. ``strict``: raises StanzaError if nobody does."""
+        """Hands a stanza to who answers for its address. ``strict``: raises StanzaError if nobody does."""
         try:
-            self._hosts.find(to.domain).receive(stanza, sender, to)
+            host = self.elsewhere(to)
+            if host is None:
+                raise StanzaError("item-not-found")
+            host.receive(stanza, sender, to)
         except StanzaError:
             if strict:
                 raise

@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Coroutine
 from typing import Any
 
-from kith.base.domain import Domain
 from kith.core.actors.account import Account, Session
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.roster import Roster
@@ -45,13 +44,11 @@ def _priority(stanza: Stanza) -> int:
 class Presence:
     """What sessions send as presence, and who gets it."""
 
-    def __init__(self, domain: Domain, accounts: Accounts, post: Post, hooks: Hooks, replay: Replay) -> None:
-        self._domain = domain
+    def __init__(self, accounts: Accounts, post: Post, hooks: Hooks, replay: Replay) -> None:
         self._accounts = accounts
         self._post = post
         self._hooks = hooks
         self._replay = replay
-        self._here = f"@{domain.name}"
 
     def handle(self, session: Session, stanza: Stanza, to: JID | None) -> Coroutine[Any, Any, None] | None:
         """Returns work to be awaited, or None when all is done. Raises StanzaError."""
@@ -133,7 +130,7 @@ class Presence:
                 if other is not session and other.presence is not None:
                     session.transmit(self._addressed(other.presence, session.full))
             for contact in roster.contacts_to():
-                if contact.endswith(self._here):
+                if self._post.is_owned(contact):
                     self._show(contact, session.account.jid, session)
                 else:
                     self._ask(contact, session)
@@ -154,7 +151,7 @@ class Presence:
         """To the contacts with a subscription and to the account's own other sessions."""
         bare = session.account.jid
         for contact in roster.contacts_from():
-            if contact.endswith(self._here):
+            if self._post.is_owned(contact):
                 self._to_available(contact, stanza, session)
             else:
                 self._deliver_directed(session, stanza, parse_jid(contact))
@@ -187,13 +184,13 @@ class Presence:
                 session.transmit(self._addressed(presence, session.full))
 
     def _ask(self, contact: str, session: Session) -> None:
-        """Probes a contact of another domain (§4.3.1)."""
+        """Probes a contact of another server or node (§4.3.1)."""
         probe = Stanza.build("presence", {"type": "probe", "from": session.full, "to": contact})
         self._post.route(probe, session.jid, parse_jid(contact))
 
     async def _probe(self, sender: Sender, stanza: Stanza, to: JID) -> None:
         """A probe by a client or by another server (§4.3.2)."""
-        if to.domain != self._domain.name:
+        if not self._post.is_local(to):
             self._post.route(stanza, sender.jid, to)
             return
         viewer = sender.bare

@@ -145,6 +145,8 @@ class Router:
         jid = to.bare
         recipient = self._accounts.get(jid)
         if recipient is None:
+            if not self._post.is_owned(jid):
+                return self._message_to_peer(sender, stanza, to)
             if not self._accounts.is_absent(jid):
                 return LATER if sender.committing else self._message_later(sender, stanza, to)
             self._nobody(sender, stanza, to)
@@ -205,6 +207,22 @@ class Router:
         self._log.append(sender, stanza, to, recipient, keep)
         return COMMITTING
 
+    def _message_to_peer(self, sender: Sender, stanza: Stanza, to: JID) -> Work:
+        """To an account of another node, whose owner asks its own features, and keeps it."""
+        peers = self._post.peers
+        keep = self._keep(stanza)
+        if keep is Keep.NOTHING:
+            if sender.committing:
+                return LATER
+        elif self._store.waiting_bytes > MOST_WAITING:
+            raise StanzaError("resource-constraint", "the disk does not keep up")
+        if isinstance(sender, Session):
+            self._hooks.message_sent(sender, stanza, to)
+        if keep is Keep.NOTHING:
+            peers.receive(stanza, sender.jid, to)
+            return None
+        return peers.admit(sender, stanza, to)
+
     def _message_abroad(self, session: Session, stanza: Stanza, to: JID) -> Work:
         """To another domain: into the sender's archive, then on its way."""
         self._hosts.find(to.domain)
@@ -239,6 +257,9 @@ class Router:
                 if handler is None or to.local:
                     raise StanzaError("item-not-found" if to.local else "service-unavailable")
                 return self._iqs.answer(sender, stanza, to, handler)
+            return None
+        if to is not None and to.local and not self._post.is_owned(to.bare):
+            self._post.abroad(stanza, sender.jid, to, strict=request)
             return None
         if to is not None and to.resource and to.local:
             account = self._accounts.get(to.bare)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element
 
-from kith.base.domain import Domain
 from kith.core.actors.account import Account, Session
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.roster import MAX_ITEMS, Item, Roster
 from kith.core.hooks.table import Hooks
 from kith.core.routing.foreign import Foreign
-from kith.core.routing.hosts import Hosts
 from kith.core.routing.post import Post
 from kith.core.routing.presence import Presence
 from kith.ports.store import Store
@@ -29,18 +27,14 @@ class Subscriptions:
 
     def __init__(
         self,
-        domain: Domain,
         store: Store,
         accounts: Accounts,
-        hosts: Hosts,
         post: Post,
         presence: Presence,
         hooks: Hooks,
     ) -> None:
-        self._domain = domain
         self._store = store
         self._accounts = accounts
-        self._hosts = hosts
         self._post = post
         self._presence = presence
         self._hooks = hooks
@@ -50,9 +44,7 @@ class Subscriptions:
         if to == session.account.address:
             return
         _check_size(stanza)
-        if to.domain != self._domain.name:
-            self._hosts.find(to.domain)
-        elif not to.local:
+        if self._post.elsewhere(to) is None and not to.local:
             raise StanzaError("item-not-found")
         await self.send(session.account, stanza, to)
 
@@ -109,7 +101,7 @@ class Subscriptions:
             self.push(account, roster, item)
 
     async def _pass_on(self, stanza: Stanza, user: JID, to: JID) -> None:
-        if self._post.is_local(to):
+        if self._post.is_owned(to.bare):
             await self._receive(stanza, user, to)
         else:
             self._post.route(stanza, user, to)

@@ -15,10 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+from kith.bus.local import LocalPlacement
 from kith.config import Config
 from kith.core.actors.account import Session
 from kith.core.hooks.feature import Feature
 from kith.core.node import Node
+from kith.ports.placement import Placement
 from kith.ports.store import Keys
 from kith.records.passwords import Passwords
 from kith.store.sqlite import SQLiteStore
@@ -56,7 +58,11 @@ def needed(*wanted: type[Feature]) -> list[type[Feature]]:
     """These features, each after those that it does not work without."""
     found: list[type[Feature]] = []
     for cls in wanted:
-        hints = [hint for name, hint in get_type_hints(cls.__init__).items() if name != "return"]
+        hints = [
+            hint
+            for name, hint in get_type_hints(cls.__init__, localns={"Node": Node}).items()
+            if name != "return"
+        ]
         classes = [hint for hint in hints if isinstance(hint, type) and not get_args(hint)]
         others = needed(*(hint for hint in classes if issubclass(hint, Feature)))
         found += [other for other in (*others, cls) if other not in found]
@@ -111,11 +117,18 @@ class Room:
 
 
 @asynccontextmanager
-async def room(folder: Path, *wanted: type[Feature], **settings: Any) -> AsyncIterator[Room]:
-    """A node with these features and what they need; ``settings`` are those of `Config`."""
+async def room(
+    folder: Path, *wanted: type[Feature], placement: Placement | None = None, **settings: Any
+) -> AsyncIterator[Room]:
+    """A node with these features and what they need; ``settings`` are those of `Config`.
+
+    ``placement``: without one, the node owns all accounts.
+    """
     config = Config(data_dir=folder, domain=DOMAIN, **settings)
     store = SQLiteStore(folder / "kith.sqlite")
-    node = Node(config, store, needed(*wanted), partial(Passwords, _fits, _make), b"secret" * 8)
+    passwords = partial(Passwords, _fits, _make)
+    placement = placement or LocalPlacement()
+    node = Node(config, store, needed(*wanted), passwords, b"secret" * 8, placement)
     await node.start()
     try:
         yield Room(node)

@@ -61,21 +61,16 @@ class Carbons(NodeFeature):
     def session_taken_up(self, session: Session, kept: Any) -> None:
         session.state[Carbons] = True
 
-    def message_routed(self, envelope: Envelope) -> None:
+    def message_received_committed(self, envelope: Envelope, account: Account) -> None:
         sender = envelope.sender
-        if sender is None:
+        if sender is None or sender.account is account or len(account.sessions) < 2:
             return
-        mine = sender.account
-        theirs = self.domain.accounts.get(envelope.to.bare)
-        others = mine is not None and len(mine.sessions) > 1
-        if not others and (theirs is None or len(theirs.sessions) < 2):
-            return
-        if not eligible(envelope.stanza):
-            return
-        if theirs is not None and theirs is not mine:
-            self._copy("received", envelope, theirs, envelope.delivered_to)
-        if mine is not None and others:
-            self._copy("sent", envelope, mine, [sender, *envelope.delivered_to])
+        if eligible(envelope.stanza):
+            self._copy("received", envelope, account, envelope.delivered_to)
+
+    def message_sent_committed(self, envelope: Envelope, account: Account) -> None:
+        if len(account.sessions) > 1 and eligible(envelope.stanza):
+            self._copy("sent", envelope, account, [envelope.sender, *envelope.delivered_to])
 
     def _copy(
         self, direction: str, envelope: Envelope, account: Account, without: Collection[object]

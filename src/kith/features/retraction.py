@@ -45,11 +45,18 @@ class Retraction(NodeFeature):
         self._waiting: Counter[str] = Counter()
         self._free = asyncio.Semaphore(_AT_ONCE)
 
-    def message_routed(self, envelope: Envelope) -> None:
+    def message_sent_committed(self, envelope: Envelope, account: Account) -> None:
+        self._note(envelope, account.jid)
+
+    def message_received_committed(self, envelope: Envelope, account: Account) -> None:
+        if envelope.sender is not None and envelope.sender.account is None:
+            self._note(envelope, envelope.sender.jid.domain)
+
+    def _note(self, envelope: Envelope, author: str) -> None:
+        """A retraction is dealt with in its turn; ``author`` may have so many at a time."""
         sender = envelope.sender
         if not envelope.id or sender is None or RETRACT not in envelope.stanza.children:
             return
-        author = sender.bare if sender.account is not None else sender.jid.domain
         if self._waiting[author] >= MAX_OWN or self._waiting.total() >= MAX_WAITING:
             return
         self._waiting[author] += 1

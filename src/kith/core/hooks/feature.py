@@ -121,8 +121,14 @@ class Feature:
         """Whether the account keeps messages with the bare address ``peer`` in its archive."""
         return True
 
-    def message_routed(self, envelope: Envelope) -> None:
-        """After the commit, when a message was handed to its recipients' sessions on this node."""
+    def message_sent_committed(self, envelope: Envelope, account: Account) -> None:
+        """A message of an account here is committed, if it is kept, and on its way to its recipient."""
+
+    def message_received_committed(self, envelope: Envelope, account: Account) -> None:
+        """A message for an account here is committed, if it is kept, and was handed to its sessions.
+
+        If the sender's account is here as well, this is called before `message_sent_committed`.
+        """
 
     def iq_result(self, sender: Sender, iq: Stanza) -> bool:
         """Somebody answered an iq of the server's or of an account's. True: it was this feature's."""

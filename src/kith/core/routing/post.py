@@ -41,6 +41,8 @@ class Post:
         self._accounts = accounts
         self._hosts = hosts
         self._hooks = hooks
+        self._sent = hooks.message_sent_committed
+        self._received = hooks.message_received_committed
         self._figures = figures
         self._tasks = tasks
 
@@ -111,14 +113,17 @@ class Post:
             if (account := self._accounts.get(to.bare)) is not None:
                 self.hand_over(account, envelope)
                 self._figures.delivered += len(envelope.delivered_to)
+                for hook in self._received:
+                    hook(envelope, account)
         elif sender is not None:
             try:
                 self._hosts.find(to.domain).receive(envelope.stanza, sender.jid, to)
             except StanzaError as error:
                 stanza_refused(self._figures, envelope.stanza, error)
                 sender.refuse(envelope.stanza, error)
-        for hook in self._hooks.message_routed:
-            hook(envelope)
+        if sender is not None and (mine := sender.account) is not None:
+            for hook in self._sent:
+                hook(envelope, mine)
 
     def unstored(self, envelope: Envelope, error: BaseException) -> None:
         """A message could not be stored: its sender may try again."""

@@ -11,10 +11,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from kith.accounts.credentials import make_keys
+from kith.commands.users import account_jid, with_store
+from kith.config import load
+from tests.nursery import Forked, fork
+
+#: Variables for which a server has to begin as a new program.
+_EXECUTED = {"LD_PRELOAD", "COVERAGE_PROCESS_CONFIG"}
 KITH = [sys.executable, "-m", "kith"]
 
 
@@ -39,6 +47,8 @@ class RunningServer:
     """`kith serve`; ``settings`` are further ``KITH_*`` variables without the prefix."""
 
     domain = "localhost"
+    #: Whether it may be forked (`tests.nursery`), which takes a fifth of the time.
+    forks = True
 
     def __init__(self, data_dir: Path, **settings: str) -> None:
         self.data_dir = data_dir
@@ -55,7 +65,7 @@ class RunningServer:
         }
         self.environ |= {f"KITH_{name.upper()}": value for name, value in settings.items()}
         self.log = data_dir.parent / f"{data_dir.name}.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
 
     @property
     def pid(self) -> int:
@@ -65,9 +75,12 @@ class RunningServer:
     def start(self) -> None:
         """Starts it and waits until it listens."""
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*KITH, "serve"], env=self.environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+            if self.forks and not _EXECUTED & self.environ.keys():
+                self._process = fork(["serve"], self.environ, log)
+            else:
+                self._process = subprocess.Popen(
+                    [*KITH, "serve"], env=self.environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                )
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.http_port), 1):
@@ -75,7 +88,7 @@ class RunningServer:
                 return
             if self._process.poll() is not None:
                 break
-            time.sleep(0.05)
+            time.sleep(0.02)
         raise RuntimeError(f"the server did not start:\n{self.log.read_text()}")
 
     def stop(self) -> int:
@@ -107,16 +120,25 @@ class RunningServer:
         return done
 
     def add_user(self, name: str, password: str = "pw") -> str:
-        """An account. Returns its bare address."""
+        """An account, if there was none of that name. Returns its bare address.
+
+        Beside the running server, as `kith user add` does it, in this process: a command of its own would
+        cost as much as the rest of many tests. What the command does is looked at in tests/commands.
+        """
         jid = f"{name}@{self.domain}"
-        self.kith("user", "add", jid, "--password", password)
+        config = load(None, self.environ)
+        bare, keys = account_jid(config, jid), make_keys(password)
+        with ThreadPoolExecutor(1) as elsewhere:  # the test may have a loop of its own here
+            elsewhere.submit(with_store, config, lambda store: store.create_accounts([(bare, keys)])).result()
         return jid
 
 
 @contextlib.contextmanager
-def running(data_dir: Path, **settings: str) -> Iterator[RunningServer]:
+def running(
+    data_dir: Path, kind: type[RunningServer] = RunningServer, **settings: str
+) -> Iterator[RunningServer]:
     """A server that is stopped in any case."""
-    server = RunningServer(data_dir, **settings)
+    server = kind(data_dir, **settings)
     server.start()
     try:
         yield server

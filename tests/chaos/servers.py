@@ -37,7 +37,9 @@ class Killable(Protocol):
 
 
 class Kith(RunningServer):
-    """As the tests start it; people may write to many others, as fast as they like."""
+    """As operators start it; people may write to many others, as fast as they like."""
+
+    forks = False
 
     def __init__(self, folder: Path, **settings: str) -> None:
         super().__init__(folder / "data", **{"strangers_per_hour": "0"} | settings)

@@ -30,7 +30,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("page", ["README.md", "docs/sdk.md"])
 async def test_the_bot_of_the_page_answers(people: People, page: str, data: Path) -> None:
     (program, *_) = blocks(page)
-    people.server.kith("user", "add", "bot@localhost", "--password", "secret", check=False)
+    people.server.add_user("bot", "secret")
     ada = await people.open(people.account("ada"))
     bot = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", program),

@@ -6,12 +6,25 @@ import asyncio
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import KITH, RunningServer, free_ports, running
 from tests.raw import RawClient, body, condition, online
+
+
+class Started(RunningServer):
+    """As its operator starts it."""
+
+    forks = False
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with running(tmp_path_factory.mktemp("kith") / "data", Started) as server:
+        yield server
 
 
 def refused(server: RunningServer, **environ: str) -> str:
@@ -32,7 +45,7 @@ def refused(server: RunningServer, **environ: str) -> str:
 
 
 async def test_ctrl_c_says_goodbye_commits_and_ends_with_status_0(tmp_path: Path) -> None:
-    with running(tmp_path / "data") as server:
+    with running(tmp_path / "data", Started) as server:
         server.add_user("ada")
         server.add_user("ben")
         ada = await online(server.port, "ada")

@@ -178,7 +178,7 @@ async def test_acknowledging_what_was_never_sent_ends_the_stream(
 
 @pytest.mark.parametrize("h", ["x", "-1", "", "1_0", "\u0661", " 0", "99999999999"])
 async def test_an_acknowledgement_that_is_no_number_ends_the_stream(server: RunningServer, h: str) -> None:
-    server.kith("user", "add", "numbers@localhost", "--password", "pw", check=False)
+    server.add_user("numbers")
     client = await online(server.port, "numbers")
     await enabled(client)
     client.send(f"<a xmlns='{SM}' h='{h}'/>")

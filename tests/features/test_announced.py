@@ -149,7 +149,7 @@ async def _caps(s: Scene) -> None:
 
 
 async def _offline(s: Scene) -> None:
-    s.server.kith("user", "add", "away@localhost", "--password", "pw", check=False)
+    s.server.add_user("away")
     s.own.send("<message to='away@localhost' type='chat'><body>later</body></message>")
     await s.own.ping()
     away = await online(s.server.port, "away")

@@ -56,7 +56,7 @@ REQUESTS = {
 async def stranger(server: RunningServer) -> AsyncIterator[RawClient]:
     """Somebody is online with a bookmark that only they may read; somebody else is offline."""
     for name in ("ada", "ben", "cyd"):
-        server.kith("user", "add", f"{name}@localhost", "--password", "pw", check=False)
+        server.add_user(name)
     ada = await online(server.port, "ada")
     item = "<item id='r@x.y'><conference xmlns='urn:xmpp:bookmarks:1'/></item>"
     publish = f"<publish node='urn:xmpp:bookmarks:1'>{item}</publish>"

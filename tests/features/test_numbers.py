@@ -16,7 +16,7 @@ NONE = ["\u0661", "\uff11", "1_0", "+1", "-1", "0x1", "1.0", "\u00b2"]
 
 @pytest.fixture
 async def ada(server: RunningServer) -> RawClient:
-    server.kith("user", "add", "ada@localhost", "--password", "pw", check=False)
+    server.add_user("ada")
     return await online(server.port, "ada")
 
 

@@ -8,7 +8,7 @@ import { spend } from './budget'
 import type { KeyNetwork } from './crypto'
 import type { Devices } from './devices'
 import type { Own } from './own'
-import { hasOpen } from './ratchet'
+import { hasOpen } from './sessions'
 import { path, type Healing as State, type Store } from './store'
 import type { Talk } from './talk'
 

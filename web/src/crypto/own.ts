@@ -22,7 +22,7 @@ const LISTED_PER_HOUR = 10
 export const MOST_ID = 2 ** 31 - 1
 
 export class Own {
-  private keys: OwnKeys | undefined
+  private known: OwnKeys | undefined
   private listed: Budget | undefined
   private refilling = false
 
@@ -35,8 +35,13 @@ export class Own {
 
   /** `undefined`: they are not made yet. */
   async get(): Promise<OwnKeys | undefined> {
-    this.keys ??= await this.store.get<OwnKeys>('own')
-    return this.keys
+    this.known ??= await this.store.get<OwnKeys>('own')
+    return this.known
+  }
+
+  /** This device's keys, which are made and published if there are none. */
+  async keys(): Promise<OwnKeys> {
+    return (await this.get()) ?? (await this.publish())
   }
 
   /** Makes and renews what needs to be, and publishes what the server has not. */
@@ -103,12 +108,12 @@ export class Own {
     const identity = await KeyHelper.generateIdentityKeyPair()
     const made = { device, identity, nextPrekey: 1, nextSigned: 1, made: this.now(), elders: taken }
     // another tab may have been quicker where there are no Web Locks
-    this.keys = await this.store.together(async () => {
+    this.known = await this.store.together(async () => {
       const there = await this.store.get<OwnKeys>('own')
       if (there === undefined) await this.store.put('own', made)
       return there ?? made
     })
-    return this.keys
+    return this.known
   }
 
   private async renew(own: OwnKeys): Promise<void> {
@@ -140,7 +145,7 @@ export class Own {
       for (const [path, value] of made) await this.store.put(path, value)
       await this.store.remove(...old)
     })
-    this.keys = next
+    this.known = next
   }
 
   private async bundle(own: OwnKeys): Promise<Bundle> {

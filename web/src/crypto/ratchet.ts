@@ -5,45 +5,30 @@
  * libsignal 0.0.16 tries the sessions of a record one after the other and keeps what a failed try has changed in them.
  * Here each try has a copy of one session; what comes of the first that succeeds is put back beside the others.
  */
-import { deviceTime } from '../local/device-time'
 import { PreKeyWhisperMessage, WhisperMessage } from '@privacyresearch/libsignal-protocol-protobuf-ts'
 import { SessionBuilder } from '@privacyresearch/libsignal-protocol-typescript/lib/session-builder'
 import { SessionCipher } from '@privacyresearch/libsignal-protocol-typescript/lib/session-cipher'
 import { SessionLock } from '@privacyresearch/libsignal-protocol-typescript/lib/session-lock'
 import { SignalProtocolAddress } from '@privacyresearch/libsignal-protocol-typescript/lib/signal-protocol-address'
-import type { KeyPairType, StorageType } from '@privacyresearch/libsignal-protocol-typescript/lib/types'
-import { equalBytes } from '@noble/ciphers/utils.js'
 import { base64 } from '@scure/base'
 import type { Bytes } from '../local/bytes'
 import type { Bundle } from './crypto'
-
-/** As libsignal wants them: the public one has 33 bytes, the type first. */
-export type KeyPair = KeyPairType
-
-/** A session as libsignal writes it into JSON; only what is looked at here. */
-interface Session {
-  indexInfo: { closed: number; remoteIdentityKey: string; baseKey: string; baseKeyType: number }
-  chains: Record<string, Chain>
-  currentRatchet: { lastRemoteEphemeralKey: string }
-}
-
-interface Chain {
-  chainType: number
-  chainKey: { counter: number; key?: string }
-  messageKeys: Record<string, string>
-}
-
-/** All sessions with one device: at most one is open, that is, used for writing. */
-export interface Sessions {
-  sessions: Record<string, Session>
-  /** By chain: up to which message keys were thrown away since there were too many. */
-  dropped: Record<string, number>
-}
-
-export interface Self {
-  device: number
-  identity: KeyPair
-}
+import {
+  archived,
+  type Chain,
+  identityOf,
+  type KeyPair,
+  MOST_SKIPPED,
+  noSessions,
+  one,
+  open,
+  order,
+  promoted,
+  type Session,
+  type Sessions,
+  trimmed
+} from './sessions'
+import { type Self, SignalStorage } from './signal-storage'
 
 /** Private keys that a first message may name. */
 export interface Prekeys {
@@ -78,11 +63,6 @@ export class Unreadable extends Error {
   }
 }
 
-/** Sessions with one device that are kept for messages that come late. */
-const MOST_SESSIONS = 10
-/** Keys of skipped messages that are kept: of one chain (libsignal skips no more at once), of all sessions. */
-const MOST_SKIPPED = 2000
-const MOST_SKIPPED_AT_ALL = 4000
 /** What a message may cost that is looked at although too many could not be read. */
 const CHEAP = 50
 const PUBLIC = 33
@@ -92,21 +72,8 @@ const RECEIVING = 2
 const THEIRS = 2
 const PEER = new SignalProtocolAddress('peer', 1)
 
-export function noSessions(): Sessions {
-  return { sessions: {}, dropped: {} }
-}
-
 export function isPublic(key: Uint8Array): boolean {
   return key instanceof Uint8Array && key.length === PUBLIC && key[0] === TYPE
-}
-
-/** Whose sessions these are, as 33 bytes in base64. */
-export function identityOf(sessions: Sessions): string | undefined {
-  return Object.values(sessions.sessions)[0]?.indexInfo.remoteIdentityKey
-}
-
-export function hasOpen(sessions: Sessions): boolean {
-  return open(sessions) !== undefined
 }
 
 /** A new session, the others are kept for what comes late. Throws if the bundle is not signed by its identity. */
@@ -115,7 +82,7 @@ export async function begin(self: Self, bundle: Bundle, before: Sessions): Promi
   const usable = bundle.prekeys.filter((prekey) => prekey.id > 0 && isPublic(prekey.key))
   const prekey = usable[Math.floor(Math.random() * usable.length)]
   if (![identity, signedPrekey.key].every(isPublic)) throw new Unreadable('a bundle with other keys')
-  const storage = new Storage(self)
+  const storage = new SignalStorage(self)
   await quietly(() =>
     new SessionBuilder(storage, PEER).processPreKey({
       identityKey: buffer(identity),
@@ -140,7 +107,7 @@ export async function begin(self: Self, bundle: Bundle, before: Sessions): Promi
 export async function seal(self: Self, before: Sessions, data: Bytes): Promise<Step & { prekey: boolean }> {
   const name = open(before)
   if (name === undefined) throw new Unreadable('no session to write with')
-  const storage = new Storage(self, one(before, name))
+  const storage = new SignalStorage(self, one(before, name))
   const sealed = await quietly(() => new SessionCipher(storage, PEER).encrypt(data.buffer))
   return {
     sessions: trimmed({ ...before, sessions: { ...before.sessions, ...storage.sessions() } }),
@@ -189,7 +156,7 @@ async function readFirst(
   if ((one === undefined && !without) || signed === undefined)
     throw new Unreadable('for a prekey that is gone')
   if (one?.bases.includes(base)) throw new Unreadable('a first message again')
-  const storage = new Storage(self, {}, one?.pair, signed)
+  const storage = new SignalStorage(self, {}, one?.pair, signed)
   const plain = await tried(whisper, undefined, () =>
     new SessionCipher(storage, PEER).decryptPreKeyWhisperMessage(data.buffer)
   )
@@ -226,10 +193,6 @@ async function readNext(self: Self, before: Sessions, data: Bytes, cheap: boolea
   throw new Unreadable('no session fits', work)
 }
 
-function order(closed: number): number {
-  return closed === -1 ? Infinity : closed
-}
-
 /** With one session, whose copy the others never see. It is open or closed afterwards as it was. */
 async function attempt(
   self: Self,
@@ -249,7 +212,7 @@ async function attempt(
     throw new Repeated()
   }
   const { closed, remoteIdentityKey } = session.indexInfo
-  const storage = new Storage(self, one(before, name))
+  const storage = new SignalStorage(self, one(before, name))
   const plain = await tried(whisper, session, () =>
     new SessionCipher(storage, PEER).decryptWhisperMessage(data.buffer)
   )
@@ -311,105 +274,8 @@ async function quietly<T>(run: () => Promise<T>): Promise<T> {
   }
 }
 
-function open(sessions: Sessions): string | undefined {
-  return Object.keys(sessions.sessions).find((name) => sessions.sessions[name]?.indexInfo.closed === -1)
-}
-
-function one(sessions: Sessions, name: string): Record<string, Session> {
-  const session = sessions.sessions[name]
-  return session === undefined
-    ? {}
-    : { [name]: { ...session, indexInfo: { ...session.indexInfo, closed: -1 } } }
-}
-
-function archived(sessions: Sessions): Sessions {
-  const closed = Object.entries(sessions.sessions).map(([name, session]): [string, Session] => {
-    if (session.indexInfo.closed !== -1) return [name, session]
-    return [name, { ...session, indexInfo: { ...session.indexInfo, closed: deviceTime() } }]
-  })
-  return { ...sessions, sessions: Object.fromEntries(closed) }
-}
-
-/** They have begun to write with another session than mine: so do I. */
-function promoted(sessions: Sessions, name: string): Sessions {
-  if (open(sessions) === name) return sessions
-  const closed = archived(sessions)
-  const session = closed.sessions[name]
-  if (session === undefined) return closed
-  const opened = { ...session, indexInfo: { ...session.indexInfo, closed: -1 } }
-  return { ...closed, sessions: { ...closed.sessions, [name]: opened } }
-}
-
-/** What is kept for late messages has a bound. The oldest goes first. */
-function trimmed(sessions: Sessions): Sessions {
-  const names = Object.keys(sessions.sessions)
-  const age = (name: string): number => order(sessions.sessions[name]?.indexInfo.closed ?? 0)
-  const kept = names.sort((a, b) => age(b) - age(a)).slice(0, MOST_SESSIONS)
-  const dropped: Record<string, number> = {}
-  let room = MOST_SKIPPED_AT_ALL
-  const left: Record<string, Session> = {}
-  for (const name of kept) {
-    const session = sessions.sessions[name]
-    if (session === undefined) continue
-    for (const [key, chain] of Object.entries(session.chains)) {
-      const skipped = Object.keys(chain.messageKeys).map(Number)
-      const before = sessions.dropped[key]
-      if (before !== undefined) dropped[key] = before
-      const most = Math.min(MOST_SKIPPED, room)
-      if (skipped.length > most) {
-        const gone = skipped.sort((a, b) => a - b).slice(0, skipped.length - most)
-        for (const counter of gone) Reflect.deleteProperty(chain.messageKeys, counter)
-        dropped[key] = Math.max(before ?? -1, gone.at(-1) ?? -1)
-      }
-      room -= Object.keys(chain.messageKeys).length
-    }
-    left[name] = session
-  }
-  return { sessions: left, dropped }
-}
-
 function buffer(data: Uint8Array): ArrayBuffer {
   return new Uint8Array(data).buffer
-}
-
-/** What libsignal may see in one step. Trust and identities are not its business: see `devices.ts`. */
-class Storage implements StorageType {
-  private record: string | undefined
-
-  constructor(
-    private readonly self: Self,
-    sessions: Record<string, Session> = {},
-    private readonly prekey?: KeyPair,
-    private readonly signed?: KeyPair
-  ) {
-    if (Object.keys(sessions).length > 0) this.record = JSON.stringify({ version: 'v1', sessions })
-  }
-
-  sessions(): Record<string, Session> {
-    if (this.record === undefined) return {}
-    return (JSON.parse(this.record) as { sessions: Record<string, Session> }).sessions
-  }
-
-  getIdentityKeyPair = (): Promise<KeyPair> => Promise.resolve(this.self.identity)
-  getLocalRegistrationId = (): Promise<number> => Promise.resolve(this.self.device)
-  isTrustedIdentity = (): Promise<boolean> => Promise.resolve(true)
-  saveIdentity = (): Promise<boolean> => Promise.resolve(true)
-  loadPreKey = (): Promise<KeyPair | undefined> => Promise.resolve(this.prekey)
-  loadSignedPreKey = (): Promise<KeyPair | undefined> => Promise.resolve(this.signed)
-  loadSession = (): Promise<string | undefined> => Promise.resolve(this.record)
-  storeSession = (_: string, record: string): Promise<void> => {
-    this.record = record
-    return Promise.resolve()
-  }
-  storePreKey = (): Promise<void> => Promise.resolve()
-  removePreKey = (): Promise<void> => Promise.resolve()
-  storeSignedPreKey = (): Promise<void> => Promise.resolve()
-  removeSignedPreKey = (): Promise<void> => Promise.resolve()
-}
-
-export function sameIdentity(sessions: Sessions, identity: Uint8Array): boolean {
-  const theirs = identityOf(sessions)
-  return theirs === undefined || equalBytes(base64.decode(theirs), identity)
 }
 
 /** libsignal returns bytes as a string with one byte in each character. */

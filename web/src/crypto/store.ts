@@ -4,7 +4,7 @@ import type { Address, Moment } from '../local/types'
 import type { Budget } from './budget'
 import type { Bytes } from '../local/bytes'
 import type { Fingerprint } from './crypto'
-import type { KeyPair, Sessions } from './ratchet'
+import type { KeyPair, Sessions } from './sessions'
 
 /** This device. Ids of prekeys count up and are never used twice. */
 export interface OwnKeys {

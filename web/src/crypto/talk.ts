@@ -6,6 +6,7 @@ import { trusted, type Devices, type Trust } from './devices'
 import { exclusively } from './locks'
 import { sealText } from './payload'
 import * as ratchet from './ratchet'
+import { hasOpen, type Sessions } from './sessions'
 import { path, type OwnKeys, type Row, type Store } from './store'
 
 /** How long a device that had no usable bundle is not asked for one. */
@@ -123,7 +124,7 @@ export class Talk {
   private async wants(account: Address, device: number): Promise<boolean> {
     const since = this.without.get(`${account} ${device}`)
     if (since !== undefined && Math.abs(this.now() - since) < NO_BUNDLE) return false
-    return !ratchet.hasOpen(await this.store.sessions(account, device))
+    return !hasOpen(await this.store.sessions(account, device))
   }
 
   private lacks(name: string): void {
@@ -152,7 +153,7 @@ export class Talk {
     hold: object,
     account: Address,
     device: number,
-    sessions: ratchet.Sessions,
+    sessions: Sessions,
     identity: Bytes,
     rows: Row[] = [],
     also?: () => Promise<void>
@@ -183,7 +184,7 @@ export class Talk {
     return this.step(account, device, async (hold) => {
       const before = await this.store.sessionsIn(hold, account, device)
       const trust = await this.devices.trust(account, device)
-      if (trust === undefined || !ratchet.hasOpen(before)) return undefined
+      if (trust === undefined || !hasOpen(before)) return undefined
       const identity = await this.devices.identity(account, device)
       if (identity === undefined || !may(trust, identity)) return 'untrusted'
       const { sessions, data, prekey } = await ratchet.seal(own, before, material)

@@ -1,0 +1,197 @@
+/**
+ * Reads messages of others' devices, one step of a ratchet for each. What can't be read is healed in the background; what was
+ * read can be read once more until it is stored.
+ */
+import { hex } from '@scure/base'
+import type { Address, Moment } from '../local/types'
+import type { Background } from './background'
+import { spend, type Budget } from './budget'
+import type { Envelope, KeyNetwork, Opened } from './crypto'
+import { trusted, type Devices } from './devices'
+import { Failures } from './failures'
+import type { Healing } from './healing'
+import { MOST_ID, type Own } from './own'
+import * as payload from './payload'
+import * as ratchet from './ratchet'
+import { hasOpen } from './sessions'
+import { path, type Opening, type OwnKeys, type Store } from './store'
+import type { Key, Talk } from './talk'
+
+/** Steps of a chain that cost as much as one broken message. */
+const WORK = 50
+/** Keys of one message that are looked at for this device: ids of devices are unique for each account only. */
+const MOST_KEYS = 3
+/** Messages whose reading is remembered while this runs. */
+const MOST_SEEN = 5000
+/** Openings kept for after a crash: how many, and how long. */
+const MOST_OPENINGS = 500
+const OPENINGS_KEPT = 86_400_000
+/** Answers without a text, which let the other side's ratchet move on. */
+const ANSWERS = 20
+const ANSWERS_PER_HOUR = 60
+/** A chain of theirs that is this long gets an answer (XEP-0384 0.8, section 5.5.3). */
+const LONG = 53
+
+export class Reading {
+  private readonly failures: Failures
+  private readonly seen = new Set<string>()
+  private answers: Budget | undefined
+  private opened = 0
+
+  constructor(
+    private readonly me: Address,
+    private readonly store: Store,
+    private readonly own: Own,
+    private readonly devices: Devices,
+    private readonly talk: Talk,
+    private readonly healing: Healing,
+    private readonly network: KeyNetwork,
+    private readonly background: Background,
+    private readonly now: () => Moment
+  ) {
+    this.failures = new Failures(now)
+  }
+
+  async open(from: Address, envelope: Envelope, id: string, sent: Moment): Promise<Opened> {
+    const own = await this.own.get()
+    if (own === undefined) return { type: 'not-for-me' }
+    if (!sane(envelope)) return { type: 'unreadable', asked: false }
+    const { sender } = envelope
+    const mine = envelope.keys.filter((key) => key.device === own.device).slice(0, MOST_KEYS)
+    if (from === this.me && sender === own.device) return { type: 'not-for-me' }
+    if (mine.length === 0) return this.passedOver(own, from, envelope, id, sent)
+    // Two messages may have the same id; what they were encrypted with differs
+    const name = openingPath(from, sender, id, envelope.iv)
+    if (this.seen.has(name)) return this.reopened(from, envelope, id)
+    let renew = true
+    let work = 0
+    for (const key of mine) {
+      try {
+        return await this.talk.step(from, sender, (hold) => this.read(hold, own, from, envelope, key, id))
+      } catch (error) {
+        if (error instanceof ratchet.Repeated) return this.reopened(from, envelope, id)
+        if (error instanceof Garbled) renew = false
+        else if (!(error instanceof ratchet.Unreadable)) throw error
+        work += 1 + (error instanceof ratchet.Unreadable ? Math.ceil(error.work / WORK) : 0)
+      }
+    }
+    const asked = this.failures.charge(from, work) && (await this.healing.unreadable(from, sender, id, renew))
+    return { type: 'unreadable', asked }
+  }
+
+  /** Not for this device: it was not there yet, or its sender had not heard of it, and is asked then. */
+  private async passedOver(
+    own: OwnKeys,
+    from: Address,
+    { sender, payload }: Envelope,
+    id: string,
+    sent: Moment
+  ): Promise<Opened> {
+    if (payload === undefined || sent < (own.made ?? Infinity)) return { type: 'not-for-me' }
+    const strange = !hasOpen(await this.store.sessions(from, sender))
+    const asked = !this.failures.spent(from) && (await this.healing.unreadable(from, sender, id, strange))
+    if (asked) this.failures.charge(from, 1) // what is not asked for has cost nothing, however much of it there is
+    return { type: 'unreadable', asked }
+  }
+
+  /** Within a step of the session. Throws Repeated, Unreadable, Garbled. */
+  private async read(
+    hold: object,
+    own: OwnKeys,
+    from: Address,
+    envelope: Envelope,
+    key: Key,
+    id: string
+  ): Promise<Opened> {
+    const { sender, iv } = envelope
+    const before = await this.store.sessionsIn(hold, from, sender)
+    const read = await ratchet.read(own, before, key, this.own.prekeys, this.failures.spent(from))
+    let text: string | undefined
+    let garbled = false
+    if (envelope.payload !== undefined) {
+      text = await payload.openText(read.data, iv, envelope.payload).catch(() => undefined)
+      garbled = text === undefined
+    }
+    const opening = openingPath(from, sender, id, iv)
+    const kept: Opening = { material: read.data, at: this.now() }
+    const { used } = read
+    const trust = await this.talk.commit(
+      hold,
+      from,
+      sender,
+      read.sessions,
+      read.identity,
+      text === undefined ? [] : [{ path: opening, value: kept }],
+      used && (() => this.own.use(used.prekey, used.base))
+    )
+    if (used !== undefined) {
+      this.failures.charge(from, 1) // each takes a prekey, and the bundle is published anew
+      this.background.run(this.own.refill())
+      this.background.run(this.healing.renewed(from, sender))
+    }
+    if (garbled) throw new Garbled()
+    this.remember(opening)
+    const long = read.counter > 0 && read.counter % LONG === 0
+    if ((used !== undefined || long) && trusted(trust)) this.background.run(this.answer(from, sender))
+    if (++this.opened % MOST_OPENINGS === 0) this.background.run(this.forgetOpenings())
+    if (text === undefined) return { type: 'keys', device: sender, trusted: trusted(trust) }
+    return { type: 'text', text, device: sender, trusted: trusted(trust), opening }
+  }
+
+  /** The ratchet has moved on, but perhaps the text could not be stored, or the program ended before. Then once more. */
+  private async reopened(from: Address, envelope: Envelope, id: string): Promise<Opened> {
+    const { sender, iv } = envelope
+    const opening = openingPath(from, sender, id, iv)
+    const kept = await this.store.get<Opening>(opening)
+    if (kept === undefined || envelope.payload === undefined) return { type: 'again' }
+    const text = await payload.openText(kept.material, iv, envelope.payload).catch(() => undefined)
+    if (text === undefined) return { type: 'again' }
+    this.remember(opening)
+    const trust = (await this.devices.trust(from, sender)) ?? 'undecided'
+    return { type: 'text', text, device: sender, trusted: trusted(trust), opening }
+  }
+
+  private remember(name: string): void {
+    this.seen.add(name)
+    if (this.seen.size <= MOST_SEEN) return
+    const [oldest] = this.seen
+    if (oldest !== undefined) this.seen.delete(oldest)
+  }
+
+  /** Who has made a session hears that it stands, if they know me: then they need not send its beginning again. */
+  private async answer(to: Address, device: number): Promise<void> {
+    if (to !== this.me && !(await this.store.account(to)).written) return
+    const left = spend(this.answers, this.now(), ANSWERS, ANSWERS_PER_HOUR)
+    const own = await this.own.get()
+    if (left === undefined || own === undefined) return
+    this.answers = left
+    const envelope = await this.talk.keys(own, to, device)
+    if (envelope !== undefined) await this.network.sendKeys(to, envelope)
+  }
+
+  async forgetOpenings(): Promise<void> {
+    const kept = [...(await this.store.below<Opening>('opened/'))].sort(([, a], [, b]) => b.at - a.at)
+    const old = kept.filter(([, { at }], place) => place >= MOST_OPENINGS || this.now() - at > OPENINGS_KEPT)
+    await this.store.remove(...old.map(([rest]) => `opened/${rest}`))
+  }
+}
+
+/** The key was read, but the text does not fit it. */
+class Garbled extends Error {}
+
+function openingPath(from: Address, device: number, id: string, iv: Uint8Array): string {
+  return `${path('opened', from, device)}/${id}/${hex.encode(iv)}`
+}
+
+/** What the types promise, which a stranger does not. */
+function sane({ sender, iv, keys, payload: text }: Envelope): boolean {
+  return (
+    Number.isInteger(sender) &&
+    sender > 0 &&
+    sender <= MOST_ID &&
+    iv.length >= 12 &&
+    iv.length <= 16 &&
+    (text === undefined || text.length <= payload.MOST) &&
+    Array.isArray(keys)
+  )
+}

@@ -7,7 +7,8 @@ import { pageOf, planOf, START, type Place } from './collect'
 import { BadFile, type FileProblem } from './file'
 import { Damaged, linesOf } from './lines'
 import type { Phrase } from './phrase'
-import { lineOf, type AccountRecord, type EndRecord, type HistoryRecord, type Line } from './records'
+import { lineOf, type Line } from './record-reader'
+import type { AccountRecord, EndRecord, HistoryRecord } from './records'
 
 /** 0 to 1; undefined: nothing can be said. */
 export type Progress = (share: number | undefined) => void

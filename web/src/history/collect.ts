@@ -5,17 +5,11 @@
  */
 import { base64 } from '@scure/base'
 import type { Database } from '../local/database'
-import { isWaiting, orderOf } from '../local/order'
 import { LARGEST_PICTURE } from '../local/picture'
-import type { Address, Change, Chat, Contact, Edit, Message, Moment, Reply } from '../local/types'
-import {
-  lineOf,
-  type ChangeRecord,
-  type ChatRecord,
-  type ContactRecord,
-  type HistoryRecord,
-  type MessageRecord
-} from './records'
+import type { Address, Change, Message, Moment } from '../local/types'
+import { lineOf } from './record-reader'
+import { changeRecord, chatRecord, contactRecord, messageRecord, whichOf } from './record-writer'
+import type { HistoryRecord } from './records'
 
 /** What is to be read, as it was when it began. */
 export interface Plan {
@@ -53,8 +47,6 @@ const FIRST = 40
 const MOST_MESSAGES = 400
 const AT_ONCE = 100
 const MOST_GONE = 200
-/** Earlier texts of one message. */
-const MOST_EDITS = 100
 /** Chats without anything to read that one page passes over. */
 const MOST_EMPTY = 200
 
@@ -248,90 +240,4 @@ async function newest(db: Database, [low, high, lowOpen]: Range, limit: number):
     .reverse()
     .limit(limit)
     .toArray()
-}
-
-/**
- * What may leave this device of a message; undefined: nothing, as it has expired, waits to be sent, could not be read, or is
- * of a kind that nobody has said may leave.
- */
-export function messageRecord(message: Message, now: Moment): MessageRecord | undefined {
-  const { chat, id, mine, at, kind, text, progress, encrypted, reply, expires } = message
-  const { edited, edits, deliveredAt, readAt, pinned, pinOrder, failure } = message
-  if (kind !== 'text' && kind !== 'deleted' && kind !== 'notice') return undefined
-  if (progress === 'waiting' || (expires !== undefined && expires <= now)) return undefined
-  const order = isWaiting(message.order) ? orderOf(`failed-${id}`, at) : message.order
-  return {
-    ...{ type: 'message', v: 1, chat, id, mine, order, kind, text, progress, encrypted },
-    ...(failure && { failure }),
-    ...(reply && { reply: replyRecord(reply) }),
-    ...(message.untrusted !== undefined && { untrusted: message.untrusted }),
-    ...whichOf(message),
-    ...(message.twins && { twins: true }),
-    ...(message.forwarded && { forwarded: true }),
-    ...(message.unstyled && { unstyled: true }),
-    ...(message.standsIn && { standsIn: true }),
-    ...(edited !== undefined && { edited }),
-    ...(edits && { edits: edits.slice(-MOST_EDITS) }),
-    ...(deliveredAt !== undefined && { deliveredAt }),
-    ...(readAt !== undefined && { readAt }),
-    ...(pinned !== undefined && Number.isFinite(pinned) && { pinned }),
-    ...(pinOrder && !isWaiting(pinOrder) && { pinOrder }),
-    ...(expires !== undefined && { expires })
-  }
-}
-
-/** Which of those with the same id it is. */
-function whichOf({ mine, archive }: Message): { archive?: string } {
-  return !mine && archive ? { archive } : {}
-}
-
-function changeRecord(message: Message, change: Change): ChangeRecord | undefined {
-  const { chat, id, mine } = message
-  const { kind, from, order, encrypted, text, emojis, until, earlier } = change
-  if (kind === 'received' || kind === 'displayed' || kind === 'alias') return undefined
-  if (until !== undefined && !Number.isFinite(until)) return undefined
-  return {
-    ...{ type: 'change', v: 1, chat, of: id, mine, kind, from, order, encrypted },
-    ...whichOf(message),
-    ...(change.id !== undefined && { id: change.id }),
-    ...(text !== undefined && { text }),
-    ...(change.unstyled && { unstyled: true }),
-    ...(emojis && { emojis }),
-    ...(until !== undefined && { until }),
-    ...(kind === 'edit' && earlier && { earlier: earlier.slice(-MOST_EDITS).map(editRecord) })
-  }
-}
-
-function editRecord({ id, order, text, unstyled, encrypted }: Edit): Edit {
-  return {
-    ...{ order, encrypted },
-    ...(id !== undefined && { id }),
-    ...(text !== undefined && { text }),
-    ...(unstyled && { unstyled })
-  }
-}
-
-function contactRecord({ address, nick, about, picture }: Contact): ContactRecord {
-  return { type: 'contact', v: 1, address, nick, about, picture }
-}
-
-function chatRecord(chat: Chat): ChatRecord {
-  const { address, pinned, mutedUntil, archived, disappears, readTo, seenTo, seenAt, draft } = chat
-  const place = (order = ''): string => (isWaiting(order) ? '' : order)
-  return {
-    ...{ type: 'chat', v: 1, address, pinned, muted: mutedUntil === Infinity ? -1 : mutedUntil, archived },
-    ...(chat.favourite && { favourite: true }),
-    ...{
-      disappears,
-      timerOrder: place(chat.timerOrder),
-      readTo: place(readTo),
-      seenTo: place(seenTo),
-      draft
-    },
-    ...(seenAt !== undefined && { seenAt })
-  }
-}
-
-function replyRecord({ id, from, text, gone, claimed }: Reply): Reply {
-  return { id, from, text, ...(gone && { gone }), ...(claimed && { claimed }) }
 }

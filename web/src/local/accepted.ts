@@ -1,6 +1,6 @@
 /** Whom a person has let in: only they learn that something arrived or was read, and only they set a chat's timer. */
 import type { Database } from './database'
-import { ofChat } from './history'
+import { ofChat } from './queries'
 import type { Address } from './types'
 
 /** Whether somebody is in my contacts, may see my presence, or was written to by me. */

@@ -1,6 +1,7 @@
 /** Places that nobody has come to yet: an earlier version of the app believed them of live messages. */
 import type { Database } from './database'
-import { findLast, move, updateChat } from './history'
+import { findLast, updateChat } from './chats'
+import { move } from './messages'
 import { isWaiting, orderAt } from './order'
 import type { Moment } from './types'
 import { Work } from './work'

@@ -4,7 +4,7 @@
  */
 import type { Database } from './database'
 import { newChat } from './chat'
-import { changeKey } from './history'
+import { changeKey } from './changes'
 import type { Address, Change, Credential, Message } from './types'
 
 /** A fact: the addresses that were mine. In the archive messages have them for ever. */

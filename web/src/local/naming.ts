@@ -2,9 +2,7 @@
  * Which message is meant. Apps name one by its own id, and some by the id of its last correction (XEP-0308): then it is
  * the message that was corrected, whichever of the two comes first.
  */
-import { addChange, changeKey, countUnread, findLast } from './history'
 import { messageKey } from './order'
-import { dropQuotes } from './quotes'
 import type { Database } from './database'
 import type { Address, Message } from './types'
 import type { Work } from './work'
@@ -12,25 +10,6 @@ import type { Work } from './work'
 /** Key of the message that is named by this key. */
 export async function resolve(work: Work, key: string): Promise<string> {
   return (await work.alias(key)) ?? key
-}
-
-/** From here on `key`, of a correction, names the message `target`; what was said of it is said of that one. */
-export async function addAlias(work: Work, me: Address, key: string, target: string): Promise<void> {
-  if (key === target || (await work.alias(key)) !== undefined) return
-  const said = await work.allChanges(key)
-  work.setAlias(key, target)
-  for (const change of said) {
-    work.dropChange(change.key)
-    if (change.kind === 'alias') work.setAlias(change.key.slice('alias '.length), target)
-    else await addChange(work, me, { ...change, target, key: changeKey(change.kind, target, change.from) })
-  }
-  const meant = await work.message(target)
-  if (meant?.kind === 'deleted') await dropQuotes(work, meant)
-  const stand = await work.message(key)
-  if (!stand?.standsIn) return
-  work.dropMessage(key)
-  await findLast(work, stand.chat)
-  await countUnread(work, await work.chat(stand.chat))
 }
 
 /** All ids by which others may name a message. */

@@ -1,7 +1,13 @@
 /** What screens read; each is made for `liveQuery` and touches no more rows than it shows. */
 import type { Database } from './database'
-import { ofChat } from './history'
 import type { Address, Chat, Contact, Message } from './types'
+
+/** The messages of a chat, in order. */
+export function ofChat(db: Database, address: Address) {
+  return db.messages
+    .where('[chat+at+order]')
+    .between([address, -Infinity, ''], [address, Infinity, '\uffff'], true, true)
+}
 
 export interface ChatRow {
   chat: Chat

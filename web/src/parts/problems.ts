@@ -1,6 +1,7 @@
 /** What a person is told when the server has refused something. */
 import type { Problem } from '../start/api'
-import { t, type Key } from '../strings/strings.svelte'
+import { t } from '../strings/strings.svelte'
+import type { Key } from '../strings/texts'
 import { span } from './time'
 
 /** Seconds, rounded to what one says. */

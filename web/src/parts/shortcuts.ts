@@ -2,7 +2,8 @@
  * Combinations of keys. Alt with Shift, and Alt with arrows, are none of Chromium's, Firefox' or Safari's own, nor AltGr,
  * which types letters on many keyboards; on a Mac it is Control with Shift, since Option types letters there.
  */
-import { t, type Key } from '../strings/strings.svelte'
+import { t } from '../strings/strings.svelte'
+import type { Key } from '../strings/texts'
 
 interface Combination {
   label: Key

@@ -1,6 +1,7 @@
 /** Short words on what was just done, or could not be. They go by themselves. */
 import { NotConnected } from '../sync/errors'
-import { t, type Key } from '../strings/strings.svelte'
+import { t } from '../strings/strings.svelte'
+import type { Key } from '../strings/texts'
 
 export interface Toast {
   id: number

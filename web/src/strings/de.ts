@@ -1,5 +1,5 @@
 /** Deutsch. */
-import type { Texts } from './strings.svelte'
+import type { Texts } from './texts'
 
 export const de: Texts = {
   back: 'Zurück',

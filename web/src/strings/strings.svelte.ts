@@ -1,11 +1,7 @@
 /** The texts in the person's language, with plurals, times and names as that language has them (ECMA-402). */
 import { de } from './de'
 import { en } from './en'
-
-export type Key = keyof typeof en
-/** One text, or one for each plural category of the language, chosen by `count`. */
-export type Text = string | Partial<Record<Intl.LDMLPluralRule, string>>
-export type Texts = Record<Key, Text>
+import type { Key, Text, Texts } from './texts'
 
 export const LANGUAGES: Record<string, { name: string; texts: Texts }> = {
   en: { name: 'English', texts: en },

@@ -5,16 +5,11 @@ import type { Database } from '../local/database'
 import { newChat, setNow } from '../local/chat'
 import { mayEdit, TooLate } from '../local/edits'
 import { EnteredTexts, type Entered } from '../local/entered'
-import {
-  addChange,
-  addMessage,
-  changeKey,
-  findLast,
-  forget,
-  ofChat,
-  readTo,
-  updateChat
-} from '../local/history'
+import { addChange, changeKey } from '../local/changes'
+import { findLast, readTo, updateChat } from '../local/chats'
+import { forget } from '../local/deletion'
+import { addMessage } from '../local/messages'
+import { ofChat } from '../local/queries'
 import { STANZA_BYTES, TooLong, fits, split, textBytes } from '../local/length'
 import { resolve } from '../local/naming'
 import { isWaiting, messageKey, orderAt, orderWaiting } from '../local/order'

@@ -6,7 +6,7 @@
  */
 import type { Database } from '../local/database'
 import { toNow } from '../local/future'
-import { UNPLACED } from '../local/history'
+import { UNPLACED } from '../local/changes'
 import { timeOf } from '../local/order'
 import { olderFact, READ_FROM, unreadBefore } from '../local/reading'
 import type { Address, Moment, Raw } from '../local/types'

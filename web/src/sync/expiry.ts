@@ -1,6 +1,6 @@
 /** Disappearing messages go when their time is over by the server's clock, also if that was while the app was closed. */
 import type { Database } from '../local/database'
-import { forget } from '../local/history'
+import { forget } from '../local/deletion'
 import { isWaiting } from '../local/order'
 import type { Moment } from '../local/types'
 import { Work } from '../local/work'

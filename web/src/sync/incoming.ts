@@ -7,17 +7,12 @@ import type { Crypto, Opened } from '../crypto/crypto'
 import { isAccepted } from '../local/accepted'
 import type { Database } from '../local/database'
 import { mayChange } from '../local/edits'
-import {
-  addChange,
-  addMessage,
-  changeKey,
-  placeChange,
-  placeTimer,
-  settle,
-  updateChat
-} from '../local/history'
+import { addChange, changeKey, placeChange } from '../local/changes'
+import { placeTimer, updateChat } from '../local/chats'
+import { addMessage, settle } from '../local/messages'
 import type { Keybook } from '../local/keybook'
-import { addAlias, resolve } from '../local/naming'
+import { addAlias } from '../local/aliases'
+import { resolve } from '../local/naming'
 import { isWaiting, messageKey, orderAt, orderOf, twinKey } from '../local/order'
 import { chosenName } from '../local/names'
 import { withoutText } from '../local/quotes'

@@ -4,7 +4,8 @@
  */
 import type { Database } from '../local/database'
 import { newChat } from '../local/chat'
-import { clearTo, readTo } from '../local/history'
+import { readTo } from '../local/chats'
+import { clearTo } from '../local/deletion'
 import { isArchiveId, isOrder, isWaiting, timeOf } from '../local/order'
 import { secondsOf } from '../local/timer'
 import type { Address, Chat, Moment, Setting } from '../local/types'

@@ -1,7 +1,8 @@
 /** What changes in a chat when somebody decides to trust a device of the other's. */
 import type { Fingerprint } from '../crypto/crypto'
 import type { Database } from '../local/database'
-import { findLast, ofChat } from '../local/history'
+import { findLast } from '../local/chats'
+import { ofChat } from '../local/queries'
 import { orderWaiting } from '../local/order'
 import type { Address, Failure, Message, Moment } from '../local/types'
 import { Work } from '../local/work'

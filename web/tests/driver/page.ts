@@ -1,7 +1,7 @@
 /** A device in a browser without screens, as `window.device`: for measuring. */
 import { openCrypto } from '../../src/crypto/open'
 import { Database } from '../../src/local/database'
-import { addMessage } from '../../src/local/history'
+import { addMessage } from '../../src/local/messages'
 import { messageKey, orderAt } from '../../src/local/order'
 import { before, chatList, newest } from '../../src/local/queries'
 import { search } from '../../src/local/search'

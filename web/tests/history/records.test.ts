@@ -1,8 +1,9 @@
 import { fc } from './arbitrary'
 import { describe, expect, it } from 'vitest'
-import { messageRecord } from '../../src/history/collect'
+import { messageRecord } from '../../src/history/record-writer'
 import { Damaged, packed, unpacked } from '../../src/history/lines'
-import { lineOf, type HistoryRecord } from '../../src/history/records'
+import { lineOf } from '../../src/history/record-reader'
+import type { HistoryRecord } from '../../src/history/records'
 import { orderAt } from '../../src/local/order'
 import type { Message } from '../../src/local/types'
 

@@ -10,7 +10,9 @@ import {
   type Giving
 } from '../../src/history/transfer'
 import { WISH, REQUEST, type Wish, type Request } from '../../src/history/requests'
-import { addChange, addMessage, changeKey, ofChat } from '../../src/local/history'
+import { addChange, changeKey } from '../../src/local/changes'
+import { addMessage } from '../../src/local/messages'
+import { ofChat } from '../../src/local/queries'
 import { messageKey, orderAt } from '../../src/local/order'
 import type { Message } from '../../src/local/types'
 import { Work } from '../../src/local/work'

@@ -1,7 +1,7 @@
 import 'fake-indexeddb/auto'
 import { afterEach, expect, test } from 'vitest'
 import { Database } from '../../src/local/database'
-import { addMessage } from '../../src/local/history'
+import { addMessage } from '../../src/local/messages'
 import { messageKey } from '../../src/local/order'
 import { search } from '../../src/local/search'
 import { Work } from '../../src/local/work'

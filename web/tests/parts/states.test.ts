@@ -18,7 +18,8 @@ import {
   presenceOf,
   presenceText
 } from '../../src/parts/states'
-import { t, type Key } from '../../src/strings/strings.svelte'
+import { t } from '../../src/strings/strings.svelte'
+import type { Key } from '../../src/strings/texts'
 import type { Live } from '../../src/sync/app'
 
 const ME = 'ada@example.org'

@@ -4,7 +4,8 @@ import { parse } from 'svelte/compiler'
 import { describe, expect, test } from 'vitest'
 import { de } from '../../src/strings/de'
 import { en } from '../../src/strings/en'
-import { choose, fill, isTag, LANGUAGES, type Text } from '../../src/strings/strings.svelte'
+import { choose, fill, isTag, LANGUAGES } from '../../src/strings/strings.svelte'
+import type { Text } from '../../src/strings/texts'
 
 const SOURCE = join(import.meta.dirname, '../../src')
 const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' })

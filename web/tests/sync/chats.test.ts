@@ -1,7 +1,6 @@
 /** What people do with messages and chats, on several devices. */
 import { expect, test } from 'vitest'
-import { ofChat } from '../../src/local/history'
-import { pinned, readTime } from '../../src/local/queries'
+import { ofChat, pinned, readTime } from '../../src/local/queries'
 import { LONGEST_PIN, pinIn } from '../../src/sync/sealed'
 import { asNow, read } from '../../src/sync/stanzas'
 import { parse } from '../../src/sync/xml'

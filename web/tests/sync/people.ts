@@ -2,7 +2,7 @@
 import 'fake-indexeddb/auto'
 import { afterEach } from 'vitest'
 import { Database } from '../../src/local/database'
-import { ofChat } from '../../src/local/history'
+import { ofChat } from '../../src/local/queries'
 import type { Message } from '../../src/local/types'
 import type { App, Live } from '../../src/sync/app'
 import { openApp, type Deps } from '../../src/sync/open'

@@ -1,0 +1,145 @@
+/** Reads one record of a history from a line of JSON, which may be damaged or made to harm. */
+import { LARGEST_PICTURE } from '../local/picture'
+import type { Edit, Failure, Moment, Reply, Version } from '../local/types'
+import { Fields, isKey, Unsound } from './fields'
+import type { HistoryRecord } from './records'
+
+/** What one line holds: a record, one of a later version or of a type that is not known here, or nothing sound. */
+export type Line = { is: 'record'; record: HistoryRecord } | { is: 'unknown'; type: string } | { is: 'bad' }
+
+const LONGEST_TEXT = 300_000
+const LONGEST_NAME = 1000
+const MOST_EMOJIS = 20
+const FAILURES: readonly Failure[] = ['no-device', 'undecided', 'distrusted', 'refused']
+const MOST_GONE = 500
+const MOST_EDITS = 100
+const YEAR_S = 31_536_000
+
+/** Reads one record from JSON. `now`: by the server's clock; nothing is of a later time. */
+export function lineOf(json: string, now: Moment): Line {
+  let value: unknown
+  try {
+    value = JSON.parse(json)
+  } catch {
+    return { is: 'bad' }
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return { is: 'bad' }
+  const given = new Fields(value as Record<string, unknown>, now)
+  try {
+    const type = given.text('type', LONGEST_NAME)
+    const version = given.number('v')
+    const read = Object.hasOwn(READERS, type) ? READERS[type as keyof typeof READERS] : undefined
+    if (!read || version !== 1) return { is: 'unknown', type }
+    return { is: 'record', record: read(given) }
+  } catch (error) {
+    if (error instanceof Unsound) return { is: 'bad' }
+    throw error
+  }
+}
+
+const READERS: { [T in HistoryRecord['type']]: (given: Fields) => Extract<HistoryRecord, { type: T }> } = {
+  account: (given) => ({
+    ...{ type: 'account', v: 1, account: given.address('account') },
+    ...{ made: given.number('made'), total: given.number('total') }
+  }),
+  contact: (given) => ({
+    ...{ type: 'contact', v: 1, address: given.address('address') },
+    ...{ nick: given.text('nick', LONGEST_NAME), about: given.text('about', 10 * LONGEST_NAME) },
+    picture: hashOf(given, 'picture', true)
+  }),
+  picture: (given) => {
+    const mime = given.text('mime', 100)
+    if (!/^image\/(?:png|jpeg|webp|gif|avif)$/.test(mime)) throw new Unsound('mime')
+    const data = given.text('data', (LARGEST_PICTURE * 4) / 3 + 4)
+    return { type: 'picture', v: 1, hash: hashOf(given, 'hash'), mime, data }
+  },
+  chat: (given) => ({
+    ...{ type: 'chat', v: 1, address: given.address('address'), pinned: given.number('pinned') },
+    ...{ muted: given.number('muted', undefined, -1), archived: given.flag('archived') },
+    ...(given.set('favourite') && { favourite: true as const }),
+    ...{ disappears: given.number('disappears', YEAR_S), timerOrder: given.place('timerOrder') },
+    ...{ readTo: given.place('readTo'), seenTo: given.place('seenTo') },
+    ...(given.has('seenAt') && { seenAt: given.past('seenAt') }),
+    draft: given.text('draft', LONGEST_TEXT)
+  }),
+  message: (given) => {
+    const kind = given.one('kind', ['text', 'deleted', 'notice'])
+    const text = given.text('text', LONGEST_TEXT)
+    // Other notices tell what one device has seen of keys
+    if (kind === 'notice' && !/^(?:disappears \d{1,9}|pinned)$/.test(text)) throw new Unsound('text')
+    return {
+      ...{ type: 'message', v: 1, chat: given.address('chat'), id: given.id('id'), mine: given.flag('mine') },
+      ...{ order: given.order('order'), kind, text: kind === 'deleted' ? '' : text },
+      progress: given.one('progress', ['failed', 'sent', 'delivered', 'read']),
+      ...(given.has('failure') && { failure: given.one('failure', FAILURES) }),
+      encrypted: given.flag('encrypted'),
+      ...(given.has('untrusted') && { untrusted: given.number('untrusted', 2 ** 31 - 1) }),
+      ...given.archive(),
+      ...(given.set('twins') && { twins: true as const }),
+      ...(given.has('reply') && { reply: replyOf(given.inner('reply')) }),
+      ...(given.set('forwarded') && { forwarded: true as const }),
+      ...(given.set('unstyled') && { unstyled: true as const }),
+      ...(given.set('standsIn') && { standsIn: true as const }),
+      ...(given.has('edited') && { edited: given.past('edited') }),
+      ...(given.has('edits') && { edits: given.inners('edits', MOST_EDITS).map(versionOf) }),
+      ...(given.has('deliveredAt') && { deliveredAt: given.past('deliveredAt') }),
+      ...(given.has('readAt') && { readAt: given.past('readAt') }),
+      ...(given.has('pinned') && { pinned: given.future('pinned') }),
+      ...(given.has('pinOrder') && { pinOrder: given.order('pinOrder') }),
+      ...(given.has('expires') && { expires: given.future('expires') })
+    }
+  },
+  change: (given) => {
+    const chat = given.address('chat')
+    const emojis = given.has('emojis') ? given.list('emojis', MOST_EMOJIS) : undefined
+    if (emojis?.some((one) => typeof one !== 'string' || one.length > 100)) throw new Unsound('emojis')
+    return {
+      ...{ type: 'change', v: 1, chat, of: given.id('of'), mine: given.flag('mine') },
+      kind: given.one('kind', ['edit', 'retraction', 'reaction', 'pin', 'alias']),
+      ...{ from: given.address('from'), order: given.order('order'), encrypted: given.flag('encrypted') },
+      ...given.archive(),
+      ...(given.has('id') && { id: given.id('id') }),
+      ...(given.has('text') && { text: given.text('text', LONGEST_TEXT) }),
+      ...(given.set('unstyled') && { unstyled: true as const }),
+      ...(emojis && { emojis: emojis as string[] }),
+      ...(given.has('until') && { until: given.future('until') }),
+      ...(given.has('earlier') && { earlier: given.inners('earlier', MOST_EDITS).map(editOf) })
+    }
+  },
+  star: (given) => ({
+    ...{ type: 'star', v: 1, chat: given.address('chat'), id: given.id('id'), mine: given.flag('mine') },
+    ...given.archive()
+  }),
+  gone: (given) => {
+    const keys = given.list('keys', MOST_GONE)
+    return { type: 'gone', v: 1, keys: keys.filter(isKey) }
+  },
+  end: (given) => ({ type: 'end', v: 1, records: given.number('records') })
+}
+
+function replyOf(given: Fields): Reply {
+  return {
+    ...{ id: given.id('id'), from: given.address('from'), text: given.text('text', LONGEST_TEXT) },
+    ...(given.set('gone') && { gone: true as const }),
+    ...(given.set('claimed') && { claimed: true as const })
+  }
+}
+
+function versionOf(given: Fields): Version {
+  return { text: given.text('text', LONGEST_TEXT), at: given.past('at') }
+}
+
+function editOf(given: Fields): Edit {
+  return {
+    ...{ order: given.order('order'), encrypted: given.flag('encrypted') },
+    ...(given.has('id') && { id: given.id('id') }),
+    ...(given.has('text') && { text: given.text('text', LONGEST_TEXT) }),
+    ...(given.set('unstyled') && { unstyled: true })
+  }
+}
+
+function hashOf(given: Fields, name: string, orNone = false): string {
+  const hash = given.text(name, 40)
+  if (!/^[0-9a-f]{40}$/.test(hash) && !(orNone && hash === '')) throw new Unsound(name)
+  return hash
+}

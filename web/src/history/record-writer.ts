@@ -1,0 +1,93 @@
+/** What of this device's history leaves it, as records. */
+import { isWaiting, orderOf } from '../local/order'
+import type { Change, Chat, Contact, Edit, Message, Moment, Reply } from '../local/types'
+import type { ChangeRecord, ChatRecord, ContactRecord, MessageRecord } from './records'
+
+/** Earlier texts of one message. */
+const MOST_EDITS = 100
+
+/**
+ * What may leave this device of a message; undefined: nothing, as it has expired, waits to be sent, could not be read, or is
+ * of a kind that nobody has said may leave.
+ */
+export function messageRecord(message: Message, now: Moment): MessageRecord | undefined {
+  const { chat, id, mine, at, kind, text, progress, encrypted, reply, expires } = message
+  const { edited, edits, deliveredAt, readAt, pinned, pinOrder, failure } = message
+  if (kind !== 'text' && kind !== 'deleted' && kind !== 'notice') return undefined
+  if (progress === 'waiting' || (expires !== undefined && expires <= now)) return undefined
+  const order = isWaiting(message.order) ? orderOf(`failed-${id}`, at) : message.order
+  return {
+    ...{ type: 'message', v: 1, chat, id, mine, order, kind, text, progress, encrypted },
+    ...(failure && { failure }),
+    ...(reply && { reply: replyRecord(reply) }),
+    ...(message.untrusted !== undefined && { untrusted: message.untrusted }),
+    ...whichOf(message),
+    ...(message.twins && { twins: true }),
+    ...(message.forwarded && { forwarded: true }),
+    ...(message.unstyled && { unstyled: true }),
+    ...(message.standsIn && { standsIn: true }),
+    ...(edited !== undefined && { edited }),
+    ...(edits && { edits: edits.slice(-MOST_EDITS) }),
+    ...(deliveredAt !== undefined && { deliveredAt }),
+    ...(readAt !== undefined && { readAt }),
+    ...(pinned !== undefined && Number.isFinite(pinned) && { pinned }),
+    ...(pinOrder && !isWaiting(pinOrder) && { pinOrder }),
+    ...(expires !== undefined && { expires })
+  }
+}
+
+/** Which of those with the same id it is. */
+export function whichOf({ mine, archive }: Message): { archive?: string } {
+  return !mine && archive ? { archive } : {}
+}
+
+export function changeRecord(message: Message, change: Change): ChangeRecord | undefined {
+  const { chat, id, mine } = message
+  const { kind, from, order, encrypted, text, emojis, until, earlier } = change
+  if (kind === 'received' || kind === 'displayed' || kind === 'alias') return undefined
+  if (until !== undefined && !Number.isFinite(until)) return undefined
+  return {
+    ...{ type: 'change', v: 1, chat, of: id, mine, kind, from, order, encrypted },
+    ...whichOf(message),
+    ...(change.id !== undefined && { id: change.id }),
+    ...(text !== undefined && { text }),
+    ...(change.unstyled && { unstyled: true }),
+    ...(emojis && { emojis }),
+    ...(until !== undefined && { until }),
+    ...(kind === 'edit' && earlier && { earlier: earlier.slice(-MOST_EDITS).map(editRecord) })
+  }
+}
+
+function editRecord({ id, order, text, unstyled, encrypted }: Edit): Edit {
+  return {
+    ...{ order, encrypted },
+    ...(id !== undefined && { id }),
+    ...(text !== undefined && { text }),
+    ...(unstyled && { unstyled })
+  }
+}
+
+export function contactRecord({ address, nick, about, picture }: Contact): ContactRecord {
+  return { type: 'contact', v: 1, address, nick, about, picture }
+}
+
+export function chatRecord(chat: Chat): ChatRecord {
+  const { address, pinned, mutedUntil, archived, disappears, readTo, seenTo, seenAt, draft } = chat
+  const place = (order = ''): string => (isWaiting(order) ? '' : order)
+  return {
+    ...{ type: 'chat', v: 1, address, pinned, muted: mutedUntil === Infinity ? -1 : mutedUntil, archived },
+    ...(chat.favourite && { favourite: true }),
+    ...{
+      disappears,
+      timerOrder: place(chat.timerOrder),
+      readTo: place(readTo),
+      seenTo: place(seenTo),
+      draft
+    },
+    ...(seenAt !== undefined && { seenAt })
+  }
+}
+
+function replyRecord({ id, from, text, gone, claimed }: Reply): Reply {
+  return { id, from, text, ...(gone && { gone }), ...(claimed && { claimed }) }
+}

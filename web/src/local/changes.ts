@@ -1,0 +1,101 @@
+/**
+ * What is said about messages: edits, reactions, retractions, receipts, pins. The newest of each kind and person counts, in
+ * whichever order they arrive.
+ */
+import { recount } from './chats'
+import { contestedSince, editsOf, isUnplaced, merged, withAll } from './edits'
+import { changed, mark, readIfSeen } from './effects'
+import { timeOf } from './order'
+import { raiseBefore } from './progress'
+import { dropQuotes } from './quotes'
+import type { Address, Change, Message, Moment } from './types'
+import type { Work } from './work'
+
+/** Facts, each for a chat: since when its archive is to tell the order of what several devices of mine have said. */
+export const UNPLACED = 'unplaced '
+
+/** `Change.key`. */
+export function changeKey(kind: Change['kind'], target: string, from: Address): string {
+  return `${kind} ${target} ${from}`
+}
+
+/** Keeps a change if it is the newest of its kind, and does it. `false` if it is old. */
+export async function addChange(work: Work, me: Address, change: Change): Promise<boolean> {
+  const known = await work.change(change.key, change.target)
+  if (known && (change.kind === 'edit' || isContest(known, change, me)))
+    return addEdit(work, me, known, change)
+  if (known && known.order >= change.order) return false
+  const message = await work.message(change.target)
+  if (message?.kind === 'deleted' && change.kind === 'edit') return false
+  const isMark = change.kind === 'received' || change.kind === 'displayed'
+  // A receipt has had its effect, then; the others count again when the message is read anew
+  if (!message || !isMark) work.setChange(change)
+  if (!message) return true
+  const after = readIfSeen(changed(message, change, me), await work.chat(message.chat))
+  if (after !== message) work.setMessage(after)
+  if (after.kind === 'deleted' && message.kind !== 'deleted') await deletedEverywhere(work, after)
+  if (change.kind === 'displayed') {
+    const chat = { ...(await work.chat(message.chat)) }
+    mark(chat, message, change, me)
+    work.setChat(chat)
+    if (message.mine && change.from !== me) await raiseBefore(work, message, timeOf(change.order))
+    await recount(work, chat, [change])
+  }
+  return true
+}
+
+/** One more edit of a message; whichever is the newest, what the message said between is kept. */
+async function addEdit(work: Work, me: Address, known: Change, change: Change): Promise<boolean> {
+  const both = merged(known, change)
+  if (!both) return false
+  await restate(work, me, both)
+  return both.order === change.order
+}
+
+/** Several reactions of mine, of which it is not sure yet which is the newest. */
+function isContest(known: Change, change: Change, me: Address): boolean {
+  if (change.kind !== 'reaction' || change.from !== me) return false
+  return [...editsOf(known), change].some((one) => one.waits !== undefined || isUnplaced(one))
+}
+
+/** What was said of a message is another now. */
+async function restate(work: Work, me: Address, change: Change): Promise<void> {
+  work.setChange(change)
+  const message = await work.message(change.target)
+  const after = message && changed(message, change, me)
+  if (after && after !== message) work.setMessage(after)
+  const since = change.from === me ? contestedSince(change) : undefined
+  if (since === undefined) return
+  const fact = UNPLACED + change.target.slice(0, change.target.indexOf(' '))
+  const before = await work.db.fact<Moment>(fact)
+  // Another each time: who is about to have read all since then sees that there is more
+  await work.db.setFact(fact, Math.min(since, (before ?? Infinity) - 1))
+}
+
+/** What I have said of a message, sent with this id, has its place: by the archive, or for now by the time of sending. */
+export async function placeChange(
+  work: Work,
+  me: Address,
+  kind: 'edit' | 'reaction',
+  target: string,
+  sent: string,
+  order: string
+): Promise<void> {
+  const change = await work.change(changeKey(kind, target, me), target)
+  if (!change) return
+  const all = editsOf(change)
+  // What another device has put in its place may have its id
+  const one = all.find(
+    (edit) => (edit.sent ?? edit.id) === sent && (edit.waits !== undefined || isUnplaced(edit))
+  )
+  if (!one) return
+  const placed = { ...one, order }
+  delete placed.waits
+  await restate(work, me, withAll(change, [...all.filter((edit) => edit !== one), placed]))
+}
+
+/** Nothing of its text stays, not in its corrections and not where it is quoted. */
+export async function deletedEverywhere(work: Work, message: Message): Promise<void> {
+  for (const { kind, key } of await work.allChanges(message.key)) if (kind === 'edit') work.dropChange(key)
+  await dropQuotes(work, message)
+}

@@ -1,0 +1,63 @@
+/** A chat's own row: its newest message, what is unread in it, how far it was read. */
+import { readUpTo } from './effects'
+import { orderWaiting, timeOf } from './order'
+import { ofChat } from './queries'
+import type { Address, Change, Chat } from './types'
+import type { Work } from './work'
+
+export async function updateChat(work: Work, address: Address, change: Partial<Chat>): Promise<void> {
+  work.setChat({ ...(await work.chat(address)), ...change })
+}
+
+/** I have read all up to there. */
+export async function readTo(work: Work, address: Address, order: string): Promise<void> {
+  const chat = { ...(await work.chat(address)) }
+  if (order <= chat.readTo && !chat.unread) return
+  readUpTo(chat, order)
+  work.setChat(chat)
+  await countUnread(work, chat)
+}
+
+/** After messages have gone or moved: which is the newest. */
+export async function findLast(work: Work, address: Address): Promise<void> {
+  await work.flush()
+  const chat = await work.chat(address)
+  const last = await ofChat(work.db, address).last()
+  work.setChat({ ...chat, last: last?.key ?? '', order: last?.order ?? '', at: last?.at ?? chat.at })
+}
+
+export async function recount(work: Work, chat: Chat, changes: Change[]): Promise<void> {
+  const fresh = chat.firstOrder > chat.readTo || !chat.unread
+  if (!fresh || changes.some((change) => change.kind === 'displayed')) await countUnread(work, chat)
+}
+
+export async function countUnread(work: Work, chat: Chat): Promise<void> {
+  await work.flush()
+  let unread = 0
+  let firstUnread = ''
+  let firstOrder = ''
+  const from = chat.readTo ? timeOf(chat.readTo) : -Infinity
+  await work.db.messages
+    .where('[chat+at+order]')
+    .between([chat.address, from, chat.readTo], [chat.address, Infinity, '\uffff'], false, true)
+    .each((one) => {
+      if (one.mine || one.kind === 'notice') return
+      unread += 1
+      if (!firstUnread) {
+        firstUnread = one.key
+        firstOrder = one.order
+      }
+    })
+  work.setChat({ ...(await work.chat(chat.address)), unread, firstUnread, firstOrder })
+}
+
+/** A timer of mine that waited under this number has its place; unless a later one of mine waits already. */
+export async function placeTimer(work: Work, address: Address, seq: number, order: string): Promise<void> {
+  const { timerOrder, timerMeanwhile: theirs } = await work.chat(address)
+  if (timerOrder !== orderWaiting(seq)) return
+  const last =
+    theirs && theirs.order > order
+      ? { disappears: theirs.seconds, timerOrder: theirs.order }
+      : { timerOrder: order }
+  await updateChat(work, address, { ...last, timerMeanwhile: undefined })
+}

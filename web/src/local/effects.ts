@@ -1,0 +1,66 @@
+/** What a change does to its message and its chat. Nothing is stored here. */
+import { edited } from './edits'
+import { isWaiting, timeOf } from './order'
+import { told } from './progress'
+import type { Address, Change, Chat, Message } from './types'
+
+export function changed(message: Message, change: Change, me: Address): Message {
+  const { from } = change
+  if (message.kind === 'deleted') return message
+  switch (change.kind) {
+    case 'edit':
+      if (from !== message.from || message.kind !== 'text') return message
+      return edited(message, change)
+    case 'retraction':
+      return from === message.from ? deleted(message) : message
+    case 'reaction': {
+      const others = Object.entries(message.reactions).filter(([by]) => by !== from)
+      if (change.emojis?.length) others.push([from, change.emojis])
+      return { ...message, reactions: Object.fromEntries(others) }
+    }
+    case 'received':
+    case 'displayed':
+      if (!message.mine || from === me) return message
+      return told(message, change.kind, timeOf(change.order))
+    case 'alias':
+      return message
+    case 'pin':
+      if (message.kind !== 'text' || change.order <= (message.pinOrder ?? '')) return message
+      return { ...message, pinned: change.until ?? 0, pinOrder: change.order }
+  }
+}
+
+function deleted(message: Message): Message {
+  const rest = { ...message, kind: 'deleted' as const, text: '', reactions: {}, encrypted: true }
+  delete rest.reply
+  delete rest.edited
+  delete rest.edits
+  delete rest.pinned
+  delete rest.forwarded
+  delete rest.unstyled
+  delete rest.starred
+  return rest
+}
+
+/** What a marker says of the whole chat. */
+export function mark(chat: Chat, message: Message, change: Change, me: Address): void {
+  if (change.kind !== 'displayed' || isWaiting(message.order)) return
+  if (change.from === me) {
+    if (!message.mine) readUpTo(chat, message.order)
+  } else if (message.mine && message.order >= chat.seenTo) {
+    const at = timeOf(change.order)
+    chat.seenAt = message.order > chat.seenTo ? at : Math.max(at, chat.seenAt ?? 0)
+    chat.seenTo = message.order
+  }
+}
+
+export function readUpTo(chat: Chat, order: string): void {
+  if (order > chat.readTo) chat.readTo = order
+}
+
+/** They had it when they said that they have read up to there. */
+export function readIfSeen(message: Message, chat: Chat): Message {
+  const { mine, order, progress, deliveredAt = 0 } = message
+  const seen = mine && progress === 'delivered' && !isWaiting(order) && order <= chat.seenTo
+  return seen && deliveredAt <= (chat.seenAt ?? Infinity) ? { ...message, progress: 'read' } : message
+}

@@ -1,0 +1,46 @@
+/** How far a message of mine has come: waiting, sent, delivered, read. It never goes back. */
+import type { Message, Moment, Progress } from './types'
+import type { Work } from './work'
+
+/** Read messages that are passed over before the search for unread ones before them ends. */
+const LATE = 30
+
+const RANK: Record<Progress, number> = { failed: 0, waiting: 1, sent: 2, delivered: 3, read: 4 }
+
+/** A message of mine has come further; it never goes back. */
+export async function raise(work: Work, key: string, progress: Progress): Promise<void> {
+  const message = await work.message(key)
+  if (message?.mine) {
+    const after = raised(message, progress)
+    if (after !== message) work.setMessage(after)
+  }
+}
+
+/** All of mine up to this one were read that they had by then: what they could not read, they have not. */
+export async function raiseBefore(work: Work, message: Message, at: Moment): Promise<void> {
+  await work.flush()
+  const before = work.db.messages
+    .where('[chat+at+order]')
+    .between([message.chat, -Infinity, ''], [message.chat, message.at, message.order], true, true)
+    .reverse()
+  const found: Message[] = []
+  let read = 0
+  await before
+    // One that they could read late may stand between those that they have read
+    .until((one) => one.mine && one.progress === 'read' && one.key !== message.key && ++read > LATE)
+    .each((one) => {
+      if (one.mine && one.progress === 'delivered' && (one.deliveredAt ?? 0) <= at) found.push(one)
+    })
+  for (const one of found) work.setMessage({ ...one, progress: 'read' })
+}
+
+function raised(message: Message, progress: Progress): Message {
+  return RANK[progress] > RANK[message.progress] ? { ...message, progress } : message
+}
+
+/** A receipt or marker tells how far it has come, and when. */
+export function told(message: Message, kind: 'received' | 'displayed', at: Moment): Message {
+  const after = raised(message, kind === 'displayed' ? 'read' : 'delivered')
+  const time = kind === 'displayed' ? 'readAt' : 'deliveredAt'
+  return at < (after[time] ?? Infinity) ? { ...after, [time]: at } : after
+}

@@ -34,7 +34,8 @@ from kith.edge.tcp import TCPConnection
 from kith.features import ALL
 from kith.records.passwords import Passwords
 from kith.store.sqlite import SQLiteStore
-from kith.wire.parser import Limits, ParserPool, StreamParser
+from kith.wire.limits import Limits
+from kith.wire.parser import ParserPool, StreamParser
 
 
 class Tally:

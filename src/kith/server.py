@@ -73,7 +73,8 @@ from kith.store.folder import FolderLock
 from kith.store.sqlite import CHECK_THREAD, SQLiteStore
 from kith.terminal import say
 from kith.wire import ns
-from kith.wire.parser import Limits, ParserPool
+from kith.wire.limits import Limits
+from kith.wire.parser import ParserPool
 
 logger = structlog.get_logger("kith")
 #: How long connections have to end when the server stops, in seconds.

@@ -14,7 +14,8 @@ from lxml import etree
 
 from kith.edge.websocket import standalone
 from kith.wire.errors import StreamError
-from kith.wire.parser import Limits, ParserPool, StreamParser
+from kith.wire.limits import Limits
+from kith.wire.parser import ParserPool, StreamParser
 from kith.wire.stanza import Stanza
 from tests.fuzz.world import HEADER
 from tests.wire.wire_streams import feed_all, tree

@@ -9,7 +9,8 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 from kith.wire.errors import StreamError
-from kith.wire.parser import Limits, ParserPool, StreamClosed, StreamParser
+from kith.wire.limits import Limits
+from kith.wire.parser import ParserPool, StreamClosed, StreamParser
 from kith.wire.stanza import Stanza
 from tests.fuzz.world import HEADER, cut
 from tests.wire.wire_streams import facts, feed_all, trees

@@ -28,7 +28,8 @@ from kith.ports.connection import Security
 from kith.ports.store import Keys
 from kith.records.passwords import Passwords
 from kith.store.sqlite import SQLiteStore
-from kith.wire.parser import Limits, ParserPool
+from kith.wire.limits import Limits
+from kith.wire.parser import ParserPool
 
 HEADER = (
     b"<?xml version='1.0'?><stream:stream to='localhost' version='1.0' xmlns='jabber:client' "

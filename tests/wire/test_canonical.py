@@ -9,7 +9,8 @@ from hypothesis import given
 from wire_streams import HEADER, documents, feed_all, stanzas, tree, trees
 
 from kith.wire.canonical import canonical, is_canonical
-from kith.wire.parser import Limits, ParserPool, StreamParser
+from kith.wire.limits import Limits
+from kith.wire.parser import ParserPool, StreamParser
 from kith.wire.serialize import serialize, serialize_children
 from kith.wire.stanza import Stanza
 from tests.fuzz.stanza import check

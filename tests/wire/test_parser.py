@@ -9,7 +9,8 @@ from wire_streams import HEADER, condition, facts, feed_all, parse, stanzas, tre
 
 from kith.wire import ns
 from kith.wire.errors import StreamError
-from kith.wire.parser import Limits, ParserPool, StreamClosed, StreamOpened, StreamParser
+from kith.wire.limits import Limits
+from kith.wire.parser import ParserPool, StreamClosed, StreamOpened, StreamParser
 from kith.wire.stanza import LANG, Stanza
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from wire_streams import HEADER, SMALL, broken, cut, documents, facts, feed_all, tree, trees
 
 from kith.wire.errors import StreamError
-from kith.wire.parser import Limits, ParserPool, StreamClosed, StreamOpened, StreamParser
+from kith.wire.limits import Limits
+from kith.wire.parser import ParserPool, StreamClosed, StreamOpened, StreamParser
 from kith.wire.stanza import Stanza
 
 _PLACES = st.lists(st.integers(0, 1500), max_size=12)

@@ -9,7 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from wire_streams import HEADER, facts, feed_all
 
-from kith.wire.parser import Limits, ParserPool, StreamParser
+from kith.wire.limits import Limits
+from kith.wire.parser import ParserPool, StreamParser
 from kith.wire.stanza import Stanza
 
 _TEXT = st.text("ab <>&'\"\n\t\r]/=;:é\x01\x7f\ufffe-", max_size=12).map(

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from kith.wire import ns
 from kith.wire.errors import StreamError
-from kith.wire.parser import Event, Limits, ParserPool, StreamClosed, StreamOpened, StreamParser
+from kith.wire.limits import Limits
+from kith.wire.parser import Event, ParserPool, StreamClosed, StreamOpened, StreamParser
 from kith.wire.stanza import Stanza
 
 HEADER = (

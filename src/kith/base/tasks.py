@@ -56,6 +56,15 @@ class Tasks:
         if not isinstance(error, Told):
             logger.error(event, exc_info=error)
 
+    def later(self, seconds: float, work: Callable[[], None]) -> None:
+        """Calls it once after that time, unless everything has been stopped by then."""
+
+        async def wait() -> None:
+            await asyncio.sleep(seconds)
+            work()
+
+        self.spawn(wait())
+
     def soon(self, work: Callable[[], None]) -> None:
         """Calls it in the next turn of the loop."""
         self._loop.call_soon(work)

@@ -12,11 +12,11 @@ from xml.etree import ElementTree
 
 from kith.wire.canonical import is_canonical
 from kith.wire.errors import StreamError
-from kith.wire.pool import HEADER, Limits, Parser, ParserPool, Seen, StreamClosed, StreamOpened, text_between
+from kith.wire.pool import HEADER, Parser, ParserPool, Seen, StreamClosed, StreamOpened, text_between
 from kith.wire.serialize import escape_attribute, serialize_children
 from kith.wire.stanza import Stanza
 
-__all__ = ["Event", "Limits", "ParserPool", "StreamClosed", "StreamOpened", "StreamParser"]
+__all__ = ["Event", "ParserPool", "StreamClosed", "StreamOpened", "StreamParser"]
 
 _START_TAG = re.compile(rb"<(?:[^'\">]++|'[^']*+'|\"[^\"]*+\")*>")
 _NAME = re.compile(rb"<([^\s/>]+)")

@@ -12,6 +12,7 @@ from xml.parsers import expat
 
 from kith.wire import ns
 from kith.wire.errors import StreamError
+from kith.wire.limits import Limits
 from kith.wire.shapes import Shapes
 
 HEADER = f"<stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAMS}'>".encode()
@@ -23,22 +24,6 @@ _RESTRICTED = {
 }
 _UNBOUND_PREFIX = expat.errors.codes[expat.errors.XML_ERROR_UNBOUND_PREFIX]
 _ENCODINGS = {"utf-8", "utf8"}
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds on what one stream may send.
-
-    ``stanza_bytes``: one stanza, or all up to the end of the stream header. ``depth``: elements
-    inside each other, the stream itself included. ``attributes``: of one element. ``names``: elements
-    and attributes of one stanza, because a parser keeps each name that it meets. ``tag_bytes``: one tag.
-    """
-
-    stanza_bytes: int = 512 * 1024
-    depth: int = 64
-    attributes: int = 64
-    names: int = 16 * 1024
-    tag_bytes: int = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)

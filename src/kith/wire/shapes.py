@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from kith.wire import ns
+from kith.wire.limits import Limits
 from kith.wire.stanza import LANG, Stanza
-
-if TYPE_CHECKING:
-    from kith.wire.pool import Limits
 
 #: Shapes that are kept for each number of tags, the last used first.
 _EACH = 8

@@ -99,7 +99,7 @@ async def measure(folder: Path, payload: str, people: int, messages: int, batch:
         config, store, ALL, partial(Passwords, check_password, make_keys), b"s" * 32, LocalPlacement()
     )
     await node.start()
-    edge = Edge(config, node.entrance, node.tasks, ParserPool(Limits()), None)  # type: ignore[arg-type]
+    edge = Edge(config, node.domain, node.tasks, partial(Stream, node.entrance), ParserPool(Limits()), None)  # type: ignore[arg-type]
     tally = Tally()
     clients = [await _client(edge, node, f"u{number}", tally) for number in range(people)]
     await asyncio.sleep(0.1)

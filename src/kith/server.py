@@ -122,7 +122,9 @@ class Server:
         node = self.node = Node(config, store, ALL, passwords, secret, LocalPlacement())
         await node.start()
         pool = ParserPool(Limits(stanza_bytes=config.stanza_bytes))
-        self.edge = Edge(config, node.entrance, node.tasks, pool, self.certificates)
+        self.edge = Edge(
+            config, node.domain, node.tasks, partial(Stream, node.entrance), pool, self.certificates
+        )
         app = _web_app(config)
         invites = InvitePages(node.domain, Invites(store), config.invites)
         self.web = Web(self.edge, [invites, self._api(secret), *([app] if app is not None else [])])

@@ -152,7 +152,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
     server = Server(config)
     await server.start()
     keys = await asyncio.to_thread(make_keys, "pw")
-    await server.domain.store.create_accounts([("ada@localhost", keys)])
+    await server.node.store.create_accounts([("ada@localhost", keys)])
     yield server
     while server.edge.connections:
         await asyncio.sleep(0.01)

@@ -15,32 +15,33 @@ from hypothesis import strategies as st
 
 from kith.accounts.credentials import make_keys
 from kith.config import Config
-from kith.edge.keepalive import Bearing, Rules, Wheel
+from kith.edge.keepalive import Rules, Wheel
+from kith.ports.connection import Liveness
 from kith.server import Server
 from tests.conftest import free_ports
 from tests.raw import RawClient, online
 
 
 @pytest.mark.parametrize(
-    ("bearing", "seconds"),
+    ("liveness", "seconds"),
     [
-        (Bearing(), 420),
-        (Bearing(resumable=True), 840),
-        (Bearing(resting=True), 840),
-        (Bearing(resumable=True, resting=True), 1680),
-        (Bearing(interval=60), 420),
-        (Bearing(interval=900), 1350),
-        (Bearing(interval=86400), 3360),
-        (Bearing(proxied=True), 48),
-        (Bearing(proxied=True, resumable=True, resting=True), 48),
-        (Bearing(proxied=True, interval=55), 420),
-        (Bearing(proxied=True, interval=600), 48),
+        (Liveness(), 420),
+        (Liveness(resumable=True), 840),
+        (Liveness(resting=True), 840),
+        (Liveness(resumable=True, resting=True), 1680),
+        (Liveness(interval=60), 420),
+        (Liveness(interval=900), 1350),
+        (Liveness(interval=86400), 3360),
+        (Liveness(proxied=True), 48),
+        (Liveness(proxied=True, resumable=True, resting=True), 48),
+        (Liveness(proxied=True, interval=55), 420),
+        (Liveness(proxied=True, interval=600), 48),
     ],
 )
-def test_how_long_a_client_is_left_in_peace(bearing: Bearing, seconds: float) -> None:
+def test_how_long_a_client_is_left_in_peace(liveness: Liveness, seconds: float) -> None:
     plain = Config()
     rules = Rules(plain.ping_after, plain.ping_timeout, plain.proxy_timeout)
-    assert rules.patience(bearing) == seconds
+    assert rules.patience(liveness) == seconds
 
 
 @given(
@@ -88,13 +89,13 @@ class Stub:
         self.heard, self.asked = 0, -1
         self.lost = False
 
-    def bearing(self) -> Bearing:
-        return Bearing()
+    def liveness(self) -> Liveness:
+        return Liveness()
 
-    def ask(self) -> None:
+    def send_ping(self) -> None:
         pass
 
-    def gone(self) -> None:
+    def on_timeout(self) -> None:
         assert not self.lost
         self.lost = True
 
@@ -148,7 +149,7 @@ class Inside:
         """Once it has started."""
         accounts = [(f"{name}@localhost", make_keys("pw"))]
         await asyncio.to_thread(self._started.wait, 20)
-        create = self.server.domain.store.create_accounts(accounts)
+        create = self.server.node.store.create_accounts(accounts)
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(create, self.loop))
 
     def start(self) -> None:

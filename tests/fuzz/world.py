@@ -144,8 +144,9 @@ class World:
         await store.create_accounts([("ada@localhost", _keys("")), ("ben@localhost", _keys(""))])
         self.edge = Edge(
             config,
-            self.domain.entrance,
+            self.domain.domain,
             self.domain.tasks,
+            partial(Stream, self.domain.entrance),
             ParserPool(Limits()),
             Nameless(),  # type: ignore[arg-type]
         )

@@ -6,49 +6,22 @@ import asyncio
 import math
 import socket
 from collections import Counter
-from typing import Protocol
 
+from kith.base.domain import Domain
 from kith.base.tasks import Tasks
 from kith.config import Config
-from kith.core.login.entrance import Entrance
-from kith.core.login.stream import Stream as ClientStream
-from kith.core.sessions.handover import can_be_kept
 from kith.edge.door import Door, most_connections
-from kith.edge.keepalive import Bearing, Rules, Wheel
+from kith.edge.keepalive import Rules, Wheel
 from kith.edge.limits import BYTES_BEFORE_LOGIN, PORTION, Lobby, Rate, cost
 from kith.edge.proxies import Proxies, is_loopback
 from kith.edge.tls import Certificates, peer_address
 from kith.edge.unread import Unread
-from kith.ports.connection import Security
+from kith.ports.connection import Liveness, MakeClientStream, Security, Stream
 from kith.wire.errors import StreamError, stream_error
-from kith.wire.parser import ParserPool, StreamOpened
-from kith.wire.stanza import Stanza
+from kith.wire.parser import ParserPool
 
 _SHORT = 4096
 _FLOW, _RATE, _STOP = 1, 2, 4
-
-
-class Stream(Protocol):
-    """What a connection carries: `kith.core.login.stream.Stream`, or that of a component or a server."""
-
-    security: Security
-
-    @property
-    def authenticated(self) -> bool: ...
-    def opened(self, header: StreamOpened) -> None:
-        """The peer's stream header. Raises StreamError."""
-
-    def receive(self, element: Stanza) -> None:
-        """A complete element. Raises StreamError."""
-
-    def closed(self) -> None:
-        """The peer has closed its stream."""
-
-    def lost(self) -> None:
-        """The connection is gone."""
-
-    def fail(self, error: StreamError) -> None:
-        """Ends the stream with an error."""
 
 
 class Edge:
@@ -58,11 +31,17 @@ class Edge:
     """
 
     def __init__(
-        self, config: Config, entrance: Entrance, tasks: Tasks, pool: ParserPool, certificates: Certificates
+        self,
+        config: Config,
+        domain: Domain,
+        tasks: Tasks,
+        stream: MakeClientStream,
+        pool: ParserPool,
+        certificates: Certificates,
     ) -> None:
         self.config = config
-        self.domain = entrance.domain
-        self.entrance = entrance
+        self.domain = domain
+        self.stream = stream
         self.tasks = tasks
         self.pool = pool
         self.certificates = certificates
@@ -229,35 +208,32 @@ class Connection(asyncio.Protocol):
 
     # -- silence --------------------------------------------------------------------------------------
 
-    def beat(self) -> None:
-        """The client has given a sign of life for its own sake, as it probably does at an interval."""
+    def note_sign_of_life(self) -> None:
+        """The client has sent something for no other sake, as it probably does at an interval."""
         now = self._edge.connections.now
         last, interval = self._beats or (now, 0)
         self._beats = now, max(now - last, interval * 7 // 8)
 
-    def bearing(self) -> Bearing | None:
-        stream = self._stream
-        if self._held or not isinstance(stream, ClientStream) or not stream.authenticated:
+    def liveness(self) -> Liveness | None:
+        """What is known of the client; None while its silence means nothing."""
+        shown = self._stream.liveness() if self._stream is not None and not self._held else None
+        if shown is None:
             return None
-        session = stream.session
         interval = self._beats[1] * self._edge.connections.rules.turn if self._beats is not None else 0
-        if session is None:
-            return Bearing(proxied=self.proxied, interval=interval)
-        resumable = session.sm is not None and session.sm.resumable
-        return Bearing(resumable, session.resting, self.proxied, interval)
+        return shown._replace(proxied=self.proxied, interval=interval)
 
     @property
     def proxied(self) -> bool:
         """Whether a proxy is known to be between, which cuts silent connections."""
         return False
 
-    def ask(self) -> None:
-        session = self._stream.session if isinstance(self._stream, ClientStream) else None
-        if session is not None:
-            session.ask()
+    def send_ping(self) -> None:
+        """Sends what the client has to answer."""
+        if self._stream is not None:
+            self._stream.send_ping()
 
-    def gone(self) -> None:
-        """Ends the connection, but not what can be resumed (XEP-0198 §5)."""
+    def on_timeout(self) -> None:
+        """The client did not answer in time: the connection ends, and what can be resumed does not."""
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.lost()
@@ -286,13 +262,8 @@ class Connection(asyncio.Protocol):
 
     def shut_down(self) -> None:
         """The server stops (RFC 6120 §4.9.3.21). Who can resume does so after the start."""
-        stream = self._stream
-        session = stream.session if isinstance(stream, ClientStream) else None
-        if session is not None and can_be_kept(session):
-            session.confirm()
-            self.part()
-        elif stream is not None:
-            stream.fail(StreamError("system-shutdown"))
+        if self._stream is not None:
+            self._stream.shut_down()
 
     # -- what comes in ------------------------------------------------------------------------------------
 
@@ -320,7 +291,7 @@ class Connection(asyncio.Protocol):
         self._rest = bytes(data[size:])
         if self._rest:
             self._edge.loop.call_soon(self._go_on)
-        self._read_or_not()
+        self._update_reading()
         return data[:size]
 
     def size_of_portion(self, data: bytes) -> int:
@@ -336,9 +307,9 @@ class Connection(asyncio.Protocol):
         data, self._rest = self._rest, b""
         if data:
             self.data_received(data)
-        self._read_or_not()
+        self._update_reading()
 
-    def _read_or_not(self) -> None:
+    def _update_reading(self) -> None:
         transport = self._transport
         if transport is None or transport.is_closing():
             return
@@ -355,13 +326,13 @@ class Connection(asyncio.Protocol):
 
     def _hold(self, why: int) -> None:
         self._held |= why
-        self._read_or_not()
+        self._update_reading()
 
     def _let_go(self, why: int) -> None:
         self._held &= ~why
         if self._rest and not self._held:
             self._edge.loop.call_soon(self._go_on)
-        self._read_or_not()
+        self._update_reading()
 
     def _admit(self, stream: Stream, data: bytes) -> bool:
         """Counts what has come; False if it is too much before authentication, and the stream is over."""

@@ -14,21 +14,14 @@ import sys
 from collections.abc import Iterator
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from kith.ports.connection import Liveness
+
 #: Of the time after which a proxy would cut a silent connection.
 _IN_TIME = 0.8
 #: A client may exceed its own interval by half: radios sleep, and timers slip.
 _SLACK = 1.5
 #: How many turns the shortest time is divided into.
 _FINENESS = 16
-
-
-class Bearing(NamedTuple):
-    """What a client shows of itself. ``interval``: seconds between its own signs of life; 0: none known."""
-
-    resumable: bool = False
-    resting: bool = False
-    proxied: bool = False
-    interval: float = 0.0
 
 
 class Rules(NamedTuple):
@@ -38,13 +31,13 @@ class Rules(NamedTuple):
     ping_timeout: float
     proxy_timeout: float
 
-    def patience(self, bearing: Bearing) -> float:
+    def patience(self, liveness: Liveness) -> float:
         """How long a client may be silent before it is asked."""
         if not self.ping_after:
             return math.inf
-        usual = self.ping_after * (2 if bearing.resumable else 1) * (2 if bearing.resting else 1)
-        patience = max(usual, min(bearing.interval * _SLACK, self.longest))
-        if bearing.proxied and not 0 < bearing.interval < self.proxy_timeout:
+        usual = self.ping_after * (2 if liveness.resumable else 1) * (2 if liveness.resting else 1)
+        patience = max(usual, min(liveness.interval * _SLACK, self.longest))
+        if liveness.proxied and not 0 < liveness.interval < self.proxy_timeout:
             return min(patience, _IN_TIME * self.proxy_timeout)
         return patience
 
@@ -70,14 +63,14 @@ class Watched(Protocol):
     heard: int
     asked: int
 
-    def bearing(self) -> Bearing | None:
+    def liveness(self) -> Liveness | None:
         """None while its silence means nothing."""
 
-    def ask(self) -> None:
+    def send_ping(self) -> None:
         """Sends what a client has to answer."""
 
-    def gone(self) -> None:
-        """It did not."""
+    def on_timeout(self) -> None:
+        """The client did not answer in time."""
 
 
 _W = TypeVar("_W", bound=Watched)
@@ -124,23 +117,23 @@ class Wheel(Generic[_W]):
                 self._look(connection)
 
     def _look(self, connection: _W) -> None:
-        """Looks again when it may be time to ask, and before, for its bearing may change."""
-        bearing = connection.bearing()
-        if bearing is None or connection.heard >= connection.asked:
+        """Looks again when it may be time to ask, and before, for that may change."""
+        liveness = connection.liveness()
+        if liveness is None or connection.heard >= connection.asked:
             connection.asked = _NOTHING
-        patience = self.rules.patience(bearing) if bearing is not None else math.inf
+        patience = self.rules.patience(liveness) if liveness is not None else math.inf
         silent = (self.now - connection.heard) * self.rules.turn
         if connection.asked:
             left = connection.asked + self._grace - self.now
             self._put(connection, left if left > 0 else self._stride)
             if left <= 0:
-                connection.gone()
+                connection.on_timeout()
         elif silent < patience:
             self._put(connection, self._turns(patience - silent))
         else:
             self._put(connection, self._grace)
             connection.asked = self.now
-            connection.ask()
+            connection.send_ping()
 
     def _put(self, connection: _W, turns: int) -> None:
         due = self.now + min(turns, self._stride)

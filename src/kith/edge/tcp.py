@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
-from kith.edge.connection import Connection, Edge, Stream
+from kith.edge.connection import Connection, Edge
 from kith.edge.limits import LINGER
 from kith.edge.tls import peer_address
-from kith.ports.connection import Security, Sink
+from kith.ports.connection import Security, Sink, Stream
 from kith.wire import ns
 from kith.wire.errors import StreamError, stream_error
 from kith.wire.parser import Event, StreamClosed, StreamOpened, StreamParser
@@ -92,7 +92,7 @@ class TCPConnection(Connection):
 
     def _handle(self, stream: Stream, events: Sequence[Event], data: bytes) -> None:
         if not events and data.isspace():  # a whitespace keepalive (RFC 6120 §4.6.1)
-            self.beat()
+            self.note_sign_of_life()
         for event in events:
             if event.__class__ is Stanza:
                 stream.receive(event)

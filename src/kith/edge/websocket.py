@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from http import HTTPStatus
+from typing import cast
 
 from websockets.exceptions import ProtocolError
 from websockets.frames import CloseCode, Frame, Opcode
@@ -14,14 +15,12 @@ from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from kith.core.login.stream import Stream
-from kith.edge import connection as base
 from kith.edge.compression import Deflate
 from kith.edge.connection import Connection, Edge
 from kith.edge.limits import BYTES_BEFORE_LOGIN, LINGER, TAG_BYTES, cost
 from kith.edge.proxies import FORWARDED, Fields, Proxies
 from kith.edge.tls import peer_address
-from kith.ports.connection import Security
+from kith.ports.connection import ClientStream, Security, Stream
 from kith.wire import ns
 from kith.wire.errors import StreamError
 from kith.wire.parser import StreamParser
@@ -88,7 +87,7 @@ class WebSocketConnection(Connection):
             security = Security(encrypted=True, address=peer_address(transport))
         else:
             security = edge.plain(transport)
-        self.enter(Stream(edge.entrance, self, security, starttls=False), place)
+        self.enter(edge.stream(self, security, starttls=False), place)
 
     @property
     def transport(self) -> str:
@@ -131,8 +130,7 @@ class WebSocketConnection(Connection):
             if self._bytes > BYTES_BEFORE_LOGIN:
                 raise StreamError("policy-violation", "too much before authentication")
 
-    def take(self, stream: base.Stream, data: bytes) -> None:
-        assert isinstance(stream, Stream)
+    def take(self, stream: Stream, data: bytes) -> None:
         self._websocket.receive_data(data)
         try:
             for event in self._websocket.events_received():
@@ -147,7 +145,7 @@ class WebSocketConnection(Connection):
                     self._websocket.send_response(response)
                 elif isinstance(event, Frame) and not self._closing:
                     self._pay(stream, len(event.data))
-                    self._frame(stream, event)
+                    self._frame(cast(ClientStream, stream), event)  # `__init__` has made it
         except StreamError as error:
             stream.fail(error)
         except Exception as error:
@@ -162,11 +160,11 @@ class WebSocketConnection(Connection):
         trusted = security.trusted or (not security.encrypted and _is_safe(proxies, peer, fields))
         stream.security = replace(security, trusted=trusted, address=proxies.client(peer, fields))
 
-    def _frame(self, stream: Stream, frame: Frame) -> None:
+    def _frame(self, stream: ClientStream, frame: Frame) -> None:
         if frame.opcode is Opcode.BINARY:
             self._websocket.fail(CloseCode.UNSUPPORTED_DATA, "text only")
         elif frame.opcode is Opcode.PING:
-            self.beat()
+            self.note_sign_of_life()
         elif frame.opcode in (Opcode.TEXT, Opcode.CONT):
             if len(self._parts) + len(frame.data) > self._edge.config.stanza_bytes:
                 raise StreamError("policy-violation", "stanza is too big")
@@ -182,10 +180,10 @@ class WebSocketConnection(Connection):
                 self._parts, self._fragments = bytearray(), 0
             self._document(stream, data)
 
-    def _document(self, stream: Stream, data: bytes) -> None:
+    def _document(self, stream: ClientStream, data: bytes) -> None:
         data = data.strip()
         if not data:
-            self.beat()
+            self.note_sign_of_life()
             return
         if stream.authenticated and self._edge.rate:
             self.charge(cost(data) - len(data))

@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element
 import structlog
 
 from kith.core.actors.intake import Intake, Work
+from kith.core.actors.link import LinkStream
 from kith.core.actors.refused import stream_refused
 from kith.core.hooks.feature import NodeFeature
 from kith.core.node import Node
@@ -115,7 +116,7 @@ class Component(Intake):
             logger.warning("component disconnected", component=self.name)
 
 
-class ComponentStream:
+class ComponentStream(LinkStream):
     """A connection to the component port: the header, the handshake, then stanzas."""
 
     def __init__(self, feature: Components, sink: Sink, security: Security) -> None:

@@ -24,5 +24,5 @@ class Ping(NodeFeature):
         if to.local and not await self.domain.inquiries.knows(sender.bare, to):
             raise StanzaError("service-unavailable")
         if isinstance(sender, Session) and sender.sink is not None:
-            sender.sink.beat()
+            sender.sink.note_sign_of_life()
         return ()

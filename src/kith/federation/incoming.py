@@ -8,6 +8,7 @@ from xml.etree.ElementTree import Element, SubElement
 import structlog
 
 from kith.core.actors.intake import Intake, Work
+from kith.core.actors.link import LinkStream
 from kith.core.actors.refused import stream_refused
 from kith.core.routing.foreign import Foreign
 from kith.federation import dialback
@@ -42,7 +43,7 @@ def _domain(text: str | None) -> str:
     return jid.domain
 
 
-class IncomingStream(Intake):
+class IncomingStream(LinkStream, Intake):
     """One connection from another server."""
 
     __slots__ = ("_federation", "_header_sent", "_id", "_pairs", "_verifying", "security")

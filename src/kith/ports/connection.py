@@ -1,10 +1,14 @@
-"""What a stream asks of its connection, and is told of it."""
+"""What a stream and the connection that carries it ask of each other."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+from kith.wire.errors import StreamError
+from kith.wire.parser import StreamOpened
+from kith.wire.stanza import Stanza
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,8 @@ class Sink(Protocol):
     def abort(self) -> None:
         """Drops the connection without a word."""
 
-    def beat(self) -> None:
-        """The peer keeps the connection alive by itself."""
+    def note_sign_of_life(self) -> None:
+        """The peer has sent something only to keep the connection alive, as it does at an interval."""
 
     def pause(self) -> None:
         """Stops reading."""
@@ -62,3 +66,64 @@ class Sink(Protocol):
 
     async def drained(self) -> None:
         """Returns when little waits to be sent, or the connection is gone."""
+
+
+class Liveness(NamedTuple):
+    """What a client shows of itself, from which follows how long it may be silent.
+
+    ``resumable``: its session outlives the connection (XEP-0198 §5). ``resting``: it is not looked at.
+    ``proxied``: a proxy is between, which cuts silent connections. ``interval``: seconds between its own
+    signs of life; 0: none are known.
+    """
+
+    resumable: bool = False
+    resting: bool = False
+    proxied: bool = False
+    interval: float = 0.0
+
+
+class Stream(Protocol):
+    """What a connection carries: the stream of a client, of a component or of another server."""
+
+    security: Security
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether the peer has shown who it is."""
+
+    def opened(self, header: StreamOpened) -> None:
+        """The peer's stream header. Raises StreamError."""
+
+    def receive(self, element: Stanza) -> None:
+        """A complete element. Raises StreamError."""
+
+    def closed(self) -> None:
+        """The peer has closed its stream."""
+
+    def lost(self) -> None:
+        """The connection is gone."""
+
+    def fail(self, error: StreamError) -> None:
+        """Ends the stream with an error."""
+
+    def liveness(self) -> Liveness | None:
+        """None if the peer's silence means nothing."""
+
+    def send_ping(self) -> None:
+        """Sends what the peer has to answer, if it can be asked."""
+
+    def shut_down(self) -> None:
+        """The server stops: ends the stream, or only the connection of a session that can be resumed."""
+
+
+class ClientStream(Stream, Protocol):
+    """The stream of a client, which may come in a WebSocket."""
+
+    def begin(self, attrs: dict[str, str]) -> None:
+        """The attributes of the peer's ``<open/>`` (RFC 7395 §3.4). Raises StreamError."""
+
+
+class MakeClientStream(Protocol):
+    """Makes the stream of a client that has just connected. ``starttls``: whether TLS can begin on it."""
+
+    def __call__(self, sink: Sink, security: Security, starttls: bool) -> ClientStream: ...

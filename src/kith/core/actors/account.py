@@ -161,7 +161,7 @@ class Session(Outlet):
                 answer.attrs["from"] = self.account.jid
             self.send(answer)
 
-    def ask(self) -> None:
+    def send_ping(self) -> None:
         """Asks for a sign of life, which every client has to give (XEP-0198 §4, XEP-0199 §4.1)."""
         if self.sm is not None:
             self.sm.asked = True

@@ -19,7 +19,8 @@ from kith.core.login.entrance import Entrance
 from kith.core.login.profile import SASL, Profile
 from kith.core.login.sasl import BASIC_HASHES, HASHES, SASLError, mechanisms
 from kith.core.login.sasl2 import SASL2, named_account
-from kith.ports.connection import Security, Sink
+from kith.core.sessions.handover import can_be_kept
+from kith.ports.connection import Liveness, Security, Sink
 from kith.wire import ns
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import parse_jid
@@ -158,6 +159,29 @@ class Stream(Visitor):
     @property
     def authenticated(self) -> bool:
         return self.account is not None
+
+    def liveness(self) -> Liveness | None:
+        """What the client shows of itself (`kith.ports.connection.Stream`); None before the login."""
+        if self.account is None:
+            return None
+        session = self.session
+        if session is None:
+            return Liveness()
+        return Liveness(session.sm is not None and session.sm.resumable, session.resting)
+
+    def send_ping(self) -> None:
+        """Asks the client for a sign of life, once there is a session."""
+        if self.session is not None:
+            self.session.send_ping()
+
+    def shut_down(self) -> None:
+        """The server stops (RFC 6120 §4.9.3.21). Who can resume does so after the start."""
+        session = self.session
+        if session is not None and can_be_kept(session):
+            session.confirm()
+            self.sink.part()
+        else:
+            self.fail(StreamError("system-shutdown"))
 
     # -- header and features ---------------------------------------------------------------------
 

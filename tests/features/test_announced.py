@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -201,12 +202,13 @@ async def _retraction(s: Scene) -> None:
         f"<message to='{s.friend.bare}' type='chat' id='r2'><retract xmlns='{ns.RETRACT}' id='r1'/></message>"
     )
     await s.own.ping()
-    for _ in range(50):
+    for _ in range(500):
         s.own.inbox.clear()
         await s.own.iq("set", f"<query xmlns='{ns.MAM}'/>")
         found = [e for e in s.own.inbox if e.find(f".//{{{ns.RETRACT}}}retracted") is not None]
         if found:
             return
+        await asyncio.sleep(0.02)
     raise AssertionError("no tombstone")
 
 

@@ -44,6 +44,7 @@ from kith.api.register import Register
 from kith.bus.local import LocalPlacement
 from kith.config import Config, ConfigError
 from kith.config.renamed import Renamed
+from kith.core.hooks.parts import Unfit
 from kith.core.log.retention import expire
 from kith.core.login.stream import Stream
 from kith.core.node import Node
@@ -119,7 +120,10 @@ class Server:
             raise StartError(f"can't use the file secret in {config.data_dir}: {error.strerror}") from error
         store = SQLiteStore(config.database, may_create=False, domain=config.domain)
         passwords = partial(Passwords, check_password, make_keys)
-        node = self.node = Node(config, store, ALL, passwords, secret, LocalPlacement())
+        try:
+            node = self.node = Node(config, store, ALL, passwords, secret, LocalPlacement())
+        except Unfit as error:
+            raise StartError(str(error)) from error
         await node.start()
         pool = ParserPool(Limits(stanza_bytes=config.stanza_bytes))
         self.edge = Edge(
@@ -129,7 +133,7 @@ class Server:
         invites = InvitePages(node.domain, Invites(store), config.invites)
         self.web = Web(self.edge, [invites, self._api(secret), *([app] if app is not None else [])])
         self.metrics: Metrics | None = None
-        components = self.node.feature(Components)
+        components = self.node.get(Components)
         federation = None
         if config.federation:
             try:

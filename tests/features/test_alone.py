@@ -10,6 +10,8 @@ from kith.base.clock import Clock
 from kith.base.domain import Domain
 from kith.config import Config
 from kith.core.routing.hosts import Hosts
+from kith.features.blocking import Blocking
+from kith.features.bookmarks import Bookmarks
 from kith.features.strangers import HOUR, SERVER_FACTOR, Strangers
 from kith.wire.errors import StanzaError
 from kith.wire.jid import parse_jid
@@ -39,3 +41,40 @@ async def test_strangers_of_an_hour_ago_are_not_counted(tmp_path: Path) -> None:
         now[0] += HOUR + 1
         assert writes_to(99)
         await there.settle()
+
+
+async def test_an_older_client_reads_the_bookmarks_of_a_newer_one(tmp_path: Path) -> None:
+    async with room(tmp_path, Bookmarks) as there:
+        ada = await there.session("ada/phone")
+        await there.says(
+            ada,
+            "<iq type='set' id='1'><pubsub xmlns='http://jabber.org/protocol/pubsub'>"
+            "<publish node='urn:xmpp:bookmarks:1'><item id='room@muc.example'>"
+            "<conference xmlns='urn:xmpp:bookmarks:1' name='Tea'/></item></publish></pubsub></iq>",
+        )
+        storage = "<storage xmlns='storage:bookmarks'/>"
+        await there.says(
+            ada, f"<iq type='get' id='2'><query xmlns='jabber:iq:private'>{storage}</query></iq>"
+        )
+        *_, answer = there.heard(ada)
+        (conference,) = answer.element.iter("{storage:bookmarks}conference")
+        assert (conference.get("jid"), conference.get("name")) == ("room@muc.example", "Tea")
+
+
+EVE = "xmlns='urn:xmpp:blocking'><item jid='eve@localhost'/>"
+
+
+async def test_who_is_blocked_reaches_nobody(tmp_path: Path) -> None:
+    async with room(tmp_path, Blocking) as there:
+        ada, eve = await there.session("ada/phone"), await there.session("eve/phone")
+        await there.says(ada, f"<iq type='set' id='1'><block {EVE}</block></iq>")
+        assert [stanza.type for stanza in there.heard(ada)] == ["result"]
+        await there.says(eve, "<message to='ada@localhost' type='chat'><body>hello</body></message>")
+        assert there.heard(ada) == []
+        (error,) = there.heard(eve)
+        assert error.type == "error"
+        await there.says(ada, f"<iq type='set' id='2'><unblock {EVE}</unblock></iq>")
+        there.heard(ada)
+        await there.says(eve, "<message to='ada@localhost' type='chat'><body>hello</body></message>")
+        (message,) = there.heard(ada)
+        assert message.attrs["from"] == "eve@localhost/phone"

@@ -8,10 +8,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from kith.base.clock import Clock
 from kith.features.pubsub_config import NodeConfig
 from kith.features.pubsub_nodes import Item, NodeCache
 from kith.store.sqlite import SQLiteStore
 from kith.wire.errors import StanzaError
+
+CLOCK = Clock()
 
 
 @pytest.fixture
@@ -34,7 +37,7 @@ async def ids(cache: NodeCache, account: int, name: str) -> list[str]:
 
 
 async def test_what_left_memory_is_read_again(store: SQLiteStore) -> None:
-    cache = NodeCache(store, accounts=3)
+    cache = NodeCache(store, CLOCK, accounts=3)
     for account in range(1, 11):
         await publish(cache, account, "n", str(account))
     assert len(cache._cache) <= 3
@@ -42,7 +45,7 @@ async def test_what_left_memory_is_read_again(store: SQLiteStore) -> None:
 
 
 async def test_memory_is_bounded_in_bytes(store: SQLiteStore) -> None:
-    cache = NodeCache(store, size=300_000)
+    cache = NodeCache(store, CLOCK, size=300_000)
     for account in range(1, 30):
         await publish(cache, account, "n", "i", b"x" * 50_000)
         assert cache._bytes <= 300_000
@@ -53,7 +56,7 @@ async def test_memory_is_bounded_in_bytes(store: SQLiteStore) -> None:
 
 
 async def test_an_account_with_very_much_does_not_drive_out_the_others(store: SQLiteStore) -> None:
-    cache = NodeCache(store, size=400_000)
+    cache = NodeCache(store, CLOCK, size=400_000)
     await publish(cache, 1, "n", "small")
     for number in range(12):
         await publish(cache, 2, f"n{number}", "big", b"x" * 60_000)
@@ -65,7 +68,7 @@ async def test_an_account_with_very_much_does_not_drive_out_the_others(store: SQ
 
 
 async def test_what_is_kept_of_a_node_is_bounded(store: SQLiteStore) -> None:
-    cache = NodeCache(store)
+    cache = NodeCache(store, CLOCK)
     await publish(cache, 1, "n", "i")
     async with cache.writing(1) as nodes:
         record = nodes["n"].record
@@ -76,31 +79,31 @@ async def test_what_is_kept_of_a_node_is_bounded(store: SQLiteStore) -> None:
 
 
 async def test_the_weight_is_that_of_what_is_there(store: SQLiteStore) -> None:
-    cache = NodeCache(store)
+    cache = NodeCache(store, CLOCK)
     for number in range(150):
         await publish(cache, 1, "n", str(number % 120), b"x" * number)
     async with cache.writing(1) as nodes:
         await nodes.remove(nodes["n"], ["7", "29"])
         await nodes.save(nodes["n"], msgspec.structs.replace(nodes["n"].record, subscribers=["a@b"]))
-    fresh = await (other := NodeCache(store)).load(1)
+    fresh = await (other := NodeCache(store, CLOCK)).load(1)
     await other.items(fresh, fresh["n"])
     assert fresh.weight == (await cache.load(1)).weight > 0
 
 
 async def test_many_at_once_lose_nothing(store: SQLiteStore) -> None:
-    cache = NodeCache(store, accounts=2)
+    cache = NodeCache(store, CLOCK, accounts=2)
     await asyncio.gather(
         *(publish(cache, account, "n", f"{number}") for account in range(1, 6) for number in range(20))
     )
     for account in range(1, 6):
         assert sorted(await ids(cache, account, "n"), key=int) == [str(number) for number in range(20)]
-    fresh = NodeCache(store)
+    fresh = NodeCache(store, CLOCK)
     for account in range(1, 6):
         assert await ids(fresh, account, "n") == await ids(cache, account, "n")
 
 
 async def test_a_write_that_fails_is_not_shown(store: SQLiteStore, tmp_path: Path) -> None:
-    cache = NodeCache(store)
+    cache = NodeCache(store, CLOCK)
     await publish(cache, 1, "n", "kept")
     with sqlite3.connect(tmp_path / "kith.sqlite") as other:
         other.execute(
@@ -116,9 +119,9 @@ async def test_a_write_that_fails_is_not_shown(store: SQLiteStore, tmp_path: Pat
 
 
 async def test_a_deleted_node_comes_back_empty(store: SQLiteStore) -> None:
-    cache = NodeCache(store)
+    cache = NodeCache(store, CLOCK)
     await publish(cache, 1, "n", "old")
     async with cache.writing(1) as nodes:
         await nodes.delete(nodes["n"])
     await publish(cache, 1, "n", "new")
-    assert await ids(NodeCache(store), 1, "n") == ["new"]
+    assert await ids(NodeCache(store, CLOCK), 1, "n") == ["new"]

@@ -14,6 +14,7 @@ from kith.base.attempts import Guesses
 from kith.base.domain import Domain
 from kith.base.figures import Figures
 from kith.base.ids import Ids
+from kith.base.randomness import Randomness
 from kith.base.tasks import Tasks
 from kith.config import Config
 from kith.core.actors.accounts import Accounts
@@ -42,7 +43,7 @@ from kith.ports.store import Store
 from kith.records.devices import PASSWORD, Devices
 from kith.records.passwords import Passwords
 
-_F = TypeVar("_F", bound=Feature)
+_T = TypeVar("_T")
 logger = structlog.get_logger("kith")
 #: The last message may be so many seconds ahead of the clock before the operator is told.
 _AHEAD = 60.0
@@ -53,8 +54,6 @@ class Node:
 
     ``passwords`` makes its `Passwords`, of the store and what salts are derived from.
     ``secret`` is what tokens and made-up salts are derived from; it has to last.
-
-    Features use `route`, `sessions`, `roster`, `account_id` and the store.
     """
 
     def __init__(
@@ -78,6 +77,7 @@ class Node:
         self.ids = Ids()
         self.figures = Figures()
         self.clock = clock.system
+        self.randomness = Randomness()
         self.tasks = Tasks()
         self.hosts = Hosts()
         self.placement = placement
@@ -147,7 +147,8 @@ class Node:
     def _make(self, classes: Sequence[type[Feature]]) -> list[Feature]:
         """The features, and what they have to say in the tables. Raises Unfit if they don't fit together."""
         parts = (
-            *(self, self.config, self.domain, self.clock, self.tasks, self.figures, self.ids, self.guesses),
+            *(self.config, self.domain, self.clock, self.randomness, self.tasks, self.figures),
+            *(self.ids, self.guesses),
             *(self.passwords, self.devices, self.accounts, self.log, self.marks, self.hooks),
             *(self.hosts, self.post, self.iqs, self.inquiries, self.assertions, self.presence),
             *(self.subscriptions, self.router, self.sessions, self.revocation, self.removal),
@@ -218,8 +219,6 @@ class Node:
             await self.removal.forget(gone)
         await self.hooks.accounts_changed()
 
-    # -- features ------------------------------------------------------------------------------
-
-    def feature(self, cls: type[_F]) -> _F:
-        """The instance of a feature. LookupError if it is switched off."""
+    def get(self, cls: type[_T]) -> _T:
+        """A part, or a feature. Raises LookupError if there is none."""
         return self.parts.get(cls)

@@ -8,10 +8,11 @@ from xml.etree.ElementTree import Element, SubElement
 
 from kith.base.ids import first_after, first_at, from_text, parse_stamp, stamp_of, to_text
 from kith.core.actors.account import Session
-from kith.core.hooks.feature import NodeFeature, handles_iq
+from kith.core.hooks.feature import Feature, handles_iq
+from kith.core.routing.asserted import Assertions
 from kith.features.forms import Field, build_form, find_form
 from kith.features.paging import PageRequest, page_element, read_page
-from kith.ports.store import Entry, LogQuery, Page
+from kith.ports.store import Entry, LogQuery, Page, Store
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid
@@ -36,12 +37,16 @@ _FIELDS = {
 }
 
 
-class Archive(NodeFeature):
+class Archive(Feature):
     """Queries with all the fields of the extended namespace, and the archive's metadata."""
 
     account_disco = (ns.MAM_EXTENDED, ns.STANZA_ID)
     # the account's address has the archive (XEP-0313 §3), but Profanity asks the server alone
     disco = (ns.MAM,)
+
+    def __init__(self, store: Store, assertions: Assertions) -> None:
+        self._store = store
+        self._assertions = assertions
 
     @handles_iq("get", ns.MAM, "query", to="own")
     async def fields(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
@@ -59,7 +64,7 @@ class Archive(NodeFeature):
         query, resource = await self._read(session, element, request)
         fin = Element(ns.tag(ns.MAM, "fin"))
         if request.count_only:
-            fin.append(page_element(None, None, await self.domain.store.count(query)))
+            fin.append(page_element(None, None, await self._store.count(query)))
             return (fin,)
         page = await self._page(query, resource)
         if query.ids is not None and len(page.entries) < len(query.ids):
@@ -104,7 +109,7 @@ class Archive(NodeFeature):
             raise StanzaError("policy-violation", "too many ids")
         account = session.account.id
         if named:  # XEP-0059 §2.2: an unknown id is an error, not an empty page
-            there = await self.domain.store.page(LogQuery(account, ids=named, limit=len(named)))
+            there = await self._store.page(LogQuery(account, ids=named, limit=len(named)))
             if len(there.entries) < len(set(named)):
                 raise StanzaError("item-not-found")
         query = LogQuery(
@@ -121,12 +126,12 @@ class Archive(NodeFeature):
     async def _page(self, query: LogQuery, resource: str) -> Page:
         """A page; for a full address those entries that come from it or went to it (§4.1.1)."""
         if not resource:
-            return await self.domain.store.page(query)
+            return await self._store.page(query)
         found: list[Entry] = []
         peer = f"{query.peer}/{resource}"
         rest = dataclasses.replace(query, limit=_MAX_PAGE)
         for _ in range(_MAX_SCAN // _MAX_PAGE):
-            page = await self.domain.store.page(rest)
+            page = await self._store.page(rest)
             entries = [entry for entry in page.entries if _is_with(entry.stanza, peer)]
             found = entries + found if query.backwards else found + entries
             if page.complete or len(found) > query.limit:
@@ -150,7 +155,7 @@ class Archive(NodeFeature):
         head = f"<message from='{bare}' to='{to}'><result xmlns='{ns.MAM}'{named} id='"
         forward = f"'><forwarded xmlns='{ns.FORWARD}'><delay xmlns='{ns.DELAY}' stamp='"
         inner = f"'/><message xmlns='{ns.CLIENT}'".encode()
-        renewed = self.domain.assertions.renewed
+        renewed = self._assertions.renewed
         for entry in entries:
             text = f"{head}{to_text(entry.id)}{forward}{stamp_of(entry.id)}"
             session.transmit(
@@ -162,12 +167,12 @@ class Archive(NodeFeature):
 
     @handles_iq("get", ns.MAM, "metadata", to="own")
     async def metadata(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
-        return (_metadata(await self.domain.store.bounds(session.account.id)),)
+        return (_metadata(await self._store.bounds(session.account.id)),)
 
     async def session_bound(self, session: Session, request: Element) -> Sequence[Element]:
         """XEP-0386 §2.2: the client reads from the archive what lies in it now."""
-        await self.domain.store.settled()
-        bounds = await self.domain.store.bounds(session.account.id)
+        await self._store.settled()
+        bounds = await self._store.bounds(session.account.id)
         if bounds is not None:
             session.synced = bounds[1]
         session.caught_up = session.synced or _NOTHING

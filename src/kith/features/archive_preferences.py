@@ -8,8 +8,9 @@ from xml.etree.ElementTree import Element, SubElement
 import msgspec
 
 from kith.core.actors.account import Account, Session
-from kith.core.hooks.feature import NodeFeature, handles_iq
-from kith.core.node import Node
+from kith.core.actors.accounts import Accounts
+from kith.core.hooks.feature import Feature, handles_iq
+from kith.ports.store import Store
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid
@@ -33,22 +34,23 @@ _decode = msgspec.msgpack.Decoder(Preferences).decode
 _USUAL = Preferences()
 
 
-class ArchivePreferences(NodeFeature):
+class ArchivePreferences(Feature):
     """Messages that an account does not want are kept until they are delivered, and no longer."""
 
-    def __init__(self, domain: Node) -> None:
-        super().__init__(domain)
-        self._accounts: dict[str, Preferences] = {}
+    def __init__(self, store: Store, accounts: Accounts) -> None:
+        self._store = store
+        self._accounts = accounts
+        self._preferences: dict[str, Preferences] = {}
 
     async def account_loaded(self, account: Account) -> None:
-        for document in await self.domain.store.documents(account.id, _SPACE):
-            self._accounts[account.jid] = _decode(document.value)
+        for document in await self._store.documents(account.id, _SPACE):
+            self._preferences[account.jid] = _decode(document.value)
 
     def account_unloaded(self, account: Account) -> None:
-        self._accounts.pop(account.jid, None)
+        self._preferences.pop(account.jid, None)
 
     def message_wanted(self, account: Account, peer: str) -> bool:
-        preferences = self._accounts.get(account.jid)
+        preferences = self._preferences.get(account.jid)
         if preferences is None or peer in preferences.always:
             return True
         if peer in preferences.never:
@@ -60,7 +62,7 @@ class ArchivePreferences(NodeFeature):
 
     @handles_iq("get", ns.MAM, "prefs", to="own")
     async def get(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
-        return (_element(self._accounts.get(session.account.jid, _USUAL)),)
+        return (_element(self._preferences.get(session.account.jid, _USUAL)),)
 
     @handles_iq("set", ns.MAM, "prefs", to="own")
     async def set(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
@@ -71,9 +73,9 @@ class ArchivePreferences(NodeFeature):
             raise StanzaError("bad-request", "default is always, never or roster")
         preferences = Preferences(default, _addresses(element, "always"), _addresses(element, "never"))
         if default == "roster":
-            await self.domain.accounts.roster(session.account.jid)
-        await self.domain.store.put(session.account.id, _SPACE, "", _encode(preferences))
-        self._accounts[session.account.jid] = preferences
+            await self._accounts.roster(session.account.jid)
+        await self._store.put(session.account.id, _SPACE, "", _encode(preferences))
+        self._preferences[session.account.jid] = preferences
         return (_element(preferences),)
 
 

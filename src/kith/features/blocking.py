@@ -7,9 +7,12 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Protocol
 from xml.etree.ElementTree import Element, SubElement
 
+from kith.base.domain import Domain
 from kith.core.actors.account import Account, Session
-from kith.core.hooks.feature import NodeFeature, handles_iq
-from kith.core.node import Node
+from kith.core.actors.accounts import Accounts
+from kith.core.hooks.feature import Feature, handles_iq
+from kith.core.routing.presence import Presence
+from kith.ports.store import Store
 from kith.records.moves import Moves
 from kith.wire import ns
 from kith.wire.errors import StanzaError
@@ -46,13 +49,16 @@ class BlockListener(Protocol):
         """Afterwards."""
 
 
-class Blocking(NodeFeature):
+class Blocking(Feature):
     """The lists of the accounts that this node has to do with are in memory, empty ones left out."""
 
     server_disco = (ns.BLOCKING,)
 
-    def __init__(self, domain: Node) -> None:
-        super().__init__(domain)
+    def __init__(self, domain: Domain, store: Store, accounts: Accounts, presence: Presence) -> None:
+        self._domain = domain
+        self._store = store
+        self._accounts = accounts
+        self._presence = presence
         self._lists: dict[str, dict[JID, None]] = {}
         self._pushes = 0
         self._earlier: dict[
@@ -63,23 +69,23 @@ class Blocking(NodeFeature):
     def blocks(self, account: str, jid: JID) -> bool:
         """Whether the account with that bare address has blocked ``jid``."""
         blocked = self._lists.get(account)
-        if blocked is None or jid == self.domain.jid or jid.bare == account:
+        if blocked is None or jid == self._domain.jid or jid.bare == account:
             return False  # one's own devices and server are never blocked
         return matches(blocked, jid)
 
     # -- earlier addresses (XEP-0283) ----------------------------------------------------------------
 
     async def start(self) -> None:
-        for old, move in (await Moves(self.domain.store).all()).items():
+        for old, move in (await Moves(self._store).all()).items():
             self._earlier.setdefault(move.new, set()).add(old)
 
     async def account_moved(self, old: JID, id: int, new: JID) -> None:
         """Whom the account has blocked learns nothing at its older address either, which says where it is."""
-        account = await self.domain.accounts.id_of(new)
+        account = await self._accounts.id_of(new)
         if account is None:
             return
-        for documents in await self.domain.store.documents(account, SPACE):
-            await self.domain.store.put(id, SPACE, documents.key, b"")
+        for documents in await self._store.documents(account, SPACE):
+            await self._store.put(id, SPACE, documents.key, b"")
         await self._load(old.bare, id)
         known = self._earlier.setdefault(new.bare, set())
         known |= {old.bare, *self._earlier.pop(old.bare, ())}
@@ -94,7 +100,7 @@ class Blocking(NodeFeature):
         """Bare addresses and ids of the account and of what it has left at older addresses."""
         found = [(session.account.jid, session.account.id)]
         for old in self._earlier.get(session.account.jid, ()):
-            if (account := await self.domain.accounts.load(old)) is not None:
+            if (account := await self._accounts.load(old)) is not None:
                 found.append((old, account.id))
         return found
 
@@ -104,7 +110,7 @@ class Blocking(NodeFeature):
         await self._load(account.jid, account.id)
 
     async def _load(self, bare: str, id: int) -> None:
-        documents = await self.domain.store.documents(id, SPACE)
+        documents = await self._store.documents(id, SPACE)
         if documents:
             self._lists[bare] = {parse_jid(document.key): None for document in documents}
 
@@ -142,10 +148,10 @@ class Blocking(NodeFeature):
         new = [jid for jid in asked if jid not in before]
         if len(before) + len(new) > MAX_BLOCKED:
             raise StanzaError("resource-constraint", "the block list is full")
-        store, everywhere = self.domain.store, await self._everywhere(session)
+        store, everywhere = self._store, await self._everywhere(session)
         await asyncio.gather(*(store.put(id, SPACE, str(jid), b"") for _, id in everywhere for jid in new))
         for jid in await self._viewers(bare, new):
-            self.domain.presence.hide(session.account, jid)
+            self._presence.hide(session.account, jid)
         for address, _ in everywhere:
             self._lists.setdefault(address, {}).update(dict.fromkeys(new))
         self._push(session, _BLOCK, asked)
@@ -160,7 +166,7 @@ class Blocking(NodeFeature):
         bare = session.account.jid
         blocked = self._lists.get(bare, {})
         gone = [jid for jid in asked if jid in blocked] if asked else list(blocked)
-        store, everywhere = self.domain.store, await self._everywhere(session)
+        store, everywhere = self._store, await self._everywhere(session)
         await asyncio.gather(*(store.remove(id, SPACE, str(jid)) for _, id in everywhere for jid in gone))
         for address, _ in everywhere:
             blocked = self._lists.get(address, {})
@@ -170,7 +176,7 @@ class Blocking(NodeFeature):
                 self._lists.pop(address, None)
         for jid in await self._viewers(bare, gone):
             if not self.blocks(bare, jid):
-                self.domain.presence.show(session.account, jid)
+                self._presence.show(session.account, jid)
         self._push(session, _UNBLOCK, asked)
         return ()
 
@@ -189,7 +195,7 @@ class Blocking(NodeFeature):
 
     async def _viewers(self, bare: str, jids: Iterable[JID]) -> list[JID]:
         """Who of these gets the account's presence: as addressed, or the contacts of a whole domain."""
-        roster = await self.domain.accounts.roster(bare)
+        roster = await self._accounts.roster(bare)
         viewers: list[JID] = []
         for jid in jids:
             if jid.local:
@@ -207,7 +213,7 @@ class Blocking(NodeFeature):
         for jid in jids:
             SubElement(command, _ITEM, {"jid": str(jid)})
         self._pushes += 1
-        for other in self.domain.accounts.sessions(session.account.jid):
+        for other in self._accounts.sessions(session.account.jid):
             if Blocking in other.state:
                 other.send(
                     Stanza.build(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.core.actors.account import Session
-from kith.core.hooks.feature import NodeFeature
+from kith.core.hooks.feature import Feature
 from kith.features.pep import Pep
 from kith.features.private_storage import PrivateStorage
 from kith.features.pubsub_config import MAX_ITEMS, NodeConfig
@@ -34,17 +34,15 @@ _CONFIG = NodeConfig(access_model="whitelist", max_items=MAX_ITEMS, send_last_pu
 _OLD_CONFIG = NodeConfig(access_model="whitelist")
 
 
-class Bookmarks(NodeFeature):
+class Bookmarks(Feature):
     """Stands in for ``storage:bookmarks``. Bookmarks of web pages stay in private storage."""
 
     account_disco = (f"{NODE}#compat", f"{NODE}#compat-pep")
 
-    async def start(self) -> None:
-        pep = self.domain.feature(Pep)
+    def __init__(self, pep: Pep, private: PrivateStorage) -> None:
         self._inside = pep.inside
         pep.listeners.append(self._nodes_changed)
-        self._private = self.domain.feature(PrivateStorage)
-        self._private.stand_ins[STORAGE] = self
+        private.stand_ins[STORAGE] = self
 
     # -- in private storage ------------------------------------------------------------------------
 

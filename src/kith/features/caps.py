@@ -15,9 +15,8 @@ from xml.etree.ElementTree import Element
 
 from kith.core.actors.account import Session
 from kith.core.actors.sender import Sender
-from kith.core.hooks.feature import NodeFeature
-from kith.core.node import Node
-from kith.features.disco import INFO, describe
+from kith.core.hooks.feature import Feature
+from kith.features.disco import INFO, Disco
 from kith.features.forms import FORM_TYPE, X, parse_form
 from kith.wire import ns
 from kith.wire.jid import JID
@@ -94,12 +93,6 @@ def _add_form(element: Element, forms: dict[str, str]) -> None:
     forms[types[0]] = "".join(f"{text}<" for text in texts)
 
 
-def caps_element(domain: Node) -> Element:
-    """``<c/>`` for the stream features: the domain's own capabilities (§6.3)."""
-    ver = verification(describe(domain, account=False), "sha-1")
-    return Element(C, {"hash": "sha-1", "node": NODE, "ver": ver})
-
-
 @dataclass(slots=True)
 class _Client:
     """What is known of a session's client. ``asked`` is the id of the question that is under way."""
@@ -111,13 +104,13 @@ class _Client:
     asked: str = ""
 
 
-class Caps(NodeFeature):
+class Caps(Feature):
     """Learns from presence. What doesn't fit its hash is believed of that one session only."""
 
     server_disco = (ns.CAPS,)
 
-    def __init__(self, domain: Node) -> None:
-        super().__init__(domain)
+    def __init__(self, disco: Disco) -> None:
+        self._disco = disco
         self.listeners: list[Callable[[Session], None]] = []
         self._known: OrderedDict[tuple[str, str], frozenset[str]] = OrderedDict()
         self._questions = 0
@@ -223,8 +216,10 @@ class Caps(NodeFeature):
     # -- the server's own --------------------------------------------------------------------------
 
     def stream_features(self) -> Sequence[Element]:
+        """``<c/>``: the domain's own capabilities (§6.3)."""
         if self._own is None:
-            self._own = caps_element(self.domain)
+            ver = verification(self._disco.describe(account=False), "sha-1")
+            self._own = Element(C, {"hash": "sha-1", "node": NODE, "ver": ver})
         return (self._own,)
 
     async def node_info(self, sender: Sender, to: JID, node: str) -> Sequence[Element] | None:
@@ -232,7 +227,7 @@ class Caps(NodeFeature):
         (own,) = self.stream_features()
         if to.local or node != f"{NODE}#{own.get('ver')}":
             return None
-        return describe(self.domain, account=False)
+        return self._disco.describe(account=False)
 
     async def node_items(self, sender: Sender, to: JID, node: str) -> Sequence[Element] | None:
         return None

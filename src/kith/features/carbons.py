@@ -7,7 +7,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from kith.core.actors.account import Account, Session
-from kith.core.hooks.feature import NodeFeature, handles_iq
+from kith.core.hooks.feature import Feature, handles_iq
 from kith.core.log.envelope import Envelope
 from kith.wire import ns
 from kith.wire.jid import JID
@@ -33,7 +33,7 @@ def eligible(stanza: Stanza) -> bool:
     return any(child == _BODY or child.startswith(_WITHOUT_BODY) for child in stanza.children)
 
 
-class Carbons(NodeFeature):
+class Carbons(Feature):
     """A session asks for copies; they go out when a message is delivered."""
 
     disco = (ns.CARBONS, f"{ns.CARBONS}#rules")

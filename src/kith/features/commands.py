@@ -5,16 +5,16 @@ Commands are defined beside this file, see `Command`; this one runs them.
 
 from __future__ import annotations
 
-import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from xml.etree.ElementTree import Element, SubElement
 
+from kith.base.clock import Clock
+from kith.base.randomness import Randomness
 from kith.core.actors.sender import Sender
-from kith.core.hooks.feature import NodeFeature, handles_iq
-from kith.core.node import Node
+from kith.core.hooks.feature import Feature, handles_iq
 from kith.features.disco import Identity, feature, identity, item
 from kith.features.forms import FORM_TYPE, Field, build_form, find_form
 from kith.wire import ns
@@ -63,13 +63,14 @@ class _Open(NamedTuple):
     until: float
 
 
-class Commands(NodeFeature):
+class Commands(Feature):
     """The commands of the domain; other features add theirs when they start."""
 
     server_disco = (ns.COMMANDS,)
 
-    def __init__(self, domain: Node) -> None:
-        super().__init__(domain)
+    def __init__(self, clock: Clock, randomness: Randomness) -> None:
+        self._clock = clock
+        self._randomness = randomness
         self._commands: dict[str, Command] = {}
         self._open: OrderedDict[str, _Open] = OrderedDict()
 
@@ -104,10 +105,10 @@ class Commands(NodeFeature):
         return (await self._finish(command, session, form.values, sender),)
 
     async def _begin(self, command: Command, sender: Sender) -> Element:
-        session = secrets.token_urlsafe(12)
+        session = self._randomness.token(12)
         if not command.fields:
             return await self._finish(command, session, {}, sender)
-        self._open[session] = _Open(command.node, sender.jid, self.domain.tasks.now() + PATIENCE)
+        self._open[session] = _Open(command.node, sender.jid, self._clock.steady() + PATIENCE)
         own = [id for id, other in self._open.items() if other.asker.bare == sender.bare]
         for id in own[: max(0, len(own) - MAX_OWN)]:
             del self._open[id]
@@ -123,7 +124,7 @@ class Commands(NodeFeature):
         if found is None or (found.node, found.asker) != (node, asker):
             raise _bad("bad-sessionid")
         del self._open[session]
-        if found.until < self.domain.tasks.now():
+        if found.until < self._clock.steady():
             raise _bad("session-expired", "not-allowed")
 
     async def _finish(self, command: Command, session: str, values: Values, sender: Sender) -> Element:

@@ -5,18 +5,26 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import secrets
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
 import structlog
 
+from kith.base.attempts import Guesses
+from kith.base.clock import Clock
+from kith.base.domain import Domain
+from kith.base.figures import Figures
+from kith.base.randomness import Randomness
+from kith.base.tasks import Tasks
+from kith.config import Config
 from kith.core.actors.intake import Intake, Work
 from kith.core.actors.link import LinkStream
 from kith.core.actors.refused import stream_refused
-from kith.core.hooks.feature import NodeFeature
-from kith.core.node import Node
+from kith.core.hooks.feature import Feature
 from kith.core.routing.foreign import Foreign
+from kith.core.routing.hosts import Hosts
+from kith.core.routing.post import Post
+from kith.core.routing.router import Router
 from kith.features.disco import item
 from kith.ports.connection import Security, Sink
 from kith.wire import ns
@@ -34,11 +42,11 @@ logger = structlog.get_logger("kith")
 class Component(Intake):
     """One configured component: the host of its domain, connected or not."""
 
-    __slots__ = ("_out", "domain", "name", "secret")
+    __slots__ = ("_feature", "_out", "name", "secret")
 
-    def __init__(self, domain: Node, name: str, secret: str) -> None:
-        super().__init__(domain.tasks, domain.figures, None)
-        self.domain = domain
+    def __init__(self, feature: Components, name: str, secret: str) -> None:
+        super().__init__(feature.tasks, feature.figures, None)
+        self._feature = feature
         self.name = name
         self.secret = secret
         self._out: list[bytes] = []
@@ -69,10 +77,11 @@ class Component(Intake):
         sender, to = (self._address(stanza, name) for name in ("from", "to"))
         if sender.domain != self.name:
             raise StreamError("invalid-from", f"not an address of {self.name}")
-        if to.domain == self.domain.name or self.domain.hosts.here(to.domain) is not None:
-            return self.domain.router.admit(Foreign(sender, self, self.domain.post), stanza, to)
+        feature = self._feature
+        if feature.domain.holds(to) or feature.hosts.here(to.domain) is not None:
+            return feature.router.admit(Foreign(sender, self, feature.post), stanza, to)
         request = stanza.kind == "message" or stanza.type in ("get", "set")
-        self.domain.post.abroad(stanza, sender, to, strict=request)
+        feature.post.abroad(stanza, sender, to, strict=request)
         return None
 
     def _address(self, stanza: Stanza, name: str) -> JID:
@@ -87,7 +96,7 @@ class Component(Intake):
             self.raw(answer.to_bytes())
 
     def fail(self, error: StreamError) -> None:
-        self.disconnect(stream_refused(self.domain.figures, error, self.name))
+        self.disconnect(stream_refused(self._feature.figures, error, self.name))
 
     def ended(self) -> None:
         self.disconnect()
@@ -98,7 +107,7 @@ class Component(Intake):
         """It has shown that it is the one. An older connection ends: the newer is the living one."""
         if self.sink is not None:
             conflict = StreamError("conflict", "the component connected again")
-            self.disconnect(stream_refused(self.domain.figures, conflict, self.name))
+            self.disconnect(stream_refused(self._feature.figures, conflict, self.name))
         self.ending = False
         self.sink = sink
         logger.info("component connected", component=self.name)
@@ -122,9 +131,8 @@ class ComponentStream(LinkStream):
     def __init__(self, feature: Components, sink: Sink, security: Security) -> None:
         self.security = security
         self._feature = feature
-        self._domain = feature.domain
         self._sink = sink
-        self._id = secrets.token_hex(16)
+        self._id = feature.randomness.hex(16)
         self._component: Component | None = None
         self._header_sent = False
         self.authenticated = False
@@ -161,7 +169,7 @@ class ComponentStream(LinkStream):
         self._authenticate(component, element)
 
     def _authenticate(self, component: Component, element: Stanza) -> None:
-        guesses, now = self._domain.guesses, self._domain.tasks.now()
+        guesses, now = self._feature.guesses, self._feature.clock.steady()
         attempt = guesses.admit(self.security.address, component.name, now)
         if attempt is None:
             raise StreamError("policy-violation", "too many failed logins, wait a minute")
@@ -198,19 +206,37 @@ class ComponentStream(LinkStream):
         if component is not None and component.sink is self._sink:
             component.fail(error)
         else:
-            self._sink.close(stream_refused(self._domain.figures, error, self.security.address))
+            self._sink.close(stream_refused(self._feature.figures, error, self.security.address))
 
 
-class Components(NodeFeature):
+class Components(Feature):
     """The components of the settings, by domain."""
 
-    def __init__(self, domain: Node) -> None:
-        super().__init__(domain)
-        self.components = {
-            name: Component(domain, name, secret) for name, secret in domain.config.components.items()
-        }
+    def __init__(
+        self,
+        config: Config,
+        domain: Domain,
+        clock: Clock,
+        randomness: Randomness,
+        tasks: Tasks,
+        figures: Figures,
+        guesses: Guesses,
+        hosts: Hosts,
+        post: Post,
+        router: Router,
+    ) -> None:
+        self.domain = domain
+        self.clock = clock
+        self.randomness = randomness
+        self.tasks = tasks
+        self.figures = figures
+        self.guesses = guesses
+        self.hosts = hosts
+        self.post = post
+        self.router = router
+        self.components = {name: Component(self, name, secret) for name, secret in config.components.items()}
         for component in self.components.values():
-            domain.hosts.add(component.name, component)
+            hosts.add(component.name, component)
 
     def disco_items(self, to: JID) -> Sequence[Element]:
         return () if to.local else [item(c.name) for c in self.components.values() if c.sink is not None]

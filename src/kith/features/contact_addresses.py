@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
-from kith.core.hooks.feature import NodeFeature
+from kith.config import Config
+from kith.core.hooks.feature import Feature
 from kith.features.forms import Field, build_form
 
 SERVER_INFO = "http://jabber.org/network/serverinfo"
 
 
-class ContactAddresses(NodeFeature):
+class ContactAddresses(Feature):
     """The setting ``contacts``, as part of what the domain says of itself (XEP-0128)."""
 
+    def __init__(self, config: Config) -> None:
+        self._config = config
+
     def disco_forms(self) -> Sequence[Element]:
-        contacts = self.domain.config.contacts
+        contacts = self._config.contacts
         fields = [
             Field(f"{kind}-addresses", tuple(addresses.split()), "list-multi")
             for kind, addresses in sorted(contacts.items())

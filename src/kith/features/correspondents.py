@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from kith.core.actors.account import Account, Session
+from kith.core.actors.accounts import Accounts
 from kith.core.actors.roster import Roster
-from kith.core.hooks.feature import NodeFeature
-from kith.core.node import Node
+from kith.core.hooks.feature import Feature
 from kith.features.privacy import PrivacySettings
-from kith.ports.store import INCOMING, LogQuery
+from kith.ports.store import INCOMING, LogQuery, Store
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
@@ -51,25 +51,24 @@ class _Circle:
         self.answers = dict.fromkeys(answers)
 
 
-class Correspondents(NodeFeature):
+class Correspondents(Feature):
     """The circles of the accounts in memory that have one. Others cost one look at an empty table.
 
     It comes after `PrivacySettings`, which reads what accounts have set.
     """
 
-    def __init__(self, domain: Node) -> None:
-        super().__init__(domain)
+    def __init__(self, settings: PrivacySettings, store: Store, accounts: Accounts) -> None:
+        self._settings = settings
+        self._store = store
+        self._accounts = accounts
         self._circles: dict[str, _Circle] = {}
-
-    async def start(self) -> None:
-        self._settings = self.domain.feature(PrivacySettings)
 
     async def account_loaded(self, account: Account) -> None:
         await self._load(account.address, account.id)
 
     async def _load(self, account: JID, id: int) -> None:
         if self._settings.of(account.bare).messages == "contacts":
-            store = self.domain.store
+            store = self._store
             documents = sorted(await store.documents(id, SPACE), key=lambda document: document.seq)
             answers = [document.key for document in documents]
             for oldest in answers[:-MAX_ANSWERS]:
@@ -85,14 +84,14 @@ class Correspondents(NodeFeature):
         if account.bare not in self._circles:
             await self._load(account, id)
         circle = self._circles[account.bare]
-        for peer in await self.domain.store.peers(id):
+        for peer in await self._store.peers(id):
             if not self._may_write(account.bare, circle, peer) and await self._was_written_to(id, peer):
                 self._expect(circle, peer)
-        await self.domain.store.settled()
+        await self._store.settled()
 
     async def _was_written_to(self, id: int, peer: str) -> bool:
         """Before it was noted."""
-        page = await self.domain.store.page(LogQuery(id, peer, limit=_LAST, backwards=True))
+        page = await self._store.page(LogQuery(id, peer, limit=_LAST, backwards=True))
         return any(
             not entry.flags & INCOMING and _says_something(Stanza.from_bytes(entry.stanza).children)
             for entry in page.entries
@@ -117,7 +116,7 @@ class Correspondents(NodeFeature):
     def _may_write(self, owner: str, circle: _Circle, bare: str) -> bool:
         if bare == owner or bare in circle.answers:
             return True
-        account = self.domain.accounts.get(owner)
+        account = self._accounts.get(owner)
         roster = account.roster if account is not None and account.roster is not None else circle.roster
         item = roster[bare]
         return item.listed or item.from_ or item.to
@@ -127,7 +126,7 @@ class Correspondents(NodeFeature):
         bare = sender.to_bare()
         return any(
             jid.to_bare() == bare
-            for session in self.domain.accounts.sessions(owner)
+            for session in self._accounts.sessions(owner)
             for jid in session.directed or ()
         )
 
@@ -146,4 +145,4 @@ class Correspondents(NodeFeature):
         circle.answers[bare] = None
         if len(circle.answers) > MAX_ANSWERS:
             del circle.answers[next(iter(circle.answers))]
-        self.domain.store.put_soon(circle.account, SPACE, bare, b"")
+        self._store.put_soon(circle.account, SPACE, bare, b"")

@@ -5,31 +5,39 @@ It is written when a session ends, and each hour while it lasts.
 
 from __future__ import annotations
 
-from kith.base import clock
+from kith.base.clock import Clock
+from kith.base.tasks import Tasks
 from kith.core.actors.account import Session
-from kith.core.hooks.feature import NodeFeature
-from kith.core.node import Node
-from kith.records.devices import Device
+from kith.core.actors.accounts import Accounts
+from kith.core.hooks.feature import Feature
+from kith.records.devices import Device, Devices
+from kith.records.passwords import Passwords
 
 _EVERY = 3600.0
 
 
-class DeviceActivity(NodeFeature):
+class DeviceActivity(Feature):
     """A login itself is noted by the login."""
 
-    def __init__(self, domain: Node) -> None:
-        super().__init__(domain)
+    def __init__(
+        self, clock: Clock, tasks: Tasks, accounts: Accounts, devices: Devices, passwords: Passwords
+    ) -> None:
+        self._clock = clock
+        self._tasks = tasks
+        self._accounts = accounts
+        self._devices = devices
+        self._passwords = passwords
         self._left: set[tuple[int, str, str]] = set()
 
     async def start(self) -> None:
-        self.domain.tasks.repeat(self._look, _EVERY)
+        self._tasks.repeat(self._look, _EVERY)
 
     async def stop(self) -> None:
         await self._write()
 
     async def _look(self) -> None:
         """Who is connected now was there."""
-        for account in self.domain.accounts.all():
+        for account in self._accounts.all():
             for session in account.sessions.values():
                 if session.sink is not None:
                     self._note(session)
@@ -37,7 +45,7 @@ class DeviceActivity(NodeFeature):
 
     def session_closed(self, session: Session) -> None:
         if not self._left:
-            self.domain.tasks.spawn(self._write())
+            self._tasks.spawn(self._write())
         self._note(session)
 
     def _note(self, session: Session) -> None:
@@ -47,10 +55,9 @@ class DeviceActivity(NodeFeature):
         left, self._left = self._left, set()
         for account, device, credential in left:
             if device:
-                await self.domain.devices.change(account, device, _seen)
+                await self._devices.change(account, device, self._seen)
             if credential:
-                await self.domain.passwords.apps.change(account, credential, used=True)
+                await self._passwords.apps.change(account, credential, used=True)
 
-
-def _seen(device: Device) -> None:
-    device.used = clock.now()
+    def _seen(self, device: Device) -> None:
+        device.used = self._clock.now()

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
+from kith.base.tasks import Tasks
 from kith.core.actors.account import Session
-from kith.core.hooks.feature import NodeFeature
-from kith.core.node import Node
+from kith.core.hooks.feature import Feature
 from kith.features.pep import Pep
 from kith.features.pubsub_config import NodeConfig
-from kith.records.devices import Device
+from kith.records.devices import Device, Devices
+from kith.records.passwords import Passwords
 from kith.wire import ns
 from kith.wire.jid import JID
 from kith.wire.serialize import serialize
@@ -33,15 +34,14 @@ _MAX_ID = 2**31 - 1
 _MOST = 16
 
 
-class DeviceKeys(NodeFeature):
-    """Needs `Pep`."""
+class DeviceKeys(Feature):
+    """Notes them as they are published, and takes them off the lists."""
 
-    def __init__(self, domain: Node) -> None:
-        super().__init__(domain)
-        self._pep: Pep | None = None
-
-    async def start(self) -> None:
-        self._pep = self.domain.feature(Pep)
+    def __init__(self, tasks: Tasks, devices: Devices, passwords: Passwords, pep: Pep) -> None:
+        self._tasks = tasks
+        self._devices = devices
+        self._passwords = passwords
+        self._inside = pep.inside
 
     def stanza_out(self, session: Session, stanza: Stanza, to: JID | None) -> None:
         """A client publishes keys: they are its device's."""
@@ -52,22 +52,22 @@ class DeviceKeys(NodeFeature):
         key = _published(stanza.child(_PUBSUB))
         if key is not None and session.state.get(DeviceKeys) != key:
             session.state[DeviceKeys] = key
-            self.domain.tasks.spawn(self._note(session.account.id, session.device, session.credential, key))
+            self._tasks.spawn(self._note(session.account.id, session.device, session.credential, key))
 
     async def _note(self, account: int, device: str, credential: str, key: int) -> None:
         def change(device: Device) -> None:
             device.omemo = [*(other for other in device.omemo if other != key), key][-_MOST:]
 
         if device:
-            await self.domain.devices.change(account, device, change)
+            await self._devices.change(account, device, change)
         if credential:
-            await self.domain.passwords.apps.change(account, credential, omemo=key)
+            await self._passwords.apps.change(account, credential, omemo=key)
 
     async def device_revoked(self, account: JID, id: int, keys: Sequence[int]) -> None:
         """Its keys go off the lists, and are gone themselves."""
-        if self._pep is None or not keys:
+        if not keys:
             return
-        inside = self._pep.inside
+        inside = self._inside
         wanted = {str(key) for key in keys}
         for node in _LISTS:
             for item, held in list((await inside.items(id, node)).items()):

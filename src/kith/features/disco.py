@@ -1,6 +1,6 @@
 """XEP-0030: Service Discovery, for the domain and for the accounts on it.
 
-What there is to find, the other features say: their disco features (`kith.core.feature.Feature`) and,
+What there is to find, the other features say: their disco features (`kith.core.hooks.feature.Feature`) and,
 where they have more to tell, methods by the names of the protocols below.
 """
 
@@ -11,8 +11,9 @@ from typing import NamedTuple, Protocol, overload, runtime_checkable
 from xml.etree.ElementTree import Element
 
 from kith.core.actors.sender import Sender
-from kith.core.hooks.feature import Feature, NodeFeature, handles_iq
-from kith.core.node import Node
+from kith.core.hooks.feature import Feature, handles_iq
+from kith.core.routing.inquiries import Inquiries
+from kith.core.routing.iqs import Iqs
 from kith.features.paging import SET, page_element, read_page
 from kith.wire import ns
 from kith.wire.digits import natural
@@ -122,31 +123,6 @@ def feature(var: str) -> Element:
     return Element(_FEATURE, {"var": var})
 
 
-def describe(domain: Node, account: bool) -> list[Element]:
-    """What the domain, or an account on it, is: identities, features and forms."""
-    identities = [Identity(*(_ACCOUNT if account else _SERVER))]
-    for other in domain.features:
-        if isinstance(other, HasIdentities):
-            identities.extend(other.disco_identities(account))
-    children = [identity(value) for value in identities]
-    children.extend(feature(var) for var in domain.iqs.announced(account))
-    if not account:
-        for other in domain.features:
-            if isinstance(other, HasForms):
-                children.extend(other.disco_forms())
-    return children
-
-
-def describe_service(domain: Node, service: str) -> list[Element]:
-    """What a service of the domain is."""
-    for other in domain.features:
-        if other.service == service and isinstance(other, HasService):
-            identities, features = other.service_disco()
-            found = {*features, *_EVERYWHERE}
-            return [*map(identity, identities), *(feature(var) for var in sorted(found))]
-    raise StanzaError("item-not-found")
-
-
 def page(query: Element | None, items: Sequence[Element]) -> Sequence[Element]:
     """Of many items a page (XEP-0059 §3); its ids are the places of items. Raises StanzaError."""
     asked = query is not None and query.find(SET) is not None
@@ -183,29 +159,55 @@ def _answer(tag: str, node: str, children: Sequence[Element]) -> Sequence[Elemen
     return (query,)
 
 
-class Disco(NodeFeature):
+class Disco(Feature):
     """An account answers its owner and those who get its presence; to others it has nothing (§8)."""
 
     disco = (ns.DISCO_INFO, ns.DISCO_ITEMS, ns.RSM)
     server_disco = ("msgoffline",)  # messages wait for who is away (XEP-0160 §3, `kith.core.log.replay`)
 
+    def __init__(self, iqs: Iqs, inquiries: Inquiries) -> None:
+        self._iqs = iqs
+        self._inquiries = inquiries
+
     @handles_iq("get", ns.DISCO_INFO, "query")
     async def info(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         node = self._node(iq, INFO)
-        if to.local and not await self.domain.inquiries.knows(sender.bare, to):
+        if to.local and not await self._inquiries.knows(sender.bare, to):
             found = await self._node_info(sender, to, node) if node else None
             if found is None:
                 raise StanzaError("service-unavailable")
             return _answer(INFO, node, found)
-        service = self.domain.iqs.services.get(to.domain)
+        service = self._iqs.services.get(to.domain)
         if service is not None and not node:
-            return _answer(INFO, "", describe_service(self.domain, service))
+            return _answer(INFO, "", self._describe_service(service))
         if not node:
-            return _answer(INFO, "", describe(self.domain, bool(to.local)))
+            return _answer(INFO, "", self.describe(bool(to.local)))
         found = await self._node_info(sender, to, node)
         if found is None:
             raise StanzaError("item-not-found")
         return _answer(INFO, node, found)
+
+    def describe(self, account: bool) -> list[Element]:
+        """What the domain, or an account on it, is: identities, features and forms."""
+        identities = [Identity(*(_ACCOUNT if account else _SERVER))]
+        for other in self._iqs.features:
+            if isinstance(other, HasIdentities):
+                identities.extend(other.disco_identities(account))
+        children = [identity(value) for value in identities]
+        children.extend(feature(var) for var in self._iqs.announced(account))
+        if not account:
+            for other in self._iqs.features:
+                if isinstance(other, HasForms):
+                    children.extend(other.disco_forms())
+        return children
+
+    def _describe_service(self, service: str) -> list[Element]:
+        for other in self._iqs.features:
+            if other.service == service and isinstance(other, HasService):
+                identities, features = other.service_disco()
+                found = {*features, *_EVERYWHERE}
+                return [*map(identity, identities), *(feature(var) for var in sorted(found))]
+        raise StanzaError("item-not-found")
 
     async def _node_info(self, sender: Sender, to: JID, node: str) -> Sequence[Element] | None:
         for other in self._features(to):
@@ -228,16 +230,16 @@ class Disco(NodeFeature):
                 known = known or items is not None
                 if items:
                     found = [*found, *items] if found else items
-        if not known and (not to.local or await self.domain.inquiries.knows(sender.bare, to)):
+        if not known and (not to.local or await self._inquiries.knows(sender.bare, to)):
             raise StanzaError("item-not-found")  # to others it looks as if there were nothing (§8)
         return _answer(ITEMS, node, page(iq.child(ITEMS), found))
 
     def _features(self, to: JID) -> Sequence[Feature]:
         """Those that have something to say of an address: of a service, only the one that it is."""
-        service = self.domain.iqs.services.get(to.domain)
+        service = self._iqs.services.get(to.domain)
         if service is None:
-            return self.domain.features
-        return [other for other in self.domain.features if other.service == service]
+            return self._iqs.features
+        return [other for other in self._iqs.features if other.service == service]
 
     def _node(self, iq: Stanza, tag: str) -> str:
         query = iq.child(tag)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element, SubElement
 
+from kith.base.clock import Clock
 from kith.core.actors.sender import Sender
 from kith.core.hooks.feature import Feature, handles_iq
 from kith.wire import ns
@@ -19,11 +20,15 @@ class EntityTime(Feature):
 
     server_disco = (ns.TIME,)
 
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
     @handles_iq("get", ns.TIME, "time", to="server")
     async def time(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         answer = Element(ns.tag(ns.TIME, "time"))
         SubElement(answer, ns.tag(ns.TIME, "tzo")).text = offset(time.localtime().tm_gmtoff)
-        SubElement(answer, ns.tag(ns.TIME, "utc")).text = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = datetime.fromtimestamp(self._clock.now(), UTC)
+        SubElement(answer, ns.tag(ns.TIME, "utc")).text = now.strftime("%Y-%m-%dT%H:%M:%SZ")
         return (answer,)
 
 

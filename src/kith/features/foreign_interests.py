@@ -6,14 +6,15 @@ presence brings it back.
 
 from __future__ import annotations
 
-import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from xml.etree.ElementTree import Element
 
+from kith.base.randomness import Randomness
+from kith.core.actors.accounts import Accounts
 from kith.core.actors.sender import Sender
-from kith.core.hooks.feature import NodeFeature
-from kith.core.node import Node
+from kith.core.hooks.feature import Feature
+from kith.core.routing.post import Post
 from kith.features.caps import C, Caps
 from kith.features.disco import INFO
 from kith.wire.jid import JID
@@ -39,34 +40,34 @@ class _Client:
         self.asked = ""
 
 
-class ForeignInterests(NodeFeature):
+class ForeignInterests(Feature):
     """``listeners`` are called with a client's address and an account here, once its interests are known."""
 
-    def __init__(self, domain: Node) -> None:
-        super().__init__(domain)
+    def __init__(self, randomness: Randomness, accounts: Accounts, post: Post, caps: Caps) -> None:
+        self._randomness = randomness
+        self._accounts = accounts
+        self._post = post
+        self._caps = caps
         self.listeners: list[Callable[[JID, JID], None]] = []
-        self._accounts: OrderedDict[str, dict[JID, _Client]] = OrderedDict()
-
-    async def start(self) -> None:
-        self._caps = self.domain.feature(Caps)
+        self._clients: OrderedDict[str, dict[JID, _Client]] = OrderedDict()
 
     def of(self, bare: str) -> Iterator[tuple[JID, frozenset[str]]]:
         """The clients of an account elsewhere, with what they have announced."""
-        for jid, client in self._accounts.get(bare, {}).items():
+        for jid, client in self._clients.get(bare, {}).items():
             if client.features is not None:
                 yield jid, client.features
 
     def features_of(self, jid: JID) -> frozenset[str]:
-        client = self._accounts.get(jid.bare, {}).get(jid)
+        client = self._clients.get(jid.bare, {}).get(jid)
         return (client.features if client is not None else None) or frozenset()
 
     def presence_received(self, sender: Sender, stanza: Stanza, to: JID) -> None:
         if not sender.jid.resource:
             return
-        clients = self._accounts.get(sender.bare)
+        clients = self._clients.get(sender.bare)
         if stanza.type == "unavailable":
             if clients is not None and clients.pop(sender.jid, None) is not None and not clients:
-                del self._accounts[sender.bare]
+                del self._clients[sender.bare]
             return
         element = stanza.child(C)
         if element is None or not self._are_contacts(to, sender):
@@ -75,9 +76,9 @@ class ForeignInterests(NodeFeature):
         if not ver or len(node) + len(ver) > _MAX_ATTRIBUTE:
             return
         if clients is None:
-            clients = self._accounts[sender.bare] = {}
-            if len(self._accounts) > MAX_ACCOUNTS:
-                self._accounts.popitem(last=False)
+            clients = self._clients[sender.bare] = {}
+            if len(self._clients) > MAX_ACCOUNTS:
+                self._clients.popitem(last=False)
         client = clients.get(sender.jid)
         if client is None or (client.hash, client.ver) != (hash, ver):
             if client is None and len(clients) >= MAX_CLIENTS:
@@ -94,20 +95,20 @@ class ForeignInterests(NodeFeature):
 
     def _are_contacts(self, to: JID, sender: Sender) -> bool:
         """Strangers are told of nothing, and what they want would drive out what contacts want."""
-        account = self.domain.accounts.get(to.bare)
+        account = self._accounts.get(to.bare)
         roster = account.roster if account is not None else None
         if roster is None:
             return False  # nobody is online there; who comes will ask for presence, and get it again
         return roster.subscription_from(sender.bare) or roster.subscription_to(sender.bare)
 
     def _ask(self, jid: JID, client: _Client, to: JID) -> None:
-        client.asked = f"caps-{secrets.token_hex(8)}"
+        client.asked = f"caps-{self._randomness.hex(8)}"
         attrs = {"type": "get", "id": client.asked, "from": to.bare, "to": str(jid)}
         query = Element(INFO, {"node": f"{client.node}#{client.ver}"})
-        self.domain.post.route(Stanza.build("iq", attrs, query), to.to_bare(), jid)
+        self._post.route(Stanza.build("iq", attrs, query), to.to_bare(), jid)
 
     def iq_result(self, sender: Sender, iq: Stanza) -> bool:
-        client = self._accounts.get(sender.bare, {}).get(sender.jid)
+        client = self._clients.get(sender.bare, {}).get(sender.jid)
         if client is None or not client.asked or client.asked != iq.id:
             return False
         client.asked = ""

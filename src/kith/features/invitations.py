@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from kith.base import clock
+from kith.base.clock import Clock
+from kith.base.domain import Domain
 from kith.base.ids import stamp
 from kith.base.numbers import canonical
 from kith.base.rates import Rates
-from kith.core.hooks.feature import NodeFeature
-from kith.core.node import Node
+from kith.config import Config
+from kith.core.actors.accounts import Accounts
+from kith.core.hooks.feature import Feature
 from kith.features.commands import Command, Commands, Outcome, Values
 from kith.features.forms import Field, to_boolean
+from kith.ports.store import Store
 from kith.records.invites import Invite, Invites, Taken, page_url, uri
 from kith.wire import ns
 from kith.wire.errors import StanzaError
@@ -34,19 +37,27 @@ _FIELDS = (
 )
 
 
-class Invitations(NodeFeature):
+class Invitations(Feature):
     """The setting ``user_invites`` says whether everybody may invite people to an account here.
 
     If not, what a person gets is an invitation to be contacts, for somebody with an account of their own.
     """
 
-    def __init__(self, domain: Node) -> None:
-        super().__init__(domain)
-        self._invites = Invites(domain.store)
+    def __init__(
+        self,
+        config: Config,
+        domain: Domain,
+        store: Store,
+        clock: Clock,
+        accounts: Accounts,
+        commands: Commands,
+    ) -> None:
+        self._config = config
+        self._domain = domain
+        self._clock = clock
+        self._accounts = accounts
+        self._invites = Invites(store)
         self._asked = Rates(MAX_ASKED, 3600.0)
-
-    async def start(self) -> None:
-        commands = self.domain.feature(Commands)
         commands.add(
             Command("urn:xmpp:invite#invite", "Invite somebody", self._is_here, self._invite, INVITATION)
         )
@@ -62,19 +73,19 @@ class Invitations(NodeFeature):
         )
 
     def _is_here(self, asker: str) -> bool:
-        return asker.endswith(f"@{self.domain.name}")
+        return asker.endswith(f"@{self._domain.name}")
 
     def _is_operator(self, asker: str) -> bool:
-        return asker in self.domain.config.operators and self.domain.config.invites
+        return asker in self._config.operators and self._config.invites
 
     def _may_register(self, asker: str) -> bool:
         return self._is_operator(asker)
 
     async def _invite(self, values: Values, asker: str) -> Outcome:
         """§4.1: at once, and for one contact."""
-        config = self.domain.config
+        config = self._config
         register = config.invites and (config.user_invites or self._is_operator(asker))
-        return await self._made(Invite(clock.now() + LIFETIME, asker, "", register, asker))
+        return await self._made(Invite(self._clock.now() + LIFETIME, asker, "", register, asker))
 
     async def _create_account(self, values: Values, asker: str) -> Outcome:
         """§4.4: for a name, if one is given."""
@@ -84,12 +95,12 @@ class Invitations(NodeFeature):
             contact = asker if to_boolean((values.get("roster-subscription") or ["0"])[0]) else ""
         except ValueError:
             raise StanzaError("bad-request", "not a name that an account can have") from None
-        if name and await self.domain.accounts.load(f"{name}@{self.domain.name}") is not None:
+        if name and await self._accounts.load(f"{name}@{self._domain.name}") is not None:
             raise StanzaError("conflict", "the name is taken")
-        return await self._made(Invite(clock.now() + LIFETIME, contact, name, True, asker))
+        return await self._made(Invite(self._clock.now() + LIFETIME, contact, name, True, asker))
 
     async def _made(self, invite: Invite) -> Outcome:
-        if not self._asked.take(invite.maker, self.domain.tasks.now()):
+        if not self._asked.take(invite.maker, self._clock.steady()):
             raise StanzaError("policy-violation", "too many invitations in an hour", type="wait")
         try:
             token = await self._invites.create(invite)
@@ -97,9 +108,9 @@ class Invitations(NodeFeature):
             raise StanzaError("resource-constraint", str(error)) from None
         except Taken as error:
             raise StanzaError("conflict", str(error)) from None
-        url = page_url(self.domain.config, token)
+        url = page_url(self._config, token)
         expires = stamp(datetime.fromtimestamp(invite.expires, UTC))
-        fields = [Field("uri", (uri(self.domain.name, token, invite),))]
+        fields = [Field("uri", (uri(self._domain.name, token, invite),))]
         if url.startswith("https://"):
             fields.append(Field("landing-url", (url,)))
         return Outcome(fields=(*fields, Field("expire", (expires,))))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
-from kith.base import clock
+from kith.base.clock import Clock
+from kith.base.tasks import Tasks
 from kith.core.actors.account import Account, Session
+from kith.core.actors.accounts import Accounts
 from kith.core.actors.sender import Sender
-from kith.core.hooks.feature import NodeFeature, handles_iq
-from kith.core.node import Node
+from kith.core.hooks.feature import Feature, handles_iq
 from kith.features.privacy import PrivacySettings
+from kith.ports.store import Store
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
@@ -19,7 +21,7 @@ from kith.wire.stanza import Stanza
 SPACE = "last"
 
 
-class LastActivity(NodeFeature):
+class LastActivity(Feature):
     """Who may see an account's presence may ask since when it is gone; others get ``forbidden`` (§8).
 
     The account's privacy settings may say otherwise.
@@ -29,9 +31,15 @@ class LastActivity(NodeFeature):
 
     disco = (ns.LAST,)
 
-    def __init__(self, domain: Node) -> None:
-        super().__init__(domain)
-        self._started = clock.now()
+    def __init__(
+        self, clock: Clock, tasks: Tasks, store: Store, accounts: Accounts, settings: PrivacySettings
+    ) -> None:
+        self._clock = clock
+        self._tasks = tasks
+        self._store = store
+        self._accounts = accounts
+        self._settings = settings
+        self._started = self._clock.now()
         self._left: dict[int, float] = {}
 
     async def stop(self) -> None:
@@ -40,46 +48,45 @@ class LastActivity(NodeFeature):
     def presence_changed(self, session: Session, stanza: Stanza) -> None:
         if stanza.type == "unavailable" and not session.account.available():
             if not self._left:
-                self.domain.tasks.spawn(self._write())
+                self._tasks.spawn(self._write())
             self._left[session.account.id] = self._gone(session)
 
     def _gone(self, session: Session) -> float:
         """When a session went: if it had lost its connection before, then."""
-        away = self.domain.tasks.now() - session.lost_at if session.absent else 0.0
-        return clock.now() - away
+        away = self._clock.steady() - session.lost_at if session.absent else 0.0
+        return self._clock.now() - away
 
     async def _write(self) -> None:
         left, self._left = self._left, {}
         for account, moment in left.items():
-            await self.domain.store.put(account, SPACE, "", str(int(moment)).encode())
+            await self._store.put(account, SPACE, "", str(int(moment)).encode())
 
     @handles_iq("get", ns.LAST, "query")
     async def last(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         if not to.local:
-            return (_answer(self._started),)
-        account = await self.domain.accounts.load(to.bare)
+            return (self._answer(self._started),)
+        account = await self._accounts.load(to.bare)
         if account is None:
             raise StanzaError("service-unavailable")
-        settings = self.domain.feature(PrivacySettings)
+        settings = self._settings
         if not await settings.may_see(settings.of(to.bare).last_seen, to, sender.bare):
             raise StanzaError("forbidden")
         moment = await self.seen(account)
         if moment is None:
             raise StanzaError("item-not-found", "never seen")
-        return (_answer(moment),)
+        return (self._answer(moment),)
 
     async def seen(self, account: Account) -> float | None:
         """When the account was last there, in seconds since 1970: now, if it is; None, if it never was."""
         if account.present():
-            return clock.now()
+            return self._clock.now()
         if absent := account.available():
             return max(self._gone(session) for session in absent)
         moment = self._left.get(account.id)
         if moment is None:
-            documents = await self.domain.store.documents(account.id, SPACE)
+            documents = await self._store.documents(account.id, SPACE)
             moment = float(documents[0].value) if documents else None
         return moment
 
-
-def _answer(moment: float) -> Element:
-    return Element(ns.tag(ns.LAST, "query"), {"seconds": str(max(0, int(clock.now() - moment)))})
+    def _answer(self, moment: float) -> Element:
+        return Element(ns.tag(ns.LAST, "query"), {"seconds": str(max(0, int(self._clock.now() - moment)))})

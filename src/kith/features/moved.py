@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element, SubElement
 
-from kith.core.hooks.feature import NodeFeature
-from kith.core.node import Node
+from kith.core.hooks.feature import Feature
 from kith.features.pep import Pep
 from kith.features.pubsub_config import NodeConfig
+from kith.ports.store import Store
 from kith.records.moves import Moves
 from kith.wire import ns
 from kith.wire.errors import StanzaError
@@ -18,22 +18,22 @@ from kith.wire.stanza import Stanza
 _CONFIG = NodeConfig(access_model="open")
 
 
-class Moved(NodeFeature):
+class Moved(Feature):
     """The statement is a personal node; messages and subscriptions come back with the new address."""
 
-    def __init__(self, domain: Node) -> None:
-        super().__init__(domain)
+    def __init__(self, store: Store, pep: Pep) -> None:
+        self._store = store
+        self._inside = pep.inside
         self._moved: dict[str, str] = {}
 
     async def start(self) -> None:
-        self._moved = {old: move.new for old, move in (await Moves(self.domain.store).all()).items()}
+        self._moved = {old: move.new for old, move in (await Moves(self._store).all()).items()}
 
     async def account_moved(self, old: JID, id: int, new: JID) -> None:
         self._moved[old.bare] = new.bare
         moved = Element(ns.tag(ns.MOVED, "moved"))
         SubElement(moved, ns.tag(ns.MOVED, "new-jid")).text = new.bare
-        inside = self.domain.feature(Pep).inside
-        await inside.publish(old, id, ns.MOVED, [("current", serialize(moved))], _CONFIG)
+        await self._inside.publish(old, id, ns.MOVED, [("current", serialize(moved))], _CONFIG)
 
     async def address_freed(self, address: JID) -> None:
         self._moved.pop(address.bare, None)

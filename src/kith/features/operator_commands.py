@@ -11,11 +11,19 @@ from xml.etree.ElementTree import Element
 
 import structlog
 
-from kith.core.hooks.feature import NodeFeature
-from kith.core.node import Node
+from kith.base.domain import Domain
+from kith.base.tasks import Tasks
+from kith.config import Config
+from kith.core.actors.accounts import Accounts
+from kith.core.hooks.feature import Feature
+from kith.core.routing.post import Post
+from kith.core.sessions.removal import Removal
+from kith.core.sessions.revocation import Revocation
+from kith.core.sessions.sessions import Sessions
 from kith.features.commands import Command, Commands, Outcome, Values
 from kith.features.forms import Field
-from kith.ports.store import Keys
+from kith.ports.store import Keys, Store
+from kith.records.passwords import Passwords
 from kith.wire import ns
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import JID, parse_jid
@@ -34,44 +42,74 @@ logger = structlog.get_logger("kith")
 Run = Callable[[Values], Awaitable[Outcome]]
 
 
-def add_command(domain: Node, node: str, name: str, run: Run, *fields: Field) -> None:
-    """Offers a command to operators, and to nobody else. Each use is a line in the log."""
+class Operators:
+    """What the commands of operators share: who may give them, and which accounts they are about."""
 
-    async def logged(values: Values, asker: str) -> Outcome:
-        outcome = await run(values)
-        logger.info("operator's command", command=node, by=asker)
-        return outcome
+    def __init__(self, config: Config, domain: Domain, accounts: Accounts, commands: Commands) -> None:
+        self.names = config.operators
+        self._domain = domain
+        self._accounts = accounts
+        self._commands = commands
 
-    def allowed(bare: str) -> bool:
-        return bare in domain.config.operators
+    def add(self, node: str, name: str, run: Run, *fields: Field) -> None:
+        """Offers a command to operators, and to nobody else. Each use is a line in the log."""
 
-    domain.feature(Commands).add(Command(f"{ADMIN}#{node}", name, allowed, logged, ADMIN, fields))
+        async def logged(values: Values, asker: str) -> Outcome:
+            outcome = await run(values)
+            logger.info("operator's command", command=node, by=asker)
+            return outcome
+
+        def allowed(bare: str) -> bool:
+            return bare in self.names
+
+        self._commands.add(Command(f"{ADMIN}#{node}", name, allowed, logged, ADMIN, fields))
+
+    def account_jid(self, text: str) -> JID:
+        """The address of an account of the domain. Raises StanzaError."""
+        try:
+            jid = parse_jid(text)
+        except ValueError:
+            raise StanzaError("bad-request", f"{text!r} is not an address") from None
+        if not jid.local or jid.resource or not self._domain.holds(jid):
+            raise StanzaError("bad-request", f"{text!r} is not an account of this server")
+        return jid
+
+    async def existing(self, texts: Sequence[str]) -> list[JID]:
+        """The addresses of accounts that there are. Raises StanzaError."""
+        jids = [self.account_jid(text) for text in texts]
+        for jid in jids:
+            if await self._accounts.load(jid.bare) is None:
+                raise StanzaError("item-not-found", f"there is no account {jid.bare}")
+        return jids
 
 
-def account_jid(domain: Node, text: str) -> JID:
-    """The address of an account of the domain. Raises StanzaError."""
-    try:
-        jid = parse_jid(text)
-    except ValueError:
-        raise StanzaError("bad-request", f"{text!r} is not an address") from None
-    if not jid.local or jid.resource or not domain.post.is_local(jid):
-        raise StanzaError("bad-request", f"{text!r} is not an account of this server")
-    return jid
-
-
-async def existing(domain: Node, texts: Sequence[str]) -> list[JID]:
-    """The addresses of accounts that there are. Raises StanzaError."""
-    jids = [account_jid(domain, text) for text in texts]
-    for jid in jids:
-        if await domain.accounts.load(jid.bare) is None:
-            raise StanzaError("item-not-found", f"there is no account {jid.bare}")
-    return jids
-
-
-class OperatorCommands(NodeFeature):
+class OperatorCommands(Feature):
     """What an operator can do from a client."""
 
-    async def start(self) -> None:
+    def __init__(
+        self,
+        config: Config,
+        domain: Domain,
+        store: Store,
+        accounts: Accounts,
+        passwords: Passwords,
+        post: Post,
+        sessions: Sessions,
+        revocation: Revocation,
+        removal: Removal,
+        tasks: Tasks,
+        commands: Commands,
+    ) -> None:
+        self._domain = domain
+        self._store = store
+        self._accounts = accounts
+        self._passwords = passwords
+        self._post = post
+        self._sessions = sessions
+        self._revocation = revocation
+        self._removal = removal
+        self._tasks = tasks
+        self._operators = Operators(config, domain, accounts, commands)
         for node, name, run, fields in (
             ("add-user", "Add an account", self._add, (ACCOUNT, _PASSWORD, _VERIFY)),
             ("delete-user", "Remove accounts", self._delete, (ACCOUNTS,)),
@@ -79,65 +117,65 @@ class OperatorCommands(NodeFeature):
             ("change-user-password", "Change a password", self._change_password, (ACCOUNT, _PASSWORD)),
             ("announce", "Tell all who are online", self._announce, (_ANNOUNCEMENT,)),
         ):
-            add_command(self.domain, node, name, run, *fields)
+            self._operators.add(node, name, run, *fields)
 
     async def _add(self, values: Values) -> Outcome:
-        jid, password = account_jid(self.domain, values["accountjid"][0]), values["password"][0]
+        jid, password = self._operators.account_jid(values["accountjid"][0]), values["password"][0]
         if password != values["password-verify"][0]:
             raise StanzaError("bad-request", "the passwords differ")
         keys = await self._keys(password)
-        if not await self.domain.store.create_accounts([(jid.bare, keys)]):
+        if not await self._store.create_accounts([(jid.bare, keys)]):
             raise StanzaError("conflict", f"{jid.bare} exists")
-        self.domain.accounts.appeared(jid.bare)
+        self._accounts.appeared(jid.bare)
         return Outcome(f"{jid.bare} was added.")
 
     async def _keys(self, password: str) -> dict[str, Keys]:
         try:
-            return await asyncio.to_thread(self.domain.passwords.make, password)
+            return await asyncio.to_thread(self._passwords.make, password)
         except ValueError as error:
             raise StanzaError("not-acceptable", str(error)) from None
 
     async def _delete(self, values: Values) -> Outcome:
-        jids = await existing(self.domain, values["accountjids"])
+        jids = await self._operators.existing(values["accountjids"])
         for jid in jids:
-            account = await self.domain.accounts.load(jid.bare)
+            account = await self._accounts.load(jid.bare)
             if account is None:
                 continue
             # an operator may be among them, and wants to know how it went
-            mine = self.domain.accounts.sessions(jid.bare) if jid.bare in self.domain.config.operators else ()
-            await self.domain.removal.remove_soon(account, mine)
+            mine = self._accounts.sessions(jid.bare) if jid.bare in self._operators.names else ()
+            await self._removal.remove_soon(account, mine)
             if mine:
-                self.domain.tasks.spawn(self.domain.removal.forget(account))
+                self._tasks.spawn(self._removal.forget(account))
         return Outcome(f"{len(jids)} removed.")
 
     async def _end_sessions(self, values: Values) -> Outcome:
         """Of accounts, or of one client each where a full address is given (XEP-0133 §4.5)."""
         count = 0
         targets = [_address(text) for text in values["accountjids"]]
-        await existing(self.domain, [jid.bare for jid in targets])
+        await self._operators.existing([jid.bare for jid in targets])
         for jid in targets:
-            for session in self.domain.accounts.sessions(jid.bare):
+            for session in self._accounts.sessions(jid.bare):
                 if jid.resource in ("", session.jid.resource):
-                    self.domain.sessions.end(session, StreamError("policy-violation", "ended by an operator"))
+                    self._sessions.end(session, StreamError("policy-violation", "ended by an operator"))
                     count += 1
         return Outcome(f"{count} ended.")
 
     async def _change_password(self, values: Values) -> Outcome:
-        (jid,) = await existing(self.domain, values["accountjid"][:1])
-        account = await self.domain.accounts.id_of(jid)
+        (jid,) = await self._operators.existing(values["accountjid"][:1])
+        account = await self._accounts.id_of(jid)
         assert account is not None
         keys = await self._keys(values["password"][0])
-        await self.domain.revocation.change_password(account, jid.bare, keys)
+        await self._revocation.change_password(account, jid.bare, keys)
         return Outcome(f"The password of {jid.bare} was changed.")
 
     async def _announce(self, values: Values) -> Outcome:
         text = "\n".join(values["announcement"])[:_MAX_ANNOUNCEMENT]
         body = Element(ns.tag(ns.CLIENT, "body"))
         body.text = text
-        online = [account.jid for account in self.domain.accounts.all() if account.available()]
+        online = [account.jid for account in self._accounts.all() if account.available()]
         for bare in online:
-            attrs = {"type": "headline", "from": self.domain.name, "to": bare}
-            self.domain.post.route(Stanza.build("message", attrs, body), self.domain.jid, parse_jid(bare))
+            attrs = {"type": "headline", "from": self._domain.name, "to": bare}
+            self._post.route(Stanza.build("message", attrs, body), self._domain.jid, parse_jid(bare))
         return Outcome(f"{len(online)} told.")
 
 

@@ -6,14 +6,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
 
+from kith.base.domain import Domain
 from kith.base.ids import stamp
+from kith.config import Config
 from kith.core.actors.account import Account, Session
+from kith.core.actors.accounts import Accounts
 from kith.core.actors.roster import QUERY
-from kith.core.hooks.feature import NodeFeature
-from kith.features.commands import Outcome, Values
+from kith.core.hooks.feature import Feature
+from kith.features.commands import Commands, Outcome, Values
 from kith.features.forms import Field
 from kith.features.last_activity import LastActivity
-from kith.features.operator_commands import ACCOUNT, ACCOUNTS, add_command, existing
+from kith.features.operator_commands import ACCOUNT, ACCOUNTS, Operators
+from kith.ports.store import Store
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 
@@ -33,10 +37,22 @@ def is_idle(session: Session) -> bool:
     return show is not None and (show.text or "").strip() in _AWAY
 
 
-class OperatorFacts(NodeFeature):
+class OperatorFacts(Feature):
     """Active is who has a client online that somebody is at; idle is who is online without one."""
 
-    async def start(self) -> None:
+    def __init__(
+        self,
+        config: Config,
+        domain: Domain,
+        store: Store,
+        accounts: Accounts,
+        commands: Commands,
+        last: LastActivity,
+    ) -> None:
+        self._store = store
+        self._accounts = accounts
+        self._last_activity = last
+        self._operators = operators = Operators(config, domain, accounts, commands)
         for name, find, number, list_node, list_field in (
             (
                 "registered",
@@ -51,24 +67,22 @@ class OperatorFacts(NodeFeature):
         ):
             who = "the accounts" if name == "registered" else f"who is {name}"
             node = f"get-{name}-users-num"
-            add_command(self.domain, node, f"Count {who}", _counting(find, number))
-            add_command(
-                self.domain, f"get-{list_node}", f"List {who}", _listing(find, list_field), _MAX_ITEMS
-            )
+            operators.add(node, f"Count {who}", _counting(find, number))
+            operators.add(f"get-{list_node}", f"List {who}", _listing(find, list_field), _MAX_ITEMS)
         for node, title, run, field in (
             ("get-user-roster", "Show the contacts of an account", self._roster, ACCOUNTS),
             ("get-user-lastlogin", "When an account was last there", self._last, ACCOUNTS),
             ("user-stats", "What an account has", self._statistics, ACCOUNT),
         ):
-            add_command(self.domain, node, title, run, field)
+            operators.add(node, title, run, field)
 
     # -- many ------------------------------------------------------------------------------------
 
     async def _registered(self) -> Sequence[str]:
-        return await self.domain.store.accounts()
+        return await self._store.accounts()
 
     def _there(self) -> list[Account]:
-        return [account for account in self.domain.accounts.all() if account.available()]
+        return [account for account in self._accounts.all() if account.available()]
 
     async def _online(self) -> Sequence[str]:
         return sorted(account.jid for account in self._there())
@@ -85,8 +99,8 @@ class OperatorFacts(NodeFeature):
         """Raises StanzaError if they do not name one account that there is."""
         if len(texts) != 1:
             raise StanzaError("bad-request", "one account at a time")
-        (jid,) = await existing(self.domain, texts)
-        account = await self.domain.accounts.load(jid.bare)
+        (jid,) = await self._operators.existing(texts)
+        account = await self._accounts.load(jid.bare)
         if account is None:
             raise StanzaError("item-not-found")
         return account
@@ -94,12 +108,12 @@ class OperatorFacts(NodeFeature):
     async def _roster(self, values: Values) -> Outcome:
         account = await self._one(values["accountjids"])
         query = Element(QUERY)
-        query.extend(item.element() for item in await self.domain.accounts.roster(account.jid))
+        query.extend(item.element() for item in await self._accounts.roster(account.jid))
         return Outcome(fields=(Field("accountjids", (account.jid,)),), inside=(query,))
 
     async def _last(self, values: Values) -> Outcome:
         account = await self._one(values["accountjids"])
-        moment = await self.domain.feature(LastActivity).seen(account)
+        moment = await self._last_activity.seen(account)
         last = "never" if moment is None else stamp(datetime.fromtimestamp(moment, UTC))
         return Outcome(fields=(Field("accountjids", (account.jid,)), Field("lastlogin", (last,))))
 
@@ -107,7 +121,7 @@ class OperatorFacts(NodeFeature):
         account = await self._one(values["accountjid"])
         resources = [session.jid.resource for session in account.available()]
         fields = [
-            Field("rostersize", (str(len(await self.domain.accounts.roster(account.jid))),)),
+            Field("rostersize", (str(len(await self._accounts.roster(account.jid))),)),
             Field("onlineresources", resources),
         ]
         return Outcome(fields=fields)

@@ -11,10 +11,16 @@ from contextlib import suppress
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from kith.base.clock import Clock
+from kith.base.domain import Domain
+from kith.base.randomness import Randomness
+from kith.base.tasks import Tasks
 from kith.core.actors.account import Session
+from kith.core.actors.accounts import Accounts
 from kith.core.actors.sender import Sender
-from kith.core.hooks.feature import NodeFeature, handles_iq
-from kith.core.node import Node as CoreNode
+from kith.core.hooks.feature import Feature, handles_iq
+from kith.core.routing.inquiries import Inquiries
+from kith.core.routing.post import Post
 from kith.features.caps import Caps
 from kith.features.disco import Identity, item
 from kith.features.foreign_interests import ForeignInterests
@@ -27,6 +33,7 @@ from kith.features.pubsub_nodes import Node, NodeCache
 from kith.features.pubsub_notify import AUTHORIZATION, NOTIFY, Notifier
 from kith.features.pubsub_request import Request, Service
 from kith.features.pubsub_use_cases import FEATURES, find
+from kith.ports.store import Store
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid
@@ -44,29 +51,40 @@ _FEATURES = (
 )
 
 
-class Pep(NodeFeature):
-    """Needs `Caps` to know who wants to be told of what."""
+class Pep(Feature):
+    """`Caps` knows who wants to be told of what; `ForeignInterests`, who of other servers does."""
 
     disco = (ns.PUBSUB, *(f"{ns.PUBSUB}#{name}" for name in (*FEATURES, *_FEATURES)))
 
-    def __init__(self, domain: CoreNode) -> None:
-        super().__init__(domain)
-        self._caps: Caps | None = None
-        self._foreign: ForeignInterests | None = None
-        self._nodes = NodeCache(domain.store)
-        self._notifier = Notifier(domain, self._interests, self._elsewhere)
-        self._service = Service(domain, self._nodes, self._notifier)
+    def __init__(
+        self,
+        domain: Domain,
+        clock: Clock,
+        randomness: Randomness,
+        store: Store,
+        accounts: Accounts,
+        inquiries: Inquiries,
+        post: Post,
+        tasks: Tasks,
+        caps: Caps,
+        foreign: ForeignInterests | None,
+    ) -> None:
+        self._domain = domain
+        self._accounts = accounts
+        self._tasks = tasks
+        self._caps = caps
+        self._foreign = foreign
+        caps.listeners.append(self._known)
+        if foreign is not None:
+            foreign.listeners.append(self._known_elsewhere)
+        self._nodes = NodeCache(store, clock)
+        self._notifier = Notifier(randomness, accounts, post, self._interests, self._elsewhere)
+        self._service = Service(clock, randomness, accounts, inquiries, self._nodes, self._notifier)
         self.inside = Inside(self._service)
         self.listeners = self._service.listeners
 
-    async def start(self) -> None:
-        self._caps = self.domain.feature(Caps)
-        self._caps.listeners.append(self._known)
-        self._foreign = self.domain.feature(ForeignInterests)
-        self._foreign.listeners.append(self._known_elsewhere)
-
     def _interests(self, session: Session) -> frozenset[str]:
-        return self._caps.features_of(session) if self._caps is not None else frozenset()
+        return self._caps.features_of(session)
 
     def _elsewhere(self, bare: str) -> Iterable[tuple[JID, frozenset[str]]]:
         return self._foreign.of(bare) if self._foreign is not None else ()
@@ -79,7 +97,7 @@ class Pep(NodeFeature):
     @handles_iq("set", ns.PUBSUB_OWNER, "pubsub", to="account")
     async def request(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         """Finds the use case by the first child that names one."""
-        account = await self.domain.accounts.id_of(to)
+        account = await self._accounts.id_of(to)
         if account is None:
             raise StanzaError("service-unavailable")
         use_case, parent, command = find(iq)
@@ -92,11 +110,11 @@ class Pep(NodeFeature):
         form = find_form(stanza.element)
         if form is None or form.form_type != AUTHORIZATION or form.type == "form":
             return True
-        self.domain.tasks.spawn(self._authorize(to.to_bare(), form))
+        self._tasks.spawn(self._authorize(to.to_bare(), form))
         return False
 
     async def _authorize(self, owner: JID, form: Form) -> None:
-        account = await self.domain.accounts.id_of(owner)
+        account = await self._accounts.id_of(owner)
         if account is not None:
             with suppress(StanzaError):
                 await authorize(self._service, owner, account, owner.bare, form)
@@ -127,15 +145,15 @@ class Pep(NodeFeature):
         session.state[Pep] = frozenset(wanted)
         if new and session.presence is not None:
             names = {name.removesuffix(NOTIFY) for name in new}
-            self.domain.tasks.spawn(self._send_last(session, names))
+            self._tasks.spawn(self._send_last(session, names))
 
     async def _send_last(self, session: Session, names: set[str]) -> None:
-        roster = await self.domain.accounts.roster(session.account.jid)
+        roster = await self._accounts.roster(session.account.jid)
         for bare in (session.account.jid, *roster.contacts_to()):
             if session.closed or session.presence is None:
                 return
             owner = parse_jid(bare)
-            if self.domain.post.is_local(owner):
+            if self._domain.holds(owner):
                 await self._send_last_of(owner, session, names)
 
     def _known_elsewhere(self, client: JID, owner: JID) -> None:
@@ -143,7 +161,7 @@ class Pep(NodeFeature):
         assert self._foreign is not None
         wanted = {f.removesuffix(NOTIFY) for f in self._foreign.features_of(client) if f.endswith(NOTIFY)}
         if wanted:
-            self.domain.tasks.spawn(self._send_last_to(owner, client, wanted))
+            self._tasks.spawn(self._send_last_to(owner, client, wanted))
 
     async def _send_last_of(self, owner: JID, session: Session, names: set[str]) -> None:
         if session.presence is not None:
@@ -153,14 +171,14 @@ class Pep(NodeFeature):
         self, owner: JID, to: JID, names: set[str], session: Session | None = None
     ) -> None:
         """The last items of an account's nodes, for one who may have them; ``session`` if it is one here."""
-        account = await self.domain.accounts.id_of(owner)
+        account = await self._accounts.id_of(owner)
         if account is None:
             return
         nodes = await self._nodes.load(account)
         found = [node for name in names if (node := nodes.nodes.get(name)) is not None]
         if not found:
             return
-        roster = await self.domain.accounts.roster(owner.bare)
+        roster = await self._accounts.roster(owner.bare)
         for node in found:
             config = node.config
             if config.send_last_published_item != "on_sub_and_presence" or not config.deliver_notifications:
@@ -176,19 +194,19 @@ class Pep(NodeFeature):
 
     def subscription_approved(self, account: JID, contact: JID) -> None:
         """``contact`` gets the presence of ``account`` from now on, and so its events (XEP-0163 §5.3.4)."""
-        self.domain.tasks.spawn(self._welcome(account, contact))
+        self._tasks.spawn(self._welcome(account, contact))
 
     def access_changed(self, account: JID, contact: JID) -> None:
         """XEP-0163 §7.1: what was open to those who see one's presence, or to a group, may be closed now."""
-        self.domain.tasks.spawn(self._close(account, contact))
+        self._tasks.spawn(self._close(account, contact))
 
     async def _close(self, account: JID, contact: JID) -> None:
-        id = await self.domain.accounts.id_of(account)
+        id = await self._accounts.id_of(account)
         if id is not None:
             await drop_subscriber(self._service, account, id, contact.bare)
 
     async def _welcome(self, account: JID, contact: JID) -> None:
-        for session in self.domain.accounts.sessions(contact.bare):
+        for session in self._accounts.sessions(contact.bare):
             wanted = {name for name in self._interests(session) if name.endswith(NOTIFY)}
             if wanted and session.presence is not None:
                 names = {name.removesuffix(NOTIFY) for name in wanted}
@@ -201,12 +219,12 @@ class Pep(NodeFeature):
 
     async def _visible(self, sender: Sender, to: JID, name: str) -> list[Node]:
         """The nodes that the asker may read: the one of that name, or all."""
-        account = await self.domain.accounts.id_of(to)
+        account = await self._accounts.id_of(to)
         if account is None:
             return []
         nodes = (await self._nodes.load(account)).nodes
         chosen = [node for node in (nodes.get(name),) if node is not None] if name else list(nodes.values())
-        roster = await self.domain.accounts.roster(to.bare)
+        roster = await self._accounts.roster(to.bare)
         return [node for node in chosen if refusal(node, roster, to.bare, sender.bare) is None]
 
     async def node_info(self, sender: Sender, to: JID, node: str) -> Sequence[Element] | None:
@@ -222,7 +240,7 @@ class Pep(NodeFeature):
             return [item(to.bare, visible.name, visible.config.title) for visible in found]
         if not found:
             return None
-        account = await self.domain.accounts.id_of(to)
+        account = await self._accounts.id_of(to)
         assert account is not None
         items = await self._nodes.items(await self._nodes.load(account), found[0])
         return [item(to.bare, name=id) for id in items]

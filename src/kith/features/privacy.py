@@ -7,8 +7,9 @@ last activity where it is asked for (`kith.features.last_activity`).
 from __future__ import annotations
 
 from kith.core.actors.account import Account, Session
-from kith.core.hooks.feature import NodeFeature
-from kith.core.node import Node
+from kith.core.actors.accounts import Accounts
+from kith.core.hooks.feature import Feature
+from kith.ports.store import Store
 from kith.records import privacy
 from kith.records.privacy import PLAIN, Audience
 from kith.wire import ns
@@ -18,11 +19,12 @@ from kith.wire.stanza import Stanza
 _DISPLAYED = ns.tag(ns.MARKERS, "displayed")
 
 
-class PrivacySettings(NodeFeature):
+class PrivacySettings(Feature):
     """The settings of accounts in memory, but for those that have changed nothing."""
 
-    def __init__(self, domain: Node) -> None:
-        super().__init__(domain)
+    def __init__(self, store: Store, accounts: Accounts) -> None:
+        self._store = store
+        self._accounts = accounts
         self._settings: dict[str, privacy.Privacy] = {}
 
     def of(self, bare: str) -> privacy.Privacy:
@@ -35,13 +37,13 @@ class PrivacySettings(NodeFeature):
             return True
         if audience == "nobody":
             return False
-        return (await self.domain.accounts.roster(owner.bare)).subscription_from(asker)
+        return (await self._accounts.roster(owner.bare)).subscription_from(asker)
 
     async def account_loaded(self, account: Account) -> None:
         await self.privacy_changed(account.address, account.id)
 
     async def privacy_changed(self, account: JID, id: int) -> None:
-        found = await privacy.load(self.domain.store, id)
+        found = await privacy.load(self._store, id)
         if found == PLAIN:
             self._settings.pop(account.bare, None)
         else:

@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from kith.core.actors.account import Session
-from kith.core.hooks.feature import NodeFeature, handles_iq
-from kith.core.node import Node
+from kith.core.hooks.feature import Feature, handles_iq
+from kith.ports.store import Store
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
@@ -33,20 +33,20 @@ class StandIn(Protocol):
         """Takes the element; returns what is to be kept of it here. Raises StanzaError."""
 
 
-class PrivateStorage(NodeFeature):
+class PrivateStorage(Feature):
     """Documents under the name of the element, in Clark notation; ``stand_ins`` by the same name."""
 
     disco = (ns.PRIVATE,)
 
-    def __init__(self, domain: Node) -> None:
-        super().__init__(domain)
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self.stand_ins: dict[str, StandIn] = {}
 
     @handles_iq("get", ns.PRIVATE, "query", to="own")
     async def get(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
         child = self._only_child(iq)
         stored: Element | None = None
-        for document in await self.domain.store.documents(session.account.id, SPACE):
+        for document in await self._store.documents(session.account.id, SPACE):
             if document.key == child.tag:
                 stored = ElementTree.fromstring(document.value)
         if (stand_in := self.stand_ins.get(child.tag)) is not None:
@@ -60,7 +60,7 @@ class PrivateStorage(NodeFeature):
         child = self._only_child(iq)
         if (stand_in := self.stand_ins.get(child.tag)) is not None:
             child = await stand_in.write(session, child)
-        store, account = self.domain.store, session.account.id
+        store, account = self._store, session.account.id
         value = serialize(child, "")
         others = [d for d in await store.documents(account, SPACE) if d.key != child.tag]
         if len(others) >= MAX_ELEMENTS or len(value) + sum(len(d.value) for d in others) > MAX_BYTES:

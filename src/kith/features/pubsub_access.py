@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from kith.core.actors.accounts import Accounts
 from kith.core.actors.roster import Roster
-from kith.core.node import Node as CoreNode
 from kith.features.pubsub_errors import pubsub_error
 from kith.features.pubsub_nodes import Node, Record
 from kith.wire.errors import StanzaError
@@ -18,9 +18,9 @@ def _stricter(model: str, ceiling: str) -> str:
     return max(model, ceiling, key=_STRICTNESS.index)
 
 
-async def roster_of(domain: CoreNode, owner: JID) -> Roster:
+async def roster_of(accounts: Accounts, owner: JID) -> Roster:
     """Whom the owner of nodes knows: nobody, if it is a service of the domain."""
-    return await domain.accounts.roster(owner.bare) if owner.local else _NOBODY
+    return await accounts.roster(owner.bare) if owner.local else _NOBODY
 
 
 def affiliation(node: Node, owner: str, asker: str) -> str:

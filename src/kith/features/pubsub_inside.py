@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from kith.base import clock
 from kith.features.pubsub_access import refusal
 from kith.features.pubsub_config import NodeConfig
 from kith.features.pubsub_nodes import Item, Node
@@ -31,7 +30,7 @@ class Inside:
         found = nodes.nodes.get(node)
         if found is None:
             return False
-        roster = await self._service.domain.accounts.roster(owner.bare)
+        roster = await self._service.accounts.roster(owner.bare)
         return refusal(found, roster, owner.bare, asker) is None
 
     async def publish(
@@ -42,7 +41,7 @@ class Inside:
         async with self._service.nodes.writing(account) as nodes:
             found = nodes.nodes.get(node) or await nodes.create(node, config)
             for id, payload in items:
-                item = Item(clock.now(), payload)
+                item = Item(self._service.clock.now(), payload)
                 await nodes.put(found, id, item)
                 done.append((found, id, item))
         for found, id, item in done:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement
 
-from kith.base import clock
 from kith.features.forms import find_form
 from kith.features.paging import SET, PageRequest, page_element, read_page
 from kith.features.pubsub_config import MAX_ITEMS, MAX_PAYLOAD, NodeConfig, changed
@@ -46,7 +44,7 @@ async def publish(service: Service, request: Request) -> Sequence[Element]:
             raise StanzaError("item-not-found")
         config = _preconditions(request, node, service.defaults)
         publisher = request.asker if request.asker != request.owner.bare else ""
-        id, item = _item(items[0] if items else None, config, publisher)
+        id, item = _item(service, items[0] if items else None, config, publisher)
         if node is not None and id is not None:
             await _must_be_replaceable(request, nodes, node, id)
         if node is None:
@@ -90,7 +88,9 @@ def _preconditions(request: Request, node: Node | None, defaults: NodeConfig) ->
     return wanted
 
 
-def _item(element: Element | None, config: NodeConfig, publisher: str) -> tuple[str | None, Item | None]:
+def _item(
+    service: Service, element: Element | None, config: NodeConfig, publisher: str
+) -> tuple[str | None, Item | None]:
     """The id and the item, as the node's kind of events asks for it (§7.1.3.6)."""
     if element is None:
         if config.persist_items:
@@ -104,13 +104,13 @@ def _item(element: Element | None, config: NodeConfig, publisher: str) -> tuple[
         raise pubsub_error("bad-request", "invalid-payload")
     if not len(element) and config.deliver_payloads:
         raise pubsub_error("bad-request", "payload-required")
-    id = element.get("id") or secrets.token_hex(10)
+    id = element.get("id") or service.randomness.hex(10)
     if len(id.encode()) > MAX_NAME:
         raise StanzaError("not-acceptable", "the id of the item is too long")
     payload = serialize(_without_tail(element[0]), _ANYWHERE) if len(element) else b""
     if len(payload) > MAX_PAYLOAD:
         raise pubsub_error("not-acceptable", "payload-too-big")
-    return id, Item(clock.now(), payload, publisher)
+    return id, Item(service.clock.now(), payload, publisher)
 
 
 def _without_tail(element: Element) -> Element:

@@ -48,7 +48,7 @@ async def subscribe(service: Service, request: Request) -> Sequence[Element]:
         raise pubsub_error("bad-request", "invalid-jid")
     async with service.nodes.writing(request.account) as nodes:
         node = nodes[name]
-        roster = await roster_of(service.domain, request.owner)
+        roster = await roster_of(service.accounts, request.owner)
         error = refusal(node, roster, request.owner.bare, request.asker)
         record = node.record
         waits = error is not None and node.config.access_model == "authorize"
@@ -68,7 +68,7 @@ async def subscribe(service: Service, request: Request) -> Sequence[Element]:
     if waits:
         result.append(_subscription(ns.PUBSUB, node, str(jid), "pending"))
         key = (request.account, node.name, request.asker)
-        if new and service.asked.take(key, service.domain.tasks.now()):
+        if new and service.asked.take(key, service.clock.steady()):
             service.notifier.ask_owners(request.owner, node, str(jid))
         return (result,)
     result.append(_subscription(ns.PUBSUB, node, str(jid)))
@@ -128,7 +128,7 @@ async def _chosen(service: Service, request: Request) -> Iterable[Node]:
     name = request.command.get("node")
     if name:
         return [(await service.nodes.load(request.account))[name]]
-    if not service.listed.take(request.asker, service.domain.tasks.now()):
+    if not service.listed.take(request.asker, service.clock.steady()):
         raise StanzaError("policy-violation", "the list of all nodes was asked for too often", type="wait")
     return await service.all(request)
 
@@ -142,7 +142,7 @@ async def _listed(
     exist would answer.
     """
     owner, node = request.owner, request.command.get("node")
-    if not found and owner.local and not await service.domain.inquiries.knows(request.sender.bare, owner):
+    if not found and owner.local and not await service.inquiries.knows(request.sender.bare, owner):
         raise StanzaError("item-not-found")
     result = Element(_PUBSUB)
     parent = SubElement(result, ns.tag(ns.PUBSUB, name), {"node": node} if node else {})
@@ -264,7 +264,7 @@ def _changed(record: Record, jid: str, state: str) -> Record:
 
 async def still_allowed(service: Service, owner: JID, node: Node, record: Record) -> Record:
     """Without the subscriptions of those who may not read the node any more (XEP-0163 §7.1)."""
-    roster = await roster_of(service.domain, owner)
+    roster = await roster_of(service.accounts, owner)
 
     def allowed(jid: str) -> bool:
         return refused(record, roster, owner.bare, parse_jid(jid).bare, node.ceiling) is None

@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element
 
 import msgspec
 
-from kith.base import clock
+from kith.base.clock import Clock
 from kith.features.pubsub_config import NodeConfig
 from kith.ports.store import Store
 from kith.records import privacy
@@ -127,12 +127,13 @@ class Nodes:
     """The nodes of one account. Those who write hold ``lock`` (see `NodeCache.writing`)."""
 
     __slots__ = (
-        *("_items_space", "_nodes_space", "_store"),
+        *("_clock", "_items_space", "_nodes_space", "_store"),
         *("account", "ceilings", "counted", "lock", "nodes"),
     )
 
-    def __init__(self, store: Store, account: int, spaces: Spaces = PEP_SPACES) -> None:
+    def __init__(self, store: Store, clock: Clock, account: int, spaces: Spaces = PEP_SPACES) -> None:
         self._store = store
+        self._clock = clock
         self._nodes_space, self._items_space = spaces
         self.account = account
         self.nodes: dict[str, Node] = {}
@@ -141,8 +142,8 @@ class Nodes:
         self.counted = 0
 
     @classmethod
-    async def load(cls, store: Store, account: int, spaces: Spaces = PEP_SPACES) -> Nodes:
-        loaded = cls(store, account, spaces)
+    async def load(cls, store: Store, clock: Clock, account: int, spaces: Spaces = PEP_SPACES) -> Nodes:
+        loaded = cls(store, clock, account, spaces)
         if spaces is PEP_SPACES:
             loaded.ceilings = ceilings(await privacy.load(store, account))
         for document in await store.documents(account, spaces.nodes):
@@ -172,7 +173,7 @@ class Nodes:
                 node.hold({document.key: _decode_item(document.value) for document in documents})
         assert node.items is not None
         if node.config.item_expire:
-            before = clock.now() - node.config.item_expire
+            before = self._clock.now() - node.config.item_expire
             expired = [id for id, item in node.items.items() if item.published < before]
             if expired:
                 await self._drop(node, node.items, expired)
@@ -182,7 +183,7 @@ class Nodes:
         """Raises StanzaError if there are too many, or this one is too much."""
         if len(self.nodes) >= MAX_NODES:
             raise StanzaError("resource-constraint", f"an account has at most {MAX_NODES} nodes")
-        record = Record(config, clock.now(), {owner: "owner"} if owner else {})
+        record = Record(config, self._clock.now(), {owner: "owner"} if owner else {})
         data = _encoded(record)
         node = Node(name, record, len(data), self.ceilings.get(name, "open"))
         node.hold({})
@@ -258,11 +259,13 @@ class NodeCache:
     def __init__(
         self,
         store: Store,
+        clock: Clock,
         accounts: int = MAX_ACCOUNTS,
         size: int = MAX_BYTES,
         spaces: Spaces = PEP_SPACES,
     ) -> None:
         self._store = store
+        self._clock = clock
         self._spaces = spaces
         self._max_accounts = accounts
         self._max_bytes = size
@@ -284,7 +287,7 @@ class NodeCache:
 
     async def _load(self, account: int) -> Nodes:
         try:
-            nodes = await Nodes.load(self._store, account, self._spaces)
+            nodes = await Nodes.load(self._store, self._clock, account, self._spaces)
         finally:
             # here, not when the task is done: who asks in between must not get what was dropped since
             del self._loading[account]

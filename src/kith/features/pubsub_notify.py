@@ -6,15 +6,16 @@ announced ``<node>+notify``, and whoever has subscribed by itself.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.base.ids import stamp
+from kith.base.randomness import Randomness
 from kith.core.actors.account import Session
+from kith.core.actors.accounts import Accounts
 from kith.core.actors.roster import Roster
-from kith.core.node import Node as CoreNode
+from kith.core.routing.post import Post
 from kith.features.forms import Field, build_form
 from kith.features.pubsub_access import refusal, roster_of
 from kith.features.pubsub_config import NodeConfig, fields
@@ -87,11 +88,15 @@ class Notifier:
 
     def __init__(
         self,
-        domain: CoreNode,
+        randomness: Randomness,
+        accounts: Accounts,
+        post: Post,
         interests: Callable[[Session], frozenset[str]],
         elsewhere: Callable[[str], Iterable[tuple[JID, frozenset[str]]]],
     ) -> None:
-        self._domain = domain
+        self._randomness = randomness
+        self._accounts = accounts
+        self._post = post
         self._interests = interests
         self._elsewhere = elsewhere
 
@@ -102,7 +107,7 @@ class Notifier:
         """Tells everybody who is to know."""
         if not node.config.deliver_notifications:
             return
-        roster = await roster_of(self._domain, owner)
+        roster = await roster_of(self._accounts, owner)
         for to in self.recipients(owner, node, roster):
             self.send(owner, to, inner, node.config)
 
@@ -112,7 +117,7 @@ class Notifier:
         for bare in (owner.bare, *roster.contacts_from()) if owner.local else ():
             if bare in told or refusal(node, roster, owner.bare, bare) is not None:
                 continue
-            for session in self._domain.accounts.sessions(bare):
+            for session in self._accounts.sessions(bare):
                 if self.interested(session, node.name):
                     told.add(bare)
                     yield session.jid
@@ -127,10 +132,10 @@ class Notifier:
 
     def send(self, owner: JID, to: JID, inner: bytes, config: NodeConfig) -> None:
         """One notification."""
-        attrs = {"from": owner.bare, "to": str(to), "id": secrets.token_hex(8)}
+        attrs = {"from": owner.bare, "to": str(to), "id": self._randomness.hex(8)}
         if config.notification_type == "headline":
             attrs["type"] = "headline"
-        self._domain.post.route(Stanza(_MESSAGE, attrs, inner, [EVENT]), owner, to)
+        self._post.route(Stanza(_MESSAGE, attrs, inner, [EVENT]), owner, to)
 
     def ask_owners(self, owner: JID, node: Node, jid: str) -> None:
         """Somebody wants to subscribe, and an owner has to approve it (XEP-0060 §8.6)."""
@@ -145,8 +150,8 @@ class Notifier:
         )
         owners = [bare for bare, standing in node.record.affiliations.items() if standing == "owner"]
         for bare in (owner.bare, *owners) if owner.local else owners:
-            attrs = {"from": owner.bare, "to": bare, "id": secrets.token_hex(8)}
-            self._domain.post.route(Stanza.build("message", attrs, form), owner, parse_jid(bare))
+            attrs = {"from": owner.bare, "to": bare, "id": self._randomness.hex(8)}
+            self._post.route(Stanza.build("message", attrs, form), owner, parse_jid(bare))
 
     def last(self, owner: JID, to: JID, node: Node, id: str, item: Item) -> None:
         """The last item, for one who has just come (XEP-0163 §5.3.4)."""

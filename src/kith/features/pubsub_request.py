@@ -6,9 +6,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
+from kith.base.clock import Clock
+from kith.base.randomness import Randomness
 from kith.base.rates import Rates
+from kith.core.actors.accounts import Accounts
 from kith.core.actors.sender import Sender
-from kith.core.node import Node as CoreNode
+from kith.core.routing.inquiries import Inquiries
 from kith.features.pubsub_access import affiliation, refusal, roster_of, subscribed
 from kith.features.pubsub_config import NodeConfig
 from kith.features.pubsub_errors import pubsub_error
@@ -36,8 +39,19 @@ class Service:
     auto_create = True
     access_models: tuple[str, ...] = ("presence", "open", "roster", "whitelist", "authorize")
 
-    def __init__(self, domain: CoreNode, nodes: NodeCache, notifier: Notifier) -> None:
-        self.domain = domain
+    def __init__(
+        self,
+        clock: Clock,
+        randomness: Randomness,
+        accounts: Accounts,
+        inquiries: Inquiries,
+        nodes: NodeCache,
+        notifier: Notifier,
+    ) -> None:
+        self.clock = clock
+        self.randomness = randomness
+        self.accounts = accounts
+        self.inquiries = inquiries
         self.nodes = nodes
         self.notifier = notifier
         self.listeners: list[Changed] = []
@@ -129,7 +143,7 @@ class Request:
 
     async def must_read(self, service: Service, node: Node) -> None:
         """Raises StanzaError if the asker may not read the node."""
-        roster = await roster_of(service.domain, self.owner)
+        roster = await roster_of(service.accounts, self.owner)
         error = refusal(node, roster, self.owner.bare, self.asker)
         if error is not None:
             raise error

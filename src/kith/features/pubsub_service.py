@@ -7,13 +7,19 @@ Accounts of the domain create nodes; who reads and publishes, also from elsewher
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Iterable, Sequence
 from xml.etree.ElementTree import Element
 
+from kith.base.clock import Clock
+from kith.base.domain import Domain
+from kith.base.randomness import Randomness
+from kith.base.tasks import Tasks
+from kith.core.actors.accounts import Accounts
 from kith.core.actors.sender import Sender
-from kith.core.hooks.feature import NodeFeature, handles_iq
-from kith.core.node import Node as CoreNode
+from kith.core.hooks.feature import Feature, handles_iq
+from kith.core.routing.hosts import Hosts
+from kith.core.routing.inquiries import Inquiries
+from kith.core.routing.post import Post
 from kith.features.disco import Identity, Items, item
 from kith.features.forms import find_form
 from kith.features.pubsub_access import refusal, roster_of
@@ -24,6 +30,7 @@ from kith.features.pubsub_nodes import Node, NodeCache, Spaces
 from kith.features.pubsub_notify import AUTHORIZATION, Notifier
 from kith.features.pubsub_request import Request, Service
 from kith.features.pubsub_use_cases import FEATURES, find
+from kith.ports.store import Store
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
@@ -45,13 +52,23 @@ class DomainService(Service):
     auto_create = False
     access_models = ("open", "whitelist", "authorize")
 
-    def __init__(self, domain: CoreNode, nodes: NodeCache, notifier: Notifier) -> None:
-        super().__init__(domain, nodes, notifier)
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        randomness: Randomness,
+        accounts: Accounts,
+        inquiries: Inquiries,
+        notifier: Notifier,
+    ) -> None:
+        nodes = NodeCache(store, clock, spaces=SPACES)
+        super().__init__(clock, randomness, accounts, inquiries, nodes, notifier)
+        self._store = store
         self.creators: dict[str, int] = {}
         self._creating = asyncio.Lock()
 
     async def load(self) -> None:
-        for document in await self.domain.store.documents(_INDEX, _INDEX_SPACE):
+        for document in await self._store.documents(_INDEX, _INDEX_SPACE):
             self.creators[document.key] = int(document.value)
 
     def must_create(self, request: Request) -> None:
@@ -59,7 +76,7 @@ class DomainService(Service):
             raise StanzaError("forbidden", "only accounts of this server have nodes")
 
     def instant_name(self) -> str:
-        return secrets.token_hex(16)
+        return self.randomness.hex(16)
 
     async def create(self, request: Request, name: str, config: NodeConfig) -> None:
         account = request.sender.account
@@ -73,7 +90,7 @@ class DomainService(Service):
                 if len(nodes.nodes) >= MAX_OWN:
                     raise StanzaError("resource-constraint", f"an account has at most {MAX_OWN} nodes here")
                 await nodes.create(name, config, account.jid)
-            await self.domain.store.put(_INDEX, _INDEX_SPACE, name, str(account.id).encode())
+            await self._store.put(_INDEX, _INDEX_SPACE, name, str(account.id).encode())
             self.creators[name] = account.id
 
     async def _exists(self, name: str) -> bool:
@@ -83,12 +100,12 @@ class DomainService(Service):
 
     async def deleted(self, name: str) -> None:
         self.creators.pop(name, None)
-        await self.domain.store.remove(_INDEX, _INDEX_SPACE, name)
+        await self._store.remove(_INDEX, _INDEX_SPACE, name)
 
     async def forget(self) -> None:
         """Nodes go with the account that made them."""
         known = set(self.creators.values())
-        store = self.domain.store
+        store = self._store
         there = {record.id for jid in await store.accounts() if (record := await store.account(jid))}
         for name in [name for name, creator in self.creators.items() if creator in known - there]:
             self.nodes.drop(self.creators[name])
@@ -101,16 +118,31 @@ class DomainService(Service):
         return found
 
 
-class PubSubService(NodeFeature):
+class PubSubService(Feature):
     """Stays away if a component has its address."""
 
     service = "pubsub"
 
-    def __init__(self, domain: CoreNode) -> None:
-        super().__init__(domain)
+    def __init__(
+        self,
+        domain: Domain,
+        clock: Clock,
+        randomness: Randomness,
+        store: Store,
+        accounts: Accounts,
+        inquiries: Inquiries,
+        post: Post,
+        hosts: Hosts,
+        tasks: Tasks,
+    ) -> None:
+        self._domain = domain
+        self._accounts = accounts
+        self._post = post
+        self._hosts = hosts
+        self._tasks = tasks
         self.jid = JID("", f"{self.service}.{domain.name}")
-        notifier = Notifier(domain, lambda _: frozenset(), lambda _: ())
-        self._service = DomainService(domain, NodeCache(domain.store, spaces=SPACES), notifier)
+        notifier = Notifier(randomness, accounts, post, lambda _: frozenset(), lambda _: ())
+        self._service = DomainService(store, clock, randomness, accounts, inquiries, notifier)
 
     async def start(self) -> None:
         await self._service.load()
@@ -142,7 +174,7 @@ class PubSubService(NodeFeature):
         account = self._service.creators.get(form.one("pubsub#node"))
         if account is None:
             raise StanzaError("item-not-found")
-        self.domain.tasks.spawn(self._authorize(stanza, sender, account))
+        self._tasks.spawn(self._authorize(stanza, sender, account))
 
     async def _authorize(self, stanza: Stanza, sender: JID, account: int) -> None:
         form = find_form(stanza.element)
@@ -152,12 +184,12 @@ class PubSubService(NodeFeature):
         except StanzaError as error:
             answer = stanza.error(error)
             if answer is not None:
-                self.domain.post.route(answer, self.jid, sender)
+                self._post.route(answer, self.jid, sender)
 
     # -- discovery ---------------------------------------------------------------------------------
 
     def disco_items(self, to: JID) -> Sequence[Element]:
-        here = to == self.domain.jid and self.domain.hosts.here(self.jid.domain) is self
+        here = to == self._domain.jid and self._hosts.here(self.jid.domain) is self
         return (item(self.jid.domain, name="Publish and subscribe"),) if here else ()
 
     def service_disco(self) -> tuple[Sequence[Identity], Sequence[str]]:
@@ -186,7 +218,7 @@ class PubSubService(NodeFeature):
         found = await self._node(node)
         if found is None:
             return None
-        error = refusal(found, await roster_of(self.domain, self.jid), self.jid.bare, sender.bare)
+        error = refusal(found, await roster_of(self._accounts, self.jid), self.jid.bare, sender.bare)
         if error is not None:
             raise error
         nodes = await self._service.nodes.load(self._service.creators[node])

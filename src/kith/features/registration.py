@@ -7,14 +7,22 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.base.attempts import Buckets, address_key
+from kith.base.clock import Clock
+from kith.base.domain import Domain
 from kith.base.numbers import canonical
+from kith.base.tasks import Tasks
+from kith.config import Config
 from kith.core.actors.account import Session
+from kith.core.actors.accounts import Accounts
 from kith.core.actors.sender import Sender
 from kith.core.actors.visitor import Visitor
-from kith.core.hooks.feature import NodeFeature, handles_iq
-from kith.core.node import Node
-from kith.ports.store import Keys
+from kith.core.hooks.feature import Feature, handles_iq
+from kith.core.routing.subscriptions import Subscriptions
+from kith.core.sessions.removal import Removal
+from kith.core.sessions.revocation import Revocation
+from kith.ports.store import Keys, Store
 from kith.records.invites import Invite, Invites
+from kith.records.passwords import Passwords
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid, prepare_local
@@ -33,27 +41,48 @@ _MOST, _SECONDS = 10, 360.0
 _MAX_NAME = 64
 
 
-class Registration(NodeFeature):
+class Registration(Feature):
     """The setting ``registration`` says who may make an account: nobody, the invited, or all."""
 
     server_disco = (ns.REGISTER,)
 
-    def __init__(self, domain: Node) -> None:
-        super().__init__(domain)
-        self.invites = Invites(domain.store)
+    def __init__(
+        self,
+        config: Config,
+        domain: Domain,
+        clock: Clock,
+        store: Store,
+        accounts: Accounts,
+        passwords: Passwords,
+        subscriptions: Subscriptions,
+        revocation: Revocation,
+        removal: Removal,
+        tasks: Tasks,
+    ) -> None:
+        self._config = config
+        self._domain = domain
+        self._clock = clock
+        self._store = store
+        self._accounts = accounts
+        self._passwords = passwords
+        self._subscriptions = subscriptions
+        self._revocation = revocation
+        self._removal = removal
+        self._tasks = tasks
+        self.invites = Invites(store)
         self._made = Buckets(_MOST, _SECONDS)
         self._admitted: dict[Visitor, tuple[str, Invite]] = {}
 
     # -- before the login ------------------------------------------------------------------------
 
     def login_features(self) -> Sequence[Element]:
-        if not self.domain.config.invites:
+        if not self._config.invites:
             return ()
         return (Element(_TOKEN_FEATURE), Element(_STREAM_FEATURE))
 
     async def before_login(self, visitor: Visitor, iq: Stanza) -> Sequence[Element] | None:
         """Answers a request of somebody who has not logged in; None if it is not for this feature."""
-        if not self.domain.config.invites or len(iq.children) != 1:
+        if not self._config.invites or len(iq.children) != 1:
             return None
         if iq.type == "set" and iq.children[0] == _PREAUTH:
             return await self._preauth(visitor, iq)
@@ -72,12 +101,12 @@ class Registration(NodeFeature):
         self._admitted.pop(visitor, None)
 
     def _must_be_admitted(self, visitor: Visitor) -> None:
-        if visitor not in self._admitted and self.domain.config.registration != "open":
+        if visitor not in self._admitted and self._config.registration != "open":
             raise StanzaError("not-authorized", "an invitation is needed", type="auth")
 
     def _count(self, visitor: Visitor) -> None:
         place = address_key(visitor.security.address)
-        if place and not self._made.take(place, self.domain.tasks.now()):
+        if place and not self._made.take(place, self._clock.steady()):
             raise StanzaError("resource-constraint", "too many accounts from this address", type="wait")
 
     async def _preauth(self, visitor: Visitor, iq: Stanza) -> Sequence[Element]:
@@ -107,25 +136,25 @@ class Registration(NodeFeature):
         if not token:
             self._count(visitor)
         keys = await self._keys(password)
-        jid = JID(local, self.domain.name)
+        jid = JID(local, self._domain.name)
         if await self.invites.reserved(local, token):
             raise StanzaError("conflict", "the name is reserved for somebody who is invited")
         if invite is not None and not await self.invites.use(token, invite):
             raise StanzaError("item-not-found", "the invitation was used")
-        if not await self.domain.store.create_accounts([(jid.bare, keys)]):
+        if not await self._store.create_accounts([(jid.bare, keys)]):
             if token and invite is not None:
                 await self.invites.restore(token, invite)
                 self._count(visitor)  # an invitation is for one account, not for looking who is here
             raise StanzaError("conflict", "the name is taken")
         self._admitted.pop(visitor, None)
-        self.domain.accounts.appeared(jid.bare)
+        self._accounts.appeared(jid.bare)
         if invite is not None and invite.contact:
-            await self.domain.subscriptions.befriend(jid.bare, invite.contact)
+            await self._subscriptions.befriend(jid.bare, invite.contact)
         return ()
 
     async def _keys(self, password: str) -> dict[str, Keys]:
         try:
-            return await asyncio.to_thread(self.domain.passwords.make, password)
+            return await asyncio.to_thread(self._passwords.make, password)
         except ValueError as error:
             raise StanzaError("not-acceptable", str(error)) from None
 
@@ -168,7 +197,7 @@ class Registration(NodeFeature):
         account = session.account
         if session.credential:
             raise StanzaError("not-allowed", "not with an app password")
-        record = await self.domain.store.account(account.jid)
+        record = await self._store.account(account.jid)
         if record is None or not record.keys:
             raise StanzaError("not-allowed", "this account has no password: make app passwords")
         name, password = query.findtext(_USERNAME), query.findtext(_PASSWORD)
@@ -176,16 +205,14 @@ class Registration(NodeFeature):
             raise StanzaError("bad-request", "name and password are needed")
         if self._named(name) != account.address.local:
             raise StanzaError("forbidden", "only one's own password")
-        await self.domain.revocation.change_password(
-            account.id, account.jid, await self._keys(password), session
-        )
+        await self._revocation.change_password(account.id, account.jid, await self._keys(password), session)
         return ()
 
     def _named(self, name: str) -> str:
         """The local part that a name means, with the domain or without; empty if it can't be one."""
         local, at, domain = name.strip().partition("@")
         try:
-            return prepare_local(local) if not at or parse_jid(domain) == self.domain.jid else ""
+            return prepare_local(local) if not at or parse_jid(domain) == self._domain.jid else ""
         except ValueError:
             return ""
 
@@ -193,6 +220,6 @@ class Registration(NodeFeature):
         """§3.2. All other sessions of the account end, the answer goes out, then this one ends."""
         if session.credential:
             raise StanzaError("not-allowed", "not with an app password")
-        await self.domain.removal.remove_soon(session.account, (session,))
-        self.domain.tasks.spawn(self.domain.removal.forget(session.account))
+        await self._removal.remove_soon(session.account, (session,))
+        self._tasks.spawn(self._removal.forget(session.account))
         return ()

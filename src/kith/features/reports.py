@@ -6,11 +6,12 @@ from xml.etree.ElementTree import Element
 
 import structlog
 
+from kith.base.clock import Clock
 from kith.base.rates import Rates
 from kith.core.actors.account import Session
-from kith.core.hooks.feature import NodeFeature
-from kith.core.node import Node
+from kith.core.hooks.feature import Feature
 from kith.features.blocking import Blocking
+from kith.ports.store import Store
 from kith.records.reports import REASONS, Report, Reports
 from kith.wire import ns
 from kith.wire.errors import StanzaError
@@ -24,17 +25,16 @@ MAX_AN_HOUR = 60
 logger = structlog.get_logger("kith")
 
 
-class SpamReports(NodeFeature):
+class SpamReports(Feature):
     """Hears of what was blocked (`kith.features.blocking`); ``kith reports`` shows it."""
 
     server_disco = (ns.REPORTING,)
 
-    def __init__(self, domain: Node) -> None:
-        super().__init__(domain)
+    def __init__(self, clock: Clock, store: Store, blocking: Blocking) -> None:
+        self._clock = clock
+        self._store = store
         self._rates = Rates(MAX_AN_HOUR, 3600.0)
-
-    async def start(self) -> None:
-        self.domain.feature(Blocking).listeners.append(self)
+        blocking.listeners.append(self)
 
     def check_block(self, item: Element) -> None:
         """Before a block is carried out: a report has to give a reason that is known. Raises StanzaError."""
@@ -45,11 +45,11 @@ class SpamReports(NodeFeature):
     async def blocked(self, session: Session, jid: JID, item: Element) -> None:
         """Somebody was blocked."""
         report = item.find(REPORT)
-        if report is None or not self._rates.take(session.account.jid, self.domain.tasks.now()):
+        if report is None or not self._rates.take(session.account.jid, self._clock.steady()):
             return
         ids = [child.get("id", "") for child in report.findall(_STANZA_ID)]
         made = Report.make(
             session.account.jid, str(jid), report.get("reason", ""), report.findtext(_TEXT) or "", ids
         )
-        if await Reports(self.domain.store).add(made):
+        if await Reports(self._store).add(made):
             logger.warning("reported", who=str(jid), reason=made.reason.rpartition(":")[2])

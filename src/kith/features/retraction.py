@@ -7,14 +7,16 @@ from collections import Counter
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
 
+from kith.base.clock import Clock
 from kith.base.ids import stamp
+from kith.base.tasks import Tasks
 from kith.core.actors.account import Account
+from kith.core.actors.accounts import Accounts
 from kith.core.actors.sender import Sender
-from kith.core.hooks.feature import NodeFeature
+from kith.core.hooks.feature import Feature
 from kith.core.log.envelope import Envelope
 from kith.core.log.log import Keep
-from kith.core.node import Node
-from kith.ports.store import LogQuery
+from kith.ports.store import LogQuery, Store
 from kith.wire import ns
 from kith.wire.jid import parse_jid
 from kith.wire.serialize import escape_attribute, serialize
@@ -33,15 +35,18 @@ _PAGE = 250
 _HEAD = ("from", "to", "type", "id", "{http://www.w3.org/XML/1998/namespace}lang")
 
 
-class Retraction(NodeFeature):
+class Retraction(Feature):
     """Both logs hold the same message, so one tombstone is in both. The retraction itself stays as well."""
 
     keeps = {RETRACT: Keep.ARCHIVE}  # noqa: RUF012  # declared as ClassVar in Feature
     disco = (ns.RETRACT,)
     account_disco = (f"{ns.RETRACT}#tombstone",)
 
-    def __init__(self, domain: Node) -> None:
-        super().__init__(domain)
+    def __init__(self, clock: Clock, store: Store, accounts: Accounts, tasks: Tasks) -> None:
+        self._clock = clock
+        self._store = store
+        self._accounts = accounts
+        self._tasks = tasks
         self._waiting: Counter[str] = Counter()
         self._free = asyncio.Semaphore(_AT_ONCE)
 
@@ -60,7 +65,7 @@ class Retraction(NodeFeature):
         if self._waiting[author] >= MAX_OWN or self._waiting.total() >= MAX_WAITING:
             return
         self._waiting[author] += 1
-        self.domain.tasks.spawn(self._in_turn(envelope, sender, author))
+        self._tasks.spawn(self._in_turn(envelope, sender, author))
 
     async def _in_turn(self, envelope: Envelope, sender: Sender, author: str) -> None:
         try:
@@ -79,7 +84,7 @@ class Retraction(NodeFeature):
             return
         for account, peer in (
             (sender.account, envelope.to.bare),
-            (self.domain.accounts.get(envelope.to.bare), sender.bare),
+            (self._accounts.get(envelope.to.bare), sender.bare),
         ):
             if account is not None and await self._bury_in(account, peer, envelope, wanted, sender.bare):
                 return
@@ -91,11 +96,11 @@ class Retraction(NodeFeature):
         before, needle = envelope.id, escape_attribute(wanted).encode()
         for _ in range(MAX_SEARCHED // _PAGE):
             query = LogQuery(account.id, peer, before=before, limit=_PAGE, backwards=True)
-            page = await self.domain.store.page(query)
+            page = await self._store.page(query)
             for entry in reversed(page.entries):
                 if needle in entry.stanza and self._is(entry.stanza, wanted, author):
                     tombstone = self._tombstone(entry.stanza, envelope.stanza.id)
-                    await self.domain.store.rewrite(entry.id, tombstone)
+                    await self._store.rewrite(entry.id, tombstone)
                     return True
             if page.complete:
                 break
@@ -111,7 +116,7 @@ class Retraction(NodeFeature):
     def _tombstone(self, data: bytes, retraction: str) -> bytes:
         """§4: nothing of the content is left."""
         stanza = Stanza.from_bytes(data)
-        attrs = {"id": retraction, "stamp": stamp(datetime.now(UTC))}
+        attrs = {"id": retraction, "stamp": stamp(datetime.fromtimestamp(self._clock.now(), UTC))}
         retracted = Element(_RETRACTED, {name: value for name, value in attrs.items() if value})
         head = {name: stanza.attrs[name] for name in _HEAD if name in stanza.attrs}
         return Stanza(stanza.tag, head, serialize(retracted), [_RETRACTED]).to_bytes()

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
+from kith.base.tasks import Tasks
 from kith.core.actors.account import Session
+from kith.core.actors.accounts import Accounts
 from kith.core.actors.roster import ITEM, MAX_ITEMS, QUERY, Item
-from kith.core.hooks.feature import NodeFeature, handles_iq
+from kith.core.hooks.feature import Feature, handles_iq
+from kith.core.hooks.table import Hooks
+from kith.core.routing.subscriptions import Subscriptions
+from kith.ports.store import Store
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid
@@ -18,10 +23,19 @@ _MAX_NAME = 1023
 _MAX_GROUPS = 64
 
 
-class Rosters(NodeFeature):
+class Rosters(Feature):
     """Get with versions (§2.1.3, §2.6), set and remove (§2.3 to §2.5)."""
 
     account_disco = (ns.ROSTER,)
+
+    def __init__(
+        self, store: Store, accounts: Accounts, subscriptions: Subscriptions, hooks: Hooks, tasks: Tasks
+    ) -> None:
+        self._store = store
+        self._accounts = accounts
+        self._subscriptions = subscriptions
+        self._hooks = hooks
+        self._tasks = tasks
 
     def stream_features(self) -> Sequence[Element]:
         """Versions (§2.6.1), and approval before it is asked for (§3.4)."""
@@ -29,14 +43,14 @@ class Rosters(NodeFeature):
 
     @handles_iq("get", ns.ROSTER, "query", to="own")
     async def get(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
-        roster = await self.domain.accounts.roster(session.account.jid)
+        roster = await self._accounts.roster(session.account.jid)
         session.interested = True
         query = iq.child(QUERY)
         known = query.get("ver") if query is not None else None
         if known is not None and known.isascii() and known.isdecimal() and len(known) < 20:
             changes = roster.changes(int(known))
             if changes is not None:
-                self.domain.tasks.spawn(self._push_changes(session, changes))
+                self._tasks.spawn(self._push_changes(session, changes))
                 return ()
         result = Element(QUERY, {"ver": str(roster.version)})
         result.extend(item.element() for item in roster)
@@ -82,21 +96,21 @@ class Rosters(NodeFeature):
         if len(groups) > _MAX_GROUPS:
             raise StanzaError("not-acceptable", "too many groups")
         account = session.account
-        roster = await self.domain.accounts.roster(account.jid)
+        roster = await self._accounts.roster(account.jid)
         item = roster[jid.bare]
         if not item.listed and len(roster) >= MAX_ITEMS:
             raise StanzaError("resource-constraint", "the roster is full")
         moved = set(item.groups) != set(groups)
         item.name, item.groups, item.listed = name, groups, True
-        await roster.save(self.domain.store, item)
-        self.domain.subscriptions.push(account, roster, item)
+        await roster.save(self._store, item)
+        self._subscriptions.push(account, roster, item)
         if moved:
-            self.domain.hooks.access_changed(account.address, jid.to_bare())
+            self._hooks.access_changed(account.address, jid.to_bare())
 
     async def _remove(self, session: Session, jid: JID) -> None:
         """RFC 6121 §2.5: subscriptions end in both directions."""
         account = session.account
-        roster = await self.domain.accounts.roster(account.jid)
+        roster = await self._accounts.roster(account.jid)
         item = roster[jid.bare]
         if not item.listed:
             raise StanzaError("item-not-found")
@@ -106,7 +120,7 @@ class Rosters(NodeFeature):
         ):
             if needed:
                 stanza = Stanza.build("presence", {"type": type, "from": account.jid, "to": jid.bare})
-                await self.domain.subscriptions.send(account, stanza, jid.to_bare())
+                await self._subscriptions.send(account, stanza, jid.to_bare())
         item.name, item.groups, item.listed, item.approved = "", [], False, False
-        await roster.save(self.domain.store, item)
-        self.domain.subscriptions.push(account, roster, item)
+        await roster.save(self._store, item)
+        self._subscriptions.push(account, roster, item)

@@ -14,7 +14,7 @@ from kith.base.clock import Clock
 from kith.base.domain import Domain
 from kith.base.rates import Rates
 from kith.base.tasks import Tasks
-from kith.config.settings import Config
+from kith.config import Config
 from kith.core.actors.account import Session
 from kith.core.actors.accounts import Accounts
 from kith.core.hooks.feature import Feature

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement
 
-from kith.core.hooks.feature import NodeFeature
+from kith.config import Config
+from kith.core.hooks.feature import Feature
 from kith.wire import ns
 
 
-class StreamLimits(NodeFeature):
+class StreamLimits(Feature):
     """The setting ``stanza_bytes``. Idle streams are not ended, so no time is told."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
 
     def stream_features(self) -> Sequence[Element]:
         limits = Element(ns.tag(ns.LIMITS, "limits"))
-        SubElement(limits, ns.tag(ns.LIMITS, "max-bytes")).text = str(self.domain.config.stanza_bytes)
+        SubElement(limits, ns.tag(ns.LIMITS, "max-bytes")).text = str(self._config.stanza_bytes)
         return (limits,)

@@ -15,13 +15,15 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.core.actors.account import Account, Session
+from kith.core.actors.accounts import Accounts
 from kith.core.actors.sender import Sender
-from kith.core.hooks.feature import NodeFeature, handles_iq
-from kith.core.node import Node
+from kith.core.hooks.feature import Feature, handles_iq
+from kith.core.routing.presence import Presence
 from kith.features.pep import Pep
 from kith.features.privacy import PrivacySettings
 from kith.features.pubsub_config import MAX_PAYLOAD, NodeConfig
 from kith.features.pubsub_nodes import Item
+from kith.ports.store import Store
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
@@ -56,23 +58,26 @@ class Avatar(NamedTuple):
     data: bytes
 
 
-class VCard(NodeFeature):
+class VCard(Feature):
     """The hashes of avatars of accounts that this node has to do with are in memory."""
 
     disco = (ns.VCARD,)
     account_disco = ("urn:xmpp:pep-vcard-conversion:0",)
 
-    def __init__(self, domain: Node) -> None:
-        super().__init__(domain)
+    def __init__(
+        self, store: Store, accounts: Accounts, presence: Presence, pep: Pep, settings: PrivacySettings
+    ) -> None:
+        self._store = store
+        self._accounts = accounts
+        self._presence = presence
+        self._settings = settings
         self._hashes: dict[str, str] = {}
 
-    async def start(self) -> None:
-        pep = self.domain.feature(Pep)
         self._inside = pep.inside
         pep.listeners.append(self._nodes_changed)
 
     async def account_loaded(self, account: Account) -> None:
-        for document in await self.domain.store.documents(account.id, _HASH_SPACE):
+        for document in await self._store.documents(account.id, _HASH_SPACE):
             self._hashes[account.jid] = document.value.decode()
 
     def account_unloaded(self, account: Account) -> None:
@@ -86,11 +91,11 @@ class VCard(NodeFeature):
     @handles_iq("get", ns.VCARD, "vCard", to="account", nothing="item-not-found")
     async def get(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         """XEP-0054 §3.1 and §3.3: anybody may ask."""
-        account = await self.domain.accounts.id_of(to)
+        account = await self._accounts.id_of(to)
         if account is None:
             raise StanzaError("service-unavailable")
-        documents = await self.domain.store.documents(account, SPACE)
-        settings = self.domain.feature(PrivacySettings)
+        documents = await self._store.documents(account, SPACE)
+        settings = self._settings
         if not await settings.may_see(settings.of(to.bare).about, to, sender.bare):
             documents = []
         avatar = await self._avatar(to, account, sender.bare)
@@ -125,7 +130,7 @@ class VCard(NodeFeature):
         if len(data) > MAX_BYTES:
             raise StanzaError("resource-constraint", "the card is too big")
         account = sender.account
-        await self.domain.store.put(account.id, SPACE, "", data)
+        await self._store.put(account.id, SPACE, "", data)
         if avatar is not None and avatar.id != self._hashes.get(account.jid):
             await self._publish(account.address, account.id, avatar)
         elif (photo is None or elsewhere) and account.jid in self._hashes:
@@ -182,13 +187,13 @@ class VCard(NodeFeature):
             return
         if hash:
             self._hashes[owner.bare] = hash
-            await self.domain.store.put(account, _HASH_SPACE, "", hash.encode())
+            await self._store.put(account, _HASH_SPACE, "", hash.encode())
         else:
             self._hashes.pop(owner.bare, None)
-            await self.domain.store.remove(account, _HASH_SPACE)
-        for session in self.domain.accounts.sessions(owner.bare):
+            await self._store.remove(account, _HASH_SPACE)
+        for session in self._accounts.sessions(owner.bare):
             if session.presence is not None and self._stamp(session, session.presence, hash):
-                self.domain.presence.again(session)
+                self._presence.again(session)
 
     def session_kept(self, session: Session) -> object:
         return True if VCard in session.state else None

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
 from kith.core.actors.account import Session
+from kith.core.actors.accounts import Accounts
 from kith.core.actors.sender import Sender
-from kith.core.hooks.feature import NodeFeature, handles_iq
+from kith.core.hooks.feature import Feature, handles_iq
 from kith.features.pep import Pep
 from kith.features.pubsub_config import MAX_PAYLOAD, NodeConfig
 from kith.wire import ns
@@ -23,18 +24,19 @@ _ID = "current"
 _OPEN = NodeConfig(access_model="open")
 
 
-class VCard4(NodeFeature):
+class VCard4(Feature):
     """Who may read the node gets the card; to others there is none."""
 
     disco = (ns.VCARD4,)
 
-    async def start(self) -> None:
-        self._inside = self.domain.feature(Pep).inside
+    def __init__(self, accounts: Accounts, pep: Pep) -> None:
+        self._accounts = accounts
+        self._inside = pep.inside
 
     @handles_iq("get", ns.VCARD4, "vcard", to="account", nothing="item-not-found")
     async def get(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         """XEP-0292 §4.1 and §4.3."""
-        account = await self.domain.accounts.id_of(to)
+        account = await self._accounts.id_of(to)
         if account is None:
             raise StanzaError("service-unavailable")
         items = await self._inside.items(account, NODE)

@@ -15,7 +15,7 @@ Hooks are the methods of `Feature`; the core calls those that a feature override
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 from xml.etree.ElementTree import Element
 
 from kith.core.actors.account import Account, Session
@@ -26,9 +26,6 @@ from kith.core.log.log import Keep
 from kith.wire.jid import JID
 from kith.wire.ns import tag
 from kith.wire.stanza import Stanza
-
-if TYPE_CHECKING:
-    from kith.core.node import Node
 
 #: A handler of an iq: returns the result's children, raises StanzaError. For ``own``, a `Session` asks.
 Handler = Callable[[Any, Stanza, JID], Awaitable[Sequence[Element]]]
@@ -197,10 +194,3 @@ class Feature:
 
     async def accounts_changed(self) -> None:
         """Another process has added or removed accounts; `account_deleted` was called for those in memory."""
-
-
-class NodeFeature(Feature):
-    """One that still asks for the whole node."""
-
-    def __init__(self, domain: Node) -> None:
-        self.domain = domain

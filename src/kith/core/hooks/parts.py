@@ -24,7 +24,6 @@ class Parts:
 
     def __init__(self, given: dict[Any, object]) -> None:
         self._parts = dict(given)
-        self._names = {cls.__name__: cls for cls in given}  # for features that still ask for the node
         self._offered: frozenset[type[Feature]] = frozenset()
         self._making: list[type[Feature]] = []
 
@@ -53,7 +52,7 @@ class Parts:
             raise Unfit(" needs ".join(other.__name__ for other in circle))
         self._making.append(cls)
         make: Callable[..., Feature] = cls
-        needs = get_type_hints(cls.__init__, localns=self._names)
+        needs = get_type_hints(cls.__init__)
         needs.pop("return", None)
         feature = make(**{name: self._argument(cls, hint) for name, hint in needs.items()})
         self._making.pop()

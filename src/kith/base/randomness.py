@@ -1,0 +1,48 @@
+"""Random numbers and names, given to whatever behaves by chance, so that a test can repeat it."""
+
+from __future__ import annotations
+
+import secrets
+from base64 import urlsafe_b64encode
+from collections.abc import Sequence
+from random import Random
+from typing import TypeVar
+from uuid import UUID
+
+_T = TypeVar("_T")
+
+
+class Randomness:
+    """That of the operating system, which nobody can guess, unless a test gives another ``source``."""
+
+    __slots__ = ("_source",)
+
+    def __init__(self, source: Random | None = None) -> None:
+        self._source = source or secrets.SystemRandom()
+
+    def bytes(self, count: int) -> bytes:
+        return self._source.randbytes(count)
+
+    def hex(self, count: int) -> str:
+        """So many bytes as hexadecimal digits, two for each."""
+        return self.bytes(count).hex()
+
+    def token(self, count: int) -> str:
+        """So many bytes as base64url without padding (RFC 4648 §5)."""
+        return urlsafe_b64encode(self.bytes(count)).decode().rstrip("=")
+
+    def uuid(self) -> str:
+        """A UUID of version 4 (RFC 9562 §5.4)."""
+        return str(UUID(bytes=self.bytes(16), version=4))
+
+    def below(self, limit: int) -> int:
+        """From 0 to ``limit`` - 1, each as likely as the others."""
+        return self._source.randrange(limit)
+
+    def choice(self, among: Sequence[_T]) -> _T:
+        """One of them, each as likely as the others."""
+        return self._source.choice(among)
+
+    def uniform(self, low: float, high: float) -> float:
+        """A number between the two."""
+        return self._source.uniform(low, high)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kith.features.forms import Form, build_form, parse_form
-from kith.features.pubsub_config import MAX_ITEMS, NodeConfig, changed, fields
+from kith.features.pubsub.config import MAX_ITEMS, NodeConfig, changed, fields
 
 
 def submitted(**values: str | list[str]) -> Form:

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from kith.base.clock import Clock
-from kith.features.pubsub_config import NodeConfig
-from kith.features.pubsub_nodes import Item, NodeCache
+from kith.features.pubsub.cache import NodeCache
+from kith.features.pubsub.config import NodeConfig
+from kith.features.pubsub.nodes import Item
 from kith.store.sqlite import SQLiteStore
 from kith.wire.errors import StanzaError
 

@@ -26,11 +26,10 @@ from kith.features.markers import Markers
 from kith.features.moved import Moved
 from kith.features.operator_commands import OperatorCommands
 from kith.features.operator_facts import OperatorFacts
-from kith.features.pep import Pep
 from kith.features.ping import Ping
 from kith.features.privacy import PrivacySettings
 from kith.features.private_storage import PrivateStorage
-from kith.features.pubsub_service import PubSubService
+from kith.features.pubsub import Pep, PubSubService
 from kith.features.registration import Registration
 from kith.features.reports import SpamReports
 from kith.features.retraction import Retraction

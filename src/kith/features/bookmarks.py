@@ -12,10 +12,8 @@ from xml.etree.ElementTree import Element, SubElement
 
 from kith.core.actors.account import Session
 from kith.core.hooks.feature import Feature
-from kith.features.pep import Pep
 from kith.features.private_storage import PrivateStorage
-from kith.features.pubsub_config import MAX_ITEMS, NodeConfig
-from kith.features.pubsub_nodes import Item
+from kith.features.pubsub import MAX_ITEMS, Item, NodeConfig, Pep
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid
 from kith.wire.serialize import serialize

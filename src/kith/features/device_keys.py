@@ -13,8 +13,7 @@ from xml.etree.ElementTree import Element
 from kith.base.tasks import Tasks
 from kith.core.actors.account import Session
 from kith.core.hooks.feature import Feature
-from kith.features.pep import Pep
-from kith.features.pubsub_config import NodeConfig
+from kith.features.pubsub import NodeConfig, Pep
 from kith.records.devices import Device, Devices
 from kith.records.passwords import Passwords
 from kith.wire import ns

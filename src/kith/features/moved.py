@@ -5,8 +5,7 @@ from __future__ import annotations
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.core.hooks.feature import Feature
-from kith.features.pep import Pep
-from kith.features.pubsub_config import NodeConfig
+from kith.features.pubsub import NodeConfig, Pep
 from kith.ports.store import Store
 from kith.records.moves import Moves
 from kith.wire import ns

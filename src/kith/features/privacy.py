@@ -1,6 +1,6 @@
 """What an account's privacy settings mean on the wire: read markers (XEP-0333) that others do not get.
 
-Avatar and card are kept from others where nodes are read (`kith.features.pubsub_access`), the time of the
+Avatar and card are kept from others where nodes are read (`kith.features.pubsub.access`), the time of the
 last activity where it is asked for (`kith.features.last_activity`).
 """
 

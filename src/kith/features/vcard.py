@@ -19,10 +19,8 @@ from kith.core.actors.accounts import Accounts
 from kith.core.actors.sender import Sender
 from kith.core.hooks.feature import Feature, handles_iq
 from kith.core.routing.presence import Presence
-from kith.features.pep import Pep
 from kith.features.privacy import PrivacySettings
-from kith.features.pubsub_config import MAX_PAYLOAD, NodeConfig
-from kith.features.pubsub_nodes import Item
+from kith.features.pubsub import MAX_PAYLOAD, Item, NodeConfig, Pep
 from kith.ports.store import Store
 from kith.wire import ns
 from kith.wire.errors import StanzaError

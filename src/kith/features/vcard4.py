@@ -9,8 +9,7 @@ from kith.core.actors.account import Session
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.sender import Sender
 from kith.core.hooks.feature import Feature, handles_iq
-from kith.features.pep import Pep
-from kith.features.pubsub_config import MAX_PAYLOAD, NodeConfig
+from kith.features.pubsub import MAX_PAYLOAD, NodeConfig, Pep
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID

@@ -17,9 +17,9 @@ from kith.core.actors.accounts import Accounts
 from kith.core.actors.roster import Roster
 from kith.core.routing.post import Post
 from kith.features.forms import Field, build_form
-from kith.features.pubsub_access import refusal, roster_of
-from kith.features.pubsub_config import NodeConfig, fields
-from kith.features.pubsub_nodes import Item, Node
+from kith.features.pubsub.access import refusal, roster_of
+from kith.features.pubsub.config import NodeConfig, fields
+from kith.features.pubsub.nodes import Item, Node
 from kith.wire import ns
 from kith.wire.jid import JID, parse_jid
 from kith.wire.serialize import escape_attribute, serialize

@@ -1,6 +1,6 @@
 """XEP-0163: Personal Eventing Protocol. Every account is a pubsub service (XEP-0060) at its bare address.
 
-The use cases are in `pubsub_items`, `pubsub_owner` and `pubsub_members`; this is where requests come
+The use cases are in `items`, `owner` and `members`; this is where requests come
 in, where nodes are found by discovery, and where those who come online get what they have missed.
 """
 
@@ -25,14 +25,15 @@ from kith.features.caps import Caps
 from kith.features.disco import Identity, item
 from kith.features.foreign_interests import ForeignInterests
 from kith.features.forms import Form, X, find_form
-from kith.features.pubsub_access import refusal
-from kith.features.pubsub_description import node_description
-from kith.features.pubsub_inside import Inside
-from kith.features.pubsub_members import authorize, drop_subscriber
-from kith.features.pubsub_nodes import Node, NodeCache
-from kith.features.pubsub_notify import AUTHORIZATION, NOTIFY, Notifier
-from kith.features.pubsub_request import Request, Service
-from kith.features.pubsub_use_cases import FEATURES, find
+from kith.features.pubsub.access import refusal
+from kith.features.pubsub.cache import NodeCache
+from kith.features.pubsub.description import node_description
+from kith.features.pubsub.inside import Inside
+from kith.features.pubsub.members import authorize, drop_subscriber
+from kith.features.pubsub.nodes import Node
+from kith.features.pubsub.notify import AUTHORIZATION, NOTIFY, Notifier
+from kith.features.pubsub.request import Request, Service
+from kith.features.pubsub.use_cases import FEATURES, find
 from kith.ports.store import Store
 from kith.wire import ns
 from kith.wire.errors import StanzaError

@@ -7,11 +7,11 @@ from xml.etree.ElementTree import Element, SubElement
 
 from kith.features.forms import find_form
 from kith.features.paging import SET, PageRequest, page_element, read_page
-from kith.features.pubsub_config import MAX_ITEMS, MAX_PAYLOAD, NodeConfig, changed
-from kith.features.pubsub_errors import pubsub_error, unsupported
-from kith.features.pubsub_nodes import Item, Node, Nodes
-from kith.features.pubsub_notify import items_event, retract_event
-from kith.features.pubsub_request import MAX_NAME, Request, Service
+from kith.features.pubsub.config import MAX_ITEMS, MAX_PAYLOAD, NodeConfig, changed
+from kith.features.pubsub.errors import pubsub_error, unsupported
+from kith.features.pubsub.nodes import Item, Node, Nodes
+from kith.features.pubsub.notify import items_event, retract_event
+from kith.features.pubsub.request import MAX_NAME, Request, Service
 from kith.wire import ns
 from kith.wire.digits import natural
 from kith.wire.errors import StanzaError

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from kith.features.pubsub_access import refusal
-from kith.features.pubsub_config import NodeConfig
-from kith.features.pubsub_nodes import Item, Node
-from kith.features.pubsub_notify import delete_event, items_event, retract_event
-from kith.features.pubsub_request import Service
+from kith.features.pubsub.access import refusal
+from kith.features.pubsub.config import NodeConfig
+from kith.features.pubsub.nodes import Item, Node
+from kith.features.pubsub.notify import delete_event, items_event, retract_event
+from kith.features.pubsub.request import Service
 from kith.wire.jid import JID
 
 

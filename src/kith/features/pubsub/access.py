@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.roster import Roster
-from kith.features.pubsub_errors import pubsub_error
-from kith.features.pubsub_nodes import Node, Record
+from kith.features.pubsub.errors import pubsub_error
+from kith.features.pubsub.nodes import Node, Record
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 

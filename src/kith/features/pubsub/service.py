@@ -22,14 +22,15 @@ from kith.core.routing.inquiries import Inquiries
 from kith.core.routing.post import Post
 from kith.features.disco import Identity, Items, item
 from kith.features.forms import find_form
-from kith.features.pubsub_access import refusal, roster_of
-from kith.features.pubsub_config import MAX_ITEMS, NodeConfig
-from kith.features.pubsub_description import node_description
-from kith.features.pubsub_members import authorize
-from kith.features.pubsub_nodes import Node, NodeCache, Spaces
-from kith.features.pubsub_notify import AUTHORIZATION, Notifier
-from kith.features.pubsub_request import Request, Service
-from kith.features.pubsub_use_cases import FEATURES, find
+from kith.features.pubsub.access import refusal, roster_of
+from kith.features.pubsub.cache import NodeCache
+from kith.features.pubsub.config import MAX_ITEMS, NodeConfig
+from kith.features.pubsub.description import node_description
+from kith.features.pubsub.members import authorize
+from kith.features.pubsub.nodes import Node, Spaces
+from kith.features.pubsub.notify import AUTHORIZATION, Notifier
+from kith.features.pubsub.request import Request, Service
+from kith.features.pubsub.use_cases import FEATURES, find
 from kith.ports.store import Store
 from kith.wire import ns
 from kith.wire.errors import StanzaError
@@ -159,7 +160,7 @@ class PubSubService(Feature):
     @handles_iq("get", ns.PUBSUB_OWNER, "pubsub", to="service")
     @handles_iq("set", ns.PUBSUB_OWNER, "pubsub", to="service")
     async def request(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
-        """As with personal nodes (`kith.features.pep`)."""
+        """As with personal nodes (`kith.features.pubsub.pep`)."""
         use_case, parent, command = find(iq)
         account = self._service.creators.get(command.get("node", ""), _INDEX)
         return await use_case(self._service, Request(sender, self.jid, account, parent, command))

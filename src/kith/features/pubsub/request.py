@@ -12,11 +12,12 @@ from kith.base.rates import Rates
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.sender import Sender
 from kith.core.routing.inquiries import Inquiries
-from kith.features.pubsub_access import affiliation, refusal, roster_of, subscribed
-from kith.features.pubsub_config import NodeConfig
-from kith.features.pubsub_errors import pubsub_error
-from kith.features.pubsub_nodes import Node, NodeCache, Nodes
-from kith.features.pubsub_notify import Notifier
+from kith.features.pubsub.access import affiliation, refusal, roster_of, subscribed
+from kith.features.pubsub.cache import NodeCache
+from kith.features.pubsub.config import NodeConfig
+from kith.features.pubsub.errors import pubsub_error
+from kith.features.pubsub.nodes import Node, Nodes
+from kith.features.pubsub.notify import Notifier
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 

@@ -11,11 +11,11 @@ import msgspec
 from kith.features.disco import page
 from kith.features.forms import Form, to_boolean
 from kith.features.paging import SET
-from kith.features.pubsub_access import affiliation, refusal, refused, roster_of, subscribed
-from kith.features.pubsub_errors import pubsub_error, unsupported
-from kith.features.pubsub_nodes import Node, Record
-from kith.features.pubsub_notify import subscription_event
-from kith.features.pubsub_request import Request, Service
+from kith.features.pubsub.access import affiliation, refusal, refused, roster_of, subscribed
+from kith.features.pubsub.errors import pubsub_error, unsupported
+from kith.features.pubsub.nodes import Node, Record
+from kith.features.pubsub.notify import subscription_event
+from kith.features.pubsub.request import Request, Service
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid

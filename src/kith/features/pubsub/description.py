@@ -9,8 +9,8 @@ from xml.etree.ElementTree import Element
 from kith.base.ids import stamp
 from kith.features.disco import Identity, feature, identity
 from kith.features.forms import build_form
-from kith.features.pubsub_config import metadata
-from kith.features.pubsub_nodes import Node
+from kith.features.pubsub.config import metadata
+from kith.features.pubsub.nodes import Node
 from kith.wire import ns
 
 _META_DATA = f"{ns.PUBSUB}#meta-data"

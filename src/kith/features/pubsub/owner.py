@@ -8,13 +8,13 @@ from xml.etree.ElementTree import Element, SubElement
 import msgspec
 
 from kith.features.forms import Form, build_form, find_form
-from kith.features.pubsub_config import ACCESS_MODEL, NodeConfig, changed, fields
-from kith.features.pubsub_errors import pubsub_error, unsupported
-from kith.features.pubsub_items import remove_excess
-from kith.features.pubsub_members import still_allowed
-from kith.features.pubsub_nodes import Record
-from kith.features.pubsub_notify import configuration_event, delete_event, purge_event
-from kith.features.pubsub_request import Request, Service
+from kith.features.pubsub.config import ACCESS_MODEL, NodeConfig, changed, fields
+from kith.features.pubsub.errors import pubsub_error, unsupported
+from kith.features.pubsub.items import remove_excess
+from kith.features.pubsub.members import still_allowed
+from kith.features.pubsub.nodes import Record
+from kith.features.pubsub.notify import configuration_event, delete_event, purge_event
+from kith.features.pubsub.request import Request, Service
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 

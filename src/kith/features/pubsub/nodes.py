@@ -7,9 +7,7 @@ reads or is told what a crash could take back.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -17,7 +15,7 @@ from xml.etree.ElementTree import Element
 import msgspec
 
 from kith.base.clock import Clock
-from kith.features.pubsub_config import NodeConfig
+from kith.features.pubsub.config import NodeConfig
 from kith.ports.store import Store
 from kith.records import privacy
 from kith.wire.errors import StanzaError
@@ -26,9 +24,6 @@ from kith.wire.errors import StanzaError
 MAX_NODES = 256
 MAX_NODE_BYTES = 2 * 1024 * 1024
 MAX_RECORD_BYTES = 128 * 1024
-#: What the cache may hold: accounts, and roughly bytes.
-MAX_ACCOUNTS = 20_000
-MAX_BYTES = 64 * 1024 * 1024
 _NODE_BYTES = 1000
 _ITEM_BYTES = 300
 
@@ -251,105 +246,3 @@ def ceilings(settings: privacy.Privacy) -> dict[str, str]:
     avatar, about = models[settings.avatar], models[settings.about]
     nodes = dict.fromkeys(AVATAR_NODES, avatar) | {ABOUT_NODE: about}
     return {node: model for node, model in nodes.items() if model != "open"}
-
-
-class NodeCache:
-    """The nodes of the accounts that were used last."""
-
-    def __init__(
-        self,
-        store: Store,
-        clock: Clock,
-        accounts: int = MAX_ACCOUNTS,
-        size: int = MAX_BYTES,
-        spaces: Spaces = PEP_SPACES,
-    ) -> None:
-        self._store = store
-        self._clock = clock
-        self._spaces = spaces
-        self._max_accounts = accounts
-        self._max_bytes = size
-        self._bytes = 0
-        self._cache: OrderedDict[int, Nodes] = OrderedDict()
-        self._loading: dict[int, asyncio.Task[Nodes]] = {}
-
-    async def load(self, account: int) -> Nodes:
-        """The nodes of an account, to be read."""
-        nodes = self._cache.get(account)
-        if nodes is not None:
-            self._cache.move_to_end(account)
-            return nodes
-        task = self._loading.get(account)
-        if task is None:
-            task = asyncio.get_running_loop().create_task(self._load(account))
-            self._loading[account] = task
-        return await asyncio.shield(task)
-
-    async def _load(self, account: int) -> Nodes:
-        try:
-            nodes = await Nodes.load(self._store, self._clock, account, self._spaces)
-        finally:
-            # here, not when the task is done: who asks in between must not get what was dropped since
-            del self._loading[account]
-        self._cache[account] = nodes
-        self.settle(nodes)
-        return nodes
-
-    @asynccontextmanager
-    async def writing(self, account: int) -> AsyncIterator[Nodes]:
-        """The nodes of an account, to be changed: one change after the other."""
-        while True:
-            nodes = await self.load(account)
-            async with nodes.lock:
-                if self._cache.get(account) is nodes:
-                    try:
-                        yield nodes
-                    except StanzaError:
-                        raise
-                    except BaseException:
-                        self.drop(account)  # part of the change may have become durable
-                        raise
-                    finally:
-                        self.settle(nodes)
-                        self._drop_glutton(nodes)
-                    return
-
-    async def items(self, nodes: Nodes, node: Node) -> dict[str, Item]:
-        """The items of a node, to be read."""
-        if node.items is None or node.config.item_expire:
-            await nodes.items(node)
-            self.settle(nodes)
-            if not nodes.lock.locked():
-                self._drop_glutton(nodes)
-        assert node.items is not None
-        return node.items
-
-    def settle(self, nodes: Nodes) -> None:
-        """Counts what an account takes now, and makes room."""
-        if self._cache.get(nodes.account) is not nodes:
-            return
-        weight = nodes.weight
-        self._bytes += weight - nodes.counted
-        nodes.counted = weight
-        for account, other in list(self._oldest()):
-            if len(self._cache) <= self._max_accounts and self._bytes <= self._max_bytes:
-                return
-            if not other.lock.locked() and other is not nodes:
-                self.drop(account)
-
-    def _drop_glutton(self, nodes: Nodes) -> None:
-        """An account that takes more than its share is not kept: it would drive out all others."""
-        if nodes.counted > self._max_bytes // 4 and self._cache.get(nodes.account) is nodes:
-            self.drop(nodes.account)
-
-    def _oldest(self) -> list[tuple[int, Nodes]]:
-        if len(self._cache) <= self._max_accounts and self._bytes <= self._max_bytes:
-            return []
-        oldest = iter(self._cache.items())
-        return [pair for pair, _ in zip(oldest, range(64), strict=False)]
-
-    def drop(self, account: int) -> None:
-        """Forgets an account."""
-        nodes = self._cache.pop(account, None)
-        if nodes is not None:
-            self._bytes -= nodes.counted

@@ -6,32 +6,32 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
-from kith.features import pubsub_items, pubsub_members, pubsub_owner
-from kith.features.pubsub_errors import unsupported
-from kith.features.pubsub_request import Request, Service
+from kith.features.pubsub import items, members, owner
+from kith.features.pubsub.errors import unsupported
+from kith.features.pubsub.request import Request, Service
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.stanza import Stanza
 
 UseCase = Callable[[Service, Request], Awaitable[Sequence[Element]]]
 _USE_CASES: dict[tuple[str, str], UseCase] = {
-    ("set", ns.tag(ns.PUBSUB, "publish")): pubsub_items.publish,
-    ("set", ns.tag(ns.PUBSUB, "retract")): pubsub_items.retract,
-    ("get", ns.tag(ns.PUBSUB, "items")): pubsub_items.retrieve,
-    ("set", ns.tag(ns.PUBSUB, "create")): pubsub_owner.create,
-    ("set", ns.tag(ns.PUBSUB, "subscribe")): pubsub_members.subscribe,
-    ("set", ns.tag(ns.PUBSUB, "unsubscribe")): pubsub_members.unsubscribe,
-    ("get", ns.tag(ns.PUBSUB, "subscriptions")): pubsub_members.own_subscriptions,
-    ("get", ns.tag(ns.PUBSUB, "affiliations")): pubsub_members.own_affiliations,
-    ("get", ns.tag(ns.PUBSUB_OWNER, "default")): pubsub_owner.default,
-    ("get", ns.tag(ns.PUBSUB_OWNER, "configure")): pubsub_owner.configuration,
-    ("set", ns.tag(ns.PUBSUB_OWNER, "configure")): pubsub_owner.configure,
-    ("set", ns.tag(ns.PUBSUB_OWNER, "delete")): pubsub_owner.delete,
-    ("set", ns.tag(ns.PUBSUB_OWNER, "purge")): pubsub_owner.purge,
-    ("get", ns.tag(ns.PUBSUB_OWNER, "affiliations")): pubsub_members.affiliations,
-    ("set", ns.tag(ns.PUBSUB_OWNER, "affiliations")): pubsub_members.set_affiliations,
-    ("get", ns.tag(ns.PUBSUB_OWNER, "subscriptions")): pubsub_members.subscriptions,
-    ("set", ns.tag(ns.PUBSUB_OWNER, "subscriptions")): pubsub_members.set_subscriptions,
+    ("set", ns.tag(ns.PUBSUB, "publish")): items.publish,
+    ("set", ns.tag(ns.PUBSUB, "retract")): items.retract,
+    ("get", ns.tag(ns.PUBSUB, "items")): items.retrieve,
+    ("set", ns.tag(ns.PUBSUB, "create")): owner.create,
+    ("set", ns.tag(ns.PUBSUB, "subscribe")): members.subscribe,
+    ("set", ns.tag(ns.PUBSUB, "unsubscribe")): members.unsubscribe,
+    ("get", ns.tag(ns.PUBSUB, "subscriptions")): members.own_subscriptions,
+    ("get", ns.tag(ns.PUBSUB, "affiliations")): members.own_affiliations,
+    ("get", ns.tag(ns.PUBSUB_OWNER, "default")): owner.default,
+    ("get", ns.tag(ns.PUBSUB_OWNER, "configure")): owner.configuration,
+    ("set", ns.tag(ns.PUBSUB_OWNER, "configure")): owner.configure,
+    ("set", ns.tag(ns.PUBSUB_OWNER, "delete")): owner.delete,
+    ("set", ns.tag(ns.PUBSUB_OWNER, "purge")): owner.purge,
+    ("get", ns.tag(ns.PUBSUB_OWNER, "affiliations")): members.affiliations,
+    ("set", ns.tag(ns.PUBSUB_OWNER, "affiliations")): members.set_affiliations,
+    ("get", ns.tag(ns.PUBSUB_OWNER, "subscriptions")): members.subscriptions,
+    ("set", ns.tag(ns.PUBSUB_OWNER, "subscriptions")): members.set_subscriptions,
 }
 #: What of XEP-0060 is asked for by an element that is not understood (its §10).
 _UNSUPPORTED = {

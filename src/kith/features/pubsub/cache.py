@@ -1,0 +1,119 @@
+"""The nodes of the accounts that were used last, in memory of a bounded size."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from kith.base.clock import Clock
+from kith.features.pubsub.nodes import PEP_SPACES, Item, Node, Nodes, Spaces
+from kith.ports.store import Store
+from kith.wire.errors import StanzaError
+
+#: What the cache may hold: accounts, and roughly bytes.
+MAX_ACCOUNTS = 20_000
+MAX_BYTES = 64 * 1024 * 1024
+
+
+class NodeCache:
+    """The nodes of the accounts that were used last."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        accounts: int = MAX_ACCOUNTS,
+        size: int = MAX_BYTES,
+        spaces: Spaces = PEP_SPACES,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._spaces = spaces
+        self._max_accounts = accounts
+        self._max_bytes = size
+        self._bytes = 0
+        self._cache: OrderedDict[int, Nodes] = OrderedDict()
+        self._loading: dict[int, asyncio.Task[Nodes]] = {}
+
+    async def load(self, account: int) -> Nodes:
+        """The nodes of an account, to be read."""
+        nodes = self._cache.get(account)
+        if nodes is not None:
+            self._cache.move_to_end(account)
+            return nodes
+        task = self._loading.get(account)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._load(account))
+            self._loading[account] = task
+        return await asyncio.shield(task)
+
+    async def _load(self, account: int) -> Nodes:
+        try:
+            nodes = await Nodes.load(self._store, self._clock, account, self._spaces)
+        finally:
+            # here, not when the task is done: who asks in between must not get what was dropped since
+            del self._loading[account]
+        self._cache[account] = nodes
+        self.settle(nodes)
+        return nodes
+
+    @asynccontextmanager
+    async def writing(self, account: int) -> AsyncIterator[Nodes]:
+        """The nodes of an account, to be changed: one change after the other."""
+        while True:
+            nodes = await self.load(account)
+            async with nodes.lock:
+                if self._cache.get(account) is nodes:
+                    try:
+                        yield nodes
+                    except StanzaError:
+                        raise
+                    except BaseException:
+                        self.drop(account)  # part of the change may have become durable
+                        raise
+                    finally:
+                        self.settle(nodes)
+                        self._drop_glutton(nodes)
+                    return
+
+    async def items(self, nodes: Nodes, node: Node) -> dict[str, Item]:
+        """The items of a node, to be read."""
+        if node.items is None or node.config.item_expire:
+            await nodes.items(node)
+            self.settle(nodes)
+            if not nodes.lock.locked():
+                self._drop_glutton(nodes)
+        assert node.items is not None
+        return node.items
+
+    def settle(self, nodes: Nodes) -> None:
+        """Counts what an account takes now, and makes room."""
+        if self._cache.get(nodes.account) is not nodes:
+            return
+        weight = nodes.weight
+        self._bytes += weight - nodes.counted
+        nodes.counted = weight
+        for account, other in list(self._oldest()):
+            if len(self._cache) <= self._max_accounts and self._bytes <= self._max_bytes:
+                return
+            if not other.lock.locked() and other is not nodes:
+                self.drop(account)
+
+    def _drop_glutton(self, nodes: Nodes) -> None:
+        """An account that takes more than its share is not kept: it would drive out all others."""
+        if nodes.counted > self._max_bytes // 4 and self._cache.get(nodes.account) is nodes:
+            self.drop(nodes.account)
+
+    def _oldest(self) -> list[tuple[int, Nodes]]:
+        if len(self._cache) <= self._max_accounts and self._bytes <= self._max_bytes:
+            return []
+        oldest = iter(self._cache.items())
+        return [pair for pair, _ in zip(oldest, range(64), strict=False)]
+
+    def drop(self, account: int) -> None:
+        """Forgets an account."""
+        nodes = self._cache.pop(account, None)
+        if nodes is not None:
+            self._bytes -= nodes.counted

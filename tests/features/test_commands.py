@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from types import SimpleNamespace
 from xml.etree.ElementTree import fromstring
 
 import pytest
 
+from kith.base.clock import Clock
+from kith.base.randomness import Randomness
 from kith.features.commands import PATIENCE, Command, Commands, Outcome, Values
 from kith.features.forms import Field
 from kith.wire.errors import StanzaError
@@ -175,12 +176,6 @@ def test_an_operator_of_another_server_is_a_wrong_setting(server: RunningServer)
 
 
 async def test_a_form_that_lay_too_long_has_expired() -> None:
-    class Clock:
-        time = 0.0
-
-        def now(self) -> float:
-            return self.time
-
     class Asker:
         jid = parse_jid("boss@localhost/desk")
         bare = "boss@localhost"
@@ -188,15 +183,15 @@ async def test_a_form_that_lay_too_long_has_expired() -> None:
     async def run(values: Values, asker: str) -> Outcome:
         return Outcome("done")
 
-    clock, asker = Clock(), Asker()
-    commands = Commands(SimpleNamespace(tasks=clock))  # type: ignore[arg-type]
+    now, asker = [0.0], Asker()
+    commands = Commands(Clock(steady=lambda: now[0]), Randomness())
     commands.add(Command("x:y", "Test", lambda _: True, run, "x", (Field("announcement"),)))
 
     def asked(inside: str = "", **attrs: str) -> Stanza:
         return Stanza.build("iq", {"type": "set", "id": "1"}, fromstring(command("x:y", inside, **attrs)))
 
     (form,) = await commands.execute(asker, asked(), asker.jid)  # type: ignore[arg-type]
-    clock.time = PATIENCE + 1
+    now[0] = PATIENCE + 1
     late = asked(submit(announcement="x"), sessionid=form.get("sessionid", ""))
     with pytest.raises(StanzaError) as caught:
         await commands.execute(asker, late, asker.jid)  # type: ignore[arg-type]

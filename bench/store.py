@@ -68,7 +68,8 @@ async def burst(
                 finished.set_result(None)  # noqa: B023
 
         for id in range(start, start + batch):
-            store.append(Append(id, _STANZA, owners, done, owners[0][0], id.to_bytes(16, "big")))
+            origin = id.to_bytes(16, "big")
+            store.append(Append(id, _STANZA, owners, done, owners[1][1], owners[0][1], origin))
         await finished
 
 
@@ -86,7 +87,8 @@ async def stream(
         while sent < now * rate:
             id = 1_000_000 + sent
             origin = id.to_bytes(16, "big")
-            store.append(Append(id, _STANZA, owners, appended(time.perf_counter()), owners[0][0], origin))
+            done = appended(time.perf_counter())
+            store.append(Append(id, _STANZA, owners, done, owners[1][1], owners[0][1], origin))
             sent += 1
         await asyncio.sleep(0.0002)
     await store.settled()

@@ -69,9 +69,10 @@ from kith.records.passwords import Passwords
 from kith.sms.console import ConsoleSMS
 from kith.sms.http import HTTPGateway
 from kith.store.connection import prepare
+from kith.store.database import CHECK_THREAD
 from kith.store.errors import StoreError
 from kith.store.folder import FolderLock
-from kith.store.sqlite import CHECK_THREAD, SQLiteStore
+from kith.store.sqlite import SQLiteStore
 from kith.terminal import say
 from kith.wire import ns
 from kith.wire.limits import Limits

@@ -14,13 +14,14 @@ from kith.wire.jid import parse_jid
 def test_an_account_that_was_read_anew_meanwhile_gets_the_notice() -> None:
     told: list[Envelope] = []
     queued: list[Append] = []
-    then: Any = SimpleNamespace(id=1, jid="ada@localhost", address=parse_jid("ada@localhost"))
-    now = SimpleNamespace(deliver=told.append)
+    then: Any = SimpleNamespace(id=1, jid="ada@localhost", slot=3, address=parse_jid("ada@localhost"))
+    now = SimpleNamespace()
     domain: Any = SimpleNamespace(
         name="localhost",
-        ids=SimpleNamespace(next=lambda: 7),
+        ids=SimpleNamespace(next={3: 7}.get),
         store=SimpleNamespace(append=queued.append),
         accounts=SimpleNamespace(get={"ada@localhost": now}.get),
+        post=SimpleNamespace(hand_over=lambda account, envelope: told.append(envelope)),
     )
     tell(domain, then, "A new device")
     assert not told  # nothing is shown before it is stored

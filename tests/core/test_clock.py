@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from kith.base import clock
 from kith.base.clock import Clock
 from kith.base.ids import Ids
 
@@ -66,19 +65,18 @@ def test_a_clock_that_was_set_back_is_believed_at_once(clocks: Clocks) -> None:
     assert clocks.wait(1.0) == pytest.approx(clocks.wall - 2 * YEAR, abs=0.01)
 
 
-def test_ids_of_messages_are_of_today_after_the_clock_was_wrong_for_seconds(
-    clocks: Clocks, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(clock, "now", clocks.clock.now)
-    ids = Ids()
-    made = [ids.next()]
+def test_ids_of_messages_are_of_today_after_the_clock_was_wrong_for_seconds(clocks: Clocks) -> None:
+    ids = Ids(clocks.clock.now)
+    made = [ids.next(0)]
     clocks.wall += 10 * YEAR
     for _ in range(30):
         clocks.wait(1.0)
-        made.append(ids.next())
+        made.append(ids.next(0))
     clocks.wall -= 10 * YEAR
     clocks.wait(1.0)
-    made.append(ids.next())
-    made.append(Ids(made[-1]).next())  # after a restart
+    made.append(ids.next(0))
+    restarted = Ids(clocks.clock.now)
+    restarted.gained(0, made[-1])
+    made.append(restarted.next(0))
     assert made == sorted(set(made))
     assert made[-1] >> 20 == pytest.approx((TODAY + 31) * 1000, abs=10)

@@ -106,7 +106,7 @@ def test_a_server_of_another_domain_than_its_data_does_not_start(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("module", "name"), [("writer", "Writer._commit"), ("checkpoint", "Checkpoints.wrote")]
+    ("module", "name"), [("transaction", "Transactions.commit"), ("checkpoint", "Checkpoints.wrote")]
 )
 def test_a_server_whose_thread_has_failed_ends_with_a_status(tmp_path: Path, module: str, name: str) -> None:
     """So that a supervisor starts it again: it would look alive and answer nobody."""

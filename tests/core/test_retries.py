@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 
 import pytest
@@ -100,6 +101,13 @@ def test_a_counter_that_begins_anew_is_heard_after_a_retraction() -> None:
     assert not is_retry(message(RETRACTED, "1"), message("<body>new</body>", "1"))
 
 
+def test_of_what_is_not_there_any_more_only_an_id_that_is_no_counter_is_a_retry() -> None:
+    """It was kept for delivery only, and was delivered."""
+    assert is_retry(b"", message("<body>x</body>"))
+    assert not is_retry(b"", message("<body>x</body>", "1"))
+    assert not is_retry(b"", b"<message><origin-id xmlns='urn:xmpp:sid:0' id='a")
+
+
 def test_large_stanzas_are_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """It would keep others' messages waiting: a small message under a large one's id is enough for it."""
     monkeypatch.setattr(retries.Stanza, "from_bytes", None)
@@ -144,6 +152,21 @@ async def test_a_client_that_encrypts_anew_sends_once(server: RunningServer) -> 
         sender.send(message(omemo(cipher)).decode().replace("from='a@x/1' to='b@x'", f"to='{ben}'"))
         await sender.ping()
         sender.abort()
+    await receiver.message()
+    await receiver.nothing()
+    receiver.abort()
+
+
+async def test_what_was_kept_for_delivery_only_is_delivered_once(server: RunningServer) -> None:
+    """Its sender did not hear that it was sent, and tries again when it has long been delivered."""
+    ada, ben = (server.add_user(f"{name}{next(_numbers)}") for name in ("ada", "ben"))
+    receiver = await online(server.port, ben.partition("@")[0])
+    for _ in range(2):
+        sender = await online(server.port, ada.partition("@")[0])
+        sender.send(message("<a xmlns='urn:x'/>").decode().replace("from='a@x/1' to='b@x'", f"to='{ben}'"))
+        await sender.ping()
+        sender.abort()
+        await asyncio.sleep(1.5)  # delivery is written once a second
     await receiver.message()
     await receiver.nothing()
     receiver.abort()

@@ -23,7 +23,7 @@ def tell(domain: Node, account: Account, text: str) -> None:
     body.text = text
     attrs = {"from": domain.name, "to": account.jid, "id": secrets.token_hex(8)}
     stanza = Stanza.build("message", attrs, body)
-    id, data = domain.ids.next(), stanza.to_bytes()
+    id, data = domain.ids.next(account.slot), stanza.to_bytes()
     envelope = Envelope(id, data, stanza, account.address, None)
 
     def done(existing: int | None, error: BaseException | None) -> None:

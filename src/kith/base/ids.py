@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-
-from kith.base import clock
 
 _SHIFT = 20  # room for a million entries in a millisecond
 _LAST = (1 << 63) - 1
@@ -14,21 +13,49 @@ _DIGITS = frozenset("0123456789abcdef")
 
 
 class Ids:
-    """Makes ids; each is greater than any before it, even when the clock is set back."""
+    """Makes ids. Each is greater than all before it of the same slot, even when the clock is set back.
 
-    __slots__ = ("last",)
+    So the order of a log's ids is that of its commits, as long as one node at a time makes the ids of a slot,
+    and goes on after those of the node before it (`gained`).
 
-    def __init__(self, last: int = 0) -> None:
-        self.last = last
+    ``now`` is the time of day in seconds since 1970. ``counters`` is 1 for a node that is alone: one counter
+    serves all slots. One of many nodes has a counter for each (`kith.base.slots.SLOTS`), or a slot whose last
+    node had a wrong clock would take the others with it.
+    """
 
-    def next(self) -> int:
-        now = int(clock.now() * 1000) << _SHIFT
-        self.last = now if now > self.last else self.last + 1
-        return self.last
+    __slots__ = ("_last", "_now")
+
+    def __init__(self, now: Callable[[], float], counters: int = 1) -> None:
+        self._now = now
+        self._last = [0] * counters
+
+    def next(self, *slots: int) -> int:
+        """An id for a message that enters logs in these slots."""
+        last = self._last
+        id = int(self._now() * 1000) << _SHIFT
+        if len(last) == 1:
+            if last[0] >= id:
+                id = last[0] + 1
+            last[0] = id
+            return id
+        for slot in slots:
+            if last[slot] >= id:
+                id = last[slot] + 1
+        for slot in slots:
+            last[slot] = id
+        return id
+
+    def gained(self, slot: int, last: int) -> None:
+        """This node makes the slot's ids from now on; ``last`` is the greatest one that it has had.
+
+        For a node that is alone, any slot stands for all.
+        """
+        slot %= len(self._last)
+        self._last[slot] = max(self._last[slot], last)
 
     def ahead(self) -> float:
-        """How many seconds the last id is ahead of the clock; below 0 if it is not."""
-        return (self.last >> _SHIFT) / 1000 - clock.now()
+        """How many seconds the greatest id is ahead of the clock; below 0 if it is not."""
+        return (max(self._last) >> _SHIFT) / 1000 - self._now()
 
 
 def to_text(id: int) -> str:

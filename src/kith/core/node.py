@@ -74,7 +74,7 @@ class Node:
         self.pepper = hmac.digest(secret, b"pepper", "sha256")
         self.passwords = passwords(store, self.pepper)
         self.devices = Devices(store, hmac.digest(secret, b"devices", "sha256"))
-        self.ids = Ids()
+        self.ids = Ids(clock.now)
         self.figures = Figures()
         self.clock = clock.system
         self.randomness = Randomness()
@@ -165,7 +165,8 @@ class Node:
     async def start(self) -> None:
         """Opens the store and starts the features. Raises what the store raises."""
         self.tasks.start()
-        self.ids.last = await self.store.open()
+        await self.store.open()
+        self.ids.gained(0, await self.store.last_id(0))
         if (ahead := self.ids.ahead()) > _AHEAD:
             logger.warning(
                 "messages are dated ahead of the clock",

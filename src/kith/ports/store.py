@@ -11,8 +11,9 @@ from kith.base.tasks import Told
 
 #: Flags of a log entry, as stored.
 INCOMING = 1  # the owner of the log is a recipient: it can be undelivered
-UNARCHIVED = 2  # kept for delivery only: never shown by the archive, dropped when delivered
+UNARCHIVED = 2  # never shown by the archive, dropped once it is delivered or, if OUTGOING, handed on
 UNDELIVERED = 4  # not delivered although older than the account's delivery mark
+OUTGOING = 8  # in the outbox: the entry's peer, who is at another owner, is not known to have it
 
 
 #: How often SCRAM hashes a new password (RFC 7677 §4 sets this as the least).
@@ -49,30 +50,42 @@ class AccountRecord:
 
 
 class Retries(NamedTuple):
-    """How messages with one origin are told apart."""
+    """How messages that were sent under one origin id are told apart. Called on the thread that writes."""
 
     is_retry: Callable[[bytes, bytes], bool]
-    """Whether the second stanza is the first, which is stored, once more."""
+    """Whether the second stanza is the first, which is stored, once more.
+
+    The first is empty if it was UNARCHIVED and has been dropped.
+    """
 
     distinct: Callable[[bytes, bytes], bytes]
-    """The origin under which a stanza goes whose own origin another message has."""
+    """Another key for a stanza whose own key (the first argument, 16 bytes) a different message has."""
 
 
 @dataclass(slots=True)
 class Append:
-    """One message for the log. ``owners``: (account id, peer's bare address, flags) for each log it enters.
+    """One message that enters one or several logs.
 
-    ``origin`` is the key of XEP-0359 by which a retry is known, or None; ``sender`` scopes it. Where the
-    store holds another message under it, `Retries` tell, on the thread that writes; without, it is the same.
-    ``done`` is called on the loop's thread after the commit: with None, or with the id that the
-    log already holds this message under, or with the error that kept it from being stored.
+    ``owners``: (account id, peer's bare address, flags) for each log it enters. They are written together or
+    not at all.
+
+    ``origin`` is the sender's id for the message (XEP-0359 §3) as UTF-8, or None. A message is known by the
+    bare address of its ``sender``, that of its ``recipient`` and its origin, which mean the same on every
+    node and in every store; if a log of its owners holds a message under them that is the same by
+    ``retries`` (without, any is), it is a retry and is not delivered again: the log of another recipient
+    is left without it. Only the sender's own log (the one of whose flags none is INCOMING) gets it if it
+    lacks it.
+
+    ``done`` is called on the loop's thread after the commit: with None, or with the id under which a retry
+    is held, or with the error that kept it from being stored (`Unavailable`, if it may be tried again).
     """
 
     id: int
     stanza: bytes
     owners: Sequence[tuple[int, str, int]]
     done: Callable[[int | None, BaseException | None], None]
-    sender: int = 0
+    sender: str = ""
+    recipient: str = ""
     origin: bytes | None = None
     retries: Retries | None = None
 
@@ -81,6 +94,16 @@ class Entry(NamedTuple):
     """One message of one account's log. ``id`` sorts, and says when (see `kith.base.ids`)."""
 
     id: int
+    stanza: bytes
+    flags: int
+
+
+class Outgoing(NamedTuple):
+    """An entry of an outbox: a message of ``account``, for the bare address ``peer``."""
+
+    account: int
+    id: int
+    peer: str
     stanza: bytes
     flags: int
 
@@ -130,31 +153,9 @@ class Holdings(NamedTuple):
     """What is committed, and not in its place in the database yet."""
 
 
-class Store(Protocol):
-    """All that lasts. Writes are committed in the order of the calls; an awaited write is durable.
+class AccountStore(Protocol):
+    """Who has an account. An account keeps its id, which is the store's, through a change of its address."""
 
-    ``commits`` counts them.
-    """
-
-    commits: Commits
-
-    @property
-    def waiting(self) -> int:
-        """How many operations are queued or being committed."""
-
-    async def holdings(self) -> Holdings:
-        """Takes a moment: it looks at each account."""
-
-    async def open(self) -> int:
-        """Opens or creates, and migrates. Returns the greatest log id in use (0 if none)."""
-
-    async def close(self) -> None:
-        """Commits what waits, and closes."""
-
-    async def settled(self) -> None:
-        """Returns when all that was queued before is committed."""
-
-    # accounts
     async def account(self, jid: str) -> AccountRecord | None: ...
     async def account_with(
         self, jid: str, space: str, key: Callable[[int], str]
@@ -164,11 +165,15 @@ class Store(Protocol):
         For an account that does not exist it looks for one of id 0, and takes as long.
         """
 
-    async def accounts(self) -> list[str]: ...
+    async def accounts(self) -> list[str]:
+        """The addresses of all, sorted."""
+
     async def create_accounts(self, accounts: Sequence[tuple[str, dict[str, Keys]]]) -> list[str]:
         """Creates those that do not exist. Returns the addresses that were created."""
 
-    async def set_keys(self, jid: str, keys: dict[str, Keys]) -> bool: ...
+    async def set_keys(self, jid: str, keys: dict[str, Keys]) -> bool:
+        """Replaces an account's keys. False if there is no such account."""
+
     async def upgrade_keys(self, jid: str, was: dict[str, Keys], keys: dict[str, Keys]) -> bool:
         """The same, if its keys are still those that were read."""
 
@@ -178,16 +183,18 @@ class Store(Protocol):
     async def delete_account(self, jid: str, ended: Callable[[], Awaitable[None]] | None = None) -> bool:
         """Removes the account with its documents, then its log, which may take a while.
 
-        ``ended`` is called in between: the address is free from then on.
+        ``ended`` is called in between: the address is free from then on. What is still in its outbox goes
+        with the log.
         """
 
-    async def tidy(self) -> bool:
-        """Lets nothing that was removed stay in files. False if that has to wait for readers."""
 
-    async def empty_log(self, account: int) -> None:
-        """Removes all messages from an account's log."""
+class LogStore(Protocol):
+    """Each account's log of messages, in the order of their ids, which is that of their commits.
 
-    # the log
+    Who appends gives the ids, and gives them in the order of the appends (`kith.base.ids`): so a reader that
+    goes on after the last id that it has seen misses nothing.
+    """
+
     @property
     def waiting_bytes(self) -> int:
         """Bytes of messages that wait for their commit."""
@@ -195,8 +202,21 @@ class Store(Protocol):
     def append(self, entry: Append) -> None:
         """Queues for the next commit. Never blocks."""
 
-    async def page(self, query: LogQuery) -> Page: ...
-    async def count(self, query: LogQuery) -> int: ...
+    async def settled(self) -> None:
+        """Returns when all that was queued before is committed."""
+
+    async def last_id(self, slot: int) -> int:
+        """No log of an account in this slot has, or ever had, an entry with a greater id (0: none).
+
+        A node that takes the slot over goes on after it.
+        """
+
+    async def page(self, query: LogQuery) -> Page:
+        """Entries that ``query.ids`` names and the log does not have are left out."""
+
+    async def count(self, query: LogQuery) -> int:
+        """How many entries the query's bounds hold, whatever its limit."""
+
     async def peers(self, account: int) -> list[str]:
         """Bare addresses of all with whom the log has an entry, in no order."""
 
@@ -212,10 +232,28 @@ class Store(Protocol):
         """
 
     def mark_delivered(self, account: int, upto: int, late: Sequence[int] = ()) -> None:
-        """Queues: the mark moves to ``upto``; ``late`` loses its UNDELIVERED flag."""
+        """Queues: the mark moves to ``upto``, never back; ``late`` loses its UNDELIVERED flag."""
 
     def mark_undelivered(self, account: int, ids: Sequence[int]) -> None:
         """Queues: sets UNDELIVERED on entries below the mark."""
+
+    async def outbox(self, slot: int | None, after: int, limit: int) -> list[Outgoing]:
+        """Entries flagged OUTGOING of the accounts in a slot (None: in all), with id > ``after``, by id.
+
+        Fewer than ``limit`` if they are large; none at the end.
+        """
+
+    def handed_on(self, account: int, ids: Sequence[int]) -> None:
+        """Queues: entries leave the outbox, since their peer's owner has them.
+
+        Those that are archived stay in the log.
+        """
+
+    def turned_away(self, account: int, ids: Sequence[int]) -> None:
+        """Queues: entries leave the outbox, and the log as well, since their peer's owner refuses them.
+
+        The sender has to be told. A retry is a new message from then on.
+        """
 
     async def rewrite(self, id: int, stanza: bytes) -> None:
         """Other bytes take the place of a message's, in every log that holds it."""
@@ -224,9 +262,22 @@ class Store(Protocol):
         """Retries of messages with lesser ids are not known any more. Returns how many were forgotten."""
 
     async def expire(self, before: int) -> int:
-        """Removes entries older than that id. Returns how many."""
+        """Removes entries older than that id, but for those that are undelivered or in an outbox.
 
-    # documents
+        Returns how many.
+        """
+
+    async def empty_log(self, account: int) -> None:
+        """Removes all messages from an account's log."""
+
+
+class DocumentStore(Protocol):
+    """Small values by account, space and key. Account 0 has those of the server.
+
+    A write that was awaited is durable. Each write gets a ``seq`` that is greater than all of this account
+    before it, also than those of what was removed.
+    """
+
     async def documents(self, account: int, space: str) -> list[Document]:
         """All of a space, in the order of ``seq``."""
 
@@ -244,7 +295,32 @@ class Store(Protocol):
         """Removes one, or the whole space. Returns how many there were."""
 
     async def spaces(self, account: int, prefix: str) -> list[str]:
-        """The names of non-empty spaces that start so."""
+        """The names of non-empty spaces that start so, sorted."""
+
+
+class Store(AccountStore, LogStore, DocumentStore, Protocol):
+    """All that lasts. Writes are committed in the order of the calls; an awaited write is durable.
+
+    What a store can't do now is answered with `Unavailable`, whoever asked. ``commits`` counts them.
+    """
+
+    commits: Commits
+
+    @property
+    def waiting(self) -> int:
+        """How many operations are queued or being committed."""
+
+    async def open(self) -> None:
+        """Opens or creates, and migrates."""
+
+    async def close(self) -> None:
+        """Commits what waits, and closes."""
+
+    async def holdings(self) -> Holdings:
+        """Takes a moment: it looks at each account."""
+
+    async def tidy(self) -> bool:
+        """Lets nothing that was removed stay in files. False if that has to wait for readers."""
 
     def watch(self) -> None:
         """To be called once a second: tells the operator of a disk that does not answer."""

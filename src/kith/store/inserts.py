@@ -6,6 +6,7 @@ of 64, so that few different statements exist, all of them prepared once and cac
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from functools import lru_cache
@@ -14,13 +15,20 @@ from typing import Any
 from kith.ports.store import Append
 
 _MAX_ROWS = 1024
+#: Under what a message is known: the number of its sender, or 0; and 16 bytes (`kith.store.appends`).
+Key = tuple[int, bytes]
+#: The logs that a message enters: account, peer's bare address, flags.
+Owners = Sequence[tuple[int, str, int]]
 
 
-def insert_messages(connection: sqlite3.Connection, entries: Sequence[Append]) -> None:
-    """Raises IntegrityError, and inserts nothing of that statement, if an id or origin exists."""
+def insert_messages(
+    connection: sqlite3.Connection, planned: Sequence[tuple[Append, Key | None, Owners]]
+) -> None:
+    """Raises IntegrityError, and inserts nothing of that statement, if an id or key exists."""
     values: list[Any] = []
-    for entry in entries:
-        values += (entry.id, entry.sender, entry.origin, entry.stanza, len(entry.owners))
+    for entry, key, owners in planned:
+        sender, origin = key if key is not None else (0, None)
+        values += (entry.id, sender, origin, entry.stanza, len(owners))
     _insert(connection, "message (id, sender, origin, stanza, holders)", 5, values)
 
 
@@ -29,20 +37,26 @@ def insert_log(connection: sqlite3.Connection, values: Sequence[Any]) -> None:
     _insert(connection, "log (account, id, peer, flags)", 4, values)
 
 
-def known_origins(
-    connection: sqlite3.Connection, entries: Sequence[Append]
-) -> dict[tuple[int, bytes], tuple[int, bytes]]:
-    """Ids and stanzas of the messages of the same sender and origin that are stored."""
-    pairs = list({(entry.sender, entry.origin): None for entry in entries if entry.origin is not None})
-    known: dict[tuple[int, bytes], tuple[int, bytes]] = {}
-    for start in range(0, len(pairs), _MAX_ROWS):
-        part = pairs[start : start + _MAX_ROWS]
+def known_keys(connection: sqlite3.Connection, keys: Sequence[Key]) -> dict[Key, tuple[int, bytes]]:
+    """Ids and stanzas of the messages that are stored under these keys."""
+    known: dict[Key, tuple[int, bytes]] = {}
+    for start in range(0, len(keys), _MAX_ROWS):
+        part = keys[start : start + _MAX_ROWS]
         rows = _filled_up(len(part))
-        values: list[Any] = [value for pair in part for value in pair]
+        values: list[Any] = [value for key in part for value in key]
         values += [None] * (2 * (rows - len(part)))
         for sender, origin, id, stanza in connection.execute(_lookup(rows), values):
             known[sender, origin] = id, stanza
     return known
+
+
+def known_owners(connection: sqlite3.Connection, pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Those of the pairs of an account and a message's id where the account's log holds the message."""
+    return connection.execute(
+        "SELECT log.account, log.id FROM json_each(?) AS pair CROSS JOIN log "
+        "ON log.account = json_extract(pair.value, '$[0]') AND log.id = json_extract(pair.value, '$[1]')",
+        (json.dumps(pairs),),
+    ).fetchall()
 
 
 def _insert(connection: sqlite3.Connection, into: str, columns: int, values: Sequence[Any]) -> None:
@@ -65,9 +79,9 @@ def _statement(into: str, columns: int, rows: int) -> str:
 
 
 @lru_cache(16)
-def _lookup(pairs: int) -> str:
+def _lookup(keys: int) -> str:
     return (
-        f"WITH wanted (s, o) AS (VALUES {','.join(['(?,?)'] * pairs)}) "
+        f"WITH wanted (s, o) AS (VALUES {','.join(['(?,?)'] * keys)}) "
         "SELECT sender, origin, message.id, stanza FROM wanted CROSS JOIN message "
         "ON sender = s AND origin = o AND origin IS NOT NULL"
     )

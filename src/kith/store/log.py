@@ -16,7 +16,8 @@ from kith.store.conversations import entries_with, forget
 #: A page ends with the entry that passes it, so that nobody fills the memory with pages of large messages.
 PAGE_BYTES = 1024 * 1024
 _LAST = (1 << 63) - 1  # no id is greater
-_IDS = "(SELECT value FROM json_each(:ids))"
+#: The ids that travel in the value ``ids`` (`as_json`).
+IDS = "(SELECT value FROM json_each(:ids))"
 #: Whose logs there are, by one look into the index for each.
 _OWNERS = (
     "WITH RECURSIVE owner (id) AS (SELECT min(account) FROM log UNION ALL "
@@ -81,7 +82,7 @@ def undelivered(
     rows = connection.execute(
         "WITH mark (id) AS (SELECT min(delivered, :since) FROM account WHERE id = :account), waiting AS ("
         f"SELECT id, flags FROM log INDEXED BY log_undelivered WHERE account = :account AND id > :after "
-        f"AND id <= (SELECT id FROM mark) AND flags >= {UNDELIVERED} "
+        f"AND id <= (SELECT id FROM mark) AND flags >= {UNDELIVERED} AND flags & {UNDELIVERED} "
         "UNION ALL SELECT id, flags FROM log WHERE account = :account "
         f"AND id > max(:after, (SELECT id FROM mark)) AND flags & {INCOMING} ORDER BY id LIMIT :rows) "
         "SELECT waiting.id, stanza, waiting.flags FROM waiting CROSS JOIN message ON message.id = waiting.id "
@@ -96,7 +97,7 @@ def undelivered_of_all(connection: sqlite3.Connection) -> tuple[int, int]:
     row = connection.execute(
         "SELECT (SELECT count(*) FROM account), "
         "(SELECT count(*) FROM log INDEXED BY log_undelivered CROSS JOIN account ON account.id = log.account "
-        f"WHERE log.flags >= {UNDELIVERED} AND log.id <= account.delivered) + "
+        f"WHERE log.flags >= {UNDELIVERED} AND log.flags & {UNDELIVERED} AND log.id <= account.delivered) + "
         "(SELECT count(*) FROM account CROSS JOIN log ON log.account = account.id "
         f"AND log.id > account.delivered WHERE log.flags & {INCOMING})"
     ).fetchone()
@@ -110,9 +111,9 @@ def mark_delivered(connection: sqlite3.Connection, account: int, upto: int, late
     )
     if late:
         connection.execute(
-            f"UPDATE log SET flags = flags & ~{UNDELIVERED} WHERE account = :account AND id IN {_IDS} "
+            f"UPDATE log SET flags = flags & ~{UNDELIVERED} WHERE account = :account AND id IN {IDS} "
             f"AND flags & {UNDELIVERED}",
-            {"account": account, "ids": _json(late)},
+            {"account": account, "ids": as_json(late)},
         )
     rows = connection.execute(
         "SELECT id FROM log INDEXED BY log_unarchived WHERE account = :account "
@@ -120,15 +121,15 @@ def mark_delivered(connection: sqlite3.Connection, account: int, upto: int, late
         f"AND flags & {UNARCHIVED} AND flags < {UNDELIVERED}",
         {"account": account},
     ).fetchall()
-    _drop(connection, account, [row[0] for row in rows])
+    drop(connection, account, [row[0] for row in rows], remember=True)
 
 
 def mark_undelivered(connection: sqlite3.Connection, account: int, ids: Sequence[int]) -> None:
     """Flags incoming entries."""
     connection.execute(
-        f"UPDATE log SET flags = flags | {UNDELIVERED} WHERE account = :account AND id IN {_IDS} "
+        f"UPDATE log SET flags = flags | {UNDELIVERED} WHERE account = :account AND id IN {IDS} "
         f"AND flags & {INCOMING}",
-        {"account": account, "ids": _json(ids)},
+        {"account": account, "ids": as_json(ids)},
     )
 
 
@@ -152,7 +153,7 @@ def expire(
         "coalesce((SELECT delivered FROM account WHERE id = :account), :before)) ORDER BY id LIMIT :rows",
         {"account": account, "after": after, "before": before, "rows": rows},
     ).fetchall()
-    _drop(connection, account, [row[0] for row in found])
+    drop(connection, account, [row[0] for row in found])
     return len(found), found[-1][0] if len(found) == rows else None
 
 
@@ -169,7 +170,9 @@ def forget_origins(connection: sqlite3.Connection, before: int, rows: int = 500)
     if not found:
         return 0, True
     ids = [id for id, has in found if has]
-    connection.execute(f"UPDATE message SET origin = NULL WHERE id IN {_IDS}", {"ids": _json(ids)})
+    values = {"ids": as_json(ids)}
+    connection.execute(f"DELETE FROM message WHERE id IN {IDS} AND holders = 0", values)
+    connection.execute(f"UPDATE message SET origin = NULL WHERE id IN {IDS}", values)
     connection.execute(
         "INSERT INTO counter VALUES ('origins', :last) ON CONFLICT (name) DO UPDATE SET value = :last",
         {"last": found[-1][0]},
@@ -182,7 +185,7 @@ def drop_some(connection: sqlite3.Connection, account: int, upto: int, rows: int
     found = connection.execute(
         "SELECT id FROM log WHERE account = ? AND id <= ? LIMIT ?", (account, upto, rows)
     ).fetchall()
-    _drop(connection, account, [row[0] for row in found])
+    drop(connection, account, [row[0] for row in found])
     return len(found) == rows
 
 
@@ -192,18 +195,42 @@ def orphans(connection: sqlite3.Connection) -> list[int]:
     return [row[0] for row in found]
 
 
-def _drop(connection: sqlite3.Connection, account: int, ids: Sequence[int]) -> None:
-    """Removes entries that exist, and the messages that no log holds any more."""
+def last_id(connection: sqlite3.Connection) -> int:
+    """The greatest id that a message has, or had before it was removed."""
+    (last,) = connection.execute(
+        "SELECT max((SELECT coalesce(max(id), 0) FROM message), "
+        "coalesce((SELECT value FROM counter WHERE name = 'id'), 0))"
+    ).fetchone()
+    return int(last)
+
+
+def drop(connection: sqlite3.Connection, account: int, ids: Sequence[int], remember: bool = False) -> None:
+    """Removes entries that exist, and the messages that no log holds any more.
+
+    ``remember``: of messages with a key that is left, nothing else, so that a retry is known.
+    """
     if not ids:
         return
-    values: dict[str, Any] = {"account": account, "ids": _json(ids)}
+    values: dict[str, Any] = {"account": account, "ids": as_json(ids), "last": max(ids)}
     forget(connection, account, values["ids"])
-    connection.execute(f"DELETE FROM log WHERE account = :account AND id IN {_IDS}", values)
-    connection.execute(f"DELETE FROM message WHERE id IN {_IDS} AND holders <= 1", values)
-    connection.execute(f"UPDATE message SET holders = holders - 1 WHERE id IN {_IDS}", values)
+    connection.execute(f"DELETE FROM log WHERE account = :account AND id IN {IDS}", values)
+    if remember:
+        connection.execute(
+            f"UPDATE message SET stanza = x'' WHERE id IN {IDS} AND holders = 1 AND origin IS NOT NULL",
+            values,
+        )
+    connection.execute(
+        f"DELETE FROM message WHERE id IN {IDS} AND holders <= 1 AND (origin IS NULL OR stanza != x'')",
+        values,
+    )
+    connection.execute(f"UPDATE message SET holders = holders - 1 WHERE id IN {IDS}", values)
+    connection.execute(
+        "INSERT INTO counter VALUES ('id', :last) ON CONFLICT (name) DO UPDATE SET value = max(value, :last)",
+        values,
+    )
 
 
-def _json(ids: Sequence[int]) -> str:
+def as_json(ids: Sequence[int]) -> str:
     return f"[{','.join(map(str, ids))}]"
 
 
@@ -214,8 +241,8 @@ def _selection(connection: sqlite3.Connection, query: LogQuery) -> tuple[str, di
     where = ["log.account = :account", f"NOT log.flags & {UNARCHIVED}"]
     values: dict[str, Any] = {"account": query.account}
     if query.ids is not None:
-        where.append(f"log.id IN {_IDS}")
-        values["ids"] = _json(query.ids)
+        where.append(f"log.id IN {IDS}")
+        values["ids"] = as_json(query.ids)
     if query.peer is not None:
         where.append("log.peer = (SELECT id FROM address WHERE jid = :peer)")
         values["peer"] = query.peer

@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 from kith.store.errors import Damaged, translated
 from kith.store.health import Health
-from kith.store.writer import Pending, Writer
+from kith.store.transaction import Pending
+from kith.store.writer import Writer
 
 _Mark = Callable[[sqlite3.Connection], None]
 
@@ -42,8 +43,8 @@ class Marks:
     def into(self, connection: sqlite3.Connection) -> int:
         """Writes those that this transaction has not written. Returns how many it has, with all before."""
         with self._lock:
-            if self._transaction != self._writer.transactions:
-                self._transaction, self._written = self._writer.transactions, self._committed
+            if self._transaction != self._writer.transactions.count:
+                self._transaction, self._written = self._writer.transactions.count, self._committed
             marks = self._waiting[self._written - self._committed :]
         for mark in marks:
             try:

@@ -68,6 +68,10 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     ALTER TABLE account ADD COLUMN indexed INTEGER NOT NULL DEFAULT 0;
     """,
+    # What is in an outbox (`kith.store.outbox`).
+    """
+    CREATE INDEX log_outgoing ON log (id, account, peer, flags) WHERE flags >= 8;
+    """,
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 from xml.etree.ElementTree import Element
 
+from kith.base.slots import slot_of
 from kith.core.actors import sm
 from kith.core.actors.delivery import Delivery
 from kith.core.actors.intake import Work
@@ -22,15 +23,16 @@ class Account:
     """``jid`` is the bare address as text, ``address`` the same as a `JID`.
 
     ``sessions`` by resource: bound ones, among them those that have lost their connection and may
-    resume. ``state`` is for features, by their class.
+    resume. ``slot`` is the one that its address lies in. ``state`` is for features, by their class.
     """
 
-    __slots__ = ("address", "delivery", "id", "jid", "roster", "sessions", "state")
+    __slots__ = ("address", "delivery", "id", "jid", "roster", "sessions", "slot", "state")
 
     def __init__(self, record: AccountRecord) -> None:
         self.id = record.id
         self.jid = record.jid
         self.address: JID = parse_jid(record.jid)
+        self.slot = slot_of(record.jid)
         self.sessions: dict[str, Session] = {}
         self.roster: Roster | None = None
         self.delivery = Delivery(record.id, record.delivered)

@@ -6,7 +6,6 @@ is found by its origin id (XEP-0359 §3) and its content (`kith.core.log.retries
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum
@@ -16,7 +15,7 @@ from kith.core.actors.account import Account
 from kith.core.actors.sender import Sender
 from kith.core.log.envelope import After, Envelope
 from kith.core.log.retries import distinct_origin, is_retry
-from kith.ports.store import INCOMING, UNARCHIVED, Append, Retries, Store
+from kith.ports.store import INCOMING, OUTGOING, UNARCHIVED, Append, LogStore, Retries
 from kith.wire import ns
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
@@ -60,7 +59,7 @@ class Log:
 
     def __init__(
         self,
-        store: Store,
+        store: LogStore,
         ids: Ids,
         wanted: Sequence[Callable[[Account, str], bool]],
         after: After,
@@ -86,37 +85,57 @@ class Log:
                 verdict = keep
         return Keep.NOTHING if verdict is Keep.FORBIDDEN else verdict
 
-    def append(self, sender: Sender, stanza: Stanza, to: JID, recipient: Account | None, keep: Keep) -> None:
+    def append(
+        self,
+        sender: Sender,
+        stanza: Stanza,
+        to: JID,
+        recipient: Account | None,
+        keep: Keep,
+        outgoing: bool = False,
+    ) -> None:
         """Queues the message; `Envelope.committed` goes on from there.
 
-        Its sender or its ``recipient`` may be of another domain, not both.
+        Its ``sender`` or its ``recipient`` may be None here: of another domain, or at another owner; not
+        both. ``outgoing``: the recipient's owner has to be asked, so it enters the sender's outbox.
         """
         mine = sender.account
-        id = self._ids.next()
+        first = mine or recipient
+        assert first is not None
+        id = self._ids.next(first.slot, (recipient or first).slot)
         envelope = Envelope(id, stanza.to_bytes(), stanza, to, sender, self._after)
         archived = keep is Keep.ARCHIVE
         owners: list[tuple[int, str, int]] = []
-        if mine is not None and mine is not recipient and archived and self.wants(mine, to.bare):
-            owners.append((mine.id, to.bare, 0))
+        if mine is not None and mine is not recipient:
+            if archived and self.wants(mine, to.bare):
+                owners.append((mine.id, to.bare, OUTGOING if outgoing else 0))
+            elif outgoing:
+                owners.append((mine.id, to.bare, OUTGOING | UNARCHIVED))
         if recipient is not None:
             flags = INCOMING
             if not (archived and self.wants(recipient, sender.bare)):
                 flags |= UNARCHIVED
             owners.append((recipient.id, sender.bare, flags))
-        origin = self._origin(stanza, sender, to.bare) if _ORIGIN_ID in stanza.children else None
-        self.put(envelope, owners, origin)
+        self.put(envelope, owners, _origin(stanza) if _ORIGIN_ID in stanza.children else None)
 
     def put(self, envelope: Envelope, owners: Sequence[tuple[int, str, int]], origin: bytes | None) -> None:
-        """Queues an envelope for the logs of ``owners``, as `kith.ports.store.Append` has them.
+        """Queues an envelope for the logs of ``owners`` (`kith.ports.store.Append`): all are owned here.
 
-        ``origin`` is the key under which a retry is known, or None.
+        ``origin`` is the sender's id for it, or None. A retry is known by it.
         """
         sender = envelope.sender
         assert sender is not None
-        mine = sender.account
-        scope = mine.id if mine is not None else 0
         self._store.append(
-            Append(envelope.id, envelope.data, owners, envelope.committed, scope, origin, _RETRIES)
+            Append(
+                envelope.id,
+                envelope.data,
+                owners,
+                envelope.committed,
+                sender.bare,
+                envelope.to.bare,
+                origin,
+                _RETRIES,
+            )
         )
 
     def wants(self, account: Account, peer: str) -> bool:
@@ -126,15 +145,13 @@ class Log:
                 return False
         return True
 
-    def _origin(self, stanza: Stanza, sender: Sender, recipient: str) -> bytes | None:
-        """The key that a retry has in common with the first try."""
-        inner = stanza.inner
-        if inner.count(b"<origin-id") == 1 and (match := _ORIGIN.search(inner)) and b"&" not in match.group():
-            value = match.group(1) or match.group(2) or b""
-        else:
-            child = stanza.child(_ORIGIN_ID)
-            value = (child.get("id") or "" if child is not None else "").encode()
-        if not value or len(value) > _LONGEST_ORIGIN:
-            return None
-        scope = recipient if sender.account is not None else f"{sender.bare}\0{recipient}"
-        return hashlib.blake2b(scope.encode() + b"\0" + value, digest_size=16).digest()
+
+def _origin(stanza: Stanza) -> bytes | None:
+    """The id that the sender has given to the message, and gives to its retries; None if there is none."""
+    inner = stanza.inner
+    if inner.count(b"<origin-id") == 1 and (match := _ORIGIN.search(inner)) and b"&" not in match.group():
+        value = match.group(1) or match.group(2) or b""
+    else:
+        child = stanza.child(_ORIGIN_ID)
+        value = (child.get("id") or "" if child is not None else "").encode()
+    return value if 0 < len(value) <= _LONGEST_ORIGIN else None

@@ -50,12 +50,17 @@ _COMPARED_TAGS = 200
 
 
 def is_retry(stored: bytes, new: bytes) -> bool:
-    """Whether ``new`` is the stored message, sent once more; both have the same origin id."""
+    """Whether ``new`` is the stored message, sent once more; both have the same origin id.
+
+    ``stored`` is empty where the message was kept for delivery only, and was delivered.
+    """
     if _inside(stored) == _inside(new):
         return True
     if not (_is_simple(stored) and _is_simple(new)):
         return False
     try:
+        if not stored:
+            return _Compared.of(new).random
         one, other = _Compared.of(stored), _Compared.of(new)
     except ParseError:
         return False

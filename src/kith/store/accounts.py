@@ -1,0 +1,115 @@
+"""The accounts' table: `kith.ports.store.AccountStore`."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+
+from kith.ports.store import AccountRecord, Document, Keys
+from kith.store.database import Database
+from kith.store.documents import document
+from kith.store.log import last_id
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(dict[str, Keys]).decode
+
+
+class Accounts(Database):
+    """Who has an account."""
+
+    async def account(self, jid: str) -> AccountRecord | None:
+        return await self._read(lambda connection: _account(connection, jid))
+
+    async def account_with(
+        self, jid: str, space: str, key: Callable[[int], str]
+    ) -> tuple[AccountRecord | None, Document | None]:
+        def read(connection: sqlite3.Connection) -> tuple[AccountRecord | None, Document | None]:
+            record = _account(connection, jid)
+            id = record.id if record is not None else 0
+            return record, document(connection, id, space, key(id))
+
+        return await self._read(read)
+
+    async def accounts(self) -> list[str]:
+        return await self._read(
+            lambda connection: [row[0] for row in connection.execute("SELECT jid FROM account ORDER BY jid")]
+        )
+
+    async def create_accounts(self, accounts: Sequence[tuple[str, dict[str, Keys]]]) -> list[str]:
+        rows = [(jid, _encode(keys)) for jid, keys in accounts]
+
+        def write(connection: sqlite3.Connection) -> list[str]:
+            last = last_id(connection)
+            created = []
+            for jid, keys in rows:
+                cursor = connection.execute(
+                    "INSERT OR IGNORE INTO account (jid, keys, delivered) VALUES (?, ?, ?)", (jid, keys, last)
+                )
+                if cursor.rowcount:
+                    created.append(jid)
+            self._accounts_changed()
+            return created
+
+        return await self._write(write)
+
+    async def set_keys(self, jid: str, keys: dict[str, Keys]) -> bool:
+        blob = _encode(keys)
+        return await self._write(
+            lambda connection: bool(
+                connection.execute("UPDATE account SET keys = ? WHERE jid = ?", (blob, jid)).rowcount
+            )
+        )
+
+    async def upgrade_keys(self, jid: str, was: dict[str, Keys], keys: dict[str, Keys]) -> bool:
+        values = _encode(keys), jid, _encode(was)
+        statement = "UPDATE account SET keys = ? WHERE jid = ? AND keys = ?"
+        return await self._write(lambda connection: bool(connection.execute(statement, values).rowcount))
+
+    async def rename_account(self, jid: str, new: str) -> bool:
+        def write(connection: sqlite3.Connection) -> bool:
+            if connection.execute("SELECT 1 FROM account WHERE jid = ?", (new,)).fetchone():
+                return False
+            if not connection.execute("UPDATE account SET jid = ? WHERE jid = ?", (new, jid)).rowcount:
+                return False
+            values = (jid, _encode({}), last_id(connection))
+            connection.execute("INSERT INTO account (jid, keys, delivered) VALUES (?, ?, ?)", values)
+            self._accounts_changed()
+            return True
+
+        return await self._write(write)
+
+    async def delete_account(self, jid: str, ended: Callable[[], Awaitable[None]] | None = None) -> bool:
+        """The account ends in one commit, its log in small ones, with the next start if it is cut off."""
+
+        def write(connection: sqlite3.Connection) -> int | None:
+            row = connection.execute("SELECT id FROM account WHERE jid = ?", (jid,)).fetchone()
+            if row is None:
+                return None
+            connection.execute("DELETE FROM document WHERE account = ?", row)
+            connection.execute("DELETE FROM account WHERE id = ?", row)
+            self._accounts_changed()
+            return int(row[0])
+
+        account = await self._write(write)
+        if account is None:
+            return False
+        if ended is not None:
+            await ended()
+        await self.empty_log(account)
+        return True
+
+    async def empty_log(self, account: int) -> None:
+        raise NotImplementedError
+
+    def _accounts_changed(self) -> None:
+        """Which account an address has, is not what it was. On the thread that writes."""
+        assert self._writer is not None
+        self._writer.transactions.appends.accounts_changed()
+
+
+def _account(connection: sqlite3.Connection, jid: str) -> AccountRecord | None:
+    found = connection.execute("SELECT id, jid, keys, delivered FROM account WHERE jid = ?", (jid,))
+    row = found.fetchone()
+    return AccountRecord(row[0], row[1], _decode(row[2]), row[3]) if row else None

@@ -1,0 +1,178 @@
+"""How messages enter the logs: many at once, and each of them once.
+
+A message is known by its sender's address, its recipient's and its origin (`kith.ports.store.Append`), here
+by a key of a number and 16 bytes of a hash. Where the sender has an account in this database, the number is
+the account's, which stays when the address changes and never comes again; the address of any other sender
+goes into the hash. So nothing has to be looked up for a new message, and a unique index finds the retries.
+
+One key has one message. Others that belong under it get keys that are derived from it: different messages
+with one origin (`Retries.distinct`), and one message that entered the logs of its sender and its recipient
+one after the other, as it does when they were owned by two nodes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from kith.ports.store import INCOMING, Append
+from kith.store.inserts import Key, Owners, insert_log, insert_messages, known_keys, known_owners
+
+#: Who is told after the commit, and what: result and error.
+Answer = tuple[Callable[[Any, BaseException | None], None], Any, BaseException | None]
+#: So many addresses are remembered with their numbers.
+_REMEMBERED = 100_000
+
+
+class Held(NamedTuple):
+    """A message that is stored under a key. ``owners``: those who were asked about and hold it.
+
+    Where it was kept for delivery only, and was delivered, its ``stanza`` is empty.
+    """
+
+    id: int
+    stanza: bytes
+    owners: Owners
+
+
+class Appends:
+    """Writes messages within the transaction that is open. Used by the thread that writes."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._addresses: dict[str, int] = {}
+        self._accounts: dict[str, int] = {}
+        self._version = 0
+        self.new = 0  # messages of this transaction
+        self.changed = 0  # pages of it, about, but for those that messages fill
+
+    def begin(self) -> None:
+        """A transaction has begun. What another process has done to accounts is seen."""
+        self.new = self.changed = 0
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        if version != self._version:
+            self._version = version
+            self._accounts.clear()
+
+    def accounts_changed(self) -> None:
+        """The addresses of accounts are not those of before."""
+        self._accounts.clear()
+
+    def undone(self) -> None:
+        """The transaction was rolled back."""
+        self._addresses.clear()
+        self._accounts.clear()
+
+    def write(self, appends: Sequence[Append], answers: list[Answer]) -> None:
+        """Retries are rare, so the database is asked for known keys only when an insert fails."""
+        keys = [self._key(entry) if entry.origin is not None else None for entry in appends]
+        known: dict[Key, Held] = {}
+        while True:
+            planned, held = _plan(appends, keys, known)
+            try:
+                insert_messages(self._connection, planned)
+                break
+            except sqlite3.IntegrityError:
+                asking: dict[Key, set[int]] = {}
+                _plan(appends, keys, known, asking)
+                found = self._held(asking)  # a derived key may be held, too
+                if found.keys() <= known.keys():
+                    raise
+                known = found
+        self.new += len(planned)
+        rows: list[Any] = []
+        for entry, _, owners in planned:
+            for account, peer, flags in owners:
+                rows += (account, entry.id, self._address(peer), flags)
+        insert_log(self._connection, rows)
+        self.changed += 2 * len(set(rows[::4])) + 4  # each account's end of its log, and of what it has sent
+        answers += [(entry.done, existing, None) for entry, existing in zip(appends, held, strict=True)]
+
+    def _key(self, entry: Append) -> Key:
+        number = self._accounts.get(entry.sender)
+        if number is None:
+            number = self._account(entry.sender)
+        name = entry.recipient if number else f"{entry.sender}\0{entry.recipient}"
+        assert entry.origin is not None
+        return number, blake2b(name.encode() + b"\0" + entry.origin, digest_size=16).digest()
+
+    def _held(self, asking: dict[Key, set[int]]) -> dict[Key, Held]:
+        """What is stored under keys, and which of the accounts that were asked about hold it."""
+        stored = known_keys(self._connection, list(asking))
+        pairs = [(account, id) for key, (id, _) in stored.items() for account in asking[key]]
+        owners: dict[int, list[tuple[int, str, int]]] = {}
+        for account, id in known_owners(self._connection, pairs):
+            owners.setdefault(id, []).append((account, "", 0))
+        return {key: Held(id, stanza, owners.get(id, ())) for key, (id, stanza) in stored.items()}
+
+    def _account(self, jid: str) -> int:
+        """The id of the account at an address; 0 if there is none."""
+        if len(self._accounts) > _REMEMBERED:
+            self._accounts.clear()
+        row = self._connection.execute("SELECT id FROM account WHERE jid = ?", (jid,)).fetchone()
+        number = self._accounts[jid] = int(row[0]) if row else 0
+        return number
+
+    def _address(self, jid: str) -> int:
+        """The number of an address."""
+        number = self._addresses.get(jid)
+        if number is None:
+            if len(self._addresses) > _REMEMBERED:
+                self._addresses.clear()
+            self._connection.execute("INSERT OR IGNORE INTO address (jid) VALUES (?)", (jid,))
+            (number,) = self._connection.execute("SELECT id FROM address WHERE jid = ?", (jid,)).fetchone()
+            self._addresses[jid] = number
+        return number
+
+
+def _plan(
+    appends: Sequence[Append],
+    keys: Sequence[Key | None],
+    stored: dict[Key, Held],
+    asking: dict[Key, set[int]] | None = None,
+) -> tuple[list[tuple[Append, Key | None, Owners]], list[int | None]]:
+    """What is to be written; and for each append, the id under which it is held already, or None.
+
+    ``stored`` is what is known to be in the database. ``asking`` gets all keys that were tried, with the
+    accounts whose logs may hold a message under them.
+    """
+    known: dict[Key, Append | Held] = {**stored}
+    planned: list[tuple[Append, Key | None, Owners]] = []
+    answers: list[int | None] = []
+    for entry, key in zip(appends, keys, strict=True):
+        owners, existing = entry.owners, None
+        if key is not None:
+            if asking is not None or key in known:
+                key, owners, existing = _place(entry, key, known, {} if asking is None else asking)
+            if owners:
+                known[key] = entry
+        if owners:
+            planned.append((entry, key, owners))
+        answers.append(existing)
+    return planned, answers
+
+
+def _place(
+    entry: Append, key: Key, known: dict[Key, Append | Held], asking: dict[Key, set[int]]
+) -> tuple[Key, Owners, int | None]:
+    """The key for a message, the logs that it is to enter, and the id under which it is held, or None."""
+    owners = entry.owners
+    accounts = {account for account, _, _ in owners}
+    existing = None
+    asking.setdefault(key, set()).update(accounts)
+    while (held := known.get(key)) is not None:
+        retries = entry.retries
+        if retries is not None and not retries.is_retry(held.stanza, entry.stanza):
+            key = key[0], retries.distinct(key[1], entry.stanza)
+        else:
+            holding = {account for account, _, _ in held.owners}
+            if not held.stanza or not accounts.isdisjoint(holding):
+                existing = held.id
+                owners = [owner for owner in owners if not owner[2] & INCOMING and owner[0] not in holding]
+            if not held.stanza or not owners:
+                return key, (), existing
+            key = key[0], blake2b(b"%b%d" % (key[1], owners[0][0]), digest_size=16).digest()
+        asking.setdefault(key, set()).update(accounts)
+    return key, owners, existing

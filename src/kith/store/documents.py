@@ -1,0 +1,80 @@
+"""The documents' table: `kith.ports.store.DocumentStore`."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from kith.ports.store import Document
+from kith.store.database import Database
+
+
+class Documents(Database):
+    """Small values that features keep for accounts. One counter numbers the writes of all."""
+
+    async def documents(self, account: int, space: str) -> list[Document]:
+        return await self._read(
+            lambda connection: [
+                Document(*row)
+                for row in connection.execute(
+                    "SELECT key, value, seq FROM document WHERE account = ? AND space = ? ORDER BY seq",
+                    (account, space),
+                )
+            ]
+        )
+
+    async def document(self, account: int, space: str, key: str) -> Document | None:
+        return await self._read(lambda connection: document(connection, account, space, key))
+
+    async def put(self, account: int, space: str, key: str, value: bytes) -> int:
+        return await self._write(lambda connection: _put(connection, account, space, key, value))
+
+    def put_soon(self, account: int, space: str, key: str, value: bytes) -> None:
+        self._queue(lambda connection: _put(connection, account, space, key, value))
+
+    async def put_if(self, account: int, space: str, key: str, value: bytes, seq: int) -> int:
+        def write(connection: sqlite3.Connection) -> int:
+            row = connection.execute(
+                "SELECT seq FROM document WHERE account = ? AND space = ? AND key = ?", (account, space, key)
+            ).fetchone()
+            return _put(connection, account, space, key, value) if (row[0] if row else 0) == seq else 0
+
+        return await self._write(write)
+
+    async def remove(self, account: int, space: str, key: str | None = None) -> int:
+        statement = "DELETE FROM document WHERE account = ? AND space = ?"
+        values: tuple[Any, ...] = (account, space)
+        if key is not None:
+            statement, values = statement + " AND key = ?", (*values, key)
+        return await self._write(lambda connection: connection.execute(statement, values).rowcount)
+
+    async def spaces(self, account: int, prefix: str) -> list[str]:
+        return await self._read(
+            lambda connection: [
+                row[0]
+                for row in connection.execute(
+                    "SELECT DISTINCT space FROM document WHERE account = ? AND space >= ? AND space < ? "
+                    "ORDER BY space",
+                    (account, prefix, prefix + "\U0010ffff"),
+                )
+            ]
+        )
+
+
+def document(connection: sqlite3.Connection, account: int, space: str, key: str) -> Document | None:
+    """One document, or None."""
+    row = connection.execute(
+        "SELECT key, value, seq FROM document WHERE account = ? AND space = ? AND key = ?",
+        (account, space, key),
+    ).fetchone()
+    return Document(*row) if row else None
+
+
+def _put(connection: sqlite3.Connection, account: int, space: str, key: str, value: bytes) -> int:
+    (seq,) = connection.execute(
+        "UPDATE counter SET value = value + 1 WHERE name = 'document' RETURNING value"
+    ).fetchone()
+    connection.execute(
+        "INSERT OR REPLACE INTO document VALUES (?, ?, ?, ?, ?)", (account, space, key, value, seq)
+    )
+    return int(seq)

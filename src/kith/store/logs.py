@@ -1,0 +1,130 @@
+"""The logs' tables: `kith.ports.store.LogStore`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Callable, Sequence
+
+from kith.ports.store import Append, Entry, LogQuery, Outgoing, Page, Unavailable
+from kith.store import conversations, log, outbox
+from kith.store.database import PATIENCE, Database
+from kith.store.errors import StoreError
+
+_ROWS = 500  # some milliseconds of other writers' time
+
+
+class Logs(Database):
+    """Each account's log of messages. A message that is in several logs is stored once."""
+
+    @property
+    def waiting_bytes(self) -> int:
+        return self._writer.waiting_bytes if self._writer is not None else 0
+
+    def append(self, entry: Append) -> None:
+        assert self._writer is not None
+        self._writer.put(entry)
+
+    async def last_id(self, slot: int) -> int:
+        """Of all slots: which of them an account is in, the tables do not say."""
+        return await self._write(log.last_id)
+
+    async def page(self, query: LogQuery) -> Page:
+        """Entries that ``query.ids`` names and the log does not have are left out."""
+        await self._index(query)
+        return await self._read(lambda connection: log.page(connection, query))
+
+    async def peers(self, account: int) -> list[str]:
+        await self._catch_up(account)
+        return await self._read(lambda connection: conversations.peers(connection, account))
+
+    async def _index(self, query: LogQuery) -> None:
+        if query.peer is not None and query.ids is None:
+            await self._catch_up(query.account)
+
+    async def _catch_up(self, account: int) -> None:
+        """Lets the index of conversations catch up. If it can't be written, the log is looked through."""
+        with contextlib.suppress(sqlite3.Error, StoreError, TimeoutError):
+            while await self._read(lambda connection: conversations.is_behind(connection, account)):
+                write = self._write(lambda connection: conversations.catch_up(connection, account))
+                if await asyncio.wait_for(write, PATIENCE):
+                    return
+
+    async def count(self, query: LogQuery) -> int:
+        await self._index(query)
+        return await self._read(lambda connection: log.count(connection, query))
+
+    async def bounds(self, account: int) -> tuple[int, int] | None:
+        return await self._read(lambda connection: log.bounds(connection, account))
+
+    async def undelivered(
+        self, account: int, after: int, limit: int, since: int | None = None
+    ) -> list[Entry]:
+        return await self._read(lambda connection: log.undelivered(connection, account, after, limit, since))
+
+    def mark_delivered(self, account: int, upto: int, late: Sequence[int] = ()) -> None:
+        late = list(late)
+        assert self._marks is not None
+        self._marks.add(lambda connection: log.mark_delivered(connection, account, upto, late))
+
+    def mark_undelivered(self, account: int, ids: Sequence[int]) -> None:
+        ids = list(ids)
+        assert self._marks is not None
+        self._marks.add(lambda connection: log.mark_undelivered(connection, account, ids))
+
+    async def outbox(self, slot: int | None, after: int, limit: int) -> list[Outgoing]:
+        return await self._read(lambda connection: outbox.entries(connection, slot, after, limit))
+
+    def handed_on(self, account: int, ids: Sequence[int]) -> None:
+        ids = list(ids)
+        self._queue(lambda connection: outbox.handed_on(connection, account, ids))
+
+    def turned_away(self, account: int, ids: Sequence[int]) -> None:
+        ids = list(ids)
+        self._queue(lambda connection: outbox.turned_away(connection, account, ids))
+
+    async def rewrite(self, id: int, stanza: bytes) -> None:
+        await self._write(
+            lambda connection: connection.execute(
+                "UPDATE message SET stanza = ? WHERE id = ? AND holders > 0", (stanza, id)
+            )
+        )
+
+    async def forget_origins(self, before: int) -> int:
+        """In small transactions, from where it ended the last time."""
+        total = 0
+        while True:
+            forgotten, done = await self._write(lambda connection: log.forget_origins(connection, before))
+            total += forgotten
+            if done:
+                return total
+
+    async def expire(self, before: int) -> int:
+        """In small transactions, so that others get their turn."""
+        await self.settled()  # readers do not see what is only queued
+        total = 0
+        for account in await self._read(lambda connection: log.owners_before(connection, before)):
+            after: int | None = 0
+            while after is not None:
+                removed, after = await self._write(_expire(account, after, before))
+                total += removed
+        return total
+
+    async def empty_log(self, account: int) -> None:
+        """In small transactions, so that others get their turn, however much there is.
+
+        What comes meanwhile stays.
+        """
+        upto = await self._write(log.last_id)
+        while await self._write(lambda connection: log.drop_some(connection, account, upto, _ROWS)):
+            pass
+
+    async def _finish_removals(self) -> None:
+        with contextlib.suppress(StoreError, Unavailable, sqlite3.Error):  # with the next start, then
+            for account in await self._read(log.orphans):
+                await self.empty_log(account)
+
+
+def _expire(account: int, after: int, before: int) -> Callable[[sqlite3.Connection], tuple[int, int | None]]:
+    return lambda connection: log.expire(connection, account, after, before, _ROWS)

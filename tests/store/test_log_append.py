@@ -1,4 +1,7 @@
-"""What `Store.append` promises: once, in order, and no message pays for another's fault."""
+"""How messages are written: gathered, beside other processes, and on a disk that refuses.
+
+What any store promises of them is in `tests/contract`.
+"""
 
 from __future__ import annotations
 
@@ -8,84 +11,10 @@ import time
 
 import pytest
 
-from kith.ports.store import INCOMING, Append, LogQuery, Retries, Unavailable
+from kith.ports.store import INCOMING, LogQuery, Unavailable
 from kith.store.errors import StoreError
 from kith.store.schema import MIGRATIONS
 from kith.store.sqlite import SQLiteStore
-
-
-async def test_a_retry_in_a_later_commit_gets_the_first_id_and_stores_nothing(logs):
-    logs.append(1, origin=b"o")
-    await logs.store.settled()
-    logs.append(2, origin=b"o")
-    await logs.store.settled()
-    assert logs.answers == [(1, None, None), (2, 1, None)]
-    assert await logs.stored("message") == 1
-    assert await logs.stored("log") == 2
-
-
-async def test_a_retry_in_the_same_commit_gets_the_first_id(logs):
-    logs.append(1, origin=b"o")
-    logs.append(2)
-    logs.append(3, origin=b"o")
-    await logs.store.settled()
-    assert logs.answers == [(1, None, None), (2, None, None), (3, 1, None)]
-    assert await logs.stored("message") == 2
-
-
-async def test_retries_among_new_messages_leave_the_new_ones_alone(logs):
-    for id in range(1, 51):
-        logs.append(id, origin=b"%d" % id)
-    await logs.store.settled()
-    logs.answers.clear()
-    for id in range(101, 201):
-        logs.append(id, origin=b"%d" % (id - 100))
-    await logs.store.settled()
-    expected = [(id, id - 100 if id <= 150 else None, None) for id in range(101, 201)]
-    assert logs.answers == expected
-    assert await logs.stored("message") == 100
-
-
-async def test_the_same_origin_of_another_sender_is_another_message(logs):
-    logs.append(1, origin=b"o", sender=logs.a)
-    logs.append(2, origin=b"o", sender=logs.b)
-    await logs.store.settled()
-    assert [existing for _, existing, _ in logs.answers] == [None, None]
-
-
-async def test_a_retry_is_known_after_the_store_was_reopened(logs):
-    logs.append(1, origin=b"o")
-    await logs.store.close()
-    assert await logs.store.open() == 1
-    logs.append(2, origin=b"o")
-    await logs.store.settled()
-    assert logs.answers[-1] == (2, 1, None)
-
-
-async def test_answers_come_in_the_order_of_the_calls_whatever_was_called(logs):
-    order: list[object] = []
-    puts = []
-    for id in range(1, 400):
-        logs.append(id)
-        if id % 7 == 0:
-            put = asyncio.ensure_future(logs.store.put(logs.a, "s", str(id), b""))
-            put.add_done_callback(lambda _, id=id: order.append(id))
-            puts.append(put)
-        if id % 31 == 0:
-            await asyncio.sleep(0)
-    seqs = await asyncio.gather(*puts)
-    await logs.store.settled()
-    assert [id for id, _, _ in logs.answers] == list(range(1, 400))
-    assert order == [id for id in range(1, 400) if id % 7 == 0]
-    assert seqs == sorted(seqs)
-
-
-async def test_more_messages_than_a_commit_takes_all_arrive(logs):
-    for id in range(1, 3001):
-        logs.append(id)
-    await logs.store.settled()
-    assert [id for id, _, error in logs.answers if error is None] == list(range(1, 3001))
-    assert await logs.store.count(LogQuery(logs.b)) == 3000
 
 
 async def test_a_message_that_cannot_be_stored_does_not_fail_its_neighbours(logs):
@@ -184,15 +113,6 @@ async def test_a_database_that_stays_locked_fails_all_that_waits_at_once(logs):
     logs.store = original
 
 
-async def test_closing_commits_what_was_queued_before(logs):
-    for id in range(1, 501):
-        logs.append(id)
-    await logs.store.close()
-    assert len(logs.answers) == 500
-    assert await logs.store.open() == 500
-    assert await logs.store.count(LogQuery(logs.b)) == 500
-
-
 async def test_one_message_in_many_logs_is_stored_once(logs):
     owners = [(account, "room@x", INCOMING) for account in range(1, 3001)]
     logs.append(1, owners=owners)
@@ -239,43 +159,6 @@ async def test_under_load_messages_gather_for_one_commit(logs):
     assert [id for id, _, _ in logs.answers] == [1, 2]
     await store.close()
     logs.store = original
-
-
-RETRIES = Retries(lambda stored, new: stored == new, lambda origin, stanza: origin + stanza)
-
-
-def _append(logs, id: int, stanza: bytes, origin: bytes = b"o") -> None:
-    def done(existing, error):
-        logs.answers.append((id, existing, error))
-
-    owners = [(logs.b, "a@x", INCOMING)]
-    logs.store.append(Append(id, stanza, owners, done, logs.a, origin, RETRIES))
-
-
-@pytest.mark.parametrize("together", [True, False])
-async def test_messages_with_one_origin_are_told_apart_by_what_they_say(logs, together):
-    """In one commit and in several, the first and each other one once."""
-    stanzas = [b"one", b"two", b"one", b"two", b"three", b"two", b"three", b"one"]
-    for id, stanza in enumerate(stanzas, 1):
-        _append(logs, id, stanza)
-        if not together:
-            await logs.store.settled()
-    await logs.store.settled()
-    existing = [existing for _, existing, error in logs.answers if error is None]
-    assert existing == [None, None, 1, 2, None, 2, 5, 1]
-    assert await logs.stored("message") == 3
-
-
-async def test_a_stored_message_is_known_when_another_comes_before_its_retry(logs):
-    """The two share a commit, and the stored one's origin with it."""
-    _append(logs, 1, b"stored")
-    await logs.store.settled()
-    logs.answers.clear()
-    _append(logs, 2, b"other")
-    _append(logs, 3, b"stored")
-    _append(logs, 4, b"other")
-    await logs.store.settled()
-    assert logs.answers == [(2, None, None), (3, 1, None), (4, 2, None)]
 
 
 async def test_origins_are_forgotten_after_a_while_and_messages_stay(logs):

@@ -23,14 +23,15 @@ from kith.store.sqlite import SQLiteStore
 
 async def main():
     store = SQLiteStore(Path(sys.argv[1]))
-    next = await store.open() + 1
+    await store.open()
+    next = await store.last_id(0) + 1
     await store.create_accounts([("a@x", {}), ("b@x", {})])  # 1 and 2
     def answer(id):
         return lambda existing, error: os.write(1, b"%d\\n" % id) if error is None else None
     while True:
         for _ in range(17):
-            owners = [(1, "b@x", 0), (2, "a@x", 1)]
-            store.append(Append(next, b"<message>%d</message>" % next, owners, answer(next), 1, b"%d" % next))
+            owners, data = [(1, "b@x", 0), (2, "a@x", 1)], b"<message>%d</message>" % next
+            store.append(Append(next, data, owners, answer(next), "a@x", "b@x", b"%d" % next))
             next += 1
         await asyncio.sleep(0.0005)
 
@@ -60,7 +61,8 @@ async def test_every_answered_message_is_found_after_a_kill_at_any_moment(tmp_pa
         answered += await asyncio.to_thread(write_until_killed, path, moment.uniform(0.05, 0.3))
     assert len(answered) > 34
     store = SQLiteStore(path)
-    last = await store.open()
+    await store.open()
+    last = await store.last_id(0)
     for account in (1, 2):
         page = await store.page(LogQuery(account, limit=10_000_000))
         stored = {entry.id: entry.stanza for entry in page.entries}

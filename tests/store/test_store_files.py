@@ -16,7 +16,8 @@ from kith.ports.store import Unavailable
 from kith.store import health
 from kith.store.errors import StoreError
 from kith.store.sqlite import SQLiteStore
-from tests.store.conftest import KEYS, Logs
+from tests.contract.logs import KEYS
+from tests.store.conftest import Logs
 
 
 def delete(path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What `kith.ports.store` promises, for every kind of store (`conftest.BACKENDS`)."""

@@ -206,7 +206,7 @@ class WebSocketConnection(Connection):
     def proxied(self) -> bool:
         return self._proxied
 
-    def ask(self) -> None:
+    def send_ping(self) -> None:
         """A browser answers without waking the page (RFC 6455 §5.5.2)."""
         if self._websocket.state is State.OPEN:
             self._websocket.send_ping(b"")

@@ -14,30 +14,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kith.client.linking import BadCode, Code, Letter, Newcomer, decoded, encoded, new_ticket, seal
+from kith.client.linking import Approval, BadCode, Code, NewDevice, decoded, encoded, new_ticket, seal
 from tests.api.person import Answer, Device, Person
 from tests.api.test_app_passwords import app_password
 from tests.conftest import RunningServer, running
 from tests.raw import body
 
 
-async def show(person: Person) -> Newcomer:
+async def show(person: Person) -> NewDevice:
     """A new device begins."""
     answer = await person.ask("POST", "/api/links", {})
     assert answer.status == 201
     assert 0 < answer.body["expires_in"] <= 600
-    return Newcomer("http://localhost", answer.body["id"], "Ada's laptop")
+    return NewDevice("http://localhost", answer.body["id"], "Ada's laptop")
 
 
 async def approve(person: Person, device: Device, text: str) -> Answer:
     """A device that is logged in has read a code."""
     code = Code.parse(text)
-    sealed, hash = seal(code, Letter(device.login["address"], new_ticket(), {"keys": [1, 2]}))
+    sealed, hash = seal(code, Approval(device.login["address"], new_ticket(), {"keys": [1, 2]}))
     request = {"ticket_hash": encoded(hash), "sealed": encoded(sealed)}
     return await person.ask("PUT", f"/api/links/{code.id}", request, device)
 
 
-async def enter(person: Person, newcomer: Newcomer, letter: Letter) -> Answer:
+async def enter(person: Person, newcomer: NewDevice, letter: Approval) -> Answer:
     request = {"ticket": encoded(letter.ticket), "device": {"name": newcomer.code.name}}
     return await person.ask("POST", f"/api/links/{newcomer.code.id}/device", request)
 
@@ -99,7 +99,7 @@ async def test_a_client_with_an_app_password_approves_nothing(server: RunningSer
     phone = await ada.register()
     await app_password(ada, phone)
     newcomer = await show(ada)
-    wrong = await enter(ada, newcomer, Letter("", new_ticket(), {}))
+    wrong = await enter(ada, newcomer, Approval("", new_ticket(), {}))
     assert (wrong.status, wrong.error) == (403, "forbidden")
 
 
@@ -109,10 +109,10 @@ async def test_who_has_the_id_alone_gets_neither_the_letter_nor_in(server: Runni
     newcomer = await show(ada)
     await approve(ada, phone, newcomer.code.text())
     sealed = decoded((await eve.ask("GET", f"/api/links/{newcomer.code.id}")).body["sealed"])
-    spy = Newcomer("http://localhost", newcomer.code.id, "spy")
+    spy = NewDevice("http://localhost", newcomer.code.id, "spy")
     with pytest.raises(BadCode):
         spy.open(sealed)
-    wrong = await enter(eve, newcomer, Letter("", new_ticket(), {}))
+    wrong = await enter(eve, newcomer, Approval("", new_ticket(), {}))
     assert wrong.status == 403
     assert newcomer.open(sealed)
 
@@ -195,10 +195,10 @@ async def test_codes_are_limited_for_an_address(server: RunningServer) -> None:
 
 
 def test_what_was_sealed_with_another_secret_is_not_opened() -> None:
-    newcomer = Newcomer("https://example.org", "0" * 32, "x")
+    newcomer = NewDevice("https://example.org", "0" * 32, "x")
     forged = replace(newcomer.code, secret=bytes(16))
     with pytest.raises(BadCode):
-        newcomer.open(seal(forged, Letter("mallory@example.org", new_ticket(), {}))[0])
+        newcomer.open(seal(forged, Approval("mallory@example.org", new_ticket(), {}))[0])
     for wrong in (b"", b"x" * 40, b"x" * 400):
         with pytest.raises(BadCode):
             newcomer.open(wrong)
@@ -210,7 +210,7 @@ def test_any_name_of_a_device_is_in_its_code(name: str) -> None:
         name.encode()
     except UnicodeEncodeError:
         return
-    code = Newcomer("https://example.org/", "ab" * 16, name).code
+    code = NewDevice("https://example.org/", "ab" * 16, name).code
     assert Code.parse(code.text()) == replace(code, base="https://example.org")
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from kith.client import DataUnusable, State
 from kith.client.database import _MIGRATIONS, Database
-from kith.client.history import Draft, History
-from kith.client.message import Trust
+from kith.client.history import History
+from kith.client.message import Draft, Trust
 
 
 def old(folder: Path) -> sqlite3.Connection:

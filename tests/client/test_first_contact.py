@@ -55,7 +55,7 @@ async def test_all_who_choose_the_same_prekey_at_once_can_be_read(
     got = await receive(bot, len(writers))
     assert {message.body for message in got} == {f"from {writer.jid}" for writer in writers}
     monkeypatch.undo()
-    await bot._turn.take(upload())
+    await bot._key_work.run(upload())
     for writer in writers:
         await writer.send(bot.jid, "and again")
         await bot.send(writer.jid, "an answer")
@@ -65,7 +65,7 @@ async def test_all_who_choose_the_same_prekey_at_once_can_be_read(
 
 
 async def _nothing(encryption: Any) -> None:
-    encryption.stale.clear()
+    encryption.bundle_outdated.clear()
 
 
 async def test_a_used_prekey_is_replaced_at_once_and_kept_for_a_day(
@@ -116,7 +116,7 @@ async def test_a_bundle_without_prekeys_is_enough_to_begin(
         return element
 
     monkeypatch.setattr(oldmemo.etree, "serialize_bundle", without)
-    await bot._turn.take(bot._encryption.publish())
+    await bot._key_work.run(bot._encryption.publish())
     assert await published(bot) == set()
     ada = await people.open(people.account("ada"))
     for number in range(3):
@@ -189,7 +189,7 @@ async def test_a_device_that_is_not_trusted_gets_no_text_again_before_its_key_wa
     for key in await ada.fingerprints(bot.jid):
         await ada.distrust(bot.jid, key.text)
         level = Trust.UNDECIDED
-        await ada._healing.asked(bot.jid, key.device, ada.history(bot.jid)[0].id, level)
+        await ada._healing.on_request(bot.jid, key.device, ada.history(bot.jid)[0].id, level)
     rows = ada._db.sql.execute("SELECT peer FROM refused").fetchall()
     assert rows == [(bot.jid,)]
     (key,) = await ada.fingerprints(bot.jid)

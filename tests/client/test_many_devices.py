@@ -9,8 +9,8 @@ import pytest
 from omemo.session_manager import BundleDownloadFailed
 
 from kith.client import NotEncrypted, State
-from kith.client.encryption import MOST_DEVICES
-from kith.client.missing import FOR, Missing
+from kith.client.bundles import MAX_DEVICES
+from kith.client.unavailable_bundles import RETRY_AFTER, UnavailableBundles
 from tests.client.conftest import People, receive
 from tests.raw import RawClient, condition, online
 
@@ -53,20 +53,20 @@ async def test_a_thousand_devices_without_keys_cost_others_nothing(people: Peopl
     assert got.body == "and you"
     with pytest.raises(NotEncrypted):
         await sending
-    assert len(set(asked)) == MOST_DEVICES
+    assert len(set(asked)) == MAX_DEVICES
     boaster.abort()
 
 
 def test_keys_that_could_not_be_had_are_asked_for_again_later() -> None:
     now = 0.0
-    missing = Missing(lambda: now)
+    missing = UnavailableBundles(lambda: now)
     missing.check("a@b", 1)
     missing.add("a@b", 1)
     with pytest.raises(BundleDownloadFailed):
         missing.check("a@b", 1)
     missing.check("a@b", 2)
     missing.check("c@d", 1)
-    now = FOR
+    now = RETRY_AFTER
     missing.check("a@b", 1)
     missing.add("a@b", 1)
     missing.forget("a@b")

@@ -137,7 +137,7 @@ async def test_the_pin_is_asked_for(machine: Machine, server: RunningServer) -> 
     await child.expect("not the PIN", async_=True)
     child.sendline("246802")
     await child.expect("Logged in", async_=True)
-    await child.expect("Messages from before this login stay on your other devices", async_=True)
+    await child.expect("Earlier messages stay on your other devices", async_=True)
     await child.expect(pexpect.EOF, async_=True)
 
 
@@ -182,7 +182,7 @@ async def test_another_app_gets_a_password_and_is_out_again(machine: Machine, se
     assert "Gajim [desk]" in table
     id = re.search(r"[0-9a-f]{16}", table)
     assert id is not None
-    assert "is out" in await machine.says("apps", "revoke", id[0])
+    assert "is logged out" in await machine.says("apps", "revoke", id[0])
     async with Scram(server.port) as client:
         assert await client.scram("SCRAM-SHA-256", person.number, password[0]) == "not-authorized"
     assert "No app" in await machine.says("apps", "revoke", id[0], status=1)
@@ -222,12 +222,12 @@ async def test_a_device_comes_in_by_the_link_that_another_one_reads(
     await child.expect(r"(http://127\.0\.0\.1:\d+/link#\S+)", async_=True)
     code = child.match[1]
     refused = machine.run("link", code)
-    await refused.expect("Let it in", async_=True)
+    await refused.expect("Approve it", async_=True)
     refused.sendline("n")
     await refused.expect(pexpect.EOF, async_=True)
-    assert "It is in" in await machine.says("link", code, "--yes")
+    assert "It is logged in" in await machine.says("link", code, "--yes")
     await child.expect("Linked", async_=True)
-    await child.expect("Messages from before this login stay on your other devices", async_=True)
+    await child.expect("Earlier messages stay on your other devices", async_=True)
     await child.expect(pexpect.EOF, async_=True)
     assert "the [new] one" in await machine.says("devices")
     async with other.client(person), machine.client(person):

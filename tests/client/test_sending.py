@@ -11,10 +11,9 @@ from xml.etree.ElementTree import Element
 import pytest
 
 from kith.client import BadCharacters, Client, ConnectionChanged, Link, NotSent, State, TooLarge
-from kith.client.flights import Flights
-from kith.client.history import Draft
-from kith.client.message import Message, Trust
+from kith.client.message import Draft, Message, Trust
 from kith.client.outbox import Outbox
+from kith.client.unacknowledged import Unacknowledged
 from tests.client.conftest import People, receive, until
 
 
@@ -37,7 +36,7 @@ async def test_a_message_that_is_too_large_is_refused_and_the_largest_one_arrive
     ada, ben = await people.open(people.account("ada")), await people.open(people.account("ben"))
     for encrypted in (True, False):
         most = ada.largest_text(encrypted)
-        with pytest.raises(TooLarge, match=f"no more than {most}"):
+        with pytest.raises(TooLarge, match=f"{most} at most"):
             await ada.send(ben.jid, "ä" * (most // 2 + 1), encrypted=encrypted)
         await ada.send(ben.jid, "x" * most, encrypted=encrypted)
         (got,) = await receive(ben)
@@ -135,7 +134,7 @@ async def test_a_connection_that_only_ends_is_suspected_late_and_innocents_stay_
     ada = await people.open(people.account("ada"), port=cable.port)
     await ada.send(ben.jid, "first", encrypted=False)
     await receive(ben)
-    for _ in range(Flights.SUSPICIOUS - 1):
+    for _ in range(Unacknowledged.SUSPICIOUS - 1):
         cable.cut()
         await until(lambda: ada.link is not Link.ONLINE)
         ada.reconnect()

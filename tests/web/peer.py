@@ -18,7 +18,7 @@ from omemo.session_manager import BundleNotFound, SessionManager
 from omemo.storage import Just, Maybe, Nothing, Storage
 from omemo.types import TrustLevel
 
-from kith.client import sessions
+from kith.client import omemo_xml, sessions
 from kith.client.linking import decoded, encoded
 from tests.interop.node import NodeClient
 
@@ -70,7 +70,7 @@ class Published:
             one = ElementTree.SubElement(prekeys, _NS + "preKeyPublic")
             one.set("preKeyId", str(prekey["id"]))
             one.text = _b64(prekey["key"])
-        self.bundles[jid, device] = sessions.parse_bundle(bundle, jid, device)
+        self.bundles[jid, device] = omemo_xml.parse_bundle(bundle, jid, device)
         self.lists.setdefault(jid, set()).add(device)
 
     def wire(self, jid: str) -> dict[int, dict[str, Any]]:
@@ -163,7 +163,7 @@ class PythonPeer:
 
     async def decrypt(self, sender: str, wire: dict[str, Any]) -> str | None:
         """None: keys alone."""
-        element = sessions.readable(_element(wire))
+        element = omemo_xml.readable(_element(wire))
         message = await oldmemo.etree.parse_message(element, sender, self.jid, self.sessions)
         plain, _, _ = await self.sessions.decrypt(message)
         return None if plain is None else plain.decode()
@@ -191,7 +191,7 @@ def _wire_bundle(bundle: omemo.Bundle) -> dict[str, Any]:
 
 
 def _wire_message(message: omemo.Message) -> dict[str, Any]:
-    element = sessions.serialize(message)
+    element = omemo_xml.serialize(message)
     header = _child(element, "header")
     payload = element.find(_NS + "payload")
     return {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kith.client.linking import BadCode, Code, Letter, Newcomer, decoded, encoded, new_ticket, seal
+from kith.client.linking import Approval, BadCode, Code, NewDevice, decoded, encoded, new_ticket, seal
 from tests.api.person import Device, Person
 from tests.conftest import RunningServer
 from tests.interop.node import Refused
@@ -31,7 +31,7 @@ async def test_the_web_app_comes_in_by_a_code_that_python_approves(
     code = Code.parse(await web.do("show", "http://localhost", opened.body["id"], NAMES[0]))
     assert (code.base, code.name) == ("http://localhost", NAMES[0])
     ticket = new_ticket()
-    sealed, hash = seal(code, Letter(phone.login["address"], ticket, {"keys": [1, "ä"]}))
+    sealed, hash = seal(code, Approval(phone.login["address"], ticket, {"keys": [1, "ä"]}))
     request = {"ticket_hash": encoded(hash), "sealed": encoded(sealed)}
     assert (await ada.ask("PUT", f"/api/links/{code.id}", request, phone)).status == 204
     there = (await elsewhere.ask("GET", f"/api/links/{code.id}")).body["sealed"]
@@ -52,30 +52,30 @@ async def test_python_comes_in_by_a_code_that_the_web_app_approves(
     ada, elsewhere = Person(server), Person(server)
     phone = await ada.register()
     opened = await elsewhere.ask("POST", "/api/links", {})
-    newcomer = Newcomer("http://localhost", opened.body["id"], "laptop")
+    newcomer = NewDevice("http://localhost", opened.body["id"], "laptop")
     trust = {"omemo": {"own": ["x"], "strict": False, "contacts": {}}}
     made = await web.do("seal", newcomer.code.text(), phone.login["address"], trust)
     request = {"ticket_hash": made["hash"], "sealed": made["sealed"]}
     assert (await ada.ask("PUT", f"/api/links/{newcomer.code.id}", request, phone)).status == 204
     there = (await elsewhere.ask("GET", f"/api/links/{newcomer.code.id}")).body["sealed"]
     letter = newcomer.open(decoded(there))
-    assert letter == Letter(phone.login["address"], decoded(made["ticket"]), trust)
+    assert letter == Approval(phone.login["address"], decoded(made["ticket"]), trust)
     enter = {"ticket": encoded(letter.ticket), "device": {"name": "laptop"}}
     assert (await elsewhere.ask("POST", f"/api/links/{newcomer.code.id}/device", enter)).status == 201
 
 
 async def test_each_reads_the_names_that_the_other_shows(web: WebPeer) -> None:
     for name in NAMES:
-        newcomer = Newcomer("https://example.org", "0" * 32, name)
+        newcomer = NewDevice("https://example.org", "0" * 32, name)
         assert await web.do("seal", newcomer.code.text(), "a@b", {})
         code = Code.parse(await web.do("show", "https://example.org/", "0" * 32, name))
         assert (code.base, code.name) == ("https://example.org", name)
 
 
 async def test_what_was_sealed_for_another_is_opened_by_neither(web: WebPeer) -> None:
-    mine = Newcomer("https://example.org", "0" * 32, "a")
+    mine = NewDevice("https://example.org", "0" * 32, "a")
     theirs = await web.do("show", "https://example.org", "0" * 32, "a")
-    sealed, _ = seal(mine.code, Letter("a@b", new_ticket(), {}))
+    sealed, _ = seal(mine.code, Approval("a@b", new_ticket(), {}))
     with pytest.raises(Refused, match="not from a device that has read the code"):
         await web.do("open", encoded(sealed))
     with pytest.raises(BadCode):

@@ -1,6 +1,7 @@
-"""The SDK: an XMPP client that encrypts, remembers and reconnects by itself; the terminal app stands on it.
+"""The SDK: an async XMPP client that encrypts, keeps its history, and reconnects by itself.
 
-Built on slixmpp and slixmpp-omemo. It imports nothing of the server: any XMPP server will do.
+The terminal client is built on it. It uses slixmpp and slixmpp-omemo, imports nothing of the server, and
+works with other XMPP servers as well. docs/sdk.md is the guide.
 
     async with Client("bot@localhost", "secret") as me:
         await me.send("alice@localhost", "hello")

@@ -1,4 +1,4 @@
-"""The accounts that were used on this machine, so that `kith chat` need not ask again. No passwords."""
+"""Remembers the accounts that were used on this machine, without passwords, for `kith chat`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 
 
 def config_file() -> Path:
-    """In the XDG configuration folder."""
+    """The file with the accounts, in the XDG configuration folder."""
     base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
     return Path(base) / "kith" / "accounts.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """How an account was reached the last time."""
+    """How an account was connected to the last time, and the theme that was chosen."""
 
     jid: str
     host: str | None = None
@@ -28,14 +28,14 @@ class Account:
 
 
 def remembered(file: Path | None = None) -> list[Account]:
-    """The one used last comes first. A file that can't be read counts as none."""
+    """The accounts, the one used last first. Empty if the file is missing or can't be read."""
     with suppress(OSError, ValueError, TypeError):
         return [Account(**entry) for entry in json.loads((file or config_file()).read_text())]
     return []
 
 
 def remember(account: Account, file: Path | None = None) -> None:
-    """Puts it first. A folder that can't be written is no reason not to chat."""
+    """Stores an account as the one used last. If the file can't be written, nothing happens."""
     file = file or config_file()
     others = [other for other in remembered(file) if other.jid != account.jid]
     with suppress(OSError):

@@ -1,4 +1,4 @@
-"""The server's HTTP API, as a client uses it: registering, devices, linking."""
+"""A client of the server's HTTP API: registration, devices, linking."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import aiohttp
 
 from kith.client.errors import Refused, ServerUnreachable
 
-#: Where a server on this machine is, with its defaults.
+#: The base URL of a server on this machine, with default settings.
 LOCAL = "http://localhost:8080"
-_SECONDS = 60.0
+_TIMEOUT = 60.0  # seconds
 
 
 def base_url(text: str) -> str:
-    """``https://chat.example.org`` from what a person writes. Raises ValueError.
+    """The base URL that a person means, like ``https://chat.example.org``. Raises ValueError.
 
-    Without TLS only for this machine: a code or a token is never sent readable over a network.
+    Plain HTTP is refused except to this machine, so that no code or token crosses a network unencrypted.
     """
     text = text.strip()
     if "://" not in text:
@@ -41,19 +41,19 @@ def _is_here(host: str) -> bool:
 
 
 def this_device() -> dict[str, str]:
-    """What this machine calls itself."""
+    """How this device describes itself to the server: name, software and platform."""
     return {"name": socket.gethostname()[:100], "software": "Kith", "platform": platform.system()[:100]}
 
 
 class ServerAPI:
-    """An async context manager. ``bearer``: a device's credential, for what needs one."""
+    """An async context manager for requests. ``bearer``: a device's bearer token, for calls that need one."""
 
     def __init__(self, base: str, bearer: str = "") -> None:
         self.base = base_url(base)
         self._headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
 
     async def __aenter__(self) -> ServerAPI:
-        timeout = aiohttp.ClientTimeout(total=_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=_TIMEOUT)
         self._http = aiohttp.ClientSession(timeout=timeout, headers=self._headers)
         return self
 
@@ -61,7 +61,7 @@ class ServerAPI:
         await self._http.close()
 
     async def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """What the server answers. Raises Refused, ServerUnreachable."""
+        """Sends a request with a JSON body. Returns the JSON answer. Raises Refused, ServerUnreachable."""
         try:
             async with self._http.request(method, self.base + path, json=body) as answer:
                 held = await answer.json() if answer.content_type == "application/json" else None

@@ -1,4 +1,4 @@
-"""`kith chat`: from a command line to the terminal client."""
+"""`kith chat`: reads the command line, and runs the terminal client."""
 
 from __future__ import annotations
 
@@ -12,33 +12,41 @@ from typing import Annotated
 import typer
 
 from kith.client.accounts import Account, remember, remembered
+from kith.client.addresses import bare, data_folder
 from kith.client.credential import load
 from kith.console import SafeConsole
 
 
 def chat_command(
     peer: Annotated[
-        str | None, typer.Argument(help="Whom to write to, like ben@example.org. Without it: the chat list.")
+        str | None,
+        typer.Argument(help="Whom to write to, like ben@example.org. By default, the list of chats."),
     ] = None,
     jid: Annotated[
-        str | None, typer.Option(envvar="KITH_JID", help="Your address. Default: the one used last.")
+        str | None, typer.Option(envvar="KITH_JID", help="Your address. By default, the one used last.")
     ] = None,
     password: Annotated[
-        str | None, typer.Option(envvar="KITH_PASSWORD", help="Better not on the command line: it asks.")
+        str | None,
+        typer.Option(
+            envvar="KITH_PASSWORD", help="Prompted for if omitted. Visible to others on the command line."
+        ),
     ] = None,
     password_file: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="Its first line is the password.")
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="A file whose first line is the password."),
     ] = None,
     host: Annotated[
-        str | None, typer.Option(envvar="KITH_HOST", help="Server, if DNS does not know it.")
+        str | None, typer.Option(envvar="KITH_HOST", help="The server, if DNS does not have it.")
     ] = None,
-    port: Annotated[int | None, typer.Option(envvar="KITH_PORT", help="Port; 5223 means direct TLS.")] = None,
+    port: Annotated[
+        int | None, typer.Option(envvar="KITH_PORT", help="The port. 5223 means direct TLS.")
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(file_okay=False, help="Folder for keys and history."),
     ] = None,
     insecure: Annotated[
-        bool, typer.Option("--insecure", help="Without TLS. For tests on your own machine.")
+        bool, typer.Option("--insecure", help="Connect without TLS, for tests on your own machine.")
     ] = False,
 ) -> None:
     """Chat in the terminal, end-to-end encrypted.
@@ -59,7 +67,7 @@ def chat_command(
 
 
 def run(arguments: Sequence[str]) -> None:
-    """`kith chat` with these arguments. Ends the program."""
+    """Runs `kith chat` with arguments, and ends the program."""
     app = typer.Typer(add_completion=False)
     app.command("kith chat")(chat_command)
     app(args=list(arguments), prog_name="kith chat")
@@ -77,9 +85,7 @@ def _account(jid: str | None) -> Account:
 
 
 def _password(account: Account, password: str | None, file: Path | None) -> str | None:
-    """None: this device is logged in by itself."""
-    from kith.client.client import data_folder
-
+    """The password to use; None if this device is logged in with a token."""
     if password is not None:
         return password
     if file is None and load(Path(account.data) if account.data else data_folder(account.jid)):
@@ -93,8 +99,8 @@ def _password(account: Account, password: str | None, file: Path | None) -> str 
 
 
 def _chat(account: Account, password: str | None, peer: str | None) -> int:
-    # A late import: the command line's help should not wait for Textual.
-    from kith.client.client import Client, bare
+    # Imported here so that `kith chat --help` does not wait for Textual.
+    from kith.client.client import Client
     from kith.client.tui.app import ChatApp
 
     try:

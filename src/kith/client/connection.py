@@ -1,4 +1,4 @@
-"""Keeps the stream up: connects, notices when it is gone, and tries again, ever more slowly."""
+"""Keeps the stream connected: connects, notices lost connections, and reconnects with growing pauses."""
 
 from __future__ import annotations
 
@@ -20,16 +20,19 @@ from kith.client.message import Link
 from kith.client.stream import Stream
 
 DIRECT_TLS_PORT = 5223
-_FIRST_WAIT, _LONGEST_WAIT = 0.5, 60.0  # seconds
-_LASTS, _LASTS_BLAMED = 2.0, 60.0  # seconds of a connection after which the waiting begins anew
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0  # seconds between attempts
+#: A connection that lasted for so many seconds resets the pause; longer, if a stanza of ours may have ended
+#: it.
+_STABLE, _STABLE_BLAMED = 2.0, 60.0
 _PING_EVERY, _PING_TIMEOUT = 60.0, 20.0  # seconds
 _ATTEMPT_TIMEOUT = 30.0  # seconds
 
 
 def address(domain: str, host: str | None, port: int | None) -> tuple[str | None, int | None]:
-    """Where to connect: what the caller says, else KITH_HOST and KITH_PORT, else DNS (None, None).
+    """The host and port to connect to. (None, None) means to ask DNS for the domain.
 
-    ``localhost`` needs no DNS.
+    The caller's values come first, then KITH_HOST and KITH_PORT of the environment. ``localhost`` needs no
+    DNS.
     """
     host = host or os.environ.get("KITH_HOST") or None
     port = port or int(os.environ.get("KITH_PORT") or 0) or None
@@ -39,56 +42,53 @@ def address(domain: str, host: str | None, port: int | None) -> tuple[str | None
 
 
 class Connection:
-    """``set_up`` runs for each new session; ``changed`` hears of every change of the link."""
+    """Connects a `Stream` again and again, until `close`.
+
+    ``link`` is the present state. ``first`` is done when the first attempt has ended: with a result if it
+    succeeded, with OSError if the server can't be reached now, with ClientError if trying again won't help.
+    """
 
     __slots__ = (
-        *(
-            "_address",
-            "_changed",
-            "_closing",
-            "_direct_tls",
-            "_ended",
-            "_ping",
-            "_ready",
-            "_set_up",
-            "_setting_up",
-        ),
-        *("_wake", "first", "link", "stream"),
+        *("_address", "_closing", "_direct_tls", "_ended", "_on_change", "_pinging", "_set_up"),
+        *("_set_up_done", "_setting_up", "_wake", "first", "link", "stream"),
     )
 
     def __init__(
         self,
         stream: Stream,
-        where: tuple[str | None, int | None],
+        address: tuple[str | None, int | None],
         direct_tls: bool,
         set_up: Callable[[], Awaitable[None]],
-        changed: Callable[[ConnectionChanged], None],
+        on_change: Callable[[ConnectionChanged], None],
     ) -> None:
+        """``set_up`` is awaited for each new session, which was not resumed;
+
+        ``on_change`` gets each change.
+        """
         self.stream = stream
         self.link = Link.OFFLINE
         self.first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Done when first online; an error if that can't work; a plain OSError if out of reach."""
-        self._address = where
+        self._address = address
         self._direct_tls = direct_tls
         self._set_up = set_up
-        self._changed = changed
+        self._on_change = on_change
         self._closing = False
-        self._ready = False
+        self._set_up_done = False
         self._ended: asyncio.Future[str] | None = None
         self._setting_up: asyncio.Task[None] | None = None
-        self._ping: asyncio.Task[None] | None = None
+        self._pinging: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
-        stream.closed = self._on_closed
+        stream.on_closed = self._on_closed
         stream.add_event_handler("session_start", self._on_session)
         stream.add_event_handler("session_resumed", self._on_resumed)
 
     async def run(self) -> None:
-        """Until `close`, or an error that trying again can't mend (raised)."""
-        wait = _FIRST_WAIT
+        """Stays connected until `close`. Raises ClientError if trying again won't help."""
+        pause = _FIRST_PAUSE
         host, port = self._address
         while not self._closing:
             if self.link is not Link.RECONNECTING:
-                self._tell(ConnectionChanged(Link.CONNECTING))
+                self._set_link(ConnectionChanged(Link.CONNECTING))
             self._ended = asyncio.get_running_loop().create_future()
             attempt = asyncio.get_running_loop().call_later(_ATTEMPT_TIMEOUT, self._give_up)
             began = time.monotonic()
@@ -103,26 +103,26 @@ class Connection:
                 continue
             if self.stream.failure is not None:
                 self._fail(self.stream.failure)
-            if was_online and self._was_sound(began):
-                wait = _FIRST_WAIT
-            pause = wait * random.uniform(0.5, 1.5)
-            self._tell(ConnectionChanged(Link.RECONNECTING, pause, reason))
+            if was_online and self._was_stable(began):
+                pause = _FIRST_PAUSE
+            seconds = pause * random.uniform(0.5, 1.5)
+            self._set_link(ConnectionChanged(Link.RECONNECTING, seconds, reason))
             if not self.first.done():
                 self.first.set_exception(OSError(reason))
             self._wake.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), pause)
-            wait = min(wait * 2, _LONGEST_WAIT)
-        self._tell(ConnectionChanged(Link.OFFLINE))
+                await asyncio.wait_for(self._wake.wait(), seconds)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+        self._set_link(ConnectionChanged(Link.OFFLINE))
 
-    def _was_sound(self, began: float) -> bool:
-        """Whether it lasted, and did not end for something that we had sent: then the next try comes soon."""
+    def _was_stable(self, began: float) -> bool:
+        """Whether the connection lasted, so that the next attempt may come soon."""
         lasted = time.monotonic() - began
         blamed = self.stream.ended_by is not None and sendable.blames_a_stanza(self.stream.ended_by)
-        return lasted > (_LASTS_BLAMED if blamed else _LASTS)
+        return lasted > (_STABLE_BLAMED if blamed else _STABLE)
 
     def retry_now(self) -> None:
-        """Cuts the pause before the next attempt short."""
+        """Ends the pause before the next attempt."""
         self._wake.set()
 
     async def close(self) -> None:
@@ -131,21 +131,21 @@ class Connection:
         self._wake.set()
         self._stop_session_tasks()
         if self.stream.is_connected():
-            with suppress(Exception):  # best effort: the program wants to leave
+            with suppress(Exception):  # best effort: the connection is closed in any case
                 await asyncio.wait_for(self.stream.disconnect(wait=1.0), 3.0)
         self.stream.abort()
         self.stream.cancel_connection_attempt()
         self._on_closed("closed")
 
     def _fail(self, error: ClientError) -> None:
-        self._tell(ConnectionChanged(Link.OFFLINE, reason=str(error)))
+        self._set_link(ConnectionChanged(Link.OFFLINE, reason=str(error)))
         if not self.first.done():
             self.first.set_exception(error)
         raise error
 
-    def _tell(self, event: ConnectionChanged) -> None:
+    def _set_link(self, event: ConnectionChanged) -> None:
         self.link = event.link
-        self._changed(event)
+        self._on_change(event)
 
     def _give_up(self) -> None:
         if self.link is not Link.ONLINE:
@@ -158,7 +158,7 @@ class Connection:
             self._ended.set_result(reason)
 
     def _on_session(self, _: Any) -> None:
-        self._ready = False
+        self._set_up_done = False
         self._begin()
 
     def _on_resumed(self, _: Any) -> None:
@@ -170,27 +170,27 @@ class Connection:
         self._setting_up = asyncio.create_task(self._start_session())
 
     async def _start_session(self) -> None:
-        if not self._ready:
+        if not self._set_up_done:
             try:
                 await self._set_up()
-            except Exception as error:  # of the server, the OMEMO library, or a lost connection
+            except Exception as error:  # from the server, the OMEMO library, or a lost connection
                 if self.stream.is_connected() and not isinstance(error, IqTimeout):
                     self.stream.failure = ServerLacks(
                         f"The server lacks what encrypted chat needs (personal eventing, XEP-0163): {error}"
                     )
                 self.stream.abort()
                 return
-            self._ready = True
-        self._tell(ConnectionChanged(Link.ONLINE))
+            self._set_up_done = True
+        self._set_link(ConnectionChanged(Link.ONLINE))
         if not self.first.done():
             self.first.set_result(None)
-        self._ping = asyncio.create_task(self._keep_alive())
+        self._pinging = asyncio.create_task(self._keep_alive())
 
     def _stop_session_tasks(self) -> None:
-        for task in (self._setting_up, self._ping):
+        for task in (self._setting_up, self._pinging):
             if task is not None:
                 task.cancel()
-        self._setting_up = self._ping = None
+        self._setting_up = self._pinging = None
 
     async def _keep_alive(self) -> None:
         ping = self.stream.plugin["xep_0199"].send_ping
@@ -201,4 +201,4 @@ class Connection:
             except IqTimeout:
                 self.stream.abort()
             except IqError:
-                pass  # an answer, too
+                pass  # an error is an answer as well

@@ -1,4 +1,4 @@
-"""The address book: who is in the roster (RFC 6121), who is online, who asks to be."""
+"""The contacts: who is in the roster (RFC 6121), who is online, and who asks to be a contact."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ REPORTING = "urn:xmpp:reporting:1"  # XEP-0377
 
 
 class Contacts:
-    """Subscriptions go both ways: who is added may see us, and whom we accept is asked back."""
+    """Presence subscriptions always go both ways: adding somebody also lets them see us, and vice versa."""
 
-    __slots__ = ("_auto_accept", "_online", "_publish", "_requested", "_roster", "_stream", "requests")
+    __slots__ = ("_auto_accept", "_on_request_made", "_online", "_publish", "_roster", "_stream", "requests")
 
     def __init__(
         self,
         stream: Stream,
         auto_accept: bool,
         publish: Callable[[Event], None],
-        requested: Callable[[str, str], None],
+        on_request: Callable[[str, str], None],
     ) -> None:
-        """``requested(peer, nickname)``: somebody asks to be a contact, who calls themselves so."""
-        self._requested = requested
+        """``on_request(peer, nickname)`` is called when somebody asks to be a contact."""
+        self._on_request_made = on_request
         self._roster: set[str] = set()
         self._stream = stream
         self._auto_accept = auto_accept
         self._publish = publish
         self._online: dict[str, set[str]] = {}
         self.requests: list[str] = []
-        """Bare addresses of those who wait for `accept` or `decline`."""
+        """The bare addresses of people who wait for `accept` or `decline`."""
         stream.add_event_handler("presence_subscribe", self._on_request)
         stream.add_event_handler("presence_available", self._on_presence)
         stream.add_event_handler("presence_unavailable", self._on_presence)
@@ -45,7 +45,7 @@ class Contacts:
         stream.add_event_handler("disconnected", lambda _: self._online.clear())
 
     async def load(self) -> None:
-        """Fetches the roster. Errors of the iq pass through."""
+        """Fetches the roster. Raises IqError, IqTimeout."""
         await self._stream.get_roster(timeout=30)
 
     def _item(self, peer: str) -> Any | None:
@@ -53,7 +53,7 @@ class Contacts:
         return roster[peer] if roster.has_jid(peer) else None
 
     def all(self) -> dict[str, str]:
-        """The roster: bare address to name (may be empty)."""
+        """The names in the roster, which may be empty, by bare address."""
         roster = self._stream.client_roster
         own = str(self._stream.boundjid.bare)
         return {str(jid): str(roster[jid]["name"] or "") for jid in roster if str(jid) != own}
@@ -63,29 +63,29 @@ class Contacts:
         return bool(self._online.get(peer))
 
     def known(self, peer: str) -> bool:
-        """Whether we see the peer's presence, or have asked to."""
+        """Whether we are subscribed to the peer's presence, or have asked to be."""
         item = self._item(peer)
         return item is not None and (item["to"] or item["pending_out"])
 
     def sees_us(self, peer: str) -> bool:
-        """Whether the peer sees our presence, and with it our profile."""
+        """Whether the peer is subscribed to our presence, and so sees our profile."""
         item = self._item(peer)
         return item is not None and bool(item["from"])
 
     def contains(self, peer: str) -> bool:
-        """Whether the peer is in the roster, as the server told it."""
+        """Whether the peer is in the roster, according to the server."""
         return peer in self._roster
 
     def add(self, peer: str, nickname: str) -> None:
-        """Asks to see the peer's presence, and approves the same the other way round in advance.
+        """Asks for a subscription to the peer's presence, and approves the peer's in advance.
 
-        ``nickname``: what we call ourselves (XEP-0172), for somebody who does not know us.
+        ``nickname``: our nickname (XEP-0172), for somebody who does not know us.
         """
         self._presence(peer, "subscribed")
         self._presence(peer, "subscribe", nickname)
 
     async def block(self, peer: str, report: bool) -> None:
-        """Raises Refused."""
+        """Blocks a peer (XEP-0191), and reports them as a spammer if wanted. Raises Refused, NotOnline."""
         iq: Any = self._stream.make_iq_set()
         block = Element(f"{{{BLOCKING}}}block")
         item = SubElement(block, f"{{{BLOCKING}}}item", jid=peer)
@@ -102,18 +102,20 @@ class Contacts:
         self._drop_request(peer)
 
     async def rename(self, peer: str, name: str) -> None:
-        """Raises IqError, IqTimeout."""
+        """Sets the name of a peer in the roster. Raises IqError, IqTimeout."""
         iq: Any = self._stream.make_iq_set()
         iq["roster"]["items"] = {peer: {"name": name}}
         await iq.send(timeout=30)
 
     def accept(self, peer: str, nickname: str = "") -> None:
+        """Approves a request, and asks for the same the other way round."""
         self._drop_request(peer)
         self._presence(peer, "subscribed")
         if not self.known(peer):
             self._presence(peer, "subscribe", nickname)
 
     def decline(self, peer: str) -> None:
+        """Refuses a request."""
         self._drop_request(peer)
         self._presence(peer, "unsubscribed")
 
@@ -131,7 +133,7 @@ class Contacts:
 
     def _on_request(self, presence: Any) -> None:
         peer = str(presence["from"].bare)
-        self._requested(peer, presence.xml.findtext(f"{{{NICK}}}nick") or "")
+        self._on_request_made(peer, presence.xml.findtext(f"{{{NICK}}}nick") or "")
         if self._auto_accept or self.known(peer):
             self.accept(peer)
         elif peer not in self.requests:

@@ -1,4 +1,7 @@
-"""How this device logs in without a password: the token that it got by a code or by linking (XEP-0484)."""
+"""The credential by which this device logs in without a password: a FAST token (XEP-0484).
+
+The device gets it when it registers with a code, or when it is linked by another device.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,13 @@ _PREFIX = "device."
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """``agent`` is the id that this device has given itself; ``api``: where the server's HTTP API is."""
+    """``address``: the account.
+
+    ``agent``: the user-agent id, which this device chose. ``token``: the secret.
+
+    ``mechanism``: the HT mechanism that the token is for. ``device``: the server's id of this device.
+    ``api``: the base URL of the server's HTTP API.
+    """
 
     address: str
     agent: str
@@ -36,28 +45,31 @@ class Credential:
 
     @classmethod
     def of(cls, login: Mapping[str, Any], api: str) -> Credential:
-        """What the HTTP API answers to a registration."""
+        """The credential in the HTTP API's answer to a registration or a link. Raises KeyError."""
         names = ("address", "agent", "token", "mechanism", "device")
         return cls(**{name: str(login[name]) for name in names}, api=api)
 
     def save(self, db: Database) -> None:
-        """Beside the keys of the account, for its owner only. Commits."""
+        """Stores it beside the account's keys, readable by the owner only. Commits."""
         for name, value in asdict(self).items():
             db.set(_PREFIX + name, value)
         db.commit()
 
-    def renewed(self, token: str) -> Credential:
-        """The server has given another token."""
+    def with_token(self, token: str) -> Credential:
+        """The same with the token by which the server replaces the present one."""
         return replace(self, token=token)
 
     @property
     def bearer(self) -> str:
-        """For the HTTP API."""
+        """The bearer token for the HTTP API."""
         text = f"{self.address.partition('@')[0]}:{self.agent}:{self.token}"
         return urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
     def request(self, certificate: bytes, name: str) -> str:
-        """``<authenticate/>`` of SASL2 with the token; ``certificate``: the server's, DER, or empty."""
+        """SASL2's ``<authenticate/>`` with a proof of the token (XEP-0388, XEP-0484).
+
+        ``certificate``: the server's, in DER, or empty without TLS. ``name``: the device's name for lists.
+        """
         binding = endpoint(certificate) if self.mechanism.endswith("-ENDP") else b""
         proof = hmac.digest(self.token.encode(), b"Initiator" + binding, "sha256")
         data = b64encode(self.address.partition("@")[0].encode() + b"\0" + proof).decode()
@@ -69,22 +81,25 @@ class Credential:
         SubElement(element, "fast", {"xmlns": FAST})
         return tostring(element, encoding="unicode")
 
-    def answered(self, proof: bytes, certificate: bytes) -> bool:
-        """Whether the server has shown that it has the token, too."""
+    def is_proof(self, proof: bytes, certificate: bytes) -> bool:
+        """Whether this is the server's proof that it knows the token, too."""
         binding = endpoint(certificate) if self.mechanism.endswith("-ENDP") else b""
-        wanted = hmac.digest(self.token.encode(), b"Responder" + binding, "sha256")
-        return hmac.compare_digest(wanted, proof)
+        expected = hmac.digest(self.token.encode(), b"Responder" + binding, "sha256")
+        return hmac.compare_digest(expected, proof)
 
 
 def endpoint(certificate: bytes) -> bytes:
-    """tls-server-end-point of a certificate in DER (RFC 5929 §4)."""
+    """The channel binding tls-server-end-point (RFC 5929 §4) of a certificate in DER."""
     algorithm = x509.load_der_x509_certificate(certificate).signature_hash_algorithm
     name = algorithm.name if algorithm is not None else "sha256"
     return hashlib.new(_HASHES.get(name, name), certificate).digest()
 
 
 def load(folder: Path) -> Credential | None:
-    """What is stored for an account, also while another program has it open; None if there is nothing."""
+    """The stored credential of an account's folder; None if there is none.
+
+    Works also while another program has the account open.
+    """
     file = folder / "account.sqlite"
     if not file.exists():
         return None

@@ -1,4 +1,7 @@
-"""The account's file: keys, history, outbox. SQLite, for its owner only, open in one program at a time."""
+"""The file of an account: keys, history and outbox, in SQLite.
+
+Only its owner can read it, and only one program at a time can have it open.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ _MIGRATIONS = (
     CREATE TABLE known_keys (peer TEXT, fingerprint TEXT, PRIMARY KEY (peer, fingerprint)) WITHOUT ROWID;
     CREATE TABLE due (peer TEXT, kind TEXT, id TEXT, PRIMARY KEY (peer, kind, id)) WITHOUT ROWID;
     """,
-    # 2: a retry is the same stanza; an id alone says neither that two messages are the same nor where we are
+    # 2: retries are the same stanzas, and ids alone do not identify messages or our place in the archive
     """
     CREATE TABLE flights (
         id TEXT PRIMARY KEY,
@@ -76,13 +79,13 @@ _MIGRATIONS = (
 class Database:
     """One connection. Writes collect in a transaction until `commit`, which is durable when it returns.
 
-    So a message, the ratchet step that decrypted it and the archive position become durable together.
+    So a message, the ratchet step that decrypted it and the place in the archive become durable together.
     """
 
     __slots__ = ("_lock", "folder", "sql")
 
     def __init__(self, folder: Path) -> None:
-        """Opens or creates. Raises AccountInUse, DataUnusable."""
+        """Opens the file in a folder, or creates both. Raises AccountInUse, DataUnusable."""
         self.folder = folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -129,17 +132,20 @@ class Database:
             self.sql.executescript(f"BEGIN; {script}; PRAGMA user_version = {number}; COMMIT;")
 
     def commit(self) -> None:
+        """Makes everything durable that was written since the last commit."""
         self.sql.commit()
 
     def close(self) -> None:
+        """Commits, closes the file, and lets other programs open it."""
         self.sql.commit()
         self.sql.close()
         self._lock.close()
 
     def get(self, key: str) -> str | None:
-        """A small setting of this account."""
+        """A small value that is stored for this account; None if there is none."""
         row = self.sql.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
     def set(self, key: str, value: str) -> None:
+        """Stores a small value. The caller commits."""
         self.sql.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))

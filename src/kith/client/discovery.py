@@ -1,4 +1,7 @@
-"""Which numbers are on the server, without showing it the address book (RFC 9497; see the server's API)."""
+"""Private contact discovery: finds which numbers have an account without showing them to the server.
+
+The protocol is a verifiable oblivious pseudorandom function (RFC 9497); docs/security.md explains it.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,20 @@ from kith.client.api import ServerAPI
 from kith.client.errors import ServerLacks
 from kith.client.linking import decoded, encoded
 
-_AT_ONCE = 500
+_BATCH = 500
 _PANIC = "PanicException"
 
 
 async def evaluate(api: ServerAPI, numbers: Sequence[str], key: bytes) -> dict[str, bytes]:
-    """The function's value of each number (E.164). They stay good: keep them.
+    """The value of the function for each number (E.164). Values never change, so callers should keep them.
+
+    ``key``: the server's public key.
 
     Raises Refused, ServerUnreachable, and ServerLacks if the server can't prove that it used the key.
     """
     found: dict[str, bytes] = {}
-    for start in range(0, len(numbers), _AT_ONCE):
-        part = numbers[start : start + _AT_ONCE]
+    for start in range(0, len(numbers), _BATCH):
+        part = numbers[start : start + _BATCH]
         blinded = [Client.blind(number.encode()) for number in part]
         elements = [encoded(element.serialize()) for _, element in blinded]
         answer = await api.ask("POST", "/api/contacts/evaluate", {"elements": elements})
@@ -41,9 +46,10 @@ async def evaluate(api: ServerAPI, numbers: Sequence[str], key: bytes) -> dict[s
 async def discover(
     api: ServerAPI, numbers: Sequence[str], known: dict[str, bytes] | None = None, key: bytes = b""
 ) -> list[str]:
-    """Those of the numbers (E.164) that have an account. ``known``: values from before; new ones are added.
+    """The numbers (E.164) that have an account.
 
-    ``key``: the server's from before, if it is known: another one is not accepted. Raises as `evaluate` does.
+    ``known``: values of earlier calls; new ones are added to it. ``key``: the server's public key if it is
+    known from before; another one is refused. Raises what `evaluate` raises.
     """
     known = {} if known is None else known
     members = await api.ask("GET", "/api/contacts/members")

@@ -1,4 +1,4 @@
-"""What can go wrong, as a tree. The text of each is for a person: what happened, and what to do next."""
+"""The errors of `kith.client`, as a tree. Each text says for people what happened and what to do next."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class ClientError(Exception):
-    """The root of all errors that `kith.client` raises on purpose."""
+    """The base class of all errors that `kith.client` raises on purpose."""
 
 
 class LoginFailed(ClientError):
@@ -15,7 +15,10 @@ class LoginFailed(ClientError):
 
 
 class Refused(ClientError):
-    """The server's HTTP API does not do it. ``reason`` is a word for programs, ``answer`` all it said."""
+    """The server refused a request.
+
+    ``reason``: the error code of the HTTP API. ``answer``: its whole answer.
+    """
 
     def __init__(self, text: str, answer: Mapping[str, Any]) -> None:
         super().__init__(text)
@@ -24,19 +27,19 @@ class Refused(ClientError):
 
 
 class ServerUnreachable(ClientError):
-    """No connection, and this account has never been online here: probably a wrong host or port."""
+    """There is no connection, and this account was never online here: probably a wrong host or port."""
 
 
 class ServerLacks(ClientError):
-    """The server refused something that encrypted chat can't do without."""
+    """The server lacks something that this client needs."""
 
 
 class CertificateInvalid(ClientError):
-    """The server's certificate is expired, is for another name, or there is no TLS at all."""
+    """The server's certificate has expired or is for another name, or the server offers no TLS."""
 
 
 class CertificateChanged(ClientError):
-    """It is not the certificate that this account was used with. ``fingerprint``: SHA-256 of the new one."""
+    """The server shows another certificate than before. ``fingerprint``: the SHA-256 fingerprint of it."""
 
     def __init__(self, text: str, fingerprint: str) -> None:
         super().__init__(text)
@@ -44,44 +47,44 @@ class CertificateChanged(ClientError):
 
 
 class AccountInUse(ClientError):
-    """Another program has this account's data open."""
+    """Another program has the data of this account open."""
 
 
 class NotOnline(ClientError):
-    """It needs the server, and there is no connection now."""
+    """The call needs the server, and there is no connection now."""
 
 
 class NotEncrypted(ClientError):
-    """A message can't be encrypted for its peer. It was not sent."""
+    """A message can't be encrypted for its recipient. It was not sent."""
 
 
 class PeerHasNoDevices(NotEncrypted):
-    """The peer never logged in with a client that encrypts (OMEMO)."""
+    """The peer has never logged in with a client that supports OMEMO."""
 
 
 class NoTrustedDevices(NotEncrypted):
-    """The peer has devices, but none that is trusted: compare fingerprints, then `Client.verify`."""
+    """None of the peer's devices is trusted. Compare fingerprints, then call `Client.verify`."""
 
 
 class NotSendable(ClientError, ValueError):
-    """A message that no server would take. Nothing was stored or sent."""
+    """No server would accept the message. Nothing was stored or sent."""
 
 
 class TooLarge(NotSendable):
-    """It has more bytes than the server takes in one stanza."""
+    """The message is larger than the server accepts in one stanza."""
 
 
 class BadCharacters(NotSendable):
-    """It has characters that XML does not have: control characters, halves of surrogate pairs."""
+    """The message has characters that XML does not allow: control characters, lone surrogates."""
 
 
 class NotSent(ClientError):
-    """`Client.wait_for` waited for a message that has failed."""
+    """The message that `Client.wait_for` waited for has failed."""
 
 
 class DataUnusable(ClientError):
-    """The folder for keys and history can't be used: no permission, no folder, or a damaged file."""
+    """The folder for keys and history can't be used: no permission, not a folder, or a damaged file."""
 
 
 class AlreadyOpen(ClientError):
-    """The same `Client` was entered a second time."""
+    """This `Client` object is open already."""

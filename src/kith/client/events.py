@@ -1,4 +1,4 @@
-"""What happens to a client, for those who want more than messages: `Client.events`."""
+"""The events of `Client.events`, and how they reach everybody who listens."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from kith.client.message import Link, Message
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """The root of the events."""
+    """The base class of all events."""
 
 
 @dataclass(frozen=True, slots=True)
 class MessageReceived(Event):
-    """A message is new in the history: from a peer, or written by us, here or on another device."""
+    """A message is new in the history. A peer sent it, or we did, here or on another device."""
 
     message: Message
 
 
 @dataclass(frozen=True, slots=True)
 class MessageChanged(Event):
-    """A message's state went up: sent, delivered, read; or it failed."""
+    """The state of a message changed: it was sent, delivered or read, or it failed."""
 
     message: Message
 
 
 @dataclass(frozen=True, slots=True)
 class MessageUnreadable(Event):
-    """A peer's message can't be read (``message.error`` says why); it follows its `MessageReceived`.
+    """A peer's message can't be decrypted; ``message.error`` says why. Comes after its `MessageReceived`.
 
-    ``asked``: its sender's device is asked to send it again. `MessageHealed` tells when it has.
+    ``asked``: the sender's device is asked to send it again. If it does, `MessageHealed` follows.
     """
 
     message: Message
@@ -42,9 +42,10 @@ class MessageUnreadable(Event):
 
 @dataclass(frozen=True, slots=True)
 class MessageHealed(Event):
-    """What could not be read has come once more, as a new message with the id and time of the first.
+    """A message that could not be decrypted was sent again, and can be read now.
 
-    The one that could not be read is gone; `MessageReceived` follows for the new one.
+    ``message`` is new in the history and has the id and time of the undecryptable one, which was removed.
+    `MessageReceived` follows for it.
     """
 
     message: Message
@@ -52,7 +53,7 @@ class MessageHealed(Event):
 
 @dataclass(frozen=True, slots=True)
 class Typing(Event):
-    """XEP-0085: the peer writes, or has stopped."""
+    """The peer is typing (``active``), or has stopped (XEP-0085)."""
 
     peer: str
     active: bool
@@ -60,7 +61,11 @@ class Typing(Event):
 
 @dataclass(frozen=True, slots=True)
 class KeysChanged(Event):
-    """A peer that we knew has a new key. ``trusted``: taken on sight, or waiting for a decision."""
+    """A peer that we know has a new key.
+
+    ``trusted``: it is trusted blindly; otherwise it waits for the user's decision. ``fingerprint`` is empty
+    if a device claims another key than it had before.
+    """
 
     peer: str
     fingerprint: str
@@ -69,21 +74,25 @@ class KeysChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class ContactChanged(Event):
-    """A peer's presence, name, subscription or unread count is another."""
+    """A peer's presence, name, subscription or number of unread messages has changed."""
 
     peer: str
 
 
 @dataclass(frozen=True, slots=True)
 class ContactRequest(Event):
-    """Somebody asks to see our presence: `Client.accept` or `Client.decline`."""
+    """Somebody asks to be a contact. Answer with `Client.accept` or `Client.decline`."""
 
     peer: str
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionChanged(Event):
-    """``retry_in``: seconds until the next try, when offline. ``reason``: for a person, may be empty."""
+    """The connection to the server has another state.
+
+    ``retry_in``: seconds until the next attempt, while reconnecting. ``reason``: why the connection was lost,
+    for people; may be empty.
+    """
 
     link: Link
     retry_in: float = 0.0
@@ -91,9 +100,9 @@ class ConnectionChanged(Event):
 
 
 class Listener:
-    """An async iterator of events, each once, in order. Also a context manager, which ends it.
+    """An async iterator over events, and a context manager that ends it.
 
-    It need not be ended: the broadcast forgets a listener that nobody holds any more.
+    Ending it is optional: a listener that nobody holds any more gets no more events.
     """
 
     __slots__ = ("__weakref__", "_others", "_queue")
@@ -108,7 +117,7 @@ class Listener:
     async def __anext__(self) -> Event:
         event = await self._queue.get()
         if event is None:
-            self._queue.put_nowait(None)  # for whoever asks again
+            self._queue.put_nowait(None)  # for the next call
             raise StopAsyncIteration
         return event
 
@@ -118,17 +127,18 @@ class Listener:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def hear(self, event: Event) -> None:
+    def put(self, event: Event) -> None:
+        """Adds an event for the iteration to yield."""
         self._queue.put_nowait(event)
 
     def close(self) -> None:
-        """Nothing comes any more: the iteration ends after what has come."""
+        """Ends the iteration after the events that are there already."""
         self._others.discard(self)
         self._queue.put_nowait(None)
 
 
 class Broadcast:
-    """Hands each event to all who listen, in order; each has a queue of their own."""
+    """Gives each event to all listeners. Each has a queue of its own."""
 
     __slots__ = ("_closed", "_listeners")
 
@@ -137,21 +147,22 @@ class Broadcast:
         self._closed = False
 
     def publish(self, event: Event) -> None:
+        """Gives an event to all present listeners."""
         for listener in list(self._listeners):
-            listener.hear(event)
+            listener.put(event)
 
     def close(self) -> None:
-        """Ends all iterations."""
+        """Ends all iterations, also of listeners that come later, until `reopen`."""
         self._closed = True
         for listener in list(self._listeners):
             listener.close()
 
     def reopen(self) -> None:
-        """After `close`: events flow again, to new listeners."""
+        """Lets new listeners get events again, after `close`."""
         self._closed = False
 
     def listen(self) -> Listener:
-        """Events from this call on (not only from the first step of the iteration)."""
+        """A listener for all events from this call on."""
         listener = Listener(self._listeners)
         if self._closed:
             listener.close()
@@ -161,4 +172,5 @@ class Broadcast:
 
     @property
     def listeners(self) -> int:
+        """How many listeners there are."""
         return len(self._listeners)

@@ -1,8 +1,8 @@
-"""What can't be read is asked for again: the ``urn:kith:resend:0`` protocol, both sides (docs/web.md).
+"""Asks for undecryptable messages to be sent again, and answers such requests: ``urn:kith:resend:0``.
 
-The receiver makes a new session with the device that sent it and asks, by an encrypted message without
-text, for the message under its id. The sender's device encrypts it once more, for that device alone, if it
-trusts the device. How often is bounded, so that nobody can be kept busy.
+The receiver starts a new session with the device that sent the message and, in an encrypted message without
+text, requests the message by its id. The sender's device encrypts it once more, for that device alone, if it
+trusts it. Rates are limited, so that nobody can keep a device busy. docs/web.md describes the protocol.
 """
 
 from __future__ import annotations
@@ -16,28 +16,34 @@ from xml.etree.ElementTree import Element
 from omemo.types import OMEMOException
 
 from kith.client import stanzas
-from kith.client.budget import Budgets
 from kith.client.database import Database
 from kith.client.encryption import Encryption
 from kith.client.errors import ClientError
 from kith.client.history import History
+from kith.client.key_work import Interrupted, KeyWork
 from kith.client.message import Message, Trust
+from kith.client.rate_limits import RateLimits
 from kith.client.stream import Stream
-from kith.client.turn import Interrupted, Turn
 
-_MOST_ID = 256
-_MOST_WANTED, _MOST_WANTED_OF_ONE = 100, 1000  # of a device, of an account
-_MOST_TIMES = 3  # for one message
-_LATELY = 600.0  # seconds in which a device that made a new session may not have understood the question
-_JUST_RENEWED = 60.0
+_MAX_ID = 256  # characters
+_MAX_WANTED_OF_DEVICE, _MAX_WANTED_OF_ACCOUNT = 100, 1000
+_MAX_TIMES = 3  # for one message
+#: A device that starts a new session may not have been able to read requests of so many seconds before.
+_MAYBE_MISSED = 600.0
+_JUST_RENEWED = 60.0  # seconds
+_GIVE_UP = 7 * 86400.0  # seconds
 
 
 class Healing:
-    """Works in a task of its own, so that nothing of it holds up the next message."""
+    """Works in a task of its own, so that no other message waits for it.
+
+    The table ``wanted`` has the messages that this device requests, ``refused`` the requests of devices that
+    are not trusted yet.
+    """
 
     __slots__ = (
-        *("_accepted", "_answers", "_asks", "_db", "_encryption", "_history", "_renewals", "_renewed"),
-        *("_resends", "_stream", "_turn", "_wake"),
+        *("_accepted", "_answers", "_db", "_encryption", "_history", "_key_work", "_renewals", "_renewed"),
+        *("_requests", "_resends", "_stream", "_wake"),
     )
 
     def __init__(
@@ -46,38 +52,41 @@ class Healing:
         database: Database,
         history: History,
         encryption: Encryption,
-        turn: Turn,
+        key_work: KeyWork,
         accepted: Callable[[str], bool],
     ) -> None:
-        """``accepted(peer)``: whether the peer may learn that this device is there."""
+        """``accepted(peer)`` tells whether the peer may learn that this device is online."""
         self._stream = stream
         self._db = database
         self._history = history
         self._encryption = encryption
-        self._turn = turn
+        self._key_work = key_work
         self._accepted = accepted
         self._wake = asyncio.Event()
-        self._asks = Budgets(30, 60)
-        self._renewals = Budgets(3, 3)
-        self._resends = Budgets(200, 200)
+        self._requests = RateLimits(30, 60)
+        self._renewals = RateLimits(3, 3)
+        self._resends = RateLimits(200, 200)
         self._answers: dict[tuple[str, int, str], int] = {}
         self._renewed: dict[tuple[str, int], float] = {}
 
     def wake(self) -> None:
-        """The connection is back, or somebody was accepted or trusted: what waits may be done now."""
+        """The connection is back, or somebody was accepted or trusted, so what waits may be possible now."""
         self._wake.set()
 
     # the receiver's side
 
-    def unreadable(self, peer: str, device: int, id: str, renew: bool) -> bool:
-        """A message could not be read. Whether its sender will be asked. The caller commits."""
-        if len(id) > _MOST_ID:
+    def on_unreadable(self, peer: str, device: int, id: str, renew: bool) -> bool:
+        """A message of a device could not be decrypted. Returns whether it will be requested again.
+
+        An empty ``id`` only starts a new session. ``renew``: a new session is needed. The caller commits.
+        """
+        if len(id) > _MAX_ID:
             return False
         (waiting,) = self._db.sql.execute(
             "SELECT count(*) FROM wanted WHERE peer = ? AND device = ?", (peer, device)
         ).fetchone()
         (of_all,) = self._db.sql.execute("SELECT count(*) FROM wanted WHERE peer = ?", (peer,)).fetchone()
-        if waiting >= _MOST_WANTED or of_all >= _MOST_WANTED_OF_ONE:
+        if waiting >= _MAX_WANTED_OF_DEVICE or of_all >= _MAX_WANTED_OF_ACCOUNT:
             return False
         self._db.sql.execute(
             "INSERT INTO wanted (peer, device, id, renew) VALUES (?1, ?2, ?3, ?4)"
@@ -87,64 +96,68 @@ class Healing:
         self._wake.set()
         return id != ""
 
-    def renewed(self, peer: str, device: int) -> None:
-        """The device has made a new session: what it was asked by the old one, it may not have understood."""
+    def on_new_session(self, peer: str, device: int) -> None:
+        """The device started a new session.
+
+        Requests in the old one, which it may have missed, are repeated.
+        """
         again = self._db.sql.execute(
             "UPDATE wanted SET asked = 0 WHERE peer = ? AND device = ? AND asked > ? AND times < ?",
-            (peer, device, time.time() - _LATELY, _MOST_TIMES),
+            (peer, device, time.time() - _MAYBE_MISSED, _MAX_TIMES),
         )
         if again.rowcount:
             self._wake.set()
 
-    def read(self, peer: str, id: str) -> None:
-        """It is here now."""
+    def on_received(self, peer: str, id: str) -> None:
+        """A requested message was sent again."""
         self._db.sql.execute("DELETE FROM wanted WHERE peer = ? AND id = ?", (peer, id))
 
     async def run(self) -> None:
+        """Does what waits, whenever it is woken, until it is cancelled."""
         while True:
-            stale = asyncio.create_task(self._encryption.stale.wait())
+            outdated = asyncio.create_task(self._encryption.bundle_outdated.wait())
             wake = asyncio.create_task(self._wake.wait())
             try:
-                await asyncio.wait((stale, wake), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait((outdated, wake), return_when=asyncio.FIRST_COMPLETED)
             finally:
-                stale.cancel()
+                outdated.cancel()
                 wake.cancel()
             self._wake.clear()
             try:
-                if self._encryption.stale.is_set():
-                    await self._turn.take(self._encryption.publish())
+                if self._encryption.bundle_outdated.is_set():
+                    await self._key_work.run(self._encryption.publish())
                     self._db.commit()
-                await self._mend()
+                await self._work()
             except Interrupted:
                 continue  # the next session wakes it again
             except (ClientError, OMEMOException):
                 self._db.sql.rollback()
 
-    async def _mend(self) -> None:
-        self._db.sql.execute("DELETE FROM wanted WHERE asked BETWEEN 1 AND ?", (time.time() - 7 * 86400,))
+    async def _work(self) -> None:
+        self._db.sql.execute("DELETE FROM wanted WHERE asked BETWEEN 1 AND ?", (time.time() - _GIVE_UP,))
         rows = self._db.sql.execute(
             "SELECT peer, device, id, renew FROM wanted WHERE asked = 0 ORDER BY rowid"
         ).fetchall()
         for peer, device, id, renew in rows:
             if not self._accepted(peer):
-                continue  # asking says that this device is there: when they are accepted
+                continue  # a request shows that this device is online: once they are accepted
             try:
-                await self._ask(peer, device, id, bool(renew))
+                await self._request(peer, device, id, bool(renew))
             except (ClientError, OMEMOException):  # the device is gone, distrusted, or without keys
                 self._db.sql.rollback()
                 self._forget(peer, device, id)
             self._db.commit()
         for peer, device, id in self._db.sql.execute("SELECT peer, device, id FROM refused").fetchall():
-            await self._give_late(peer, device, id)
+            await self._answer_late(peer, device, id)
 
-    async def _ask(self, peer: str, device: int, id: str, renew: bool) -> None:
+    async def _request(self, peer: str, device: int, id: str, renew: bool) -> None:
         now = time.monotonic()
         renew = renew and now - self._renewed.get((peer, device), -_JUST_RENEWED) >= _JUST_RENEWED
-        if renew and not self._renewals.spend((peer, device)):
+        if renew and not self._renewals.allow((peer, device)):
             renew = False
-        if not self._asks.spend((peer, device)):
+        if not self._requests.allow((peer, device)):
             return  # later
-        keys = await self._turn.take(self._encryption.encrypt_for(peer, device, None, renew))
+        keys = await self._key_work.run(self._encryption.encrypt_for(peer, device, None, renew))
         if renew:
             self._renewed[peer, device] = now
         if id == "":
@@ -156,8 +169,8 @@ class Healing:
                 (time.time(), peer, device, id),
             )
         self._db.commit()
-        asked = [] if id == "" else [Element(f"{{{stanzas.RESEND}}}resend", id=id)]
-        self._send(peer, [keys, *asked, Element(f"{{{stanzas.HINTS}}}store")])
+        request = [] if id == "" else [Element(f"{{{stanzas.RESEND}}}resend", id=id)]
+        self._send(peer, [keys, *request, Element(f"{{{stanzas.HINTS}}}store")])
 
     def _forget(self, peer: str, device: int, id: str) -> None:
         self._db.sql.execute(
@@ -166,8 +179,11 @@ class Healing:
 
     # the sender's side
 
-    async def asked(self, peer: str, device: int, id: str, level: Trust) -> None:
-        """A peer's device can't read a message of ours. Raises Interrupted."""
+    async def on_request(self, peer: str, device: int, id: str, level: Trust) -> None:
+        """A peer's device requests a message of ours, which it can't read. Raises Interrupted.
+
+        ``level`` is our trust in that device. If it is not trusted, it gets the message once it is.
+        """
         message = self._history.ours(peer, id)
         if message is None or not message.encrypted or not message.body:
             return
@@ -175,18 +191,18 @@ class Healing:
             self._db.sql.execute(
                 "INSERT OR IGNORE INTO refused SELECT ?1, ?2, ?3"
                 " WHERE (SELECT count(*) FROM refused WHERE peer = ?1) < ?4",
-                (peer, device, id, _MOST_WANTED),
+                (peer, device, id, _MAX_WANTED_OF_DEVICE),
             )
             return
-        await self._give(message, device, id)
+        await self._answer(message, device, id)
 
-    async def _give(self, message: Message, device: int, id: str) -> None:
+    async def _answer(self, message: Message, device: int, id: str) -> None:
         key = message.peer, device, id
         times = self._answers.get(key, 0)
-        if times >= _MOST_TIMES or not self._resends.spend((message.peer, device)):
+        if times >= _MAX_TIMES or not self._resends.allow((message.peer, device)):
             return
         try:
-            encrypted = await self._turn.take(
+            encrypted = await self._key_work.run(
                 self._encryption.encrypt_for(message.peer, device, message.body)
             )
         except (ClientError, OMEMOException):
@@ -199,9 +215,9 @@ class Healing:
         again = Element(f"{{{stanzas.RESEND}}}resent", id=id)
         self._send(message.peer, [*stanzas.text_message(new, message.body, encrypted), again], new)
 
-    async def _give_late(self, peer: str, device: int, id: str) -> None:
-        """What was kept from a device that was not trusted, it gets once it is."""
-        level = await self._turn.take(self._encryption.device_trust(peer, device))
+    async def _answer_late(self, peer: str, device: int, id: str) -> None:
+        """Answers the request of a device that was not trusted then, if it is now."""
+        level = await self._key_work.run(self._encryption.device_trust(peer, device))
         if level is None or level.sound:
             self._db.sql.execute(
                 "DELETE FROM refused WHERE peer = ? AND device = ? AND id = ?", (peer, device, id)
@@ -209,7 +225,7 @@ class Healing:
             self._db.commit()
         message = self._history.ours(peer, id)
         if level is not None and level.sound and message is not None:
-            await self._give(message, device, id)
+            await self._answer(message, device, id)
 
     def _send(self, peer: str, children: list[Element], id: str | None = None) -> None:
         stanza = self._stream.make_message(peer, mtype="chat")

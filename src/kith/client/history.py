@@ -1,41 +1,22 @@
-"""The client's own copy of all conversations."""
+"""The local copy of all conversations: messages, chats, and the receipts that are owed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from kith.client.database import Database
-from kith.client.message import Chat, Message, Replies, State, Trust
+from kith.client.message import Chat, Draft, Message, Replies, State, Trust
 
 _COLUMNS = "row, peer, id, body, incoming, encrypted, trust, time, state, error, here, origin"
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A message before it has its place in the history."""
-
-    peer: str
-    id: str
-    body: str
-    incoming: bool
-    encrypted: bool
-    trust: Trust
-    time: datetime
-    state: State
-    origin: str | None = None
-    archive: str | None = None
-    markable: bool = False
-    error: str | None = None
-    here: bool = False
-    digest: str | None = None
-    device: int | None = None
-
-
 class History:
-    """Reads and writes messages and chats. Commits are the caller's (`Database.commit`)."""
+    """Reads and writes messages and chats. Callers commit (`Database.commit`).
+
+    A row is a message's place in the order of arrival on this device.
+    """
 
     __slots__ = ("_client", "_db")
 
@@ -67,10 +48,10 @@ class History:
             client=self._client,
         )
 
-    # one message
+    # single messages
 
     def add(self, draft: Draft) -> Message | None:
-        """Appends it, or returns None when the history holds it already: same origin id, and same text."""
+        """Appends a message. Returns None if it is known already, by its origin id and text."""
         known = self._same(draft)
         if known is not None:
             self._note_archive(known, draft.archive)
@@ -89,7 +70,10 @@ class History:
         return self.get(int(cursor.lastrowid or 0))
 
     def _same(self, draft: Draft) -> int | None:
-        """A message that was encrypted anew for another try: the row of the first."""
+        """The row of the same message, which was encrypted anew for another attempt;
+
+        None if there is none.
+        """
         if draft.origin is None or draft.error is not None:
             return None
         row = self._db.sql.execute(
@@ -106,7 +90,7 @@ class History:
             )
 
     def get(self, row: int) -> Message:
-        """Raises KeyError."""
+        """The message of a row. Raises KeyError."""
         message = self._one("WHERE row = ?", row)
         if message is None:
             raise KeyError(row)
@@ -115,10 +99,10 @@ class History:
     def holds(
         self, peer: str, incoming: bool, origin: str | None, archive: str | None, digest: str
     ) -> Message | None:
-        """This very message, if it is known. Notes its archive id if only the origin id was known.
+        """The stored message that is the same as this one, or None. Stores its archive id if it had none.
 
-        An id alone proves nothing: some clients count from 1 after each start, and an archive id of a live
-        message may be anybody's invention. ``digest`` (`stanzas.digest`) has to be the same, too.
+        An id alone proves nothing: some clients count from 1 after each start, and the archive id of a live
+        message may be forged. So ``digest`` (`stanzas.digest`) has to be the same as well.
         """
         known = self._one(
             "WHERE peer = ? AND incoming = ? AND (archive = ? OR origin = ?)"
@@ -126,7 +110,7 @@ class History:
             *(peer, incoming, archive, origin, digest),
         )
         if known is None and origin is not None and not incoming:
-            # An earlier try of a message that was sent anew under another id.
+            # An earlier attempt of a message that was sent again under another id.
             known = self._one(
                 "WHERE row = (SELECT row FROM former_ids WHERE peer = ? AND id = ?)", peer, origin
             )
@@ -135,28 +119,28 @@ class History:
         return known
 
     def ours(self, peer: str, id: str) -> Message | None:
-        """The message that we sent to the peer under that id, now or in an earlier try."""
+        """Our message to the peer with that id, which may be that of an earlier attempt."""
         return self._one("WHERE peer = ? AND id = ? AND NOT incoming", peer, id) or self._one(
             "WHERE row = (SELECT row FROM former_ids WHERE peer = ? AND id = ?)", peer, id
         )
 
     def unreadable(self, peer: str, id: str) -> Message | None:
-        """The peer's message under that id that could not be read."""
+        """The peer's message with that id, if it could not be decrypted."""
         return self._one(
             "WHERE peer = ?1 AND (origin = ?2 OR id = ?2) AND incoming AND error IS NOT NULL", peer, id
         )
 
-    def waits_for(self, peer: str, id: str) -> bool:
-        """Whether the peer is asked for that message again."""
+    def is_requested_again(self, peer: str, id: str) -> bool:
+        """Whether the peer's device is asked to send that message again."""
         found = self._db.sql.execute("SELECT 1 FROM wanted WHERE peer = ? AND id = ?", (peer, id))
         return found.fetchone() is not None
 
     def remove(self, message: Message) -> None:
-        """Another takes its place."""
+        """Deletes a message, because another one takes its place."""
         self._db.sql.execute("DELETE FROM messages WHERE row = ?", (message.row,))
 
     def note_nickname(self, peer: str, nickname: str) -> None:
-        """What the peer calls itself."""
+        """Stores the name that the peer has chosen for themselves."""
         self._db.sql.execute(
             "INSERT INTO chats (peer, nickname) VALUES (?1, ?2)"
             " ON CONFLICT (peer) DO UPDATE SET nickname = ?2",
@@ -164,7 +148,7 @@ class History:
         )
 
     def note_written(self, peer: str) -> None:
-        """We have written to the peer, on whichever device: they may know that we are there."""
+        """Notes that we have written to the peer, on any device. They are no stranger from then on."""
         self._db.sql.execute(
             "INSERT INTO chats (peer, written) VALUES (?, 1) ON CONFLICT (peer) DO UPDATE SET written = 1",
             (peer,),
@@ -176,11 +160,11 @@ class History:
         return row is not None and bool(row[0])
 
     def note_digest(self, message: Message, digest: str) -> None:
-        """What the message is on the wire."""
+        """Stores the digest of the message as it is sent (`stanzas.digest`)."""
         self._db.sql.execute("UPDATE messages SET digest = ? WHERE row = ?", (digest, message.row))
 
     def raise_state(self, message: Message, state: State) -> Message | None:
-        """Moves the mark up. None if it is there, or higher, already."""
+        """Moves a message's state on. Returns None if it is that far already."""
         if state.rank <= message.state.rank:
             return None
         self._db.sql.execute(
@@ -189,7 +173,10 @@ class History:
         return self.get(message.row)
 
     def read_by_peer(self, upto: Message) -> list[Message]:
-        """Ours up to this one, that the peer has now displayed. A marker covers all before it (XEP-0333)."""
+        """Marks our messages up to this one as read: a marker covers all before it (XEP-0333).
+
+        Returns those that changed.
+        """
         found = self._rows(
             "WHERE peer = ? AND NOT incoming AND row <= ? AND state IN ('sent', 'delivered')",
             upto.peer,
@@ -198,14 +185,14 @@ class History:
         return [changed for message in found if (changed := self.raise_state(message, State.READ))]
 
     def fail(self, message: Message, error: str) -> Message:
-        """It will not be sent, or came back."""
+        """Marks a message as failed: it can't be sent, or came back. ``error`` is for people."""
         self._db.sql.execute(
             "UPDATE messages SET state = 'failed', error = ? WHERE row = ?", (error, message.row)
         )
         return self.get(message.row)
 
     def requeue(self, message: Message, id: str) -> Message:
-        """Sends a failed message once more, under a new id: servers drop what has an id that they know."""
+        """Queues a failed message again, under a new id, since servers drop messages with an id they know."""
         changed = self._db.sql.execute(
             "UPDATE messages SET state = 'queued', error = NULL, id = ?1, origin = ?1, archive = NULL,"
             " digest = NULL WHERE row = ?2 AND state = 'failed'",
@@ -218,29 +205,32 @@ class History:
         return self.get(message.row)
 
     def queued(self, after: int = 0, limit: int = -1) -> list[Message]:
-        """What waits to be sent, oldest first, behind a row."""
+        """Messages that wait to be sent and come after a row, oldest first. A limit of -1 means all."""
         return self._rows("WHERE state = 'queued' AND row > ? ORDER BY row LIMIT ?", after, limit)
 
     def count_queued(self) -> int:
+        """How many messages wait to be sent or acknowledged."""
         (count,) = self._db.sql.execute("SELECT count(*) FROM messages WHERE state = 'queued'").fetchone()
         return int(count)
 
     def since(self, row: int, limit: int = 100) -> list[Message]:
-        """Readable messages of others and of our other devices that came after that row, in order."""
+        """Readable messages of peers and of our other devices that arrived after a row, in order."""
         return self._rows("WHERE row > ? AND NOT here AND error IS NULL ORDER BY row LIMIT ?", row, limit)
 
     def newest_row(self) -> int:
+        """The row of the message that arrived last; 0 if there is none."""
         (row,) = self._db.sql.execute("SELECT coalesce(max(row), 0) FROM messages").fetchone()
         return int(row)
 
     def newest_time(self) -> datetime | None:
+        """The time of the newest message; None if there is none."""
         (time,) = self._db.sql.execute("SELECT max(time) FROM messages").fetchone()
         return None if time is None else datetime.fromtimestamp(time, UTC)
 
     # chats
 
     def page(self, peer: str, before: Message | None = None, limit: int = 50) -> list[Message]:
-        """The newest messages with a peer (or those before one), oldest first."""
+        """The newest messages with a peer, or those before a message, oldest first."""
         if before is None:
             found = self._rows("WHERE peer = ? ORDER BY time DESC, row DESC LIMIT ?", peer, limit)
         else:
@@ -251,7 +241,7 @@ class History:
         return found[::-1]
 
     def search(self, text: str, limit: int = 50) -> list[Message]:
-        """Messages that contain the text, newest first."""
+        """Messages whose text contains ``text``, newest first. Case is ignored for ASCII letters."""
         pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         return self._rows("WHERE body LIKE ? ESCAPE '\\' ORDER BY time DESC LIMIT ?", pattern, limit)
 
@@ -261,7 +251,7 @@ class History:
         return sorted(found, key=lambda chat: chat.last.time.timestamp() if chat.last else 0.0, reverse=True)
 
     def chat(self, peer: str) -> Chat:
-        """One chat; an empty one if there is none."""
+        """The chat with a peer; an empty one if there is none."""
         for row in self._chat_rows("WHERE peer = ?", peer):
             return self._chat(row)
         return Chat(peer, "", 0, None, False, False)
@@ -279,13 +269,16 @@ class History:
         return Chat(row[0], row[1], row[6], last, bool(row[2]), bool(row[3]), row[4], bool(row[5]))
 
     def update_chat(self, peer: str, **values: str | bool) -> None:
-        """Sets ``name``, ``plain`` or ``keys_changed``; makes the chat if there is none."""
+        """Sets ``name``, ``plain`` or ``keys_changed`` of a chat, and creates it if there is none."""
         self._db.sql.execute("INSERT OR IGNORE INTO chats (peer) VALUES (?)", (peer,))
         for column in values.keys() & {"name", "plain", "keys_changed"}:
             self._db.sql.execute(f"UPDATE chats SET {column} = ? WHERE peer = ?", (values[column], peer))
 
     def mark_read(self, peer: str, upto: Message | None) -> str | None:
-        """Moves what we have read of a chat. Returns the id that the peer waits to hear of, if any."""
+        """Marks a chat as read, up to a message or as a whole.
+
+        Returns the id of the message to send a marker for, or None if the peer wants none.
+        """
         row = upto.row if upto is not None else self.newest_row()
         (old,) = self._db.sql.execute(
             "SELECT coalesce((SELECT read FROM chats WHERE peer = ?), 0)", (peer,)
@@ -302,17 +295,19 @@ class History:
         return None if found is None else str(found[0])
 
     def incoming(self, peer: str, id: str) -> Message | None:
-        """The peer's message under that id."""
+        """The peer's message with that id."""
         return self._one("WHERE peer = ? AND id = ? AND incoming", peer, id)
 
-    # answers that are owed: receipts and markers
+    # receipts and markers that are owed
 
     def owe(self, peer: str, kind: str, id: str) -> None:
+        """A receipt (``received``) or marker (``displayed``) for a message has to be sent to the peer."""
         self._db.sql.execute("INSERT OR IGNORE INTO due VALUES (?, ?, ?)", (peer, kind, id))
 
     def owed(self) -> list[tuple[str, str, str]]:
-        """(peer, kind, id) of answers that no server has acknowledged yet."""
+        """The receipts and markers that the server has not acknowledged yet, as (peer, kind, id)."""
         return list(self._db.sql.execute("SELECT peer, kind, id FROM due"))
 
     def settle(self, peer: str, kind: str, id: str) -> None:
+        """A receipt or marker was sent and acknowledged, or can't be sent."""
         self._db.sql.execute("DELETE FROM due WHERE peer = ? AND kind = ? AND id = ?", (peer, kind, id))

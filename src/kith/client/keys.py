@@ -1,4 +1,4 @@
-"""Where the OMEMO library keeps its keys and sessions: the account's file."""
+"""Stores the OMEMO library's keys and sessions in the account's database."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kith.client.database import Database
 
 
 class KeyStorage(Storage):
-    """Key and value pairs. Writes become durable with the next commit, which precedes every send."""
+    """The library's storage of key and value pairs. Writes become durable with the database's next commit."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(disable_cache=True)  # so that a rollback undoes everything

@@ -1,7 +1,7 @@
-"""Linking a new device by a code: what is in the code, and what goes from device to device encrypted.
+"""Linking a new device with a QR code: the code, and the encrypted approval that the other device sends.
 
-The code holds a public key and a secret, both made for this once, which the server never sees: nobody but who
-has read the code can encrypt for the new device (HPKE, RFC 9180, with the secret in its ``info``).
+The code contains a public key and a secret, made for this one use, which the server never sees. So only a
+device that has read the code can encrypt for the new device (HPKE, RFC 9180, with the secret in ``info``).
 """
 
 from __future__ import annotations
@@ -25,12 +25,17 @@ _PATH = "/link#"
 
 
 class BadCode(ValueError):
-    """A text is no code, or what came is not for it."""
+    """A text is not a linking code, or an approval was not made by a device that has read the code."""
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What the new device shows. ``base``: where the server's API is; ``name``: of the device."""
+    """What the new device shows as a QR code.
+
+    ``base``: the base URL of the server's API. ``id``: the server's id of this attempt, 32 characters.
+    ``key``: the new device's X25519 public key, 32 bytes. ``secret``: 16 bytes. ``name``: of the new
+    device.
+    """
 
     base: str
     id: str
@@ -39,13 +44,16 @@ class Code:
     name: str
 
     def text(self) -> str:
-        """A link, so that a phone's camera knows what to do; the server gets nothing behind the #."""
+        """The code as a link, which a phone's camera can open.
+
+        What follows the # is not sent to the server.
+        """
         parts = (_VERSION, self.id, encoded(self.key), encoded(self.secret), quote(self.name, safe=""))
         return self.base.rstrip("/") + _PATH + ".".join(parts)
 
     @classmethod
     def parse(cls, text: str) -> Code:
-        """Raises BadCode."""
+        """The code in a text. Raises BadCode."""
         base, separator, rest = text.strip().partition(_PATH)
         parts = rest.split(".", 4)
         if not separator or len(parts) != 5 or parts[0] != _VERSION:
@@ -60,53 +68,61 @@ class Code:
 
     @property
     def info(self) -> bytes:
+        """HPKE's ``info``, which binds the encryption to this code."""
         return b"\0".join((_INFO, self.id.encode(), self.secret))
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """What the approving device sends: the account, the ticket to it, and what only the two may know."""
+class Approval:
+    """What the approving device sends to the new one.
+
+    ``address``: the account. ``ticket``: lets the new device in at the server, once. ``secrets``: anything
+    else for the two devices alone.
+    """
 
     address: str
     ticket: bytes
     secrets: dict[str, Any]
 
 
-class Newcomer:
-    """The new device: its code, and how it reads what comes. ``id`` is the server's for this link."""
+class NewDevice:
+    """The new device's side: makes the code, and decrypts the approval."""
 
     def __init__(self, base: str, id: str, name: str) -> None:
         self._private = X25519PrivateKey.generate()
         public = self._private.public_key().public_bytes_raw()
         self.code = Code(base, id, public, secrets.token_bytes(16), name)
 
-    def open(self, sealed: bytes) -> Letter:
-        """Raises BadCode if it was not sealed by somebody who has read the code."""
+    def open(self, sealed: bytes) -> Approval:
+        """Decrypts an approval. Raises BadCode if it was not made by a device that has read the code."""
         try:
             plain = _SUITE.decrypt(sealed, self._private, self.code.info)
             held = json.loads(plain)
-            return Letter(str(held["address"]), decoded(held["ticket"]), dict(held["secrets"]))
+            return Approval(str(held["address"]), decoded(held["ticket"]), dict(held["secrets"]))
         except (InvalidTag, ValueError, KeyError, TypeError):
-            raise BadCode("what came is not from a device that has read the code") from None
+            raise BadCode("the answer is not from a device that has read the code") from None
 
 
-def seal(code: Code, letter: Letter) -> tuple[bytes, bytes]:
-    """For the device that shows the code. Returns what is sealed, and the hash of the ticket."""
-    held = {"address": letter.address, "ticket": encoded(letter.ticket), "secrets": letter.secrets}
+def seal(code: Code, approval: Approval) -> tuple[bytes, bytes]:
+    """Encrypts an approval for the device that shows the code.
+
+    Returns the ciphertext, and the SHA-256 of the ticket for the server.
+    """
+    held = {"address": approval.address, "ticket": encoded(approval.ticket), "secrets": approval.secrets}
     key = X25519PublicKey.from_public_bytes(code.key)
-    return _SUITE.encrypt(json.dumps(held).encode(), key, code.info), hashlib.sha256(letter.ticket).digest()
+    return _SUITE.encrypt(json.dumps(held).encode(), key, code.info), hashlib.sha256(approval.ticket).digest()
 
 
 def new_ticket() -> bytes:
-    """A random one."""
+    """A random ticket: 32 bytes."""
     return secrets.token_bytes(32)
 
 
 def encoded(data: bytes) -> str:
-    """Base64url without padding."""
+    """Bytes as base64url without padding."""
     return urlsafe_b64encode(data).decode().rstrip("=")
 
 
 def decoded(text: str) -> bytes:
-    """The same back. Raises ValueError."""
+    """The bytes of a base64url text without padding. Raises ValueError."""
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))

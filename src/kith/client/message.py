@@ -1,4 +1,4 @@
-"""The values that the SDK hands out: messages, chats, fingerprints, and their states."""
+"""The values that the SDK works with: messages, chats, fingerprints, and their states."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 
 class State(Enum):
-    """How far a message came. For one of ours: queued, sent, delivered, read, or failed."""
+    """How far a message got. Ours are queued, sent, delivered, read or failed; a peer's are received."""
 
     QUEUED = "queued"
     SENT = "sent"
@@ -20,7 +20,7 @@ class State(Enum):
 
     @property
     def rank(self) -> int:
-        """Marks only ever go up."""
+        """The order of states. A message's state only ever moves up."""
         return _RANKS.index(self)
 
 
@@ -28,25 +28,27 @@ _RANKS = (State.QUEUED, State.FAILED, State.RECEIVED, State.SENT, State.DELIVERE
 
 
 class Trust(Enum):
-    """What is known of the device that a message came from, or of a fingerprint."""
+    """How much the device is trusted that a message came from, or that a fingerprint belongs to."""
 
     PLAIN = "plain"
-    """Not encrypted: nothing is known."""
+    """The message was not encrypted, so nothing is known of its device."""
     UNDECIDED = "undecided"
-    """A new device of somebody whose other devices were verified. Compare its fingerprint."""
+    """A new device of somebody whose other devices were verified. Its fingerprint should be compared."""
     BLIND = "blind"
-    """Trusted on first sight, never compared."""
+    """Trusted on first use; its fingerprint was never compared."""
     VERIFIED = "verified"
+    """The user has compared its fingerprint."""
     DISTRUSTED = "distrusted"
+    """The user has rejected it."""
 
     @property
     def sound(self) -> bool:
-        """Whether a message of such a device can be taken for its peer's."""
+        """Whether a message from such a device can be taken for its peer's."""
         return self in (Trust.BLIND, Trust.VERIFIED)
 
 
 class Link(Enum):
-    """The connection to the server."""
+    """The state of the connection to the server."""
 
     CONNECTING = "connecting"
     ONLINE = "online"
@@ -55,7 +57,7 @@ class Link(Enum):
 
 
 class Replies(Protocol):
-    """What a message asks of its client."""
+    """What a message needs of its client, so that it can be replied to."""
 
     async def send(self, peer: str, body: str, *, encrypted: bool | None = None) -> Message: ...
     async def mark_read(self, peer: str, upto: Message | None = None) -> None: ...
@@ -63,12 +65,13 @@ class Replies(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of the history, as it was when it was handed out.
+    """One message of the history. It does not change; `MessageChanged` events bring newer values.
 
-    ``peer``: the other side's bare address. ``incoming``: from the peer; else from us, here or on
-    another device of ours. ``id``: the XEP-0359 origin id, which is the stanza's id too. ``time``: in
-    UTC, of its writing as far as known. ``row``: its place in the local history. ``error``: why
-    there is no body, or why it failed.
+    ``row``: its place in the local history. ``peer``: the bare address of the other side. ``id``: the id of
+    the stanza, usually equal to its origin id. ``incoming``: sent by the peer; otherwise by us, on this
+    device or another one. ``time``: when it was sent as far as is known, in UTC. ``error``: why there is no
+    body, or why it failed; for people. ``here``: it was written on this device. ``origin``: the origin id
+    (XEP-0359), if there is one.
     """
 
     row: int
@@ -82,32 +85,59 @@ class Message:
     state: State
     error: str | None = None
     here: bool = False
-    """Written on this device."""
     origin: str | None = None
-    """The sender's own id of it (XEP-0359), if there is one."""
     client: Replies | None = field(default=None, repr=False, compare=False)
 
     async def reply(self, body: str) -> Message:
-        """Answers the peer, encrypted if this message was, and marks the chat as read up to here."""
+        """Replies to the peer, encrypted if this message was, and marks the chat as read up to here.
+
+        Raises what `Client.send` raises.
+        """
         if self.client is None:
             raise ValueError("This message does not belong to a client.")
         await self.client.mark_read(self.peer, self)
         return await self.client.send(self.peer, body, encrypted=None if self.encrypted else False)
 
     async def read(self) -> None:
-        """Tells the peer that it was displayed (XEP-0333), with all before it."""
+        """Marks this message and all before it as read, and tells the peer (XEP-0333)."""
         if self.client is None:
             raise ValueError("This message does not belong to a client.")
         await self.client.mark_read(self.peer, self)
 
 
 @dataclass(frozen=True, slots=True)
-class Chat:
-    """A line of the chat list. ``plain``: the user chose to write unencrypted here.
+class Draft:
+    """A message before it is in the history. The fields are those of `Message`, and some for storage alone.
 
-    ``name``: what the user calls the peer. ``nickname``: what the peer calls itself, which may be anything.
-    ``written``: the user has written to the peer. ``accepted``: the peer may learn when the user is there and
-    has read; until then it is a request.
+    ``archive``: its id in our archive. ``markable``: its sender wants to know when it was read. ``digest``:
+    of its content on the wire (`stanzas.digest`). ``device``: the OMEMO device id of its sender.
+    """
+
+    peer: str
+    id: str
+    body: str
+    incoming: bool
+    encrypted: bool
+    trust: Trust
+    time: datetime
+    state: State
+    origin: str | None = None
+    archive: str | None = None
+    markable: bool = False
+    error: str | None = None
+    here: bool = False
+    digest: str | None = None
+    device: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A conversation with one peer, as a chat list shows it.
+
+    ``name``: the user's own name for the peer. ``nickname``: the name that the peer has chosen, which may
+    be anything. ``plain``: the user chose not to encrypt. ``keys_changed``: the user has not yet seen that
+    the peer has new keys. ``written``: the user has written to the peer. ``accepted``: the peer may learn
+    when the user is online and has read; if not, this is a message request.
     """
 
     peer: str
@@ -122,7 +152,7 @@ class Chat:
 
     @property
     def title(self) -> str:
-        """The user's own name for the peer; else the peer's, marked as such, with the address; else that."""
+        """The user's name for the peer; else ``~nickname (address)``; else the address."""
         if self.name:
             return self.name
         return f"~{self.nickname} ({self.peer})" if self.nickname else self.peer
@@ -130,7 +160,10 @@ class Chat:
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """An identity key of a peer's device. ``text``: 64 hexadecimal digits, as other OMEMO clients show it."""
+    """The identity key of a device. ``text``: 64 hexadecimal digits, as other OMEMO clients show them.
+
+    ``device`` is the OMEMO device id. ``active``: it is in the account's device list.
+    """
 
     peer: str
     text: str
@@ -140,5 +173,5 @@ class Fingerprint:
 
     @property
     def pretty(self) -> str:
-        """In groups of eight, to read aloud."""
+        """The digits in groups of eight, to read aloud."""
         return " ".join(self.text[at : at + 8] for at in range(0, len(self.text), 8))

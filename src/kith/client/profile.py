@@ -1,6 +1,7 @@
-"""What people show of themselves: name, about, avatar, by the nodes that other clients look at as well.
+"""Reads and publishes profiles: name, about text and avatar, in the nodes that other clients read as well.
 
-The name is a nickname (XEP-0172) and, with the about, in the vCard4 (XEP-0292); the avatar is XEP-0084's.
+The name is published as a nickname (XEP-0172) and, with the about text, as a vCard4 (XEP-0292). The avatar
+is that of XEP-0084.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ MAX_AVATAR = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Empty where somebody says nothing, or not to us. ``avatar``: an image file's bytes."""
+    """A profile. A field is empty if the person does not publish it, or not to us.
+
+    ``avatar``: the bytes of a PNG, JPEG or WebP file.
+    """
 
     name: str = ""
     about: str = ""
@@ -37,7 +41,7 @@ class Profile:
 
 
 async def read(stream: Stream, jid: str) -> Profile:
-    """Somebody's, or one's own."""
+    """The profile of an account. Raises IqTimeout."""
     nick = await _item(stream, jid, NICK)
     card = await _item(stream, jid, VCARD_NODE)
     name = (nick.text or "") if nick is not None else ""
@@ -50,13 +54,16 @@ async def read(stream: Stream, jid: str) -> Profile:
 
 
 async def nickname(stream: Stream, jid: str) -> str:
-    """Only the name, by which somebody wants to be called."""
+    """Only the nickname of an account; empty if there is none. Raises IqTimeout."""
     nick = await _item(stream, jid, NICK)
     return (nick.text or "").strip() if nick is not None else ""
 
 
 async def write(stream: Stream, profile: Profile) -> None:
-    """One's own. Raises ValueError if the avatar is no image that clients show, or too large."""
+    """Publishes our own profile. Raises ValueError if the avatar is too large, or not an image we support.
+
+    Raises IqError, IqTimeout if the server does not store it.
+    """
     kind = image_type(profile.avatar) if profile.avatar else ""
     nick = Element(f"{{{NICK}}}nick")
     nick.text = profile.name
@@ -78,7 +85,10 @@ async def write(stream: Stream, profile: Profile) -> None:
 
 
 def image_type(data: bytes) -> str:
-    """The media type of an avatar. Raises ValueError."""
+    """The media type of an avatar, by its first bytes.
+
+    Raises ValueError if it is not supported or too large.
+    """
     if len(data) > MAX_AVATAR:
         raise ValueError(f"The picture has more than {MAX_AVATAR // 1024} KiB.")
     for start, kind in _KINDS:
@@ -93,7 +103,7 @@ async def _publish(stream: Stream, node: str, id: str, payload: Element) -> None
 
 
 async def _item(stream: Stream, jid: str, node: str, id: str | None = None) -> Element | None:
-    """The payload of an item, or of the last; None if there is none for us."""
+    """The payload of an item of a node, or of its last item. None if there is none that we may see."""
     pubsub: Any = stream.plugin["xep_0060"]
     try:
         if id is not None:

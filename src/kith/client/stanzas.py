@@ -1,4 +1,4 @@
-"""The elements that messages are made of: built, and found again. The XEP numbers are at the names."""
+"""Builds and reads the elements of messages. The constants name the XEPs that define them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RESEND = "urn:kith:resend:0"  # docs/web.md
 NICK = "http://jabber.org/protocol/nick"  # XEP-0172
 STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas"
 
-#: What clients without OMEMO show.
+#: The text that clients without OMEMO show for an encrypted message.
 FALLBACK = "This message is encrypted (OMEMO). Your client does not seem to support that."
 
 FEATURES = (RECEIPTS, MARKERS, CHAT_STATES, SID, EME)
@@ -38,9 +38,9 @@ def _leaf(ns: str, tag: str, /, **attributes: str) -> Element:
 
 
 def text_message(id: str, body: str, encrypted: Element | None, nickname: str = "") -> list[Element]:
-    """The children of a chat message: plain, or encrypted with a fallback body.
+    """The children of a chat message: its text, or ``encrypted`` with a fallback text.
 
-    ``nickname``: what the sender calls itself (XEP-0172), for who does not know it yet.
+    ``id``: the origin id. ``nickname``: the sender's nickname (XEP-0172), if the recipient may not know it.
     """
     text = Element(f"{{{CLIENT}}}body")
     text.text = body if encrypted is None else FALLBACK
@@ -62,17 +62,20 @@ def text_message(id: str, body: str, encrypted: Element | None, nickname: str = 
 
 
 def answer(kind: str, id: str) -> list[Element]:
-    """The children of a receipt (``received``) or a marker (``displayed``)."""
+    """The children of a receipt (``received``) or a marker (``displayed``) for the message with an id."""
     return [_leaf(RECEIPTS if kind == "received" else MARKERS, kind, id=id), _leaf(HINTS, "store")]
 
 
 def chat_state(active: bool) -> list[Element]:
-    """Composing, or not any more; nobody needs to keep it."""
+    """The children of a chat state message: composing, or active. It is not stored anywhere."""
     return [_leaf(CHAT_STATES, "composing" if active else "active"), _leaf(HINTS, "no-store")]
 
 
 def mam_query(query: str, after: str | None, start: datetime | None, limit: int) -> Element:
-    """A page of the archive: after an id, or from a time on, or (with neither) the last one."""
+    """An archive query for one page: after an id, or from a time on, or (with neither) the last page.
+
+    ``query``: the id that results will carry. ``limit``: entries in the page.
+    """
     root = _leaf(MAM, "query", queryid=query)
     if start is not None:
         form = SubElement(root, "{jabber:x:data}x", type="submit")
@@ -90,7 +93,7 @@ def mam_query(query: str, after: str | None, start: datetime | None, limit: int)
 
 @dataclass(frozen=True, slots=True)
 class Forwarded:
-    """A message inside another: its time if known, and the id that our archive has it under."""
+    """A message inside another one: its time, if known, and its id in our archive, if it came from there."""
 
     message: Element
     time: datetime | None
@@ -98,7 +101,7 @@ class Forwarded:
 
 
 def parse_time(text: str | None) -> datetime | None:
-    """XEP-0082, in UTC; None if it is none, or one that lies outside of the years 1 to 9999 there."""
+    """A time as XEP-0082 writes it, in UTC. None if it is malformed, or outside of the years 1 to 9999."""
     try:
         moment = datetime.fromisoformat(text or "")
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
@@ -107,7 +110,10 @@ def parse_time(text: str | None) -> datetime | None:
 
 
 def delay(element: Element, by: Container[str] | None = None) -> datetime | None:
-    """When it was written, if it was delayed (XEP-0203). ``by``: by whose word, if not by anybody's."""
+    """When a delayed message was sent (XEP-0203); None if it was not delayed.
+
+    ``by``: the addresses whose ``<delay/>`` is believed; None believes any.
+    """
     for found in element.iterfind(f"{{{DELAY}}}delay"):
         if by is None or found.get("from") in by:
             return parse_time(found.get("stamp"))
@@ -115,7 +121,7 @@ def delay(element: Element, by: Container[str] | None = None) -> datetime | None
 
 
 def forwarded(wrapper: Element, archive: str | None = None) -> Forwarded | None:
-    """The content of ``<forwarded/>`` below this element (XEP-0297)."""
+    """The content of ``<forwarded/>`` in an element (XEP-0297). ``archive``: its id in our archive."""
     inner = wrapper.find(f"{{{FORWARD}}}forwarded")
     message = None if inner is None else inner.find(f"{{{CLIENT}}}message")
     if inner is None or message is None:
@@ -124,7 +130,7 @@ def forwarded(wrapper: Element, archive: str | None = None) -> Forwarded | None:
 
 
 def carbon(message: Element) -> Forwarded | None:
-    """What a carbon copy carries (XEP-0280); the caller has checked that our own account sent it."""
+    """The content of a carbon copy (XEP-0280). Callers have to check that our own account sent it."""
     for kind in ("received", "sent"):
         wrapper = message.find(f"{{{CARBONS}}}{kind}")
         if wrapper is not None:
@@ -133,7 +139,7 @@ def carbon(message: Element) -> Forwarded | None:
 
 
 def stanza_id(message: Element, by: str) -> str | None:
-    """The id that our own archive gave it (XEP-0359). Only ``by`` our own address can be believed."""
+    """The id that an archive gave a message (XEP-0359). ``by`` has to be our own address to be believed."""
     for found in message.iterfind(f"{{{SID}}}stanza-id"):
         if found.get("by") == by:
             return found.get("id")
@@ -141,12 +147,15 @@ def stanza_id(message: Element, by: str) -> str | None:
 
 
 def digest(children: Iterable[Element]) -> str:
-    """Of what a message says: its texts and what is encrypted. Two with the same are the same message."""
+    """A hash of what a message says: its encrypted content, or else its texts.
+
+    Two messages with the same id and digest are the same message.
+    """
     children = list(children)
-    secret = [child for child in children if child.tag == f"{{{OMEMO}}}encrypted"]
-    said = secret or [child for child in children if child.tag == f"{{{CLIENT}}}body"]
+    encrypted = [child for child in children if child.tag == f"{{{OMEMO}}}encrypted"]
+    content = encrypted or [child for child in children if child.tag == f"{{{CLIENT}}}body"]
     texts = []
-    for child in said:
+    for child in content:
         alone = copy(child)
         alone.tail = None
         texts.append(canonicalize(tostring(alone, encoding="unicode")))
@@ -154,12 +163,13 @@ def digest(children: Iterable[Element]) -> str:
 
 
 def origin_id(message: Element) -> str | None:
+    """The id that the sender gave a message (XEP-0359)."""
     found = message.find(f"{{{SID}}}origin-id")
     return None if found is None else found.get("id")
 
 
 def named(message: Element, namespace: str, names: Sequence[str]) -> tuple[str, str] | None:
-    """The first child of that namespace with one of these names: (name, its ``id``)."""
+    """The first child in a namespace with one of the names, as (name, value of its ``id``)."""
     for name in names:
         found = message.find(f"{{{namespace}}}{name}")
         if found is not None:
@@ -168,7 +178,7 @@ def named(message: Element, namespace: str, names: Sequence[str]) -> tuple[str, 
 
 
 def error_text(message: Element) -> str:
-    """What a bounced message says, for a person."""
+    """The error of a message that came back, in words for people."""
     error = message.find(f"{{{CLIENT}}}error")
     if error is None:
         return "It came back with an error."

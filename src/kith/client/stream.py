@@ -1,4 +1,4 @@
-"""The XML stream: slixmpp's client, made strict about TLS and passwords, and quiet about reconnecting."""
+"""The XML stream: slixmpp's client, strict about TLS and passwords. It does not reconnect by itself."""
 
 from __future__ import annotations
 
@@ -30,15 +30,20 @@ _PLUGINS = (
 )
 _SCRAM = {f"SCRAM-SHA-{size}{plus}" for size in ("1", "256", "512") for plus in ("", "-PLUS")}
 
-for _name in ("slixmpp", "slixmpp_omemo", "omemo"):  # their users are told by our own errors
+for _name in ("slixmpp", "slixmpp_omemo", "omemo"):  # silent unless the program configures logging
     logging.getLogger(_name).addHandler(logging.NullHandler())
 
 
 class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
-    """One account's stream. It never reconnects by itself: `kith.client.connection` does.
+    """The stream of one account. `kith.client.connection.Connection` connects it.
 
-    ``failure`` is what ended the last attempt, if it was more than a lost connection. ``closed``
-    is called with the reason each time that an attempt or a connection ends.
+    ``failure``: the error that ended the last attempt, if it was more than a lost connection. ``ended_by``:
+    the condition of the stream error that ended the last connection, if there was one (RFC 6120 §4.9.3).
+    ``max_bytes``: the largest stanza that the server accepts. ``credential``: logs in without a password.
+
+    Callbacks: ``on_closed(reason)`` when an attempt or a connection has ended; ``on_message(stanza)`` for
+    each message stanza; ``on_limit(bytes)`` when the server announces its largest stanza (XEP-0478);
+    ``on_token_renewed(credential)`` when the server replaces the token, before anything else happens.
     """
 
     def __init__(
@@ -53,15 +58,13 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
         scram_in_clear = {"unencrypted_scram": insecure}
         super().__init__(f"{jid}/{resource}", password, plugin_config={"feature_mechanisms": scram_in_clear})
         self.failure: ClientError | None = None
-        self.closed: Callable[[str], None] = lambda reason: None
-        self.incoming: Callable[[Any], None] = lambda stanza: None
+        self.on_closed: Callable[[str], None] = lambda reason: None
+        self.on_message: Callable[[Any], None] = lambda stanza: None
         self.ended_by: str | None = None
-        """The stream error that ended the last connection (RFC 6120 §4.9.3), if there was one."""
         self.max_bytes = sendable.USUAL_BYTES
-        """The largest stanza that the server takes."""
-        self.limit_told: Callable[[int], None] = lambda limit: None
+        self.on_limit: Callable[[int], None] = lambda limit: None
         self.credential = credential
-        self.renewed: Callable[[Credential], None] = lambda credential: None
+        self.on_token_renewed: Callable[[Credential], None] = lambda credential: None
         self._pin = pin
         self._insecure = insecure
         self._refusal: ssl.SSLError | None = None
@@ -78,7 +81,7 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
         self.use_origin_ids = False
         self.register_handler(
             Callback(
-                "Kith message", MatchXPath("{jabber:client}message"), lambda stanza: self.incoming(stanza)
+                "Kith message", MatchXPath("{jabber:client}message"), lambda stanza: self.on_message(stanza)
             )
         )
         for name in ("success", "failure"):
@@ -86,21 +89,26 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
                 Callback(f"SASL2 {name}", MatchXPath(f"{{{SASL2}}}{name}"), self._on_token_answer)
             )
         self.add_event_handler("stream_error", self._on_stream_error)
-        self.add_event_handler("session_end", self._forget_what_waits)
+        self.add_event_handler("session_end", self._drop_queued_stanzas)
         self.add_event_handler("failed_auth", self._on_refused_login)
         self.add_event_handler("no_auth", self._on_no_mechanism)
         self.add_event_handler("ssl_invalid_chain", self._on_bad_certificate)
         self.add_event_handler("connection_failed", self._on_connection_failed)
-        self.add_event_handler("disconnected", lambda reason: self.closed(str(reason or "connection lost")))
+        self.add_event_handler(
+            "disconnected", lambda reason: self.on_closed(str(reason or "connection lost"))
+        )
 
     @property
     def sm(self) -> StreamManagement:
-        """What the server has acknowledged (XEP-0198)."""
+        """Stream management (XEP-0198): what the server has acknowledged."""
         plugin: StreamManagement = cast("dict[str, Any]", self.plugin)[StreamManagement.name]
         return plugin
 
     def send(self, data: Any, use_filters: bool = True) -> None:
-        """Raises TooLarge and BadCharacters for a stanza at which the server would end the stream."""
+        """Sends a stanza.
+
+        Raises TooLarge or BadCharacters if the server would end the stream because of it.
+        """
         if use_filters and isinstance(data, (SlixMessage, Presence, Iq)):
             sendable.check(str(data), self.max_bytes)
         super().send(data, use_filters)
@@ -111,16 +119,19 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
             self.end_session()
 
     def end_session(self) -> None:
-        """What was sent and not acknowledged is not repeated by the next connection: that one begins anew."""
+        """Ends the session: the next connection starts a new one, and repeats nothing of this one."""
         self.end_session_on_disconnect = True
         self.event("session_end")
 
-    def _forget_what_waits(self, _: Any) -> None:
-        """slixmpp keeps stanzas of an old session and sends them at the beginning of the next, uncounted."""
+    def _drop_queued_stanzas(self, _: Any) -> None:
+        """slixmpp would send queued stanzas of the old session at the start of the next one, uncounted."""
         self._XMLStream__queued_stanzas: list[Any] = []
 
     def dial(self, host: str | None, port: int | None, direct: bool) -> None:
-        """One attempt to connect. Its end is told to ``closed``, or slixmpp's session events happen."""
+        """Starts one attempt to connect. Either slixmpp's session events follow, or `on_closed` is called.
+
+        ``host`` and ``port``: None means to ask DNS. ``direct``: TLS from the first byte.
+        """
         self.failure = None
         self.ended_by = None
         self._refusal = None
@@ -130,7 +141,7 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
         self.enable_starttls = not self._insecure and not (host and direct)
         self.enable_direct_tls = not self._insecure and (not host or direct)
         self.ssl_context = self._pin.context()
-        # Without a certificate that an authority vouched for, a password is never sent as it is.
+        # Unless an authority vouches for the certificate, only mechanisms that hide the password are used.
         self.plugin["feature_mechanisms"].use_mechs = None if self._pin.by_authority else set(_SCRAM)
         self.plugin["feature_mechanisms"].attempted_mechs = set()
         self.authenticated = False
@@ -138,7 +149,7 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
 
     @property
     def certificate_pending(self) -> bool:
-        """The attempt ended at a certificate which will be pinned by the next one."""
+        """Whether the attempt failed at a self-signed certificate that the next attempt will pin."""
         refusal, self._refusal = self._refusal, None
         if refusal is None:
             return False
@@ -156,10 +167,10 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
 
     def abort(self) -> None:
         super().abort()
-        # Of a connection that ends in the middle of the handshake nobody else tells.
-        asyncio.get_running_loop().call_later(0.1, self._bury, self._attempt)
+        # slixmpp does not report the end of a connection that ends during the handshake.
+        asyncio.get_running_loop().call_later(0.1, self._report_lost, self._attempt)
 
-    def _bury(self, attempt: int) -> None:
+    def _report_lost(self, attempt: int) -> None:
         if attempt == self._attempt and self.transport is not None:
             self.connection_lost(None)
 
@@ -184,24 +195,27 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
             self.abort()
             return True
         if self.credential is not None and not self.authenticated and (encrypted or self._insecure):
-            return self._log_in_by_token(features.xml)
+            return self._log_in_with_token(features.xml)
         limit = features.xml.findtext(f"{{{stanzas.LIMITS}}}limits/{{{stanzas.LIMITS}}}max-bytes") or ""
         if limit.isascii() and limit.isdecimal() and len(limit) < 12:
             self.max_bytes = max(int(limit), sendable.LEAST_BYTES)
-            self.limit_told(self.max_bytes)
+            self.on_limit(self.max_bytes)
         done: bool | None = await super()._handle_stream_features(features)
         return done
 
     def _certificate(self) -> bytes:
+        """The server's certificate in DER; empty without TLS."""
         tls = self.transport.get_extra_info("ssl_object") if self.transport is not None else None
         return tls.getpeercert(True) or b"" if tls is not None else b""
 
-    def _log_in_by_token(self, features: Any) -> bool:
-        """SASL2 with the token of this device (XEP-0388, XEP-0484); the features after it follow at once."""
+    def _log_in_with_token(self, features: Any) -> bool:
+        """Logs in with this device's token (XEP-0388, XEP-0484). The server then sends features once more."""
         assert self.credential is not None
         offered = {element.text for element in features.iter(f"{{{FAST}}}mechanism")}
         if self.credential.mechanism not in offered:
-            self.failure = LoginFailed("The server does not offer the way that this device logs in by.")
+            self.failure = LoginFailed(
+                "The server does not offer the mechanism that this device logs in with."
+            )
             self.abort()
             return True
         self.send_raw(self.credential.request(self._certificate(), str(this_device()["name"])))
@@ -223,20 +237,20 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
             self.abort()
             return
         proof = b64decode(xml.findtext(f"{{{SASL2}}}additional-data") or "")
-        if not credential.answered(proof, self._certificate()):
-            self.failure = LoginFailed("Who answers is not the server that this device logged in to.")
+        if not credential.is_proof(proof, self._certificate()):
+            self.failure = LoginFailed("This is not the server that this device logged in to before.")
             self.abort()
             return
         token = xml.find(f"{{{FAST}}}token")
         if token is not None:
-            self.credential = credential.renewed(token.get("token"))
-            self.renewed(self.credential)
+            self.credential = credential.with_token(token.get("token"))
+            self.on_token_renewed(self.credential)
         self.authenticated = True
         self.features.add("mechanisms")
 
     def reschedule_connection_attempt(self) -> Future[Any] | None:
         self.cancel_connection_attempt()
-        asyncio.get_running_loop().call_soon(self.closed, self._reason)
+        asyncio.get_running_loop().call_soon(self.on_closed, self._reason)
         return None
 
     _reason = "the server does not answer"
@@ -272,20 +286,20 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
         return self.sm.counting
 
     def unacknowledged(self) -> set[str]:
-        """Ids of the stanzas that the stream itself holds, to repeat them when it is resumed."""
+        """The ids of the stanzas that the stream will repeat when it is resumed."""
         return {str(stanza["id"]) for _, stanza in self.sm.unacked_queue}
 
     def request_ack(self) -> None:
-        """Asks for an acknowledgement of all sent before."""
+        """Asks the server to acknowledge everything that was sent before."""
         self.sm.request_ack()
 
     async def answers(self) -> bool:
-        """Whether the server answers now, which it does after all that was sent before."""
+        """Pings the server. It works in order, so an answer shows that everything sent before has arrived."""
         ping = cast("dict[str, Any]", self.plugin)["xep_0199"].send_ping
         try:
             await ping(JID(self.boundjid.host), timeout=30)
         except IqTimeout:
             return False
         except IqError:
-            return True  # an answer, too
+            return True  # an error is an answer as well
         return True

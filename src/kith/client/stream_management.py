@@ -1,8 +1,8 @@
-"""Stream management (XEP-0198) that counts only what the server said, on top of slixmpp's plugin.
+"""Stream management (XEP-0198) with strict bookkeeping, on top of slixmpp's plugin.
 
-slixmpp's own bookkeeping takes any ``<failed/>`` for the end of stream management and any count that does
-not fit for an acknowledgement of everything. Here a negotiation has steps, what does not fit its step ends
-the connection, and a stanza is acknowledged when a count that can be true has reached it.
+slixmpp's own plugin takes any ``<failed/>`` for the end of stream management, and an impossible count for an
+acknowledgement of everything. Here, what does not fit the present phase of the negotiation ends the
+connection, and so does an impossible count.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 class Phase(Enum):
-    """How far the negotiation on the present connection is."""
+    """The phase of the negotiation on the present connection."""
 
     OFF = "off"
     RESUMING = "resuming"
@@ -30,10 +30,10 @@ class Phase(Enum):
 
 
 class StreamManagement(XEP_0198):  # type: ignore[misc, unused-ignore]
-    """Takes the place of slixmpp's plugin in a `Stream`.
+    """Replaces slixmpp's plugin in a `Stream`.
 
-    ``seq`` counts what was sent in this session, ``last_ack`` how much of it the server has, and
-    ``unacked_queue`` holds the rest, so the server's next count lies between the two.
+    ``seq`` counts the stanzas sent in this session, modulo 2^32. ``last_ack`` is the server's last count, and
+    ``unacked_queue`` has the stanzas after it. So the server's next count lies between the two.
     """
 
     name = "kith_stream_management"
@@ -45,14 +45,14 @@ class StreamManagement(XEP_0198):  # type: ignore[misc, unused-ignore]
 
     @property
     def counting(self) -> bool:
-        """Whether what is sent now is counted, and will be acknowledged or repeated."""
+        """Whether stanzas that are sent now are counted, and will be acknowledged or repeated."""
         return bool(self.enabled_out)
 
     def disconnected(self, _: Any) -> None:
-        """The connection is gone. The session may come back: what waits to be written belongs to it.
+        """The connection was lost. The session may be resumed.
 
-        slixmpp forgets a stanza that waits to be written at this moment; counting on puts it among those
-        that a resumed stream repeats.
+        slixmpp drops stanzas that wait to be written at this moment. Counting goes on, so that they are among
+        those that a resumed stream repeats.
         """
         self.phase = Phase.OFF
         self.enabled_in = False
@@ -64,14 +64,14 @@ class StreamManagement(XEP_0198):  # type: ignore[misc, unused-ignore]
 
     def _handle_enabled(self, stanza: Any) -> None:
         if self.phase is not Phase.ENABLING:
-            self._protest("<enabled/> was not asked for")
+            self._end_session("<enabled/> was not asked for")
             return
         self.phase = Phase.ON
         super()._handle_enabled(stanza)  # type: ignore[no-untyped-call, unused-ignore]
 
     def _handle_resumed(self, stanza: Any) -> None:
         if self.phase is not Phase.RESUMING or stanza.xml.get("previd") != self.sm_id:
-            self._protest("<resumed/> was not asked for")
+            self._end_session("<resumed/> was not asked for")
             return
         if not self._count(stanza.xml.get("h")):
             return
@@ -84,17 +84,17 @@ class StreamManagement(XEP_0198):  # type: ignore[misc, unused-ignore]
         self.xmpp.end_session_on_disconnect = False
 
     def _handle_failed(self, stanza: Any) -> None:
-        """The answer to ``<resume/>`` or ``<enable/>``, or the server's word on something else of ours."""
+        """The answer to ``<resume/>`` or ``<enable/>``; at any other time, an error."""
         phase, self.phase = self.phase, Phase.OFF
         if phase is Phase.RESUMING:
-            # The old session is over, but the server may say how much of it had arrived (XEP-0198 §5).
+            # The old session is over, but the server may tell how much of it had arrived (XEP-0198 §5).
             if stanza.xml.get("h") is not None:
                 self._count(stanza.xml.get("h"))
             self._forget(stanza)
         elif phase is Phase.ENABLING:
             self._forget(stanza)
         else:
-            self._protest("<failed/> answers nothing that was asked")
+            self._end_session("<failed/> was not the answer to a request")
 
     def _forget(self, stanza: Any) -> None:
         self.enabled_in = self.enabled_out = False
@@ -106,12 +106,12 @@ class StreamManagement(XEP_0198):  # type: ignore[misc, unused-ignore]
             self._count(ack.xml.get("h"))
 
     def _count(self, handled: object) -> bool:
-        """Takes a count of the server's: true when it can be. Else the session is given up."""
+        """Handles the server's count of received stanzas. Returns False if it is impossible."""
         text = str(handled)
         h = int(text) if text.isascii() and text.isdecimal() and len(text) <= 10 else -1
         fresh = (h - self.last_ack) % _MODULUS
         if not 0 <= h < _MODULUS or fresh > len(self.unacked_queue):
-            self._protest(f"it acknowledged {handled}, but {self.seq} were sent")
+            self._end_session(f"it acknowledged {handled}, but {self.seq} were sent")
             return False
         self.last_ack = h
         for _ in range(fresh):
@@ -119,15 +119,18 @@ class StreamManagement(XEP_0198):  # type: ignore[misc, unused-ignore]
             self.xmpp.event("stanza_acked", stanza)
         return True
 
-    def _protest(self, why: str) -> None:
-        """The two sides do not count alike: nothing of this session can be believed or resumed."""
+    def _end_session(self, why: str) -> None:
+        """The two sides count differently, so that the session can be neither trusted nor resumed."""
         _log.warning("stream management with the server is out of step: %s", why)
         self.xmpp.end_session_on_disconnect = True
         self.xmpp.event("session_end")
         self.xmpp.abort()
 
     def _handle_outgoing(self, stanza: Any) -> Any:
-        """As it is written, in order. A question for a count goes out only where one can be given."""
+        """Counts a stanza at the moment it is written.
+
+        Returns None to drop a request for a count too early.
+        """
         if isinstance(stanza, elements.Enable):
             self.phase = Phase.ENABLING
             self.enabled_out = True
@@ -143,7 +146,7 @@ class StreamManagement(XEP_0198):  # type: ignore[misc, unused-ignore]
         return stanza
 
     def request_ack(self, _: Any = None) -> None:
-        """Asks how much has arrived, behind all that waits to be written."""
+        """Asks for the server's count, after everything that waits to be written."""
         elements.RequestAck(self.xmpp).send()
 
 

@@ -1,7 +1,7 @@
-"""Blind trust before verification (XEP-0450's idea, by hand): who is trusted, and when to warn.
+"""Which keys are trusted: blind trust before verification, the idea of XEP-0450.
 
-The first devices of a peer are trusted on sight. As soon as one was verified, a new one waits for
-a decision: nothing is encrypted for it, and what it sends is flagged.
+The first devices of a peer are trusted on first use. Once one of them was verified, a new device waits for a
+decision: nothing is encrypted for it, and what it sends is flagged.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from kith.client.database import Database
 from kith.client.message import Fingerprint, Trust
 
-#: Our levels under slixmpp-omemo's names.
+#: slixmpp-omemo's names of trust levels, and ours.
 LEVELS = {
     "TRUSTED": Trust.VERIFIED,
     "BLINDLY_TRUSTED": Trust.BLIND,
@@ -23,7 +23,7 @@ NAMES = {level: name for name, level in LEVELS.items()}
 
 
 def level(device: Any) -> Trust:
-    """The trust in an `omemo.DeviceInformation`."""
+    """The trust level of an `omemo.DeviceInformation`."""
     return LEVELS[device.trust_level_name]
 
 
@@ -36,18 +36,18 @@ def fingerprint(device: Any) -> Fingerprint:
     return Fingerprint(device.bare_jid, text, device.device_id, level(device), active)
 
 
-class Watch:
-    """Remembers the keys of each peer, decides on new ones, and tells of those that came later."""
+class TrustPolicy:
+    """Remembers the keys of each peer, decides about new ones, and warns of keys that were added later."""
 
     __slots__ = ("_db", "warn")
 
     def __init__(self, database: Database, warn: Callable[[str, str, bool], None]) -> None:
-        """``warn(peer, fingerprint, trusted)``: a peer that we knew has a new key."""
+        """``warn(peer, fingerprint, trusted)`` is called if a peer that we know has a new key."""
         self._db = database
         self.warn = warn
 
     def decide(self, devices: Iterable[Any]) -> dict[bytes, Trust]:
-        """The new level of each undecided identity key among all devices of one peer."""
+        """New trust levels for undecided identity keys, given all devices of one peer."""
         devices = list(devices)
         verified = any(level(device) is Trust.VERIFIED for device in devices)
         decisions: dict[bytes, Trust] = {}
@@ -55,14 +55,14 @@ class Watch:
             if level(device) is Trust.UNDECIDED and not verified:
                 decisions[device.identity_key] = Trust.BLIND
         for peer in {device.bare_jid for device in devices}:
-            self._note(peer, [fingerprint(device) for device in devices], trusted=not verified)
+            self._remember(peer, [fingerprint(device) for device in devices], trusted=not verified)
         return decisions
 
     def knows(self, peer: str) -> bool:
-        """Whether any key of this peer was ever seen."""
+        """Whether any key of this peer has ever been seen."""
         return bool(self._db.sql.execute("SELECT 1 FROM known_keys WHERE peer = ?", (peer,)).fetchone())
 
-    def _note(self, peer: str, keys: list[Fingerprint], trusted: bool) -> None:
+    def _remember(self, peer: str, keys: list[Fingerprint], trusted: bool) -> None:
         found = self._db.sql.execute("SELECT fingerprint FROM known_keys WHERE peer = ?", (peer,))
         known = {row[0] for row in found}
         for key in keys:

@@ -1,4 +1,4 @@
-"""`kith apps`: passwords for standard XMPP clients, one for each."""
+"""`kith apps`: app passwords for other XMPP clients, one for each."""
 
 from __future__ import annotations
 
@@ -18,32 +18,34 @@ from kith.console import plain_markup
 from kith.terminal import one_line
 
 app = typer.Typer(
-    add_completion=False, rich_markup_mode=None, help="Let other XMPP apps in, each with its own password."
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Create passwords for other XMPP apps, one for each app.",
 )
 _PATH = "/api/app-passwords"
 
 
 @app.callback(invoke_without_command=True)
 def show(context: typer.Context, jid: JidOption = None) -> None:
-    """See which other apps have a password. Example: kith apps add Gajim"""
+    """List the apps that have a password. Example: kith apps add Gajim"""
     context.obj = jid
     if context.invoked_subcommand is None:
         found = carry_out(_all(logged_in(jid)))
         if found:
             console.print(_table(found))
         else:
-            console.print("No other app has a password. Make one with: kith apps add NAME")
+            console.print("No other app has a password. Create one with: kith apps add NAME")
 
 
 @app.command()
-def add(context: typer.Context, name: Annotated[str, typer.Argument(help="What it is for.")]) -> None:
-    """Make a password for one app. It is shown only now."""
+def add(context: typer.Context, name: Annotated[str, typer.Argument(help="The app it is for.")]) -> None:
+    """Create a password for one app. It is shown only once."""
     made = carry_out(_add(logged_in(context.obj), name))
     console.print(
         Panel.fit(
             f"[dim]Address[/dim]   {made['address']}\n"
             f"[dim]Password[/dim]  [bold]{made['password']}[/bold]\n\n"
-            "[dim]It is shown only now. It is for chatting: it can't change your account.[/dim]",
+            "[dim]It is shown only now. It is for chatting, and can't change your account.[/dim]",
             title=Text(one_line(made["name"])),
             border_style="green",
             padding=(1, 3),
@@ -56,11 +58,11 @@ def add(context: typer.Context, name: Annotated[str, typer.Argument(help="What i
 @app.command()
 def revoke(
     context: typer.Context,
-    id: Annotated[str, typer.Argument(help="As kith apps shows it; its beginning is enough.")],
+    id: Annotated[str, typer.Argument(help="The app's ID in kith apps; its beginning is enough.")],
 ) -> None:
-    """End an app's password: it is out at once."""
-    gone = carry_out(_revoke(logged_in(context.obj), id))
-    console.print(f"[bold]{plain_markup(gone['name'])}[/bold] is out.")
+    """Revoke an app's password, which logs the app out at once."""
+    revoked = carry_out(_revoke(logged_in(context.obj), id))
+    console.print(f"[bold]{plain_markup(revoked['name'])}[/bold] is logged out.")
 
 
 async def _all(mine: Credential) -> list[dict[str, Any]]:
@@ -74,7 +76,7 @@ async def _add(mine: Credential, name: str) -> dict[str, Any]:
 
 
 async def _revoke(mine: Credential, start: str) -> dict[str, Any]:
-    """Raises ValueError if there is none, or are several."""
+    """Revokes the only app whose id begins so. Raises ValueError if there is none, or several."""
     found = [one for one in await _all(mine) if one["id"].startswith(start)]
     if len(found) != 1:
         raise ValueError(
@@ -87,7 +89,7 @@ async def _revoke(mine: Credential, start: str) -> dict[str, Any]:
 
 def _table(found: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("", "APP", "MADE", "LAST USED", "ID"):
+    for column in ("", "APP", "CREATED", "LAST USED", "ID"):
         table.add_column(column, overflow="fold")
     for one in found:
         dot = "[green]●[/green]" if one["online"] else "[dim]○[/dim]"

@@ -1,4 +1,4 @@
-"""`kith devices`: where one is logged in, and how that ends."""
+"""`kith devices`: lists, renames and logs out the devices of one's account."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from kith.client.credential import Credential
 from kith.console import plain_markup
 
 app = typer.Typer(
-    add_completion=False, rich_markup_mode=None, help="See where you are logged in, and end it."
+    add_completion=False,
+    rich_markup_mode=None,
+    help="See where you are logged in, rename devices, and log them out.",
 )
-_Id = Annotated[str, typer.Argument(help="The device, as kith devices shows it; its beginning is enough.")]
+_Id = Annotated[str, typer.Argument(help="The device's ID in kith devices; its beginning is enough.")]
 
 
 @app.callback(invoke_without_command=True)
 def show(context: typer.Context, jid: JidOption = None) -> None:
-    """See where you are logged in, and end it. Examples: kith devices; kith devices revoke 3f2a"""
+    """List the devices where you are logged in. Examples: kith devices; kith devices revoke 3f2a"""
     context.obj = jid
     if context.invoked_subcommand is None:
         mine = logged_in(jid)
@@ -40,7 +42,7 @@ def rename(
 
 @app.command()
 def revoke(context: typer.Context, id: _Id) -> None:
-    """Log a device out, at once. It can come back only with a code, or by linking."""
+    """Log a device out at once. To log in again it needs a code, or to be linked."""
     mine = logged_in(context.obj)
     device = carry_out(_revoke(mine, id))
     console.print(f"[bold]{plain_markup(device['name'])}[/bold] is logged out.")
@@ -52,7 +54,7 @@ async def _all(mine: Credential) -> list[dict[str, Any]]:
 
 
 async def _find(api: ServerAPI, start: str) -> dict[str, Any]:
-    """Raises ValueError if there is none, or are several."""
+    """The only device whose id begins so. Raises ValueError if there is none, or several."""
     found = [one for one in (await api.ask("GET", "/api/devices"))["devices"] if one["id"].startswith(start)]
     if len(found) != 1:
         raise ValueError(

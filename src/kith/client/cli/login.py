@@ -1,4 +1,4 @@
-"""`kith login +49…`: a phone number, a code, and this device is logged in."""
+"""`kith login +49…`: logs this device in with a phone number and a code."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from kith.client.cli.account import (
     ServerOption,
     carry_out,
     console,
-    keep,
+    store_login,
 )
 from kith.client.credential import Credential, load
 from kith.client.errors import Refused
 from kith.console import plain_markup
 
-#: Said at the first login on a device of an account that is older.
-PAST = (
-    "Messages from before this login stay on your other devices: they are encrypted for those alone. "
-    "The terminal can't fetch them; the web app can."
+#: Shown when a device logs in to an account that existed before.
+EARLIER_MESSAGES = (
+    "Earlier messages stay on your other devices, since they are encrypted for those only. "
+    "The web app can fetch them from there; the terminal client can't."
 )
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -43,7 +43,7 @@ def login(
     port: PortOption = None,
     insecure: InsecureOption = False,
 ) -> None:
-    """Log in with a phone number: a code is sent to it. Makes the account if there is none.
+    """Log in with a phone number, to which a code is sent. Creates the account if there is none.
 
     Example: kith login '+49 170 1234567' --server https://chat.example.org
     """
@@ -52,13 +52,13 @@ def login(
     device = this_device() | {"agent": known.agent if known else str(uuid.uuid4()), "mechanism": mechanism}
     if name:
         device["name"] = name
-    credential, new = carry_out(_walk(server, number, device))
-    keep(credential, data, host, port, insecure)
+    credential, new = carry_out(_register(server, number, device))
+    store_login(credential, data, host, port, insecure)
     show(credential, "Welcome to Kith" if new else "Logged in", past=not new)
 
 
 def show(credential: Credential, title: str, past: bool = False) -> None:
-    """Who one is now, and what can be done next. ``past``: the account is older than this login."""
+    """Prints who is logged in and what to do next. ``past``: the account existed before this login."""
     console.print(
         Panel.fit(
             f"You are [bold]{plain_markup(credential.address)}[/bold] on this device.\n\n"
@@ -71,11 +71,16 @@ def show(credential: Credential, title: str, past: bool = False) -> None:
         )
     )
     if past:
-        console.print(PAST)
+        console.print(EARLIER_MESSAGES)
 
 
-async def _walk(server: str, number: str, device: dict[str, str]) -> tuple[Credential, bool]:
-    """Step by step. Raises ClientError, ValueError."""
+async def _register(server: str, number: str, device: dict[str, str]) -> tuple[Credential, bool]:
+    """Asks for a code, and for the PIN if there is one.
+
+    Returns the credential, and whether the account is new.
+
+    Raises ClientError, ValueError.
+    """
     async with ServerAPI(server) as api:
         sent = await api.ask("POST", "/api/register/code", {"number": number})
         console.print(f"\nA code is on its way to [bold]{plain_markup(sent['number'])}[/bold].")
@@ -108,8 +113,8 @@ async def _with_code(api: ServerAPI, number: str, device: dict[str, str]) -> Any
 async def _with_pin(api: ServerAPI, number: str, asked: Refused, device: dict[str, str]) -> Any:
     days = -(-int(asked.answer["without_pin_in"]) // 86400)
     console.print(
-        "\nThis account has a PIN. [dim]Forgotten? Without it, the account can be had when none of its "
-        f"devices was there for seven days: in {days} {'day' if days == 1 else 'days'} at the earliest.[/dim]"
+        "\nThis account has a PIN. [dim]Forgotten? You can log in without it when no device of the account "
+        f"has been online for seven days: in {days} {'day' if days == 1 else 'days'} at the earliest.[/dim]"
     )
     while True:
         pin = Prompt.ask("PIN", console=console, password=True).strip()

@@ -1,4 +1,4 @@
-"""`kith pin`: the second factor for when the number registers again."""
+"""`kith pin`: sets or removes the second factor, which is asked for when the number registers again."""
 
 from __future__ import annotations
 
@@ -16,22 +16,26 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command()
 def pin(
-    remove: Annotated[bool, typer.Option("--remove", help="The number alone is enough again.")] = False,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Remove the PIN, so that the number alone is enough.")
+    ] = False,
     jid: JidOption = None,
 ) -> None:
-    """Set the six digits that are asked when your number registers again."""
+    """Set the six digits that are asked for when your number registers again."""
     mine = logged_in(jid)
     if remove:
         carry_out(_change(mine, None))
-        console.print("There is no PIN any more: who gets your text messages gets into your account.")
+        console.print("There is no PIN any more: whoever gets your text messages can log in to your account.")
         return
     wanted = Prompt.ask("Six digits", console=console, password=True).strip()
     if len(wanted) != 6 or not (wanted.isascii() and wanted.isdecimal()):
         stop("A PIN has six digits.")
     if Prompt.ask("Once more", console=console, password=True).strip() != wanted:
-        stop("They are not the same.")
+        stop("The two are not the same.")
     carry_out(_change(mine, wanted))
-    console.print("Set. Without it, your number opens your account only after seven days of silence.")
+    console.print(
+        "Set. Without it, your number can log in only after all devices have been offline for seven days."
+    )
 
 
 async def _change(mine: Credential, wanted: str | None) -> None:

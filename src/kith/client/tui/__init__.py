@@ -1,4 +1,4 @@
-"""The terminal client: a Textual app that shows what `kith.client.Client` tells, and asks it to act.
+"""The terminal client: a Textual app on top of `kith.client.Client`.
 
-Widgets render values and post messages; only `app.py` talks to the client.
+Widgets render values and post messages; only `app.py` and `dialogs.py` talk to the client.
 """

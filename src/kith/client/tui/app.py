@@ -1,4 +1,4 @@
-"""The terminal client itself: listens to the client's events, and acts on keys."""
+"""The terminal client's app: shows the client's events, and acts on the user's input."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from contextlib import suppress
 from functools import partial
 from typing import ClassVar, Literal
 
-from rich.text import Text
 from textual import events, on, work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets import Footer, Input, OptionList
 
 from kith.client.client import Client
 from kith.client.errors import BadCharacters, ClientError, PeerHasNoDevices, TooLarge
@@ -31,22 +30,27 @@ from kith.client.events import (
     MessageReceived,
     Typing,
 )
-from kith.client.message import Fingerprint, Link, Message, Trust
-from kith.client.tui import words
+from kith.client.message import Link, Message
+from kith.client.tui.banner import Banner, banners_for
 from kith.client.tui.chat_list import ChatList
 from kith.client.tui.composer import Composer
-from kith.client.tui.conversation import Banner, Conversation
-from kith.client.tui.fingerprints import Fingerprints
-from kith.client.tui.screens import Help, NewChat, Question
+from kith.client.tui.conversation import Conversation
+from kith.client.tui.dialogs import compare_keys, offer_unencrypted, toggle_encryption
+from kith.client.tui.screens import Help, NewChat
+from kith.client.tui.status import StatusLine
 from kith.client.tui.themes import DARK, LIGHT
-from kith.terminal import one_line, safe
+from kith.terminal import safe
 
-_NARROW = 64  # columns; below, the chat list and the conversation take turns
-_TYPING_LASTS = 8.0  # seconds without news of it
+_NARROW = 64  # columns; in narrower terminals, either the chat list or the conversation is shown
+_TYPING_LASTS = 8.0  # seconds after the last typing notification
 
 
 class ChatApp(App[None]):
-    """``peer``: the chat to open at once. After the run, ``problem`` says why it could not go on."""
+    """The terminal client.
+
+    ``peer``: the chat to open first. After the run, ``problem`` says why the app had to end, if it had to,
+    and ``was_online`` whether the account has ever been connected.
+    """
 
     CSS_PATH = "kith.tcss"
     TITLE = "Kith"
@@ -76,14 +80,12 @@ class ChatApp(App[None]):
         self.problem = ""
         self.was_online = False
         self._current: str | None = None
-        self._wanted = peer
+        self._first_chat = peer
         self._typing: dict[str, float] = {}
-        self._told_typing = False
-        self._state = ConnectionChanged(Link.CONNECTING)
-        self._retry_at = 0.0
+        self._typing_sent = False
 
     def compose(self) -> ComposeResult:
-        yield Static(id="status", markup=False)
+        yield StatusLine()
         with Horizontal(id="body"):
             yield ChatList()
             yield Conversation(self.client.history)
@@ -102,17 +104,17 @@ class ChatApp(App[None]):
         self._connect()
         self.set_interval(1.0, self._tick)
         self._show_chats()
-        if self._wanted:
-            await self._open(self._wanted)
+        if self._first_chat:
+            await self._open(self._first_chat)
         else:
             self.query_one("#list", OptionList).focus()
         self._show_status()
 
     def _end_on_signals(self) -> None:
-        """SIGTERM and SIGHUP leave as Ctrl+Q does, so that the terminal is as it was before."""
+        """Lets SIGTERM and SIGHUP end the app as Ctrl+Q does, so that the terminal is restored."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
-            with suppress(NotImplementedError, ValueError, RuntimeError):  # not in this thread, as in tests
+            with suppress(NotImplementedError, ValueError, RuntimeError):  # tests run it in another thread
                 loop.add_signal_handler(number, partial(self.exit, return_code=128 + number))
 
     @work
@@ -132,12 +134,12 @@ class ChatApp(App[None]):
         match event:
             case MessageHealed(message) if message.peer == self._current:
                 for row in conversation.unreadable(message.id):
-                    await conversation.take_away(row)
+                    await conversation.remove_message(row)
             case MessageReceived(message) if message.peer == self._current:
                 self._typing.pop(message.peer, None)
                 conversation.typing = False
                 await conversation.add([message])
-                await self._saw()
+                await self._mark_read()
             case MessageReceived(message):
                 self._typing.pop(message.peer, None)
                 if message.incoming and not message.error:
@@ -153,9 +155,8 @@ class ChatApp(App[None]):
             case ContactRequest():
                 self.bell()
                 await self._show_banners()
-            case ConnectionChanged(link, retry_in, reason):
-                self._state = event
-                self._retry_at = time.monotonic() + retry_in
+            case ConnectionChanged(link, _, reason):
+                self.query_one(StatusLine).connection_changed(event)
                 if link is Link.ONLINE:
                     self.was_online = True
                 elif link is Link.OFFLINE and reason:
@@ -175,72 +176,41 @@ class ChatApp(App[None]):
         await self.client.close()
 
     def _tick(self) -> None:
-        if not self.is_running:  # it closes, and what is shown goes before the clock
+        if not self.is_running:  # the app closes: its widgets are removed before this timer
             return
-        gone = [peer for peer, at in self._typing.items() if time.monotonic() - at > _TYPING_LASTS]
-        for peer in gone:
+        stopped = [peer for peer, at in self._typing.items() if time.monotonic() - at > _TYPING_LASTS]
+        for peer in stopped:
             del self._typing[peer]
             if peer == self._current:
                 self.query_one(Conversation).typing = False
-        if gone:
+        if stopped:
             self._show_chats()
         self._show_status()
 
     # what is shown
 
     def _show_status(self) -> None:
-        colours = self.theme_variables
-        line = Text(" Kith", style=f"bold {colours['primary']}", no_wrap=True, overflow="ellipsis")
-        line.append(f"  {one_line(self.client.jid)}  ", style=colours["foreground"])
         queued = self.client.queued() if self.client.is_open else 0
-        waiting = f", {queued} to send" if queued else ""
-        match self._state.link:
-            case Link.ONLINE:
-                line.append("● online", style=colours["success"])
-            case Link.CONNECTING:
-                line.append("○ connecting…", style=colours["muted"])
-            case Link.RECONNECTING:
-                left = max(0, round(self._retry_at - time.monotonic()))
-                soon = f"again in {left} s" if left else "reconnecting…"
-                line.append(f"◌ {soon}{waiting}", style=colours["warning"])
-                line.append(f"  {one_line(self._state.reason, 60)}", style=colours["muted"])
-            case Link.OFFLINE:
-                line.append(f"○ offline{waiting}", style=colours["error"])
-        self.query_one("#status", Static).update(line)
+        self.query_one(StatusLine).show(self.client.jid, queued)
 
     def _show_chats(self) -> None:
         listing = self.query_one(ChatList)
         chats = self.client.chats()
         online = {chat.peer for chat in chats if self.client.online(chat.peer)}
-        found: Sequence[Message] = self.client.search(listing.sought) if len(listing.sought) > 1 else ()
+        found: Sequence[Message] = (
+            self.client.search(listing.query_text) if len(listing.query_text) > 1 else ()
+        )
         typing = {peer for peer, at in self._typing.items() if at}
         listing.show(chats, found, self._current, typing, online)
         if self._current is not None:
-            self.query_one(Conversation).head(self.client.chat(self._current), self._current in online)
+            self.query_one(Conversation).show_header(self.client.chat(self._current), self._current in online)
 
     async def _show_banners(self) -> None:
-        banners = []
+        banners: list[Banner] = []
         if self._current is not None:
-            chat = self.client.chat(self._current)
-            if not chat.accepted or chat.peer in self.client.requests():
-                banners.append(
-                    Banner(
-                        f"request {chat.peer}",
-                        f"{words.name(chat)} is not a contact of yours. If you accept, they see when you "
-                        "are online, what you have read, and your profile.",
-                        (("accept", "Accept"), ("block", "Block"), ("report", "Block and report")),
-                    )
-                )
-            if chat.keys_changed:
-                banners.append(
-                    Banner(
-                        "keys",
-                        f"⚠ {words.name(chat)} has new keys: a new device, or somebody else. Compare them.",
-                        (("compare", "Compare"), ("seen", "Understood")),
-                    )
-                )
-        await self.query_one(Conversation).warn(banners)
-        self.query_one(Conversation).query_one("#banners").display = bool(banners)
+            asks = self._current in self.client.requests()
+            banners += banners_for(self.client.chat(self._current), asks)
+        await self.query_one(Conversation).show_banners(banners)
 
     async def _open(self, peer: str) -> None:
         self._current = peer
@@ -249,11 +219,11 @@ class ChatApp(App[None]):
         await conversation.open(self.client.chat(peer))
         await self._show_banners()
         self.query_one(Composer).focus()
-        await self._saw()
+        await self._mark_read()
         self._show_chats()
 
-    async def _saw(self) -> None:
-        """The open chat was read, if the user can see it."""
+    async def _mark_read(self) -> None:
+        """Marks the open chat as read, if it is visible."""
         if self._current is not None and self._chat_visible:
             await self.client.mark_read(self._current)
 
@@ -272,14 +242,14 @@ class ChatApp(App[None]):
         if event.hit is not None:
             await self.query_one(Conversation).show(event.hit)
 
-    @on(ChatList.Sought)
-    def _sought(self) -> None:
+    @on(ChatList.QueryChanged)
+    def _query_changed(self) -> None:
         self._show_chats()
 
     @on(Composer.Sent)
     def _sent(self, event: Composer.Sent) -> None:
         if self._current is not None:
-            self._told_typing = False
+            self._typing_sent = False
             self._send(self._current, event.body)
 
     @work
@@ -287,7 +257,7 @@ class ChatApp(App[None]):
         try:
             await self.client.send(peer, body)
         except PeerHasNoDevices:
-            await self._offer_plain(peer, body)
+            await self._offer_unencrypted(peer, body)
         except (TooLarge, BadCharacters) as error:
             self._complain(error)
             self.query_one(Composer).give_back(body)
@@ -297,24 +267,16 @@ class ChatApp(App[None]):
     def _complain(self, error: Exception, severity: Literal["warning", "error"] = "error") -> None:
         self.notify(safe(str(error)), severity=severity, timeout=10, markup=False)
 
-    async def _offer_plain(self, peer: str, body: str) -> None:
-        who = words.name(self.client.chat(peer))
-        question = Question(
-            "Send it unencrypted?",
-            f"{who} has no device that can read encrypted messages. Unencrypted, the servers in between "
-            "can read along. Or wait until they have logged in once, and try again with Ctrl+R.",
-            "Send unencrypted",
-            "Wait",
-        )
-        if await self.push_screen_wait(question):
+    async def _offer_unencrypted(self, peer: str, body: str) -> None:
+        if await offer_unencrypted(self, self.client, peer):
             self.client.set_plain(peer, True)
             self._show_chats()
             await self.client.send(peer, body)
 
     @on(Composer.Writing)
     async def _writing(self, event: Composer.Writing) -> None:
-        if self._current is not None and event.active != self._told_typing:
-            self._told_typing = event.active
+        if self._current is not None and event.active != self._typing_sent:
+            self._typing_sent = event.active
             await self.client.typing(self._current, event.active)
 
     @on(Banner.Answered)
@@ -357,46 +319,19 @@ class ChatApp(App[None]):
 
     @work
     async def action_fingerprints(self) -> None:
-        peer = self._current
-        if peer is None:
+        if self._current is None:
             self.notify("Open a chat first.")
             return
         try:
-            own = await self.client.fingerprints()
-            others = await self.client.fingerprints(peer)
+            await compare_keys(self, self.client, self._current)
         except ClientError as error:
             self._complain(error, "warning")
-            return
-
-        async def decide(key: Fingerprint, trust: Trust) -> Sequence[Fingerprint]:
-            if trust is Trust.VERIFIED:
-                await self.client.verify(peer, key.text)
-            elif trust is Trust.BLIND:
-                await self.client.trust(peer, key.text)
-            else:
-                await self.client.distrust(peer, key.text)
-            return await self.client.fingerprints(peer)
-
-        name = words.name(self.client.chat(peer))
-        await self.push_screen_wait(Fingerprints(name, own[0], others, decide))
 
     @work
     async def action_encryption(self) -> None:
-        peer = self._current
-        if peer is None:
-            return
-        chat = self.client.chat(peer)
-        if chat.plain:
-            self.client.set_plain(peer, False)
-        elif await self.push_screen_wait(
-            Question(
-                "Write unencrypted from now on?",
-                f"Whoever runs the servers between you and {words.name(chat)} can read along.",
-                "Without encryption",
-            )
-        ):
-            self.client.set_plain(peer, True)
-        self._show_chats()
+        if self._current is not None:
+            await toggle_encryption(self, self.client, self._current)
+            self._show_chats()
 
     @work
     async def action_again(self) -> None:
@@ -422,7 +357,7 @@ class ChatApp(App[None]):
             await self._open(peers[at % len(peers)])
 
     def action_page(self, pages: int) -> None:
-        """Scrolls the conversation, wherever the cursor is; in the list of chats, that."""
+        """Scrolls the conversation or, if the list of chats has the focus, the list."""
         if isinstance(self.screen, ModalScreen):
             return
         listing = self.query_one("#list", OptionList)

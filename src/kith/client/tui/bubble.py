@@ -1,4 +1,4 @@
-"""One message: a bubble with its time and mark in the corner."""
+"""One message: a bubble with its time and state in the corner."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _CONSOLE = SafeConsole(width=200, file=None, color_system=None)
 
 
 def lay_out(message: Message, width: int, muted: str, mark: str, alarm: str) -> Text:
-    """The text of a bubble, at most ``width`` cells wide: the body, and the meta line in the lower right.
+    """The text of a bubble, at most ``width`` cells wide: the body, and time and state in the lower right.
 
-    Colours: of the meta line, of the mark, of what went wrong.
+    ``muted``, ``mark`` and ``alarm`` are the colours of the time, of the state, and of errors.
     """
     body = Text(words.body(message))
     if message.error:
@@ -49,10 +49,10 @@ def lay_out(message: Message, width: int, muted: str, mark: str, alarm: str) -> 
 
 
 class Bubble(Horizontal):
-    """A row of the conversation. `show` draws it anew, when the message or the width changed."""
+    """A message of the conversation. `show` draws it, and again when the message or the width has changed."""
 
     def __init__(self, message: Message, follows: bool) -> None:
-        """``follows``: the message above is from the same side."""
+        """``follows``: the message above it is from the same person."""
         super().__init__(classes="mine" if not message.incoming else "theirs")
         self.message = message
         self._text = Static(classes="bubble", markup=False)
@@ -62,7 +62,7 @@ class Bubble(Horizontal):
         yield self._text
 
     def show(self, message: Message, width: int) -> None:
-        """``width``: cells of the whole conversation."""
+        """Draws a message. ``width``: of the whole conversation, in cells."""
         self.message = message
         colours = self.app.theme_variables
         alarm = colours["error"] if message.error else colours["warning"]

@@ -1,4 +1,4 @@
-"""The list of chats: name, last message, time, how many are unread; and the field that filters it."""
+"""The list of chats, with last message, time and unread count, and the search field above it."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from kith.client.message import Chat, Message
 from kith.client.tui import words
 from kith.terminal import one_line
 
-_HIT = "message "  # begins the ids of lines that are messages; no address has a blank
+_HIT = "message "  # prefix of the ids of rows for messages; no address has a blank
 
 
 class ChatList(Vertical):
-    """Posts `Chosen` when the user picks a chat."""
+    """Posts `Chosen` when the user picks a chat, and `QueryChanged` while they search."""
 
     class Chosen(Posted):
-        """``hit``: the message that the search has found, to be shown."""
+        """The user picked a chat. ``hit``: the message that was found, if they picked one."""
 
         def __init__(self, peer: str, hit: Message | None = None) -> None:
             super().__init__()
             self.peer = peer
             self.hit = hit
 
-    class Sought(Posted):
-        """The filter's text changed."""
+    class QueryChanged(Posted):
+        """The text in the search field changed."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
@@ -50,7 +50,8 @@ class ChatList(Vertical):
         yield Static("No chats yet.\n\nCtrl+N starts one.", id="nobody")
 
     @property
-    def sought(self) -> str:
+    def query_text(self) -> str:
+        """The text in the search field, in lower case."""
         return self.query_one("#search", Input).value.strip().lower()
 
     def show(
@@ -61,11 +62,14 @@ class ChatList(Vertical):
         typing: set[str],
         online: set[str],
     ) -> None:
-        """Chats whose name fits the filter, then messages that contain it."""
+        """Draws the chats whose name matches the search, then the messages that were ``found``.
+
+        ``current`` is highlighted; ``typing`` and ``online`` are the peers that are so.
+        """
         listing = self.query_one("#list", OptionList)
-        text = self.sought
-        fitting = [chat for chat in chats if text in f"{chat.peer}\n{chat.name}\n{chat.nickname}".lower()]
-        options = [Option(self._line(chat, typing, online), id=chat.peer) for chat in fitting]
+        text = self.query_text
+        matching = [chat for chat in chats if text in f"{chat.peer}\n{chat.name}\n{chat.nickname}".lower()]
+        options = [Option(self._line(chat, typing, online), id=chat.peer) for chat in matching]
         by_peer = {chat.peer: chat for chat in chats}
         self._hits.clear()
         for message in found:
@@ -127,7 +131,7 @@ class ChatList(Vertical):
     @on(Input.Changed, "#search")
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
-        self.post_message(self.Sought(event.value))
+        self.post_message(self.QueryChanged(event.value))
 
     @on(Input.Submitted, "#search")
     def _submitted(self, event: Input.Submitted) -> None:

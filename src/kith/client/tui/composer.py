@@ -1,4 +1,4 @@
-"""Where messages are written: several lines; Enter sends."""
+"""The field where messages are written. It has several lines; Enter sends."""
 
 from __future__ import annotations
 
@@ -9,18 +9,26 @@ from textual.widgets import TextArea
 
 from kith.terminal import safe
 
-_TYPED, _PASTE_LASTS = 0.03, 0.1  # seconds after Enter in which another key means that it is a paste
+#: Seconds after Enter within which another key means that the text is pasted; more once that is known.
+_TYPED, _PASTE_LASTS = 0.03, 0.1
 
 
 class Composer(TextArea):
-    """Posts `Sent` on Enter, `Writing` while there is text. Ctrl+J, Alt+Enter, Shift+Enter break the line."""
+    """Posts `Sent` on Enter, and `Writing` when text appears or is gone.
+
+    Ctrl+J, Alt+Enter and Shift+Enter start a new line.
+    """
 
     class Sent(Posted):
+        """The user wants to send a text."""
+
         def __init__(self, body: str) -> None:
             super().__init__()
             self.body = body
 
     class Writing(Posted):
+        """There is text in the field (``active``), or there is none any more."""
+
         def __init__(self, active: bool) -> None:
             super().__init__()
             self.active = active
@@ -32,7 +40,7 @@ class Composer(TextArea):
     async def _on_key(self, event: events.Key) -> None:
         pasting = self._sending is not None
         if self._sending is not None:
-            # No person is that quick: a terminal without bracketed paste types what is pasted.
+            # Nobody types that quickly: the terminal has no bracketed paste, and sends keys instead.
             self._sending.stop()
             self._sending = None
             self.insert("\n")
@@ -55,11 +63,11 @@ class Composer(TextArea):
             self.post_message(self.Sent(body))
 
     def give_back(self, body: str) -> None:
-        """It could not be sent: what was written is not lost."""
+        """Puts a text back that could not be sent."""
         self.text = body if not self.text.strip() else f"{body}\n{self.text}"
 
     async def _on_paste(self, event: events.Paste) -> None:
-        """What is pasted may be others' text: no escape sequence of it reaches the screen."""
+        """Removes escape sequences from pasted text, which may be somebody else's."""
         await super()._on_paste(events.Paste(safe(event.text)))
         event.stop()
         event.prevent_default()

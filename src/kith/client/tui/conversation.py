@@ -1,4 +1,4 @@
-"""The conversation with one peer: header, warnings, bubbles by day, who types, and the composer."""
+"""The conversation with one peer: header, banners, messages by day, typing notification, composer."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ from datetime import date, datetime
 from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.message import Message as Posted
 from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import Button, Static
+from textual.widgets import Static
 
 from kith.client.message import Chat, Message
 from kith.client.tui import words
+from kith.client.tui.banner import Banner
 from kith.client.tui.bubble import Bubble
 from kith.client.tui.composer import Composer
-from kith.terminal import one_line, safe
+from kith.terminal import one_line
 
 _PAGE = 40
 
 
 class Log(VerticalScroll):
-    """The bubbles. Posts `Earlier` when the user has scrolled to the top."""
+    """The messages. Posts `Earlier` when the user has scrolled to the top."""
 
     class Earlier(Posted):
-        pass
+        """Earlier messages are wanted."""
 
     def watch_scroll_y(self, old: float, new: float) -> None:
         super().watch_scroll_y(old, new)
@@ -35,40 +36,13 @@ class Log(VerticalScroll):
             self.post_message(self.Earlier())
 
 
-class Banner(Vertical):
-    """A warning or a question above the bubbles, its answers below it. Posts `Answered`."""
-
-    class Answered(Posted):
-        def __init__(self, kind: str, answer: str) -> None:
-            super().__init__()
-            self.kind = kind
-            self.answer = answer
-
-    def __init__(self, kind: str, text: str, answers: Sequence[tuple[str, str]]) -> None:
-        """``answers``: (id, label) of the buttons."""
-        super().__init__(classes="banner")
-        self._kind = kind
-        self._text = text
-        self._answers = answers
-
-    def compose(self) -> ComposeResult:
-        yield Static(safe(self._text), markup=False)
-        with Horizontal(classes="answers"):
-            for id, label in self._answers:
-                yield Button(label, id=id, compact=True)
-
-    @on(Button.Pressed)
-    def _pressed(self, event: Button.Pressed) -> None:
-        event.stop()
-        self.post_message(self.Answered(self._kind, event.button.id or ""))
-
-
 class Conversation(Vertical):
-    """Shows a `Chat` and its messages. ``earlier(message)`` gets the page before one."""
+    """Shows a `Chat` and its messages."""
 
     typing: reactive[bool] = reactive(False)
 
     def __init__(self, earlier: Callable[[str, Message | None, int], list[Message]]) -> None:
+        """``earlier(peer, message, limit)`` is `Client.history`."""
         super().__init__(id="conversation")
         self._earlier = earlier
         self._bubbles: dict[int, Bubble] = {}
@@ -88,15 +62,15 @@ class Conversation(Vertical):
         self._arrange()
 
     def _arrange(self) -> None:
-        """What is visible, with a chat or without."""
-        some = self.chat is not None
+        """Shows or hides the parts that need a chat."""
+        has_chat = self.chat is not None
         for selector in ("#header", "#log", "#composer"):
-            self.query_one(selector).display = some
-        self.query_one("#welcome").display = not some
+            self.query_one(selector).display = has_chat
+        self.query_one("#welcome").display = not has_chat
         self.query_one("#typing").display = self.typing
 
     async def open(self, chat: Chat) -> None:
-        """Shows another chat, at its newest message."""
+        """Shows another chat, scrolled to its newest message."""
         self.chat = chat
         self.typing = False
         self._bubbles.clear()
@@ -107,8 +81,8 @@ class Conversation(Vertical):
         await self.add(self._earlier(chat.peer, None, max(_PAGE, self.size.height)))
         log.anchor()
 
-    def head(self, chat: Chat, online: bool) -> None:
-        """The line above: whom with, and whether it is encrypted."""
+    def show_header(self, chat: Chat, online: bool) -> None:
+        """Draws the line above: the peer's name, and whether messages are encrypted."""
         self.chat = chat
         colours = self.app.theme_variables
         line = Text(no_wrap=True, overflow="ellipsis")
@@ -123,14 +97,15 @@ class Conversation(Vertical):
         composer.placeholder = "Message, NOT encrypted" if chat.plain else "Message"
         composer.set_class(chat.plain, "plain")
 
-    async def warn(self, banners: Sequence[Banner]) -> None:
+    async def show_banners(self, banners: Sequence[Banner]) -> None:
         """Replaces the banners."""
         place = self.query_one("#banners", Vertical)
         await place.remove_children()
         await place.mount(*banners)
+        place.display = bool(banners)
 
     async def add(self, messages: Sequence[Message]) -> None:
-        """Appends new messages. Stays at the end if it was there, or if one is ours."""
+        """Appends new messages. Scrolls to the end if it was there, or if a message is ours."""
         log = self.query_one("#log", Log)
         for message in messages:
             if message.row in self._bubbles:
@@ -142,14 +117,14 @@ class Conversation(Vertical):
         if any(not message.incoming for message in messages):
             log.anchor()
 
-    async def take_away(self, row: int) -> None:
-        """Another message has taken its place."""
+    async def remove_message(self, row: int) -> None:
+        """Removes a message, whose place another one takes."""
         bubble = self._bubbles.pop(row, None)
         if bubble is not None:
             await bubble.remove()
 
     async def show(self, message: Message) -> None:
-        """Loads earlier pages until the message is there, and scrolls to it."""
+        """Loads earlier messages until this one is there, and scrolls to it."""
         while message.row not in self._bubbles and await self._load_earlier():
             pass
         bubble = self._bubbles.get(message.row)
@@ -161,9 +136,9 @@ class Conversation(Vertical):
             )
 
     def scroll_pages(self, pages: int) -> None:
-        """Up (negative) or down."""
+        """Scrolls down, or up if ``pages`` is negative."""
         log = self.query_one("#log", Log)
-        log.release_anchor()  # else it stays at the end
+        log.release_anchor()  # otherwise it would stay at the end
         if pages < 0:
             log.scroll_page_up(animate=False)
             if log.scroll_y <= 0:
@@ -172,23 +147,24 @@ class Conversation(Vertical):
             log.scroll_page_down(animate=False)
 
     def change(self, message: Message) -> None:
-        """Its mark went up, or it failed."""
+        """Draws a message again whose state has changed."""
         bubble = self._bubbles.get(message.row)
         if bubble is not None:
             bubble.show(message, self._width)
 
     def unreadable(self, id: str) -> list[int]:
-        """The rows of what is shown as unreadable under that id."""
+        """The rows of shown messages with that id that can't be decrypted."""
         shown = [bubble.message for bubble in self._bubbles.values()]
         return [one.row for one in shown if one.incoming and one.error and id in (one.id, one.origin)]
 
     @property
     def newest(self) -> Message | None:
+        """The last message that is shown."""
         return self._last
 
     @property
     def failed(self) -> list[Message]:
-        """What could not be sent, as shown here."""
+        """The shown messages that could not be sent."""
         messages = [bubble.message for bubble in self._bubbles.values()]
         return [message for message in messages if message.state.value == "failed"]
 
@@ -214,7 +190,7 @@ class Conversation(Vertical):
         await self._load_earlier()
 
     async def _load_earlier(self) -> bool:
-        """Whether there was anything earlier."""
+        """Shows earlier messages. Returns False if there are none."""
         if self.chat is None or self._first is None:
             return False
         page = self._earlier(self.chat.peer, self._first, _PAGE)
@@ -246,7 +222,7 @@ class Conversation(Vertical):
         self.redraw()
 
     def redraw(self) -> None:
-        """After a change of width or theme."""
+        """Draws all messages again, after a change of width or theme."""
         for bubble in self._bubbles.values():
             bubble.show(bubble.message, self._width)
 

@@ -1,4 +1,4 @@
-"""The screen where keys are compared."""
+"""The dialog in which keys are compared."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kith.terminal import one_line
 
 _STATES = {
     Trust.VERIFIED: "[$success]✓ verified[/]",
-    Trust.BLIND: "trusted on first sight, not compared",
+    Trust.BLIND: "trusted on first use, not compared",
     Trust.UNDECIDED: "[$warning]⚠ new: not trusted yet[/]",
     Trust.DISTRUSTED: "[$error]✗ distrusted[/]",
     Trust.PLAIN: "",
@@ -27,7 +27,10 @@ Decide = Callable[[Fingerprint, Trust], Awaitable[Sequence[Fingerprint]]]
 
 
 class Fingerprints(ModalScreen[None]):
-    """``decide`` sets the trust in one key and returns all of the peer's anew."""
+    """Shows this device's key and those of a peer, with buttons to trust them or not.
+
+    ``decide(key, trust)`` sets the trust in a key, and returns all keys of the peer.
+    """
 
     BINDINGS = [Binding("escape", "dismiss", "Close")]  # noqa: RUF012
 
@@ -43,7 +46,7 @@ class Fingerprints(ModalScreen[None]):
             yield Static("Fingerprints", classes="title", markup=False)
             yield Static(
                 f"Read these aloud to each other, or hold the screens side by side. If they are the same, "
-                f"nobody sits in the middle between you and {self._who}.",
+                f"nobody intercepts your messages with {self._who}.",
                 classes="muted",
                 markup=False,
             )
@@ -70,10 +73,10 @@ class Fingerprints(ModalScreen[None]):
                 buttons.append(Button("Trust without comparing", name=f"{number} blind", compact=True))
             if key.trust is not Trust.DISTRUSTED:
                 buttons.append(Button("Distrust", name=f"{number} distrusted", compact=True))
-            gone = "" if key.active else " (not in use any more)"
+            inactive = "" if key.active else " (not in use any more)"
             await place.mount(
                 Static(
-                    f"\n[b]{plain_markup(self._who)}, device {number + 1}[/b]{gone}  {_STATES[key.trust]}"
+                    f"\n[b]{plain_markup(self._who)}, device {number + 1}[/b]{inactive}  {_STATES[key.trust]}"
                 ),
                 Static(_lines(key), classes="key", markup=False),
                 Horizontal(*buttons, classes="buttons"),
@@ -88,6 +91,6 @@ class Fingerprints(ModalScreen[None]):
 
 
 def _lines(key: Fingerprint) -> str:
-    """Two lines of four groups: fits 40 columns."""
+    """A fingerprint in two lines of four groups, which fits into 40 columns."""
     groups = key.pretty.split()
     return " ".join(groups[:4]) + "\n" + " ".join(groups[4:])

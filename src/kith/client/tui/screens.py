@@ -1,4 +1,4 @@
-"""The screens on top: help, a new chat, questions."""
+"""The dialogs: help, a new chat, and questions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
+from kith.client.addresses import bare
 from kith.terminal import one_line, safe
 
 KEYS = (
@@ -18,7 +19,7 @@ KEYS = (
     ("Ctrl+S", "search chats and messages"),
     ("Ctrl+G", "fingerprints: compare and verify keys"),
     ("Ctrl+O", "encryption of this chat on or off"),
-    ("Ctrl+R", "send what failed again, or reconnect now"),
+    ("Ctrl+R", "send failed messages again, or reconnect now"),
     ("Ctrl+T", "light or dark"),
     ("Alt+↑ Alt+↓", "previous and next chat"),
     ("Tab", "from field to field"),
@@ -32,7 +33,7 @@ MARKS = "◷ waits   ✓ sent   ✓✓ delivered   ✓✓ (coloured) read   ✗ 
 
 
 class Help(ModalScreen[None]):
-    """All keys, and what the marks mean."""
+    """Lists the keys, and explains the marks of messages."""
 
     BINDINGS = [Binding("escape,f1,q,enter", "dismiss", "Close")]  # noqa: RUF012
 
@@ -63,7 +64,7 @@ class NewChat(ModalScreen[tuple[str, str] | None]):
         with Vertical(classes="dialog"):
             yield Static("[b]New chat[/b]", classes="title")
             yield Input(placeholder=f"Address, like ben@{self._domain}", id="address", compact=True)
-            yield Input(placeholder="Name (you may leave it out)", id="name", compact=True)
+            yield Input(placeholder="Name (optional)", id="name", compact=True)
             yield Static("", id="problem", markup=False)
             with Horizontal(classes="buttons"):
                 yield Button("Start", id="start", variant="primary", compact=True)
@@ -72,8 +73,6 @@ class NewChat(ModalScreen[tuple[str, str] | None]):
     @on(Input.Submitted)
     @on(Button.Pressed, "#start")
     def _start(self) -> None:
-        from kith.client.client import bare
-
         address = self.query_one("#address", Input).value.strip()
         if address and "@" not in address:
             address = f"{address}@{self._domain}"
@@ -88,7 +87,7 @@ class NewChat(ModalScreen[tuple[str, str] | None]):
 
 
 class Question(ModalScreen[bool]):
-    """Yes or no; no is the default."""
+    """A question with two buttons. Dismissed with True for the first one; the other is the default."""
 
     BINDINGS = [Binding("escape", "dismiss(False)", "No")]  # noqa: RUF012
 

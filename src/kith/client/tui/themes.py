@@ -1,4 +1,4 @@
-"""The two themes. Colours meet a contrast of 4.5:1 for text."""
+"""The dark and the light theme. Text has a contrast of at least 4.5:1."""
 
 from __future__ import annotations
 

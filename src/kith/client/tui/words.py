@@ -1,4 +1,4 @@
-"""Times, names and previews, as a person would write them."""
+"""Texts for the screen: times, names, previews, and the marks of messages."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ MARKS = {
 
 
 def clock(moment: datetime) -> str:
-    """Local time of day."""
+    """The local time of day."""
     return moment.astimezone().strftime("%H:%M")
 
 
 def day(moment: date, today: date) -> str:
-    """For a separator: Today, Yesterday, Monday, or the date."""
+    """A day for a separator: Today, Yesterday, Monday, or the date."""
     ago = (today - moment).days
     if ago == 0:
         return "Today"
@@ -38,7 +38,7 @@ def day(moment: date, today: date) -> str:
 
 
 def when(moment: datetime, now: datetime) -> str:
-    """For the chat list: the time of today, the weekday of this week, else the date."""
+    """A time for the chat list: the time if it is today, the weekday within a week, else the date."""
     local, here = moment.astimezone(), now.astimezone()
     ago = (here.date() - local.date()).days
     if ago == 0:
@@ -49,9 +49,9 @@ def when(moment: datetime, now: datetime) -> str:
 
 
 def name(chat: Chat) -> str:
-    """What to call a peer: the user's name for them, else the peer's own, else the start of the address.
+    """The name to show for a peer: the user's own, else the peer's nickname, else the start of the address.
 
-    The peer's own name has a ~ and the address beside it, whatever it says: it can't pass for another's.
+    A nickname has a ~ before it and the address beside it, so that it can't pass for somebody else's.
     """
     if chat.name and (given := one_line(chat.name[:_PREVIEW])):
         return given
@@ -61,19 +61,19 @@ def name(chat: Chat) -> str:
 
 
 def body(message: Message) -> str:
-    """All lines of it."""
+    """The text of a message, safe for a terminal."""
     return safe(message.body)
 
 
 def preview(message: Message) -> str:
-    """One line of it."""
+    """The text of a message in one line, for the chat list."""
     if message.error and not message.body:
         return "⚠ can't be read yet"
     return one_line(message.body[:_PREVIEW])
 
 
 def meta(message: Message) -> str:
-    """Below a message: what is unusual about it, the time, the mark."""
+    """The line below a message: warnings, the time, and the mark of its state."""
     parts = []
     if not message.encrypted:
         parts.append("not encrypted")
@@ -86,7 +86,7 @@ def meta(message: Message) -> str:
 
 
 def shorten(text: str, width: int) -> str:
-    """At most so many terminal cells."""
+    """The text, cut to at most ``width`` terminal cells."""
     if cell_len(text) <= width:
         return text
     while text and cell_len(text) > width - 1:

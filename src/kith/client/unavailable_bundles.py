@@ -1,4 +1,4 @@
-"""Bundles of keys that could not be had a moment ago, so that they are not asked for again and again."""
+"""Remembers which OMEMO bundles could not be fetched just now, so that they are not requested repeatedly."""
 
 from __future__ import annotations
 
@@ -8,37 +8,39 @@ from collections.abc import Callable
 
 from omemo.session_manager import BundleDownloadFailed
 
-#: How long one is not asked for, in seconds. A device that has just been made may publish its list first.
-FOR = 30.0
-_MOST = 2000
+#: Seconds for which a bundle is not requested again. A new device may publish its device list first.
+RETRY_AFTER = 30.0
+_MAX_BUNDLES = 2000
 
 
-class Missing:
-    """By account and device. Each message to somebody would ask for all of theirs, several times."""
+class UnavailableBundles:
+    """Bundles by account and device. Without this, each message would request all of them several times."""
 
     __slots__ = ("_clock", "_since")
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """``clock`` returns seconds."""
         self._clock = clock
         self._since: OrderedDict[tuple[str, int], float] = OrderedDict()
 
     def add(self, peer: str, device: int) -> None:
-        """It could not be had now."""
+        """Notes that the bundle of this device could not be fetched now."""
         self._since[peer, device] = self._clock()
         self._since.move_to_end((peer, device))
-        if len(self._since) > _MOST:
+        if len(self._since) > _MAX_BUNDLES:
             self._since.popitem(last=False)
 
     def check(self, peer: str, device: int) -> None:
-        """Raises BundleDownloadFailed if it could not be had a moment ago."""
+        """Raises BundleDownloadFailed if the bundle could not be fetched a moment ago."""
         since = self._since.get((peer, device))
-        if since is not None and self._clock() - since < FOR:
+        if since is not None and self._clock() - since < RETRY_AFTER:
             raise BundleDownloadFailed(f"There were no keys of {peer}: {device} a moment ago.")
 
     def forget(self, peer: str) -> None:
-        """The account has told something new of its devices."""
+        """The account published a new device list, so its bundles may be there now."""
         for key in [key for key in self._since if key[0] == peer]:
             del self._since[key]
 
     def clear(self) -> None:
+        """Forgets everything."""
         self._since.clear()

@@ -1,4 +1,4 @@
-"""One piece of work with keys at a time, undone if the session that it needs ends in the middle."""
+"""Runs work with keys one piece at a time, and undoes it if the connection is lost in the middle."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ _T = TypeVar("_T")
 
 
 class Interrupted(Exception):
-    """The session ended in the middle: nothing of it was kept, do it again in the next one."""
+    """The connection was lost during the work. None of it was kept: repeat it with the next connection."""
 
 
-class Turn:
-    """Runs work with keys one after the other. The worker commits; what is interrupted is rolled back."""
+class KeyWork:
+    """Runs coroutines that change keys one after the other.
+
+    The coroutine, or its caller, commits. If it is cancelled or interrupted, what it wrote is rolled back.
+    """
 
     __slots__ = ("_db", "_interrupted", "_lock", "_task")
 
@@ -26,12 +29,15 @@ class Turn:
         self._task: asyncio.Task[Any] | None = None
         self._interrupted = False
 
-    async def take(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """The result of the work, when it was its turn. Raises Interrupted, and what the work raises."""
+    async def run(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Waits until earlier work is done, then returns the result of ``work``.
+
+        Raises Interrupted, and whatever the work raises.
+        """
         try:
             await self._lock.acquire()
         except BaseException:
-            work.close()  # cancelled before its turn: it was never begun
+            work.close()  # it was cancelled before it began
             raise
         try:
             return await self._run(work)
@@ -57,7 +63,7 @@ class Turn:
             self._task = None
 
     def interrupt(self) -> None:
-        """Ends the work at hand: the answers that it waits for will never come."""
+        """Ends the present work, whose answers from the server will never come."""
         if self._task is not None:
             self._interrupted = True
             self._task.cancel()

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from kith.client.database import Database
-from kith.client.turn import Interrupted, Turn
+from kith.client.key_work import Interrupted, KeyWork
 
 
 @pytest.fixture
-def turn(tmp_path: Path) -> Turn:
-    return Turn(Database(tmp_path))
+def turn(tmp_path: Path) -> KeyWork:
+    return KeyWork(Database(tmp_path))
 
 
 async def work(begun: asyncio.Event, end: asyncio.Event) -> str:
@@ -24,12 +24,12 @@ async def work(begun: asyncio.Event, end: asyncio.Event) -> str:
     return "done"
 
 
-async def test_what_is_cancelled_before_its_turn_is_never_begun(turn: Turn) -> None:
+async def test_what_is_cancelled_before_its_turn_is_never_begun(turn: KeyWork) -> None:
     begun, end, never = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    first = asyncio.create_task(turn.take(work(begun, end)))
+    first = asyncio.create_task(turn.run(work(begun, end)))
     await begun.wait()
     waiting = work(never, end)
-    second = asyncio.create_task(turn.take(waiting))
+    second = asyncio.create_task(turn.run(waiting))
     await asyncio.sleep(0)
     second.cancel()
     await asyncio.gather(second, return_exceptions=True)
@@ -41,11 +41,11 @@ async def test_what_is_cancelled_before_its_turn_is_never_begun(turn: Turn) -> N
     gc.collect()
 
 
-async def test_what_is_cancelled_in_its_turn_lets_the_next_one_have_it(turn: Turn) -> None:
+async def test_what_is_cancelled_in_its_turn_lets_the_next_one_have_it(turn: KeyWork) -> None:
     begun, end = asyncio.Event(), asyncio.Event()
-    first = asyncio.create_task(turn.take(work(begun, end)))
+    first = asyncio.create_task(turn.run(work(begun, end)))
     await begun.wait()
-    second = asyncio.create_task(turn.take(work(asyncio.Event(), end)))
+    second = asyncio.create_task(turn.run(work(asyncio.Event(), end)))
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
     assert first.cancelled()
@@ -53,13 +53,13 @@ async def test_what_is_cancelled_in_its_turn_lets_the_next_one_have_it(turn: Tur
     assert await second == "done"
 
 
-async def test_what_is_interrupted_says_so(turn: Turn) -> None:
+async def test_what_is_interrupted_says_so(turn: KeyWork) -> None:
     begun = asyncio.Event()
-    first = asyncio.create_task(turn.take(work(begun, asyncio.Event())))
+    first = asyncio.create_task(turn.run(work(begun, asyncio.Event())))
     await begun.wait()
     turn.interrupt()
     with pytest.raises(Interrupted):
         await first
     end = asyncio.Event()
     end.set()
-    assert await turn.take(work(begun, end)) == "done"
+    assert await turn.run(work(begun, end)) == "done"

@@ -1,4 +1,4 @@
-"""What is kept of a stanza that was sent and is not acknowledged yet."""
+"""What is stored of stanzas that were sent and are not acknowledged yet."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from xml.etree.ElementTree import Element, fromstring, tostring
 from kith.client.database import Database
 
 
-class Flights:
-    """By the stanza's id: its content, so that a retry is the same stanza, and its strikes.
+class Unacknowledged:
+    """For each stanza id: the content, so that a retry is the same stanza, and the number of strikes.
 
-    A strike is a connection that ended while the stanza was in flight; a stream error that may be about a
-    stanza counts as several. Commits are the caller's.
+    A strike is a connection that ended while the stanza was in flight. A stream error that may be about a
+    stanza counts as several. Callers commit.
     """
 
     SUSPICIOUS: Final = 3
-    """From so many strikes on, what is queued goes out one by one."""
+    """From this number of strikes on, queued stanzas are sent one at a time."""
     GUILTY: Final = 6
-    """So many, the last of them alone in flight, and the stanza has failed."""
+    """With this number of strikes, the last one while it was alone in flight, a stanza has failed."""
 
     __slots__ = ("_db",)
 
@@ -27,7 +27,7 @@ class Flights:
         self._db = database
 
     def keep(self, id: str, content: Iterable[Element]) -> None:
-        """These children go out under this id, now and whenever it is tried again."""
+        """Stores the child elements of a stanza for all attempts to send it."""
         stanza = Element("stanza")
         stanza.extend(content)
         self._db.sql.execute(
@@ -36,12 +36,12 @@ class Flights:
         )
 
     def content(self, id: str) -> list[Element] | None:
-        """What `keep` was given."""
+        """The child elements that `keep` stored."""
         row = self._db.sql.execute("SELECT content FROM flights WHERE id = ?", (id,)).fetchone()
         return None if row is None or row[0] is None else list(fromstring(row[0]))
 
     def strike(self, id: str, count: int) -> int:
-        """Adds strikes. Returns how many there are now."""
+        """Adds strikes. Returns how many the stanza has now."""
         (strikes,) = self._db.sql.execute(
             "INSERT INTO flights (id, strikes) VALUES (?1, ?2)"
             " ON CONFLICT (id) DO UPDATE SET strikes = strikes + ?2 RETURNING strikes",
@@ -50,11 +50,11 @@ class Flights:
         return int(strikes)
 
     def forget(self, id: str) -> None:
-        """It was acknowledged, or has failed."""
+        """Removes a stanza that was acknowledged, or has failed."""
         self._db.sql.execute("DELETE FROM flights WHERE id = ?", (id,))
 
     @property
     def suspicious(self) -> bool:
-        """Whether something waits that may end connections."""
+        """Whether any stanza is suspected of ending connections."""
         found = self._db.sql.execute("SELECT 1 FROM flights WHERE strikes >= ? LIMIT 1", (self.SUSPICIOUS,))
         return found.fetchone() is not None

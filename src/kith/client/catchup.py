@@ -1,0 +1,113 @@
+"""Reads from the archive (XEP-0313) what this device missed, and remembers its place there."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from slixmpp.exceptions import IqError
+
+from kith.client import stanzas
+from kith.client.database import Database
+from kith.client.history import History
+from kith.client.stanzas import Forwarded
+from kith.client.stream import Stream
+
+_PAGE_SIZE = 100
+_GO_BACK = timedelta(days=7)
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+class CatchUp:
+    """Fetches the archive page by page, from the last entry that the archive itself has shown.
+
+    The place is an archive id in the local database. It is never taken from a live message, whose
+    ``<stanza-id/>`` may be forged.
+    """
+
+    __slots__ = ("_db", "_history", "_own", "_pages", "_stream")
+
+    def __init__(self, stream: Stream, database: Database, history: History) -> None:
+        self._stream = stream
+        self._db = database
+        self._history = history
+        self._own = str(stream.requested_jid.bare)
+        self._pages: dict[str, list[Forwarded]] = {}
+
+    def collect(self, stanza: Any) -> bool:
+        """Takes a stanza if it is a result of an archive query. Returns whether it is one."""
+        result = stanza.xml.find(f"{{{stanzas.MAM}}}result")
+        if result is None:
+            return False
+        if not stanza.xml.get("from") or stanza["from"] == self._own:
+            page = self._pages.get(result.get("queryid", ""))
+            found = stanzas.forwarded(result, result.get("id"))
+            if page is not None and found is not None:
+                page.append(found)
+        return True
+
+    async def run(self, take: Callable[[Forwarded], Awaitable[None]]) -> None:
+        """Calls ``take`` for each entry after our place, in order, and moves the place on after each.
+
+        Raises IqError if the server has no archive, and IqTimeout.
+        """
+        place = self._db.get("place")
+        if place is None and (place := self._db.get("archive")) is None:
+            # A new device: earlier messages were not encrypted for it. Only note where we are.
+            newest, _ = await self._query(None, None, 1)
+            self._db.set("place", (newest[-1].archive or "") if newest else "")
+            return
+        if place == "":  # the archive was empty then
+            await self._read_after(None, _EPOCH, take)
+            return
+        read = await self._read_after(place, None, take)
+        if read is None or (read == 0 and await self._is_lost(place)):
+            # The place has expired, or was never in the archive. Go back by time, once; messages that are
+            # known already are recognised.
+            newest_time = self._history.newest_time() or datetime.now(UTC)
+            await self._read_after(None, min(newest_time, datetime.now(UTC)) - _GO_BACK, take)
+
+    async def _read_after(
+        self, place: str | None, start: datetime | None, take: Callable[[Forwarded], Awaitable[None]]
+    ) -> int | None:
+        """Reads to the end. Returns the number of entries; None if the archive does not know the place."""
+        count, complete = 0, False
+        while not complete:
+            try:
+                page, complete = await self._query(place, start, _PAGE_SIZE)
+            except IqError as error:
+                if error.condition == "item-not-found" and place is not None:
+                    return None
+                raise
+            start = None
+            for found in page:
+                await take(found)
+                if found.archive:
+                    place = found.archive
+                    self._db.set("place", place)
+                    self._db.commit()
+            count += len(page)
+            complete = complete or not page
+        return count
+
+    async def _is_lost(self, place: str) -> bool:
+        """Nothing follows our place: whether that is because the archive's newest entry is another one."""
+        newest, _ = await self._query(None, None, 1)
+        return bool(newest) and newest[-1].archive != place
+
+    async def _query(
+        self, after: str | None, start: datetime | None, limit: int
+    ) -> tuple[list[Forwarded], bool]:
+        """One page, and whether it is the last one. Raises IqError, IqTimeout."""
+        query = uuid.uuid4().hex
+        page: list[Forwarded] = []
+        self._pages[query] = page
+        try:
+            iq: Any = self._stream.make_iq_set(sub=stanzas.mam_query(query, after, start, limit))
+            reply = await iq.send(timeout=30)
+        finally:
+            del self._pages[query]
+        fin = reply.xml.find(f"{{{stanzas.MAM}}}fin")
+        return page, fin is None or fin.get("complete") == "true"

@@ -1,0 +1,129 @@
+"""Turns a message stanza into an entry of the history: decrypts it, or says why that failed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from xml.etree.ElementTree import Element
+
+from kith.client import stanzas
+from kith.client.decrypted import Decrypted, Undecryptable
+from kith.client.encryption import Encryption
+from kith.client.healing import Healing
+from kith.client.history import History
+from kith.client.key_work import Interrupted, KeyWork
+from kith.client.message import Draft, State, Trust
+from kith.client.stream import Stream
+
+#: The longest id that is stored, in characters. Receipts repeat ids, and senders choose them.
+MAX_ID = 1024
+
+
+class Reader:
+    """Reads messages of peers, and of our own other devices."""
+
+    __slots__ = ("_encryption", "_healing", "_history", "_key_work", "_own", "_stream")
+
+    def __init__(
+        self,
+        stream: Stream,
+        history: History,
+        encryption: Encryption,
+        key_work: KeyWork,
+        healing: Healing,
+    ) -> None:
+        self._stream = stream
+        self._history = history
+        self._encryption = encryption
+        self._key_work = key_work
+        self._healing = healing
+        self._own = str(stream.requested_jid.bare)
+
+    async def read(self, message: Element, peer: str, incoming: bool, time: datetime) -> Draft | None:
+        """What the message says; None if there is nothing to show. Raises Interrupted.
+
+        A text that can't be decrypted becomes an entry with an error, and its sender is asked to send it
+        again if that can help. Ids and the digest are the caller's to add.
+        """
+        state = State.RECEIVED if incoming else State.SENT
+        plain = Draft(peer, "", "", incoming, False, Trust.PLAIN, time, state)
+        element = message.find(f"{{{stanzas.OMEMO}}}encrypted")
+        if element is None:
+            body = message.findtext(f"{{{stanzas.CLIENT}}}body")
+            return None if body is None else replace(plain, body=body)
+        id = stanzas.origin_id(message) or message.get("id") or ""
+        secret = replace(plain, encrypted=True)
+        sender = peer if incoming else self._own
+        try:
+            decrypted = await self._decrypt(element, sender)
+        except Undecryptable as error:
+            meant_for_us = self._ask_again(error, sender, id, time)
+            if not meant_for_us and error.device is not None and not error.renew:
+                return None  # it was sent before this device existed
+            if error.silent:
+                return None
+            return replace(secret, trust=Trust.UNDECIDED, error=str(error))
+        resend = stanzas.named(message, stanzas.RESEND, ("resend",))
+        if resend is not None and incoming and decrypted.body is None:
+            await self._healing.on_request(peer, decrypted.device, resend[1], decrypted.trust)
+        if decrypted.body is None:
+            return None
+        return replace(secret, body=decrypted.body, trust=decrypted.trust, device=decrypted.device)
+
+    async def read_keys(self, message: Element, sender: str) -> None:
+        """Handles a message that has only keys, by which our own devices complete a session.
+
+        Raises Interrupted.
+        """
+        element = message.find(f"{{{stanzas.OMEMO}}}encrypted")
+        if element is not None:
+            try:
+                await self._decrypt(element, sender)
+            except Undecryptable as error:
+                self._ask_again(error, sender, "", datetime.now(UTC))
+
+    def healed(self, draft: Draft, id: str) -> Draft | None:
+        """A message that was sent again: the draft with the id and time of the undecryptable one, which goes.
+
+        ``id`` is the original message's. If that one is not here, or was readable, the message is like
+        others, under that id. None if there is no id.
+        """
+        self._healing.on_received(draft.peer, id)
+        original = self._history.unreadable(draft.peer, id)
+        if original is None:
+            return replace(draft, id=bounded(id), origin=bounded(id)) if id else None
+        self._history.remove(original)
+        return replace(draft, id=original.id, origin=id, time=original.time)
+
+    def _ask_again(self, error: Undecryptable, sender: str, id: str, time: datetime) -> bool:
+        """Asks the sender's device to send a message again. False if it was not meant for this device."""
+        if error.device is None:
+            return False
+        if not error.renew and time.timestamp() < self._encryption.created:
+            return False
+        if sender == self._own or error.silent:
+            id = ""  # only a session that works is needed
+        asked = self._healing.on_unreadable(sender, error.device, bounded(id), error.renew)
+        return asked or error.renew
+
+    async def _decrypt(self, element: Element, sender: str) -> Decrypted:
+        decrypted = await self._key_work.run(self._open(element, sender))
+        if decrypted.new_session:
+            self._healing.on_new_session(sender, decrypted.device)
+        return decrypted
+
+    async def _open(self, element: Element, sender: str) -> Decrypted:
+        try:
+            return await self._encryption.decrypt(element, sender)
+        except Exception as error:
+            # Fetching keys fails when the connection is lost; that says nothing about the message.
+            if not self._stream.is_connected():
+                raise Interrupted from None
+            if isinstance(error, Undecryptable):
+                raise
+            raise Undecryptable("The sender's keys could not be fetched.") from None
+
+
+def bounded(id: str) -> str:
+    """The id, or nothing if it is longer than any honest one."""
+    return id if len(id) <= MAX_ID else ""

@@ -9,7 +9,7 @@ BIN := .venv/bin
 # starting `kith` takes half as long when Python may keep what it compiles
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test check wheel fuzz chaos soak bench format clean
+.PHONY: help run test check wheel fuzz chaos mutants soak bench format clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ fuzz: .venv/.ready ## Look for inputs that break a promise, FUZZ_SECONDS for eac
 chaos: .venv/.ready ## Kill, cut the power, fill the disk, besiege: the long form, about 10 minutes
 	CHAOS=long $(BIN)/python -m pytest tests/chaos -v -rP
 
+mutants: .venv/.ready ## Plant faults in what differs from main, or in MUTANTS ("codes PINs SASL router log"): tests have to find 9 of 10
+	$(BIN)/python -m tests.mutants.run $(or $(MUTANTS),--changed --minutes 15)
+
 soak: .venv/.ready ## Ordinary life for SOAK_MINUTES (30) with SOAK_PEOPLE (150): memory has to stay flat
 	$(BIN)/python -m tests.chaos.soak --minutes $${SOAK_MINUTES:-30} --people $${SOAK_PEOPLE:-150}
 
@@ -60,7 +63,7 @@ format: .venv/.ready web/node_modules/.ready ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix .
 
 clean: ## Remove what was built; keeps ./data
-	rm -rf .venv .tools .fuzz dist web/dist web/node_modules tests/interop/node_modules tests/interop/.ready tests/interop/clients/bin .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .tools .fuzz .mutants dist web/dist web/node_modules tests/interop/node_modules tests/interop/.ready tests/interop/clients/bin .mypy_cache .ruff_cache .pytest_cache
 
 $(UV):
 	$(PYTHON) scripts/bootstrap.py .tools

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import itertools
+import os
 import ssl
 from collections.abc import Callable
 from types import TracebackType
@@ -15,7 +16,7 @@ CLIENT = "{jabber:client}"
 SASL2 = "urn:xmpp:sasl:2"
 #: How long a client waits for what has to come, in seconds: only a test that fails waits so long. Less than
 #: the 30 seconds after which the server ends what has not logged in, or that could pass for an answer.
-PATIENCE = 25.0
+PATIENCE = float(os.environ.get("TEST_PATIENCE", "25"))
 _numbers = itertools.count()
 
 

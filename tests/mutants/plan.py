@@ -1,0 +1,70 @@
+"""Which tests are to find the faults of a file: those in this process first, those with servers after."""
+
+from __future__ import annotations
+
+#: Files of src/kith whose figures are in CONTRIBUTING.md, by what they are, and their tests.
+PARTS: dict[str, tuple[list[str], list[str]]] = {
+    "codes": (
+        ["accounts/codes.py"],
+        ["tests/accounts/test_codes.py", "tests/accounts/test_wrong_clock.py", "tests/api/test_register.py"],
+    ),
+    "PINs": (["accounts/pin.py"], ["tests/accounts/test_pin.py", "tests/api/test_pin.py"]),
+    "SASL": (
+        ["core/login/sasl.py", "core/login/sasl2.py"],
+        [
+            "tests/core/test_sasl.py",
+            "tests/core/test_sasl2_exchange.py",
+            "tests/core/test_sasl2.py",
+            "tests/core/test_fast.py",
+            "tests/core/test_bind2.py",
+            "tests/core/test_guessing.py",
+            "tests/core/test_upgrade.py",
+            "tests/core/test_streams.py",
+            "tests/api/test_app_passwords.py",
+            "tests/interop/test_channel_binding.py",
+        ],
+    ),
+    "router": (
+        ["core/routing/router.py"],
+        [
+            "tests/core/test_router.py",
+            "tests/core/test_elsewhere.py",
+            "tests/core/test_asserted.py",
+            "tests/core/test_delivery.py",
+            "tests/core/test_streams.py",
+            "tests/core/test_absence.py",
+            "tests/core/test_address_floods.py",
+            "tests/features/test_hidden_accounts.py",
+            "tests/features/test_components.py",
+            "tests/features/test_announced.py",
+            "tests/federation/test_kith_to_kith.py",
+            "tests/operator/test_metrics.py",
+        ],
+    ),
+    "log": (
+        ["core/log/log.py", "core/log/envelope.py", "core/log/retries.py"],
+        [
+            "tests/core/test_log.py",
+            "tests/core/test_retries.py",
+            "tests/core/test_archive.py",
+            "tests/core/test_delivery.py",
+            "tests/store/test_log_append.py",
+            "tests/features/test_components.py",
+            "tests/chaos/test_disk.py",
+        ],
+    ),
+}
+#: For any other file: the tests of its folder.
+FOLDERS = {
+    "accounts": ["tests/accounts", "tests/api"],
+    "core": ["tests/core"],
+    "wire": ["tests/wire", "tests/core/test_streams.py"],
+}
+
+
+def tests_for(file: str) -> list[str]:
+    """``file``: its path in src/kith. Empty if no test is meant to find its faults."""
+    for files, tests in PARTS.values():
+        if file in files:
+            return tests
+    return FOLDERS.get(file.partition("/")[0], [])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+import kith.api
 from tests.api.person import Person
 from tests.conftest import RunningServer, running
 
@@ -24,18 +28,45 @@ wait = 0
 """
 
 
+def written() -> set[tuple[str, str]]:
+    """Method and path of all that is written down in the source as an endpoint."""
+    found = set()
+    for module in pkgutil.iter_modules(kith.api.__path__, "kith.api."):
+        for kind in vars(importlib.import_module(module.name)).values():
+            if isinstance(kind, type):
+                found |= {value._endpoint[:2] for value in vars(kind).values() if hasattr(value, "_endpoint")}
+    assert len(found) >= 15
+    return found
+
+
 async def test_every_endpoint_is_described(server: RunningServer) -> None:
     url = f"http://127.0.0.1:{server.http_port}/api/openapi.json"
     async with aiohttp.ClientSession() as http, http.get(url) as answer:
         assert answer.status == 200
         described = await answer.json()
     assert described["openapi"].startswith("3.1")
-    operations = [operation for path in described["paths"].values() for operation in path.values()]
-    assert len(operations) >= 15
+    paths = described["paths"]
+    assert {(method.upper(), path) for path in paths for method in paths[path]} == written()
+    operations = [operation for path in paths.values() for operation in path.values()]
     assert len({operation["operationId"] for operation in operations}) == len(operations)
     for operation in operations:
         assert operation["summary"]
-        assert "security" in operation or "401" not in operation["responses"]
+        assert ("security" in operation) == ("401" in operation["responses"])
+
+
+async def test_what_is_described_is_there_and_asks_who_one_is(server: RunningServer) -> None:
+    nobody = Person(server)
+    paths = (await nobody.ask("GET", "/api/openapi.json")).body["paths"]
+    for path, operations in paths.items():
+        for method, operation in operations.items():
+            answer = await nobody.ask(method.upper(), re.sub(r"\{\w+\}", "x", path), [])
+            if "security" in operation:
+                expected = (401, "not-authorized")
+            elif "requestBody" in operation:
+                expected = (400, "bad-request")
+            else:
+                expected = (404, "not-found")
+            assert (answer.status, answer.error) == expected, (method, path, answer)
 
 
 @pytest.mark.timeout(300)

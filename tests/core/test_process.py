@@ -75,6 +75,7 @@ async def test_what_it_prints_tells_what_to_do_next(server: RunningServer) -> No
         str(server.data_dir)[:20],
         "kith user add you@localhost",
         "kith chat",
+        f"Open http://localhost:{server.http_port} in a browser",
         "Ctrl-C",
     ):
         assert text in printed

@@ -118,6 +118,7 @@ async def test_only_what_is_there_for_everybody_may_be_read_by_other_pages(tmp_p
     with running(tmp_path / "data") as server:
         base = f"http://127.0.0.1:{server.http_port}"
         async with aiohttp.ClientSession() as http:
-            for path in ("/", "/health", "/invite/x"):
+            for path, status in (("/", 200), ("/health", 200), ("/invite/x", 404), ("/api/pin", 401)):
                 async with http.get(base + path) as answer:
+                    assert answer.status == status  # it is there
                     assert "Access-Control-Allow-Origin" not in answer.headers

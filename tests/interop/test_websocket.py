@@ -49,6 +49,7 @@ async def test_messages_go_each_way_between_websocket_and_tcp(
         answer = await web.event("chat")
         assert answer["body"] == f"you said: {text}"
         assert answer["from"] == str(ben.boundjid)
+        assert 'mechanism="SCRAM-SHA-256"' in await web.event("raw:outgoing", "<auth ")
 
 
 async def test_a_web_client_and_another_see_each_other_come_and_go(
@@ -90,6 +91,7 @@ async def test_a_wrong_password_is_refused(server: RunningServer, person: Any, w
     jid = person("ada")
     login = asyncio.ensure_future(web.log_in(jid, server.http_port, password="wrong"))
     await web.event("auth:failed")
+    assert "<not-authorized " in await web.event("raw:incoming", "<failure ")
     login.cancel()
 
 

@@ -28,6 +28,10 @@ const actions = {
         }
         // The client drops a stream error that a close follows at once
         client.on('raw:incoming', (data) => data.startsWith('<stream:error') && say({ event: 'raw:error', data }));
+        // and does not say why a login failed, nor by which mechanism it was tried
+        client.on('raw:*', (direction, data) => {
+            if (/^<(auth|failure) /.test(data)) say({ event: direction, data });
+        });
         if (process.env.DEBUG) {
             client.on('raw:*', (direction, data) => process.stderr.write(`${direction} ${data}\n`));
         }

@@ -20,6 +20,7 @@ from kith.config import Config
 from kith.core.actors.account import Session
 from kith.core.hooks.feature import Feature
 from kith.core.node import Node
+from kith.ports.bus import Bus
 from kith.ports.placement import Placement
 from kith.ports.store import Keys
 from kith.records.passwords import Passwords
@@ -76,6 +77,10 @@ class Room:
         self.node = node
         self._always = len(node.tasks._running)
 
+    def rest(self) -> None:
+        """What runs now runs for ever: `settle` does not wait for it."""
+        self._always = len(self.node.tasks._running)
+
     async def session(self, address: str, presence: bool = True) -> Session:
         """``ada/phone`` is online, and an account if it was none."""
         jid = parse_jid(f"{address.partition('/')[0]}@{DOMAIN}/{address.partition('/')[2]}")
@@ -118,17 +123,21 @@ class Room:
 
 @asynccontextmanager
 async def room(
-    folder: Path, *wanted: type[Feature], placement: Placement | None = None, **settings: Any
+    folder: Path,
+    *wanted: type[Feature],
+    placement: Placement | None = None,
+    bus: Bus | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Room]:
     """A node with these features and what they need; ``settings`` are those of `Config`.
 
-    ``placement``: without one, the node owns all accounts.
+    ``placement``: without one, the node owns all accounts. ``bus``: where it meets other nodes.
     """
     config = Config(data_dir=folder, domain=DOMAIN, **settings)
     store = SQLiteStore(folder / "kith.sqlite")
     passwords = partial(Passwords, _fits, _make)
     placement = placement or LocalPlacement()
-    node = Node(config, store, needed(*wanted), passwords, b"secret" * 8, placement)
+    node = Node(config, store, needed(*wanted), passwords, b"secret" * 8, placement, bus)
     await node.start()
     try:
         yield Room(node)

@@ -20,6 +20,7 @@ class Tasks:
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[None]] = set()
+        self._stopped = False
 
     def start(self) -> None:
         """Takes the running event loop. Raises RuntimeError outside of one."""
@@ -29,6 +30,7 @@ class Tasks:
 
     def stop(self) -> None:
         """Cancels what still runs."""
+        self._stopped = True
         for task in self._running:
             task.cancel()
 
@@ -57,13 +59,17 @@ class Tasks:
             logger.error(event, exc_info=error)
 
     def later(self, seconds: float, work: Callable[[], None]) -> None:
-        """Calls it once after that time, unless everything has been stopped by then."""
+        """Calls it once after that time, unless everything has been stopped. What it raises is logged."""
 
-        async def wait() -> None:
-            await asyncio.sleep(seconds)
-            work()
+        def call() -> None:
+            if self._stopped:
+                return
+            try:
+                work()
+            except Exception as error:
+                self.failed("background work failed", error)
 
-        self.spawn(wait())
+        self._loop.call_later(seconds, call)
 
     def soon(self, work: Callable[[], None]) -> None:
         """Calls it in the next turn of the loop."""

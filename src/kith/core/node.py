@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -15,6 +16,7 @@ from kith.base.domain import Domain
 from kith.base.figures import Figures
 from kith.base.ids import Ids
 from kith.base.randomness import Randomness
+from kith.base.slots import SLOTS
 from kith.base.tasks import Tasks
 from kith.config import Config
 from kith.core.actors.accounts import Accounts
@@ -25,6 +27,8 @@ from kith.core.log.log import Log
 from kith.core.log.marks import Marks
 from kith.core.log.replay import Replay
 from kith.core.login.entrance import Entrance
+from kith.core.peers.ownership import Ownership
+from kith.core.peers.peers import PeerNodes
 from kith.core.routing.asserted import Assertions
 from kith.core.routing.hosts import Hosts
 from kith.core.routing.inquiries import Inquiries
@@ -38,6 +42,7 @@ from kith.core.sessions.removal import Removal
 from kith.core.sessions.resumption import Resumption
 from kith.core.sessions.revocation import Revocation
 from kith.core.sessions.sessions import Sessions
+from kith.ports.bus import Bus
 from kith.ports.placement import Placement
 from kith.ports.store import Store
 from kith.records.devices import PASSWORD, Devices
@@ -64,6 +69,7 @@ class Node:
         passwords: Callable[[Store, bytes], Passwords],
         secret: bytes,
         placement: Placement,
+        bus: Bus | None = None,
     ) -> None:
         self.config = config
         self.domain = Domain(config.domain)
@@ -74,7 +80,7 @@ class Node:
         self.pepper = hmac.digest(secret, b"pepper", "sha256")
         self.passwords = passwords(store, self.pepper)
         self.devices = Devices(store, hmac.digest(secret, b"devices", "sha256"))
-        self.ids = Ids(clock.now)
+        self.ids = Ids(clock.now, 1 if bus is None else SLOTS)
         self.figures = Figures()
         self.clock = clock.system
         self.randomness = Randomness()
@@ -140,9 +146,39 @@ class Node:
             self.figures,
             self.pepper,
         )
+        self._ownership = self._join(bus) if bus is not None else None
         self.features = self._make(features)
         self._changed_elsewhere = False  # since the last refresh began
         self._refreshing = False
+
+    def _join(self, bus: Bus) -> Ownership:
+        """Makes the node one of several."""
+        unique = partial(self.randomness.bytes, 16)
+        peers = PeerNodes(
+            self.placement,
+            bus,
+            self.store,
+            self.ids,
+            self.accounts,
+            self.log,
+            self.post,
+            self.presence,
+            self.router,
+            self.tasks,
+            self.figures,
+            unique,
+        )
+        self.hosts.peers = peers
+        return Ownership(
+            self.placement,
+            self.store,
+            self.ids,
+            self.accounts,
+            self.sessions,
+            peers,
+            self.tasks,
+            unique,
+        )
 
     def _make(self, classes: Sequence[type[Feature]]) -> list[Feature]:
         """The features, and what they have to say in the tables. Raises Unfit if they don't fit together."""
@@ -176,6 +212,8 @@ class Node:
         for feature in self.features:
             await feature.start()
         await self.handover.take_up()
+        if self._ownership is not None:
+            self.tasks.spawn(self._ownership.run())
         self.tasks.spawn(self._tick())
 
     async def stop(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 from xml.etree.ElementTree import Element
 
 from kith.base.slots import slot_of
@@ -110,6 +110,8 @@ class Session(Outlet):
     )
 
     keeper: Keeper
+    #: A client's message is known again by its origin id, if by anything (XEP-0359).
+    key: ClassVar[None] = None
 
     def __init__(self, keeper: Keeper, account: Account, jid: JID, sink: Sink | None, lang: str = "") -> None:
         super().__init__(keeper, account.delivery, sink)

@@ -219,9 +219,11 @@ class Intake:
     def _failed(self, stanza: Stanza, error: Exception) -> None:
         self.tasks.failed("stanza failed", error)
         if isinstance(error, Unavailable):
-            self._refuse(stanza, StanzaError(error.condition, type="wait"))
+            refusal = StanzaError(error.condition, type="wait")
         else:
-            self._refuse(stanza, StanzaError("internal-server-error"))
+            refusal = StanzaError("internal-server-error")
+        refusal.__cause__ = error
+        self._refuse(stanza, refusal)
 
     def pipelined(self) -> None:
         """Work that began as asynchronous turned into a commit: the log's answer will come."""

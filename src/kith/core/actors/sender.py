@@ -22,6 +22,10 @@ class Sender(Protocol):
     bare: str
 
     @property
+    def key(self) -> bytes | None:
+        """Stands for the message that it sends now, if that has no origin id: the same if it comes again."""
+
+    @property
     def account(self) -> Account | None: ...
     @property
     def committing(self) -> int: ...

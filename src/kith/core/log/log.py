@@ -92,18 +92,19 @@ class Log:
         to: JID,
         recipient: Account | None,
         keep: Keep,
-        outgoing: bool = False,
+        outgoing: After | None = None,
     ) -> None:
         """Queues the message; `Envelope.committed` goes on from there.
 
         Its ``sender`` or its ``recipient`` may be None here: of another domain, or at another owner; not
-        both. ``outgoing``: the recipient's owner has to be asked, so it enters the sender's outbox.
+        both. ``outgoing``: another node owns the recipient, so it enters the sender's outbox, and this
+        one goes on from there.
         """
         mine = sender.account
         first = mine or recipient
         assert first is not None
         id = self._ids.next(first.slot, (recipient or first).slot)
-        envelope = Envelope(id, stanza.to_bytes(), stanza, to, sender, self._after)
+        envelope = Envelope(id, stanza.to_bytes(), stanza, to, sender, outgoing or self._after)
         archived = keep is Keep.ARCHIVE
         owners: list[tuple[int, str, int]] = []
         if mine is not None and mine is not recipient:
@@ -116,7 +117,8 @@ class Log:
             if not (archived and self.wants(recipient, sender.bare)):
                 flags |= UNARCHIVED
             owners.append((recipient.id, sender.bare, flags))
-        self.put(envelope, owners, _origin(stanza) if _ORIGIN_ID in stanza.children else None)
+        origin = _origin(stanza) if _ORIGIN_ID in stanza.children else None
+        self.put(envelope, owners, origin or sender.key)
 
     def put(self, envelope: Envelope, owners: Sequence[tuple[int, str, int]], origin: bytes | None) -> None:
         """Queues an envelope for the logs of ``owners`` (`kith.ports.store.Append`): all are owned here.

@@ -37,6 +37,10 @@ class Foreign:
         self._post = post
 
     @property
+    def key(self) -> bytes | None:
+        return None
+
+    @property
     def account(self) -> None:
         return None
 

@@ -130,6 +130,7 @@ class Post:
         self._tasks.failed("message not stored", error)
         condition = error.condition if isinstance(error, Unavailable) else "internal-server-error"
         refusal = StanzaError(condition, type="wait")
+        refusal.__cause__ = error
         stanza_refused(self._figures, envelope.stanza, refusal)
         if envelope.sender is not None:
             envelope.sender.refuse(envelope.stanza, refusal)

@@ -103,10 +103,17 @@ class Router:
         return self._presence.handle(session, stanza, to)
 
     def admit(self, sender: Foreign, stanza: Stanza, to: JID) -> Work:
-        """Handles a stanza from elsewhere, as `handle` does. Its ``from`` and ``to`` were checked."""
+        """Handles a stanza from another server or a component, as `handle` does.
+
+        Its ``from`` and ``to`` were checked.
+        """
         self._figures.foreign += 1
         if self._assertions.concerns(stanza):
             self._assertions.check(stanza, sender.jid)
+        return self.admit_peer(sender, stanza, to)
+
+    def admit_peer(self, sender: Foreign, stanza: Stanza, to: JID) -> Work:
+        """The same for a stanza of another node, which has checked what its accounts say."""
         if to.domain != self._name:
             host = self._hosts.here(to.domain)
             if host is None:
@@ -119,7 +126,13 @@ class Router:
             return self._message(sender, stanza, to)
         if stanza.kind == "iq":
             return self._iq(sender, stanza, to)
-        if to.local and stanza.type in SUBSCRIPTION_TYPES:
+        subscription = stanza.type in SUBSCRIPTION_TYPES
+        if not self._post.is_local(to):
+            if subscription:
+                return self._post.peers.admit(sender, stanza, to)
+            self._post.abroad(stanza, sender.jid, to)
+            return None
+        if to.local and subscription:
             return self._subscriptions.admit(sender, stanza, to.to_bare())
         return self._presence.admit(sender, stanza, to)
 

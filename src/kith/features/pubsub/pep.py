@@ -12,7 +12,6 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from kith.base.clock import Clock
-from kith.base.domain import Domain
 from kith.base.randomness import Randomness
 from kith.base.tasks import Tasks
 from kith.core.actors.account import Session
@@ -59,7 +58,6 @@ class Pep(Feature):
 
     def __init__(
         self,
-        domain: Domain,
         clock: Clock,
         randomness: Randomness,
         store: Store,
@@ -70,8 +68,8 @@ class Pep(Feature):
         caps: Caps,
         foreign: ForeignInterests | None,
     ) -> None:
-        self._domain = domain
         self._accounts = accounts
+        self._post = post
         self._tasks = tasks
         self._caps = caps
         self._foreign = foreign
@@ -154,7 +152,7 @@ class Pep(Feature):
             if session.closed or session.presence is None:
                 return
             owner = parse_jid(bare)
-            if self._domain.holds(owner):
+            if self._post.is_local(owner):
                 await self._send_last_of(owner, session, names)
 
     def _known_elsewhere(self, client: JID, owner: JID) -> None:

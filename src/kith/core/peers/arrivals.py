@@ -1,0 +1,122 @@
+"""Stanzas that other nodes send for accounts of this one, handled in the order in which they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from kith.base.figures import Figures
+from kith.base.tasks import Tasks
+from kith.core.actors.intake import Intake, Work
+from kith.core.peers.requests import Message, Refusal, Result, encode
+from kith.core.routing.foreign import Foreign
+from kith.core.routing.post import Post
+from kith.ports.bus import Reply
+from kith.ports.store import Unavailable
+from kith.wire.errors import StanzaError, StreamError
+from kith.wire.jid import JID, parse_jid
+from kith.wire.stanza import Stanza
+
+
+class Peer(Foreign):
+    """A `kith.core.actors.sender.Sender` whose account another node owns.
+
+    ``key`` stands for the stanza that it sends now, however often that comes.
+    """
+
+    __slots__ = ("_arrival", "_key")
+
+    def __init__(self, jid: JID, arrival: Arrival, post: Post, key: bytes | None) -> None:
+        super().__init__(jid, arrival, post)
+        self._arrival = arrival
+        self._key = key
+
+    @property
+    def key(self) -> bytes | None:
+        return self._key
+
+    def refuse(self, stanza: Stanza, error: StanzaError) -> None:
+        self._arrival.refuse(stanza, error)
+
+
+#: Handles a stanza of a peer's: `kith.core.routing.router.Router.admit_peer`.
+Admit = Callable[[Peer, Stanza, JID], Work]
+
+
+class Arrival(Intake):
+    """One request or notice of another node.
+
+    A request is answered when all that it brings is durable or refused. It is not if something could not be
+    stored, or is for an account that this node does not own any more: then it is sent again.
+    """
+
+    __slots__ = ("_admit", "_again", "_keys", "_post", "_refused", "_reply", "_stanzas")
+
+    def __init__(self, tasks: Tasks, figures: Figures, post: Post, admit: Admit) -> None:
+        super().__init__(tasks, figures, None)
+        self._post = post
+        self._admit = admit
+        self._stanzas: list[Stanza] = []
+        self._keys: list[bytes] = []
+        self._refused: list[Refusal] = []
+        self._reply: Reply | None = None
+        self._again = False
+
+    def request(self, messages: Sequence[Message], reply: Reply) -> None:
+        """Takes the stanzas of a request."""
+        self._reply = reply
+        self._stanzas = [Stanza.from_bytes(message.stanza) for message in messages]
+        self._keys = [message.key for message in messages]
+        for stanza in self._stanzas:
+            self.take(stanza)
+        if self.idle:
+            self._answer()
+        else:
+            self.when_idle = [self._answer]
+
+    def notice(self, stanza: bytes) -> None:
+        """Takes a stanza that nobody sends again."""
+        self.take(Stanza.from_bytes(stanza))
+
+    def _answer(self) -> None:
+        if self._reply is not None and not self._again:
+            self._reply(encode(Result(self._refused)))
+
+    def _place(self, stanza: Stanza) -> int:
+        """Where it stands in the request; -1 in a notice."""
+        for place, other in enumerate(self._stanzas):
+            if other is stanza:
+                return place
+        return -1
+
+    # -- as an intake ------------------------------------------------------------------------------
+
+    def handle(self, stanza: Stanza) -> Work:
+        sender, to = parse_jid(stanza.attrs["from"]), parse_jid(stanza.attrs["to"])
+        if to.local and not self._post.is_local(to):
+            self._again = True
+            return None
+        place = self._place(stanza)
+        key = self._keys[place] if place >= 0 else None
+        return self._admit(Peer(sender, self, self._post, key), stanza, to)
+
+    def refuse(self, stanza: Stanza, error: StanzaError) -> None:
+        if isinstance(error.__cause__, Unavailable):
+            self._again = True
+            return
+        answer = stanza.error(error)
+        if answer is None:
+            return
+        if (place := self._place(stanza)) >= 0:
+            self._refused.append(Refusal(place, answer.to_bytes()))
+        else:
+            self._post.abroad(answer, parse_jid(stanza.attrs["to"]), parse_jid(stanza.attrs["from"]))
+
+    def fail(self, error: StreamError) -> None:
+        """A stanza of a peer's never ends a stream: it is refused."""
+        self._again = True
+
+    def raw(self, data: bytes) -> None:
+        """There is no stream."""
+
+    def ended(self) -> None:
+        """There is no stream."""

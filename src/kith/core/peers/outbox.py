@@ -1,0 +1,265 @@
+"""Stanzas on their way from accounts of this node to those of others, in order, until they have arrived.
+
+Each is in its sender's outbox: an entry of the sender's own log, flagged OUTGOING. A node that is down, or a
+request that is lost, delays it and loses nothing: it is sent again under the same key, after those before it
+from the same account to the same other one, until the recipient's owner answers. Whatever node owns the
+sender next goes on with it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from kith.base.ids import Ids
+from kith.base.tasks import Tasks
+from kith.core.actors.accounts import Accounts
+from kith.core.actors.sender import Sender
+from kith.core.peers.requests import Message, Messages, encode, result
+from kith.ports.bus import Bus, BusError
+from kith.ports.placement import Placement
+from kith.ports.store import INCOMING, UNARCHIVED, Append, LogStore
+from kith.wire.errors import StanzaError
+from kith.wire.jid import parse_jid
+from kith.wire.stanza import Stanza
+
+#: How many stanzas one request has at most, and how many bytes of them, but for a single larger one.
+_BATCH, _BATCH_BYTES = 50, 256 * 1024
+#: How many from one account to one other are held in memory; those after them are read in their turn.
+_HELD = 500
+#: After a request without an answer, so long until the next one, in seconds; twice as long each time, up to
+#: the second.
+_RETRY, _RETRY_MOST = 0.2, 10.0
+#: So many requests without an answer, and what is in no outbox is given up.
+_TRIES = 6
+_PAGE = 200
+
+
+class Departure:
+    """``account`` and ``id`` are those of the entry in the outbox.
+
+    ``waiting`` is told the outcome instead where there is no entry: of a message from another server.
+    """
+
+    __slots__ = ("account", "id", "key", "stanza", "waiting")
+
+    def __init__(
+        self, account: int, id: int, stanza: bytes, key: bytes, waiting: Sender | None = None
+    ) -> None:
+        self.account = account
+        self.id = id
+        self.stanza = stanza
+        self.key = key
+        self.waiting = waiting
+
+
+class Channel:
+    """What goes from one account to one other: one request at a time, so that it stays in order."""
+
+    __slots__ = ("asking", "behind", "failures", "queue", "slot", "source", "to")
+
+    def __init__(self, source: str, slot: int, to: str) -> None:
+        self.source = source  # the sender's bare address
+        self.slot = slot  # of the sender
+        self.to = to
+        self.queue: deque[Departure] = deque()
+        self.asking = False
+        self.failures = 0
+        self.behind = False  # more are in the outbox than in the queue
+
+
+class Outbox:
+    """The channels of all accounts of this node. ``unique`` makes keys that no other call of it makes."""
+
+    def __init__(
+        self,
+        placement: Placement,
+        bus: Bus,
+        store: LogStore,
+        ids: Ids,
+        accounts: Accounts,
+        tasks: Tasks,
+        unique: Callable[[], bytes],
+    ) -> None:
+        self._placement = placement
+        self._bus = bus
+        self._store = store
+        self._ids = ids
+        self._accounts = accounts
+        self._tasks = tasks
+        self._unique = unique
+        self._channels: dict[tuple[str, str], Channel] = {}
+
+    @property
+    def waiting(self) -> int:
+        """How many stanzas in memory wait for other nodes."""
+        return sum(len(channel.queue) for channel in self._channels.values())
+
+    def depart(self, account: int, id: int, data: bytes) -> None:
+        """A stanza is in the outbox of an account: an entry of this id, durable."""
+        head = Stanza.from_bytes(data).attrs
+        channel = self._channel(parse_jid(head["from"]).bare, parse_jid(head["to"]).bare)
+        if channel.behind or len(channel.queue) >= _HELD:
+            channel.behind = True
+        else:
+            channel.queue.append(Departure(account, id, data, _key(id)))
+            self._go_on(channel)
+
+    def pass_on(self, sender: Sender, stanza: Stanza, to: str) -> None:
+        """A message of another server's, which has no outbox here: its sender is told when it has arrived.
+
+        After some time without an answer it is refused.
+        """
+        channel = self._channel(sender.bare, to)
+        channel.queue.append(Departure(0, 0, stanza.to_bytes(), self._unique(), sender))
+        self._go_on(channel)
+
+    async def gained(self, slot: int) -> None:
+        """This node owns a slot, and goes on with the outboxes of its accounts."""
+        after = 0
+        while entries := await self._store.outbox(slot, after, _PAGE):
+            for entry in entries:
+                after = entry.id
+                self.depart(entry.account, entry.id, entry.stanza)
+
+    def lost(self, slot: int) -> None:
+        """Another node goes on with a slot."""
+        self._channels = {key: channel for key, channel in self._channels.items() if channel.slot != slot}
+
+    def _channel(self, source: str, to: str) -> Channel:
+        channel = self._channels.get((source, to))
+        if channel is None:
+            channel = self._channels[source, to] = Channel(source, self._placement.slot(source), to)
+        return channel
+
+    def _is_current(self, channel: Channel) -> bool:
+        return self._channels.get((channel.source, channel.to)) is channel
+
+    def _go_on(self, channel: Channel) -> None:
+        """Sends what comes next, unless an answer is awaited."""
+        if channel.asking or not self._is_current(channel):
+            return
+        batch: list[Departure] = []
+        size = 0
+        for departure in channel.queue:
+            size += len(departure.stanza)
+            if len(batch) == _BATCH or (batch and size > _BATCH_BYTES):
+                break
+            batch.append(departure)
+        if batch:
+            channel.asking = True
+            data = encode(Messages([Message(one.key, one.stanza) for one in batch]))
+            self._bus.ask(self._placement.slot(channel.to), data, partial(self._answered, channel, batch))
+        elif channel.behind:
+            channel.asking = True
+            self._tasks.spawn(self._refill(channel))
+        else:
+            del self._channels[channel.source, channel.to]
+
+    async def _refill(self, channel: Channel) -> None:
+        """Reads what comes next in a channel that is too long to be held."""
+        channel.behind = False
+        try:
+            account = await self._accounts.load(channel.source)
+        except StanzaError:  # another node owns it
+            return
+        after = 0
+        while account is not None and len(channel.queue) < _HELD:
+            entries = await self._store.outbox(channel.slot, after, _PAGE)
+            if not entries:
+                break
+            for entry in entries:
+                after = entry.id
+                if (entry.account, entry.peer) == (account.id, channel.to):
+                    channel.queue.append(Departure(entry.account, entry.id, entry.stanza, _key(entry.id)))
+        else:
+            channel.behind = True
+        channel.asking = False
+        self._go_on(channel)
+
+    def _answered(
+        self, channel: Channel, batch: list[Departure], answer: bytes | None, error: BusError | None
+    ) -> None:
+        if not self._is_current(channel):
+            return
+        try:
+            outcome = result(answer) if answer is not None else None
+        except ValueError as problem:
+            self._tasks.failed("an answer of another node can't be read", problem)
+            outcome = None
+        if outcome is None:
+            self._tasks.later(min(_RETRY * 2**channel.failures, _RETRY_MOST), partial(self._again, channel))
+            channel.failures = min(channel.failures + 1, 16)
+            return
+        for departure in batch:
+            assert channel.queue[0] is departure
+            channel.queue.popleft()
+        self._close(batch, {refusal.place: refusal.error for refusal in outcome.refused})
+        channel.failures = 0
+        channel.asking = False
+        self._go_on(channel)
+
+    def _again(self, channel: Channel) -> None:
+        if channel.failures >= _TRIES:
+            given_up = [departure for departure in channel.queue if departure.waiting is not None]
+            channel.queue = deque(departure for departure in channel.queue if departure.waiting is None)
+            for departure in given_up:
+                refusal = Stanza.from_bytes(departure.stanza).error(
+                    StanzaError("remote-server-timeout", type="wait")
+                )
+                self._tell(departure, refusal)
+        channel.asking = False
+        self._go_on(channel)
+
+    def _close(self, batch: list[Departure], refused: dict[int, bytes]) -> None:
+        """The stanzas of a request leave the outbox; who has sent a refused one is told."""
+        kept, away = [], []
+        for place, departure in enumerate(batch):
+            error = refused.get(place)
+            if departure.waiting is not None:
+                self._tell(departure, Stanza.from_bytes(error) if error is not None else None)
+            elif error is None:
+                kept.append(departure.id)
+            else:
+                away.append(departure.id)
+                self._bounce(Stanza.from_bytes(error), departure.account)
+        account = batch[0].account
+        if kept:
+            self._store.handed_on(account, kept)
+        if away:
+            self._store.turned_away(account, away)
+
+    def _tell(self, departure: Departure, refusal: Stanza | None) -> None:
+        """Whoever waits for an answer gets it, in the next turn of the loop."""
+        sender = departure.waiting
+        assert sender is not None
+        if refusal is not None:
+            sender.send(refusal)
+        self._tasks.soon(sender.committed)
+
+    def _bounce(self, error: Stanza, account: int) -> None:
+        """To the session that has sent it, or, if it was a message, for the account's next one."""
+        to = parse_jid(error.attrs["to"])
+        there = self._accounts.get(to.bare)
+        if there is not None and (session := there.sessions.get(to.resource)) is not None:
+            session.send(error)
+        elif there is not None and error.kind == "presence":
+            for session in there.available():
+                session.send(error)
+        elif error.kind == "message":
+            owners = [(account, parse_jid(error.attrs["from"]).bare, INCOMING | UNARCHIVED)]
+            id = self._ids.next(self._placement.slot(to.bare))
+            self._store.append(Append(id, error.to_bytes(), owners, self._bounced))
+
+    def _bounced(self, existing: int | None, error: BaseException | None) -> None:
+        if error is not None:
+            self._tasks.failed("a refusal could not be kept for its sender", error)
+
+
+def _key(id: int) -> bytes:
+    """By what the recipient's owner knows a message that has no origin id of its sender's.
+
+    Ids of a slot are never used again, so with the sender's address it is no other message's.
+    """
+    return b"\0" + id.to_bytes(8, "big")

@@ -1,0 +1,72 @@
+"""How this node takes slots over, and gives them up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kith.base.ids import Ids
+from kith.base.tasks import Tasks
+from kith.core.actors.accounts import Accounts
+from kith.core.peers.peers import PeerNodes
+from kith.core.sessions.sessions import Sessions
+from kith.ports.placement import Placement
+from kith.ports.store import LogStore
+from kith.wire.errors import StreamError
+
+#: Slots that are gained within so many seconds are announced together.
+_TOGETHER = 1.0
+
+
+class Ownership:
+    """What follows when the placement gives this node a slot, or takes one away."""
+
+    def __init__(
+        self,
+        placement: Placement,
+        store: LogStore,
+        ids: Ids,
+        accounts: Accounts,
+        sessions: Sessions,
+        peers: PeerNodes,
+        tasks: Tasks,
+        unique: Callable[[], bytes],
+    ) -> None:
+        self._placement = placement
+        self._store = store
+        self._ids = ids
+        self._accounts = accounts
+        self._sessions = sessions
+        self._peers = peers
+        self._tasks = tasks
+        self._unique = unique
+        self._news: set[int] = set()
+
+    async def run(self) -> None:
+        """Takes slots and gives them up, until it is cancelled."""
+        await self._placement.run(self.gained, self.lost)
+
+    async def gained(self, slot: int) -> None:
+        """Before this node owns a slot: nothing that it does for it comes before what the last owner did."""
+        self._ids.gained(slot, await self._store.last_id(slot))
+        await self._peers.gained(slot)
+        if not self._news:
+            self._tasks.later(_TOGETHER, self._announce)
+        self._news.add(slot)
+
+    def lost(self, slot: int) -> None:
+        """Another node owns the slot: its accounts are dropped, and their clients connect anew.
+
+        Nobody is told that they went offline: the other node knows better.
+        """
+        self._peers.lost(slot)
+        self._news.discard(slot)
+        for account in self._accounts.of_slot(slot):
+            for session in list(account.sessions.values()):
+                session.presence = session.directed = None
+                self._sessions.end(session, StreamError("reset", "another node goes on with the account"))
+            self._accounts.drop(account)
+
+    def _announce(self) -> None:
+        slots, self._news = self._news, set()
+        if slots:
+            self._peers.announce(self._unique(), slots)

@@ -1,0 +1,181 @@
+"""The other nodes, as one host for all accounts that are not owned here."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from kith.base.figures import Figures
+from kith.base.ids import Ids
+from kith.base.slots import SLOTS
+from kith.base.tasks import Tasks
+from kith.core.actors.account import Account
+from kith.core.actors.accounts import Accounts
+from kith.core.actors.intake import COMMITTING, Work
+from kith.core.actors.sender import Sender
+from kith.core.log.envelope import Envelope
+from kith.core.log.log import Log
+from kith.core.peers.arrivals import Arrival
+from kith.core.peers.outbox import Outbox
+from kith.core.peers.requests import Messages, Moved, Other, encode, request
+from kith.core.routing.post import Post
+from kith.core.routing.presence import Presence
+from kith.core.routing.router import Router
+from kith.core.routing.subscriptions import SUBSCRIPTION_TYPES
+from kith.ports.bus import Bus, BusError, Reply
+from kith.ports.placement import Placement
+from kith.ports.store import OUTGOING, UNARCHIVED, Append, LogStore
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID, parse_jid
+from kith.wire.stanza import Stanza
+
+#: How many notices of moved slots are remembered, since each comes once for every slot that is owned here.
+_EVENTS = 1000
+
+
+class PeerNodes:
+    """A `kith.core.routing.hosts.Peers`, and who goes on with what is in an outbox."""
+
+    def __init__(
+        self,
+        placement: Placement,
+        bus: Bus,
+        store: LogStore,
+        ids: Ids,
+        accounts: Accounts,
+        log: Log,
+        post: Post,
+        presence: Presence,
+        router: Router,
+        tasks: Tasks,
+        figures: Figures,
+        unique: Callable[[], bytes],
+    ) -> None:
+        self._placement = placement
+        self._bus = bus
+        self._store = store
+        self._ids = ids
+        self._accounts = accounts
+        self._log = log
+        self._post = post
+        self._presence = presence
+        self._admit = router.admit_peer
+        self._tasks = tasks
+        self._figures = figures
+        self._outbox = Outbox(placement, bus, store, ids, accounts, tasks, unique)
+        self._events: deque[bytes] = deque(maxlen=_EVENTS)
+
+    @property
+    def waiting(self) -> int:
+        """How many stanzas in memory wait for other nodes."""
+        return self._outbox.waiting
+
+    # -- slots -------------------------------------------------------------------------------------
+
+    async def gained(self, slot: int) -> None:
+        """This node owns a slot: it takes what comes for its accounts, and goes on with their outboxes."""
+        self._bus.serve(slot, self._take)
+        await self._outbox.gained(slot)
+
+    def lost(self, slot: int) -> None:
+        """Another node goes on with a slot."""
+        self._bus.stop(slot)
+        self._outbox.lost(slot)
+
+    def announce(self, event: bytes, slots: Iterable[int]) -> None:
+        """Tells all nodes that this one owns these slots now; ``event`` names the notice."""
+        notice = encode(Moved(event, sorted(slots)))
+        for slot in range(SLOTS):
+            self._bus.tell(slot, notice)
+
+    # -- to other nodes ----------------------------------------------------------------------------
+
+    def receive(self, stanza: Stanza, sender: JID, to: JID) -> None:
+        """Sends what is not kept; a request for a subscription goes by the outbox, and is not lost."""
+        if stanza.kind == "presence" and stanza.type in SUBSCRIPTION_TYPES:
+            account = self._accounts.get(sender.bare)
+            if account is not None:
+                self._keep(account, stanza, to)
+                return
+        data = encode(Other(stanza.to_bytes()))
+        slot = self._placement.slot(to.bare)
+        if stanza.kind == "iq":
+            self._bus.ask(slot, data, partial(self._asked, stanza, sender, to))
+        else:
+            self._bus.tell(slot, data)
+
+    def admit(self, sender: Sender, stanza: Stanza, to: JID) -> Work:
+        """Keeps a message in its sender's outbox, and sends it from there."""
+        if sender.account is None:
+            self._outbox.pass_on(sender, stanza, to.bare)
+        else:
+            self._log.append(sender, stanza, to, None, self._log.verdict(stanza), outgoing=self)
+        return COMMITTING
+
+    def deliver(self, envelope: Envelope) -> None:
+        """A message is in its sender's outbox (`kith.core.log.envelope.After`)."""
+        assert envelope.sender is not None
+        assert envelope.sender.account is not None
+        self._outbox.depart(envelope.sender.account.id, envelope.id, envelope.data)
+        self._post.deliver(envelope)
+
+    def unstored(self, envelope: Envelope, error: BaseException) -> None:
+        """A message could not be stored (`kith.core.log.envelope.After`)."""
+        self._post.unstored(envelope, error)
+
+    def _keep(self, account: Account, stanza: Stanza, to: JID) -> None:
+        id, data = self._ids.next(account.slot), stanza.to_bytes()
+
+        def done(existing: int | None, error: BaseException | None) -> None:
+            if error is None:
+                self._outbox.depart(account.id, id, data)
+            else:
+                self._tasks.failed("a subscription was not sent", error)
+
+        self._store.append(Append(id, data, [(account.id, to.bare, OUTGOING | UNARCHIVED)], done))
+
+    def _asked(self, iq: Stanza, sender: JID, to: JID, answer: bytes | None, error: BusError | None) -> None:
+        """Nobody has taken an iq, or nobody knows: who asks is told to try again."""
+        if error is not None and (refusal := iq.error(StanzaError("recipient-unavailable", type="wait"))):
+            self._post.route(refusal, to, sender)
+
+    # -- from other nodes --------------------------------------------------------------------------
+
+    def _take(self, data: bytes, reply: Reply) -> None:
+        """A request or a notice for a slot of this node. What can't be read is not answered."""
+        try:
+            said = request(data)
+        except ValueError as problem:
+            self._tasks.failed("what another node says can't be read", problem)
+            return
+        if isinstance(said, Messages):
+            self._arrival().request(said.messages, reply)
+        elif isinstance(said, Other):
+            reply(b"")
+            self._arrival().notice(said.stanza)
+        else:
+            self._moved(said)
+
+    def _arrival(self) -> Arrival:
+        return Arrival(self._tasks, self._figures, self._post, self._admit)
+
+    def _moved(self, moved: Moved) -> None:
+        """Whoever is online here asks anew for the presence of contacts that have a new owner."""
+        if moved.event in self._events:
+            return
+        self._events.append(moved.event)
+        slots = frozenset(moved.slots)
+        for account in self._accounts.all():
+            sessions = account.available()
+            if not sessions or account.roster is None:
+                continue
+            for contact in account.roster.contacts_to():
+                to = parse_jid(contact)
+                if not self._post.domain.holds(to) or self._placement.slot(contact) not in slots:
+                    continue
+                for session in sessions:
+                    probe = {"type": "probe", "from": session.full, "to": contact}
+                    work = self._presence.handle(session, Stanza.build("presence", probe), to)
+                    if work is not None:
+                        self._tasks.spawn(work)

@@ -6,10 +6,7 @@ acknowledged is counted here; what no session acknowledged goes back to the log'
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from kith.ports.store import Store
+from kith.ports.store import Store
 
 
 class Delivery:

@@ -7,15 +7,13 @@ well, and then says what several features' answers come to: each is told, the fi
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
+from kith.core.actors.account import Session
 from kith.core.hooks.feature import Feature
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
-
-if TYPE_CHECKING:
-    from kith.core.actors.account import Session
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")

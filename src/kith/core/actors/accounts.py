@@ -44,12 +44,10 @@ class Accounts:
         self._unloaded = unloaded
         self._size = size
         self._accounts: OrderedDict[str, Account] = OrderedDict()
+        #: The account of a bare address if it is in memory, else None: one with sessions always is.
+        self.get: Callable[[str], Account | None] = self._accounts.get
         self._absent: OrderedDict[str, None] = OrderedDict()
         self._loading: dict[str, asyncio.Future[Account | None]] = {}
-
-    def get(self, jid: str) -> Account | None:
-        """The account if it is in memory: one with sessions always is."""
-        return self._accounts.get(jid)
 
     def is_absent(self, jid: str) -> bool:
         """Whether it is known that there is no such account."""

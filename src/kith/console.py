@@ -1,7 +1,7 @@
-"""Rich's console for what others have written: see `kith.terminal`.
+"""A console of the library rich on which text from others is safe to print (see `kith.terminal`).
 
-Whatever is printed passes `safe` at the last moment, behind all that rich has made of it, so that nobody
-has to think of it; what is put into a string with markup needs `plain_markup`, or it may become markup.
+Everything that is printed passes through `safe` after rich has rendered it, so callers need not think of it.
+But text that is inserted into a string with markup needs `plain_markup`, or it could be read as markup.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from kith.terminal import one_line, safe
 
 
 class SafeConsole(Console):
-    """A console that prints no escape sequences but its own, and keeps ``[…]`` and ``:…:`` as they are.
+    """A console that prints no escape sequences but its own. ``[…]`` and ``:…:`` are printed as they are.
 
-    ``markup=True`` is for texts of our own.
+    ``markup=True`` lets our own texts use rich's markup.
     """
 
     def __init__(self, **settings: Any) -> None:
@@ -32,5 +32,5 @@ class SafeConsole(Console):
 
 
 def plain_markup(text: str) -> str:
-    """On one line, to be put into a string with markup."""
+    """A text on one line, escaped for insertion into a string with markup."""
     return escape(one_line(text))

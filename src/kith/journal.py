@@ -1,8 +1,8 @@
-"""What the server writes to standard error: one line for each event, and nothing that is not the operator's.
+"""The server's log: one line per event on standard error, without anything private.
 
-Everything goes through the processors here, what libraries say as well. They let no message's text, password
-or token through, and no full phone number: `+491701234567` becomes `+49170*****67`, which is enough to find
-the lines of one account, and too little to call it.
+All lines pass through the processors here, those of libraries as well. Texts of messages, passwords and
+tokens are left out, and phone numbers are masked: `+491701234567` becomes `+49170*****67`, which is enough
+to find the lines of one account, and not enough to call it.
 """
 
 from __future__ import annotations
@@ -27,25 +27,28 @@ from kith.terminal import one_line
 
 logger = structlog.get_logger("kith")
 
-#: The longest value of a line, in characters.
+#: The maximum length of a value, in characters.
 MAX_VALUE = 300
 _HIDDEN = "[hidden]"
-#: What is never written, whoever says it.
+#: The names of values that are never written.
 _SECRET = frozenset(("password", "token", "secret", "proof", "credential", "body", "stanza", "data", "code"))
-#: Errors of the machine. What others say of themselves may quote what somebody has sent.
+#: Errors whose texts are written. The texts of other errors may quote what a peer has sent.
 _QUOTABLE = (OSError, sqlite3.Error, StoreError)
 _NUMBER = re.compile(
     r"(?P<plus>\+|%2[bB])(?P<grouped>\d(?:[ ()./-]{0,2}\d){6,14})"
     r"|(?<![0-9A-Za-z])(?P<bare>\d{7,15})(?![0-9A-Za-z])"
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-#: How many places of a traceback are told, the innermost first.
+#: How many frames of a traceback are written, the innermost first.
 _PLACES = 3
 _ROOT = Path(__file__).parent
 
 
 def set_up(level: str, style: str, out: TextIO = sys.stderr) -> None:
-    """``level`` is debug, info, warning or error; ``style`` is text (``key=value``) or json."""
+    """Sets up logging for the process.
+
+    ``level`` is debug, info, warning or error; ``style`` is text (``key=value``) or json.
+    """
     renderer: Processor
     if style == "json":
         renderer = structlog.processors.JSONRenderer()
@@ -72,12 +75,12 @@ def set_up(level: str, style: str, out: TextIO = sys.stderr) -> None:
 
 
 def thread_failed(failed: threading.ExceptHookArgs) -> None:
-    """An exception handler for threads: says what has failed, and where."""
+    """A `threading.excepthook` that logs the error and where it came from."""
     _unexpected("thread failed", failed.exc_value)
 
 
 def loop_error(loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
-    """An exception handler for the loop. Its own would quote the arguments of what failed."""
+    """An exception handler for the event loop. The default one would log the arguments of callbacks."""
     error = context.get("exception")
     if error is None:
         logger.error("unexpected", what=_first_line(str(context.get("message", ""))))
@@ -90,7 +93,7 @@ def _unexpected(event: str, error: BaseException | None) -> None:
 
 
 class _Tolerant:
-    """A file that takes what it can: what is written to a full disk must not stop the server."""
+    """A file that ignores errors, so that a full disk does not stop the server."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
@@ -105,7 +108,9 @@ class _Tolerant:
 
 
 class _Libraries(logging.Handler):
-    """What libraries log comes out like our own: the text as they wrote it, without what they put in."""
+    """Writes the log records of libraries as lines of ours: only the message's text, without its
+    arguments.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
@@ -118,7 +123,9 @@ def _first_line(text: str) -> str:
 
 
 def cause(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """``exc_info`` as ``error``, its type and maybe its text, and ``where`` it came from."""
+    """Replaces ``exc_info`` by ``error`` (the type, and perhaps the text) and ``where`` (the source
+    lines).
+    """
     error = event.pop("exc_info", None)
     if isinstance(error, BaseException):
         event["error"] = type(error).__name__
@@ -135,7 +142,7 @@ def _short(file: str) -> str:
 
 
 def discreet(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Nothing secret, no full phone number, nothing that makes two lines of one."""
+    """Removes secrets, masks phone numbers, and keeps every value on one line."""
     return {name: _HIDDEN if name in _SECRET else _plain(value) for name, value in event.items()}
 
 
@@ -153,7 +160,7 @@ def _plain(value: object) -> object:
 
 
 def _mask(found: re.Match[str]) -> str:
-    """Five digits or more are hidden, the last two never."""
+    """Masks at least five digits of a number, but never the last two."""
     digits = [c for c in found["grouped"] or found["bare"] if c.isdigit()]
     shown = max(0, min(5, len(digits) - 7))
     hidden = len(digits) - shown - 2

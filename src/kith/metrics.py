@@ -1,6 +1,6 @@
-"""Figures for Prometheus, over HTTP. They are read when it asks: until then, nothing is spent on them.
+"""Metrics for Prometheus over HTTP. They are collected only when Prometheus asks.
 
-docs/operating.md lists them. None has a label that somebody outside could make up.
+docs/operating.md lists them. No label has values that a peer could make up.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from kith.federation.federation import Federation
 from kith.ports.store import Holdings, Store
 from kith.store.errors import StoreError
 
-#: How old the figures may be that the store has to count, in seconds.
+#: The maximum age of metrics for which the store has to count rows, in seconds.
 HOLDINGS_AGE = 60.0
 #: How often the loop's delay is measured, in seconds.
 LAG_INTERVAL = 0.25
@@ -61,7 +61,7 @@ def _histogram(name: str, about: str, seen: Histogram) -> Metric:
 
 
 class Figures(Collector):
-    """Everything of a server, as Prometheus names it. ``lag``: how late the loop's timers come."""
+    """The metrics of a server. ``lag``: how late the event loop's timers are, in seconds."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Figures(Collector):
         self.holdings: Holdings | None = None
 
     def describe(self) -> list[Metric]:
-        return []  # or registering would collect
+        return []  # otherwise, registering would collect them
 
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily("kith_build", "The program.", {"version": __version__})
@@ -165,7 +165,7 @@ class Figures(Collector):
             )
 
     def _others(self) -> Iterator[Metric]:
-        """Other servers, where they can be reached."""
+        """The metrics of federation, if it is on."""
         if self._federation is None:
             return
         outgoing = self._federation.outgoing
@@ -178,7 +178,7 @@ class Figures(Collector):
 
 
 class Metrics:
-    """Answers ``/metrics``. ``handler`` makes the protocol of a connection, once it has started."""
+    """Serves ``/metrics``. `start` has to be awaited before `handler` is called."""
 
     def __init__(
         self,
@@ -211,7 +211,7 @@ class Metrics:
         return server()
 
     async def watch(self) -> None:
-        """Measures the loop's delay, for ever."""
+        """Measures the delay of the event loop, until it is cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + LAG_INTERVAL
@@ -224,7 +224,7 @@ class Metrics:
         return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
 
     async def _count(self) -> None:
-        """What the store has to count is as old as it may be, or older while the store can't be read."""
+        """Counts rows again if the numbers are too old. If the store can't be read, they stay as they are."""
         now = asyncio.get_running_loop().time()
         if now - self._counted < HOLDINGS_AGE:
             return

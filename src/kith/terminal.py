@@ -1,9 +1,9 @@
-"""Text of others for a terminal: what they write can be read, and can do nothing.
+"""Makes text that somebody else wrote safe to print to a terminal.
 
 A terminal obeys escape sequences wherever they come from: they move the cursor, change the title, write to
-the clipboard. Unicode's bidirectional controls turn letters around, so that a name looks like another. All
-that prints text which somebody else chose (a message, a name, a device, an error of a server, a log line)
-passes it through here. It uses nothing of the server or the client, so that both can use it.
+the clipboard. Unicode's bidirectional controls reorder letters, so that one name can look like another. So
+all text from others (messages, names, errors of servers, log lines) passes through here before it is printed.
+This module imports nothing of the server or the client, so that both can use it.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ _HARMFUL = re.compile(
     "\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff\ud800-\udfff]"
 )
 _LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
-#: So many marks above one letter; more climb over the lines above ("zalgo"). Of all that joins a letter
-#: (vowel signs, circles around it, joiners between emoji) a few more: some scripts stack several.
+#: The maximum number of combining marks on one letter; more of them cover the lines above ("zalgo text"), and
+#: of all characters that join a letter (vowel signs, enclosing marks, joiners between emoji).
 _MOST_MARKS = 4
 _MOST_JOINED = 8
 _JOINERS = "\u034f\u200c\u200d"
 
 
 def safe(text: str) -> str:
-    """Its lines as they are, but for what a terminal would obey, which becomes the replacement character.
+    """The text with harmful characters replaced by the replacement character. Line breaks are kept.
 
-    Tabs become spaces, since nobody knows how wide they are.
+    Tabs become spaces, since their width depends on the terminal.
     """
     text = _LINE_ENDS.sub("\n", text).replace("\t", "    ")
     return _fewer_marks(_HARMFUL.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
 def one_line(text: str, most: int = 0) -> str:
-    """The same on one line, without runs of spaces, for names, previews and titles.
+    """The text on one line, for names, previews and titles. Harmful characters are left out.
 
-    What would be shown as a replacement is left out here. ``most``: characters, with an ellipsis; 0: all.
+    ``most``: the maximum length in characters, including an ellipsis; 0 means no limit.
     """
     text = _HARMFUL.sub("", _LINE_ENDS.sub(" ", text))
     text = " ".join(_fewer_marks(text).split())
@@ -50,7 +50,7 @@ def one_line(text: str, most: int = 0) -> str:
 
 
 def say(text: str, file: TextIO | None = None) -> None:
-    """Prints it, by default to standard output."""
+    """Prints a text, made safe, by default to standard output."""
     print(safe(text), file=file or sys.stdout, flush=True)
 
 

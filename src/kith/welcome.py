@@ -1,4 +1,4 @@
-"""What a person reads when the server has started: where it listens and what to do next."""
+"""The text that a starting server prints: where it listens, and what to do next."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kith.edge.certificate import Description
 
 
 def _command() -> str:
-    """How the `kith` command is called from here."""
+    """How to call the `kith` command from the working directory."""
     if shutil.which("kith"):
         return "kith"
     path = Path(sys.executable).with_name("kith")
@@ -27,7 +27,10 @@ def _command() -> str:
 
 
 def show(config: Config, certificate: Description, accounts: int, web_app: bool = False) -> None:
-    """Prints it to standard output. ``web_app``: whether it is served."""
+    """Prints the text to standard output.
+
+    ``accounts``: how many there are. ``web_app``: whether the web app is served.
+    """
     console = SafeConsole(soft_wrap=True)
     console.print()
     console.print(Text.assemble(("Kith", "bold green"), " is running for ", (config.domain, "bold"), "."))
@@ -77,7 +80,7 @@ def show(config: Config, certificate: Description, accounts: int, web_app: bool 
 
 
 def _address(config: Config) -> str:
-    """Where the web app is opened."""
+    """The address to open the web app at."""
     if config.public_url:
         return config.public_url
     if config.domain == "localhost" and config.http_port:

@@ -254,7 +254,7 @@ def test_a_backup_that_finds_no_room_leaves_nothing_behind(
         preexec_fn=little_room,
     )
     assert done.returncode == 2
-    assert done.stderr.startswith("kith: no backup was made: ")
+    assert done.stderr.startswith("kith: no backup was written: ")
     assert done.stderr.count("\n") == 1
     assert os.listdir(tmp_path) == ["file.tar"]
     assert file.read_text() == "the one before"
@@ -367,7 +367,7 @@ def test_a_folder_with_something_in_it_is_left_alone(made: bytes, tmp_path: Path
     server = RunningServer(tmp_path / "new")
     server.data_dir.mkdir()
     (server.data_dir / "mine.txt").write_text("mine")
-    assert "is not empty: move what is there away" in refusal(server, "restore", str(file))
+    assert "is not empty: move its files away" in refusal(server, "restore", str(file))
     assert os.listdir(server.data_dir) == ["mine.txt"]
     (server.data_dir / "mine.txt").unlink()
     (server.data_dir / "lost+found").mkdir()

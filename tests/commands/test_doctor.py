@@ -28,7 +28,7 @@ def test_a_port_that_another_program_has_is_bad(tmp_path: Path) -> None:
         other.listen()
         done = server.kith("doctor", check=False)
     assert done.returncode == 1
-    assert "another program has it" in done.stdout
+    assert "another program uses it" in done.stdout
     assert "KITH_XMPP_PORT" in done.stdout
     assert "is free; Kith is not running" in done.stdout
 

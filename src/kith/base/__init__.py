@@ -1,1 +1,1 @@
-"""What every room stands on, and what knows no XMPP: time, ids, counts and bounds."""
+"""Basics that know no XMPP: time, ids, random numbers, counters and limits. Imports only `kith.wire`."""

@@ -1,9 +1,9 @@
-"""Guessing passwords: how often somebody may be wrong, by account and by address (promise 6).
+"""Limits failed logins, by account and by address.
 
-An attempt is counted when it is made and forgiven when it is right, so many at the same time get no further
-than many after each other. Who has logged in to an account from an address before is counted apart from all
-others: an owner at home gets in while the whole world guesses. Names that nobody has are counted as any
-others are, or the answers would tell who exists.
+An attempt is counted when it starts, and forgiven if it succeeds, so that parallel attempts get no further
+than sequential ones. Addresses from which somebody has logged in to an account before are counted apart
+from all others, so that its owner can log in at home while others guess. Names without an account are
+counted like any other, or the answers would tell which accounts exist.
 """
 
 from __future__ import annotations
@@ -14,24 +14,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-#: How many wrong attempts at once, and in how many seconds one of them is forgotten.
+#: The number of failed attempts that are allowed at once, and the seconds after which one is forgotten.
 ADDRESS = (30, 15.0)
 #: An IPv6 network of /48, in which there are 65536 of the networks that count as one address.
 NETWORK = (240, 2.0)
 ACCOUNT = (20, 60.0)
-#: An address from which somebody has logged in to that account.
+#: The same for an address from which somebody has logged in to the account before.
 KNOWN = (10, 60.0)
-#: What is remembered of each kind; the longest untouched is forgotten.
+#: How many keys of each kind are remembered. Beyond that, the one unused for longest is forgotten.
 SIZE = 20_000
 KNOWN_SIZE = 100_000
-#: So many wrong attempts are answered at once; then it takes longer each time, up to so many seconds.
+#: From this number of failed attempts on, answers are delayed, each longer than the last, up to these
+#: seconds.
 FREE = 4
 _FIRST_DELAY = 0.25
 _LONGEST_DELAY = 4.0
 
 
 class Buckets:
-    """Counts by key: ``most`` at once, of which one leaks away in ``seconds``. Bounded in memory."""
+    """Leaky buckets by key: each holds ``most``, and one leaks out every ``seconds``. Memory is bounded."""
 
     __slots__ = ("_empty_at", "_most", "_seconds", "_size")
 
@@ -48,21 +49,21 @@ class Buckets:
         return key in self._empty_at
 
     def level(self, key: str, now: float) -> float:
-        """How many there are now (seconds of any steady clock)."""
+        """How many are in a bucket. ``now``: seconds of any monotonic clock."""
         return max(0.0, self._empty_at.get(key, now) - now) / self._seconds
 
     def has_room(self, key: str, now: float) -> bool:
         return self.level(key, now) + 1 <= self._most
 
     def add(self, key: str, now: float, count: int = 1) -> None:
-        """One more, whether there is room or not; -1: one less."""
+        """Adds to a bucket, even beyond its capacity. ``count`` may be negative."""
         before = max(self._empty_at.pop(key, now), now)
         self._empty_at[key] = before + count * self._seconds
         if len(self._empty_at) > self._size:
             del self._empty_at[next(iter(self._empty_at))]
 
     def take(self, key: str, now: float) -> bool:
-        """One more, if there is room."""
+        """Adds one if there is room. Returns whether there was."""
         if not self.has_room(key, now):
             return False
         self.add(key, now)
@@ -71,9 +72,9 @@ class Buckets:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An attempt that was let in: where it is counted, and how long the answer waits if it is wrong.
+    """An admitted attempt: where it is counted, and how long to delay the answer if it fails, in seconds.
 
-    ``filled`` is what has no room for another now: ``address``, ``account`` or empty.
+    ``filled`` says which limit it has reached: ``address``, ``account``, or empty for none.
     """
 
     address: str
@@ -84,7 +85,7 @@ class Attempt:
 
 
 class Guesses:
-    """Attempts to log in. Loopback is not counted as an address: a proxy may be there."""
+    """The limits on attempts to log in. Loopback addresses are not counted, since they may be a proxy's."""
 
     def __init__(self, size: int = SIZE, known_size: int = KNOWN_SIZE) -> None:
         self._addresses = Buckets(*ADDRESS, size)
@@ -93,7 +94,7 @@ class Guesses:
         self._known = Buckets(*KNOWN, known_size)
 
     def admit(self, address: str, name: str, now: float) -> Attempt | None:
-        """Somebody is about to be checked for the account ``name``, any text. None: refused unseen."""
+        """Admits an attempt to log in as ``name``, which may be any text. None: refuse without checking."""
         place = address_key(address)
         pair = _digest(f"{name}\0{place}")
         if pair in self._known and self._known.has_room(pair, now):
@@ -114,13 +115,13 @@ class Guesses:
         return Attempt(address, name, counted, _delay(level), filled)
 
     def right(self, attempt: Attempt, now: float) -> None:
-        """It was the account's owner: it does not count, and the address is known from now on."""
+        """The attempt succeeded: it no longer counts, and its address is known from now on."""
         for buckets, key in attempt.counted:
             buckets.add(key, now, -1)
         self.known(attempt.address, attempt.name, now)
 
     def known(self, address: str, name: str, now: float) -> None:
-        """Somebody has shown by other means that the account is theirs."""
+        """Somebody logged in to the account in another way, so their address is known."""
         self._known.add(_digest(f"{name}\0{address_key(address)}"), now, 0)
 
 
@@ -130,13 +131,13 @@ def _delay(level: float) -> float:
 
 
 def _digest(text: str) -> str:
-    """A key of the same size, however long a name is."""
+    """A hash of a name, so that long names take no more memory than short ones."""
     return hashlib.blake2b(text.encode(errors="replace"), digest_size=12).hexdigest()
 
 
 @lru_cache(1024)
 def address_key(address: str) -> str:
-    """What counts as one address: IPv6 by the /64 network; empty for loopback, and for what is none."""
+    """What counts as one address: of IPv6, the /64 network. Empty for loopback and malformed addresses."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -1,6 +1,6 @@
-"""What has happened since the start, as plain numbers: counting one costs next to nothing.
+"""Counters of what happened since the start. They are plain numbers, so that counting costs next to nothing.
 
-Who watches the server reads them (`kith.metrics`); nothing here knows how they are shown.
+`kith.metrics` reads them for Prometheus.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections import Counter
 
 
 class Figures:
-    """Counters of a domain. All only grow, but for ``sessions``: those that are bound now."""
+    """The counters of a server. All of them only grow, except ``sessions``, the number of bound sessions."""
 
     __slots__ = (
         "delivered",

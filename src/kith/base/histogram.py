@@ -1,4 +1,4 @@
-"""How values are spread, as plain numbers: `kith.metrics` shows them."""
+"""Histograms of durations and sizes, as plain numbers. `kith.metrics` reads them for Prometheus."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 class Histogram:
-    """How often values up to each of ``bounds`` were seen, and beyond; one thread may write."""
+    """Counts values by the first of ``bounds`` that they don't exceed; the last count is for larger ones.
+
+    Only one thread may call `observe`; others may read.
+    """
 
     __slots__ = ("bounds", "counts", "sum")
 
@@ -26,9 +29,9 @@ class Histogram:
 
 
 class Commits:
-    """What a store has committed: how long each commit took, and how many operations shared it.
+    """Statistics of a store's commits: how long they took, and how many operations each had.
 
-    ``stored``: messages that were new. ``failed``: transactions that were rolled back.
+    ``stored``: new messages. ``failed``: transactions that were rolled back.
     """
 
     __slots__ = ("failed", "seconds", "sizes", "stored")

@@ -1,4 +1,4 @@
-"""One account for each phone number: the numbers that are written in two ways, in the one that accounts have.
+"""One account per phone number: normalises numbers that can be written in two ways.
 
 Two countries write mobile numbers with a digit that others leave out, and both ways stand in address books:
 

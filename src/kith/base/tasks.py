@@ -1,4 +1,4 @@
-"""Work in the background: what it raises is logged, and it ends with the server."""
+"""Background tasks, which end with the server. Their errors are logged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ logger = structlog.get_logger("kith")
 
 
 class Told(Exception):
-    """The operator has been told where it happened: it is not logged again."""
+    """An error that was logged already, and is not logged again."""
 
 
 class Tasks:
@@ -35,13 +35,13 @@ class Tasks:
             task.cancel()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Runs it beside everything else; what it raises is logged."""
+        """Runs a coroutine in the background. An error of it is logged."""
         task = self._loop.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._ended)
 
     def repeat(self, work: Callable[[], Awaitable[None]], every: float) -> None:
-        """Does it now and each so many seconds, for ever; a failure is logged, and it goes on."""
+        """Calls ``work`` now and then every so many seconds. An error is logged, and does not end that."""
 
         async def repeat() -> None:
             while True:
@@ -54,7 +54,7 @@ class Tasks:
         self.spawn(repeat())
 
     def failed(self, event: str, error: BaseException) -> None:
-        """One line for the operator, with the cause; none for what is `Told`."""
+        """Logs an error under an event's name, unless it was logged already (`Told`)."""
         if not isinstance(error, Told):
             logger.error(event, exc_info=error)
 
@@ -72,7 +72,7 @@ class Tasks:
         self._loop.call_later(seconds, call)
 
     def soon(self, work: Callable[[], None]) -> None:
-        """Calls it in the next turn of the loop."""
+        """Calls ``work`` in the next iteration of the event loop."""
         self._loop.call_soon(work)
 
     def _ended(self, task: asyncio.Task[None]) -> None:

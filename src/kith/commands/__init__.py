@@ -1,1 +1,1 @@
-"""What the `kith` command does, apart from serving and chatting. May import everything of the server."""
+"""The commands for operators. They may import everything of the server; `kith.cli` parses their options."""

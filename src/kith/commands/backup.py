@@ -1,4 +1,4 @@
-"""`kith backup`: one file with everything that a server needs, taken while it runs or not."""
+"""`kith backup`: saves everything that a server needs in one file, whether or not the server is running."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from kith.store.errors import StoreError
 from kith.store.schema import MIGRATIONS
 from kith.terminal import say
 
-_TRIES = 3
+_ATTEMPTS = 3
 
 
 def progress_bar() -> Progress:
-    """For a person at a terminal, and for nobody else."""
+    """A progress bar on standard error, shown only if that is a terminal."""
     console = SafeConsole(stderr=True, markup=True)
     return Progress(
         TextColumn("{task.description}"),
@@ -41,27 +41,27 @@ def progress_bar() -> Progress:
 
 
 def counted(accounts: int) -> str:
-    """For a sentence."""
+    """The number of accounts with its verb: ``1 account is``, ``2 accounts are``."""
     return f"{accounts} account{' is' if accounts == 1 else 's are'}"
 
 
 def backup(config: Config, target: Path, settings: Path | None, force: bool) -> None:
-    """Writes a backup to a file, or into a folder under a name of its own. Ends with status 2 if it can't.
+    """Writes a backup to a file, or to a new file in a folder. Ends the program with status 2 if it can't.
 
-    ``settings``: the file that the settings come from.
+    ``settings``: the file with the settings, if there is one. ``force``: overwrite an existing file.
     """
     if target.is_dir() or str(target).endswith(os.sep):
         target = target / f"kith-{config.domain.strip('[]')}-{datetime.now():%Y%m%d-%H%M%S}.tar"
     if target.exists() and not force:
-        fail(f"{target} exists: choose another name, or give --force")
+        fail(f"{target} exists: choose another name, or use --force")
     try:
         accounts = _write(config, target, settings)
     except (StoreError, BackupError) as error:
-        fail(f"no backup was made: {error}")
+        fail(f"no backup was written: {error}")
     except OSError as error:
-        fail(f"no backup was made: can't write {target}: {error.strerror or error}")
+        fail(f"no backup was written: can't write {target}: {error.strerror or error}")
     say(f"{counted(accounts)} in {target} ({decimal(target.stat().st_size)}).")
-    say("It holds the server's secret and key, and is not encrypted: keep it where nobody else reads it.")
+    say("It contains the server's secret and key, and is not encrypted: let nobody else read it.")
     for name in ("certificate", "private_key"):
         path = getattr(config, name)
         if path is not None and not _inside(config, path):
@@ -69,7 +69,7 @@ def backup(config: Config, target: Path, settings: Path | None, force: bool) -> 
 
 
 def _write(config: Config, target: Path, settings: Path | None) -> int:
-    """Returns how many accounts are in it. Under a temporary name until all is checked."""
+    """Writes the file under a temporary name until it is checked. Returns the number of accounts in it."""
     folder = Path(tempfile.mkdtemp(prefix=".kith-backup-", dir=target.parent))
     try:
         with progress_bar() as progress:
@@ -88,15 +88,15 @@ def _write(config: Config, target: Path, settings: Path | None) -> int:
             written, read = (
                 progress.add_task(what, total=size) for what in ("Writing the file", "Checking the file")
             )
-            made = folder / "backup.tar"
-            with open(os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "r+b") as out:
+            temporary = folder / "backup.tar"
+            with open(os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "r+b") as out:
                 about = About.now(__version__, config.domain, _schema(database))
                 backup_file.write(out, about, files, lambda n: progress.advance(written, n))
                 out.flush()
                 os.fsync(out.fileno())
                 out.seek(0)
                 backup_file.read(out, lambda n: progress.advance(read, n))
-        made.replace(target)
+        temporary.replace(target)
         _sync(target.parent)
         return accounts
     finally:
@@ -109,12 +109,15 @@ def _schema(database: Path) -> int:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
     finally:
         connection.close()
-    assert version <= len(MIGRATIONS)  # it was checked
+    assert version <= len(MIGRATIONS)  # `snapshot.check` has made sure
     return int(version)
 
 
 def _small_files(config: Config, settings: Path | None, folder: Path) -> dict[str, Path]:
-    """Copies of what is beside the database, by name; certificate and key belong together."""
+    """Copies the small files of the data folder, and returns them by name.
+
+    Certificate and key are copied until they match, in case they are being renewed. Raises BackupError.
+    """
     data = config.data_dir
     certificate, key = own_files(config)
     if config.certificate is not None and config.private_key is not None:
@@ -122,7 +125,7 @@ def _small_files(config: Config, settings: Path | None, folder: Path) -> dict[st
     wanted = [data / "secret", *sorted(data.glob("*.toml")), certificate, key]
     if settings is not None:
         wanted.append(settings)
-    for _ in range(_TRIES):
+    for _ in range(_ATTEMPTS):
         copies: dict[str, Path] = {}
         for path in wanted:
             if path.is_file() and _inside(config, path):
@@ -137,7 +140,7 @@ def _small_files(config: Config, settings: Path | None, folder: Path) -> dict[st
             check_pair(*(folder / "files" / name for name in names))
             return copies
         except OSError:
-            continue  # it was being renewed
+            continue  # it is being renewed
     raise BackupError(f"{certificate} and {key} do not belong together")
 
 

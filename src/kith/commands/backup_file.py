@@ -1,11 +1,11 @@
-"""The file that `kith backup` writes: a tar that any tar can read.
+"""The file that `kith backup` writes: an ordinary tar archive.
 
     kith-backup.json   what it is: format, program, domain, time
     secret, certificate.pem, private-key.pem, settings: those that are in the data folder
     kith.sqlite        the database
     SHA256SUMS         the hashes of all of these, as `sha256sum -c` takes them
 
-It is not encrypted: it holds all that the server holds.
+It is not encrypted, and contains everything that the server has.
 """
 
 from __future__ import annotations
@@ -27,16 +27,20 @@ SUMS = "SHA256SUMS"
 _CHUNK = 1 << 20
 _SMALL = 64 * 1024
 
-#: Is told how many bytes were read or written.
+#: Called with the number of bytes that were read or written since the last call.
 Progress = Callable[[int], None]
 
 
 class BackupError(Exception):
-    """The file is not what it should be; the text is one line for a person."""
+    """The file is not a good backup. The text is one line for the operator."""
 
 
 class About(msgspec.Struct, forbid_unknown_fields=False):
-    """What a backup says of itself. ``format`` grows when older programs can't read it any more."""
+    """The description inside a backup.
+
+    ``format`` is increased when older programs can't read the file any more. ``kith``: the version that wrote
+    it. ``made``: when, in UTC. ``schema``: the version of the database.
+    """
 
     format: int
     kith: str
@@ -50,7 +54,7 @@ class About(msgspec.Struct, forbid_unknown_fields=False):
 
 
 def write(out: IO[bytes], about: About, files: Mapping[str, Path], progress: Progress) -> None:
-    """Writes a backup of files by name. Raises OSError."""
+    """Writes a backup of ``files``, which are by their names in the archive. Raises OSError."""
     sums: dict[str, str] = {}
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as tar:
         _add(tar, ABOUT, msgspec.json.format(msgspec.json.encode(about)) + b"\n", sums)
@@ -77,7 +81,7 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes, sums: dict[str, str]) 
 
 
 class _Hashing(io.RawIOBase):
-    """Reads from a file and hashes what it has read."""
+    """A file that hashes what is read from it."""
 
     def __init__(self, file: IO[bytes], progress: Progress) -> None:
         self._file = file
@@ -95,9 +99,9 @@ class _Hashing(io.RawIOBase):
 
 
 def read(file: IO[bytes], progress: Progress, folder: Path | None = None) -> About:
-    """Checks a backup from its beginning to its end; with ``folder``, its files come to lie there.
+    """Reads and checks a whole backup, and extracts its files into ``folder`` if one is given.
 
-    Raises BackupError, also if it is of a newer kind, and OSError.
+    Raises BackupError, also if a newer format is not supported, and OSError.
     """
     about: About | None = None
     sums: dict[str, str] = {}
@@ -152,7 +156,7 @@ def _sums(data: bytes) -> dict[str, str]:
 
 
 def _take(name: str, content: IO[bytes], folder: Path | None, progress: Progress) -> str:
-    """Returns the hash of a file, and writes it if there is a folder for it."""
+    """Hashes a file of the archive, and writes it into the folder if there is one. Returns the hash."""
     parts = PurePosixPath(name)
     if parts.is_absolute() or not parts.parts or ".." in parts.parts or "\\" in name or "\0" in name:
         raise BackupError(f"the backup has a file with a name that can't be: {name!r}")

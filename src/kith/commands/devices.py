@@ -1,4 +1,4 @@
-"""`kith device`: who is logged in where, and how that ends."""
+"""`kith device`: lists the devices of an account, and logs them out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kith.terminal import say
 
 
 def show(config: Config, jid: str) -> None:
-    """Lists an account's devices, the one last used at the end."""
+    """Lists an account's devices, the one used last at the end."""
     bare = checked_jid(config, jid)
 
     async def read(store: Store) -> list[Device] | None:
@@ -40,16 +40,16 @@ def show(config: Config, jid: str) -> None:
 
 
 def revoke(config: Config, jid: str, id: str | None) -> None:
-    """Forgets one device, or all; their sessions on a running server end within a second or two."""
+    """Revokes one device, or all. A running server ends their sessions within two seconds."""
     bare = checked_jid(config, jid)
 
     async def work(store: Store) -> int | None:
         record = await store.account(bare)
         return await Devices(store).revoke(record.id, bare, id) if record is not None else None
 
-    gone = with_store(config, work)
-    if gone is None:
+    revoked = with_store(config, work)
+    if revoked is None:
         fail(f"there is no account {bare}")
-    if id is not None and not gone:
+    if id is not None and not revoked:
         fail(f"{bare} has no device {id}; see: kith device list {bare}")
-    say(f"{gone} device{'' if gone == 1 else 's'} of {bare} revoked.")
+    say(f"{revoked} device{'' if revoked == 1 else 's'} of {bare} revoked.")

@@ -1,4 +1,4 @@
-"""`kith doctor`: looks at what a server needs, and says what to do about what is missing."""
+"""`kith doctor`: checks what a server needs, and says what to do about problems."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from kith.store.integrity import Check
 _LOW_BYTES = 1 << 30
 _SOON = timedelta(days=14)
 _DNS_SECONDS = 3.0
-#: No certificate and no message of Kith is older.
+#: Nothing of Kith is older, so a clock that shows an earlier day is wrong.
 _FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Verdict(Enum):
-    """How a check ended."""
+    """The result of a check."""
 
     GOOD = "[green]ok[/]"
     NOTE = "[yellow]note[/]"
@@ -38,7 +38,7 @@ class Verdict(Enum):
 
 
 class Finding(NamedTuple):
-    """One line of the report; ``todo`` says what a person can do."""
+    """One line of the report. ``todo`` says what the operator can do."""
 
     what: str
     verdict: Verdict
@@ -81,20 +81,20 @@ def _ports(config: Config) -> Iterator[Finding]:
                 probe.bind(("127.0.0.1", port))
             except PermissionError:
                 todo = f"use a port above 1023 (KITH_{setting.upper()}), or give kith CAP_NET_BIND_SERVICE"
-                yield Finding(what, Verdict.BAD, "may not be used by this user", todo)
+                yield Finding(what, Verdict.BAD, "can't be used by this user", todo)
             except OSError:
-                todo = f"stop the program that has it (ss -ltnp), or set KITH_{setting.upper()}"
-                yield Finding(what, Verdict.BAD, "another program has it", todo)
+                todo = f"stop the program that uses it (ss -ltnp), or set KITH_{setting.upper()}"
+                yield Finding(what, Verdict.BAD, "another program uses it", todo)
             else:
                 yield Finding(what, Verdict.NOTE, "is free; Kith is not running", "start it: kith serve")
 
 
-#: What only this server says of its API, at the beginning.
+#: How the description of the API begins on this server and no other.
 _NAME = b'"title":"Kith"'
 
 
 def _is_kith(config: Config, setting: str, port: int) -> bool:
-    """Whether something that speaks like this server answers there."""
+    """Whether a Kith server of this domain answers on a port."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -185,7 +185,10 @@ def _database(config: Config) -> Finding:
 
 
 def _clock(config: Config) -> Finding:
-    """Against the newest file of the data folder: a clock that went back breaks the order of messages."""
+    """Compares the clock with the newest file of the data folder.
+
+    A clock that is behind dates new messages wrongly.
+    """
     now = datetime.now(UTC)
     newest = _FIRST_DAY
     if config.data_dir.is_dir():
@@ -200,7 +203,7 @@ def _clock(config: Config) -> Finding:
 
 
 async def check_dns(config: Config, resolver: aiodns.DNSResolver | None = None) -> list[Finding]:
-    """The records by which clients find the server, asked of the system's resolver by default."""
+    """Checks the DNS records by which clients find the server, with the system's resolver by default."""
     domain = config.domain
     if domain == "localhost" or "." not in domain:
         return [Finding("DNS", Verdict.NOTE, f"{domain} is only for this machine: no records needed")]

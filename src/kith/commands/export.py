@@ -1,4 +1,4 @@
-"""`kith user export`: all that the server has of a person, in one file."""
+"""`kith user export`: writes everything that the server has of a person into one file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from kith.terminal import say
 
 
 def write(config: Config, jid: str, output: Path | None) -> None:
-    """Writes a ZIP file that only its owner can read."""
+    """Writes the export of an account into a ZIP file that only the current user can read.
+
+    ``output``: by default, a new file in the working directory, with the date in its name.
+    """
     bare = checked_jid(config, jid)
     file = output or Path(f"{bare}-{datetime.now():%Y-%m-%d}.zip")
 
@@ -33,4 +36,4 @@ def write(config: Config, jid: str, output: Path | None) -> None:
         fail(f"can't write {file}: {error.strerror}")
     if count is None:
         fail(f"there is no account {bare}")
-    say(f"{file}: all that is kept of {bare}, with {count} message{'' if count == 1 else 's'}.")
+    say(f"{file}: everything the server has of {bare}, with {count} message{'' if count == 1 else 's'}.")

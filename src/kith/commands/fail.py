@@ -1,4 +1,4 @@
-"""How a command ends when it can't do what it should."""
+"""How commands report that they failed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from kith.terminal import say
 
 
 def fail(text: str) -> NoReturn:
-    """One line for a person, and exit status 2."""
+    """Prints one line to standard error, and ends the program with status 2."""
     say(f"kith: {text}", sys.stderr)
     raise SystemExit(2)

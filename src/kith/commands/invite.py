@@ -1,4 +1,4 @@
-"""`kith invite`: a link and a QR code with which one person makes an account."""
+"""`kith invite`: creates an invitation, a link with which one person can create an account."""
 
 from __future__ import annotations
 
@@ -18,12 +18,16 @@ from kith.wire.jid import prepare_local
 
 
 def invite(config: Config, contact: str | None, name: str | None, days: float) -> None:
-    """Prints it. The token is shown once: the database has only its hash."""
+    """Creates and prints an invitation. It can't be shown again, since the database has only its hash.
+
+    ``contact``: an account that the new one becomes a contact of. ``name``: the only user name that may be
+    chosen. ``days``: until it expires.
+    """
     bare = checked_jid(config, contact) if contact else ""
     try:
         local = canonical(prepare_local(name)) if name else ""
     except ValueError:
-        fail(f"{name!r} can't be the name of an account")
+        fail(f"{name!r} can't be a user name")
     made = Invite(clock.now() + days * 86400, bare, local)
 
     async def create(store: Store) -> str | None:
@@ -40,7 +44,7 @@ def invite(config: Config, contact: str | None, name: str | None, days: float) -
     if token is None:
         fail(f"there is no account {bare}")
     url = page_url(config, token)
-    say(f"An invitation to {config.domain}, good for one account and {days:g} days:\n")
+    say(f"An invitation to {config.domain}, for one account, valid for {days:g} days:\n")
     say(f"  {url}\n  {uri(config.domain, token, made)}\n")
     if sys.stdout.isatty():
         segno.make(url, error="m").terminal(compact=True)

@@ -1,4 +1,4 @@
-"""`kith reports`: what people have reported as they blocked somebody."""
+"""`kith reports`: lists and deletes what people have reported when they blocked somebody."""
 
 from __future__ import annotations
 
@@ -30,6 +30,6 @@ def show(config: Config) -> None:
 
 
 def clear(config: Config) -> None:
-    """Forgets them."""
+    """Deletes all reports."""
     count = with_store(config, lambda store: Reports(store).clear())
     say(f"{count} report{'' if count == 1 else 's'} cleared.")

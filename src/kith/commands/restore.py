@@ -1,4 +1,4 @@
-"""`kith restore`: a data folder from a backup. Whole, or not at all."""
+"""`kith restore`: fills an empty data folder from a backup, completely or not at all."""
 
 from __future__ import annotations
 
@@ -17,30 +17,33 @@ from kith.store.folder import LOCK, FolderLock
 from kith.terminal import say
 
 _STAGE = ".restoring"
-#: What an empty folder may have: what a restore has left that was cut off, and what file systems keep.
-_NOTHING = frozenset((_STAGE, LOCK, "lost+found"))
+#: What an empty folder may contain: the leftovers of an interrupted restore, and what file systems create.
+_IGNORED = frozenset((_STAGE, LOCK, "lost+found"))
 
 
 def restore(config: Config, source: Path) -> None:
-    """Fills the data folder of the settings, which has to be empty or missing. Status 2 if it can't."""
+    """Fills the data folder of the settings, which has to be empty or missing.
+
+    Ends the program with status 2 if it can't, and leaves nothing behind.
+    """
     data = config.data_dir
     try:
-        there = [path.name for path in data.iterdir()] if data.exists() else []
+        present = [path.name for path in data.iterdir()] if data.exists() else []
     except OSError as error:
         fail(f"can't look into {data}: {error.strerror}")
-    if [name for name in there if name not in _NOTHING]:
-        fail(f"{data} is not empty: move what is there away, or set KITH_DATA_DIR to another folder")
-    made = not data.exists()
+    if [name for name in present if name not in _IGNORED]:
+        fail(f"{data} is not empty: move its files away, or set KITH_DATA_DIR to another folder")
+    created = not data.exists()
     try:
         about, accounts = _restore(config, source)
     except (BackupError, StoreError) as error:
-        _clean(data, made)
+        _clean(data, created)
         fail(f"{source} was not restored: {error}")
     except OSError as error:
-        _clean(data, made)
+        _clean(data, created)
         fail(f"{source} was not restored: {error.strerror or error}{_where(error)}")
     except BaseException:
-        _clean(data, made)
+        _clean(data, created)
         raise
     say(f"{counted(accounts)} in {data}: {about.domain} as it was at {about.made}.")
     say("Start the server with: kith serve")
@@ -50,12 +53,15 @@ def _where(error: OSError) -> str:
     return f": {error.filename}" if error.filename else ""
 
 
-def _clean(data: Path, made: bool) -> None:
-    shutil.rmtree(data if made else data / _STAGE, ignore_errors=True)
+def _clean(data: Path, created: bool) -> None:
+    shutil.rmtree(data if created else data / _STAGE, ignore_errors=True)
 
 
 def _restore(config: Config, source: Path) -> tuple[About, int]:
-    """What it was and how many accounts it has. The database comes into its place last."""
+    """Checks the backup and moves its files into place, the database last.
+
+    Returns its accounts' number, too.
+    """
     data = config.data_dir
     with source.open("rb") as file, progress_bar() as progress:
         size = os.fstat(file.fileno()).st_size
@@ -69,13 +75,13 @@ def _restore(config: Config, source: Path) -> tuple[About, int]:
         progress.update(reading, completed=size)
         if about.domain != config.domain:
             raise BackupError(
-                f"it is of the domain {about.domain}, the settings say {config.domain}:"
+                f"it is of the domain {about.domain}, but the settings say {config.domain}:"
                 f" set KITH_DOMAIN={about.domain}"
             )
         checking = progress.add_task("Checking the database", total=None)
         database = stage / config.database.name
         if not database.is_file():
-            raise BackupError("there is no database in it")
+            raise BackupError("it contains no database")
         accounts = snapshot.check(database)
         snapshot.set_apart(database)
         progress.update(checking, completed=1, total=1)

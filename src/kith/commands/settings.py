@@ -1,4 +1,4 @@
-"""`kith settings`: what can be set, and the defaults."""
+"""`kith settings`: lists all settings with their defaults."""
 
 from __future__ import annotations
 

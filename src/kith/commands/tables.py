@@ -1,4 +1,4 @@
-"""Tables for the operator: as wide as the terminal, and for a pipe or a file as wide as what is in them."""
+"""Prints tables: as wide as the terminal, or as wide as their content if the output is a pipe or a file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ _ANY_WIDTH = 10_000
 
 
 def show_table(table: Table) -> None:
-    """Prints it, with everything as it is: what others have named may look like markup."""
+    """Prints a table. Text in it is shown as it is, even if it looks like markup."""
     width = None if sys.stdout.isatty() else _ANY_WIDTH
     SafeConsole(width=width).print(table)

@@ -1,4 +1,4 @@
-"""`kith user`: accounts, written straight to the database, which a running server may use as well."""
+"""`kith user`: manages accounts directly in the database, which a running server may use at the same time."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ _GROUP = 200
 
 
 def with_store(config: Config, work: Callable[[Store], Awaitable[_T]]) -> _T:
+    """Opens the database, awaits ``work``, and returns its result. Ends the program if the store fails."""
+
     async def run() -> _T:
         used = has_secret(config.data_dir / "secret")
         store = SQLiteStore(config.database, may_create=not used, domain=config.domain)
@@ -47,9 +49,9 @@ def with_store(config: Config, work: Callable[[Store], Awaitable[_T]]) -> _T:
 
 
 def account_jid(config: Config, text: str) -> str:
-    """The bare address of an account on this server; the same for all ways to write one phone number.
+    """The bare address of an account on this server, from an address or only the user name.
 
-    Raises ValueError with a line for a person.
+    A phone number may be written in several ways. Raises ValueError with a line for the operator.
     """
     try:
         jid = parse_jid(text if "@" in text else f"{text}@{config.domain}")
@@ -63,6 +65,7 @@ def account_jid(config: Config, text: str) -> str:
 
 
 def checked_jid(config: Config, text: str) -> str:
+    """The same as `account_jid`, but ends the program if the text is wrong."""
     try:
         return account_jid(config, text)
     except ValueError as error:
@@ -88,15 +91,15 @@ def show(config: Config) -> None:
     """Lists the accounts."""
 
     async def read(store: Store) -> list[str]:
-        left = await Moves(store).all()  # what only says where an account is
-        return [jid for jid in await store.accounts() if jid not in left]
+        moved = await Moves(store).all()  # these only say which number an account has now
+        return [jid for jid in await store.accounts() if jid not in moved]
 
     for jid in with_store(config, read):
         say(jid)
 
 
 def change_password(config: Config, jid: str, password: str) -> None:
-    """Sets new keys. Tokens are void, and a running server ends all sessions within a second or two."""
+    """Changes a password. Tokens become void, and a running server ends all sessions within two seconds."""
     bare, keys = checked_jid(config, jid), _keys(password)
 
     async def change(store: Store) -> bool:
@@ -112,7 +115,7 @@ def change_password(config: Config, jid: str, password: str) -> None:
 
 
 def remove(config: Config, jid: str) -> None:
-    """Removes an account; a running server ends its sessions within a second or two."""
+    """Removes an account. A running server ends its sessions within two seconds."""
     bare = checked_jid(config, jid)
     if not with_store(config, lambda store: store.delete_account(bare)):
         fail(f"there is no account {bare}")
@@ -120,7 +123,10 @@ def remove(config: Config, jid: str) -> None:
 
 
 def import_file(config: Config, file: Path) -> None:
-    """Adds the accounts of a CSV file. Exit status 2 if nothing could be read, 1 if lines were wrong."""
+    """Adds the accounts of a CSV file.
+
+    Ends the program with status 2 if the file can't be read, and with 1 if some lines were not used.
+    """
     try:
         with file.open(newline="", encoding="utf-8-sig") as stream:
             rows, wrong = _read(config, csv.reader(stream))
@@ -139,7 +145,7 @@ def import_file(config: Config, file: Path) -> None:
 def _read(
     config: Config, lines: Iterator[list[str]]
 ) -> tuple[list[tuple[int, str, str]], list[tuple[int, str]]]:
-    """(line, address, password) of the good lines; (line, reason) of the others."""
+    """The good lines as (line number, address, password), and the others as (line number, reason)."""
     header = [name.strip().lower() for name in next(lines, [])]
     if header != ["jid", "password"]:
         fail("the first line of the file has to be: jid,password")
@@ -164,7 +170,7 @@ def _read(
 
 
 def _derive(rows: list[tuple[int, str, str]]) -> list[tuple[int, str, dict[str, Keys] | str]]:
-    """In a process of its own: keys, or why there are none."""
+    """Derives keys from passwords, in a worker process. Instead of keys, a text says why there are none."""
     made: list[tuple[int, str, dict[str, Keys] | str]] = []
     for number, jid, password in rows:
         try:
@@ -175,7 +181,7 @@ def _derive(rows: list[tuple[int, str, str]]) -> list[tuple[int, str, dict[str, 
 
 
 def _import(config: Config, rows: list[tuple[int, str, str]]) -> tuple[int, int, list[tuple[int, str]]]:
-    """How many were created and how many existed, and the lines that were refused."""
+    """Creates accounts. Returns how many were created, how many existed, and the lines that were refused."""
     groups = [rows[start : start + _GROUP] for start in range(0, len(rows), _GROUP)]
     refused: list[tuple[int, str]] = []
 

@@ -1,4 +1,4 @@
-"""What is asked of who sends text messages to phones."""
+"""The interface for sending text messages to phones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from typing import Protocol
 
 
 class SMSError(Exception):
-    """A text message could not be sent; the text is for the operator. ``wait``: seconds until it may work."""
+    """A text message could not be sent. The text is for the operator.
+
+    ``wait``: seconds after which another attempt may succeed.
+    """
 
     def __init__(self, reason: str, wait: float) -> None:
         super().__init__(reason)
@@ -17,7 +20,7 @@ class SMS(Protocol):
     """Text messages to phones."""
 
     async def send(self, number: str, text: str) -> None:
-        """Returns when it is on its way to ``number`` (E.164). Raises SMSError."""
+        """Sends ``text`` to ``number`` (E.164). Returns when it is on its way. Raises SMSError."""
 
     async def close(self) -> None:
-        """No more is sent."""
+        """Releases connections. Nothing is sent any more."""

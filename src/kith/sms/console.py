@@ -1,4 +1,4 @@
-"""Text messages go to the server's own output: for one's own machine, and until there is a gateway."""
+"""Prints text messages to the server's output, for tests and for servers without a gateway."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kith.terminal import say
 
 
 class ConsoleSMS:
-    """`kith.ports.sms.SMS`: whoever runs the server reads the codes, and passes them on."""
+    """An implementation of `kith.ports.sms.SMS`: the operator reads the codes and passes them on."""
 
     def __init__(self, out: TextIO | None = None) -> None:
         self._out = out

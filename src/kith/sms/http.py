@@ -35,7 +35,7 @@ class _Again(Exception):
 
 
 class HTTPGateway:
-    """`kith.ports.sms.SMS`: one request for each message.
+    """An implementation of `kith.ports.sms.SMS`: one HTTP request for each message.
 
     ``url``, ``headers`` and ``body`` may hold ``{number}`` (+491701234567), ``{digits}`` (the same without
     the +) and ``{text}``, which are written as the place needs it: for URLs and forms percent-encoded, in

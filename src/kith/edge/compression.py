@@ -1,7 +1,7 @@
-"""permessage-deflate (RFC 7692) that keeps nothing between two messages.
+"""permessage-deflate (RFC 7692) without state between messages.
 
-A window that lasted would save more bytes, and cost each idle connection tens of kilobytes. Short messages
-go as they are: they would hardly shrink.
+A lasting compression window would save more bytes, but cost tens of kilobytes for each idle connection. Short
+messages are not compressed, since that would hardly make them shorter.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPe
 from websockets.frames import Frame
 from websockets.typing import ExtensionParameter
 
-#: Messages up to that many bytes are not compressed.
+#: Messages of up to this many bytes are not compressed.
 SHORT = 256
 _WINDOW_BITS = 12
 _SETTINGS = {"level": 3, "memLevel": 5}
 
 
-class Sparing(PerMessageDeflate):
-    """Compresses what is worth it."""
+class SkipShortMessages(PerMessageDeflate):
+    """Compresses only messages that are long enough to gain from it."""
 
     def encode(self, frame: Frame) -> Frame:
         return frame if frame.fin and len(frame.data) <= SHORT else super().encode(frame)
 
 
 class Deflate(ServerPerMessageDeflateFactory):
-    """Agrees on the extension with a client that offers it."""
+    """Negotiates the extension with a client that offers it."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -41,11 +41,11 @@ class Deflate(ServerPerMessageDeflateFactory):
         self, params: Sequence[ExtensionParameter], accepted_extensions: Sequence[Extension]
     ) -> tuple[list[ExtensionParameter], PerMessageDeflate]:
         answer, agreed = super().process_request_params(params, accepted_extensions)
-        sparing = Sparing(
+        extension = SkipShortMessages(
             agreed.remote_no_context_takeover,
             agreed.local_no_context_takeover,
             agreed.remote_max_window_bits,
             agreed.local_max_window_bits,
             _SETTINGS,
         )
-        return answer, sparing
+        return answer, extension

@@ -1,4 +1,4 @@
-"""What connections have in common, whatever carries them: bounds, back pressure, farewell."""
+"""What TCP and WebSocket connections have in common: limits, back pressure, closing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FLOW, _RATE, _STOP = 1, 2, 4
 class Edge:
     """What all connections of a server share.
 
-    ``open`` and ``accepted`` count them by `Connection.transport`: those of now, and all.
+    ``open`` and ``accepted`` count the present connections, and all so far, by `Connection.transport`.
     """
 
     def __init__(
@@ -60,19 +60,19 @@ class Edge:
 
     @property
     def kernel_idle(self) -> float:
-        """Seconds of silence of a client after which the kernel looks for itself."""
+        """Seconds of silence after which the kernel probes a client (TCP keepalive)."""
         rules = self.connections.rules
         return rules.longest + 2 * rules.ping_timeout if rules.ping_after else 300
 
     def known(self, peer: str) -> str:
-        """The address that a connection to an HTTP port counts for, until it is told whose it is.
+        """The address that a connection to an HTTP port is counted for, until a request shows whose it is.
 
-        Empty for a proxy's: it passes on many people's.
+        Empty for a proxy, whose connections belong to many people.
         """
         return "" if self.proxies.trusts(peer) else peer
 
     async def watch(self) -> None:
-        """Looks for clients that are gone, for ever."""
+        """Looks for clients that are gone, until it is cancelled."""
         while True:
             await asyncio.sleep(self.connections.rules.turn)
             try:
@@ -81,16 +81,17 @@ class Edge:
                 self.tasks.failed("looking for lost clients failed", error)
 
     def plain(self, transport: asyncio.BaseTransport) -> Security:
-        """What a connection without TLS offers: authentication only if set, and only on loopback."""
+        """The security of a connection without TLS: logins are only allowed by setting, and on loopback."""
         peer = peer_address(transport)
         return Security(trusted=self.config.allow_plaintext and is_loopback(peer), address=peer)
 
 
 def keep_alive(listener: socket.socket, idle: float) -> None:
-    """Lets the kernel find out that a peer's machine is gone, after ``idle`` seconds or when it is sent to.
+    """Turns on TCP keepalive: the kernel notices that a peer is gone, ``idle`` seconds after its last
+    sign of life.
 
-    What is accepted has it from the socket that listens (Linux; elsewhere at least the first option).
-    A client is asked by `kith.edge.keepalive`: the kernel comes after that, or both would wake a phone.
+    Accepted sockets inherit this from the listening one (on Linux; elsewhere at least the first option).
+    Clients are pinged by `kith.edge.keepalive`. The kernel comes later, or both would wake a phone.
     """
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     seconds = min(math.ceil(idle), _LONGEST_IDLE)
@@ -104,14 +105,14 @@ def keep_alive(listener: socket.socket, idle: float) -> None:
             listener.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-#: What Linux takes (MAX_TCP_KEEPIDLE), in seconds.
+#: The maximum that Linux accepts (MAX_TCP_KEEPIDLE), in seconds.
 _LONGEST_IDLE = 32767
 
 
 class Connection(asyncio.Protocol):
-    """A stream's connection, without the framing. No task, no timer of its own.
+    """The connection of a stream, without the framing, which subclasses add. It has no task and no timer.
 
-    ``take`` gets what the peer has sent, in portions, so that others get their turn.
+    What the peer has sent is given to `take` in portions, so that other connections get their turn.
     """
 
     __slots__ = (
@@ -137,29 +138,29 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._bytes = 0
         self._closing = False
-        self._held = 0  # why it does not read: bits of `_FLOW`, `_RATE` and `_STOP`
-        self._place: str | None = None  # at the door
+        self._held = 0  # the reasons not to read: bits of `_FLOW`, `_RATE` and `_STOP`
+        self._place: str | None = None  # what the `Door` gave
         self._writable = True
         self._rate: Rate | None = None
-        self._rest = b""  # came, and is not handled yet
+        self._rest = b""  # received, and not handled yet
         self._waiters: list[asyncio.Future[None]] | None = None
         # `kith.edge.keepalive.Watched`, in turns of the wheel
         self.heard = 0
         self.asked = -1
-        self._beats: tuple[int, int] | None = None  # its last own sign of life, and the time between two
+        self._beats: tuple[int, int] | None = None  # when it last sent a sign of life, and the interval
 
     @property
     def transport(self) -> str:
-        """What carries it, as operators are told."""
+        """The name of the transport in metrics."""
         raise NotImplementedError
 
     @property
     def short(self) -> int:
-        """What has no more bytes is handled at once."""
+        """Input of up to this many bytes is handled at once, not in portions."""
         return _SHORT
 
     def enter(self, stream: Stream, place: str) -> None:
-        """The stream begins; ``place`` is what the door gave."""
+        """The stream begins. ``place`` is what `Door.enter` has returned."""
         self._stream = stream
         self._place = place
         edge = self._edge
@@ -169,7 +170,10 @@ class Connection(asyncio.Protocol):
         edge.lobby.enter(self)
 
     def move(self, address: str) -> bool:
-        """It is the connection of who has that address, behind a proxy. False: they have too many."""
+        """Counts the connection for another address, that of a client behind a proxy.
+
+        Returns False if that address has too many connections.
+        """
         place = self._edge.door.move(self._place or "", address)
         if place is not None:
             self._place = place
@@ -193,7 +197,7 @@ class Connection(asyncio.Protocol):
         self._closing = True
         self._rest = b""
         edge = self._edge
-        if self.asked >= 0:  # it is among the connections
+        if self.asked >= 0:  # it is on the wheel
             edge.connections.leave(self)
             edge.open[self.transport] -= 1
         edge.lobby.leave(self)
@@ -201,7 +205,9 @@ class Connection(asyncio.Protocol):
         if place is not None:
             edge.door.leave(place)
         self.resume_writing()
-        self._transport = None  # one of TLS holds the connection in turn, in a circle that is never collected
+        self._transport = (
+            None  # a TLS transport holds the connection in turn, in a cycle that is never collected
+        )
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.lost()
@@ -215,7 +221,7 @@ class Connection(asyncio.Protocol):
         self._beats = now, max(now - last, interval * 7 // 8)
 
     def liveness(self) -> Liveness | None:
-        """What is known of the client; None while its silence means nothing."""
+        """What is known of the client; None if its silence means nothing now."""
         shown = self._stream.liveness() if self._stream is not None and not self._held else None
         if shown is None:
             return None
@@ -224,16 +230,16 @@ class Connection(asyncio.Protocol):
 
     @property
     def proxied(self) -> bool:
-        """Whether a proxy is known to be between, which cuts silent connections."""
+        """Whether the client is known to come through a proxy, which closes silent connections."""
         return False
 
     def send_ping(self) -> None:
-        """Sends what the client has to answer."""
+        """Sends something that the client has to answer."""
         if self._stream is not None:
             self._stream.send_ping()
 
     def on_timeout(self) -> None:
-        """The client did not answer in time: the connection ends, and what can be resumed does not."""
+        """The client did not answer in time. The connection ends; a session that can be resumed goes on."""
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.lost()
@@ -246,29 +252,32 @@ class Connection(asyncio.Protocol):
         return self._stream is None or self._stream.authenticated
 
     def too_late(self) -> None:
-        """The time to authenticate is over."""
+        """The client did not log in within `auth_timeout`."""
         if self._stream is not None:
             self._stream.fail(StreamError("connection-timeout", "authenticate sooner"))
 
     def make_room(self) -> None:
-        """Too many have not authenticated."""
+        """Closes the connection, because too many others have not logged in either."""
         if self._stream is not None:
             self._stream.fail(StreamError("resource-constraint", "too many connections"))
         self.abort_later()
 
     def listen_no_more(self) -> None:
-        """The server is about to stop: what comes from here on is not handled, so a client sends it again."""
+        """Stops reading, because the server is about to stop. Clients send again what was not handled."""
         self._hold(_STOP)
 
     def shut_down(self) -> None:
-        """The server stops (RFC 6120 §4.9.3.21). Who can resume does so after the start."""
+        """Closes the connection, because the server stops (RFC 6120 §4.9.3.21).
+
+        Sessions that can be resumed go on after the restart.
+        """
         if self._stream is not None:
             self._stream.shut_down()
 
     # -- what comes in ------------------------------------------------------------------------------------
 
     def take(self, stream: Stream, data: bytes) -> None:
-        """Handles what came."""
+        """Handles a portion of what the peer has sent. Raises StreamError."""
         raise NotImplementedError
 
     def data_received(self, data: bytes) -> None:
@@ -284,7 +293,7 @@ class Connection(asyncio.Protocol):
             self.take(stream, data)
 
     def _portion(self, data: bytes) -> bytes:
-        """What is handled now; keeps the rest for later."""
+        """The portion of the input to handle now. The rest is kept for later."""
         size = self.size_of_portion(data)
         if size >= len(data):
             return data
@@ -295,13 +304,13 @@ class Connection(asyncio.Protocol):
         return data[:size]
 
     def size_of_portion(self, data: bytes) -> int:
-        """How many of the bytes are handled before others get their turn."""
+        """How many bytes of the input are handled before other connections get their turn."""
         size = min(len(data), PORTION)
         price = cost(data[:size])
         return size if price <= PORTION else max(self.short, size * PORTION // price)
 
     def _go_on(self) -> None:
-        """Handles the next portion, unless somebody has it wait."""
+        """Handles the next portion, unless reading is paused."""
         if self._held or self._closing:
             return
         data, self._rest = self._rest, b""
@@ -319,7 +328,7 @@ class Connection(asyncio.Protocol):
             transport.resume_reading()
 
     def _ignore_the_rest(self, transport: asyncio.Transport) -> None:
-        """Nothing more is handled, but that the peer closes its side has to be seen."""
+        """Discards further input, but goes on reading, to notice that the peer closes its side."""
         self._held, self._rest = 0, b""
         if not transport.is_closing():
             transport.resume_reading()
@@ -335,7 +344,7 @@ class Connection(asyncio.Protocol):
         self._update_reading()
 
     def _admit(self, stream: Stream, data: bytes) -> bool:
-        """Counts what has come; False if it is too much before authentication, and the stream is over."""
+        """Counts input. Returns False, and ends the stream, if it is too much for somebody not logged in."""
         edge = self._edge
         self.heard = edge.connections.now
         if not stream.authenticated:
@@ -348,11 +357,11 @@ class Connection(asyncio.Protocol):
         return True
 
     def cost(self, data: bytes) -> int:
-        """What it takes to handle what came (`kith.edge.limits.cost`)."""
+        """The cost of handling input, in bytes of plain text (`kith.edge.limits.cost`)."""
         return cost(data)
 
     def charge(self, size: int) -> None:
-        """Waits before it reads on, if that is more than the rate allows."""
+        """Counts the cost of input, and pauses reading if it exceeds the rate."""
         edge = self._edge
         now = edge.loop.time()
         if self._rate is None:
@@ -365,7 +374,7 @@ class Connection(asyncio.Protocol):
     # -- what all sinks do ------------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
-        """Sends bytes; cuts off a peer that leaves too much unread."""
+        """Sends bytes. A peer that leaves too much unread is disconnected."""
         transport = self._transport
         if transport is None or transport.is_closing():
             return
@@ -374,14 +383,14 @@ class Connection(asyncio.Protocol):
             self._edge.unread.grew(self)
 
     def unread(self) -> int:
-        """Bytes that wait to be read by the peer."""
+        """The number of bytes that were not sent yet, because the peer does not read."""
         transport = self._transport
         return transport.get_write_buffer_size() if transport is not None else 0
 
     def close(self, error: bytes = b"") -> None:
         raise NotImplementedError
 
-    def part(self) -> None:
+    def close_for_restart(self) -> None:
         raise NotImplementedError
 
     def abort(self) -> None:
@@ -390,7 +399,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def abort_later(self) -> None:
-        """Once what was written is on its way."""
+        """Aborts the connection once what was written has been sent."""
         if self._transport is not None:
             self._edge.loop.call_soon(self._transport.abort)
 

@@ -1,4 +1,4 @@
-"""Who may connect: so many from one address, so many in all (promise 6)."""
+"""Limits the number of connections, from one address and in total."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import structlog
 from kith.base.attempts import address_key
 
 logger = structlog.get_logger("kith")
-#: Files that the server has open besides connections.
+#: File descriptors that are reserved for other things than connections.
 _OTHER_FILES = 200
-#: Being full is told of so often, in seconds.
+#: The interval of log lines about too many connections, in seconds.
 _AGAIN = 600.0
 
 
 class Door:
-    """Counts connections. ``per_address``: 0 is no bound, and this machine itself has none.
+    """Counts connections by address.
 
-    ``count``: those of now; ``left``: all that have ended.
+    ``per_address``: the limit for one address; 0 means none. Loopback addresses have no limit. ``count``: the
+    number of present connections. ``left``: the number of those that have ended.
     """
 
     def __init__(self, per_address: int, most: int) -> None:
@@ -30,7 +31,7 @@ class Door:
         self._told = -_AGAIN
 
     def enter(self, address: str, now: float) -> str | None:
-        """A connection from there has come. Returns what `leave` needs; None if it may not stay."""
+        """Admits a connection. Returns a key for `move` and `leave`; None if it has to be refused."""
         if self.count >= self._most:
             if now - self._told > _AGAIN:
                 self._told = now
@@ -43,10 +44,10 @@ class Door:
         return key
 
     def move(self, key: str, address: str) -> str | None:
-        """A connection of a proxy turns out to be somebody's: it takes one of their places.
+        """Counts a connection from a proxy for the client's address, which has become known.
 
-        ``key``: what `enter` gave. Returns what `leave` needs from now on; None if there is no place for it,
-        and the older one stays.
+        ``key`` is what `enter` returned. Returns the key to use from now on. Returns None if that address has
+        too many connections; then the old key stays valid.
         """
         new = address_key(address)
         if new != key:
@@ -56,7 +57,7 @@ class Door:
         return new
 
     def leave(self, key: str) -> None:
-        """The connection is gone."""
+        """The connection with this key has ended."""
         self.count -= 1
         self.left += 1
         self._give_back(key)
@@ -77,7 +78,7 @@ class Door:
 
 
 def most_connections() -> int:
-    """How many connections the system's limit of open files lets one have. Raises it as far as it goes."""
+    """How many connections the limit of open files allows, after raising it as far as possible."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,8 +1,8 @@
-"""The channel binding tls-exporter (RFC 9266), which Python's ssl module does not give.
+"""The channel binding tls-exporter (RFC 9266), which Python's ssl module does not offer.
 
-OpenSSL has it (`SSL_export_keying_material`), so it is asked directly, with the connection that the ssl
-module's object holds. Where that is can be told without a guess: the context of the connection, which Python
-does give, stands right behind it. If it does not, as in another build of Python, there is no such binding.
+OpenSSL's `SSL_export_keying_material` is called directly, with the connection that the ssl module's object
+holds. Its position in that object is verified: right behind it is the pointer to the context, which Python
+exposes. If it is not there, as in another build of Python, this channel binding is not available.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _Export = Callable[..., int]
 
 
 def _openssl() -> _Export | None:
-    """The function of the very OpenSSL that the ssl module uses; None if it can't be reached."""
+    """The function in the OpenSSL library that the ssl module uses; None if it can't be found."""
     try:
         function = ctypes.CDLL(_ssl.__file__).SSL_export_keying_material
     except (AttributeError, OSError):
@@ -47,9 +47,9 @@ _export = _openssl()
 
 
 def tls_exporter(tls: ssl.SSLObject | ssl.SSLSocket) -> bytes | None:
-    """The binding of a connection after its handshake; None where it can't be had.
+    """The channel binding of a connection after its handshake; None if it is not available.
 
-    Before TLS 1.3 it is not given: without the extended master secret it would bind to nothing (RFC 9266 §4).
+    Before TLS 1.3 it never is: without the extended master secret it would not be unique (RFC 9266 §4).
     """
     inner = getattr(tls, "_sslobj", None)
     if _export is None or inner is None or tls.version() != "TLSv1.3":

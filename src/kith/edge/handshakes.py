@@ -1,7 +1,8 @@
-"""Ports with TLS from the first byte: a place at the door comes first, then the handshake.
+"""Listeners for TLS from the first byte, which bound the handshakes that are under way.
 
-A connection counts from the moment it is accepted, and a few begin at a time, so that handshakes that never
-end cost no more than other silence, and many at once do not keep everybody waiting.
+A connection is counted (`kith.edge.door`) when it is accepted, before its handshake, and only a few
+handshakes start per iteration of the loop. So unfinished handshakes cost no more than silent connections,
+and many at once do not delay others.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from collections.abc import Callable
 
 from kith.edge.connection import Edge
 
-#: Handshakes that begin in one turn of the loop.
+#: How many handshakes start in one iteration of the event loop.
 AT_ONCE = 4
-#: How long nothing is accepted when the system has no more files, in seconds.
+#: How long to wait before accepting again if there are no more file descriptors, in seconds.
 _PAUSE = 0.5
 
 
@@ -38,7 +39,10 @@ class _Waiting:
 
 
 class TLSListener:
-    """Accepts on a socket that listens. ``protocol`` makes the protocol for a connection and its place."""
+    """Accepts connections on a listening socket.
+
+    ``protocol`` makes the protocol for a connection, given the key that `Door.enter` has returned.
+    """
 
     def __init__(
         self,
@@ -48,7 +52,7 @@ class TLSListener:
         protocol: Callable[[str], asyncio.Protocol],
         proxied: bool = False,
     ) -> None:
-        """``proxied``: whether `trusted_proxies` pass on what comes here."""
+        """``proxied``: whether connections may come from proxies (`trusted_proxies`)."""
         self._edge = edge
         self._listener = listener
         self._context = context
@@ -58,7 +62,7 @@ class TLSListener:
         edge.loop.add_reader(listener, self._accept)
 
     def close(self) -> None:
-        """Accepts nothing more; the socket stays open for whoever has it too."""
+        """Stops accepting. The socket stays open for other processes that share it."""
         self._edge.loop.remove_reader(self._listener)
         self._listener.close()
 

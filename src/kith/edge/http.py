@@ -1,4 +1,4 @@
-"""The HTTP port: WebSocket for XMPP, and where clients find it (XEP-0156 host-meta)."""
+"""The HTTP port: XMPP over WebSocket, host-meta (XEP-0156), and the parts that add routes."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from kith.wire.serialize import escape_attribute
 
 WEBSOCKET_PATH = "/xmpp-websocket"
 _HEAD_BYTES = 16 * 1024
-#: How long requests that are waited for have to end when the server stops, in seconds.
+#: How long to wait for requests in progress when the server stops, in seconds.
 _FAREWELL = 2.0
 _XRD = "http://docs.oasis-open.org/ns/xri/xrd-1.0"
 _REL = "urn:xmpp:alt-connections:websocket"
-#: RFC 9110 §7.2, as far as it can be in a URL.
+#: A valid Host header (RFC 9110 §7.2), restricted to what may stand in a URL.
 _HOST = re.compile(r"[A-Za-z0-9._~%:\[\]-]{1,261}")
 #: For a year.
 _HSTS = "max-age=31536000"
@@ -34,7 +34,7 @@ _ANYONE = {"Access-Control-Allow-Origin": "*"}
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    """Not what peers send that is no HTTP: anybody could fill the log with it."""
+    """Whether to log a record of aiohttp. Malformed requests are not logged: anybody could fill the log."""
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
@@ -48,14 +48,14 @@ def fields(request: web.Request) -> Fields:
 
 
 class Part(Protocol):
-    """Something that answers HTTP requests."""
+    """A group of HTTP routes."""
 
     def add_to(self, app: web.Application) -> None:
-        """Adds its routes."""
+        """Adds the routes to the application."""
 
 
 class Web:
-    """The HTTP side of a server, on aiohttp. ``parts`` are what it answers besides; one may have ``/``."""
+    """The HTTP side of a server, on aiohttp. ``parts`` add further routes; one of them may serve ``/``."""
 
     def __init__(self, edge: Edge, parts: Sequence[Part] = ()) -> None:
         self.edge = edge
@@ -87,10 +87,10 @@ class Web:
         return server()
 
     def _websocket_url(self, request: web.Request) -> str:
-        """Where a client can log in: ``wss``, unless logins without TLS are allowed (XEP-0156 §2.2).
+        """The WebSocket URL for clients (XEP-0156 §2.2): ``wss``, unless logins without TLS are allowed.
 
-        At the host that was asked for only if that is this server's: a cache would hand others what somebody
-        has made up.
+        It names the host of the request only if that host is this server. Otherwise, somebody could make a
+        cache give others a URL that leads elsewhere.
         """
         config = self.edge.config
         if config.public_url:
@@ -115,7 +115,7 @@ class Web:
         return f"{scheme}://{host}{f':{port}' if port is not None else ''}{WEBSOCKET_PATH}"
 
     def _is_own_host(self, request: web.Request, name: str) -> bool:
-        """Whether a host is this server: the domain, what the certificate is for, or the machine itself."""
+        """Whether a host name is this server's: the domain, a name in the certificate, or this machine."""
         if name in (ascii_domain(self.edge.domain.name), "localhost") or is_loopback(name):
             return True
         transport = request.transport
@@ -123,12 +123,12 @@ class Web:
         return (isinstance(here, tuple) and name == here[0]) or self.edge.certificates.is_for(name)
 
     def _is_over_tls(self, request: web.Request) -> bool:
-        """Whether the client has come over TLS, here or to a trusted proxy."""
+        """Whether the client uses TLS, to this server or to a trusted proxy."""
         return request.secure or self.edge.proxies.over_tls(request.remote or "", fields(request))
 
     @web.middleware
     async def _let_in(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """A connection of a proxy counts for whom it is used at the moment."""
+        """Counts a connection from a proxy for the client of the present request."""
         front = request.transport.get_protocol() if request.transport is not None else None
         if isinstance(front, FrontConnection):
             client = self.edge.proxies.client(request.remote or "", fields(request))
@@ -137,7 +137,7 @@ class Web:
         return await handler(request)
 
     async def _prepare(self, request: web.Request, response: web.StreamResponse) -> None:
-        """RFC 6797: a browser that has come over TLS does not come back without."""
+        """Adds Strict-Transport-Security (RFC 6797), so that a browser that uses TLS keeps using it."""
         name = request.host.rpartition(":")[0] or request.host
         if self._is_over_tls(request) and name != "localhost":
             response.headers["Strict-Transport-Security"] = _HSTS
@@ -164,10 +164,10 @@ class Web:
 
 
 class FrontConnection(asyncio.Protocol):
-    """Looks at the head of the first request, then gives the connection to the one who answers it.
+    """Reads the head of the first request, and hands the connection to WebSocket or to aiohttp.
 
-    It stays before aiohttp, so that no connection for HTTP lasts longer than the time that one has to
-    authenticate, whatever comes over it.
+    It stays in front of aiohttp, so that no HTTP connection lasts longer than `auth_timeout`, whatever is
+    sent over it.
     """
 
     __slots__ = ("_buffer", "_handler", "_place", "_secure", "_transport", "_web")
@@ -175,7 +175,7 @@ class FrontConnection(asyncio.Protocol):
     authenticated = False
 
     def __init__(self, web: Web, place: str | None = None) -> None:
-        """``place``: at the door, where it has one; it is in TLS then."""
+        """``place``: the key of `Door.enter`, if there is one already; then the connection is in TLS."""
         self._web = web
         self._secure = place is not None
         self._buffer = b""
@@ -197,7 +197,7 @@ class FrontConnection(asyncio.Protocol):
         edge.lobby.enter(self)
 
     def move(self, address: str) -> bool:
-        """It is used by who has that address. False: they have too many."""
+        """Counts the connection for another address. Returns False if that has too many connections."""
         if self._place is None:
             return True
         place = self._web.edge.door.move(self._place, address)

@@ -1,10 +1,11 @@
-"""Finds clients that are gone without a word (RFC 6120 §4.6), and leaves those in peace that sleep.
+"""Finds clients that are gone without closing their connections (RFC 6120 §4.6), and lets phones sleep.
 
-Who has been silent for long is asked; who then says nothing is lost, and its session, if it can be resumed,
-waits. How long is long depends on what the client shows of itself: one that gives signs of life at an
-interval of its own is never asked. (Each packet wakes a phone's radio, XEP-0286, and the phone knows best
-when it is awake anyway.) A wheel turns for all connections together, and looks at the few whose time has
-come: to a connection that costs two numbers, no timer and no task.
+A client that has been silent for long is pinged. If it does not answer in time, its connection is closed, and
+its session waits to be resumed, if it can be. How long depends on the client (`Liveness`). One that sends
+signs of life at an interval of its own is never pinged, since each packet wakes a phone's radio (XEP-0286),
+and the phone knows best when it is awake anyway.
+
+One timer wheel serves all connections. It costs each of them two numbers, and no timer or task.
 """
 
 from __future__ import annotations
@@ -16,23 +17,23 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from kith.ports.connection import Liveness
 
-#: Of the time after which a proxy would cut a silent connection.
+#: The fraction of `proxy_timeout` after which a client behind a proxy is pinged.
 _IN_TIME = 0.8
-#: A client may exceed its own interval by half: radios sleep, and timers slip.
+#: A client may exceed its own interval by this factor, since radios sleep and timers slip.
 _SLACK = 1.5
-#: How many turns the shortest time is divided into.
+#: The number of turns of the wheel within the shortest timeout.
 _FINENESS = 16
 
 
 class Rules(NamedTuple):
-    """In seconds, from the settings of these names. ``ping_after`` of 0: nobody is asked."""
+    """The settings of the same names, in seconds. If ``ping_after`` is 0, nobody is pinged."""
 
     ping_after: float
     ping_timeout: float
     proxy_timeout: float
 
     def patience(self, liveness: Liveness) -> float:
-        """How long a client may be silent before it is asked."""
+        """How many seconds a client may be silent before it is pinged."""
         if not self.ping_after:
             return math.inf
         usual = self.ping_after * (2 if liveness.resumable else 1) * (2 if liveness.resting else 1)
@@ -43,31 +44,34 @@ class Rules(NamedTuple):
 
     @property
     def longest(self) -> float:
-        """However rarely a client shows itself, it is asked after that."""
+        """The maximum of `patience`, however long the client's own interval is."""
         return 8 * self.ping_after
 
     @property
     def turn(self) -> float:
-        """From one turn of the wheel to the next."""
+        """The seconds between two turns of the wheel."""
         shortest = min(self.ping_after or math.inf, self.ping_timeout, _IN_TIME * self.proxy_timeout)
         return shortest / _FINENESS
 
 
-#: Instead of the turn in which a connection was asked: it owes no answer; it is not among the connections.
+#: Values of `Watched.asked` instead of a turn: no answer is owed; the connection is not on the wheel.
 _NOTHING, _OUTSIDE = 0, -1
 
 
 class Watched(Protocol):
-    """A connection. ``heard``: the turn in which something last came; ``asked``: that of a question to it."""
+    """A connection on the wheel.
+
+    ``heard``: the turn in which something was last received. ``asked``: the turn in which it was pinged.
+    """
 
     heard: int
     asked: int
 
     def liveness(self) -> Liveness | None:
-        """None while its silence means nothing."""
+        """What is known of the client; None if its silence means nothing now."""
 
     def send_ping(self) -> None:
-        """Sends what a client has to answer."""
+        """Sends something that the client has to answer."""
 
     def on_timeout(self) -> None:
         """The client did not answer in time."""
@@ -77,7 +81,7 @@ _W = TypeVar("_W", bound=Watched)
 
 
 class Wheel(Generic[_W]):
-    """All connections of a server, each in the bucket of the turn in which it will be looked at."""
+    """A timer wheel: each connection is in the bucket of the turn in which it is looked at next."""
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
@@ -94,12 +98,13 @@ class Wheel(Generic[_W]):
         return self._count
 
     def enter(self, connection: _W) -> None:
+        """Adds a connection."""
         connection.heard, connection.asked = self.now, _NOTHING
         self._count += 1
         self._put(connection, self._stride)
 
     def leave(self, connection: _W) -> None:
-        """Lets go of it at once: what is gone must not take memory, however many come and go."""
+        """Removes a connection at once, so that closed connections take no memory."""
         if connection.asked == _OUTSIDE:
             return
         connection.asked = _OUTSIDE
@@ -110,14 +115,17 @@ class Wheel(Generic[_W]):
                 return
 
     def turn(self) -> None:
-        """To be called every `Rules.turn` seconds."""
+        """Looks at the connections of one bucket. Has to be called every `Rules.turn` seconds."""
         self.now += 1
         for connection in self._buckets.pop(self.now, ()):
-            if connection.asked != _OUTSIDE:  # it may go while others are looked at
+            if connection.asked != _OUTSIDE:  # it may leave while others are looked at
                 self._look(connection)
 
     def _look(self, connection: _W) -> None:
-        """Looks again when it may be time to ask, and before, for that may change."""
+        """Pings the connection, ends it, or puts it into a later bucket.
+
+        That is at most one stride later, since what is known of the client may change.
+        """
         liveness = connection.liveness()
         if liveness is None or connection.heard >= connection.asked:
             connection.asked = _NOTHING

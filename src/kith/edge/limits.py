@@ -1,4 +1,4 @@
-"""Bounds on connections: time and bytes before authentication, the rate afterwards, what is left unread."""
+"""Limits on connections: time and bytes before login, the rate afterwards, and what is left unread."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import asyncio
 from collections import OrderedDict
 from typing import Protocol
 
-#: Bytes that a stream may send before it is authenticated.
+#: The number of bytes that a client may send before it has logged in.
 BYTES_BEFORE_LOGIN = 64 * 1024
-#: How long a peer may take to close its side of a closed stream, in seconds.
+#: How long to wait for a peer to close its side of a closed stream, in seconds.
 LINGER = 3.0
-#: A reader that leaves more than this unread is cut off; its messages stay in the log.
+#: A peer that leaves more bytes than this unread is disconnected; its messages stay in the log.
 UNREAD_BYTES = 4 * 1024 * 1024
-#: What all together may leave unread; past it, whoever leaves the most is cut off.
+#: The same for all connections together; beyond it, the one with the most unread bytes is disconnected.
 UNREAD_IN_ALL = 256 * 1024 * 1024
-#: What a tag, a frame or a reference costs, as so many bytes more: elements take time, whatever their size.
+#: The extra cost of a tag, frame or reference, in bytes, since elements take time whatever their size.
 TAG_BYTES = 64
-#: What a byte outside of ASCII costs, as so many bytes more. Most of the time of a long address goes into
-#: preparing such letters (`kith.wire.jid`).
+#: The extra cost of a byte outside of ASCII, in bytes. Such letters take most of the time that preparing a
+#: long address takes (`kith.wire.jid`).
 LETTER_BYTES = 8
-#: So much of what one connection has sent is handled before others get their turn; cost as above.
+#: The cost of input that one connection may have handled before others get their turn.
 PORTION = 64 * 1024
 _ASCII = bytes(range(128))
 
 
 def cost(data: bytes) -> int:
-    """What it takes to handle XML from a peer, as a number of bytes of plain text."""
+    """The cost of handling XML from a peer, expressed in bytes of plain text."""
     size = len(data) + TAG_BYTES * (data.count(b"<") + data.count(b"&"))
     return size if data.isascii() else size + LETTER_BYTES * len(data.translate(None, _ASCII))
 
@@ -36,17 +36,17 @@ class Connection(Protocol):
     @property
     def authenticated(self) -> bool: ...
     def too_late(self) -> None:
-        """The time to authenticate is over."""
+        """The client did not log in in time."""
 
     def make_room(self) -> None:
-        """Others need its place."""
+        """Closes the connection in favour of others."""
 
 
 class Lobby:
-    """Connections that have not authenticated yet, in the order of arrival; one timer for all.
+    """The connections that have not logged in yet, in the order of arrival.
 
-    Past ``room`` of them, the oldest makes room. Who logs in is soon out again; who only takes a place is
-    not, so whoever comes gets in, however many are silent.
+    Beyond ``room`` of them, the oldest is closed. Since clients log in quickly, this hits connections that
+    only take up room, and new clients can connect however many of those there are.
     """
 
     def __init__(self, timeout: float, room: int) -> None:
@@ -65,7 +65,7 @@ class Lobby:
         self._waiting.pop(connection, None)
 
     def sweep(self) -> None:
-        """Turns out those whose time is over, forgets those who have logged in; to be called each second."""
+        """Closes connections whose time is over. Has to be called once a second."""
         now = asyncio.get_running_loop().time()
         for connection in [waiting for waiting in self._waiting if waiting.authenticated]:
             del self._waiting[connection]
@@ -87,7 +87,7 @@ class Rate:
         self._left = float(burst)
 
     def take(self, size: int, now: float, rate: int, burst: int) -> float:
-        """Takes ``size`` bytes. Returns how many seconds to wait before reading on, or 0."""
+        """Takes ``size`` bytes. Returns how many seconds to wait before reading on; 0 if none."""
         self._left = min(float(burst), self._left + (now - self._at) * rate) - size
         self._at = now
         return -self._left / rate if self._left < 0 else 0.0

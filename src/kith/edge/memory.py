@@ -1,10 +1,9 @@
-"""What closed connections had goes back to the system, however many come and go (promise 6).
+"""Returns the memory of closed connections to the system.
 
-A TLS connection has a read buffer of 256 KB, of which it touches little, and some 30 KB that it does. The C
-library keeps what is freed, touched or not, and gives it to others: buffers would lie where TLS states were,
-and take the memory that they only seem to. So they get pages of their own (`mallopt`, M_MMAP_THRESHOLD), and
-what was freed is given back from time to time (`malloc_trim`). Where the C library has neither, nothing is
-done.
+A TLS connection has a read buffer of 256 KB, of which it touches little, and some 30 KB that it uses. The C
+library reuses freed memory: new buffers would come to lie where TLS states were, on pages that are in use.
+So buffers get pages of their own (`mallopt`, M_MMAP_THRESHOLD), and freed memory is returned from time to
+time (`malloc_trim`). If the C library has neither function, nothing is done.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ import ctypes
 _M_MMAP_THRESHOLD = -3
 #: uvloop's buffer (SSL_READ_MAX_SIZE).
 _BUFFER = 256 * 1024
-#: So many closed connections are worth a look at the memory, which takes some milliseconds; so many after a
-#: while of so many seconds.
+#: The number of closed connections after which memory is returned, which takes some milliseconds: at once,
+#: and (the second number) after some seconds.
 _MANY, _SOME, _WHILE = 500, 100, 10.0
 
 
 class Memory:
-    """The C library's memory of this process."""
+    """The C library's heap of this process."""
 
     def __init__(self) -> None:
         library = ctypes.CDLL(None)
@@ -33,9 +32,9 @@ class Memory:
             mallopt(_M_MMAP_THRESHOLD, _BUFFER)
 
     async def give_back(self, closed: int, now: float) -> None:
-        """To be called each second; does something when it is worth it.
+        """Returns memory if enough connections have closed. Has to be called once a second.
 
-        ``closed``: how many connections have ended so far. ``now``: seconds of any steady clock.
+        ``closed``: how many connections have ended so far. ``now``: seconds of any monotonic clock.
         """
         new = closed - self._closed
         if self._trim is None or not (new >= _MANY or (new >= _SOME and now - self._at >= _WHILE)):

@@ -177,7 +177,7 @@ class TCPConnection(Connection):
             self.write(error + b"</stream:stream>")
         self._hang_up(transport)
 
-    def part(self) -> None:
+    def close_for_restart(self) -> None:
         if self._transport is not None and not self._closing:
             self._hang_up(self._transport)
 

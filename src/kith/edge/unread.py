@@ -1,4 +1,4 @@
-"""What peers leave unread, connection by connection and in all (promise 6)."""
+"""Limits what peers leave unread, for each connection and in total."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ class Reader(Protocol):
     """A connection whose peer reads slowly."""
 
     def unread(self) -> int:
-        """Bytes that wait to be read."""
+        """The number of bytes that were not sent yet."""
 
     def abort(self) -> None:
-        """Drops the connection without a word."""
+        """Drops the connection at once."""
 
 
 class Unread:
-    """Knows the connections that have something unread; costs nothing for those that do not."""
+    """The connections that have unread bytes. Others cost nothing."""
 
     def __init__(self, each: int = UNREAD_BYTES, in_all: int = UNREAD_IN_ALL) -> None:
         self._each = each
@@ -27,7 +27,7 @@ class Unread:
         self._total = 0
 
     def grew(self, reader: Reader) -> None:
-        """More was written to one that does not keep up: cuts off who leaves too much."""
+        """More was written to a slow connection. Disconnects those that leave too much unread."""
         size = reader.unread()
         self._total += size - self._sizes.get(reader, 0)
         self._sizes[reader] = size
@@ -38,11 +38,11 @@ class Unread:
             self._make_room()
 
     def caught_up(self, reader: Reader) -> None:
-        """It has read nearly all, or is gone."""
+        """The connection has read nearly everything, or has ended."""
         self._total -= self._sizes.pop(reader, 0)
 
     def _make_room(self) -> None:
-        """What was known of the others may be long read."""
+        """Disconnects the worst connection, after looking again what each has left unread."""
         self._sizes = {reader: reader.unread() for reader in self._sizes}
         self._total = sum(self._sizes.values())
         for reader in sorted(self._sizes, key=self._sizes.__getitem__, reverse=True):

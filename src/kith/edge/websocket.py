@@ -254,7 +254,7 @@ class WebSocketConnection(Connection):
             self._text(_CLOSE_ELEMENT)
         self._hang_up(CloseCode.NORMAL_CLOSURE)
 
-    def part(self) -> None:
+    def close_for_restart(self) -> None:
         if not self._closing:
             self._hang_up(CloseCode.SERVICE_RESTART)
 

@@ -120,10 +120,10 @@ class Blocking(Feature):
     async def account_deleted(self, account: JID) -> None:
         self._lists.pop(account.bare, None)
 
-    def session_kept(self, session: Session) -> object:
+    def session_saved(self, session: Session) -> object:
         return True if Blocking in session.state else None
 
-    def session_taken_up(self, session: Session, kept: Any) -> None:
+    def session_restored(self, session: Session, saved: Any) -> None:
         session.state[Blocking] = True
 
     @handles_iq("get", ns.BLOCKING, "blocklist", to="own")

@@ -149,14 +149,14 @@ class Caps(Feature):
         else:
             self._learn(session, client, known)
 
-    def session_kept(self, session: Session) -> object:
+    def session_saved(self, session: Session) -> object:
         client = session.state.get(Caps)
         if not isinstance(client, _Client):
             return None
         return [client.hash, client.node, client.ver, sorted(client.features), client.asked]
 
-    def session_taken_up(self, session: Session, kept: Any) -> None:
-        hash, node, ver, features, asked = kept
+    def session_restored(self, session: Session, saved: Any) -> None:
+        hash, node, ver, features, asked = saved
         session.state[Caps] = _Client(hash, node, ver, frozenset(features), asked)
 
     def _ask(self, session: Session, client: _Client) -> None:

@@ -55,10 +55,10 @@ class Carbons(Feature):
         session.state.pop(Carbons, None)
         return ()
 
-    def session_kept(self, session: Session) -> object:
+    def session_saved(self, session: Session) -> object:
         return True if Carbons in session.state else None
 
-    def session_taken_up(self, session: Session, kept: Any) -> None:
+    def session_restored(self, session: Session, saved: Any) -> None:
         session.state[Carbons] = True
 
     def message_received_committed(self, envelope: Envelope, account: Account) -> None:

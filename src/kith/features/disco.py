@@ -217,7 +217,7 @@ class Disco(Feature):
                     return found
         return None
 
-    @handles_iq("get", ns.DISCO_ITEMS, "query", absent=no_items)
+    @handles_iq("get", ns.DISCO_ITEMS, "query", answer_for_missing=no_items)
     async def items(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         node = self._node(iq, ITEMS)
         found: Sequence[Element] = []

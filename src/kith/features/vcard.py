@@ -86,7 +86,7 @@ class VCard(Feature):
 
     # -- the card --------------------------------------------------------------------------------
 
-    @handles_iq("get", ns.VCARD, "vCard", to="account", nothing="item-not-found")
+    @handles_iq("get", ns.VCARD, "vCard", to="account", hidden_error="item-not-found")
     async def get(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         """XEP-0054 §3.1 and §3.3: anybody may ask."""
         account = await self._accounts.id_of(to)
@@ -193,10 +193,10 @@ class VCard(Feature):
             if session.presence is not None and self._stamp(session, session.presence, hash):
                 self._presence.again(session)
 
-    def session_kept(self, session: Session) -> object:
+    def session_saved(self, session: Session) -> object:
         return True if VCard in session.state else None
 
-    def session_taken_up(self, session: Session, kept: Any) -> None:
+    def session_restored(self, session: Session, saved: Any) -> None:
         session.state[VCard] = _STAMPED
 
     # -- presence --------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ class VCard4(Feature):
         self._accounts = accounts
         self._inside = pep.inside
 
-    @handles_iq("get", ns.VCARD4, "vcard", to="account", nothing="item-not-found")
+    @handles_iq("get", ns.VCARD4, "vcard", to="account", hidden_error="item-not-found")
     async def get(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         """XEP-0292 §4.1 and §4.3."""
         account = await self._accounts.id_of(to)

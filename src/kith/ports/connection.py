@@ -1,4 +1,4 @@
-"""What a stream and the connection that carries it ask of each other."""
+"""The interfaces between a stream and the connection that carries it."""
 
 from __future__ import annotations
 
@@ -49,11 +49,13 @@ class Sink(Protocol):
     def close(self, error: bytes = b"") -> None:
         """Ends the stream, after ``error`` if there is one, and the connection."""
 
-    def part(self) -> None:
-        """Ends the connection and not the stream, which can be resumed (XEP-0198 §5)."""
+    def close_for_restart(self) -> None:
+        """Closes the connection without closing the stream, so that the session can be resumed (XEP-0198
+        §5).
+        """
 
     def abort(self) -> None:
-        """Drops the connection without a word."""
+        """Drops the connection at once, without closing the stream."""
 
     def note_sign_of_life(self) -> None:
         """The peer has sent something only to keep the connection alive, as it does at an interval."""
@@ -62,17 +64,17 @@ class Sink(Protocol):
         """Stops reading."""
 
     def resume(self) -> None:
-        """Reads on."""
+        """Goes on reading."""
 
     async def drained(self) -> None:
-        """Returns when little waits to be sent, or the connection is gone."""
+        """Returns when little is left to be sent, or the connection is closed."""
 
 
 class Liveness(NamedTuple):
-    """What a client shows of itself, from which follows how long it may be silent.
+    """What is known of a client that decides how long it may be silent.
 
-    ``resumable``: its session outlives the connection (XEP-0198 §5). ``resting``: it is not looked at.
-    ``proxied``: a proxy is between, which cuts silent connections. ``interval``: seconds between its own
+    ``resumable``: its session can be resumed (XEP-0198 §5). ``resting``: nobody is looking at the client.
+    ``proxied``: a proxy is in between, which closes silent connections. ``interval``: seconds between its own
     signs of life; 0: none are known.
     """
 

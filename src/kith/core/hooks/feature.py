@@ -37,22 +37,25 @@ def handles_iq(
     namespace: str,
     name: str,
     to: str = "any",
-    absent: Callable[[Stanza], Sequence[Element]] | None = None,
-    nothing: str = "service-unavailable",
+    answer_for_missing: Callable[[Stanza], Sequence[Element]] | None = None,
+    hidden_error: str = "service-unavailable",
 ) -> Callable[[_F], _F]:
     """Marks a method that answers ``<iq type=…><name xmlns=namespace/></iq>``.
 
-    ``to``: ``server`` (the domain), ``account`` (a bare address, or none, which means one's own),
-    ``service`` (the feature's own, see `Feature.service`) or ``any`` address that is answered for here:
-    those have a `kith.core.sender.Sender`, who may be of another server. ``own``: only a session of the
-    account itself may ask. ``absent``: what is answered for an account that does not exist, if that is no
-    error; whom somebody has blocked gets it as well.
-    ``nothing``: what a ``get`` is refused with where the asker may not know whether there is such an account.
+    ``to`` says which addresses the method answers for: ``server`` (the domain), ``account`` (a bare
+    address, or none, which means the asker's own), ``service`` (that of the feature, see `Feature.service`)
+    or ``any`` of these. Such a method is given a `kith.core.actors.sender.Sender`, who may be on another
+    server. With ``own``, only a session of the account itself may ask, and the method is given that
+    session.
+
+    ``answer_for_missing`` makes the result for an account that does not exist, if that is not an error.
+    Blocked people get the same. ``hidden_error`` is the condition with which a ``get`` is refused if the
+    asker may not know whether the account exists.
     """
 
     def mark(method: _F) -> _F:
-        method.__dict__["absent"] = absent
-        method.__dict__["nothing"] = nothing
+        method.__dict__["answer_for_missing"] = answer_for_missing
+        method.__dict__["hidden_error"] = hidden_error
         method.__dict__.setdefault("_iqs", []).append((type, tag(namespace, name), to))
         return method
 
@@ -161,12 +164,15 @@ class Feature:
     def access_changed(self, account: JID, contact: JID) -> None:
         """``contact`` may not see ``account`` any more, or is in other groups of its roster."""
 
-    def session_kept(self, session: Session) -> object:
-        """The server stops, and a session outlives it: what the feature knows of it, as JSON; or None."""
+    def session_saved(self, session: Session) -> object:
+        """The server stops, and a session is saved for the next start.
+
+        Returns what the feature has to save of it, as values for JSON; None for nothing.
+        """
         return None
 
-    def session_taken_up(self, session: Session, kept: Any) -> None:
-        """A session of before the restart is here again; ``kept`` is what `session_kept` has returned."""
+    def session_restored(self, session: Session, saved: Any) -> None:
+        """A session from before the restart exists again. ``saved`` is what `session_saved` returned."""
 
     def session_closed(self, session: Session) -> None:
         """A session ended (not: lost its connection and may resume)."""

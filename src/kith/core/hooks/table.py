@@ -151,7 +151,7 @@ class Hooks:
             if isinstance(hook, Hook):
                 hook.fill(features)
         self.bind_features += [var for feature in features for var in feature.bind_features]
-        self._keeping += [feature for feature in features if overrides(feature, "session_kept")]
+        self._keeping += [feature for feature in features if overrides(feature, "session_saved")]
 
     def allows(self, sender: JID, to: JID, stanza: Stanza) -> bool:
         """`stanza_in` where a refusal has no one to be told of."""
@@ -163,13 +163,13 @@ class Hooks:
         except StanzaError:
             return False
 
-    def session_kept(self, session: Session) -> dict[str, Any]:
-        """What features know of a session that outlives the server, by their names."""
-        kept = {type(feature).__name__: feature.session_kept(session) for feature in self._keeping}
-        return {name: value for name, value in kept.items() if value is not None}
+    def session_saved(self, session: Session) -> dict[str, Any]:
+        """What features save of a session for the next start, by the names of their classes."""
+        saved = {type(feature).__name__: feature.session_saved(session) for feature in self._keeping}
+        return {name: value for name, value in saved.items() if value is not None}
 
-    def session_taken_up(self, session: Session, kept: dict[str, Any]) -> None:
-        """Gives features back what `session_kept` has returned."""
+    def session_restored(self, session: Session, saved: dict[str, Any]) -> None:
+        """Gives features what `session_saved` has returned."""
         for feature in self._keeping:
-            if (value := kept.get(type(feature).__name__)) is not None:
-                feature.session_taken_up(session, value)
+            if (value := saved.get(type(feature).__name__)) is not None:
+                feature.session_restored(session, value)

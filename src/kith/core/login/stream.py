@@ -179,7 +179,7 @@ class Stream(Visitor):
         session = self.session
         if session is not None and can_be_kept(session):
             session.confirm()
-            self.sink.part()
+            self.sink.close_for_restart()
         else:
             self.fail(StreamError("system-shutdown"))
 

@@ -63,13 +63,13 @@ class Iqs:
         To somebody who may not know of an account, its refusals are those of one that does not exist
         (RFC 6121 §8.5.1).
         """
-        unknown = (getattr(handler, "nothing", "") if iq.type == "get" else "") or "service-unavailable"
+        unknown = (getattr(handler, "hidden_error", "") if iq.type == "get" else "") or "service-unavailable"
         others = to.local and to.bare != sender.bare
         known = await self._inquiries.admit(sender, to) if others else True
         try:
             if not others or await self._answers(sender, iq, to):
                 children = await handler(sender, iq, to)
-            elif (nobody := getattr(handler, "absent", None)) is not None and not known:
+            elif (nobody := getattr(handler, "answer_for_missing", None)) is not None and not known:
                 children = nobody(iq)
             else:
                 raise StanzaError("service-unavailable")

@@ -155,7 +155,7 @@ class Handover:
             "handled": session.handled,
             "acknowledged": manage.acknowledged,
             "queue": [(data.decode(), id) for data, id in manage.queue],
-            "features": self._hooks.session_kept(session),
+            "features": self._hooks.session_saved(session),
         }
 
     async def _make(self, kept: dict[str, Any], left: float) -> bool:
@@ -186,7 +186,7 @@ class Handover:
         session.lost_at = self._tasks.now() - self._resumption.timeout + left
         self._sessions.open(session)
         self._resumption.take_up(session)
-        self._hooks.session_taken_up(session, kept["features"])
+        self._hooks.session_restored(session, kept["features"])
         return True
 
 

@@ -90,7 +90,7 @@ class Pep(Feature):
 
     # -- requests ----------------------------------------------------------------------------------
 
-    @handles_iq("get", ns.PUBSUB, "pubsub", to="account", nothing="item-not-found")
+    @handles_iq("get", ns.PUBSUB, "pubsub", to="account", hidden_error="item-not-found")
     @handles_iq("set", ns.PUBSUB, "pubsub", to="account")
     @handles_iq("get", ns.PUBSUB_OWNER, "pubsub", to="account")
     @handles_iq("set", ns.PUBSUB_OWNER, "pubsub", to="account")
@@ -129,12 +129,12 @@ class Pep(Feature):
         if stanza.type == "unavailable":
             session.state.pop(Pep, None)
 
-    def session_kept(self, session: Session) -> object:
+    def session_saved(self, session: Session) -> object:
         served = session.state.get(Pep)
         return sorted(served) if isinstance(served, frozenset) else None
 
-    def session_taken_up(self, session: Session, kept: Any) -> None:
-        session.state[Pep] = frozenset(kept)
+    def session_restored(self, session: Session, saved: Any) -> None:
+        session.state[Pep] = frozenset(saved)
 
     def _known(self, session: Session) -> None:
         """A client has said what it wants to be told of (XEP-0163 §5.3.4): it gets what is new to it."""

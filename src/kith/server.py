@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import gc
-import hmac
 import os
 import signal
 import socket
@@ -19,28 +18,16 @@ import structlog
 import uvloop
 
 from kith import journal, welcome
-from kith.accounts.apps import Apps
 from kith.accounts.codes import Codes
-from kith.accounts.contacts import Contacts as People
 from kith.accounts.credentials import check_password, make_keys
-from kith.accounts.devices import Logins
-from kith.accounts.discovery import Discovery
 from kith.accounts.leaving import Leaving
-from kith.accounts.links import Links as Boxes
 from kith.accounts.moving import Moving
-from kith.accounts.pin import Pins
 from kith.accounts.proof import Proofs
-from kith.accounts.registration import Registration
 from kith.accounts.secret import ensure_secret, has_secret
-from kith.api.account import Accounts
 from kith.api.api import API
-from kith.api.app_passwords import AppPasswords
-from kith.api.contacts import Contacts
-from kith.api.devices import Devices
-from kith.api.links import Links
-from kith.api.pin import Pin
-from kith.api.privacy import PrivacyResource
-from kith.api.register import Register
+from kith.api.credentials import Credentials
+from kith.api.resources import BEHIND, RESOURCES
+from kith.base.secret import Secret
 from kith.bus.local import LocalPlacement
 from kith.config import Config, ConfigError
 from kith.config.renamed import Renamed
@@ -215,33 +202,16 @@ class Server:
 
     def _api(self, secret: bytes) -> API:
         """The HTTP API and what is behind it."""
-        domain, config = self.node, self.config
-        self.sms = _sms(config)
-        key = hmac.digest(secret, b"codes", "sha256")
-        codes = Codes(
-            domain.store, self.sms, key, domain.name, config.sms_per_hour, results=domain.figures.sms
-        )
-        domain.tasks.repeat(codes.sweep, 3600.0)
-        logins = Logins(domain)
-        pins = Pins(domain.store, hmac.digest(secret, b"pins", "sha256"))
-        proofs = Proofs(domain.store, hmac.digest(secret, b"proofs", "sha256"))
-        leaving = Leaving(domain, pins)
-        moving = Moving(domain, codes, logins)
-        registration = Registration(domain, codes, pins, proofs, logins, moving)
-        domain.tasks.repeat(proofs.sweep, 3600.0)
-        domain.tasks.repeat(moving.clean, 86400.0)
-        domain.tasks.repeat(leaving.clean, 600.0)
-        resources = (
-            Register(registration),
-            Devices(logins),
-            Pin(pins),
-            Accounts(leaving, pins, registration, moving),
-            Links(Boxes(domain)),
-            Contacts(Discovery(domain, hmac.digest(secret, b"discovery", "sha256")), People(domain)),
-            PrivacyResource(domain),
-            AppPasswords(Apps(domain, logins)),
-        )
-        return API(domain, self.edge, resources)
+        parts, repeat = self.node.parts, self.node.tasks.repeat
+        self.sms = _sms(self.config)
+        parts.add({Secret: Secret(secret), SMS: self.sms})
+        parts.build(BEHIND)
+        repeat(parts.get(Codes).sweep, 3600.0)
+        repeat(parts.get(Proofs).sweep, 3600.0)
+        repeat(parts.get(Moving).clean, 86400.0)
+        repeat(parts.get(Leaving).clean, 600.0)
+        resources = parts.build(RESOURCES)
+        return API(self.config, self.node.tasks, self.edge, parts.get(Credentials), resources)
 
     def _starttls_stream(self, sink: Sink, security: Security) -> Stream:
         return Stream(self.node.entrance, sink, security, starttls=True)

@@ -11,8 +11,15 @@ import pytest
 
 from kith.accounts.codes import LIFETIME, USED_PER_DAY, WAITS, Codes
 from kith.accounts.errors import Refused
+from kith.base.clock import Clock
+from kith.base.domain import Domain
+from kith.base.figures import Figures
+from kith.base.randomness import Randomness
+from kith.base.secret import Secret
+from kith.config import Config
 from kith.ports.sms import SMSError
 from kith.store.sqlite import SQLiteStore
+from tests.clocks import SetClock
 
 NUMBER = "+491701234567"
 
@@ -31,13 +38,6 @@ class Phone:
     async def close(self) -> None: ...
 
 
-class Clock:
-    now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SQLiteStore]:
     store = SQLiteStore(tmp_path / "kith.sqlite")
@@ -52,13 +52,21 @@ def phone() -> Phone:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> SetClock:
+    return SetClock(1_000_000.0)
+
+
+def make(
+    store: SQLiteStore, phone: Phone, clock: Clock, per_hour: int, figures: Figures | None = None
+) -> Codes:
+    config = Config(sms_per_hour=per_hour)
+    domain, secret = Domain("example.org"), Secret(b"secret")
+    return Codes(config, domain, secret, clock, Randomness(), store, phone, figures or Figures())
 
 
 @pytest.fixture
-def codes(store: SQLiteStore, phone: Phone, clock: Clock) -> Codes:
-    return Codes(store, phone, b"secret", "example.org", 1000, clock)
+def codes(store: SQLiteStore, phone: Phone, clock: SetClock) -> Codes:
+    return make(store, phone, clock, 1000)
 
 
 async def refusal(codes: Codes, code: str | None = None) -> Refused:
@@ -68,20 +76,20 @@ async def refusal(codes: Codes, code: str | None = None) -> Refused:
     return error.value
 
 
-async def test_a_code_lives_ten_minutes(codes: Codes, phone: Phone, clock: Clock) -> None:
+async def test_a_code_lives_ten_minutes(codes: Codes, phone: Phone, clock: SetClock) -> None:
     await codes.send(NUMBER, "192.0.2.1")
-    clock.now += LIFETIME - 1
+    clock.time += LIFETIME - 1
     await codes.check(NUMBER, phone.code, "192.0.2.1")
-    clock.now += 86400
+    clock.time += 86400
     await codes.send(NUMBER, "192.0.2.1")
-    clock.now += LIFETIME
+    clock.time += LIFETIME
     assert (await refusal(codes, phone.code)).reason == "expired-code"
 
 
-async def test_a_newer_code_ends_the_older_one(codes: Codes, phone: Phone, clock: Clock) -> None:
+async def test_a_newer_code_ends_the_older_one(codes: Codes, phone: Phone, clock: SetClock) -> None:
     await codes.send(NUMBER, "192.0.2.1")
     older = phone.code
-    clock.now += WAITS[0]
+    clock.time += WAITS[0]
     await codes.send(NUMBER, "192.0.2.1")
     if older != phone.code:
         assert (await refusal(codes, older)).reason == "wrong-code"
@@ -89,28 +97,28 @@ async def test_a_newer_code_ends_the_older_one(codes: Codes, phone: Phone, clock
 
 
 async def test_waits_for_the_next_code_grow_until_a_day_is_over(
-    codes: Codes, phone: Phone, clock: Clock
+    codes: Codes, phone: Phone, clock: SetClock
 ) -> None:
     for wait in WAITS:
         assert await codes.send(NUMBER, "192.0.2.1") == wait
-        clock.now += wait - 1
+        clock.time += wait - 1
         assert (await refusal(codes)).wait == 1
-        clock.now += 1
+        clock.time += 1
     wait = await codes.send(NUMBER, "192.0.2.1")
     assert wait == 86400 - sum(WAITS)
-    clock.now += wait - 1
+    clock.time += wait - 1
     assert (await refusal(codes)).reason == "too-many"
-    clock.now += 1
+    clock.time += 1
     assert await codes.send(NUMBER, "192.0.2.1") > 0
 
 
 async def test_who_has_used_a_code_need_not_wait_to_log_in_again(
-    codes: Codes, phone: Phone, clock: Clock
+    codes: Codes, phone: Phone, clock: SetClock
 ) -> None:
     for number in range(USED_PER_DAY):
         await codes.send(NUMBER, f"10.0.0.{number}")
         await codes.check(NUMBER, phone.code, f"10.0.0.{number}")
-        clock.now += 1
+        clock.time += 1
     with pytest.raises(Refused) as refused:  # but not without end
         await codes.send(NUMBER, "10.0.1.1")
     assert refused.value.reason == "too-many"
@@ -126,19 +134,19 @@ async def test_a_message_that_was_not_sent_need_not_be_waited_for(codes: Codes, 
 
 
 async def test_numbers_are_forgotten_after_a_day(
-    codes: Codes, store: SQLiteStore, phone: Phone, clock: Clock
+    codes: Codes, store: SQLiteStore, phone: Phone, clock: SetClock
 ) -> None:
     await codes.send(NUMBER, "192.0.2.1")
-    clock.now += 86399
+    clock.time += 86399
     await codes.sweep()
     assert len(await store.documents(0, "codes")) == 1
-    clock.now += 1
+    clock.time += 1
     await codes.sweep()
     assert not await store.documents(0, "codes")
 
 
 async def test_many_wrong_codes_from_one_address_end_its_tries(
-    codes: Codes, phone: Phone, clock: Clock
+    codes: Codes, phone: Phone, clock: SetClock
 ) -> None:
     reasons = []
     for count in range(8):
@@ -174,14 +182,14 @@ async def test_sixty_wrong_codes_at_once_count_as_sixty(codes: Codes) -> None:
 
 
 async def test_sixty_requests_at_once_do_not_pass_the_limit_of_all(
-    store: SQLiteStore, phone: Phone, clock: Clock
+    store: SQLiteStore, phone: Phone, clock: SetClock
 ) -> None:
-    codes = Codes(store, phone, b"secret", "localhost", 5, clock)
+    codes = make(store, phone, clock, 5)
     asked = [codes.send(number, f"192.0.2.{index}") for index, number in enumerate(numbers(60))]
     assert await outcomes(*asked) == {"fine": 5, "too-many": 55}
 
 
-async def test_what_was_not_sent_does_not_count(codes: Codes, clock: Clock) -> None:
+async def test_what_was_not_sent_does_not_count(codes: Codes, clock: SetClock) -> None:
     for _ in range(30):  # all but the first are too early
         await outcomes(codes.send(NUMBER, "192.0.2.1"))
     for number in numbers(9):
@@ -189,10 +197,10 @@ async def test_what_was_not_sent_does_not_count(codes: Codes, clock: Clock) -> N
 
 
 async def test_the_limit_of_all_outlives_a_restart_and_ends_after_an_hour(
-    store: SQLiteStore, phone: Phone, clock: Clock
+    store: SQLiteStore, phone: Phone, clock: SetClock
 ) -> None:
     def started() -> Codes:
-        return Codes(store, phone, b"secret", "localhost", 3, clock)
+        return make(store, phone, clock, 3)
 
     codes = started()
     for index, number in enumerate(numbers(3)):
@@ -201,33 +209,33 @@ async def test_the_limit_of_all_outlives_a_restart_and_ends_after_an_hour(
     with pytest.raises(Refused) as error:
         await codes.send(NUMBER, "192.0.2.9")
     assert (error.value.reason, 3500 < error.value.wait <= 3600) == ("too-many", True)
-    clock.now += 3600
+    clock.time += 3600
     await codes.send(NUMBER, "192.0.2.9")
 
 
 async def test_messages_that_a_wrong_clock_has_counted_are_forgotten(
-    store: SQLiteStore, phone: Phone, clock: Clock
+    store: SQLiteStore, phone: Phone, clock: SetClock
 ) -> None:
-    codes = Codes(store, phone, b"secret", "localhost", 1, clock)
-    clock.now += 300_000_000
+    codes = make(store, phone, clock, 1)
+    clock.time += 300_000_000
     await codes.send(NUMBER, "192.0.2.1")
-    clock.now -= 300_000_000
-    codes = Codes(store, phone, b"secret", "localhost", 1, clock)
+    clock.time -= 300_000_000
+    codes = make(store, phone, clock, 1)
     await codes.send(NUMBER, "192.0.2.1")
 
 
 async def test_what_is_over_the_limit_of_all_is_counted_for_the_operator(
-    store: SQLiteStore, phone: Phone, clock: Clock
+    store: SQLiteStore, phone: Phone, clock: SetClock
 ) -> None:
-    results: Counter[str] = Counter()
-    codes = Codes(store, phone, b"secret", "localhost", 2, clock, results)
+    figures = Figures()
+    codes = make(store, phone, clock, 2, figures)
     for index, number in enumerate(numbers(5)):
         await outcomes(codes.send(number, f"192.0.2.{index}"))
-    assert results == {"sent": 2, "limited": 3}
+    assert figures.sms == {"sent": 2, "limited": 3}
     phone.broken = True
-    clock.now += 3600
+    clock.time += 3600
     await outcomes(codes.send(NUMBER, "192.0.2.1"))
-    assert results["failed"] == 1
+    assert figures.sms["failed"] == 1
 
 
 async def test_strangers_can_not_use_up_the_tries_of_whom_the_code_was_sent_for(
@@ -259,10 +267,10 @@ async def test_twenty_five_wrong_codes_end_a_code_for_everybody(codes: Codes, ph
 
 
 async def test_a_damaged_record_does_not_keep_the_others_from_being_cleaned(
-    codes: Codes, store: SQLiteStore, clock: Clock
+    codes: Codes, store: SQLiteStore, clock: SetClock
 ) -> None:
     await store.put(0, "codes", "damaged", b"\x93nonsense")
     await codes.send(NUMBER, "192.0.2.1")
-    clock.now += 86400
+    clock.time += 86400
     await codes.sweep()
     assert not await store.documents(0, "codes")

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from random import Random
 from types import SimpleNamespace
 from typing import Any
 
-from kith.accounts.notices import tell
+from kith.accounts.notices import Notices
+from kith.base.domain import Domain
+from kith.base.randomness import Randomness
 from kith.core.log.envelope import Envelope
 from kith.ports.store import Append
 from kith.wire.jid import parse_jid
 
 
 def test_an_account_that_was_read_anew_meanwhile_gets_the_notice() -> None:
-    told: list[Envelope] = []
+    told: list[tuple[object, Envelope]] = []
     queued: list[Append] = []
     then: Any = SimpleNamespace(id=1, jid="ada@localhost", slot=3, address=parse_jid("ada@localhost"))
     now = SimpleNamespace()
-    domain: Any = SimpleNamespace(
-        name="localhost",
-        ids=SimpleNamespace(next={3: 7}.get),
-        store=SimpleNamespace(append=queued.append),
-        accounts=SimpleNamespace(get={"ada@localhost": now}.get),
-        post=SimpleNamespace(hand_over=lambda account, envelope: told.append(envelope)),
-    )
-    tell(domain, then, "A new device")
+    ids: Any = SimpleNamespace(next={3: 7}.get)
+    store: Any = SimpleNamespace(append=queued.append)
+    accounts: Any = SimpleNamespace(get={"ada@localhost": now}.get)
+    post: Any = SimpleNamespace(hand_over=lambda account, envelope: told.append((account, envelope)))
+    notices = Notices(Domain("localhost"), ids, Randomness(Random(1)), store, accounts, post)
+    notices.tell(then, "A new device")
     assert not told  # nothing is shown before it is stored
     queued[0].done(None, None)
-    assert [envelope.id for envelope in told] == [7]
+    ((account, envelope),) = told
+    assert (account, envelope.id) == (now, 7)

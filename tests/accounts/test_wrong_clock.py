@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 
 from kith.accounts.discovery import BUDGET, Discovery
+from kith.accounts.enrolment import Enrolment
 from kith.accounts.errors import Refused
 from kith.accounts.links import LIFETIME, Links
 from kith.accounts.proof import LIFETIME as PROOF_LIFETIME
 from kith.accounts.proof import Proofs
+from kith.base.randomness import Randomness
+from kith.base.secret import Secret
+from tests.clocks import SetClock
 from tests.fuzz.world import World
 
 DAY = 86400.0
@@ -24,26 +29,22 @@ def world() -> Iterator[World]:
     world.loop.close()
 
 
-class Clock:
-    now = 1.8e9
-
-    def __call__(self) -> float:
-        return self.now
+SECRET = Secret(b"s" * 32)
 
 
 def test_numbers_can_be_looked_up_after_the_clock_was_ahead(world: World) -> None:
     async def look_up() -> None:
-        clock = Clock()
-        discovery = Discovery(world.domain, b"s" * 32, clock)
+        clock = SetClock()
+        discovery = Discovery(SECRET, clock, world.domain.store)
         await discovery._spend(1, BUDGET - 10)
-        clock.now += YEARS
+        clock.time += YEARS
         await discovery._spend(1, 10)
-        clock.now -= YEARS
+        clock.time -= YEARS
         await discovery._spend(1, 10)
         await discovery._spend(1, BUDGET - 20)
         with pytest.raises(Refused):
             await discovery._spend(1, 10)
-        clock.now += DAY
+        clock.time += DAY
         await discovery._spend(1, 10)
 
     world.do(look_up())
@@ -51,15 +52,15 @@ def test_numbers_can_be_looked_up_after_the_clock_was_ahead(world: World) -> Non
 
 def test_a_box_of_a_time_to_come_is_no_box(world: World) -> None:
     async def link() -> None:
-        clock = Clock()
-        links = Links(world.domain, clock)
-        clock.now += YEARS
+        clock = SetClock()
+        links = Links(clock, Randomness(), world.domain.store, cast(Enrolment, None))
+        clock.time += YEARS
         id = await links.open("192.0.2.1")
         assert await links.sealed(id) == b""
-        clock.now -= YEARS
+        clock.time -= YEARS
         with pytest.raises(Refused):
             await links.sealed(id)
-        clock.now += LIFETIME
+        clock.time += LIFETIME
         fresh = await links.open("192.0.2.1")
         assert await links.sealed(fresh) == b""
         assert await links._count() == 1  # the other one is gone
@@ -68,12 +69,12 @@ def test_a_box_of_a_time_to_come_is_no_box(world: World) -> None:
 
 
 def test_a_proof_of_a_time_to_come_is_no_proof(world: World) -> None:
-    clock = Clock()
-    proofs = Proofs(world.domain.store, b"s" * 32, clock)
-    clock.now += YEARS
+    clock = SetClock()
+    proofs = Proofs(SECRET, clock, Randomness(), world.domain.store)
+    clock.time += YEARS
     proof = proofs.make("+4915112345678", 1, "hash")
     assert proofs.is_for("+4915112345678", proof)
-    clock.now -= YEARS
+    clock.time -= YEARS
     assert not proofs.is_for("+4915112345678", proof)
-    clock.now += YEARS + PROOF_LIFETIME
+    clock.time += YEARS + PROOF_LIFETIME
     assert not proofs.is_for("+4915112345678", proof)

@@ -70,7 +70,7 @@ async def test_what_may_have_been_on_a_network_is_refused(strict: RunningServer)
 def came(remote: str, headers: dict[str, str], named: tuple[str, ...] = (), plaintext: bool = False) -> bool:
     """Whether the API takes a request that has come without TLS from an address."""
     config = Config(trusted_proxies=list(named), allow_plaintext=plaintext)
-    edge = SimpleNamespace(proxies=Proxies(named), domain=SimpleNamespace(config=config))
+    edge = SimpleNamespace(proxies=Proxies(named), config=config)
     transport = SimpleNamespace(
         get_extra_info=lambda name, default=None: (remote, 40000) if name == "peername" else default
     )

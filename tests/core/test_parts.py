@@ -57,7 +57,7 @@ def parts() -> Parts:
 
 def test_what_a_feature_needs_is_made_before_it_and_the_order_stays() -> None:
     there = parts()
-    features = there.features([Pep, Plain, Caps])
+    features = there.build([Pep, Plain, Caps])
     assert [type(feature) for feature in features] == [Pep, Plain, Caps]
     pep, plain, caps = features
     assert isinstance(pep, Pep)
@@ -68,29 +68,29 @@ def test_what_a_feature_needs_is_made_before_it_and_the_order_stays() -> None:
 
 
 def test_a_feature_works_without_what_it_may_do_without() -> None:
-    pep = parts().features([Caps, Pep])[1]
+    pep = parts().build([Caps, Pep])[1]
     assert isinstance(pep, Pep)
     assert pep.plain is None
 
 
 def test_a_feature_that_is_missing_stops_the_start_with_one_line() -> None:
     with pytest.raises(Unfit, match=r"^Pep needs Caps$"):
-        parts().features([Plain, Keys, Pep])
+        parts().build([Plain, Keys, Pep])
 
 
 def test_a_part_that_is_missing_stops_the_start_with_one_line() -> None:
     with pytest.raises(Unfit, match=r"^Caps needs Domain$"):
-        Parts({}).features([Caps])
+        Parts({}).build([Caps])
 
 
 def test_features_that_need_each_other_stop_the_start_with_one_line() -> None:
     with pytest.raises(Unfit, match=r"^Hen needs Egg needs Hen$"):
-        parts().features([Plain, Hen, Egg])
+        parts().build([Plain, Hen, Egg])
 
 
 def test_a_part_that_is_not_there_can_be_asked_for() -> None:
     there = parts()
-    there.features([Plain])
+    there.build([Plain])
     with pytest.raises(LookupError, match="Caps"):
         there.get(Caps)
 
@@ -98,7 +98,7 @@ def test_a_part_that_is_not_there_can_be_asked_for() -> None:
 def test_hooks_are_called_in_the_order_of_the_list_not_in_that_of_making() -> None:
     hooks = Hooks()
     asked_for_before_it_is_filled = hooks.stanza_in
-    hooks.fill(parts().features([Pep, Caps]))
+    hooks.fill(parts().build([Pep, Caps]))
     first, second = Stanza.build("message", {}), Stanza.build("message", {})
     assert not hooks.stanza_in(ADA, BEN, first)
     assert first.attrs["seen"] == "pep "  # made after Caps, asked before it; a no ends it
@@ -106,13 +106,13 @@ def test_hooks_are_called_in_the_order_of_the_list_not_in_that_of_making() -> No
     assert len(hooks.stanza_in) == 2
 
     hooks = Hooks()
-    hooks.fill(parts().features([Caps, Pep]))
+    hooks.fill(parts().build([Caps, Pep]))
     assert not hooks.allows(ADA, BEN, second)
     assert second.attrs["seen"] == "caps pep "
 
 
 def test_a_hook_that_a_feature_leaves_alone_costs_nothing() -> None:
     hooks = Hooks()
-    hooks.fill(parts().features([Caps, Pep, Plain]))
+    hooks.fill(parts().build([Caps, Pep, Plain]))
     assert hooks.message_sent == []
     assert len(hooks.stanza_in) == 2

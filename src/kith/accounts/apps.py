@@ -7,19 +7,25 @@ from urllib.parse import quote
 
 from kith.accounts.devices import Logins
 from kith.accounts.errors import Refused
-from kith.core.node import Node
+from kith.base.randomness import Randomness
+from kith.core.actors.accounts import Accounts
 from kith.ports.store import AccountRecord
 from kith.records.app_passwords import MOST, AppPassword, random_password
 from kith.records.devices import clean
+from kith.records.passwords import Passwords
 
 
 class Apps:
     """App passwords, as their owner sees them (`kith.records.app_passwords`)."""
 
-    def __init__(self, domain: Node, logins: Logins) -> None:
-        self._domain = domain
+    def __init__(
+        self, randomness: Randomness, accounts: Accounts, passwords: Passwords, logins: Logins
+    ) -> None:
+        self._randomness = randomness
+        self._accounts = accounts
+        self._passwords = passwords
         self._logins = logins
-        self._apps = domain.passwords.apps
+        self._apps = passwords.apps
         self._lock = asyncio.Lock()
 
     async def all(self, record: AccountRecord) -> list[AppPassword]:
@@ -28,7 +34,7 @@ class Apps:
 
     def online(self, record: AccountRecord, id: str) -> bool:
         """Whether a session has a connection that logged in with it."""
-        sessions = self._domain.accounts.sessions(record.jid)
+        sessions = self._accounts.sessions(record.jid)
         return any(session.credential == id and session.sink is not None for session in sessions)
 
     async def make(self, record: AccountRecord, name: str) -> tuple[AppPassword, str]:
@@ -36,7 +42,7 @@ class Apps:
         if record.keys:
             raise Refused("conflict", "This account has a password; standard clients use that.")
         password = random_password()
-        keys = await asyncio.to_thread(self._domain.passwords.make_app_keys, record.jid, password)
+        keys = await asyncio.to_thread(self._passwords.make_app_keys, record.jid, password)
         async with self._lock:
             if len(await self._apps.all(record.id)) >= MOST:
                 raise Refused("conflict", f"There are {MOST} app passwords; revoke one first.")

@@ -5,12 +5,10 @@ Counted by the minute, and by the clock on the wall, since the count has to mean
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import msgspec
 import structlog
 
+from kith.base.clock import Clock
 from kith.ports.store import Store
 
 SPACE = "sms"
@@ -24,9 +22,9 @@ _decode = msgspec.msgpack.Decoder(dict[int, int]).decode
 
 
 class Budget:
-    """``most`` in any 60 minutes. ``clock``: seconds since 1970."""
+    """``most`` in any 60 minutes."""
 
-    def __init__(self, store: Store, most: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, store: Store, most: int, clock: Clock) -> None:
         self._store = store
         self._most = most
         self._clock = clock
@@ -48,7 +46,7 @@ class Budget:
 
     def take(self) -> float:
         """Counts one more. Returns 0 if it may be sent; else the seconds to wait, and it does not count."""
-        now = self._clock()
+        now = self._clock.now()
         minutes = self._recent(now)
         if sum(minutes.values()) >= self._most:
             self._tell(now)
@@ -60,7 +58,7 @@ class Budget:
 
     def give_back(self) -> None:
         """The last one was not sent after all."""
-        minutes = self._recent(self._clock())
+        minutes = self._recent(self._clock.now())
         if minutes:
             newest = max(minutes)
             minutes[newest] -= 1
@@ -71,7 +69,7 @@ class Budget:
     @property
     def used(self) -> int:
         """How many were sent in the last hour."""
-        return sum(self._recent(self._clock()).values())
+        return sum(self._recent(self._clock.now()).values())
 
     def _recent(self, now: float) -> dict[int, int]:
         """Those of the last hour. What is later than now was counted while the clock was wrong."""

@@ -8,10 +8,6 @@ here can tell.
 from __future__ import annotations
 
 import hmac
-import secrets
-import time
-from collections import Counter
-from collections.abc import Callable
 from typing import NoReturn
 
 import msgspec
@@ -20,6 +16,12 @@ import structlog
 from kith.accounts.budget import Budget
 from kith.accounts.errors import Refused, too_many
 from kith.accounts.limits import Limit, network
+from kith.base.clock import Clock
+from kith.base.domain import Domain
+from kith.base.figures import Figures
+from kith.base.randomness import Randomness
+from kith.base.secret import Secret
+from kith.config import Config
 from kith.ports.sms import SMS, SMSError
 from kith.ports.store import Document, Store
 
@@ -64,31 +66,30 @@ _decode = msgspec.msgpack.Decoder(Pending).decode
 
 
 class Codes:
-    """Sends codes and checks them. ``per_hour``: messages that the server sends in an hour, in total.
-
-    ``results`` counts what became of those that were asked for: sent, failed, or over the limit.
-    """
+    """Sends codes and checks them. The figures count what became of those that were asked for."""
 
     def __init__(
         self,
+        config: Config,
+        domain: Domain,
+        secret: Secret,
+        clock: Clock,
+        randomness: Randomness,
         store: Store,
         sms: SMS,
-        secret: bytes,
-        domain: str,
-        per_hour: int,
-        clock: Callable[[], float] = time.time,
-        results: Counter[str] | None = None,
+        figures: Figures,
     ) -> None:
-        self._store = store
-        self._sms = sms
-        self._secret = secret
         self._domain = domain
         self._clock = clock
-        self._addresses = Limit(PER_ADDRESS, _HOUR)
-        self._wrong = Limit(WRONG_PER_ADDRESS, _HOUR)
-        self._budget = Budget(store, per_hour, clock)
+        self._randomness = randomness
+        self._store = store
+        self._sms = sms
+        self._secret = secret.key("codes")
+        self._addresses = Limit(PER_ADDRESS, _HOUR, clock)
+        self._wrong = Limit(WRONG_PER_ADDRESS, _HOUR, clock)
+        self._budget = Budget(store, config.sms_per_hour, clock)
         self._under_way = 0
-        self._results = results if results is not None else Counter()
+        self._results = figures.sms
 
     def _hash(self, *parts: str) -> bytes:
         return hmac.digest(self._secret, "\0".join(parts).encode(), "sha256")
@@ -125,7 +126,7 @@ class Codes:
         self._budget.give_back()
 
     async def _send(self, number: str, place: str) -> float:
-        key, now = self._key(number), self._clock()
+        key, now = self._key(number), self._clock.now()
         try:
             document = await self._store.document(0, SPACE, key)
             known = _pending(document)
@@ -135,7 +136,7 @@ class Codes:
             used = [at for at in (known.used if known is not None else []) if -_HOUR < now - at < _DAY]
             if wait := _wait(sends if len(used) < USED_PER_DAY else sorted([*sends, *used]), now):
                 raise too_many(wait)
-            code = f"{secrets.randbelow(1_000_000):06}"
+            code = f"{self._randomness.below(1_000_000):06}"
             pending = Pending(self._hash("code", number, code), now, TRIES_IN_ALL, [*sends, now], {}, used)
             seq = await self._store.put_if(0, SPACE, key, _encode(pending), document.seq if document else 0)
             if not seq:  # another request for the number was faster
@@ -144,7 +145,7 @@ class Codes:
             self._not_sent(place)
             raise
         try:
-            await self._sms.send(number, text(code, self._domain))
+            await self._sms.send(number, text(code, self._domain.name))
         except SMSError as error:
             self._results["failed"] += 1
             logger.error("text message not sent", error=str(error))
@@ -203,14 +204,14 @@ class Codes:
         return bool(await self._store.put_if(0, SPACE, was.key, _encode(pending), was.seq))
 
     def _is_over(self, pending: Pending) -> bool:
-        return not pending.code or pending.tries <= 0 or self._clock() - pending.made >= LIFETIME
+        return not pending.code or pending.tries <= 0 or self._clock.now() - pending.made >= LIFETIME
 
     def _expired(self) -> NoReturn:
         raise Refused("expired-code", "There is no such code, or not any more. Ask for another.")
 
     async def sweep(self) -> None:
         """Forgets numbers for which nothing was sent for a day."""
-        now = self._clock()
+        now = self._clock.now()
         for document in await self._store.documents(0, SPACE):
             pending = _pending(document)
             if pending is None or not -_DAY < now - pending.made < _DAY:

@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kith.accounts.errors import Refused
+from kith.base.domain import Domain
 from kith.base.numbers import canonical
+from kith.core.actors.accounts import Accounts
 from kith.core.actors.roster import MAX_ITEMS
-from kith.core.node import Node
-from kith.ports.store import AccountRecord
+from kith.core.hooks.table import Hooks
+from kith.core.routing.presence import Presence
+from kith.core.routing.subscriptions import Subscriptions
+from kith.ports.store import AccountRecord, Store
 from kith.records.devices import clean
 from kith.wire.jid import JID
 
@@ -20,8 +24,21 @@ from kith.wire.jid import JID
 class Contacts:
     """Adds numbers (E.164) to rosters."""
 
-    def __init__(self, domain: Node) -> None:
+    def __init__(
+        self,
+        domain: Domain,
+        store: Store,
+        accounts: Accounts,
+        subscriptions: Subscriptions,
+        presence: Presence,
+        hooks: Hooks,
+    ) -> None:
         self._domain = domain
+        self._store = store
+        self._accounts = accounts
+        self._subscriptions = subscriptions
+        self._presence = presence
+        self._hooks = hooks
 
     async def add(self, record: AccountRecord, people: Sequence[tuple[str, str]]) -> int:
         """(number, name). Returns how many were new. Raises Refused."""
@@ -33,11 +50,10 @@ class Contacts:
         return added
 
     async def _add(self, record: AccountRecord, bare: str, name: str) -> bool:
-        domain = self._domain
-        account = await domain.accounts.load(record.jid)
+        account = await self._accounts.load(record.jid)
         if account is None:
             raise Refused("not-found", "The account is gone.")
-        roster = await domain.accounts.roster(record.jid)
+        roster = await self._accounts.roster(record.jid)
         item = roster[bare]
         if (item.to and item.from_) or (item.listed and (item.approved or item.from_)):
             new = False
@@ -45,20 +61,20 @@ class Contacts:
             if not item.listed and len(roster) >= MAX_ITEMS:
                 raise Refused("conflict", f"There are {MAX_ITEMS} contacts.")
             item.name, item.listed, item.approved, new = item.name or name, True, not item.from_, True
-            await roster.save(domain.store, item)
-            domain.subscriptions.push(account, roster, item)
+            await roster.save(self._store, item)
+            self._subscriptions.push(account, roster, item)
         if not (item.to and item.from_):
-            other = await domain.accounts.load(bare)
-            theirs = (await domain.accounts.roster(bare))[record.jid] if other is not None else None
+            other = await self._accounts.load(bare)
+            theirs = (await self._accounts.roster(bare))[record.jid] if other is not None else None
             if theirs is not None and theirs.listed and (theirs.approved or theirs.from_):
-                await domain.subscriptions.befriend(record.jid, bare)
+                await self._subscriptions.befriend(record.jid, bare)
                 self._introduce(record.jid, bare)
         return new
 
     def _introduce(self, one: str, other: str) -> None:
         """Each sees the other as they are now."""
         for bare, viewer in ((one, other), (other, one)):
-            account, seen = self._domain.accounts.get(bare), self._domain.accounts.get(viewer)
+            account, seen = self._accounts.get(bare), self._accounts.get(viewer)
             if account is not None and seen is not None:
-                self._domain.presence.show(account, seen.address)
-                self._domain.hooks.subscription_approved(account.address, seen.address)
+                self._presence.show(account, seen.address)
+                self._hooks.subscription_approved(account.address, seen.address)

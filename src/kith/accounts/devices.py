@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kith.accounts.errors import Refused
-from kith.base import clock
-from kith.core.node import Node
+from kith.base.clock import Clock
+from kith.core.actors.accounts import Accounts
+from kith.core.sessions.revocation import Revocation
 from kith.ports.store import AccountRecord
-from kith.records.devices import Device, clean
+from kith.records.devices import Device, Devices, clean
+from kith.records.passwords import Passwords
 
 _MAX_KEYS = 16
 
@@ -30,20 +32,26 @@ class Shown:
 class Logins:
     """What can be done with the devices of an account."""
 
-    def __init__(self, domain: Node) -> None:
-        self._domain = domain
+    def __init__(
+        self, clock: Clock, accounts: Accounts, devices: Devices, passwords: Passwords, revocation: Revocation
+    ) -> None:
+        self._clock = clock
+        self._accounts = accounts
+        self._devices = devices
+        self._passwords = passwords
+        self._revocation = revocation
 
     async def all(self, record: AccountRecord) -> list[Shown]:
         """Those with a token or a session, the last used first."""
-        devices = (await self._domain.devices.all(record.id)).values()
+        devices = (await self._devices.all(record.id)).values()
         return [self._shown(record, device) for device in reversed(list(devices))]
 
     def _shown(self, record: AccountRecord, device: Device) -> Shown:
         online = any(
             session.device == device.id and session.sink is not None
-            for session in self._domain.accounts.sessions(record.jid)
+            for session in self._accounts.sessions(record.jid)
         )
-        return Shown(device, online, clock.now() if online else device.used)
+        return Shown(device, online, self._clock.now() if online else device.used)
 
     async def change(
         self, record: AccountRecord, id: str, name: str | None = None, omemo: list[int] | None = None
@@ -56,7 +64,7 @@ class Logins:
             if omemo is not None:
                 device.omemo = list(dict.fromkeys(omemo))[:_MAX_KEYS]
 
-        device = await self._domain.devices.change(record.id, id, change)
+        device = await self._devices.change(record.id, id, change)
         if device is None:
             raise Refused("not-found", "There is no such device.")
         return self._shown(record, device)
@@ -68,24 +76,23 @@ class Logins:
 
     async def revoke_app(self, record: AccountRecord, id: str) -> None:
         """The same for an app password, and for all that has logged in with it. Raises Refused."""
-        domain = self._domain
-        domain.devices.ends(record.id, id)
-        password = await domain.passwords.apps.remove(record.id, id)
+        self._devices.ends(record.id, id)
+        password = await self._passwords.apps.remove(record.id, id)
         if password is None:
             raise Refused("not-found", "There is no such app password.")
-        for device in (await domain.devices.all(record.id)).values():
+        for device in (await self._devices.all(record.id)).values():
             if device.credential == id:
                 await self._forget(record, device.id)
-        await domain.revocation.forgotten(record.jid, [Device(id, omemo=password.omemo)])
+        await self._revocation.forgotten(record.jid, [Device(id, omemo=password.omemo)])
 
     async def revoke_all(self, record: AccountRecord, but: str = "") -> None:
         """The same for all of them, but for one."""
-        for device in await self._domain.devices.all(record.id):
+        for device in await self._devices.all(record.id):
             if device != but:
                 await self._forget(record, device)
 
     async def _forget(self, record: AccountRecord, id: str) -> bool:
         """Whether there was such a device."""
-        gone = await self._domain.devices.forget(record.id, id)
-        await self._domain.revocation.forgotten(record.jid, gone)
+        gone = await self._devices.forget(record.id, id)
+        await self._revocation.forgotten(record.jid, gone)
         return bool(gone)

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -21,9 +20,10 @@ from voprf.ristretto import BlindedInput, Evaluator
 
 from kith.accounts.errors import Refused, too_many
 from kith.accounts.numbers import is_number
+from kith.base.clock import Clock
 from kith.base.numbers import canonical
-from kith.core.node import Node
-from kith.ports.store import AccountRecord
+from kith.base.secret import Secret
+from kith.ports.store import AccountRecord, Store
 from kith.records.moves import Moves
 
 SPACE = "discovery"
@@ -62,22 +62,21 @@ class Members:
 class Discovery:
     """Answers without keeping anything but how much an account has asked."""
 
-    def __init__(self, domain: Node, secret: bytes, clock: Callable[[], float] = time.time) -> None:
-        self._domain = domain
-        self._store = domain.store
+    def __init__(self, secret: Secret, clock: Clock, store: Store) -> None:
         self._clock = clock
-        self._evaluator = Evaluator.from_seed(secret, b"Kith contacts 1")
+        self._store = store
+        self._evaluator = Evaluator.from_seed(secret.key("discovery"), b"Kith contacts 1")
         self.public_key = self._evaluator.public_key.serialize()
         self._tags: dict[str, bytes] = {}
         self._one = asyncio.Lock()
-        self._moves = Moves(domain.store)
+        self._moves = Moves(store)
         self._members = Members(b"", "")
         self._at = float("-inf")
 
     async def members(self) -> Members:
         """The set, at most two seconds old. A number's tag is computed once while the server runs."""
         async with self._one:
-            if self._domain.tasks.now() - self._at < _FRESH:
+            if self._clock.steady() - self._at < _FRESH:
                 return self._members
             left = await self._moves.all()  # addresses that only say where an account is
             there = [jid for jid in await self._store.accounts() if jid not in left]
@@ -89,7 +88,7 @@ class Discovery:
                 self._tags.update(zip(part, await asyncio.to_thread(self._compute, part), strict=True))
             tags = b"".join(sorted(self._tags.values()))
             self._members = Members(tags, hashlib.sha256(tags).hexdigest()[:16])
-            self._at = self._domain.tasks.now()
+            self._at = self._clock.steady()
             return self._members
 
     def _compute(self, numbers: Sequence[str]) -> list[bytes]:
@@ -108,7 +107,7 @@ class Discovery:
     async def _spend(self, account: int, count: int) -> None:
         for _ in range(_RACES):
             document = await self._store.document(account, SPACE, "")
-            now = self._clock()
+            now = self._clock.now()
             spent = _decode(document.value) if document is not None else Spent(BUDGET, now)
             passed = max(0.0, now - spent.at)  # a clock that was ahead then takes nothing away now
             left = min(BUDGET, spent.left + passed / _DAY * PER_DAY)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
 
 from kith.accounts.errors import Refused
-from kith.accounts.notices import tell
-from kith.base import clock
-from kith.core.node import Node
+from kith.accounts.notices import Notices
+from kith.base.clock import Clock
+from kith.base.randomness import Randomness
+from kith.core.actors.accounts import Accounts
+from kith.core.sessions.revocation import Revocation
 from kith.ports.store import AccountRecord
-from kith.records.devices import Changed, agent_id, clean
+from kith.records.devices import Changed, Devices, agent_id, clean
 
 _TRIES = 5
 
@@ -41,34 +42,52 @@ class Enrolled:
     expires: float
 
 
-async def enrol(domain: Node, record: AccountRecord, about: About) -> Enrolled:
-    """Makes a device, or gives the one that has this agent a new token. Raises Refused."""
-    agent = agent_id(about.agent) if about.agent else str(uuid.uuid4())
-    if not agent:
-        raise Refused("bad-request", "The id of a device is a UUID.")
-    for _ in range(_TRIES):
-        entry = await domain.devices.enter(record.id, agent)
-        await domain.revocation.forgotten(record.jid, entry.gone)
-        device = entry.device
-        device.seen(clean(about.software), clean(about.name))
-        device.platform = clean(about.platform) or device.platform
-        device.credential = ""
-        device.used = clock.now()
-        device.retire(device.current)
-        device.current = None  # the one that it had ends: this is a new start
-        token, expires = domain.devices.issue(record, agent, device, about.mechanism)
-        try:
-            await domain.devices.save(entry)
-        except Changed:
-            continue
-        return Enrolled(record.jid, device.id, agent, token, about.mechanism, expires)
-    raise Refused("unavailable", "The device is changed elsewhere at the moment.", 1.0)
+class Enrolment:
+    """Makes devices."""
 
+    def __init__(
+        self,
+        clock: Clock,
+        randomness: Randomness,
+        accounts: Accounts,
+        devices: Devices,
+        revocation: Revocation,
+        notices: Notices,
+    ) -> None:
+        self._clock = clock
+        self._randomness = randomness
+        self._accounts = accounts
+        self._devices = devices
+        self._revocation = revocation
+        self._notices = notices
 
-async def announce(domain: Node, record: AccountRecord, about: About) -> None:
-    """Tells the account's devices that there is one more."""
-    account = await domain.accounts.load(record.jid)
-    if account is not None:
-        name = clean(about.name) or clean(about.software) or "a device without a name"
-        text = f"A new device has logged in to your account: {name}. If it is not yours, revoke it now."
-        tell(domain, account, text)
+    async def enrol(self, record: AccountRecord, about: About) -> Enrolled:
+        """Makes a device, or gives the one that has this agent a new token. Raises Refused."""
+        agent = agent_id(about.agent) if about.agent else self._randomness.uuid()
+        if not agent:
+            raise Refused("bad-request", "The id of a device is a UUID.")
+        for _ in range(_TRIES):
+            entry = await self._devices.enter(record.id, agent)
+            await self._revocation.forgotten(record.jid, entry.gone)
+            device = entry.device
+            device.seen(clean(about.software), clean(about.name))
+            device.platform = clean(about.platform) or device.platform
+            device.credential = ""
+            device.used = self._clock.now()
+            device.retire(device.current)
+            device.current = None  # the one that it had ends: this is a new start
+            token, expires = self._devices.issue(record, agent, device, about.mechanism)
+            try:
+                await self._devices.save(entry)
+            except Changed:
+                continue
+            return Enrolled(record.jid, device.id, agent, token, about.mechanism, expires)
+        raise Refused("unavailable", "The device is changed elsewhere at the moment.", 1.0)
+
+    async def announce(self, record: AccountRecord, about: About) -> None:
+        """Tells the account's devices that there is one more."""
+        account = await self._accounts.load(record.jid)
+        if account is not None:
+            name = clean(about.name) or clean(about.software) or "a device without a name"
+            text = f"A new device has logged in to your account: {name}. If it is not yours, revoke it now."
+            self._notices.tell(account, text)

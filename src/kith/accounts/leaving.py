@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from kith.accounts.errors import Refused
 from kith.accounts.pin import Pins
-from kith.core.node import Node
-from kith.ports.store import AccountRecord
+from kith.core.actors.accounts import Accounts
+from kith.core.sessions.removal import Removal
+from kith.ports.store import AccountRecord, Store
 from kith.wire.jid import parse_jid
 
 
 class Leaving:
     """Removes accounts, and what is left of them in the files of the store."""
 
-    def __init__(self, domain: Node, pins: Pins) -> None:
-        self._domain = domain
+    def __init__(self, store: Store, accounts: Accounts, removal: Removal, pins: Pins) -> None:
+        self._store = store
+        self._accounts = accounts
+        self._removal = removal
         self._pins = pins
         self._left = True  # maybe, from before the server was started
 
@@ -32,12 +35,12 @@ class Leaving:
             if not pin:
                 raise Refused("pin-required", "This account has a PIN.")
             await self._pins.check(record.id, pin)
-        account = await self._domain.accounts.load(record.jid)
+        account = await self._accounts.load(record.jid)
         if account is not None:
-            await self._domain.removal.remove(account)
+            await self._removal.remove(account)
         self._left = True
 
     async def clean(self) -> None:
         """What accounts that have left held is overwritten in the store's files; to be called often."""
-        if self._left and await self._domain.store.tidy():
+        if self._left and await self._store.tidy():
             self._left = False

@@ -7,9 +7,9 @@ looked at before and counted afterwards lets any number through that come at onc
 from __future__ import annotations
 
 import ipaddress
-import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+
+from kith.base.clock import Clock
 
 _KEYS = 20_000
 
@@ -17,15 +17,15 @@ _KEYS = 20_000
 class Limit:
     """``most`` events within ``seconds`` for each key. In memory; the keys longest unused are forgotten."""
 
-    def __init__(self, most: int, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, most: int, seconds: float, clock: Clock) -> None:
         self._most = most
         self._seconds = seconds
-        self._clock = clock
+        self._now = clock.steady
         self._events: OrderedDict[str, deque[float]] = OrderedDict()
 
     def take(self, key: str) -> float:
         """One more. Returns 0 if it may be; else the seconds to wait, and it does not count."""
-        now = self._clock()
+        now = self._now()
         wait = self._wait(key)
         if not wait:
             events = self._events.setdefault(key, deque())
@@ -42,7 +42,7 @@ class Limit:
 
     def _wait(self, key: str) -> float:
         """Seconds until one more may be; 0: now."""
-        events, now = self._events.get(key), self._clock()
+        events, now = self._events.get(key), self._now()
         while events and now - events[0] >= self._seconds:
             events.popleft()
         if events is None or len(events) < self._most:

@@ -17,17 +17,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import secrets
-import time
-from collections.abc import Callable
 
 import msgspec
 
-from kith.accounts.enrolment import About, Enrolled, announce, enrol
+from kith.accounts.enrolment import About, Enrolled, Enrolment
 from kith.accounts.errors import Refused, too_many
 from kith.accounts.limits import Limit, network
-from kith.core.node import Node
-from kith.ports.store import AccountRecord, Document
+from kith.base.clock import Clock
+from kith.base.randomness import Randomness
+from kith.ports.store import AccountRecord, Document, Store
 from kith.records.readable import readable
 
 SPACE = "links"
@@ -59,11 +57,12 @@ _decode = msgspec.msgpack.Decoder(Box).decode
 class Links:
     """The boxes."""
 
-    def __init__(self, domain: Node, clock: Callable[[], float] = time.time) -> None:
-        self._domain = domain
-        self._store = domain.store
+    def __init__(self, clock: Clock, randomness: Randomness, store: Store, enrolment: Enrolment) -> None:
         self._clock = clock
-        self._addresses = Limit(PER_ADDRESS, _HOUR)
+        self._randomness = randomness
+        self._store = store
+        self._enrolment = enrolment
+        self._addresses = Limit(PER_ADDRESS, _HOUR, clock)
 
     async def open(self, address: str, account: str = "") -> str:
         """A new box's id; ``account``: who invites. Raises Refused."""
@@ -71,8 +70,8 @@ class Links:
             raise too_many(wait)
         if await self._count() >= MOST:
             raise Refused("unavailable", "Too many devices are being linked. Try again soon.", 60.0)
-        id = secrets.token_hex(16)
-        await self._store.put(0, SPACE, id, _encode(Box(self._clock(), account)))
+        id = self._randomness.hex(16)
+        await self._store.put(0, SPACE, id, _encode(Box(self._clock.now(), account)))
         return id
 
     async def _count(self) -> int:
@@ -85,7 +84,7 @@ class Links:
 
     def _is_over(self, box: Box) -> bool:
         """Also if it is of a time that is still to come: the clock was wrong then."""
-        return not -LIFETIME < self._clock() - box.made < LIFETIME
+        return not -LIFETIME < self._clock.now() - box.made < LIFETIME
 
     async def _box(self, id: str) -> tuple[Document, Box]:
         """Raises Refused."""
@@ -97,9 +96,9 @@ class Links:
 
     async def sealed(self, id: str, wait: float = 0.0) -> bytes:
         """What is in the box, as soon as there is something; empty after ``wait`` seconds. Raises Refused."""
-        deadline = self._domain.tasks.now() + wait
+        deadline = self._clock.steady() + wait
         while not (sealed := (await self._box(id))[1].sealed):
-            left = deadline - self._domain.tasks.now()
+            left = deadline - self._clock.steady()
             if left <= 0:
                 break
             await asyncio.sleep(min(_LOOK_EVERY, left))
@@ -135,6 +134,6 @@ class Links:
         record = await self._store.account(box.account)
         if record is None:
             raise Refused("not-found", "The account is gone.")
-        enrolled = await enrol(self._domain, record, about)
-        await announce(self._domain, record, about)
+        enrolled = await self._enrolment.enrol(record, about)
+        await self._enrolment.announce(record, about)
         return enrolled

@@ -17,15 +17,23 @@ import structlog
 from kith.accounts.codes import Codes
 from kith.accounts.devices import Logins
 from kith.accounts.errors import Refused
-from kith.accounts.notices import tell
+from kith.accounts.notices import Notices
 from kith.accounts.numbers import is_number, shown
-from kith.base import clock
+from kith.base.clock import Clock
+from kith.base.domain import Domain
 from kith.base.numbers import canonical
+from kith.base.tasks import Tasks
 from kith.core.actors.account import Account
+from kith.core.actors.accounts import Accounts
 from kith.core.actors.roster import Item
-from kith.core.node import Node
-from kith.ports.store import AccountRecord
+from kith.core.hooks.table import Hooks
+from kith.core.routing.post import Post
+from kith.core.routing.subscriptions import Subscriptions
+from kith.core.sessions.removal import Removal
+from kith.core.sessions.sessions import Sessions
+from kith.ports.store import AccountRecord, Store
 from kith.records.moves import Move, Moves, is_over
+from kith.records.passwords import Passwords
 from kith.wire import ns
 from kith.wire.errors import StreamError
 from kith.wire.jid import JID, parse_jid
@@ -37,11 +45,38 @@ logger = structlog.get_logger("kith")
 class Moving:
     """Changes numbers."""
 
-    def __init__(self, domain: Node, codes: Codes, logins: Logins) -> None:
+    def __init__(
+        self,
+        domain: Domain,
+        clock: Clock,
+        store: Store,
+        accounts: Accounts,
+        passwords: Passwords,
+        post: Post,
+        subscriptions: Subscriptions,
+        sessions: Sessions,
+        removal: Removal,
+        hooks: Hooks,
+        tasks: Tasks,
+        codes: Codes,
+        logins: Logins,
+        notices: Notices,
+    ) -> None:
         self._domain = domain
+        self._clock = clock
+        self._store = store
+        self._accounts = accounts
+        self._passwords = passwords
+        self._post = post
+        self._subscriptions = subscriptions
+        self._sessions = sessions
+        self._removal = removal
+        self._hooks = hooks
+        self._tasks = tasks
         self._codes = codes
         self._logins = logins
-        self._moves = Moves(domain.store)
+        self._notices = notices
+        self._moves = Moves(store)
         self._one = asyncio.Lock()
 
     async def move(self, record: AccountRecord, number: str, code: str, address: str) -> str:
@@ -51,20 +86,20 @@ class Moving:
             raise Refused("conflict", "That is the account's number already.")
         await self._codes.check(number, code, address)
         async with self._one:
-            there = await self._domain.store.account(record.jid)
+            there = await self._store.account(record.jid)
             if there is None or there.id != record.id:
                 raise Refused("conflict", "The number was changed meanwhile.")
             await self.free(new)
-            if await self._domain.store.account(new) is not None:
+            if await self._store.account(new) is not None:
                 raise Refused("conflict", "The number has an account. Delete that one first.")
             await self._move(record, new)
         return new
 
     async def _move(self, record: AccountRecord, new: str) -> None:
         """Raises Refused if the address is taken at the last moment."""
-        move = Move(record.id, new, clock.now())
+        move = Move(record.id, new, self._clock.now())
         await self._moves.put(record.jid, move)
-        if not await self._domain.store.rename_account(record.jid, new):
+        if not await self._store.rename_account(record.jid, new):
             await self._moves.remove(record.jid)
             raise Refused("conflict", "The number was taken meanwhile.")
         await self._finish(record.jid, move)
@@ -73,92 +108,89 @@ class Moving:
         """Somebody else gets an address that an account has left."""
         if await self._moves.find(bare) is None:
             return
-        account = await self._domain.accounts.load(bare)
+        account = await self._accounts.load(bare)
         if account is not None:
-            await self._domain.removal.forget(account)
-            await self._domain.store.delete_account(bare)
+            await self._removal.forget(account)
+            await self._store.delete_account(bare)
         await self._moves.remove(bare)
-        await self._domain.hooks.address_freed(parse_jid(bare))
+        await self._hooks.address_freed(parse_jid(bare))
 
     async def _finish(self, old: str, move: Move) -> None:
         """What follows when the account has its new address. Can be done again."""
-        domain = self._domain
-        stale = domain.accounts.get(old)
+        stale = self._accounts.get(old)
         if stale is not None and stale.id == move.account:
             self._say_goodbye(stale, move.new)
-            await domain.removal.forget(stale)
+            await self._removal.forget(stale)
         for bare in (old, move.new):
-            domain.accounts.appeared(bare)
-        record = await domain.store.account(move.new)
-        account, stub = await domain.accounts.load(move.new), await domain.accounts.load(old)
+            self._accounts.appeared(bare)
+        record = await self._store.account(move.new)
+        account, stub = await self._accounts.load(move.new), await self._accounts.load(old)
         if record is None or account is None:
             return
-        for app in await domain.passwords.apps.all(record.id):
+        for app in await self._passwords.apps.all(record.id):
             await self._logins.revoke_app(record, app.id)  # its salt belongs to the older address
         if stub is not None:
-            await domain.hooks.account_moved(stub.address, stub.id, account.address)
+            await self._hooks.account_moved(stub.address, stub.id, account.address)
         await self._redirect(old, account)
-        for item in list(await domain.accounts.roster(move.new)):
+        for item in list(await self._accounts.roster(move.new)):
             try:
                 await self._tell_contact(old, account, item)
             except ValueError as error:  # an address that is none
-                domain.tasks.failed("a contact can't be told of a new number", error)
+                self._tasks.failed("a contact can't be told of a new number", error)
         number = shown(account.address.local)
-        tell(domain, account, f"Your number is now {number}. Devices and contacts have moved with it.")
+        self._notices.tell(account, f"Your number is now {number}. Devices and contacts have moved with it.")
         move.done = True
         await self._moves.put(old, move)
 
     async def _redirect(self, old: str, account: Account) -> None:
         """Addresses that the account had even earlier lead to the newest one."""
         for earlier, move in (await self._moves.all()).items():
-            stub = await self._domain.accounts.load(earlier) if move.new == old else None
+            stub = await self._accounts.load(earlier) if move.new == old else None
             if stub is not None:
                 move.new = account.jid
                 await self._moves.put(earlier, move)
-                await self._domain.hooks.account_moved(stub.address, stub.id, account.address)
+                await self._hooks.account_moved(stub.address, stub.id, account.address)
 
     def _say_goodbye(self, account: Account, new: str) -> None:
         for session in list(account.sessions.values()):
-            self._domain.sessions.end(session, StreamError("not-authorized", f"the account is {new} now"))
+            self._sessions.end(session, StreamError("not-authorized", f"the account is {new} now"))
 
     async def _tell_contact(self, old: str, account: Account, item: Item) -> None:
         contact = parse_jid(item.jid)
-        if self._domain.post.is_local(contact):
+        if self._post.is_local(contact):
             if await self._may_know(contact, old, account):
                 await self._change_roster(contact.bare, old, account.jid)
         elif item.from_ or item.to or item.ask:
             moved = Element(ns.tag(ns.MOVED, "moved"))
             SubElement(moved, ns.tag(ns.MOVED, "old-jid")).text = old
             attrs = {"type": "subscribe", "from": account.jid, "to": contact.bare}
-            self._domain.post.route(Stanza.build("presence", attrs, moved), account.address, contact)
+            self._post.route(Stanza.build("presence", attrs, moved), account.address, contact)
 
     async def _may_know(self, contact: JID, old: str, account: Account) -> bool:
         """Not if one of the two has blocked the other."""
-        domain = self._domain
-        if await domain.accounts.load(contact.bare) is None:
+        if await self._accounts.load(contact.bare) is None:
             return False
         for address in (account.address, parse_jid(old)):
             news = Stanza.build("presence", {"from": address.bare, "to": contact.bare})
-            if not domain.post.allows(address, contact, news):
+            if not self._post.allows(address, contact, news):
                 return False
         return True
 
     async def _change_roster(self, contact: str, old: str, new: str) -> None:
         """The contact's item gets the new address; name, groups and subscription stay."""
-        domain = self._domain
-        account = await domain.accounts.load(contact)
+        account = await self._accounts.load(contact)
         if account is None:
             return
-        roster = await domain.accounts.roster(contact)
+        roster = await self._accounts.roster(contact)
         before = roster[old]
         if not before.listed and before.request is None:
             return
         item = msgspec.structs.replace(before, jid=new, seq=0)
-        await roster.save(domain.store, item)
+        await roster.save(self._store, item)
         gone = Item(old)
-        await roster.save(domain.store, gone)
+        await roster.save(self._store, gone)
         for changed in (gone, item):
-            domain.subscriptions.push(account, roster, changed)
+            self._subscriptions.push(account, roster, changed)
 
     async def clean(self) -> None:
         """Finishes what was interrupted, and frees addresses whose time is over; to be called each day.
@@ -170,28 +202,28 @@ class Moving:
             try:
                 await self._clean(old, move)
             except Exception as error:
-                self._domain.tasks.failed("a change of number can't be finished", error)
-        for bare in await self._domain.store.accounts():
+                self._tasks.failed("a change of number can't be finished", error)
+        for bare in await self._store.accounts():
             local, _, domain = bare.partition("@")
             if is_number(local) and canonical(local) != local and bare not in moves:
                 try:
                     await self._rename(bare, JID(canonical(local), domain).bare)
                 except Exception as error:  # of one account, which keeps nothing from the others
-                    self._domain.tasks.failed("an account was not moved", error)
+                    self._tasks.failed("an account was not moved", error)
 
     async def _rename(self, old: str, new: str) -> None:
         """An account from before its number was written in one way alone moves to the address it has now."""
         async with self._one:
-            record = await self._domain.store.account(old)
+            record = await self._store.account(old)
             if record is None:
                 return
-            if await self._domain.store.account(new) is not None:
+            if await self._store.account(new) is not None:
                 logger.warning("a number has two accounts", older=old, account=new)
                 return
             await self._move(record, new)
 
     async def _clean(self, old: str, move: Move) -> None:
-        record = await self._domain.store.account(move.new)
+        record = await self._store.account(move.new)
         if not move.done and record is not None and record.id == move.account:
             async with self._one:
                 await self._finish(old, move)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import time
-from collections.abc import Callable
 
 import msgspec
 from argon2 import PasswordHasher
@@ -17,6 +15,8 @@ from argon2.exceptions import VerificationError
 
 from kith.accounts.errors import Refused, spell, too_many
 from kith.accounts.limits import Limit
+from kith.base.clock import Clock
+from kith.base.secret import Secret
 from kith.ports.store import Store
 
 SPACE = "pin"
@@ -46,16 +46,16 @@ _decode = msgspec.msgpack.Decoder(Stored).decode
 class Pins:
     """Sets PINs and checks them."""
 
-    def __init__(self, store: Store, secret: bytes, clock: Callable[[], float] = time.time) -> None:
-        self._store = store
-        self._secret = secret
+    def __init__(self, secret: Secret, clock: Clock, store: Store) -> None:
         self._clock = clock
+        self._store = store
+        self._key = secret.key("pins")
         self._hasher = PasswordHasher()
-        self._sets = Limit(SETS, 3600.0)
+        self._sets = Limit(SETS, 3600.0, clock)
         self._one = asyncio.Lock()  # each takes 64 MiB
 
     def _peppered(self, account: int, pin: str) -> bytes:
-        return hmac.digest(self._secret, f"{account}\0{pin}".encode(), "sha256")
+        return hmac.digest(self._key, f"{account}\0{pin}".encode(), "sha256")
 
     async def made(self, account: int) -> float:
         """When it was set, in seconds since 1970; 0 if there is none."""
@@ -73,7 +73,7 @@ class Pins:
             raise too_many(wait)
         async with self._one:
             hash = await asyncio.to_thread(self._hasher.hash, self._peppered(account, pin))
-        await self._store.put(account, SPACE, "", _encode(Stored(hash, self._clock())))
+        await self._store.put(account, SPACE, "", _encode(Stored(hash, self._clock.now())))
 
     async def remove(self, account: int) -> bool:
         """False if there was none."""
@@ -85,7 +85,7 @@ class Pins:
             document = await self._store.document(account, SPACE, "")
             if document is None:
                 return
-            stored, now = _decode(document.value), self._clock()
+            stored, now = _decode(document.value), self._clock.now()
             # no longer than the last wait can be, if the clock was wrong then
             wait = min(stored.until - now, WAITS[min(max(stored.wrong - 1, 0), len(WAITS) - 1)])
             if wait > 0:

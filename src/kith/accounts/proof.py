@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hmac
-import secrets
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable
 
-from kith.base import clock
+from kith.base.clock import Clock
+from kith.base.randomness import Randomness
+from kith.base.secret import Secret
 from kith.ports.store import Store
 
 SPACE = "proofs"
@@ -24,14 +24,15 @@ class Proofs:
     Only those that were used are stored, until their time is over.
     """
 
-    def __init__(self, store: Store, secret: bytes, now: Callable[[], float] = clock.now) -> None:
+    def __init__(self, secret: Secret, clock: Clock, randomness: Randomness, store: Store) -> None:
+        self._clock = clock
+        self._randomness = randomness
         self._store = store
-        self._secret = secret
-        self._now = now
+        self._key = secret.key("proofs")
 
     def make(self, number: str, account: int, pin: str) -> str:
         """For a number whose code was right a moment ago, and whose account has a PIN (`Pins.version`)."""
-        head = _HEAD.pack(int(self._now() + LIFETIME), secrets.token_bytes(16))
+        head = _HEAD.pack(int(self._clock.now() + LIFETIME), self._randomness.bytes(16))
         body = head + self._owner(head, account, pin)
         return urlsafe_b64encode(body + self._sign(body, number)).decode()
 
@@ -39,7 +40,7 @@ class Proofs:
         """Whether it is one for the number, and its time is not over: told without looking for an account."""
         body, signature = _parts(proof)
         good = hmac.compare_digest(signature, self._sign(body, number))
-        left = _HEAD.unpack(body[: _HEAD.size])[0] - self._now() if good else 0.0
+        left = _HEAD.unpack(body[: _HEAD.size])[0] - self._clock.now() if good else 0.0
         return 0 < left <= 2 * LIFETIME  # with more, the clock was wrong when it was made
 
     def fits(self, proof: str, number: str, account: int, pin: str) -> bool:
@@ -63,15 +64,15 @@ class Proofs:
                 until = int(document.key[:16], 16)
             except ValueError:  # damaged
                 until = 0
-            if until <= self._now():
+            if until <= self._clock.now():
                 await self._store.remove(0, SPACE, document.key)
 
     def _owner(self, head: bytes, account: int, pin: str) -> bytes:
         message = b"\0".join((b"owner", head, str(account).encode(), pin.encode()))
-        return hmac.digest(self._secret, message, "sha256")[:_OWNER]
+        return hmac.digest(self._key, message, "sha256")[:_OWNER]
 
     def _sign(self, body: bytes, number: str) -> bytes:
-        return hmac.digest(self._secret, b"\0".join((b"proof", body, number.encode())), "sha256")
+        return hmac.digest(self._key, b"\0".join((b"proof", body, number.encode())), "sha256")
 
 
 def _parts(proof: str) -> tuple[bytes, bytes]:

@@ -6,15 +6,20 @@ from dataclasses import dataclass
 
 from kith.accounts.codes import Codes
 from kith.accounts.devices import Logins
-from kith.accounts.enrolment import About, Enrolled, announce, enrol
+from kith.accounts.enrolment import About, Enrolled, Enrolment
 from kith.accounts.errors import Refused
 from kith.accounts.moving import Moving
 from kith.accounts.numbers import InvalidNumber, e164
 from kith.accounts.pin import ANEW_AFTER, FORGOTTEN_AFTER, Pins
 from kith.accounts.proof import Proofs
-from kith.base import clock
-from kith.core.node import Node
-from kith.ports.store import AccountRecord
+from kith.base.clock import Clock
+from kith.base.domain import Domain
+from kith.config import Config
+from kith.core.actors.accounts import Accounts
+from kith.core.sessions.removal import Removal
+from kith.ports.store import AccountRecord, Store
+from kith.records.devices import Devices
+from kith.records.passwords import Passwords
 from kith.wire.jid import JID
 
 
@@ -30,21 +35,43 @@ class Registration:
     """Both steps, for those who have not logged in. What they say is the same for every number."""
 
     def __init__(
-        self, domain: Node, codes: Codes, pins: Pins, proofs: Proofs, logins: Logins, moving: Moving
+        self,
+        config: Config,
+        domain: Domain,
+        clock: Clock,
+        store: Store,
+        accounts: Accounts,
+        devices: Devices,
+        passwords: Passwords,
+        removal: Removal,
+        codes: Codes,
+        pins: Pins,
+        proofs: Proofs,
+        logins: Logins,
+        moving: Moving,
+        enrolment: Enrolment,
     ) -> None:
+        self._config = config
         self._domain = domain
+        self._clock = clock
+        self._store = store
+        self._accounts = accounts
+        self._devices = devices
+        self._passwords = passwords
+        self._removal = removal
         self._codes = codes
         self._pins = pins
         self._proofs = proofs
         self._logins = logins
         self._moving = moving
+        self._enrolment = enrolment
 
     def number(self, text: str, country: str = "") -> str:
         """In E.164. Raises Refused."""
-        if self._domain.config.registration != "phone":
+        if self._config.registration != "phone":
             raise Refused("registration-closed", "Phone numbers can't be registered on this server.")
         try:
-            return e164(text, country or self._domain.config.phone_country)
+            return e164(text, country or self._config.phone_country)
         except InvalidNumber as error:
             raise Refused("invalid-number", f"{error}".capitalize() + ".") from None
 
@@ -68,7 +95,7 @@ class Registration:
         number = self.number(text, country)
         if not self._proofs.is_for(number, proof):  # before anything is looked for that takes its time
             raise Refused("expired-code", "The code was too long ago. Ask for another.")
-        record = await self._domain.store.account(JID(number, self._domain.name).bare)
+        record = await self._store.account(JID(number, self._domain.name).bare)
         version = await self._pins.version(record.id) if record is not None else ""
         if record is None or not version or not self._proofs.fits(proof, number, record.id, version):
             raise Refused("expired-code", "The code was too long ago. Ask for another.")
@@ -81,10 +108,10 @@ class Registration:
         record, new = await self._account(number)
         if not new:
             record, new = await self._pass_pin(record, number, pin, proof)
-        others = bool(await self._domain.devices.all(record.id))
-        enrolled = await enrol(self._domain, record, about)
+        others = bool(await self._devices.all(record.id))
+        enrolled = await self._enrolment.enrol(record, about)
         if others:
-            await announce(self._domain, record, about)
+            await self._enrolment.announce(record, about)
         return enrolled, new
 
     async def _pass_pin(
@@ -124,36 +151,35 @@ class Registration:
 
     async def _silence(self, record: AccountRecord, made: float) -> float:
         """Seconds since a device or an app of the account was there, or its PIN was set."""
-        if self._domain.accounts.sessions(record.jid):
+        if self._accounts.sessions(record.jid):
             return 0.0
-        devices = await self._domain.devices.all(record.id)
-        apps = await self._domain.passwords.apps.all(record.id)
+        devices = await self._devices.all(record.id)
+        apps = await self._passwords.apps.all(record.id)
         seen = [made, *(device.used for device in devices.values()), *(app.used for app in apps)]
-        return clock.now() - max(seen)
+        return self._clock.now() - max(seen)
 
     async def _take_over(self, record: AccountRecord) -> None:
         """Nobody was there for days, and the PIN is forgotten: what the account held is not for everybody."""
         await self._logins.revoke_all(record)
-        for app in await self._domain.passwords.apps.all(record.id):
+        for app in await self._passwords.apps.all(record.id):
             await self._logins.revoke_app(record, app.id)
-        await self._domain.store.empty_log(record.id)
+        await self._store.empty_log(record.id)
         await self._pins.remove(record.id)
 
     async def _start_anew(self, record: AccountRecord, number: str) -> AccountRecord:
         """Nobody has used the account for weeks: the number may be another person's."""
-        account = await self._domain.accounts.load(record.jid)
+        account = await self._accounts.load(record.jid)
         if account is not None:
-            await self._domain.removal.remove(account)
+            await self._removal.remove(account)
         return (await self._account(number))[0]
 
     async def _account(self, number: str) -> tuple[AccountRecord, bool]:
-        domain = self._domain
-        bare = JID(number, domain.name).bare
+        bare = JID(number, self._domain.name).bare
         await self._moving.free(bare)
-        new = bool(await domain.store.create_accounts([(bare, {})]))
+        new = bool(await self._store.create_accounts([(bare, {})]))
         if new:
-            domain.accounts.appeared(bare)
-        record = await domain.store.account(bare)
+            self._accounts.appeared(bare)
+        record = await self._store.account(bare)
         if record is None:
             raise Refused("unavailable", "The account is being removed at the moment.", 1.0)
         return record, new

@@ -13,7 +13,8 @@ from kith.api.credentials import Credentials
 from kith.api.description import describe
 from kith.api.endpoint import Call, Endpoint, Problem, endpoints
 from kith.api.origin import Origins
-from kith.core.node import Node
+from kith.base.tasks import Tasks
+from kith.config import Config
 from kith.edge.connection import Edge
 from kith.edge.http import fields
 
@@ -24,11 +25,19 @@ _encode = msgspec.json.Encoder().encode
 class API:
     """What is below ``/api``. ``resources``: objects with endpoints."""
 
-    def __init__(self, domain: Node, edge: Edge, resources: Sequence[object]) -> None:
-        self._domain = domain
+    def __init__(
+        self,
+        config: Config,
+        tasks: Tasks,
+        edge: Edge,
+        credentials: Credentials,
+        resources: Sequence[object],
+    ) -> None:
+        self._config = config
+        self._tasks = tasks
         self._edge = edge
         self._origins = Origins(edge)
-        self._credentials = Credentials(domain)
+        self._credentials = credentials
         self._endpoints = [one for resource in resources for one in endpoints(resource)]
 
     def add_to(self, app: web.Application) -> None:
@@ -38,7 +47,7 @@ class API:
         app.router.add_get("/api/openapi.json", self._describe)
 
     async def _describe(self, request: web.Request) -> web.Response:
-        public = self._domain.config.public_url.rstrip("/") or "/"
+        public = self._config.public_url.rstrip("/") or "/"
         return web.Response(
             body=_encode(describe(self._endpoints, public)), content_type="application/json", headers=_HEADERS
         )
@@ -52,7 +61,7 @@ class API:
             except web.HTTPRequestEntityTooLarge:
                 return _problem(413, Problem("too-large", "The request is too large."))
             except Exception as error:
-                self._domain.tasks.failed("request failed", error)
+                self._tasks.failed("request failed", error)
                 return _problem(500, Problem("internal", "Something went wrong here."))
 
         return handle

@@ -8,10 +8,10 @@ from base64 import urlsafe_b64decode
 from contextlib import suppress
 
 from kith.api.endpoint import Caller
-from kith.base import clock
-from kith.core.node import Node
-from kith.ports.store import AccountRecord
-from kith.records.devices import Changed, Entry, agent_id
+from kith.base.clock import Clock
+from kith.base.domain import Domain
+from kith.ports.store import AccountRecord, Store
+from kith.records.devices import Changed, Devices, Entry, agent_id
 from kith.records.moves import Moves
 from kith.wire.jid import JID, prepare_local
 
@@ -21,9 +21,12 @@ _LONGEST = 2048
 class Credentials:
     """Checks tokens as XMPP's FAST does: a newer one that is used ends the older one (XEP-0484 §3.5)."""
 
-    def __init__(self, domain: Node) -> None:
+    def __init__(self, domain: Domain, clock: Clock, store: Store, devices: Devices) -> None:
         self._domain = domain
-        self._moves = Moves(domain.store)
+        self._clock = clock
+        self._store = store
+        self._devices = devices
+        self._moves = Moves(store)
 
     async def check(self, header: str) -> Caller | None:
         """The device of an ``Authorization`` header, or None."""
@@ -41,9 +44,9 @@ class Credentials:
 
     async def _find(self, bare: str, agent: str, shown: str) -> Caller | None:
         """Under an address that the account has left, too: so its devices learn the new one."""
-        devices = self._domain.devices
+        devices = self._devices
         move = await self._moves.find(bare)
-        record = await self._domain.store.account(move.new if move is not None else bare)
+        record = await self._store.account(move.new if move is not None else bare)
         entry = await devices.find(record.id, agent) if record is not None else None
         if record is None:
             return None
@@ -56,9 +59,9 @@ class Credentials:
 
     async def _is_of(self, record: AccountRecord, entry: Entry, agent: str, shown: str) -> bool:
         """Whether it is a device's token, which is noted as used then."""
-        device, devices = entry.device, self._domain.devices
+        device, devices = entry.device, self._devices
         for token in (device.new, device.current):
-            if token is None or token.expires < clock.now():
+            if token is None or token.expires < self._clock.now():
                 continue
             if hmac.compare_digest(devices.token(record, agent, token).encode(), shown.encode()):
                 device.promote(token)

@@ -8,7 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from kith.api.endpoint import Call, endpoint
-from kith.core.node import Node
+from kith.core.actors.accounts import Accounts
+from kith.core.hooks.table import Hooks
+from kith.ports.store import Store
 from kith.records import privacy
 from kith.records.privacy import Audience, Writers
 
@@ -39,24 +41,26 @@ class PrivacyChange(msgspec.Struct, forbid_unknown_fields=True):
 class PrivacyResource:
     """For any device of the account."""
 
-    def __init__(self, domain: Node) -> None:
-        self._domain = domain
+    def __init__(self, store: Store, accounts: Accounts, hooks: Hooks) -> None:
+        self._store = store
+        self._accounts = accounts
+        self._hooks = hooks
 
     @endpoint("GET", "/api/privacy", "Who sees what")
     async def get(self, call: Call) -> Privacy:
-        return _shown(await privacy.load(self._domain.store, call.device.record.id))
+        return _shown(await privacy.load(self._store, call.device.record.id))
 
     @endpoint("PATCH", "/api/privacy", "Change who sees what", refusals=("not-found",))
     async def change(self, call: Call, request: PrivacyChange) -> Privacy:
         """The server keeps to it from now on; what others have seen already, they have."""
         record = call.device.record
-        before = await privacy.load(self._domain.store, record.id)
+        before = await privacy.load(self._store, record.id)
         wanted = {name: value for name, value in msgspec.structs.asdict(request).items() if value is not None}
         after = msgspec.structs.replace(before, **wanted)
-        await privacy.save(self._domain.store, record.id, after)
-        account = await self._domain.accounts.load(record.jid)
+        await privacy.save(self._store, record.id, after)
+        account = await self._accounts.load(record.jid)
         if account is not None:
-            await self._domain.hooks.privacy_changed(account.address, record.id)
+            await self._hooks.privacy_changed(account.address, record.id)
         return _shown(after)
 
 

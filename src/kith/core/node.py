@@ -190,7 +190,7 @@ class Node:
             *(self.subscriptions, self.router, self.sessions, self.revocation, self.removal),
         )
         self.parts = Parts({type(part): part for part in parts} | {Store: self.store})
-        features = self.parts.features(classes)
+        features = self.parts.build(classes)
         self.hooks.fill(features)
         self.iqs.fill(features)
         self.log.fill(feature.keeps for feature in features)

@@ -1,49 +1,47 @@
-"""Makes features, each with the parts that its constructor asks for by their types."""
+"""Makes features and whatever else is made of parts: each is handed what its constructor asks for by type."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
-
-from kith.core.hooks.feature import Feature
 
 _T = TypeVar("_T")
 
 
 class Unfit(Exception):
-    """Features that can't be made together; the text is one line that says which, and why."""
+    """These can't be made together; the text is one line that says which, and why."""
 
 
 class Parts:
-    """What a node is made of, by type: the parts that it has built, then its features.
+    """What a node is made of, by the types that it is asked for by, such as a store by its Protocol."""
 
-    ``given``: parts by the types that they are asked for by. One may be there under several, as a store is
-    under each of its Protocols.
-    """
-
-    def __init__(self, given: dict[Any, object]) -> None:
+    def __init__(self, given: Mapping[Any, object]) -> None:
         self._parts = dict(given)
-        self._offered: frozenset[type[Feature]] = frozenset()
-        self._making: list[type[Feature]] = []
+        self._offered: set[type[object]] = set()
+        self._making: list[type[object]] = []
+
+    def add(self, given: Mapping[Any, object]) -> None:
+        """More of them."""
+        self._parts.update(given)
 
     def get(self, cls: type[_T]) -> _T:
-        """A part, or a feature. Raises LookupError if there is none."""
+        """The one of a class. Raises LookupError if there is none."""
         part = self._parts.get(cls)
         if not isinstance(part, cls):
             raise LookupError(cls.__name__)
         return part
 
-    def features(self, classes: Sequence[type[Feature]]) -> list[Feature]:
-        """One of each class, in the order of ``classes``. One that another needs is made before it.
+    def build(self, classes: Sequence[type[_T]]) -> list[_T]:
+        """Makes one of each class. One that another needs is made before it; the order stays as it is given.
 
         An argument of a constructor that is annotated with ``X | None`` gets None where there is no X.
-        Raises Unfit if another one is missing, or if features need each other.
+        Raises Unfit if another one is missing, or if some need each other.
         """
-        self._offered = frozenset(classes)
-        return [self._feature(cls) for cls in classes]
+        self._offered.update(classes)
+        return [self._made(cls) for cls in classes]
 
-    def _feature(self, cls: type[Feature]) -> Feature:
+    def _made(self, cls: type[_T]) -> _T:
         made = self._parts.get(cls)
         if isinstance(made, cls):
             return made
@@ -51,22 +49,22 @@ class Parts:
             circle = [*self._making[self._making.index(cls) :], cls]
             raise Unfit(" needs ".join(other.__name__ for other in circle))
         self._making.append(cls)
-        make: Callable[..., Feature] = cls
-        needs = get_type_hints(cls.__init__)
-        needs.pop("return", None)
-        feature = make(**{name: self._argument(cls, hint) for name, hint in needs.items()})
+        hints = get_type_hints(cls.__init__)
+        hints.pop("return", None)
+        make: Callable[..., _T] = cls
+        part = make(**{name: self._argument(cls, hint) for name, hint in hints.items()})
         self._making.pop()
-        self._parts[cls] = feature
-        return feature
+        self._parts[cls] = part
+        return part
 
-    def _argument(self, cls: type[Feature], hint: Any) -> object:
+    def _argument(self, cls: type[object], hint: Any) -> object:
         """What fits an annotation of the constructor of ``cls``."""
         options = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
         for option in options:
-            if option in self._offered:
-                return self._feature(option)
             if option in self._parts:
                 return self._parts[option]
+            if option in self._offered:
+                return self._made(option)
         if NoneType in options:
             return None
         raise Unfit(f"{cls.__name__} needs {getattr(hint, '__name__', hint)}")

@@ -1,0 +1,36 @@
+"""What the HTTP API is made of."""
+
+from __future__ import annotations
+
+from kith.accounts.apps import Apps
+from kith.accounts.codes import Codes
+from kith.accounts.contacts import Contacts as People
+from kith.accounts.devices import Logins
+from kith.accounts.discovery import Discovery
+from kith.accounts.enrolment import Enrolment
+from kith.accounts.leaving import Leaving
+from kith.accounts.links import Links as Boxes
+from kith.accounts.moving import Moving
+from kith.accounts.notices import Notices
+from kith.accounts.pin import Pins
+from kith.accounts.proof import Proofs
+from kith.accounts.registration import Registration
+from kith.api.account import Accounts
+from kith.api.app_passwords import AppPasswords
+from kith.api.contacts import Contacts
+from kith.api.credentials import Credentials
+from kith.api.devices import Devices
+from kith.api.links import Links
+from kith.api.pin import Pin
+from kith.api.privacy import PrivacyResource
+from kith.api.register import Register
+
+#: What the resources need that is no part of a node.
+BEHIND: tuple[type[object], ...] = (
+    *(Codes, Pins, Proofs, Notices, Logins, Enrolment, Leaving, Moving, Registration),
+    *(Boxes, Discovery, People, Apps, Credentials),
+)
+#: In the order in which the description of the API lists them.
+RESOURCES: tuple[type[object], ...] = (
+    *(Register, Devices, Pin, Accounts, Links, Contacts, PrivacyResource, AppPasswords),
+)

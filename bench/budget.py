@@ -25,6 +25,8 @@ from lab import BIND, HEAD, OMEMO, PLAIN, add_users, environment
 
 from kith import journal
 from kith.accounts.credentials import check_password, make_keys
+from kith.base.clock import Clock
+from kith.base.randomness import Randomness
 from kith.bus.local import LocalPlacement
 from kith.config import Config
 from kith.core.login.stream import Stream
@@ -96,7 +98,14 @@ async def measure(folder: Path, payload: str, people: int, messages: int, batch:
     store = SQLiteStore(folder / "kith.sqlite")
     config = Config(data_dir=folder, allow_plaintext=True)
     node = Node(
-        config, store, ALL, partial(Passwords, check_password, make_keys), b"s" * 32, LocalPlacement()
+        config,
+        store,
+        ALL,
+        partial(Passwords, check_password, make_keys),
+        b"s" * 32,
+        LocalPlacement(),
+        Clock(),
+        Randomness(),
     )
     await node.start()
     edge = Edge(config, node.domain, node.tasks, partial(Stream, node.entrance), ParserPool(Limits()), None)  # type: ignore[arg-type]

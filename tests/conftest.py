@@ -17,8 +17,10 @@ from pathlib import Path
 import pytest
 
 from kith.accounts.credentials import make_keys
+from kith.base.randomness import Randomness
 from kith.commands.users import account_jid, with_store
 from kith.config import load
+from kith.records.passwords import new_salts
 from tests.nursery import Forked, fork
 
 #: Variables for which a server has to begin as a new program.
@@ -127,7 +129,7 @@ class RunningServer:
         """
         jid = f"{name}@{self.domain}"
         config = load(None, self.environ)
-        bare, keys = account_jid(config, jid), make_keys(password)
+        bare, keys = account_jid(config, jid), make_keys(password, new_salts(Randomness()))
         with ThreadPoolExecutor(1) as elsewhere:  # the test may have a loop of its own here
             elsewhere.submit(with_store, config, lambda store: store.create_accounts([(bare, keys)])).result()
         return jid

@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+from kith.base.clock import Clock
+from kith.base.randomness import Randomness
 from kith.bus.local import LocalPlacement
 from kith.config import Config
 from kith.core.actors.account import Session
@@ -127,17 +129,21 @@ async def room(
     *wanted: type[Feature],
     placement: Placement | None = None,
     bus: Bus | None = None,
+    clock: Clock | None = None,
+    randomness: Randomness | None = None,
     **settings: Any,
 ) -> AsyncIterator[Room]:
     """A node with these features and what they need; ``settings`` are those of `Config`.
 
-    ``placement``: without one, the node owns all accounts. ``bus``: where it meets other nodes.
+    ``placement``: without one, the node owns all accounts. ``bus``: where it meets other nodes. ``clock`` and
+    ``randomness`` are the system's otherwise.
     """
     config = Config(data_dir=folder, domain=DOMAIN, **settings)
     store = SQLiteStore(folder / "kith.sqlite")
     passwords = partial(Passwords, _fits, _make)
     placement = placement or LocalPlacement()
-    node = Node(config, store, needed(*wanted), passwords, b"secret" * 8, placement, bus)
+    clock, randomness = clock or Clock(), randomness or Randomness()
+    node = Node(config, store, needed(*wanted), passwords, b"secret" * 8, placement, clock, randomness, bus)
     await node.start()
     try:
         yield Room(node)

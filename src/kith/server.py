@@ -27,6 +27,8 @@ from kith.accounts.secret import ensure_secret, has_secret
 from kith.api.api import API
 from kith.api.credentials import Credentials
 from kith.api.resources import BEHIND, RESOURCES
+from kith.base.clock import Clock
+from kith.base.randomness import Randomness
 from kith.base.secret import Secret
 from kith.bus.local import LocalPlacement
 from kith.config import Config, ConfigError
@@ -102,14 +104,17 @@ class Server:
         except (OSError, ValueError, ssl.SSLError) as error:
             raise StartError(f"can't use the certificate: {error}") from error
         await asyncio.to_thread(self._take_folder)
+        randomness = Randomness()
         try:
-            secret = ensure_secret(config.data_dir / "secret")
+            secret = ensure_secret(config.data_dir / "secret", randomness)
         except OSError as error:
             raise StartError(f"can't use the file secret in {config.data_dir}: {error.strerror}") from error
         store = SQLiteStore(config.database, may_create=False, domain=config.domain)
         passwords = partial(Passwords, check_password, make_keys)
         try:
-            node = self.node = Node(config, store, ALL, passwords, secret, LocalPlacement())
+            node = self.node = Node(
+                config, store, ALL, passwords, secret, LocalPlacement(), Clock(), randomness
+            )
         except Unfit as error:
             raise StartError(str(error)) from error
         await node.start()
@@ -118,7 +123,7 @@ class Server:
             config, node.domain, node.tasks, partial(Stream, node.entrance), pool, self.certificates
         )
         app = _web_app(config)
-        invites = InvitePages(node.domain, Invites(store), config.invites)
+        invites = InvitePages(node.domain, Invites(store, node.clock, node.randomness), config.invites)
         self.web = Web(self.edge, [invites, self._api(secret), *([app] if app is not None else [])])
         self.metrics: Metrics | None = None
         components = self.node.get(Components)
@@ -128,8 +133,10 @@ class Server:
                 federation = Federation(
                     config,
                     node.domain,
+                    node.clock,
                     node.tasks,
                     node.figures,
+                    node.randomness,
                     node.hosts,
                     node.post,
                     node.router,
@@ -203,7 +210,7 @@ class Server:
     def _api(self, secret: bytes) -> API:
         """The HTTP API and what is behind it."""
         parts, repeat = self.node.parts, self.node.tasks.repeat
-        self.sms = _sms(self.config)
+        self.sms = _sms(self.config, self.node.clock, self.node.randomness)
         parts.add({Secret: Secret(secret), SMS: self.sms})
         parts.build(BEHIND)
         repeat(parts.get(Codes).sweep, 3600.0)
@@ -270,7 +277,7 @@ class Server:
             await asyncio.sleep(1)
             seconds += 1
             try:
-                await self._memory.give_back(self.edge.door.left, self.node.tasks.now())
+                await self._memory.give_back(self.edge.door.left, self.node.clock.steady())
                 self._each_second(seconds)
             except Exception as error:
                 if type(error) is not self._told:  # once, not each second
@@ -282,7 +289,7 @@ class Server:
         if seconds % 10 == 0:
             self.reload()
         if seconds % 3600 == 60:
-            self.node.tasks.spawn(expire(self.node.store, self.config.retention_days))
+            self.node.tasks.spawn(expire(self.node.store, self.node.clock, self.config.retention_days))
 
     def reload(self) -> None:
         """Takes up a renewed certificate; connections that are open stay."""
@@ -329,12 +336,18 @@ class Server:
             self._lock.release()
 
 
-def _sms(config: Config) -> SMS:
+def _sms(config: Config, clock: Clock, randomness: Randomness) -> SMS:
     """How text messages are sent."""
     if not config.sms_url:
         return ConsoleSMS()
     return HTTPGateway(
-        config.sms_url, config.sms_method, config.sms_headers, config.sms_body, config.sms_success_pattern
+        config.sms_url,
+        clock,
+        randomness,
+        config.sms_method,
+        config.sms_headers,
+        config.sms_body,
+        config.sms_success_pattern,
     )
 
 

@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
+from kith.base.clock import Clock
+from kith.base.randomness import Randomness
 from kith.records.devices import LIFETIME, MAX_DEVICES, ROTATE_AFTER, SPACE, Changed, Device, Devices, Token
 from kith.store.sqlite import SQLiteStore
 from tests.conftest import RunningServer
@@ -232,7 +234,7 @@ async def test_a_device_with_a_terrible_name_can_be_listed(server: RunningServer
 
 async def test_what_is_revoked_while_it_logs_in_is_not_written_back(server: RunningServer) -> None:
     async with database(server) as store:
-        devices = Devices(store, b"secret")
+        devices = Devices(store, Clock(), Randomness(), b"secret")
         record = await store.account("dot@localhost")
         assert record is not None
         id = str(uuid.uuid4())
@@ -252,7 +254,7 @@ async def test_a_token_is_derived_from_all_that_it_depends_on(server: RunningSer
     async with database(server) as store:
         records = [await store.account(f"{name}@localhost") for name in ("ann", "ben")]
         made = {
-            Devices(store, secret).token(record, id, Token(number, mechanism, 0.0))  # type: ignore[arg-type]
+            Devices(store, Clock(), Randomness(), secret).token(record, id, Token(number, mechanism, 0.0))  # type: ignore[arg-type]
             for secret in (b"one", b"two")
             for record in records
             for id in ("a", "b")

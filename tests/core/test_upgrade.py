@@ -11,7 +11,9 @@ import pytest
 from scramp import ScramClient
 
 from kith.accounts.credentials import make_keys
+from kith.base.randomness import Randomness
 from kith.core.login.upgrade import _keys
+from kith.records.passwords import new_salts
 from kith.store.sqlite import SQLiteStore
 from tests.conftest import RunningServer
 from tests.core.test_fast import fate, token_of
@@ -259,6 +261,6 @@ async def test_a_password_changed_meanwhile_is_not_undone(server: RunningServer,
 
 @pytest.mark.parametrize("name", ["SHA-256", "SHA-512"])
 def test_the_keys_are_those_that_the_password_gives(name: str) -> None:
-    keys = make_keys("pencil")[name]
+    keys = make_keys("pencil", new_salts(Randomness()))[name]
     salted = hashlib.pbkdf2_hmac(name.replace("-", "").lower(), b"pencil", keys.salt, keys.iterations)
     assert _keys(name, salted, keys.salt) == keys

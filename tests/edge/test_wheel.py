@@ -14,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kith.accounts.credentials import make_keys
+from kith.base.randomness import Randomness
 from kith.config import Config
 from kith.edge.keepalive import Rules, Wheel
 from kith.ports.connection import Liveness
+from kith.records.passwords import new_salts
 from kith.server import Server
 from tests.conftest import free_ports
 from tests.raw import RawClient, online
@@ -147,7 +149,7 @@ class Inside:
 
     async def add_user(self, name: str) -> None:
         """Once it has started."""
-        accounts = [(f"{name}@localhost", make_keys("pw"))]
+        accounts = [(f"{name}@localhost", make_keys("pw", new_salts(Randomness())))]
         await asyncio.to_thread(self._started.wait, 20)
         create = self.server.node.store.create_accounts(accounts)
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(create, self.loop))

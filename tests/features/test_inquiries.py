@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from kith.base.clock import Clock
+from kith.base.domain import Domain
 from kith.core.actors.roster import Roster
 from kith.core.routing.hosts import Hosts
 from kith.core.routing.inquiries import REQUESTS_EACH, Inquiries
@@ -105,8 +107,8 @@ async def test_a_group_that_both_are_in_makes_acquaintances() -> None:
 
     accounts = SimpleNamespace(id_of=account_id, roster=roster)
     hooks = SimpleNamespace(acquainted=acquainted)
-    inquiries = Inquiries(1, accounts, Hosts(), hooks, SimpleNamespace(now=lambda: 0.0))  # type: ignore[arg-type]
-    ann, eve = (SimpleNamespace(bare=name, account=object()) for name in ("ann@x", "eve@x"))
+    inquiries = Inquiries(1, Domain("x"), accounts, Hosts(), hooks, Clock())  # type: ignore[arg-type]
+    ann, eve = (SimpleNamespace(bare=name, jid=parse_jid(name)) for name in ("ann@x", "eve@x"))
     for number in range(5):
         assert await inquiries.admit(ann, parse_jid(f"m{number}@x"))  # type: ignore[arg-type]
     assert not await inquiries.admit(eve, parse_jid("m0@x"))  # type: ignore[arg-type]

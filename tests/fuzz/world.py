@@ -16,6 +16,8 @@ from typing import Any
 
 import structlog
 
+from kith.base.clock import Clock
+from kith.base.randomness import Randomness
 from kith.bus.local import LocalPlacement
 from kith.config import Config
 from kith.core.login.stream import Stream
@@ -134,7 +136,9 @@ class World:
         config = Config(data_dir=Path(self._folder.name), allow_plaintext=True, registration="open")
         passwords = partial(Passwords, lambda keys, password: False, lambda password, salts: _keys(password))
         store = SQLiteStore(config.database, gather=0.0)
-        self.domain = Node(config, store, ALL, passwords, b"secret" * 8, LocalPlacement())
+        self.domain = Node(
+            config, store, ALL, passwords, b"secret" * 8, LocalPlacement(), Clock(), Randomness()
+        )
 
         def failed(event: str, error: BaseException) -> None:
             self.failures.append(f"{event}: {error!r}")

@@ -12,6 +12,8 @@ import pytest
 from aiohttp import web
 from multidict import CIMultiDict
 
+from kith.base.clock import Clock
+from kith.base.randomness import Randomness
 from kith.ports.sms import SMSError
 from kith.sms.http import HTTPGateway
 from tests.api.person import Person
@@ -32,7 +34,11 @@ async def send(http: HTTPGateway) -> None:
 async def test_a_form_as_twilio_wants_it() -> None:
     async with gateway(says(201, '{"status": "queued"}')) as there:
         body = "To={number}&From=%2B15550100&Body={text}"
-        await send(HTTPGateway(there.url, headers={"Authorization": "Basic QUM6c2VjcmV0"}, body=body))
+        await send(
+            HTTPGateway(
+                there.url, Clock(), Randomness(), headers={"Authorization": "Basic QUM6c2VjcmV0"}, body=body
+            )
+        )
         method, _, headers, sent = there.requests[0]
         assert method == "POST"
         assert CIMultiDict(headers)["Authorization"] == "Basic QUM6c2VjcmV0"
@@ -44,19 +50,19 @@ async def test_json_as_vonage_wants_it() -> None:
     body = '{"api_key": "k", "api_secret": "s", "from": "Kith", "to": "{digits}", "text": "{text}"}'
     answer = r'"status"\s*:\s*"0"'
     async with gateway(says(200, '{"messages": [{"status": "0"}]}')) as there:
-        await send(HTTPGateway(there.url, body=body, success_pattern=answer))
+        await send(HTTPGateway(there.url, Clock(), Randomness(), body=body, success_pattern=answer))
         _, _, headers, sent = there.requests[0]
         assert CIMultiDict(headers)["Content-Type"] == "application/json"
         assert json.loads(sent)["text"] == TEXT
         assert json.loads(sent)["to"] == NUMBER[1:]
     async with gateway(says(200, '{"messages": [{"status": "4", "error-text": "no credit"}]}')) as there:
         with pytest.raises(SMSError, match=r"58 characters.*does not match"):
-            await send(HTTPGateway(there.url, body=body, success_pattern=answer))
+            await send(HTTPGateway(there.url, Clock(), Randomness(), body=body, success_pattern=answer))
 
 
 async def test_everything_can_be_in_the_url() -> None:
     async with gateway() as there:
-        await send(HTTPGateway(there.url + "?to={number}&text={text}", "GET"))
+        await send(HTTPGateway(there.url + "?to={number}&text={text}", Clock(), Randomness(), "GET"))
         method, path, _, sent = there.requests[0]
         assert (method, sent) == ("GET", "")
         assert parse_qs(urlsplit(path).query) == {"to": [NUMBER], "text": [TEXT]}
@@ -65,30 +71,30 @@ async def test_everything_can_be_in_the_url() -> None:
 @pytest.mark.parametrize("first", [says(500), says(429), says(503, "", Retry_After="0"), breaks_off])
 async def test_a_gateway_that_stumbles_is_tried_again(first: Behaviour) -> None:
     async with gateway(first, first, says(200)) as there:
-        await send(HTTPGateway(there.url, body="text={text}", backoff=0.01))
+        await send(HTTPGateway(there.url, Clock(), Randomness(), body="text={text}", backoff=0.01))
         assert len(there.requests) == 3
 
 
 async def test_a_gateway_that_stays_down_is_given_up() -> None:
     async with gateway(says(502)) as there:
         with pytest.raises(SMSError, match="502, after 3 attempts"):
-            await send(HTTPGateway(there.url, body="text={text}", backoff=0.01))
+            await send(HTTPGateway(there.url, Clock(), Randomness(), body="text={text}", backoff=0.01))
         assert len(there.requests) == 3
     with pytest.raises(SMSError, match="does not answer"):
-        await send(HTTPGateway(there.url, body="text={text}", backoff=0.01))
+        await send(HTTPGateway(there.url, Clock(), Randomness(), body="text={text}", backoff=0.01))
 
 
 async def test_a_refusal_is_not_tried_again() -> None:
     async with gateway(says(400, "bad\nnumber")) as there:
         with pytest.raises(SMSError, match="refuses with 400 and 10 characters"):
-            await send(HTTPGateway(there.url, body="text={text}"))
+            await send(HTTPGateway(there.url, Clock(), Randomness(), body="text={text}"))
         assert len(there.requests) == 1
 
 
 async def test_a_gateway_that_asks_for_time_gets_it() -> None:
     async with gateway(says(429, "", Retry_After="120")) as there:
         with pytest.raises(SMSError) as error:
-            await send(HTTPGateway(there.url, body="text={text}"))
+            await send(HTTPGateway(there.url, Clock(), Randomness(), body="text={text}"))
         assert error.value.wait == 120
         assert len(there.requests) == 1
 
@@ -97,21 +103,25 @@ async def test_a_slow_gateway_is_left() -> None:
     async with gateway(hangs) as there:
         started = time.monotonic()
         with pytest.raises(SMSError, match="does not answer"):
-            await send(HTTPGateway(there.url, body="text={text}", timeout=0.2, backoff=0.01))
+            await send(
+                HTTPGateway(there.url, Clock(), Randomness(), body="text={text}", timeout=0.2, backoff=0.01)
+            )
         assert time.monotonic() - started < 10
 
 
 async def test_a_gateway_that_leads_elsewhere_is_not_followed() -> None:
     async with gateway() as other, gateway(says(302, Location=other.url)) as there:
         with pytest.raises(SMSError, match="302"):
-            await send(HTTPGateway(there.url, body="text={text}"))
+            await send(HTTPGateway(there.url, Clock(), Randomness(), body="text={text}"))
         assert not other.requests
 
 
 async def test_an_endless_answer_is_not_read_to_its_end() -> None:
     async with gateway(says(200, "x" * 10_000_000)) as there:
         with pytest.raises(SMSError, match="does not match sms_success_pattern"):
-            await send(HTTPGateway(there.url, body="text={text}", success_pattern="ok"))
+            await send(
+                HTTPGateway(there.url, Clock(), Randomness(), body="text={text}", success_pattern="ok")
+            )
 
 
 @pytest.mark.parametrize(
@@ -173,6 +183,8 @@ async def test_nothing_that_a_gateway_was_sent_comes_back_in_an_error(status: in
     async with gateway(repeats) as there:
         http = HTTPGateway(
             f"{there.url}?status={status}",
+            Clock(),
+            Randomness(),
             headers={"Authorization": "Bearer Key4711"},
             body='{"to": "{number}", "secret": "s3cr3t", "text": "{text}"}',
             success_pattern="queued",
@@ -203,7 +215,9 @@ def says_in_pieces(*pieces: str, then: float = 0.0) -> Behaviour:
 
 async def test_an_answer_may_come_in_pieces() -> None:
     async with gateway(says_in_pieces("{", '"status"', ': "0"', "}")) as there:
-        await send(HTTPGateway(there.url, body="text={text}", success_pattern='"status": "0"'))
+        await send(
+            HTTPGateway(there.url, Clock(), Randomness(), body="text={text}", success_pattern='"status": "0"')
+        )
         assert len(there.requests) == 1
 
 
@@ -212,14 +226,28 @@ async def test_no_second_message_is_sent_because_an_answer_has_no_end(answer: st
     """The gateway has taken the first one."""
     async with gateway(says_in_pieces("queued", then=30)) as there:
         await send(
-            HTTPGateway(there.url, body="text={text}", success_pattern=answer, timeout=0.5, backoff=0.01)
+            HTTPGateway(
+                there.url,
+                Clock(),
+                Randomness(),
+                body="text={text}",
+                success_pattern=answer,
+                timeout=0.5,
+                backoff=0.01,
+            )
         )
         assert len(there.requests) == 1
     async with gateway(says_in_pieces("refused", then=30)) as there:
         with pytest.raises(SMSError, match="does not match sms_success_pattern"):
             await send(
                 HTTPGateway(
-                    there.url, body="text={text}", success_pattern="queued", timeout=0.5, backoff=0.01
+                    there.url,
+                    Clock(),
+                    Randomness(),
+                    body="text={text}",
+                    success_pattern="queued",
+                    timeout=0.5,
+                    backoff=0.01,
                 )
             )
         assert len(there.requests) == 1
@@ -229,5 +257,5 @@ async def test_no_second_message_is_sent_because_an_answer_has_no_end(answer: st
 async def test_a_gateway_that_leads_elsewhere_gets_no_codes_carried_there(status: int) -> None:
     async with gateway() as elsewhere, gateway(says(status, "moved", Location=elsewhere.url)) as there:
         with pytest.raises(SMSError, match=f"refuses with {status}"):
-            await send(HTTPGateway(there.url, body="text={text}"))
+            await send(HTTPGateway(there.url, Clock(), Randomness(), body="text={text}"))
         assert not elsewhere.requests

@@ -41,7 +41,7 @@ class Apps:
         """A new one, and the password. Raises Refused."""
         if record.keys:
             raise Refused("conflict", "This account has a password; standard clients use that.")
-        password = random_password()
+        password = random_password(self._randomness)
         keys = await asyncio.to_thread(self._passwords.make_app_keys, record.jid, password)
         async with self._lock:
             if len(await self._apps.all(record.id)) >= MOST:

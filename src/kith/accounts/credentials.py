@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import secrets
 from collections.abc import Mapping
 
 from scramp import ScramException, ScramMechanism
@@ -22,8 +21,8 @@ class WeakPassword(ValueError):
     """A password that can't be used; the text says why."""
 
 
-def make_keys(password: str, salts: Mapping[str, bytes] | None = None) -> dict[str, Keys]:
-    """Keys of a new password for each hash, or with given salts for theirs.
+def make_keys(password: str, salts: Mapping[str, bytes]) -> dict[str, Keys]:
+    """Keys of a new password, by hash as the salts are.
 
     Raises WeakPassword if it is empty, too long, or can't be prepared.
     """
@@ -32,10 +31,7 @@ def make_keys(password: str, salts: Mapping[str, bytes] | None = None) -> dict[s
     try:
         if not saslprep(password):
             raise WeakPassword("the password is empty")
-        return {
-            name: _keys(_MECHANISMS[name], password, salt, ITERATIONS)
-            for name, salt in (salts or {name: secrets.token_bytes(16) for name in _MECHANISMS}).items()
-        }
+        return {name: _keys(_MECHANISMS[name], password, salt, ITERATIONS) for name, salt in salts.items()}
     except ScramException as error:
         reason = str(error).partition(":")[0]
         raise WeakPassword(f"the password can't be used (RFC 4013): {reason}") from None

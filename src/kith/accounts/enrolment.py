@@ -70,7 +70,7 @@ class Enrolment:
             entry = await self._devices.enter(record.id, agent)
             await self._revocation.forgotten(record.jid, entry.gone)
             device = entry.device
-            device.seen(clean(about.software), clean(about.name))
+            device.seen(clean(about.software), clean(about.name), self._clock.now())
             device.platform = clean(about.platform) or device.platform
             device.credential = ""
             device.used = self._clock.now()

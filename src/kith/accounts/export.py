@@ -31,8 +31,8 @@ Copies of your messages that others received are theirs.
 """
 
 
-async def export(store: Store, record: AccountRecord, file: Path) -> int:
-    """Writes the file. Returns how many messages are in it. Raises OSError."""
+async def export(store: Store, record: AccountRecord, file: Path, now: float) -> int:
+    """Writes the file, as of ``now``. Returns how many messages are in it. Raises OSError."""
     documents = {
         space: {
             document.key: _readable(document.value) for document in await store.documents(record.id, space)
@@ -45,7 +45,7 @@ async def export(store: Store, record: AccountRecord, file: Path) -> int:
         "delivered": to_text(record.delivered),
     }
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as out:
-        out.writestr("README.txt", _ABOUT.format(jid=record.jid, now=stamp(datetime.now(UTC))))
+        out.writestr("README.txt", _ABOUT.format(jid=record.jid, now=stamp(datetime.fromtimestamp(now, UTC))))
         out.writestr("account.json", _json(account))
         out.writestr("documents.json", _json(documents))
         count = await _write(out, "messages.jsonl", store, record, archived=True)

@@ -32,7 +32,7 @@ from kith.core.routing.subscriptions import Subscriptions
 from kith.core.sessions.removal import Removal
 from kith.core.sessions.sessions import Sessions
 from kith.ports.store import AccountRecord, Store
-from kith.records.moves import Move, Moves, is_over
+from kith.records.moves import Move, Moves
 from kith.records.passwords import Passwords
 from kith.wire import ns
 from kith.wire.errors import StreamError
@@ -227,6 +227,6 @@ class Moving:
         if not move.done and record is not None and record.id == move.account:
             async with self._one:
                 await self._finish(old, move)
-        elif is_over(move) or not move.done:
+        elif move.is_over(self._clock.now()) or not move.done:
             async with self._one:
                 await self.free(old) if move.done else await self._moves.remove(old)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
+
+from kith.base.randomness import Randomness
 
 _BYTES = 32
 
@@ -14,7 +15,7 @@ def has_secret(path: Path) -> bool:
     return path.is_file() and path.stat().st_size >= _BYTES
 
 
-def ensure_secret(path: Path) -> bytes:
+def ensure_secret(path: Path, randomness: Randomness) -> bytes:
     """Reads the file, or makes it, for its owner only. Raises OSError."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -23,9 +24,9 @@ def ensure_secret(path: Path) -> bytes:
         if len(found) >= _BYTES:
             return found
         path.unlink()  # a start that was cut off
-        return ensure_secret(path)
+        return ensure_secret(path, randomness)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(made := secrets.token_bytes(_BYTES))
+        file.write(made := randomness.bytes(_BYTES))
         file.flush()
         os.fsync(file.fileno())
     return made

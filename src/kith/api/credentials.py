@@ -65,7 +65,7 @@ class Credentials:
                 continue
             if hmac.compare_digest(devices.token(record, agent, token).encode(), shown.encode()):
                 device.promote(token)
-                device.seen(device.software, device.name)
+                device.seen(device.software, device.name, self._clock.now())
                 with suppress(Changed):  # by a login at the same time; it is the same device
                     await devices.save(entry)
                 return True

@@ -69,9 +69,3 @@ class Clock:
         self._leapt = None
         self._believed, self._since, self._limit = wall, uptime, wall + _STEP
         return wall
-
-
-#: That of this process, for what is not given one yet.
-system = Clock()
-#: The time of day of this process, in seconds since 1970.
-now = system.now

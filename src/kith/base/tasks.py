@@ -25,8 +25,6 @@ class Tasks:
     def start(self) -> None:
         """Takes the running event loop. Raises RuntimeError outside of one."""
         self._loop = asyncio.get_running_loop()
-        #: The loop's clock, in seconds: it is never set, and says nothing of the time of day.
-        self.now: Callable[[], float] = self._loop.time
 
     def stop(self) -> None:
         """Cancels what still runs."""

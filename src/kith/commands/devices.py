@@ -6,6 +6,8 @@ from datetime import datetime
 
 from rich.table import Table
 
+from kith.base.clock import Clock
+from kith.base.randomness import Randomness
 from kith.commands.fail import fail
 from kith.commands.tables import show_table
 from kith.commands.users import checked_jid, with_store
@@ -21,7 +23,7 @@ def show(config: Config, jid: str) -> None:
 
     async def read(store: Store) -> list[Device] | None:
         record = await store.account(bare)
-        return list((await Devices(store).all(record.id)).values()) if record is not None else None
+        return list((await _devices(store).all(record.id)).values()) if record is not None else None
 
     devices = with_store(config, read)
     if devices is None:
@@ -45,7 +47,7 @@ def revoke(config: Config, jid: str, id: str | None) -> None:
 
     async def work(store: Store) -> int | None:
         record = await store.account(bare)
-        return await Devices(store).revoke(record.id, bare, id) if record is not None else None
+        return await _devices(store).revoke(record.id, bare, id) if record is not None else None
 
     revoked = with_store(config, work)
     if revoked is None:
@@ -53,3 +55,7 @@ def revoke(config: Config, jid: str, id: str | None) -> None:
     if id is not None and not revoked:
         fail(f"{bare} has no device {id}; see: kith device list {bare}")
     say(f"{revoked} device{'' if revoked == 1 else 's'} of {bare} revoked.")
+
+
+def _devices(store: Store) -> Devices:
+    return Devices(store, Clock(), Randomness())

@@ -6,8 +6,9 @@ import sys
 
 import segno
 
-from kith.base import clock
+from kith.base.clock import Clock
 from kith.base.numbers import canonical
+from kith.base.randomness import Randomness
 from kith.commands.fail import fail
 from kith.commands.users import checked_jid, with_store
 from kith.config import Config
@@ -28,14 +29,14 @@ def invite(config: Config, contact: str | None, name: str | None, days: float) -
         local = canonical(prepare_local(name)) if name else ""
     except ValueError:
         fail(f"{name!r} can't be a user name")
-    made = Invite(clock.now() + days * 86400, bare, local)
+    made = Invite(Clock().now() + days * 86400, bare, local)
 
     async def create(store: Store) -> str | None:
         if bare and await store.account(bare) is None:
             return None
         if local and await store.account(f"{local}@{config.domain}") is not None:
             raise Taken(f"there is an account {local}@{config.domain} already")
-        return await Invites(store).create(made)
+        return await Invites(store, Clock(), Randomness()).create(made)
 
     try:
         token = with_store(config, create)

@@ -14,13 +14,16 @@ from rich.progress import Progress
 
 from kith.accounts.credentials import WeakPassword, make_keys
 from kith.accounts.secret import has_secret
+from kith.base.clock import Clock
 from kith.base.numbers import canonical
+from kith.base.randomness import Randomness
 from kith.commands.fail import fail
 from kith.config import Config
 from kith.console import SafeConsole
 from kith.ports.store import Keys, Store
 from kith.records.devices import Devices
 from kith.records.moves import Moves
+from kith.records.passwords import new_salts
 from kith.store.errors import StoreError
 from kith.store.sqlite import SQLiteStore
 from kith.terminal import say
@@ -74,7 +77,7 @@ def checked_jid(config: Config, text: str) -> str:
 
 def _keys(password: str) -> dict[str, Keys]:
     try:
-        return make_keys(password)
+        return make_keys(password, new_salts(Randomness()))
     except WeakPassword as error:
         fail(str(error))
 
@@ -106,7 +109,7 @@ def change_password(config: Config, jid: str, password: str) -> None:
         record = await store.account(bare)
         if record is None or not await store.set_keys(bare, keys):
             return False
-        await Devices(store).password_changed(record.id, bare)
+        await Devices(store, Clock(), Randomness()).password_changed(record.id, bare)
         return True
 
     if not with_store(config, change):
@@ -174,7 +177,7 @@ def _derive(rows: list[tuple[int, str, str]]) -> list[tuple[int, str, dict[str, 
     made: list[tuple[int, str, dict[str, Keys] | str]] = []
     for number, jid, password in rows:
         try:
-            made.append((number, jid, make_keys(password)))
+            made.append((number, jid, make_keys(password, new_salts(Randomness()))))
         except WeakPassword as error:
             made.append((number, jid, str(error)))
     return made

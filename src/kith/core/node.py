@@ -10,8 +10,8 @@ from typing import TypeVar
 
 import structlog
 
-from kith.base import clock
 from kith.base.attempts import Guesses
+from kith.base.clock import Clock
 from kith.base.domain import Domain
 from kith.base.figures import Figures
 from kith.base.ids import Ids
@@ -66,9 +66,11 @@ class Node:
         config: Config,
         store: Store,
         features: Sequence[type[Feature]],
-        passwords: Callable[[Store, bytes], Passwords],
+        passwords: Callable[[Store, bytes, Clock, Randomness], Passwords],
         secret: bytes,
         placement: Placement,
+        clock: Clock,
+        randomness: Randomness,
         bus: Bus | None = None,
     ) -> None:
         self.config = config
@@ -78,12 +80,12 @@ class Node:
         self.store = store
         self.guesses = Guesses()
         self.pepper = hmac.digest(secret, b"pepper", "sha256")
-        self.passwords = passwords(store, self.pepper)
-        self.devices = Devices(store, hmac.digest(secret, b"devices", "sha256"))
+        self.clock = clock
+        self.randomness = randomness
+        self.passwords = passwords(store, self.pepper, clock, randomness)
+        self.devices = Devices(store, clock, randomness, hmac.digest(secret, b"devices", "sha256"))
         self.ids = Ids(clock.now, 1 if bus is None else SLOTS)
         self.figures = Figures()
-        self.clock = clock.system
-        self.randomness = Randomness()
         self.tasks = Tasks()
         self.hosts = Hosts()
         self.placement = placement
@@ -101,7 +103,7 @@ class Node:
         self.presence = Presence(self.accounts, self.post, self.hooks, replay)
         self.subscriptions = Subscriptions(store, self.accounts, self.post, self.presence, self.hooks)
         self.inquiries = Inquiries(
-            config.strangers_per_hour, self.domain, self.accounts, self.hosts, self.hooks, self.tasks
+            config.strangers_per_hour, self.domain, self.accounts, self.hosts, self.hooks, clock
         )
         self.iqs = Iqs(self.name, self.hosts, self.accounts, self.inquiries, self.hooks)
         self.router = Router(
@@ -119,9 +121,11 @@ class Node:
             self.assertions,
             self.figures,
         )
-        self.resumption = Resumption(config.resume_timeout, (config.resume_stanzas, 4 * config.stanza_bytes))
+        self.resumption = Resumption(
+            randomness, config.resume_timeout, (config.resume_stanzas, 4 * config.stanza_bytes)
+        )
         self.sessions = Sessions(
-            self.tasks, self.figures, self.marks, self.hooks, self.post, self.presence, self.resumption
+            clock, self.tasks, self.figures, self.marks, self.hooks, self.post, self.presence, self.resumption
         )
         self.sessions.handle = self.router.handle
         self.revocation = Revocation(
@@ -130,7 +134,9 @@ class Node:
         self.removal = Removal(
             store, self.accounts, self.subscriptions, self.sessions, self.hooks, self.tasks
         )
-        self.handover = Handover(store, self.accounts, self.sessions, self.resumption, self.hooks, self.tasks)
+        self.handover = Handover(
+            store, self.accounts, self.sessions, self.resumption, self.hooks, self.tasks, clock
+        )
         self.entrance = Entrance(
             self.domain,
             config,
@@ -144,6 +150,8 @@ class Node:
             self.revocation,
             self.tasks,
             self.figures,
+            clock,
+            randomness,
             self.pepper,
         )
         self._ownership = self._join(bus) if bus is not None else None
@@ -230,7 +238,7 @@ class Node:
         while True:
             await asyncio.sleep(1)
             try:
-                clock.now()  # a step is noticed, though nothing else asks for the time
+                self.clock.now()  # a step is noticed, though nothing else asks for the time
                 self.store.watch()
                 self.marks.flush()
                 self.sessions.expire()

@@ -12,6 +12,7 @@ from kith.base.clock import Clock
 from kith.base.domain import Domain
 from kith.base.ids import stamp
 from kith.base.numbers import canonical
+from kith.base.randomness import Randomness
 from kith.base.rates import Rates
 from kith.config import Config
 from kith.core.actors.accounts import Accounts
@@ -49,6 +50,7 @@ class Invitations(Feature):
         domain: Domain,
         store: Store,
         clock: Clock,
+        randomness: Randomness,
         accounts: Accounts,
         commands: Commands,
     ) -> None:
@@ -56,7 +58,7 @@ class Invitations(Feature):
         self._domain = domain
         self._clock = clock
         self._accounts = accounts
-        self._invites = Invites(store)
+        self._invites = Invites(store, clock, randomness)
         self._asked = Rates(MAX_ASKED, 3600.0)
         commands.add(
             Command("urn:xmpp:invite#invite", "Invite somebody", self._is_here, self._invite, INVITATION)

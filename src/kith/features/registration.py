@@ -10,6 +10,7 @@ from kith.base.attempts import Buckets, address_key
 from kith.base.clock import Clock
 from kith.base.domain import Domain
 from kith.base.numbers import canonical
+from kith.base.randomness import Randomness
 from kith.base.tasks import Tasks
 from kith.config import Config
 from kith.core.actors.account import Session
@@ -51,6 +52,7 @@ class Registration(Feature):
         config: Config,
         domain: Domain,
         clock: Clock,
+        randomness: Randomness,
         store: Store,
         accounts: Accounts,
         passwords: Passwords,
@@ -69,7 +71,7 @@ class Registration(Feature):
         self._revocation = revocation
         self._removal = removal
         self._tasks = tasks
-        self.invites = Invites(store)
+        self.invites = Invites(store, clock, randomness)
         self._made = Buckets(_MOST, _SECONDS)
         self._admitted: dict[Visitor, tuple[str, Invite]] = {}
 

@@ -49,7 +49,12 @@ class SpamReports(Feature):
             return
         ids = [child.get("id", "") for child in report.findall(_STANZA_ID)]
         made = Report.make(
-            session.account.jid, str(jid), report.get("reason", ""), report.findtext(_TEXT) or "", ids
+            self._clock.now(),
+            session.account.jid,
+            str(jid),
+            report.get("reason", ""),
+            report.findtext(_TEXT) or "",
+            ids,
         )
         if await Reports(self._store).add(made):
             logger.warning("reported", who=str(jid), reason=made.reason.rpartition(":")[2])

@@ -6,8 +6,10 @@ import hmac
 import ssl
 from pathlib import Path
 
+from kith.base.clock import Clock
 from kith.base.domain import Domain
 from kith.base.figures import Figures
+from kith.base.randomness import Randomness
 from kith.base.tasks import Tasks
 from kith.config import Config
 from kith.core.routing.hosts import Hosts
@@ -30,8 +32,10 @@ class Federation:
         self,
         config: Config,
         domain: Domain,
+        clock: Clock,
         tasks: Tasks,
         figures: Figures,
+        randomness: Randomness,
         hosts: Hosts,
         post: Post,
         router: Router,
@@ -44,6 +48,7 @@ class Federation:
         self.domain = domain
         self.tasks = tasks
         self.figures = figures
+        self.randomness = randomness
         self.hosts = hosts
         self.post = post
         self.router = router
@@ -52,6 +57,7 @@ class Federation:
         if config.federation_ca is not None:
             context.load_verify_locations(config.federation_ca)
         context.load_cert_chain(certificate, key)
-        connector = Connector(Resolver(config.dns_server), context, pool)
-        self.outgoing = Outgoing(tasks, post, connector, Keys(hmac.digest(secret, b"dialback", "sha256")))
+        connector = Connector(Resolver(randomness, config.dns_server), context, pool)
+        keys = Keys(hmac.digest(secret, b"dialback", "sha256"))
+        self.outgoing = Outgoing(clock, tasks, post, connector, keys)
         hosts.abroad = self.outgoing

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from xml.etree.ElementTree import Element, SubElement
 
 import structlog
@@ -121,7 +120,7 @@ class IncomingStream(LinkStream, Intake):
     # -- header and features ---------------------------------------------------------------------
 
     def _open(self, local: str, remote: str) -> None:
-        self._id = secrets.token_hex(16)
+        self._id = self._federation.randomness.hex(16)
         self._header_sent = True
         attrs = {
             "id": self._id,

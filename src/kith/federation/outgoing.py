@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import structlog
 
+from kith.base.clock import Clock
 from kith.base.tasks import Tasks
 from kith.core.routing.post import Post
 from kith.federation import dialback
@@ -63,12 +64,11 @@ class Link:
         data = stanza.to_bytes()
         if len(self._queue) >= MAX_STANZAS or self._size + len(data) > MAX_BYTES:
             raise StanzaError("resource-constraint", f"too much waits for {self.remote}", type="wait")
-        tasks = self._federation.tasks
         if not self._running:
-            if tasks.now() < self._not_before:
+            if self._federation.clock.steady() < self._not_before:
                 raise StanzaError(self._condition, type="wait")
             self._running = True
-            tasks.spawn(self._run())
+            self._federation.tasks.spawn(self._run())
         self._queue.append(_Waiting(stanza, sender, data))
         self._size += len(data)
         self._news.set()
@@ -101,7 +101,7 @@ class Link:
         wait = min(_RETRY * 2**self._failures, _RETRY_MOST)
         self._failures += 1
         self._federation.failures += 1
-        self._not_before = self._federation.tasks.now() + wait
+        self._not_before = self._federation.clock.steady() + wait
         logger.warning("no way to another server", domain=self.remote, reason=reason)
 
     async def _authenticate(self, connection: Connection) -> None:
@@ -165,7 +165,10 @@ class Outgoing:
     ``streams``: how many are open; ``failures``: how often none could be opened.
     """
 
-    def __init__(self, tasks: Tasks, post: Post, connector: Connector, keys: dialback.Keys) -> None:
+    def __init__(
+        self, clock: Clock, tasks: Tasks, post: Post, connector: Connector, keys: dialback.Keys
+    ) -> None:
+        self.clock = clock
         self.tasks = tasks
         self.post = post
         self.connector = connector

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import random
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import aiodns
 import idna
+
+from kith.base.randomness import Randomness
 
 #: RFC 6120 §14.7.
 PORT = 5269
@@ -42,7 +43,8 @@ class _Record(NamedTuple):
 class Resolver:
     """Asks name servers; ``server`` is ``address:port`` of another than the system's."""
 
-    def __init__(self, server: str = "") -> None:
+    def __init__(self, randomness: Randomness, server: str = "") -> None:
+        self._randomness = randomness
         self._server = server
         self._dns: aiodns.DNSResolver | None = None
 
@@ -68,7 +70,7 @@ class Resolver:
         if not records and (direct == [] or starttls == []):
             raise NotFound(f"{domain} says that it has no server")
         if records:
-            return ordered(records)
+            return ordered(records, self._randomness)
         return [Target(name, PORT, False)]
 
     async def _srv(self, name: str, direct: bool) -> list[_Record] | None:
@@ -107,10 +109,13 @@ class Resolver:
         return found
 
 
-def ordered(records: Iterable[_Record]) -> list[Target]:
+def ordered(records: Iterable[_Record], randomness: Randomness) -> list[Target]:
     """By priority; within one, at random by weight (RFC 2782)."""
-    shuffled = [(r.priority, -(random.random() ** (1 / max(r.weight, 0.01))), r.target) for r in records]
-    return [target for _, _, target in sorted(shuffled, key=lambda entry: entry[:2])]
+
+    def place(record: _Record) -> tuple[int, float]:
+        return record.priority, -(randomness.uniform(0, 1) ** (1 / max(record.weight, 0.01)))
+
+    return [record.target for record in sorted(records, key=place)]
 
 
 def _is_address(text: str) -> bool:

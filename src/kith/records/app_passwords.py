@@ -10,11 +10,10 @@ about 99 bits. The salt is the one that is made up for an account that does not 
 
 from __future__ import annotations
 
-import secrets
-
 import msgspec
 
-from kith.base import clock
+from kith.base.clock import Clock
+from kith.base.randomness import Randomness
 from kith.ports.store import Keys, Store
 
 SPACE = "app-passwords"
@@ -42,17 +41,19 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(AppPassword).decode
 
 
-def random_password() -> str:
+def random_password(randomness: Randomness) -> str:
     """What a person can type: groups of letters and digits that are told apart easily."""
-    groups = ("".join(secrets.choice(_ALPHABET) for _ in range(_GROUP)) for _ in range(_GROUPS))
+    groups = ("".join(randomness.choice(_ALPHABET) for _ in range(_GROUP)) for _ in range(_GROUPS))
     return "-".join(groups)
 
 
 class AppPasswords:
     """Reads and writes them."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Clock, randomness: Randomness) -> None:
         self._store = store
+        self._clock = clock
+        self._randomness = randomness
 
     async def all(self, account: int) -> list[AppPassword]:
         """The oldest first."""
@@ -61,7 +62,7 @@ class AppPasswords:
 
     async def add(self, account: int, name: str, keys: dict[str, Keys]) -> AppPassword:
         """A new one."""
-        made = AppPassword(secrets.token_hex(8), name, keys, clock.now())
+        made = AppPassword(self._randomness.hex(8), name, keys, self._clock.now())
         await self._store.put(account, SPACE, made.id, _encode(made))
         return made
 
@@ -76,8 +77,8 @@ class AppPasswords:
             password = _decode(document.value)
             if name is not None:
                 password.name = name
-            if used and clock.now() - password.used > _PRECISION:
-                password.used = clock.now()
+            if used and self._clock.now() - password.used > _PRECISION:
+                password.used = self._clock.now()
             if omemo:
                 password.omemo = [*(key for key in password.omemo if key != omemo), omemo][-16:]
             value = _encode(password)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hmac
 import re
-import secrets
 import uuid
 from base64 import urlsafe_b64encode
 from collections import OrderedDict
@@ -21,7 +20,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from kith.base import clock
+from kith.base.clock import Clock
+from kith.base.randomness import Randomness
 from kith.ports.store import AccountRecord, Document, Store
 from kith.records.readable import readable
 
@@ -92,9 +92,8 @@ class Device(msgspec.Struct):
     retired: list[Token] = []
     alike: str = ""
 
-    def seen(self, software: str, name: str) -> None:
+    def seen(self, software: str, name: str, now: float) -> None:
         """It has logged in, and may have said what it is."""
-        now = clock.now()
         self.software, self.name = software or self.software, name or self.name
         if now - self.used > _PRECISION:
             self.used = now
@@ -161,8 +160,10 @@ class Devices:
     Whoever lists and revokes needs none. ``agent`` is what `agent_id` gives.
     """
 
-    def __init__(self, store: Store, secret: bytes = b"") -> None:
+    def __init__(self, store: Store, clock: Clock, randomness: Randomness, secret: bytes = b"") -> None:
         self._store = store
+        self._clock = clock
+        self._randomness = randomness
         self._secret = secret
         self._ended: OrderedDict[tuple[int, str], None] = OrderedDict()
 
@@ -249,7 +250,7 @@ class Devices:
             self._ended.pop((account, id), None)
             gone = await self._make_room(account, credential)
             alike = self.id(account, agent) if credential else ""
-            entry = Entry(account, Device(id, created=clock.now(), alike=alike), gone=gone)
+            entry = Entry(account, Device(id, created=self._clock.now(), alike=alike), gone=gone)
             if credential:
                 await self._note_app(account, entry.device, True)
         return entry
@@ -282,7 +283,7 @@ class Devices:
         It is good once the device is saved.
         """
         device.retire(device.new)
-        device.new = Token(secrets.token_bytes(16), mechanism, clock.now())
+        device.new = Token(self._randomness.bytes(16), mechanism, self._clock.now())
         return self.token(record, agent, device.new), device.new.expires
 
     async def get(self, account: int, id: str) -> Device | None:

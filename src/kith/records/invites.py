@@ -6,12 +6,12 @@ The store has only hashes of the tokens.
 from __future__ import annotations
 
 import hashlib
-import secrets
 from urllib.parse import quote
 
 import msgspec
 
-from kith.base import clock
+from kith.base.clock import Clock
+from kith.base.randomness import Randomness
 from kith.config import Config
 from kith.ports.store import Store
 from kith.records.readable import readable
@@ -74,15 +74,17 @@ def page_url(config: Config, token: str) -> str:
 class Invites:
     """Makes, finds and uses up invitations."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Clock, randomness: Randomness) -> None:
         self._store = store
+        self._clock = clock
+        self._randomness = randomness
 
     async def create(self, invite: Invite) -> str:
         """The token of a new one.
 
         Raises OverflowError if too many are open, Taken if its name is reserved for another.
         """
-        now = clock.now()
+        now = self._clock.now()
         open: list[Invite] = []
         documents = await self._store.documents(0, SPACE)
         for document, other in readable(documents, _decode, "invitation"):
@@ -94,7 +96,7 @@ class Invites:
             raise OverflowError("too many open invitations")
         if invite.maker and sum(other.maker == invite.maker for other in open) >= MAX_OWN:
             raise OverflowError(f"one account has at most {MAX_OWN} open invitations")
-        token = secrets.token_urlsafe(15)
+        token = self._randomness.token(15)
         if invite.name:
             if await self.reserved(invite.name):
                 raise Taken(f"{invite.name} is reserved for another invitation")
@@ -116,7 +118,7 @@ class Invites:
     async def _find(self, key: str) -> Invite | None:
         document = await self._store.document(0, SPACE, key)
         invite = _decode(document.value) if document is not None else None
-        return invite if invite is not None and invite.expires > clock.now() else None
+        return invite if invite is not None and invite.expires > self._clock.now() else None
 
     async def restore(self, token: str, invite: Invite) -> None:
         """It was not used after all."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from kith.base import clock
 from kith.ports.store import Store
 from kith.records.readable import readable
 
@@ -20,6 +19,10 @@ class Move(msgspec.Struct):
     new: str
     at: float
     done: bool = False
+
+    def is_over(self, now: float) -> bool:
+        """Whether the older address does not lead anywhere any more."""
+        return now - self.at >= LIFETIME
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -48,8 +51,3 @@ class Moves:
     async def remove(self, old: str) -> None:
         """The address is free."""
         await self._store.remove(0, SPACE, old)
-
-
-def is_over(move: Move) -> bool:
-    """Whether the older address does not lead anywhere any more."""
-    return clock.now() - move.at >= LIFETIME

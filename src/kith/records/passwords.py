@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from kith.base.clock import Clock
+from kith.base.randomness import Randomness
 from kith.ports.store import ITERATIONS, AccountRecord, Keys, Store
 from kith.records.app_passwords import AppPasswords
 
@@ -29,6 +30,11 @@ _HASHES = ("SHA-1", "SHA-256", "SHA-512")
 _FOR_PLAIN = "SHA-256"
 
 
+def new_salts(randomness: Randomness) -> dict[str, bytes]:
+    """Salts for a password, by hash."""
+    return {name: randomness.bytes(16) for name in _HASHES}
+
+
 class Candidate(NamedTuple):
     """Keys that a proof may be made with. ``credential``: the app password's id; empty: the account's own."""
 
@@ -40,7 +46,7 @@ class Passwords:
     """``check`` derives the keys of a password and compares them; ``make`` derives those of a new one.
 
     Both are slow, and to be called in a thread. ``make`` raises ValueError for a password that can't be; it
-    takes salts by hash, for keys that are to have them. ``pepper`` is what made-up salts are derived from.
+    takes salts by hash. ``pepper`` is what made-up salts are derived from.
     """
 
     def __init__(
@@ -49,12 +55,15 @@ class Passwords:
         make: Callable[[str, Mapping[str, bytes]], dict[str, Keys]],
         store: Store,
         pepper: bytes,
+        clock: Clock,
+        randomness: Randomness,
     ) -> None:
         self._check = check
         self._make = make
         self._pepper = pepper
-        self.apps = AppPasswords(store)
-        self._key = secrets.token_bytes(32)
+        self._randomness = randomness
+        self.apps = AppPasswords(store, clock, randomness)
+        self._key = randomness.bytes(32)
         self._known: OrderedDict[int, bytes] = OrderedDict()
         self.changes = 0
         self._changed: OrderedDict[int, int] = OrderedDict()  # which change was an account's last
@@ -73,7 +82,7 @@ class Passwords:
 
     def make(self, password: str) -> dict[str, Keys]:
         """Keys of a new password, with salts of their own. Slow. Raises ValueError."""
-        return self._make(password, {})
+        return self._make(password, new_salts(self._randomness))
 
     def salt(self, bare: str, hash_name: str) -> bytes:
         """The same each time for a bare address, which may have no account."""
@@ -102,7 +111,7 @@ class Passwords:
         """Keys that nobody has."""
         size = hashlib.new(hash_name.replace("-", "").lower()).digest_size
         salt = self.salt(bare, hash_name)
-        return Keys(salt, secrets.token_bytes(size), secrets.token_bytes(size), ITERATIONS)
+        return Keys(salt, self._randomness.bytes(size), self._randomness.bytes(size), ITERATIONS)
 
     async def fits(self, bare: str, record: AccountRecord | None, password: str) -> str | None:
         """Which password it is: empty for the account's own, an app password's id, or None for none."""

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from kith.base import clock
 from kith.ports.store import Store
 from kith.records.readable import readable
 
@@ -31,10 +30,12 @@ class Report(msgspec.Struct):
     ids: list[str]
 
     @classmethod
-    def make(cls, reporter: str, reported: str, reason: str, text: str, ids: Sequence[str]) -> Report:
-        """A report of now, its parts cut to what is kept."""
+    def make(
+        cls, at: float, reporter: str, reported: str, reason: str, text: str, ids: Sequence[str]
+    ) -> Report:
+        """A report, its parts cut to what is kept."""
         kept = [id[:_MAX_ID] for id in ids[:_MAX_IDS]]
-        return cls(clock.now(), reporter, reported, reason, text.strip()[:_MAX_TEXT], kept)
+        return cls(at, reporter, reported, reason, text.strip()[:_MAX_TEXT], kept)
 
 
 _encode = msgspec.msgpack.Encoder().encode

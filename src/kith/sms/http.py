@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import random
 import re
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
-from time import time
 from urllib.parse import quote
 
 import aiohttp
 
+from kith.base.clock import Clock
+from kith.base.randomness import Randomness
 from kith.ports.sms import SMSError
 
 #: Seconds for one attempt, number of attempts, and seconds before the second; then twice as long each time.
@@ -49,6 +49,8 @@ class HTTPGateway:
     def __init__(
         self,
         url: str,
+        clock: Clock,
+        randomness: Randomness,
         method: str = "POST",
         headers: Mapping[str, str] | None = None,
         body: str = "",
@@ -57,6 +59,8 @@ class HTTPGateway:
         backoff: float = BACKOFF,
     ) -> None:
         self._url = url
+        self._clock = clock
+        self._randomness = randomness
         self._method = method
         self._headers = dict(headers or {})
         self._body = body
@@ -76,7 +80,7 @@ class HTTPGateway:
         wait, reason = self._backoff, ""
         for attempt in range(ATTEMPTS):
             if attempt:
-                await asyncio.sleep(wait * random.uniform(0.8, 1.2))
+                await asyncio.sleep(wait * self._randomness.uniform(0.8, 1.2))
                 wait *= 2
             try:
                 await self._try(number, text)
@@ -103,7 +107,10 @@ class HTTPGateway:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise _Again(f"the gateway does not answer ({type(error).__name__})") from None
         if answer.status in (408, 425, 429) or answer.status >= 500:
-            raise _Again(f"the gateway answers {answer.status}", _seconds(answer.headers.get("Retry-After")))
+            raise _Again(
+                f"the gateway answers {answer.status}",
+                _seconds(answer.headers.get("Retry-After"), self._clock.now()),
+            )
         if not 200 <= answer.status < 300:
             raise SMSError(
                 f"the gateway refuses with {answer.status} and {len(text_of_answer)} characters", _LATER
@@ -149,7 +156,7 @@ def _in_header(value: str) -> str:
     return quote(value, safe="+ ")
 
 
-def _seconds(retry_after: str | None) -> float:
+def _seconds(retry_after: str | None, now: float) -> float:
     """The seconds that a Retry-After header asks for: it is a number, or a date (RFC 9110 §10.2.3)."""
     if not retry_after:
         return 0.0
@@ -158,6 +165,6 @@ def _seconds(retry_after: str | None) -> float:
     except ValueError:
         pass
     try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time())
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now)
     except ValueError:
         return 0.0

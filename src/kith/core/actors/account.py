@@ -131,7 +131,7 @@ class Session(Outlet):
         self.interested = False  # has asked for the roster, so it gets pushes
         self.synced = 0  # what it has read from the archive by itself, as a log id
         self.caught_up = 0  # where the archive ended when it last looked there; 0: it did not look
-        self.lost_at = 0.0  # when the connection went, in the loop's time
+        self.lost_at = 0.0  # when the connection went, by the steady clock
         self.closed = False
         self.state: dict[object, object] = {}
 

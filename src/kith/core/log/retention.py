@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from kith.base import clock
+from kith.base.clock import Clock
 from kith.base.ids import first_at
 from kith.core.log.retries import REMEMBERED_DAYS
 from kith.ports.store import Store
@@ -14,7 +14,7 @@ from kith.ports.store import Store
 logger = structlog.get_logger("kith")
 
 
-async def expire(store: Store, days: int) -> None:
+async def expire(store: Store, clock: Clock, days: int) -> None:
     """Removes messages that are older than so many days, unless they were not delivered yet; 0: none.
 
     Retries of older messages than `REMEMBERED_DAYS` are not known any more.

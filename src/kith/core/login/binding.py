@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import secrets
 from base64 import urlsafe_b64encode
 from xml.etree.ElementTree import Element, SubElement
 
@@ -42,7 +41,7 @@ def _bind(entrance: Entrance, stream: Visitor, account: Account, iq: Stanza) -> 
     """RFC 6120 §7."""
     request = iq.child(_BIND)
     wanted = request.findtext(ns.tag(ns.BIND, "resource")) if request is not None else None
-    session = stream.session = bind(entrance, stream, account, wanted_resource(wanted))
+    session = stream.session = bind(entrance, stream, account, wanted_resource(entrance, wanted))
     stream.login_over()
     answer = Element(_BIND)
     SubElement(answer, ns.tag(ns.BIND, "jid")).text = session.full
@@ -66,10 +65,10 @@ async def _resume(entrance: Entrance, stream: Visitor, account: Account, element
         stream.session.flush()
 
 
-def wanted_resource(text: str | None) -> str:
+def wanted_resource(entrance: Entrance, text: str | None) -> str:
     """What a client asks for, prepared; a random one if it asks for none. Raises StanzaError."""
     try:
-        return prepare_resource(text) if text else secrets.token_urlsafe(9)
+        return prepare_resource(text) if text else entrance.randomness.token(9)
     except ValueError:
         raise StanzaError("bad-request", "not a resource") from None
 
@@ -77,7 +76,7 @@ def wanted_resource(text: str | None) -> str:
 def lasting_resource(entrance: Entrance, account: int, device: str, tag: str) -> str:
     """The same one each time that a device logs in (XEP-0386 §2.2.1). Does not show the device's id."""
     if not device:
-        end = secrets.token_urlsafe(9)
+        end = entrance.randomness.token(9)
     else:
         label = b"\0".join((b"resource", str(account).encode(), device.encode(), tag.encode()))
         end = urlsafe_b64encode(hmac.digest(entrance.pepper, label, "sha256")[:9]).decode()
@@ -103,7 +102,7 @@ def bind(
         most = max(1, most // _APP_SHARE)
         there = account.sessions.get(resource)
         if there is not None and there.credential != stream.credential:
-            resource = secrets.token_urlsafe(9)
+            resource = entrance.randomness.token(9)
     if resource not in account.sessions and len(own) >= most:
         raise StanzaError("resource-constraint", "too many sessions")
     if entrance.is_void(stream, account, device):

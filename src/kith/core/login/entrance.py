@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from kith.base.attempts import Guesses
+from kith.base.clock import Clock
 from kith.base.domain import Domain
 from kith.base.figures import Figures
+from kith.base.randomness import Randomness
 from kith.base.tasks import Tasks
 from kith.config import Config
 from kith.core.actors.account import Account
@@ -42,6 +44,8 @@ class Entrance:
         revocation: Revocation,
         tasks: Tasks,
         figures: Figures,
+        clock: Clock,
+        randomness: Randomness,
         pepper: bytes,
     ) -> None:
         self.domain = domain
@@ -56,6 +60,8 @@ class Entrance:
         self.revocation = revocation
         self.tasks = tasks
         self.figures = figures
+        self.clock = clock
+        self.randomness = randomness
         self.pepper = pepper
         self.offers = Offers(hooks)
 
@@ -63,13 +69,13 @@ class Entrance:
         """Reads an account, and remembers it for the login that follows."""
         visitor.passwords_seen = self.passwords.changes
         record = await self.store.account(bare)
-        visitor.read = bare, record, self.tasks.now()
+        visitor.read = bare, record, self.clock.steady()
         return record
 
     async def record(self, visitor: Visitor, bare: str) -> AccountRecord | None:
         """An account, or None; read once for a login that comes with the header."""
         read, visitor.read = visitor.read, None
-        if read is not None and read[0] == bare and self.tasks.now() - read[2] < _FRESH:
+        if read is not None and read[0] == bare and self.clock.steady() - read[2] < _FRESH:
             return read[1]
         visitor.passwords_seen = self.passwords.changes
         return await self.store.account(bare)

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from kith.base import clock
 from kith.core.login.sasl import SASLError
 from kith.ports.connection import Security
 from kith.ports.store import AccountRecord
@@ -65,7 +64,7 @@ def counted(text: str | None) -> int | None:
     return int(text)
 
 
-async def verify(attempt: Attempt, security: Security, owner: Owner, devices: Devices) -> Proof:
+async def verify(attempt: Attempt, security: Security, owner: Owner, devices: Devices, now: float) -> Proof:
     """Checks what the client gave. Raises SASLError."""
     if attempt.mechanism not in mechanisms(security):
         raise SASLError("invalid-mechanism")
@@ -78,11 +77,11 @@ async def verify(attempt: Attempt, security: Security, owner: Owner, devices: De
         raise SASLError("malformed-request") from None
     binding = security.bindings.get(_BINDINGS.get(attempt.mechanism.removeprefix(_PREFIX), ""), b"")
     keys = _Keys(devices, record or _NOBODY, attempt.agent, binding)
-    if (found := keys.proof(entry, attempt, proof)) is not None:
+    if (found := keys.proof(entry, attempt, proof, now)) is not None:
         return found
     others = await devices.of_apps((record or _NOBODY).id, attempt.agent)
     for other in others:
-        if (found := keys.proof(other, attempt, proof)) is not None:
+        if (found := keys.proof(other, attempt, proof, now)) is not None:
             return found
     was_good = await devices.was_known((record or _NOBODY).id, attempt.agent)
     for one in (entry, *others):
@@ -108,20 +107,20 @@ class _Keys:
     def fits(self, token: Token, proof: bytes) -> bool:
         return hmac.compare_digest(self._digest(token, b"Initiator"), proof)
 
-    def proof(self, entry: Entry | None, attempt: Attempt, proof: bytes) -> Proof | None:
+    def proof(self, entry: Entry | None, attempt: Attempt, proof: bytes, now: float) -> Proof | None:
         """The login, if it is one with a token of that device. Raises SASLError."""
         tokens = (entry.device.new, entry.device.current) if entry is not None else ()
         for token in [token for token in tokens if token is not None] or [_NOTHING]:
             fits = self.fits(token, proof)
             if fits and token.mechanism == attempt.mechanism and self._record.jid and entry is not None:
-                _use(entry, token, attempt.count)
+                _use(entry, token, attempt.count, now)
                 return Proof(self._record, entry, token, self._digest(token, b"Responder"))
         return None
 
 
-def _use(entry: Entry, token: Token, count: int | None) -> None:
+def _use(entry: Entry, token: Token, count: int | None, now: float) -> None:
     """A proof fits. Raises SASLError if its token is too old, or was counted that far already."""
-    if token.expires < clock.now():
+    if token.expires < now:
         raise SASLError("credentials-expired")
     if (count or 0) <= token.count and (count is not None or token.count):
         raise SASLError("not-authorized", "the count has to grow, and can't be left out again")

@@ -76,6 +76,7 @@ class Profile:
             self.admit,
             self.naming,
             self.entrance.passwords,
+            self.entrance.randomness,
             classic=self.classic,
         )
         self.mechanism = mechanism
@@ -120,7 +121,7 @@ class Profile:
         It counts as wrong until it is right.
         """
         bare, address = self.naming(user), self.stream.security.address
-        attempt = self._attempt = self.entrance.guesses.admit(address, bare, self.entrance.tasks.now())
+        attempt = self._attempt = self.entrance.guesses.admit(address, bare, self.entrance.clock.steady())
         if attempt is None:
             raise SASLError("temporary-auth-failure", "too many failed logins, wait a minute")
         if attempt.filled:
@@ -146,7 +147,7 @@ class Profile:
     def passed(self, account: Account) -> None:
         """A login has succeeded."""
         attempt, self._attempt = self._attempt, None
-        address, now = self.stream.security.address, self.entrance.tasks.now()
+        address, now = self.stream.security.address, self.entrance.clock.steady()
         if attempt is not None:
             self.entrance.guesses.right(attempt, now)
         else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import binascii
-import secrets
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from scramp import ScramException, ScramMechanism
 from scramp.core import CbName, ServerError
 
+from kith.base.randomness import Randomness
 from kith.ports.connection import Security
 from kith.ports.store import AccountRecord, Keys
 from kith.records.passwords import Candidate, Passwords
@@ -96,6 +96,7 @@ class Authentication:
         lookup: Lookup,
         naming: Naming,
         passwords: Passwords,
+        randomness: Randomness,
         *,
         classic: bool = False,
     ) -> None:
@@ -110,6 +111,7 @@ class Authentication:
         self._lookup = lookup
         self._naming = naming
         self._passwords = passwords
+        self._randomness = randomness
         self._record: AccountRecord | None = None
         self._candidates: Sequence[Candidate] = ()
         self._binding: tuple[str, bytes] | None = None
@@ -165,7 +167,7 @@ class Authentication:
         self._record = await self._lookup(user)
         base = self.mechanism.removesuffix("-PLUS")
         candidates = await self._passwords.candidates(self._naming(user), self._record, HASHES[base])
-        nonce = secrets.token_urlsafe(18)
+        nonce = self._randomness.token(18)
         try:
             challenge: str = self._server(candidates[0].keys, nonce, text)[1]
         except ScramException as error:

@@ -13,7 +13,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element, SubElement
 
-from kith.base import clock
 from kith.base.domain import Domain
 from kith.base.ids import stamp
 from kith.core.actors.account import Account, Session
@@ -25,7 +24,7 @@ from kith.core.login.profile import Profile
 from kith.core.login.sasl import SASLError, decode, mechanisms
 from kith.core.login.upgrade import Upgrades, continue_with
 from kith.ports.store import AccountRecord, Keys
-from kith.records.devices import ROTATE_AFTER, Changed, Device, Entry, agent_id, clean, handheld
+from kith.records.devices import ROTATE_AFTER, Changed, Device, Entry, Token, agent_id, clean, handheld
 from kith.wire import ns
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import parse_jid
@@ -114,7 +113,7 @@ class SASL2(Profile):
         """By a password: that the client has shown it, and can give keys of other hashes (XEP-0480)."""
         assert self._request is not None
         assert self.record is not None
-        upgrades = Upgrades(self._request, self.record.keys)
+        upgrades = Upgrades(self._request, self.record.keys, self.entrance.randomness)
         if not upgrades.task or self.stream.credential:  # an app password has the hashes that it has
             await self.succeed(account, final)
             return
@@ -167,7 +166,10 @@ class SASL2(Profile):
         Tokens can't be guessed, so however many passwords were wrong, a device with one gets in.
         """
         for _ in range(_TRIES):
-            proof = await fast.verify(attempt, self.stream.security, self._owner, self.entrance.devices)
+            entrance = self.entrance
+            proof = await fast.verify(
+                attempt, self.stream.security, self._owner, entrance.devices, entrance.clock.now()
+            )
             account = await self.load(proof.account)
             try:
                 await self.succeed(account, proof.final, proof)
@@ -193,7 +195,8 @@ class SASL2(Profile):
                 entry.device.credential = self.stream.credential
             self.stream.credential = entry.device.credential
             self._device = self.stream.device = entry.device.id
-            entry.device.seen(*self._called)
+            software, name = self._called
+            entry.device.seen(software, name, self.entrance.clock.now())
             token = self._token(request, entry.device, proof)
             try:
                 await devices.save(entry)
@@ -215,7 +218,7 @@ class SASL2(Profile):
             mechanism = wanted.get("mechanism", "")
             if mechanism not in fast.mechanisms(self.stream.security):
                 return None
-        elif proof is not None and not invalid and clock.now() - proof.token.made > ROTATE_AFTER:
+        elif proof is not None and not invalid and self._is_old(proof.token):
             mechanism = proof.token.mechanism
         else:
             return None
@@ -223,6 +226,9 @@ class SASL2(Profile):
         token, expires = self.entrance.devices.issue(self.record, self._agent, device, mechanism)
         expiry = stamp(datetime.fromtimestamp(expires, UTC))
         return Element(ns.tag(ns.FAST, "token"), {"token": token, "expiry": expiry})
+
+    def _is_old(self, token: Token) -> bool:
+        return self.entrance.clock.now() - token.made > ROTATE_AFTER
 
     # -- success ---------------------------------------------------------------------------------
 

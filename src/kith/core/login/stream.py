@@ -6,7 +6,6 @@ Afterwards it hands everything to its session.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections import deque
 from collections.abc import Coroutine
 from typing import Any
@@ -188,7 +187,7 @@ class Stream(Visitor):
     def _send_header(self, peer: str | None) -> None:
         attrs = {
             "from": self.entrance.domain.name,
-            "id": secrets.token_hex(10),
+            "id": self.entrance.randomness.hex(10),
             "version": "1.0",
             "xml:lang": "en",
         }

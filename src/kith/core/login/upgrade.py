@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
 from base64 import b64encode
 from collections.abc import Collection, Mapping, Sequence
 from xml.etree.ElementTree import Element, SubElement
 
+from kith.base.randomness import Randomness
 from kith.core.login.sasl import HASHES, SASLError, decode
 from kith.ports.store import ITERATIONS, Keys
 from kith.wire import ns
@@ -34,10 +34,11 @@ def offers(hashes: Collection[str]) -> list[Element]:
 class Upgrades:
     """The tasks of one login, one after the other."""
 
-    __slots__ = ("_left", "_salt")
+    __slots__ = ("_left", "_randomness", "_salt")
 
-    def __init__(self, request: Element, known: Mapping[str, Keys]) -> None:
+    def __init__(self, request: Element, known: Mapping[str, Keys], randomness: Randomness) -> None:
         """Those that ``<authenticate/>`` asks for and that the account lacks."""
+        self._randomness = randomness
         asked = {(element.text or "").strip() for element in request.findall(UPGRADE)}
         self._left = [task for task, name in _TASKS.items() if task in asked and name not in known]
         self._salt = b""
@@ -51,7 +52,7 @@ class Upgrades:
         """``<next/>``: the client takes up a task. Returns ``<salt/>``. Raises SASLError."""
         if task != self.task or self._salt:
             raise SASLError("malformed-request", "not the task to be done")
-        self._salt = secrets.token_bytes(16)
+        self._salt = self._randomness.bytes(16)
         element = Element(_SALT, {"iterations": str(ITERATIONS)})
         element.text = b64encode(self._salt).decode()
         return element

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from kith.base.clock import Clock
 from kith.base.domain import Domain
 from kith.base.rates import Rates
-from kith.base.tasks import Tasks
 from kith.core.actors.account import Account
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.roster import Roster
@@ -32,7 +32,7 @@ _ASKERS = 20_000
 
 
 class _Asked:
-    """Whom one asker has asked about since ``since``, in the loop's time."""
+    """Whom one asker has asked about since ``since``, by the steady clock."""
 
     __slots__ = ("people", "since")
 
@@ -57,13 +57,13 @@ class Inquiries:
     """
 
     def __init__(
-        self, limit: int, domain: Domain, accounts: Accounts, hosts: Hosts, hooks: Hooks, tasks: Tasks
+        self, limit: int, domain: Domain, accounts: Accounts, hosts: Hosts, hooks: Hooks, clock: Clock
     ) -> None:
         self._domain = domain
         self._accounts = accounts
         self._hosts = hosts
         self._hooks = hooks
-        self._tasks = tasks
+        self._clock = clock
         self._limit = limit
         self._requests = Rates(limit * REQUESTS_EACH, HOUR)
         self._server_requests = Rates(limit * REQUESTS_EACH * SERVER_FACTOR, HOUR)
@@ -102,7 +102,7 @@ class Inquiries:
         here = self._domain.holds(sender.jid)
         if not self._limit or (not here and self._hosts.here(sender.jid.domain) is not None):
             return False  # components are the operator's own choice
-        now = self._tasks.now()
+        now = self._clock.steady()
         allowed = self._count(sender.bare, to.bare, self._limit, now) and self._requests.take(
             sender.bare, now
         )

@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from kith.base import clock
+from kith.base.clock import Clock
 from kith.base.tasks import Tasks
 from kith.core.actors import sm
 from kith.core.actors.account import Session
@@ -65,6 +65,7 @@ class Handover:
         resumption: Resumption,
         hooks: Hooks,
         tasks: Tasks,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._accounts = accounts
@@ -72,11 +73,12 @@ class Handover:
         self._resumption = resumption
         self._hooks = hooks
         self._tasks = tasks
+        self._clock = clock
 
     async def settle(self, seconds: float) -> None:
         """Waits until what sessions have sent is handled and committed, at most so long."""
-        deadline = self._tasks.now() + seconds
-        while self._tasks.now() < deadline:
+        deadline = self._clock.steady() + seconds
+        while self._clock.steady() < deadline:
             if all(session.idle and session.holding is None for session in self._all()):
                 await asyncio.sleep(_LAST_WORDS)
                 if all(session.idle for session in self._all()):
@@ -90,7 +92,7 @@ class Handover:
                 session.quiet.release()
             if not can_be_kept(session):
                 self._sessions.close(session)  # which others see
-        now = self._tasks.now()
+        now = self._clock.steady()
         writes = []
         size = 0
         for session in self._all():
@@ -100,7 +102,7 @@ class Handover:
             if manage is None or not manage.resumable or left <= 0 or size > _MOST_BYTES:
                 self._sessions.close(session)
                 continue
-            value = json.dumps(self._encode(session, clock.now() + left)).encode()
+            value = json.dumps(self._encode(session, self._clock.now() + left)).encode()
             size += len(value)
             writes.append(self._store.put(_OWNER, _SPACE, manage.token, value))
             for _, id in manage.queue:
@@ -122,7 +124,7 @@ class Handover:
         await self._store.remove(_OWNER, _SPACE)
         taken = 0
         for kept in sorted(_decode(documents), key=lambda kept: float(kept["until"])):
-            left = float(kept["until"]) - clock.now()
+            left = float(kept["until"]) - self._clock.now()
             if 0 < left <= self._resumption.timeout:
                 try:
                     taken += await self._make(kept, left)
@@ -183,7 +185,7 @@ class Handover:
             manage.sent(canonical(text.encode()), id)
             if id and session.counted:
                 account.delivery.handed(id)
-        session.lost_at = self._tasks.now() - self._resumption.timeout + left
+        session.lost_at = self._clock.steady() - self._resumption.timeout + left
         self._sessions.open(session)
         self._resumption.take_up(session)
         self._hooks.session_restored(session, kept["features"])

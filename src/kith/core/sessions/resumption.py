@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping
 
+from kith.base.randomness import Randomness
 from kith.core.actors.account import Session
 from kith.wire import ns
 
@@ -20,7 +20,8 @@ class Resumption:
     many bytes, a session may have unacknowledged.
     """
 
-    def __init__(self, timeout: float, bounds: tuple[int, int]) -> None:
+    def __init__(self, randomness: Randomness, timeout: float, bounds: tuple[int, int]) -> None:
+        self._randomness = randomness
         self.timeout = timeout
         self.bounds = bounds
         self._tokens: dict[str, Session] = {}
@@ -33,7 +34,7 @@ class Resumption:
         Returns the token for resumption, empty if there is to be none, and ``<enabled/>``.
         """
         resume = attrs.get("resume") in ("true", "1") and self.timeout > 0
-        token = secrets.token_urlsafe(24) if resume else ""
+        token = self._randomness.token(24) if resume else ""
         extra = f" id='{token}' resume='true' max='{self.timeout:g}'" if resume else ""
         answer = f"<enabled xmlns='{ns.STREAM_MANAGEMENT}'{extra}/>".encode()
         if resume:
@@ -81,7 +82,7 @@ class Resumption:
     ) -> None:
         """Calls ``conceal`` for those that have been away for a while, and ``close`` when their time is over.
 
-        ``now`` is the loop's time, as `Session.lost_at` is.
+        ``now`` is by the steady clock, as `Session.lost_at` is.
         """
         for session in list(self._lately):
             if session.lost_at > now - _ABSENT_AFTER * self.timeout:

@@ -8,6 +8,7 @@ from xml.etree.ElementTree import Element
 
 import structlog
 
+from kith.base.clock import Clock
 from kith.base.figures import Figures
 from kith.base.tasks import Tasks
 from kith.core.actors import sm
@@ -39,6 +40,7 @@ class Sessions:
 
     def __init__(
         self,
+        clock: Clock,
         tasks: Tasks,
         figures: Figures,
         marks: Marks,
@@ -47,6 +49,7 @@ class Sessions:
         presence: Presence,
         resumption: Resumption,
     ) -> None:
+        self._clock = clock
         self.tasks = tasks
         self.figures = figures
         self.changed = marks.changed
@@ -114,7 +117,7 @@ class Sessions:
         session.sink = None
         session.out.clear()
         if session.sm is not None and session.sm.resumable and not session.closed:
-            session.lost_at = self.tasks.now()
+            session.lost_at = self._clock.steady()
             self._resumption.wait(session)
         else:
             self.close(session)
@@ -202,4 +205,4 @@ class Sessions:
 
     def expire(self) -> None:
         """To be called once a second: ends sessions whose time without a connection is over."""
-        self._resumption.expire(self.tasks.now(), self._presence.conceal, self.close)
+        self._resumption.expire(self._clock.steady(), self._presence.conceal, self.close)

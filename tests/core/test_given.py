@@ -1,0 +1,95 @@
+"""Time and randomness are given to what behaves by them, never taken: a test can repeat what happened."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from kith.base.randomness import Randomness
+
+SOURCES = Path(__file__).parents[2] / "src" / "kith"
+ROOMS = ("base", "core", "records", "accounts", "api", "features", "federation", "sms")
+#: The two that give it.
+GIVERS = {SOURCES / "base" / "clock.py", SOURCES / "base" / "randomness.py"}
+TAKEN = {
+    "time": {"time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "clock_gettime"},
+    "datetime": {"now", "utcnow", "today"},
+    "date": {"today"},
+    "uuid": {"uuid1", "uuid4", "uuid6", "uuid7"},
+    "os": {"urandom", "getrandom"},
+    "loop": {"time"},
+}
+#: Modules of which nothing is to be used.
+CLOSED = {"secrets", "random"}
+
+
+def takings(source: str) -> Iterator[str]:
+    """What of a file takes time or randomness itself."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (f"import {name.name}" for name in node.names if name.name in CLOSED)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            taken = TAKEN.get(node.module, set()) if node.module != "datetime" else set()
+            yield from (
+                f"from {node.module} import {name.name}"
+                for name in node.names
+                if node.module in CLOSED or name.name in taken
+            )
+        elif isinstance(node, ast.Attribute):
+            owner = node.value
+            if isinstance(owner, ast.Call):
+                owner = owner.func
+            name = owner.id if isinstance(owner, ast.Name) else getattr(owner, "attr", "")
+            name = "loop" if name.endswith(("loop", "get_running_loop")) else name
+            if node.attr in TAKEN.get(name, ()):
+                yield f"{name}.{node.attr}"
+
+
+def test_no_file_takes_time_or_randomness_itself() -> None:
+    files = [path for room in ROOMS for path in (SOURCES / room).rglob("*.py") if path not in GIVERS]
+    assert len(files) > 100
+    found = {path: list(takings(path.read_text())) for path in files}
+    assert {str(path.relative_to(SOURCES)): what for path, what in found.items() if what} == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import secrets",
+        "from random import choice",
+        "from time import monotonic",
+        "at = time.time()",
+        "at = datetime.now(UTC)",
+        "id = uuid.uuid4()",
+        "now = asyncio.get_running_loop().time()",
+        "now = self._loop.time()",
+        "key = os.urandom(8)",
+    ],
+)
+def test_each_way_to_take_it_is_found(line: str) -> None:
+    assert list(takings(line))
+
+
+def test_randomness_of_a_seed_is_the_same_each_time() -> None:
+
+    def drawn(seed: int) -> list[object]:
+        randomness = Randomness(Random(seed))
+        return [
+            *(randomness.bytes(4), randomness.hex(4), randomness.token(4), randomness.uuid()),
+            *(randomness.below(1000), randomness.choice("abcdef"), randomness.uniform(0, 1)),
+        ]
+
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(2)
+
+
+def test_randomness_of_the_system_can_not_be_guessed() -> None:
+    randomness = Randomness()
+    assert len({randomness.token(16) for _ in range(1000)}) == 1000
+    assert all(len(randomness.hex(8)) == 16 for _ in range(10))
+    assert {randomness.below(3) for _ in range(1000)} == {0, 1, 2}
+    assert all(0.8 <= randomness.uniform(0.8, 1.2) <= 1.2 for _ in range(1000))

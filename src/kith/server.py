@@ -68,22 +68,22 @@ from kith.wire.limits import Limits
 from kith.wire.parser import ParserPool
 
 logger = structlog.get_logger("kith")
-#: How long connections have to end when the server stops, in seconds.
+#: How long to wait for connections to end when the server stops, in seconds.
 _FAREWELL = 5.0
-#: How long a component or another server may be silent before the kernel looks for it, in seconds.
+#: Seconds of silence of a component or another server after which the kernel probes it (TCP keepalive).
 _QUIET_SERVER = 300.0
-#: How long to wait for another process that makes the database, in seconds.
+#: How long to wait for another process that is creating the database, in seconds.
 _DATABASE_BUSY = 10.0
-#: Connections that the kernel holds until they are taken.
+#: The number of connections that the kernel queues until they are accepted.
 _BACKLOG = 1024
 
 
 class StartError(Exception):
-    """The server can't start; the text is one line for a person."""
+    """The server can't start. The text is one line for the operator."""
 
 
 class Server:
-    """A running server: `start`, `run` until it is told to stop, `stop`."""
+    """A server. Await `start`, then `run`, which returns when the server is to stop, then `stop`."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -91,7 +91,7 @@ class Server:
         self._stopping = asyncio.Event()
         self._memory = Memory()
         self.certificates: Certificates | None = None
-        self._told: type[Exception] | None = None  # what made a tick fail
+        self._told: type[Exception] | None = None  # the error of the last tick
         self._lock: FolderLock | None = None
 
     async def start(self) -> None:
@@ -187,9 +187,10 @@ class Server:
         welcome.show(config, describe(certificate), len(accounts), web_app=app is not None)
 
     def _take_folder(self) -> None:
-        """Raises StartError, StoreError.
+        """Locks the data folder, and creates the database if the folder was never used.
 
-        The database is made if nobody has served from this folder yet: before the secret, which then says so.
+        The database is created before the secret, whose existence shows that the folder was used. Raises
+        StartError, StoreError.
         """
         folder = self.config.data_dir
         try:
@@ -208,7 +209,7 @@ class Server:
         self.node.tasks.spawn(metrics.watch())
 
     def _api(self, secret: bytes) -> API:
-        """The HTTP API and what is behind it."""
+        """Builds the HTTP API and the parts behind it."""
         parts, repeat = self.node.parts, self.node.tasks.repeat
         self.sms = _sms(self.config, self.node.clock, self.node.randomness)
         parts.add({Secret: Secret(secret), SMS: self.sms})
@@ -234,9 +235,11 @@ class Server:
         secure: tuple[ssl.SSLContext, Callable[[str], asyncio.Protocol]] | None = None,
         idle: float = 0,
     ) -> None:
-        """``protocol`` makes the protocol of a connection; or ``secure``, in TLS from the first byte.
+        """Listens on the port of a setting, if it is not 0, on each address. Raises StartError.
 
-        ``idle``: seconds of silence after which the kernel looks for the peer; 0 is as long as for clients.
+        ``protocol`` makes the protocol of a connection. For TLS from the first byte, ``secure`` has the TLS
+        context and a function that makes the protocol. ``idle``: seconds of silence after which the kernel
+        probes a peer; 0 means as for clients.
         """
         port = getattr(self.config, setting)
         if not port:
@@ -247,7 +250,7 @@ class Server:
             try:
                 listener = socket.socket(family, socket.SOCK_STREAM)
             except OSError:
-                continue  # a machine without that family
+                continue  # this machine lacks that address family
             try:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 if family == socket.AF_INET6:
@@ -271,7 +274,7 @@ class Server:
                 raise StartError(f"port {port} on {host} {reason}; {todo}") from None
 
     async def _tick(self) -> None:
-        """Once a second, for all connections together."""
+        """Does periodic work once a second, until it is cancelled."""
         seconds = 0
         while True:
             await asyncio.sleep(1)
@@ -280,7 +283,7 @@ class Server:
                 await self._memory.give_back(self.edge.door.left, self.node.clock.steady())
                 self._each_second(seconds)
             except Exception as error:
-                if type(error) is not self._told:  # once, not each second
+                if type(error) is not self._told:  # log it once, not each second
                     self._told = type(error)
                     self.node.tasks.failed("tick failed", error)
 
@@ -292,7 +295,7 @@ class Server:
             self.node.tasks.spawn(expire(self.node.store, self.node.clock, self.config.retention_days))
 
     def reload(self) -> None:
-        """Takes up a renewed certificate; connections that are open stay."""
+        """Loads the certificate if it was renewed. Open connections stay."""
         if self.certificates is None:
             return
         try:
@@ -305,18 +308,21 @@ class Server:
         self._stopping.set()
 
     def listen_to_signals(self) -> None:
-        """SIGINT and SIGTERM stop it; SIGHUP looks for a renewed certificate."""
+        """Lets SIGINT and SIGTERM stop the server, and SIGHUP reload the certificate."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.request_stop)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
 
     async def run(self) -> None:
-        """Until `request_stop`."""
+        """Returns after `request_stop`."""
         await self._stopping.wait()
 
     async def stop(self) -> None:
-        """Commits, hangs up on those who can resume, says goodbye to the others (RFC 6120 §4.9.3.21)."""
+        """Stops the server: commits everything, saves sessions that can be resumed, and closes connections.
+
+        Other clients get `system-shutdown` (RFC 6120 §4.9.3.21). docs/reliability.md describes the order.
+        """
         for listener in self._listeners:
             listener.close()
         for connection in list(self.edge.connections):
@@ -337,7 +343,7 @@ class Server:
 
 
 def _sms(config: Config, clock: Clock, randomness: Randomness) -> SMS:
-    """How text messages are sent."""
+    """The sender of text messages that the settings ask for."""
     if not config.sms_url:
         return ConsoleSMS()
     return HTTPGateway(
@@ -352,7 +358,7 @@ def _sms(config: Config, clock: Clock, randomness: Randomness) -> SMS:
 
 
 def _web_app(config: Config) -> WebApp | None:
-    """None if it was not built, and no folder is set. Raises StartError."""
+    """The web app; None if it was not built and no folder is set. Raises StartError."""
     folder = config.web_dir or built()
     try:
         return WebApp(folder) if folder is not None else None
@@ -375,17 +381,19 @@ def _check_folder(config: Config) -> None:
 
 
 def _spare_collections() -> None:
-    """What lives as long as the server need not be looked through again and again for cycles.
+    """Lets the garbage collector run rarely, and ignore objects that live as long as the server.
 
-    A collection for every 700 new objects costs more than it finds: next to nothing here is cyclic.
+    Python's default, a collection after 700 new objects, costs more than it finds, since few objects are
+    cyclic.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 50)
 
 
-#: How long a thread keeps the interpreter from another that wants it, in seconds. A commit takes it several
-#: times over; at Python's 5 ms, while a client keeps the loop busy, messages waited 40 to 80 ms for theirs.
+#: How long a thread may keep the interpreter's lock while another one waits for it, in seconds. A commit
+#: takes the lock several times; with Python's 5 ms, messages waited 40 to 80 ms for it while clients kept
+#: the loop busy.
 _SWITCH_INTERVAL = 0.001
 
 
@@ -400,14 +408,15 @@ async def _serve(config: Config) -> None:
     await server.stop()
 
 
-#: The exit status of a server that one of its threads has failed: EX_SOFTWARE of sysexits.h.
+#: The exit status if one of the server's threads fails: EX_SOFTWARE of sysexits.h.
 CRIPPLED = 70
 
 
 def _thread_failed(failed: threading.ExceptHookArgs) -> None:
-    """A server without one of its threads would look alive and answer nobody: a supervisor starts it again.
+    """Logs the failure of a thread, and ends the process if it was one of the server's own.
 
-    Nothing is lost by ending at once: what was acknowledged is on the disk.
+    Without that thread, the server would look alive but answer nobody. A supervisor can start it again, and
+    nothing is lost: what was acknowledged is on the disk.
     """
     journal.thread_failed(failed)
     name = failed.thread.name if failed.thread is not None else ""

@@ -1,4 +1,4 @@
-"""The certificate: the operator's, or a self-signed one for the first day."""
+"""The server's certificate: the operator's, or a self-signed one to start with."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from kith.config import Config, ConfigError
 
 _YEARS = 10
-#: Who has issued the certificates that are made here: those may be made anew for another domain.
+#: The issuer of certificates that are made here. These may be replaced when the domain changes.
 _ISSUER = "Kith, self-signed"
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a person wants to know of a certificate. ``fingerprint``: SHA-256, colon-separated."""
+    """A certificate in words for people. ``fingerprint``: SHA-256, separated by colons."""
 
     fingerprint: str
     not_after: datetime
@@ -38,16 +38,17 @@ class Description:
 
 
 def ascii_domain(domain: str) -> str:
-    """The domain as certificates and DNS write it; an IP address without brackets."""
+    """The domain in ASCII, as certificates and DNS have it. IP addresses lose their brackets."""
     domain = domain.strip("[]")
     return domain if domain.isascii() else idna.encode(domain).decode()
 
 
 def ensure_certificate(config: Config) -> tuple[Path, Path]:
-    """Paths of certificate and key: those of the settings, or made in the data folder if missing.
+    """The paths of certificate and key: those of the settings, or self-signed ones in the data folder.
 
-    One made here for another domain is made anew. Raises ConfigError if a file that should be there is
-    not, OSError if none can be read or written, ValueError if what is there is no certificate.
+    Self-signed ones are created if they are missing, or are for another domain. Raises ConfigError if a
+    file of the settings is missing, OSError if files can't be read or written, and ValueError for a
+    malformed file.
     """
     if config.certificate is not None and config.private_key is not None:
         for path in (config.certificate, config.private_key):
@@ -64,7 +65,7 @@ def ensure_certificate(config: Config) -> tuple[Path, Path]:
 
 
 def own_files(config: Config) -> tuple[Path, Path]:
-    """Where the self-signed certificate and its key are, or will be."""
+    """The paths of the self-signed certificate and its key, whether or not they exist."""
     return config.data_dir / "certificate.pem", config.data_dir / "private-key.pem"
 
 
@@ -85,7 +86,7 @@ def describe(path: Path) -> Description:
 
 
 def check_pair(certificate: Path, key: Path) -> None:
-    """Raises OSError (ssl.SSLError among them) if the key can't be read or is another certificate's."""
+    """Raises OSError (perhaps an ssl.SSLError) unless the key belongs to the certificate."""
     ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
 
 
@@ -126,7 +127,7 @@ def _make(domain: str, certificate: Path, key: Path) -> None:
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    # the certificate comes last: while it is missing, both are made anew
+    # the certificate is written last: while it is missing, both are created again
     certificate.unlink(missing_ok=True)
     _write(key, pem, 0o600)
     _write(certificate, made.public_bytes(serialization.Encoding.PEM), 0o644)
@@ -145,7 +146,7 @@ def _names(domain: str) -> list[x509.GeneralName]:
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    """Whole or not at all."""
+    """Writes a file completely or not at all."""
     fresh = path.with_suffix(".new")
     fresh.unlink(missing_ok=True)
     with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:

@@ -1,4 +1,4 @@
-"""The page that an invitation's link leads to: no script, nothing from elsewhere (XEP-0401 §4.2)."""
+"""The landing page of invitations (XEP-0401 §4.2). It has no scripts, and nothing from other sites."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from kith.records.invites import Invite, Invites, uri
 
 
 class App(NamedTuple):
-    """``systems``: words of a browser's User-Agent for which it is the one to get."""
+    """An XMPP app to recommend.
+
+    ``systems``: words in the User-Agent of browsers that it is recommended to.
+    """
 
     place: str
     name: str
@@ -51,9 +54,9 @@ _HEADERS = {
 
 
 class InvitePages:
-    """Answers ``/invite/TOKEN``; one that is not good, whatever the reason, gets the same page.
+    """Serves ``/invite/TOKEN``. All invalid invitations get the same page, whatever the reason.
 
-    ``may_register``: whether an invitation may open an account.
+    ``may_register``: whether an invitation can be used to create an account.
     """
 
     def __init__(self, domain: Domain, invites: Invites, may_register: bool) -> None:
@@ -114,12 +117,12 @@ class InvitePages:
 
 
 def _initial(invite: Invite, domain: str) -> str:
-    """The first letter of who invites, or of what one is invited to."""
+    """The first letter of the inviting person, or of the server."""
     return html.escape((invite.contact or domain)[0].upper())
 
 
 def _apps(browser: str) -> str:
-    """What there is, the one for the browser's system first."""
+    """The apps, those for the browser's system first."""
     if "Android" in browser:  # which calls itself Linux as well
         browser = "Android"
     order = sorted(APPS, key=lambda app: not any(system in browser for system in app.systems))

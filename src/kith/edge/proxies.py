@@ -1,7 +1,7 @@
-"""Requests without TLS: for whom a proxy asks, and whether anybody on a network could have listened.
+"""Which client a proxy's request is for, and whether the request was encrypted on every network.
 
-Two kinds of peers are believed what they say of others: programs on this machine, and the proxies that the
-setting ``trusted_proxies`` names. Everybody else can write what they like into headers.
+Headers are believed from two kinds of peers: programs on this machine, and the proxies in the setting
+``trusted_proxies``. Everybody else could forge them.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-#: All values of a header field, in the order of the lines; empty if there is none.
+#: A function that returns all values of a header field, in the order of the lines.
 Fields = Callable[[str], Sequence[str]]
-#: What proxies add to a request (RFC 7239, RFC 9110 §7.6.3).
+#: Headers that proxies add to requests (RFC 7239, RFC 9110 §7.6.3).
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP", "Via")
 
 
 @lru_cache(1024)
 def is_loopback(text: str) -> bool:
-    """Whether a text is an IP address of this machine's own."""
+    """Whether a text is a loopback IP address."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
@@ -29,13 +29,13 @@ def is_loopback(text: str) -> bool:
 
 
 class Proxies:
-    """``named``: IP addresses and networks of proxies, besides this machine."""
+    """The trusted proxies: this machine, and the IP addresses and networks in ``named``."""
 
     def __init__(self, named: Sequence[str] = ()) -> None:
         self._networks = [ipaddress.ip_network(text, strict=False) for text in named]
 
     def trusts(self, peer: str) -> bool:
-        """Whether the peer with this IP address is believed what it says of others."""
+        """Whether headers from the peer with this IP address are believed."""
         if is_loopback(peer):
             return True
         if not self._networks:
@@ -48,11 +48,11 @@ class Proxies:
         return any(address in network for network in self._networks)
 
     def client(self, peer: str, fields: Fields) -> str:
-        """The IP address of who asks.
+        """The IP address of the client.
 
-        Each proxy adds the address that it has seen at the end of ``X-Forwarded-For``, which may have several
-        lines (RFC 9110 §5.3). The last that is not a trusted proxy's own counts: what stands before it, the
-        client may have made up.
+        Each proxy appends the address that it has seen to ``X-Forwarded-For``, which may have several lines
+        (RFC 9110 §5.3). The last address that is not a trusted proxy's counts, since the client may have
+        made up those before it.
         """
         if not self.trusts(peer):
             return peer
@@ -66,14 +66,14 @@ class Proxies:
         return peer
 
     def over_tls(self, peer: str, fields: Fields) -> bool:
-        """Whether a trusted proxy says that the client came to it over TLS."""
+        """Whether a trusted proxy says that the client uses TLS."""
         return self.trusts(peer) and list(fields("X-Forwarded-Proto")) == ["https"]
 
     def is_local(self, peer: str, fields: Fields) -> bool:
-        """Whether a request comes from this machine, over no network, and for a name of this machine.
+        """Whether a request comes from this machine itself, for a host name of this machine.
 
-        Where a proxy passes on what comes from elsewhere, the host that is asked for is that of elsewhere,
-        whether or not the proxy says of itself that it is one. So is the page's origin, if a browser asks.
+        If a proxy on this machine passes on requests from elsewhere, their host and their page's origin are
+        not local, whether or not the proxy adds headers.
         """
         if not is_loopback(peer) or any(fields(name) for name in FORWARDED):
             return False
@@ -93,7 +93,7 @@ def _is_here(netloc: str) -> bool:
 
 
 def _split(origin: str) -> tuple[str, str]:
-    """Scheme, and host with port."""
+    """The scheme of an origin, and its host with the port."""
     try:
         parts = urlsplit(origin)
     except ValueError:
@@ -102,7 +102,10 @@ def _split(origin: str) -> tuple[str, str]:
 
 
 def _address(text: str) -> str:
-    """An IP address as proxies write it: some add the port, and brackets or quotes around it. Empty: none."""
+    """The IP address in a value of a proxy, which may have a port, brackets or quotes.
+
+    Empty if there is none.
+    """
     text = text.strip(" \t").strip('"')
     if text.startswith("["):
         text, bracket, port = text[1:].partition("]")

@@ -16,12 +16,12 @@ from kith.wire.parser import Event, StreamClosed, StreamOpened, StreamParser
 from kith.wire.serialize import attributes
 from kith.wire.stanza import Stanza
 
-#: Makes the stream of a new connection.
+#: A function that makes the stream of a new connection.
 MakeStream = Callable[[Sink, Security], Stream]
 
 
 class TCPConnection(Connection):
-    """One connection; it is its stream's `kith.ports.store.Sink`."""
+    """A connection, which is the `kith.ports.connection.Sink` of its stream."""
 
     __slots__ = ("_answers", "_direct", "_handshake", "_make_stream", "_namespace", "_opened", "_parser")
 
@@ -32,9 +32,9 @@ class TCPConnection(Connection):
         place: str | None = None,
         namespace: str = ns.CLIENT,
     ) -> None:
-        """``place``: at the door, where it has one; it is in TLS from the first byte then.
+        """``place``: the key of `Door.enter`, if it was called already; then TLS starts with the first byte.
 
-        ``namespace``: the content namespace (RFC 6120 §4.8.3).
+        ``namespace``: the content namespace of the stream (RFC 6120 §4.8.3).
         """
         super().__init__(edge)
         self._make_stream = make_stream
@@ -44,11 +44,11 @@ class TCPConnection(Connection):
         self._parser = StreamParser(edge.pool)
         self._opened = False
         self._handshake = False
-        self._answers: list[bytes] | None = None  # to what is being handled: one write for all
+        self._answers: list[bytes] | None = None  # to the input that is being handled; sent with one write
 
     @property
     def transport(self) -> str:
-        """``tls``: from the first byte; ``tcp``: with STARTTLS or without."""
+        """``tls`` for TLS from the first byte; ``tcp`` for others, with or without STARTTLS."""
         other = {ns.SERVER: "server", ns.COMPONENT: "component"}.get(self._namespace)
         return other or ("tls" if self._direct else "tcp")
 
@@ -70,7 +70,7 @@ class TCPConnection(Connection):
         self.enter(self._make_stream(self, security), place)
 
     def _refuse(self) -> None:
-        """Too many connections, from there or in all (RFC 6120 §4.9.1.2)."""
+        """Refuses the connection, because there are too many (RFC 6120 §4.9.1.2)."""
         transport = self._transport
         self._closing = True
         if transport is not None:
@@ -106,7 +106,7 @@ class TCPConnection(Connection):
                 return
 
     def _answer(self) -> None:
-        """Sends what was gathered; what comes from here on goes at once."""
+        """Sends the collected answers. Later ones are sent at once."""
         answers, self._answers = self._answers, None
         if answers:
             self.write(answers[0] if len(answers) == 1 else b"".join(answers))
@@ -132,7 +132,7 @@ class TCPConnection(Connection):
 
     def start_tls(self) -> None:
         self._handshake = True
-        self._rest = b""  # what was sent along in the clear
+        self._rest = b""  # what was sent without encryption after <starttls/>
         if self._transport is not None:
             self._transport.pause_reading()  # what comes next is TLS
         self._edge.tasks.spawn(self._start_tls())
@@ -152,10 +152,10 @@ class TCPConnection(Connection):
                 ssl_handshake_timeout=edge.config.auth_timeout,
             )
         except (OSError, StreamError):
-            pass  # ssl.SSLError among them; the peer is told by TLS itself
+            pass  # or an ssl.SSLError; TLS itself tells the peer
         if secured is None or self._stream is None:
             transport.abort()
-            self.connection_lost(None)  # uvloop does not tell of a connection that goes during the handshake
+            self.connection_lost(None)  # uvloop does not report a connection that ends during the handshake
             return
         self._transport = secured
         self._stream.security = edge.certificates.security(secured)
@@ -186,7 +186,7 @@ class TCPConnection(Connection):
         self._closing = True
         self._ignore_the_rest(transport)
         if transport.can_write_eof():
-            # unread input would make the kernel reset the connection, and the peer miss the reason
+            # unread input would make the kernel reset the connection before the peer has read the error
             transport.write_eof()
         else:
             transport.close()

@@ -1,4 +1,4 @@
-"""TLS as the server offers it: contexts, reloading, channel binding."""
+"""TLS settings, reloading of certificates, and channel bindings."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from cryptography.hazmat.primitives import hashes
 from kith.edge.exporter import tls_exporter
 from kith.ports.connection import Security
 
-#: XEP-0368 §3.2.
+#: The ALPN protocol (XEP-0368 §3.2).
 ALPN_XMPP = "xmpp-client"
 
 
 def peer_address(transport: BaseTransport) -> str:
-    """The peer's IP address, or an empty text."""
+    """The peer's IP address; empty if it is unknown."""
     peer = transport.get_extra_info("peername")
     return peer[0] if isinstance(peer, tuple) else ""
 
 
 class Certificates:
-    """Server contexts for a certificate, read again when its files change (`reload`)."""
+    """The server's TLS contexts for a certificate. `reload` reads its files again when they have changed."""
 
     def __init__(self, certificate: Path, key: Path) -> None:
         self.certificate = certificate
@@ -37,7 +37,7 @@ class Certificates:
     def _context(self, protocols: list[str] | None) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.num_tickets = 1  # a client has one connection; each ticket costs a kilobyte while it lasts
+        context.num_tickets = 1  # one is enough for a client, and each costs a kilobyte
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
         context.load_cert_chain(self.certificate, self.key)
         if protocols:
@@ -48,7 +48,7 @@ class Certificates:
         return self.certificate.stat().st_mtime_ns, self.key.stat().st_mtime_ns
 
     def _read(self) -> None:
-        """What the certificate says: the tls-server-end-point binding (RFC 5929 §4.1), and its names."""
+        """Reads the certificate's names, and its tls-server-end-point binding (RFC 5929 §4.1)."""
         certificate = x509.load_pem_x509_certificate(self.certificate.read_bytes())
         algorithm = certificate.signature_hash_algorithm
         if algorithm is None or isinstance(algorithm, (hashes.MD5, hashes.SHA1)):
@@ -61,7 +61,7 @@ class Certificates:
             self._names = frozenset()
 
     def is_for(self, host: str) -> bool:
-        """Whether the certificate names a host (RFC 6125 §6.4)."""
+        """Whether the certificate is valid for a host name (RFC 6125 §6.4)."""
         return host in self._names or f"*.{host.partition('.')[2]}" in self._names
 
     def reload(self) -> bool:
@@ -76,11 +76,11 @@ class Certificates:
         return True
 
     def security(self, transport: BaseTransport) -> Security:
-        """What a connection offers after its handshake (XEP-0440).
+        """The security of a connection after its handshake, with channel bindings (XEP-0440).
 
-        tls-unique is defined up to TLS 1.2 (RFC 9266 §1). Some clients use it in TLS 1.3 all the same, with
-        what OpenSSL gives for it, the client's Finished message. It is accepted, since these clients would
-        otherwise send the password itself, and not announced.
+        tls-unique is only defined up to TLS 1.2 (RFC 9266 §1). Some clients use it in TLS 1.3 anyway, with
+        what OpenSSL returns for it, the client's Finished message. It is not announced then, but accepted,
+        since these clients would otherwise send the password itself.
         """
         tls = transport.get_extra_info("ssl_object")
         bindings, tolerated, classic = {"tls-server-end-point": self.end_point}, {}, True

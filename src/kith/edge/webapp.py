@@ -1,7 +1,8 @@
-"""The web app at ``/``: the files that were built from ``web/``, and the policy that a browser keeps them to.
+"""Serves the web app at ``/``: the files built from ``web/``, with a content security policy.
 
-They are read once, at the start: a request can name nothing else, and a build meanwhile changes no page that
-is half loaded. The build leaves a compressed copy beside each file that gains from it (``.br``, ``.gz``).
+The files are read once, at the start, so that a request can't name other files, and a new build does not
+change a page that is half loaded. The build puts compressed copies beside files that gain from it (``.br``,
+``.gz``).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import NamedTuple
 from aiohttp import ETag, web
 from aiohttp.typedefs import Handler
 
-#: In the order of what is best.
+#: Encodings, the best one first.
 _ENCODINGS = {"br": ".br", "gzip": ".gz"}
 _TYPES = {
     ".css": "text/css",
@@ -31,19 +32,19 @@ _TYPES = {
 }
 _TEXT = ("text/", "application/json", "application/manifest+json")
 _INDEX = "/index.html"
-#: What browsers, feed readers and bookmarks get that ask for ``/favicon.ico`` without having read the page.
+#: The icon for programs that request ``/favicon.ico`` without having read the page.
 _SIGN = "/icon-192.png"
-#: Where the app begins; everything behind a # is the app's own.
+#: The paths that serve the app's page.
 _ENTRANCES = ("/", "/link")
-#: What has a hash of its content in its name.
+#: Files with a hash of their content in their names.
 _HASHED = "/assets/"
-#: RFC 9110 §7.2, as far as it can be in a policy.
+#: A valid Host header (RFC 9110 §7.2), restricted to what may stand in a policy.
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
 _POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
     "style-src": "'self'",
-    # pictures of people are in the browser's own storage
+    # profile pictures come from the browser's own storage
     "img-src": "'self' blob:",
     "media-src": "'self' blob:",
     "manifest-src": "'self'",
@@ -51,7 +52,7 @@ _POLICY = {
     "base-uri": "'none'",
     "form-action": "'none'",
     "frame-ancestors": "'none'",
-    # no text becomes markup or script, but for the app's own templates and its service worker
+    # text can't become markup or script, except in the app's own templates and its service worker
     "require-trusted-types-for": "'script'",
     "trusted-types": "svelte-trusted-html kith",
 }
@@ -67,7 +68,7 @@ _HEADERS = {
 
 
 class File(NamedTuple):
-    """``bodies`` by encoding; the one of ``""`` is the file itself."""
+    """A file to serve. ``bodies`` are by encoding; that of ``""`` is the uncompressed file."""
 
     type: str
     tag: str
@@ -76,7 +77,7 @@ class File(NamedTuple):
 
 
 def built() -> Path | None:
-    """Where the built app is: in the package, else in the clone that this is of; None if it was not built."""
+    """The folder of the built app: in the package, else in the clone. None if it was not built."""
     package = Path(__file__).parents[1]
     for folder in (package / "webapp", package.parents[1] / "web" / "dist"):
         if (folder / "index.html").is_file():
@@ -85,7 +86,7 @@ def built() -> Path | None:
 
 
 def files(folder: Path) -> Iterator[tuple[str, File]]:
-    """What there is to serve, by path. Raises OSError."""
+    """The files to serve, by path. Raises OSError."""
     for path in sorted(folder.rglob("*")):
         kind = _TYPES.get(path.suffix)
         if kind is None or not path.is_file():
@@ -101,7 +102,7 @@ def files(folder: Path) -> Iterator[tuple[str, File]]:
 
 
 class WebApp:
-    """Answers ``/`` with the app, and each of its files under its own name."""
+    """The routes of the app's page and of its files."""
 
     def __init__(self, folder: Path) -> None:
         """Raises OSError if the folder can't be read, or has no app in it."""
@@ -118,7 +119,7 @@ class WebApp:
 
     @web.middleware
     async def _lost(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Whoever follows a wrong link with a browser gets a page that says so, with a way to the app."""
+        """Answers browsers that follow a wrong link with a page that says so and leads to the app."""
         try:
             return await handler(request)
         except web.HTTPNotFound:
@@ -149,7 +150,7 @@ class WebApp:
 
 
 def _policy(request: web.Request) -> str:
-    """Nothing but from where the page is from. Browsers differ on whether 'self' has ws://."""
+    """The content security policy: only this origin. Browsers differ on whether 'self' includes ws://."""
     connect = "'self'"
     if _HOST.fullmatch(request.host):
         connect += f" ws://{request.host} wss://{request.host}"
@@ -158,7 +159,7 @@ def _policy(request: web.Request) -> str:
 
 
 def _best(accepted: str, file: File) -> str:
-    """The encoding to answer in (RFC 9110 §12.5.3); empty: as it is."""
+    """The best encoding that the client accepts (RFC 9110 §12.5.3); empty for the uncompressed file."""
     wanted = {}
     for item in accepted.lower().split(","):
         name, _, weight = item.partition(";")

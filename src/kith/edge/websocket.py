@@ -28,13 +28,13 @@ from kith.wire.serialize import attributes
 from kith.wire.stanza import Stanza
 
 _DEFLATE = Deflate()
-#: Frames that one message may come in: browsers send one, and a library that writes what it is given a few.
-#: Each costs the same, however little is in it.
+#: The maximum number of frames in one message. Browsers send one, some libraries a few. Each costs the same,
+#: however little it contains.
 _MAX_FRAGMENTS = 256
-#: Bytes that are handled in one go: compressed ones may be a thousand times as many.
+#: How many bytes are handled at once. Uncompressed, they may be a thousand times as many.
 _COMPRESSED_PORTION = 1024
 _PORTION = 8192
-#: Bytes in which a peer's close frame is looked for; then nothing is read any more.
+#: How many bytes to search for the peer's close frame before reading stops.
 _BYTES_OF_FAREWELL = 64 * 1024
 _OPEN = ns.tag(ns.FRAMING, "open")
 _CLOSE = ns.tag(ns.FRAMING, "close")
@@ -46,7 +46,7 @@ _PREFIXED = ((b"<stream:features", _STREAMS), (b"<stream:error", _STREAMS))
 
 
 def standalone(element: bytes) -> bytes:
-    """An element of a stream as a document of its own (RFC 7395 §3.3.3)."""
+    """An element of a stream as a complete XML document (RFC 7395 §3.3.3)."""
     for head, declaration in _HEADS if element[:8] != b"<stream:" else _PREFIXED:
         if element.startswith(head):
             return element[: len(head)] + declaration + element[len(head) :]
@@ -54,21 +54,21 @@ def standalone(element: bytes) -> bytes:
 
 
 def _is_safe(proxies: Proxies, peer: str, fields: Fields) -> bool:
-    """Whether what comes without TLS was on no network without it.
+    """Whether a connection without TLS was not readable on any network.
 
-    Either a trusted proxy has it from a client over TLS, and says so. Or a browser on this machine asks, for
-    a page that it has from this machine, and takes for a safe one, too (W3C Secure Contexts, §3.1).
+    That is so if a trusted proxy says that its client uses TLS, or if a browser on this machine shows a page
+    from this machine, which browsers treat as a secure context (W3C Secure Contexts, §3.1).
     """
     return proxies.over_tls(peer, fields) or (bool(fields("Origin")) and proxies.is_local(peer, fields))
 
 
 class WebSocketConnection(Connection):
-    """One connection; it is its stream's `kith.ports.store.Sink`."""
+    """A connection, which is the `kith.ports.connection.Sink` of its stream."""
 
     __slots__ = ("_farewell", "_fragments", "_opened", "_parser", "_parts", "_proxied", "_websocket")
 
     def __init__(self, edge: Edge, transport: asyncio.Transport, secure: bool, place: str) -> None:
-        """``place``: what the door gave."""
+        """``secure``: the connection is in TLS. ``place``: the key that `Door.enter` has returned."""
         super().__init__(edge)
         self._transport = transport
         self._websocket = ServerProtocol(
@@ -78,9 +78,9 @@ class WebSocketConnection(Connection):
         )
         self._parser = StreamParser(edge.pool, opened=True)
         self._opened = False
-        self._parts = bytearray()  # of a message that is not complete
-        self._fragments = 0  # how many frames they came in
-        self._farewell = 0  # bytes that came after the close frame was sent
+        self._parts = bytearray()  # the frames of an unfinished message
+        self._fragments = 0  # how many frames these were
+        self._farewell = 0  # bytes received since the close frame was sent
         self._proxied = not secure  # TLS ends somewhere
         if secure:
             # browsers have no channel binding
@@ -104,7 +104,7 @@ class WebSocketConnection(Connection):
             self._await_farewell(data)
 
     def _await_farewell(self, data: bytes) -> None:
-        """Looks for the peer's close frame, after which the server hangs up."""
+        """Looks for the peer's close frame, after which the connection is closed."""
         self._websocket.receive_data(data)
         self._websocket.events_received()
         self._flush()
@@ -117,11 +117,11 @@ class WebSocketConnection(Connection):
         return _COMPRESSED_PORTION if self._websocket.extensions else _PORTION
 
     def cost(self, data: bytes) -> int:
-        """Nothing yet: what is inside of the frames, which may be compressed, is counted in `_pay`."""
+        """Zero: the content of frames, which may be compressed, is counted in `_pay`."""
         return 0
 
     def _pay(self, stream: Stream, size: int) -> None:
-        """Counts a frame with so many bytes in it, unpacked. Raises StreamError."""
+        """Counts a frame with ``size`` uncompressed bytes. Raises StreamError."""
         if stream.authenticated:
             if self._edge.rate:
                 self.charge(TAG_BYTES + size)
@@ -154,7 +154,7 @@ class WebSocketConnection(Connection):
         self._flush()
 
     def _forwarded(self, stream: Stream, request: Request) -> None:
-        """Whether logins are safe, and whom a proxy asks for, to bound the attempts."""
+        """Reads a proxy's headers: whether logins are safe, and the client's address for limits."""
         proxies, security = self._edge.proxies, stream.security
         peer, fields = security.address, request.headers.get_all
         trusted = security.trusted or (not security.encrypted and _is_safe(proxies, peer, fields))
@@ -207,7 +207,7 @@ class WebSocketConnection(Connection):
         return self._proxied
 
     def send_ping(self) -> None:
-        """A browser answers without waking the page (RFC 6455 §5.5.2)."""
+        """Sends a ping frame, which browsers answer without waking the page (RFC 6455 §5.5.2)."""
         if self._websocket.state is State.OPEN:
             self._websocket.send_ping(b"")
             self._flush()
@@ -260,7 +260,7 @@ class WebSocketConnection(Connection):
 
     def _hang_up(self, code: CloseCode) -> None:
         self._closing = True
-        rest = self._rest  # frames go on behind it
+        rest = self._rest  # more frames follow it
         if self._transport is not None:
             self._ignore_the_rest(self._transport)
         if self._websocket.state is State.OPEN:

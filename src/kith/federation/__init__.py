@@ -1,1 +1,1 @@
-"""Other servers: finding them, proving who is who, streams each way. Imports `kith.core` and below."""
+"""Federation: finds other servers, verifies them, and exchanges stanzas. Imports `kith.core` and below."""

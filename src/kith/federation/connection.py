@@ -1,4 +1,6 @@
-"""A stream that this server opens to another (RFC 6120 §4 and §5): TLS always, and to the right one."""
+"""Streams that this server opens to others (RFC 6120 §4 and §5), always in TLS with a verified
+certificate.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from kith.wire.parser import Event, ParserPool, StreamClosed, StreamOpened, Stre
 from kith.wire.serialize import escape_attribute
 from kith.wire.stanza import Stanza
 
-#: For each step of setting a stream up, in seconds.
+#: The timeout for each step of opening a stream, in seconds.
 PATIENCE = 15.0
 _READ = 65536
 _FEATURES = ns.tag(ns.STREAMS, "features")
@@ -23,11 +25,14 @@ _STARTTLS, _PROCEED = ns.tag(ns.TLS, "starttls"), ns.tag(ns.TLS, "proceed")
 
 
 class Refused(Exception):
-    """The other server can't be trusted, or does not want us."""
+    """The other server could not be verified, or refused the stream."""
 
 
 class Connection:
-    """``id`` is the stream's as the other has given it; ``features`` what it offers in TLS."""
+    """An open stream to another server.
+
+    ``id``: the stream's id, which the other server has chosen. ``features``: those it offers in TLS.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pool: ParserPool) -> None:
         self._reader = reader
@@ -59,7 +64,7 @@ class Connection:
         return event
 
     async def expect(self, *tags: str) -> Stanza:
-        """The next element of one of these names; others are skipped."""
+        """The next element with one of these names. Others are skipped. Raises Refused."""
         async with asyncio.timeout(PATIENCE):
             while True:
                 event = await self.next()
@@ -89,7 +94,7 @@ class Connection:
         self.features = await self.expect(_FEATURES)
 
     async def start_tls(self, context: ssl.SSLContext, name: str) -> None:
-        """STARTTLS, which has to be offered. Raises Refused, OSError."""
+        """Negotiates STARTTLS, and verifies the certificate. Raises Refused, OSError."""
         if _STARTTLS not in self.features.children:
             raise Refused("it offers no TLS")
         self.write(f"<starttls xmlns='{ns.TLS}'/>".encode())
@@ -112,7 +117,7 @@ class Connector:
         self._pool = pool
 
     async def connect(self, local: str, remote: str) -> Connection:
-        """A stream in TLS with its features. Raises NotFound, Unreachable, Refused."""
+        """Opens a stream in TLS, up to its features. Raises NotFound, Unreachable, Refused."""
         targets = await self._resolver.targets(remote)
         problem: Exception = Unreachable(f"no server of {remote} answers")
         for target in targets:

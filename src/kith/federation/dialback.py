@@ -1,4 +1,4 @@
-"""XEP-0220: Server Dialback, with keys as XEP-0185 makes them: nothing has to be remembered."""
+"""XEP-0220: Server Dialback. Keys are derived as in XEP-0185, so that none has to be stored."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ VERIFY = ns.tag(ns.DIALBACK, "verify")
 
 
 class Keys:
-    """Makes and checks the keys of one server. ``secret``: 32 bytes or more."""
+    """Derives and checks the dialback keys of this server. ``secret``: at least 32 bytes."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = hashlib.sha256(secret).hexdigest().encode()
 
     def make(self, receiving: str, originating: str, stream: str) -> str:
-        """The key that ``originating`` shows to ``receiving`` on its stream (XEP-0185 §3)."""
+        """The key that ``originating`` sends to ``receiving`` on the stream with an id (XEP-0185 §3)."""
         text = f"{receiving} {originating} {stream}".encode()
         return hmac.digest(self._secret, text, "sha256").hex()
 
@@ -29,7 +29,7 @@ class Keys:
 
 
 def element(name: str, attrs: dict[str, str], text: str = "", error: str = "") -> bytes:
-    """``<db:result/>`` or ``<db:verify/>``; ``error``: a stanza error's condition (§2.4)."""
+    """``<db:result/>`` or ``<db:verify/>``. ``error``: the condition of a stanza error (§2.4)."""
     inside = escape_text(text)
     if error:
         inside = f"<error type='cancel'><{error} xmlns='{ns.STANZA_ERRORS}'/></error>"

@@ -1,4 +1,4 @@
-"""Puts the parts together for one server."""
+"""Puts the parts of federation together."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from kith.wire.parser import ParserPool
 
 
 class Federation:
-    """What streams from and to other servers need of this one.
+    """Federation of this server: makes incoming streams, and is the host for all other domains.
 
-    ``secret`` is the server's; certificate and key are shown to other servers.
+    ``secret`` is the server's. ``certificate`` and ``key`` are used towards other servers.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Federation:
         certificate: Path,
         key: Path,
     ) -> None:
-        """Raises OSError, ssl.SSLError for files that can't be used."""
+        """Raises OSError and ssl.SSLError if a file can't be used."""
         self.domain = domain
         self.tasks = tasks
         self.figures = figures

@@ -1,4 +1,4 @@
-"""Streams that other servers open to this one. Each pair of domains is verified before it may speak."""
+"""Streams that other servers open to this one. Each pair of domains is verified before its stanzas count."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from kith.wire.stanza import Stanza
 
 _STREAM = ns.tag(ns.STREAMS, "stream")
 _STARTTLS = ns.tag(ns.TLS, "starttls")
-#: Pairs of domains on one stream, and verifications under way.
+#: The maximum number of pairs of domains on one stream, and of verifications in progress.
 MAX_PAIRS = 100
 MAX_VERIFYING = 10
 logger = structlog.get_logger("kith")
@@ -43,7 +43,7 @@ def _domain(text: str | None) -> str:
 
 
 class IncomingStream(LinkStream, Intake):
-    """One connection from another server."""
+    """The stream of a connection from another server."""
 
     __slots__ = ("_federation", "_header_sent", "_id", "_pairs", "_verifying", "security")
 
@@ -148,7 +148,7 @@ class IncomingStream(LinkStream, Intake):
     # -- dialback ----------------------------------------------------------------------------------
 
     def _dialback(self, element: Stanza) -> None:
-        """XEP-0220 §2.2.1: the authoritative server is asked, over a stream whose certificate fits."""
+        """Verifies a key by asking its domain's server over a verified stream (XEP-0220 §2.2.1)."""
         if "type" in element.attrs:
             raise StreamError("bad-format", "an answer that nobody asked for")
         remote, local = _domain(element.attrs.get("from")), _domain(element.attrs.get("to"))
@@ -192,7 +192,7 @@ class IncomingStream(LinkStream, Intake):
         self.raw(dialback.element(name, attrs, error=error))
 
     def _answer(self, element: Stanza) -> None:
-        """XEP-0220 §2.2.2: another server asks whether a key is ours."""
+        """Answers another server that asks whether a key is ours (XEP-0220 §2.2.2)."""
         if "type" in element.attrs:
             raise StreamError("bad-format", "an answer that nobody asked for")
         remote, local = _domain(element.attrs.get("from")), _domain(element.attrs.get("to"))
@@ -213,7 +213,7 @@ class IncomingStream(LinkStream, Intake):
             raise StreamError("improper-addressing") from None
 
     def _check(self, stanza: Stanza) -> None:
-        """RFC 6120 §8.1.2.2 and §4.9.3.9."""
+        """Checks the addresses of a stanza (RFC 6120 §8.1.2.2 and §4.9.3.9). Raises StreamError."""
         sender, to = self._addresses(stanza)
         if (sender.domain, to.domain) not in self._pairs:
             raise StreamError("not-authorized" if not self._pairs else "invalid-from")
@@ -223,7 +223,7 @@ class IncomingStream(LinkStream, Intake):
         return self._federation.router.admit(Foreign(sender, self, self._federation.post), stanza, to)
 
     def refuse(self, stanza: Stanza, error: StanzaError) -> None:
-        """The answer goes over our own stream to that server."""
+        """Answers a stanza with an error, over our own stream to that server."""
         answer = stanza.error(error)
         if answer is not None:
             sender, to = self._addresses(stanza)

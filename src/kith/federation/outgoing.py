@@ -1,4 +1,4 @@
-"""Stanzas on their way to other servers: a link for each pair of domains (XEP-0178, XEP-0220)."""
+"""Sends stanzas to other servers, over one link for each pair of domains (XEP-0178, XEP-0220)."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from kith.wire.stanza import Stanza
 #: What waits for one domain at most.
 MAX_STANZAS = 1000
 MAX_BYTES = 4 * 1024 * 1024
-#: Domains with a link at once.
+#: The maximum number of links.
 MAX_LINKS = 5000
-#: A link that nothing was sent over for so long is closed, in seconds.
+#: An unused link is closed after this many seconds.
 IDLE = 600.0
-#: After a failure, so long is not tried again; twice as long each time, up to the second.
+#: The seconds to wait after a failure; twice as long each time, up to the second number.
 _RETRY, _RETRY_MOST = 2.0, 120.0
 _SUCCESS, _FAILURE = ns.tag(ns.SASL, "success"), ns.tag(ns.SASL, "failure")
 _MECHANISMS, _MECHANISM = ns.tag(ns.SASL, "mechanisms"), ns.tag(ns.SASL, "mechanism")
@@ -41,7 +41,7 @@ class _Waiting(NamedTuple):
 
 
 class Link:
-    """From one domain here to one domain elsewhere."""
+    """The queue and the stream from one domain here to one domain elsewhere."""
 
     def __init__(self, federation: Outgoing, local: str, remote: str) -> None:
         self._federation = federation
@@ -60,7 +60,7 @@ class Link:
         return len(self._queue)
 
     def send(self, stanza: Stanza, sender: JID) -> None:
-        """Queues. Raises StanzaError if too much waits, or if it has just failed."""
+        """Queues a stanza. Raises StanzaError if too much is queued, or if connecting has just failed."""
         data = stanza.to_bytes()
         if len(self._queue) >= MAX_STANZAS or self._size + len(data) > MAX_BYTES:
             raise StanzaError("resource-constraint", f"too much waits for {self.remote}", type="wait")
@@ -105,7 +105,10 @@ class Link:
         logger.warning("no way to another server", domain=self.remote, reason=reason)
 
     async def _authenticate(self, connection: Connection) -> None:
-        """SASL EXTERNAL where our certificate is enough, else dialback. Raises Refused."""
+        """Authenticates with SASL EXTERNAL if the other server offers it, else by dialback.
+
+        Raises Refused.
+        """
         mechanisms = connection.features.child(_MECHANISMS)
         offered = {m.text for m in mechanisms.findall(_MECHANISM)} if mechanisms is not None else set()
         if "EXTERNAL" in offered:
@@ -122,7 +125,7 @@ class Link:
             raise Refused(f"dialback: {answer.type or 'no answer'}")
 
     async def _pump(self, connection: Connection) -> None:
-        """Sends until it is idle, or the other closes."""
+        """Sends what is queued, until the link is unused for long, or the other server closes the stream."""
         reading = asyncio.ensure_future(self._read(connection))
         try:
             while True:
@@ -143,7 +146,7 @@ class Link:
             reading.cancel()
 
     async def _read(self, connection: Connection) -> None:
-        """Nothing is expected; this sees the end."""
+        """Reads until the stream ends. The other server sends nothing else on it."""
         try:
             while True:
                 await connection.next()
@@ -151,7 +154,7 @@ class Link:
             return
 
     def _bounce(self, condition: str) -> None:
-        """What was not sent is answered, also to those who have gone offline since."""
+        """Answers queued stanzas with an error, even if their senders are offline now."""
         queue, self._queue, self._size = self._queue, deque(), 0
         for waiting in queue:
             answer = waiting.stanza.error(StanzaError(condition, type="wait"))
@@ -160,9 +163,9 @@ class Link:
 
 
 class Outgoing:
-    """`kith.core.hosts.Host` for all domains that are not here.
+    """The `Host` for all domains that are not on this server.
 
-    ``streams``: how many are open; ``failures``: how often none could be opened.
+    ``streams``: how many streams are open. ``failures``: how often none could be opened.
     """
 
     def __init__(
@@ -179,7 +182,7 @@ class Outgoing:
 
     @property
     def waiting(self) -> int:
-        """How many stanzas wait to be sent."""
+        """How many stanzas are queued."""
         return sum(link.waiting for link in self._links.values())
 
     def receive(self, stanza: Stanza, sender: JID, to: JID) -> None:
@@ -193,7 +196,7 @@ class Outgoing:
         link.send(stanza, sender)
 
     async def verify(self, local: str, remote: str, stream: str, key: str) -> bool:
-        """Asks the server of ``remote`` whether a key is its own (XEP-0220 §2.1.2).
+        """Asks the server of ``remote`` whether it has issued a dialback key (XEP-0220 §2.1.2).
 
         Raises NotFound, Unreachable, Refused.
         """

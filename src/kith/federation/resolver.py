@@ -1,4 +1,4 @@
-"""Where the server of a domain listens (RFC 6120 §3.2, XEP-0368, RFC 2782)."""
+"""Finds out where the server of a domain listens (RFC 6120 §3.2, XEP-0368, RFC 2782)."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import idna
 
 from kith.base.randomness import Randomness
 
-#: RFC 6120 §14.7.
+#: The default port (RFC 6120 §14.7).
 PORT = 5269
 _SECONDS = 5.0
 _NOT_FOUND = {1, 4}  # ARES_ENODATA, ARES_ENOTFOUND
 
 
 class NotFound(Exception):
-    """There is no such server: the domain does not exist, or says that it has none."""
+    """There is no such server: the domain does not exist, or its records say that it has none."""
 
 
 class Unreachable(Exception):
-    """The server can't be found or reached at the moment."""
+    """The server can't be found or reached now; another attempt may succeed."""
 
 
 class Target(NamedTuple):
-    """``direct``: in TLS from the first byte."""
+    """A host and port to connect to. ``direct``: TLS from the first byte."""
 
     host: str
     port: int
@@ -41,7 +41,7 @@ class _Record(NamedTuple):
 
 
 class Resolver:
-    """Asks name servers; ``server`` is ``address:port`` of another than the system's."""
+    """Asks the system's name servers, or only ``server``, which is an ``address:port``."""
 
     def __init__(self, randomness: Randomness, server: str = "") -> None:
         self._randomness = randomness
@@ -58,7 +58,7 @@ class Resolver:
         return self._dns
 
     async def targets(self, domain: str) -> list[Target]:
-        """In the order in which to try them. Raises NotFound, Unreachable."""
+        """The targets for a domain, in the order in which to try them. Raises NotFound, Unreachable."""
         name = domain.strip("[]")
         if _is_address(name):
             return [Target(name, PORT, False)]
@@ -74,7 +74,10 @@ class Resolver:
         return [Target(name, PORT, False)]
 
     async def _srv(self, name: str, direct: bool) -> list[_Record] | None:
-        """None if there are no records; an empty list if they say that there is no such service."""
+        """The SRV records of a name.
+
+        None if there are none; empty if they say that there is no such service.
+        """
         try:
             found: Any = await self._resolver().query_dns(name, "SRV")
         except aiodns.error.DNSError as error:
@@ -90,7 +93,7 @@ class Resolver:
         return records
 
     async def addresses(self, host: str) -> list[str]:
-        """IP addresses of a host. Raises NotFound, Unreachable."""
+        """The IP addresses of a host. Raises NotFound, Unreachable."""
         if _is_address(host):
             return [host]
         found: list[str] = []
@@ -110,7 +113,7 @@ class Resolver:
 
 
 def ordered(records: Iterable[_Record], randomness: Randomness) -> list[Target]:
-    """By priority; within one, at random by weight (RFC 2782)."""
+    """Sorts records by priority and, within one priority, at random by weight (RFC 2782)."""
 
     def place(record: _Record) -> tuple[int, float]:
         return record.priority, -(randomness.uniform(0, 1) ** (1 / max(record.weight, 0.01)))

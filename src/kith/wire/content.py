@@ -1,4 +1,4 @@
-"""Content namespaces: servers and components speak of the same stanzas in another one (RFC 6120 §4.8.3)."""
+"""Content namespaces: streams of servers and components use another one for stanzas (RFC 6120 §4.8.3)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from kith.wire.stanza import Stanza
 
 
 def as_client(stanza: Stanza, namespace: str) -> Stanza:
-    """A stanza of a stream with that content namespace, as one of ``jabber:client``."""
+    """The same stanza in ``jabber:client``.
+
+    ``namespace`` is the content namespace of the stream it came from.
+    """
     prefix = f"{{{namespace}}}"
     size = len(prefix)
     tree = stanza.element

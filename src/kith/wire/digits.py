@@ -1,19 +1,19 @@
-"""Numbers as XMPP writes them: digits of ASCII, and nothing else that Python would take for a number."""
+"""Numbers as XMPP writes them: ASCII digits, without the other forms that Python's ``int`` accepts."""
 
 from __future__ import annotations
 
 import re
 
-#: What XML calls white space may stand around a value (XML Schema, part 2, §4.3.6).
+#: White space that may surround a value (XML Schema, part 2, §4.3.6).
 _SPACE = " \t\r\n"
 _DIGITS = re.compile("[0-9]+")
 _SIGNED = re.compile("[+-]?[0-9]{1,9}")
-#: More digits than anything that is counted has: a greater number is as good as this one.
+#: The number of digits beyond which numbers are treated as equal.
 _LONGEST = 18
 
 
 def natural(text: str) -> int:
-    """A number from 0 on; one of more than 18 digits is the greatest that has 18. Raises ValueError."""
+    """A number that is at least 0. More than 18 digits give the largest number with 18. Raises ValueError."""
     text = text.strip(_SPACE)
     if _DIGITS.fullmatch(text) is None:
         raise ValueError("not a number")
@@ -22,7 +22,7 @@ def natural(text: str) -> int:
 
 
 def integer(text: str) -> int:
-    """A number with a sign or without, of nine digits at most. Raises ValueError."""
+    """A number of at most nine digits, with or without a sign. Raises ValueError."""
     text = text.strip(_SPACE)
     if _SIGNED.fullmatch(text) is None:
         raise ValueError("not a number")

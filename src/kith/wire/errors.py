@@ -1,11 +1,11 @@
-"""What can go wrong on a stream or with a stanza, as RFC 6120 names it (§4.9 and §8.3)."""
+"""Stream errors and stanza errors (RFC 6120 §4.9 and §8.3)."""
 
 from xml.etree.ElementTree import Element, SubElement
 
 from kith.wire import ns
 from kith.wire.serialize import escape_attribute, serialize
 
-#: Stanza error condition -> the error type that RFC 6120 §8.3.3 recommends for it.
+#: The error type that RFC 6120 §8.3.3 recommends for each condition of a stanza error.
 ERROR_TYPES = {
     "bad-request": "modify",
     "conflict": "cancel",
@@ -31,7 +31,7 @@ ERROR_TYPES = {
     "unexpected-request": "wait",
 }
 
-#: The numbers that conditions had before (XEP-0086): Profanity still looks for 404.
+#: The legacy codes of conditions (XEP-0086). Profanity still looks for 404.
 LEGACY_CODES = {
     "bad-request": "400",
     "conflict": "409",
@@ -58,13 +58,14 @@ LEGACY_CODES = {
 
 
 class XMPPError(Exception):
-    """Anything that the peer is told in the standard's words."""
+    """The base class of errors that are sent to the peer."""
 
 
 class StreamError(XMPPError):
-    """Ends the stream. ``condition`` is one of RFC 6120 §4.9.3, ``text`` is for people.
+    """An error that ends the stream.
 
-    ``application``: a specific child (§4.9.4).
+    ``condition`` is one of RFC 6120 §4.9.3. ``text`` is for people. ``application``: an application-specific
+    child element (§4.9.4).
     """
 
     def __init__(self, condition: str, text: str = "", *, application: Element | None = None) -> None:
@@ -75,9 +76,10 @@ class StreamError(XMPPError):
 
 
 class StanzaError(XMPPError):
-    """Answers one stanza. ``condition`` is one of RFC 6120 §8.3.3; ``application`` a specific child.
+    """An error that answers one stanza.
 
-    ``address``: the URI of ``gone`` and ``redirect``.
+    ``condition`` is one of RFC 6120 §8.3.3. ``application``: an application-specific child element.
+    ``address``: the URI for the conditions ``gone`` and ``redirect``.
     """
 
     def __init__(

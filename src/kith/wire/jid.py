@@ -1,7 +1,7 @@
-"""Addresses (RFC 7622): prepared once, compared by value, cached because few repeat often.
+"""XMPP addresses (RFC 7622). They are prepared once, compared by value, and cached, since a few occur often.
 
-Every address and user name of a peer is prepared here. The size of each part is checked before anything else
-is done with it, and the work is linear in that size (`kith.wire.precis`).
+Every address and user name from a peer is prepared here. The size of each part is checked before anything
+else, and the work is linear in that size (`kith.wire.precis`).
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import idna
 from kith.wire.precis import OPAQUE_STRING, USERNAME_CASE_MAPPED, looks_around
 
 _FORBIDDEN_LOCAL = frozenset("\"&'/:<>@")
-#: RFC 7622 §3.1: each part has at most 1023 bytes.
+#: The maximum size of each part, in bytes (RFC 7622 §3.1).
 MAX_PART = 1023
-#: Longer addresses are not cached: what peers make up must not fill the memory.
+#: Longer addresses are not cached, so that peers can't fill the memory.
 _MAX_CACHED = 128
-#: RFC 1035 §2.3.4: bytes of a domain, and of each of its labels.
+#: The maximum size of a domain, and of each of its labels, in bytes (RFC 1035 §2.3.4).
 _MAX_DOMAIN = 253
 _MAX_LABEL = 63
-#: Characters of a domain for each of which idna looks through the whole label.
+#: Characters for each of which the idna library scans the whole label.
 _MAX_LOOKING_AROUND = 16
 
 
@@ -34,9 +34,9 @@ class _Parts(NamedTuple):
 
 
 class JID(_Parts):
-    """``local@domain/resource``; ``local`` and ``resource`` are empty where the address has none.
+    """An address ``local@domain/resource``. ``local`` and ``resource`` may be empty.
 
-    ``bare`` is ``local@domain``, or the domain alone: made once, because every stanza asks for it.
+    ``bare`` is ``local@domain``, or only the domain. It is stored because every stanza needs it.
     """
 
     __slots__ = ()
@@ -49,7 +49,7 @@ class JID(_Parts):
         return not self.resource
 
     def with_resource(self, resource: str) -> JID:
-        """The same address with another resource (already prepared)."""
+        """The same address with another resource, which has to be prepared already."""
         return JID(self.local, self.domain, resource)
 
     def to_bare(self) -> JID:
@@ -86,9 +86,9 @@ def _prepare_domain(domain: str) -> str:
 
 
 def _international(domain: str) -> str:
-    """The domain in U-labels (RFC 5892), as IDNA 2008 after the mapping of UTS 46 has it.
+    """The domain in U-labels (RFC 5892), by IDNA 2008 after the mapping of UTS 46. Raises ValueError.
 
-    The library checks some characters of a label against all others of it, so both are bounded first.
+    The library compares some characters with all others of a label, so their number is limited first.
     """
     mapped = idna.uts46_remap(domain, std3_rules=False).removesuffix(".")
     if len(mapped) > _MAX_DOMAIN or any(len(label) > _MAX_LABEL for label in mapped.split(".")):
@@ -103,7 +103,7 @@ def _international(domain: str) -> str:
 
 
 def prepare_local(local: str) -> str:
-    """The local part by the UsernameCaseMapped profile (RFC 7622 §3.3); ValueError if it has none."""
+    """Prepares a local part with the UsernameCaseMapped profile (RFC 7622 §3.3). Raises ValueError."""
     _check(local, "local part")
     if local.isascii() and local.isalnum():
         return local.lower()
@@ -114,7 +114,7 @@ def prepare_local(local: str) -> str:
 
 
 def prepare_resource(resource: str) -> str:
-    """The resource by the OpaqueString profile (RFC 7622 §3.4); ValueError if it has none."""
+    """Prepares a resource with the OpaqueString profile (RFC 7622 §3.4). Raises ValueError."""
     _check(resource, "resource")
     return _check(str(OPAQUE_STRING.enforce(resource)), "resource")
 
@@ -135,9 +135,9 @@ _parse_cached = functools.lru_cache(maxsize=32768)(_parse)
 
 
 def parse_jid(text: str) -> JID:
-    """The prepared address.
+    """Parses and prepares an address.
 
-    Raises ValueError (UnicodeError among them) if ``text`` is no address (RFC 7622 §3).
+    Raises ValueError (perhaps a UnicodeError) if ``text`` is not an address (RFC 7622 §3).
     """
     if len(text) > 3 * MAX_PART + 2:
         raise ValueError("address is too long")

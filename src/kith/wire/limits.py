@@ -1,4 +1,4 @@
-"""Bounds on what one stream may send."""
+"""The limits on what one stream may send."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much one stream may send, before it ends with an error.
+    """Limits beyond which a stream ends with an error.
 
-    ``stanza_bytes``: one stanza, or all up to the end of the stream header. ``depth``: elements
-    inside each other, the stream itself included. ``attributes``: of one element. ``names``: elements
-    and attributes of one stanza, because a parser keeps each name that it meets. ``tag_bytes``: one tag.
+    ``stanza_bytes``: the size of a stanza, or of everything up to the end of the stream header. ``depth``:
+    the nesting of elements, including the stream itself. ``attributes``: of one element. ``names``: the
+    number of elements and attributes in a stanza, because a parser stores each name. ``tag_bytes``: the
+    size of a tag.
     """
 
     stanza_bytes: int = 512 * 1024

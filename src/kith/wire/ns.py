@@ -1,4 +1,4 @@
-"""The XML namespaces that the server speaks, by the names that their standards use."""
+"""The XML namespaces that the server uses."""
 
 CLIENT = "jabber:client"
 SERVER = "jabber:server"
@@ -72,5 +72,5 @@ ENCRYPTION = "urn:xmpp:eme:0"
 
 
 def tag(namespace: str, name: str) -> str:
-    """The qualified name in Clark notation, ``{namespace}name``, as trees and stanzas hold it."""
+    """The qualified name in Clark notation: ``{namespace}name``."""
     return f"{{{namespace}}}{name}"

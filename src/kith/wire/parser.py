@@ -1,8 +1,7 @@
-"""Bytes to stanzas, sans I/O (RFC 6120 §4 and §11, RFC 7395 for frames).
+"""Parses bytes into stanzas, without I/O (RFC 6120 §4 and §11; RFC 7395 for frames).
 
-Expat checks that the XML is well-formed and within bounds (`kith.wire.pool`); the stanza keeps the
-bytes as they came if they are in the form that the server itself writes (`kith.wire.canonical`), and is
-serialized anew if not.
+Expat checks that the XML is well-formed and within the limits (`kith.wire.pool`). A stanza keeps its bytes if
+they are in canonical form (`kith.wire.canonical`), and is serialized again if not.
 """
 
 from __future__ import annotations
@@ -20,25 +19,25 @@ __all__ = ["Event", "ParserPool", "StreamClosed", "StreamOpened", "StreamParser"
 
 _START_TAG = re.compile(rb"<(?:[^'\">]++|'[^']*+'|\"[^\"]*+\")*>")
 _NAME = re.compile(rb"<([^\s/>]+)")
-#: What XML calls white space; bytes.isspace would let form feeds through.
+#: White space in XML. `bytes.isspace` would also accept form feeds.
 _SPACE = b" \t\r\n"
 _MESSAGE_END = b"</message>"
 
-#: A StreamError comes last, where the bytes after complete stanzas are wrong.
+#: What `StreamParser.feed` returns. A StreamError comes last, if the bytes after complete stanzas are wrong.
 Event = Stanza | StreamOpened | StreamClosed | StreamError
 
 
 class StreamParser:
-    """What one stream has sent: feed it bytes as they come, get events (RFC 6120 §4).
+    """The parser of one stream: takes bytes, returns events (RFC 6120 §4).
 
-    Where the bytes are split makes no difference. Holds memory only for an unfinished stanza, at most
-    `Limits.stanza_bytes` and what expat keeps of its names.
+    The result does not depend on how the bytes are split. It takes memory only for an unfinished stanza: at
+    most `Limits.stanza_bytes`, and what expat stores of its names.
     """
 
     __slots__ = ("_base", "_header", "_opened", "_over", "_parser", "_pending", "_pool")
 
     def __init__(self, pool: ParserPool, opened: bool = False) -> None:
-        """``opened``: there is no stream header to come (RFC 7395 §3.3.1)."""
+        """``opened``: no stream header is expected (RFC 7395 §3.3.1)."""
         self._pool = pool
         self._parser: Parser | None = None
         self._header = HEADER
@@ -48,9 +47,9 @@ class StreamParser:
         self._base = 0  # expat's byte index of the first pending byte
 
     def reset(self) -> None:
-        """A new stream header is expected (after STARTTLS or SASL, RFC 6120 §4.3.3).
+        """Expects a new stream header, after STARTTLS or SASL (RFC 6120 §4.3.3).
 
-        Raises StreamError if the peer sent more before that was agreed.
+        Raises StreamError if the peer has already sent something after the negotiation.
         """
         if self._parser is not None or self._over:
             raise StreamError("not-well-formed", "data before the stream was restarted")
@@ -58,14 +57,14 @@ class StreamParser:
 
     @property
     def between(self) -> bool:
-        """Whether all that was fed is complete."""
+        """Whether there is no unfinished stanza."""
         return self._parser is None
 
     def feed(self, data: bytes) -> list[Event]:
-        """The events that ``data`` completes; nothing after StreamClosed.
+        """Returns the events that ``data`` completes. None follow StreamClosed.
 
-        If the bytes that follow them are wrong, the last event is a StreamError; where there are none,
-        it is raised. The stream is over then: more bytes are ignored.
+        If the bytes after them are wrong, the last event is a StreamError. If there are no events, the
+        StreamError is raised. After an error, the stream is over: further bytes are ignored.
         """
         events: list[Event] = []
         try:
@@ -80,11 +79,11 @@ class StreamParser:
                     parser = self._pool.take(self._header) if self._opened else self._pool.fresh()
                     self._parser = parser
                     self._base = parser.fed
-                # No more than what passes a bound by one byte, so that bounds hold however bytes are split
+                # At most one byte more than a limit, so that limits do not depend on how bytes are split
                 limits = self._pool.limits
                 room = min(limits.tag_bytes - parser.unread, limits.stanza_bytes - len(self._pending)) + 1
                 if self._pending and (close := data.find(_MESSAGE_END)) >= 0:
-                    room = min(room, close + len(_MESSAGE_END))  # what follows may be of a known shape
+                    room = min(room, close + len(_MESSAGE_END))  # the next one may have a known shape
                 if len(data) <= room:
                     self._read(parser, data, events)
                     break
@@ -109,7 +108,7 @@ class StreamParser:
             self._parser.release()
 
     def _read(self, parser: Parser, data: bytes, events: list[Event]) -> None:
-        """Adds the events that ``data`` completes. Raises StreamError."""
+        """Appends the events that ``data`` completes. Raises StreamError."""
         pending = self._pending
         if pending:
             pending += data
@@ -147,18 +146,18 @@ class StreamParser:
                     return
             parser.found.clear()
         if parser.depth and self._opened:
-            # What lies before the next stanza, as far as expat has read it
+            # What comes before the next stanza, as far as expat has read it
             upto = (parser.start if parser.depth > 1 else parser.expat.CurrentByteIndex) - base
             if upto > done:
                 gap = pending[done:upto].lstrip(_SPACE)
-                if gap and gap[:1] != b"<":  # what begins with "<" is a failure of its own
+                if gap and gap[:1] != b"<":  # expat reports what begins with "<" itself
                     raise text_between()
                 done = upto
         if failure is not None:
             try:
                 raise failure
             finally:
-                del failure  # or it would refer to itself through this frame
+                del failure  # otherwise it would refer to itself through this frame
         if done == len(pending) and parser.depth == 1:
             self._parser = None
             self._pending = b""
@@ -172,7 +171,7 @@ class StreamParser:
         self._base = base + done
 
     def _open(self, data: bytes, parser: Parser) -> int:
-        """Remembers the header, and returns the index behind it."""
+        """Stores the stream header. Returns the index after it."""
         tag = _START_TAG.match(data, parser.opened_at - self._base)
         name = _NAME.match(data, parser.opened_at - self._base)
         if tag is None or name is None or b"\0" in tag[0]:  # expat recognises UTF-16
@@ -193,12 +192,12 @@ def _declarations(namespaces: dict[str, str]) -> bytes:
 
 
 def _cut(data: bytes, base: int, seen: Seen, parser: Parser) -> tuple[Stanza, int, int]:
-    """The stanza, the index of its first byte and the one behind its last."""
+    """The stanza, the index of its first byte, and the index after its last byte."""
     begin, close, tag, attrs, children = seen
     begin -= base
     close -= base
     match = _START_TAG.match(data, begin)
-    if match is None:  # expat has seen the tag, so this cannot be
+    if match is None:  # expat has seen the tag, so this can't happen
         raise StreamError("internal-server-error")
     inside = match.end()
     if data[inside - 2] == 0x2F:  # "/>": expat reports the end of an empty tag as its closing tag
@@ -218,9 +217,9 @@ def _cut(data: bytes, base: int, seen: Seen, parser: Parser) -> tuple[Stanza, in
 def _alone(
     raw: bytes, tag: str, attrs: dict[str, str], inner: bytes, children: list[str], declared: dict[str, str]
 ) -> Stanza:
-    """A stanza whose inside leans on declarations outside of it, or is not in the form that is handed on."""
+    """A stanza whose content needs namespace declarations from outside, or is not in canonical form."""
     tree = ElementTree.fromstring(b"<w%b>%b</w>" % (_declarations(declared), raw))[0]
     stanza = Stanza(tag, attrs, inner, children, element=tree)
-    if stanza.kind:  # it may go on
+    if stanza.kind:  # a stanza, which may be passed on
         stanza.inner = serialize_children(tree)
     return stanza

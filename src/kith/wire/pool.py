@@ -1,7 +1,7 @@
-"""Expat parsers that stand inside a stream, and the pool that streams share.
+"""Expat parsers, and the pool from which streams take them.
 
-Between two stanzas a parser's state is the same for every ordinary stream (RFC 6120 §4.8), so
-parsers live in a pool and an idle stream holds none.
+Between two stanzas, a parser's state is the same for every ordinary stream (RFC 6120 §4.8). So parsers are
+shared in a pool, and an idle stream has none.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ENCODINGS = {"utf-8", "utf8"}
 
 @dataclass(frozen=True, slots=True)
 class StreamOpened:
-    """The stream header: ``tag`` in Clark notation and the attributes."""
+    """A stream header: its ``tag`` in Clark notation, and its attributes."""
 
     tag: str
     attrs: dict[str, str]
@@ -36,7 +36,7 @@ class StreamOpened:
 
 
 class StreamClosed:
-    """The peer's closing tag."""
+    """The closing tag of the stream."""
 
 
 #: A stanza as expat saw it: index of its first byte, of its closing tag, then tag, attributes, children.
@@ -56,7 +56,7 @@ def _raise_restricted(*_: Any) -> None:
 
 
 class Parser:
-    """An expat parser that stands inside a stream, or before its header."""
+    """An expat parser inside a stream, or before its header."""
 
     __slots__ = (
         "attrs",
@@ -151,14 +151,14 @@ class Parser:
             self.found.append(StreamClosed())
 
     def parse(self, data: bytes) -> None:
-        """Feeds expat. Raises StreamError."""
+        """Parses bytes. Raises StreamError."""
         self.fed += len(data)
         code = 0
         try:
             self.expat.Parse(data, False)
         except expat.ExpatError as error:
             code = error.code
-        if code:  # raised outside of the handler: an error with a context keeps frames alive
+        if code:  # raised outside of the handler, since an error with a context keeps frames alive
             if code in _RESTRICTED:
                 raise StreamError("restricted-xml")
             if code == _UNBOUND_PREFIX:
@@ -166,7 +166,7 @@ class Parser:
             raise StreamError("not-well-formed", expat.ErrorString(code))
 
     def release(self) -> None:
-        """Parts from expat, which refers back to it: memory is free at once, not at the next collection."""
+        """Breaks the reference cycle with expat, so that memory is freed at once."""
         parser = self.expat
         parser.StartElementHandler = None
         parser.EndElementHandler = None
@@ -176,15 +176,15 @@ class Parser:
 
     @property
     def unread(self) -> int:
-        """How many of the bytes fed are the beginning of a tag (or other markup) without its end."""
+        """The number of bytes at the end of the input that are an unfinished tag or other markup."""
         return self.fed - max(self.expat.CurrentByteIndex, 0)
 
 
 class ParserPool:
-    """Parsers for ordinary streams, shared by all that are between two stanzas.
+    """Parsers for ordinary streams, for streams to use while they read a stanza.
 
-    Expat never forgets a name, so a parser retires after ``retire_bytes`` or ``retire_names``: what
-    peers make up does not pile up in it.
+    Expat never forgets a name. So a parser is discarded after ``retire_bytes`` bytes or ``retire_names``
+    names, or names that peers make up would accumulate.
     """
 
     def __init__(
@@ -202,7 +202,7 @@ class ParserPool:
         self._free: list[Parser] = []
 
     def take(self, header: bytes = HEADER) -> Parser:
-        """A parser that stands just after that stream header."""
+        """A parser in the state after a stream header."""
         if self._free and header is HEADER:
             return self._free.pop()
         parser = Parser(self.limits)
@@ -211,7 +211,7 @@ class ParserPool:
         return parser
 
     def give(self, parser: Parser) -> None:
-        """Takes back a parser that stands between two stanzas; one that is worn or unusual is released."""
+        """Returns a parser that is between two stanzas to the pool, or discards it."""
         if (
             parser.ordinary
             and parser.fed < self._retire_bytes
@@ -223,5 +223,5 @@ class ParserPool:
             parser.release()
 
     def fresh(self) -> Parser:
-        """A parser that waits for a stream header."""
+        """A new parser, before the stream header."""
         return Parser(self.limits)

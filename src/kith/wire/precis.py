@@ -1,8 +1,8 @@
-"""The PRECIS profiles that addresses use (RFC 8265), with work that is linear in the length of a text.
+"""The PRECIS profiles for addresses (RFC 8265), in linear time.
 
-Three of the rules for characters that depend on their context (RFC 5892, appendices A.7 to A.9) ask something
-about the whole text, wherever the character stands. The library asks for each such character anew, so a text
-of a few thousand of them takes it many seconds. Here it is asked once for each different character.
+Three of the contextual rules (RFC 5892, appendices A.7 to A.9) depend on the whole text, wherever the
+character stands. The library applies them to each such character again, so a text with a few thousand of
+them takes many seconds. Here, repetitions of such characters are removed before the library sees the text.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from precis_i18n.baseclass import FreeFormClass, IdentifierClass
 from precis_i18n.profile import OpaqueString, Username
 from precis_i18n.unicode import UnicodeData
 
-#: Katakana middle dot, Arabic-Indic digits, Extended Arabic-Indic digits.
+#: The characters with such rules: Katakana middle dot, Arabic-Indic and Extended Arabic-Indic digits.
 _ABOUT_THE_WHOLE = re.compile("[\u30fb\u0660-\u0669\u06f0-\u06f9]")
-#: Allowed in every text, and in no script that the rules about neighbours ask for.
+#: A character that is allowed in every text, and that no rule about neighbours refers to.
 _NEUTRAL = "-"
 
 
 def looks_around(text: str) -> int:
-    """How many characters of a text are allowed or not depending on all the others."""
+    """How many characters of a text have rules that depend on the whole text."""
     return len(_ABOUT_THE_WHOLE.findall(text))
 
 
 def _once_each(text: str) -> str:
-    """A text in which each character with a rule about the whole text stands once.
+    """The text with repetitions of such characters replaced by a neutral one.
 
-    It is allowed exactly if ``text`` is: a neutral character takes the place of the repetitions, and no rule
-    about neighbours (appendices A.1 to A.6) asks for either of them.
+    It is valid if and only if ``text`` is, since no rule about neighbours (appendices A.1 to A.6) refers to
+    the removed characters or the neutral one.
     """
     seen: set[str] = set()
 
@@ -70,7 +70,7 @@ class _OpaqueString(OpaqueString):
         return _FREE_FORM
 
 
-#: RFC 8265 §3.3.
+#: The profile for local parts (RFC 8265 §3.3).
 USERNAME_CASE_MAPPED = _Username(_UCD, "UsernameCaseMapped", "lower")
-#: RFC 8265 §4.2.
+#: The profile for resources (RFC 8265 §4.2).
 OPAQUE_STRING = _OpaqueString(_UCD, "OpaqueString")

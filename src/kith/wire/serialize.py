@@ -1,4 +1,4 @@
-"""Trees to bytes, in the few shapes that XMPP needs: default namespaces, no prefixes of our own."""
+"""Serializes element trees to bytes, with default namespaces and without prefixes."""
 
 from __future__ import annotations
 
@@ -15,17 +15,20 @@ _ATTRIBUTE = str.maketrans(
 
 
 def escape_text(text: str) -> str:
-    """Character data, safe between tags."""
+    """Escapes character data."""
     return text.translate(_TEXT)
 
 
 def escape_attribute(text: str) -> str:
-    """A value, safe between single quotes."""
+    """Escapes the value of an attribute in single quotes."""
     return text.translate(_ATTRIBUTE)
 
 
 def attributes(attrs: Mapping[str, str]) -> str:
-    """`` name='value'`` for each; those in the XML namespace get the ``xml:`` prefix, others ``nsN:``."""
+    """Attributes as they stand in a tag: `` name='value'`` for each.
+
+    Those in the XML namespace get the prefix ``xml:``, those in other namespaces ``nsN:``.
+    """
     out = []
     for number, (name, value) in enumerate(attrs.items()):
         if name[0] == "{":
@@ -70,14 +73,14 @@ def _write(element: Element, inherited: str, out: list[str]) -> None:
 
 
 def serialize(element: Element, inherited: str = ns.CLIENT) -> bytes:
-    """The element as UTF-8, inside a parent whose default namespace is ``inherited``."""
+    """Serializes an element to UTF-8, for a parent whose default namespace is ``inherited``."""
     out: list[str] = []
     _write(element, inherited, out)
     return "".join(out).encode()
 
 
 def serialize_children(element: Element, inherited: str = ns.CLIENT) -> bytes:
-    """All that is inside the element, as UTF-8."""
+    """Serializes the content of an element to UTF-8."""
     out = [element.text.translate(_TEXT)] if element.text else []
     for child in element:
         _write(child, inherited, out)

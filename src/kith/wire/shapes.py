@@ -1,11 +1,11 @@
-"""Messages whose like was seen before, read without a parser.
+"""Reads messages that look like earlier ones without an XML parser.
 
-An app's messages are alike but for ids and texts. Once a parser has read one, its *shape* is known: the tags
-as they were written, with anything for the values and texts between them. Bytes that match a shape are as
-well-formed as the first, and have the same children: a few searches replace a callback for each tag.
+The messages of an app only differ in ids and texts. Once a parser has read one, its *shape* is known: its
+tags as they were written, with placeholders for values and texts. Bytes that match a shape are well-formed
+too, and have the same children. A few searches replace a callback for each tag.
 
-Whatever is unusual (entities, control characters, other alphabets, CDATA, prefixes) goes to the parser, which
-alone decides about errors: `Shapes.read` never raises and never judges.
+Anything unusual (entities, control characters, other alphabets, CDATA, prefixes) is left to the parser,
+which alone decides about errors: `Shapes.read` never raises one.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from kith.wire import ns
 from kith.wire.limits import Limits
 from kith.wire.stanza import LANG, Stanza
 
-#: Shapes that are kept for each number of tags, the last used first.
+#: How many shapes are kept for each number of tags, the last used ones first.
 _EACH = 8
-#: Tags of a shape, and bytes of a message: what is longer is rare, and worth a parser.
+#: The maximum number of tags in a shape, and of bytes in a message. Longer messages are rare.
 MAX_TAGS = 64
 MAX_BYTES = 16 * 1024
-#: Where there is no room for another shape, one of so many new ones is taken up.
+#: If there is no room for another shape, one of this many new ones replaces an old one.
 _SAMPLE = 64
 
 _MESSAGE = ns.tag(ns.CLIENT, "message")
@@ -41,7 +41,10 @@ _CONTROLS = bytes(code for code in range(32) if code not in (9, 10)) + b"\x7f"
 
 
 class Shape(NamedTuple):
-    """``match`` is given a message's inside; ``names`` counts its elements and attributes."""
+    """The shape of a message.
+
+    ``match`` is called with the content of a message. ``names``: the number of its elements and attributes.
+    """
 
     match: Callable[[bytes], Any]
     children: list[str]
@@ -49,7 +52,7 @@ class Shape(NamedTuple):
 
 
 class Shapes:
-    """The shapes that one server has seen, of messages within the bounds."""
+    """The shapes of messages that the server has seen, within the limits."""
 
     def __init__(self, limits: Limits) -> None:
         self._names = limits.names
@@ -59,7 +62,7 @@ class Shapes:
         self._passed = 0
 
     def read(self, data: bytes, events: list[Any]) -> bytes:
-        """Appends the messages of known shapes that ``data`` begins with. Returns what is left."""
+        """Reads messages with known shapes at the beginning of ``data``. Returns the remaining bytes."""
         at = 0
         while data.startswith(_BEGIN, at):
             close = data.find(_END, at, at + self._bytes)
@@ -101,7 +104,7 @@ class Shapes:
         return None
 
     def learn(self, stanza: Stanza) -> None:
-        """A parser has read a message, which lay in an ordinary stream."""
+        """Learns the shape of a message that a parser has read in an ordinary stream."""
         inner = stanza.inner
         tags = inner.count(b"<")
         if not 0 < tags <= MAX_TAGS or len(inner) > MAX_BYTES or inner.count(b">") != tags:
@@ -111,7 +114,9 @@ class Shapes:
             self._passed = (self._passed + 1) % _SAMPLE
             if self._passed:
                 return
-        if any(shape.match(inner) for shape in known):  # it came in pieces, or has something else unusual
+        if any(
+            shape.match(inner) for shape in known
+        ):  # it arrived in pieces, or has something unusual outside of its content
             return
         shape = _shape(inner, stanza.children)
         if shape is not None:
@@ -120,7 +125,7 @@ class Shapes:
 
 
 def _attributes(head: bytes) -> dict[str, str] | None:
-    """Those of a stanza's own tag; None if a parser should look at them."""
+    """The attributes in a stanza's tag; None if a parser has to read them."""
     found = _ATTRIBUTE.findall(head.decode())
     attrs = {name: single or double for name, single, double in found}
     if len(attrs) != len(found):
@@ -133,7 +138,7 @@ def _attributes(head: bytes) -> dict[str, str] | None:
 
 
 def _shape(inner: bytes, children: list[str]) -> Shape | None:
-    """The shape of a message's inside; None if it is not one of plain tags."""
+    """The shape of a message's content; None if it has anything but plain tags."""
     pattern: list[bytes] = []
     names = 1
     end = 0

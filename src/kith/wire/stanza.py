@@ -1,7 +1,7 @@
-"""A stanza: its head as attributes, its inside as bytes in the server's own form (`kith.wire.canonical`).
+"""Stanzas: attributes, and the content as bytes in canonical form (`kith.wire.canonical`).
 
-Routing needs the head and the names of the children; an inside that came in that form is copied, not
-rebuilt. Whoever needs the tree (`Stanza.element`) gets it parsed on first use.
+Routing only needs the attributes and the names of the children, so content is copied rather than parsed.
+`Stanza.element` parses it on first use.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _NAMES = {_MESSAGE: "message", _PRESENCE: "presence", _IQ: "iq"}
 
 
 class Stanza:
-    """One child of a stream: message, presence, iq, or an element of a negotiation.
+    """A child of a stream: a message, presence or iq, or an element of a negotiation.
 
-    ``tag`` is the Clark name; ``inner`` are the serialised children in a ``jabber:client`` context (as they
-    came, in an element of a negotiation); ``children`` their Clark names. ``head`` are the attributes as they
-    were written, or None: who changes ``attrs`` of such a stanza does it by `stamp`. ``element`` is the tree,
-    if it was parsed already.
+    ``tag``: the name in Clark notation. ``inner``: the serialised children in a ``jabber:client`` context
+    (in elements of a negotiation, as they were received). ``children``: their names in Clark notation.
+    ``head``: the attributes as they were written, or None. While it is set, change ``attrs`` only with
+    `stamp`.
     """
 
     __slots__ = ("_element", "_head", "attrs", "children", "inner", "kind", "tag")
@@ -51,7 +51,7 @@ class Stanza:
 
     @classmethod
     def build(cls, kind: str, attrs: Mapping[str, str | None], *children: Element) -> Stanza:
-        """A stanza of the server's own: ``kind`` is message, presence or iq; None attributes are left out."""
+        """Makes a stanza. ``kind`` is message, presence or iq. Attributes that are None are left out."""
         return cls(
             ns.tag(ns.CLIENT, kind),
             {name: value for name, value in attrs.items() if value is not None},
@@ -61,7 +61,7 @@ class Stanza:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Stanza:
-        """A stanza from bytes that the server itself has stored."""
+        """Parses a stanza that the server itself has serialized."""
         return cls.from_element(parse_children(data)[0])
 
     @classmethod
@@ -71,7 +71,7 @@ class Stanza:
         )
 
     def stamp(self, name: str, value: str) -> None:
-        """Sets an attribute in the server's name."""
+        """Sets an attribute."""
         if self._head is not None:
             self._head = None if name in self.attrs else self._head + attributes({name: value}).encode()
         self.attrs[name] = value
@@ -86,7 +86,7 @@ class Stanza:
 
     @property
     def element(self) -> Element:
-        """The tree. Changes to it do not change the stanza: call `replace_children` for that."""
+        """The stanza as a tree. Changes to it have no effect unless `replace_children` is called."""
         if self._element is None:
             tree = parse_children(self.inner)
             tree.tag = self.tag
@@ -95,17 +95,17 @@ class Stanza:
         return self._element
 
     def replace_children(self, element: Element) -> None:
-        """Takes over the children of ``element``."""
+        """Replaces the content by the children of ``element``."""
         self.inner = serialize_children(element)
         self.children = [child.tag for child in element]
         self._element = None
 
     def child(self, tag: str) -> Element | None:
-        """The first direct child of that Clark name, or None; parses only if there is one."""
+        """The first child with a name in Clark notation, or None. Parses the content only if there is one."""
         return self.element.find(tag) if tag in self.children else None
 
     def to_bytes(self) -> bytes:
-        """The stanza as it stands inside a stream whose default namespace is ``jabber:client``."""
+        """Serializes the stanza for a stream whose default namespace is ``jabber:client``."""
         name = self.kind.encode()
         head = self._head
         return b"<%b%b>%b</%b>" % (
@@ -116,7 +116,7 @@ class Stanza:
         )
 
     def reply(self, *children: Element) -> Stanza:
-        """The result of an iq (RFC 6120 §8.2.3), or any stanza sent back."""
+        """The result of an iq (RFC 6120 §8.2.3), or another stanza back to the sender."""
         return Stanza.build(
             self.kind,
             {
@@ -129,7 +129,7 @@ class Stanza:
         )
 
     def error(self, error: StanzaError) -> Stanza | None:
-        """The answer to a stanza that failed (RFC 6120 §8.3); None where an error may not be answered."""
+        """The error that answers a stanza (RFC 6120 §8.3); None if the stanza may not be answered."""
         if self.type in ("error", "result"):
             return None
         answer = self.reply(error.element())

@@ -8,6 +8,7 @@ read their logs.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -92,6 +93,9 @@ class Handover:
                 session.quiet.release()
             if not can_be_kept(session):
                 self._sessions.close(session)  # which others see
+        with contextlib.suppress(Unavailable):  # who has sent what can't be stored sends it again
+            while self._store.waiting:  # what the closed ones have sent may be for one that is kept
+                await self._store.settled()
         now = self._clock.steady()
         writes = []
         size = 0
@@ -148,6 +152,7 @@ class Handover:
             "credential": session.credential,
             "presence": session.presence.to_bytes().decode() if session.presence is not None else None,
             "priority": session.priority,
+            "absent": session.absent,
             "directed": [str(jid) for jid in session.directed or ()],
             "interested": session.interested,
             "counted": session.counted,
@@ -173,6 +178,7 @@ class Handover:
         if kept["presence"] is not None:
             session.presence = Stanza.from_bytes(kept["presence"].encode())
         session.priority = kept["priority"]
+        session.absent = kept.get("absent", False)  # unknown to 0.1
         session.directed = {parse_jid(text) for text in kept["directed"]} or None
         session.interested = kept["interested"]
         session.counted = kept["counted"]

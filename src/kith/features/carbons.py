@@ -69,7 +69,10 @@ class Carbons(Feature):
             self._copy("received", envelope, account, envelope.delivered_to)
 
     def message_sent_committed(self, envelope: Envelope, account: Account) -> None:
-        if len(account.sessions) > 1 and eligible(envelope.stanza):
+        sessions = account.sessions
+        if not sessions or (len(sessions) == 1 and envelope.sender in sessions.values()):
+            return  # the sender may have ended its session since
+        if eligible(envelope.stanza):
             self._copy("sent", envelope, account, [envelope.sender, *envelope.delivered_to])
 
     def _copy(
@@ -77,7 +80,10 @@ class Carbons(Feature):
     ) -> None:
         inner: bytes | None = None
         for session in account.sessions.values():
-            if Carbons not in session.state or session in without or session.presence is None:
+            if Carbons not in session.state or session in without:
+                continue
+            # of what came, one that is not available yet is told when it is (`kith.core.log.replay`)
+            if session.presence is None and direction == "received":
                 continue
             if inner is None:
                 message = envelope.for_owner(account.jid)

@@ -70,21 +70,29 @@ class RawClient:
     async def _read(self) -> None:
         try:
             while data := await self._reader.read(65536):
-                self._parser.feed(data)
-                for event, element in self._parser.read_events():
-                    if event == "start":
-                        self._depth += 1
-                        if self._depth == 1:
-                            self.header = element
-                    else:
-                        self._depth -= 1
-                        if self._depth == 1:
-                            if self.header is not None:
-                                self.header.remove(element)  # or all that ever came would stay in memory
-                            self.arrived(element)
-                self._news.set()
+                self.received(data)
         except OSError:
             pass  # a reset ends it as well
+        self.ended()
+
+    def received(self, data: bytes) -> None:
+        """Bytes came."""
+        self._parser.feed(data)
+        for event, element in self._parser.read_events():
+            if event == "start":
+                self._depth += 1
+                if self._depth == 1:
+                    self.header = element
+            else:
+                self._depth -= 1
+                if self._depth == 1:
+                    if self.header is not None:
+                        self.header.remove(element)  # or all that ever came would stay in memory
+                    self.arrived(element)
+        self._news.set()
+
+    def ended(self) -> None:
+        """The connection is over."""
         self.closed = True
         self._news.set()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from kith.ports.store import Store
 from kith.store.sqlite import SQLiteStore
 from tests.contract.logs import Logs
+from tests.simulation.disk import Disk
+from tests.simulation.store import SimulatedStore
 
 
 class Backend(Protocol):
@@ -48,8 +51,25 @@ class SQLiteBackend:
         return SQLiteStore(self._path)
 
 
+class SimulatedBackend:
+    """The store of the simulation, here in real time: its seed says how slow it is."""
+
+    def __init__(self, folder: Path) -> None:
+        self._disk = Disk()
+        self._rng = random.Random(str(folder.name))
+
+    def store(self) -> SimulatedStore:
+        return SimulatedStore(self._disk, self._rng)
+
+    async def crash(self, store: Store) -> SimulatedStore:
+        """What is being committed may have reached the disk, or not."""
+        assert isinstance(store, SimulatedStore)
+        store.kill()
+        return self.store()
+
+
 #: By name. Each gets a folder of its own.
-BACKENDS: dict[str, Callable[[Path], Backend]] = {"sqlite": SQLiteBackend}
+BACKENDS: dict[str, Callable[[Path], Backend]] = {"sqlite": SQLiteBackend, "simulated": SimulatedBackend}
 
 
 @pytest.fixture(params=list(BACKENDS))

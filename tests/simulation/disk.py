@@ -1,0 +1,383 @@
+"""What a store holds, in memory: the durable part of `tests.simulation.store`.
+
+The rules of `kith.ports.store`, written down once more as plainly as can be. Each method is one operation,
+done at once; when an operation is committed, and who learns of it, is the store's affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from kith.base.slots import slot_of
+from kith.ports.store import (
+    INCOMING,
+    OUTGOING,
+    UNARCHIVED,
+    UNDELIVERED,
+    AccountRecord,
+    Append,
+    Document,
+    Entry,
+    Keys,
+    LogQuery,
+    Outgoing,
+    Page,
+)
+
+#: A page ends with the entry that passes so many bytes.
+PAGE_BYTES = 1024 * 1024
+#: What a retry is known by: who has sent it (the account's id, or the address), to whom, and the origin.
+Key = tuple[int | str, str, bytes]
+
+
+@dataclass(slots=True)
+class Account:
+    id: int
+    jid: str
+    keys: dict[str, Keys]
+    delivered: int
+
+
+@dataclass(slots=True)
+class Message:
+    """One message, in one or several logs, under one id. Another log may have another one under that id."""
+
+    id: int
+    stanza: bytes
+    key: Key | None
+
+
+@dataclass(slots=True)
+class Row:
+    """An entry of one account's log."""
+
+    message: Message
+    peer: str
+    flags: int
+
+
+@dataclass(slots=True)
+class Known:
+    """A message that a log holds, or held and delivered; ``stanza`` is empty then."""
+
+    message: Message
+    stanza: bytes
+
+
+@dataclass(slots=True)
+class Log:
+    """``known``: by the key, all messages that were sent under it."""
+
+    rows: dict[int, Row] = field(default_factory=dict)
+    known: dict[Key, list[Known]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Disk:
+    """All that is committed."""
+
+    accounts: dict[str, Account] = field(default_factory=dict)
+    by_id: dict[int, Account] = field(default_factory=dict)
+    logs: dict[int, Log] = field(default_factory=dict)
+    documents: dict[tuple[int, str], dict[str, Document]] = field(default_factory=dict)
+    sequence: int = 0
+    last_account: int = 0
+    #: The greatest id that each slot has had.
+    last: dict[int, int] = field(default_factory=dict)
+    #: What was not stored, at least once: the texts of messages.
+    refused: set[bytes] = field(default_factory=set)
+
+    def copy(self) -> Disk:
+        """Another disk with the same on it; for disks without messages."""
+        assert not self.logs, "messages are not copied"
+        made = Disk(sequence=self.sequence, last_account=self.last_account)
+        for account in self.accounts.values():
+            twin = Account(account.id, account.jid, account.keys, account.delivered)
+            made.accounts[twin.jid] = made.by_id[twin.id] = twin
+        made.documents = {key: dict(found) for key, found in self.documents.items()}
+        return made
+
+    # -- accounts -------------------------------------------------------------------------------------
+
+    def record(self, jid: str) -> AccountRecord | None:
+        found = self.accounts.get(jid)
+        return AccountRecord(found.id, found.jid, found.keys, found.delivered) if found is not None else None
+
+    def create_accounts(self, accounts: Sequence[tuple[str, dict[str, Keys]]]) -> list[str]:
+        created = []
+        for jid, keys in accounts:
+            if jid not in self.accounts:
+                self._account(jid, keys)
+                created.append(jid)
+        return created
+
+    def _account(self, jid: str, keys: dict[str, Keys]) -> None:
+        self.last_account += 1
+        made = Account(self.last_account, jid, keys, self.last_id(slot_of(jid)))
+        self.accounts[jid] = self.by_id[made.id] = made
+
+    def set_keys(self, jid: str, keys: dict[str, Keys]) -> bool:
+        found = self.accounts.get(jid)
+        if found is not None:
+            found.keys = keys
+        return found is not None
+
+    def upgrade_keys(self, jid: str, was: dict[str, Keys], keys: dict[str, Keys]) -> bool:
+        found = self.accounts.get(jid)
+        return found is not None and found.keys == was and self.set_keys(jid, keys)
+
+    def rename_account(self, jid: str, new: str) -> bool:
+        if new in self.accounts or jid not in self.accounts:
+            return False
+        found = self.accounts[new] = self.accounts.pop(jid)
+        found.jid = new
+        self._used(slot_of(new), max(self._log(found.id).rows, default=0))
+        self._account(jid, {})
+        return True
+
+    def delete_account(self, jid: str) -> int | None:
+        """Returns its id. Its log stays: see `empty_log`."""
+        found = self.accounts.pop(jid, None)
+        if found is None:
+            return None
+        del self.by_id[found.id]
+        for key in [key for key in self.documents if key[0] == found.id]:
+            del self.documents[key]
+        return found.id
+
+    def empty_log(self, account: int) -> None:
+        self._drop(account, list(self._log(account).rows))
+
+    # -- the log --------------------------------------------------------------------------------------
+
+    def _log(self, account: int) -> Log:
+        log = self.logs.get(account)
+        if log is None:
+            log = self.logs[account] = Log()
+        return log
+
+    def last_id(self, slot: int) -> int:
+        return self.last.get(slot, 0)
+
+    def _used(self, slot: int, id: int) -> None:
+        self.last[slot] = max(self.last.get(slot, 0), id)
+
+    def _key(self, entry: Append) -> Key | None:
+        if entry.origin is None:
+            return None
+        account = self.accounts.get(entry.sender)
+        return account.id if account is not None else entry.sender, entry.recipient, entry.origin
+
+    def _holds(self, account: int, entry: Append, key: Key) -> Known | None:
+        """What a log has, or had, of the same message."""
+        retries = entry.retries
+        for known in self._log(account).known.get(key, ()):
+            if retries is None or retries.is_retry(known.stanza, entry.stanza):
+                return known
+        return None
+
+    def append(self, entry: Append) -> int | None:
+        """Returns the id under which the message is held already, or None if it is new."""
+        key, existing = self._key(entry), None
+        owners = list(entry.owners)
+        if key is not None:
+            held = {account: found for account, _, _ in owners if (found := self._holds(account, entry, key))}
+            if held:
+                existing = next(iter(held.values())).message.id
+                owners = [owner for owner in owners if not owner[2] & INCOMING and owner[0] not in held]
+        message = Message(entry.id, entry.stanza, key)
+        accounts = {account for account, _, _ in owners}
+        if len(accounts) < len(owners) or any(entry.id in self._log(account).rows for account in accounts):
+            raise ValueError(f"two messages of one log have the id {entry.id}")
+        for account, peer, flags in owners:
+            log = self._log(account)
+            log.rows[entry.id] = Row(message, peer, flags)
+            if key is not None:
+                log.known.setdefault(key, []).append(Known(message, entry.stanza))
+            if (owner := self.by_id.get(account)) is not None:
+                self._used(slot_of(owner.jid), entry.id)
+        return existing
+
+    def _entries(self, query: LogQuery) -> list[int]:
+        return [
+            id
+            for id, row in sorted(self._log(query.account).rows.items())
+            if not row.flags & UNARCHIVED
+            and (query.peer is None or row.peer == query.peer)
+            and (query.ids is None or id in query.ids)
+            and (query.after is None or id > query.after)
+            and (query.before is None or id < query.before)
+        ]
+
+    def _portion(self, account: int, ids: Sequence[int], limit: int) -> list[Entry]:
+        rows = self._log(account).rows
+        found: list[Entry] = []
+        size = 0
+        for id in ids[:limit]:
+            if size >= PAGE_BYTES:
+                break
+            found.append(Entry(id, rows[id].message.stanza, rows[id].flags))
+            size += len(found[-1].stanza)
+        return found
+
+    def page(self, query: LogQuery) -> Page:
+        ids = self._entries(query)
+        if query.backwards:
+            ids.reverse()
+        entries = self._portion(query.account, ids, query.limit)
+        complete = len(entries) == len(ids)
+        if query.backwards:
+            entries.reverse()
+        return Page(entries, complete)
+
+    def count(self, query: LogQuery) -> int:
+        return len(self._entries(query))
+
+    def peers(self, account: int) -> list[str]:
+        return list(dict.fromkeys(row.peer for row in self._log(account).rows.values()))
+
+    def bounds(self, account: int) -> tuple[int, int] | None:
+        ids = self._entries(LogQuery(account))
+        return (ids[0], ids[-1]) if ids else None
+
+    def _waits(self, account: int, id: int, since: int | None = None) -> bool:
+        mark = self.by_id[account].delivered if account in self.by_id else 0
+        flags = self._log(account).rows[id].flags
+        if since is not None:
+            mark = min(mark, since)
+        return bool(flags & (INCOMING if id > mark else UNDELIVERED))
+
+    def undelivered(self, account: int, after: int, limit: int, since: int | None = None) -> list[Entry]:
+        if account not in self.by_id:
+            return []
+        ids = sorted(id for id in self._log(account).rows if id > after and self._waits(account, id, since))
+        return self._portion(account, ids, limit)
+
+    def undelivered_of_all(self) -> int:
+        return sum(self._waits(account, id) for account in self.by_id for id in self._log(account).rows)
+
+    def mark_delivered(self, account: int, upto: int, late: Sequence[int]) -> None:
+        found = self.by_id.get(account)
+        if found is not None:
+            found.delivered = max(found.delivered, upto)
+        rows = self._log(account).rows
+        for id in late:
+            if id in rows:
+                rows[id].flags &= ~UNDELIVERED
+        self._drop(account, [id for id in rows if self._is_done(account, id)], remember=True)
+
+    def _is_done(self, account: int, id: int) -> bool:
+        """Whether it was kept for delivery only, and is delivered and handed on."""
+        flags = self._log(account).rows[id].flags
+        return (
+            bool(flags & UNARCHIVED) and not flags & (UNDELIVERED | OUTGOING) and not self._waits(account, id)
+        )
+
+    def mark_undelivered(self, account: int, ids: Sequence[int]) -> None:
+        rows = self._log(account).rows
+        for id in ids:
+            if id in rows and rows[id].flags & INCOMING:
+                rows[id].flags |= UNDELIVERED
+
+    def outbox(self, slot: int | None, after: int, limit: int) -> list[Outgoing]:
+        found = [
+            Outgoing(account.id, id, row.peer, row.message.stanza, row.flags)
+            for account in self.by_id.values()
+            if slot is None or slot_of(account.jid) == slot
+            for id, row in self._log(account.id).rows.items()
+            if row.flags & OUTGOING and id > after
+        ]
+        found.sort(key=lambda entry: (entry.id, entry.account))
+        size = 0
+        for count, entry in enumerate(found[:limit]):
+            if size >= PAGE_BYTES:
+                return found[:count]
+            size += len(entry.stanza)
+        return found[:limit]
+
+    def handed_on(self, account: int, ids: Sequence[int]) -> None:
+        rows = self._log(account).rows
+        there = [id for id in ids if id in rows]
+        for id in there:
+            rows[id].flags &= ~OUTGOING
+        self._drop(account, [id for id in there if self._is_done(account, id)], remember=True)
+
+    def turned_away(self, account: int, ids: Sequence[int]) -> None:
+        rows = self._log(account).rows
+        self._drop(account, [id for id in ids if id in rows and rows[id].flags & OUTGOING])
+
+    def rewrite(self, id: int, stanza: bytes) -> None:
+        for log in self.logs.values():
+            if (row := log.rows.get(id)) is not None:
+                row.message.stanza = stanza
+                for known in log.known.get(row.message.key, ()) if row.message.key else ():
+                    if known.message is row.message:
+                        known.stanza = stanza
+
+    def forget_origins(self, before: int) -> int:
+        forgotten: dict[int, Message] = {}
+        for log in self.logs.values():
+            for key, found in list(log.known.items()):
+                forgotten |= {id(one.message): one.message for one in found if one.message.id < before}
+                log.known[key] = [one for one in found if one.message.id >= before]
+        return len(forgotten)
+
+    def expire(self, before: int) -> int:
+        total = 0
+        for account, log in self.logs.items():
+            exists = account in self.by_id
+            done = [
+                id
+                for id, row in log.rows.items()
+                if id < before
+                and not row.flags & (UNDELIVERED | OUTGOING)
+                and not (exists and self._waits(account, id))
+            ]
+            self._drop(account, done)
+            total += len(done)
+        return total
+
+    def _drop(self, account: int, ids: Sequence[int], remember: bool = False) -> None:
+        """Removes entries that exist. ``remember``: retries of them are known."""
+        log = self._log(account)
+        for id in ids:
+            message = log.rows.pop(id).message
+            if message.key is None or message.key not in log.known:
+                continue
+            known = log.known[message.key]
+            if remember:
+                for one in known:
+                    one.stanza = b"" if one.message is message else one.stanza
+            else:
+                log.known[message.key] = [one for one in known if one.message is not message]
+
+    # -- documents ------------------------------------------------------------------------------------
+
+    def all_documents(self, account: int, space: str) -> list[Document]:
+        found = self.documents.get((account, space), {})
+        return sorted(found.values(), key=lambda document: document.seq)
+
+    def document(self, account: int, space: str, key: str) -> Document | None:
+        return self.documents.get((account, space), {}).get(key)
+
+    def put(self, account: int, space: str, key: str, value: bytes) -> int:
+        self.sequence += 1
+        self.documents.setdefault((account, space), {})[key] = Document(key, value, self.sequence)
+        return self.sequence
+
+    def put_if(self, account: int, space: str, key: str, value: bytes, seq: int) -> int:
+        found = self.document(account, space, key)
+        return self.put(account, space, key, value) if (found.seq if found else 0) == seq else 0
+
+    def remove(self, account: int, space: str, key: str | None) -> int:
+        if key is None:
+            return len(self.documents.pop((account, space), {}))
+        return int(self.documents.get((account, space), {}).pop(key, None) is not None)
+
+    def spaces(self, account: int, prefix: str) -> list[str]:
+        return sorted(
+            space
+            for (owner, space), found in self.documents.items()
+            if owner == account and space.startswith(prefix) and found
+        )

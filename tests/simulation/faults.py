@@ -1,0 +1,210 @@
+"""Faults to be planted in the product's code. The simulation has to find each of them.
+
+Each is a change to one of the product's functions, as a mistake in it would be; nothing of the simulation is
+touched. ``breaks`` is a part of what the simulation says then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from kith.base.ids import Ids
+from kith.core.actors.account import Session
+from kith.core.actors.delivery import Delivery
+from kith.core.actors.intake import COMMITTING, Intake
+from kith.core.actors.outlet import Outlet
+from kith.core.actors.sm import Unacknowledged
+from kith.core.log.envelope import Envelope
+from kith.core.log.log import Log
+from kith.core.routing.post import Post
+from kith.core.routing.presence import Presence
+from kith.core.routing.subscriptions import Subscriptions
+from kith.core.sessions.handover import Handover
+from kith.features import blocking
+from kith.features.carbons import Carbons
+
+Patch = pytest.MonkeyPatch
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """``plant`` changes the product. ``nodes``: how many it takes for the fault to show.
+
+    ``found_by``: a schedule that shows it, as looking for one has found it and made it shorter.
+    """
+
+    breaks: str
+    plant: Callable[[Patch], None]
+    found_by: tuple[str, ...] = ()
+    nodes: int = 1
+
+    @property
+    def name(self) -> str:
+        return self.plant.__name__.removeprefix("_")
+
+
+def _acknowledged_before_the_commit(patch: Patch) -> None:
+    """A message counts as handled when it is queued."""
+    handle = Session.handle
+    patch.setattr(
+        Session, "handle", lambda self, stanza: None if (w := handle(self, stanza)) is COMMITTING else w
+    )
+    patch.setattr(Intake, "pipelined", lambda self: None)
+    patch.setattr(Intake, "committed", lambda self: None)
+
+
+def _delivered_before_the_commit(patch: Patch) -> None:
+    put = Log.put
+
+    def put_and_deliver(self: Log, envelope: Envelope, owners: Any, origin: bytes | None) -> None:
+        put(self, envelope, owners, origin)
+        assert envelope.after is not None
+        envelope.after.deliver(envelope)
+
+    def committed(self: Envelope, existing: int | None, error: BaseException | None) -> None:
+        assert self.sender is not None
+        self.sender.committed()
+
+    patch.setattr(Log, "put", put_and_deliver)
+    patch.setattr(Envelope, "committed", committed)
+
+
+def _refusals_are_not_told(patch: Patch) -> None:
+    """Who has sent what the disk refuses believes that it is stored."""
+    patch.setattr(Post, "unstored", lambda self, envelope, error: None)
+
+
+def _retries_are_not_known(patch: Patch) -> None:
+    patch.setattr(Log, "_origin", lambda self, stanza, sender, recipient: None)
+
+
+def _the_mark_passes_what_is_under_way(patch: Patch) -> None:
+    patch.setattr(Delivery, "handed", lambda self, id: None)
+
+
+def _what_is_given_up_is_forgotten(patch: Patch) -> None:
+    patch.setattr(Delivery, "given_up", lambda self, id: self.under_way.pop(id, None))
+
+
+def _ids_are_not_in_the_order_of_commits(patch: Patch) -> None:
+    """As with a sequence from which two writers draw: a reader passes an id that is still to come."""
+    following = Ids.next
+    kept: dict[Ids, list[int]] = {}
+
+    def swapped(self: Ids) -> int:
+        waiting = kept.setdefault(self, [])
+        if not waiting:
+            waiting += (following(self), following(self))
+        return waiting.pop()
+
+    patch.setattr(Ids, "next", swapped)
+
+
+def _what_comes_during_a_replay_is_dropped(patch: Patch) -> None:
+    def release(self: Outlet, after: int = 0) -> None:
+        self.holding = None
+
+    patch.setattr(Outlet, "release", release)
+
+
+def _an_acknowledgement_counts_for_one_more(patch: Patch) -> None:
+    receive = Unacknowledged.receive
+
+    def one_more(self: Unacknowledged, h: str) -> list[int]:
+        ids = receive(self, h)
+        if self.queue and self.queue[0][1]:
+            data, id = self.queue.popleft()
+            self.size -= len(data)
+            self.acknowledged += 1
+            ids.append(id)
+        return ids
+
+    patch.setattr(Unacknowledged, "receive", one_more)
+
+
+def _a_block_is_answered_before_it_is_durable(patch: Patch) -> None:
+    class Hasty:
+        """In place of asyncio: nobody waits for what is gathered."""
+
+        @staticmethod
+        async def gather(*works: Coroutine[Any, Any, Any]) -> None:
+            for work in works:
+                asyncio.get_running_loop().create_task(work)
+
+    patch.setattr(blocking, "asyncio", Hasty)
+
+
+def _blocking_stops_no_messages(patch: Patch) -> None:
+    stanza_in = blocking.Blocking.stanza_in
+
+    def only_presence(self: Any, sender: Any, to: Any, stanza: Any) -> bool:
+        return True if stanza.kind == "message" else stanza_in(self, sender, to, stanza)
+
+    patch.setattr(blocking.Blocking, "stanza_in", only_presence)
+
+
+def _roster_pushes_do_not_go_out(patch: Patch) -> None:
+    patch.setattr(Subscriptions, "push", lambda self, account, roster, item: None)
+
+
+def _who_comes_back_stays_away(patch: Patch) -> None:
+    """A session that was away for a while, and is resumed, is still unavailable to others."""
+    patch.setattr(Presence, "reveal", lambda self, session: None)
+
+
+def _a_restart_forgets_who_is_away(patch: Patch) -> None:
+    encode = Handover._encode
+
+    def forgetful(self: Handover, session: Session, until: float) -> dict[str, Any]:
+        kept = encode(self, session, until)
+        del kept["absent"]
+        return kept
+
+    patch.setattr(Handover, "_encode", forgetful)
+
+
+def _copies_go_to_who_is_available_only(patch: Patch) -> None:
+    """A device that has read the archive and is about to be available misses what another one sends."""
+    copy = Carbons._copy
+
+    def available(self: Carbons, direction: str, envelope: Any, account: Any, without: Any) -> None:
+        away = [session for session in account.sessions.values() if session.presence is None]
+        copy(self, direction, envelope, account, [*without, *away])
+
+    patch.setattr(Carbons, "_copy", available)
+
+
+FAULTS = (
+    Fault("acknowledged, and not in", _acknowledged_before_the_commit),
+    Fault("and the archive has None", _delivered_before_the_commit),
+    Fault("acknowledged, and not in", _refusals_are_not_told),
+    Fault("2 times in", _retries_are_not_known),
+    Fault("on no device of", _the_mark_passes_what_is_under_way),
+    Fault("on no device of", _what_is_given_up_is_forgotten),
+    Fault(
+        "in the archive, and not on",
+        _ids_are_not_in_the_order_of_commits,
+    ),
+    Fault(
+        "in the archive, and not on",
+        _what_comes_during_a_replay_is_dropped,
+    ),
+    Fault(
+        "in the archive, and not on",
+        _an_acknowledgement_counts_for_one_more,
+    ),
+    Fault("blocked", _a_block_is_answered_before_it_is_durable),
+    Fault("had blocked", _blocking_stops_no_messages),
+    Fault("lasts", _roster_pushes_do_not_go_out),
+    Fault("sees", _who_comes_back_stays_away),
+    Fault("sees", _a_restart_forgets_who_is_away),
+    Fault(
+        "in the archive, and not on",
+        _copies_go_to_who_is_available_only,
+    ),
+)

@@ -1,0 +1,219 @@
+"""One node: the product's own parts, on a simulated store, network and bus."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar, cast
+
+from kith.base.clock import Clock
+from kith.base.randomness import Randomness
+from kith.bus.local import LocalPlacement
+from kith.config import Config
+from kith.core.hooks import parts
+from kith.core.login.stream import Stream
+from kith.core.node import Node
+from kith.edge.connection import Edge
+from kith.edge.tcp import TCPConnection
+from kith.edge.tls import Certificates
+from kith.features import ALL
+from kith.ports.store import Keys, Unavailable
+from kith.records.passwords import Passwords
+from kith.wire.limits import Limits
+from kith.wire.pool import ParserPool
+from tests.simulation.clock import EPOCH, Loop, Time
+from tests.simulation.disk import Disk
+from tests.simulation.network import Line
+from tests.simulation.store import SimulatedStore
+
+DOMAIN = "sim"
+CONFIG = Config(
+    domain=DOMAIN,
+    allow_plaintext=True,
+    resume_timeout=10,
+    ping_after=0,
+    strangers_per_hour=0,
+    connections_per_address=0,
+)
+KEYS = {"SHA-256": Keys(b"salt", b"pw", b"pw", 1)}
+
+
+def _check(keys: dict[str, Keys], password: str) -> bool:
+    """No key derivation: it is slow on purpose."""
+    return any(password.encode() == key.stored_key for key in keys.values())
+
+
+def _make(password: str, salts: object) -> dict[str, Keys]:
+    return {name: Keys(b"salt", password.encode(), b"", 1) for name in KEYS}
+
+
+class QuickHints:
+    """Reads the annotations of each constructor once, for all nodes of a process."""
+
+    def __enter__(self) -> None:
+        self._kept = parts.get_type_hints
+        parts.get_type_hints = self._hints
+
+    def __exit__(self, *_: object) -> None:
+        parts.get_type_hints = self._kept
+
+    _known: ClassVar[dict[object, dict[str, Any]]] = {}
+
+    def _hints(self, function: object, **names: Any) -> dict[str, Any]:
+        found = self._known.get(function)
+        if found is None:
+            found = self._known[function] = self._kept(function, **names)
+        return dict(found)
+
+
+class SimulatedNode:
+    """A node that can be started, stopped, killed and frozen. It is ``up`` while it takes connections."""
+
+    def __init__(self, time: Time, home: Loop, disk: Disk, rng: random.Random, name: str) -> None:
+        """``home``: a loop that outlives the node."""
+        self.time = time
+        self.home = home
+        self.disk = disk
+        self.rng = rng
+        self.name = name
+        self.loop: Loop | None = None
+        self.node: Node | None = None
+        self.store: SimulatedStore | None = None
+        self.edge: Edge | None = None
+        self.up = False
+        self.lines: list[Line] = []
+        self.connections: list[TCPConnection] = []  # the other ends of them
+        self.failures: list[str] = []  # what the loops of its lives have complained of
+        self.skew = 0.0  # how far its time of day is ahead, in seconds
+        self._pool = ParserPool(Limits(stanza_bytes=CONFIG.stanza_bytes))
+
+    def start(self) -> None:
+        """Begins to start, if it is down."""
+        if self.loop is not None:
+            return
+        loop = self.loop = self.time.loop(self.name)
+        store = self.store = SimulatedStore(self.disk, self.rng)
+        loop.call_soon(lambda: loop.create_task(self._start(loop, store)))
+
+    def _time_of_day(self) -> float:
+        return EPOCH + self.time.now + self.skew
+
+    async def _start(self, loop: Loop, store: SimulatedStore) -> None:
+        passwords = partial(Passwords, _check, _make)
+        clock = Clock(self._time_of_day, self.time.steady, self.time.steady)
+        node = self.node = Node(
+            CONFIG, store, ALL, passwords, b"secret" * 6, LocalPlacement(), clock, Randomness(self.rng)
+        )
+        try:
+            await node.start()
+        except Unavailable:  # the server says so and ends; whoever looks after it starts it again
+            self.home.call_soon(self.kill)
+            self._later(1.0, self.start)
+            return
+        stream = partial(Stream, node.entrance)
+        certificates = cast(Certificates, None)  # nobody asks for TLS
+        self.edge = Edge(CONFIG, node.domain, node.tasks, stream, self._pool, certificates)
+        node.tasks.spawn(self.edge.watch())
+        self.up = True
+
+    def take(self, line: Line) -> bool:
+        """A client connects. False if nobody listens."""
+        edge, loop = self.edge, self.loop
+        if not self.up or edge is None or loop is None:
+            return False
+        self.lines = [other for other in self.lines if not other.client_gone]
+        self.lines.append(line)
+        line.far = loop
+        loop.call_soon(self._connected, line, edge)
+        return True
+
+    def _connected(self, line: Line, edge: Edge) -> None:
+        connection = TCPConnection(edge, partial(edge.stream, starttls=False))
+        self.connections = [other for other in self.connections if other.asked >= 0]
+        self.connections.append(connection)
+        line.connected(connection)
+
+    def kill(self) -> None:
+        """As with SIGKILL, or as if the power were cut."""
+        if self.loop is None:
+            return
+        self.up = False
+        if self.store is not None:
+            self.store.kill()
+        self.failures += self.loop.failures
+        lines, self.lines = self.lines, []
+        for line in lines:
+            line.node_killed()
+        self.time.end(self.loop)
+        self.loop = self.node = self.store = self.edge = None
+        self.connections = []
+
+    def stop(self, seconds: float) -> None:
+        """Begins to stop, as a server does that is told to (`kith.server`). It starts so much after that."""
+        if self.up and self.loop is not None:
+            self.up = False
+            loop = self.loop
+            loop.call_soon(lambda: loop.create_task(self._stop(seconds)))
+
+    async def _stop(self, seconds: float) -> None:
+        node = self.node
+        assert node is not None
+        # in the order of their making: the edge has them in sets
+        for connection in self.connections:
+            connection.listen_no_more()
+        await node.handover.settle(5.0)
+        for connection in self.connections:
+            connection.shut_down()
+        await node.stop()
+        self.home.call_soon(self.kill)
+        self._later(seconds, self.start)
+
+    def freeze(self) -> None:
+        """It gets no turns, as with SIGSTOP."""
+        if self.loop is not None:
+            self.loop.frozen = True
+
+    def thaw(self) -> None:
+        if self.loop is not None:
+            self.loop.frozen = False
+
+    # -- what befalls it ------------------------------------------------------------------------------
+
+    def befall(self, what: str, seconds: float) -> None:
+        """Something goes wrong for so many seconds."""
+        if what == "kill":
+            self.kill()
+            self._later(seconds, self.start)
+        elif what == "restart":
+            self.stop(seconds)
+        elif what == "freeze":
+            self.freeze()
+            self._later(seconds, self.thaw)
+        elif what == "full":
+            self._set_full(True)
+            self._later(seconds, lambda: self._set_full(False))
+        elif what == "stall":
+            if self.store is not None:
+                self.store.frozen = True
+            self._later(seconds, self._disk_answers)
+        else:
+            raise ValueError(f"no event {what}")
+
+    def _later(self, seconds: float, call: Callable[[], None]) -> None:
+        self.home.call_later(seconds, call)
+
+    def _set_full(self, full: bool) -> None:
+        if self.store is not None:
+            self.store.full = full
+
+    def _disk_answers(self) -> None:
+        if self.store is not None:
+            self.store.thaw()
+
+    def heal(self) -> None:
+        """All that was wrong ends."""
+        self.thaw()
+        self._set_full(False)
+        self._disk_answers()
+        self.start()

@@ -1,0 +1,187 @@
+"""Runs a schedule: nodes, people, and what befalls them; then says which promises were broken."""
+
+from __future__ import annotations
+
+import functools
+import random
+from xml.etree.ElementTree import Element
+
+import msgspec
+
+from kith.core.actors.roster import SPACE, Item
+from tests.raw import body
+from tests.simulation import promises
+from tests.simulation.clock import Journal, Loop, Stuck, Time
+from tests.simulation.disk import Disk
+from tests.simulation.node import CONFIG, DOMAIN, KEYS, QuickHints, SimulatedNode
+from tests.simulation.people import NODE, Device
+from tests.simulation.schedule import ACCOUNTS, DEVICES, Event, Schedule
+
+#: How long everything may take to come to rest once nothing goes wrong any more, in seconds.
+REST = 120.0
+
+
+@functools.cache
+def _template() -> Disk:
+    """Everybody has an account, and is everybody's contact."""
+    disk = Disk()
+    disk.create_accounts([(f"{name}@{DOMAIN}", KEYS) for name in ACCOUNTS])
+    for account in list(disk.accounts.values()):
+        for other in disk.accounts:
+            if other != account.jid:
+                item = Item(other, to=True, from_=True, listed=True)
+                disk.put(account.id, SPACE, other, msgspec.msgpack.encode(item))
+    return disk
+
+
+class World:
+    """One run of one schedule."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        self.rng = random.Random(schedule.seed)
+        self.time = Time(self.rng)
+        self.home = self.time.loop("home")
+        self.disk = _template().copy()
+        self.nodes = [
+            SimulatedNode(self.time, self.home, self.disk, self.rng, f"node{number}")
+            for number in range(schedule.nodes)
+        ]
+        self.devices = {name: self._device(name) for name in DEVICES}
+        self.broken: list[str] = []
+        self.heard_live: list[tuple[Device, str]] = []
+        self._changes = 0
+
+    def _device(self, name: str) -> Device:
+        account, kind = name.split(".")
+        return Device(
+            self,
+            account,
+            kind,
+            manages=kind != "reader",
+            reads=kind not in ("sleeper", "tablet"),
+            eager=name == "ada.phone",
+            modern=kind in ("desk", "phone"),
+        )
+
+    # -- what people ask ------------------------------------------------------------------------------
+
+    def node_for(self, device: Device) -> SimulatedNode:
+        """The node that a device's next connection goes to."""
+        return self.rng.choice(self.nodes) if len(self.nodes) > 1 else self.nodes[0]
+
+    def heard(self, device: Device, message: Element) -> None:
+        """A device got a message as it was sent."""
+        self.heard_live.append((device, body(message)))
+
+    def complain(self, what: str) -> None:
+        self.broken.append(what)
+
+    # -- the run --------------------------------------------------------------------------------------
+
+    def run(self) -> list[str]:
+        """Returns what was broken, as sentences; nothing if all promises were kept."""
+        with Journal() as journal, QuickHints():
+            try:
+                self._run()
+            except Stuck as stuck:
+                self.complain(f"stuck: {stuck}")
+            finally:
+                for node in self.nodes:
+                    node.kill()
+                    self.broken += [f"{node.name}: {failure}" for failure in node.failures]
+                self.broken += [f"people: {failure}" for failure in self.home.failures]
+                self.broken += [f"logged: {error}" for error in journal.errors]
+                self.time.end(self.home)
+        return self.broken
+
+    def _run(self) -> None:
+        for node in self.nodes:
+            node.start()
+        for device in self.devices.values():
+            self.home.create_task(device.live())
+        self.time.run(lambda: all(device.ready for device in self.devices.values()), 10)
+        for event in self.schedule.events:
+            self.time.sleep(event.after / 1000)
+            self._do(event)
+        self._heal()
+        # sessions that nobody resumes end, and what is on its way arrives
+        self.come_to_rest(CONFIG.resume_timeout + 6.0)
+        promises.check(self)
+
+    def _heal(self) -> None:
+        """From here on nothing goes wrong, and everybody comes."""
+        for node in self.nodes:
+            node.heal()
+        for device in self.devices.values():
+            device.come()
+            device.rest(False)
+
+    def come_to_rest(self, quiet: float) -> None:
+        """Until everybody has said and heard all, and for so many seconds more."""
+        if not self.time.run(lambda: not self._restless(), REST):
+            raise Stuck(f"{', '.join(self._restless())} did not come to rest")
+        self.time.sleep(quiet)
+
+    def _restless(self) -> list[str]:
+        """Who is not there, or has something to say."""
+        nodes = [node.name for node in self.nodes if not node.up]
+        return nodes or [name for name, device in self.devices.items() if not (device.ready and device.rests)]
+
+    # -- events ---------------------------------------------------------------------------------------
+
+    def _do(self, event: Event) -> None:
+        arguments = event.arguments
+        first = arguments[0] if arguments else ""
+        if first in self.devices:
+            self._person(event.name, self.devices[first], arguments[1:])
+            return
+        node = self.nodes[int(first) % len(self.nodes)]
+        node.befall(event.name, float(arguments[1]))
+
+    def _person(self, name: str, device: Device, arguments: tuple[str, ...]) -> None:
+        self._changes += 1
+        value = str(self._changes)
+        argument = arguments[0] if arguments else ""
+        other = f"{argument}@{DOMAIN}"
+        if name == "write":
+            target = self.devices.get(argument)
+            account = target.account if target is not None else argument
+            device.write(account, target.jid if target is not None else "", int(arguments[1]))
+        elif name == "cut":
+            device.cut(float(argument))
+        elif name == "leave":
+            device.leave(argument == "politely")
+        elif name == "nap":
+            device.leave(politely=False)
+            self.home.call_later(float(argument), device.come)
+        elif name == "come":
+            device.come()
+        elif name in ("block", "unblock"):
+            if argument != device.account:
+                child = f"<{name} xmlns='urn:xmpp:blocking'><item jid='{other}'/></{name}>"
+                device.change(("blocked", argument), str(name == "block"), child)
+        elif name == "rename":
+            if argument != device.account:
+                child = f"<query xmlns='jabber:iq:roster'><item jid='{other}' name='{value}'/></query>"
+                device.change(("roster", argument), value, child)
+        elif name == "mood":
+            child = (
+                f"<pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='{NODE}'>"
+                f"<item id='current'><mood xmlns='urn:sim'>{value}</mood></item></publish></pubsub>"
+            )
+            device.change(("mood",), value, child)
+        elif name == "show":
+            device.show(value)
+        elif name in ("inactive", "active"):
+            device.rest(name == "inactive")
+        else:
+            raise ValueError(f"no event {name}")
+
+
+def run(schedule: Schedule) -> list[str]:
+    """What a schedule breaks, as sentences."""
+    return World(schedule).run()
+
+
+__all__ = ["Loop", "World", "run"]

@@ -19,7 +19,7 @@ run: .venv/.ready web/dist/.ready ## Set everything up and start Kith with its d
 
 test: .venv/.ready tests/interop/.ready web/dist/.ready ## Set everything up and run the tests
 	cd web && npm test --silent
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=15
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=15
 
 check: .venv/.ready web/node_modules/.ready ## Format, lint, types, import directions
 	$(BIN)/ruff format --check .
@@ -37,7 +37,7 @@ fuzz: .venv/.ready ## Look for inputs that break a promise, FUZZ_SECONDS for eac
 	done
 
 chaos: .venv/.ready ## Kill, cut the power, fill the disk, besiege: the long form, about 10 minutes
-	CHAOS=long $(BIN)/python -m pytest tests/chaos -v -rP
+	CHAOS=long $(BIN)/python -m pytest tests/chaos tests/commands/test_users.py -v -rP
 
 mutants: .venv/.ready ## Plant faults in what differs from main, or in MUTANTS ("codes PINs SASL router log"): tests have to find 9 of 10
 	$(BIN)/python -m tests.mutants.run $(or $(MUTANTS),--changed --minutes 15)

@@ -28,6 +28,18 @@ _EXECUTED = {"LD_PRELOAD", "COVERAGE_PROCESS_CONFIG"}
 KITH = [sys.executable, "-m", "kith"]
 
 
+#: Folders whose files take longest: they begin first, or one worker is at them when all others are done.
+_LONGEST = ("web", "chaos", "interop", "client", "fuzz", "commands", "edge")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        folder = item.path.parent.name
+        return _LONGEST.index(folder) if folder in _LONGEST else len(_LONGEST)
+
+    items.sort(key=place)
+
+
 #: Below those that the system gives to connections, or one could sit on a port while its server restarts.
 _PORTS = range(10_000, 32_000)
 _next_port = itertools.count(random.SystemRandom().randrange(len(_PORTS)))
@@ -120,6 +132,12 @@ class RunningServer:
         )
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
+
+    def on_disk(self) -> bytes:
+        """All that it keeps. The accounts are in it: who finds nothing has looked in the right place."""
+        kept = b"".join(file.read_bytes() for file in self.data_dir.rglob("*") if file.is_file())
+        assert f"@{self.domain}".encode() in kept
+        return kept
 
     def add_user(self, name: str, password: str = "pw") -> str:
         """An account, if there was none of that name. Returns its bare address.

@@ -17,7 +17,7 @@ from tests.fuzz import forms, sasl, websocket
 from tests.fuzz.run import CORPUS, TARGETS
 
 #: For atheris to look at each target; `make fuzz` gives it longer.
-SECONDS = 10
+SECONDS = 4
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 _FILES = [path for target in TARGETS for path in sorted((CORPUS / target).iterdir())]
 

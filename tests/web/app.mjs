@@ -20,7 +20,7 @@ const axe = readFileSync(web.resolve('axe-core/axe.min.js'), 'utf8');
 const [, , where, options] = process.argv;
 const chrome = await chromium.connectOverCDP(where);
 const context = await chrome.newContext(JSON.parse(options));
-context.setDefaultTimeout(20_000);
+context.setDefaultTimeout(60_000);
 const say = (line) => process.stdout.write(JSON.stringify(line) + '\n');
 const tell = (event, data) => say({ event, data });
 

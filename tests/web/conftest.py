@@ -40,8 +40,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         yield server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One for all: what a person has is in a context of its own."""
     with run_chromium(tmp_path_factory.mktemp("chromium")) as where:
         yield where
 

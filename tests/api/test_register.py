@@ -184,10 +184,10 @@ async def test_the_database_has_no_code_and_no_number_of_one_who_only_asked(serv
     person = Person(server)
     code = await person.send_code()
     await asyncio.sleep(0)
-    held = b"".join(file.read_bytes() for file in server.data_dir.iterdir())
-    assert b"codes" in held  # where the hashes are
-    for secret in (person.number, person.number.removeprefix("+"), code):
-        assert secret.encode() not in held
+    kept = server.on_disk()
+    assert b"codes" in kept  # where the hashes are
+    for secret in (person.number.removeprefix("+"), code):
+        assert secret.encode() not in kept
 
 
 async def test_all_together_have_a_limit(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -113,6 +113,7 @@ async def test_the_avatar_of_a_node_that_is_not_open_is_not_shown_to_strangers(
     await face.ask("set", configure.format(DATA))
     stranger = await online(server.port, "stranger")
     answer = await stranger.iq("get", "<vCard xmlns='vcard-temp'/>", "face@localhost")
+    assert answer.get("type") == "result"
     assert answer.find(f".//{V}PHOTO") is None
     assert await photo(looker, "face@localhost") == PNG
     stranger.abort()
@@ -225,6 +226,7 @@ async def test_an_avatar_that_is_taken_away_is_in_presence_no_more(
     gone = await client.take(lambda e: e.find(f".//{UPDATE}photo") is not None)
     assert not gone.findtext(f".//{UPDATE}photo")
     card = await client.iq("get", "<vCard xmlns='vcard-temp'/>")
+    assert card.get("type") == "result"
     assert card.find(f".//{V}PHOTO") is None
     client.abort()
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.conftest import RunningServer
 from tests.interop.gajim import gajim
-from tests.interop.kept import archived, encrypted, unread_by_server
+from tests.interop.kept import archived, encrypted, expect_unread_by_server
 from tests.interop.slix import befriend, online
 from tests.interop.terminal import profanity
 from tests.raw import body
@@ -83,7 +83,7 @@ async def test_encrypted_messages_go_each_way_between_window_and_terminal(
     texts = [message for message in messages if encrypted(message)]
     assert [(message.get("from") or "").partition("/")[0] for message in texts] == [ada, ben, ada]
     assert not any(body(message) for message in messages if message not in texts)
-    unread_by_server(server, "a secret from", "and once more")
+    expect_unread_by_server(server, "a secret from", "and once more")
 
 
 async def test_each_sees_the_others_avatar(server: RunningServer, person: Person, tmp_path: Path) -> None:
@@ -166,4 +166,4 @@ async def test_a_device_that_was_away_reads_what_was_encrypted_for_it_in_the_arc
         await window.screen.sees("icon", "^Encrypted .OMEMO.\nUnverified")
         await window.screen.picture("away")
         assert len(re.findall(r"<result [^>]*xmlns='urn:xmpp:mam:2'.*?<encrypted ", window.log[before:])) == 3
-    unread_by_server(server, "a secret from", "for both")
+    expect_unread_by_server(server, "a secret from", "for both")

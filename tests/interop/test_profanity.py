@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kith.client import Client, Message
 from tests.conftest import RunningServer
-from tests.interop.kept import unread_by_server
+from tests.interop.kept import expect_unread_by_server
 from tests.interop.terminal import profanity
 
 Person = Callable[[str], str]
@@ -49,7 +49,7 @@ async def test_encrypted_messages_go_each_way_while_both_are_online(
         assert "untrusted" not in terminal.chats
         terminal.type("and once more")
         assert (await anext(incoming)).body == "and once more"
-    unread_by_server(server, "a secret from the terminal", "a secret from the sdk", "and once more")
+    expect_unread_by_server(server, "a secret from the terminal", "a secret from the sdk", "and once more")
 
 
 async def test_the_terminal_reads_what_was_encrypted_for_it_while_it_was_away(
@@ -67,7 +67,7 @@ async def test_the_terminal_reads_what_was_encrypted_for_it_while_it_was_away(
         for number in range(3):
             await terminal.notes(f"secret {number} for later")
         assert re.findall(r"secret (\d) for later", terminal.chats) == ["0", "1", "2"]
-    unread_by_server(server, "for later")
+    expect_unread_by_server(server, "for later")
 
 
 async def test_the_sdk_reads_what_the_terminal_encrypted_for_it_while_it_was_away(
@@ -88,7 +88,7 @@ async def test_the_sdk_reads_what_the_terminal_encrypted_for_it_while_it_was_awa
         messages = [await anext(incoming) for _ in range(3)]
         assert [message.body for message in messages] == [f"secret {number} for later" for number in range(3)]
         assert all(message.encrypted for message in messages)
-    unread_by_server(server, "for later")
+    expect_unread_by_server(server, "for later")
 
 
 async def test_the_terminal_encrypts_for_keys_that_its_user_compared(

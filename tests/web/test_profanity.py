@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.api.person import Person
 from tests.conftest import RunningServer
-from tests.interop.kept import unread_by_server
+from tests.interop.kept import expect_unread_by_server
 from tests.interop.terminal import profanity
 from tests.web.device import Devices
 
@@ -32,4 +32,4 @@ async def test_the_web_app_and_a_terminal_client_read_each_other(
         assert all(row["encrypted"] for row in rows)
         await away.send(ada, "and one from another browser")
         await terminal.notes("and one from another browser")
-    unread_by_server(server, "a secret from the terminal", "a secret from the web", "another browser")
+    expect_unread_by_server(server, "a secret from the terminal", "a secret from the web", "another browser")

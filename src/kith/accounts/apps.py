@@ -1,4 +1,4 @@
-"""Standard clients of an account: a password for each, made on demand, shown once, revoked like a device."""
+"""App passwords: created on demand for other XMPP clients, shown once, and revoked like devices."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kith.records.passwords import Passwords
 
 
 class Apps:
-    """App passwords, as their owner sees them (`kith.records.app_passwords`)."""
+    """What an owner can do with app passwords (`kith.records.app_passwords`)."""
 
     def __init__(
         self, randomness: Randomness, accounts: Accounts, passwords: Passwords, logins: Logins
@@ -29,16 +29,16 @@ class Apps:
         self._lock = asyncio.Lock()
 
     async def all(self, record: AccountRecord) -> list[AppPassword]:
-        """The oldest first."""
+        """The app passwords of an account, the oldest first."""
         return await self._apps.all(record.id)
 
     def online(self, record: AccountRecord, id: str) -> bool:
-        """Whether a session has a connection that logged in with it."""
+        """Whether a connected session has logged in with an app password."""
         sessions = self._accounts.sessions(record.jid)
         return any(session.credential == id and session.sink is not None for session in sessions)
 
     async def make(self, record: AccountRecord, name: str) -> tuple[AppPassword, str]:
-        """A new one, and the password. Raises Refused."""
+        """Creates an app password. Returns it and the password itself. Raises Refused."""
         if record.keys:
             raise Refused("conflict", "This account has a password; standard clients use that.")
         password = random_password(self._randomness)
@@ -49,17 +49,20 @@ class Apps:
             return await self._apps.add(record.id, clean(name) or "App", keys), password
 
     async def rename(self, record: AccountRecord, id: str, name: str) -> AppPassword:
-        """Raises Refused."""
+        """Renames an app password. Raises Refused."""
         changed = await self._apps.change(record.id, id, name=clean(name) or "App")
         if changed is None:
             raise Refused("not-found", "There is no such app password.")
         return changed
 
     async def revoke(self, record: AccountRecord, id: str) -> None:
-        """Its sessions end, and so do the tokens that were had with it. Raises Refused."""
+        """Revokes an app password: ends its sessions, and voids the tokens obtained with it.
+
+        Raises Refused.
+        """
         await self._logins.revoke_app(record, id)
 
 
 def uri(address: str, password: str) -> str:
-    """For a QR code: the address as RFC 5122 has it, with what a client needs to log in."""
+    """The URI for a QR code: the address (RFC 5122), with what a client needs to log in."""
     return f"xmpp:{quote(address, safe='@+')}?login;password={quote(password, safe='')}"

@@ -1,6 +1,6 @@
-"""How many text messages the server sends in an hour, to all people together: kept over restarts.
+"""Limits how many text messages the server sends per hour, to all people together. Survives restarts.
 
-Counted by the minute, and by the clock on the wall, since the count has to mean something after a restart.
+Messages are counted per minute of the time of day, so that the counts are still meaningful after a restart.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from kith.ports.store import Store
 SPACE = "sms"
 KEY = "sent"
 _HOUR = 60
-#: How often the operator is told that there are no more, in seconds.
+#: The interval of log lines about a reached limit, in seconds.
 _AGAIN = 600.0
 logger = structlog.get_logger("kith")
 _encode = msgspec.msgpack.Encoder().encode
@@ -22,7 +22,7 @@ _decode = msgspec.msgpack.Decoder(dict[int, int]).decode
 
 
 class Budget:
-    """``most`` in any 60 minutes."""
+    """At most ``most`` messages in any 60 minutes."""
 
     def __init__(self, store: Store, most: int, clock: Clock) -> None:
         self._store = store
@@ -32,7 +32,7 @@ class Budget:
         self._told = float("-inf")
 
     async def load(self) -> None:
-        """Reads what was sent before the start. To be awaited before `take`."""
+        """Reads what was sent before the start. Has to be awaited before `take`."""
         if self._minutes is not None:
             return
         document = await self._store.document(0, SPACE, KEY)
@@ -45,7 +45,10 @@ class Budget:
             self._minutes = kept
 
     def take(self) -> float:
-        """Counts one more. Returns 0 if it may be sent; else the seconds to wait, and it does not count."""
+        """Counts a message.
+
+        Returns 0 if it may be sent; otherwise the seconds to wait, without counting it.
+        """
         now = self._clock.now()
         minutes = self._recent(now)
         if sum(minutes.values()) >= self._most:
@@ -57,7 +60,7 @@ class Budget:
         return 0.0
 
     def give_back(self) -> None:
-        """The last one was not sent after all."""
+        """Uncounts a message that was not sent after all."""
         minutes = self._recent(self._clock.now())
         if minutes:
             newest = max(minutes)
@@ -68,11 +71,11 @@ class Budget:
 
     @property
     def used(self) -> int:
-        """How many were sent in the last hour."""
+        """How many messages were sent in the last hour."""
         return sum(self._recent(self._clock.now()).values())
 
     def _recent(self, now: float) -> dict[int, int]:
-        """Those of the last hour. What is later than now was counted while the clock was wrong."""
+        """The counts of the last hour. Later minutes than now were counted while the clock was wrong."""
         minute = int(now // 60)
         known = self._minutes or {}
         self._minutes = {at: count for at, count in known.items() if minute - _HOUR < at <= minute}

@@ -1,8 +1,8 @@
-"""Six-digit codes by text message: they show that somebody has a phone number.
+"""Six-digit codes that are sent by text message, to verify that somebody has a phone number.
 
-The database holds neither numbers nor codes, only keyed hashes of both, and how often a code was sent and
-tried: a restart gives nobody a try more. Whether the number has an account plays no part here, so nothing
-here can tell.
+The database has only keyed hashes of numbers and codes, and how often a code was sent and tried, so that a
+restart gives nobody more attempts. Nothing here depends on whether the number has an account, so nothing can
+reveal it.
 """
 
 from __future__ import annotations
@@ -26,31 +26,32 @@ from kith.ports.sms import SMS, SMSError
 from kith.ports.store import Document, Store
 
 SPACE = "codes"
-#: How long a code is good, in seconds.
+#: How long a code is valid, in seconds.
 LIFETIME = 600.0
-#: How often one address can try it, and all together: nobody can use up the tries of whom it was sent for.
+#: The number of attempts from one address, and in total. Others can't use up the attempts of the requester.
 TRIES = 5
 TRIES_IN_ALL = 25
-#: Seconds to wait after the first, second … code for a number; beyond, until a day has passed.
+#: Seconds to wait after the first, second … code for a number; after the last, until a day has passed.
 WAITS = (60.0, 120.0, 600.0, 3600.0)
-#: Codes in a day that were used, and so are no reason to wait: their owner logs in, out, and in again.
+#: The number of used codes per day that cause no waits, for owners who log in and out several times.
 USED_PER_DAY = 20
 _DAY = 86400.0
-#: Codes for one address in an hour; wrong codes from one address in an hour.
+#: Requests for codes, and wrong codes, from one address per hour.
 PER_ADDRESS = 10
 WRONG_PER_ADDRESS = 30
 _HOUR = 3600.0
-#: Messages that may be on their way to the gateway at once.
+#: The number of requests to the gateway at the same time.
 _AT_ONCE = 64
 _RACES = 5
 logger = structlog.get_logger("kith")
 
 
 class Pending(msgspec.Struct, array_like=True):
-    """What is known of a number: ``code`` is the keyed hash of the last code, empty when it is used up.
+    """What is stored for a number.
 
-    ``tries``: how many are left to all together; ``tried``: how often each address has, by its keyed hash.
-    ``sends``: when codes were sent within the last day that nobody has used; ``used``: when those that were.
+    ``code``: the keyed hash of the last code, empty if it was used. ``tries``: the attempts that are left
+    in total. ``tried``: the number of attempts by the keyed hash of the address. ``sends`` and ``used``:
+    when the codes of the last day were sent that were not used, and those that were.
     """
 
     code: bytes
@@ -66,7 +67,7 @@ _decode = msgspec.msgpack.Decoder(Pending).decode
 
 
 class Codes:
-    """Sends codes and checks them. The figures count what became of those that were asked for."""
+    """Sends codes and checks them. The results are counted for metrics."""
 
     def __init__(
         self,
@@ -98,9 +99,9 @@ class Codes:
         return self._hash("number", number).hex()[:32]
 
     async def send(self, number: str, address: str) -> float:
-        """Sends a code; an older one ends. Returns how many seconds until another can be had.
+        """Sends a code, which replaces an older one. Returns the seconds until another one can be requested.
 
-        ``number`` in E.164; ``address``: who asks, an IP address. Raises Refused.
+        ``number`` in E.164; ``address``: the IP address of the request. Raises Refused.
         """
         await self._budget.load()
         self._count(place := network(address))
@@ -111,7 +112,10 @@ class Codes:
             self._under_way -= 1
 
     def _count(self, place: str) -> None:
-        """One more message for that place, and in all. Raises Refused, and then none is counted."""
+        """Counts a message for an address and in total.
+
+        Raises Refused without counting it if a limit is reached.
+        """
         if self._under_way >= _AT_ONCE:
             raise Refused("unavailable", "Too many messages are on their way. Try again soon.", 5.0)
         if wait := self._addresses.take(place):
@@ -157,9 +161,9 @@ class Codes:
         return _wait(pending.sends, now)
 
     async def check(self, number: str, code: str, address: str) -> None:
-        """Uses a code up. Raises Refused.
+        """Checks a code and uses it up. Raises Refused.
 
-        A try is counted before anything is compared: for the address that asks, and for all together.
+        The attempt is counted before anything is compared, for the address and in total.
         """
         place = network(address)
         if wait := self._wrong.take(place):
@@ -210,7 +214,7 @@ class Codes:
         raise Refused("expired-code", "There is no such code, or not any more. Ask for another.")
 
     async def sweep(self) -> None:
-        """Forgets numbers for which nothing was sent for a day."""
+        """Deletes records of numbers for which nothing was sent for a day."""
         now = self._clock.now()
         for document in await self._store.documents(0, SPACE):
             pending = _pending(document)
@@ -219,7 +223,7 @@ class Codes:
 
 
 def _pending(document: Document | None) -> Pending | None:
-    """What a document holds; None for none, and for one that is damaged."""
+    """The content of a document; None if there is none, or it is damaged."""
     if document is None:
         return None
     try:
@@ -230,7 +234,7 @@ def _pending(document: Document | None) -> Pending | None:
 
 
 def _wait(sends: list[float], now: float) -> float:
-    """Seconds until another code may be sent to a number that had these."""
+    """The seconds until another code may be sent to a number to which these were sent."""
     if not sends:
         return 0.0
     if len(sends) > len(WAITS):
@@ -239,5 +243,8 @@ def _wait(sends: list[float], now: float) -> float:
 
 
 def text(code: str, domain: str) -> str:
-    """The message. Its last line lets a browser fill the code in (WICG, origin-bound one-time codes)."""
+    """The text of the message.
+
+    Its last line lets browsers fill the code in (WICG, origin-bound one-time codes).
+    """
     return f"{code} is your Kith code. Give it to nobody.\n\n@{domain} #{code}"

@@ -1,7 +1,7 @@
-"""People whose number one has: in the roster, with presence both ways where both have each other.
+"""Adds people by phone number to the roster. If two have added each other, they see each other's presence.
 
-Nobody is asked for anything, and nobody is told: it is only noted that the other may. Whether the number has
-an account makes no difference to what is answered or noted.
+No request is sent, and the other person is not told: it is only noted that they may see the presence.
+Whether the number has an account changes neither the answer nor what is noted.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Contacts:
         self._hooks = hooks
 
     async def add(self, record: AccountRecord, people: Sequence[tuple[str, str]]) -> int:
-        """(number, name). Returns how many were new. Raises Refused."""
+        """Adds people, given as (number, name). Returns how many were new. Raises Refused."""
         added = 0
         for number, name in people:
             bare = JID(canonical(number), self._domain.name).bare
@@ -72,7 +72,7 @@ class Contacts:
         return new
 
     def _introduce(self, one: str, other: str) -> None:
-        """Each sees the other as they are now."""
+        """Sends two accounts the present presence of each other."""
         for bare, viewer in ((one, other), (other, one)):
             account, seen = self._accounts.get(bare), self._accounts.get(viewer)
             if account is not None and seen is not None:

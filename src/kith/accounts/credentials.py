@@ -1,4 +1,4 @@
-"""Passwords as SCRAM keeps them (RFC 5802 §3, RFC 7677): salted keys, never the password."""
+"""Derives and checks the salted keys that SCRAM stores instead of passwords (RFC 5802 §3, RFC 7677)."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from kith.ports.store import ITERATIONS, Keys
 _MECHANISMS = {"SHA-1": "SCRAM-SHA-1", "SHA-256": "SCRAM-SHA-256", "SHA-512": "SCRAM-SHA-512"}
 
 
-#: Bytes of a password. Preparing one (RFC 4013) holds the interpreter, and takes more than linear time.
+#: The maximum size of a password, in bytes. Preparing one (RFC 4013) takes more than linear time.
 MAX_BYTES = 1023
 
 
 class WeakPassword(ValueError):
-    """A password that can't be used; the text says why."""
+    """A password that is not allowed. The text says why."""
 
 
 def make_keys(password: str, salts: Mapping[str, bytes]) -> dict[str, Keys]:
-    """Keys of a new password, by hash as the salts are.
+    """The keys of a new password, by hash, as the salts are.
 
-    Raises WeakPassword if it is empty, too long, or can't be prepared.
+    Raises WeakPassword if the password is empty, too long, or can't be prepared.
     """
     if _is_too_long(password):
         raise WeakPassword(f"the password has more than {MAX_BYTES} bytes")
@@ -38,7 +38,7 @@ def make_keys(password: str, salts: Mapping[str, bytes]) -> dict[str, Keys]:
 
 
 def check_password(keys: dict[str, Keys], password: str) -> bool:
-    """Whether the password has these keys. Takes milliseconds on purpose: call it in a thread."""
+    """Whether a password has these keys. It takes milliseconds on purpose, so call it in a thread."""
     if _is_too_long(password):
         return False
     name = "SHA-256" if "SHA-256" in keys else "SHA-1"

@@ -1,4 +1,4 @@
-"""The devices of an account, as their owner sees them: listed, renamed, revoked."""
+"""What an owner can do with the devices of an account: list, rename and revoke them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MAX_KEYS = 16
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A device, and whether a session of it has a connection. ``seen``: seconds since 1970."""
+    """A device, and whether it is connected. ``seen``: when it was last online, in seconds since 1970."""
 
     device: Device
     online: bool
@@ -25,12 +25,12 @@ class Shown:
 
     @property
     def name(self) -> str:
-        """What its owner calls it, else what it calls itself."""
+        """The name that its owner gave it, else the one that it gives itself."""
         return self.device.label or self.device.name or self.device.software or "Unknown device"
 
 
 class Logins:
-    """What can be done with the devices of an account."""
+    """Lists, changes and revokes devices."""
 
     def __init__(
         self, clock: Clock, accounts: Accounts, devices: Devices, passwords: Passwords, revocation: Revocation
@@ -42,7 +42,7 @@ class Logins:
         self._revocation = revocation
 
     async def all(self, record: AccountRecord) -> list[Shown]:
-        """Those with a token or a session, the last used first."""
+        """The devices with a token or a session, the one used last first."""
         devices = (await self._devices.all(record.id)).values()
         return [self._shown(record, device) for device in reversed(list(devices))]
 
@@ -56,7 +56,7 @@ class Logins:
     async def change(
         self, record: AccountRecord, id: str, name: str | None = None, omemo: list[int] | None = None
     ) -> Shown:
-        """A new name; the ids of its OMEMO keys. What is None stays. Raises Refused."""
+        """Changes the name or the OMEMO device ids of a device, unless they are None. Raises Refused."""
 
         def change(device: Device) -> None:
             if name is not None:
@@ -70,12 +70,15 @@ class Logins:
         return self._shown(record, device)
 
     async def revoke(self, record: AccountRecord, id: str) -> None:
-        """Its token is void, its sessions end, its keys go off the OMEMO lists. Raises Refused."""
+        """Revokes a device: voids its token, ends its sessions, removes its keys from OMEMO lists.
+
+        Raises Refused.
+        """
         if not await self._forget(record, id):
             raise Refused("not-found", "There is no such device.")
 
     async def revoke_app(self, record: AccountRecord, id: str) -> None:
-        """The same for an app password, and for all that has logged in with it. Raises Refused."""
+        """Does the same for an app password and all devices that have logged in with it. Raises Refused."""
         self._devices.ends(record.id, id)
         password = await self._passwords.apps.remove(record.id, id)
         if password is None:
@@ -86,13 +89,13 @@ class Logins:
         await self._revocation.forgotten(record.jid, [Device(id, omemo=password.omemo)])
 
     async def revoke_all(self, record: AccountRecord, but: str = "") -> None:
-        """The same for all of them, but for one."""
+        """Revokes all devices except one."""
         for device in await self._devices.all(record.id):
             if device != but:
                 await self._forget(record, device)
 
     async def _forget(self, record: AccountRecord, id: str) -> bool:
-        """Whether there was such a device."""
+        """Removes a device. Returns whether it existed."""
         gone = await self._devices.forget(record.id, id)
         await self._revocation.forgotten(record.jid, gone)
         return bool(gone)

@@ -1,11 +1,11 @@
-"""Which numbers of an address book are on this server, without the server seeing the address book.
+"""Private contact discovery: clients find out which numbers have an account, without showing their numbers.
 
-A verifiable oblivious pseudorandom function (RFC 9497, VOPRF with ristretto255 and SHA-512): the client
-blinds its numbers, the server applies its key without seeing them, and the client takes the blinding off.
-What comes out is looked for among the same function's values, cut to ten bytes, of all numbers that have an
-account. Nobody computes the function without the server, which does so for an account only as often as an
-address book needs: that keeps the network from being enumerated. The proof ties each answer to one public
-key, which clients keep.
+It uses a verifiable oblivious pseudorandom function (RFC 9497, VOPRF with ristretto255 and SHA-512). The
+client blinds its numbers, the server applies its key without seeing them, and the client removes the
+blinding. It then looks for the results among the function's values, cut to ten bytes, of all numbers that
+have an account. Nobody can compute the function without the server, which evaluates only as many numbers
+for an account as an address book needs. That prevents enumeration. A proof ties each answer to one public
+key, which clients remember.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from kith.ports.store import AccountRecord, Store
 from kith.records.moves import Moves
 
 SPACE = "discovery"
-#: Bytes of a value in the set: enough that 5000 numbers hit none of a million by chance.
+#: The bytes of a tag: enough that none of 5000 numbers matches one of a million tags by chance.
 TAG_BYTES = 10
-#: Numbers that an account may have looked up at first, and in a day afterwards.
+#: How many numbers an account can have evaluated at first, and per day afterwards.
 BUDGET = 5000
 PER_DAY = 200
-#: Numbers in one request.
+#: The maximum number of numbers in one request.
 AT_ONCE = 500
 _DAY = 86400.0
 _CHUNK = 500
@@ -41,7 +41,7 @@ _RACES = 5
 
 
 class Spent(msgspec.Struct, array_like=True):
-    """``left`` at ``at``, in seconds since 1970."""
+    """How many numbers an account had left at a time (``at``, in seconds since 1970)."""
 
     left: float
     at: float
@@ -53,14 +53,14 @@ _decode = msgspec.msgpack.Decoder(Spent).decode
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """``tags``: those of all numbers that have an account, sorted, one after the other."""
+    """The set of tags. ``tags``: those of all numbers that have an account, sorted and concatenated."""
 
     tags: bytes
     version: str
 
 
 class Discovery:
-    """Answers without keeping anything but how much an account has asked."""
+    """Evaluates blinded numbers. Stores only how many an account has had evaluated."""
 
     def __init__(self, secret: Secret, clock: Clock, store: Store) -> None:
         self._clock = clock
@@ -74,7 +74,7 @@ class Discovery:
         self._at = float("-inf")
 
     async def members(self) -> Members:
-        """The set, at most two seconds old. A number's tag is computed once while the server runs."""
+        """The set of tags, at most two seconds old. Each tag is computed once while the server runs."""
         async with self._one:
             if self._clock.steady() - self._at < _FRESH:
                 return self._members
@@ -95,7 +95,7 @@ class Discovery:
         return [self._evaluator.evaluate_known_input(number.encode())[:TAG_BYTES] for number in numbers]
 
     async def evaluate(self, record: AccountRecord, elements: Sequence[bytes]) -> bytes:
-        """Blinded numbers in, a proof and evaluated elements out. Raises Refused."""
+        """Evaluates blinded numbers. Returns the proof and the elements, serialized. Raises Refused."""
         try:
             blinded = [BlindedInput.deserialize(element) for element in elements]
         except ValueError:

@@ -1,4 +1,4 @@
-"""How a device of an account comes to be, with the token that it logs in with from then on (XEP-0484)."""
+"""Creates devices, with the tokens that they log in with (XEP-0484)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ _TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a client says of itself. ``agent``: the id that it has given itself, a UUID; or empty.
+    """What a client says about itself.
 
-    ``mechanism``: the one that its token is for (`kith.core.login.fast`).
+    ``agent``: its user-agent id, a UUID, or empty. ``mechanism``: the mechanism that its token is to be for
+    (`kith.core.login.fast`).
     """
 
     agent: str = ""
@@ -32,7 +33,7 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """A device that may log in. ``expires``: when its token does, in seconds since 1970."""
+    """A device that can log in. ``expires``: when its token expires, in seconds since 1970."""
 
     address: str
     device: str
@@ -43,7 +44,7 @@ class Enrolled:
 
 
 class Enrolment:
-    """Makes devices."""
+    """Creates devices."""
 
     def __init__(
         self,
@@ -62,7 +63,7 @@ class Enrolment:
         self._notices = notices
 
     async def enrol(self, record: AccountRecord, about: About) -> Enrolled:
-        """Makes a device, or gives the one that has this agent a new token. Raises Refused."""
+        """Creates a device, or gives the one with this user agent a new token. Raises Refused."""
         agent = agent_id(about.agent) if about.agent else self._randomness.uuid()
         if not agent:
             raise Refused("bad-request", "The id of a device is a UUID.")
@@ -85,7 +86,7 @@ class Enrolment:
         raise Refused("unavailable", "The device is changed elsewhere at the moment.", 1.0)
 
     async def announce(self, record: AccountRecord, about: About) -> None:
-        """Tells the account's devices that there is one more."""
+        """Notifies the account's devices of a new one."""
         account = await self._accounts.load(record.jid)
         if account is not None:
             name = clean(about.name) or clean(about.software) or "a device without a name"

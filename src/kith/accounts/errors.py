@@ -1,13 +1,14 @@
-"""Why something about an account can't be: what the HTTP API answers."""
+"""Refusals: why something can't be done with an account, as the HTTP API answers it."""
 
 from __future__ import annotations
 
 
 class Refused(Exception):
-    """``reason`` is a name of `REASONS`; ``text`` is for a person; ``wait`` seconds until it may work.
+    """A request was refused.
 
-    ``left``: how many tries there are. ``proof``: that the number's code was right, where a PIN is to follow;
-    ``silence``: seconds until the account can be had without it.
+    ``reason``: a name in `REASONS`. ``text``: for people. ``wait``: seconds until it may work. ``left``:
+    how many attempts are left. ``proof``: proves that the code was correct, if a PIN is needed next; then
+    ``silence`` is the seconds until the account can be used without the PIN.
     """
 
     def __init__(
@@ -52,12 +53,12 @@ REASONS = {
 
 
 def too_many(wait: float) -> Refused:
-    """Past a limit: ``wait`` seconds until it may work again."""
+    """The refusal for a reached limit. ``wait``: seconds until it may work again."""
     return Refused("too-many", f"Too many. Try again in {spell(wait)}.", wait)
 
 
 def spell(seconds: float) -> str:
-    """A time to wait, for a person, rounded up."""
+    """A duration in words for people, rounded up."""
     for size, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds > size:
             count = -int(-seconds // size)

@@ -1,4 +1,4 @@
-"""All that the server has of a person, for the person: a ZIP file of JSON, readable without Kith."""
+"""Exports everything that the server has of a person, as a ZIP file of JSON that is readable without Kith."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kith.base.ids import stamp, stamp_of, to_text
 from kith.ports.store import INCOMING, AccountRecord, Entry, LogQuery, Store
 
 _PAGE = 500
-#: Parts of documents that are secrets of the login, not data of the person.
+#: Parts of documents that are left out, since logins are checked against them.
 _SECRET = frozenset(("current", "new", "retired", "keys", "hash"))
 _ABOUT = """\
 This is what the Kith server has of {jid}, as of {now}.
@@ -32,7 +32,10 @@ Copies of your messages that others received are theirs.
 
 
 async def export(store: Store, record: AccountRecord, file: Path, now: float) -> int:
-    """Writes the file, as of ``now``. Returns how many messages are in it. Raises OSError."""
+    """Writes the file, dated ``now`` (seconds since 1970).
+
+    Returns the number of messages in it. Raises OSError.
+    """
     documents = {
         space: {
             document.key: _readable(document.value) for document in await store.documents(record.id, space)
@@ -54,7 +57,7 @@ async def export(store: Store, record: AccountRecord, file: Path, now: float) ->
 
 
 async def _write(out: zipfile.ZipFile, name: str, store: Store, record: AccountRecord, archived: bool) -> int:
-    """One file of messages, page by page."""
+    """Writes one file of messages, page by page. Returns their number."""
     count, after = 0, 0
     with out.open(name, "w") as lines:
         while True:
@@ -85,7 +88,7 @@ def _json(value: Any) -> str:
 
 
 def _readable(value: bytes) -> Any:
-    """A document as JSON has it: text, or what msgpack holds, without what logins are checked against."""
+    """A document as JSON values: its text or the content of its msgpack, without the parts to leave out."""
     if value[:1] in (b"<", b"{", b"") or value.isdigit():
         return value.decode(errors="replace")
     try:

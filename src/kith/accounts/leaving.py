@@ -1,4 +1,4 @@
-"""The end of an account, asked for by its owner."""
+"""Deletes accounts for their owners."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kith.wire.jid import parse_jid
 
 
 class Leaving:
-    """Removes accounts, and what is left of them in the files of the store."""
+    """Deletes accounts, and overwrites their data in the files of the store."""
 
     def __init__(self, store: Store, accounts: Accounts, removal: Removal, pins: Pins) -> None:
         self._store = store
@@ -21,9 +21,9 @@ class Leaving:
         self._left = True  # maybe, from before the server was started
 
     async def leave(self, record: AccountRecord, address: str, pin: str) -> None:
-        """All that is the account's own goes, its sessions end, contacts are told. Raises Refused.
+        """Deletes an account with all its data, ends its sessions, and notifies contacts. Raises Refused.
 
-        ``address``: the account's own, as a confirmation. The PIN is asked for, if there is one.
+        ``address``: the account's own address, as a confirmation. ``pin``: needed if the account has one.
         """
         try:
             own = str(parse_jid(address)) == record.jid
@@ -41,6 +41,6 @@ class Leaving:
         self._left = True
 
     async def clean(self) -> None:
-        """What accounts that have left held is overwritten in the store's files; to be called often."""
+        """Overwrites data of deleted accounts in the store's files. Has to be called regularly."""
         if self._left and await self._store.tidy():
             self._left = False

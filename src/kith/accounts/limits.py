@@ -1,7 +1,7 @@
-"""How often something may happen: so many times within a sliding time, for each key (promise 6).
+"""Limits how often something may happen within a sliding window, for each key.
 
-An event is counted before anything is awaited for it, and given back if it did not happen: a limit that is
-looked at before and counted afterwards lets any number through that come at once.
+An event is counted before anything is awaited, and uncounted if it did not happen. A limit that is checked
+first and counted afterwards would let any number of parallel requests through.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ _KEYS = 20_000
 
 
 class Limit:
-    """``most`` events within ``seconds`` for each key. In memory; the keys longest unused are forgotten."""
+    """At most ``most`` events within ``seconds`` for each key.
+
+    In memory; keys unused for longest are forgotten.
+    """
 
     def __init__(self, most: int, seconds: float, clock: Clock) -> None:
         self._most = most
@@ -24,7 +27,7 @@ class Limit:
         self._events: OrderedDict[str, deque[float]] = OrderedDict()
 
     def take(self, key: str) -> float:
-        """One more. Returns 0 if it may be; else the seconds to wait, and it does not count."""
+        """Counts an event. Returns 0 if it is allowed; otherwise the seconds to wait, without counting it."""
         now = self._now()
         wait = self._wait(key)
         if not wait:
@@ -36,12 +39,12 @@ class Limit:
         return wait
 
     def give_back(self, key: str) -> None:
-        """The last one that was taken did not happen after all."""
+        """Uncounts the last event, which did not happen after all."""
         if events := self._events.get(key):
             events.pop()
 
     def _wait(self, key: str) -> float:
-        """Seconds until one more may be; 0: now."""
+        """The seconds until another event is allowed; 0 if it is now."""
         events, now = self._events.get(key), self._now()
         while events and now - events[0] >= self._seconds:
             events.popleft()
@@ -51,7 +54,7 @@ class Limit:
 
 
 def network(address: str) -> str:
-    """What counts as one place: an IPv4 address, or the /64 network of an IPv6 address."""
+    """What counts as one address: an IPv4 address, or the /64 network of an IPv6 address."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -1,15 +1,15 @@
-"""Linking by QR code: a letter box between a new device and one that is logged in.
+"""Linking devices by QR code: mailboxes between a new device and a logged-in one.
 
-The new device opens a box and shows a code with the box's id, a public key and a secret. The other device
-reads the code, encrypts to that key, and puts the result into the box together with the hash of a ticket: a
-random number that is inside of what it has encrypted. The new device decrypts it, and whoever brings the
-ticket is a device of the account. The server sees neither the code nor what is in the box, and before the
-ticket is brought it knows only its hash.
+The new device opens a mailbox, and shows a code with the mailbox's id, a public key and a secret. The other
+device scans the code, encrypts an approval for that key, and puts it into the mailbox, together with the
+hash of a ticket. The ticket is a random number inside the approval. The new device decrypts the approval,
+and presents the ticket to become a device of the account. The server sees neither the code nor the
+approval, and until the ticket is presented it only knows its hash.
 
-The other way round, where the new device has the camera: the one that is logged in opens a box and shows a
-code with a key and a secret of its own, an invitation. The new device makes its code as above, encrypts that
-to the key, and puts it into the invitation's box. People compare a number that both devices make of it, and
-then it goes on as if the code had been read.
+In the other direction, if the new device has the camera: the logged-in device opens a mailbox and shows an
+invitation, a code with a key and a secret of its own. The new device makes its code as above, encrypts it
+for that key, and puts it into the invitation's mailbox. The person compares digits that both devices derive
+from the two codes. Then everything continues as if the code had been scanned.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from kith.ports.store import AccountRecord, Document, Store
 from kith.records.readable import readable
 
 SPACE = "links"
-#: Seconds that a box stays open.
+#: How long a mailbox stays open, in seconds.
 LIFETIME = 300.0
-#: Boxes that may be open at once; for one address in an hour.
+#: The maximum number of open mailboxes, and of new ones for one address per hour.
 MOST = 10_000
 PER_ADDRESS = 60
 _HOUR = 3600.0
@@ -39,9 +39,11 @@ _LOOK_EVERY = 0.5
 
 
 class Box(msgspec.Struct):
-    """``account``: who has approved; ``ticket``: the hash; ``sealed``: what is for the new device.
+    """A mailbox.
 
-    Of an invitation: ``account`` is who has opened it, ``sealed`` what is for them, and there is no ticket.
+    ``account``: the account that has approved. ``ticket``: the hash of the ticket. ``sealed``: the
+    encrypted approval. In an invitation's mailbox, ``account`` is the inviting account, ``sealed`` the
+    encrypted code of the new device, and there is no ticket.
     """
 
     made: float
@@ -55,7 +57,7 @@ _decode = msgspec.msgpack.Decoder(Box).decode
 
 
 class Links:
-    """The boxes."""
+    """Opens, fills and reads mailboxes."""
 
     def __init__(self, clock: Clock, randomness: Randomness, store: Store, enrolment: Enrolment) -> None:
         self._clock = clock
@@ -65,7 +67,7 @@ class Links:
         self._addresses = Limit(PER_ADDRESS, _HOUR, clock)
 
     async def open(self, address: str, account: str = "") -> str:
-        """A new box's id; ``account``: who invites. Raises Refused."""
+        """Opens a mailbox, and returns its id. ``account``: the inviting account, if any. Raises Refused."""
         if wait := self._addresses.take(network(address)):
             raise too_many(wait)
         if await self._count() >= MOST:
@@ -75,7 +77,7 @@ class Links:
         return id
 
     async def _count(self) -> int:
-        """How many are open; those that are not any more go."""
+        """How many mailboxes are open. Expired ones are deleted."""
         boxes = list(readable(await self._store.documents(0, SPACE), _decode, "link of a device"))
         old = [one.key for one, box in boxes if self._is_over(box)]
         for key in old:
@@ -83,11 +85,11 @@ class Links:
         return len(boxes) - len(old)
 
     def _is_over(self, box: Box) -> bool:
-        """Also if it is of a time that is still to come: the clock was wrong then."""
+        """Whether a mailbox has expired, or is dated in the future, because the clock was wrong."""
         return not -LIFETIME < self._clock.now() - box.made < LIFETIME
 
     async def _box(self, id: str) -> tuple[Document, Box]:
-        """Raises Refused."""
+        """The mailbox with an id. Raises Refused."""
         document = await self._store.document(0, SPACE, id)
         box = _decode(document.value) if document is not None else None
         if document is None or box is None or self._is_over(box):
@@ -95,7 +97,10 @@ class Links:
         return document, box
 
     async def sealed(self, id: str, wait: float = 0.0) -> bytes:
-        """What is in the box, as soon as there is something; empty after ``wait`` seconds. Raises Refused."""
+        """The content of a mailbox, as soon as there is some; empty after ``wait`` seconds.
+
+        Raises Refused.
+        """
         deadline = self._clock.steady() + wait
         while not (sealed := (await self._box(id))[1].sealed):
             left = deadline - self._clock.steady()
@@ -105,13 +110,13 @@ class Links:
         return sealed
 
     async def approve(self, id: str, record: AccountRecord, ticket: bytes, sealed: bytes) -> None:
-        """A device of the account approves; ``ticket`` is the hash. Raises Refused."""
+        """Puts an approval into a mailbox. ``ticket``: the hash of the ticket. Raises Refused."""
         document, box = await self._box(id)
         if box.account or not await self._fill(document, Box(box.made, record.jid, ticket, sealed)):
             raise Refused("conflict", "The code was approved already.")
 
     async def answer(self, id: str, address: str, sealed: bytes) -> None:
-        """A new device has read an invitation; ``sealed`` is its code. Raises Refused."""
+        """Puts a new device's encrypted code into an invitation's mailbox. Raises Refused."""
         if wait := self._addresses.take(network(address)):
             raise too_many(wait)
         document, box = await self._box(id)
@@ -121,11 +126,11 @@ class Links:
             raise Refused("conflict", "Another device has read this code already.")
 
     async def _fill(self, document: Document, box: Box) -> bool:
-        """False if somebody was quicker."""
+        """Fills a mailbox. Returns False if it was filled meanwhile."""
         return bool(await self._store.put_if(0, SPACE, document.key, _encode(box), document.seq))
 
     async def enter(self, id: str, ticket: bytes, about: About) -> Enrolled:
-        """The new device brings the ticket, once. Raises Refused."""
+        """Creates the new device, which presents the ticket. Works once. Raises Refused."""
         _, box = await self._box(id)
         if not box.ticket or not hmac.compare_digest(hashlib.sha256(ticket).digest(), box.ticket):
             raise Refused("forbidden", "That is not the ticket.")

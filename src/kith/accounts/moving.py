@@ -1,9 +1,9 @@
-"""Another number for an account: everything moves, and contacts learn of it (XEP-0283).
+"""Changes the number of an account: all data move to the new address, and contacts are notified (XEP-0283).
 
-At the older address an empty account stays for a while, which only says where the other one is. Contacts on
-this server get the new address in their rosters, as XEP-0283 has it for a server that has verified the move;
-for contacts on other servers there are the moved notification and the statement at the older address. What
-is interrupted goes on at the next start.
+For a while, an empty account at the old address says where the account is now. Contacts on this server get
+the new address in their rosters, as XEP-0283 allows for a server that has verified the move. Contacts on
+other servers get the moved notification, and the statement at the old address. What is interrupted
+continues at the next start.
 """
 
 from __future__ import annotations
@@ -80,7 +80,10 @@ class Moving:
         self._one = asyncio.Lock()
 
     async def move(self, record: AccountRecord, number: str, code: str, address: str) -> str:
-        """To a number (E.164) whose code is given. Returns the new bare address. Raises Refused."""
+        """Moves an account to a number (E.164), given a code for it.
+
+        Returns the new bare address. Raises Refused.
+        """
         new = JID(number, self._domain.name).bare
         if new == record.jid:
             raise Refused("conflict", "That is the account's number already.")
@@ -96,7 +99,7 @@ class Moving:
         return new
 
     async def _move(self, record: AccountRecord, new: str) -> None:
-        """Raises Refused if the address is taken at the last moment."""
+        """Renames the account. Raises Refused if the address was taken meanwhile."""
         move = Move(record.id, new, self._clock.now())
         await self._moves.put(record.jid, move)
         if not await self._store.rename_account(record.jid, new):
@@ -105,7 +108,7 @@ class Moving:
         await self._finish(record.jid, move)
 
     async def free(self, bare: str) -> None:
-        """Somebody else gets an address that an account has left."""
+        """Lets an address be used again that an account has left."""
         if await self._moves.find(bare) is None:
             return
         account = await self._accounts.load(bare)
@@ -116,7 +119,7 @@ class Moving:
         await self._hooks.address_freed(parse_jid(bare))
 
     async def _finish(self, old: str, move: Move) -> None:
-        """What follows when the account has its new address. Can be done again."""
+        """Does what follows once the account has its new address. Can be repeated."""
         stale = self._accounts.get(old)
         if stale is not None and stale.id == move.account:
             self._say_goodbye(stale, move.new)
@@ -143,7 +146,7 @@ class Moving:
         await self._moves.put(old, move)
 
     async def _redirect(self, old: str, account: Account) -> None:
-        """Addresses that the account had even earlier lead to the newest one."""
+        """Lets even older addresses of the account lead to the newest one."""
         for earlier, move in (await self._moves.all()).items():
             stub = await self._accounts.load(earlier) if move.new == old else None
             if stub is not None:
@@ -167,7 +170,7 @@ class Moving:
             self._post.route(Stanza.build("presence", attrs, moved), account.address, contact)
 
     async def _may_know(self, contact: JID, old: str, account: Account) -> bool:
-        """Not if one of the two has blocked the other."""
+        """Whether a contact may learn of the move: not if one has blocked the other."""
         if await self._accounts.load(contact.bare) is None:
             return False
         for address in (account.address, parse_jid(old)):
@@ -177,7 +180,7 @@ class Moving:
         return True
 
     async def _change_roster(self, contact: str, old: str, new: str) -> None:
-        """The contact's item gets the new address; name, groups and subscription stay."""
+        """Puts the new address into a contact's roster. Name, groups and subscription stay."""
         account = await self._accounts.load(contact)
         if account is None:
             return
@@ -193,9 +196,9 @@ class Moving:
             self._subscriptions.push(account, roster, changed)
 
     async def clean(self) -> None:
-        """Finishes what was interrupted, and frees addresses whose time is over; to be called each day.
+        """Finishes interrupted moves, and frees expired old addresses. Has to be called once a day.
 
-        One that can't be finished keeps nothing from the others.
+        If one move can't be finished, the others are.
         """
         moves = await self._moves.all()
         for old, move in moves.items():
@@ -212,7 +215,7 @@ class Moving:
                     self._tasks.failed("an account was not moved", error)
 
     async def _rename(self, old: str, new: str) -> None:
-        """An account from before its number was written in one way alone moves to the address it has now."""
+        """Moves an account whose address was made before numbers were normalised as they are now."""
         async with self._one:
             record = await self._store.account(old)
             if record is None:

@@ -1,4 +1,4 @@
-"""What the server itself tells an account: a message of its own, kept and delivered as others are."""
+"""Messages from the server itself to an account, which are stored and delivered like others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ logger = structlog.get_logger("kith")
 
 
 class Notices:
-    """Sends them."""
+    """Sends such messages."""
 
     def __init__(
         self, domain: Domain, ids: Ids, randomness: Randomness, store: Store, accounts: Accounts, post: Post
@@ -34,7 +34,7 @@ class Notices:
         self._post = post
 
     def tell(self, account: Account, text: str) -> None:
-        """From the domain's own address to all devices."""
+        """Sends a text from the domain's address to all devices of an account."""
         body = Element(ns.tag(ns.CLIENT, "body"))
         body.text = text
         attrs = {"from": self._domain.name, "to": account.jid, "id": self._randomness.hex(8)}

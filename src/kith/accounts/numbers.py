@@ -1,4 +1,4 @@
-"""Phone numbers as people write them, in the one form that accounts are named by (ITU-T E.164)."""
+"""Parses phone numbers as people write them, into the form that account names have (ITU-T E.164)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, P
 
 from kith.base.numbers import canonical
 
-#: What a person's own phone has. No others get a message: they cost the sender more (premium rate, shared
-#: cost, personal numbers), or nobody reads it there (toll-free, pagers, voicemail, numbers of companies).
+#: The types of numbers that get messages: those of people's own phones. Others cost the sender more
+#: (premium rate, shared cost, personal numbers), or nobody would read the message (toll-free, pagers,
+#: voicemail, companies).
 _PERSONS = frozenset(
     (
         PhoneNumberType.MOBILE,
@@ -17,21 +18,22 @@ _PERSONS = frozenset(
         PhoneNumberType.VOIP,
     )
 )
-#: The region of numbers that are of no country: satellite phones, international networks and services.
+#: The region of numbers without a country: satellite phones, international networks and services.
 _NO_COUNTRY = "001"
-#: Longer texts are not looked at.
+#: Longer texts are refused without a look.
 MAX_TEXT = 40
 
 
 class InvalidNumber(ValueError):
-    """No phone number that a person could have; the text says what to do."""
+    """A text is not the number of a person's phone. The error's text says what to do."""
 
 
 def e164(text: str, country: str = "") -> str:
-    """``+491701234567`` for a number in any usual notation; the same for all that mean one phone.
+    """A number in E.164, like ``+491701234567``, from any usual notation.
 
-    ``country``: two letters (ISO 3166-1), for numbers that are written without their country's code.
-    Raises InvalidNumber.
+    All notations of a number give the same.
+
+    ``country``: two letters (ISO 3166-1), for numbers without a country code. Raises InvalidNumber.
     """
     if len(text) > MAX_TEXT:
         raise InvalidNumber("too long for a phone number")
@@ -47,7 +49,7 @@ def e164(text: str, country: str = "") -> str:
 
 
 def _parsed(text: str, country: str) -> str | None:
-    """The number of an account; None if the text is none in that country, or no person's."""
+    """The parsed number; None if the text is not a number of a person's phone in that country."""
     try:
         number = phonenumbers.parse(text, country.upper() or None)
     except NumberParseException:
@@ -60,7 +62,7 @@ def _parsed(text: str, country: str) -> str | None:
 
 
 def _gets_messages(number: PhoneNumber) -> bool:
-    """Whether it is a person's phone, which messages to cost no more than to others."""
+    """Whether a number is of a type that gets messages."""
     return (
         phonenumbers.is_valid_number(number)
         and phonenumbers.number_type(number) in _PERSONS
@@ -69,11 +71,11 @@ def _gets_messages(number: PhoneNumber) -> bool:
 
 
 def is_number(local: str) -> bool:
-    """Whether the local part of an address is a phone number's."""
+    """Whether the local part of an address is a phone number."""
     return local.startswith("+") and local[1:].isascii() and local[1:].isdecimal()
 
 
 def shown(number: str) -> str:
-    """For people: ``+49 170 1234567``."""
+    """A number for people to read: ``+49 170 1234567``."""
     parsed = phonenumbers.parse(number)
     return phonenumbers.format_number(parsed, PhoneNumberFormat.INTERNATIONAL)

@@ -1,7 +1,9 @@
-"""The PIN of an account: asked when its number registers again, so that a taken-over number is not enough.
+"""The PIN of an account.
 
-Six digits are few: the hash (argon2) is of what the server's secret makes of them, so that a copy of the
-database alone can't be searched, and wrong tries have to wait longer and longer, restart or not.
+It is asked for when the number registers again, in case somebody has taken it over.
+
+Since six digits are few, the stored hash (argon2) is of an HMAC with the server's secret, so that a copy of
+the database alone can't be searched. Wrong attempts cause growing waits, which survive restarts.
 """
 
 from __future__ import annotations
@@ -20,18 +22,22 @@ from kith.base.secret import Secret
 from kith.ports.store import Store
 
 SPACE = "pin"
-#: Seconds until the next try after so many wrong ones; then always the last.
+#: Seconds to wait after each number of wrong attempts; after that, always the last.
 WAITS = (0.0, 0.0, 60.0, 300.0, 1800.0, 7200.0, 43200.0, 86400.0)
-#: Seconds of silence after which an account can be had without its PIN, and after which it starts anew.
+#: Seconds without any device online after which the account can be used without its PIN, and after which the
+#: number gets a new account.
 FORGOTTEN_AFTER = 7 * 86400.0
 ANEW_AFTER = 30 * 86400.0
-#: New PINs of an account in an hour.
+#: How often an account can set a PIN per hour.
 SETS = 20
 _RACES = 5
 
 
 class Stored(msgspec.Struct):
-    """``wrong`` tries since the last right one; ``until``: no try before, in seconds since 1970."""
+    """A stored PIN.
+
+    ``wrong``: failed attempts since the last correct one. ``until``: no attempt is allowed before.
+    """
 
     hash: str
     made: float
@@ -58,17 +64,17 @@ class Pins:
         return hmac.digest(self._key, f"{account}\0{pin}".encode(), "sha256")
 
     async def made(self, account: int) -> float:
-        """When it was set, in seconds since 1970; 0 if there is none."""
+        """When the PIN was set, in seconds since 1970; 0 if there is none."""
         document = await self._store.document(account, SPACE, "")
         return _decode(document.value).made if document is not None else 0.0
 
     async def version(self, account: int) -> str:
-        """What tells the PIN that there is from others before and after it; empty if there is none."""
+        """A value that changes whenever the PIN is set; empty if there is none."""
         document = await self._store.document(account, SPACE, "")
         return _decode(document.value).hash if document is not None else ""
 
     async def set(self, account: int, pin: str) -> None:
-        """A new one. Raises Refused."""
+        """Sets a new PIN. Raises Refused."""
         if wait := self._sets.take(str(account)):
             raise too_many(wait)
         async with self._one:
@@ -76,11 +82,11 @@ class Pins:
         await self._store.put(account, SPACE, "", _encode(Stored(hash, self._clock.now())))
 
     async def remove(self, account: int) -> bool:
-        """False if there was none."""
+        """Removes the PIN. Returns False if there was none."""
         return bool(await self._store.remove(account, SPACE))
 
     async def check(self, account: int, pin: str) -> None:
-        """Raises Refused. The try counts before it is compared."""
+        """Checks a PIN. Raises Refused. The attempt is counted before it is compared."""
         for _ in range(_RACES):
             document = await self._store.document(account, SPACE, "")
             if document is None:

@@ -1,4 +1,4 @@
-"""That somebody has shown to have a number, for as long as it takes to find the PIN."""
+"""Proofs that a code was correct, so that the PIN can be entered afterwards without another code."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from kith.base.secret import Secret
 from kith.ports.store import Store
 
 SPACE = "proofs"
-#: Seconds that a proof is good.
+#: How long a proof is valid, in seconds.
 LIFETIME = 3600.0
 _HEAD = struct.Struct(">Q16s")
 _OWNER = 16
 
 
 class Proofs:
-    """Signed by the server, for one account and the PIN that it has: with another PIN, or none, it is void.
+    """Makes and checks proofs. They are signed by the server, and valid for one account with its present PIN.
 
-    Only those that were used are stored, until their time is over.
+    Only used proofs are stored, until they expire.
     """
 
     def __init__(self, secret: Secret, clock: Clock, randomness: Randomness, store: Store) -> None:
@@ -31,34 +31,37 @@ class Proofs:
         self._key = secret.key("proofs")
 
     def make(self, number: str, account: int, pin: str) -> str:
-        """For a number whose code was right a moment ago, and whose account has a PIN (`Pins.version`)."""
+        """Makes a proof for a number whose code was correct, and whose account has a PIN (``pin``:
+
+        `Pins.version`).
+        """
         head = _HEAD.pack(int(self._clock.now() + LIFETIME), self._randomness.bytes(16))
         body = head + self._owner(head, account, pin)
         return urlsafe_b64encode(body + self._sign(body, number)).decode()
 
     def is_for(self, number: str, proof: str) -> bool:
-        """Whether it is one for the number, and its time is not over: told without looking for an account."""
+        """Whether a text is a valid proof for a number. This does not depend on whether an account exists."""
         body, signature = _parts(proof)
         good = hmac.compare_digest(signature, self._sign(body, number))
         left = _HEAD.unpack(body[: _HEAD.size])[0] - self._clock.now() if good else 0.0
         return 0 < left <= 2 * LIFETIME  # with more, the clock was wrong when it was made
 
     def fits(self, proof: str, number: str, account: int, pin: str) -> bool:
-        """Whether it is one for the number, its account, and the PIN that it has."""
+        """Whether a proof is valid for a number, its account, and the account's present PIN."""
         body, _ = _parts(proof)
         head, owner = body[: _HEAD.size], body[_HEAD.size :]
         return self.is_for(number, proof) and hmac.compare_digest(owner, self._owner(head, account, pin))
 
     async def use_up(self, proof: str) -> bool:
-        """It let somebody in, and does so no more. False if it has before."""
+        """Uses a proof up. Returns False if that has happened already."""
         return bool(await self._store.put_if(0, SPACE, _key(proof), b"", 0))
 
     async def was_used(self, proof: str) -> bool:
-        """Whether it has let somebody in."""
+        """Whether a proof was used."""
         return await self._store.document(0, SPACE, _key(proof)) is not None
 
     async def sweep(self) -> None:
-        """Forgets those whose time is over."""
+        """Deletes expired records of used proofs."""
         for document in await self._store.documents(0, SPACE):
             try:
                 until = int(document.key[:16], 16)
@@ -76,7 +79,7 @@ class Proofs:
 
 
 def _parts(proof: str) -> tuple[bytes, bytes]:
-    """What is signed, and the signature; both are wrong if it is none."""
+    """The signed part and the signature. For a malformed proof, the two don't match."""
     try:
         given = urlsafe_b64decode(proof)
     except ValueError:
@@ -86,5 +89,5 @@ def _parts(proof: str) -> tuple[bytes, bytes]:
 
 
 def _key(proof: str) -> str:
-    """What a proof that was used is noted under: it begins with when its time is over."""
+    """The key under which a used proof is stored. It begins with the time when the proof expires."""
     return _parts(proof)[0][: _HEAD.size].hex()

@@ -1,4 +1,4 @@
-"""A number and its code: an account, or one more device of the account that the number has."""
+"""Registration with a phone number: creates an account, or one more device of an existing account."""
 
 from __future__ import annotations
 
@@ -25,14 +25,17 @@ from kith.wire.jid import JID
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A code is on its way to ``number`` (E.164); ``again``: seconds until another can be had."""
+    """A code was sent to ``number`` (E.164). ``again``: seconds until another one can be requested."""
 
     number: str
     again: float
 
 
 class Registration:
-    """Both steps, for those who have not logged in. What they say is the same for every number."""
+    """The steps of registration, for people who are not logged in.
+
+    The answers are the same for every number.
+    """
 
     def __init__(
         self,
@@ -67,7 +70,7 @@ class Registration:
         self._enrolment = enrolment
 
     def number(self, text: str, country: str = "") -> str:
-        """In E.164. Raises Refused."""
+        """Parses a number into E.164. Raises Refused."""
         if self._config.registration != "phone":
             raise Refused("registration-closed", "Phone numbers can't be registered on this server.")
         try:
@@ -76,14 +79,14 @@ class Registration:
             raise Refused("invalid-number", f"{error}".capitalize() + ".") from None
 
     async def send_code(self, text: str, country: str, address: str) -> Sent:
-        """Raises Refused."""
+        """Sends a code to a number. Raises Refused."""
         number = self.number(text, country)
         return Sent(number, await self._codes.send(number, address))
 
     async def register(
         self, text: str, country: str, code: str, about: About, address: str, pin: str = ""
     ) -> tuple[Enrolled, bool]:
-        """The device, and whether the account is new. Raises Refused."""
+        """Registers with a code. Returns the device, and whether the account is new. Raises Refused."""
         number = self.number(text, country)
         await self._codes.check(number, code, address)
         return await self._enter(number, pin, about)
@@ -91,7 +94,7 @@ class Registration:
     async def register_with_pin(
         self, text: str, country: str, proof: str, pin: str, about: About
     ) -> tuple[Enrolled, bool]:
-        """The same, when the code was right and the PIN was still to come. Raises Refused."""
+        """Continues a registration whose code was correct, with the PIN. Returns the same. Raises Refused."""
         number = self.number(text, country)
         if not self._proofs.is_for(number, proof):  # before anything is looked for that takes its time
             raise Refused("expired-code", "The code was too long ago. Ask for another.")
@@ -104,7 +107,10 @@ class Registration:
         return await self._enter(number, pin, about, proof)
 
     async def _enter(self, number: str, pin: str, about: About, proof: str = "") -> tuple[Enrolled, bool]:
-        """``proof``: that the code was right before, if it was not now."""
+        """Creates the account or the device.
+
+        ``proof``: the proof of an earlier code, if there is no code now.
+        """
         record, new = await self._account(number)
         if not new:
             record, new = await self._pass_pin(record, number, pin, proof)
@@ -117,7 +123,10 @@ class Registration:
     async def _pass_pin(
         self, record: AccountRecord, number: str, pin: str, proof: str
     ) -> tuple[AccountRecord, bool]:
-        """The account, and whether it has started anew. Uses the proof up. Raises Refused."""
+        """Checks the PIN, unless the account was silent for long enough, and uses the proof up.
+
+        Returns the account, and whether it is a new one. Raises Refused.
+        """
         made, version = await self._pins.made(record.id), await self._pins.version(record.id)
         if not version:
             if proof:
@@ -145,12 +154,12 @@ class Registration:
         return record, False
 
     async def _use_up(self, proof: str) -> None:
-        """A proof lets in once. Raises Refused."""
+        """Uses a proof up. Raises Refused if it was used before."""
         if proof and not await self._proofs.use_up(proof):
             raise Refused("expired-code", "The code was used. Ask for another.")
 
     async def _silence(self, record: AccountRecord, made: float) -> float:
-        """Seconds since a device or an app of the account was there, or its PIN was set."""
+        """The seconds since a device or an app of the account was online, or its PIN was set."""
         if self._accounts.sessions(record.jid):
             return 0.0
         devices = await self._devices.all(record.id)
@@ -159,7 +168,9 @@ class Registration:
         return self._clock.now() - max(seen)
 
     async def _take_over(self, record: AccountRecord) -> None:
-        """Nobody was there for days, and the PIN is forgotten: what the account held is not for everybody."""
+        """Lets somebody without the PIN have an account that was silent for days, after deleting its
+        messages.
+        """
         await self._logins.revoke_all(record)
         for app in await self._passwords.apps.all(record.id):
             await self._logins.revoke_app(record, app.id)
@@ -167,7 +178,9 @@ class Registration:
         await self._pins.remove(record.id)
 
     async def _start_anew(self, record: AccountRecord, number: str) -> AccountRecord:
-        """Nobody has used the account for weeks: the number may be another person's."""
+        """Replaces an account that was silent for weeks by a new one, since the number may be another
+        person's now.
+        """
         account = await self._accounts.load(record.jid)
         if account is not None:
             await self._removal.remove(account)

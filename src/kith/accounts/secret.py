@@ -1,4 +1,4 @@
-"""The server's secret: what its tokens are derived from. It is not in the database."""
+"""The server's secret, from which tokens and other keys are derived. It is a file, not in the database."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _BYTES = 32
 
 
 def has_secret(path: Path) -> bool:
-    """Whether a server has run here: it makes the file after the database."""
+    """Whether a server has used this data folder before: it creates the file after the database."""
     return path.is_file() and path.stat().st_size >= _BYTES
 
 
 def ensure_secret(path: Path, randomness: Randomness) -> bytes:
-    """Reads the file, or makes it, for its owner only. Raises OSError."""
+    """Reads the secret, or creates it, readable by the owner only. Raises OSError."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

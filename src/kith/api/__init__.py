@@ -1,1 +1,1 @@
-"""The HTTP API: one file for each resource, described by its own types. Imports the rooms."""
+"""The HTTP API: one file for each resource. Its OpenAPI description is made from its types."""

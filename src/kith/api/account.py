@@ -1,4 +1,4 @@
-"""``/api/account``: the account itself, and the end of it."""
+"""``/api/account``: the account itself, changing its number, and deleting it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kith.api.types import Code, Country, Number, whole
 
 
 class Account(msgspec.Struct):
-    """Who one is."""
+    """The account of the device."""
 
     address: str
     number: Annotated[str, Meta(description="In E.164; empty if the account is not a number's.")]
@@ -25,15 +25,15 @@ class Account(msgspec.Struct):
     pin: Annotated[bool, Meta(description="Whether there is a PIN.")]
 
 
-class Farewell(msgspec.Struct, forbid_unknown_fields=True):
-    """That it is meant."""
+class AccountDeletion(msgspec.Struct, forbid_unknown_fields=True):
+    """Confirmation to delete the account."""
 
     address: Annotated[str, Meta(max_length=1100, description="The account's own address, to confirm.")]
     pin: Annotated[str, Meta(pattern=whole("([0-9]{6})?"), description="If the account has one.")] = ""
 
 
 class NewNumber(msgspec.Struct, forbid_unknown_fields=True):
-    """With the code that came to it."""
+    """A new number, and the code that was sent to it."""
 
     number: Number
     code: Code
@@ -41,7 +41,7 @@ class NewNumber(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Accounts:
-    """For any device of the account."""
+    """The endpoints, for any device of the account."""
 
     def __init__(self, leaving: Leaving, pins: Pins, registration: Registration, moving: Moving) -> None:
         self._leaving = leaving
@@ -66,10 +66,10 @@ class Accounts:
         ),
     )
     async def move(self, call: Call, request: NewNumber) -> Account:
-        """With a code that was sent to the new number (``/api/register/code``).
+        """Needs a code that was sent to the new number (``/api/register/code``).
 
-        Devices, contacts, groups and messages move; sessions end, and devices log in under the new address
-        with the tokens that they have. App passwords end.
+        Devices, contacts, groups and messages move to the new address. Sessions end, and devices log in
+        again under the new address with their present tokens. App passwords become void.
         """
         number = self._registration.number(request.number, request.country)
         record = call.device.record
@@ -84,6 +84,6 @@ class Accounts:
         status=204,
         refusals=("forbidden", "pin-required", "wrong-pin"),
     )
-    async def delete(self, call: Call, request: Farewell) -> None:
-        """Messages, contacts, devices and settings are gone, all sessions end, and contacts are told."""
+    async def delete(self, call: Call, request: AccountDeletion) -> None:
+        """Deletes messages, contacts, devices and settings, ends all sessions, and notifies contacts."""
         await self._leaving.leave(call.device.record, request.address, request.pin)

@@ -1,4 +1,4 @@
-"""The HTTP API on aiohttp: requests become calls of endpoints, refusals become answers."""
+"""Serves the HTTP API with aiohttp: turns requests into calls of endpoints, and refusals into answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class API:
-    """What is below ``/api``. ``resources``: objects with endpoints."""
+    """The routes below ``/api``. ``resources``: objects with methods that `endpoint` has marked."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class API:
         self._endpoints = [one for resource in resources for one in endpoints(resource)]
 
     def add_to(self, app: web.Application) -> None:
-        """Adds the routes."""
+        """Adds the routes to the application."""
         for one in self._endpoints:
             app.router.add_route(one.method, one.path, self._handler(one))
         app.router.add_get("/api/openapi.json", self._describe)
@@ -104,5 +104,5 @@ def _problem(status: int, problem: Problem) -> web.Response:
 
 
 def peer(edge: Edge, request: web.Request) -> str:
-    """The address of who asks; behind a trusted proxy, the one that it has seen."""
+    """The IP address of the client, which may be behind a trusted proxy."""
     return edge.proxies.client(request.remote or "", fields(request))

@@ -1,4 +1,4 @@
-"""``/api/app-passwords``: passwords for standard clients, each shown once."""
+"""``/api/app-passwords``: passwords for other XMPP clients, each shown once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ID = {"id": {"type": "string", "pattern": whole("[0-9a-f]{16}")}}
 
 
 class AppPassword(msgspec.Struct):
-    """Without the password itself, which nobody has but the client."""
+    """An app password, without the password itself, which only the client has."""
 
     id: str
     name: str
@@ -29,19 +29,19 @@ class AppPassword(msgspec.Struct):
 
 
 class AppPasswordList(msgspec.Struct):
-    """The oldest comes first."""
+    """All app passwords, the oldest first."""
 
     app_passwords: list[AppPassword]
 
 
 class NewAppPassword(msgspec.Struct, forbid_unknown_fields=True):
-    """What it is for, like the name of the client."""
+    """The name of an app password, like that of the client."""
 
     name: Name = ""
 
 
 class MadeAppPassword(msgspec.Struct):
-    """Shown only now."""
+    """A new app password. The password is shown only now."""
 
     id: str
     name: str
@@ -52,7 +52,7 @@ class MadeAppPassword(msgspec.Struct):
 
 
 class AppPasswords:
-    """For devices that are not themselves clients with an app password."""
+    """The endpoints, for devices that have not logged in with an app password."""
 
     def __init__(self, apps: Apps) -> None:
         self._apps = apps
@@ -64,7 +64,7 @@ class AppPasswords:
 
     @endpoint("POST", "/api/app-passwords", "Make an app password", status=201, refusals=("conflict",))
     async def make(self, call: Call, request: NewAppPassword) -> MadeAppPassword:
-        """For one standard client: Conversations, Monal, Dino, Gajim, Profanity and others."""
+        """For one XMPP client, like Conversations, Monal, Dino, Gajim or Profanity."""
         record = call.device.record
         made, password = await self._apps.make(record, request.name)
         link = uri(record.jid, password)
@@ -89,7 +89,7 @@ class AppPasswords:
         parameters=_ID,
     )
     async def revoke(self, call: Call) -> None:
-        """Its client's sessions end at once, and the client's keys go off the account's OMEMO lists."""
+        """Ends the client's sessions at once, and removes its keys from the account's OMEMO lists."""
         await self._apps.revoke(call.device.record, call.path["id"])
 
     def _shown(self, call: Call, one: Stored) -> AppPassword:

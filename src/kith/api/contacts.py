@@ -1,4 +1,4 @@
-"""``/api/contacts``: whom of one's address book is here, and into the contacts with them."""
+"""``/api/contacts``: private contact discovery, and adding contacts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ _VERSION = {
 
 
 class Members(msgspec.Struct):
-    """Who is here, as values of a function that only the server can compute (RFC 9497)."""
+    """Tags of all numbers that have an account: values of a function that only the server can compute
+    (RFC 9497).
+    """
 
     version: str
     tag_bytes: Annotated[int, Meta(description="How long each tag is.")]
@@ -36,39 +38,39 @@ class Members(msgspec.Struct):
 
 
 class Blinded(msgspec.Struct, forbid_unknown_fields=True):
-    """Numbers in E.164 (as ASCII), each blinded."""
+    """Blinded numbers (E.164, as ASCII)."""
 
     elements: Annotated[list[_Element], Meta(min_length=1, max_length=AT_ONCE)]
 
 
 class Evaluated(msgspec.Struct):
-    """For all elements of a request together."""
+    """The evaluated elements of a request, with one proof for all."""
 
     proof: Annotated[str, Meta(description="That the public key's own key was used: 64 bytes in base64url.")]
     elements: Annotated[list[str], Meta(description="In the order of the request; 32 bytes in base64url.")]
 
 
 class Person(msgspec.Struct, forbid_unknown_fields=True):
-    """Whose number one has."""
+    """Somebody to add, by number."""
 
     number: _E164
     name: Name = ""
 
 
 class NewContacts(msgspec.Struct, forbid_unknown_fields=True):
-    """Those that were found."""
+    """The people to add."""
 
     contacts: Annotated[list[Person], Meta(max_length=AT_ONCE)]
 
 
 class Added(msgspec.Struct):
-    """It does not say who has an account, nor who has added whom."""
+    """How many were added. It does not reveal who has an account or who has added whom."""
 
     added: Annotated[int, Meta(description="How many were not in the contacts before.")]
 
 
 class Contacts:
-    """For any device of the account."""
+    """The endpoints, for any device of the account."""
 
     def __init__(self, discovery: Discovery, people: People) -> None:
         self._discovery = discovery
@@ -76,7 +78,7 @@ class Contacts:
 
     @endpoint("GET", "/api/contacts/members", "Who is here, to compare with", parameters=_VERSION)
     async def members(self, call: Call) -> Members:
-        """Says nothing to who has not had a number evaluated (``/api/contacts/evaluate``)."""
+        """The tags reveal nothing about numbers that were not evaluated (``/api/contacts/evaluate``)."""
         members = await self._discovery.members()
         tags = b"" if call.query.get("version") == members.version else members.tags
         return Members(members.version, TAG_BYTES, encoded(tags), encoded(self._discovery.public_key))
@@ -88,7 +90,10 @@ class Contacts:
         refusals=("too-many", "invalid-element"),
     )
     async def evaluate(self, call: Call, request: Blinded) -> Evaluated:
-        """The server sees no number. What comes of it stays good: keep it, and ask for new numbers only."""
+        """The server does not see the numbers.
+
+        The results never change: keep them, and only ask for new numbers.
+        """
         elements = [decoded(element) for element in request.elements]
         output = await self._discovery.evaluate(call.device.record, elements)
         proof, rest = output[:64], output[64:]
@@ -97,6 +102,6 @@ class Contacts:
 
     @endpoint("POST", "/api/contacts", "Add people to the contacts", refusals=("conflict", "not-found"))
     async def add(self, call: Call, request: NewContacts) -> Added:
-        """They see when one is online, and one sees them, as soon as they have added one, too."""
+        """Two people see each other's presence once both have added each other."""
         people = [(person.number, person.name) for person in request.contacts]
         return Added(await self._people.add(call.device.record, people))

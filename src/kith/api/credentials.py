@@ -1,4 +1,4 @@
-"""How a device shows at the HTTP API who it is: its account, its id and its token (RFC 6750 §2.1)."""
+"""Authenticates devices at the HTTP API, by account, user-agent id and token (RFC 6750 §2.1)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LONGEST = 2048
 
 
 class Credentials:
-    """Checks tokens as XMPP's FAST does: a newer one that is used ends the older one (XEP-0484 §3.5)."""
+    """Checks tokens as FAST does on XMPP: using a newer token voids the older one (XEP-0484 §3.5)."""
 
     def __init__(self, domain: Domain, clock: Clock, store: Store, devices: Devices) -> None:
         self._domain = domain
@@ -29,7 +29,7 @@ class Credentials:
         self._moves = Moves(store)
 
     async def check(self, header: str) -> Caller | None:
-        """The device of an ``Authorization`` header, or None."""
+        """The device in an ``Authorization`` header, or None."""
         scheme, _, credential = header.partition(" ")
         if scheme.lower() != "bearer" or len(credential) > _LONGEST:
             return None
@@ -43,7 +43,9 @@ class Credentials:
         return await self._find(jid.bare, agent, shown) if agent else None
 
     async def _find(self, bare: str, agent: str, shown: str) -> Caller | None:
-        """Under an address that the account has left, too: so its devices learn the new one."""
+        """The account at an address, which may be one that it has left, so that its devices learn the
+        new one.
+        """
         devices = self._devices
         move = await self._moves.find(bare)
         record = await self._store.account(move.new if move is not None else bare)
@@ -58,7 +60,7 @@ class Credentials:
         return None
 
     async def _is_of(self, record: AccountRecord, entry: Entry, agent: str, shown: str) -> bool:
-        """Whether it is a device's token, which is noted as used then."""
+        """Whether a token is the device's. If so, its use is noted."""
         device, devices = entry.device, self._devices
         for token in (device.new, device.current):
             if token is None or token.expires < self._clock.now():

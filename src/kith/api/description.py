@@ -1,4 +1,4 @@
-"""The OpenAPI description (3.1), made of the endpoints and their types: nothing is written twice."""
+"""The OpenAPI description (3.1), generated from the endpoints and their types."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _STATUS = {
 
 
 def describe(endpoints: Sequence[Endpoint], url: str) -> dict[str, Any]:
-    """The whole description, for JSON. ``url``: where the API is reached."""
+    """The whole description, as JSON values. ``url``: the address of the API."""
     kinds = [kind for one in endpoints for kind in (one.takes, one.gives) if kind is not None]
     _, components = msgspec.json.schema_components([*kinds, Problem], ref_template=_REF)
     paths: dict[str, Any] = {}
@@ -50,7 +50,7 @@ def describe(endpoints: Sequence[Endpoint], url: str) -> dict[str, Any]:
 
 
 def _ecma(schema: Any) -> Any:
-    """A schema with patterns as JSON Schema has them (ECMA-262), where $ is the end and nothing else."""
+    """A schema with its patterns in the syntax of JSON Schema (ECMA-262), where $ only matches the end."""
     if isinstance(schema, dict):
         return {
             key: value.replace(r"\Z", "$") if key == "pattern" and isinstance(value, str) else _ecma(value)
@@ -100,7 +100,7 @@ def _responses(one: Endpoint) -> dict[str, Any]:
 
 
 def statuses(one: Endpoint) -> dict[int, list[str]]:
-    """How it may be refused: reasons by HTTP status."""
+    """The reasons for which an endpoint may refuse, by HTTP status."""
     reasons = [*one.refusals, "encryption-required"]
     if one.method != "GET":
         reasons.append("forbidden")

@@ -1,4 +1,4 @@
-"""``/api/devices``: where an account is logged in."""
+"""``/api/devices``: the devices on which an account is logged in."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ class Device(msgspec.Struct):
 
 
 class DeviceList(msgspec.Struct):
-    """The one last used comes first."""
+    """All devices, the one used last first."""
 
     devices: list[Device]
 
 
 class DeviceChange(msgspec.Struct, forbid_unknown_fields=True):
-    """What is left out stays as it is."""
+    """The values to change. What is omitted stays as it is."""
 
     name: Annotated[str, Meta(max_length=100)] | None = None
     omemo: (
@@ -63,7 +63,7 @@ class DeviceChange(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Devices:
-    """For any device of the account."""
+    """The endpoints, for any device of the account."""
 
     def __init__(self, logins: Logins) -> None:
         self._logins = logins
@@ -76,7 +76,10 @@ class Devices:
 
     @endpoint("PATCH", "/api/devices/{id}", "Rename a device", refusals=("not-found",), parameters=_ID)
     async def change(self, call: Call, request: DeviceChange) -> Device:
-        """Also says which OMEMO keys are its own; the server notes those that it publishes on XMPP itself."""
+        """Can also name the OMEMO keys of the device.
+
+        The server notes those that it publishes over XMPP itself.
+        """
         shown = await self._logins.change(call.device.record, call.path["id"], request.name, request.omemo)
         return Device.of(shown, call.device.entry.device.id)
 
@@ -89,5 +92,5 @@ class Devices:
         parameters=_ID,
     )
     async def revoke(self, call: Call) -> None:
-        """Its token is void, its sessions end at once, and its keys go off the account's OMEMO lists."""
+        """Voids its token, ends its sessions at once, and removes its keys from the account's OMEMO lists."""
         await self._logins.revoke(call.device.record, call.path["id"])

@@ -1,11 +1,11 @@
-"""What an endpoint of the HTTP API is: a method that says its path, its types, and how it may fail.
+"""Endpoints of the HTTP API: methods with a path, types, and the reasons for which they may refuse.
 
     class Greetings:
         @endpoint("POST", "/api/greetings", "Greet somebody", refusals=("too-many",))
         async def greet(self, call: Call, request: Greeting) -> Greeted: ...
 
-The types are `msgspec.Struct`; requests are checked against them, and the OpenAPI description
-(`kith.api.description`) is made of them. A method takes ``call`` alone if it needs no body.
+The types are `msgspec.Struct`. Requests are checked against them, and the OpenAPI description
+(`kith.api.description`) is generated from them. A method without a body only takes ``call``.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Problem(msgspec.Struct, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A device that has shown its token: its account and itself, as read. ``agent`` is the client's id."""
+    """An authenticated device, with its account. ``agent``: its user-agent id."""
 
     record: AccountRecord
     entry: Entry
@@ -61,7 +61,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """``address``: where the request comes from. ``path``: the values of the path's names."""
+    """A request. ``address``: the client's IP address. ``path``: the values of the parameters in the path."""
 
     address: str
     path: dict[str, str]
@@ -70,16 +70,17 @@ class Call:
 
     @property
     def device(self) -> Caller:
-        """The device that asks, where one has to."""
+        """The device that makes the request. Only for endpoints that need a login."""
         assert self.caller is not None
         return self.caller
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """``takes`` and ``gives`` are types of `msgspec`; ``refusals`` are reasons of `kith.accounts.errors`.
+    """An endpoint.
 
-    ``parameters``: descriptions of what the path and the query name, by name.
+    ``takes`` and ``gives``: the types of request and answer, for `msgspec`. ``refusals``: reasons in
+    `kith.accounts.errors`. ``parameters``: descriptions of the parameters in path and query, by name.
     """
 
     method: str
@@ -112,7 +113,7 @@ def endpoint(
     refusals: Sequence[str] = (),
     parameters: dict[str, Any] | None = None,
 ) -> Callable[[_F], _F]:
-    """Marks a method that answers ``method path``. ``open``: also to those who have not logged in."""
+    """Marks a method as the endpoint for ``method path``. ``open``: it needs no login."""
 
     def mark(method_: _F) -> _F:
         method_.__dict__["_endpoint"] = (method, path, summary, status, open, refusals, parameters or {})
@@ -122,7 +123,7 @@ def endpoint(
 
 
 def endpoints(resource: object) -> Iterator[Endpoint]:
-    """Those of a resource, in the order of its file."""
+    """The endpoints of a resource, in the order of its file."""
     for name, function in inspect.getmembers(type(resource), inspect.isfunction):
         marked = getattr(function, "_endpoint", None)
         if marked is None:
@@ -145,7 +146,7 @@ def endpoints(resource: object) -> Iterator[Endpoint]:
 
 
 def _check_parameter(name: str, text: str | None, schema: dict[str, Any]) -> None:
-    """Whether a query's parameter, if it is there, is as described. Raises Refused."""
+    """Checks a parameter of the query, if it is given. Raises Refused."""
     if text is None:
         return
     if schema["type"] == "integer":
@@ -158,7 +159,7 @@ def _check_parameter(name: str, text: str | None, schema: dict[str, Any]) -> Non
 
 
 def decode(body: bytes, kind: Any) -> Any:
-    """JSON of a type. Raises Refused."""
+    """Decodes JSON into a type. Raises Refused."""
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

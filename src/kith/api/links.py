@@ -1,4 +1,4 @@
-"""``/api/links``: a new device comes in by a code that a logged-in device scans, without a text message."""
+"""``/api/links``: linking a new device with a QR code, without a text message."""
 
 from __future__ import annotations
 
@@ -31,44 +31,46 @@ _Sealed = Annotated[
 
 
 class Link(msgspec.Struct):
-    """An open box."""
+    """An open mailbox."""
 
     id: str
     expires_in: Annotated[int, Meta(description="Seconds that the code is good.")]
 
 
 class NoDetails(msgspec.Struct, forbid_unknown_fields=True):
-    """There is nothing to say: what the device is stands in its code."""
+    """An empty body: the code says what the device is."""
 
 
 class Sealed(msgspec.Struct):
-    """What the other device has put into the box: HPKE (RFC 9180) for the key in the code."""
+    """What the other device has sent: encrypted with HPKE (RFC 9180) for the key in the code."""
 
     sealed: Annotated[str, Meta(description="In base64url; empty while nobody has approved.")]
 
 
 class Approval(msgspec.Struct, forbid_unknown_fields=True):
-    """The device is to come in."""
+    """Approval of a new device."""
 
     ticket_hash: Annotated[_Key, Meta(description="SHA-256 of the ticket that is sealed.")]
     sealed: _Sealed
 
 
 class Answer(msgspec.Struct, forbid_unknown_fields=True):
-    """What a new device answers to an invitation: its own code, HPKE for the key in the invitation."""
+    """The answer of a new device to an invitation: its own code, encrypted with HPKE for the key in the
+    invitation.
+    """
 
     sealed: _Sealed
 
 
 class Entrance(msgspec.Struct, forbid_unknown_fields=True):
-    """What was sealed for the new device."""
+    """The ticket from the approval."""
 
     ticket: _Key
     device: NewDevice = msgspec.field(default_factory=NewDevice)
 
 
 class Links:
-    """The steps in their order: the new device, the one that is logged in, the new one again."""
+    """The endpoints, in the order of the steps."""
 
     def __init__(self, boxes: Boxes) -> None:
         self._boxes = boxes
@@ -82,7 +84,9 @@ class Links:
         refusals=("too-many", "unavailable"),
     )
     async def begin(self, call: Call, request: NoDetails) -> Link:
-        """The device then shows a code with this id, a public key (X25519) and a secret of its own."""
+        """The new device then shows a code with this id, a public key (X25519) and a secret that it has
+        made.
+        """
         return Link(await self._boxes.open(call.address), int(LIFETIME))
 
     @endpoint(
@@ -93,7 +97,7 @@ class Links:
         refusals=("too-many", "unavailable"),
     )
     async def invite(self, call: Call, request: NoDetails) -> Link:
-        """The other way round: a device that is logged in shows a code, which the new device reads."""
+        """For the other direction: a logged-in device shows a code, which the new device scans."""
         return Link(await self._boxes.open(call.address, call.device.record.jid), int(LIFETIME))
 
     @endpoint(
@@ -106,7 +110,7 @@ class Links:
         parameters=_ID,
     )
     async def answer(self, call: Call, request: Answer) -> None:
-        """With the code of the new device, which the inviting device then approves as usual; once."""
+        """Sends the code of the new device, which the inviting device then approves as usual. Works once."""
         await self._boxes.answer(call.path["id"], call.address, decoded(request.sealed))
 
     @endpoint(
@@ -118,7 +122,7 @@ class Links:
         parameters=_ID,
     )
     async def approve(self, call: Call, request: Approval) -> None:
-        """By a device that is logged in and has read the code."""
+        """For a logged-in device that has scanned the code."""
         ticket, sealed = decoded(request.ticket_hash), decoded(request.sealed)
         await self._boxes.approve(call.path["id"], call.device.record, ticket, sealed)
 
@@ -131,7 +135,7 @@ class Links:
         parameters=_ID | _WAIT,
     )
     async def look(self, call: Call) -> Sealed:
-        """Answers when it was, or after ``wait`` seconds."""
+        """Answers when something was sent, or after ``wait`` seconds."""
         wait = int(call.query.get("wait", "0"))
         return Sealed(encoded(await self._boxes.sealed(call.path["id"], wait)))
 
@@ -145,13 +149,13 @@ class Links:
         parameters=_ID,
     )
     async def enter(self, call: Call, request: Entrance) -> Login:
-        """With the ticket that was sealed for the device; once."""
+        """Needs the ticket from the approval. Works once."""
         ticket = decoded(request.ticket)
         return Login.of(await self._boxes.enter(call.path["id"], ticket, request.device.about()), False)
 
 
 def decoded(text: str) -> bytes:
-    """Base64url without padding."""
+    """The bytes of a base64url text without padding. Raises Refused."""
     try:
         return urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except ValueError:
@@ -159,5 +163,5 @@ def decoded(text: str) -> bytes:
 
 
 def encoded(data: bytes) -> str:
-    """Base64url without padding."""
+    """Bytes as base64url without padding."""
     return urlsafe_b64encode(data).decode().rstrip("=")

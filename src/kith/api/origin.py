@@ -1,9 +1,9 @@
-"""Which requests the HTTP API takes at all: how they have come, and from what page.
+"""Refuses requests to the HTTP API that are not private, or come from a page of another site.
 
-The API takes and gives tokens, so it answers only over TLS, to this machine, or to a trusted proxy that says
-that the client came to it over TLS. What changes something, were it only that a text message is sent, has to
-be JSON, which no page of another origin can send unasked (Fetch, "CORS-preflight"), and must not say that it
-is from such a page.
+Since the API handles tokens, it is only available over TLS, to this machine, and to a trusted proxy that
+says that the client uses TLS. Requests that change something, or even only send a text message, have to be
+JSON, which pages of other origins can't send without permission (Fetch, "CORS-preflight"), and must not
+name such an origin.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _OWN_SITES = ("same-origin", "none")
 
 
 class Origins:
-    """Checks requests before anything is done for them."""
+    """Checks requests before anything else is done."""
 
     def __init__(self, edge: Edge) -> None:
         config = edge.config
@@ -33,7 +33,7 @@ class Origins:
         self._public = urlsplit(config.public_url).netloc.lower() if config.public_url else ""
 
     def check(self, request: web.Request) -> None:
-        """Raises Refused."""
+        """Checks a request. Raises Refused."""
         if not self._is_private(request):
             raise Refused(
                 "encryption-required",
@@ -47,7 +47,7 @@ class Origins:
             raise Refused("forbidden", "Pages of other sites can't do this.")
 
     def _is_private(self, request: web.Request) -> bool:
-        """Whether nobody on a network can have read it."""
+        """Whether a request can't have been read on any network."""
         proxies, remote, named = self._edge.proxies, request.remote or "", fields(request)
         return (
             request.secure
@@ -57,7 +57,7 @@ class Origins:
         )
 
     def _is_own_page(self, request: web.Request) -> bool:
-        """Whether it is from no page (an app, a program), or from one of this server."""
+        """Whether a request comes from a page of this server, or from no page (but an app or a program)."""
         sites = request.headers.getall("Sec-Fetch-Site", ())
         if any(site not in _OWN_SITES for site in sites):
             return False

@@ -1,4 +1,4 @@
-"""``/api/pin``: the second factor for when the number registers again."""
+"""``/api/pin``: the PIN that is asked for when the number registers again."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from kith.api.types import whole
 
 
 class PinState(msgspec.Struct):
-    """Whether there is one."""
+    """Whether the account has a PIN."""
 
     set: bool
 
 
 class NewPin(msgspec.Struct, forbid_unknown_fields=True):
-    """Six digits, which are not shown to anybody again."""
+    """A new PIN: six digits, which are never shown again."""
 
     pin: Annotated[str, Meta(pattern=whole("[0-9]{6}"))]
 
 
 class Pin:
-    """Any device of the account sets it, without the older one: who has a device has the account."""
+    """The endpoints. Any device can change the PIN without the old one, since it has full access anyway."""
 
     def __init__(self, pins: Pins) -> None:
         self._pins = pins
@@ -36,10 +36,10 @@ class Pin:
 
     @endpoint("PUT", "/api/pin", "Set the PIN", status=204, refusals=("too-many",))
     async def set(self, call: Call, request: NewPin) -> None:
-        """From now on it is asked when the number registers again."""
+        """The PIN is asked for when the number registers again."""
         await self._pins.set(call.device.record.id, request.pin)
 
     @endpoint("DELETE", "/api/pin", "Remove the PIN", status=204)
     async def remove(self, call: Call) -> None:
-        """Having the number is enough from now on."""
+        """Without a PIN, the number alone is enough to register again."""
         await self._pins.remove(call.device.record.id)

@@ -1,4 +1,4 @@
-"""``/api/privacy``: who sees what of the account."""
+"""``/api/privacy``: who sees what of the account, and who may write."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kith.records.privacy import Audience, Writers
 
 
 class Privacy(msgspec.Struct):
-    """Contacts are those who may see the account's presence."""
+    """The privacy settings. Contacts are people who are subscribed to the account's presence."""
 
     last_seen: Annotated[Audience, Meta(description="Since when it is offline (XEP-0012).")]
     avatar: Annotated[Audience, Meta(description="XEP-0084, XEP-0054.")]
@@ -29,7 +29,7 @@ class Privacy(msgspec.Struct):
 
 
 class PrivacyChange(msgspec.Struct, forbid_unknown_fields=True):
-    """What is left out stays as it is."""
+    """The settings to change. What is omitted stays as it is."""
 
     last_seen: Audience | None = None
     avatar: Audience | None = None
@@ -39,7 +39,7 @@ class PrivacyChange(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class PrivacyResource:
-    """For any device of the account."""
+    """The endpoints, for any device of the account."""
 
     def __init__(self, store: Store, accounts: Accounts, hooks: Hooks) -> None:
         self._store = store
@@ -52,7 +52,7 @@ class PrivacyResource:
 
     @endpoint("PATCH", "/api/privacy", "Change who sees what", refusals=("not-found",))
     async def change(self, call: Call, request: PrivacyChange) -> Privacy:
-        """The server keeps to it from now on; what others have seen already, they have."""
+        """The server enforces this from now on. What others have seen already, they have."""
         record = call.device.record
         before = await privacy.load(self._store, record.id)
         wanted = {name: value for name, value in msgspec.structs.asdict(request).items() if value is not None}

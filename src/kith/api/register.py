@@ -1,4 +1,4 @@
-"""``/api/register``: a phone number, a code, and an account or one more device of it."""
+"""``/api/register``: registering with a phone number and a code."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from kith.api.types import Code, Country, Login, NewDevice, Number, whole
 
 
 class CodeRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """Who wants a code."""
+    """The number to send a code to."""
 
     number: Number
     country: Country = ""
 
 
 class CodeSent(msgspec.Struct):
-    """A code is on its way, whether or not the number has an account."""
+    """A code was sent, whether or not the number has an account."""
 
     number: Annotated[str, Meta(description="The number in E.164.")]
     expires_in: Annotated[int, Meta(description="Seconds that the code is good.")]
@@ -30,7 +30,7 @@ class CodeSent(msgspec.Struct):
 
 
 class RegisterRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """The code that came."""
+    """The number, the code that was sent to it, and the new device."""
 
     number: Number
     code: Code
@@ -42,7 +42,7 @@ class RegisterRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class PinRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """What follows when the code was right and the account has a PIN."""
+    """The PIN, after the code was correct."""
 
     number: Number
     proof: Annotated[str, Meta(max_length=200, description="What came with the answer ``pin-required``.")]
@@ -55,7 +55,7 @@ _LIMITS = ("invalid-number", "registration-closed", "too-many", "unavailable")
 
 
 class Register:
-    """For those who have not logged in."""
+    """The endpoints, which need no login."""
 
     def __init__(self, registration: Registration) -> None:
         self._registration = registration
@@ -75,7 +75,7 @@ class Register:
         refusals=(*_LIMITS, "wrong-code", "expired-code", "pin-required", "wrong-pin"),
     )
     async def register(self, call: Call, request: RegisterRequest) -> Login:
-        """With the code: makes the account if the number has none, and a device of it with a token."""
+        """Creates the account if the number has none, and a device of it with a token."""
         enrolled, new = await self._registration.register(
             request.number, request.country, request.code, request.device.about(), call.address, request.pin
         )
@@ -90,10 +90,10 @@ class Register:
         refusals=(*_LIMITS, "expired-code", "pin-required", "wrong-pin"),
     )
     async def pin(self, call: Call, request: PinRequest) -> Login:
-        """After ``pin-required`` or ``wrong-pin``, with the proof that came with it.
+        """Follows ``pin-required`` or ``wrong-pin``, with the proof from that answer.
 
-        Without a PIN it works when no device of the account was there for seven days: then the older devices
-        are out and the messages are gone.
+        Without a PIN, it works if no device of the account was online for seven days. Then older devices
+        are logged out, and the messages are deleted.
         """
         enrolled, new = await self._registration.register_with_pin(
             request.number, request.country, request.proof, request.pin, request.device.about()

@@ -1,4 +1,4 @@
-"""What the HTTP API is made of."""
+"""The resources of the HTTP API."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from kith.api.pin import Pin
 from kith.api.privacy import PrivacyResource
 from kith.api.register import Register
 
-#: What the resources need that is no part of a node.
+#: What the resources need besides the parts of a node.
 BEHIND: tuple[type[object], ...] = (
     *(Codes, Pins, Proofs, Notices, Logins, Enrolment, Leaving, Moving, Registration),
     *(Boxes, Discovery, People, Apps, Credentials),
 )
-#: In the order in which the description of the API lists them.
+#: All resources, in the order of the API's description.
 RESOURCES: tuple[type[object], ...] = (
     *(Register, Devices, Pin, Accounts, Links, Contacts, PrivacyResource, AppPasswords),
 )

@@ -13,10 +13,10 @@ from kith.base.ids import stamp
 
 
 def whole(pattern: str) -> str:
-    r"""A pattern that the whole of a text has to match.
+    r"""A pattern that has to match a whole text.
 
-    Not with a $, before which Python lets a newline pass: a number with one is no address. In the description
-    of the API, where patterns are those of JSON Schema (ECMA-262), ``\Z`` is a $ again.
+    It ends with ``\Z``, since Python's $ also matches before a newline at the end. In the description of
+    the API, whose patterns are in the syntax of JSON Schema (ECMA-262), this becomes a $ again.
     """
     return rf"^(?:{pattern})\Z"
 
@@ -44,12 +44,12 @@ _UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
 
 def moment(seconds: float) -> str:
-    """A time since 1970 as RFC 3339 writes it; empty for none."""
+    """A time (seconds since 1970) in the format of RFC 3339; empty for 0."""
     return stamp(datetime.fromtimestamp(seconds, UTC)) if seconds else ""
 
 
 class NewDevice(msgspec.Struct, forbid_unknown_fields=True):
-    """What a client says of itself."""
+    """What a client says about itself."""
 
     agent: Annotated[
         str,
@@ -70,7 +70,7 @@ class NewDevice(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Login(msgspec.Struct):
-    """A device that may log in, on XMPP and here."""
+    """A device that can log in, on XMPP and at the API."""
 
     address: Annotated[str, Meta(description="The account's address.")]
     device: Annotated[str, Meta(description="The lasting id of the device.")]

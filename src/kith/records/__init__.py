@@ -1,1 +1,4 @@
-"""Small things that are kept of an account or a server, each behind the functions that know its form."""
+"""Small records of an account or the server: devices, passwords, invitations, reports, and the like.
+
+Each file defines how its records are stored as documents. Imports `kith.ports` and below.
+"""

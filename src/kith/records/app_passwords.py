@@ -1,11 +1,11 @@
-"""App passwords: one for each standard client of an account that has no password of its own.
+"""App passwords: one for each other XMPP client of an account that has no password of its own.
 
-A client sends its user name and nothing that says which password it will use; SCRAM then answers with a
-salt, before it sees a proof (RFC 5802 §3). So all app passwords of an account share the salt, one for each
-hash, and the proof is checked against each of them in turn. That weakens nothing here: a salt keeps guesses
-at one account from serving for another, and there is nothing to guess, for the passwords are random, of
-about 99 bits. The salt is the one that is made up for an account that does not exist
-(`kith.records.passwords`), so that an account with app passwords, one without, and none at all look the same.
+In SCRAM, a client first sends its user name and gets a salt, before it proves which password it knows (RFC
+5802 §3). So all app passwords of an account share one salt per hash, and a proof is checked against each of
+them. That weakens nothing: a salt prevents guesses for one account from being used for another, and these
+passwords can't be guessed, since they are random with about 99 bits. The salt is the one that is made up
+for an account that does not exist (`kith.records.passwords`), so that an account with app passwords, one
+without, and a missing one look the same.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from kith.base.randomness import Randomness
 from kith.ports.store import Keys, Store
 
 SPACE = "app-passwords"
-#: App passwords that an account may have.
+#: The maximum number of app passwords of an account.
 MOST = 20
-#: How exactly it is known when one was used last, in seconds.
+#: The precision of the time of last use, in seconds.
 _PRECISION = 3600
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _GROUPS, _GROUP = 5, 4
@@ -27,7 +27,10 @@ _RACES = 5
 
 
 class AppPassword(msgspec.Struct):
-    """``keys`` by hash name. ``omemo``: ids of the keys that its client has published (XEP-0384)."""
+    """An app password.
+
+    ``keys``: SCRAM keys by hash name. ``omemo``: device ids that its client has published (XEP-0384).
+    """
 
     id: str
     name: str
@@ -42,13 +45,13 @@ _decode = msgspec.msgpack.Decoder(AppPassword).decode
 
 
 def random_password(randomness: Randomness) -> str:
-    """What a person can type: groups of letters and digits that are told apart easily."""
+    """A random password that is easy to type: groups of letters and digits that do not look alike."""
     groups = ("".join(randomness.choice(_ALPHABET) for _ in range(_GROUP)) for _ in range(_GROUPS))
     return "-".join(groups)
 
 
 class AppPasswords:
-    """Reads and writes them."""
+    """Reads and writes app passwords."""
 
     def __init__(self, store: Store, clock: Clock, randomness: Randomness) -> None:
         self._store = store
@@ -56,7 +59,7 @@ class AppPasswords:
         self._randomness = randomness
 
     async def all(self, account: int) -> list[AppPassword]:
-        """The oldest first."""
+        """The app passwords of an account, the oldest first."""
         found = [_decode(document.value) for document in await self._store.documents(account, SPACE)]
         return sorted(found, key=lambda password: password.created)
 
@@ -69,7 +72,10 @@ class AppPasswords:
     async def change(
         self, account: int, id: str, name: str | None = None, used: bool = False, omemo: int = 0
     ) -> AppPassword | None:
-        """A new name; it was used now; its client has published keys. None if it is gone."""
+        """Changes the name, the time of last use, or the OMEMO device ids.
+
+        Returns None if it does not exist.
+        """
         for _ in range(_RACES):
             document = await self._store.document(account, SPACE, id)
             if document is None:
@@ -87,7 +93,7 @@ class AppPasswords:
         return None
 
     async def remove(self, account: int, id: str) -> AppPassword | None:
-        """What it was; None if there is none."""
+        """Removes an app password. Returns it; None if it does not exist."""
         document = await self._store.document(account, SPACE, id)
         if document is None or not await self._store.remove(account, SPACE, id):
             return None

@@ -1,10 +1,11 @@
-"""The devices of an account, and the tokens by which they log in again (XEP-0388 §2.3, XEP-0484).
+"""The devices of an account, and the tokens with which they log in (XEP-0388 §2.3, XEP-0484).
 
-A token is derived from four things, each kept elsewhere: the server's secret, which is a file beside the
-database; a random number, which is in the database; the id that the client has given itself, which only the
-client has; and the account's password keys, so that a new password is the end of it. The token itself is
-nowhere on the server, nor is the client's id: who copies the database, or even the whole data folder, has no
-token. (A hash of the token could not be kept instead: the mechanism needs the token to check a proof.)
+A token is derived from four things that are stored in different places: the server's secret, a file beside
+the database; a random number in the database; the user-agent id that the client has chosen, which only the
+client stores; and the account's password keys, so that a new password voids the token. Neither the token
+nor the user-agent id is stored on the server, so a copy of the database, or even of the whole data folder,
+contains no token. (A hash of the token would not do: the mechanism needs the token itself to check a
+proof.)
 """
 
 from __future__ import annotations
@@ -26,37 +27,38 @@ from kith.ports.store import AccountRecord, Document, Store
 from kith.records.readable import readable
 
 SPACE = "devices"
-#: Where other processes leave what they revoked, for a running server to end its sessions.
+#: The space in which other processes note what they have revoked, so that a running server ends the sessions.
 REVOKED = "revoked"
-#: What stands there for a device's id when the account has a new password.
+#: The key in that space that stands for a new password instead of a device.
 PASSWORD = "*password"
-#: Where it is noted which devices there were: their tokens are expired, and not wrong (XEP-0484 §4.2).
+#: The space that notes former devices. Their tokens are expired, not wrong (XEP-0484 §4.2).
 GONE = "devices-gone"
-#: Where the devices of app passwords are found by their agents: ids, separated by commas.
+#: The space that maps user agents to devices of app passwords: device ids, separated by commas.
 APPS = "devices-apps"
 _RACES = 5
-#: So many are noted for an account, and used-up tokens for a device.
+#: How many former devices are noted for an account, and former tokens for a device.
 _MAX_GONE = 100
 _MAX_RETIRED = 4
-#: Devices that an account may have; beyond, the one longest unused is revoked.
+#: The maximum number of devices of an account. Beyond it, the one unused for longest is revoked.
 MAX_DEVICES = 50
-#: Devices of one app password; beyond, the one of them that is longest unused is revoked.
+#: The same for the devices of one app password.
 MAX_APP_DEVICES = 10
-#: How long a token is good, in seconds, and when a younger one is given.
+#: How long a token is valid, and the age at which it is replaced, in seconds.
 LIFETIME = 60 * 86400
 ROTATE_AFTER = 7 * 86400
-#: How exactly it is known when a device was last there, in seconds.
+#: The precision of the time when a device was last online, in seconds.
 _PRECISION = 3600
 _MAX_NAME = 100
-#: How many of the last that were forgotten are remembered, for logins under way.
+#: How many recently removed devices are remembered, so that logins in progress fail.
 _ENDED = 1000
 _HANDHELD = re.compile(r"\b(android|ios|ipad|iphone|galaxy|pixel|\w*phone|tablet|mobile)\b", re.IGNORECASE)
 
 
 class Token(msgspec.Struct, array_like=True):
-    """``number`` is what the token is derived from; it works with one mechanism only (XEP-0484 §3.4).
+    """A token. It is valid with one mechanism only (XEP-0484 §3.4).
 
-    ``count`` is the last that the client has told, against replays of TLS early data.
+    ``number``: the random number from which it is derived. ``count``: the last one that the client has sent,
+    against replays of TLS early data.
     """
 
     number: bytes
@@ -72,10 +74,10 @@ class Token(msgspec.Struct, array_like=True):
 class Device(msgspec.Struct):
     """One installation of a client. ``current`` and ``new`` are its tokens (XEP-0484 §5.1).
 
-    ``name`` is what it calls itself, ``label`` what its owner calls it. ``credential``: the app password
-    that it has logged in with, if it was one. ``omemo``: the ids of its keys (XEP-0384). ``retired``: tokens
-    that were good once, the last at the end. ``alike``: what a device of an app password would be called if
-    it had logged in without one.
+    ``name``: what it calls itself. ``label``: the name that its owner gave it. ``credential``: the id of
+    the app password that it has logged in with, if any. ``omemo``: its OMEMO device ids (XEP-0384).
+    ``retired``: former tokens, the last one at the end. ``alike``: the id that a device of an app password
+    would have if it had logged in without one.
     """
 
     id: str
@@ -93,19 +95,19 @@ class Device(msgspec.Struct):
     alike: str = ""
 
     def seen(self, software: str, name: str, now: float) -> None:
-        """It has logged in, and may have said what it is."""
+        """Notes that the device has logged in, and what it says about itself."""
         self.software, self.name = software or self.software, name or self.name
         if now - self.used > _PRECISION:
             self.used = now
 
     def promote(self, token: Token) -> None:
-        """A login with the token succeeded: an older one ends (XEP-0484 §3.5)."""
+        """A login with a token succeeded, so an older one becomes void (XEP-0484 §3.5)."""
         if token is self.new:
             self.retire(self.current)
             self.current, self.new = token, None
 
     def retire(self, *tokens: Token | None) -> None:
-        """These are good no more."""
+        """Moves tokens to the former ones."""
         ended = [token for token in tokens if token is not None]
         self.retired = [*self.retired, *ended][-_MAX_RETIRED:]
 
@@ -120,9 +122,11 @@ class Changed(Exception):
 
 @dataclass(slots=True)
 class Entry:
-    """A device as read: ``seq`` and ``stored`` are its document's; 0 and empty for a new one.
+    """A device with the ``seq`` and the content of the document that it was read from; 0 and empty if it
+    is new.
 
-    ``gone``: those that were forgotten for it, whose sessions are still to be ended (`Revocation.forgotten`).
+    ``gone``: devices that were removed to make room for it, whose sessions have to be ended
+    (`Revocation.forgotten`).
     """
 
     account: int
@@ -137,7 +141,7 @@ class Entry:
 
 
 def agent_id(text: str) -> str:
-    """A user agent's id in its usual form; an empty text if it is no UUID."""
+    """A user-agent id in normal form; empty if it is not a UUID."""
     try:
         return str(uuid.UUID(text))
     except ValueError:
@@ -145,19 +149,20 @@ def agent_id(text: str) -> str:
 
 
 def clean(text: str) -> str:
-    """What a client calls itself, fit to be shown."""
+    """The name that a client gives itself, made safe to show."""
     return " ".join("".join(c if c.isprintable() else " " for c in text[:_MAX_NAME]).split())
 
 
 def handheld(*texts: str) -> bool:
-    """Whether what a client calls itself and its device is the name of something with a battery."""
+    """Whether the names of a client and its device are those of a phone or another device with a battery."""
     return _HANDHELD.search(" ".join(texts)) is not None
 
 
 class Devices:
-    """Reads and writes devices. ``secret`` is the server's, 32 bytes or more.
+    """Reads and writes devices.
 
-    Whoever lists and revokes needs none. ``agent`` is what `agent_id` gives.
+    ``secret``: the server's, at least 32 bytes; not needed to list and revoke. Arguments named ``agent`` are
+    user-agent ids in the form of `agent_id`.
     """
 
     def __init__(self, store: Store, clock: Clock, randomness: Randomness, secret: bytes = b"") -> None:
@@ -168,10 +173,11 @@ class Devices:
         self._ended: OrderedDict[tuple[int, str], None] = OrderedDict()
 
     def id(self, account: int, agent: str, credential: str = "") -> str:
-        """What a device is called where others see it: 16 hexadecimal digits; empty without an agent.
+        """The public id of a device: 16 hexadecimal digits; empty without a user agent.
 
-        One that logs in with an app password is another device than one with the same agent that does not:
-        who has such a password, and knows the id of a device, can't take its place.
+        A device that logs in with an app password is not the same as one with the same user agent that does
+        not. So somebody with an app password can't take another device's place, even if they know its agent
+        id.
         """
         if not agent:
             return ""
@@ -179,7 +185,7 @@ class Devices:
         return self._derive(b"device", account, *parts).hex()[:16]
 
     def token(self, record: AccountRecord, agent: str, token: Token) -> str:
-        """The token as the client has it."""
+        """The text of a token, as the client has it."""
         keys = record.keys[min(record.keys)].stored_key if record.keys else b""  # the one that always stays
         parts = (agent.encode(), token.mechanism.encode(), keys, token.number)
         return urlsafe_b64encode(self._derive(b"token", record.id, *parts)).decode()
@@ -190,13 +196,13 @@ class Devices:
         return hmac.digest(self._secret, message, "sha256")
 
     async def all(self, account: int) -> dict[str, Device]:
-        """An account's devices by id, the longest unused first."""
+        """The devices of an account by id, the one unused for longest first."""
         documents = await self._store.documents(account, SPACE)
         found = [device for _, device in readable(documents, _decode, "device")]
         return {device.id: device for device in sorted(found, key=lambda device: device.used)}
 
     async def find(self, account: int, agent: str) -> Entry | None:
-        """The device of an agent, or None."""
+        """The device of a user agent, or None."""
         return await self._entry(account, self.id(account, agent))
 
     async def _entry(self, account: int, id: str) -> Entry | None:
@@ -204,7 +210,9 @@ class Devices:
         return Entry.of(account, document) if document is not None else None
 
     async def owner(self, bare: str, agent: str) -> tuple[AccountRecord | None, Entry | None]:
-        """An account and the device of an agent, in one look. One that does not exist takes as long."""
+        """An account and the device of a user agent, with one query, which takes as long if they do not
+        exist.
+        """
         find = self._store.account_with
         record, document = await find(bare, SPACE, lambda account: self.id(account, agent))
         if record is None or document is None:
@@ -212,9 +220,9 @@ class Devices:
         return record, Entry.of(record.id, document)
 
     async def of_apps(self, account: int, agent: str) -> list[Entry]:
-        """The devices of an agent that have logged in with app passwords.
+        """The devices of a user agent that have logged in with app passwords.
 
-        For an agent that nobody has, or an account that does not exist, it takes as long as for others.
+        This takes as long if nobody has the user agent, or the account does not exist.
         """
         document = await self._store.document(account, APPS, self.id(account, agent))
         ids = document.value.decode().split(",") if document is not None else ()
@@ -222,7 +230,7 @@ class Devices:
         return [entry for entry in found if entry is not None]
 
     async def _note_app(self, account: int, device: Device, there: bool) -> None:
-        """That there is a device of an app password, or is no more, for who looks for it by its agent."""
+        """Notes whether a device of an app password exists, so that it can be found by its user agent."""
         for _ in range(_RACES):
             document = await self._store.document(account, APPS, device.alike)
             ids = document.value.decode().split(",") if document is not None else []
@@ -237,9 +245,9 @@ class Devices:
                 return
 
     async def enter(self, account: int, agent: str, credential: str = "") -> Entry:
-        """The device of an agent: a new one if it was not there yet, for which others may have to go.
+        """The device of a user agent. If it is new, others may be removed to make room for it.
 
-        ``credential``: the app password that it logs in with, if it is one.
+        ``credential``: the id of the app password that it logs in with, if any.
         """
         id = self.id(account, agent, credential)
         entry = await self._entry(account, id)
@@ -256,9 +264,9 @@ class Devices:
         return entry
 
     async def _make_room(self, account: int, credential: str) -> Sequence[Device]:
-        """Forgets the longest unused of that credential, if there are as many as there may be.
+        """Removes the devices unused for longest, if there are too many. Returns the removed ones.
 
-        Returns what they were. Devices of others stay: who has an app password pushes out nobody else's.
+        Only devices of the same app password are removed, so that it can't push out others.
         """
         devices = [one for one in (await self.all(account)).values() if one.credential == credential]
         most = MAX_APP_DEVICES if credential else MAX_DEVICES
@@ -268,7 +276,7 @@ class Devices:
         return gone
 
     async def save(self, entry: Entry) -> None:
-        """Writes a device if it is not as it was read. Raises Changed if somebody else has written."""
+        """Writes a device if it was changed. Raises Changed if it was also changed elsewhere."""
         value = _encode(entry.device)
         if value == entry.stored:
             return
@@ -278,21 +286,21 @@ class Devices:
         entry.seq, entry.stored = seq, value
 
     def issue(self, record: AccountRecord, agent: str, device: Device, mechanism: str) -> tuple[str, float]:
-        """A token for the device, and when it expires. The one that it has stays until this is used.
+        """Makes a token for a device. Returns it and when it expires.
 
-        It is good once the device is saved.
+        It is valid once the device is saved. The present token stays valid until the new one is used.
         """
         device.retire(device.new)
         device.new = Token(self._randomness.bytes(16), mechanism, self._clock.now())
         return self.token(record, agent, device.new), device.new.expires
 
     async def get(self, account: int, id: str) -> Device | None:
-        """A device by its own id, or None."""
+        """A device by its id, or None."""
         document = await self._store.document(account, SPACE, id)
         return _decode(document.value) if document is not None else None
 
     async def change(self, account: int, id: str, change: Callable[[Device], None]) -> Device | None:
-        """Changes a device as it is at the moment. Returns it as it is then; None if it is gone."""
+        """Applies a change to a device. Returns the changed device; None if it does not exist."""
         while (document := await self._store.document(account, SPACE, id)) is not None:
             entry = Entry.of(account, document)
             change(entry.device)
@@ -302,7 +310,7 @@ class Devices:
         return None
 
     async def forget(self, account: int, id: str | None = None) -> list[Device]:
-        """Forgets one device, or all. Returns what they were."""
+        """Removes one device, or all. Returns the removed ones."""
         gone = [device for device in (await self.all(account)).values() if id in (None, device.id)]
         for device in gone:
             await self._drop(account, device)
@@ -321,33 +329,39 @@ class Devices:
             await self._store.remove(account, GONE, document.key)
 
     async def was_known(self, account: int, agent: str) -> bool:
-        """Whether an agent has had a token as a device that is gone, or of a password that was changed."""
+        """Whether a user agent had a token before, as a removed device or before the password was changed."""
         return await self._store.document(account, GONE, self.id(account, agent)) is not None
 
     def ends(self, account: int, id: str) -> None:
-        """A device, or an app password, is about to go: logins with it that are under way fail."""
+        """A device or an app password is about to be removed.
+
+        Logins with it that are in progress will fail.
+        """
         self._ended[account, id] = None
         if len(self._ended) > _ENDED:
             self._ended.popitem(last=False)
 
     def has_ended(self, account: int, id: str) -> bool:
-        """Whether a device was forgotten a moment ago, and may be in the middle of a login."""
+        """Whether a device was removed a moment ago, so that a login with it must fail."""
         return (account, id) in self._ended
 
     async def revoke(self, account: int, jid: str, id: str | None = None) -> int:
-        """From another process: a running server ends their sessions. Returns how many there were."""
+        """Removes devices from another process.
+
+        A running server ends their sessions. Returns their number.
+        """
         gone = await self.forget(account, id)
         for device in gone:
             await self._store.put(0, REVOKED, f"{jid} {device.id}", _encode(device))
         return len(gone)
 
     async def password_changed(self, account: int, jid: str) -> None:
-        """From another process: the account has a new password. A running server ends all its sessions."""
+        """Notes a new password from another process. A running server ends all sessions of the account."""
         await self.forget(account)
         await self._store.put(0, REVOKED, f"{jid} {PASSWORD}", b"")
 
     async def revoked(self) -> list[tuple[str, Device]]:
-        """What was revoked since the last call, by bare address."""
+        """What other processes have revoked since the last call, as (bare address, device)."""
         found: list[tuple[str, Device]] = []
         for document in await self._store.documents(0, REVOKED):
             await self._store.remove(0, REVOKED, document.key)

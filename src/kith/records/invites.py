@@ -1,6 +1,6 @@
-"""Invitations: a token to make one account (XEP-0445), or to become a contact of who invites (XEP-0379).
+"""Invitations: tokens for creating one account (XEP-0445), or for becoming a contact (XEP-0379).
 
-The store has only hashes of the tokens.
+Only hashes of the tokens are stored.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from kith.ports.store import Store
 from kith.records.readable import readable
 
 SPACE = "invites"
-#: Names that open invitations are for, each with the key of its invitation.
+#: The space of reserved user names, each with the key of the invitation that reserves it.
 NAMES = "invite-names"
-#: Invitations that may be open at once, and of one account.
+#: The maximum number of open invitations, in total and from one account.
 MAX_OPEN = 10_000
 MAX_OWN = 20
-#: Who has shown a token in time may use it for so long, in seconds (XEP-0445 §4).
+#: How long a token can be used after it was presented in time, in seconds (XEP-0445 §4).
 _GRACE = 3600.0
 
 
@@ -31,10 +31,11 @@ class Taken(Exception):
 
 
 class Invite(msgspec.Struct):
-    """``contact``: who is in the new account's roster from the start, and it in theirs; or empty.
+    """An invitation.
 
-    ``name``: the only account that it is good for. ``register``: whether it makes an account at all;
-    if not, it makes a contact of somebody who has one. ``maker``: the account that asked for it; or empty.
+    ``contact``: the account that the invited person becomes a contact of, or empty. ``name``: the only user
+    name that may be chosen, or empty. ``register``: whether it can be used to create an account; otherwise
+    it is for people who have one. ``maker``: the account that created it, or empty.
     """
 
     expires: float
@@ -53,7 +54,7 @@ def _key(token: str) -> str:
 
 
 def uri(domain: str, token: str, invite: Invite) -> str:
-    """For clients: ``xmpp:`` as XEP-0401 §3.1 and XEP-0445 §2 have it."""
+    """The ``xmpp:`` URI for clients (XEP-0401 §3.1, XEP-0445 §2)."""
     if invite.contact and not invite.name:
         ending = ";ibr=y" if invite.register else ""
         return f"xmpp:{quote(invite.contact, safe='@')}?roster;preauth={token}{ending}"
@@ -62,7 +63,7 @@ def uri(domain: str, token: str, invite: Invite) -> str:
 
 
 def page_url(config: Config, token: str) -> str:
-    """For people."""
+    """The URL of the landing page for people."""
     base = config.public_url.rstrip("/")
     if not base:
         port = "" if config.https_port == 443 else f":{config.https_port}"
@@ -72,7 +73,7 @@ def page_url(config: Config, token: str) -> str:
 
 
 class Invites:
-    """Makes, finds and uses up invitations."""
+    """Creates, finds and uses up invitations."""
 
     def __init__(self, store: Store, clock: Clock, randomness: Randomness) -> None:
         self._store = store
@@ -80,9 +81,9 @@ class Invites:
         self._randomness = randomness
 
     async def create(self, invite: Invite) -> str:
-        """The token of a new one.
+        """Creates an invitation. Returns its token.
 
-        Raises OverflowError if too many are open, Taken if its name is reserved for another.
+        Raises OverflowError if too many are open, and Taken if its name is reserved for another one.
         """
         now = self._clock.now()
         open: list[Invite] = []
@@ -105,14 +106,14 @@ class Invites:
         return token
 
     async def reserved(self, name: str, token: str = "") -> bool:
-        """Whether an open invitation, other than the one of that token, is for that name (XEP-0445 §4)."""
+        """Whether an open invitation with another token reserves a user name (XEP-0445 §4)."""
         document = await self._store.document(0, NAMES, name)
         if document is None or (token and document.value == _key(token).encode()):
             return False
         return await self._find(document.value.decode()) is not None
 
     async def find(self, token: str) -> Invite | None:
-        """An invitation that is still good, or None."""
+        """The valid invitation with a token, or None."""
         return await self._find(_key(token))
 
     async def _find(self, key: str) -> Invite | None:
@@ -121,13 +122,13 @@ class Invites:
         return invite if invite is not None and invite.expires > self._clock.now() else None
 
     async def restore(self, token: str, invite: Invite) -> None:
-        """It was not used after all."""
+        """Makes an invitation valid again that was not used after all."""
         if invite.name:
             await self._store.put(0, NAMES, invite.name, _key(token).encode())
         await self._store.put(0, SPACE, _key(token), _encode(invite))
 
     async def use(self, token: str, invite: Invite) -> bool:
-        """It is used up. False if somebody was faster."""
+        """Uses an invitation up. Returns False if that has happened already."""
         return bool(await self._remove(_key(token), invite))
 
     async def _remove(self, key: str, invite: Invite) -> int:

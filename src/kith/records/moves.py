@@ -1,4 +1,4 @@
-"""Accounts that have another address now (XEP-0283): what an older address leads to."""
+"""Accounts whose address has changed (XEP-0283): where an old address leads."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from kith.ports.store import Store
 from kith.records.readable import readable
 
 SPACE = "moved"
-#: How long an older address leads to the newer one, in seconds.
+#: How long an old address leads to the new one, in seconds.
 LIFETIME = 90 * 86400.0
 
 
 class Move(msgspec.Struct):
-    """``new``: the bare address that account ``account`` has now; ``done``: contacts were told."""
+    """A change of address. ``new``: the present bare address. ``done``: contacts were notified."""
 
     account: int
     new: str
@@ -21,7 +21,7 @@ class Move(msgspec.Struct):
     done: bool = False
 
     def is_over(self, now: float) -> bool:
-        """Whether the older address does not lead anywhere any more."""
+        """Whether the old address no longer leads to the new one."""
         return now - self.at >= LIFETIME
 
 
@@ -30,18 +30,18 @@ _decode = msgspec.msgpack.Decoder(Move).decode
 
 
 class Moves:
-    """Reads and writes them, by the older bare address."""
+    """Reads and writes moves, by the old bare address."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def all(self) -> dict[str, Move]:
-        """Those that there are."""
+        """All moves."""
         documents = await self._store.documents(0, SPACE)
         return {one.key: move for one, move in readable(documents, _decode, "change of an address")}
 
     async def find(self, old: str) -> Move | None:
-        """Where an address leads, or None."""
+        """The move away from an address, or None."""
         document = await self._store.document(0, SPACE, old)
         return _decode(document.value) if document is not None else None
 
@@ -49,5 +49,5 @@ class Moves:
         await self._store.put(0, SPACE, old, _encode(move))
 
     async def remove(self, old: str) -> None:
-        """The address is free."""
+        """Removes a move, so that its address can be used again."""
         await self._store.remove(0, SPACE, old)

@@ -1,9 +1,7 @@
-"""The passwords of accounts, for SASL: the account's own, or its app passwords.
+"""Checks passwords for SASL: the account's own, or its app passwords.
 
-Those for PLAIN are checked against SCRAM keys, off the loop, and what was right is remembered.
-
-Key derivation is slow on purpose. A device that logs in again with the same password is recognised
-by a keyed hash that never leaves this process.
+Deriving keys from a password is slow on purpose, so it is done in a thread. A password that was correct
+before is recognised by a keyed hash, which never leaves this process.
 """
 
 from __future__ import annotations
@@ -21,32 +19,36 @@ from kith.ports.store import ITERATIONS, AccountRecord, Keys, Store
 from kith.records.app_passwords import AppPasswords
 
 _SIZE = 50_000
-#: How many of the last changes of passwords are remembered, for logins under way.
+#: How many recent changes of passwords are remembered, so that logins in progress fail.
 _CHANGES = 1000
 
 
-#: The hashes of SCRAM, and how long their digests are.
+#: The hashes of SCRAM, and the sizes of their digests in bytes.
 _HASHES = ("SHA-1", "SHA-256", "SHA-512")
 _FOR_PLAIN = "SHA-256"
 
 
 def new_salts(randomness: Randomness) -> dict[str, bytes]:
-    """Salts for a password, by hash."""
+    """New salts for a password, by hash."""
     return {name: randomness.bytes(16) for name in _HASHES}
 
 
 class Candidate(NamedTuple):
-    """Keys that a proof may be made with. ``credential``: the app password's id; empty: the account's own."""
+    """Keys to check a proof against.
+
+    ``credential``: the app password's id; empty for the account's password.
+    """
 
     credential: str
     keys: Keys
 
 
 class Passwords:
-    """``check`` derives the keys of a password and compares them; ``make`` derives those of a new one.
+    """Checks passwords, and makes keys for new ones.
 
-    Both are slow, and to be called in a thread. ``make`` raises ValueError for a password that can't be; it
-    takes salts by hash. ``pepper`` is what made-up salts are derived from.
+    ``check`` derives the keys of a password and compares them; ``make`` derives those of a new password,
+    with salts by hash, and raises ValueError for a password that is not allowed. Both are slow, and are
+    called in a thread. ``pepper``: the secret from which made-up salts are derived.
     """
 
     def __init__(
@@ -69,7 +71,7 @@ class Passwords:
         self._changed: OrderedDict[int, int] = OrderedDict()  # which change was an account's last
 
     def changed(self, account: int) -> None:
-        """An account has a new password: logins under way that have shown the older one are to fail."""
+        """An account has a new password. Logins in progress with the old one will fail."""
         self.changes += 1
         self._changed[account] = self.changes
         self._changed.move_to_end(account)
@@ -77,25 +79,28 @@ class Passwords:
             self._changed.popitem(last=False)
 
     def has_changed(self, account: int, since: int) -> bool:
-        """Whether the account's password was changed after ``changes`` had that value."""
+        """Whether the password was changed since ``changes`` had the value ``since``."""
         return self._changed.get(account, 0) > since
 
     def make(self, password: str) -> dict[str, Keys]:
-        """Keys of a new password, with salts of their own. Slow. Raises ValueError."""
+        """The keys of a new password, with new salts. Slow. Raises ValueError."""
         return self._make(password, new_salts(self._randomness))
 
     def salt(self, bare: str, hash_name: str) -> bytes:
-        """The same each time for a bare address, which may have no account."""
+        """The made-up salt of a bare address, which is always the same. The account need not exist."""
         return hmac.digest(self._pepper, f"{hash_name}:{bare}".encode(), "sha256")[:16]
 
     def make_app_keys(self, bare: str, password: str) -> dict[str, Keys]:
-        """Keys of an app password. Slow."""
+        """The keys of an app password. Slow."""
         return self._make(password, {name: self.salt(bare, name) for name in _HASHES})
 
     async def candidates(
         self, bare: str, record: AccountRecord | None, hash_name: str
     ) -> Sequence[Candidate]:
-        """What a SCRAM proof is checked against, all with one salt: at least one, maybe made up."""
+        """The keys to check a SCRAM proof against, all with the same salt.
+
+        At least one, which may be made up.
+        """
         if record is not None and record.keys:
             found = [Candidate("", record.keys[hash_name])] if hash_name in record.keys else []
         else:
@@ -108,13 +113,16 @@ class Passwords:
         return found or [Candidate("", self._nobody(bare, hash_name))]
 
     def _nobody(self, bare: str, hash_name: str) -> Keys:
-        """Keys that nobody has."""
+        """Random keys that no password has."""
         size = hashlib.new(hash_name.replace("-", "").lower()).digest_size
         salt = self.salt(bare, hash_name)
         return Keys(salt, self._randomness.bytes(size), self._randomness.bytes(size), ITERATIONS)
 
     async def fits(self, bare: str, record: AccountRecord | None, password: str) -> str | None:
-        """Which password it is: empty for the account's own, an app password's id, or None for none."""
+        """Checks a password.
+
+        Returns the id of the app password, empty for the account's own, or None if it is wrong.
+        """
         if record is not None and record.keys:
             return "" if await self._is_own(record, password) else None
         # as long as it takes where there is an account

@@ -1,4 +1,4 @@
-"""Who may see what of an account, as its owner has set it."""
+"""The privacy settings of an account."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import msgspec
 from kith.ports.store import Store
 
 SPACE = "privacy"
-#: Contacts are those who may see the account's presence.
+#: Who may see something. Contacts are people who are subscribed to the account's presence.
 Audience = Literal["everyone", "contacts", "nobody"]
 Writers = Literal["everyone", "contacts"]
 
 
 class Privacy(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``last_seen``: since when it is offline; ``about``: the card with what one says of oneself.
+    """Who may see what, and who may write.
 
-    ``read_receipts``: whether others learn that a message was read. ``messages``: who may write.
+    ``last_seen``: since when the account is offline. ``about``: the vCard. ``read_receipts``: whether
+    others learn that a message was read. ``messages``: who may write.
     """
 
     last_seen: Audience = "contacts"
@@ -33,11 +34,11 @@ _decode = msgspec.msgpack.Decoder(Privacy).decode
 
 
 async def load(store: Store, account: int) -> Privacy:
-    """Those of an account."""
+    """The settings of an account."""
     document = await store.document(account, SPACE, "")
     return _decode(document.value) if document is not None else PLAIN
 
 
 async def save(store: Store, account: int, privacy: Privacy) -> None:
-    """From now on."""
+    """Stores the settings of an account."""
     await store.put(account, SPACE, "", _encode(privacy))

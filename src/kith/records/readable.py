@@ -1,4 +1,4 @@
-"""Reading what was stored: one damaged record takes nothing from the others."""
+"""Decodes stored records, and skips damaged ones."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ logger = structlog.get_logger("kith")
 def readable(
     documents: Iterable[Document], decode: Callable[[bytes], _T], what: str
 ) -> Iterator[tuple[Document, _T]]:
-    """Those that can be decoded, each with what it holds.
+    """The documents that can be decoded, each with its content.
 
-    ``decode`` raises ValueError (`msgspec.DecodeError` is one) for a damaged one, of which the operator is
-    told; ``what`` says what kind of record it is.
+    ``decode`` raises ValueError (such as `msgspec.DecodeError`) for a damaged one, which is logged.
+    ``what`` names the kind of record in the log.
     """
     for document in documents:
         try:

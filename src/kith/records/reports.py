@@ -1,4 +1,4 @@
-"""Reports of spam and abuse, until the operator has seen them (XEP-0377)."""
+"""Reports of spam and abuse (XEP-0377), which are stored until the operator deletes them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kith.records.readable import readable
 
 SPACE = "reports"
 REASONS = frozenset(("urn:xmpp:reporting:spam", "urn:xmpp:reporting:abuse"))
-#: Reports that are kept, and of one account.
+#: The maximum number of stored reports, in total and from one account.
 MAX_REPORTS = 5000
 MAX_OF_ONE = 100
 _MAX_TEXT = 2000
@@ -20,7 +20,7 @@ _MAX_ID = 128
 
 
 class Report(msgspec.Struct):
-    """``at`` in seconds since 1970; ``ids`` are stanza ids in the reporter's archive."""
+    """A report. ``at``: seconds since 1970. ``ids``: stanza ids in the reporter's archive."""
 
     at: float
     reporter: str
@@ -33,7 +33,7 @@ class Report(msgspec.Struct):
     def make(
         cls, at: float, reporter: str, reported: str, reason: str, text: str, ids: Sequence[str]
     ) -> Report:
-        """A report, its parts cut to what is kept."""
+        """Makes a report, with its parts cut to the stored sizes."""
         kept = [id[:_MAX_ID] for id in ids[:_MAX_IDS]]
         return cls(at, reporter, reported, reason, text.strip()[:_MAX_TEXT], kept)
 
@@ -43,18 +43,18 @@ _decode = msgspec.msgpack.Decoder(Report).decode
 
 
 class Reports:
-    """The list of reports in a store."""
+    """The stored reports."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def all(self) -> list[Report]:
-        """Oldest first."""
+        """All reports, the oldest first."""
         documents = await self._store.documents(0, SPACE)
         return [report for _, report in readable(documents, _decode, "report")]
 
     async def add(self, report: Report) -> bool:
-        """False if there are too many already."""
+        """Stores a report. Returns False if there are too many."""
         reports = await self.all()
         same = sum(other.reporter == report.reporter for other in reports)
         if len(reports) >= MAX_REPORTS or same >= MAX_OF_ONE:
@@ -63,5 +63,5 @@ class Reports:
         return True
 
     async def clear(self) -> int:
-        """Forgets all. Returns how many there were."""
+        """Deletes all reports. Returns how many there were."""
         return await self._store.remove(0, SPACE)

@@ -28,8 +28,8 @@ from kith.api.api import API
 from kith.api.credentials import Credentials
 from kith.api.resources import BEHIND, RESOURCES
 from kith.base.clock import Clock
+from kith.base.figures import Figures
 from kith.base.randomness import Randomness
-from kith.base.secret import Secret
 from kith.bus.local import LocalPlacement
 from kith.config import Config, ConfigError
 from kith.config.renamed import Renamed
@@ -37,6 +37,10 @@ from kith.core.hooks.parts import Unfit
 from kith.core.log.retention import expire
 from kith.core.login.stream import Stream
 from kith.core.node import Node
+from kith.core.routing.post import Post
+from kith.core.routing.router import Router
+from kith.core.sessions.handover import Handover
+from kith.core.sessions.resumption import Resumption
 from kith.edge.certificate import describe, ensure_certificate
 from kith.edge.connection import Edge, keep_alive
 from kith.edge.handshakes import TLSListener
@@ -123,7 +127,7 @@ class Server:
             config, node.domain, node.tasks, partial(Stream, node.entrance), pool, self.certificates
         )
         app = _web_app(config)
-        invites = InvitePages(node.domain, Invites(store, node.clock, node.randomness), config.invites)
+        invites = InvitePages(node.domain, Invites(store, node.clock, randomness), config.invites)
         self.web = Web(self.edge, [invites, self._api(secret), *([app] if app is not None else [])])
         self.metrics: Metrics | None = None
         components = self.node.get(Components)
@@ -135,11 +139,11 @@ class Server:
                     node.domain,
                     node.clock,
                     node.tasks,
-                    node.figures,
-                    node.randomness,
+                    node.get(Figures),
+                    randomness,
                     node.hosts,
-                    node.post,
-                    node.router,
+                    node.get(Post),
+                    node.get(Router),
                     pool,
                     secret,
                     certificate,
@@ -202,7 +206,7 @@ class Server:
 
     async def _serve_metrics(self, federation: Federation | None) -> None:
         metrics = self.metrics = Metrics(
-            self.edge, federation, self.node.figures, self.node.store, self.node.resumption
+            self.edge, federation, self.node.get(Figures), self.node.store, self.node.get(Resumption)
         )
         await metrics.start()
         await self._listen("metrics_port", metrics.handler, listen=self.config.metrics_listen)
@@ -211,8 +215,8 @@ class Server:
     def _api(self, secret: bytes) -> API:
         """Builds the HTTP API and the parts behind it."""
         parts, repeat = self.node.parts, self.node.tasks.repeat
-        self.sms = _sms(self.config, self.node.clock, self.node.randomness)
-        parts.add({Secret: Secret(secret), SMS: self.sms})
+        self.sms = _sms(self.config, self.node.clock, self.node.get(Randomness))
+        parts.add({SMS: self.sms})
         parts.build(BEHIND)
         repeat(parts.get(Codes).sweep, 3600.0)
         repeat(parts.get(Proofs).sweep, 3600.0)
@@ -327,7 +331,7 @@ class Server:
             listener.close()
         for connection in list(self.edge.connections):
             connection.listen_no_more()
-        await self.node.handover.settle(_FAREWELL)
+        await self.node.get(Handover).settle(_FAREWELL)
         for connection in list(self.edge.connections):
             connection.shut_down()
         deadline = asyncio.get_running_loop().time() + _FAREWELL

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kith.base.domain import Domain
 from kith.core.routing.asserted import Assertions
 from kith.core.routing.hosts import Hosts
 from kith.wire.jid import parse_jid
@@ -26,7 +27,7 @@ def _left(inner: str, sender: str) -> str:
     hosts = Hosts()
     for name in ("rooms.localhost", "pubsub.localhost"):
         hosts.add(name, object())  # type: ignore[arg-type]
-    assertions = Assertions("localhost", hosts)
+    assertions = Assertions(Domain("localhost"), hosts)
     stanza = Stanza.from_bytes(f"<message from='{sender}' to='vic@localhost'>{inner}</message>".encode())
     if assertions.concerns(stanza):
         assertions.check(stanza, parse_jid(sender))
@@ -172,7 +173,7 @@ def test_a_report_names_messages_by_the_ids_of_ones_own_archive() -> None:
     report = f"<report xmlns='urn:xmpp:reporting:1'>{_id('alice@localhost')}</report>"
     block = f"<block xmlns='urn:xmpp:blocking'><item jid='x@y'>{report}</item></block>"
     stanza = Stanza.from_bytes(f"<iq type='set' id='1'>{block}</iq>".encode())
-    assert not Assertions("localhost", Hosts()).concerns(stanza)
+    assert not Assertions(Domain("localhost"), Hosts()).concerns(stanza)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +198,7 @@ def test_many_addresses_in_one_stanza_are_little_work(one: str, sender: str) -> 
 
 
 def test_what_an_older_version_stored_is_healed_when_it_is_read() -> None:
-    assertions = Assertions("localhost", Hosts())
+    assertions = Assertions(Domain("localhost"), Hosts())
     stored = f"<message from='{ALICE}' to='vic@localhost'><body>%s</body>%s</message>"
     usual = (stored % ("x", "")).encode()
     assert assertions.renewed(usual) is usual

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from kith.core.actors.account import Session
+from kith.core.sessions.removal import Removal
 from kith.store.errors import Full
 from tests.fuzz.world import World
 
@@ -40,11 +41,11 @@ def test_sessions_end_before_the_log_is_emptied(world: World, monkeypatch: pytes
         monkeypatch.setattr(world.domain.store, "empty_log", empty_log)
         asker, other = await opened(world, "asker"), await opened(world, "other")
         async with asyncio.timeout(25):
-            await world.domain.removal.remove_soon(asker.account, (asker,))
+            await world.domain.get(Removal).remove_soon(asker.account, (asker,))
         assert other.closed
         assert not asker.closed  # it is answered first
         assert await world.domain.store.account("ada@localhost") is None
-        await world.domain.removal.forget(asker.account)
+        await world.domain.get(Removal).forget(asker.account)
         assert asker.closed
         emptied.set()
         await world.settle()
@@ -62,7 +63,7 @@ def test_whom_an_operator_removes_is_out_at_once(world: World, monkeypatch: pyte
         monkeypatch.setattr(world.domain.store, "empty_log", empty_log)
         one, other = await opened(world, "one"), await opened(world, "other")
         async with asyncio.timeout(25):
-            await world.domain.removal.remove_soon(one.account)
+            await world.domain.get(Removal).remove_soon(one.account)
         assert one.closed
         assert other.closed
         emptied.set()
@@ -79,7 +80,7 @@ def test_an_account_that_can_not_be_removed_now_stays(world: World, monkeypatch:
         monkeypatch.setattr(world.domain.store, "delete_account", delete_account)
         session = await opened(world, "one")
         with pytest.raises(Full):
-            await world.domain.removal.remove_soon(session.account)
+            await world.domain.get(Removal).remove_soon(session.account)
         assert not session.closed
         world.domain.sessions.close(session)
 

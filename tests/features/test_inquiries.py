@@ -10,6 +10,7 @@ import pytest
 
 from kith.base.clock import Clock
 from kith.base.domain import Domain
+from kith.config import Config
 from kith.core.actors.roster import Roster
 from kith.core.routing.hosts import Hosts
 from kith.core.routing.inquiries import REQUESTS_EACH, Inquiries
@@ -107,7 +108,7 @@ async def test_a_group_that_both_are_in_makes_acquaintances() -> None:
 
     accounts = SimpleNamespace(id_of=account_id, roster=roster)
     hooks = SimpleNamespace(acquainted=acquainted)
-    inquiries = Inquiries(1, Domain("x"), accounts, Hosts(), hooks, Clock())  # type: ignore[arg-type]
+    inquiries = Inquiries(Config(strangers_per_hour=1), Domain("x"), accounts, Hosts(), hooks, Clock())  # type: ignore[arg-type]
     ann, eve = (SimpleNamespace(bare=name, jid=parse_jid(name)) for name in ("ann@x", "eve@x"))
     for number in range(5):
         assert await inquiries.admit(ann, parse_jid(f"m{number}@x"))  # type: ignore[arg-type]

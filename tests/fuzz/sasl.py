@@ -47,7 +47,7 @@ def run(data: bytes) -> None:
 
 
 async def _run(world: World, data: bytes) -> None:
-    world.domain.guesses = Guesses()  # what came before does not count
+    world.domain.entrance.guesses = Guesses()  # what came before does not count
     connection, transport = world.tcp()
     await world.feed(transport, [HEADER])
     stream = connection._stream

@@ -1,11 +1,8 @@
-"""The node: the one place from which everything of a server is reachable."""
+"""The node: builds the parts of a server for one domain, starts them and stops them."""
 
 from __future__ import annotations
 
-import asyncio
-import hmac
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -16,6 +13,7 @@ from kith.base.domain import Domain
 from kith.base.figures import Figures
 from kith.base.ids import Ids
 from kith.base.randomness import Randomness
+from kith.base.secret import Secret
 from kith.base.slots import SLOTS
 from kith.base.tasks import Tasks
 from kith.config import Config
@@ -42,23 +40,32 @@ from kith.core.sessions.removal import Removal
 from kith.core.sessions.resumption import Resumption
 from kith.core.sessions.revocation import Revocation
 from kith.core.sessions.sessions import Sessions
+from kith.core.sessions.upkeep import Upkeep
 from kith.ports.bus import Bus
 from kith.ports.placement import Placement
-from kith.ports.store import Store
-from kith.records.devices import PASSWORD, Devices
+from kith.ports.store import LogStore, Store
+from kith.records.devices import Devices
 from kith.records.passwords import Passwords
 
 _T = TypeVar("_T")
 logger = structlog.get_logger("kith")
 #: The last message may be so many seconds ahead of the clock before the operator is told.
 _AHEAD = 60.0
+#: Parts whose constructors say what they are made of, in the order in which they are needed.
+_PARTS: tuple[type[object], ...] = (
+    *(Hosts, Assertions, Post, Marks, Presence, Subscriptions, Inquiries, Iqs, Resumption, Sessions),
+    *(Revocation, Removal, Handover, Entrance, Upkeep),
+)
+#: Those of a node that is one of several.
+_PEERS: tuple[type[object], ...] = (PeerNodes, Ownership)
 
 
 class Node:
-    """What the server is, for one domain.
+    """``parts`` has everything by its type.
 
-    ``passwords`` makes its `Passwords`, of the store and what salts are derived from.
-    ``secret`` is what tokens and made-up salts are derived from; it has to last.
+    ``passwords`` makes its `Passwords`, of the store and what salts are derived from. ``secret`` is what
+    tokens and made-up salts are derived from; it has to last. ``bus`` leads to the other nodes, if there are
+    any. Raises Unfit if the features don't fit together.
     """
 
     def __init__(
@@ -73,138 +80,64 @@ class Node:
         randomness: Randomness,
         bus: Bus | None = None,
     ) -> None:
-        self.config = config
-        self.domain = Domain(config.domain)
-        self.name = self.domain.name
-        self.jid = self.domain.jid
         self.store = store
-        self.guesses = Guesses()
-        self.pepper = hmac.digest(secret, b"pepper", "sha256")
         self.clock = clock
-        self.randomness = randomness
-        self.passwords = passwords(store, self.pepper, clock, randomness)
-        self.devices = Devices(store, clock, randomness, hmac.digest(secret, b"devices", "sha256"))
-        self.ids = Ids(clock.now, 1 if bus is None else SLOTS)
-        self.figures = Figures()
+        self.domain = Domain(config.domain)
         self.tasks = Tasks()
-        self.hosts = Hosts()
-        self.placement = placement
-        self.assertions = Assertions(self.name, self.hosts)
         self.hooks = Hooks()
+        self.ids = Ids(clock.now, 1 if bus is None else SLOTS)
+        keys = Secret(secret)
         self.accounts = Accounts(
-            self.name, store, placement, self.hooks.account_loaded, self.hooks.account_unloaded
+            self.domain, store, placement, self.hooks.account_loaded, self.hooks.account_unloaded
         )
-        self.post = Post(
-            self.domain, self.accounts, self.hosts, placement, self.hooks, self.figures, self.tasks
+        self.parts = Parts(
+            {
+                Config: config,
+                Store: store,
+                LogStore: store,
+                Placement: placement,
+                Bus: bus,
+                Secret: keys,
+                Devices: Devices(store, clock, randomness, keys.key("devices")),
+                Passwords: passwords(store, keys.key("pepper"), clock, randomness),
+            }
         )
-        self.log = Log(store, self.ids, self.hooks.message_wanted, self.post)
-        self.marks = Marks(store)
-        replay = Replay(self.domain, store, self.marks, self.figures, self.assertions.renewed)
-        self.presence = Presence(self.accounts, self.post, self.hooks, replay)
-        self.subscriptions = Subscriptions(store, self.accounts, self.post, self.presence, self.hooks)
-        self.inquiries = Inquiries(
-            config.strangers_per_hour, self.domain, self.accounts, self.hosts, self.hooks, clock
-        )
-        self.iqs = Iqs(self.name, self.hosts, self.accounts, self.inquiries, self.hooks)
-        self.router = Router(
-            self.domain,
-            store,
-            self.accounts,
-            self.hosts,
-            self.hooks,
-            self.log,
-            self.post,
-            self.presence,
-            self.subscriptions,
-            self.inquiries,
-            self.iqs,
-            self.assertions,
-            self.figures,
-        )
-        self.resumption = Resumption(
-            randomness, config.resume_timeout, (config.resume_stanzas, 4 * config.stanza_bytes)
-        )
-        self.sessions = Sessions(
-            clock, self.tasks, self.figures, self.marks, self.hooks, self.post, self.presence, self.resumption
-        )
-        self.sessions.handle = self.router.handle
-        self.revocation = Revocation(
-            store, self.accounts, self.sessions, self.devices, self.passwords, self.hooks
-        )
-        self.removal = Removal(
-            store, self.accounts, self.subscriptions, self.sessions, self.hooks, self.tasks
-        )
-        self.handover = Handover(
-            store, self.accounts, self.sessions, self.resumption, self.hooks, self.tasks, clock
-        )
-        self.entrance = Entrance(
-            self.domain,
-            config,
-            store,
-            self.accounts,
-            self.sessions,
-            self.hooks,
-            self.devices,
-            self.passwords,
-            self.guesses,
-            self.revocation,
-            self.tasks,
-            self.figures,
-            clock,
-            randomness,
-            self.pepper,
-        )
-        self._ownership = self._join(bus) if bus is not None else None
-        self.features = self._make(features)
-        self._changed_elsewhere = False  # since the last refresh began
-        self._refreshing = False
+        for part in (clock, randomness, self.domain, self.tasks, self.hooks, self.ids, self.accounts):
+            self.parts.add({type(part): part})
+        for plain in (Figures, Guesses):
+            self.parts.add({plain: plain()})
+        self._build(bus is not None)
+        self.features = self._fill(features)
 
-    def _join(self, bus: Bus) -> Ownership:
-        """Makes the node one of several."""
-        unique = partial(self.randomness.bytes, 16)
-        peers = PeerNodes(
-            self.placement,
-            bus,
-            self.store,
-            self.ids,
-            self.accounts,
-            self.log,
-            self.post,
-            self.presence,
-            self.router,
-            self.tasks,
-            self.figures,
-            unique,
-        )
-        self.hosts.peers = peers
-        return Ownership(
-            self.placement,
-            self.store,
-            self.ids,
-            self.accounts,
-            self.sessions,
-            peers,
-            self.tasks,
-            unique,
-        )
+    def _build(self, several: bool) -> None:
+        """The parts of the core: those that can't be told by their types, and then the rest."""
+        parts = self.parts
+        parts.build((Hosts, Assertions, Post, Marks))
+        parts.add({Log: Log(self.store, self.ids, self.hooks.message_wanted, parts.get(Post))})
+        renewed = parts.get(Assertions).renewed
+        replay = Replay(self.domain, self.store, parts.get(Marks), parts.get(Figures), renewed)
+        parts.add({Replay: replay})
+        parts.build(_PARTS)
+        parts.build((Router,))
+        self.hosts = parts.get(Hosts)
+        self.sessions = parts.get(Sessions)
+        self.sessions.handle = parts.get(Router).handle
+        self.entrance = parts.get(Entrance)
+        if several:
+            parts.build(_PEERS)
+            self.hosts.peers = parts.get(PeerNodes)
 
-    def _make(self, classes: Sequence[type[Feature]]) -> list[Feature]:
-        """The features, and what they have to say in the tables. Raises Unfit if they don't fit together."""
-        parts = (
-            *(self.config, self.domain, self.clock, self.randomness, self.tasks, self.figures),
-            *(self.ids, self.guesses),
-            *(self.passwords, self.devices, self.accounts, self.log, self.marks, self.hooks),
-            *(self.hosts, self.post, self.iqs, self.inquiries, self.assertions, self.presence),
-            *(self.subscriptions, self.router, self.sessions, self.revocation, self.removal),
-        )
-        self.parts = Parts({type(part): part for part in parts} | {Store: self.store})
+    def _fill(self, classes: Sequence[type[Feature]]) -> list[Feature]:
+        """Makes the features, and puts what they have to say into the tables."""
         features = self.parts.build(classes)
         self.hooks.fill(features)
-        self.iqs.fill(features)
-        self.log.fill(feature.keeps for feature in features)
+        self.parts.get(Iqs).fill(features)
+        self.parts.get(Log).fill(feature.keeps for feature in features)
         return features
 
-    # -- life -------------------------------------------------------------------------------------
+    def get(self, cls: type[_T]) -> _T:
+        """A part, or a feature. Raises LookupError if there is none."""
+        return self.parts.get(cls)
 
     async def start(self) -> None:
         """Opens the store and starts the features. Raises what the store raises."""
@@ -219,53 +152,16 @@ class Node:
             )
         for feature in self.features:
             await feature.start()
-        await self.handover.take_up()
-        if self._ownership is not None:
-            self.tasks.spawn(self._ownership.run())
-        self.tasks.spawn(self._tick())
+        await self.get(Handover).take_up()
+        if self.hosts.peers is not None:
+            self.tasks.spawn(self.get(Ownership).run())
+        self.tasks.spawn(self.get(Upkeep).run())
 
     async def stop(self) -> None:
         """Ends what is left, but for what the next start takes up, and commits."""
-        await self.handover.keep()
-        self.marks.flush()
+        await self.get(Handover).keep()
+        self.get(Marks).flush()
         for feature in self.features:
             await feature.stop()
         self.tasks.stop()
         await self.store.close()
-
-    async def _tick(self) -> None:
-        """Once a second: what may be done lazily, and what has a time limit."""
-        while True:
-            await asyncio.sleep(1)
-            try:
-                self.clock.now()  # a step is noticed, though nothing else asks for the time
-                self.store.watch()
-                self.marks.flush()
-                self.sessions.expire()
-                self._changed_elsewhere |= self.store.changed_elsewhere()
-                if self._changed_elsewhere and not self._refreshing:
-                    self._changed_elsewhere, self._refreshing = False, True
-                    self.tasks.spawn(self._refresh())  # it reads, and a disk may not answer
-            except Exception as error:
-                self.tasks.failed("tick failed", error)
-
-    async def _refresh(self) -> None:
-        """Another process has changed accounts beside the running server."""
-        try:
-            await self._take_up_changes()
-        finally:
-            self._refreshing = False
-
-    async def _take_up_changes(self) -> None:
-        for jid, device in await self.devices.revoked():
-            if device.id != PASSWORD:
-                await self.revocation.forgotten(jid, [device])
-            elif (account := await self.accounts.load(jid)) is not None:
-                self.revocation.password_changed(account.id, jid)
-        for gone in await self.accounts.refresh():
-            await self.removal.forget(gone)
-        await self.hooks.accounts_changed()
-
-    def get(self, cls: type[_T]) -> _T:
-        """A part, or a feature. Raises LookupError if there is none."""
-        return self.parts.get(cls)

@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 
+from kith.base.domain import Domain
 from kith.core.actors.account import Account, Session
 from kith.core.actors.roster import Roster
 from kith.ports.placement import Placement
@@ -30,7 +31,7 @@ class Accounts:
 
     def __init__(
         self,
-        domain: str,
+        domain: Domain,
         store: Store,
         placement: Placement,
         loaded: Callable[[Account], Awaitable[None]],
@@ -75,7 +76,7 @@ class Accounts:
 
     async def id_of(self, jid: JID) -> int | None:
         """The id of the account at this address, or None. Raises Elsewhere."""
-        if jid.domain != self._domain or not jid.local:
+        if not self._domain.holds(jid) or not jid.local:
             return None
         account = await self.load(jid.bare)
         return account.id if account is not None else None

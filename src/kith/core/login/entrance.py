@@ -7,6 +7,7 @@ from kith.base.clock import Clock
 from kith.base.domain import Domain
 from kith.base.figures import Figures
 from kith.base.randomness import Randomness
+from kith.base.secret import Secret
 from kith.base.tasks import Tasks
 from kith.config import Config
 from kith.core.actors.account import Account
@@ -46,7 +47,7 @@ class Entrance:
         figures: Figures,
         clock: Clock,
         randomness: Randomness,
-        pepper: bytes,
+        secret: Secret,
     ) -> None:
         self.domain = domain
         self.config = config
@@ -62,7 +63,7 @@ class Entrance:
         self.figures = figures
         self.clock = clock
         self.randomness = randomness
-        self.pepper = pepper
+        self.pepper = secret.key("pepper")
         self.offers = Offers(hooks)
 
     async def read(self, visitor: Visitor, bare: str) -> AccountRecord | None:

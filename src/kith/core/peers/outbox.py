@@ -9,10 +9,10 @@ sender next goes on with it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from functools import partial
 
 from kith.base.ids import Ids
+from kith.base.randomness import Randomness
 from kith.base.tasks import Tasks
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.sender import Sender
@@ -70,7 +70,7 @@ class Channel:
 
 
 class Outbox:
-    """The channels of all accounts of this node. ``unique`` makes keys that no other call of it makes."""
+    """The channels of all accounts of this node."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Outbox:
         ids: Ids,
         accounts: Accounts,
         tasks: Tasks,
-        unique: Callable[[], bytes],
+        randomness: Randomness,
     ) -> None:
         self._placement = placement
         self._bus = bus
@@ -88,7 +88,7 @@ class Outbox:
         self._ids = ids
         self._accounts = accounts
         self._tasks = tasks
-        self._unique = unique
+        self._randomness = randomness
         self._channels: dict[tuple[str, str], Channel] = {}
 
     @property
@@ -112,7 +112,7 @@ class Outbox:
         After some time without an answer it is refused.
         """
         channel = self._channel(sender.bare, to)
-        channel.queue.append(Departure(0, 0, stanza.to_bytes(), self._unique(), sender))
+        channel.queue.append(Departure(0, 0, stanza.to_bytes(), self._randomness.bytes(16), sender))
         self._go_on(channel)
 
     async def gained(self, slot: int) -> None:

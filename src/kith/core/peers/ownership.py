@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from kith.base.ids import Ids
+from kith.base.randomness import Randomness
 from kith.base.tasks import Tasks
 from kith.core.actors.accounts import Accounts
 from kith.core.peers.peers import PeerNodes
@@ -29,7 +28,7 @@ class Ownership:
         sessions: Sessions,
         peers: PeerNodes,
         tasks: Tasks,
-        unique: Callable[[], bytes],
+        randomness: Randomness,
     ) -> None:
         self._placement = placement
         self._store = store
@@ -38,7 +37,7 @@ class Ownership:
         self._sessions = sessions
         self._peers = peers
         self._tasks = tasks
-        self._unique = unique
+        self._randomness = randomness
         self._news: set[int] = set()
 
     async def run(self) -> None:
@@ -69,4 +68,4 @@ class Ownership:
     def _announce(self) -> None:
         slots, self._news = self._news, set()
         if slots:
-            self._peers.announce(self._unique(), slots)
+            self._peers.announce(self._randomness.bytes(16), slots)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 
 from kith.base.figures import Figures
 from kith.base.ids import Ids
+from kith.base.randomness import Randomness
 from kith.base.slots import SLOTS
 from kith.base.tasks import Tasks
 from kith.core.actors.account import Account
@@ -50,7 +51,7 @@ class PeerNodes:
         router: Router,
         tasks: Tasks,
         figures: Figures,
-        unique: Callable[[], bytes],
+        randomness: Randomness,
     ) -> None:
         self._placement = placement
         self._bus = bus
@@ -63,7 +64,7 @@ class PeerNodes:
         self._admit = router.admit_peer
         self._tasks = tasks
         self._figures = figures
-        self._outbox = Outbox(placement, bus, store, ids, accounts, tasks, unique)
+        self._outbox = Outbox(placement, bus, store, ids, accounts, tasks, randomness)
         self._events: deque[bytes] = deque(maxlen=_EVENTS)
 
     @property

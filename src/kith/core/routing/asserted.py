@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from xml.etree.ElementTree import Element
 
+from kith.base.domain import Domain
 from kith.core.routing.hosts import Hosts
 from kith.wire import ns
 from kith.wire.canonical import canonical
@@ -55,8 +56,8 @@ class _Look:
 class Assertions:
     """Takes out of stanzas what their senders may not say. ``domain`` is the server's name."""
 
-    def __init__(self, domain: str, hosts: Hosts) -> None:
-        self._domain = domain
+    def __init__(self, domain: Domain, hosts: Hosts) -> None:
+        self._domain = domain.name
         self._hosts = hosts
         rules: dict[str, Callable[[Element, _Look], bool]] = {
             _STANZA_ID: self._is_own_id,

@@ -13,6 +13,7 @@ from collections import OrderedDict
 from kith.base.clock import Clock
 from kith.base.domain import Domain
 from kith.base.rates import Rates
+from kith.config import Config
 from kith.core.actors.account import Account
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.roster import Roster
@@ -53,18 +54,18 @@ def _shares(roster: Roster, bare: str) -> bool:
 class Inquiries:
     """Who knows whom, and about how many others somebody has asked.
 
-    ``limit``: so many in an hour; 0 for any number.
+    The setting ``strangers_per_hour`` says how many; 0 for any number.
     """
 
     def __init__(
-        self, limit: int, domain: Domain, accounts: Accounts, hosts: Hosts, hooks: Hooks, clock: Clock
+        self, config: Config, domain: Domain, accounts: Accounts, hosts: Hosts, hooks: Hooks, clock: Clock
     ) -> None:
         self._domain = domain
         self._accounts = accounts
         self._hosts = hosts
         self._hooks = hooks
         self._clock = clock
-        self._limit = limit
+        self._limit = limit = config.strangers_per_hour
         self._requests = Rates(limit * REQUESTS_EACH, HOUR)
         self._server_requests = Rates(limit * REQUESTS_EACH * SERVER_FACTOR, HOUR)
         self._asked: OrderedDict[str, _Asked] = OrderedDict()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+from kith.base.domain import Domain
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.sender import Sender
 from kith.core.hooks.feature import Feature, Handler
@@ -24,7 +25,7 @@ class Iqs:
 
     def __init__(
         self,
-        domain: str,
+        domain: Domain,
         hosts: Hosts,
         accounts: Accounts,
         inquiries: Inquiries,
@@ -42,7 +43,7 @@ class Iqs:
     def fill(self, features: Sequence[Feature]) -> None:
         """Takes what the features answer; to be called once, with all of them in order."""
         self.features += features
-        self.services |= _services(self._domain, features, self._hosts)
+        self.services |= _services(self._domain.name, features, self._hosts)
         self._handlers |= _handlers(features, list(self.services.values()))
 
     def handler(self, type: str, child: str, kind: str) -> Handler | None:

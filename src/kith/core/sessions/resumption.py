@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from kith.base.randomness import Randomness
+from kith.config import Config
 from kith.core.actors.account import Session
 from kith.wire import ns
 
@@ -17,13 +18,13 @@ class Resumption:
     """A table: sessions by their tokens, and those that wait for a connection.
 
     ``timeout``: how long one waits, in seconds; 0: none can be resumed. ``bounds``: how many stanzas, and how
-    many bytes, a session may have unacknowledged.
+    many bytes, a session may have unacknowledged. Both are from the settings.
     """
 
-    def __init__(self, randomness: Randomness, timeout: float, bounds: tuple[int, int]) -> None:
+    def __init__(self, config: Config, randomness: Randomness) -> None:
         self._randomness = randomness
-        self.timeout = timeout
-        self.bounds = bounds
+        self.timeout = config.resume_timeout
+        self.bounds = (config.resume_stanzas, 4 * config.stanza_bytes)
         self._tokens: dict[str, Session] = {}
         self._waiting: dict[Session, None] = {}  # in the order in which they lost their connections
         self._lately: dict[Session, None] = {}  # those of them that others still see, in the same order

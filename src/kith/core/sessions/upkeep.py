@@ -1,0 +1,81 @@
+"""What is done once a second: what may be done lazily, and what has a time limit."""
+
+from __future__ import annotations
+
+import asyncio
+
+from kith.base.clock import Clock
+from kith.base.tasks import Tasks
+from kith.core.actors.accounts import Accounts
+from kith.core.hooks.table import Hooks
+from kith.core.log.marks import Marks
+from kith.core.sessions.removal import Removal
+from kith.core.sessions.revocation import Revocation
+from kith.core.sessions.sessions import Sessions
+from kith.ports.store import Store
+from kith.records.devices import PASSWORD, Devices
+
+
+class Upkeep:
+    """Also notices when another process has changed accounts beside the running server (`kith user`)."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        tasks: Tasks,
+        store: Store,
+        marks: Marks,
+        sessions: Sessions,
+        accounts: Accounts,
+        devices: Devices,
+        revocation: Revocation,
+        removal: Removal,
+        hooks: Hooks,
+    ) -> None:
+        self._clock = clock
+        self._tasks = tasks
+        self._store = store
+        self._marks = marks
+        self._sessions = sessions
+        self._accounts = accounts
+        self._devices = devices
+        self._revocation = revocation
+        self._removal = removal
+        self._hooks = hooks
+        self._changed_elsewhere = False  # since the last refresh began
+        self._refreshing = False
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            await asyncio.sleep(1)
+            try:
+                self._tick()
+            except Exception as error:
+                self._tasks.failed("tick failed", error)
+
+    def _tick(self) -> None:
+        self._clock.now()  # a step is noticed, though nothing else asks for the time
+        self._store.watch()
+        self._marks.flush()
+        self._sessions.expire()
+        self._changed_elsewhere |= self._store.changed_elsewhere()
+        if self._changed_elsewhere and not self._refreshing:
+            self._changed_elsewhere, self._refreshing = False, True
+            self._tasks.spawn(self._refresh())  # it reads, and a disk may not answer
+
+    async def _refresh(self) -> None:
+        try:
+            await self._take_up_changes()
+        finally:
+            self._refreshing = False
+
+    async def _take_up_changes(self) -> None:
+        for jid, device in await self._devices.revoked():
+            if device.id != PASSWORD:
+                await self._revocation.forgotten(jid, [device])
+            elif (account := await self._accounts.load(jid)) is not None:
+                self._revocation.password_changed(account.id, jid)
+        for gone in await self._accounts.refresh():
+            await self._removal.forget(gone)
+        await self._hooks.accounts_changed()

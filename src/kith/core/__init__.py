@@ -1,4 +1,4 @@
-"""What a message server is: sessions, routing, presence, the log's rules; and the ports.
+"""The core of the server: accounts and sessions, routing, presence, and the rules of the log.
 
-Imports `kith.wire` only. Knows no feature, no store and no socket by name.
+It knows no feature, store or socket by name. docs/architecture.md describes its packages.
 """

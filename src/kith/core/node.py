@@ -49,7 +49,7 @@ from kith.records.passwords import Passwords
 
 _T = TypeVar("_T")
 logger = structlog.get_logger("kith")
-#: The last message may be so many seconds ahead of the clock before the operator is told.
+#: How many seconds the last message may be ahead of the clock before a warning is logged.
 _AHEAD = 60.0
 #: Parts whose constructors say what they are made of, in the order in which they are needed.
 _PARTS: tuple[type[object], ...] = (
@@ -136,11 +136,11 @@ class Node:
         return features
 
     def get(self, cls: type[_T]) -> _T:
-        """A part, or a feature. Raises LookupError if there is none."""
+        """The part or feature of a class. Raises LookupError if there is none."""
         return self.parts.get(cls)
 
     async def start(self) -> None:
-        """Opens the store and starts the features. Raises what the store raises."""
+        """Opens the store and starts the features. Raises StoreError."""
         self.tasks.start()
         await self.store.open()
         self.ids.gained(0, await self.store.last_id(0))
@@ -158,7 +158,7 @@ class Node:
         self.tasks.spawn(self.get(Upkeep).run())
 
     async def stop(self) -> None:
-        """Ends what is left, but for what the next start takes up, and commits."""
+        """Ends sessions, except those that are saved for the next start, and commits."""
         await self.get(Handover).keep()
         self.get(Marks).flush()
         for feature in self.features:

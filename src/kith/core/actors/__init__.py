@@ -1,4 +1,4 @@
-"""What has a name and lives in one place: accounts with their sessions, and who has sent a stanza.
+"""Actors: accounts with their sessions and rosters, and the senders of stanzas.
 
-Imports nothing of the core's other rooms.
+Imports nothing from the core's other packages.
 """

@@ -1,4 +1,4 @@
-"""An account while this node has to do with it, and its sessions: bound resources (RFC 6120 §7)."""
+"""An account in memory, and its sessions, which are bound resources (RFC 6120 §7)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from kith.wire.stanza import Stanza
 
 
 class Account:
-    """``jid`` is the bare address as text, ``address`` the same as a `JID`.
+    """An account that is owned by this node, and in its memory.
 
-    ``sessions`` by resource: bound ones, among them those that have lost their connection and may
-    resume. ``slot`` is the one that its address lies in. ``state`` is for features, by their class.
+    ``jid``: the bare address as text. ``address``: the same as a `JID`. ``sessions``: the bound sessions by
+    resource, including those that have lost their connection and can be resumed. ``slot``: the slot of its
+    address. ``state``: data of features, by their class.
     """
 
     __slots__ = ("address", "delivery", "id", "jid", "roster", "sessions", "slot", "state")
@@ -39,18 +40,18 @@ class Account:
         self.state: dict[object, object] = {}
 
     def available(self) -> list[Session]:
-        """Sessions that have sent presence."""
+        """The sessions that have sent presence."""
         return [session for session in self.sessions.values() if session.presence is not None]
 
     def present(self) -> list[Session]:
-        """Those of them that others see: not those that lost their connection a while ago."""
+        """The available sessions, except those that lost their connection a while ago and appear offline."""
         return [session for session in self.available() if not session.absent]
 
     def targets(self, resource: str, type: str = "") -> list[Session]:
-        """Who gets a message of this type: the resource if it is there, else all that did not opt out.
+        """The sessions that get a message of a type (RFC 6121 §8.5.2 and §8.5.3).
 
-        RFC 6121 §8.5.2 and §8.5.3: a negative priority opts out; a headline, an error or a groupchat message
-        for a resource that is gone reaches nobody, and neither does an error for nobody in particular.
+        That is the session with the resource, else all sessions without a negative priority. Nobody gets a
+        headline, error or groupchat message for a missing resource, or an error for the bare address.
         """
         if resource:
             if (session := self.sessions.get(resource)) is not None:
@@ -67,25 +68,25 @@ class Account:
 
 
 class Keeper(Outlets, Protocol):
-    """What a session asks of those who keep all sessions (`kith.core.sessions.sessions`)."""
+    """The interface of the object that keeps all sessions (`kith.core.sessions.sessions`), for a session."""
 
     def handle(self, session: Session, stanza: Stanza) -> Work:
-        """Handles what its client has sent. Raises StanzaError, StreamError."""
+        """Handles a stanza from the client. Raises StanzaError, StreamError."""
 
     def element(self, session: Session, element: Stanza) -> None:
-        """Takes an element that is neither a stanza nor of stream management. Raises StreamError."""
+        """Handles an element that is neither a stanza nor stream management. Raises StreamError."""
 
     def enable(self, session: Session, element: Stanza) -> None:
-        """Turns stream management on, or refuses it (XEP-0198 §3)."""
+        """Enables stream management, or refuses it (XEP-0198 §3)."""
 
     def end(self, session: Session, error: StreamError | None = None) -> None:
         """Ends the session and its connection."""
 
 
 class Session(Outlet):
-    """``jid`` is the full address, ``bare`` the account's. ``state`` is for features, by their class.
+    """A session of an account. It may have no connection at the moment, and wait for its client to resume it.
 
-    It lasts while its client may come back, with or without a connection at the moment.
+    ``jid``: the full address. ``bare``: the account's address. ``state``: data of features, by their class.
     """
 
     __slots__ = (
@@ -110,7 +111,7 @@ class Session(Outlet):
     )
 
     keeper: Keeper
-    #: A client's message is known again by its origin id, if by anything (XEP-0359).
+    #: Clients' messages have no key: retries are recognised by their origin ids (XEP-0359).
     key: ClassVar[None] = None
 
     def __init__(self, keeper: Keeper, account: Account, jid: JID, sink: Sink | None, lang: str = "") -> None:
@@ -119,24 +120,24 @@ class Session(Outlet):
         self.jid = jid
         self.full = str(jid)
         self.bare = account.jid
-        self.handheld = False  # runs on a battery, by what it says
-        self.device = ""  # the id of the client installation, if it has told one
-        self.credential = ""  # the id of the app password that it has logged in with, if it was one
-        self.lang = lang  # of the stream, for stanzas that do not say theirs (RFC 6120 §8.1.5)
+        self.handheld = False  # the client says that it runs on a battery
+        self.device = ""  # the id of the device, if the client has sent a user-agent id
+        self.credential = ""  # the id of the app password that it has logged in with, if any
+        self.lang = lang  # the language of the stream, for stanzas without one (RFC 6120 §8.1.5)
         # RFC 6121
         self.presence: Stanza | None = None
         self.priority = 0
-        self.absent = False  # has been without a connection for so long that to others it is unavailable
+        self.absent = False  # without a connection for so long that it appears offline
         self.directed: set[JID] | None = None
-        self.interested = False  # has asked for the roster, so it gets pushes
-        self.synced = 0  # what it has read from the archive by itself, as a log id
-        self.caught_up = 0  # where the archive ended when it last looked there; 0: it did not look
-        self.lost_at = 0.0  # when the connection went, by the steady clock
+        self.interested = False  # has requested the roster, so it gets roster pushes
+        self.synced = 0  # the last log id that it has read from the archive
+        self.caught_up = 0  # the last log id of the archive when it read its end; 0 if it did not
+        self.lost_at = 0.0  # when the connection was lost, by the steady clock
         self.closed = False
         self.state: dict[object, object] = {}
 
     def receive(self, stanza: Stanza) -> None:
-        """A stanza or a stream-management element came. Raises StreamError."""
+        """Handles a stanza or an element of stream management. Raises StreamError."""
         if not stanza.kind and stanza.tag != sm.ENABLE:
             self._manage(stanza)
         else:
@@ -166,7 +167,7 @@ class Session(Outlet):
             self.send(answer)
 
     def send_ping(self) -> None:
-        """Asks for a sign of life, which every client has to give (XEP-0198 §4, XEP-0199 §4.1)."""
+        """Sends something that every client has to answer (XEP-0198 §4, XEP-0199 §4.1)."""
         if self.sm is not None:
             self.sm.asked = True
             self.raw(sm.REQUEST)
@@ -176,13 +177,13 @@ class Session(Outlet):
 
     @property
     def resting(self) -> bool:
-        """Whether a packet would wake a device that its owner does not look at, as far as it is known."""
+        """Whether a packet would wake a device that nobody is looking at, as far as is known."""
         return self.handheld or self.quiet is not None
 
     def _manage(self, element: Stanza) -> None:
         if self.sm is None or element.tag not in (sm.ACK, sm.ASK):
             if element.tag == sm.ASK and self.ask_after(sm.ENABLE):
-                return  # it came in one flight with <enable/>, which is still to be handled
+                return  # it was sent together with <enable/>, which was not handled yet
             if element.tag in (sm.ACK, sm.ASK, sm.RESUME):
                 self.raw(sm.failed("unexpected-request"))
                 return

@@ -1,4 +1,4 @@
-"""The accounts that this node owns: the ones that it has to do with are held in memory."""
+"""The accounts that this node owns, with a cache of those that are in use."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ from kith.wire.jid import JID
 
 
 class Elsewhere(StanzaError):
-    """Another node owns the account: nothing is said about whether there is one."""
+    """Another node owns the account, which may or may not exist."""
 
     def __init__(self) -> None:
         super().__init__("recipient-unavailable", type="wait")
 
 
 class Accounts:
-    """A cache of the accounts of ``domain`` by bare address; those with sessions are never dropped.
+    """Loads accounts of ``domain``, and caches them by bare address.
 
-    ``placement`` says which of them are owned here. ``loaded`` is awaited before an account is used for the
-    first time, ``unloaded`` called when it leaves the cache.
+    Accounts with sessions stay in the cache.
+
+    ``placement`` says which accounts this node owns. ``loaded`` is awaited before an account is used for
+    the first time; ``unloaded`` is called when it leaves the cache.
     """
 
     def __init__(
@@ -45,21 +47,21 @@ class Accounts:
         self._unloaded = unloaded
         self._size = size
         self._accounts: OrderedDict[str, Account] = OrderedDict()
-        #: The account of a bare address if it is in memory, else None: one with sessions always is.
+        #: The account of a bare address if it is in the cache, else None. Accounts with sessions always are.
         self.get: Callable[[str], Account | None] = self._accounts.get
         self._absent: OrderedDict[str, None] = OrderedDict()
         self._loading: dict[str, asyncio.Future[Account | None]] = {}
 
     def is_absent(self, jid: str) -> bool:
-        """Whether it is known that there is no such account."""
+        """Whether it is known that the account does not exist."""
         return jid in self._absent
 
     def appeared(self, jid: str) -> None:
-        """There is such an account now, whatever was known before."""
+        """An account was created, so it is no longer known to be missing."""
         self._absent.pop(jid, None)
 
     async def load(self, jid: str) -> Account | None:
-        """The account, or None if there is none. Raises Elsewhere if another node owns it."""
+        """The account of a bare address, or None. Raises Elsewhere if another node owns it."""
         account = self._accounts.get(jid)
         if account is not None:
             self._accounts.move_to_end(jid)
@@ -75,14 +77,14 @@ class Accounts:
         return await asyncio.shield(future)
 
     async def id_of(self, jid: JID) -> int | None:
-        """The id of the account at this address, or None. Raises Elsewhere."""
+        """The id of the account at an address, or None. Raises Elsewhere."""
         if not self._domain.holds(jid) or not jid.local:
             return None
         account = await self.load(jid.bare)
         return account.id if account is not None else None
 
     async def roster(self, bare: str) -> Roster:
-        """The roster of an account. Raises StanzaError if there is no such account, or if it is elsewhere."""
+        """The roster of an account. Raises StanzaError if the account does not exist or is elsewhere."""
         account = await self.load(bare)
         if account is None:
             raise StanzaError("item-not-found")
@@ -93,7 +95,7 @@ class Accounts:
         return account.roster
 
     def sessions(self, bare: str) -> Sequence[Session]:
-        """The account's bound sessions."""
+        """The bound sessions of an account."""
         account = self._accounts.get(bare)
         return list(account.sessions.values()) if account is not None else ()
 
@@ -129,22 +131,25 @@ class Accounts:
                 self.drop(account)
 
     def drop(self, account: Account) -> None:
-        """Forgets an account, which may be gone from the store."""
+        """Removes an account from the cache."""
         if self._accounts.get(account.jid) is account:
             del self._accounts[account.jid]
             self._unloaded(account)
 
     async def refresh(self) -> list[Account]:
-        """Another process has changed the accounts. Returns those in memory that no longer exist."""
+        """Compares the cache with the store, which another process has changed.
+
+        Returns accounts that no longer exist.
+        """
         self._absent.clear()
         there = set(await self._store.accounts())
         return [account for jid, account in self._accounts.items() if jid not in there]
 
     def of_slot(self, slot: int) -> list[Account]:
-        """Those in memory whose names lie in a slot. Which accounts are missing is asked anew."""
+        """The cached accounts in a slot. Forgets which accounts are missing."""
         self._absent.clear()
         return [account for account in self.all() if self._placement.slot(account.jid) == slot]
 
     def all(self) -> list[Account]:
-        """All that are in memory."""
+        """All cached accounts."""
         return list(self._accounts.values())

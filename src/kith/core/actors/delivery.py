@@ -1,7 +1,7 @@
-"""What an account's devices have got: the delivery mark, and the messages that are under way.
+"""Tracks which messages were delivered to an account: the delivery mark, and the messages in transit.
 
-While a session that takes messages is there, everything that was handed to it and not yet
-acknowledged is counted here; what no session acknowledged goes back to the log's undelivered part.
+Messages that were sent to a session and are not acknowledged yet are counted here. If no session
+acknowledges a message, it becomes undelivered in the log again.
 """
 
 from __future__ import annotations
@@ -10,34 +10,34 @@ from kith.ports.store import Store
 
 
 class Delivery:
-    """The delivery mark of one account. Marks are written lazily: `flush` queues what has changed.
+    """The delivery mark of one account. `flush` writes it when it has changed.
 
-    ``under_way`` maps an id to how many sessions have it unacknowledged. ``floor``: the mark stays below it,
-    since what comes after it could not be read.
+    ``under_way``: how many sessions have not acknowledged a message, by log id. ``floor``: the mark stays
+    below this id, since later messages could not be read from the store.
     """
 
     __slots__ = ("_account", "_late", "_lost", "_mark", "_top", "floor", "under_way")
 
     def __init__(self, account: int, mark: int) -> None:
         self._account = account
-        self._mark = mark  # as stored
-        self._top = mark  # the greatest id that was acknowledged
-        self._late: list[int] = []  # acknowledged, but below the mark and perhaps flagged
-        self._lost: set[int] = set()  # to be flagged when the mark passes them
+        self._mark = mark  # the mark in the store
+        self._top = mark  # the greatest acknowledged id
+        self._late: list[int] = []  # acknowledged ids below the mark, which may be flagged
+        self._lost: set[int] = set()  # ids to flag when the mark passes them
         self.under_way: dict[int, int] = {}
         self.floor: int | None = None
 
     @property
     def mark(self) -> int:
-        """Incoming entries up to it were delivered, but for those flagged."""
+        """Incoming messages up to this log id were delivered, except those that are flagged."""
         return self._mark
 
     def handed(self, id: int) -> None:
-        """A session got it and will acknowledge it."""
+        """A message was sent to a session that will acknowledge it."""
         self.under_way[id] = self.under_way.get(id, 0) + 1
 
     def acknowledged(self, id: int) -> None:
-        """A device has it."""
+        """A session has acknowledged a message."""
         known = self.under_way.pop(id, None) is not None
         if id > self._top:
             self._top = id
@@ -47,7 +47,7 @@ class Delivery:
             self._lost.discard(id)
 
     def given_up(self, id: int) -> None:
-        """A session ended without acknowledging it."""
+        """A session has ended without acknowledging a message."""
         left = self.under_way.get(id)
         if left is None:
             return  # another session has acknowledged it
@@ -58,7 +58,7 @@ class Delivery:
             self._lost.add(id)
 
     def flush(self, store: Store) -> None:
-        """Queues the new mark: below it, everything was delivered or is flagged."""
+        """Queues the new mark for the store. Below it, everything was delivered or is flagged."""
         mark = self._top
         if self.under_way:
             mark = min(mark, min(self.under_way) - 1)

@@ -1,8 +1,7 @@
-"""What one stream has sent us, handled in the order in which it came (RFC 6120 §10.1).
+"""The incoming side of a stream: handles stanzas in order (RFC 6120 §10.1).
 
-Messages for the log are pipelined: many may wait for one commit. Everything else waits in
-``backlog`` until they are committed, so the count of handled stanzas never covers one that is not
-(promise 1).
+Messages for the log are pipelined: many may wait for one commit. Everything else waits in ``backlog`` until
+they are committed. So the count of handled stanzas (XEP-0198) never includes a message that is not durable.
 """
 
 from __future__ import annotations
@@ -20,19 +19,19 @@ from kith.ports.store import Unavailable
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.stanza import Stanza
 
-#: Reading pauses when so many stanzas wait, and goes on at half of it.
+#: Reading pauses when this many stanzas wait, and goes on at half of it.
 PIPELINE = 512
-#: Or so many bytes, so that nobody fills the memory, nor the queue for the disk that others wait in.
+#: The same in bytes, so that nobody fills the memory, or the queue of the writer, which is shared.
 PIPELINE_BYTES = 64 * 1024
 _CHILD_BYTES = 64  # what a child's name takes, beside its text
 
 
 class Commit:
-    """What `Intake.handle` returns for a message that is on its way to the log."""
+    """`Intake.handle` returns this for a message that was queued for the log."""
 
 
 class Later:
-    """What `Intake.handle` returns for a stanza that has to wait until the log is committed."""
+    """`Intake.handle` returns this for a stanza that has to wait until earlier messages are committed."""
 
 
 COMMITTING = Commit()
@@ -41,9 +40,10 @@ Work = Commit | Later | Coroutine[Any, Any, None] | None
 
 
 class _Ahead:
-    """Stanzas that were done at once while older ones waited for the log: they count after those.
+    """Counts stanzas that were handled while earlier ones waited for commits, and that count only after
+    those.
 
-    ``commits``: how many are to come until all count.
+    ``commits``: how many commits have to happen until all count.
     """
 
     __slots__ = ("_runs", "commits")
@@ -53,7 +53,7 @@ class _Ahead:
         self.commits = 0
 
     def add(self, committing: int) -> None:
-        """A stanza counts after so many commits."""
+        """Adds a stanza that counts after ``committing`` more commits."""
         if committing > self.commits:
             self._runs.append([committing - self.commits, 1])
             self.commits = committing
@@ -61,7 +61,7 @@ class _Ahead:
             self._runs[-1][1] += 1
 
     def committed(self) -> int:
-        """How many count after one more."""
+        """A commit has happened. Returns how many stanzas count now."""
         self.commits -= 1
         self._runs[0][0] -= 1
         return self._runs.popleft()[1] if not self._runs[0][0] else 0
@@ -70,7 +70,7 @@ class _Ahead:
 class Intake:
     """The incoming side of a session, or of a link to another server or a component.
 
-    ``received`` and ``handled`` count stanzas as XEP-0198 §4 does.
+    ``received`` and ``handled`` count stanzas as in XEP-0198 §4.
     """
 
     __slots__ = (
@@ -117,7 +117,7 @@ class Intake:
     # -- what the stream's kind decides ----------------------------------------------------------
 
     def handle(self, stanza: Stanza) -> Work:
-        """Handles a stanza, or says what has to happen first. Raises StanzaError, StreamError."""
+        """Handles a stanza, or returns what has to happen first. Raises StanzaError, StreamError."""
         raise NotImplementedError
 
     def refuse(self, stanza: Stanza, error: StanzaError) -> None:
@@ -129,17 +129,17 @@ class Intake:
         raise NotImplementedError
 
     def raw(self, data: bytes) -> None:
-        """Sends an element that is no stanza."""
+        """Sends an element that is not a stanza."""
         raise NotImplementedError
 
     def ended(self) -> None:
-        """All was handled after `ending` was set."""
+        """Called when everything was handled after `ending` was set."""
         raise NotImplementedError
 
     # -- order -----------------------------------------------------------------------------------
 
     def take(self, stanza: Stanza) -> None:
-        """A stanza came. Raises StreamError."""
+        """Takes a stanza that was received. Raises StreamError."""
         self.received += 1
         if self.busy or self.backlog or (self.committing and stanza.kind != "message"):
             self._wait(stanza)
@@ -194,7 +194,7 @@ class Intake:
         self.refuse(stanza, error)
 
     def _done(self) -> None:
-        """A stanza is done. It counts when all before it are committed."""
+        """A stanza was handled. It counts once all earlier messages are committed."""
         if not self.committing:
             self.handled += 1
             return
@@ -226,12 +226,12 @@ class Intake:
         self._refuse(stanza, refusal)
 
     def pipelined(self) -> None:
-        """Work that began as asynchronous turned into a commit: the log's answer will come."""
+        """Asynchronous work has queued a message for the log, so that a commit follows."""
         self.committing += 1
         self.handled -= 1  # `_work` counts it
 
     def committed(self) -> None:
-        """The oldest message that waited for the log is handled."""
+        """The oldest message that waited for a commit was handled."""
         self.committing -= 1
         self.handled += 1
         if self._ahead is not None:
@@ -245,7 +245,7 @@ class Intake:
             self._progress()
 
     def _progress(self) -> None:
-        """Goes on with what waits."""
+        """Handles waiting stanzas."""
         backlog = self.backlog
         while backlog and not self.busy:
             if self.committing and backlog[0].kind != "message":
@@ -273,11 +273,14 @@ class Intake:
 
     @property
     def idle(self) -> bool:
-        """Whether all that was received is handled."""
+        """Whether everything that was received was handled."""
         return not (self.busy or self.backlog or self.committing)
 
     def ask_after(self, tag: str) -> bool:
-        """The peer asks what was handled since an element that still waits; False if it does not."""
+        """The peer has requested the count of handled stanzas after an element that still waits.
+
+        False if none does.
+        """
         for behind, waiting in enumerate(reversed(self.backlog or ())):
             if waiting.tag == tag:
                 self._ack_early = behind
@@ -285,11 +288,11 @@ class Intake:
         return False
 
     def asked_before(self) -> None:
-        """Counting has begun anew: what was asked meanwhile is to be answered (`ask_after`)."""
+        """Counting has started: answers the requests that came meanwhile (`ask_after`)."""
         self._ack_at, self._ack_next, self._ack_early = self._ack_early, -1, -1
 
     def asked(self) -> None:
-        """The peer wants to know what was handled (XEP-0198 §4): of what it has sent so far."""
+        """The peer requests the count of handled stanzas (XEP-0198 §4), of those that it has sent so far."""
         if self.handled >= self.received:
             self.raw(sm.answer(self.handled))
         elif self._ack_at < 0:

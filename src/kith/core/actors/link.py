@@ -1,4 +1,4 @@
-"""Streams that carry the stanzas of many: of a component, or of another server."""
+"""Streams that carry stanzas of many senders: of a component, or of another server."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from kith.wire.errors import StreamError
 
 
 class LinkStream:
-    """What a connection asks of such a stream (`kith.ports.connection.Stream`), and a client's answers else.
+    """The parts of `kith.ports.connection.Stream` that these streams share.
 
-    Nobody asks whether its peer is alive, since the kernel does, and it can't be resumed.
+    They are not pinged, since the kernel probes the peer, and can't be resumed.
     """
 
     __slots__ = ()
@@ -19,12 +19,12 @@ class LinkStream:
         raise NotImplementedError
 
     def liveness(self) -> Liveness | None:
-        """The peer's silence means nothing."""
+        """None: the peer's silence means nothing."""
         return None
 
     def send_ping(self) -> None:
-        """It is never asked."""
+        """Does nothing: the peer is never pinged."""
 
     def shut_down(self) -> None:
-        """The server stops (RFC 6120 §4.9.3.21)."""
+        """Ends the stream, because the server stops (RFC 6120 §4.9.3.21)."""
         self.fail(StreamError("system-shutdown"))

@@ -1,4 +1,6 @@
-"""The outgoing side of a session: what is sent, what waits to be sent, and what is not acknowledged yet."""
+"""The outgoing side of a session: sends stanzas, holds those that have to wait, and tracks
+acknowledgements.
+"""
 
 from __future__ import annotations
 
@@ -12,40 +14,42 @@ from kith.core.actors.intake import Intake
 from kith.ports.connection import Sink
 from kith.wire.stanza import Stanza
 
-#: What waits for a client that does not read what goes before it, in bytes; past this its stream ends.
+#: The maximum of bytes that wait for a client that does not read; beyond it, the stream ends.
 HELD_BYTES = 4 * 1024 * 1024
 
 
 class Quiet(Protocol):
-    """Decides what of a stream can wait (XEP-0352)."""
+    """Decides which stanzas can wait while a client is inactive (XEP-0352)."""
 
     def offer(self, data: bytes, id: int) -> None:
-        """Takes what `Outlet.push` would send."""
+        """Takes a stanza that `Outlet.push` would send."""
 
     def release(self) -> None:
-        """Sends what it holds."""
+        """Sends the stanzas that it holds."""
 
 
 class Outlets(Protocol):
-    """What an outgoing side asks of those who write for all of them (`kith.core.sessions.sessions`)."""
+    """The interface of the object that writes for all sessions (`kith.core.sessions.sessions`), for one
+    of them.
+    """
 
     tasks: Tasks
     figures: Figures
 
     def flush_later(self, outlet: Outlet) -> None:
-        """Writes what it has to send at the end of this turn of the loop."""
+        """Writes its output at the end of this iteration of the event loop."""
 
     def close_later(self, outlet: Outlet) -> None:
-        """Ends one that is owed too much, once the current work is done."""
+        """Ends a session with too much unsent output, once the current work is done."""
 
     def changed(self, delivery: Delivery) -> None:
-        """An account's delivery mark is to be written soon."""
+        """An account's delivery mark has changed, and has to be written soon."""
 
 
 class Outlet(Intake):
-    """What goes to one client, over the connection that it has at the moment, or over its next one.
+    """The output to one client, over its present connection or the next one.
 
-    ``delivery`` is the account's: entries of its log that are sent count there, once `counted` is set.
+    ``delivery``: tracks the account's deliveries. Log entries that are sent count there if `counted` is set.
     """
 
     __slots__ = ("counted", "delivery", "held", "holding", "keeper", "out", "quiet", "seen", "sm")
@@ -58,18 +62,20 @@ class Outlet(Intake):
         self.delivery = delivery
         self.out: list[bytes] = []
         self.sm: sm.Unacknowledged | None = None
-        self.holding: list[tuple[bytes, int]] | None = None  # while stored messages are sent first
-        self.held = 0  # bytes in it
-        self.quiet: Quiet | None = None  # set while the client does not want to be disturbed
-        self.counted = False  # takes part in the account's delivery mark
-        self.seen: set[int] | None = None  # got before it took part
+        self.holding: list[tuple[bytes, int]] | None = (
+            None  # stanzas that wait while stored messages are sent first
+        )
+        self.held = 0  # bytes in `holding`
+        self.quiet: Quiet | None = None  # set while the client is inactive
+        self.counted = False  # whether it takes part in the account's delivery mark
+        self.seen: set[int] | None = None  # log ids that it was sent before it took part
 
     def send(self, stanza: Stanza) -> None:
-        """Sends a stanza that is no entry of the account's log."""
+        """Sends a stanza that is not in the account's log."""
         self.push(stanza.to_bytes())
 
     def push(self, data: bytes, id: int = 0) -> None:
-        """Sends a stanza; ``id`` if it is an entry of the account's log."""
+        """Sends a stanza. ``id``: its id in the account's log; 0 if it is not there."""
         if self.holding is not None:
             self.holding.append((data, id))
             self.held += len(data)
@@ -81,9 +87,9 @@ class Outlet(Intake):
             self.transmit(data, id)
 
     def transmit(self, data: bytes, id: int = 0, *, handed: bool = False) -> None:
-        """Sends it now, although stored messages may be on their way.
+        """Sends a stanza now, even if stored messages are being sent first.
 
-        ``handed``: the account's delivery counts the entry as under way to this session already.
+        ``handed``: the account's delivery counts the message as in transit already.
         """
         if id:
             if handed:
@@ -109,13 +115,13 @@ class Outlet(Intake):
         self.out.append(data)
 
     def hold(self) -> None:
-        """What is pushed from here on waits for `release`."""
+        """From now on, stanzas that are pushed wait for `release`."""
         if self.holding is None:
             self.holding = []
             self.held = 0
 
     def release(self, after: int = 0) -> None:
-        """Sends what was held back, but for entries of the log up to ``after``."""
+        """Sends the stanzas that waited, except log entries up to ``after``."""
         held, self.holding = self.holding, None
         for data, id in held or ():
             if not id or id > after:
@@ -129,7 +135,7 @@ class Outlet(Intake):
             self.out.append(data)
 
     def flush(self) -> None:
-        """Writes what waits, once per turn of the loop."""
+        """Writes the collected output. Called once per iteration of the event loop."""
         sink = self.sink
         if sink is None:
             self.out.clear()
@@ -143,7 +149,7 @@ class Outlet(Intake):
             sink.send(out)
 
     def acknowledge(self, h: str) -> None:
-        """The client has handled ``h`` stanzas (XEP-0198 §4). Raises StreamError."""
+        """The client has handled ``h`` stanzas (XEP-0198 §4). Raises StreamError if that is impossible."""
         assert self.sm is not None
         ids = self.sm.receive(h)
         if ids and self.counted:
@@ -154,23 +160,23 @@ class Outlet(Intake):
             self.keeper.flush_later(self)
 
     def enable(self, token: str, limit: int, limit_bytes: int, answer: bytes) -> None:
-        """Stanzas count from here on, in both directions (XEP-0198 §3)."""
+        """Starts counting stanzas in both directions (XEP-0198 §3)."""
         self.raw(answer)
         self.flush()
         self.sm = sm.Unacknowledged(token, limit, limit_bytes)
         self.received = len(self.backlog) if self.backlog else 0
-        self.handled = -1  # the element itself is not counted, but its handling will be
+        self.handled = -1  # the handling of the element itself will be counted, but must not be
         self.asked_before()
 
     def confirm(self) -> None:
-        """Says how much was handled, unasked (XEP-0198 §4), after all that waits to be sent."""
+        """Sends the count of handled stanzas without a request (XEP-0198 §4), after all other output."""
         self.raw(sm.answer(self.handled))
         self.flush()
 
     def give_up(self) -> list[bytes]:
-        """The client is gone for good: what it has not acknowledged was not delivered (XEP-0198 §5).
+        """The client will not come back: unacknowledged stanzas were not delivered (XEP-0198 §5).
 
-        Entries of the log go back to the undelivered part. Returns the other stanzas.
+        Log entries become undelivered again. Returns the other stanzas.
         """
         manage = self.sm
         if manage is None:

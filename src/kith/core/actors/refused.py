@@ -1,4 +1,4 @@
-"""What is refused, counted: an operator sees how often, and for which reasons."""
+"""Counts and logs refused stanzas and streams, by reason."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ logger = structlog.get_logger("kith")
 
 
 def stanza_refused(figures: Figures, stanza: Stanza, error: StanzaError) -> None:
-    """A stanza is answered with an error."""
+    """A stanza was answered with an error."""
     figures.stanza_errors[error.condition] += 1
     logger.debug(
         "stanza refused",
@@ -24,7 +24,10 @@ def stanza_refused(figures: Figures, stanza: Stanza, error: StanzaError) -> None
 
 
 def stream_refused(figures: Figures, error: StreamError, who: str) -> bytes:
-    """The element that ends a stream. ``who``: the address of the peer, an account's if it is known."""
+    """Returns the element that ends a stream with an error.
+
+    ``who``: the account if it is known, or an IP address.
+    """
     figures.stream_errors[error.condition] += 1
     logger.debug("stream error", condition=error.condition, who=who)
     return stream_error(error)

@@ -1,4 +1,4 @@
-"""The roster and its subscription states (RFC 6121 §2 and §3, appendix A), as data and rules."""
+"""Rosters, with the rules of subscription states (RFC 6121 §2 and §3, appendix A)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from kith.wire import ns
 from kith.wire.jid import parse_jid
 
 SPACE = "roster"
-#: Items that a roster may have, gone ones not counted.
+#: The maximum number of contacts in a roster, not counting removed ones.
 MAX_ITEMS = 5000
-#: Gone items that are remembered, so that a client can be told of them (RFC 6121 §2.6).
+#: How many removed contacts are remembered, so that clients can learn of them (RFC 6121 §2.6).
 MAX_GONE = 500
-#: Requests of others that wait for an answer; beyond, one of the domain that has sent most is forgotten.
+#: The maximum number of waiting requests. Beyond it, one of the domain with the most is dropped.
 MAX_REQUESTS = 50
 ITEM = ns.tag(ns.ROSTER, "item")
 QUERY = ns.tag(ns.ROSTER, "query")
@@ -26,10 +26,12 @@ _GROUP = ns.tag(ns.ROSTER, "group")
 
 
 class Item(msgspec.Struct, omit_defaults=True):
-    """A contact. ``to``: we see their presence; ``from_``: they see ours.
+    """A contact.
 
-    ``ask``: we have asked to see it; ``request``: they have asked, and this is their stanza;
-    ``approved``: they may, as soon as they ask; ``listed``: the item is more than a request.
+    ``to``: the owner sees the contact's presence. ``from_``: the contact sees the owner's. ``ask``: the
+    owner has requested a subscription. ``request``: the stanza with which the contact has requested one.
+    ``approved``: such a request was approved in advance. ``listed``: it is a contact, and not only a
+    request.
     """
 
     jid: str
@@ -48,7 +50,7 @@ class Item(msgspec.Struct, omit_defaults=True):
         return {(0, 0): "none", (1, 0): "to", (0, 1): "from", (1, 1): "both"}[(self.to, self.from_)]
 
     def element(self) -> Element:
-        """``<item/>`` as in a result or a push (RFC 6121 §2.1.2)."""
+        """The ``<item/>`` for a result or a push (RFC 6121 §2.1.2)."""
         element = Element(ITEM, {"jid": self.jid})
         if not self.listed:
             element.set("subscription", "remove")
@@ -64,23 +66,23 @@ class Item(msgspec.Struct, omit_defaults=True):
             SubElement(element, _GROUP).text = group
         return element
 
-    # What presence stanzas do to it. Each says whether the item changed.
+    # The effects of presence stanzas. Each method returns whether the item has changed.
 
     def send_subscribe(self) -> bool:
-        """RFC 6121 §3.1.2, appendix A.2.1."""
+        """The owner requests a subscription (RFC 6121 §3.1.2, appendix A.2.1)."""
         if self.to or (self.ask and self.listed):
             return False
         self.ask = self.listed = True
         return True
 
     def send_unsubscribe(self) -> bool:
-        """RFC 6121 §3.3.2, appendix A.2.2."""
+        """The owner unsubscribes (RFC 6121 §3.3.2, appendix A.2.2)."""
         changed = self.to or self.ask
         self.to = self.ask = False
         return changed
 
     def send_subscribed(self) -> bool:
-        """RFC 6121 §3.1.5 and §3.4 (pre-approval)."""
+        """The owner approves a subscription, perhaps in advance (RFC 6121 §3.1.5 and §3.4)."""
         if self.from_:
             return False
         if self.request is not None:
@@ -91,14 +93,17 @@ class Item(msgspec.Struct, omit_defaults=True):
         return changed
 
     def send_unsubscribed(self) -> bool:
-        """RFC 6121 §3.2.2, appendix A.2.4."""
+        """The owner cancels the contact's subscription (RFC 6121 §3.2.2, appendix A.2.4)."""
         changed = self.from_ or self.approved or self.request is not None
         self.from_ = self.approved = False
         self.request = None
         return changed
 
     def receive_subscribe(self, stanza: bytes) -> str:
-        """RFC 6121 §3.1.3. Returns what is to be done: ``reply`` (subscribed at once), ``ask`` or nothing."""
+        """The contact requests a subscription (RFC 6121 §3.1.3).
+
+        Returns ``reply`` if it is approved at once, ``ask`` if the owner has to be asked, or an empty text.
+        """
         if self.from_:
             return "reply"
         if self.approved:
@@ -109,21 +114,21 @@ class Item(msgspec.Struct, omit_defaults=True):
         return "ask" if first else ""
 
     def receive_subscribed(self) -> bool:
-        """RFC 6121 §3.1.6, appendix A.3.3."""
+        """The contact has approved a subscription (RFC 6121 §3.1.6, appendix A.3.3)."""
         if not self.ask:
             return False
         self.ask, self.to = False, True
         return True
 
     def receive_unsubscribe(self) -> bool:
-        """RFC 6121 §3.3.3, appendix A.3.2."""
+        """The contact has unsubscribed (RFC 6121 §3.3.3, appendix A.3.2)."""
         changed = self.from_ or self.request is not None
         self.from_ = False
         self.request = None
         return changed
 
     def receive_unsubscribed(self) -> bool:
-        """RFC 6121 §3.2.3, appendix A.3.4."""
+        """The contact has cancelled the owner's subscription (RFC 6121 §3.2.3, appendix A.3.4)."""
         changed = self.to or self.ask
         self.to = self.ask = False
         return changed
@@ -134,7 +139,7 @@ _decode = msgspec.msgpack.Decoder(Item).decode
 
 
 def _read(value: bytes) -> Item | None:
-    """An item, with an address that is one; None for the document that is none. Raises ValueError."""
+    """Decodes a stored item and checks its address. None for another document. Raises ValueError."""
     if value.isdigit():
         return None
     item = _decode(value)
@@ -144,7 +149,10 @@ def _read(value: bytes) -> Item | None:
 
 
 class Roster:
-    """An account's contacts by bare address, gone ones among them; ``version`` grows with each change."""
+    """The contacts of an account by bare address, including removed ones.
+
+    ``version`` is increased by each change.
+    """
 
     __slots__ = ("_items", "account", "known_from", "version")
 
@@ -152,7 +160,7 @@ class Roster:
         self.account = account
         self._items: dict[str, Item] = {}
         self.version = 0
-        self.known_from = 0  # changes before this version are not all remembered
+        self.known_from = 0  # not all changes before this version are remembered
 
     @classmethod
     async def load(cls, store: Store, account: int) -> Roster:
@@ -167,29 +175,29 @@ class Roster:
         return roster
 
     def __getitem__(self, jid: str) -> Item:
-        """The item, or a new one that is not yet part of the roster."""
+        """The item of a contact, or a new one that is not in the roster yet."""
         return self._items.get(jid) or Item(jid)
 
     def __iter__(self) -> Iterator[Item]:
-        """The contacts; not what is gone, nor mere requests."""
+        """The contacts, without removed ones and mere requests."""
         return (item for item in self._items.values() if item.listed)
 
     def __len__(self) -> int:
         return sum(item.listed for item in self._items.values())
 
     def changes(self, version: int) -> list[Item] | None:
-        """What changed after ``version``, oldest first; None if that can't be told."""
+        """The items that changed after a version, the oldest change first; None if that is not known."""
         if version < self.known_from or version > self.version:
             return None
         changed = [item for item in self._items.values() if item.seq > version]
         return sorted(changed, key=lambda item: item.seq)
 
     def requests(self) -> list[bytes]:
-        """Subscription requests that wait for an answer (RFC 6121 §3.1.3)."""
+        """The subscription requests that wait for an answer (RFC 6121 §3.1.3)."""
         return [item.request for item in self._items.values() if item.request is not None]
 
     def excess_request(self) -> Item | None:
-        """The request that has to go for there are too many: who floods drives out its own."""
+        """The request to drop if there are too many: one of the domain with the most."""
         waiting = [item for item in self._items.values() if item.request is not None]
         if len(waiting) <= MAX_REQUESTS:
             return None
@@ -197,7 +205,7 @@ class Roster:
         return min(waiting, key=lambda item: (-domains[item.jid.rpartition("@")[2]], item.seq))
 
     async def save(self, store: Store, item: Item) -> None:
-        """Makes a change last; an item that is not listed any more stays as a mark of that."""
+        """Stores a changed item. An item that is no longer listed stays, so that clients can learn of it."""
         self._items[item.jid] = item
         item.seq = max(item.seq, 0)
         item.seq = await store.put(self.account, SPACE, item.jid, _encode(item))
@@ -212,12 +220,12 @@ class Roster:
             await store.put(self.account, SPACE, "", str(self.known_from).encode())
 
     def subscription_from(self, jid: str) -> bool:
-        """Whether the contact gets our presence."""
+        """Whether a contact sees the owner's presence."""
         item = self._items.get(jid)
         return item is not None and item.from_
 
     def subscription_to(self, jid: str) -> bool:
-        """Whether we get the contact's presence."""
+        """Whether the owner sees a contact's presence."""
         item = self._items.get(jid)
         return item is not None and item.to
 
@@ -226,9 +234,9 @@ class Roster:
         return set(item.groups) if item is not None else set()
 
     def contacts_from(self) -> list[str]:
-        """Who gets our presence."""
+        """The contacts who see the owner's presence."""
         return [item.jid for item in self._items.values() if item.from_]
 
     def contacts_to(self) -> list[str]:
-        """Whose presence we get."""
+        """The contacts whose presence the owner sees."""
         return [item.jid for item in self._items.values() if item.to]

@@ -1,4 +1,4 @@
-"""Who has sent a stanza: a session of an account here, or an address elsewhere."""
+"""The sender of a stanza: a session of this node, or an address elsewhere."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from kith.wire.stanza import Stanza
 
 
 class Sender(Protocol):
-    """``jid`` is the full address, ``full`` the same as text, ``bare`` the text without the resource.
+    """The interface of senders. A `kith.core.actors.account.Session` is one.
 
-    ``account`` is None for those whose account is not here. Messages of one sender are handled in order:
-    ``committing`` of them wait for the log. A `kith.core.actors.account.Session` is one.
+    ``jid``: the full address. ``full``: the same as text. ``bare``: the text without the resource.
+    ``account``: None if the account is not on this node. ``committing``: how many of its messages wait for
+    a commit; messages of one sender are handled in order.
     """
 
     jid: JID
@@ -23,7 +24,7 @@ class Sender(Protocol):
 
     @property
     def key(self) -> bytes | None:
-        """Stands for the message that it sends now, if that has no origin id: the same if it comes again."""
+        """A key for the present message if that has no origin id; a retry has the same key."""
 
     @property
     def account(self) -> Account | None: ...
@@ -31,13 +32,13 @@ class Sender(Protocol):
     def committing(self) -> int: ...
 
     def send(self, stanza: Stanza) -> None:
-        """Sends a stanza back."""
+        """Sends a stanza to the sender."""
 
     def refuse(self, stanza: Stanza, error: StanzaError) -> None:
         """Answers a stanza with an error, unless it was itself an answer."""
 
     def pipelined(self) -> None:
-        """Work that began as asynchronous turned into a commit."""
+        """Asynchronous work has queued a message for the log, so that a commit follows."""
 
     def committed(self) -> None:
-        """The oldest message that waited for the log is handled."""
+        """The oldest message that waited for a commit was handled."""

@@ -1,4 +1,4 @@
-"""Stream management (XEP-0198): what a session was sent and has not acknowledged."""
+"""Stream management (XEP-0198): the stanzas that a session was sent and has not acknowledged."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ ENABLE = ns.tag(ns.STREAM_MANAGEMENT, "enable")
 RESUME = ns.tag(ns.STREAM_MANAGEMENT, "resume")
 ACK = ns.tag(ns.STREAM_MANAGEMENT, "a")
 ASK = ns.tag(ns.STREAM_MANAGEMENT, "r")
-#: So many stanzas, or bytes, may wait for an acknowledgement without being asked about.
+#: How many stanzas or bytes may be unacknowledged before an acknowledgement is requested.
 MAX_UNASKED = 8
 _MAX_UNASKED_BYTES = 4096
-#: The head of an answer to a request of the client's own.
+#: The beginning of an answer to a client's request.
 _ANSWER = re.compile(rb"<iq [^>]*\btype=['\"](?:result|error)['\"]")
 
 
 def resumed(token: str, handled: int) -> bytes:
-    """``<resumed/>`` for a session that goes on."""
+    """``<resumed/>`` for a resumed session."""
     id = escape_attribute(token)
     return f"<resumed xmlns='{ns.STREAM_MANAGEMENT}' previd='{id}' h='{handled % _MODULO}'/>".encode()
 
 
 def answer(handled: int) -> bytes:
-    """``<a/>`` for that many handled stanzas."""
+    """``<a/>`` with the count of handled stanzas."""
     return f"<a xmlns='{ns.STREAM_MANAGEMENT}' h='{handled % _MODULO}'/>".encode()
 
 
 def failed(condition: str, handled: int | None = None) -> bytes:
-    """``<failed/>`` with a stanza error condition."""
+    """``<failed/>`` with the condition of a stanza error."""
     element = Element(ns.tag(ns.STREAM_MANAGEMENT, "failed"))
     if handled is not None:
         element.set("h", str(handled % _MODULO))
@@ -46,13 +46,14 @@ def failed(condition: str, handled: int | None = None) -> bytes:
 
 
 class Unacknowledged:
-    """Stanzas sent since the last acknowledgement, as (bytes, log id or 0), oldest first.
+    """A queue of unacknowledged stanzas, as (bytes, log id or 0), the oldest first.
 
-    Beyond ``limit`` stanzas or ``limit_bytes`` it keeps only the log ids (the log has the messages),
-    and the session can't be resumed until the client has caught up.
+    Beyond ``limit`` stanzas or ``limit_bytes`` bytes, it only keeps log ids (the log has the messages).
+    Then the session can't be resumed until the client has caught up.
 
-    What the client is asked about are messages of the log and requests to it. Presence, typing and answers
-    wait for those, or until there are several: to answer costs a phone two packets each time.
+    Acknowledgements are requested for messages from the log and for requests to the client. Presence,
+    typing and answers are acknowledged along with these, or once there are several, since each request
+    costs a phone two packets.
     """
 
     __slots__ = (
@@ -68,19 +69,19 @@ class Unacknowledged:
     )
 
     def __init__(self, token: str, limit: int, limit_bytes: int) -> None:
-        self.token = token  # empty: resumption was not asked for
+        self.token = token  # empty if the client did not ask for resumption
         self.limit = limit
         self.limit_bytes = limit_bytes
         self.queue: deque[tuple[bytes, int]] = deque()
         self.acknowledged = 0
         self.size = 0
-        self.forgotten = 0  # how many of the queue have lost their bytes
+        self.forgotten = 0  # for how many in the queue only the log id is left
         self.asked = False
-        self._due = 0  # how many it will have acknowledged when all that matters is
+        self._due = 0  # the count that acknowledges everything that matters
 
     @property
     def due(self) -> bool:
-        """Whether it is time to ask the client what it has."""
+        """Whether it is time to request an acknowledgement."""
         if self.asked or not self.queue:
             return False
         return (
@@ -101,15 +102,15 @@ class Unacknowledged:
         self.queue.append((data, id))
 
     def possible(self, h: str) -> bool:
-        """Whether the client may have handled ``h`` stanzas in all (XEP-0198 §5)."""
+        """Whether the client can have handled ``h`` stanzas in total (XEP-0198 §5)."""
         if not _COUNT.fullmatch(h) or int(h) >= _MODULO:
             return False
         return (int(h) - self.acknowledged) % _MODULO <= len(self.queue)
 
     def receive(self, h: str) -> list[int]:
-        """The client has handled ``h`` stanzas in all. Returns the log ids among the newly acknowledged.
+        """The client has handled ``h`` stanzas in total. Returns the log ids of the newly acknowledged ones.
 
-        Raises StreamError if it claims more than it was sent (XEP-0198 §4).
+        Raises StreamError if it has acknowledged more than it was sent (XEP-0198 §4).
         """
         if not _COUNT.fullmatch(h) or int(h) >= _MODULO:
             raise StreamError("bad-format", "h is not a number")

@@ -1,4 +1,4 @@
-"""Somebody who has a connection and no session yet: what is known of them while they log in."""
+"""A client that has a connection but no session yet: its state while it logs in."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from kith.wire.errors import StreamError
 
 
 class Visitor:
-    """``account`` is set after the login, ``session`` once a resource is bound or an older session resumed.
+    """The base class of `kith.core.login.stream.Stream`, which login mechanisms use without importing that.
 
-    `kith.core.login.stream.Stream` is one; what it does is abstract here, so that the ways to log in need not
-    know it.
+    ``account`` is set after the login, and ``session`` once a resource was bound or a session resumed.
     """
 
     __slots__ = (
@@ -39,37 +38,42 @@ class Visitor:
     def __init__(self, sink: Sink, security: Security, starttls: bool, hashes: Sequence[str]) -> None:
         self.sink = sink
         self.security = security
-        self.starttls = starttls  # whether TLS can begin on this connection
+        self.starttls = starttls  # whether STARTTLS is possible on this connection
         self.account: Account | None = None
         self.session: Session | None = None
-        self.claimed = ""  # the account that the header names
-        self.credential = ""  # the id of the app password that was used, if it was one
-        self.device = ""  # the id of the client installation, if it has told one
-        self.hashes = hashes  # those with which SCRAM is offered
-        self.passwords_seen = 0  # how many passwords had changed when the account's keys were read
-        self.attempts = self.refusals = 0  # failed logins that may have guessed a password, and others
-        self.read: tuple[str, AccountRecord | None, float] | None = None  # an account, and when it was read
+        self.claimed = ""  # the bare address in the stream header
+        self.credential = ""  # the id of the app password that was used, if any
+        self.device = ""  # the id of the device, if the client has sent a user-agent id
+        self.hashes = hashes  # the hashes with which SCRAM is offered
+        self.passwords_seen = 0  # `Passwords.changes` when the account's keys were read
+        self.attempts = self.refusals = 0  # failed logins that may have been guesses, and other failures
+        self.read: tuple[str, AccountRecord | None, float] | None = (
+            None  # an account record, and when it was read
+        )
         self.lang = ""
         self.ended = False
 
     def work(self, work: Coroutine[Any, Any, None]) -> None:
-        """Does it; what comes in meanwhile waits."""
+        """Runs work in the background. Input waits meanwhile."""
         raise NotImplementedError
 
     def restart(self, account: Account) -> None:
-        """Authenticated: a new header is expected (RFC 6120 §6.4.6)."""
+        """The client has logged in. A new stream header is expected (RFC 6120 §6.4.6)."""
         raise NotImplementedError
 
     def authenticated_inline(
         self, account: Account, session: Session | None, success: bytes, resumed: bool
     ) -> None:
-        """Authenticated without a new header: features follow, unless a session was resumed."""
+        """The client has logged in without a new stream header.
+
+        Features follow, unless a session was resumed.
+        """
         raise NotImplementedError
 
     def login_over(self) -> None:
-        """There is a session: nothing of the login is needed any more."""
+        """Releases the state of the login, once there is a session."""
         raise NotImplementedError
 
     def refuse(self, error: StreamError) -> None:
-        """Ends a stream on which nobody has logged in."""
+        """Ends a stream before the login, with an error."""
         raise NotImplementedError

@@ -1,1 +1,1 @@
-"""What a feature is, how it is made with what it needs, and the table of what features have to say."""
+"""Features: their base class, how they are constructed, and the table of their hooks."""

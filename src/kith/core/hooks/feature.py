@@ -1,4 +1,4 @@
-"""What a feature is: a class that says what it answers. The core calls it, and knows none by name.
+"""The base class of features: capabilities that the core calls through hooks, without knowing any by name.
 
     class Ping(Feature):
         '''XEP-0199: XMPP Ping.'''
@@ -9,7 +9,7 @@
         async def ping(self, sender, iq, to):
             return []            # the children of the result
 
-Hooks are the methods of `Feature`; the core calls those that a feature overrides (`kith.core.hooks.table`).
+Hooks are the methods of `Feature`. The core calls those that a feature overrides (`kith.core.hooks.table`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from kith.wire.jid import JID
 from kith.wire.ns import tag
 from kith.wire.stanza import Stanza
 
-#: A handler of an iq: returns the result's children, raises StanzaError. For ``own``, a `Session` asks.
+#: A handler of an iq. It returns the children of the result, or raises StanzaError.
 Handler = Callable[[Any, Stanza, JID], Awaitable[Sequence[Element]]]
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -63,106 +63,128 @@ def handles_iq(
 
 
 class Feature:
-    """A capability. ``disco``: what the server and accounts announce; ``*_disco``: only one of the two."""
+    """The base class of features.
 
-    #: What children say about keeping a message, by Clark name (`kith.core.log.Keep`).
+    ``disco``: namespaces that the server and its accounts announce (XEP-0030). ``server_disco`` and
+    ``account_disco``: those that only one of them announces.
+    """
+
+    #: How child elements decide whether a message is stored, by their Clark names (`kith.core.log.log.Keep`).
     keeps: ClassVar[Mapping[str, Keep]] = {}
 
     disco: ClassVar[Sequence[str]] = ()
-    #: Namespaces that `session_bound` knows (XEP-0386 §2.1).
+    #: The namespaces that `session_bound` handles (XEP-0386 §2.1).
     bind_features: ClassVar[Sequence[str]] = ()
     server_disco: ClassVar[Sequence[str]] = ()
     account_disco: ClassVar[Sequence[str]] = ()
-    #: The name, before the domain's, of a service that it is. Such a feature is a `kith.core.hosts.Host`
-    #: for what is not an iq, and has a method ``service_disco`` (`kith.features.disco`).
+    #: The first label of the domain of its service, if it is one. Such a feature is a `Host`
+    #: (`kith.core.routing.hosts`) for stanzas that are not iqs, and has a method ``service_disco``
+    #: (`kith.features.disco`).
     service: ClassVar[str] = ""
 
-    # Hooks. A feature overrides what it needs; what it leaves alone costs nothing.
+    # Hooks. A feature overrides those that it needs; the others cost nothing.
 
     async def start(self) -> None:
-        """Before the first connection."""
+        """Called before the first connection."""
 
     async def stop(self) -> None:
-        """After the last connection."""
+        """Called after the last connection."""
 
     def stream_features(self) -> Sequence[Element]:
-        """What it adds to the stream features after authentication."""
+        """Elements to add to the stream features after the login."""
         return ()
 
     def login_features(self) -> Sequence[Element]:
-        """What it adds to the stream features before authentication, where one may log in."""
+        """Elements to add to the stream features before the login, if logins are allowed on the
+        connection.
+        """
         return ()
 
     async def before_login(self, visitor: Visitor, iq: Stanza) -> Sequence[Element] | None:
-        """Somebody who has not logged in asks. The children of the result; None: it is not this feature's."""
+        """Answers a request from a client that is not logged in.
+
+        Returns the children of the result; None if the request is not this feature's. Raises StanzaError.
+        """
         return None
 
     def login_over(self, visitor: Visitor) -> None:
-        """A stream has logged in, or is gone without."""
+        """A stream has logged in, or has ended without."""
 
     def message_sent(self, session: Session, stanza: Stanza, to: JID) -> None:
-        """Before a client's message is logged and routed. May change it; StanzaError refuses it."""
+        """Called before a client's message is logged and routed.
+
+        May change it. Raise StanzaError to refuse it.
+        """
 
     def stanza_out(self, session: Session, stanza: Stanza, to: JID | None) -> None:
-        """Before a client's presence or iq is handled; ``to`` is None if it has none. May refuse it."""
+        """Called before a client's presence or iq is handled.
+
+        ``to`` may be None. Raise StanzaError to refuse it.
+        """
 
     def stanza_in(self, sender: JID, to: JID, stanza: Stanza) -> bool:
-        """Before any stanza reaches the account ``to``. False: it is dropped; StanzaError: refused."""
+        """Called before any stanza reaches the account ``to``. False drops it; StanzaError refuses it."""
         return True
 
     async def acquainted(self, account: JID, other: str) -> bool:
-        """Whether the bare address ``other`` shares something with an account here, as a group.
+        """Whether the bare address ``other`` shares something with an account, such as a group.
 
-        It may then know that there is such an account, and is not bounded in what it asks about it.
+        If so, it may know that the account exists, and its requests about the account are not limited.
         """
         return False
 
     def message_wanted(self, account: Account, peer: str) -> bool:
-        """Whether the account keeps messages with the bare address ``peer`` in its archive."""
+        """Whether messages with the bare address ``peer`` go into the account's archive."""
         return True
 
     def message_sent_committed(self, envelope: Envelope, account: Account) -> None:
-        """A message of an account here is committed, if it is kept, and on its way to its recipient."""
+        """A message from an account of this node was committed, if it is stored, and is on its way."""
 
     def message_received_committed(self, envelope: Envelope, account: Account) -> None:
-        """A message for an account here is committed, if it is kept, and was handed to its sessions.
+        """A message for an account of this node was committed, if it is stored, and sent to its sessions.
 
-        If the sender's account is here as well, this is called before `message_sent_committed`.
+        If the sender's account is on this node as well, this is called before `message_sent_committed`.
         """
 
     def iq_result(self, sender: Sender, iq: Stanza) -> bool:
-        """Somebody answered an iq of the server's or of an account's. True: it was this feature's."""
+        """Handles the answer to an iq from the server or an account. True if the iq was this feature's."""
         return False
 
     async def session_bound(self, session: Session, request: Element) -> Sequence[Element]:
-        """Bind 2 has bound a resource: turns on what is asked for. Returns children of ``<bound/>``."""
+        """Bind 2 has bound a resource: enables what the client asks for. Returns children of ``<bound/>``."""
         return ()
 
     def session_resumed(self, session: Session) -> None:
-        """A session goes on over a new connection (XEP-0198 §5); nothing was sent over it yet."""
+        """A session was resumed over a new connection (XEP-0198 §5), on which nothing was sent yet."""
 
     def element(self, session: Session, element: Stanza) -> bool:
-        """A client sent what is no stanza, nor of stream management. True: it was this feature's."""
+        """Handles an element that is neither a stanza nor stream management.
+
+        True if it was this feature's.
+        """
         return False
 
     def session_available(self, session: Session) -> None:
-        """Initial presence was sent (RFC 6121 §4.2)."""
+        """A session has sent its initial presence (RFC 6121 §4.2)."""
 
     def presence_changed(self, session: Session, stanza: Stanza) -> None:
-        """A session sent presence without an address, after it was broadcast."""
+        """A session has sent presence without an address, which was broadcast already."""
 
     def presence_received(self, sender: Sender, stanza: Stanza, to: JID) -> None:
-        """Somebody of another domain has sent presence, or ``unavailable``, to an account."""
+        """An address of another domain has sent presence, perhaps ``unavailable``, to an account."""
 
     async def subscription_wanted(self, account: JID, contact: JID, stanza: Stanza) -> bool:
-        """``contact`` asks to see ``account``. True: it may at once, and is asked the same in return."""
+        """``contact`` requests a subscription to ``account``.
+
+        True approves it at once, and requests one in return.
+        """
         return False
 
     def subscription_approved(self, account: JID, contact: JID) -> None:
-        """``contact`` may see ``account`` from now on (RFC 6121 §3.1.5)."""
+        """``contact`` is now subscribed to ``account`` (RFC 6121 §3.1.5)."""
 
     def access_changed(self, account: JID, contact: JID) -> None:
-        """``contact`` may not see ``account`` any more, or is in other groups of its roster."""
+        """``contact`` is no longer subscribed to ``account``, or is in other groups of its roster."""
 
     def session_saved(self, session: Session) -> object:
         """The server stops, and a session is saved for the next start.
@@ -175,28 +197,31 @@ class Feature:
         """A session from before the restart exists again. ``saved`` is what `session_saved` returned."""
 
     def session_closed(self, session: Session) -> None:
-        """A session ended (not: lost its connection and may resume)."""
+        """A session has ended. (This is not called when it only lost its connection.)"""
 
     async def account_loaded(self, account: Account) -> None:
-        """Before this node has to do with an account for the first time."""
+        """Called before an account is used for the first time since it was loaded."""
 
     async def device_revoked(self, account: JID, id: int, keys: Sequence[int]) -> None:
-        """A device of an account, whose id is given, is out; ``keys``: the ids of its OMEMO keys."""
+        """A device of an account (with the id ``id``) was revoked. ``keys``: its OMEMO device ids."""
 
     def account_unloaded(self, account: Account) -> None:
-        """The account left this node's memory."""
+        """An account has left the memory of this node."""
 
     async def account_deleted(self, account: JID) -> None:
-        """An account was removed, of which this node had something in memory."""
+        """An account was removed that was in the memory of this node."""
 
     async def privacy_changed(self, account: JID, id: int) -> None:
-        """An account, whose id is given, has other privacy settings (`kith.records.privacy`)."""
+        """The privacy settings of an account (with the id ``id``) have changed (`kith.records.privacy`)."""
 
     async def account_moved(self, old: JID, id: int, new: JID) -> None:
-        """An account has the address ``new``; at ``old`` there is an empty one, with the id ``id``."""
+        """An account has moved to the address ``new``.
+
+        At ``old`` there is an empty account with the id ``id``.
+        """
 
     async def address_freed(self, address: JID) -> None:
-        """An address that an account has left leads to it no more."""
+        """An address that an account has left does not lead to the account any more."""
 
     async def accounts_changed(self) -> None:
-        """Another process has added or removed accounts; `account_deleted` was called for those in memory."""
+        """Another process has added or removed accounts. `account_deleted` was called for those in memory."""

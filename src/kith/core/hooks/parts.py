@@ -1,4 +1,4 @@
-"""Makes features and whatever else is made of parts: each is handed what its constructor asks for by type."""
+"""Constructs objects by passing the parts that their constructors ask for by type."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _T = TypeVar("_T")
 
 
 class Unfit(Exception):
-    """These can't be made together; the text is one line that says which, and why."""
+    """Objects can't be constructed. The text is one line that says which, and why."""
 
 
 class Parts:
-    """What a node is made of, by the types that it is asked for by, such as a store by its Protocol."""
+    """The parts of a node, by the types that constructors ask for, such as a store by its Protocol."""
 
     def __init__(self, given: Mapping[Any, object]) -> None:
         self._parts = dict(given)
@@ -22,21 +22,22 @@ class Parts:
         self._making: list[type[object]] = []
 
     def add(self, given: Mapping[Any, object]) -> None:
-        """More of them."""
+        """Adds parts."""
         self._parts.update(given)
 
     def get(self, cls: type[_T]) -> _T:
-        """The one of a class. Raises LookupError if there is none."""
+        """The part of a class. Raises LookupError if there is none."""
         part = self._parts.get(cls)
         if not isinstance(part, cls):
             raise LookupError(cls.__name__)
         return part
 
     def build(self, classes: Sequence[type[_T]]) -> list[_T]:
-        """Makes one of each class. One that another needs is made before it; the order stays as it is given.
+        """Constructs an object of each class, and returns them in the given order.
 
-        An argument of a constructor that is annotated with ``X | None`` gets None where there is no X.
-        Raises Unfit if another one is missing, or if some need each other.
+        An object that another one needs is constructed before it. An argument that is annotated with ``X |
+        None`` gets None if there is no X. Raises Unfit if another part is missing, or if classes need each
+        other.
         """
         self._offered.update(classes)
         return [self._made(cls) for cls in classes]
@@ -58,7 +59,7 @@ class Parts:
         return part
 
     def _argument(self, cls: type[object], hint: Any) -> object:
-        """What fits an annotation of the constructor of ``cls``."""
+        """The part for an annotation of the constructor of ``cls``."""
         options = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
         for option in options:
             if option in self._parts:

@@ -1,7 +1,7 @@
 """The table of hooks: for each hook of `Feature`, the bound methods of the features that override it.
 
-A hook is a list, so that who calls it for each message goes through it in a plain loop. It can be called as
-well, and then says what several features' answers come to: each is told, the first that answers, all of them.
+A hook is a list, so that the code that calls it for each message can use a plain loop. It can also be
+called, and then combines the answers of several features, in a way that depends on the hook.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ _T = TypeVar("_T")
 
 
 class Hook(list[Callable[_P, _T]], Generic[_P, _T]):
-    """``method`` is the one of `Feature` that features override; it is never called itself."""
+    """A hook. ``method``: the method of `Feature` that features override. That one itself is never called."""
 
     def __init__(self, method: Callable[Concatenate[Any, _P], _T]) -> None:
         super().__init__()
         self.method = method
 
     def fill(self, features: Iterable[Feature]) -> None:
-        """Takes the features that override it, in their order."""
+        """Adds the methods of the features that override it, in order."""
         name = self.method.__name__
         self += [getattr(feature, name) for feature in features if overrides(feature, name)]
 
 
 def overrides(feature: Feature, name: str) -> bool:
-    """Whether it has a method of its own in place of that of `Feature`."""
+    """Whether a feature overrides a method of `Feature`."""
     return getattr(type(feature), name) is not getattr(Feature, name)
 
 
 class Each(Hook[_P, None]):
-    """All are told."""
+    """Calls all."""
 
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> None:
         for hook in self:
@@ -46,7 +46,7 @@ class Each(Hook[_P, None]):
 
 
 class EachInTurn(Hook[_P, Awaitable[None]]):
-    """All are told, one after the other."""
+    """Awaits all, one after the other."""
 
     async def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> None:
         for hook in self:
@@ -54,28 +54,28 @@ class EachInTurn(Hook[_P, Awaitable[None]]):
 
 
 class Joined(Hook[_P, Sequence[_T]], Generic[_P, _T]):
-    """What all of them have to say, together."""
+    """Calls all, and returns their results in one list."""
 
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> list[_T]:
         return [one for hook in self for one in hook(*args, **kwargs)]
 
 
 class JoinedInTurn(Hook[_P, Awaitable[Sequence[_T]]], Generic[_P, _T]):
-    """The same, one after the other."""
+    """The same for coroutines, which are awaited one after the other."""
 
     async def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> list[_T]:
         return [one for hook in self for one in await hook(*args, **kwargs)]
 
 
 class AnyOf(Hook[_P, bool]):
-    """Whether one of them says yes; those after it are not asked."""
+    """Whether any of them returns true. The ones after that are not called."""
 
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> bool:
         return any(hook(*args, **kwargs) for hook in self)
 
 
 class AnyInTurn(Hook[_P, Awaitable[bool]]):
-    """The same, one after the other."""
+    """The same for coroutines, which are awaited one after the other."""
 
     async def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> bool:
         for hook in self:
@@ -85,7 +85,7 @@ class AnyInTurn(Hook[_P, Awaitable[bool]]):
 
 
 class AllOf(Hook[_P, bool]):
-    """Whether all of them say yes; those after one that does not are not asked."""
+    """Whether all of them return true. The ones after a false are not called."""
 
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> bool:
         for hook in self:
@@ -95,7 +95,7 @@ class AllOf(Hook[_P, bool]):
 
 
 class FirstAnswer(Hook[_P, Awaitable["_T | None"]], Generic[_P, _T]):
-    """What the first one says that says anything. Raises StanzaError if none does."""
+    """The first result that is not None. Raises StanzaError if there is none."""
 
     async def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         for hook in self:
@@ -105,9 +105,9 @@ class FirstAnswer(Hook[_P, Awaitable["_T | None"]], Generic[_P, _T]):
 
 
 class Hooks:
-    """Empty when it is made, since features are made of parts that call them; filled once, with all of them.
+    """The hooks of all features. The table is empty at first, since features are made of parts that use it.
 
-    A hook is the same object from the start, so who is given the table may take what it calls.
+    The hooks are the same objects from the start, so parts may keep references to them.
     """
 
     def __init__(self) -> None:
@@ -141,12 +141,12 @@ class Hooks:
         self.account_moved = EachInTurn(Feature.account_moved)
         self.address_freed = EachInTurn(Feature.address_freed)
         self.accounts_changed = EachInTurn(Feature.accounts_changed)
-        #: Namespaces that `session_bound` knows.
+        #: The namespaces that features handle in `session_bound`.
         self.bind_features: list[str] = []
         self._keeping: list[Feature] = []
 
     def fill(self, features: Sequence[Feature]) -> None:
-        """To be called once, with all features in the order in which they are asked."""
+        """Fills the hooks. Called once, with all features in the order of the hooks."""
         for hook in vars(self).values():
             if isinstance(hook, Hook):
                 hook.fill(features)
@@ -154,7 +154,7 @@ class Hooks:
         self._keeping += [feature for feature in features if overrides(feature, "session_saved")]
 
     def allows(self, sender: JID, to: JID, stanza: Stanza) -> bool:
-        """`stanza_in` where a refusal has no one to be told of."""
+        """Calls `stanza_in` for a stanza whose sender is not told of a refusal."""
         try:
             for hook in self.stanza_in:
                 if not hook(sender, to, stanza):

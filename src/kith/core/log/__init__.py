@@ -1,1 +1,1 @@
-"""What is kept of messages, how far each account's devices have got, and what they have missed."""
+"""The log: which messages are stored, what was delivered, and what has to be sent later."""

@@ -1,4 +1,4 @@
-"""A message on its way: from the commit queue to the sessions, and to the hooks."""
+"""A message on its way from the commit queue to sessions and hooks."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _END = b"</message>"
 
 
 class After(Protocol):
-    """Who goes on with a message when the store has answered."""
+    """The interface of the object that handles a message after its commit."""
 
     def deliver(self, envelope: Envelope) -> None:
-        """The message is durable, and was not there before."""
+        """The message is durable, and was not stored before."""
 
     def unstored(self, envelope: Envelope, error: BaseException) -> None:
-        """The message could not be stored: its sender has to be told."""
+        """The message could not be stored. Its sender has to be told."""
 
 
 class Envelope:
-    """A message, where it goes and who has sent it.
+    """A message with its sender and recipient.
 
-    ``id`` is its id in the log, 0 for what is not logged. ``data`` is the stanza as stored; what an account
-    reads also has a stanza id (`for_owner`). ``sender`` is None for what the server says itself.
-    ``after`` goes on after the commit; only what is not logged does without.
+    ``id``: its id in the log; 0 if it is not logged. ``data``: the stored stanza; what an account receives
+    also has a stanza id (`for_owner`). ``sender``: None for messages from the server itself. ``after``:
+    handles it after the commit; None only if it is not logged.
     """
 
     __slots__ = (
@@ -65,7 +65,7 @@ class Envelope:
         self._owner_data = b""
 
     def for_owner(self, bare: str) -> bytes:
-        """The message as the account ``bare`` reads it, with its stanza id (XEP-0359 §3.1)."""
+        """The message as the account ``bare`` receives it, with its stanza id (XEP-0359 §3.1)."""
         if not self.id:
             return self.data
         if self._owner != bare:
@@ -74,7 +74,10 @@ class Envelope:
         return self._owner_data
 
     def committed(self, existing: int | None, error: BaseException | None) -> None:
-        """The store's answer (`kith.ports.store.Append.done`); then the sender may be acknowledged."""
+        """Handles the store's answer (`kith.ports.store.Append.done`).
+
+        Then the sender may be acknowledged.
+        """
         after, sender = self.after, self.sender
         assert after is not None
         assert sender is not None
@@ -86,5 +89,5 @@ class Envelope:
 
 
 def stanza_id(id: int, by: str) -> bytes:
-    """``<stanza-id/>`` of the log of ``by`` (XEP-0359 §3.1)."""
+    """The ``<stanza-id/>`` for a message in the log of ``by`` (XEP-0359 §3.1)."""
     return f"<stanza-id xmlns='{ns.STANZA_ID}' id='{to_text(id)}' by='{escape_attribute(by)}'/>".encode()

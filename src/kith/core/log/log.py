@@ -1,7 +1,7 @@
-"""The log's rules: what is kept of a message, under which id, and what follows the commit.
+"""The rules of the log: whether a message is stored, under which id, and what follows the commit.
 
-Promises 1 to 3: nothing is acknowledged or delivered before it is committed, and a sender's retry
-is found by its origin id (XEP-0359 §3) and its content (`kith.core.log.retries`).
+Nothing is acknowledged or delivered before it is committed. A sender's retry is recognised by its origin id
+(XEP-0359 §3) and its content (`kith.core.log.retries`).
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from kith.wire.stanza import Stanza
 _ORIGIN_ID = ns.tag(ns.STANZA_ID, "origin-id")
 _STANZA_ID = ns.tag(ns.STANZA_ID, "stanza-id")
 _ORIGIN = re.compile(rb"<origin-id\b[^<>]*?\bid=(?:'([^'<>]*)'|\"([^\"<>]*)\")")
-#: Bytes of an origin id; a retry under a longer one is not known.
+#: The maximum size of an origin id, in bytes. Retries with longer ones are not recognised.
 _LONGEST_ORIGIN = 1024
 _RETRIES = Retries(is_retry, distinct_origin)
-#: While so much waits for the disk, in bytes, no more is taken.
+#: While this many bytes wait for the disk, further messages are refused.
 MOST_WAITING = 64 * 1024 * 1024
 
 
 class Keep(IntEnum):
-    """What a child says about keeping its message; the greatest of all children decides."""
+    """What a child element says about storing its message. The greatest value of all children decides."""
 
-    NOTHING = 0  # of no use later (typing)
-    QUEUE = 1  # until delivered: what the server does not know
+    NOTHING = 0  # not stored, since it is of no use later (typing)
+    QUEUE = 1  # until it is delivered; for elements that the server does not know
     ARCHIVE = 2
-    QUEUE_ONLY = 3  # until delivered, whatever else is in the message
-    FORBIDDEN = 4  # never, whatever else is in the message
+    QUEUE_ONLY = 3  # until it is delivered, whatever else the message contains
+    FORBIDDEN = 4  # not stored, whatever else the message contains
 
 
 _CORE_KEEPS = {
@@ -51,10 +51,10 @@ _CORE_KEEPS = {
 
 
 class Log:
-    """Appends messages to the logs of those who sent and receive them.
+    """Appends messages to the logs of their senders and recipients.
 
     ``wanted``: whether an account wants messages with a peer in its archive (XEP-0313 §6, preferences).
-    ``after`` goes on with what is committed.
+    ``after`` handles messages after their commit.
     """
 
     def __init__(
@@ -71,12 +71,12 @@ class Log:
         self._after = after
 
     def fill(self, keeps: Iterable[Mapping[str, Keep]]) -> None:
-        """What features say of children, by Clark name; to be called once."""
+        """Sets what child elements say, by Clark name. Called once."""
         for table in keeps:
             self._keeps.update(table)
 
     def verdict(self, stanza: Stanza) -> Keep:
-        """What is to be kept of a message that an account receives."""
+        """Whether and for how long a message is stored."""
         verdict = Keep.NOTHING
         keeps = self._keeps
         for child in stanza.children:
@@ -94,11 +94,11 @@ class Log:
         keep: Keep,
         outgoing: After | None = None,
     ) -> None:
-        """Queues the message; `Envelope.committed` goes on from there.
+        """Queues a message for the store; `Envelope.committed` is called afterwards.
 
-        Its ``sender`` or its ``recipient`` may be None here: of another domain, or at another owner; not
-        both. ``outgoing``: another node owns the recipient, so it enters the sender's outbox, and this
-        one goes on from there.
+        Either ``sender`` or ``recipient`` may be None, if it is on another server or node. ``outgoing``:
+        another node owns the recipient. The message then goes into the sender's outbox, and this object
+        handles it after the commit.
         """
         mine = sender.account
         first = mine or recipient
@@ -121,9 +121,10 @@ class Log:
         self.put(envelope, owners, origin or sender.key)
 
     def put(self, envelope: Envelope, owners: Sequence[tuple[int, str, int]], origin: bytes | None) -> None:
-        """Queues an envelope for the logs of ``owners`` (`kith.ports.store.Append`): all are owned here.
+        """Queues a message for the logs of ``owners`` (`kith.ports.store.Append`), all of which this
+        node owns.
 
-        ``origin`` is the sender's id for it, or None. A retry is known by it.
+        ``origin``: the sender's id for the message, by which retries are recognised, or None.
         """
         sender = envelope.sender
         assert sender is not None
@@ -141,7 +142,7 @@ class Log:
         )
 
     def wants(self, account: Account, peer: str) -> bool:
-        """Whether the account keeps messages with the bare address ``peer``."""
+        """Whether an account wants messages with the bare address ``peer`` in its archive."""
         for wanted in self._wanted:
             if not wanted(account, peer):
                 return False
@@ -149,7 +150,7 @@ class Log:
 
 
 def _origin(stanza: Stanza) -> bytes | None:
-    """The id that the sender has given to the message, and gives to its retries; None if there is none."""
+    """The id that the sender gives to the message and its retries; None if there is none."""
     inner = stanza.inner
     if inner.count(b"<origin-id") == 1 and (match := _ORIGIN.search(inner)) and b"&" not in match.group():
         value = match.group(1) or match.group(2) or b""

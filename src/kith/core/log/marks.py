@@ -1,4 +1,4 @@
-"""Delivery marks are written once a second: losing one costs a repetition, and no message."""
+"""Writes delivery marks once a second. If one is lost, a message is repeated, but none is lost."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from kith.ports.store import Store
 
 
 class Marks:
-    """Which accounts' deliveries have changed since they were written last."""
+    """The deliveries of accounts that have changed since they were written."""
 
     __slots__ = ("_changed", "_store")
 
@@ -16,11 +16,11 @@ class Marks:
         self._changed: set[Delivery] = set()
 
     def changed(self, delivery: Delivery) -> None:
-        """It is to be written soon."""
+        """A delivery has changed, and will be written."""
         self._changed.add(delivery)
 
     def flush(self) -> None:
-        """Queues what has changed."""
+        """Queues the changed marks for the store."""
         changed, self._changed = self._changed, set()
         for delivery in changed:
             delivery.flush(self._store)

@@ -1,6 +1,6 @@
-"""What was not delivered is sent when a session becomes ready for messages (XEP-0160, XEP-0203).
+"""Sends undelivered messages when a session becomes ready for messages (XEP-0160, XEP-0203).
 
-There is no second store of "offline messages": this reads the log's undelivered part (promise 3).
+There is no separate store of "offline messages": this reads the undelivered entries of the log.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ from kith.wire import ns
 from kith.wire.serialize import escape_attribute
 
 _PAGE = 200
-#: So much goes to the connection before the peer has to have read some of it, in bytes.
+#: How many bytes are written before waiting for the peer to read.
 _PORTION = 256 * 1024
 _END = len(b"</message>")
 
 
 class Replay:
-    """``renewed`` makes of a stored message what would be stored today: older versions were less strict."""
+    """Sends undelivered messages.
+
+    ``renewed`` cleans a stored message as it would be cleaned today, since older versions were less strict.
+    """
 
     def __init__(
         self,
@@ -41,10 +44,10 @@ class Replay:
         self._delay = f"<delay xmlns='{ns.DELAY}' from='{escape_attribute(domain.name)}' stamp='"
 
     async def run(self, session: Session) -> None:
-        """Sends the undelivered messages in order; what came in meanwhile waited in ``session.holding``.
+        """Sends the undelivered messages in order. New messages wait in ``session.holding`` meanwhile.
 
-        A session that has read the archive to its end also gets what came after that, although another device
-        may have it by now: it was not available then, and will not look there again.
+        A session that has read the archive to its end also gets later messages that other devices have
+        received since: it was not available then, and will not read the archive again.
         """
         account = session.account
         delivery = account.delivery
@@ -79,12 +82,12 @@ class Replay:
                         if session.closed:
                             return
                 self._marks.changed(delivery)
-            # the store may show a message before its commit is announced: what was sent is not sent again
+            # the store may return a message before its commit was announced: don't send it twice
             await self._store.settled()
             if not session.closed:
                 delivery.floor = None
         except BaseException:
-            # what was not sent stays undelivered
+            # messages that were not sent stay undelivered
             delivery.floor = upto if delivery.floor is None else min(upto, delivery.floor)
             raise
         finally:
@@ -94,6 +97,6 @@ class Replay:
             self._marks.changed(delivery)
 
     def _delayed(self, id: int, stored: bytes, owner: str) -> bytes:
-        """A stored message as its owner gets it later (XEP-0203)."""
+        """A stored message with a ``<delay/>`` (XEP-0203), as its owner receives it later."""
         end = f"{self._delay}{stamp_of(id)}'/></message>".encode()
         return self._renewed(stored)[:-_END] + stanza_id(id, owner) + end

@@ -1,4 +1,4 @@
-"""What is kept for a limited time, and removed when that is over."""
+"""Removes messages and origin ids whose time is over."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ logger = structlog.get_logger("kith")
 
 
 async def expire(store: Store, clock: Clock, days: int) -> None:
-    """Removes messages that are older than so many days, unless they were not delivered yet; 0: none.
+    """Removes messages that are older than ``days``, unless they are undelivered.
 
-    Retries of older messages than `REMEMBERED_DAYS` are not known any more.
+    If it is 0, none are removed.
+
+    Also removes origin ids that are older than `REMEMBERED_DAYS`; later retries are not recognised.
     """
     now = datetime.fromtimestamp(clock.now(), UTC)
     if days:

@@ -1,10 +1,10 @@
-"""Whether a message is one that its sender has sent before (XEP-0359 §3, docs/protocol.md).
+"""Decides whether a message is a retry of an earlier one (XEP-0359 §3, docs/protocol.md).
 
-The origin id alone can't tell: some clients count from 1 each time they start. So two messages with one id
-are compared, which happens only when an id comes again. They are the same message if their content is: all
-that is not about delivery. A client that encrypts anew each time it tries has other ciphertext for the same
-text; that is a retry if the same device has encrypted it, and the id can't have come up twice by chance.
-Whoever is in doubt gets both messages: one too many can be seen, one too few can't.
+The origin id alone does not tell, since some clients count from 1 each time they start. So if an id occurs
+again, the two messages are compared. They are the same if their content is, which is everything that is not
+about delivery. If a client encrypts again for each attempt, the ciphertext differs; that is a retry if the
+same device has encrypted it, and the id can't occur twice by chance. In doubt, both messages are delivered:
+a duplicate can be noticed, a missing message can't.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from kith.wire import ns
 from kith.wire.serialize import serialize
 from kith.wire.stanza import Stanza
 
-#: Days for which a retry is known. Until then, an origin takes about 37 bytes of the database.
+#: For how many days retries are recognised. Until then, an origin id takes about 37 bytes of the database.
 REMEMBERED_DAYS = 30
 _ORIGIN_ID = ns.tag(ns.STANZA_ID, "origin-id")
-#: What says how a message is delivered, or is there in one of two tries: added to a resent message, or not.
+#: Elements about delivery, which a retry may have or lack.
 _ABOUT_DELIVERY = frozenset(
     (
         *(ns.STANZA_ID, ns.DELAY, "jabber:x:delay", ns.HINTS, ns.CHAT_STATES, ns.ENCRYPTION),
@@ -34,25 +34,25 @@ _THREAD = ns.tag(ns.CLIENT, "thread")
 _RETRACTED = ns.tag(ns.RETRACT, "retracted")
 _ENCRYPTED = (ns.tag(ns.OMEMO, "encrypted"), ns.tag(ns.OMEMO_2, "encrypted"))
 _HEADERS = (ns.tag(ns.OMEMO, "header"), ns.tag(ns.OMEMO_2, "header"))
-#: Encrypted by other means: who has encrypted is not said.
+#: Elements of other encryptions, which do not name the encrypting device.
 _OPAQUE = (ns.tag("urn:xmpp:openpgp:0", "openpgp"), ns.tag("jabber:x:encrypted", "x"))
-#: A UUID or a token of letters and digits, perhaps behind a word, as some clients write them.
+#: A random id: a UUID or a token of letters and digits, perhaps after a word, as some clients write them.
 _PREFIXED = re.compile(r"(?:[A-Za-z]{1,16}[-_:])?([0-9A-Za-z-]{16,64})")
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _TOKEN = re.compile(r"[0-9A-Za-z]+")
 _CHANGE = re.compile(r"[0-9](?=[A-Za-z])|[A-Za-z](?=[0-9])")
-#: A token changes at least so often between letters and digits: no name with a number at its end does.
+#: How often a token at least switches between letters and digits; a name with a number at its end does not.
 _CHANGES = 4
-#: Stanzas up to so many bytes and tags are compared by their content; greater ones byte by byte, since
-#: taking them apart would keep the thread that writes from others' messages.
+#: Stanzas of up to this many bytes and tags are compared by content, larger ones byte by byte, since
+#: parsing them would delay the messages of others in the writer thread.
 _COMPARED_BYTES = 32 * 1024
 _COMPARED_TAGS = 200
 
 
 def is_retry(stored: bytes, new: bytes) -> bool:
-    """Whether ``new`` is the stored message, sent once more; both have the same origin id.
+    """Whether ``new`` is a retry of the stored message. Both have the same origin id.
 
-    ``stored`` is empty where the message was kept for delivery only, and was delivered.
+    ``stored`` is empty if the message was stored for delivery only, and was delivered.
     """
     if _inside(stored) == _inside(new):
         return True
@@ -72,7 +72,7 @@ def is_retry(stored: bytes, new: bytes) -> bool:
 
 
 def _inside(stanza: bytes) -> bytes:
-    """All but the head, in which the address of the session stands."""
+    """The stanza without its start tag, which has the address of the session."""
     return stanza[stanza.find(b">") :]
 
 
@@ -81,7 +81,7 @@ def _is_simple(stanza: bytes) -> bool:
 
 
 class _Compared(NamedTuple):
-    """What is compared of a message."""
+    """The parts of a message that are compared."""
 
     content: bytes
     but_ciphertext: bytes
@@ -91,7 +91,7 @@ class _Compared(NamedTuple):
     @staticmethod
     @lru_cache(128)  # of one that is stored, again and again
     def of(data: bytes) -> _Compared:
-        """Raises ParseError."""
+        """Parses a stanza. Raises ParseError."""
         stanza = Stanza.from_bytes(data)
         return _Compared(
             hashlib.blake2b(_content(stanza, True)).digest(),
@@ -102,13 +102,16 @@ class _Compared(NamedTuple):
 
 
 def distinct_origin(origin: bytes, stanza: bytes) -> bytes:
-    """The key of a message whose origin id another one has: by it, its own retries are known."""
+    """The key of a message whose origin id belongs to another one, so that its own retries are recognised."""
     content = _Compared.of(stanza).content if _is_simple(stanza) else _inside(stanza)
     return hashlib.blake2b(origin + content, digest_size=16).digest()
 
 
 def _content(stanza: Stanza, ciphertext: bool) -> bytes:
-    """What a message says; without ``ciphertext``, of what is encrypted only which device has done it."""
+    """The content of a message.
+
+    Without ``ciphertext``, encrypted elements only count by the encrypting device.
+    """
     kind = stanza.type if stanza.type != "normal" else ""
     parts = [kind.encode()]
     for child in stanza.element:
@@ -126,7 +129,7 @@ def _content(stanza: Stanza, ciphertext: bool) -> bytes:
 
 
 def _device(encrypted: Element) -> str:
-    """The id of the device that has encrypted."""
+    """The id of the encrypting device."""
     for header in _HEADERS:
         if (element := encrypted.find(header)) is not None:
             return element.get("sid", "")
@@ -134,7 +137,7 @@ def _device(encrypted: Element) -> str:
 
 
 def _is_random(stanza: Stanza) -> bool:
-    """Whether no counter can have given the message's origin id."""
+    """Whether the message's origin id is random, and not from a counter."""
     origin = stanza.child(_ORIGIN_ID)
     found = _PREFIXED.fullmatch(origin.get("id", "")) if origin is not None else None
     if found is None:

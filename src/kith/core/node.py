@@ -51,21 +51,21 @@ _T = TypeVar("_T")
 logger = structlog.get_logger("kith")
 #: How many seconds the last message may be ahead of the clock before a warning is logged.
 _AHEAD = 60.0
-#: Parts whose constructors say what they are made of, in the order in which they are needed.
+#: Parts whose constructors say which other parts they need; in the order in which they are made.
 _PARTS: tuple[type[object], ...] = (
     *(Hosts, Assertions, Post, Marks, Presence, Subscriptions, Inquiries, Iqs, Resumption, Sessions),
     *(Revocation, Removal, Handover, Entrance, Upkeep),
 )
-#: Those of a node that is one of several.
+#: The additional parts of a node that is one of several.
 _PEERS: tuple[type[object], ...] = (PeerNodes, Ownership)
 
 
 class Node:
-    """``parts`` has everything by its type.
+    """A server for one domain, without its network side. ``parts`` has everything, by its class.
 
-    ``passwords`` makes its `Passwords`, of the store and what salts are derived from. ``secret`` is what
-    tokens and made-up salts are derived from; it has to last. ``bus`` leads to the other nodes, if there are
-    any. Raises Unfit if the features don't fit together.
+    ``passwords`` makes its `Passwords`, given the store and the secret for salts. ``secret``: tokens and
+    made-up salts are derived from it, so it has to stay the same. ``bus`` leads to the other nodes, if
+    there are any. Raises Unfit if a feature asks for a part that does not exist.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Node:
         self.features = self._fill(features)
 
     def _build(self, several: bool) -> None:
-        """The parts of the core: those that can't be told by their types, and then the rest."""
+        """Makes the parts of the core, and connects those that need each other."""
         parts = self.parts
         parts.build((Hosts, Assertions, Post, Marks))
         parts.add({Log: Log(self.store, self.ids, self.hooks.message_wanted, parts.get(Post))})
@@ -128,7 +128,7 @@ class Node:
             self.hosts.peers = parts.get(PeerNodes)
 
     def _fill(self, classes: Sequence[type[Feature]]) -> list[Feature]:
-        """Makes the features, and puts what they have to say into the tables."""
+        """Makes the features, and fills the tables of hooks and handlers."""
         features = self.parts.build(classes)
         self.hooks.fill(features)
         self.parts.get(Iqs).fill(features)

@@ -1,4 +1,4 @@
-"""Accounts of this domain that other nodes own: stanzas for them go to their owners, and theirs come in.
+"""Stanzas to and from accounts of this domain that other nodes own.
 
-A node that is alone has none of this. What travels is in docs/protocol.md.
+A node that runs alone uses none of this. docs/protocol.md describes what nodes send to each other.
 """

@@ -1,4 +1,4 @@
-"""Stanzas that other nodes send for accounts of this one, handled in the order in which they stand."""
+"""Handles the stanzas that other nodes send for accounts of this node, in order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kith.wire.stanza import Stanza
 class Peer(Foreign):
     """A `kith.core.actors.sender.Sender` whose account another node owns.
 
-    ``key`` stands for the stanza that it sends now, however often that comes.
+    ``key`` identifies the stanza that is being handled; it is the same each time the stanza is sent again.
     """
 
     __slots__ = ("_arrival", "_key")
@@ -38,15 +38,15 @@ class Peer(Foreign):
         self._arrival.refuse(stanza, error)
 
 
-#: Handles a stanza of a peer's: `kith.core.routing.router.Router.admit_peer`.
+#: Handles a stanza from another node: `kith.core.routing.router.Router.admit_peer`.
 Admit = Callable[[Peer, Stanza, JID], Work]
 
 
 class Arrival(Intake):
-    """One request or notice of another node.
+    """One request or notice from another node.
 
-    A request is answered when all that it brings is durable or refused. It is not if something could not be
-    stored, or is for an account that this node does not own any more: then it is sent again.
+    A request is answered when everything in it is durable or refused. It is not answered if something could
+    not be stored, or is for an account that this node no longer owns: the other node then sends it again.
     """
 
     __slots__ = ("_admit", "_again", "_keys", "_post", "_refused", "_reply", "_stanzas")
@@ -62,7 +62,7 @@ class Arrival(Intake):
         self._again = False
 
     def request(self, messages: Sequence[Message], reply: Reply) -> None:
-        """Takes the stanzas of a request."""
+        """Handles the stanzas of a request, and calls ``reply`` with the answer."""
         self._reply = reply
         self._stanzas = [Stanza.from_bytes(message.stanza) for message in messages]
         self._keys = [message.key for message in messages]
@@ -74,7 +74,7 @@ class Arrival(Intake):
             self.when_idle = [self._answer]
 
     def notice(self, stanza: bytes) -> None:
-        """Takes a stanza that nobody sends again."""
+        """Handles a stanza that is not sent again if it is lost."""
         self.take(Stanza.from_bytes(stanza))
 
     def _answer(self) -> None:
@@ -82,7 +82,7 @@ class Arrival(Intake):
             self._reply(encode(Result(self._refused)))
 
     def _place(self, stanza: Stanza) -> int:
-        """Where it stands in the request; -1 in a notice."""
+        """The index of the current stanza in the request; -1 in a notice."""
         for place, other in enumerate(self._stanzas):
             if other is stanza:
                 return place
@@ -112,7 +112,7 @@ class Arrival(Intake):
             self._post.abroad(answer, parse_jid(stanza.attrs["to"]), parse_jid(stanza.attrs["from"]))
 
     def fail(self, error: StreamError) -> None:
-        """A stanza of a peer's never ends a stream: it is refused."""
+        """Refuses the stanza: there is no stream that an error could end."""
         self._again = True
 
     def raw(self, data: bytes) -> None:

@@ -1,9 +1,9 @@
-"""Stanzas on their way from accounts of this node to those of others, in order, until they have arrived.
+"""Sends stanzas from accounts of this node to accounts of other nodes, in order, until they have arrived.
 
-Each is in its sender's outbox: an entry of the sender's own log, flagged OUTGOING. A node that is down, or a
-request that is lost, delays it and loses nothing: it is sent again under the same key, after those before it
-from the same account to the same other one, until the recipient's owner answers. Whatever node owns the
-sender next goes on with it.
+Each stanza is in its sender's outbox: an entry of the sender's own log, flagged OUTGOING. If a node is down
+or a request is lost, the stanza is late but not lost: it is sent again, with the same key and in the order
+of its channel (from one account to one other), until the owner of the recipient answers. If another node
+comes to own the sender, it continues with the outbox.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from kith.wire.errors import StanzaError
 from kith.wire.jid import parse_jid
 from kith.wire.stanza import Stanza
 
-#: How many stanzas one request has at most, and how many bytes of them, but for a single larger one.
+#: Limits of one request: stanzas, and their bytes in total. A single larger stanza is sent alone.
 _BATCH, _BATCH_BYTES = 50, 256 * 1024
-#: How many from one account to one other are held in memory; those after them are read in their turn.
+#: How many stanzas of a channel are held in memory; the rest are read from the store when it is their turn.
 _HELD = 500
-#: After a request without an answer, so long until the next one, in seconds; twice as long each time, up to
-#: the second.
+#: Seconds to wait after a request without an answer before it is repeated: the first is doubled each time,
+#: up to the second.
 _RETRY, _RETRY_MOST = 0.2, 10.0
-#: So many requests without an answer, and what is in no outbox is given up.
+#: After this many requests without an answer, stanzas that are in no outbox are dropped.
 _TRIES = 6
 _PAGE = 200
 
 
 class Departure:
-    """``account`` and ``id`` are those of the entry in the outbox.
+    """A stanza in a channel. ``account`` and ``id`` identify its entry in the outbox.
 
-    ``waiting`` is told the outcome instead where there is no entry: of a message from another server.
+    A message from another server has no entry; ``waiting`` is told the outcome instead.
     """
 
     __slots__ = ("account", "id", "key", "stanza", "waiting")
@@ -55,18 +55,18 @@ class Departure:
 
 
 class Channel:
-    """What goes from one account to one other: one request at a time, so that it stays in order."""
+    """The queue from one account to one other, with one request at a time so that the order is kept."""
 
     __slots__ = ("asking", "behind", "failures", "queue", "slot", "source", "to")
 
     def __init__(self, source: str, slot: int, to: str) -> None:
         self.source = source  # the sender's bare address
-        self.slot = slot  # of the sender
+        self.slot = slot  # the sender's
         self.to = to
         self.queue: deque[Departure] = deque()
         self.asking = False
         self.failures = 0
-        self.behind = False  # more are in the outbox than in the queue
+        self.behind = False  # whether the outbox has stanzas that are not in the queue
 
 
 class Outbox:
@@ -93,11 +93,11 @@ class Outbox:
 
     @property
     def waiting(self) -> int:
-        """How many stanzas in memory wait for other nodes."""
+        """How many stanzas are waiting in memory to be sent to other nodes."""
         return sum(len(channel.queue) for channel in self._channels.values())
 
     def depart(self, account: int, id: int, data: bytes) -> None:
-        """A stanza is in the outbox of an account: an entry of this id, durable."""
+        """Sends a stanza that is durable in the outbox of an account, as the entry ``id``."""
         head = Stanza.from_bytes(data).attrs
         channel = self._channel(parse_jid(head["from"]).bare, parse_jid(head["to"]).bare)
         if channel.behind or len(channel.queue) >= _HELD:
@@ -107,16 +107,18 @@ class Outbox:
             self._go_on(channel)
 
     def pass_on(self, sender: Sender, stanza: Stanza, to: str) -> None:
-        """A message of another server's, which has no outbox here: its sender is told when it has arrived.
+        """Sends a message from another server, which has no outbox here.
 
-        After some time without an answer it is refused.
+        Its sender is told when it has arrived.
+
+        It is refused if the other node does not answer for some time.
         """
         channel = self._channel(sender.bare, to)
         channel.queue.append(Departure(0, 0, stanza.to_bytes(), self._randomness.bytes(16), sender))
         self._go_on(channel)
 
     async def gained(self, slot: int) -> None:
-        """This node owns a slot, and goes on with the outboxes of its accounts."""
+        """Continues with the outboxes of a slot that this node now owns."""
         after = 0
         while entries := await self._store.outbox(slot, after, _PAGE):
             for entry in entries:
@@ -124,7 +126,7 @@ class Outbox:
                 self.depart(entry.account, entry.id, entry.stanza)
 
     def lost(self, slot: int) -> None:
-        """Another node goes on with a slot."""
+        """Drops the channels of a slot that another node now owns."""
         self._channels = {key: channel for key, channel in self._channels.items() if channel.slot != slot}
 
     def _channel(self, source: str, to: str) -> Channel:
@@ -137,7 +139,7 @@ class Outbox:
         return self._channels.get((channel.source, channel.to)) is channel
 
     def _go_on(self, channel: Channel) -> None:
-        """Sends what comes next, unless an answer is awaited."""
+        """Sends the next request, unless the answer to the previous one is still awaited."""
         if channel.asking or not self._is_current(channel):
             return
         batch: list[Departure] = []
@@ -158,7 +160,7 @@ class Outbox:
             del self._channels[channel.source, channel.to]
 
     async def _refill(self, channel: Channel) -> None:
-        """Reads what comes next in a channel that is too long to be held."""
+        """Reads the next stanzas of a channel from the store."""
         channel.behind = False
         try:
             account = await self._accounts.load(channel.source)
@@ -213,7 +215,7 @@ class Outbox:
         self._go_on(channel)
 
     def _close(self, batch: list[Departure], refused: dict[int, bytes]) -> None:
-        """The stanzas of a request leave the outbox; who has sent a refused one is told."""
+        """Removes the stanzas of a request from the outbox, and tells the senders of refused ones."""
         kept, away = [], []
         for place, departure in enumerate(batch):
             error = refused.get(place)
@@ -231,7 +233,7 @@ class Outbox:
             self._store.turned_away(account, away)
 
     def _tell(self, departure: Departure, refusal: Stanza | None) -> None:
-        """Whoever waits for an answer gets it, in the next turn of the loop."""
+        """Gives the outcome to whoever waits for it, in the next turn of the loop."""
         sender = departure.waiting
         assert sender is not None
         if refusal is not None:
@@ -239,7 +241,9 @@ class Outbox:
         self._tasks.soon(sender.committed)
 
     def _bounce(self, error: Stanza, account: int) -> None:
-        """To the session that has sent it, or, if it was a message, for the account's next one."""
+        """Delivers an error to the session that sent the stanza; for a message, else to the account's
+        next session.
+        """
         to = parse_jid(error.attrs["to"])
         there = self._accounts.get(to.bare)
         if there is not None and (session := there.sessions.get(to.resource)) is not None:
@@ -258,8 +262,8 @@ class Outbox:
 
 
 def _key(id: int) -> bytes:
-    """By what the recipient's owner knows a message that has no origin id of its sender's.
+    """The key by which the recipient's owner recognizes a message that has no origin id.
 
-    Ids of a slot are never used again, so with the sender's address it is no other message's.
+    Ids of a slot are never reused, so together with the sender's address the key is unique.
     """
     return b"\0" + id.to_bytes(8, "big")

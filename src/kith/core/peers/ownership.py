@@ -1,4 +1,4 @@
-"""How this node takes slots over, and gives them up."""
+"""Takes over and gives up slots as the placement says."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from kith.ports.placement import Placement
 from kith.ports.store import LogStore
 from kith.wire.errors import StreamError
 
-#: Slots that are gained within so many seconds are announced together.
+#: Slots gained within this many seconds are announced together.
 _TOGETHER = 1.0
 
 
 class Ownership:
-    """What follows when the placement gives this node a slot, or takes one away."""
+    """Does what is needed when the placement gives this node a slot or takes one away."""
 
     def __init__(
         self,
@@ -41,11 +41,13 @@ class Ownership:
         self._news: set[int] = set()
 
     async def run(self) -> None:
-        """Takes slots and gives them up, until it is cancelled."""
+        """Follows the placement until it is cancelled."""
         await self._placement.run(self.gained, self.lost)
 
     async def gained(self, slot: int) -> None:
-        """Before this node owns a slot: nothing that it does for it comes before what the last owner did."""
+        """Prepares a slot, so that everything this node does in it is ordered after what the last owner
+        did.
+        """
         self._ids.gained(slot, await self._store.last_id(slot))
         await self._peers.gained(slot)
         if not self._news:
@@ -53,9 +55,9 @@ class Ownership:
         self._news.add(slot)
 
     def lost(self, slot: int) -> None:
-        """Another node owns the slot: its accounts are dropped, and their clients connect anew.
+        """Drops the accounts of a slot that another node owns now. Their clients have to reconnect.
 
-        Nobody is told that they went offline: the other node knows better.
+        Nobody is told that they went offline, because they may be online at the other node.
         """
         self._peers.lost(slot)
         self._news.discard(slot)

@@ -1,4 +1,4 @@
-"""The other nodes, as one host for all accounts that are not owned here."""
+"""The other nodes, which appear to the router as one host for all accounts that this node does not own."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import Stanza
 
-#: How many notices of moved slots are remembered, since each comes once for every slot that is owned here.
+#: How many notices of moved slots are remembered: each arrives once for every slot that is owned here.
 _EVENTS = 1000
 
 
 class PeerNodes:
-    """A `kith.core.routing.hosts.Peers`, and who goes on with what is in an outbox."""
+    """A `kith.core.routing.hosts.Peers`: sends stanzas to other nodes and takes those that come from them."""
 
     def __init__(
         self,
@@ -69,23 +69,23 @@ class PeerNodes:
 
     @property
     def waiting(self) -> int:
-        """How many stanzas in memory wait for other nodes."""
+        """How many stanzas are waiting in memory to be sent to other nodes."""
         return self._outbox.waiting
 
     # -- slots -------------------------------------------------------------------------------------
 
     async def gained(self, slot: int) -> None:
-        """This node owns a slot: it takes what comes for its accounts, and goes on with their outboxes."""
+        """Starts taking stanzas for a slot that this node now owns, and continues with its outboxes."""
         self._bus.serve(slot, self._take)
         await self._outbox.gained(slot)
 
     def lost(self, slot: int) -> None:
-        """Another node goes on with a slot."""
+        """Stops taking stanzas for a slot that another node now owns."""
         self._bus.stop(slot)
         self._outbox.lost(slot)
 
     def announce(self, event: bytes, slots: Iterable[int]) -> None:
-        """Tells all nodes that this one owns these slots now; ``event`` names the notice."""
+        """Tells all nodes that this one now owns these slots. ``event`` is a unique name for the notice."""
         notice = encode(Moved(event, sorted(slots)))
         for slot in range(SLOTS):
             self._bus.tell(slot, notice)
@@ -93,7 +93,10 @@ class PeerNodes:
     # -- to other nodes ----------------------------------------------------------------------------
 
     def receive(self, stanza: Stanza, sender: JID, to: JID) -> None:
-        """Sends what is not kept; a request for a subscription goes by the outbox, and is not lost."""
+        """Sends a stanza that is not kept.
+
+        Subscription requests use the outbox instead, so they are not lost.
+        """
         if stanza.kind == "presence" and stanza.type in SUBSCRIPTION_TYPES:
             account = self._accounts.get(sender.bare)
             if account is not None:
@@ -107,7 +110,7 @@ class PeerNodes:
             self._bus.tell(slot, data)
 
     def admit(self, sender: Sender, stanza: Stanza, to: JID) -> Work:
-        """Keeps a message in its sender's outbox, and sends it from there."""
+        """Stores a message in its sender's outbox; it is sent once it is durable."""
         if sender.account is None:
             self._outbox.pass_on(sender, stanza, to.bare)
         else:
@@ -115,14 +118,14 @@ class PeerNodes:
         return COMMITTING
 
     def deliver(self, envelope: Envelope) -> None:
-        """A message is in its sender's outbox (`kith.core.log.envelope.After`)."""
+        """Sends a message that is durable in its sender's outbox (`kith.core.log.envelope.After`)."""
         assert envelope.sender is not None
         assert envelope.sender.account is not None
         self._outbox.depart(envelope.sender.account.id, envelope.id, envelope.data)
         self._post.deliver(envelope)
 
     def unstored(self, envelope: Envelope, error: BaseException) -> None:
-        """A message could not be stored (`kith.core.log.envelope.After`)."""
+        """Answers with an error a message that could not be stored (`kith.core.log.envelope.After`)."""
         self._post.unstored(envelope, error)
 
     def _keep(self, account: Account, stanza: Stanza, to: JID) -> None:
@@ -137,14 +140,14 @@ class PeerNodes:
         self._store.append(Append(id, data, [(account.id, to.bare, OUTGOING | UNARCHIVED)], done))
 
     def _asked(self, iq: Stanza, sender: JID, to: JID, answer: bytes | None, error: BusError | None) -> None:
-        """Nobody has taken an iq, or nobody knows: who asks is told to try again."""
+        """Answers an iq that no node has confirmed with an error, so that the sender tries again."""
         if error is not None and (refusal := iq.error(StanzaError("recipient-unavailable", type="wait"))):
             self._post.route(refusal, to, sender)
 
     # -- from other nodes --------------------------------------------------------------------------
 
     def _take(self, data: bytes, reply: Reply) -> None:
-        """A request or a notice for a slot of this node. What can't be read is not answered."""
+        """Handles a request or notice for a slot of this node. One that can't be read is not answered."""
         try:
             said = request(data)
         except ValueError as problem:
@@ -162,7 +165,7 @@ class PeerNodes:
         return Arrival(self._tasks, self._figures, self._post, self._admit)
 
     def _moved(self, moved: Moved) -> None:
-        """Whoever is online here asks anew for the presence of contacts that have a new owner."""
+        """Probes again the presence of contacts that have a new owner, for all that are online here."""
         if moved.event in self._events:
             return
         self._events.append(moved.event)

@@ -1,6 +1,6 @@
-"""What nodes say to each other over the bus, as bytes: a version, then MessagePack (docs/protocol.md).
+"""The requests, notices and answers of nodes on the bus: a version byte, then MessagePack (docs/protocol.md).
 
-Each of these is an array whose first element is its tag. Stanzas are XML in UTF-8, with ``from`` and ``to``.
+Each is an array whose first element is its tag. Stanzas are XML in UTF-8, with ``from`` and ``to``.
 """
 
 from __future__ import annotations
@@ -11,30 +11,34 @@ from kith.ports.bus import VERSION
 
 
 class Message(msgspec.Struct, array_like=True, frozen=True):
-    """A stanza that must not be lost. ``key`` is the same whenever it is sent, and no other's."""
+    """A stanza that must not be lost. ``key`` is unique to it, and the same each time it is sent."""
 
     key: bytes
     stanza: bytes
 
 
 class Messages(msgspec.Struct, tag="messages", array_like=True, frozen=True):
-    """Stanzas from one account to one other, in order: messages that are to be kept, and requests for
-    subscriptions. The answer is a `Result`.
+    """Messages to be kept and subscription requests from one account to one other, in order.
+
+    The answer is a `Result`.
     """
 
     messages: list[Message]
 
 
 class Other(msgspec.Struct, tag="other", array_like=True, frozen=True):
-    """A stanza that is not kept: an iq, presence, or a message such as typing. The answer is empty."""
+    """A stanza that is not kept: an iq, presence, or a message such as a typing notification.
+
+    The answer is empty.
+    """
 
     stanza: bytes
 
 
 class Moved(msgspec.Struct, tag="moved", array_like=True, frozen=True):
-    """Slots have a new owner: sessions of accounts in them are gone, so contacts are asked for anew.
+    """A notice that slots have a new owner: the sessions in them are gone, and presence is probed again.
 
-    ``event`` is a name for the notice, since each node gets it once for every slot that it owns.
+    ``event`` identifies the notice, because a node receives it once for every slot that it owns.
     """
 
     event: bytes
@@ -42,14 +46,14 @@ class Moved(msgspec.Struct, tag="moved", array_like=True, frozen=True):
 
 
 class Refusal(msgspec.Struct, array_like=True, frozen=True):
-    """The message at this place in the request was refused; ``error`` is the stanza that says why."""
+    """The message at index ``place`` of the request was refused. ``error`` is the error stanza."""
 
     place: int
     error: bytes
 
 
 class Result(msgspec.Struct, tag="result", array_like=True, frozen=True):
-    """All messages of a request are durable, but for those that were refused, or dropped without a word."""
+    """The answer to `Messages`: all are durable, except those refused or deliberately dropped."""
 
     refused: list[Refusal]
 
@@ -61,17 +65,17 @@ _results: msgspec.msgpack.Decoder[Result] = msgspec.msgpack.Decoder(Result)
 
 
 def encode(value: Request | Result) -> bytes:
-    """The bytes of a request, a notice or an answer."""
+    """Encodes a request, a notice or an answer."""
     return VERSION + _encoder.encode(value)
 
 
 def request(data: bytes) -> Request:
-    """Raises ValueError for what is of another version, or none of these."""
+    """Decodes a request or notice. Raises ValueError if it is invalid or of another version."""
     return _requests.decode(_body(data))
 
 
 def result(data: bytes) -> Result:
-    """Raises ValueError for what is of another version, or no `Result`."""
+    """Decodes a `Result`. Raises ValueError if it is invalid or of another version."""
     return _results.decode(_body(data))
 
 

@@ -1,1 +1,1 @@
-"""How sessions, devices and accounts begin, outlive a lost connection or a restart, and end."""
+"""The life of sessions: opening, resumption, saving over a restart, and ending, with devices and accounts."""

@@ -1,7 +1,7 @@
-"""Sessions outlive a restart: kept when the server stops, taken up when it starts (XEP-0198 §5).
+"""Saves sessions when the server stops, and restores them when it starts (XEP-0198 §5).
 
-A session that can be resumed is a document of the store from the stop to the next start, which deletes it
-before anybody can connect. So there is never one of an older state: after a crash there are none, and devices
+A session that can be resumed is a document in the store from the stop to the next start, which deletes it
+before anybody can connect. So an outdated one is never restored: after a crash there are none, and devices
 read their logs.
 """
 
@@ -30,20 +30,20 @@ from kith.wire.jid import parse_jid
 from kith.wire.stanza import Stanza
 
 logger = structlog.get_logger("kith")
-#: They belong to no account, so that one look finds all.
+#: The owner of these documents: no account, so that they can be found with one query.
 _OWNER = 0
 _SPACE = "sessions"
 _FORMAT = 1
-#: What is kept in all; sessions past it end.
+#: Total size of what is saved, in bytes; sessions that would exceed it end.
 _MOST_BYTES = 256 * 1024 * 1024
-#: Ids of messages that a session got before it took part; with more, it ends.
+#: How many ids of messages received before replay may be saved; a session with more ends.
 _MOST_SEEN = 1000
-#: For what was set off by the last stanzas, in seconds.
+#: How long to wait for work started by the last stanzas, in seconds.
 _LAST_WORDS = 0.1
 
 
 def can_be_kept(session: Session) -> bool:
-    """Whether nothing of it is under way, and its client will be able to resume it."""
+    """Whether the session can be resumed later, and no work for it is unfinished."""
     return (
         session.sm is not None
         and session.sm.resumable
@@ -56,7 +56,7 @@ def can_be_kept(session: Session) -> bool:
 
 
 class Handover:
-    """What is kept of sessions from the stop of the server to its next start."""
+    """Saves and restores sessions."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Handover:
         self._clock = clock
 
     async def settle(self, seconds: float) -> None:
-        """Waits until what sessions have sent is handled and committed, at most so long."""
+        """Waits until the stanzas sent by sessions are handled and committed, at most ``seconds``."""
         deadline = self._clock.steady() + seconds
         while self._clock.steady() < deadline:
             if all(session.idle and session.holding is None for session in self._all()):
@@ -87,14 +87,16 @@ class Handover:
             await asyncio.sleep(0.02)
 
     async def keep(self) -> None:
-        """Stores what can be resumed, and ends the rest. Nobody is connected any more."""
+        """Saves the sessions that can be resumed, and ends the rest. All connections must be closed."""
         for session in self._all():
             if session.quiet is not None:
                 session.quiet.release()
             if not can_be_kept(session):
-                self._sessions.close(session)  # which others see
-        with contextlib.suppress(Unavailable):  # who has sent what can't be stored sends it again
-            while self._store.waiting:  # what the closed ones have sent may be for one that is kept
+                self._sessions.close(session)  # others see this in presence
+        with contextlib.suppress(
+            Unavailable
+        ):  # the senders of stanzas that can't be stored will send them again
+            while self._store.waiting:  # stanzas of closed sessions may be for one that is saved
                 await self._store.settled()
         now = self._clock.steady()
         writes = []
@@ -110,18 +112,18 @@ class Handover:
             size += len(value)
             writes.append(self._store.put(_OWNER, _SPACE, manage.token, value))
             for _, id in manage.queue:
-                if id:  # undelivered, should nobody come for it
+                if id:  # undelivered if the session is not resumed
                     session.delivery.given_up(id)
             self._sessions.changed(session.delivery)
         try:
             await asyncio.gather(*writes)
         except Unavailable:
-            return  # the operator knows; the messages are in the log
+            return  # already logged for the operator; the messages are in the log
         if writes:
             logger.info("sessions wait for the next start", count=len(writes))
 
     async def take_up(self) -> None:
-        """Makes the sessions of before the restart again; to be called before anybody connects."""
+        """Restores the sessions from before the restart. Has to be called before anybody connects."""
         documents = await self._store.documents(_OWNER, _SPACE)
         if not documents:
             return
@@ -166,7 +168,7 @@ class Handover:
         }
 
     async def _make(self, kept: dict[str, Any], left: float) -> bool:
-        """A session as it was when the server stopped. False if its account is gone."""
+        """Restores one session. Returns False if its account no longer exists."""
         jid = parse_jid(kept["jid"])
         account = await self._accounts.load(jid.bare)
         if account is None or jid.resource in account.sessions:
@@ -199,7 +201,7 @@ class Handover:
 
 
 def _decode(documents: Sequence[Document]) -> list[dict[str, Any]]:
-    """Those of another version's format are of no use."""
+    """Decodes saved sessions; those in the format of another version are dropped."""
     found = []
     for document, kept in readable(documents, json.loads, "session"):
         if isinstance(kept, dict) and kept.get("format") == _FORMAT:

@@ -1,4 +1,4 @@
-"""How an account goes: by its owner, by the operator beside a running server, by an operator's command."""
+"""Removes accounts: on request of their owner, by an operator's command, or after `kith user delete`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kith.wire.stanza import Stanza
 
 
 class Removal:
-    """Takes leave of an account's contacts, deletes what belongs to it, ends its sessions."""
+    """Ends the subscriptions of an account, deletes its data, and ends its sessions."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Removal:
         self._tasks = tasks
 
     async def remove(self, account: Account) -> None:
-        """Takes leave of the contacts (RFC 6121 §3.2 and §3.3) and deletes all that belongs to the account.
+        """Ends the subscriptions (RFC 6121 §3.2 and §3.3) and deletes everything that belongs to the account.
 
         Its sessions end, and the features are told, as soon as the address is free.
         """
@@ -46,9 +46,9 @@ class Removal:
         await self._store.delete_account(account.jid, partial(self.forget, account))
 
     async def remove_soon(self, account: Account, but: Collection[Session] = ()) -> None:
-        """The same, but returns as soon as the address is free: the log, however long, is emptied afterwards.
+        """As `remove`, but returns as soon as the address is free. The log is deleted in the background.
 
-        ``but``: sessions that are to be answered first; they end when the caller calls `forget`.
+        ``but``: sessions that still get an answer; they end when the caller calls `forget`.
         """
         await self._take_leave(account)
         free: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -68,14 +68,14 @@ class Removal:
                 if free.done():
                     raise
                 free.set_exception(error)
-            if not free.done():  # it was gone already
+            if not free.done():  # the account did not exist
                 free.set_result(None)
 
         self._tasks.spawn(delete())
         await free
 
     async def forget(self, account: Account) -> None:
-        """Ends the sessions of an account that is gone from the store, and tells the features."""
+        """Ends the sessions of an account that was deleted from the store, and tells the features."""
         self._end_sessions(account)
         self._accounts.drop(account)
         await self._hooks.account_deleted(account.address)

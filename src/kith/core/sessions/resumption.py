@@ -1,4 +1,6 @@
-"""Sessions that can be resumed, and the time that those without a connection have left (XEP-0198 §5)."""
+"""Keeps sessions that can be resumed, and ends those that were too long without a connection (XEP-0198
+§5).
+"""
 
 from __future__ import annotations
 
@@ -9,16 +11,16 @@ from kith.config import Config
 from kith.core.actors.account import Session
 from kith.wire import ns
 
-#: Share of the time that a session waits after which it is unavailable to others: of 300 s, 30. Clients
-#: that only changed the network are back within a few seconds.
+#: The part of ``timeout`` after which a session without a connection appears unavailable to others: 30 of 300
+#: seconds. Clients that only changed the network are back within a few seconds.
 _ABSENT_AFTER = 0.1
 
 
 class Resumption:
-    """A table: sessions by their tokens, and those that wait for a connection.
+    """Sessions by their tokens, and those that wait for a connection.
 
-    ``timeout``: how long one waits, in seconds; 0: none can be resumed. ``bounds``: how many stanzas, and how
-    many bytes, a session may have unacknowledged. Both are from the settings.
+    ``timeout``: how long a session waits, in seconds; with 0 none can be resumed. ``bounds``: how many
+    stanzas, and how many bytes, a session may have unacknowledged.
     """
 
     def __init__(self, config: Config, randomness: Randomness) -> None:
@@ -27,12 +29,14 @@ class Resumption:
         self.bounds = (config.resume_stanzas, 4 * config.stanza_bytes)
         self._tokens: dict[str, Session] = {}
         self._waiting: dict[Session, None] = {}  # in the order in which they lost their connections
-        self._lately: dict[Session, None] = {}  # those of them that others still see, in the same order
+        self._lately: dict[
+            Session, None
+        ] = {}  # those of them that others still see as available, in the same order
 
     def agree(self, session: Session, attrs: Mapping[str, str]) -> tuple[str, bytes]:
-        """What follows from the attributes of ``<enable/>`` (XEP-0198 §3).
+        """Answers ``<enable/>`` with the given attributes (XEP-0198 §3).
 
-        Returns the token for resumption, empty if there is to be none, and ``<enabled/>``.
+        Returns the token for resumption (empty if the session can't be resumed) and ``<enabled/>``.
         """
         resume = attrs.get("resume") in ("true", "1") and self.timeout > 0
         token = self._randomness.token(24) if resume else ""
@@ -44,26 +48,29 @@ class Resumption:
 
     @property
     def waiting(self) -> int:
-        """How many sessions wait for a connection."""
+        """How many sessions are waiting for a connection."""
         return len(self._waiting)
 
     def get(self, token: str) -> Session | None:
-        """The session of a token."""
+        """The session with a token, or None."""
         return self._tokens.get(token)
 
     def wait(self, session: Session) -> None:
-        """The session has lost its connection."""
+        """Lets a session wait that has lost its connection."""
         self._waiting[session] = None
         self._lately[session] = None
 
     def take_up(self, session: Session) -> None:
-        """A session of before the restart waits; to be called in the order of ``lost_at``."""
+        """Lets a session wait that was restored after a restart.
+
+        Has to be called in the order of ``lost_at``.
+        """
         assert session.sm is not None
         self._tokens[session.sm.token] = session
         self.wait(session)
 
     def take_off(self, session: Session) -> None:
-        """Parts the session from its connection, if it has one; it does not wait for another."""
+        """Detaches the session from its connection, if it has one, without letting it wait for another."""
         old, session.sink = session.sink, None
         if old is not None:
             session.out.clear()
@@ -72,7 +79,7 @@ class Resumption:
         self._lately.pop(session, None)
 
     def forget(self, session: Session) -> None:
-        """The session has ended."""
+        """Removes a session that has ended."""
         self._waiting.pop(session, None)
         self._lately.pop(session, None)
         if session.sm is not None:
@@ -81,9 +88,10 @@ class Resumption:
     def expire(
         self, now: float, conceal: Callable[[Session], None], close: Callable[[Session], None]
     ) -> None:
-        """Calls ``conceal`` for those that have been away for a while, and ``close`` when their time is over.
+        """Calls ``conceal`` with sessions that have waited for a while, and ``close`` when their time is
+        over.
 
-        ``now`` is by the steady clock, as `Session.lost_at` is.
+        ``now`` is a time of the monotonic clock, as is `Session.lost_at`.
         """
         for session in list(self._lately):
             if session.lost_at > now - _ABSENT_AFTER * self.timeout:

@@ -1,4 +1,4 @@
-"""Credentials that are void: whoever was let in by them is out."""
+"""Ends the sessions that were opened with credentials that are no longer valid."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ class Revocation:
         self._hooks = hooks
 
     async def forgotten(self, jid: str, gone: Iterable[Device]) -> None:
-        """What follows when devices, or app passwords, were forgotten: sessions end, keys go off lists."""
+        """Ends the sessions of removed devices and app passwords, and takes their keys off the device
+        list.
+        """
         for device in gone:
             self.end_device(jid, device.id)
             if (account := await self._accounts.load(jid)) is not None:
@@ -43,20 +45,20 @@ class Revocation:
     async def change_password(
         self, account: int, jid: str, keys: dict[str, Keys], but: Session | None = None
     ) -> None:
-        """Sets new keys: tokens are void, and all sessions end but the one that asked for it."""
+        """Stores the keys of a new password. Tokens become invalid, and all sessions except ``but`` end."""
         await self._store.set_keys(jid, keys)
         await self._devices.forget(account)
         self.password_changed(account, jid, but)
 
     def password_changed(self, account: int, jid: str, but: Session | None = None) -> None:
-        """Whoever was let in by the older password, or may be at this moment, is out."""
+        """Ends the sessions, and the logins in progress, that used the previous password."""
         self._passwords.changed(account)
         for session in list(self._accounts.sessions(jid)):
             if session is not but:
                 self._sessions.end(session, StreamError("not-authorized", "the password was changed"))
 
     def end_device(self, jid: str, device: str) -> None:
-        """Ends the sessions of a device, or of an app password, that was revoked."""
+        """Ends the sessions of a revoked device or app password."""
         for session in self._accounts.sessions(jid):
             if device in (session.device, session.credential):
                 self._sessions.end(session, StreamError("not-authorized", "the device was revoked"))

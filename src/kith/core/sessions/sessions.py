@@ -1,4 +1,4 @@
-"""How sessions begin, are written to, outlive a lost connection, and end."""
+"""Opens and ends sessions, lets them resume, and writes their output."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from kith.wire.jid import parse_jid
 from kith.wire.stanza import Stanza
 
 logger = structlog.get_logger("kith")
-#: How long a client may be asked to wait before it is told that its session is not ready.
+#: How long a client waits for a session that is not ready to be resumed, in seconds.
 _PATIENCE = 20.0
 
 
 class Sessions:
-    """All sessions of the node: their `kith.core.actors.account.Keeper`.
+    """All sessions of the node; implements `kith.core.actors.account.Keeper`.
 
-    ``handle`` is the router's; the node sets it when it has built one.
+    ``handle`` is the method of the router; the node sets it when it has built one.
     """
 
     handle: Callable[[Session, Stanza], Work]
@@ -63,7 +63,7 @@ class Sessions:
     # -- for all of them ---------------------------------------------------------------------------
 
     def flush_later(self, outlet: Outlet) -> None:
-        """Writes what it has to send at the end of this turn of the loop."""
+        """Writes the pending output of an outlet at the end of this turn of the loop."""
         if not self._flushing:
             self.tasks.soon(self._flush)
         self._flushing.append(outlet)
@@ -77,7 +77,10 @@ class Sessions:
                 self.tasks.failed("flush failed", error)
 
     def close_later(self, outlet: Outlet) -> None:
-        """Ends one that is owed too much, once the current work is done: the log has it all."""
+        """Ends an outlet with too much pending output, after the current work.
+
+        The log has all of its messages.
+        """
         if not self._closing:
             self.tasks.soon(self._close_all)
         self._closing.append(outlet)
@@ -88,14 +91,19 @@ class Sessions:
             outlet.fail(StreamError("resource-constraint", "too much waits to be read"))
 
     def element(self, session: Session, element: Stanza) -> None:
-        """Lets a feature take what is neither a stanza nor of stream management. Raises StreamError."""
+        """Gives the features an element that is neither a stanza nor stream management.
+
+        Raises StreamError.
+        """
         if not self._hooks.element(session, element):
             raise StreamError("unsupported-stanza-type")
 
     # -- life --------------------------------------------------------------------------------------
 
     def open(self, session: Session) -> None:
-        """A resource was bound. A session that had it before ends with a conflict (RFC 6120 §7.7.2.2)."""
+        """Adds a session for a resource that was bound. An older session with it ends with a conflict
+        (RFC 6120 §7.7.2.2).
+        """
         account = session.account
         old = account.sessions.get(session.jid.resource)
         if old is not None:
@@ -105,7 +113,7 @@ class Sessions:
         logger.debug("session opened", session=session.full)
 
     def end(self, session: Session, error: StreamError | None = None) -> None:
-        """The session is over, and so is its connection, if it has one."""
+        """Ends the session, and its connection if it has one."""
         session.flush()
         sink, session.sink = session.sink, None
         if sink is not None:
@@ -113,7 +121,7 @@ class Sessions:
         self.close(session)
 
     def lost(self, session: Session) -> None:
-        """The connection went without a word: the session waits, or ends."""
+        """Handles a lost connection: the session waits to be resumed, or ends."""
         session.sink = None
         session.out.clear()
         if session.sm is not None and session.sm.resumable and not session.closed:
@@ -123,7 +131,7 @@ class Sessions:
             self.close(session)
 
     def close(self, session: Session) -> None:
-        """The session is over: what was not acknowledged goes back, contacts see it leave."""
+        """Ends a session: unacknowledged stanzas are handled again, and contacts see it as unavailable."""
         if session.closed:
             return
         session.closed = True
@@ -141,7 +149,7 @@ class Sessions:
         session.holding = None
 
     def _iq_lost(self, data: bytes) -> None:
-        """A request that never arrived is answered for the client that is gone."""
+        """Answers, in place of the client, an iq request that never reached it."""
         iq = Stanza.from_bytes(data)
         if iq.type not in ("get", "set") or "@" not in iq.attrs.get("from", ""):
             return
@@ -156,7 +164,7 @@ class Sessions:
     # -- resumption (XEP-0198) ---------------------------------------------------------------------
 
     def enable(self, session: Session, element: Stanza) -> None:
-        """``<enable/>`` (§3)."""
+        """Handles ``<enable/>`` (XEP-0198 §3)."""
         if session.sm is not None:
             if session.sink is not None:
                 session.flush()
@@ -166,16 +174,16 @@ class Sessions:
         session.enable(token, *self._resumption.bounds, answer)
 
     def grant(self, session: Session, element: Element) -> bytes:
-        """The same while the session is bound (§6); ``<enabled/>``."""
+        """Enables stream management while the session is bound (XEP-0198 §6). Returns ``<enabled/>``."""
         token, answer = self._resumption.agree(session, element.attrib)
         session.sm = sm.Unacknowledged(token, *self._resumption.bounds)
         return answer
 
     async def resume(self, account: Account, token: str, h: str) -> Session:
-        """The session to resume, taken off its old connection, with all that it received handled.
+        """Returns the session with a token, detached from its old connection and with its stanzas handled.
 
-        Raises StanzaError, for ``<failed/>``. A session that can be resumed stays as it is if ``h``, what
-        the client has handled, can't be true: it may come again with another.
+        ``h`` is how many stanzas the client has handled. If it can't be true, the session stays as it is,
+        and the client may try again. Raises StanzaError, for ``<failed/>``.
         """
         session = self._resumption.get(token)
         if session is None or session.account is not account or session.closed or session.sm is None:
@@ -192,17 +200,17 @@ class Sessions:
                 await asyncio.wait_for(settled, _PATIENCE)
             except TimeoutError:
                 self.close(session)
-            self._resumption.take_off(session)  # another connection may have been faster
+            self._resumption.take_off(session)  # another connection may have resumed it meanwhile
         if session.closed or session.sm is None or not session.sm.resumable:
             self.close(session)
             raise StanzaError("item-not-found")
         return session
 
     def resumed(self, session: Session) -> None:
-        """The session goes on over its new connection."""
+        """Continues a resumed session on its new connection."""
         self._presence.reveal(session)
         self._hooks.session_resumed(session)
 
     def expire(self) -> None:
-        """To be called once a second: ends sessions whose time without a connection is over."""
+        """Ends sessions that were too long without a connection. Has to be called once a second."""
         self._resumption.expire(self._clock.steady(), self._presence.conceal, self.close)

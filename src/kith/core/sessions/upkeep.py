@@ -1,4 +1,4 @@
-"""What is done once a second: what may be done lazily, and what has a time limit."""
+"""Periodic work, once a second: timeouts, and work that need not be done at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kith.records.devices import PASSWORD, Devices
 
 
 class Upkeep:
-    """Also notices when another process has changed accounts beside the running server (`kith user`)."""
+    """Also notices when another process, such as `kith user`, has changed accounts in the database."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Upkeep:
         self._refreshing = False
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Runs the periodic work until it is cancelled."""
         while True:
             await asyncio.sleep(1)
             try:
@@ -55,14 +55,14 @@ class Upkeep:
                 self._tasks.failed("tick failed", error)
 
     def _tick(self) -> None:
-        self._clock.now()  # a step is noticed, though nothing else asks for the time
+        self._clock.now()  # notices steps of the system clock even if nothing else asks for the time
         self._store.watch()
         self._marks.flush()
         self._sessions.expire()
         self._changed_elsewhere |= self._store.changed_elsewhere()
         if self._changed_elsewhere and not self._refreshing:
             self._changed_elsewhere, self._refreshing = False, True
-            self._tasks.spawn(self._refresh())  # it reads, and a disk may not answer
+            self._tasks.spawn(self._refresh())  # in its own task: it reads, and a disk may not answer
 
     async def _refresh(self) -> None:
         try:

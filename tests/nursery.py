@@ -132,7 +132,7 @@ def _reap(children: dict[int, int]) -> None:
 def _main() -> None:
     import kith.cli
     import kith.cli.server
-    import kith.server
+    import kith.process
 
     started = _keep(int(sys.argv[1]))
     if started is None:

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import gc
 import os
 import signal
-import socket
 import ssl
-import sys
-import threading
-from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 import structlog
-import uvloop
 
-from kith import journal, welcome
+from kith import welcome
 from kith.accounts.codes import Codes
 from kith.accounts.credentials import check_password, make_keys
 from kith.accounts.leaving import Leaving
@@ -31,8 +25,7 @@ from kith.base.clock import Clock
 from kith.base.figures import Figures
 from kith.base.randomness import Randomness
 from kith.bus.local import LocalPlacement
-from kith.config import Config, ConfigError
-from kith.config.renamed import Renamed
+from kith.config import Config
 from kith.core.hooks.parts import Unfit
 from kith.core.log.retention import expire
 from kith.core.login.stream import Stream
@@ -42,10 +35,10 @@ from kith.core.routing.router import Router
 from kith.core.sessions.handover import Handover
 from kith.core.sessions.resumption import Resumption
 from kith.edge.certificate import describe, ensure_certificate
-from kith.edge.connection import Edge, keep_alive
-from kith.edge.handshakes import TLSListener
+from kith.edge.connection import Edge
 from kith.edge.http import FrontConnection, Web
 from kith.edge.invites import InvitePages
+from kith.edge.listeners import Listeners, PortError
 from kith.edge.memory import Memory
 from kith.edge.tcp import TCPConnection
 from kith.edge.tls import Certificates
@@ -62,11 +55,8 @@ from kith.records.passwords import Passwords
 from kith.sms.console import ConsoleSMS
 from kith.sms.http import HTTPGateway
 from kith.store.connection import prepare
-from kith.store.database import CHECK_THREAD
-from kith.store.errors import StoreError
 from kith.store.folder import FolderLock
 from kith.store.sqlite import SQLiteStore
-from kith.terminal import say
 from kith.wire import ns
 from kith.wire.limits import Limits
 from kith.wire.parser import ParserPool
@@ -91,7 +81,6 @@ class Server:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self._listeners: list[asyncio.Server | TLSListener] = []
         self._stopping = asyncio.Event()
         self._memory = Memory()
         self.certificates: Certificates | None = None
@@ -126,69 +115,77 @@ class Server:
         self.edge = Edge(
             config, node.domain, node.tasks, partial(Stream, node.entrance), pool, self.certificates
         )
+        self._listeners = Listeners(config, self.edge)
         app = _web_app(config)
         invites = InvitePages(node.domain, Invites(store, node.clock, randomness), config.invites)
-        self.web = Web(self.edge, [invites, self._api(secret), *([app] if app is not None else [])])
+        self.web = Web(self.edge, [invites, self._api(), *([app] if app is not None else [])])
         self.metrics: Metrics | None = None
-        components = self.node.get(Components)
-        federation = None
-        if config.federation:
-            try:
-                federation = Federation(
-                    config,
-                    node.domain,
-                    node.clock,
-                    node.tasks,
-                    node.get(Figures),
-                    randomness,
-                    node.hosts,
-                    node.get(Post),
-                    node.get(Router),
-                    pool,
-                    secret,
-                    certificate,
-                    key,
-                )
-            except (OSError, ssl.SSLError) as error:
-                raise StartError(f"can't use the certificates for federation: {error}") from error
+        federation = self._federation(pool, secret, certificate, key) if config.federation else None
         try:
-            await self.web.start()
-            if config.metrics_port:
-                await self._serve_metrics(federation)
-            if federation is not None:
-                await self._listen(
-                    "federation_port",
-                    lambda: TCPConnection(
-                        self.edge, partial(IncomingStream, federation), namespace=ns.SERVER
-                    ),
-                    idle=_QUIET_SERVER,
-                )
-            await self._listen("xmpp_port", lambda: TCPConnection(self.edge, self._starttls_stream))
-            await self._listen(
-                "xmpps_port",
-                secure=(
-                    self.certificates.direct,
-                    lambda place: TCPConnection(self.edge, self._direct_stream, place),
-                ),
-            )
-            await self._listen(
-                "component_port",
-                lambda: TCPConnection(self.edge, components.stream, namespace=ns.COMPONENT),
-                listen=config.component_listen,
-                idle=_QUIET_SERVER,
-            )
-            await self._listen("http_port", lambda: FrontConnection(self.web))
-            await self._listen(
-                "https_port",
-                secure=(self.certificates.https, lambda place: FrontConnection(self.web, place)),
-            )
-        except BaseException:
+            await self._open_ports(federation)
+        except BaseException as error:
             await self.stop()
+            if isinstance(error, PortError):
+                raise StartError(str(error)) from None
             raise
         self.node.tasks.spawn(self._tick())
         self.node.tasks.spawn(self.edge.watch())
         accounts = await store.accounts()
         welcome.show(config, describe(certificate), len(accounts), web_app=app is not None)
+
+    def _federation(self, pool: ParserPool, secret: bytes, certificate: Path, key: Path) -> Federation:
+        """Streams to and from other servers. Raises StartError."""
+        try:
+            return Federation(
+                self.config,
+                self.node.domain,
+                self.node.clock,
+                self.node.tasks,
+                self.node.get(Figures),
+                self.node.get(Randomness),
+                self.node.hosts,
+                self.node.get(Post),
+                self.node.get(Router),
+                pool,
+                secret,
+                certificate,
+                key,
+            )
+        except (OSError, ssl.SSLError) as error:
+            raise StartError(f"can't use the certificates for federation: {error}") from error
+
+    async def _open_ports(self, federation: Federation | None) -> None:
+        """Raises PortError."""
+        components = self.node.get(Components)
+        assert self.certificates is not None
+        await self.web.start()
+        if self.config.metrics_port:
+            await self._serve_metrics(federation)
+        if federation is not None:
+            await self._listeners.listen(
+                "federation_port",
+                lambda: TCPConnection(self.edge, partial(IncomingStream, federation), namespace=ns.SERVER),
+                idle=_QUIET_SERVER,
+            )
+        await self._listeners.listen("xmpp_port", lambda: TCPConnection(self.edge, self._starttls_stream))
+        await self._listeners.listen(
+            "xmpps_port",
+            secure=(
+                self.certificates.direct,
+                lambda place: TCPConnection(self.edge, self._direct_stream, place),
+            ),
+        )
+        await self._listeners.listen(
+            "component_port",
+            lambda: TCPConnection(self.edge, components.stream, namespace=ns.COMPONENT),
+            listen=self.config.component_listen,
+            idle=_QUIET_SERVER,
+        )
+        await self._listeners.listen("http_port", lambda: FrontConnection(self.web))
+        await self._listeners.listen(
+            "https_port",
+            secure=(self.certificates.https, lambda place: FrontConnection(self.web, place)),
+        )
 
     def _take_folder(self) -> None:
         """Locks the data folder, and creates the database if the folder was never used.
@@ -209,10 +206,10 @@ class Server:
             self.edge, federation, self.node.get(Figures), self.node.store, self.node.get(Resumption)
         )
         await metrics.start()
-        await self._listen("metrics_port", metrics.handler, listen=self.config.metrics_listen)
+        await self._listeners.listen("metrics_port", metrics.handler, listen=self.config.metrics_listen)
         self.node.tasks.spawn(metrics.watch())
 
-    def _api(self, secret: bytes) -> API:
+    def _api(self) -> API:
         """Builds the HTTP API and the parts behind it."""
         parts, repeat = self.node.parts, self.node.tasks.repeat
         self.sms = _sms(self.config, self.node.clock, self.node.get(Randomness))
@@ -230,52 +227,6 @@ class Server:
 
     def _direct_stream(self, sink: Sink, security: Security) -> Stream:
         return Stream(self.node.entrance, sink, security, starttls=False)
-
-    async def _listen(
-        self,
-        setting: str,
-        protocol: Callable[[], asyncio.Protocol] | None = None,
-        listen: Sequence[str] = (),
-        secure: tuple[ssl.SSLContext, Callable[[str], asyncio.Protocol]] | None = None,
-        idle: float = 0,
-    ) -> None:
-        """Listens on the port of a setting, if it is not 0, on each address. Raises StartError.
-
-        ``protocol`` makes the protocol of a connection. For TLS from the first byte, ``secure`` has the TLS
-        context and a function that makes the protocol. ``idle``: seconds of silence after which the kernel
-        probes a peer; 0 means as for clients.
-        """
-        port = getattr(self.config, setting)
-        if not port:
-            return
-        loop = asyncio.get_running_loop()
-        for host in listen or self.config.listen:
-            family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            try:
-                listener = socket.socket(family, socket.SOCK_STREAM)
-            except OSError:
-                continue  # this machine lacks that address family
-            try:
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                keep_alive(listener, idle or self.edge.kernel_idle)
-                listener.bind((host, port))
-                listener.listen(_BACKLOG)
-                if secure is not None:
-                    self._listeners.append(TLSListener(self.edge, listener, *secure, setting == "https_port"))
-                elif protocol is not None:
-                    made = await loop.create_server(protocol, sock=listener, backlog=_BACKLOG)
-                    self._listeners.append(made)
-            except OSError as error:
-                listener.close()
-                if error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL) and host in ("::", "::1"):
-                    continue
-                reason = (
-                    "is in use" if error.errno == errno.EADDRINUSE else f"can't be used: {error.strerror}"
-                )
-                todo = f"stop what uses it, or set KITH_{setting.upper()} to another (0: off)"
-                raise StartError(f"port {port} on {host} {reason}; {todo}") from None
 
     async def _tick(self) -> None:
         """Does periodic work once a second, until it is cancelled."""
@@ -327,8 +278,7 @@ class Server:
 
         Other clients get `system-shutdown` (RFC 6120 §4.9.3.21). docs/reliability.md describes the order.
         """
-        for listener in self._listeners:
-            listener.close()
+        self._listeners.close()
         for connection in list(self.edge.connections):
             connection.listen_no_more()
         await self.node.get(Handover).settle(_FAREWELL)
@@ -382,68 +332,3 @@ def _check_folder(config: Config) -> None:
         probe.unlink()
     except OSError as error:
         raise StartError(f"can't write to the data folder {config.data_dir}: {error.strerror}") from None
-
-
-def _spare_collections() -> None:
-    """Lets the garbage collector run rarely, and ignore objects that live as long as the server.
-
-    Python's default, a collection after 700 new objects, costs more than it finds, since few objects are
-    cyclic.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 50, 50)
-
-
-#: How long a thread may keep the interpreter's lock while another one waits for it, in seconds. A commit
-#: takes the lock several times; with Python's 5 ms, messages waited 40 to 80 ms for it while clients kept
-#: the loop busy.
-_SWITCH_INTERVAL = 0.001
-
-
-async def _serve(config: Config) -> None:
-    asyncio.get_running_loop().set_exception_handler(journal.loop_error)
-    server = Server(config)
-    server.listen_to_signals()
-    await server.start()
-    _spare_collections()
-    sys.setswitchinterval(_SWITCH_INTERVAL)
-    await server.run()
-    await server.stop()
-
-
-#: The exit status if one of the server's threads fails: EX_SOFTWARE of sysexits.h.
-CRIPPLED = 70
-
-
-def _thread_failed(failed: threading.ExceptHookArgs) -> None:
-    """Logs the failure of a thread, and ends the process if it was one of the server's own.
-
-    Without that thread, the server would look alive but answer nobody. A supervisor can start it again, and
-    nothing is lost: what was acknowledged is on the disk.
-    """
-    journal.thread_failed(failed)
-    name = failed.thread.name if failed.thread is not None else ""
-    if name.startswith("kith-") and name != CHECK_THREAD:
-        logger.critical(
-            "the server ends, as it can't go on without this thread", thread=name, status=CRIPPLED
-        )
-        os._exit(CRIPPLED)
-
-
-def serve(config: Config, renamed: Sequence[Renamed] = ()) -> int:
-    """Runs a server until it is told to stop. Returns the exit status: 2 if it could not start.
-
-    ``renamed``: settings that were given under an old name, for a warning in the log.
-    """
-    journal.set_up(config.log_level, config.log_format)
-    for setting in renamed:
-        logger.warning("setting has a new name", old=setting.old, new=setting.new, given_in=setting.place)
-    threading.excepthook = _thread_failed
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(config))
-    except (StartError, ConfigError, StoreError) as error:
-        say(f"kith: {error}", sys.stderr)
-        return 2
-    return 0

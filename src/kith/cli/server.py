@@ -27,7 +27,7 @@ def serve(config: ConfigOption = None) -> None:
     Without settings it serves the domain localhost from the folder ./data. Example:
     KITH_DOMAIN=example.org kith serve
     """
-    from kith.server import serve
+    from kith.process import serve
 
     renamed: list[Renamed] = []
     loaded = load_settings(config, renamed.append)

@@ -1,0 +1,80 @@
+"""The ports that the server listens on."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+
+from kith.config import Config
+from kith.edge.connection import Edge, keep_alive
+from kith.edge.handshakes import TLSListener
+
+#: Connections that the kernel holds until they are taken.
+_BACKLOG = 1024
+
+
+class PortError(Exception):
+    """A port can't be used; the text is one line for a person, and says what to do."""
+
+
+class Listeners:
+    """All that are open."""
+
+    def __init__(self, config: Config, edge: Edge) -> None:
+        self._config = config
+        self._edge = edge
+        self._open: list[asyncio.Server | TLSListener] = []
+
+    def close(self) -> None:
+        """No connection is accepted any more."""
+        for listener in self._open:
+            listener.close()
+
+    async def listen(
+        self,
+        setting: str,
+        protocol: Callable[[], asyncio.Protocol] | None = None,
+        listen: Sequence[str] = (),
+        secure: tuple[ssl.SSLContext, Callable[[str], asyncio.Protocol]] | None = None,
+        idle: float = 0,
+    ) -> None:
+        """Listens on the port of a setting, if it is not 0, on each address. Raises PortError.
+
+        ``protocol`` makes the protocol of a connection. For TLS from the first byte, ``secure`` has the TLS
+        context and a function that makes the protocol. ``idle``: seconds of silence after which the kernel
+        probes a peer; 0 means as for clients.
+        """
+        port = getattr(self._config, setting)
+        if not port:
+            return
+        loop = asyncio.get_running_loop()
+        for host in listen or self._config.listen:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            try:
+                listener = socket.socket(family, socket.SOCK_STREAM)
+            except OSError:
+                continue  # this machine lacks that address family
+            try:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                keep_alive(listener, idle or self._edge.kernel_idle)
+                listener.bind((host, port))
+                listener.listen(_BACKLOG)
+                if secure is not None:
+                    self._open.append(TLSListener(self._edge, listener, *secure, setting == "https_port"))
+                elif protocol is not None:
+                    made = await loop.create_server(protocol, sock=listener, backlog=_BACKLOG)
+                    self._open.append(made)
+            except OSError as error:
+                listener.close()
+                if error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL) and host in ("::", "::1"):
+                    continue
+                reason = (
+                    "is in use" if error.errno == errno.EADDRINUSE else f"can't be used: {error.strerror}"
+                )
+                todo = f"stop what uses it, or set KITH_{setting.upper()} to another (0: off)"
+                raise PortError(f"port {port} on {host} {reason}; {todo}") from None

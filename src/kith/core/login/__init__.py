@@ -1,1 +1,1 @@
-"""From a stream's header to a session: TLS, SASL, binding and resumption."""
+"""Login: from the stream header to a session, by TLS, SASL, and binding or resumption."""

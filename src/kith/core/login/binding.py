@@ -1,4 +1,4 @@
-"""A session for a stream: a resource is bound (RFC 6120 §7, XEP-0386), or an older one goes on (XEP-0198)."""
+"""Gives a stream a session: binds a resource (RFC 6120 §7, XEP-0386), or resumes a session (XEP-0198)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from kith.wire.jid import prepare_resource
 from kith.wire.stanza import Stanza
 
 _BIND = ns.tag(ns.BIND, "bind")
-#: One app password's clients have that part of the sessions that the account's own devices may have.
+#: The clients of one app password may have this fraction of the sessions that an account may have.
 _APP_SHARE = 4
 
 
 def negotiate(entrance: Entrance, stream: Visitor, account: Account, element: Stanza) -> None:
-    """What a client asks for that has logged in, and has no session yet. Raises StreamError."""
+    """Handles an element that a client sends after its login and before it has a session.
+
+    Raises StreamError.
+    """
     if element.tag == sm.RESUME:
         stream.work(_resume(entrance, stream, account, element))
     elif element.tag in (sm.ENABLE, sm.ASK, sm.ACK):
@@ -33,12 +36,12 @@ def negotiate(entrance: Entrance, stream: Visitor, account: Account, element: St
             _bind(entrance, stream, account, element)
         except StanzaError as error:
             answer = element.error(error)
-            assert answer is not None  # it is of type set
+            assert answer is not None  # always, as the request is of type set
             stream.sink.send([answer.to_bytes()])
 
 
 def _bind(entrance: Entrance, stream: Visitor, account: Account, iq: Stanza) -> None:
-    """RFC 6120 §7."""
+    """Handles a request to bind a resource (RFC 6120 §7)."""
     request = iq.child(_BIND)
     wanted = request.findtext(ns.tag(ns.BIND, "resource")) if request is not None else None
     session = stream.session = bind(entrance, stream, account, wanted_resource(entrance, wanted))
@@ -52,7 +55,7 @@ def _bind(entrance: Entrance, stream: Visitor, account: Account, iq: Stanza) -> 
 
 
 async def _resume(entrance: Entrance, stream: Visitor, account: Account, element: Stanza) -> None:
-    """XEP-0198 §5."""
+    """Handles ``<resume/>`` (XEP-0198 §5)."""
     try:
         answer = await resume(
             entrance, stream, account, element.attrs.get("previd", ""), element.attrs.get("h", "")
@@ -66,7 +69,7 @@ async def _resume(entrance: Entrance, stream: Visitor, account: Account, element
 
 
 def wanted_resource(entrance: Entrance, text: str | None) -> str:
-    """What a client asks for, prepared; a random one if it asks for none. Raises StanzaError."""
+    """The resource a client asks for, prepared; a random one if it asks for none. Raises StanzaError."""
     try:
         return prepare_resource(text) if text else entrance.randomness.token(9)
     except ValueError:
@@ -74,7 +77,9 @@ def wanted_resource(entrance: Entrance, text: str | None) -> str:
 
 
 def lasting_resource(entrance: Entrance, account: int, device: str, tag: str) -> str:
-    """The same one each time that a device logs in (XEP-0386 §2.2.1). Does not show the device's id."""
+    """A resource that is the same at each login of a device (XEP-0386 §2.2.1), and does not disclose its
+    id.
+    """
     if not device:
         end = entrance.randomness.token(9)
     else:
@@ -94,11 +99,14 @@ def bind(
     device: str = "",
     holding: bool = False,
 ) -> Session:
-    """Opens a session; ``holding``: what it is sent waits. Raises StanzaError if the account has too many."""
+    """Opens a session. Raises StanzaError if the account has too many.
+
+    ``holding``: stanzas for the session are held until the client knows that it is bound.
+    """
     device = device or stream.device
     own = [other for other in account.sessions.values() if other.credential == stream.credential]
     most = entrance.config.max_sessions
-    if stream.credential:  # who has an app password keeps nobody else out, nor pushes them out
+    if stream.credential:  # clients of an app password neither block nor end other sessions
         most = max(1, most // _APP_SHARE)
         there = account.sessions.get(resource)
         if there is not None and there.credential != stream.credential:
@@ -121,9 +129,9 @@ def bind(
 async def resume(
     entrance: Entrance, stream: Visitor, account: Account, previous: str, h: str, device: str = ""
 ) -> bytes:
-    """Takes up an older session (XEP-0198 §5): ``<resumed/>``. Raises StanzaError, for ``<failed/>``.
+    """Resumes a session (XEP-0198 §5). Returns ``<resumed/>``. Raises StanzaError, for ``<failed/>``.
 
-    What it has not acknowledged waits in its ``out``.
+    The stanzas that the client has not acknowledged are in the ``out`` of the session.
     """
     device = device or stream.device
     if entrance.is_void(stream, account, device):

@@ -1,4 +1,4 @@
-"""What all logins share: who may come in, and by what."""
+"""What all logins share: the parts they use, and checks of accounts and credentials."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from kith.ports.store import AccountRecord, Store
 from kith.records.devices import Devices
 from kith.records.passwords import Passwords
 
-#: How old an account's record may be that a login relies on, in seconds.
+#: How old a record of an account may be for a login to use it, in seconds.
 _FRESH = 1.0
 
 
 class Entrance:
-    """The parts of the node that `Stream` and the ways to log in use.
+    """The parts of the node that streams and logins use.
 
-    ``pepper`` is a secret of the server's, from which the resources of devices are derived.
+    ``pepper``: a secret of the server from which the resources of devices are derived.
     """
 
     def __init__(
@@ -67,14 +67,14 @@ class Entrance:
         self.offers = Offers(hooks)
 
     async def read(self, visitor: Visitor, bare: str) -> AccountRecord | None:
-        """Reads an account, and remembers it for the login that follows."""
+        """Reads the record of an account, and keeps it for the login that follows."""
         visitor.passwords_seen = self.passwords.changes
         record = await self.store.account(bare)
         visitor.read = bare, record, self.clock.steady()
         return record
 
     async def record(self, visitor: Visitor, bare: str) -> AccountRecord | None:
-        """An account, or None; read once for a login that comes with the header."""
+        """The record of an account, or None. Uses the one that `read` has kept, if it is recent."""
         read, visitor.read = visitor.read, None
         if read is not None and read[0] == bare and self.clock.steady() - read[2] < _FRESH:
             return read[1]
@@ -82,7 +82,7 @@ class Entrance:
         return await self.store.account(bare)
 
     def is_void(self, visitor: Visitor, account: Account, device: str) -> bool:
-        """Whether what the client has logged in with has ended since: device, app password, own password."""
+        """Whether the device, app password or password that a client has used is no longer valid."""
         ended = self.devices.has_ended
         if ended(account.id, device) or ended(account.id, visitor.credential):
             return True

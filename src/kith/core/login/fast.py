@@ -1,8 +1,8 @@
-"""XEP-0484: logging in with a token, by the mechanisms of draft-schmaus-kitten-sasl-ht-09.
+"""Login with a token (XEP-0484), by the mechanisms of draft-schmaus-kitten-sasl-ht-09.
 
-The client sends a keyed hash of the channel binding, the server answers with another: one round trip.
-TLS early data is not accepted, so ``count`` is not asked for; a client that counts may not go back, nor stop
-counting: a request that was recorded would be good again without its count.
+The client sends a keyed hash of the channel binding, and the server answers with another: one round trip.
+TLS early data is not accepted, so ``count`` is not required. A client that has sent it once has to send it
+each time, with a higher value; otherwise a recorded request could be replayed without it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kith.ports.connection import Security
 from kith.ports.store import AccountRecord
 from kith.records.devices import Devices, Entry, Token
 
-#: Finds an account by what the mechanism calls it, and its device of an agent.
+#: Finds an account by the name that the mechanism has sent, and the account's device for a user agent.
 Owner = Callable[[str, str], Awaitable[tuple[AccountRecord | None, Entry | None]]]
 
 _BINDINGS = {"ENDP": "tls-server-end-point", "EXPR": "tls-exporter", "UNIQ": "tls-unique"}
@@ -28,14 +28,14 @@ _MAX_COUNT = 2**31 - 1
 
 
 def mechanisms(security: Security) -> list[str]:
-    """What such a connection offers, with channel binding first."""
+    """The mechanisms for a connection; those with channel binding first."""
     bound = [_PREFIX + name for name, binding in _BINDINGS.items() if binding in security.bindings]
     return [*bound, f"{_PREFIX}NONE"]
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What a client gave: ``data`` is ``authcid NUL proof``, ``count`` None if it does not count."""
+    """What a client has sent. ``data``: name, NUL, proof. ``count``: None if the client does not send it."""
 
     mechanism: str
     data: bytes
@@ -44,9 +44,9 @@ class Attempt:
 
 
 class Proof(NamedTuple):
-    """A login that succeeded, with the device as it is after it, to be saved.
+    """A successful login, with the updated device, which is to be saved.
 
-    ``final`` is the server's own proof, for ``<additional-data/>``.
+    ``final``: the server's own proof, for ``<additional-data/>``.
     """
 
     account: AccountRecord
@@ -56,7 +56,7 @@ class Proof(NamedTuple):
 
 
 def counted(text: str | None) -> int | None:
-    """The ``count`` of ``<fast/>``. Raises SASLError."""
+    """Parses the ``count`` of ``<fast/>``. Raises SASLError."""
     if text is None:
         return None
     if not (text.isascii() and text.isdecimal()) or len(text) > 10 or not 0 < int(text) <= _MAX_COUNT:
@@ -65,7 +65,7 @@ def counted(text: str | None) -> int | None:
 
 
 async def verify(attempt: Attempt, security: Security, owner: Owner, devices: Devices, now: float) -> Proof:
-    """Checks what the client gave. Raises SASLError."""
+    """Checks what the client has sent. Raises SASLError."""
     if attempt.mechanism not in mechanisms(security):
         raise SASLError("invalid-mechanism")
     user, separator, proof = attempt.data.partition(b"\0")
@@ -87,12 +87,12 @@ async def verify(attempt: Attempt, security: Security, owner: Owner, devices: De
     for one in (entry, *others):
         for token in one.device.retired if one is not None else ():
             was_good = keys.fits(token, proof) or was_good
-    # XEP-0484 §4.2: a token that is not trusted any more has expired; one that never was is wrong
+    # XEP-0484 §4.2: a token that was valid once is reported as expired, any other as wrong
     raise SASLError("credentials-expired" if was_good else "not-authorized")
 
 
 class _Keys:
-    """What a client with a token would send, and be answered."""
+    """Computes what a client with a token sends, and the answer."""
 
     def __init__(self, devices: Devices, record: AccountRecord, agent: str, binding: bytes) -> None:
         self._devices = devices
@@ -108,7 +108,10 @@ class _Keys:
         return hmac.compare_digest(self._digest(token, b"Initiator"), proof)
 
     def proof(self, entry: Entry | None, attempt: Attempt, proof: bytes, now: float) -> Proof | None:
-        """The login, if it is one with a token of that device. Raises SASLError."""
+        """The successful login, or None if the proof was not made with a token of this device.
+
+        Raises SASLError.
+        """
         tokens = (entry.device.new, entry.device.current) if entry is not None else ()
         for token in [token for token in tokens if token is not None] or [_NOTHING]:
             fits = self.fits(token, proof)
@@ -119,7 +122,7 @@ class _Keys:
 
 
 def _use(entry: Entry, token: Token, count: int | None, now: float) -> None:
-    """A proof fits. Raises SASLError if its token is too old, or was counted that far already."""
+    """Accepts a matching proof. Raises SASLError if its token is too old, or its count was already used."""
     if token.expires < now:
         raise SASLError("credentials-expired")
     if (count or 0) <= token.count and (count is not None or token.count):

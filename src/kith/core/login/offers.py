@@ -1,4 +1,4 @@
-"""What a stream offers: its features before and after the login (RFC 6120 §4.3)."""
+"""Stream features, before and after the login (RFC 6120 §4.3)."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def _child(parent: Element, namespace: str, name: str, text: str | None = None, 
 
 
 class Offers:
-    """The features of streams as bytes: few kinds of streams exist, each is written once."""
+    """Serialized stream features. There are few different ones, so each is serialized once."""
 
     def __init__(self, hooks: Hooks) -> None:
         self._hooks = hooks
         self._known: dict[tuple[object, ...], bytes] = {}
 
     def of(self, stream: Visitor) -> bytes:
-        """``<stream:features/>`` (RFC 6120 §4.3.2)."""
+        """``<stream:features/>`` for a stream (RFC 6120 §4.3.2)."""
         security = stream.security
         kind: tuple[object, ...]
         if stream.account is not None:
@@ -53,7 +53,7 @@ class Offers:
 
 
 def before_login(stream: Visitor, hooks: Hooks) -> list[Element]:
-    """Ways to TLS and to an account."""
+    """The features before the login: STARTTLS, mechanisms, registration."""
     names = mechanisms(stream.security, stream.hashes)
     features = []
     if stream.starttls and not stream.security.encrypted:
@@ -71,7 +71,9 @@ def before_login(stream: Visitor, hooks: Hooks) -> list[Element]:
 
 
 def after_login(stream: Visitor, hooks: Hooks) -> list[Element]:
-    """What a session can have and has not yet; binding, unless there is a session."""
+    """The features after the login: those that the session does not have yet; binding, if there is no
+    session.
+    """
     features = [Element(ns.tag(ns.STREAM_MANAGEMENT, "sm"))] if _manageable(stream) else []
     if stream.session is None:
         session = Element(ns.tag(ns.SESSION, "session"))
@@ -81,12 +83,12 @@ def after_login(stream: Visitor, hooks: Hooks) -> list[Element]:
 
 
 def _manageable(stream: Visitor) -> bool:
-    """Whether stream management can still be had: who enabled it while binding would ask for it again."""
+    """Whether to offer stream management: not if it was already enabled while binding."""
     return stream.session is None or stream.session.sm is None
 
 
 def _mechanisms(names: list[str]) -> Element:
-    """SASL as RFC 6120 §6 has it."""
+    """``<mechanisms/>`` for SASL (RFC 6120 §6)."""
     offer = Element(ns.tag(ns.SASL, "mechanisms"))
     for name in names:
         _child(offer, ns.SASL, "mechanism", name)
@@ -94,7 +96,7 @@ def _mechanisms(names: list[str]) -> Element:
 
 
 def _authentication(stream: Visitor, names: list[str], hooks: Hooks) -> Element:
-    """SASL2 (XEP-0388 §2.1), and what can be asked for with it."""
+    """``<authentication/>`` for SASL2 (XEP-0388 §2.1), with its inline features."""
     offer = Element(ns.tag(ns.SASL2, "authentication"))
     for name in names:
         _child(offer, ns.SASL2, "mechanism", name)
@@ -112,7 +114,7 @@ def _authentication(stream: Visitor, names: list[str], hooks: Hooks) -> Element:
 
 
 def _bindings(stream: Visitor) -> Element:
-    """XEP-0440: it stands beside the mechanisms of both profiles."""
+    """The types of channel binding (XEP-0440), which both profiles of SASL use."""
     bindings = Element(ns.tag(ns.SASL_CHANNEL_BINDING, "sasl-channel-binding"))
     for kind in stream.security.bindings:
         _child(bindings, ns.SASL_CHANNEL_BINDING, "channel-binding", type=kind)

@@ -1,4 +1,4 @@
-"""Logging in: what the two profiles of SASL on XMPP share, and the first of them (RFC 6120 §6)."""
+"""What both profiles of SASL in XMPP share, and the profile of RFC 6120 §6."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from kith.wire.serialize import escape_text
 from kith.wire.stanza import Stanza
 
 logger = structlog.get_logger("kith")
-#: Attempts on one stream (RFC 6120 §6.4.5 asks for at least two), and those that guess no password.
+#: Failures after which the stream ends (RFC 6120 §6.4.5 requires at least two): possible guesses of a
+#: password, and others.
 MAX_ATTEMPTS = 4
 MAX_REFUSALS = 12
 
 
 class Profile:
-    """One profile on one stream: an exchange at a time."""
+    """One profile of SASL on one stream, with one exchange at a time."""
 
     __slots__ = ("_attempt", "_authentication", "entrance", "mechanism", "record", "stream")
 
     namespace: ClassVar[str]
-    #: Whether it is the profile of RFC 6120.
+    #: Whether this is the profile of RFC 6120.
     classic: ClassVar[bool] = False
 
     def __init__(self, entrance: Entrance, stream: Visitor) -> None:
@@ -39,32 +40,32 @@ class Profile:
         self.stream = stream
         self._authentication: Authentication | None = None
         self._attempt: Attempt | None = None
-        self.mechanism = ""  # one of ours, once it is chosen
-        self.record: AccountRecord | None = None  # as it was when the client showed who it is
+        self.mechanism = ""  # set when the client has chosen a supported one
+        self.record: AccountRecord | None = None  # as read during the exchange
 
-    # -- what profiles differ in -----------------------------------------------------------------
+    # -- what each profile implements -----------------------------------------------------------------
 
     def receive(self, element: Stanza) -> bool:
-        """Takes an element; False if it is not of this profile."""
+        """Handles an element. Returns False if it does not belong to this profile."""
         raise NotImplementedError
 
     async def finish(self, account: Account, final: bytes) -> None:
-        """The client has shown who it is."""
+        """Continues after a successful exchange. ``final``: the last data of the mechanism."""
         await self.succeed(account, final)
 
     async def succeed(self, account: Account, final: bytes) -> None:
-        """Tells the client, and lets the stream go on."""
+        """Sends the success to the client, and continues the stream."""
         raise NotImplementedError
 
     @property
     def under_way(self) -> bool:
-        """Whether the client's next step is awaited."""
+        """Whether an exchange is waiting for the client's next response."""
         return self._authentication is not None
 
     # -- what they share -------------------------------------------------------------------------
 
     def begin(self, mechanism: str, initial: str | None) -> None:
-        """Starts an exchange; ``initial`` is the initial response if there was one."""
+        """Starts an exchange. ``initial``: the initial response, if the client has sent one."""
         security = self.stream.security
         if not mechanisms(security):
             raise SASLError("encryption-required")
@@ -86,7 +87,7 @@ class Profile:
             self.challenge(b"")
 
     def respond(self, text: str) -> None:
-        """The client's next step."""
+        """Handles the client's next response."""
         if self._authentication is None:
             raise SASLError("malformed-request")
         self.stream.work(self._step(self._authentication, decode(text)))
@@ -107,7 +108,10 @@ class Profile:
         await self.finish(account, authentication.final)
 
     async def load(self, record: AccountRecord) -> Account:
-        """The account that has shown who it is. Raises SASLError if it is gone, or the stream is."""
+        """The account of a successful exchange.
+
+        Raises SASLError if the account or the stream no longer exists.
+        """
         self.record = record
         self.entrance.accounts.appeared(record.jid)
         account = await self.entrance.accounts.load(record.jid)
@@ -116,9 +120,9 @@ class Profile:
         return account
 
     async def admit(self, user: str) -> AccountRecord | None:
-        """The same as `lookup` for a password that is about to be checked. Raises SASLError after too many.
+        """As `lookup`, before a password is checked. Raises SASLError after too many wrong passwords.
 
-        It counts as wrong until it is right.
+        The attempt counts as wrong until it has succeeded.
         """
         bare, address = self.naming(user), self.stream.security.address
         attempt = self._attempt = self.entrance.guesses.admit(address, bare, self.entrance.clock.steady())
@@ -129,13 +133,13 @@ class Profile:
         return await self.lookup(user)
 
     async def lookup(self, user: str) -> AccountRecord | None:
-        """An account by what a mechanism calls it."""
+        """The record of an account by the name that a mechanism has sent; None if there is none."""
         bare = self.naming(user)
         self.record = await self.entrance.record(self.stream, bare) if bare else None
         return self.record
 
     def naming(self, user: str) -> str:
-        """The bare address that a mechanism means by a name; empty if it can't be one."""
+        """The bare address for a name that a mechanism has sent; empty if the name is not valid."""
         local, at, domain = user.rpartition("@")
         try:
             if at and parse_jid(domain) != self.entrance.domain.jid:
@@ -145,7 +149,7 @@ class Profile:
             return ""
 
     def passed(self, account: Account) -> None:
-        """A login has succeeded."""
+        """Notes a successful login."""
         attempt, self._attempt = self._attempt, None
         address, now = self.stream.security.address, self.entrance.clock.steady()
         if attempt is not None:
@@ -161,7 +165,7 @@ class Profile:
         )
 
     def delay(self, error: SASLError) -> float:
-        """How many seconds the answer to a failure waits: the longer, the more there were."""
+        """How many seconds to delay the answer to a failure; more after each failure."""
         attempt = self._attempt
         return attempt.delay if attempt is not None and error.condition == "not-authorized" else 0.0
 
@@ -170,7 +174,7 @@ class Profile:
         self.stream.sink.send([f"<challenge xmlns='{self.namespace}'>{text}</challenge>".encode()])
 
     def fail(self, error: SASLError) -> None:
-        """Ends the exchange; after several, the stream."""
+        """Ends the exchange with an error; after several failures, also the stream."""
         stream = self.stream
         self._authentication = self._attempt = None
         stream.attempts += error.guess
@@ -196,7 +200,7 @@ _ABORT = ns.tag(ns.SASL, "abort")
 
 
 class SASL(Profile):
-    """The profile of RFC 6120 §6: a new stream header follows success."""
+    """The profile of RFC 6120 §6. After success the client sends a new stream header."""
 
     __slots__ = ()
 

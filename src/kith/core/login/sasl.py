@@ -1,4 +1,4 @@
-"""SASL as servers speak it (RFC 6120 §6, RFC 5802, RFC 7677, XEP-0440), around scramp."""
+"""The server side of SASL (RFC 6120 §6, RFC 5802, RFC 7677, XEP-0440), based on scramp."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from kith.ports.store import AccountRecord, Keys
 from kith.records.passwords import Candidate, Passwords
 from kith.wire.jid import MAX_PART, parse_jid
 
-#: Looks an account up by its local part, prepared by the caller's rules; None if there is none.
+#: Finds the record of an account by a name, which the function prepares; None if there is none.
 Lookup = Callable[[str], Awaitable[AccountRecord | None]]
-#: The bare address that a mechanism's name for a user means; empty if it can't be one.
+#: Gives the bare address for a user name; empty if the name is not valid.
 Naming = Callable[[str], str]
-#: The hash of each mechanism of SCRAM, the best first.
+#: The hash of each SCRAM mechanism, the strongest first.
 HASHES = {"SCRAM-SHA-512": "SHA-512", "SCRAM-SHA-256": "SHA-256", "SCRAM-SHA-1": "SHA-1"}
-#: Those for which every account has keys, but for some that were brought from elsewhere.
+#: The hashes for which every account has keys, except some that were imported.
 BASIC_HASHES = ("SHA-256", "SHA-1")
-#: RFC 6120 §6.3.10: how much base64 one step may have.
+#: The maximum length of the base64 of one step (RFC 6120 §6.3.10).
 MAX_STEP = 16 * 1024
 
 
-# scramp knows the type and refuses it, as Python has no data for it: it gets the data (`kith.edge.exporter`)
+# scramp refuses this type, since Python can't give its data; Kith passes the data in (`kith.edge.exporter`)
 CbName.SUPPORTED_TYPES |= {"tls-exporter"}
 CbName.UNSUPPORTED_TYPES -= {"tls-exporter"}
 
@@ -36,7 +36,10 @@ _WRONG = (ServerError.INVALID_PROOF, ServerError.CHANNEL_BINDINGS_DONT_MATCH)
 
 
 class SASLError(Exception):
-    """A failure; ``condition`` is one of RFC 6120 §6.5. ``guess``: whether it may be one at a password."""
+    """A failed login.
+
+    ``condition``: one of RFC 6120 §6.5. ``guess``: whether it may be a guessed password.
+    """
 
     guess = True
 
@@ -47,13 +50,13 @@ class SASLError(Exception):
 
 
 class BindingRefused(SASLError):
-    """The channel binding can't be had: the client tries another way."""
+    """The channel binding is not available; the client should try another mechanism."""
 
     guess = False
 
 
 def decode(text: str) -> bytes:
-    """Base64 as it stands in an element. Raises SASLError."""
+    """Decodes the base64 of an element. Raises SASLError."""
     text = text.strip()
     if len(text) > MAX_STEP:
         raise SASLError("malformed-request")
@@ -66,9 +69,9 @@ def decode(text: str) -> bytes:
 def mechanisms(
     security: Security, hashes: Collection[str] = BASIC_HASHES, *, classic: bool = False
 ) -> list[str]:
-    """The mechanisms to announce on such a connection, best first; SCRAM with these hashes.
+    """The mechanisms to announce on a connection, best first, with SCRAM for the given hashes.
 
-    ``classic``: in the profile of RFC 6120, not in SASL2.
+    ``classic``: for the profile of RFC 6120, not for SASL2.
     """
     if not (security.encrypted or security.trusted):
         return []
@@ -82,10 +85,12 @@ def _has_plus(security: Security, classic: bool) -> bool:
 
 
 class Authentication:
-    """One attempt. `step` takes what the client sent and gives the challenge, or None when it succeeded.
+    """One exchange.
 
-    Afterwards ``account`` is the one that logged in and ``final`` the data for ``<success/>``; ``credential``
-    is the id of the app password that was used, if it was one.
+    `step` takes what the client has sent, and returns the challenge, or None after success.
+
+    After success, ``account`` is the account, ``final`` the data for ``<success/>``, and ``credential`` the
+    id of the app password, if one was used.
     """
 
     def __init__(
@@ -115,10 +120,13 @@ class Authentication:
         self._record: AccountRecord | None = None
         self._candidates: Sequence[Candidate] = ()
         self._binding: tuple[str, bytes] | None = None
-        self._said = ("", "", "")  # nonce, the client's first message, the server's
+        self._said = ("", "", "")  # nonce, the client's first message, the server's first message
 
     async def step(self, data: bytes) -> bytes | None:
-        """Raises SASLError."""
+        """Handles one response of the client.
+
+        Returns the challenge, or None after success. Raises SASLError.
+        """
         if self.mechanism == "PLAIN":
             await self._plain(data)
             return None
@@ -145,7 +153,7 @@ class Authentication:
         self.account, self.credential = record, credential
 
     async def _first(self, text: str) -> bytes:
-        """The client-first-message (RFC 5802 §7)."""
+        """Handles the client-first-message (RFC 5802 §7)."""
         plus = self.mechanism.endswith("-PLUS")
         flag, _, rest = text.partition(",")
         if plus:
@@ -155,7 +163,8 @@ class Authentication:
                 raise BindingRefused("malformed-request", "unsupported channel-binding type")
             self._binding = (kind, data)
         elif flag == "y" and self._has_plus:
-            # RFC 5802 §6: the client believes that no binding was offered, so the list was tampered with
+            # RFC 5802 §6: the client believes that the server supports no binding, so the list was tampered
+            # with
             raise BindingRefused("not-authorized", "channel binding was offered")
         elif flag not in ("n", "y"):
             raise SASLError("malformed-request")
@@ -177,14 +186,14 @@ class Authentication:
         return challenge.encode()
 
     def _server(self, keys: Keys, nonce: str, first: str) -> tuple[Any, str]:
-        """A server that has answered the client's first message, and its answer."""
+        """Returns a scramp server that has handled the client-first-message, and its answer."""
         info = (keys.salt, keys.stored_key, keys.server_key, keys.iterations)
         server = ScramMechanism(self.mechanism).make_server(lambda _: info, self._binding, nonce)
         server.set_client_first(first)
         return server, server.get_server_first()
 
     def _last(self, text: str) -> None:
-        """The client-final-message: made with one of the candidates' keys, or with none."""
+        """Checks the client-final-message against the keys of all candidates."""
         nonce, first, _ = self._said
         failure = SASLError("not-authorized")
         for candidate in self._candidates:
@@ -204,7 +213,7 @@ class Authentication:
 
 
 def _names(authzid: str, record: AccountRecord) -> bool:
-    """Whether an authorization identity, prepared as RFC 7622 has it, is the account's."""
+    """Whether an authorization identity, prepared by RFC 7622, is the address of the account."""
     try:
         return str(parse_jid(authzid)) == record.jid
     except ValueError:

@@ -1,8 +1,8 @@
-"""XEP-0388: Extensible SASL Profile, with Bind 2 (XEP-0386), resumption (XEP-0198), tokens (XEP-0484) and
-upgrades (XEP-0480).
+"""SASL2 (XEP-0388), with Bind 2 (XEP-0386), resumption (XEP-0198), tokens (XEP-0484) and upgrades
+(XEP-0480).
 
-One element asks for everything, one answer has it all: a client that has a token is there after one
-round trip.
+One element requests everything and one answers it: a client that has a token is logged in, with a session,
+after one round trip.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _TRIES = 3
 
 
 class SASL2(Profile):
-    """The request stays at hand until the exchange has ended."""
+    """The profile of XEP-0388. The request is kept until the exchange has ended."""
 
     __slots__ = ("_account", "_agent", "_called", "_device", "_request", "_upgrades")
 
@@ -57,11 +57,11 @@ class SASL2(Profile):
     def __init__(self, entrance: Entrance, stream: Visitor) -> None:
         super().__init__(entrance, stream)
         self._request: Element | None = None
-        self._upgrades: Upgrades | None = None  # while there are tasks to be done
-        self._account: Account | None = None  # whose tasks they are
-        self._agent = ""  # the id that the client has given itself
-        self._called: Sequence[str] = ("", "")  # what it calls itself and its device, fit to be shown
-        self._device = ""  # what its id is elsewhere
+        self._upgrades: Upgrades | None = None  # while there are upgrade tasks to do
+        self._account: Account | None = None  # the account of the upgrade tasks
+        self._agent = ""  # the id of the user agent, chosen by the client
+        self._called: Sequence[str] = ("", "")  # names of the software and the device, safe to be shown
+        self._device = ""  # the id of the device in the account
 
     def receive(self, element: Stanza) -> bool:
         if element.tag == _AUTHENTICATE:
@@ -110,11 +110,11 @@ class SASL2(Profile):
         super().fail(error)
 
     async def finish(self, account: Account, final: bytes) -> None:
-        """By a password: that the client has shown it, and can give keys of other hashes (XEP-0480)."""
+        """Continues after a correct password: with upgrade tasks, if the client offers any (XEP-0480)."""
         assert self._request is not None
         assert self.record is not None
         upgrades = Upgrades(self._request, self.record.keys, self.entrance.randomness)
-        if not upgrades.task or self.stream.credential:  # an app password has the hashes that it has
+        if not upgrades.task or self.stream.credential:  # the keys of app passwords are not upgraded
             await self.succeed(account, final)
             return
         self._upgrades, self._account = upgrades, account
@@ -161,9 +161,9 @@ class SASL2(Profile):
         self.stream.work(self._verify(attempt))
 
     async def _verify(self, attempt: fast.Attempt) -> None:
-        """Again if the device logs in over another connection at the same time, or is revoked.
+        """Checks a token; again if the device was changed meanwhile, by another login or a revocation.
 
-        Tokens can't be guessed, so however many passwords were wrong, a device with one gets in.
+        Tokens can't be guessed, so a device with one can log in however many passwords were wrong.
         """
         for _ in range(_TRIES):
             entrance = self.entrance
@@ -184,7 +184,7 @@ class SASL2(Profile):
         return self.record, entry
 
     async def _enter(self, account: Account, request: Element, proof: fast.Proof | None) -> Element | None:
-        """Notes that the device is here. Returns the token that it gets, if any. Raises Changed."""
+        """Saves that the device has logged in. Returns its new token, if it gets one. Raises Changed."""
         devices = self.entrance.devices
         for _ in range(_TRIES):
             if proof is not None:
@@ -208,7 +208,7 @@ class SASL2(Profile):
         raise SASLError("temporary-auth-failure")
 
     def _token(self, request: Element, device: Device, proof: fast.Proof | None) -> Element | None:
-        """A new token, if the client asks for one or its own gets old (XEP-0484 §3.2, §3.5)."""
+        """A new token, if the client requests one or its own is getting old (XEP-0484 §3.2, §3.5)."""
         wanted, told = request.find(_REQUEST_TOKEN), request.find(_FAST)
         invalid = proof is not None and told is not None and told.get("invalidate") in _TRUE
         if invalid:
@@ -257,7 +257,7 @@ class SASL2(Profile):
             stream.authenticated_inline(account, session, head + b"".join(children) + end, resumed)
 
     async def _resume(self, account: Account, wanted: Element, children: list[bytes]) -> bool:
-        """Whether the stream has an older session now. Adds to the children of ``<success/>``."""
+        """Tries to resume a session. Returns whether it did, and adds to the children of ``<success/>``."""
         previous, h = wanted.get("previd", ""), wanted.get("h", "")
         try:
             children.append(
@@ -269,9 +269,9 @@ class SASL2(Profile):
         return True
 
     async def _bind(self, account: Account, wanted: Element, children: list[bytes]) -> Session | None:
-        """XEP-0386 §2.2: what was not delivered is the archive's to give from here on.
+        """Binds a resource (XEP-0386 §2.2). The client gets undelivered messages from the archive.
 
-        What the session is sent waits until the client knows that it is bound. Raises StreamError.
+        Stanzas for the session are held until the client knows that it is bound. Raises StreamError.
         """
         entrance = self.entrance
         session = self._open(account, wanted)
@@ -281,7 +281,9 @@ class SASL2(Profile):
         except BaseException:
             entrance.sessions.close(session)
             raise
-        if self.stream.ended or session.closed:  # the connection went, or another login took the resource
+        if (
+            self.stream.ended or session.closed
+        ):  # the connection was lost, or another login has bound the resource
             entrance.sessions.close(session)
             return None
         enable = wanted.find(ENABLE)
@@ -294,7 +296,7 @@ class SASL2(Profile):
         return session
 
     def _open(self, account: Account, wanted: Element) -> Session:
-        """A session whose output waits; the device's older ones end."""
+        """Opens a session whose output is held. Older sessions of the device end."""
         stream, entrance = self.stream, self.entrance
         for other in list(account.sessions.values()):
             if self._device and other.device == self._device:
@@ -303,16 +305,16 @@ class SASL2(Profile):
         resource = binding.lasting_resource(entrance, account.id, self._device, tag)
         try:
             session = binding.bind(entrance, stream, account, resource, self._device, holding=True)
-        except StanzaError as error:  # as a failed login it would make the client throw its token away
+        except StanzaError as error:  # a failed login would make the client delete its token
             raise StreamError(error.condition, error.text) from None
         session.handheld = handheld(*self._called)
         return session
 
 
 def named_account(domain: Domain, text: str | None) -> str:
-    """The bare address that a stream's header claims, or an empty text (RFC 6120 §4.7.1).
+    """The bare address in the ``from`` of a stream header, or an empty text (RFC 6120 §4.7.1).
 
-    Raises StreamError if it is one of another domain (XEP-0388 §2.1).
+    Raises StreamError if its domain is not this server's (XEP-0388 §2.1).
     """
     if not text:
         return ""

@@ -1,6 +1,6 @@
-"""A stream until its resource is bound: header, STARTTLS, SASL, binding or resumption (RFC 6120 §4 to §7).
+"""The stream of a client: header, STARTTLS, SASL, and binding or resumption (RFC 6120 §4 to §7).
 
-Afterwards it hands everything to its session.
+Once the stream has a session, everything it receives goes to the session.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from kith.wire.stanza import LANG, Stanza
 _STREAM = ns.tag(ns.STREAMS, "stream")
 _STARTTLS = ns.tag(ns.TLS, "starttls")
 _BIND = ns.tag(ns.BIND, "bind")
-#: Elements that may wait while one is answered.
+#: How many elements may be queued while another one is being handled.
 _MAX_WAITING = 32
 
 
 class Stream(Visitor):
-    """One connection's conversation. The edge calls `opened`, `receive`, `closed` and `lost`.
+    """The stream of one connection. The edge calls `opened`, `receive`, `closed` and `lost`.
 
-    ``security`` says what the connection offers; the edge updates it after a TLS handshake.
+    ``security``: TLS and channel binding of the connection; the edge updates it after a TLS handshake.
     """
 
     __slots__ = (
@@ -55,16 +55,16 @@ class Stream(Visitor):
         self.entrance = entrance
         self._profiles: tuple[Profile, ...] = (SASL(entrance, self), SASL2(entrance, self))
         self._profile: Profile | None = self._profiles[0]
-        self.requests = 0  # before the login
+        self.requests = 0  # iq requests before the login
         self._busy = False
-        self._closing = False  # the peer has closed its stream while it was busy
+        self._closing = False  # whether the peer has closed its stream while an element was being handled
         self._waiting: deque[Stanza] | None = None
         self._header_sent = False
 
     # -- from the edge -------------------------------------------------------------------------
 
     def opened(self, header: StreamOpened) -> None:
-        """The peer's stream header. Raises StreamError."""
+        """Handles the stream header of the client. Raises StreamError."""
         if header.tag != _STREAM:
             raise StreamError("invalid-namespace" if header.tag.endswith("stream") else "bad-format")
         if header.default_namespace != ns.CLIENT:
@@ -72,7 +72,7 @@ class Stream(Visitor):
         self.begin(header.attrs)
 
     def begin(self, attrs: dict[str, str]) -> None:
-        """Checks the header's attributes, answers with ours and the features. Raises StreamError."""
+        """Checks the attributes of the header, and sends our header and the features. Raises StreamError."""
         self._send_header(attrs.get("from"))
         self.lang = attrs.get(LANG, "")
         to = attrs.get("to")
@@ -96,7 +96,7 @@ class Stream(Visitor):
             self.sink.send([self.entrance.offers.of(self)])
 
     def receive(self, stanza: Stanza) -> None:
-        """A complete element. Raises StreamError."""
+        """Handles a complete element. Raises StreamError."""
         session = self.session
         if session is not None:
             if not session.closed and session.sink is self.sink:
@@ -117,7 +117,7 @@ class Stream(Visitor):
             binding.negotiate(self.entrance, self, self.account, stanza)
 
     def closed(self) -> None:
-        """The peer has closed its stream (RFC 6120 §4.4): what it has sent before is handled first."""
+        """Handles the end of the client's stream (RFC 6120 §4.4), after everything it has sent before."""
         if self._busy:
             self._closing = True
             return
@@ -131,7 +131,7 @@ class Stream(Visitor):
             self.end()
 
     def lost(self) -> None:
-        """The connection is gone."""
+        """Handles the loss of the connection."""
         self.ended = True
         if self._profiles:
             self.login_over()
@@ -140,7 +140,9 @@ class Stream(Visitor):
             self.entrance.sessions.lost(session)
 
     def fail(self, error: StreamError) -> None:
-        """Ends the stream with an error, after the header if none was sent yet (RFC 6120 §4.9.1.2)."""
+        """Ends the stream with an error, and sends our header first if it was not sent yet (RFC 6120
+        §4.9.1.2).
+        """
         session = self.session
         if session is not None and session.sink is self.sink:
             self.entrance.sessions.end(session, error)
@@ -160,7 +162,7 @@ class Stream(Visitor):
         return self.account is not None
 
     def liveness(self) -> Liveness | None:
-        """What the client shows of itself (`kith.ports.connection.Stream`); None before the login."""
+        """Signs of life from the client (`kith.ports.connection.Stream`); None before the login."""
         if self.account is None:
             return None
         session = self.session
@@ -169,12 +171,15 @@ class Stream(Visitor):
         return Liveness(session.sm is not None and session.sm.resumable, session.resting)
 
     def send_ping(self) -> None:
-        """Asks the client for a sign of life, once there is a session."""
+        """Sends the client a ping, if there is a session."""
         if self.session is not None:
             self.session.send_ping()
 
     def shut_down(self) -> None:
-        """The server stops (RFC 6120 §4.9.3.21). Who can resume does so after the start."""
+        """Ends the stream because the server stops (RFC 6120 §4.9.3.21).
+
+        Sessions can be resumed after the start.
+        """
         session = self.session
         if session is not None and can_be_kept(session):
             session.confirm()
@@ -197,9 +202,9 @@ class Stream(Visitor):
         self.sink.open(attrs)
 
     async def _offer(self) -> None:
-        """SCRAM with the hashes of the account that the header names (XEP-0388 §2.1).
+        """Sends the features, with the SCRAM hashes of the account that the header names (XEP-0388 §2.1).
 
-        One that does not exist looks as a new account would, and takes as long.
+        For an account that does not exist the answer is that of a new account, and takes as long.
         """
         record = await self.entrance.read(self, self.claimed)
         self.hashes = tuple((record and record.keys) or HASHES.values())
@@ -207,7 +212,7 @@ class Stream(Visitor):
             self.sink.send([self.entrance.offers.of(self)])
 
     def login_over(self) -> None:
-        """An idle stream keeps nothing of its login."""
+        """Frees the memory used for the login."""
         self._profiles, self._profile, self.read = (), None, None
         self.entrance.hooks.login_over(self)
 
@@ -238,7 +243,7 @@ class Stream(Visitor):
         self.work(self._answer(element))
 
     async def _answer(self, iq: Stanza) -> None:
-        """A request before the login (XEP-0077)."""
+        """Answers an iq request before the login (XEP-0077)."""
         self.requests += 1
         if self.requests > _MAX_WAITING:
             raise StreamError("policy-violation", "log in")
@@ -261,7 +266,7 @@ class Stream(Visitor):
         self.sink.start_tls()
 
     def work(self, work: Coroutine[Any, Any, None]) -> None:
-        """Does it; what comes in meanwhile waits."""
+        """Runs asynchronous work. Elements that arrive meanwhile are queued."""
         self._busy = True
         self.entrance.tasks.spawn(self._work(work))
 
@@ -286,7 +291,7 @@ class Stream(Visitor):
             self._profile.fail(error)
 
     def restart(self, account: Account) -> None:
-        """Authenticated: a new header is expected (RFC 6120 §6.4.6)."""
+        """Continues after the login: the client sends a new header (RFC 6120 §6.4.6)."""
         self.account = account
         if not self._closing:
             self._header_sent = False
@@ -295,7 +300,9 @@ class Stream(Visitor):
     def authenticated_inline(
         self, account: Account, session: Session | None, success: bytes, resumed: bool
     ) -> None:
-        """Authenticated without a new header: features follow, unless a session was resumed."""
+        """Continues after the login without a new header: sends the features, unless a session was
+        resumed.
+        """
         self.account = account
         self.session = session
         self.sink.send([success] if resumed else [success, self.entrance.offers.of(self)])
@@ -304,12 +311,12 @@ class Stream(Visitor):
             session.flush()
 
     def refuse(self, error: StreamError) -> None:
-        """Ends a stream on which nobody has logged in."""
+        """Ends a stream before the login."""
         self.end(stream_refused(self.entrance.figures, error, self.security.address))
 
     def _go_on(self) -> None:
         self._busy = False
-        if self.session is not None and self._profiles:  # an idle stream keeps nothing of its login
+        if self.session is not None and self._profiles:  # frees the memory used for the login
             self.login_over()
         waiting, self._waiting = self._waiting, None
         try:

@@ -1,4 +1,4 @@
-"""XEP-0480: SASL Upgrade Tasks. A client that knows the password gives the account keys of a better hash."""
+"""SASL Upgrade Tasks (XEP-0480): a client that knows the password adds keys of a stronger hash."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from kith.wire import ns
 UPGRADE = ns.tag(ns.SASL_UPGRADE, "upgrade")
 _SALT = ns.tag(ns.SCRAM_UPGRADE, "salt")
 _HASH = ns.tag(ns.SCRAM_UPGRADE, "hash")
-#: Hashes that an account can be upgraded to, by the names of their tasks; the best first.
+#: The hashes an account can be upgraded to, by the names of their tasks; the strongest first.
 _TASKS = {f"UPGR-{mechanism}": name for mechanism, name in HASHES.items() if name != "SHA-1"}
 
 
 def offers(hashes: Collection[str]) -> list[Element]:
-    """What an account with keys for these hashes can be upgraded to."""
+    """The tasks for an account that has keys for these hashes."""
     offered = []
     for task, name in _TASKS.items():
         if name not in hashes:
@@ -32,12 +32,12 @@ def offers(hashes: Collection[str]) -> list[Element]:
 
 
 class Upgrades:
-    """The tasks of one login, one after the other."""
+    """The upgrade tasks of one login, done one after the other."""
 
     __slots__ = ("_left", "_randomness", "_salt")
 
     def __init__(self, request: Element, known: Mapping[str, Keys], randomness: Randomness) -> None:
-        """Those that ``<authenticate/>`` asks for and that the account lacks."""
+        """Takes the tasks that ``<authenticate/>`` requests and that the account lacks."""
         self._randomness = randomness
         asked = {(element.text or "").strip() for element in request.findall(UPGRADE)}
         self._left = [task for task, name in _TASKS.items() if task in asked and name not in known]
@@ -45,11 +45,11 @@ class Upgrades:
 
     @property
     def task(self) -> str:
-        """The one that is to be done, or an empty text."""
+        """The next task, or an empty text."""
         return self._left[0] if self._left else ""
 
     def start(self, task: str | None) -> Element:
-        """``<next/>``: the client takes up a task. Returns ``<salt/>``. Raises SASLError."""
+        """Handles ``<next/>``: the client starts a task. Returns ``<salt/>``. Raises SASLError."""
         if task != self.task or self._salt:
             raise SASLError("malformed-request", "not the task to be done")
         self._salt = self._randomness.bytes(16)
@@ -58,7 +58,10 @@ class Upgrades:
         return element
 
     def finish(self, data: Sequence[Element]) -> dict[str, Keys]:
-        """``<task-data/>`` with the salted password. Returns the new keys by hash. Raises SASLError."""
+        """Handles ``<task-data/>`` with the salted password.
+
+        Returns the new keys by hash. Raises SASLError.
+        """
         if not self._salt or len(data) != 1 or data[0].tag != _HASH:
             raise SASLError("malformed-request")
         name = _TASKS[self.task]
@@ -69,7 +72,7 @@ class Upgrades:
 
 
 def _keys(name: str, salted: bytes, salt: bytes) -> Keys:
-    """Keys from the salted password (RFC 5802 §3). Raises SASLError."""
+    """Computes keys from the salted password (RFC 5802 §3). Raises SASLError."""
     digest = name.replace("-", "").lower()
     if len(salted) != hashlib.new(digest).digest_size:
         raise SASLError("malformed-request", "not a salted password of that hash")
@@ -79,7 +82,7 @@ def _keys(name: str, salted: bytes, salt: bytes) -> Keys:
 
 
 def continue_with(task: str, final: bytes) -> Element:
-    """``<continue/>`` (XEP-0388 §2.6.3); ``final`` is what the mechanism still had to say."""
+    """``<continue/>`` (XEP-0388 §2.6.3). ``final``: the last data of the mechanism."""
     element = Element(ns.tag(ns.SASL2, "continue"))
     if final:
         SubElement(element, ns.tag(ns.SASL2, "additional-data")).text = b64encode(final).decode()

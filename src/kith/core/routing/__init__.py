@@ -1,1 +1,1 @@
-"""Where a stanza goes: to sessions here, to whoever answers a request, to another domain."""
+"""Routing: delivers stanzas to sessions, to handlers of requests, and to other domains and nodes."""

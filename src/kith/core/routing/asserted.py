@@ -1,9 +1,9 @@
-"""What a stanza says in the name of a server, an archive or a room is taken out unless they have said it.
+"""Removes forged elements: those by which a sender pretends to be a server, an archive or a room.
 
-Clients believe such elements: the id that an account's archive gave to a message (XEP-0359), a copy of what
-another device sent (XEP-0280), a page of the archive (XEP-0313), the time at which a server held a message
-back (XEP-0203). So every stanza that comes in, from a client, a component or another server, passes here
-before it is logged, delivered or routed. What the server adds itself comes after that.
+Clients trust such elements: the id that an account's archive gave to a message (XEP-0359), a copy of what
+another device sent (XEP-0280), a page of the archive (XEP-0313), or the time at which a server delayed a
+message (XEP-0203). So every stanza from a client, a component or another server is checked here before it
+is logged, delivered or routed. The server adds its own elements afterwards.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import Stanza
 
 _STANZA_ID = ns.tag(ns.STANZA_ID, "stanza-id")
-_ARCHIVED = ns.tag("urn:xmpp:mam:tmp", "archived")  # what XEP-0313 had before XEP-0359
+_ARCHIVED = ns.tag("urn:xmpp:mam:tmp", "archived")  # from before XEP-0359
 _FORWARDED = ns.tag(ns.FORWARD, "forwarded")
 _ADDRESSES = ns.tag("http://jabber.org/protocol/address", "addresses")
 _ADDRESS = ns.tag("http://jabber.org/protocol/address", "address")
 _IDS = (_STANZA_ID, _ARCHIVED)
-#: Addresses that are looked at in one stanza: preparing one takes time. What has more loses the rest.
+#: How many addresses are checked in one stanza, since preparing one takes time. Further ones are removed.
 _MOST_LOOKED_AT = 32
-#: Requests that only a client's own server makes of it (RFC 6121 §2.1.6, XEP-0191 §3.3).
+#: Requests that clients accept only from their own server (RFC 6121 §2.1.6, XEP-0191 §3.3).
 _PUSHES = frozenset(
     (ns.tag(ns.ROSTER, "query"), ns.tag(ns.BLOCKING, "block"), ns.tag(ns.BLOCKING, "unblock"))
 )
 
 
 class _Look:
-    """One look at one stanza: what was sent, and how many addresses in it may still be prepared."""
+    """The check of one stanza: its sender, and how many more addresses may be prepared."""
 
     __slots__ = ("left", "sender")
 
@@ -43,7 +43,7 @@ class _Look:
         self.left = _MOST_LOOKED_AT
 
     def jid(self, text: str | None) -> JID | None:
-        """The address; None if it is none, or one too many."""
+        """The prepared address; None if it is invalid, or there were too many."""
         self.left -= 1
         if self.left < 0:
             return None
@@ -54,7 +54,7 @@ class _Look:
 
 
 class Assertions:
-    """Takes out of stanzas what their senders may not say. ``domain`` is the server's name."""
+    """Removes elements that the sender of a stanza may not use. ``domain``: the server's domain."""
 
     def __init__(self, domain: Domain, hosts: Hosts) -> None:
         self._domain = domain.name
@@ -62,12 +62,12 @@ class Assertions:
         rules: dict[str, Callable[[Element, _Look], bool]] = {
             _STANZA_ID: self._is_own_id,
             _ARCHIVED: self._is_own_id,
-            _FORWARDED: _always,  # but for ids, see `_clean_ids`
+            _FORWARDED: _always,  # except ids, see `_clean_ids`
             _ADDRESSES: self._clean_addresses,
             ns.tag(ns.DELAY, "delay"): self._is_own_delay,
             ns.tag("jabber:x:delay", "x"): self._is_own_delay,
         }
-        for name in ("sent", "received"):  # an account's copies come from its own server alone
+        for name in ("sent", "received"):  # carbon copies come only from the account's own server
             rules[ns.tag(ns.CARBONS, name)] = _never
         for version in ("tmp", "0", "1", "2"):
             for name in ("result", "fin"):
@@ -82,17 +82,17 @@ class Assertions:
         ):
             rules[tag] = self._is_service
         self._rules = rules
-        #: Clark names of the elements that are looked at.
+        #: Clark names of the elements that are checked.
         self.names = frozenset(rules)
 
     def concerns(self, stanza: Stanza) -> bool:
-        """Whether there is anything to be looked at."""
+        """Whether the stanza has anything to be checked."""
         if not self.names.isdisjoint(stanza.children):
             return True
-        return b"<stanza-id" in stanza.inner and stanza.kind == "message"  # somewhere inside
+        return b"<stanza-id" in stanza.inner and stanza.kind == "message"  # at any depth
 
     def check(self, stanza: Stanza, sender: JID) -> None:
-        """Takes out what ``sender`` may not send. To be called if it `concerns` the stanza."""
+        """Removes what ``sender`` may not send. To be called if `concerns` says so."""
         tree = stanza.element
         look = _Look(sender)
         changed = False
@@ -108,12 +108,12 @@ class Assertions:
             stanza.replace_children(tree)
 
     def check_push(self, iq: Stanza, sender: JID, to: JID) -> None:
-        """Raises StanzaError if somebody else makes a request that is the server's (RFC 6121 §2.1.6)."""
+        """Raises StanzaError for a roster or block push that is not from the server (RFC 6121 §2.1.6)."""
         if iq.type == "set" and not _PUSHES.isdisjoint(iq.children) and sender.bare != to.bare:
             raise StanzaError("service-unavailable")
 
     def renewed(self, data: bytes) -> bytes:
-        """A stored message as it would be stored today, where an older version was not as strict."""
+        """Applies the check to a stored message, because older versions were less strict."""
         if b"<![" not in data and b"stanza-id" not in data:
             return data
         stanza = Stanza.from_bytes(data)
@@ -128,20 +128,23 @@ class Assertions:
         stanza.replace_children(tree)
         return stanza.to_bytes()
 
-    # -- rules: whether the element may stay -------------------------------------------------------
+    # -- rules: each returns whether the element may stay
+    # -------------------------------------------------------
 
     def _is_here(self, domain: str) -> bool:
         return domain == self._domain
 
     def _is_own_id(self, element: Element, look: _Look) -> bool:
-        """A room gives ids to its own messages (XEP-0359 §5); accounts here get theirs from the server."""
+        """Rooms elsewhere give ids to their messages (XEP-0359 §5); ids of accounts here come from the
+        server.
+        """
         if self._is_here(look.sender.domain):
             return False
         by = look.jid(element.get("by"))
         return by is not None and by.bare == look.sender.bare and not self._is_here(by.domain)
 
     def _is_own_delay(self, element: Element, look: _Look) -> bool:
-        """Who held a stanza back names itself; that it was this server, only this server says."""
+        """A delay may be stated by anybody in their own name, but not in the name of this server."""
         origin, sender = element.get("from"), look.sender
         if origin is None:
             return True
@@ -153,15 +156,15 @@ class Assertions:
         return self._hosts.here(jid.domain) is None or jid.domain == sender.domain
 
     def _is_archive(self, element: Element, look: _Look) -> bool:
-        """Archives are accounts, rooms and services elsewhere, which speak from bare addresses."""
+        """Results come from archives elsewhere: accounts, rooms and services, whose addresses are bare."""
         return not self._is_here(look.sender.domain) and not look.sender.resource
 
     def _is_service(self, element: Element, look: _Look) -> bool:
-        """No client of this server is a room or a pubsub service."""
+        """Only services elsewhere send these: no client of this server is a room or pubsub service."""
         return not self._is_here(look.sender.domain)
 
     def _clean_addresses(self, element: Element, look: _Look) -> bool:
-        """``ofrom`` names who sent a message before a multicast service passed it on."""
+        """Removes ``ofrom``, which names the original sender, unless a multicast service has added it."""
         sender = look.sender
         for address in element.findall(_ADDRESS):
             if address.get("type") == "ofrom":
@@ -175,9 +178,9 @@ class Assertions:
         return True
 
     def _clean_ids(self, element: Element, look: _Look) -> bool:
-        """What lies inside (messages passed on, XEP-0297, or whatever) has no ids of archives here.
+        """Removes ids of archives of this server inside an element (such as XEP-0297), at any depth.
 
-        However deep they lie. Returns whether there were any.
+        Returns whether there were any.
         """
         found = False
         for parent in element.iter():

@@ -1,4 +1,4 @@
-"""Senders of other domains: stanzas come over a link, answers go as all stanzas do."""
+"""Senders of other domains. Their stanzas arrive over a link; answers are routed as any other stanza."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from kith.wire.stanza import Stanza
 
 
 class Link(Protocol):
-    """What carries stanzas from elsewhere, in their order: a `kith.core.actors.intake.Intake` does."""
+    """Brings stanzas from elsewhere in order; implemented by `kith.core.actors.intake.Intake`."""
 
     @property
     def committing(self) -> int:
-        """How many of its messages wait for the log."""
+        """How many of its messages are waiting for the log."""
 
     def pipelined(self) -> None:
-        """Work that began as asynchronous turned into a commit."""
+        """Notes that asynchronous work has become a commit."""
 
     def committed(self) -> None:
-        """The oldest message that waited for the log is handled."""
+        """Notes that the oldest message waiting for the log is handled."""
 
 
 class Foreign:
@@ -49,7 +49,7 @@ class Foreign:
         return self.link.committing
 
     def send(self, stanza: Stanza) -> None:
-        """In the name of the one that it is from: the domain, an account or a service."""
+        """Routes an answer, whose ``from`` is this domain, an account or a service."""
         origin = stanza.attrs.get("from")
         self._post.abroad(stanza, parse_jid(origin) if origin else self._post.domain.jid, self.jid)
 

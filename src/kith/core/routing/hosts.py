@@ -1,5 +1,6 @@
-"""What answers for addresses that are not accounts of this node: services of features, components, other
-servers, other nodes.
+"""Hosts take the stanzas for addresses that are not accounts of this node.
+
+They are the services of features, components, other servers and other nodes.
 """
 
 from __future__ import annotations
@@ -14,25 +15,29 @@ from kith.wire.stanza import Stanza
 
 
 class Host(Protocol):
-    """Takes the stanzas for the addresses of a domain."""
+    """Takes the stanzas for all addresses of a domain."""
 
     def receive(self, stanza: Stanza, sender: JID, to: JID) -> None:
-        """A stanza with ``from`` and ``to`` stamped. Raises StanzaError if it can't go on its way."""
+        """Takes a stanza whose ``from`` and ``to`` are set. Raises StanzaError if it can't be sent on."""
 
 
 class Peers(Host, Protocol):
     """Takes the stanzas for accounts of this domain that another node owns."""
 
     def admit(self, sender: Sender, stanza: Stanza, to: JID) -> Work:
-        """A message that is to be kept, with all that `kith.core.actors.intake.Intake.handle` may return.
+        """Takes a message that is to be kept.
+
+        Returns what `kith.core.actors.intake.Intake.handle` may return.
 
         Raises StanzaError.
         """
 
 
 class Hosts:
-    """The hosts by domain. ``abroad`` is the one for all the domains that are not here; ``peers`` the one for
-    the accounts of other nodes, None if there are no other nodes.
+    """The hosts by domain.
+
+    ``abroad``: the host for all domains of other servers. ``peers``: the host for accounts of other nodes,
+    None if there are no other nodes.
     """
 
     def __init__(self) -> None:
@@ -41,7 +46,7 @@ class Hosts:
         self.peers: Peers | None = None
 
     def add(self, name: str, host: Host) -> None:
-        """Raises ValueError if another answers for the domain."""
+        """Adds the host of a domain. Raises ValueError if the domain has one."""
         if name in self._hosts:
             raise ValueError(f"there is a host for {name}")
         self._hosts[name] = host
@@ -50,11 +55,11 @@ class Hosts:
         self._hosts.pop(name, None)
 
     def here(self, name: str) -> Host | None:
-        """The one for a domain that this server answers for."""
+        """The host for a domain of this server, or None."""
         return self._hosts.get(name)
 
     def find(self, name: str) -> Host:
-        """The one for a domain. Raises StanzaError if there is none (RFC 6120 §8.3.3.16)."""
+        """The host for any domain. Raises StanzaError if there is none (RFC 6120 §8.3.3.16)."""
         host = self._hosts.get(name) or self.abroad
         if host is None:
             raise StanzaError("remote-server-not-found")

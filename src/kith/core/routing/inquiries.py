@@ -1,9 +1,9 @@
-"""What may be asked about people who do not know the asker: the one bound for all requests (iqs).
+"""Limits how many strangers a sender may send requests (iqs) to, against the enumeration of accounts.
 
-An account's nodes, its card and its devices can be asked for by anybody, since that is how a first message is
-encrypted. So whoever asks about many people could find out who has an account. Each asker may ask about so
-many people in an hour who do not know it: the setting is ``strangers_per_hour``, as for messages.
-The answer past the bound is the same whether or not there is such an account.
+Anybody may request the nodes, the vCard and the devices of an account, because that is how a first message
+is encrypted. So by asking about many addresses one could find out which accounts exist. The setting
+``strangers_per_hour`` limits the people a sender may ask about in an hour who do not know the sender.
+Beyond the limit the answer is the same whether or not the account exists.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 
 HOUR = 3600.0
-#: Requests about each of them, on average: a list of devices, some bundles, a card, a picture.
+#: Requests allowed for each of them, on average: a device list, some bundles, a vCard, an avatar.
 REQUESTS_EACH = 20
-#: How many times as many all people of another server may ask about together.
+#: The limit for all people of another server together is this many times the limit for one.
 SERVER_FACTOR = 10
-#: Askers who are remembered.
+#: How many senders are remembered.
 _ASKERS = 20_000
 
 
 class _Asked:
-    """Whom one asker has asked about since ``since``, by the steady clock."""
+    """The people one sender has asked about since ``since``, a time of the monotonic clock."""
 
     __slots__ = ("people", "since")
 
@@ -43,18 +43,18 @@ class _Asked:
 
 
 def _shares(roster: Roster, bare: str) -> bool:
-    """Whether the owner shows presence to the contact, sees the contact's, or has asked to.
+    """Whether a subscription exists between the owner and the contact, or the owner has requested one.
 
-    Each of them is something that the contact has been told, so that it tells nothing new.
+    The contact has been told about each of these, so the answer discloses nothing.
     """
     item = roster[bare]
     return item.from_ or item.to or item.ask
 
 
 class Inquiries:
-    """Who knows whom, and about how many others somebody has asked.
+    """Knows which senders an account knows, and counts requests about others.
 
-    The setting ``strangers_per_hour`` says how many; 0 for any number.
+    The setting ``strangers_per_hour`` is the limit; 0 means none.
     """
 
     def __init__(
@@ -71,10 +71,10 @@ class Inquiries:
         self._asked: OrderedDict[str, _Asked] = OrderedDict()
 
     async def knows(self, asker: str, account: JID) -> bool:
-        """Whether a bare address is told that there is such an account (RFC 6121 §8.5.1).
+        """Whether ``asker``, a bare address, may know that the account exists (RFC 6121 §8.5.1).
 
-        Its owner is, whoever sees its presence, and whoever a feature says (`Feature.acquainted`): those who
-        are in a group with it, for example.
+        Its owner may, its contacts, and those that a feature names (`Feature.acquainted`), such as members
+        of the same group.
         """
         if asker == account.bare:
             return True
@@ -85,15 +85,15 @@ class Inquiries:
         return await self._hooks.acquainted(account.to_bare(), asker)
 
     def knows_now(self, asker: str, account: Account | None) -> bool:
-        """The same without a look at the store; False where that would have to tell."""
+        """As `knows`, without reading from the store; False if that would be necessary."""
         return account is not None and (
             asker == account.jid or (account.roster is not None and account.roster.subscription_from(asker))
         )
 
     async def admit(self, sender: Sender, to: JID) -> bool:
-        """To be called before a request about an account is answered. Returns what `knows` says.
+        """Counts a request about an address before it is answered. Returns what `knows` says.
 
-        Raises StanzaError if the sender has asked about too many who do not know it, there or not.
+        Raises StanzaError beyond the limit, whether or not the account exists.
         """
         if await self.knows(sender.bare, to):
             return True
@@ -102,12 +102,12 @@ class Inquiries:
             return False  # not counted
         here = self._domain.holds(sender.jid)
         if not self._limit or (not here and self._hosts.here(sender.jid.domain) is not None):
-            return False  # components are the operator's own choice
+            return False  # components are trusted by the operator
         now = self._clock.steady()
         allowed = self._count(sender.bare, to.bare, self._limit, now) and self._requests.take(
             sender.bare, now
         )
-        if allowed and not here:  # one of a server's accounts does not use up what all of them have
+        if allowed and not here:  # so that one account can't use up the limit of its server
             server, limit = sender.jid.domain, self._limit * SERVER_FACTOR
             allowed = self._count(server, to.bare, limit, now) and self._server_requests.take(server, now)
         if not allowed:

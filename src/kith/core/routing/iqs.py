@@ -1,4 +1,4 @@
-"""Who answers which request (iq), and what is announced of it."""
+"""The table of handlers for requests (iqs), and the namespaces that are announced for them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from kith.wire.stanza import Stanza
 
 
 class Iqs:
-    """The handlers of features, by what they answer; empty until it is filled.
+    """The iq handlers of the features, by what they answer; empty until `fill`.
 
-    ``services``: those of features by domain. A component that has such a domain for itself keeps it.
+    ``services``: the services of features by domain. If a component has the same domain, the component gets
+    it.
     """
 
     def __init__(
@@ -41,17 +42,20 @@ class Iqs:
         self._handlers: dict[tuple[str, str, str], Handler] = {}
 
     def fill(self, features: Sequence[Feature]) -> None:
-        """Takes what the features answer; to be called once, with all of them in order."""
+        """Takes the handlers of all features, in order. To be called once."""
         self.features += features
         self.services |= _services(self._domain.name, features, self._hosts)
         self._handlers |= _handlers(features, list(self.services.values()))
 
     def handler(self, type: str, child: str, kind: str) -> Handler | None:
-        """Who answers, if any. ``kind``: ``own``, ``account``, ``server``, or the name of a service."""
+        """The handler for a request, or None.
+
+        ``kind``: ``own``, ``account``, ``server``, or the name of a service.
+        """
         return self._handlers.get((type, child, kind))
 
     def announced(self, account: bool) -> list[str]:
-        """What the server, or an account of it, announces (XEP-0030 §3.1)."""
+        """The namespaces that the server, or one of its accounts, announces (XEP-0030 §3.1)."""
         found: set[str] = set()
         for feature in self.features:
             found.update(feature.disco)
@@ -59,10 +63,10 @@ class Iqs:
         return sorted(found)
 
     async def answer(self, sender: Sender, iq: Stanza, to: JID, handler: Handler) -> None:
-        """Lets a feature answer, and sends what it says. Raises StanzaError.
+        """Calls the handler of a feature, and sends its answer. Raises StanzaError.
 
-        To somebody who may not know of an account, its refusals are those of one that does not exist
-        (RFC 6121 §8.5.1).
+        If the sender may not know that the account exists, errors are the same as for an account that does
+        not (RFC 6121 §8.5.1).
         """
         unknown = (getattr(handler, "hidden_error", "") if iq.type == "get" else "") or "service-unavailable"
         others = to.local and to.bare != sender.bare
@@ -83,9 +87,9 @@ class Iqs:
         sender.send(result)
 
     async def _answers(self, sender: Sender, iq: Stanza, to: JID) -> bool:
-        """Whether there is such an account, and it has not blocked the sender. Raises StanzaError."""
+        """Whether the account exists and has not blocked the sender. Raises StanzaError."""
         missing = await self._accounts.load(to.bare) is None
-        try:  # the bounds are for those who are missing, too
+        try:  # the limits also count accounts that do not exist
             return self._hooks.stanza_in(sender.jid, to, iq) and not missing
         except StanzaError as error:
             if error.condition == "policy-violation":

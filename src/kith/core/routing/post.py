@@ -1,4 +1,4 @@
-"""What the server sends, and where it goes: to sessions here, to a service, to another server."""
+"""Delivers what the server sends: to sessions of this node, to a service, or to another server or node."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from kith.wire.stanza import Stanza
 
 
 class Post:
-    """The accounts of ``domain`` that this node owns are here; `Hosts` answer for all others.
+    """Delivers to the accounts of ``domain`` that this node owns, and to `Hosts` for all other addresses.
 
-    It is also who goes on with a message after its commit (`kith.core.log.envelope.After`).
+    It also delivers messages after their commit (`kith.core.log.envelope.After`).
     """
 
     def __init__(
@@ -47,9 +47,9 @@ class Post:
         self._tasks = tasks
 
     def elsewhere(self, to: JID) -> Host | None:
-        """Who answers for an address; None if it is the domain's own, or an account's that is owned here.
+        """The host for an address; None for the domain itself and for accounts owned by this node.
 
-        This is the one place that asks. Raises StanzaError if nobody answers for it.
+        All routing decisions use this method. Raises StanzaError if there is no host for the address.
         """
         if to.domain != self._name:
             return self._hosts.find(to.domain)
@@ -59,25 +59,25 @@ class Post:
 
     @property
     def peers(self) -> Peers:
-        """Who answers for the accounts of other nodes. Raises StanzaError if nobody does."""
+        """The host for accounts of other nodes. Raises StanzaError if there is none."""
         if self._hosts.peers is None:
             raise StanzaError("recipient-unavailable", type="wait")
         return self._hosts.peers
 
     def is_owned(self, bare: str) -> bool:
-        """Whether a bare address is of an account that is owned here, if there is one."""
+        """Whether an account with this bare address would be owned by this node."""
         return bare.endswith(self._end) and self._owns(bare)
 
     def is_local(self, jid: JID) -> bool:
-        """The same for an address of any kind; the domain's own is."""
+        """Whether the address is the domain itself or an account owned by this node."""
         return jid.domain == self._name and (not jid.local or self._owns(jid.bare))
 
     def allows(self, sender: JID, to: JID, stanza: Stanza) -> bool:
-        """Whether the features let a stanza reach ``to``, where no one is told if not."""
+        """Whether the features let a stanza reach ``to``. Nobody is told if they do not."""
         return self._hooks.allows(sender, to, stanza)
 
     def route(self, stanza: Stanza, sender: JID, to: JID) -> None:
-        """Delivers a stanza of the server's or a feature's own, unlogged (RFC 6121 §8.5)."""
+        """Delivers a stanza made by the server or a feature, without logging it (RFC 6121 §8.5)."""
         account = self._accounts.get(to.bare)
         if account is None:
             if not self.is_local(to) and self.allows(sender, to, stanza):
@@ -96,7 +96,7 @@ class Post:
                 session.push(data)
 
     def abroad(self, stanza: Stanza, sender: JID, to: JID, strict: bool = False) -> None:
-        """Hands a stanza to who answers for its address. ``strict``: raises StanzaError if nobody does."""
+        """Gives a stanza to the host for its address. ``strict``: raises StanzaError if there is none."""
         try:
             host = self.elsewhere(to)
             if host is None:
@@ -107,7 +107,7 @@ class Post:
                 raise
 
     def deliver(self, envelope: Envelope) -> None:
-        """Rings the recipient's sessions, or sends it abroad; then tells the features."""
+        """Delivers a logged message to the recipient's sessions or host, then tells the features."""
         to, sender = envelope.to, envelope.sender
         if to.domain == self._name:
             if (account := self._accounts.get(to.bare)) is not None:
@@ -126,7 +126,7 @@ class Post:
                 hook(envelope, mine)
 
     def unstored(self, envelope: Envelope, error: BaseException) -> None:
-        """A message could not be stored: its sender may try again."""
+        """Answers with an error a message that could not be stored, so that its sender may try again."""
         self._tasks.failed("message not stored", error)
         condition = error.condition if isinstance(error, Unavailable) else "internal-server-error"
         refusal = StanzaError(condition, type="wait")
@@ -136,7 +136,7 @@ class Post:
             envelope.sender.refuse(envelope.stanza, refusal)
 
     def hand_over(self, account: Account, envelope: Envelope) -> None:
-        """Gives a message to those of the account's sessions that are to get it (RFC 6121 §8.5)."""
+        """Delivers a message to the sessions of the account that should get it (RFC 6121 §8.5)."""
         targets = account.targets(envelope.to.resource, envelope.stanza.type)
         if not targets:
             return

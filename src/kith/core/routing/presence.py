@@ -22,9 +22,9 @@ from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import Stanza
 
 PRIORITY = ns.tag(ns.CLIENT, "priority")
-#: To how many addresses a session may have sent directed presence.
+#: How many addresses a session may have sent directed presence to.
 MAX_DIRECTED = 1000
-#: What presence may say: it is kept while the session lasts, and goes to every contact.
+#: The maximum size of presence, which is kept with the session and sent to every contact.
 MAX_BYTES = 32 * 1024
 
 
@@ -42,7 +42,7 @@ def _priority(stanza: Stanza) -> int:
 
 
 class Presence:
-    """What sessions send as presence, and who gets it."""
+    """Handles presence from sessions and other domains, and sends it to those who may see it."""
 
     def __init__(self, accounts: Accounts, post: Post, hooks: Hooks, replay: Replay) -> None:
         self._accounts = accounts
@@ -51,7 +51,7 @@ class Presence:
         self._replay = replay
 
     def handle(self, session: Session, stanza: Stanza, to: JID | None) -> Coroutine[Any, Any, None] | None:
-        """Returns work to be awaited, or None when all is done. Raises StanzaError."""
+        """Handles presence from a session. Returns work to be awaited, or None. Raises StanzaError."""
         type = stanza.type
         if type == "error":
             if to is not None:
@@ -72,7 +72,7 @@ class Presence:
         return self._available(session, stanza)
 
     def admit(self, sender: Foreign, stanza: Stanza, to: JID) -> Coroutine[Any, Any, None] | None:
-        """The same for what comes from another domain."""
+        """As `handle`, for presence from another domain."""
         type = stanza.type
         if not to.local:
             return None
@@ -88,7 +88,7 @@ class Presence:
     # -- broadcast ----------------------------------------------------------------------------
 
     def _available(self, session: Session, stanza: Stanza) -> Coroutine[Any, Any, None] | None:
-        """RFC 6121 §4.2 and §4.4."""
+        """Handles initial and later presence (RFC 6121 §4.2 and §4.4)."""
         priority = _priority(stanza)
         initial = session.presence is None
         opted_in = priority >= 0 and (initial or session.priority < 0)
@@ -96,7 +96,7 @@ class Presence:
         session.priority = priority
         if initial or opted_in:
             if opted_in:
-                session.hold()  # from here on messages come, and older ones are to go before them
+                session.hold()  # messages that arrive from now on are sent after the older ones
             return self._initial(session, stanza, initial, opted_in)
         self._update(session, stanza)
         return None
@@ -105,12 +105,12 @@ class Presence:
         roster = session.account.roster
         assert roster is not None
         if session.priority < 0:
-            session.counted = False  # `Replay` turns it on
+            session.counted = False  # set by `Replay`
         self._broadcast(session, stanza, roster)
         self._hooks.presence_changed(session, stanza)
 
     def again(self, session: Session) -> None:
-        """A session's presence was changed by the server: those who see it get it anew."""
+        """Broadcasts the presence of a session again, because the server has changed it."""
         roster = session.account.roster
         if session.presence is not None and roster is not None:
             self._broadcast(session, session.presence, roster)
@@ -138,7 +138,7 @@ class Presence:
                 session.transmit(request)
             self._hooks.session_available(session)
         if opted_in:
-            with contextlib.suppress(Unavailable):  # what comes now arrives, what waits stays where it is
+            with contextlib.suppress(Unavailable):  # new messages are delivered; older ones stay in the log
                 await self._replay.run(session)
         self._hooks.presence_changed(session, stanza)
 
@@ -148,7 +148,7 @@ class Presence:
         return Stanza(stanza.tag, attrs, stanza.inner, stanza.children).to_bytes()
 
     def _broadcast(self, session: Session, stanza: Stanza, roster: Roster) -> None:
-        """To the contacts with a subscription and to the account's own other sessions."""
+        """Sends presence to the contacts with a subscription and to the account's other sessions."""
         bare = session.account.jid
         for contact in roster.contacts_from():
             if self._post.is_owned(contact):
@@ -174,7 +174,7 @@ class Presence:
                 other.push(data)
 
     def _show(self, contact: str, viewer: str, session: Session) -> None:
-        """Answers a probe: the contact's presence, if its roster lets the viewer see it (§4.3.2)."""
+        """Answers a probe with the contact's presence, if the viewer may see it (RFC 6121 §4.3.2)."""
         account = self._accounts.get(contact)
         if account is None or account.roster is None or not account.roster.subscription_from(viewer):
             return
@@ -184,12 +184,12 @@ class Presence:
                 session.transmit(self._addressed(presence, session.full))
 
     def _ask(self, contact: str, session: Session) -> None:
-        """Probes a contact of another server or node (§4.3.1)."""
+        """Probes a contact of another server or node (RFC 6121 §4.3.1)."""
         probe = Stanza.build("presence", {"type": "probe", "from": session.full, "to": contact})
         self._post.route(probe, session.jid, parse_jid(contact))
 
     async def _probe(self, sender: Sender, stanza: Stanza, to: JID) -> None:
-        """A probe by a client or by another server (§4.3.2)."""
+        """Handles a probe from a client or another server (RFC 6121 §4.3.2)."""
         if not self._post.is_local(to):
             self._post.route(stanza, sender.jid, to)
             return
@@ -199,7 +199,7 @@ class Presence:
         if account is None or roster is None or not (to.bare == viewer or roster.subscription_from(viewer)):
             sender.send(Stanza.build("presence", {"type": "unsubscribed", "from": to.bare, "to": viewer}))
         elif not self._post.allows(sender.jid, to, stanza):
-            return  # XEP-0191 §3: blocked, and no stranger
+            return  # XEP-0191 §3: blocked, by a contact
         elif account.present():
             for other in account.present():
                 if other.presence is not None and (to.is_bare or other.jid == to):
@@ -215,7 +215,7 @@ class Presence:
             sender.send(Stanza.build("presence", {"type": "unavailable", "from": to.bare, "to": sender.full}))
 
     def unavailable(self, session: Session, stanza: Stanza | None = None) -> None:
-        """RFC 6121 §4.5: to the contacts, and to all who got directed presence."""
+        """Sends unavailable presence to contacts and to all who got directed presence (RFC 6121 §4.5)."""
         if stanza is None:
             stanza = Stanza.build("presence", {"type": "unavailable", "from": session.full})
         was = session.presence
@@ -227,7 +227,7 @@ class Presence:
         if was is not None and roster is not None:
             if not session.absent:
                 self._broadcast(session, stanza, roster)
-            if "to" not in stanza.attrs and not session.closed:  # §4.5.2: the one that it came from as well
+            if "to" not in stanza.attrs and not session.closed:  # §4.5.2: also to the session itself
                 session.push(self._addressed(stanza, session.full))
             self._hooks.presence_changed(session, stanza)
         for to in directed or ():
@@ -235,9 +235,9 @@ class Presence:
                 self._deliver_directed(session, stanza, to)
 
     def conceal(self, session: Session) -> None:
-        """To those who see its presence, a session without a connection is unavailable.
+        """Shows a session without a connection as unavailable.
 
-        It keeps its presence: what comes for it waits for its return (XEP-0198 §5), which `reveal` shows.
+        The session keeps its presence, and messages for it wait until it is resumed (XEP-0198 §5).
         """
         roster = session.account.roster
         if session.presence is None or session.absent or roster is None:
@@ -248,7 +248,7 @@ class Presence:
         )
 
     def reveal(self, session: Session) -> None:
-        """The session has a connection again."""
+        """Shows the presence of a session that has a connection again."""
         if session.absent:
             session.absent = False
             self.again(session)
@@ -256,7 +256,7 @@ class Presence:
     # -- directed ------------------------------------------------------------------------------
 
     def _directed(self, session: Session, stanza: Stanza, to: JID) -> None:
-        """RFC 6121 §4.6."""
+        """Handles directed presence (RFC 6121 §4.6)."""
         if stanza.type == "unavailable":
             if session.directed is not None:
                 session.directed.discard(to)
@@ -275,13 +275,13 @@ class Presence:
     # -- for features --------------------------------------------------------------------------
 
     def hide(self, account: Account, viewer: JID) -> None:
-        """The viewer sees the account's sessions go (XEP-0191 §4)."""
+        """Sends the viewer unavailable presence of the account's sessions (XEP-0191 §4)."""
         for session in account.present():
             gone = Stanza.build("presence", {"type": "unavailable", "from": session.full, "to": str(viewer)})
             self._post.route(gone, session.jid, viewer)
 
     def show(self, account: Account, viewer: JID) -> None:
-        """The viewer sees the account's sessions come."""
+        """Sends the viewer the presence of the account's sessions."""
         for session in account.present():
             if session.presence is not None:
                 self._deliver_directed(session, session.presence, viewer)

@@ -1,4 +1,4 @@
-"""Where a stanza goes (RFC 6120 §8 and §10, RFC 6121 §8)."""
+"""Decides what happens to each stanza (RFC 6120 §8 and §10, RFC 6121 §8)."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from kith.wire.stanza import LANG, Stanza
 
 _LOGGED = frozenset(("", "chat", "normal"))
 _UNLOGGED = frozenset(("headline", "groupchat", "error"))
-#: Nobody is told that these did not get through: a room would throw its occupant out (XEP-0045 §9.6), and a
-#: headline expects no answer (RFC 6121 §8.5).
+#: Types of messages that are dropped without an error: a room would remove the occupant that sends one
+#: (XEP-0045 §9.6), and headlines expect no answer (RFC 6121 §8.5).
 _UNANSWERED = frozenset(("headline", "groupchat"))
 
 
 class Router:
-    """Takes what sessions and links send. No await between the socket and the log: the hot path."""
+    """Handles what sessions and links send. For speed, nothing is awaited between the socket and the log."""
 
     def __init__(
         self,
@@ -67,7 +67,10 @@ class Router:
         self._figures = figures
 
     def handle(self, session: Session, stanza: Stanza) -> Work:
-        """Handles a client's stanza, or says what has to happen first. Raises StanzaError, StreamError."""
+        """Handles a stanza from a client.
+
+        Returns what `kith.core.actors.intake.Intake.handle` may return. Raises StanzaError, StreamError.
+        """
         kind = stanza.kind
         if self._assertions.concerns(stanza):
             self._assertions.check(stanza, session.jid)
@@ -103,9 +106,9 @@ class Router:
         return self._presence.handle(session, stanza, to)
 
     def admit(self, sender: Foreign, stanza: Stanza, to: JID) -> Work:
-        """Handles a stanza from another server or a component, as `handle` does.
+        """As `handle`, for a stanza from another server or a component.
 
-        Its ``from`` and ``to`` were checked.
+        Its ``from`` and ``to`` were checked by the caller.
         """
         self._figures.foreign += 1
         if self._assertions.concerns(stanza):
@@ -113,7 +116,7 @@ class Router:
         return self.admit_peer(sender, stanza, to)
 
     def admit_peer(self, sender: Foreign, stanza: Stanza, to: JID) -> Work:
-        """The same for a stanza of another node, which has checked what its accounts say."""
+        """As `handle`, for a stanza from another node, which has checked it."""
         if to.domain != self._name:
             host = self._hosts.here(to.domain)
             if host is None:
@@ -137,9 +140,9 @@ class Router:
         return self._presence.admit(sender, stanza, to)
 
     def _check_from(self, session: Session, sender: str) -> None:
-        """Another account is a lie (RFC 6120 §4.9.3.9); another resource is overridden (§8.1.2.1).
+        """Refuses another account as ``from`` (RFC 6120 §4.9.3.9); replaces another resource (§8.1.2.1).
 
-        Converse.js names a resource of its own making after it has resumed a session.
+        Converse.js sends a resource of its own after it has resumed a session.
         """
         try:
             jid = parse_jid(sender)
@@ -167,7 +170,10 @@ class Router:
         return self._message_to(sender, stanza, to, recipient)
 
     def _nobody(self, sender: Sender, stanza: Stanza, to: JID) -> None:
-        """RFC 6121 §8.5.1. Whoever looks for people this way meets the bounds that strangers meet."""
+        """Answers a message to an account that does not exist (RFC 6121 §8.5.1).
+
+        Limits for strangers apply.
+        """
         if stanza.type == "error":
             return
         if isinstance(sender, Session):
@@ -176,19 +182,24 @@ class Router:
             raise StanzaError("service-unavailable")
 
     def _admits(self, sender: Sender, stanza: Stanza, to: JID) -> bool:
-        """Whether the message may reach the account; False if it is dropped. Raises StanzaError."""
+        """Whether the message may reach the account.
+
+        False: it is dropped. Raises StanzaError to refuse it.
+        """
         try:
             for hook in self._stanza_in:
                 if not hook(sender.jid, to, stanza):
                     return False
             return True
         except StanzaError as error:
-            if stanza.type in _UNANSWERED and error.condition != "gone":  # a room has to know of a move
+            if (
+                stanza.type in _UNANSWERED and error.condition != "gone"
+            ):  # rooms need to know about a moved account
                 return False
             raise
 
     async def _message_later(self, sender: Sender, stanza: Stanza, to: JID) -> None:
-        """The recipient has to be looked up first."""
+        """Handles a message after the recipient was read from the store."""
         recipient = await self._accounts.load(to.bare)
         if recipient is None:
             self._nobody(sender, stanza, to)
@@ -221,7 +232,7 @@ class Router:
         return COMMITTING
 
     def _message_to_peer(self, sender: Sender, stanza: Stanza, to: JID) -> Work:
-        """To an account of another node, whose owner asks its own features, and keeps it."""
+        """Sends a message to an account of another node, which checks it with its features and keeps it."""
         peers = self._post.peers
         keep = self._keep(stanza)
         if keep is Keep.NOTHING:
@@ -237,7 +248,7 @@ class Router:
         return peers.admit(sender, stanza, to)
 
     def _message_abroad(self, session: Session, stanza: Stanza, to: JID) -> Work:
-        """To another domain: into the sender's archive, then on its way."""
+        """Logs a message to another domain in the sender's archive; it is sent after the commit."""
         self._hosts.find(to.domain)
         keep = self._keep(stanza)
         archived = keep is Keep.ARCHIVE and self._log.wants(session.account, to.bare)
@@ -300,12 +311,12 @@ class Router:
         return self._iqs.answer(sender, stanza, address, handler)
 
     async def _iq_of_stranger(self, sender: Sender, stanza: Stanza, to: JID) -> None:
-        """To a client whose owner may not know the sender."""
+        """Delivers an iq to a session if its account knows the sender."""
         await self._inquiries.admit(sender, to)
         self._iq_to_session(sender, stanza, to)
 
     def _iq_to_session(self, sender: Sender, stanza: Stanza, to: JID) -> None:
-        """RFC 6121 §8.5.3.2.3."""
+        """Delivers an iq to a session, or answers that there is none (RFC 6121 §8.5.3.2.3)."""
         account = self._accounts.get(to.bare)
         target = account.sessions.get(to.resource) if account is not None else None
         try:

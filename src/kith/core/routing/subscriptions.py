@@ -17,13 +17,13 @@ from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
 
-#: Bytes of a request, which is kept complete until it is answered (RFC 6121 §3.1.3).
+#: The maximum size of a request, which is kept until it is answered (RFC 6121 §3.1.3).
 MAX_REQUEST = 8 * 1024
 SUBSCRIPTION_TYPES = frozenset(("subscribe", "subscribed", "unsubscribe", "unsubscribed"))
 
 
 class Subscriptions:
-    """What users and contacts do to each other's rosters, here or on another server."""
+    """Handles subscription stanzas between users and contacts of this and other servers."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Subscriptions:
         self._hooks = hooks
 
     async def handle(self, session: Session, stanza: Stanza, to: JID) -> None:
-        """A client sends one (RFC 6121 §3, "client sends"). Raises StanzaError."""
+        """Handles a subscription stanza from a client (RFC 6121 §3). Raises StanzaError."""
         if to == session.account.address:
             return
         _check_size(stanza)
@@ -49,14 +49,14 @@ class Subscriptions:
         await self.send(session.account, stanza, to)
 
     async def admit(self, sender: Foreign, stanza: Stanza, to: JID) -> None:
-        """One comes from another domain. Raises StanzaError."""
+        """Handles a subscription stanza from another domain. Raises StanzaError."""
         _check_size(stanza)
         user = sender.jid.to_bare()
         attrs = {**stanza.attrs, "from": user.bare, "to": to.bare}
         await self._receive(Stanza(stanza.tag, attrs, stanza.inner, stanza.children), user, to)
 
     async def send(self, user: Account, stanza: Stanza, to: JID) -> None:
-        """``user`` sends a subscription stanza to ``to``, a bare address. Raises StanzaError."""
+        """Sends a subscription stanza of ``user`` to ``to``, a bare address. Raises StanzaError."""
         roster = await self._accounts.roster(user.jid)
         item = roster[to.bare]
         type = stanza.type
@@ -88,7 +88,7 @@ class Subscriptions:
             self._hooks.subscription_approved(user.address, to)
 
     async def befriend(self, one: str, other: str) -> None:
-        """Two accounts of this server see each other, as if they had asked and said yes."""
+        """Subscribes two accounts of this server to each other, as if both had requested and approved it."""
         for bare, contact in ((one, other), (other, one)):
             account = await self._accounts.load(bare)
             if account is None:
@@ -107,7 +107,7 @@ class Subscriptions:
             self._post.route(stanza, user, to)
 
     async def _receive(self, stanza: Stanza, user: JID, to: JID) -> None:
-        """What the contact's side does (RFC 6121 §3, "server processing of inbound")."""
+        """Handles a subscription stanza on the side of its recipient (RFC 6121 §3)."""
         contact = await self._accounts.load(to.bare)
         if contact is None:
             return  # §8.5.1: silently ignored
@@ -159,7 +159,7 @@ class Subscriptions:
                 session.send(stanza)
 
     def push(self, account: Account, roster: Roster, item: Item) -> None:
-        """A roster push to those who asked for the roster (RFC 6121 §2.1.6)."""
+        """Sends a roster push to the sessions that have requested the roster (RFC 6121 §2.1.6)."""
         query = Element(ns.tag(ns.ROSTER, "query"), {"ver": str(roster.version)})
         query.append(item.element())
         for session in account.sessions.values():
@@ -172,6 +172,6 @@ class Subscriptions:
 
 
 def _check_size(stanza: Stanza) -> None:
-    """What strangers write into a request has a bound. Raises StanzaError."""
+    """Checks the size of a request, which strangers can send. Raises StanzaError."""
     if stanza.type == "subscribe" and len(stanza.to_bytes()) > MAX_REQUEST:
         raise StanzaError("policy-violation", f"a request has at most {MAX_REQUEST} bytes")

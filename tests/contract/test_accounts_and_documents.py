@@ -20,6 +20,21 @@ async def test_documents_come_in_the_order_of_their_last_write(logs: Logs) -> No
     assert await store.documents(logs.b, "roster") == []
 
 
+async def test_several_spaces_are_read_in_one_look(logs: Logs) -> None:
+    store = logs.store
+    for space, key in (("b", "x"), ("a", "x"), ("b", "y"), ("c", "x"), ("b", "x")):
+        await store.put(logs.a, space, key, key.encode())
+    await store.put(logs.b, "a", "other", b"")
+    found = await store.documents_of(logs.a, ["a", "b", "empty"])
+    assert {space: [document.key for document in documents] for space, documents in found.items()} == {
+        "a": ["x"],
+        "b": ["y", "x"],
+        "empty": [],
+    }
+    assert found["b"] == await store.documents(logs.a, "b")
+    assert await store.documents_of(logs.a, []) == {}
+
+
 async def test_a_seq_is_never_given_twice_even_after_removal_and_reopening(
     logs: Logs, backend: Backend
 ) -> None:

@@ -133,7 +133,7 @@ class Moving:
         for app in await self._passwords.apps.all(record.id):
             await self._logins.revoke_app(record, app.id)  # its salt belongs to the older address
         if stub is not None:
-            await self._hooks.account_moved(stub.address, stub.id, account.address)
+            await self._hooks.account_moved(account, stub)
         await self._redirect(old, account)
         for item in list(await self._accounts.roster(move.new)):
             try:
@@ -152,7 +152,7 @@ class Moving:
             if stub is not None:
                 move.new = account.jid
                 await self._moves.put(earlier, move)
-                await self._hooks.account_moved(stub.address, stub.id, account.address)
+                await self._hooks.account_moved(account, stub)
 
     def _say_goodbye(self, account: Account, new: str) -> None:
         for session in list(account.sessions.values()):

@@ -60,7 +60,7 @@ class PrivacyResource:
         await privacy.save(self._store, record.id, after)
         account = await self._accounts.load(record.jid)
         if account is not None:
-            await self._hooks.privacy_changed(account.address, record.id)
+            await self._hooks.privacy_changed(account)
         return _shown(after)
 
 

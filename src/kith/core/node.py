@@ -88,7 +88,7 @@ class Node:
         self.ids = Ids(clock.now, 1 if bus is None else SLOTS)
         keys = Secret(secret)
         self.accounts = Accounts(
-            self.domain, store, placement, self.hooks.account_loaded, self.hooks.account_unloaded
+            self.domain, store, placement, self.hooks.account_loaded, self.hooks.in_memory
         )
         self.parts = Parts(
             {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from xml.etree.ElementTree import Element, SubElement
 
 import msgspec
@@ -10,7 +10,7 @@ import msgspec
 from kith.core.actors.account import Account, Session
 from kith.core.actors.accounts import Accounts
 from kith.core.hooks.feature import Feature, handles_iq
-from kith.ports.store import Store
+from kith.ports.store import Document, Store
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid
@@ -35,22 +35,23 @@ _USUAL = Preferences()
 
 
 class ArchivePreferences(Feature):
-    """Messages that an account does not want are kept until they are delivered, and no longer."""
+    """Messages that an account does not want are kept until they are delivered, and no longer.
+
+    The state of an account is its `Preferences`, unless they are the usual ones.
+    """
+
+    in_memory = (_SPACE,)
 
     def __init__(self, store: Store, accounts: Accounts) -> None:
         self._store = store
         self._accounts = accounts
-        self._preferences: dict[str, Preferences] = {}
 
-    async def account_loaded(self, account: Account) -> None:
-        for document in await self._store.documents(account.id, _SPACE):
-            self._preferences[account.jid] = _decode(document.value)
-
-    def account_unloaded(self, account: Account) -> None:
-        self._preferences.pop(account.jid, None)
+    async def account_loaded(self, account: Account, kept: Mapping[str, Sequence[Document]]) -> None:
+        for document in kept[_SPACE]:
+            account.state[ArchivePreferences] = _decode(document.value)
 
     def message_wanted(self, account: Account, peer: str) -> bool:
-        preferences = self._preferences.get(account.jid)
+        preferences: Preferences | None = account.state.get(ArchivePreferences)
         if preferences is None or peer in preferences.always:
             return True
         if peer in preferences.never:
@@ -62,7 +63,7 @@ class ArchivePreferences(Feature):
 
     @handles_iq("get", ns.MAM, "prefs", to="own")
     async def get(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
-        return (_element(self._preferences.get(session.account.jid, _USUAL)),)
+        return (_element(session.account.state.get(ArchivePreferences, _USUAL)),)
 
     @handles_iq("set", ns.MAM, "prefs", to="own")
     async def set(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
@@ -75,7 +76,7 @@ class ArchivePreferences(Feature):
         if default == "roster":
             await self._accounts.roster(session.account.jid)
         await self._store.put(session.account.id, _SPACE, "", _encode(preferences))
-        self._preferences[session.account.jid] = preferences
+        session.account.state[ArchivePreferences] = preferences
         return (_element(preferences),)
 
 

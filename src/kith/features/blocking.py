@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 from xml.etree.ElementTree import Element, SubElement
 
@@ -12,7 +12,7 @@ from kith.core.actors.account import Account, Session
 from kith.core.actors.accounts import Accounts
 from kith.core.hooks.feature import Feature, handles_iq
 from kith.core.routing.presence import Presence
-from kith.ports.store import Store
+from kith.ports.store import Document, Store
 from kith.records.moves import Moves
 from kith.wire import ns
 from kith.wire.errors import StanzaError
@@ -50,7 +50,9 @@ class BlockListener(Protocol):
 
 
 class Blocking(Feature):
-    """The lists of the accounts that this node has to do with are in memory, empty ones left out."""
+    """The state of an account is its list, unless that is empty: addresses in the order of blocking."""
+
+    in_memory = (SPACE,)
 
     server_disco = (ns.BLOCKING,)
 
@@ -59,19 +61,26 @@ class Blocking(Feature):
         self._store = store
         self._accounts = accounts
         self._presence = presence
-        self._lists: dict[str, dict[JID, None]] = {}
+        self._used = False  # whether any account that was in memory had a list
         self._pushes = 0
         self._earlier: dict[
             str, set[str]
         ] = {}  # addresses that an account had before, by the one that it has
         self.listeners: list[BlockListener] = []
 
-    def blocks(self, account: str, jid: JID) -> bool:
-        """Whether the account with that bare address has blocked ``jid``."""
-        blocked = self._lists.get(account)
-        if blocked is None or jid == self._domain.jid or jid.bare == account:
+    def blocks(self, account: Account, jid: JID) -> bool:
+        """Whether an account has blocked an address."""
+        blocked: dict[JID, None] | None = account.state.get(Blocking)
+        if blocked is None or jid == self._domain.jid or jid.bare == account.jid:
             return False  # one's own devices and server are never blocked
         return matches(blocked, jid)
+
+    def _set(self, account: Account, blocked: dict[JID, None]) -> None:
+        if blocked:
+            account.state[Blocking] = blocked
+            self._used = True
+        else:
+            account.state.pop(Blocking, None)
 
     # -- earlier addresses (XEP-0283) ----------------------------------------------------------------
 
@@ -79,16 +88,14 @@ class Blocking(Feature):
         for old, move in (await Moves(self._store).all()).items():
             self._earlier.setdefault(move.new, set()).add(old)
 
-    async def account_moved(self, old: JID, id: int, new: JID) -> None:
+    async def account_moved(self, account: Account, left: Account) -> None:
         """Whom the account has blocked learns nothing at its older address either, which says where it is."""
-        account = await self._accounts.id_of(new)
-        if account is None:
-            return
-        for documents in await self._store.documents(account, SPACE):
-            await self._store.put(id, SPACE, documents.key, b"")
-        await self._load(old.bare, id)
-        known = self._earlier.setdefault(new.bare, set())
-        known |= {old.bare, *self._earlier.pop(old.bare, ())}
+        blocked: dict[JID, None] = account.state.get(Blocking, {})
+        for jid in blocked:
+            await self._store.put(left.id, SPACE, str(jid), b"")
+        self._set(left, dict(blocked))
+        known = self._earlier.setdefault(account.jid, set())
+        known |= {left.jid, *self._earlier.pop(left.jid, ())}
 
     async def address_freed(self, address: JID) -> None:
         for new, known in list(self._earlier.items()):
@@ -96,29 +103,18 @@ class Blocking(Feature):
             if not known:
                 del self._earlier[new]
 
-    async def _everywhere(self, session: Session) -> list[tuple[str, int]]:
-        """Bare addresses and ids of the account and of what it has left at older addresses."""
-        found = [(session.account.jid, session.account.id)]
+    async def _everywhere(self, session: Session) -> list[Account]:
+        """The account, and what it has left at older addresses."""
+        found = [session.account]
         for old in self._earlier.get(session.account.jid, ()):
             if (account := await self._accounts.load(old)) is not None:
-                found.append((old, account.id))
+                found.append(account)
         return found
 
     # -- the list ----------------------------------------------------------------------------------
 
-    async def account_loaded(self, account: Account) -> None:
-        await self._load(account.jid, account.id)
-
-    async def _load(self, bare: str, id: int) -> None:
-        documents = await self._store.documents(id, SPACE)
-        if documents:
-            self._lists[bare] = {parse_jid(document.key): None for document in documents}
-
-    def account_unloaded(self, account: Account) -> None:
-        self._lists.pop(account.jid, None)
-
-    async def account_deleted(self, account: JID) -> None:
-        self._lists.pop(account.bare, None)
+    async def account_loaded(self, account: Account, kept: Mapping[str, Sequence[Document]]) -> None:
+        self._set(account, {parse_jid(document.key): None for document in kept[SPACE]})
 
     def session_saved(self, session: Session) -> object:
         return True if Blocking in session.state else None
@@ -130,7 +126,7 @@ class Blocking(Feature):
     async def get(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
         session.state[Blocking] = True
         result = Element(_LIST)
-        for jid in self._lists.get(session.account.jid, ()):
+        for jid in session.account.state.get(Blocking, ()):
             SubElement(result, _ITEM, {"jid": str(jid)})
         return (result,)
 
@@ -144,16 +140,16 @@ class Blocking(Feature):
             for listener in self.listeners:
                 listener.check_block(item)
         bare = session.account.jid
-        before = self._lists.get(bare, {})
+        before: dict[JID, None] = session.account.state.get(Blocking, {})
         new = [jid for jid in asked if jid not in before]
         if len(before) + len(new) > MAX_BLOCKED:
             raise StanzaError("resource-constraint", "the block list is full")
         store, everywhere = self._store, await self._everywhere(session)
-        await asyncio.gather(*(store.put(id, SPACE, str(jid), b"") for _, id in everywhere for jid in new))
+        await asyncio.gather(*(store.put(a.id, SPACE, str(jid), b"") for a in everywhere for jid in new))
         for jid in await self._viewers(bare, new):
             self._presence.hide(session.account, jid)
-        for address, _ in everywhere:
-            self._lists.setdefault(address, {}).update(dict.fromkeys(new))
+        for account in everywhere:
+            self._set(account, account.state.get(Blocking, {}) | dict.fromkeys(new))
         self._push(session, _BLOCK, asked)
         for item in items:
             for listener in self.listeners:
@@ -164,18 +160,16 @@ class Blocking(Feature):
     async def unblock(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
         asked = self._asked(iq, _UNBLOCK)
         bare = session.account.jid
-        blocked = self._lists.get(bare, {})
+        blocked: dict[JID, None] = session.account.state.get(Blocking, {})
         gone = [jid for jid in asked if jid in blocked] if asked else list(blocked)
         store, everywhere = self._store, await self._everywhere(session)
-        await asyncio.gather(*(store.remove(id, SPACE, str(jid)) for _, id in everywhere for jid in gone))
-        for address, _ in everywhere:
-            blocked = self._lists.get(address, {})
-            for jid in gone:
-                blocked.pop(jid, None)
-            if not blocked:
-                self._lists.pop(address, None)
+        await asyncio.gather(*(store.remove(a.id, SPACE, str(jid)) for a in everywhere for jid in gone))
+        unblocked = set(gone)
+        for account in everywhere:
+            left: dict[JID, None] = account.state.get(Blocking, {})
+            self._set(account, {jid: None for jid in left if jid not in unblocked})
         for jid in await self._viewers(bare, gone):
-            if not self.blocks(bare, jid):
+            if not self.blocks(session.account, jid):
                 self._presence.show(session.account, jid)
         self._push(session, _UNBLOCK, asked)
         return ()
@@ -224,18 +218,21 @@ class Blocking(Feature):
     # -- the rule ----------------------------------------------------------------------------------
 
     def stanza_in(self, sender: JID, to: JID, stanza: Stanza) -> bool:
-        if not self._lists:
+        if not self._used:
             return True
-        if self.blocks(sender.bare, to):
+        get = self._accounts.get  # here at once, since every message passes
+        account = get(sender.bare)
+        if account is not None and Blocking in account.state and self.blocks(account, to):
             return False  # what the server sends in the name of who blocks: presence, events
-        if not self.blocks(to.bare, sender):
+        account = get(to.bare)
+        if account is None or Blocking not in account.state or not self.blocks(account, sender):
             return True
         if stanza.kind == "presence" or stanza.type in ("error", "result"):
             return False
         raise StanzaError("service-unavailable")
 
     def stanza_out(self, session: Session, stanza: Stanza, to: JID | None) -> None:
-        if to is not None and self._lists and self.blocks(session.account.jid, to):
+        if to is not None and Blocking in session.account.state and self.blocks(session.account, to):
             raise StanzaError("not-acceptable", type="cancel", application=Element(_BLOCKED))
 
     def message_sent(self, session: Session, stanza: Stanza, to: JID) -> None:

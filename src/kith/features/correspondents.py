@@ -9,14 +9,14 @@ become a contact.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 
 from kith.core.actors.account import Account, Session
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.roster import Roster
 from kith.core.hooks.feature import Feature
 from kith.features.privacy import PrivacySettings
-from kith.ports.store import INCOMING, LogQuery, Store
+from kith.ports.store import INCOMING, Document, LogQuery, Store
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
@@ -37,56 +37,45 @@ def _says_something(children: Collection[str]) -> bool:
     return not _WORDS.isdisjoint(children)
 
 
-class _Circle:
-    """Who may write to one account. ``answers``: those outside of the roster, in the order of first writing.
-
-    ``roster`` is as it was loaded, and true until the account's own is in memory: changes go through that.
-    """
-
-    __slots__ = ("account", "answers", "roster")
-
-    def __init__(self, account: int, roster: Roster, answers: list[str]) -> None:
-        self.account = account
-        self.roster = roster
-        self.answers = dict.fromkeys(answers)
-
-
 class Correspondents(Feature):
-    """The circles of the accounts in memory that have one. Others cost one look at an empty table.
+    """The state of an account that hears from its contacts alone is the people who may answer it besides.
 
-    It comes after `PrivacySettings`, which reads what accounts have set.
+    They are outside of its roster, which is in memory then as well, in the order of first writing. It comes
+    after `PrivacySettings`, which reads what accounts have set.
     """
+
+    in_memory = (SPACE,)
 
     def __init__(self, settings: PrivacySettings, store: Store, accounts: Accounts) -> None:
         self._settings = settings
         self._store = store
         self._accounts = accounts
-        self._circles: dict[str, _Circle] = {}
+        self._used = False  # whether any account that was in memory had such a state
 
-    async def account_loaded(self, account: Account) -> None:
-        await self._load(account.address, account.id)
+    async def account_loaded(self, account: Account, kept: Mapping[str, Sequence[Document]]) -> None:
+        if self._settings.of(account).messages == "contacts":
+            await self._load(account, kept[SPACE])
 
-    async def _load(self, account: JID, id: int) -> None:
-        if self._settings.of(account.bare).messages == "contacts":
-            store = self._store
-            documents = sorted(await store.documents(id, SPACE), key=lambda document: document.seq)
-            answers = [document.key for document in documents]
-            for oldest in answers[:-MAX_ANSWERS]:
-                await store.remove(id, SPACE, oldest)
-            del answers[:-MAX_ANSWERS]
-            self._circles[account.bare] = _Circle(id, await Roster.load(store, id), answers)
+    async def _load(self, account: Account, documents: Sequence[Document]) -> None:
+        answers = [document.key for document in documents]
+        for oldest in answers[:-MAX_ANSWERS]:
+            await self._store.remove(account.id, SPACE, oldest)
+        if account.roster is None:
+            roster = await Roster.load(self._store, account.id)
+            account.roster = account.roster or roster
+        account.state[Correspondents] = dict.fromkeys(answers[-MAX_ANSWERS:])
+        self._used = True
 
-    async def privacy_changed(self, account: JID, id: int) -> None:
+    async def privacy_changed(self, account: Account) -> None:
         """Whom the account has written to before is looked up once; from then on it is noted."""
-        if self._settings.of(account.bare).messages == "everyone":
-            self._circles.pop(account.bare, None)
+        if self._settings.of(account).messages == "everyone":
+            account.state.pop(Correspondents, None)
             return
-        if account.bare not in self._circles:
-            await self._load(account, id)
-        circle = self._circles[account.bare]
-        for peer in await self._store.peers(id):
-            if not self._may_write(account.bare, circle, peer) and await self._was_written_to(id, peer):
-                self._expect(circle, peer)
+        if Correspondents not in account.state:
+            await self._load(account, await self._store.documents(account.id, SPACE))
+        for peer in await self._store.peers(account.id):
+            if not self._may_write(account, peer) and await self._was_written_to(account.id, peer):
+                self._expect(account, peer)
         await self._store.settled()
 
     async def _was_written_to(self, id: int, peer: str) -> bool:
@@ -97,52 +86,46 @@ class Correspondents(Feature):
             for entry in page.entries
         )
 
-    def account_unloaded(self, account: Account) -> None:
-        self._circles.pop(account.jid, None)
-
-    async def account_deleted(self, account: JID) -> None:
-        self._circles.pop(account.bare, None)
-
     def stanza_in(self, sender: JID, to: JID, stanza: Stanza) -> bool:
-        if not self._circles or stanza.kind != "message":
+        if not self._used or stanza.kind != "message":
             return True
-        circle = self._circles.get(to.bare)
-        if circle is None or stanza.type == "error" or not sender.local:
+        account = self._accounts.get(to.bare)
+        if account is None or Correspondents not in account.state:
             return True
-        if self._may_write(to.bare, circle, sender.bare) or self._shows_presence(to.bare, sender):
+        if stanza.type == "error" or not sender.local:
+            return True
+        if self._may_write(account, sender.bare) or self._shows_presence(account, sender):
             return True
         raise StanzaError("service-unavailable")
 
-    def _may_write(self, owner: str, circle: _Circle, bare: str) -> bool:
-        if bare == owner or bare in circle.answers:
+    def _may_write(self, account: Account, bare: str) -> bool:
+        if bare == account.jid or bare in account.state[Correspondents]:
             return True
-        account = self._accounts.get(owner)
-        roster = account.roster if account is not None and account.roster is not None else circle.roster
-        item = roster[bare]
+        assert account.roster is not None
+        item = account.roster[bare]
         return item.listed or item.from_ or item.to
 
-    def _shows_presence(self, owner: str, sender: JID) -> bool:
+    def _shows_presence(self, account: Account, sender: JID) -> bool:
         """Whether a device has sent its presence there, and not taken it back (RFC 6121 §4.6)."""
         bare = sender.to_bare()
         return any(
-            jid.to_bare() == bare
-            for session in self._accounts.sessions(owner)
-            for jid in session.directed or ()
+            jid.to_bare() == bare for session in account.sessions.values() for jid in session.directed or ()
         )
 
     def message_sent(self, session: Session, stanza: Stanza, to: JID) -> None:
         """Whom the account writes to may answer."""
-        if not self._circles:
+        account = session.account
+        if Correspondents not in account.state:
             return
-        circle = self._circles.get(session.bare)
-        if circle is None or not to.local or stanza.type == "error" or not _says_something(stanza.children):
+        if not to.local or stanza.type == "error" or not _says_something(stanza.children):
             return
-        if not self._may_write(session.bare, circle, to.bare):
-            self._expect(circle, to.bare)
+        if not self._may_write(account, to.bare):
+            self._expect(account, to.bare)
 
-    def _expect(self, circle: _Circle, bare: str) -> None:
+    def _expect(self, account: Account, bare: str) -> None:
         """Queued before the message to them: if that is durable, so is this."""
-        circle.answers[bare] = None
-        if len(circle.answers) > MAX_ANSWERS:
-            del circle.answers[next(iter(circle.answers))]
-        self._store.put_soon(circle.account, SPACE, bare, b"")
+        answers: dict[str, None] = account.state[Correspondents]
+        answers[bare] = None
+        if len(answers) > MAX_ANSWERS:
+            del answers[next(iter(answers))]
+        self._store.put_soon(account.id, SPACE, bare, b"")

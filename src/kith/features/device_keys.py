@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from kith.base.tasks import Tasks
-from kith.core.actors.account import Session
+from kith.core.actors.account import Account, Session
 from kith.core.hooks.feature import Feature
 from kith.features.pubsub import NodeConfig, Pep
 from kith.records.devices import Device, Devices
@@ -62,20 +62,20 @@ class DeviceKeys(Feature):
         if credential:
             await self._passwords.apps.change(account, credential, omemo=key)
 
-    async def device_revoked(self, account: JID, id: int, keys: Sequence[int]) -> None:
+    async def device_revoked(self, account: Account, keys: Sequence[int]) -> None:
         """Its keys go off the lists, and are gone themselves."""
         if not keys:
             return
-        inside = self._inside
+        inside, owner, id = self._inside, account.address, account.id
         wanted = {str(key) for key in keys}
         for node in _LISTS:
             for item, held in list((await inside.items(id, node)).items()):
                 left = _without(held.payload, wanted)
                 if left is not None:
-                    await inside.publish(account, id, node, [(item, left)], NodeConfig())
+                    await inside.publish(owner, id, node, [(item, left)], NodeConfig())
         for key in wanted:
-            await inside.delete(account, id, _BUNDLE + key)
-        await inside.retract(account, id, _BUNDLES_2, sorted(wanted))
+            await inside.delete(owner, id, _BUNDLE + key)
+        await inside.retract(owner, id, _BUNDLES_2, sorted(wanted))
 
 
 def _published(pubsub: Element | None) -> int | None:

@@ -69,7 +69,7 @@ class LastActivity(Feature):
         if account is None:
             raise StanzaError("service-unavailable")
         settings = self._settings
-        if not await settings.may_see(settings.of(to.bare).last_seen, to, sender.bare):
+        if not await settings.may_see(settings.of(account).last_seen, to, sender.bare):
             raise StanzaError("forbidden")
         moment = await self.seen(account)
         if moment is None:

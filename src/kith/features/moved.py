@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element, SubElement
 
+from kith.core.actors.account import Account
 from kith.core.hooks.feature import Feature
 from kith.features.pubsub import NodeConfig, Pep
 from kith.ports.store import Store
@@ -28,11 +29,11 @@ class Moved(Feature):
     async def start(self) -> None:
         self._moved = {old: move.new for old, move in (await Moves(self._store).all()).items()}
 
-    async def account_moved(self, old: JID, id: int, new: JID) -> None:
-        self._moved[old.bare] = new.bare
+    async def account_moved(self, account: Account, left: Account) -> None:
+        self._moved[left.jid] = account.jid
         moved = Element(ns.tag(ns.MOVED, "moved"))
-        SubElement(moved, ns.tag(ns.MOVED, "new-jid")).text = new.bare
-        await self._inside.publish(old, id, ns.MOVED, [("current", serialize(moved))], _CONFIG)
+        SubElement(moved, ns.tag(ns.MOVED, "new-jid")).text = account.jid
+        await self._inside.publish(left.address, left.id, ns.MOVED, [("current", serialize(moved))], _CONFIG)
 
     async def address_freed(self, address: JID) -> None:
         self._moved.pop(address.bare, None)

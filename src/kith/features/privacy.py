@@ -6,10 +6,12 @@ last activity where it is asked for (`kith.features.last_activity`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from kith.core.actors.account import Account, Session
 from kith.core.actors.accounts import Accounts
 from kith.core.hooks.feature import Feature
-from kith.ports.store import Store
+from kith.ports.store import Document, Store
 from kith.records import privacy
 from kith.records.privacy import PLAIN, Audience
 from kith.wire import ns
@@ -20,16 +22,18 @@ _DISPLAYED = ns.tag(ns.MARKERS, "displayed")
 
 
 class PrivacySettings(Feature):
-    """The settings of accounts in memory, but for those that have changed nothing."""
+    """The state of an account is its settings, unless it has changed nothing."""
+
+    in_memory = (privacy.SPACE,)
 
     def __init__(self, store: Store, accounts: Accounts) -> None:
         self._store = store
         self._accounts = accounts
-        self._settings: dict[str, privacy.Privacy] = {}
 
-    def of(self, bare: str) -> privacy.Privacy:
-        """Those of an account that is in memory."""
-        return self._settings.get(bare, PLAIN)
+    def of(self, account: Account) -> privacy.Privacy:
+        """Those of an account."""
+        settings: privacy.Privacy = account.state.get(PrivacySettings, PLAIN)
+        return settings
 
     async def may_see(self, audience: Audience, owner: JID, asker: str) -> bool:
         """Whether a bare address belongs to who may see something of a local account's."""
@@ -39,27 +43,23 @@ class PrivacySettings(Feature):
             return False
         return (await self._accounts.roster(owner.bare)).subscription_from(asker)
 
-    async def account_loaded(self, account: Account) -> None:
-        await self.privacy_changed(account.address, account.id)
+    async def account_loaded(self, account: Account, kept: Mapping[str, Sequence[Document]]) -> None:
+        self._set(account, privacy.read(kept[privacy.SPACE]))
 
-    async def privacy_changed(self, account: JID, id: int) -> None:
-        found = await privacy.load(self._store, id)
-        if found == PLAIN:
-            self._settings.pop(account.bare, None)
+    async def privacy_changed(self, account: Account) -> None:
+        self._set(account, await privacy.load(self._store, account.id))
+
+    def _set(self, account: Account, settings: privacy.Privacy) -> None:
+        if settings == PLAIN:
+            account.state.pop(PrivacySettings, None)
         else:
-            self._settings[account.bare] = found
-
-    def account_unloaded(self, account: Account) -> None:
-        self._settings.pop(account.jid, None)
-
-    async def account_deleted(self, account: JID) -> None:
-        self._settings.pop(account.bare, None)
+            account.state[PrivacySettings] = settings
 
     def message_sent(self, session: Session, stanza: Stanza, to: JID) -> None:
         """That a message was read stays with the account, if it wants that; its own devices may know."""
         if _DISPLAYED not in stanza.children or to.bare == session.bare:
             return
-        if not self.of(session.bare).read_receipts:
+        if not self.of(session.account).read_receipts:
             tree = stanza.element
             for marker in tree.findall(_DISPLAYED):
                 tree.remove(marker)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import binascii
 import hashlib
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
@@ -21,7 +21,7 @@ from kith.core.hooks.feature import Feature, handles_iq
 from kith.core.routing.presence import Presence
 from kith.features.privacy import PrivacySettings
 from kith.features.pubsub import MAX_PAYLOAD, Item, NodeConfig, Pep
-from kith.ports.store import Store
+from kith.ports.store import Document, Store
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
@@ -57,7 +57,9 @@ class Avatar(NamedTuple):
 
 
 class VCard(Feature):
-    """The hashes of avatars of accounts that this node has to do with are in memory."""
+    """The state of an account is the hash of its avatar, if it has one."""
+
+    in_memory = (_HASH_SPACE,)
 
     disco = (ns.VCARD,)
     account_disco = ("urn:xmpp:pep-vcard-conversion:0",)
@@ -69,32 +71,26 @@ class VCard(Feature):
         self._accounts = accounts
         self._presence = presence
         self._settings = settings
-        self._hashes: dict[str, str] = {}
 
         self._inside = pep.inside
         pep.listeners.append(self._nodes_changed)
 
-    async def account_loaded(self, account: Account) -> None:
-        for document in await self._store.documents(account.id, _HASH_SPACE):
-            self._hashes[account.jid] = document.value.decode()
-
-    def account_unloaded(self, account: Account) -> None:
-        self._hashes.pop(account.jid, None)
-
-    async def account_deleted(self, account: JID) -> None:
-        self._hashes.pop(account.bare, None)
+    async def account_loaded(self, account: Account, kept: Mapping[str, Sequence[Document]]) -> None:
+        for document in kept[_HASH_SPACE]:
+            account.state[VCard] = document.value.decode()
 
     # -- the card --------------------------------------------------------------------------------
 
     @handles_iq("get", ns.VCARD, "vCard", to="account", hidden_error="item-not-found")
     async def get(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         """XEP-0054 §3.1 and §3.3: anybody may ask."""
-        account = await self._accounts.id_of(to)
-        if account is None:
+        owner = await self._accounts.load(to.bare)
+        if owner is None:
             raise StanzaError("service-unavailable")
+        account = owner.id
         documents = await self._store.documents(account, SPACE)
         settings = self._settings
-        if not await settings.may_see(settings.of(to.bare).about, to, sender.bare):
+        if not await settings.may_see(settings.of(owner).about, to, sender.bare):
             documents = []
         avatar = await self._avatar(to, account, sender.bare)
         if not documents and avatar is None:
@@ -129,9 +125,9 @@ class VCard(Feature):
             raise StanzaError("resource-constraint", "the card is too big")
         account = sender.account
         await self._store.put(account.id, SPACE, "", data)
-        if avatar is not None and avatar.id != self._hashes.get(account.jid):
+        if avatar is not None and avatar.id != account.state.get(VCard):
             await self._publish(account.address, account.id, avatar)
-        elif (photo is None or elsewhere) and account.jid in self._hashes:
+        elif (photo is None or elsewhere) and VCard in account.state:
             await self._remove(account.address, account.id)
         return ()
 
@@ -181,15 +177,16 @@ class VCard(Feature):
 
     async def _changed(self, owner: JID, account: int, hash: str) -> None:
         """Contacts that look at presence learn of it too."""
-        if self._hashes.get(owner.bare, "") == hash:
+        there = await self._accounts.load(owner.bare)
+        if there is None or there.state.get(VCard, "") == hash:
             return
         if hash:
-            self._hashes[owner.bare] = hash
+            there.state[VCard] = hash
             await self._store.put(account, _HASH_SPACE, "", hash.encode())
         else:
-            self._hashes.pop(owner.bare, None)
+            there.state.pop(VCard, None)
             await self._store.remove(account, _HASH_SPACE)
-        for session in self._accounts.sessions(owner.bare):
+        for session in list(there.sessions.values()):
             if session.presence is not None and self._stamp(session, session.presence, hash):
                 self._presence.again(session)
 
@@ -203,8 +200,8 @@ class VCard(Feature):
 
     def stanza_out(self, session: Session, stanza: Stanza, to: JID | None) -> None:
         """XEP-0398 §4: the hash goes into every available presence."""
-        if stanza.kind == "presence" and not stanza.type and self._hashes:
-            hash = self._hashes.get(session.account.jid)
+        if stanza.kind == "presence" and not stanza.type:
+            hash: str | None = session.account.state.get(VCard)
             if hash is not None:
                 session.state.pop(VCard, None)
                 self._stamp(session, stanza, hash)

@@ -281,6 +281,9 @@ class DocumentStore(Protocol):
     async def documents(self, account: int, space: str) -> list[Document]:
         """All of a space, in the order of ``seq``."""
 
+    async def documents_of(self, account: int, spaces: Sequence[str]) -> dict[str, list[Document]]:
+        """The same of several spaces in one look, by space; an empty list for one that has none."""
+
     async def document(self, account: int, space: str, key: str) -> Document | None: ...
     async def put(self, account: int, space: str, key: str, value: bytes) -> int:
         """Writes one. Returns its seq."""

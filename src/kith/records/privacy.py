@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
-from kith.ports.store import Store
+from kith.ports.store import Document, Store
 
 SPACE = "privacy"
 #: Who may see something. Contacts are people who are subscribed to the account's presence.
@@ -31,6 +32,11 @@ class Privacy(msgspec.Struct, frozen=True, omit_defaults=True):
 PLAIN = Privacy()
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Privacy).decode
+
+
+def read(documents: Sequence[Document]) -> Privacy:
+    """Those that the documents of an account's space hold."""
+    return _decode(documents[0].value) if documents else PLAIN
 
 
 async def load(store: Store, account: int) -> Privacy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 from kith.ports.store import Document
@@ -22,6 +23,20 @@ class Documents(Database):
                 )
             ]
         )
+
+    async def documents_of(self, account: int, spaces: Sequence[str]) -> dict[str, list[Document]]:
+        def read(connection: sqlite3.Connection) -> dict[str, list[Document]]:
+            found: dict[str, list[Document]] = {space: [] for space in spaces}
+            marks = ",".join("?" * len(spaces))
+            for space, *row in connection.execute(
+                f"SELECT space, key, value, seq FROM document WHERE account = ? AND space IN ({marks})"
+                " ORDER BY seq",
+                (account, *spaces),
+            ):
+                found[space].append(Document(*row))
+            return found
+
+        return await self._read(read) if spaces else {}
 
     async def document(self, account: int, space: str, key: str) -> Document | None:
         return await self._read(lambda connection: document(connection, account, space, key))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 from xml.etree.ElementTree import Element
 
 from kith.base.slots import slot_of
@@ -37,7 +37,7 @@ class Account:
         self.sessions: dict[str, Session] = {}
         self.roster: Roster | None = None
         self.delivery = Delivery(record.id, record.delivered)
-        self.state: dict[object, object] = {}
+        self.state: dict[object, Any] = {}
 
     def available(self) -> list[Session]:
         """The sessions that have sent presence."""

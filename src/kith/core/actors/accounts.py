@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from kith.base.domain import Domain
 from kith.core.actors.account import Account, Session
 from kith.core.actors.roster import Roster
 from kith.ports.placement import Placement
-from kith.ports.store import Store
+from kith.ports.store import Document, Store
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 
@@ -28,7 +28,7 @@ class Accounts:
     Accounts with sessions stay in the cache.
 
     ``placement`` says which accounts this node owns. ``loaded`` is awaited before an account is used for
-    the first time; ``unloaded`` is called when it leaves the cache.
+    the first time, with its documents in ``spaces``.
     """
 
     def __init__(
@@ -36,15 +36,15 @@ class Accounts:
         domain: Domain,
         store: Store,
         placement: Placement,
-        loaded: Callable[[Account], Awaitable[None]],
-        unloaded: Callable[[Account], None],
+        loaded: Callable[[Account, Mapping[str, Sequence[Document]]], Awaitable[None]],
+        spaces: Sequence[str],
         size: int = 20_000,
     ) -> None:
         self._domain = domain
         self._store = store
         self._placement = placement
         self._loaded = loaded
-        self._unloaded = unloaded
+        self._spaces = spaces
         self._size = size
         self._accounts: OrderedDict[str, Account] = OrderedDict()
         #: The account of a bare address if it is in the cache, else None. Accounts with sessions always are.
@@ -113,7 +113,7 @@ class Accounts:
                 self._absent.popitem(last=False)
             return None
         account = Account(record)
-        await self._loaded(account)
+        await self._loaded(account, await self._store.documents_of(account.id, self._spaces))
         if not self._placement.owns(jid):
             raise Elsewhere
         self._accounts[jid] = account
@@ -134,7 +134,6 @@ class Accounts:
         """Removes an account from the cache."""
         if self._accounts.get(account.jid) is account:
             del self._accounts[account.jid]
-            self._unloaded(account)
 
     async def refresh(self) -> list[Account]:
         """Compares the cache with the store, which another process has changed.

@@ -23,6 +23,7 @@ from kith.core.actors.sender import Sender
 from kith.core.actors.visitor import Visitor
 from kith.core.log.envelope import Envelope
 from kith.core.log.log import Keep
+from kith.ports.store import Document
 from kith.wire.jid import JID
 from kith.wire.ns import tag
 from kith.wire.stanza import Stanza
@@ -71,6 +72,9 @@ class Feature:
 
     #: How child elements decide whether a message is stored, by their Clark names (`kith.core.log.log.Keep`).
     keeps: ClassVar[Mapping[str, Keep]] = {}
+
+    #: The spaces of documents that are read together with an account, for `account_loaded`.
+    in_memory: ClassVar[Sequence[str]] = ()
 
     disco: ClassVar[Sequence[str]] = ()
     #: The namespaces that `session_bound` handles (XEP-0386 §2.1).
@@ -199,26 +203,24 @@ class Feature:
     def session_closed(self, session: Session) -> None:
         """A session has ended. (This is not called when it only lost its connection.)"""
 
-    async def account_loaded(self, account: Account) -> None:
-        """Called before an account is used for the first time since it was loaded."""
+    async def account_loaded(self, account: Account, kept: Mapping[str, Sequence[Document]]) -> None:
+        """Called before an account is used for the first time since it was loaded.
 
-    async def device_revoked(self, account: JID, id: int, keys: Sequence[int]) -> None:
-        """A device of an account (with the id ``id``) was revoked. ``keys``: its OMEMO device ids."""
+        ``kept``: its documents in all spaces that are `in_memory`, by space. What a feature makes of them is
+        stored in ``account.state`` under the feature's class, and leaves the memory with the account.
+        """
 
-    def account_unloaded(self, account: Account) -> None:
-        """An account has left the memory of this node."""
+    async def device_revoked(self, account: Account, keys: Sequence[int]) -> None:
+        """A device of an account was revoked. ``keys``: its OMEMO device ids."""
 
     async def account_deleted(self, account: JID) -> None:
         """An account was removed that was in the memory of this node."""
 
-    async def privacy_changed(self, account: JID, id: int) -> None:
-        """The privacy settings of an account (with the id ``id``) have changed (`kith.records.privacy`)."""
+    async def privacy_changed(self, account: Account) -> None:
+        """The privacy settings of an account have changed (`kith.records.privacy`)."""
 
-    async def account_moved(self, old: JID, id: int, new: JID) -> None:
-        """An account has moved to the address ``new``.
-
-        At ``old`` there is an empty account with the id ``id``.
-        """
+    async def account_moved(self, account: Account, left: Account) -> None:
+        """An account has moved to another address. ``left`` is the empty account at its former address."""
 
     async def address_freed(self, address: JID) -> None:
         """An address that an account has left does not lead to the account any more."""

@@ -135,12 +135,13 @@ class Hooks:
         self.session_closed = Each(Feature.session_closed)
         self.account_loaded = EachInTurn(Feature.account_loaded)
         self.device_revoked = EachInTurn(Feature.device_revoked)
-        self.account_unloaded = Each(Feature.account_unloaded)
         self.account_deleted = EachInTurn(Feature.account_deleted)
         self.privacy_changed = EachInTurn(Feature.privacy_changed)
         self.account_moved = EachInTurn(Feature.account_moved)
         self.address_freed = EachInTurn(Feature.address_freed)
         self.accounts_changed = EachInTurn(Feature.accounts_changed)
+        #: The spaces of documents that `account_loaded` is given.
+        self.in_memory: list[str] = []
         #: The namespaces that features handle in `session_bound`.
         self.bind_features: list[str] = []
         self._keeping: list[Feature] = []
@@ -150,6 +151,7 @@ class Hooks:
         for hook in vars(self).values():
             if isinstance(hook, Hook):
                 hook.fill(features)
+        self.in_memory += [space for feature in features for space in feature.in_memory]
         self.bind_features += [var for feature in features for var in feature.bind_features]
         self._keeping += [feature for feature in features if overrides(feature, "session_saved")]
 

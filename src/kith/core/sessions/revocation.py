@@ -40,7 +40,7 @@ class Revocation:
         for device in gone:
             self.end_device(jid, device.id)
             if (account := await self._accounts.load(jid)) is not None:
-                await self._hooks.device_revoked(account.address, account.id, device.omemo)
+                await self._hooks.device_revoked(account, device.omemo)
 
     async def change_password(
         self, account: int, jid: str, keys: dict[str, Keys], but: Session | None = None

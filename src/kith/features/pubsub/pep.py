@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
 from kith.base.tasks import Tasks
-from kith.core.actors.account import Session
+from kith.core.actors.account import Account, Session
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.sender import Sender
 from kith.core.hooks.feature import Feature, handles_iq
@@ -120,10 +120,10 @@ class Pep(Feature):
 
     # -- the last items ----------------------------------------------------------------------------
 
-    async def privacy_changed(self, account: JID, id: int) -> None:
+    async def privacy_changed(self, account: Account) -> None:
         """The nodes are read again, as open as they may be now."""
-        async with self._nodes.writing(id):
-            self._nodes.drop(id)
+        async with self._nodes.writing(account.id):
+            self._nodes.drop(account.id)
 
     def presence_changed(self, session: Session, stanza: Stanza) -> None:
         if stanza.type == "unavailable":

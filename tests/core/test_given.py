@@ -93,3 +93,40 @@ def test_randomness_of_the_system_can_not_be_guessed() -> None:
     assert all(len(randomness.hex(8)) == 16 for _ in range(10))
     assert {randomness.below(3) for _ in range(1000)} == {0, 1, 2}
     assert all(0.8 <= randomness.uniform(0.8, 1.2) <= 1.2 for _ in range(1000))
+
+
+def unused(source: str) -> Iterator[str]:
+    """Parts that a class asks for in its constructor and does not use."""
+    tree = ast.parse(source)
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and _is_read(node)}
+    for cls in (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)):
+        for method in (node for node in cls.body if isinstance(node, ast.FunctionDef)):
+            if method.name != "__init__":
+                continue
+            names = {arg.arg for arg in (*method.args.args, *method.args.kwonlyargs)} - {"self"}
+            kept = {
+                node.targets[0].attr: node.value.id
+                for node in ast.walk(method)
+                if isinstance(node, ast.Assign)
+                and isinstance(node.targets[0], ast.Attribute)
+                and isinstance(node.value, ast.Name)
+            }
+            private = {name for name, of in kept.items() if name.startswith("_") and of in names}
+            yield from (f"{cls.name}.{name}" for name in private - used)
+            read = {node.id for node in ast.walk(method) if isinstance(node, ast.Name)}
+            yield from (f"{cls.name}: {name}" for name in names - read)
+
+
+def _is_read(node: ast.Attribute) -> bool:
+    return isinstance(node.ctx, ast.Load)
+
+
+def test_nothing_is_asked_for_that_is_not_used() -> None:
+    paths = [path for room in ("features", "accounts", "api") for path in (SOURCES / room).rglob("*.py")]
+    found = {path.name: list(unused(path.read_text())) for path in paths}
+    assert {name: what for name, what in found.items() if what} == {}
+
+
+def test_what_is_asked_for_in_vain_is_found() -> None:
+    constructor = "class A:\n def __init__(self, x, y, z):\n  self._x = x\n  self._y = y\n"
+    assert list(unused(f"{constructor} def f(self):\n  return self._y")) == ["A._x", "A: z"]

@@ -37,7 +37,7 @@ class Leaving:
             await self._pins.check(record.id, pin)
         account = await self._accounts.load(record.jid)
         if account is not None:
-            await self._removal.remove(account)
+            await self._removal.remove(account, wholly=True)
         self._left = True
 
     async def clean(self) -> None:

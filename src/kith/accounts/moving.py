@@ -113,8 +113,7 @@ class Moving:
             return
         account = await self._accounts.load(bare)
         if account is not None:
-            await self._removal.forget(account)
-            await self._store.delete_account(bare)
+            await self._removal.remove(account, wholly=True)
         await self._moves.remove(bare)
         await self._hooks.address_freed(parse_jid(bare))
 

@@ -183,15 +183,13 @@ class Registration:
         """
         account = await self._accounts.load(record.jid)
         if account is not None:
-            await self._removal.remove(account)
+            await self._removal.remove(account, wholly=True)
         return (await self._account(number))[0]
 
     async def _account(self, number: str) -> tuple[AccountRecord, bool]:
         bare = JID(number, self._domain.name).bare
         await self._moving.free(bare)
-        new = bool(await self._store.create_accounts([(bare, {})]))
-        if new:
-            self._accounts.appeared(bare)
+        new = bool(await self._accounts.create([(bare, {})]))
         record = await self._store.account(bare)
         if record is None:
             raise Refused("unavailable", "The account is being removed at the moment.", 1.0)

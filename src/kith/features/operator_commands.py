@@ -5,14 +5,12 @@ What it only tells is in `kith.features.operator_facts`.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from xml.etree.ElementTree import Element
 
 import structlog
 
 from kith.base.domain import Domain
-from kith.base.tasks import Tasks
 from kith.config import Config
 from kith.core.actors.accounts import Accounts
 from kith.core.hooks.feature import Feature
@@ -22,8 +20,6 @@ from kith.core.sessions.revocation import Revocation
 from kith.core.sessions.sessions import Sessions
 from kith.features.commands import Command, Commands, Outcome, Values
 from kith.features.forms import Field
-from kith.ports.store import Keys, Store
-from kith.records.passwords import Passwords
 from kith.wire import ns
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import JID, parse_jid
@@ -90,25 +86,19 @@ class OperatorCommands(Feature):
         self,
         config: Config,
         domain: Domain,
-        store: Store,
         accounts: Accounts,
-        passwords: Passwords,
         post: Post,
         sessions: Sessions,
         revocation: Revocation,
         removal: Removal,
-        tasks: Tasks,
         commands: Commands,
     ) -> None:
         self._domain = domain
-        self._store = store
         self._accounts = accounts
-        self._passwords = passwords
         self._post = post
         self._sessions = sessions
         self._revocation = revocation
         self._removal = removal
-        self._tasks = tasks
         self._operators = Operators(config, domain, accounts, commands)
         for node, name, run, fields in (
             ("add-user", "Add an account", self._add, (ACCOUNT, _PASSWORD, _VERIFY)),
@@ -123,29 +113,20 @@ class OperatorCommands(Feature):
         jid, password = self._operators.account_jid(values["accountjid"][0]), values["password"][0]
         if password != values["password-verify"][0]:
             raise StanzaError("bad-request", "the passwords differ")
-        keys = await self._keys(password)
-        if not await self._store.create_accounts([(jid.bare, keys)]):
+        keys = await self._revocation.keys(password)
+        if not await self._accounts.create([(jid.bare, keys)]):
             raise StanzaError("conflict", f"{jid.bare} exists")
-        self._accounts.appeared(jid.bare)
         return Outcome(f"{jid.bare} was added.")
-
-    async def _keys(self, password: str) -> dict[str, Keys]:
-        try:
-            return await asyncio.to_thread(self._passwords.make, password)
-        except ValueError as error:
-            raise StanzaError("not-acceptable", str(error)) from None
 
     async def _delete(self, values: Values) -> Outcome:
         jids = await self._operators.existing(values["accountjids"])
-        for jid in jids:
+        for jid in sorted(jids, key=lambda jid: jid.bare in self._operators.names):
             account = await self._accounts.load(jid.bare)
             if account is None:
                 continue
             # an operator may be among them, and wants to know how it went
             mine = self._accounts.sessions(jid.bare) if jid.bare in self._operators.names else ()
-            await self._removal.remove_soon(account, mine)
-            if mine:
-                self._tasks.spawn(self._removal.forget(account))
+            await self._removal.remove(account, mine)
         return Outcome(f"{len(jids)} removed.")
 
     async def _end_sessions(self, values: Values) -> Outcome:
@@ -162,10 +143,10 @@ class OperatorCommands(Feature):
 
     async def _change_password(self, values: Values) -> Outcome:
         (jid,) = await self._operators.existing(values["accountjid"][:1])
-        account = await self._accounts.id_of(jid)
-        assert account is not None
-        keys = await self._keys(values["password"][0])
-        await self._revocation.change_password(account, jid.bare, keys)
+        account = await self._accounts.load(jid.bare)
+        if account is None:
+            raise StanzaError("item-not-found")
+        await self._revocation.new_password(account, values["password"][0])
         return Outcome(f"The password of {jid.bare} was changed.")
 
     async def _announce(self, values: Values) -> Outcome:

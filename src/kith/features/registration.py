@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement
 
@@ -11,7 +10,6 @@ from kith.base.clock import Clock
 from kith.base.domain import Domain
 from kith.base.numbers import canonical
 from kith.base.randomness import Randomness
-from kith.base.tasks import Tasks
 from kith.config import Config
 from kith.core.actors.account import Session
 from kith.core.actors.accounts import Accounts
@@ -21,9 +19,8 @@ from kith.core.hooks.feature import Feature, handles_iq
 from kith.core.routing.subscriptions import Subscriptions
 from kith.core.sessions.removal import Removal
 from kith.core.sessions.revocation import Revocation
-from kith.ports.store import Keys, Store
+from kith.ports.store import Store
 from kith.records.invites import Invite, Invites
-from kith.records.passwords import Passwords
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid, prepare_local
@@ -55,22 +52,18 @@ class Registration(Feature):
         randomness: Randomness,
         store: Store,
         accounts: Accounts,
-        passwords: Passwords,
         subscriptions: Subscriptions,
         revocation: Revocation,
         removal: Removal,
-        tasks: Tasks,
     ) -> None:
         self._config = config
         self._domain = domain
         self._clock = clock
         self._store = store
         self._accounts = accounts
-        self._passwords = passwords
         self._subscriptions = subscriptions
         self._revocation = revocation
         self._removal = removal
-        self._tasks = tasks
         self.invites = Invites(store, clock, randomness)
         self._made = Buckets(_MOST, _SECONDS)
         self._admitted: dict[Visitor, tuple[str, Invite]] = {}
@@ -137,28 +130,21 @@ class Registration(Feature):
             raise StanzaError("not-allowed", "the invitation is for another name")
         if not token:
             self._count(visitor)
-        keys = await self._keys(password)
+        keys = await self._revocation.keys(password)
         jid = JID(local, self._domain.name)
         if await self.invites.reserved(local, token):
             raise StanzaError("conflict", "the name is reserved for somebody who is invited")
         if invite is not None and not await self.invites.use(token, invite):
             raise StanzaError("item-not-found", "the invitation was used")
-        if not await self._store.create_accounts([(jid.bare, keys)]):
+        if not await self._accounts.create([(jid.bare, keys)]):
             if token and invite is not None:
                 await self.invites.restore(token, invite)
                 self._count(visitor)  # an invitation is for one account, not for looking who is here
             raise StanzaError("conflict", "the name is taken")
         self._admitted.pop(visitor, None)
-        self._accounts.appeared(jid.bare)
         if invite is not None and invite.contact:
             await self._subscriptions.befriend(jid.bare, invite.contact)
         return ()
-
-    async def _keys(self, password: str) -> dict[str, Keys]:
-        try:
-            return await asyncio.to_thread(self._passwords.make, password)
-        except ValueError as error:
-            raise StanzaError("not-acceptable", str(error)) from None
 
     # -- one's own account -----------------------------------------------------------------------
 
@@ -207,7 +193,7 @@ class Registration(Feature):
             raise StanzaError("bad-request", "name and password are needed")
         if self._named(name) != account.address.local:
             raise StanzaError("forbidden", "only one's own password")
-        await self._revocation.change_password(account.id, account.jid, await self._keys(password), session)
+        await self._revocation.new_password(account, password, session)
         return ()
 
     def _named(self, name: str) -> str:
@@ -222,6 +208,5 @@ class Registration(Feature):
         """§3.2. All other sessions of the account end, the answer goes out, then this one ends."""
         if session.credential:
             raise StanzaError("not-allowed", "not with an app password")
-        await self._removal.remove_soon(session.account, (session,))
-        self._tasks.spawn(self._removal.forget(session.account))
+        await self._removal.remove(session.account, (session,))
         return ()

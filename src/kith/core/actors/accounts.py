@@ -10,7 +10,7 @@ from kith.base.domain import Domain
 from kith.core.actors.account import Account, Session
 from kith.core.actors.roster import Roster
 from kith.ports.placement import Placement
-from kith.ports.store import Document, Store
+from kith.ports.store import Document, Keys, Store
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 
@@ -59,6 +59,16 @@ class Accounts:
     def appeared(self, jid: str) -> None:
         """An account was created, so it is no longer known to be missing."""
         self._absent.pop(jid, None)
+
+    async def create(self, accounts: Sequence[tuple[str, dict[str, Keys]]]) -> list[str]:
+        """Makes accounts: bare addresses and the keys of their passwords, if they have one.
+
+        Returns the addresses that there are accounts for now and were none for before.
+        """
+        made = await self._store.create_accounts(accounts)
+        for jid in made:
+            self.appeared(jid)
+        return made
 
     async def load(self, jid: str) -> Account | None:
         """The account of a bare address, or None. Raises Elsewhere if another node owns it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from xml.etree.ElementTree import Element
 
 from kith.core.actors.account import Account, Session
@@ -14,7 +16,7 @@ from kith.core.routing.presence import Presence
 from kith.ports.store import Store
 from kith.wire import ns
 from kith.wire.errors import StanzaError
-from kith.wire.jid import JID
+from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import Stanza
 
 #: The maximum size of a request, which is kept until it is answered (RFC 6121 §3.1.3).
@@ -53,7 +55,7 @@ class Subscriptions:
         _check_size(stanza)
         user = sender.jid.to_bare()
         attrs = {**stanza.attrs, "from": user.bare, "to": to.bare}
-        await self._receive(Stanza(stanza.tag, attrs, stanza.inner, stanza.children), user, to)
+        await self._receive(user, to, Stanza(stanza.tag, attrs, stanza.inner, stanza.children))
 
     async def send(self, user: Account, stanza: Stanza, to: JID) -> None:
         """Sends a subscription stanza of ``user`` to ``to``, a bare address. Raises StanzaError."""
@@ -100,34 +102,60 @@ class Subscriptions:
             await roster.save(self._store, item)
             self.push(account, roster, item)
 
+    async def leave(self, user: Account) -> None:
+        """Ends all subscriptions of an account that is removed next, both ways (RFC 6121 §3.2 and §3.3).
+
+        Its own roster, which goes next, is not written. Each contact's is written once, all at the same time.
+        """
+        roster = await self._accounts.roster(user.jid)
+        await asyncio.gather(*(self._part(user, item) for item in list(roster)))
+
+    async def _part(self, user: Account, item: Item) -> None:
+        contact, stanzas = parse_jid(item.jid), []
+        for type, needed in (("unsubscribe", item.to or item.ask), ("unsubscribed", item.from_)):
+            if needed:
+                getattr(item, f"send_{type}")()
+                attrs = {"type": type, "from": user.jid, "to": contact.bare}
+                stanzas.append(Stanza.build("presence", attrs))
+                if type == "unsubscribed":
+                    self._presence.hide(user, contact)
+        if not self._post.is_owned(contact.bare):
+            for stanza in stanzas:
+                self._post.route(stanza, user.address, contact)
+        elif stanzas:
+            with suppress(StanzaError):  # the contact's account is being handed over to another node
+                await self._receive(user.address, contact, *stanzas)
+
     async def _pass_on(self, stanza: Stanza, user: JID, to: JID) -> None:
         if self._post.is_owned(to.bare):
-            await self._receive(stanza, user, to)
+            await self._receive(user, to, stanza)
         else:
             self._post.route(stanza, user, to)
 
-    async def _receive(self, stanza: Stanza, user: JID, to: JID) -> None:
-        """Handles a subscription stanza on the side of its recipient (RFC 6121 §3)."""
+    async def _receive(self, user: JID, to: JID, *stanzas: Stanza) -> None:
+        """Handles subscription stanzas on the side of their recipient (RFC 6121 §3), with one write for all."""
         contact = await self._accounts.load(to.bare)
         if contact is None:
             return  # §8.5.1: silently ignored
-        if not self._post.allows(user, to, stanza):
+        allowed = [stanza for stanza in stanzas if self._post.allows(user, to, stanza)]
+        if not allowed:
             return
         roster = await self._accounts.roster(to.bare)
         item = roster[user.bare]
-        type = stanza.type
-        if type == "subscribe":
-            await self._receive_subscribe(stanza, contact, roster, item, user)
+        if allowed[0].type == "subscribe":
+            await self._receive_subscribe(allowed[0], contact, roster, item, user)
             return
         had_from = item.from_
-        if not getattr(item, f"receive_{type}")():
+        changed = [stanza for stanza in allowed if getattr(item, f"receive_{stanza.type}")()]
+        if not changed:
             return
         await roster.save(self._store, item)
-        for session in contact.available():
-            session.send(stanza)
+        for stanza in changed:
+            for session in contact.available():
+                session.send(stanza)
         if item.listed:
             self.push(contact, roster, item)
-        if type == "unsubscribe" and had_from:
+        if had_from and not item.from_:
             self._presence.hide(contact, user)
             self._hooks.access_changed(contact.address, user)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from functools import partial
 
 from kith.base.tasks import Tasks
 from kith.core.actors.account import Account, Session
@@ -13,9 +12,7 @@ from kith.core.hooks.table import Hooks
 from kith.core.routing.subscriptions import Subscriptions
 from kith.core.sessions.sessions import Sessions
 from kith.ports.store import Store
-from kith.wire.errors import StanzaError, StreamError
-from kith.wire.jid import parse_jid
-from kith.wire.stanza import Stanza
+from kith.wire.errors import StreamError
 
 
 class Removal:
@@ -37,25 +34,19 @@ class Removal:
         self._hooks = hooks
         self._tasks = tasks
 
-    async def remove(self, account: Account) -> None:
+    async def remove(self, account: Account, asking: Collection[Session] = (), wholly: bool = False) -> None:
         """Ends the subscriptions (RFC 6121 §3.2 and §3.3) and deletes everything that belongs to the account.
 
-        Its sessions end, and the features are told, as soon as the address is free.
+        Its sessions end, and the features are told, as soon as the address is free. This returns then, while
+        the log is deleted in the background; with ``wholly``, it waits for that. ``asking``: sessions that
+        still get an answer, and end in the next turn of the loop.
         """
-        await self._take_leave(account)
-        await self._store.delete_account(account.jid, partial(self.forget, account))
-
-    async def remove_soon(self, account: Account, but: Collection[Session] = ()) -> None:
-        """As `remove`, but returns as soon as the address is free. The log is deleted in the background.
-
-        ``but``: sessions that still get an answer; they end when the caller calls `forget`.
-        """
-        await self._take_leave(account)
+        await self._subscriptions.leave(account)
         free: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         async def ended() -> None:
-            if but:
-                self._end_sessions(account, but)
+            if asking:
+                self._end_sessions(account, asking)
             else:
                 await self.forget(account)
             if not free.done():
@@ -71,26 +62,19 @@ class Removal:
             if not free.done():  # the account did not exist
                 free.set_result(None)
 
-        self._tasks.spawn(delete())
-        await free
+        if wholly:
+            await self._store.delete_account(account.jid, ended)
+        else:
+            self._tasks.spawn(delete())
+            await free
+        if asking:
+            self._tasks.spawn(self.forget(account))
 
     async def forget(self, account: Account) -> None:
         """Ends the sessions of an account that was deleted from the store, and tells the features."""
         self._end_sessions(account)
         self._accounts.drop(account)
         await self._hooks.account_deleted(account.address)
-
-    async def _take_leave(self, account: Account) -> None:
-        roster = await self._accounts.roster(account.jid)
-        for item in list(roster):
-            for type, needed in (("unsubscribe", item.to or item.ask), ("unsubscribed", item.from_)):
-                if needed:
-                    stanza = Stanza.build("presence", {"type": type, "from": account.jid, "to": item.jid})
-                    try:
-                        await self._subscriptions.send(account, stanza, parse_jid(item.jid))
-                    except StanzaError:
-                        continue
-        self._accounts.drop(account)
 
     def _end_sessions(self, account: Account, but: Collection[Session] = ()) -> None:
         for session in list(account.sessions.values()):

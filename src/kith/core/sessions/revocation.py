@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
-from kith.core.actors.account import Session
+from kith.core.actors.account import Account, Session
 from kith.core.actors.accounts import Accounts
 from kith.core.hooks.table import Hooks
 from kith.core.sessions.sessions import Sessions
 from kith.ports.store import Keys, Store
 from kith.records.devices import Device, Devices
 from kith.records.passwords import Passwords
-from kith.wire.errors import StreamError
+from kith.wire.errors import StanzaError, StreamError
 
 
 class Revocation:
@@ -42,13 +43,21 @@ class Revocation:
             if (account := await self._accounts.load(jid)) is not None:
                 await self._hooks.device_revoked(account, device.omemo)
 
-    async def change_password(
-        self, account: int, jid: str, keys: dict[str, Keys], but: Session | None = None
-    ) -> None:
-        """Stores the keys of a new password. Tokens become invalid, and all sessions except ``but`` end."""
-        await self._store.set_keys(jid, keys)
-        await self._devices.forget(account)
-        self.password_changed(account, jid, but)
+    async def new_password(self, account: Account, password: str, but: Session | None = None) -> None:
+        """Sets a password. Tokens become invalid, and all sessions except ``but`` end.
+
+        Raises StanzaError if it can't be used.
+        """
+        await self._store.set_keys(account.jid, await self.keys(password))
+        await self._devices.forget(account.id)
+        self.password_changed(account.id, account.jid, but)
+
+    async def keys(self, password: str) -> dict[str, Keys]:
+        """Derives the keys of a new password. Raises StanzaError if it can't be used."""
+        try:
+            return await asyncio.to_thread(self._passwords.make, password)
+        except ValueError as error:
+            raise StanzaError("not-acceptable", str(error)) from None
 
     def password_changed(self, account: int, jid: str, but: Session | None = None) -> None:
         """Ends the sessions, and the logins in progress, that used the previous password."""

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from kith.accounts.pin import Stored
-from kith.records.devices import Device as StoredDevice
+from kith.records.device import Device as StoredDevice
 from tests.api.person import Device, Person, until
 from tests.api.test_app_passwords import Scram, app_password
 from tests.api.test_devices import forget_codes

@@ -19,8 +19,8 @@ from kith.client import Client, LoginFailed
 from kith.client.api import base_url
 from kith.client.credential import Credential, load
 from kith.client.database import Database
+from kith.records.device import Device as Stored
 from kith.records.devices import SPACE
-from kith.records.devices import Device as Stored
 from tests.api.person import Device, Person
 from tests.api.test_app_passwords import Scram
 from tests.api.test_devices import forget_codes

@@ -15,7 +15,8 @@ import pytest
 
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
-from kith.records.devices import LIFETIME, MAX_DEVICES, ROTATE_AFTER, SPACE, Changed, Device, Devices, Token
+from kith.records.device import LIFETIME, ROTATE_AFTER, Changed, Device, Token
+from kith.records.devices import MAX_DEVICES, SPACE, Devices
 from kith.store.sqlite import SQLiteStore
 from tests.conftest import RunningServer
 from tests.core.test_sasl2 import BIND2, ENABLE, FAST, REQUEST, SASL2, agent, ask, by_token, condition, once

@@ -11,7 +11,7 @@ from kith.base.randomness import Randomness
 from kith.core.actors.accounts import Accounts
 from kith.ports.store import AccountRecord
 from kith.records.app_passwords import MOST, AppPassword, random_password
-from kith.records.devices import clean
+from kith.records.device import clean
 from kith.records.passwords import Passwords
 
 

@@ -17,7 +17,7 @@ from kith.core.hooks.table import Hooks
 from kith.core.routing.presence import Presence
 from kith.core.routing.subscriptions import Subscriptions
 from kith.ports.store import AccountRecord, Store
-from kith.records.devices import clean
+from kith.records.device import clean
 from kith.wire.jid import JID
 
 

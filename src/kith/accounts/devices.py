@@ -9,7 +9,8 @@ from kith.base.clock import Clock
 from kith.core.actors.accounts import Accounts
 from kith.core.sessions.revocation import Revocation
 from kith.ports.store import AccountRecord
-from kith.records.devices import Device, Devices, clean
+from kith.records.device import Device, clean
+from kith.records.devices import Devices
 from kith.records.passwords import Passwords
 
 _MAX_KEYS = 16

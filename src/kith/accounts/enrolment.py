@@ -11,7 +11,8 @@ from kith.base.randomness import Randomness
 from kith.core.actors.accounts import Accounts
 from kith.core.sessions.revocation import Revocation
 from kith.ports.store import AccountRecord
-from kith.records.devices import Changed, Devices, agent_id, clean
+from kith.records.device import Changed, agent_id, clean
+from kith.records.devices import Devices
 
 _TRIES = 5
 

@@ -11,7 +11,8 @@ from kith.api.endpoint import Caller
 from kith.base.clock import Clock
 from kith.base.domain import Domain
 from kith.ports.store import AccountRecord, Store
-from kith.records.devices import Changed, Devices, Entry, agent_id
+from kith.records.device import Changed, Entry, agent_id
+from kith.records.devices import Devices
 from kith.records.moves import Moves
 from kith.wire.jid import JID, prepare_local
 

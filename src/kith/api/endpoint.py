@@ -21,7 +21,7 @@ from msgspec import Meta
 
 from kith.accounts.errors import Refused
 from kith.ports.store import AccountRecord
-from kith.records.devices import Entry
+from kith.records.device import Entry
 
 _F = TypeVar("_F", bound=Callable[..., Awaitable[Any]])
 

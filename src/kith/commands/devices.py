@@ -13,7 +13,8 @@ from kith.commands.tables import show_table
 from kith.commands.users import checked_jid, with_store
 from kith.config import Config
 from kith.ports.store import Store
-from kith.records.devices import Device, Devices
+from kith.records.device import Device
+from kith.records.devices import Devices
 from kith.terminal import say
 
 

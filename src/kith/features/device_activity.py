@@ -10,7 +10,8 @@ from kith.base.tasks import Tasks
 from kith.core.actors.account import Session
 from kith.core.actors.accounts import Accounts
 from kith.core.hooks.feature import Feature
-from kith.records.devices import Device, Devices
+from kith.records.device import Device
+from kith.records.devices import Devices
 from kith.records.passwords import Passwords
 
 _EVERY = 3600.0

@@ -14,7 +14,8 @@ from kith.base.tasks import Tasks
 from kith.core.actors.account import Account, Session
 from kith.core.hooks.feature import Feature
 from kith.features.pubsub import NodeConfig, Pep
-from kith.records.devices import Device, Devices
+from kith.records.device import Device
+from kith.records.devices import Devices
 from kith.records.passwords import Passwords
 from kith.wire import ns
 from kith.wire.jid import JID

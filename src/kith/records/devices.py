@@ -11,19 +11,17 @@ proof.)
 from __future__ import annotations
 
 import hmac
-import re
-import uuid
 from base64 import urlsafe_b64encode
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 import msgspec
 
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
-from kith.ports.store import AccountRecord, Document, Store
+from kith.ports.store import AccountRecord, Store
+from kith.records.device import Changed, Device, Entry, Token, decode, encode
 from kith.records.readable import readable
 
 SPACE = "devices"
@@ -36,126 +34,14 @@ GONE = "devices-gone"
 #: The space that maps user agents to devices of app passwords: device ids, separated by commas.
 APPS = "devices-apps"
 _RACES = 5
-#: How many former devices are noted for an account, and former tokens for a device.
+#: How many former devices are noted for an account.
 _MAX_GONE = 100
-_MAX_RETIRED = 4
 #: The maximum number of devices of an account. Beyond it, the one unused for longest is revoked.
 MAX_DEVICES = 50
 #: The same for the devices of one app password.
 MAX_APP_DEVICES = 10
-#: How long a token is valid, and the age at which it is replaced, in seconds.
-LIFETIME = 60 * 86400
-ROTATE_AFTER = 7 * 86400
-#: The precision of the time when a device was last online, in seconds.
-_PRECISION = 3600
-_MAX_NAME = 100
 #: How many recently removed devices are remembered, so that logins in progress fail.
 _ENDED = 1000
-_HANDHELD = re.compile(r"\b(android|ios|ipad|iphone|galaxy|pixel|\w*phone|tablet|mobile)\b", re.IGNORECASE)
-
-
-class Token(msgspec.Struct, array_like=True):
-    """A token. It is valid with one mechanism only (XEP-0484 §3.4).
-
-    ``number``: the random number from which it is derived. ``count``: the last one that the client has sent,
-    against replays of TLS early data.
-    """
-
-    number: bytes
-    mechanism: str
-    made: float
-    count: int = 0
-
-    @property
-    def expires(self) -> float:
-        return self.made + LIFETIME
-
-
-class Device(msgspec.Struct):
-    """One installation of a client. ``current`` and ``new`` are its tokens (XEP-0484 §5.1).
-
-    ``name``: what it calls itself. ``label``: the name that its owner gave it. ``credential``: the id of
-    the app password that it has logged in with, if any. ``omemo``: its OMEMO device ids (XEP-0384).
-    ``retired``: former tokens, the last one at the end. ``alike``: the id that a device of an app password
-    would have if it had logged in without one.
-    """
-
-    id: str
-    software: str = ""
-    name: str = ""
-    created: float = 0.0
-    used: float = 0.0
-    current: Token | None = None
-    new: Token | None = None
-    platform: str = ""
-    label: str = ""
-    credential: str = ""
-    omemo: list[int] = []
-    retired: list[Token] = []
-    alike: str = ""
-
-    def seen(self, software: str, name: str, now: float) -> None:
-        """Notes that the device has logged in, and what it says about itself."""
-        self.software, self.name = software or self.software, name or self.name
-        if now - self.used > _PRECISION:
-            self.used = now
-
-    def promote(self, token: Token) -> None:
-        """A login with a token succeeded, so an older one becomes void (XEP-0484 §3.5)."""
-        if token is self.new:
-            self.retire(self.current)
-            self.current, self.new = token, None
-
-    def retire(self, *tokens: Token | None) -> None:
-        """Moves tokens to the former ones."""
-        ended = [token for token in tokens if token is not None]
-        self.retired = [*self.retired, *ended][-_MAX_RETIRED:]
-
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Device).decode
-
-
-class Changed(Exception):
-    """A device was changed, or revoked, since it was read."""
-
-
-@dataclass(slots=True)
-class Entry:
-    """A device with the ``seq`` and the content of the document that it was read from; 0 and empty if it
-    is new.
-
-    ``gone``: devices that were removed to make room for it, whose sessions have to be ended
-    (`Revocation.forgotten`).
-    """
-
-    account: int
-    device: Device
-    seq: int = 0
-    stored: bytes = b""
-    gone: Sequence[Device] = ()
-
-    @classmethod
-    def of(cls, account: int, document: Document) -> Entry:
-        return cls(account, _decode(document.value), document.seq, document.value)
-
-
-def agent_id(text: str) -> str:
-    """A user-agent id in normal form; empty if it is not a UUID."""
-    try:
-        return str(uuid.UUID(text))
-    except ValueError:
-        return ""
-
-
-def clean(text: str) -> str:
-    """The name that a client gives itself, made safe to show."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text[:_MAX_NAME]).split())
-
-
-def handheld(*texts: str) -> bool:
-    """Whether the names of a client and its device are those of a phone or another device with a battery."""
-    return _HANDHELD.search(" ".join(texts)) is not None
 
 
 class Devices:
@@ -198,7 +84,7 @@ class Devices:
     async def all(self, account: int) -> dict[str, Device]:
         """The devices of an account by id, the one unused for longest first."""
         documents = await self._store.documents(account, SPACE)
-        found = [device for _, device in readable(documents, _decode, "device")]
+        found = [device for _, device in readable(documents, decode, "device")]
         return {device.id: device for device in sorted(found, key=lambda device: device.used)}
 
     async def find(self, account: int, agent: str) -> Entry | None:
@@ -277,7 +163,7 @@ class Devices:
 
     async def save(self, entry: Entry) -> None:
         """Writes a device if it was changed. Raises Changed if it was also changed elsewhere."""
-        value = _encode(entry.device)
+        value = encode(entry.device)
         if value == entry.stored:
             return
         seq = await self._store.put_if(entry.account, SPACE, entry.device.id, value, entry.seq)
@@ -297,7 +183,7 @@ class Devices:
     async def get(self, account: int, id: str) -> Device | None:
         """A device by its id, or None."""
         document = await self._store.document(account, SPACE, id)
-        return _decode(document.value) if document is not None else None
+        return decode(document.value) if document is not None else None
 
     async def change(self, account: int, id: str, change: Callable[[Device], None]) -> Device | None:
         """Applies a change to a device. Returns the changed device; None if it does not exist."""
@@ -352,7 +238,7 @@ class Devices:
         """
         gone = await self.forget(account, id)
         for device in gone:
-            await self._store.put(0, REVOKED, f"{jid} {device.id}", _encode(device))
+            await self._store.put(0, REVOKED, f"{jid} {device.id}", encode(device))
         return len(gone)
 
     async def password_changed(self, account: int, jid: str) -> None:
@@ -367,7 +253,7 @@ class Devices:
             await self._store.remove(0, REVOKED, document.key)
             jid, _, id = document.key.partition(" ")
             try:
-                found.append((jid, _decode(document.value) if document.value else Device(id)))
+                found.append((jid, decode(document.value) if document.value else Device(id)))
             except msgspec.DecodeError:
                 found.append((jid, Device(id)))  # its sessions end; the ids of its keys are lost
         return found

@@ -15,7 +15,8 @@ from typing import NamedTuple
 from kith.core.login.sasl import SASLError
 from kith.ports.connection import Security
 from kith.ports.store import AccountRecord
-from kith.records.devices import Devices, Entry, Token
+from kith.records.device import Entry, Token
+from kith.records.devices import Devices
 
 #: Finds an account by the name that the mechanism has sent, and the account's device for a user agent.
 Owner = Callable[[str, str], Awaitable[tuple[AccountRecord | None, Entry | None]]]

@@ -24,7 +24,7 @@ from kith.core.login.profile import Profile
 from kith.core.login.sasl import SASLError, decode, mechanisms
 from kith.core.login.upgrade import Upgrades, continue_with
 from kith.ports.store import AccountRecord, Keys
-from kith.records.devices import ROTATE_AFTER, Changed, Device, Entry, Token, agent_id, clean, handheld
+from kith.records.device import ROTATE_AFTER, Changed, Device, Entry, Token, agent_id, clean, handheld
 from kith.wire import ns
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import parse_jid

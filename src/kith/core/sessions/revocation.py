@@ -10,7 +10,8 @@ from kith.core.actors.accounts import Accounts
 from kith.core.hooks.table import Hooks
 from kith.core.sessions.sessions import Sessions
 from kith.ports.store import Keys, Store
-from kith.records.devices import Device, Devices
+from kith.records.device import Device
+from kith.records.devices import Devices
 from kith.records.passwords import Passwords
 from kith.wire.errors import StanzaError, StreamError
 

@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from kith.base.clock import Clock
-from kith.ports.store import Store
+from kith.ports.store import DocumentStore
 
 SPACE = "sms"
 KEY = "sent"
@@ -24,7 +24,7 @@ _decode = msgspec.msgpack.Decoder(dict[int, int]).decode
 class Budget:
     """At most ``most`` messages in any 60 minutes."""
 
-    def __init__(self, store: Store, most: int, clock: Clock) -> None:
+    def __init__(self, store: DocumentStore, most: int, clock: Clock) -> None:
         self._store = store
         self._most = most
         self._clock = clock

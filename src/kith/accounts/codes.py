@@ -23,7 +23,7 @@ from kith.base.randomness import Randomness
 from kith.base.secret import Secret
 from kith.config import Config
 from kith.ports.sms import SMS, SMSError
-from kith.ports.store import Document, Store
+from kith.ports.store import Document, DocumentStore
 
 SPACE = "codes"
 #: How long a code is valid, in seconds.
@@ -76,7 +76,7 @@ class Codes:
         secret: Secret,
         clock: Clock,
         randomness: Randomness,
-        store: Store,
+        store: DocumentStore,
         sms: SMS,
         figures: Figures,
     ) -> None:

@@ -16,7 +16,7 @@ from kith.core.actors.roster import MAX_ITEMS
 from kith.core.hooks.table import Hooks
 from kith.core.routing.presence import Presence
 from kith.core.routing.subscriptions import Subscriptions
-from kith.ports.store import AccountRecord, Store
+from kith.ports.store import AccountRecord, DocumentStore
 from kith.records.device import clean
 from kith.wire.jid import JID
 
@@ -27,7 +27,7 @@ class Contacts:
     def __init__(
         self,
         domain: Domain,
-        store: Store,
+        store: DocumentStore,
         accounts: Accounts,
         subscriptions: Subscriptions,
         presence: Presence,

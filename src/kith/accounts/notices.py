@@ -13,7 +13,7 @@ from kith.core.actors.account import Account
 from kith.core.actors.accounts import Accounts
 from kith.core.log.envelope import Envelope
 from kith.core.routing.post import Post
-from kith.ports.store import INCOMING, Append, Store
+from kith.ports.store import INCOMING, Append, LogStore
 from kith.wire import ns
 from kith.wire.stanza import Stanza
 
@@ -24,7 +24,13 @@ class Notices:
     """Sends such messages."""
 
     def __init__(
-        self, domain: Domain, ids: Ids, randomness: Randomness, store: Store, accounts: Accounts, post: Post
+        self,
+        domain: Domain,
+        ids: Ids,
+        randomness: Randomness,
+        store: LogStore,
+        accounts: Accounts,
+        post: Post,
     ) -> None:
         self._domain = domain
         self._ids = ids

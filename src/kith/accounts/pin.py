@@ -19,7 +19,7 @@ from kith.accounts.errors import Refused, spell, too_many
 from kith.accounts.limits import Limit
 from kith.base.clock import Clock
 from kith.base.secret import Secret
-from kith.ports.store import Store
+from kith.ports.store import DocumentStore
 
 SPACE = "pin"
 #: Seconds to wait after each number of wrong attempts; after that, always the last.
@@ -52,7 +52,7 @@ _decode = msgspec.msgpack.Decoder(Stored).decode
 class Pins:
     """Sets PINs and checks them."""
 
-    def __init__(self, secret: Secret, clock: Clock, store: Store) -> None:
+    def __init__(self, secret: Secret, clock: Clock, store: DocumentStore) -> None:
         self._clock = clock
         self._store = store
         self._key = secret.key("pins")

@@ -9,7 +9,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
 from kith.base.secret import Secret
-from kith.ports.store import Store
+from kith.ports.store import DocumentStore
 
 SPACE = "proofs"
 #: How long a proof is valid, in seconds.
@@ -24,7 +24,7 @@ class Proofs:
     Only used proofs are stored, until they expire.
     """
 
-    def __init__(self, secret: Secret, clock: Clock, randomness: Randomness, store: Store) -> None:
+    def __init__(self, secret: Secret, clock: Clock, randomness: Randomness, store: DocumentStore) -> None:
         self._clock = clock
         self._randomness = randomness
         self._store = store

@@ -10,7 +10,7 @@ from msgspec import Meta
 from kith.api.endpoint import Call, endpoint
 from kith.core.actors.accounts import Accounts
 from kith.core.hooks.table import Hooks
-from kith.ports.store import Store
+from kith.ports.store import DocumentStore
 from kith.records import privacy
 from kith.records.privacy import Audience, Writers
 
@@ -41,7 +41,7 @@ class PrivacyChange(msgspec.Struct, forbid_unknown_fields=True):
 class PrivacyResource:
     """The endpoints, for any device of the account."""
 
-    def __init__(self, store: Store, accounts: Accounts, hooks: Hooks) -> None:
+    def __init__(self, store: DocumentStore, accounts: Accounts, hooks: Hooks) -> None:
         self._store = store
         self._accounts = accounts
         self._hooks = hooks

@@ -43,7 +43,7 @@ from kith.core.sessions.sessions import Sessions
 from kith.core.sessions.upkeep import Upkeep
 from kith.ports.bus import Bus
 from kith.ports.placement import Placement
-from kith.ports.store import LogStore, Store
+from kith.ports.store import AccountStore, DocumentStore, LogStore, Store
 from kith.records.devices import Devices
 from kith.records.passwords import Passwords
 
@@ -93,8 +93,9 @@ class Node:
         self.parts = Parts(
             {
                 Config: config,
-                Store: store,
-                LogStore: store,
+                Clock: clock,
+                Randomness: randomness,
+                **dict.fromkeys((Store, AccountStore, LogStore, DocumentStore), store),
                 Placement: placement,
                 Bus: bus,
                 Secret: keys,
@@ -102,7 +103,7 @@ class Node:
                 Passwords: passwords(store, keys.key("pepper"), clock, randomness),
             }
         )
-        for part in (clock, randomness, self.domain, self.tasks, self.hooks, self.ids, self.accounts):
+        for part in (self.domain, self.tasks, self.hooks, self.ids, self.accounts):
             self.parts.add({type(part): part})
         for plain in (Figures, Guesses):
             self.parts.add({plain: plain()})

@@ -12,7 +12,7 @@ from kith.core.hooks.feature import Feature, handles_iq
 from kith.core.routing.asserted import Assertions
 from kith.features.forms import Field, build_form, find_form
 from kith.features.paging import PageRequest, page_element, read_page
-from kith.ports.store import Entry, LogQuery, Page, Store
+from kith.ports.store import Entry, LogQuery, LogStore, Page
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid
@@ -44,7 +44,7 @@ class Archive(Feature):
     # the account's address has the archive (XEP-0313 §3), but Profanity asks the server alone
     disco = (ns.MAM,)
 
-    def __init__(self, store: Store, assertions: Assertions) -> None:
+    def __init__(self, store: LogStore, assertions: Assertions) -> None:
         self._store = store
         self._assertions = assertions
 

@@ -10,7 +10,7 @@ import msgspec
 from kith.core.actors.account import Account, Session
 from kith.core.actors.accounts import Accounts
 from kith.core.hooks.feature import Feature, handles_iq
-from kith.ports.store import Document, Store
+from kith.ports.store import Document, DocumentStore
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid
@@ -42,7 +42,7 @@ class ArchivePreferences(Feature):
 
     in_memory = (_SPACE,)
 
-    def __init__(self, store: Store, accounts: Accounts) -> None:
+    def __init__(self, store: DocumentStore, accounts: Accounts) -> None:
         self._store = store
         self._accounts = accounts
 

@@ -12,7 +12,7 @@ from kith.core.actors.account import Account, Session
 from kith.core.actors.accounts import Accounts
 from kith.core.hooks.feature import Feature, handles_iq
 from kith.core.routing.presence import Presence
-from kith.ports.store import Document, Store
+from kith.ports.store import Document, DocumentStore
 from kith.records.moves import Moves
 from kith.wire import ns
 from kith.wire.errors import StanzaError
@@ -56,7 +56,7 @@ class Blocking(Feature):
 
     server_disco = (ns.BLOCKING,)
 
-    def __init__(self, domain: Domain, store: Store, accounts: Accounts, presence: Presence) -> None:
+    def __init__(self, domain: Domain, store: DocumentStore, accounts: Accounts, presence: Presence) -> None:
         self._domain = domain
         self._store = store
         self._accounts = accounts

@@ -19,7 +19,7 @@ from kith.core.actors.accounts import Accounts
 from kith.core.hooks.feature import Feature
 from kith.features.commands import Command, Commands, Outcome, Values
 from kith.features.forms import Field, to_boolean
-from kith.ports.store import Store
+from kith.ports.store import DocumentStore
 from kith.records.invites import Invite, Invites, Taken, page_url, uri
 from kith.wire import ns
 from kith.wire.errors import StanzaError
@@ -48,7 +48,7 @@ class Invitations(Feature):
         self,
         config: Config,
         domain: Domain,
-        store: Store,
+        store: DocumentStore,
         clock: Clock,
         randomness: Randomness,
         accounts: Accounts,

@@ -12,7 +12,7 @@ from kith.core.actors.accounts import Accounts
 from kith.core.actors.sender import Sender
 from kith.core.hooks.feature import Feature, handles_iq
 from kith.features.privacy import PrivacySettings
-from kith.ports.store import Store
+from kith.ports.store import DocumentStore
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
@@ -32,7 +32,7 @@ class LastActivity(Feature):
     disco = (ns.LAST,)
 
     def __init__(
-        self, clock: Clock, tasks: Tasks, store: Store, accounts: Accounts, settings: PrivacySettings
+        self, clock: Clock, tasks: Tasks, store: DocumentStore, accounts: Accounts, settings: PrivacySettings
     ) -> None:
         self._clock = clock
         self._tasks = tasks

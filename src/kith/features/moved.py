@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element, SubElement
 from kith.core.actors.account import Account
 from kith.core.hooks.feature import Feature
 from kith.features.pubsub import NodeConfig, Pep
-from kith.ports.store import Store
+from kith.ports.store import DocumentStore
 from kith.records.moves import Moves
 from kith.wire import ns
 from kith.wire.errors import StanzaError
@@ -21,7 +21,7 @@ _CONFIG = NodeConfig(access_model="open")
 class Moved(Feature):
     """The statement is a personal node; messages and subscriptions come back with the new address."""
 
-    def __init__(self, store: Store, pep: Pep) -> None:
+    def __init__(self, store: DocumentStore, pep: Pep) -> None:
         self._store = store
         self._inside = pep.inside
         self._moved: dict[str, str] = {}

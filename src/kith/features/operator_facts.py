@@ -17,7 +17,7 @@ from kith.features.commands import Commands, Outcome, Values
 from kith.features.forms import Field
 from kith.features.last_activity import LastActivity
 from kith.features.operator_commands import ACCOUNT, ACCOUNTS, Operators
-from kith.ports.store import Store
+from kith.ports.store import AccountStore
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 
@@ -44,7 +44,7 @@ class OperatorFacts(Feature):
         self,
         config: Config,
         domain: Domain,
-        store: Store,
+        store: AccountStore,
         accounts: Accounts,
         commands: Commands,
         last: LastActivity,

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from kith.core.actors.account import Account, Session
 from kith.core.actors.accounts import Accounts
 from kith.core.hooks.feature import Feature
-from kith.ports.store import Document, Store
+from kith.ports.store import Document, DocumentStore
 from kith.records import privacy
 from kith.records.privacy import PLAIN, Audience
 from kith.wire import ns
@@ -26,7 +26,7 @@ class PrivacySettings(Feature):
 
     in_memory = (privacy.SPACE,)
 
-    def __init__(self, store: Store, accounts: Accounts) -> None:
+    def __init__(self, store: DocumentStore, accounts: Accounts) -> None:
         self._store = store
         self._accounts = accounts
 

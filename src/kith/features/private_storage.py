@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 
 from kith.core.actors.account import Session
 from kith.core.hooks.feature import Feature, handles_iq
-from kith.ports.store import Store
+from kith.ports.store import DocumentStore
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
@@ -38,7 +38,7 @@ class PrivateStorage(Feature):
 
     disco = (ns.PRIVATE,)
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: DocumentStore) -> None:
         self._store = store
         self.stand_ins: dict[str, StandIn] = {}
 

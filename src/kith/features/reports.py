@@ -11,7 +11,7 @@ from kith.base.rates import Rates
 from kith.core.actors.account import Session
 from kith.core.hooks.feature import Feature
 from kith.features.blocking import Blocking
-from kith.ports.store import Store
+from kith.ports.store import DocumentStore
 from kith.records.reports import REASONS, Report, Reports
 from kith.wire import ns
 from kith.wire.errors import StanzaError
@@ -30,7 +30,7 @@ class SpamReports(Feature):
 
     server_disco = (ns.REPORTING,)
 
-    def __init__(self, clock: Clock, store: Store, blocking: Blocking) -> None:
+    def __init__(self, clock: Clock, store: DocumentStore, blocking: Blocking) -> None:
         self._clock = clock
         self._store = store
         self._rates = Rates(MAX_AN_HOUR, 3600.0)

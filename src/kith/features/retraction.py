@@ -16,7 +16,7 @@ from kith.core.actors.sender import Sender
 from kith.core.hooks.feature import Feature
 from kith.core.log.envelope import Envelope
 from kith.core.log.log import Keep
-from kith.ports.store import LogQuery, Store
+from kith.ports.store import LogQuery, LogStore
 from kith.wire import ns
 from kith.wire.jid import parse_jid
 from kith.wire.serialize import escape_attribute, serialize
@@ -42,7 +42,7 @@ class Retraction(Feature):
     disco = (ns.RETRACT,)
     account_disco = (f"{ns.RETRACT}#tombstone",)
 
-    def __init__(self, clock: Clock, store: Store, accounts: Accounts, tasks: Tasks) -> None:
+    def __init__(self, clock: Clock, store: LogStore, accounts: Accounts, tasks: Tasks) -> None:
         self._clock = clock
         self._store = store
         self._accounts = accounts

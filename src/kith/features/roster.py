@@ -12,7 +12,7 @@ from kith.core.actors.roster import ITEM, MAX_ITEMS, QUERY, Item
 from kith.core.hooks.feature import Feature, handles_iq
 from kith.core.hooks.table import Hooks
 from kith.core.routing.subscriptions import Subscriptions
-from kith.ports.store import Store
+from kith.ports.store import DocumentStore
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid
@@ -29,7 +29,12 @@ class Rosters(Feature):
     account_disco = (ns.ROSTER,)
 
     def __init__(
-        self, store: Store, accounts: Accounts, subscriptions: Subscriptions, hooks: Hooks, tasks: Tasks
+        self,
+        store: DocumentStore,
+        accounts: Accounts,
+        subscriptions: Subscriptions,
+        hooks: Hooks,
+        tasks: Tasks,
     ) -> None:
         self._store = store
         self._accounts = accounts

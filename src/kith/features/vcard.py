@@ -21,7 +21,7 @@ from kith.core.hooks.feature import Feature, handles_iq
 from kith.core.routing.presence import Presence
 from kith.features.privacy import PrivacySettings
 from kith.features.pubsub import MAX_PAYLOAD, Item, NodeConfig, Pep
-from kith.ports.store import Document, Store
+from kith.ports.store import Document, DocumentStore
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
@@ -65,7 +65,12 @@ class VCard(Feature):
     account_disco = ("urn:xmpp:pep-vcard-conversion:0",)
 
     def __init__(
-        self, store: Store, accounts: Accounts, presence: Presence, pep: Pep, settings: PrivacySettings
+        self,
+        store: DocumentStore,
+        accounts: Accounts,
+        presence: Presence,
+        pep: Pep,
+        settings: PrivacySettings,
     ) -> None:
         self._store = store
         self._accounts = accounts

@@ -14,7 +14,7 @@ import msgspec
 
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
-from kith.ports.store import Keys, Store
+from kith.ports.store import DocumentStore, Keys
 
 SPACE = "app-passwords"
 #: The maximum number of app passwords of an account.
@@ -53,7 +53,7 @@ def random_password(randomness: Randomness) -> str:
 class AppPasswords:
     """Reads and writes app passwords."""
 
-    def __init__(self, store: Store, clock: Clock, randomness: Randomness) -> None:
+    def __init__(self, store: DocumentStore, clock: Clock, randomness: Randomness) -> None:
         self._store = store
         self._clock = clock
         self._randomness = randomness

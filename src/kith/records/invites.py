@@ -13,7 +13,7 @@ import msgspec
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
 from kith.config import Config
-from kith.ports.store import Store
+from kith.ports.store import DocumentStore
 from kith.records.readable import readable
 
 SPACE = "invites"
@@ -75,7 +75,7 @@ def page_url(config: Config, token: str) -> str:
 class Invites:
     """Creates, finds and uses up invitations."""
 
-    def __init__(self, store: Store, clock: Clock, randomness: Randomness) -> None:
+    def __init__(self, store: DocumentStore, clock: Clock, randomness: Randomness) -> None:
         self._store = store
         self._clock = clock
         self._randomness = randomness

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from kith.ports.store import Store
+from kith.ports.store import DocumentStore
 from kith.records.readable import readable
 
 SPACE = "moved"
@@ -32,7 +32,7 @@ _decode = msgspec.msgpack.Decoder(Move).decode
 class Moves:
     """Reads and writes moves, by the old bare address."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: DocumentStore) -> None:
         self._store = store
 
     async def all(self) -> dict[str, Move]:

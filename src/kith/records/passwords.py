@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
-from kith.ports.store import ITERATIONS, AccountRecord, Keys, Store
+from kith.ports.store import ITERATIONS, AccountRecord, DocumentStore, Keys
 from kith.records.app_passwords import AppPasswords
 
 _SIZE = 50_000
@@ -55,7 +55,7 @@ class Passwords:
         self,
         check: Callable[[dict[str, Keys], str], bool],
         make: Callable[[str, Mapping[str, bytes]], dict[str, Keys]],
-        store: Store,
+        store: DocumentStore,
         pepper: bytes,
         clock: Clock,
         randomness: Randomness,

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from kith.ports.store import Document, Store
+from kith.ports.store import Document, DocumentStore
 
 SPACE = "privacy"
 #: Who may see something. Contacts are people who are subscribed to the account's presence.
@@ -39,12 +39,12 @@ def read(documents: Sequence[Document]) -> Privacy:
     return _decode(documents[0].value) if documents else PLAIN
 
 
-async def load(store: Store, account: int) -> Privacy:
+async def load(store: DocumentStore, account: int) -> Privacy:
     """The settings of an account."""
     document = await store.document(account, SPACE, "")
     return _decode(document.value) if document is not None else PLAIN
 
 
-async def save(store: Store, account: int, privacy: Privacy) -> None:
+async def save(store: DocumentStore, account: int, privacy: Privacy) -> None:
     """Stores the settings of an account."""
     await store.put(account, SPACE, "", _encode(privacy))

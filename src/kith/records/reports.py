@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from kith.ports.store import Store
+from kith.ports.store import DocumentStore
 from kith.records.readable import readable
 
 SPACE = "reports"
@@ -45,7 +45,7 @@ _decode = msgspec.msgpack.Decoder(Report).decode
 class Reports:
     """The stored reports."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: DocumentStore) -> None:
         self._store = store
 
     async def all(self) -> list[Report]:

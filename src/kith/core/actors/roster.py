@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 import msgspec
 
-from kith.ports.store import Store
+from kith.ports.store import DocumentStore
 from kith.records.readable import readable
 from kith.wire import ns
 from kith.wire.jid import parse_jid
@@ -163,7 +163,7 @@ class Roster:
         self.known_from = 0  # not all changes before this version are remembered
 
     @classmethod
-    async def load(cls, store: Store, account: int) -> Roster:
+    async def load(cls, store: DocumentStore, account: int) -> Roster:
         roster = cls(account)
         for document, item in readable(await store.documents(account, SPACE), _read, "contact"):
             if item is None:
@@ -204,7 +204,7 @@ class Roster:
         domains = Counter(item.jid.rpartition("@")[2] for item in waiting)
         return min(waiting, key=lambda item: (-domains[item.jid.rpartition("@")[2]], item.seq))
 
-    async def save(self, store: Store, item: Item) -> None:
+    async def save(self, store: DocumentStore, item: Item) -> None:
         """Stores a changed item. An item that is no longer listed stays, so that clients can learn of it."""
         self._items[item.jid] = item
         item.seq = max(item.seq, 0)

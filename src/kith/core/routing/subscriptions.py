@@ -133,7 +133,7 @@ class Subscriptions:
             self._post.route(stanza, user, to)
 
     async def _receive(self, user: JID, to: JID, *stanzas: Stanza) -> None:
-        """Handles subscription stanzas on the side of their recipient (RFC 6121 §3), with one write for all."""
+        """Handles subscription stanzas on the side of their recipient (RFC 6121 §3), with one write."""
         contact = await self._accounts.load(to.bare)
         if contact is None:
             return  # §8.5.1: silently ignored

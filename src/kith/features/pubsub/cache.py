@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from kith.base.clock import Clock
 from kith.features.pubsub.nodes import PEP_SPACES, Item, Node, Nodes, Spaces
-from kith.ports.store import Store
+from kith.ports.store import DocumentStore
 from kith.wire.errors import StanzaError
 
 #: What the cache may hold: accounts, and roughly bytes.
@@ -22,7 +22,7 @@ class NodeCache:
 
     def __init__(
         self,
-        store: Store,
+        store: DocumentStore,
         clock: Clock,
         accounts: int = MAX_ACCOUNTS,
         size: int = MAX_BYTES,

@@ -16,7 +16,7 @@ import msgspec
 
 from kith.base.clock import Clock
 from kith.features.pubsub.config import NodeConfig
-from kith.ports.store import Store
+from kith.ports.store import DocumentStore
 from kith.records import privacy
 from kith.wire.errors import StanzaError
 
@@ -126,7 +126,7 @@ class Nodes:
         *("account", "ceilings", "counted", "lock", "nodes"),
     )
 
-    def __init__(self, store: Store, clock: Clock, account: int, spaces: Spaces = PEP_SPACES) -> None:
+    def __init__(self, store: DocumentStore, clock: Clock, account: int, spaces: Spaces = PEP_SPACES) -> None:
         self._store = store
         self._clock = clock
         self._nodes_space, self._items_space = spaces
@@ -137,7 +137,9 @@ class Nodes:
         self.counted = 0
 
     @classmethod
-    async def load(cls, store: Store, clock: Clock, account: int, spaces: Spaces = PEP_SPACES) -> Nodes:
+    async def load(
+        cls, store: DocumentStore, clock: Clock, account: int, spaces: Spaces = PEP_SPACES
+    ) -> Nodes:
         loaded = cls(store, clock, account, spaces)
         if spaces is PEP_SPACES:
             loaded.ceilings = ceilings(await privacy.load(store, account))

@@ -33,7 +33,7 @@ from kith.features.pubsub.nodes import Node
 from kith.features.pubsub.notify import AUTHORIZATION, NOTIFY, Notifier
 from kith.features.pubsub.request import Request, Service
 from kith.features.pubsub.use_cases import FEATURES, find
-from kith.ports.store import Store
+from kith.ports.store import DocumentStore
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid
@@ -60,7 +60,7 @@ class Pep(Feature):
         self,
         clock: Clock,
         randomness: Randomness,
-        store: Store,
+        store: DocumentStore,
         accounts: Accounts,
         inquiries: Inquiries,
         post: Post,

@@ -25,6 +25,7 @@ from kith.core.log.log import Log
 from kith.core.log.marks import Marks
 from kith.core.log.replay import Replay
 from kith.core.login.entrance import Entrance
+from kith.core.peers.outbox import Outbox
 from kith.core.peers.ownership import Ownership
 from kith.core.peers.peers import PeerNodes
 from kith.core.routing.asserted import Assertions
@@ -57,7 +58,7 @@ _PARTS: tuple[type[object], ...] = (
     *(Revocation, Removal, Handover, Entrance, Upkeep),
 )
 #: The additional parts of a node that is one of several.
-_PEERS: tuple[type[object], ...] = (PeerNodes, Ownership)
+_PEERS: tuple[type[object], ...] = (Outbox, PeerNodes, Ownership)
 
 
 class Node:

@@ -14,14 +14,15 @@ from functools import partial
 from kith.base.ids import Ids
 from kith.base.randomness import Randomness
 from kith.base.tasks import Tasks
+from kith.core.actors.account import Account
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.sender import Sender
 from kith.core.peers.requests import Message, Messages, encode, result
 from kith.ports.bus import Bus, BusError
 from kith.ports.placement import Placement
-from kith.ports.store import INCOMING, UNARCHIVED, Append, LogStore
+from kith.ports.store import INCOMING, OUTGOING, UNARCHIVED, Append, LogStore
 from kith.wire.errors import StanzaError
-from kith.wire.jid import parse_jid
+from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import Stanza
 
 #: Limits of one request: stanzas, and their bytes in total. A single larger stanza is sent alone.
@@ -105,6 +106,17 @@ class Outbox:
         else:
             channel.queue.append(Departure(account, id, data, _key(id)))
             self._go_on(channel)
+
+    def keep(self, account: Account, stanza: Stanza, to: JID) -> None:
+        id, data = self._ids.next(account.slot), stanza.to_bytes()
+
+        def done(existing: int | None, error: BaseException | None) -> None:
+            if error is None:
+                self.depart(account.id, id, data)
+            else:
+                self._tasks.failed("a subscription was not sent", error)
+
+        self._store.append(Append(id, data, [(account.id, to.bare, OUTGOING | UNARCHIVED)], done))
 
     def pass_on(self, sender: Sender, stanza: Stanza, to: str) -> None:
         """Sends a message from another server, which has no outbox here.

@@ -7,11 +7,8 @@ from collections.abc import Iterable
 from functools import partial
 
 from kith.base.figures import Figures
-from kith.base.ids import Ids
-from kith.base.randomness import Randomness
 from kith.base.slots import SLOTS
 from kith.base.tasks import Tasks
-from kith.core.actors.account import Account
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.intake import COMMITTING, Work
 from kith.core.actors.sender import Sender
@@ -26,7 +23,6 @@ from kith.core.routing.router import Router
 from kith.core.routing.subscriptions import SUBSCRIPTION_TYPES
 from kith.ports.bus import Bus, BusError, Reply
 from kith.ports.placement import Placement
-from kith.ports.store import OUTGOING, UNARCHIVED, Append, LogStore
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import Stanza
@@ -42,8 +38,6 @@ class PeerNodes:
         self,
         placement: Placement,
         bus: Bus,
-        store: LogStore,
-        ids: Ids,
         accounts: Accounts,
         log: Log,
         post: Post,
@@ -51,12 +45,10 @@ class PeerNodes:
         router: Router,
         tasks: Tasks,
         figures: Figures,
-        randomness: Randomness,
+        outbox: Outbox,
     ) -> None:
         self._placement = placement
         self._bus = bus
-        self._store = store
-        self._ids = ids
         self._accounts = accounts
         self._log = log
         self._post = post
@@ -64,7 +56,7 @@ class PeerNodes:
         self._admit = router.admit_peer
         self._tasks = tasks
         self._figures = figures
-        self._outbox = Outbox(placement, bus, store, ids, accounts, tasks, randomness)
+        self._outbox = outbox
         self._events: deque[bytes] = deque(maxlen=_EVENTS)
 
     @property
@@ -100,7 +92,7 @@ class PeerNodes:
         if stanza.kind == "presence" and stanza.type in SUBSCRIPTION_TYPES:
             account = self._accounts.get(sender.bare)
             if account is not None:
-                self._keep(account, stanza, to)
+                self._outbox.keep(account, stanza, to)
                 return
         data = encode(Other(stanza.to_bytes()))
         slot = self._placement.slot(to.bare)
@@ -127,17 +119,6 @@ class PeerNodes:
     def unstored(self, envelope: Envelope, error: BaseException) -> None:
         """Answers with an error a message that could not be stored (`kith.core.log.envelope.After`)."""
         self._post.unstored(envelope, error)
-
-    def _keep(self, account: Account, stanza: Stanza, to: JID) -> None:
-        id, data = self._ids.next(account.slot), stanza.to_bytes()
-
-        def done(existing: int | None, error: BaseException | None) -> None:
-            if error is None:
-                self._outbox.depart(account.id, id, data)
-            else:
-                self._tasks.failed("a subscription was not sent", error)
-
-        self._store.append(Append(id, data, [(account.id, to.bare, OUTGOING | UNARCHIVED)], done))
 
     def _asked(self, iq: Stanza, sender: JID, to: JID, answer: bytes | None, error: BusError | None) -> None:
         """Answers an iq that no node has confirmed with an error, so that the sender tries again."""

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from kith.ports.store import INCOMING, LogQuery, Unavailable
+from kith.ports.store import INCOMING, Append, LogQuery, Unavailable
 from kith.store.errors import StoreError
 from kith.store.schema import MIGRATIONS
 from kith.store.sqlite import SQLiteStore
@@ -146,18 +146,54 @@ async def test_writes_that_follow_each_other_do_not_wait_for_company(logs):
     await store.close()
 
 
-async def test_under_load_messages_gather_for_one_commit(logs):
+async def test_who_waits_for_each_answer_before_writing_on_waits_for_no_company(logs):
     await logs.store.close()
-    store = SQLiteStore(logs.path, gather=1.5)
+    store = SQLiteStore(logs.path, gather=1.0)
+    await store.open()
+    answered = asyncio.Queue()
+    began = time.perf_counter()
+    for id in range(1, 301):
+        done = lambda existing, error: answered.put_nowait(error)  # noqa: E731
+        store.append(Append(id, b"<message/>", [(logs.a, "b@x", 0)], done))
+        assert await answered.get() is None
+    assert time.perf_counter() - began < 20  # one wait takes a second
+    await store.close()
+
+
+async def test_senders_who_wait_for_their_answers_wait_for_each_other_and_for_nobody_else(logs):
+    await logs.store.close()
+    store = SQLiteStore(logs.path, gather=5.0)
+    await store.open()
+    answered = asyncio.Queue()
+    ids = iter(range(1, 10_000))
+
+    def write():
+        id = next(ids)
+        done = lambda existing, error: answered.put_nowait(id)  # noqa: E731
+        store.append(Append(id, b"<message/>", [(logs.a, "b@x", 0)], done))
+
+    async with asyncio.timeout(60):
+        for _ in range(4):
+            write()
+        for _ in range(400):
+            await answered.get()
+            write()
+    await store.close()
+    assert store.commits.sizes.sum / sum(store.commits.sizes.counts) > 2
+
+
+async def test_many_messages_share_commits_without_being_under_way_together_for_long(logs):
+    """A thousand a second, of which each comes by itself."""
+    await logs.store.close()
+    store = SQLiteStore(logs.path, gather=0.02)
     await store.open()
     logs.store, original = store, logs.store
+    for id in range(1, 601):
+        logs.append(id)
+        await asyncio.sleep(0.001)
     await store.settled()
-    logs.append(1)
-    await asyncio.sleep(0.05)
-    logs.append(2)
-    assert logs.answers == []
-    await store.settled()
-    assert [id for id, _, _ in logs.answers] == [1, 2]
+    assert [id for id, _, _ in logs.answers] == list(range(1, 601))
+    assert sum(store.commits.sizes.counts) < 200
     await store.close()
     logs.store = original
 

@@ -103,11 +103,6 @@ class Accounts(Database):
     async def empty_log(self, account: int) -> None:
         raise NotImplementedError
 
-    def _accounts_changed(self) -> None:
-        """Which account an address has, is not what it was. On the thread that writes."""
-        assert self._writer is not None
-        self._writer.transactions.appends.accounts_changed()
-
 
 def _account(connection: sqlite3.Connection, jid: str) -> AccountRecord | None:
     found = connection.execute("SELECT id, jid, keys, delivered FROM account WHERE jid = ?", (jid,))

@@ -44,20 +44,15 @@ class Appends:
         self._connection = connection
         self._addresses: dict[str, int] = {}
         self._accounts: dict[str, int] = {}
-        self._version = 0
         self.new = 0  # messages of this transaction
         self.changed = 0  # pages of it, about, but for those that messages fill
 
     def begin(self) -> None:
-        """A transaction has begun. What another process has done to accounts is seen."""
+        """A transaction has begun."""
         self.new = self.changed = 0
-        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
-        if version != self._version:
-            self._version = version
-            self._accounts.clear()
 
     def accounts_changed(self) -> None:
-        """The addresses of accounts are not those of before."""
+        """Addresses may be those of other accounts than before."""
         self._accounts.clear()
 
     def undone(self) -> None:

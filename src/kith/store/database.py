@@ -42,7 +42,12 @@ class Database:
     """
 
     def __init__(
-        self, path: Path, gather: float = 0.001, busy: float = 10.0, may_create: bool = True, domain: str = ""
+        self,
+        path: Path,
+        gather: float = 0.002,
+        busy: float = 10.0,
+        may_create: bool = True,
+        domain: str = "",
     ) -> None:
         self._path = path
         self._gather = gather
@@ -166,6 +171,11 @@ class Database:
             raise
         return connection
 
+    def _accounts_changed(self) -> None:
+        """Addresses may be those of other accounts than before. On the thread that writes."""
+        if self._writer is not None:
+            self._writer.transactions.appends.accounts_changed()
+
     # -- once a second ---------------------------------------------------------------------------------
 
     def watch(self) -> None:
@@ -186,6 +196,7 @@ class Database:
         if version != self._version:
             self._version = version
             self._changed = True
+            self._accounts_changed()
 
 
 def _nothing(connection: sqlite3.Connection) -> None:

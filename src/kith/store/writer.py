@@ -14,25 +14,26 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from queue import Empty, SimpleQueue
 
 from kith.base.histogram import Commits
 from kith.ports.store import Append
 from kith.store.appends import Answer
 from kith.store.checkpoint import Checkpoints
 from kith.store.files import Files
+from kith.store.gathering import Gathering
 from kith.store.health import Health
 from kith.store.transaction import Pending, Transactions
 
 _MAX_BATCH = 1024
-_ENOUGH = 64  # more in one commit hardly costs less
 _PAGE_BYTES = 4096
 
 
 class Writer:
     """Takes operations in order and commits them in groups; answers on the loop's thread.
 
-    ``gather`` is how many seconds it waits for more messages to share a commit, if the one before ended less
-    than that ago. So a message that comes alone waits for nothing, nor does a write that follows another.
+    ``gather`` is how many seconds it waits at most for more messages to share a commit (`Gathering`). Any
+    other operation ends the wait.
     ``checkpoints`` copies the journal into the database beside it, and ends with it.
     """
 
@@ -52,12 +53,13 @@ class Writer:
         self._commits = commits
         self._gather = gather
         self._queue: deque[Append | Pending] = deque()
-        self._wake = threading.Semaphore(0)
-        self._sleeping = True
+        self._wake: SimpleQueue[None] = SimpleQueue()
+        self._enough = 1  # wakes the thread when so much is queued; 0: it is awake
+        self._gathering = Gathering()
         self._stop = False
         self.asked = 0  # how much was queued so far
         self._told = 0
-        self._ended = 0.0
+        self._under_way = 0  # messages that were queued and not answered yet
         self._health = health
         self.waiting_bytes = 0  # bytes of messages that are not committed
         self.transactions = Transactions(connection, health, commits, files)
@@ -69,10 +71,14 @@ class Writer:
         self._queue.append(item)
         self.asked += 1
         if item.__class__ is Append:
+            self._under_way += 1
             self.waiting_bytes += len(item.stanza)
-        if self._sleeping:
-            self._sleeping = False
-            self._wake.release()
+            if not self._enough or len(self._queue) < self._enough:
+                return
+        elif not self._enough:
+            return
+        self._enough = 0
+        self._wake.put(None)
 
     @property
     def waiting(self) -> int:
@@ -87,38 +93,54 @@ class Writer:
     def close(self) -> None:
         """Commits what is queued and ends the thread. Blocks."""
         self._stop = True
-        self._wake.release()
+        self._wake.put(None)
         self._thread.join()
         self._checkpoints.close()
 
     def _run(self) -> None:
         while True:
-            self._wake.acquire()
-            while True:
-                if self._worth_waiting():
-                    time.sleep(self._gather)
+            self._wake.get()
+            while self._queue or not self._rest():
+                if self._gather and not self._stop:
+                    self._wait_for_company()
                 batch = [self._queue.popleft() for _ in range(min(len(self._queue), _MAX_BATCH))]
-                if not batch:
-                    # `put` looks at `_sleeping` after it has queued, so nothing is left behind
-                    self._sleeping = True
-                    if self._queue:
-                        self._sleeping = False
-                        continue
-                    break
                 self._health.committing()
                 began, changes = time.monotonic(), self._connection.total_changes
                 answers = self.transactions.commit(batch)
-                self._ended = time.monotonic()
+                ended = time.monotonic()
                 self._health.committed()
                 if self._connection.total_changes != changes:
-                    self._commits.seconds.observe(self._ended - began)
+                    self._commits.seconds.observe(ended - began)
                     self._commits.sizes.observe(len(batch))
-                size = sum([len(item.stanza) for item in batch if item.__class__ is Append])
+                sizes = [len(item.stanza) for item in batch if item.__class__ is Append]
+                if sizes:
+                    self._gathering.committed(len(sizes), self._under_way, ended)
+                size = sum(sizes)
                 with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                    self._loop.call_soon_threadsafe(self._tell, answers, size)
+                    self._loop.call_soon_threadsafe(self._tell, answers, len(sizes), size)
                 self._checkpoint(self.transactions.changed + size // _PAGE_BYTES)
             if self._stop:
                 return
+
+    def _rest(self) -> bool:
+        """Sleeps from here on, unless something has come: `put` looks at `_enough` after it has queued."""
+        self._enough = 1
+        if not self._queue:
+            return True
+        self._enough = 0
+        return False
+
+    def _wait_for_company(self) -> None:
+        """Returns when enough is queued, or when it has taken too long."""
+        queue = self._queue
+        wanted = self._gathering.wanted(time.monotonic())
+        if len(queue) >= wanted or not (isinstance(queue[0], Append) and isinstance(queue[-1], Append)):
+            return
+        self._enough = wanted
+        if len(queue) < wanted:
+            with contextlib.suppress(Empty):
+                self._wake.get(timeout=self._gather)
+        self._enough = 0
 
     def _checkpoint(self, pages: int) -> None:
         checkpoints = self._checkpoints
@@ -128,8 +150,9 @@ class Writer:
             self._health.committed()
         checkpoints.wrote(pages)
 
-    def _tell(self, answers: Sequence[Answer], size: int) -> None:
+    def _tell(self, answers: Sequence[Answer], messages: int, size: int) -> None:
         self._told += len(answers)
+        self._under_way -= messages
         self.waiting_bytes -= size
         for done, result, error in answers:
             try:
@@ -137,12 +160,3 @@ class Writer:
             except Exception as raised:
                 context = {"message": "after a commit", "exception": raised}
                 self._loop.call_exception_handler(context)
-
-    def _worth_waiting(self) -> bool:
-        queue = self._queue
-        return (
-            0 < len(queue) < _ENOUGH
-            and isinstance(queue[0], Append)
-            and not self._stop
-            and time.monotonic() - self._ended < self._gather
-        )

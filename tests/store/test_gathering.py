@@ -1,0 +1,41 @@
+"""How many messages a commit waits for."""
+
+from __future__ import annotations
+
+from kith.store.gathering import BUSY, ENOUGH, Gathering
+
+
+def test_a_message_that_comes_alone_is_not_made_to_wait() -> None:
+    gathering = Gathering()
+    assert gathering.wanted(0.0) == 1
+    for number in range(100):
+        now = number * 2 / BUSY
+        assert gathering.wanted(now) == 1
+        gathering.committed(1, 3, now)
+
+
+def test_who_waits_for_each_answer_is_not_made_to_wait_however_fast() -> None:
+    gathering = Gathering()
+    for number in range(5000):
+        assert gathering.wanted(number * 2e-4) == 1
+        gathering.committed(1, 1, number * 2e-4 + 1e-4)
+
+
+def test_as_many_are_waited_for_as_were_under_way_at_once_lately() -> None:
+    gathering = Gathering()
+    for number in range(100):
+        gathering.committed(3, 5, number / 1000)
+    assert gathering.wanted(0.1) == 5
+    for number in range(100, 108):
+        gathering.committed(2, 2, number / 1000)
+    assert gathering.wanted(0.108) == 2
+    gathering.committed(500, 900, 0.109)
+    assert gathering.wanted(0.109) == ENOUGH
+
+
+def test_the_wait_ends_with_the_load() -> None:
+    gathering = Gathering()
+    for number in range(1000):
+        gathering.committed(1, 2, number / 1000)
+    assert gathering.wanted(1.0) == 2
+    assert gathering.wanted(1.5) == 1

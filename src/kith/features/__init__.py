@@ -1,4 +1,7 @@
-"""One file per capability. Imports `kith.core` and below. `ALL` is what a server has, in hook order."""
+"""The features, one file each.
+
+`ALL` lists those of a server, in the order in which their hooks are called.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,7 @@ ALL: tuple[type[Feature], ...] = (
     PrivacySettings,
     LastActivity,
     Rosters,
-    Blocking,  # before what would tell the blocked where somebody is now
+    Blocking,  # before features that would tell blocked people a new address
     Moved,
     Correspondents,
     SpamReports,

@@ -1,4 +1,4 @@
-"""XEP-0313: Message Archive Management. An account reads its own log."""
+"""XEP-0313: Message Archive Management. The archive of an account is its log."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _QUERY = ns.tag(ns.MAM, "query")
 _DEFAULT_PAGE = 50
 _MAX_PAGE = 250
 _MAX_IDS = 250
-#: Before any id.
+#: An id that is lower than all others.
 _NOTHING = 1
-#: Entries looked at for one page when a full address is asked for.
+#: How many entries are searched for one page if the query is for a full address.
 _MAX_SCAN = 5000
 _FIELDS = {
     "with": "jid-single",
@@ -38,10 +38,10 @@ _FIELDS = {
 
 
 class Archive(Feature):
-    """Queries with all the fields of the extended namespace, and the archive's metadata."""
+    """Answers queries, with all fields of the extended namespace, and requests for the archive's metadata."""
 
     account_disco = (ns.MAM_EXTENDED, ns.STANZA_ID)
-    # the account's address has the archive (XEP-0313 §3), but Profanity asks the server alone
+    # the archive is at the account's address (XEP-0313 §3), but Profanity only asks the server
     disco = (ns.MAM,)
 
     def __init__(self, store: LogStore, assertions: Assertions) -> None:
@@ -50,7 +50,7 @@ class Archive(Feature):
 
     @handles_iq("get", ns.MAM, "query", to="own")
     async def fields(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:
-        """XEP-0313 §4.1.5: what may be asked for."""
+        """Answers with the form of all supported fields (XEP-0313 §4.1.5)."""
         result = Element(_QUERY)
         fields = [Field(name, (), type, open=type == "list-multi") for name, type in _FIELDS.items()]
         result.append(build_form("form", ns.MAM, fields))
@@ -83,7 +83,7 @@ class Archive(Feature):
         return (fin,)
 
     async def _read(self, session: Session, element: Element, request: PageRequest) -> tuple[LogQuery, str]:
-        """The query, and the resource that the peer has to have. Raises StanzaError."""
+        """Parses a request. Returns the query, and the resource to filter by. Raises StanzaError."""
         submitted = find_form(element)
         values = submitted.values if submitted is not None else {}
         unknown = set(values) - set(_FIELDS) - {"FORM_TYPE"}
@@ -124,7 +124,7 @@ class Archive(Feature):
         return query, peer.resource if peer is not None else ""
 
     async def _page(self, query: LogQuery, resource: str) -> Page:
-        """A page; for a full address those entries that come from it or went to it (§4.1.1)."""
+        """Reads a page. With a resource, only entries from or to it are included (XEP-0313 §4.1.1)."""
         if not resource:
             return await self._store.page(query)
         found: list[Entry] = []
@@ -170,7 +170,7 @@ class Archive(Feature):
         return (_metadata(await self._store.bounds(session.account.id)),)
 
     async def session_bound(self, session: Session, request: Element) -> Sequence[Element]:
-        """XEP-0386 §2.2: the client reads from the archive what lies in it now."""
+        """Notes that the client reads existing messages from the archive (XEP-0386 §2.2)."""
         await self._store.settled()
         bounds = await self._store.bounds(session.account.id)
         if bounds is not None:
@@ -180,16 +180,18 @@ class Archive(Feature):
 
 
 def _note(session: Session, query: LogQuery, page: Page) -> None:
-    """What a client has that is not available yet: `kith.core.log.replay` goes on from there."""
+    """Notes the last message that a client without presence has read, where `kith.core.log.replay`
+    continues.
+    """
     read = page.entries[-1].id if page.entries else (query.after or _NOTHING)
-    if page.complete or not query.backwards:  # who reads on from an id has what lies before it
+    if page.complete or not query.backwards:  # a client that reads on from an id has the messages before it
         session.synced = max(session.synced, read)
     if query.before is None and (page.complete or query.backwards):
         session.caught_up = max(session.caught_up, read)
 
 
 def _metadata(bounds: tuple[int, int] | None) -> Element:
-    """XEP-0313 §5: the first and the last entry."""
+    """``<metadata/>`` with the first and the last entry (XEP-0313 §5)."""
     result = Element(ns.tag(ns.MAM, "metadata"))
     for name, id in zip(("start", "end"), bounds or (), strict=False):
         end = SubElement(result, ns.tag(ns.MAM, name))

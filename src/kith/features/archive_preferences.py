@@ -1,4 +1,4 @@
-"""XEP-0441: Message Archive Management Preferences. What an account wants in its archive."""
+"""XEP-0441: Message Archive Management Preferences. Which messages an account keeps in its archive."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MAX_ADDRESSES = 1000
 
 
 class Preferences(msgspec.Struct):
-    """``default`` is always, never or roster; the lists hold bare addresses."""
+    """The preferences of an account. ``default``: always, never or roster. The lists have bare addresses."""
 
     default: str = "always"
     always: list[str] = []
@@ -35,9 +35,9 @@ _USUAL = Preferences()
 
 
 class ArchivePreferences(Feature):
-    """Messages that an account does not want are kept until they are delivered, and no longer.
+    """Keeps messages that the account does not want in its archive only until they are delivered.
 
-    The state of an account is its `Preferences`, unless they are the usual ones.
+    The state of an account: its `Preferences`, unless they are the defaults.
     """
 
     in_memory = (_SPACE,)
@@ -57,7 +57,7 @@ class ArchivePreferences(Feature):
         if peer in preferences.never:
             return False
         if preferences.default == "roster":
-            # unknown until the roster was read; then rather keep it
+            # unknown until the roster is read: keep it
             return account.roster is None or any(item.jid == peer for item in account.roster)
         return preferences.default == "always"
 

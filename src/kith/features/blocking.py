@@ -1,4 +1,7 @@
-"""XEP-0191: Blocking Command. Who is blocked reaches nobody, sees nobody, and is told nothing."""
+"""XEP-0191:
+
+Blocking Command. A blocked address can't reach the account, see its presence, or notice the block.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import Stanza
 
 SPACE = "blocking"
-#: Addresses that one account may block.
+#: How many addresses an account may block.
 MAX_BLOCKED = 5000
 _LIST = ns.tag(ns.BLOCKING, "blocklist")
 _BLOCK = ns.tag(ns.BLOCKING, "block")
@@ -30,7 +33,7 @@ _BLOCKED = ns.tag(ns.BLOCKING_ERRORS, "blocked")
 
 
 def matches(blocked: Collection[JID], jid: JID) -> bool:
-    """Whether an address is blocked: itself, its account, or its domain (§5)."""
+    """Whether an address, its account or its domain is blocked (XEP-0191 §5)."""
     return (
         jid in blocked
         or JID(jid.local, jid.domain) in blocked
@@ -40,17 +43,20 @@ def matches(blocked: Collection[JID], jid: JID) -> bool:
 
 
 class BlockListener(Protocol):
-    """Who wants to know more of an ``<item/>`` than the address: reports (XEP-0377)."""
+    """A feature that handles what else an ``<item/>`` contains, such as reports (XEP-0377)."""
 
     def check_block(self, item: Element) -> None:
-        """Before anything is done. Raises StanzaError."""
+        """Checks an item before anything is changed. Raises StanzaError."""
 
     async def blocked(self, session: Session, jid: JID, item: Element) -> None:
-        """Afterwards."""
+        """Handles an item after its address was blocked."""
 
 
 class Blocking(Feature):
-    """The state of an account is its list, unless that is empty: addresses in the order of blocking."""
+    """Keeps block lists and applies them.
+
+    The state of an account: its block list, in the order of blocking, unless it is empty.
+    """
 
     in_memory = (SPACE,)
 
@@ -63,16 +69,14 @@ class Blocking(Feature):
         self._presence = presence
         self._used = False  # whether any account that was in memory had a list
         self._pushes = 0
-        self._earlier: dict[
-            str, set[str]
-        ] = {}  # addresses that an account had before, by the one that it has
+        self._earlier: dict[str, set[str]] = {}  # earlier addresses of an account, by its current one
         self.listeners: list[BlockListener] = []
 
     def blocks(self, account: Account, jid: JID) -> bool:
         """Whether an account has blocked an address."""
         blocked: dict[JID, None] | None = account.state.get(Blocking)
         if blocked is None or jid == self._domain.jid or jid.bare == account.jid:
-            return False  # one's own devices and server are never blocked
+            return False  # own devices and the own server are never blocked
         return matches(blocked, jid)
 
     def _set(self, account: Account, blocked: dict[JID, None]) -> None:
@@ -89,7 +93,7 @@ class Blocking(Feature):
             self._earlier.setdefault(move.new, set()).add(old)
 
     async def account_moved(self, account: Account, left: Account) -> None:
-        """Whom the account has blocked learns nothing at its older address either, which says where it is."""
+        """Blocks the same people at the earlier address, which would tell them the new one."""
         blocked: dict[JID, None] = account.state.get(Blocking, {})
         for jid in blocked:
             await self._store.put(left.id, SPACE, str(jid), b"")
@@ -104,7 +108,7 @@ class Blocking(Feature):
                 del self._earlier[new]
 
     async def _everywhere(self, session: Session) -> list[Account]:
-        """The account, and what it has left at older addresses."""
+        """The account and its earlier accounts, which it has moved from."""
         found = [session.account]
         for old in self._earlier.get(session.account.jid, ()):
             if (account := await self._accounts.load(old)) is not None:
@@ -188,7 +192,9 @@ class Blocking(Feature):
         return command.findall(_ITEM) if command is not None else []
 
     async def _viewers(self, bare: str, jids: Iterable[JID]) -> list[JID]:
-        """Who of these gets the account's presence: as addressed, or the contacts of a whole domain."""
+        """Those of the addresses that get the account's presence; for a domain, the contacts of that
+        domain.
+        """
         roster = await self._accounts.roster(bare)
         viewers: list[JID] = []
         for jid in jids:
@@ -202,7 +208,7 @@ class Blocking(Feature):
         return viewers
 
     def _push(self, session: Session, tag: str, jids: Iterable[JID]) -> None:
-        """To all the account's sessions that have asked for the list (§3.3 to §3.5)."""
+        """Sends a push to all sessions that have requested the list (XEP-0191 §3.3 to §3.5)."""
         command = Element(tag)
         for jid in jids:
             SubElement(command, _ITEM, {"jid": str(jid)})
@@ -223,7 +229,7 @@ class Blocking(Feature):
         get = self._accounts.get  # here at once, since every message passes
         account = get(sender.bare)
         if account is not None and Blocking in account.state and self.blocks(account, to):
-            return False  # what the server sends in the name of who blocks: presence, events
+            return False  # sent by the server for the blocking account, such as presence
         account = get(to.bare)
         if account is None or Blocking not in account.state or not self.blocks(account, sender):
             return True

@@ -1,8 +1,8 @@
-"""XEP-0402: PEP Native Bookmarks, and the older ones (XEP-0048), all of them the same list.
+"""XEP-0402: PEP Native Bookmarks, kept in sync with both older forms (XEP-0048).
 
-The items of the node are what lasts. The older form in private storage (XEP-0049) is made from them when it
-is asked for; that in a node of its own is written anew as they change. What an older client writes to either
-is taken apart.
+The items of the XEP-0402 node are the stored list. The form in private storage (XEP-0049) is made from them
+on request, and the form in a single PEP item is rewritten when they change. If an older client writes one
+of these forms, the items are changed accordingly.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _OLD_CONFIG = NodeConfig(access_model="whitelist")
 
 
 class Bookmarks(Feature):
-    """Stands in for ``storage:bookmarks``. Bookmarks of web pages stay in private storage."""
+    """Handles ``storage:bookmarks`` of private storage. Bookmarks of web pages stay there."""
 
     account_disco = (f"{NODE}#compat", f"{NODE}#compat-pep")
 
@@ -45,12 +45,12 @@ class Bookmarks(Feature):
     # -- in private storage ------------------------------------------------------------------------
 
     async def read(self, session: Session, stored: Element | None) -> Element:
-        """The older form of the list."""
+        """Returns the older form of the list."""
         urls = stored.findall(_URL) if stored is not None else ()
         return await self._storage(session.account.id, urls)
 
     async def write(self, session: Session, element: Element) -> Element:
-        """Changes the items to what the older form says; returns what is to be stored besides."""
+        """Changes the items as the older form says. Returns what is to be kept in private storage."""
         conferences: dict[str, Element] = {}
         for conference in element.findall(_CONFERENCE):
             jid = _room(conference)
@@ -67,13 +67,13 @@ class Bookmarks(Feature):
     # -- in a node of its own ----------------------------------------------------------------------
 
     async def _nodes_changed(self, owner: JID, account: int, node: str) -> None:
-        """A newer client has changed the list, or an older one has written all of it."""
+        """Updates the other form after a client has changed either."""
         if node == NODE:
             await self._mirror(owner, account)
         elif node == _OLD:
             items = list((await self._inside.items(account, _OLD)).values())
             element = items[-1].element if items else None
-            if element is not None and element.tag == STORAGE:  # a node that is deleted ends no bookmarks
+            if element is not None and element.tag == STORAGE:  # deleting the older node deletes no bookmarks
                 found = {_room(conference): conference for conference in element.findall(_CONFERENCE)}
                 await self._take(owner, account, {jid: c for jid, c in found.items() if jid is not None})
 
@@ -95,7 +95,7 @@ class Bookmarks(Feature):
         return storage
 
     async def _take(self, owner: JID, account: int, conferences: Mapping[str, Element]) -> None:
-        """Changes the items to what the older form says. Raises StanzaError."""
+        """Changes the items as the older form says. Raises StanzaError."""
         items = dict(await self._inside.items(account, NODE))
         wanted = {jid: serialize(_to_new(c, _extensions(items, jid)), " ") for jid, c in conferences.items()}
         if len(wanted) > MAX_ITEMS:
@@ -106,7 +106,7 @@ class Bookmarks(Feature):
 
 
 def _room(conference: Element) -> str | None:
-    """The address that a bookmark is for; None if it is none."""
+    """The address of the room of a bookmark; None if it is invalid."""
     try:
         return parse_jid(conference.get("jid", "")).bare
     except ValueError:
@@ -141,7 +141,7 @@ def _to_new(old: Element, extensions: Element | None) -> Element:
 
 
 def _extensions(items: Mapping[str, Item], jid: str) -> Element | None:
-    """What newer clients keep with a bookmark stays when an older one writes (XEP-0402 §3.2)."""
+    """The extensions of a bookmark, which are kept when an older client writes it (XEP-0402 §3.2)."""
     item = items.get(jid)
     conference = item.element if item is not None else None
     return conference.find(f"{{{NODE}}}extensions") if conference is not None else None

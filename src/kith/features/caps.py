@@ -1,6 +1,7 @@
-"""XEP-0115: Entity Capabilities. What a client can do, asked once for each kind of client.
+"""XEP-0115: Entity Capabilities. Learns the features of clients, with one request for each kind of client.
 
-`Caps.features_of` says what a session's client has announced; ``listeners`` are told when that is known.
+`Caps.features_of` returns what the client of a session has announced; ``listeners`` are called when it is
+known.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from kith.wire import ns
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
 
-#: What this software calls itself in the ``node`` of its own capabilities.
+#: The ``node`` of our own capabilities, which identifies this software.
 NODE = "kith"
 C = ns.tag(ns.CAPS, "c")
 _IDENTITY = ns.tag(ns.DISCO_INFO, "identity")
 _FEATURE = ns.tag(ns.DISCO_INFO, "feature")
-#: Identities of what runs on a battery.
+#: Identities of clients that run on a battery.
 _HANDHELD = frozenset(("client/phone", "client/handheld", "client/tablet", "client/sms"))
 _LANG = ns.tag(ns.XML, "lang")
 _HASHES = {
@@ -37,21 +38,23 @@ _HASHES = {
     "sha-384": hashlib.sha384,
     "sha-512": hashlib.sha512,
 }
-#: Kinds of clients that are remembered.
+#: How many kinds of clients are remembered.
 MAX_KNOWN = 1000
-#: What one client may announce: features, and characters in all of them.
+#: Limits of what one client may announce: features, and their characters in total.
 MAX_FEATURES = 512
 MAX_TEXT = 32 * 1024
-#: The longest ``node`` or ``ver``, in characters.
+#: The maximum length of ``node`` and ``ver``, in characters.
 _MAX_ATTRIBUTE = 1024
 
 
 class Malformed(ValueError):
-    """The information can't be hashed (XEP-0115 §5.4, point 3)."""
+    """The disco#info result can't be hashed (XEP-0115 §5.4, point 3)."""
 
 
 def verification(children: Iterable[Element], algorithm: str) -> str:
-    """The ``ver`` of what disco#info says (§5.1). ``algorithm`` is a name as in IANA's registry.
+    """Computes the ``ver`` of a disco#info result (XEP-0115 §5.1).
+
+    ``algorithm``: a name from the IANA registry.
 
     Raises Malformed.
     """
@@ -70,14 +73,14 @@ def verification(children: Iterable[Element], algorithm: str) -> str:
         raise Malformed("something is said twice")
     texts = sorted(identities) + sorted(features)
     if any("<" in text for text in texts):
-        raise Malformed("a text holds the separator")  # else two sets could have one hash (§8.1)
+        raise Malformed("a text holds the separator")  # otherwise two sets could have the same hash (§8.1)
     whole = "".join(f"{text}<" for text in texts) + "".join(forms[name] for name in sorted(forms))
     digest = _HASHES[algorithm](whole.encode("utf-8", "surrogatepass")).digest()
     return base64.b64encode(digest).decode()
 
 
 def _add_form(element: Element, forms: dict[str, str]) -> None:
-    """XEP-0128 in the hash: only forms with a ``FORM_TYPE`` count."""
+    """Adds a form (XEP-0128) to the text to be hashed. Only forms with a ``FORM_TYPE`` count."""
     form = parse_form(element)
     types = form.values.pop(FORM_TYPE, [])
     if not types:
@@ -95,7 +98,7 @@ def _add_form(element: Element, forms: dict[str, str]) -> None:
 
 @dataclass(slots=True)
 class _Client:
-    """What is known of a session's client. ``asked`` is the id of the question that is under way."""
+    """What is known about a client. ``asked``: the id of the pending request."""
 
     hash: str
     node: str
@@ -105,7 +108,7 @@ class _Client:
 
 
 class Caps(Feature):
-    """Learns from presence. What doesn't fit its hash is believed of that one session only."""
+    """Learns features from presence. A result that does not match its hash is used for that session only."""
 
     server_disco = (ns.CAPS,)
 
@@ -117,9 +120,9 @@ class Caps(Feature):
         self._own: Element | None = None
 
     def features_of(self, session: Session) -> frozenset[str]:
-        """What the session's client has announced; empty while that is not known.
+        """The features that the client of a session has announced; empty while they are not known.
 
-        Its identities are among it, as ``category/type``.
+        They include its identities, as ``category/type``.
         """
         client = session.state.get(Caps)
         return client.features if isinstance(client, _Client) else frozenset()
@@ -141,7 +144,7 @@ class Caps(Feature):
             return
         client = _Client(hash, node, ver)
         if isinstance(before := session.state.get(Caps), _Client):
-            client.features = before.features  # hold until the answer is there
+            client.features = before.features  # valid until the answer arrives
         session.state[Caps] = client
         known = self.known(hash, ver)
         if known is None:
@@ -182,14 +185,17 @@ class Caps(Feature):
         return True
 
     def known(self, hash: str, ver: str) -> frozenset[str] | None:
-        """What a hash stands for, or None if nobody has said it yet."""
+        """The features for a hash, or None if they are not known yet."""
         features = self._known.get((hash, ver))
         if features is not None:
             self._known.move_to_end((hash, ver))
         return features
 
     def learn(self, hash: str, ver: str, query: Element) -> frozenset[str]:
-        """The features of an answer, remembered if it fits the hash; none if it is out of bounds."""
+        """Returns the features of an answer, and remembers them if they match the hash.
+
+        Empty if there are too many.
+        """
         features = _features(query)
         if features is None:
             return frozenset()
@@ -216,14 +222,14 @@ class Caps(Feature):
     # -- the server's own --------------------------------------------------------------------------
 
     def stream_features(self) -> Sequence[Element]:
-        """``<c/>``: the domain's own capabilities (§6.3)."""
+        """``<c/>`` with the capabilities of the server (XEP-0115 §6.3)."""
         if self._own is None:
             ver = verification(self._disco.describe(account=False), "sha-1")
             self._own = Element(C, {"hash": "sha-1", "node": NODE, "ver": ver})
         return (self._own,)
 
     async def node_info(self, sender: Sender, to: JID, node: str) -> Sequence[Element] | None:
-        """Clients ask the domain for ``node#ver`` (§6.2)."""
+        """Answers requests for ``node#ver`` of the server (XEP-0115 §6.2)."""
         (own,) = self.stream_features()
         if to.local or node != f"{NODE}#{own.get('ver')}":
             return None
@@ -234,7 +240,7 @@ class Caps(Feature):
 
 
 def _features(query: Element) -> frozenset[str] | None:
-    """What an answer announces, or None if it is out of bounds."""
+    """The features and identities in an answer, or None if there are too many."""
     features = [child.get("var", "") for child in query if child.tag == _FEATURE]
     identities = [child for child in query if child.tag == _IDENTITY]
     features += [f"{child.get('category')}/{child.get('type')}" for child in identities]

@@ -1,4 +1,4 @@
-"""XEP-0280: Message Carbons. What one device sends or gets, the account's other devices get too."""
+"""XEP-0280: Message Carbons. The account's other devices get copies of what one device sends or receives."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WITHOUT_BODY = tuple(
 
 
 def eligible(stanza: Stanza) -> bool:
-    """XEP-0280 §6.1: chats, and other messages that a person would miss."""
+    """Whether a message is copied: chats, and others that a person would miss (XEP-0280 §6.1)."""
     if _PRIVATE in stanza.children or _NO_COPY in stanza.children:
         return False
     if stanza.type == "chat":
@@ -34,7 +34,7 @@ def eligible(stanza: Stanza) -> bool:
 
 
 class Carbons(Feature):
-    """A session asks for copies; they go out when a message is delivered."""
+    """Sends copies to the sessions that have enabled them, when a message is delivered."""
 
     disco = (ns.CARBONS, f"{ns.CARBONS}#rules")
 
@@ -71,7 +71,7 @@ class Carbons(Feature):
     def message_sent_committed(self, envelope: Envelope, account: Account) -> None:
         sessions = account.sessions
         if not sessions or (len(sessions) == 1 and envelope.sender in sessions.values()):
-            return  # the sender may have ended its session since
+            return  # the session of the sender may have ended meanwhile
         if eligible(envelope.stanza):
             self._copy("sent", envelope, account, [envelope.sender, *envelope.delivered_to])
 

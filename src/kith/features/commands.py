@@ -1,6 +1,6 @@
-"""XEP-0050: Ad-Hoc Commands. A client shows a form, and the server does what was filled in.
+"""XEP-0050: Ad-Hoc Commands. A client shows a form, and the server runs the command with its values.
 
-Commands are defined beside this file, see `Command`; this one runs them.
+This file runs commands; other features define them, see `Command`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from kith.wire.stanza import Stanza
 
 COMMAND = ns.tag(ns.COMMANDS, "command")
 _NOTE, _ACTIONS, _COMPLETE = (ns.tag(ns.COMMANDS, name) for name in ("note", "actions", "complete"))
-#: Forms that are being filled in at once, by all and by one account; and for how long, in seconds.
+#: Limits of forms being filled in: by all accounts, by one account, and for how many seconds.
 MAX_OPEN = 1000
 MAX_OWN = 20
 PATIENCE = 900.0
@@ -32,7 +32,7 @@ PATIENCE = 900.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a command has done: a line for people, fields of a result form, and what stands in it besides."""
+    """The result of a command: a line for people, fields of a result form, and further elements."""
 
     note: str = ""
     fields: Sequence[Field] = ()
@@ -44,9 +44,10 @@ Values = Mapping[str, list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """``allowed`` by bare address; ``fields`` are asked for first, if there are any.
+    """A command. ``fields``: the form that is shown first, if there are any.
 
-    ``run`` gets the values by field and who asks, as a bare address. Raises StanzaError.
+    ``allowed``: tells for a bare address whether it may use the command. ``run``: called with the values by
+    field and the bare address of the user; may raise StanzaError.
     """
 
     node: str
@@ -64,7 +65,7 @@ class _Open(NamedTuple):
 
 
 class Commands(Feature):
-    """The commands of the domain; other features add theirs when they start."""
+    """The commands of the server. Other features add theirs when they start."""
 
     server_disco = (ns.COMMANDS,)
 
@@ -90,7 +91,7 @@ class Commands(Feature):
         if action not in ("execute", "complete", "next", "prev", "cancel"):
             raise _bad("malformed-action")
         if action in ("next", "prev"):
-            raise _bad("bad-action")  # there is one form: nothing before it, nothing after
+            raise _bad("bad-action")  # there is only one form, so no previous or next one
         session = element.get("sessionid", "")
         if not session:
             if action == "cancel":
@@ -151,7 +152,7 @@ class Commands(Feature):
         return [command for command in self._commands.values() if command.allowed(asker)]
 
     async def node_info(self, sender: Sender, to: JID, node: str) -> Sequence[Element] | None:
-        """XEP-0050 §3.1: what a command is."""
+        """Answers disco#info about a command (XEP-0050 §3.1)."""
         if to.local:
             return None
         if node == ns.COMMANDS:
@@ -173,5 +174,5 @@ def _answer(node: str, session: str, status: str) -> Element:
 
 
 def _bad(condition: str, kind: str = "bad-request", text: str = "") -> StanzaError:
-    """An error as XEP-0050 §4.4 has it."""
+    """Makes an error of XEP-0050 §4.4."""
     return StanzaError(kind, text, application=Element(ns.tag(ns.COMMANDS, condition)))

@@ -1,4 +1,4 @@
-"""XEP-0114: Jabber Component Protocol. Gateways, bots and services join as domains of their own."""
+"""XEP-0114: Jabber Component Protocol. Gateways, bots and services connect to serve domains of their own."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ logger = structlog.get_logger("kith")
 
 
 class Component(Intake):
-    """One configured component: the host of its domain, connected or not."""
+    """A configured component, connected or not. It is the host of its domain."""
 
     __slots__ = ("_feature", "_out", "name", "secret")
 
@@ -54,7 +54,7 @@ class Component(Intake):
     # -- to the component ------------------------------------------------------------------------
 
     def receive(self, stanza: Stanza, sender: JID, to: JID) -> None:
-        """`kith.core.hosts.Host`. Raises StanzaError while the component is not connected."""
+        """Sends a stanza to the component. Raises StanzaError if it is not connected."""
         if self.sink is None:
             raise StanzaError("service-unavailable", "the service is not connected", type="wait")
         self.raw(stanza.to_bytes())
@@ -104,7 +104,7 @@ class Component(Intake):
     # -- the connection --------------------------------------------------------------------------
 
     def connect(self, sink: Sink) -> None:
-        """It has shown that it is the one. An older connection ends: the newer is the living one."""
+        """Uses a new connection that has authenticated. An older one ends, since it is probably dead."""
         if self.sink is not None:
             conflict = StreamError("conflict", "the component connected again")
             self.disconnect(stream_refused(self._feature.figures, conflict, self.name))
@@ -126,7 +126,7 @@ class Component(Intake):
 
 
 class ComponentStream(LinkStream):
-    """A connection to the component port: the header, the handshake, then stanzas."""
+    """The stream of a component: header, handshake, then stanzas."""
 
     def __init__(self, feature: Components, sink: Sink, security: Security) -> None:
         self.security = security
@@ -173,7 +173,7 @@ class ComponentStream(LinkStream):
         attempt = guesses.admit(self.security.address, component.name, now)
         if attempt is None:
             raise StreamError("policy-violation", "too many failed logins, wait a minute")
-        digest = hashlib.sha1(f"{self._id}{component.secret}".encode()).hexdigest()  # as §3 has it
+        digest = hashlib.sha1(f"{self._id}{component.secret}".encode()).hexdigest()  # XEP-0114 §3
         given = (element.element.text or "").strip().encode()
         if element.tag != _HANDSHAKE or not hmac.compare_digest(digest.encode(), given):
             raise StreamError("not-authorized")
@@ -183,7 +183,7 @@ class ComponentStream(LinkStream):
         self._sink.send([b"<handshake/>"])
 
     def closed(self) -> None:
-        """The component has closed its stream."""
+        """Handles the end of the component's stream."""
         component = self._component
         if component is not None and component.sink is self._sink:
             if component.idle:
@@ -194,7 +194,7 @@ class ComponentStream(LinkStream):
             self._sink.close()
 
     def lost(self) -> None:
-        """The connection is gone."""
+        """Handles the loss of the connection."""
         if self._component is not None:
             self._component.lost(self._sink)
 
@@ -210,7 +210,7 @@ class ComponentStream(LinkStream):
 
 
 class Components(Feature):
-    """The components of the settings, by domain."""
+    """The components that are configured, by domain."""
 
     def __init__(
         self,
@@ -242,5 +242,5 @@ class Components(Feature):
         return () if to.local else [item(c.name) for c in self.components.values() if c.sink is not None]
 
     def stream(self, sink: Sink, security: Security) -> ComponentStream:
-        """For a new connection to the component port."""
+        """Makes the stream for a new connection to the component port."""
         return ComponentStream(self, sink, security)

@@ -1,4 +1,4 @@
-"""XEP-0157: Contact Addresses for XMPP Services. Where to write to those who run the server."""
+"""XEP-0157: Contact Addresses for XMPP Services. How to contact the operators of the server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SERVER_INFO = "http://jabber.org/network/serverinfo"
 
 
 class ContactAddresses(Feature):
-    """The setting ``contacts``, as part of what the domain says of itself (XEP-0128)."""
+    """Announces the setting ``contacts`` as a form of the domain (XEP-0128)."""
 
     def __init__(self, config: Config) -> None:
         self._config = config

@@ -1,9 +1,10 @@
-"""Who may write to an account that hears from its contacts alone (`kith.records.privacy`, ``messages``).
+"""Decides who may write to an account that only accepts messages from contacts (``messages`` in
+`kith.records.privacy`).
 
-Whoever is in its roster may, whoever it has written to (an answer always comes through), and whomever it
-shows its presence now, as it does to a room that it is in. Others get the error that a blocked or absent
-account gives; nothing of theirs is kept. Servers and their services, which have no name before the @, are
-heard; so is an account's own other device. Requests for presence come as ever: that is how a stranger asks to
+These may: everybody in its roster, everybody it has written to (so answers always arrive), everybody it
+sends directed presence to (such as a room it is in), servers and their services (addresses without a local
+part), and its own devices. Others get the same error as from an account that has blocked them or does not
+exist, and their messages are not kept. Subscription requests still arrive: with one, a stranger asks to
 become a contact.
 """
 
@@ -23,11 +24,11 @@ from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
 
 SPACE = "correspondents"
-#: People outside of the roster who were written to and may answer; beyond, the first are forgotten.
+#: How many people outside the roster may answer; beyond that, the first are forgotten.
 MAX_ANSWERS = 1000
-#: The last messages with somebody in which one looks for one of the account's own.
+#: How many of the last messages with somebody are searched for one sent by the account.
 _LAST = 50
-#: What says something: receipts and typing notices go to strangers without anybody's doing.
+#: Elements of messages written by a person: receipts and typing notifications are sent automatically.
 _WORDS = frozenset(
     (ns.tag(ns.CLIENT, "body"), ns.tag(ns.OMEMO, "encrypted"), ns.tag(ns.OMEMO_2, "encrypted"))
 )
@@ -38,10 +39,11 @@ def _says_something(children: Collection[str]) -> bool:
 
 
 class Correspondents(Feature):
-    """The state of an account that hears from its contacts alone is the people who may answer it besides.
+    """Refuses messages from strangers to accounts with this setting.
 
-    They are outside of its roster, which is in memory then as well, in the order of first writing. It comes
-    after `PrivacySettings`, which reads what accounts have set.
+    The state of such an account: the people outside its roster who may write to it, in the order of the first
+    message to them. Its roster is in memory too. Hooks of this feature have to be called after those of
+    `PrivacySettings`, which reads the settings.
     """
 
     in_memory = (SPACE,)
@@ -67,7 +69,9 @@ class Correspondents(Feature):
         self._used = True
 
     async def privacy_changed(self, account: Account) -> None:
-        """Whom the account has written to before is looked up once; from then on it is noted."""
+        """When the setting is turned on, finds the people the account has written to; later ones are
+        noted.
+        """
         if self._settings.of(account).messages == "everyone":
             account.state.pop(Correspondents, None)
             return
@@ -79,7 +83,7 @@ class Correspondents(Feature):
         await self._store.settled()
 
     async def _was_written_to(self, id: int, peer: str) -> bool:
-        """Before it was noted."""
+        """Searches the archive for messages sent before such people were noted."""
         page = await self._store.page(LogQuery(id, peer, limit=_LAST, backwards=True))
         return any(
             not entry.flags & INCOMING and _says_something(Stanza.from_bytes(entry.stanza).children)
@@ -106,14 +110,14 @@ class Correspondents(Feature):
         return item.listed or item.from_ or item.to
 
     def _shows_presence(self, account: Account, sender: JID) -> bool:
-        """Whether a device has sent its presence there, and not taken it back (RFC 6121 §4.6)."""
+        """Whether a session has sent directed presence to the sender (RFC 6121 §4.6)."""
         bare = sender.to_bare()
         return any(
             jid.to_bare() == bare for session in account.sessions.values() for jid in session.directed or ()
         )
 
     def message_sent(self, session: Session, stanza: Stanza, to: JID) -> None:
-        """Whom the account writes to may answer."""
+        """Notes that the recipient may answer."""
         account = session.account
         if Correspondents not in account.state:
             return
@@ -123,7 +127,10 @@ class Correspondents(Feature):
             self._expect(account, to.bare)
 
     def _expect(self, account: Account, bare: str) -> None:
-        """Queued before the message to them: if that is durable, so is this."""
+        """Stores that somebody may answer.
+
+        It is queued before the message to them, so it is durable first.
+        """
         answers: dict[str, None] = account.state[Correspondents]
         answers[bare] = None
         if len(answers) > MAX_ANSWERS:

@@ -1,9 +1,9 @@
-"""XEP-0352: Client State Indication. While nobody looks at the client, what can wait does.
+"""XEP-0352: Client State Indication. While a client is inactive, stanzas that are not urgent are held back.
 
-Held back are presence, typing, receipts, read marks, copies of what other devices sent and events of
-personal nodes; of what replaces itself, only the newest. Whatever a person would want to know at once goes
-out at once, and what was held goes before it: order stays, and the radio is awake anyway. That another device
-has taken a call is among it: this one is to stop ringing.
+Held back are presence, typing notifications, receipts, read markers, copies of what other devices sent, and
+PEP events; if a newer one replaces an older, only the newer. Anything else is sent at once, after what was
+held back: this keeps the order, and the radio of the device is awake anyway. It is also urgent that another
+device has answered a call, because this one should stop ringing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from kith.core.hooks.feature import Feature
 from kith.wire import ns
 from kith.wire.stanza import Stanza
 
-#: What one session holds back at most; then it gets all.
+#: How many stanzas are held back for a session at most; then all are sent.
 MAX_HELD = 256
 MAX_BYTES = 128 * 1024
 _ACTIVE = ns.tag(ns.CSI, "active")
@@ -25,7 +25,7 @@ _EVENT = ns.tag(ns.PUBSUB_EVENT, "event")
 _COPIES = (ns.tag(ns.CARBONS, "received"), ns.tag(ns.CARBONS, "sent"))
 _FORWARDED = ns.tag(ns.FORWARD, "forwarded")
 _MESSAGE = ns.tag(ns.CLIENT, "message")
-#: The namespaces of children that can wait, alone or together.
+#: Namespaces of child elements that are not urgent.
 _CHATTER = frozenset(
     (ns.CHAT_STATES, ns.RECEIPTS, ns.MARKERS, ns.HINTS, ns.STANZA_ID, ns.DELAY, ns.ENCRYPTION)
 )
@@ -33,7 +33,7 @@ _THREAD = ns.tag(ns.CLIENT, "thread")
 
 
 def waits(data: bytes) -> str | None:
-    """None if the stanza is urgent; else what it replaces of the kind, or an empty text for nothing."""
+    """Returns None if the stanza is urgent, else a key of what it replaces (empty if it replaces nothing)."""
     if data.startswith(b"<iq"):
         return None
     stanza = Stanza.from_bytes(data)
@@ -61,7 +61,7 @@ def _event(stanza: Stanza, sender: str) -> str | None:
     if first is None:
         return ""
     items = first.findall(ns.tag(ns.PUBSUB_EVENT, "item"))
-    # nodes of one item, like avatars and lists of devices, replace it each time
+    # in nodes with a single item, such as avatars and device lists, each event replaces the previous one
     id = items[0].get("id", "") if len(items) == 1 else ""
     return f"event {sender} {first.get('node')} {id}" if id else ""
 
@@ -79,7 +79,7 @@ def _namespace(tag: str) -> str:
 
 
 class Quiet:
-    """What an inactive session gets goes through here (`Session.push`)."""
+    """Filters the stanzas for an inactive session (`Session.push`)."""
 
     __slots__ = ("_count", "_held", "_session", "_size")
 
@@ -90,7 +90,7 @@ class Quiet:
         self._count = 0
 
     def offer(self, data: bytes, id: int) -> None:
-        """Holds a stanza back, or sends all."""
+        """Holds a stanza back, or, if it is urgent, sends everything."""
         key = waits(data)
         if key is None:
             self.release()
@@ -108,7 +108,7 @@ class Quiet:
             self.release()
 
     def release(self) -> None:
-        """Sends what was held back, in the order in which it came."""
+        """Sends the stanzas that were held back, in order."""
         held, self._held = self._held, {}
         self._size = 0
         for data, id in held.values():
@@ -116,7 +116,7 @@ class Quiet:
 
 
 class ClientState(Feature):
-    """A stream begins active, a resumed one too."""
+    """Handles ``<active/>`` and ``<inactive/>``. New and resumed streams are active."""
 
     bind_features = (ns.CSI,)
 

@@ -1,6 +1,6 @@
-"""When a device, or an app with a password of its own, was there the last time.
+"""Notes when a device, or an app with its own password, was last connected.
 
-It is written when a session ends, and each hour while it lasts.
+This is stored when a session ends, and once an hour while it lasts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _EVERY = 3600.0
 
 
 class DeviceActivity(Feature):
-    """A login itself is noted by the login."""
+    """Stores the last activity of devices. The login itself stores the time of the login."""
 
     def __init__(
         self, clock: Clock, tasks: Tasks, accounts: Accounts, devices: Devices, passwords: Passwords
@@ -37,7 +37,7 @@ class DeviceActivity(Feature):
         await self._write()
 
     async def _look(self) -> None:
-        """Who is connected now was there."""
+        """Stores that all connected devices are active now."""
         for account in self._accounts.all():
             for session in account.sessions.values():
                 if session.sink is not None:

@@ -1,7 +1,7 @@
-"""XEP-0384: which OMEMO keys are a device's, and their end when the device is revoked.
+"""XEP-0384: notes which OMEMO keys belong to a device, and removes them when the device is revoked.
 
-A client publishes its keys in a node (0.3: one node per key id) or an item (0.8) of its account. The ids are
-noted for its device, so that a device that was revoked can be taken off the list that others encrypt to.
+A client publishes its keys in a node (version 0.3: one node per key id) or an item (0.8). Their ids are
+stored with the device, so that a revoked device can be removed from the device list that others encrypt to.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _BUNDLES_2 = "urn:xmpp:omemo:2:bundles"
 #: The lists of devices: node and namespace, and the id that a client calls a device by.
 _LISTS = ("eu.siacs.conversations.axolotl.devicelist", "urn:xmpp:omemo:2:devices")
 _MAX_ID = 2**31 - 1
-#: Keys that one device may have had; an older one is not noted any more.
+#: How many keys are stored for one device; older ones are dropped.
 _MOST = 16
 
 
 class DeviceKeys(Feature):
-    """Notes them as they are published, and takes them off the lists."""
+    """Notes keys when they are published, and removes those of revoked devices."""
 
     def __init__(self, tasks: Tasks, devices: Devices, passwords: Passwords, pep: Pep) -> None:
         self._tasks = tasks
@@ -44,7 +44,7 @@ class DeviceKeys(Feature):
         self._inside = pep.inside
 
     def stanza_out(self, session: Session, stanza: Stanza, to: JID | None) -> None:
-        """A client publishes keys: they are its device's."""
+        """Stores the ids of keys that a client publishes for its device."""
         if stanza.kind != "iq" or stanza.type != "set" or _PUBSUB not in stanza.children:
             return
         if to is not None and to.bare != session.bare:
@@ -64,7 +64,7 @@ class DeviceKeys(Feature):
             await self._passwords.apps.change(account, credential, omemo=key)
 
     async def device_revoked(self, account: Account, keys: Sequence[int]) -> None:
-        """Its keys go off the lists, and are gone themselves."""
+        """Removes the keys of a device from the device lists, and deletes the keys."""
         if not keys:
             return
         inside, owner, id = self._inside, account.address, account.id
@@ -80,7 +80,7 @@ class DeviceKeys(Feature):
 
 
 def _published(pubsub: Element | None) -> int | None:
-    """The id of the keys that a request publishes, or None."""
+    """The id of the keys that a request publishes, or None if it publishes none."""
     publish = pubsub.find(_PUBLISH) if pubsub is not None else None
     if publish is None:
         return None
@@ -97,7 +97,7 @@ def _published(pubsub: Element | None) -> int | None:
 
 
 def _without(payload: bytes, keys: set[str]) -> bytes | None:
-    """A list without those ids; None if none of them is in it."""
+    """The device list without these ids; None if it has none of them."""
     tree = ElementTree.fromstring(payload)
     gone = [child for child in tree if child.get("id") in keys]
     for child in gone:

@@ -1,7 +1,7 @@
-"""XEP-0030: Service Discovery, for the domain and for the accounts on it.
+"""XEP-0030: Service Discovery, for the domain and its accounts.
 
-What there is to find, the other features say: their disco features (`kith.core.hooks.feature.Feature`) and,
-where they have more to tell, methods by the names of the protocols below.
+The results come from the other features: their disco features (`kith.core.hooks.feature.Feature`) and, for
+more than these, the methods of the protocols below.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ ITEMS = ns.tag(ns.DISCO_ITEMS, "query")
 _IDENTITY = ns.tag(ns.DISCO_INFO, "identity")
 _FEATURE = ns.tag(ns.DISCO_INFO, "feature")
 _ITEM = ns.tag(ns.DISCO_ITEMS, "item")
-#: What the domain and an account are (XEP-0030 §3.1).
+#: The identities of the domain and of an account (XEP-0030 §3.1).
 _SERVER = ("server", "im", "Kith")
 _ACCOUNT = ("account", "registered", "")
-#: Items in one answer.
+#: How many items one answer has at most.
 MAX_ITEMS = 1000
-#: What is answered at each address.
+#: The features that every address has.
 _EVERYWHERE = (ns.DISCO_INFO, ns.DISCO_ITEMS, ns.PING)
 
 
 class Identity(NamedTuple):
-    """Category and type by the registry of XEP-0030, and a name for people."""
+    """An identity: category and type from the registry of XEP-0030, and a name for people."""
 
     category: str
     type: str
@@ -45,53 +45,53 @@ class Identity(NamedTuple):
 
 @runtime_checkable
 class HasIdentities(Protocol):
-    """A feature that makes the domain or its accounts more than they are by themselves."""
+    """A feature that adds identities to the domain or to accounts."""
 
     def disco_identities(self, account: bool) -> Sequence[Identity]: ...
 
 
 @runtime_checkable
 class HasService(Protocol):
-    """A feature that is a service (`Feature.service`)."""
+    """A feature that is a service with its own domain (`Feature.service`)."""
 
     def service_disco(self) -> tuple[Sequence[Identity], Sequence[str]]:
-        """Its identities and features."""
+        """The identities and features of the service."""
 
 
 @runtime_checkable
 class HasForms(Protocol):
-    """A feature with more information about the domain (XEP-0128)."""
+    """A feature that adds forms to the information about the domain (XEP-0128)."""
 
     def disco_forms(self) -> Sequence[Element]: ...
 
 
 @runtime_checkable
 class HasItems(Protocol):
-    """A feature with services of its own, each an ``<item/>`` (see `item`)."""
+    """A feature that adds items to the domain, such as services (see `item`)."""
 
     def disco_items(self, to: JID) -> Sequence[Element]: ...
 
 
 @runtime_checkable
 class HasNodes(Protocol):
-    """A feature with nodes of the domain or of accounts. None says that a node is not its own."""
+    """A feature that has nodes of the domain or of accounts. Its methods return None for nodes of others."""
 
     async def node_info(self, sender: Sender, to: JID, node: str) -> Sequence[Element] | None:
-        """The children of the query: identities, features, forms. May raise StanzaError."""
+        """The children of a disco#info result: identities, features, forms. May raise StanzaError."""
 
     async def node_items(self, sender: Sender, to: JID, node: str) -> Sequence[Element] | None:
-        """The items of a node, or, for the empty name, the nodes. May raise StanzaError."""
+        """The items of a node; for an empty name, the nodes. May raise StanzaError."""
 
 
 def item(jid: str, node: str = "", name: str = "") -> Element:
-    """``<item/>`` as disco#items lists it."""
+    """Makes an ``<item/>`` of disco#items."""
     return Element(
         _ITEM, {key: value for key, value in (("jid", jid), ("node", node), ("name", name)) if value}
     )
 
 
 class Items(Sequence[Element]):
-    """A long list of items of one address, of which only those are made that are looked at."""
+    """A long list of items of one address, whose elements are made only when they are used."""
 
     def __init__(self, jid: str, nodes: Sequence[str]) -> None:
         self._jid = jid
@@ -111,7 +111,7 @@ class Items(Sequence[Element]):
 
 
 def identity(value: Identity) -> Element:
-    """``<identity/>`` as disco#info lists it."""
+    """Makes an ``<identity/>`` of disco#info."""
     element = Element(_IDENTITY, {"category": value.category, "type": value.type})
     if value.name:
         element.set("name", value.name)
@@ -119,12 +119,12 @@ def identity(value: Identity) -> Element:
 
 
 def feature(var: str) -> Element:
-    """``<feature/>`` as disco#info lists it."""
+    """Makes a ``<feature/>`` of disco#info."""
     return Element(_FEATURE, {"var": var})
 
 
 def page(query: Element | None, items: Sequence[Element]) -> Sequence[Element]:
-    """Of many items a page (XEP-0059 §3); its ids are the places of items. Raises StanzaError."""
+    """Returns the requested page of the items (XEP-0059 §3). Ids are indexes. Raises StanzaError."""
     asked = query is not None and query.find(SET) is not None
     if query is None or not (asked or len(items) > MAX_ITEMS):
         return items
@@ -147,7 +147,7 @@ def page(query: Element | None, items: Sequence[Element]) -> Sequence[Element]:
 
 
 def no_items(iq: Stanza) -> Sequence[Element]:
-    """The answer for an account that has none, or is none (XEP-0030 §8). Raises StanzaError."""
+    """The answer for an account that has no items or does not exist (XEP-0030 §8). Raises StanzaError."""
     query = iq.child(ITEMS)
     node = query.get("node", "") if query is not None else ""
     return _answer(ITEMS, node, page(query, ()))
@@ -160,10 +160,12 @@ def _answer(tag: str, node: str, children: Sequence[Element]) -> Sequence[Elemen
 
 
 class Disco(Feature):
-    """An account answers its owner and those who get its presence; to others it has nothing (§8)."""
+    """Answers disco requests. An account shows items only to its owner and to contacts (XEP-0030 §8)."""
 
     disco = (ns.DISCO_INFO, ns.DISCO_ITEMS, ns.RSM)
-    server_disco = ("msgoffline",)  # messages wait for who is away (XEP-0160 §3, `kith.core.log.replay`)
+    server_disco = (
+        "msgoffline",
+    )  # messages wait for offline recipients (XEP-0160 §3, `kith.core.log.replay`)
 
     def __init__(self, iqs: Iqs, inquiries: Inquiries) -> None:
         self._iqs = iqs
@@ -188,7 +190,7 @@ class Disco(Feature):
         return _answer(INFO, node, found)
 
     def describe(self, account: bool) -> list[Element]:
-        """What the domain, or an account on it, is: identities, features and forms."""
+        """The disco#info of the domain or of an account: identities, features and forms."""
         identities = [Identity(*(_ACCOUNT if account else _SERVER))]
         for other in self._iqs.features:
             if isinstance(other, HasIdentities):
@@ -231,11 +233,11 @@ class Disco(Feature):
                 if items:
                     found = [*found, *items] if found else items
         if not known and (not to.local or await self._inquiries.knows(sender.bare, to)):
-            raise StanzaError("item-not-found")  # to others it looks as if there were nothing (§8)
+            raise StanzaError("item-not-found")  # for others it looks as if there were none (§8)
         return _answer(ITEMS, node, page(iq.child(ITEMS), found))
 
     def _features(self, to: JID) -> Sequence[Feature]:
-        """Those that have something to say of an address: of a service, only the one that it is."""
+        """The features to ask about an address; for a service, only the feature that it is."""
         service = self._iqs.services.get(to.domain)
         if service is None:
             return self._iqs.features

@@ -1,4 +1,4 @@
-"""XEP-0202: Entity Time. The server says what time it is, in UTC."""
+"""XEP-0202: Entity Time. The server tells its time, in UTC."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kith.wire.stanza import Stanza
 
 
 class EntityTime(Feature):
-    """``tzo`` is where the server's machine is, as its clock is set."""
+    """Answers time requests. ``tzo`` is the time zone of the server's machine."""
 
     server_disco = (ns.TIME,)
 
@@ -33,7 +33,7 @@ class EntityTime(Feature):
 
 
 def offset(seconds: int) -> str:
-    """A time zone as XEP-0082 §3.2 writes it, ``+01:00``."""
+    """Formats a time zone as ``+01:00`` (XEP-0082 §3.2)."""
     sign = "-" if seconds < 0 else "+"
     hours, minutes = divmod(abs(seconds) // 60, 60)
     return f"{sign}{hours:02d}:{minutes:02d}"

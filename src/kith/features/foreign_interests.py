@@ -1,7 +1,7 @@
-"""What clients on other servers want to be told of: XEP-0115 and XEP-0163 for contacts from elsewhere.
+"""Learns which PEP events clients on other servers want (XEP-0115 and XEP-0163).
 
-Their presence comes with a hash; what it stands for is asked of them once. Nothing of this lasts: the next
-presence brings it back.
+Their presence contains a hash of their features, which are requested once for each hash. Nothing is stored:
+it is learned again from the next presence.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from kith.features.disco import INFO
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
 
-#: Accounts elsewhere whose clients are remembered, and clients of one.
+#: Limits: accounts on other servers whose clients are remembered, and clients of one account.
 MAX_ACCOUNTS = 20_000
 MAX_CLIENTS = 16
 _MAX_ATTRIBUTE = 1024
 
 
 class _Client:
-    """A client elsewhere. ``owners``: the accounts here that it has sent its presence to."""
+    """A client on another server. ``owners``: the accounts here that it has sent presence to."""
 
     __slots__ = ("asked", "features", "hash", "node", "owners", "ver")
 
@@ -41,7 +41,11 @@ class _Client:
 
 
 class ForeignInterests(Feature):
-    """``listeners`` are called with a client's address and an account here, once its interests are known."""
+    """Remembers the interests of clients on other servers.
+
+    ``listeners`` are called with a client's address and an account of this server when its interests are
+    known.
+    """
 
     def __init__(self, randomness: Randomness, accounts: Accounts, post: Post, caps: Caps) -> None:
         self._randomness = randomness
@@ -52,7 +56,7 @@ class ForeignInterests(Feature):
         self._clients: OrderedDict[str, dict[JID, _Client]] = OrderedDict()
 
     def of(self, bare: str) -> Iterator[tuple[JID, frozenset[str]]]:
-        """The clients of an account elsewhere, with what they have announced."""
+        """The clients of an account on another server, with their announced features."""
         for jid, client in self._clients.get(bare, {}).items():
             if client.features is not None:
                 yield jid, client.features
@@ -94,11 +98,11 @@ class ForeignInterests(Feature):
                 self._tell(sender.jid, owner)
 
     def _are_contacts(self, to: JID, sender: Sender) -> bool:
-        """Strangers are told of nothing, and what they want would drive out what contacts want."""
+        """Whether both are contacts. Strangers get no events, and would use up the limits."""
         account = self._accounts.get(to.bare)
         roster = account.roster if account is not None else None
         if roster is None:
-            return False  # nobody is online there; who comes will ask for presence, and get it again
+            return False  # nobody is online there; contacts probe when they come online
         return roster.subscription_from(sender.bare) or roster.subscription_to(sender.bare)
 
     def _ask(self, jid: JID, client: _Client, to: JID) -> None:

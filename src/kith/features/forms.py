@@ -1,4 +1,4 @@
-"""XEP-0004: Data Forms. Read what was submitted, build what is offered (XEP-0068 for ``FORM_TYPE``)."""
+"""XEP-0004: Data Forms. Parses submitted forms and builds forms (with ``FORM_TYPE`` of XEP-0068)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ FORM_TYPE = "FORM_TYPE"
 
 
 class Field(NamedTuple):
-    """A field to offer. ``type`` is one of XEP-0004 §3.3, ``options`` the values to choose from.
+    """A field of a form to be filled in.
 
-    ``open``: other values are taken too (XEP-0122 §3.3).
+    ``type``: one of XEP-0004 §3.3. ``options``: the values to choose from.
+
+    ``open``: other values are accepted too (XEP-0122 §3.3).
     """
 
     var: str
@@ -35,14 +37,14 @@ class Field(NamedTuple):
 
 @dataclass(slots=True)
 class Form:
-    """A form as a peer sent it: ``type`` is form, submit, cancel or result; ``values`` by ``var``."""
+    """A form received from a peer. ``type``: form, submit, cancel or result. ``values``: by ``var``."""
 
     type: str
     values: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def form_type(self) -> str:
-        """What kind of form it says it is, or an empty text."""
+        """The ``FORM_TYPE`` of the form, or an empty text."""
         return self.one(FORM_TYPE)
 
     def one(self, var: str, default: str = "") -> str:
@@ -52,7 +54,7 @@ class Form:
 
 
 def parse_form(element: Element) -> Form:
-    """Reads ``<x xmlns='jabber:x:data'/>``; fields without a ``var`` are left out."""
+    """Parses ``<x xmlns='jabber:x:data'/>``. Fields without a ``var`` are ignored."""
     form = Form(element.get("type", ""))
     for item in element.findall(_FIELD):
         var = item.get("var")
@@ -68,7 +70,7 @@ def find_form(parent: Element | None) -> Form | None:
 
 
 def build_form(type: str, form_type: str, fields: Iterable[Field], title: str = "") -> Element:
-    """``<x/>`` with a hidden ``FORM_TYPE``. In a result, fields have a type, and no help to fill them in."""
+    """Builds ``<x/>`` with a hidden ``FORM_TYPE``. In a result, fields have no options and descriptions."""
     form = Element(X, {"type": type})
     if title:
         SubElement(form, ns.tag(ns.DATA_FORM, "title")).text = title
@@ -95,7 +97,7 @@ def _append(form: Element, item: Field, offered: bool) -> None:
 
 
 def to_boolean(text: str) -> bool:
-    """A boolean's lexical forms (XEP-0004 §3.3); ValueError for anything else."""
+    """Parses a boolean (XEP-0004 §3.3). Raises ValueError."""
     if text in ("1", "true"):
         return True
     if text in ("0", "false"):

@@ -1,4 +1,4 @@
-"""XEP-0334: Message Processing Hints. What a sender says about keeping a message."""
+"""XEP-0334: Message Processing Hints, by which a sender says whether a message is kept."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kith.wire import ns
 
 
 class Hints(Feature):
-    """``no-copy`` is looked at by carbons."""
+    """Applies the hints about storing. `kith.features.carbons` handles ``no-copy``."""
 
     keeps = {  # noqa: RUF012  # declared as ClassVar in Feature
         ns.tag(ns.HINTS, "store"): Keep.ARCHIVE,

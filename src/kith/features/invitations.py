@@ -1,7 +1,7 @@
-"""XEP-0401: Ad-hoc Account Invitation Generation, and XEP-0379: who has such a token becomes a contact.
+"""XEP-0401: Ad-hoc Account Invitation Generation, and XEP-0379: an invited person becomes a contact.
 
-A person invites somebody to chat; an operator invites somebody to an account. The link is the same as that
-of ``kith invite``.
+Users can invite people to become contacts, and operators can invite people to create an account. The links
+are the same as those of ``kith invite``.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from kith.wire.jid import JID, prepare_local
 from kith.wire.stanza import Stanza
 
 INVITATION = "urn:xmpp:invite#invitation"
-#: How long an invitation is good, in seconds.
+#: How long an invitation is valid, in seconds.
 LIFETIME = 7 * 86400.0
-#: Invitations that one account asks for in an hour.
+#: How many invitations an account may create in an hour.
 MAX_ASKED = 60
 _PREAUTH = ns.tag(ns.PARS, "preauth")
 _FIELDS = (
@@ -39,9 +39,10 @@ _FIELDS = (
 
 
 class Invitations(Feature):
-    """The setting ``user_invites`` says whether everybody may invite people to an account here.
+    """Creates invitations.
 
-    If not, what a person gets is an invitation to be contacts, for somebody with an account of their own.
+    The setting ``user_invites`` says whether users may invite people to create an account here. Otherwise
+    their invitations are only for people who have an account.
     """
 
     def __init__(
@@ -84,13 +85,15 @@ class Invitations(Feature):
         return self._is_operator(asker)
 
     async def _invite(self, values: Values, asker: str) -> Outcome:
-        """§4.1: at once, and for one contact."""
+        """Runs the command for users (XEP-0401 §4.1): creates an invitation for one contact."""
         config = self._config
         register = config.invites and (config.user_invites or self._is_operator(asker))
         return await self._made(Invite(self._clock.now() + LIFETIME, asker, "", register, asker))
 
     async def _create_account(self, values: Values, asker: str) -> Outcome:
-        """§4.4: for a name, if one is given."""
+        """Runs the command for operators (XEP-0401 §4.4): creates an invitation, optionally for a given
+        name.
+        """
         text = (values.get("username") or [""])[0].strip()
         try:
             name = canonical(prepare_local(text)) if text else ""
@@ -118,7 +121,9 @@ class Invitations(Feature):
         return Outcome(fields=(*fields, Field("expire", (expires,))))
 
     async def subscription_wanted(self, account: JID, contact: JID, stanza: Stanza) -> bool:
-        """XEP-0379 §3.4: who brings the token of an invitation by ``account`` is let in, once."""
+        """Approves a subscription request with a token of an invitation by ``account``, once (XEP-0379
+        §3.4).
+        """
         element = stanza.child(_PREAUTH)
         token = element.get("token", "") if element is not None else ""
         if not token:

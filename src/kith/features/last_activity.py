@@ -1,4 +1,4 @@
-"""XEP-0012: Last Activity. How long the server runs, and how long ago a contact went offline."""
+"""XEP-0012: Last Activity. How long the server is running, and how long ago a contact went offline."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ SPACE = "last"
 
 
 class LastActivity(Feature):
-    """Who may see an account's presence may ask since when it is gone; others get ``forbidden`` (§8).
+    """Tells those who may see an account's presence when it was last online; others get ``forbidden``
+    (XEP-0012 §8).
 
-    The account's privacy settings may say otherwise.
-
-    The moment is written when the last available session goes; those of one turn share a commit.
+    The account's privacy settings may restrict this further. The time is stored when the last available
+    session ends; those that end in the same turn of the loop share a commit.
     """
 
     disco = (ns.LAST,)
@@ -52,7 +52,7 @@ class LastActivity(Feature):
             self._left[session.account.id] = self._gone(session)
 
     def _gone(self, session: Session) -> float:
-        """When a session went: if it had lost its connection before, then."""
+        """When a session went offline; if it had lost its connection, the time of the loss."""
         away = self._clock.steady() - session.lost_at if session.absent else 0.0
         return self._clock.now() - away
 
@@ -77,7 +77,7 @@ class LastActivity(Feature):
         return (self._answer(moment),)
 
     async def seen(self, account: Account) -> float | None:
-        """When the account was last there, in seconds since 1970: now, if it is; None, if it never was."""
+        """When the account was last online (now if it is), as seconds since 1970. None if it never was."""
         if account.present():
             return self._clock.now()
         if absent := account.available():

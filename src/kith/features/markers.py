@@ -1,7 +1,8 @@
-"""Receipts (XEP-0184), markers (XEP-0333), encryption (XEP-0380) and typing (XEP-0085): what is kept.
+"""Says which of receipts (XEP-0184), markers (XEP-0333), encryption (XEP-0380) and typing (XEP-0085) are
+kept.
 
-The server only carries them. What tells of a message's fate belongs to the log, so that every device
-learns it; what somebody is typing does not.
+The server only transports them. Receipts and markers are kept in the log, so that every device learns about
+them; typing notifications are not.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ _ASKING = (ns.tag(ns.RECEIPTS, "request"), ns.tag(ns.MARKERS, "markable"))
 
 
 class Markers(Feature):
-    """Says what is kept; answers nothing."""
+    """Says which messages are kept. It handles no requests."""
 
     keeps = {  # noqa: RUF012  # declared as ClassVar in Feature
         ns.tag(ns.RECEIPTS, "received"): Keep.ARCHIVE,

@@ -1,4 +1,4 @@
-"""XEP-0283: Moved. What an address says whose account has another one now."""
+"""XEP-0283: Moved. The earlier address of an account refers to the new one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ _CONFIG = NodeConfig(access_model="open")
 
 
 class Moved(Feature):
-    """The statement is a personal node; messages and subscriptions come back with the new address."""
+    """Answers messages and subscription requests with the new address, which the account has published
+    with PEP.
+    """
 
     def __init__(self, store: DocumentStore, pep: Pep) -> None:
         self._store = store
@@ -39,7 +41,7 @@ class Moved(Feature):
         self._moved.pop(address.bare, None)
 
     def stanza_in(self, sender: JID, to: JID, stanza: Stanza) -> bool:
-        """RFC 6120 §8.3.3.5: the condition says where the account is."""
+        """Refuses stanzas with ``gone``, which contains the new address (RFC 6120 §8.3.3.5)."""
         new = self._moved.get(to.bare) if self._moved else None
         if new is None or stanza.kind == "iq" or stanza.type == "error":
             return True

@@ -1,6 +1,8 @@
-"""XEP-0133: Service Administration, what it changes, for the accounts that the setting ``operators`` names.
+"""XEP-0133:
 
-What it only tells is in `kith.features.operator_facts`.
+Service Administration. Commands that change something, for the accounts in the setting ``operators``.
+
+Commands that only show something are in `kith.features.operator_facts`.
 """
 
 from __future__ import annotations
@@ -34,12 +36,12 @@ _VERIFY = Field("password-verify", (), "text-private", "The password once more",
 _ANNOUNCEMENT = Field("announcement", (), "text-multi", "What to tell", required=True)
 logger = structlog.get_logger("kith")
 
-#: Does what is asked, with the values of the form.
+#: Runs a command with the values of its form.
 Run = Callable[[Values], Awaitable[Outcome]]
 
 
 class Operators:
-    """What the commands of operators share: who may give them, and which accounts they are about."""
+    """What the operator commands share: who may use them, and parsing of their values."""
 
     def __init__(self, config: Config, domain: Domain, accounts: Accounts, commands: Commands) -> None:
         self.names = config.operators
@@ -48,7 +50,7 @@ class Operators:
         self._commands = commands
 
     def add(self, node: str, name: str, run: Run, *fields: Field) -> None:
-        """Offers a command to operators, and to nobody else. Each use is a line in the log."""
+        """Adds a command for operators only. Each use is logged."""
 
         async def logged(values: Values, asker: str) -> Outcome:
             outcome = await run(values)
@@ -61,7 +63,7 @@ class Operators:
         self._commands.add(Command(f"{ADMIN}#{node}", name, allowed, logged, ADMIN, fields))
 
     def account_jid(self, text: str) -> JID:
-        """The address of an account of the domain. Raises StanzaError."""
+        """Parses the address of an account of this domain. Raises StanzaError."""
         try:
             jid = parse_jid(text)
         except ValueError:
@@ -71,7 +73,7 @@ class Operators:
         return jid
 
     async def existing(self, texts: Sequence[str]) -> list[JID]:
-        """The addresses of accounts that there are. Raises StanzaError."""
+        """Parses addresses of existing accounts. Raises StanzaError."""
         jids = [self.account_jid(text) for text in texts]
         for jid in jids:
             if await self._accounts.load(jid.bare) is None:
@@ -80,7 +82,7 @@ class Operators:
 
 
 class OperatorCommands(Feature):
-    """What an operator can do from a client."""
+    """The commands by which operators manage accounts from a client."""
 
     def __init__(
         self,
@@ -124,13 +126,13 @@ class OperatorCommands(Feature):
             account = await self._accounts.load(jid.bare)
             if account is None:
                 continue
-            # an operator may be among them, and wants to know how it went
+            # an operator may be among them, and should get the answer first
             mine = self._accounts.sessions(jid.bare) if jid.bare in self._operators.names else ()
             await self._removal.remove(account, mine)
         return Outcome(f"{len(jids)} removed.")
 
     async def _end_sessions(self, values: Values) -> Outcome:
-        """Of accounts, or of one client each where a full address is given (XEP-0133 §4.5)."""
+        """Ends the sessions of accounts; for a full address, only that session (XEP-0133 §4.5)."""
         count = 0
         targets = [_address(text) for text in values["accountjids"]]
         await self._operators.existing([jid.bare for jid in targets])

@@ -1,4 +1,7 @@
-"""XEP-0133: Service Administration, what it tells: who is there, who is online, what one account has."""
+"""XEP-0133:
+
+Service Administration. Commands that show accounts, who is online, and details of one account.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from kith.ports.store import AccountStore
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 
-#: Addresses in one list, and how many may be asked for (XEP-0133 §4.18).
+#: How many addresses a list has, and the numbers to choose from (XEP-0133 §4.18).
 MAX_LISTED = 1000
 _CHOICES = ("25", "50", "75", "100", "150", "200", "none")
 _MAX_ITEMS = Field("max_items", ("none",), "list-single", "How many to show", _CHOICES)
@@ -32,13 +35,19 @@ _Find = Callable[[], Awaitable[Sequence[str]]]
 
 
 def is_idle(session: Session) -> bool:
-    """Its presence says that nobody is there. That it is inactive (XEP-0352 §6) is told to nobody."""
+    """Whether presence says that the user is away.
+
+    The client state is not used, since it is private (XEP-0352 §6).
+    """
     show = session.presence.child(_SHOW) if session.presence is not None else None
     return show is not None and (show.text or "").strip() in _AWAY
 
 
 class OperatorFacts(Feature):
-    """Active is who has a client online that somebody is at; idle is who is online without one."""
+    """Commands that show facts.
+
+    Active users have a client whose presence is not away; idle ones have only others.
+    """
 
     def __init__(
         self,
@@ -96,7 +105,7 @@ class OperatorFacts(Feature):
     # -- one -------------------------------------------------------------------------------------
 
     async def _one(self, texts: Sequence[str]) -> Account:
-        """Raises StanzaError if they do not name one account that there is."""
+        """Parses the address of one existing account. Raises StanzaError."""
         if len(texts) != 1:
             raise StanzaError("bad-request", "one account at a time")
         (jid,) = await self._operators.existing(texts)

@@ -1,4 +1,4 @@
-"""XEP-0059: Result Set Management. Which page is asked for, and what a page says of itself."""
+"""XEP-0059: Result Set Management. Parses requests for pages, and describes pages in results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ SET = ns.tag(ns.RSM, "set")
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """``limit`` items after ``after``, or, if ``backwards``, before ``before`` (None: the end)."""
+    """A request for ``limit`` items after ``after``; or, if ``backwards``, before ``before`` (None: the
+    last).
+    """
 
     limit: int
     after: str | None = None
@@ -24,7 +26,7 @@ class PageRequest:
 
 
 def read_page(query: Element, default: int, most: int) -> PageRequest:
-    """Reads ``<set/>``. Raises StanzaError if it is malformed, or asks by index (§2.6)."""
+    """Parses ``<set/>``. Raises StanzaError if it is malformed or has an index (XEP-0059 §2.6)."""
     element = query.find(SET)
     if element is None:
         return PageRequest(default)

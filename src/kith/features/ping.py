@@ -1,4 +1,4 @@
-"""XEP-0199: XMPP Ping. The server answers for itself, and for accounts to those who may know of them."""
+"""XEP-0199: XMPP Ping. The server answers pings to itself and to accounts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kith.wire.stanza import Stanza
 
 
 class Ping(Feature):
-    """An empty result says that one is there."""
+    """Answers with an empty result. For accounts, only to those who may know that they exist."""
 
     disco = (ns.PING,)
 

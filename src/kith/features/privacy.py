@@ -1,7 +1,7 @@
-"""What an account's privacy settings mean on the wire: read markers (XEP-0333) that others do not get.
+"""Applies privacy settings to read markers (XEP-0333), which an account may keep from others.
 
-Avatar and card are kept from others where nodes are read (`kith.features.pubsub.access`), the time of the
-last activity where it is asked for (`kith.features.last_activity`).
+The settings for avatar and vCard are applied where nodes are read (`kith.features.pubsub.access`), that for
+the last activity where it is requested (`kith.features.last_activity`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ _DISPLAYED = ns.tag(ns.MARKERS, "displayed")
 
 
 class PrivacySettings(Feature):
-    """The state of an account is its settings, unless it has changed nothing."""
+    """Keeps the privacy settings of accounts and applies them to read markers.
+
+    The state of an account: its settings, unless they are the defaults.
+    """
 
     in_memory = (privacy.SPACE,)
 
@@ -31,12 +34,12 @@ class PrivacySettings(Feature):
         self._accounts = accounts
 
     def of(self, account: Account) -> privacy.Privacy:
-        """Those of an account."""
+        """The settings of an account."""
         settings: privacy.Privacy = account.state.get(PrivacySettings, PLAIN)
         return settings
 
     async def may_see(self, audience: Audience, owner: JID, asker: str) -> bool:
-        """Whether a bare address belongs to who may see something of a local account's."""
+        """Whether a local account shows something with this audience to ``asker``, a bare address."""
         if asker == owner.bare or audience == "everyone":
             return True
         if audience == "nobody":
@@ -56,7 +59,7 @@ class PrivacySettings(Feature):
             account.state[PrivacySettings] = settings
 
     def message_sent(self, session: Session, stanza: Stanza, to: JID) -> None:
-        """That a message was read stays with the account, if it wants that; its own devices may know."""
+        """Keeps read markers from others if the account wants that. Its own devices get them."""
         if _DISPLAYED not in stanza.children or to.bare == session.bare:
             return
         if not self.of(session.account).read_receipts:

@@ -1,4 +1,4 @@
-"""XEP-0049: Private XML Storage. What older clients keep on the server, an element for each namespace."""
+"""XEP-0049: Private XML Storage. Older clients store one element for each namespace here."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from kith.wire.serialize import serialize
 from kith.wire.stanza import Stanza
 
 SPACE = "private"
-#: Elements that an account may keep, and their bytes together.
+#: Limits for an account: elements, and their bytes in total.
 MAX_ELEMENTS = 200
 MAX_BYTES = 1024 * 1024
 _QUERY = ns.tag(ns.PRIVATE, "query")
 
 
 class StandIn(Protocol):
-    """A feature that has a newer place for what older clients keep here."""
+    """A feature that keeps in a newer place what older clients store here."""
 
     async def read(self, session: Session, stored: Element | None) -> Element:
-        """The element as older clients expect it; ``stored`` is what is kept of it here."""
+        """Returns the element for older clients. ``stored``: the part of it that is kept here."""
 
     async def write(self, session: Session, element: Element) -> Element:
-        """Takes the element; returns what is to be kept of it here. Raises StanzaError."""
+        """Takes an element. Returns the part that is to be kept here. Raises StanzaError."""
 
 
 class PrivateStorage(Feature):
-    """Documents under the name of the element, in Clark notation; ``stand_ins`` by the same name."""
+    """Stores elements as documents, by their name in Clark notation. ``stand_ins``: by the same names."""
 
     disco = (ns.PRIVATE,)
 
@@ -69,7 +69,7 @@ class PrivateStorage(Feature):
         return ()
 
     def _only_child(self, iq: Stanza) -> Element:
-        """§4: one element in a namespace of its own. Raises StanzaError."""
+        """The single child element, in a namespace of its own (XEP-0049 §4). Raises StanzaError."""
         query = iq.child(_QUERY)
         if query is None or len(query) != 1:
             raise StanzaError("bad-request", "one element at a time")

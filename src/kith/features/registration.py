@@ -1,4 +1,6 @@
-"""XEP-0077 and XEP-0445: making an account, with an invitation or without; a new password; the end of it."""
+"""XEP-0077 and XEP-0445: creating an account (possibly with an invitation), changing its password,
+deleting it.
+"""
 
 from __future__ import annotations
 
@@ -33,14 +35,17 @@ _TOKEN_FEATURE = "{urn:xmpp:ibr-token:0}register"
 _REMOVE, _USERNAME, _PASSWORD, _REGISTERED, _INSTRUCTIONS = (
     ns.tag(ns.REGISTER, name) for name in ("remove", "username", "password", "registered", "instructions")
 )
-#: Accounts made, names that were taken, and invitations tried from one address: at once, and how many seconds
-#: each counts.
+#: Rate limit for one network address: how many accounts created, taken names and wrong invitations at once,
+#: and seconds until one more is allowed.
 _MOST, _SECONDS = 10, 360.0
 _MAX_NAME = 64
 
 
 class Registration(Feature):
-    """The setting ``registration`` says who may make an account: nobody, the invited, or all."""
+    """In-band registration.
+
+    The setting ``registration`` says who may create an account: nobody, invited people, or everybody.
+    """
 
     server_disco = (ns.REGISTER,)
 
@@ -76,7 +81,7 @@ class Registration(Feature):
         return (Element(_TOKEN_FEATURE), Element(_STREAM_FEATURE))
 
     async def before_login(self, visitor: Visitor, iq: Stanza) -> Sequence[Element] | None:
-        """Answers a request of somebody who has not logged in; None if it is not for this feature."""
+        """Answers a request before the login. Returns None if it is not for this feature."""
         if not self._config.invites or len(iq.children) != 1:
             return None
         if iq.type == "set" and iq.children[0] == _PREAUTH:
@@ -105,7 +110,7 @@ class Registration(Feature):
             raise StanzaError("resource-constraint", "too many accounts from this address", type="wait")
 
     async def _preauth(self, visitor: Visitor, iq: Stanza) -> Sequence[Element]:
-        """XEP-0445 §4: from here on the token may expire."""
+        """Checks the token of an invitation (XEP-0445 §4). It may expire afterwards."""
         self._count(visitor)
         child = iq.child(_PREAUTH)
         token = child.get("token", "") if child is not None else ""
@@ -139,7 +144,9 @@ class Registration(Feature):
         if not await self._accounts.create([(jid.bare, keys)]):
             if token and invite is not None:
                 await self.invites.restore(token, invite)
-                self._count(visitor)  # an invitation is for one account, not for looking who is here
+                self._count(
+                    visitor
+                )  # counts, so that an invitation can't be used to find out which accounts exist
             raise StanzaError("conflict", "the name is taken")
         self._admitted.pop(visitor, None)
         if invite is not None and invite.contact:
@@ -181,7 +188,7 @@ class Registration(Feature):
         return await self._change_password(sender, query)
 
     async def _change_password(self, session: Session, query: Element) -> Sequence[Element]:
-        """§3.3. The tokens of all devices end, and so do all other sessions."""
+        """Changes the password (XEP-0077 §3.3). The tokens of all devices and all other sessions end."""
         account = session.account
         if session.credential:
             raise StanzaError("not-allowed", "not with an app password")
@@ -197,7 +204,7 @@ class Registration(Feature):
         return ()
 
     def _named(self, name: str) -> str:
-        """The local part that a name means, with the domain or without; empty if it can't be one."""
+        """The prepared local part for a name, which may include the domain; empty if it is invalid."""
         local, at, domain = name.strip().partition("@")
         try:
             return prepare_local(local) if not at or parse_jid(domain) == self._domain.jid else ""
@@ -205,7 +212,7 @@ class Registration(Feature):
             return ""
 
     async def _remove(self, session: Session) -> Sequence[Element]:
-        """§3.2. All other sessions of the account end, the answer goes out, then this one ends."""
+        """Deletes the account (XEP-0077 §3.2). This session ends after the answer, all others at once."""
         if session.credential:
             raise StanzaError("not-allowed", "not with an app password")
         await self._removal.remove(session.account, (session,))

@@ -1,4 +1,4 @@
-"""XEP-0377: Spam Reporting. What people report as they block somebody waits for the operator."""
+"""XEP-0377: Spam Reporting. Stores reports that are sent with a block, for the operator."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from kith.wire.jid import JID
 REPORT = ns.tag(ns.REPORTING, "report")
 _TEXT = ns.tag(ns.REPORTING, "text")
 _STANZA_ID = ns.tag(ns.STANZA_ID, "stanza-id")
-#: Reports of one account in an hour that are looked at; it may block whom it likes.
+#: How many reports of one account are stored per hour. Blocking itself is not limited.
 MAX_AN_HOUR = 60
 logger = structlog.get_logger("kith")
 
 
 class SpamReports(Feature):
-    """Hears of what was blocked (`kith.features.blocking`); ``kith reports`` shows it."""
+    """Stores the reports of blocked addresses (`kith.features.blocking`). ``kith reports`` shows them."""
 
     server_disco = (ns.REPORTING,)
 
@@ -37,13 +37,13 @@ class SpamReports(Feature):
         blocking.listeners.append(self)
 
     def check_block(self, item: Element) -> None:
-        """Before a block is carried out: a report has to give a reason that is known. Raises StanzaError."""
+        """Checks that a report has a known reason. Raises StanzaError."""
         report = item.find(REPORT)
         if report is not None and report.get("reason") not in REASONS:
             raise StanzaError("bad-request", "a report needs a known reason")
 
     async def blocked(self, session: Session, jid: JID, item: Element) -> None:
-        """Somebody was blocked."""
+        """Stores the report of an address that was blocked."""
         report = item.find(REPORT)
         if report is None or not self._rates.take(session.account.jid, self._clock.steady()):
             return

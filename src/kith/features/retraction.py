@@ -1,4 +1,4 @@
-"""XEP-0424: Message Retraction. A tombstone takes the place of what its author has retracted."""
+"""XEP-0424: Message Retraction. A tombstone replaces a message that its author has retracted."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from kith.wire.stanza import Stanza
 
 RETRACT = ns.tag(ns.RETRACT, "retract")
 _RETRACTED = ns.tag(ns.RETRACT, "retracted")
-#: How many messages of a conversation are looked through for the one that is meant.
+#: How many messages of a conversation are searched for the retracted one.
 MAX_SEARCHED = 10_000
-#: Searches that wait, in all and of one author, and how many are done at once; what is more finds no
-#: tombstone, but is in the archive as any retraction.
+#: Limits: queued searches in total and of one author, and searches at the same time. A retraction beyond them
+#: replaces nothing, but is in the archive.
 MAX_WAITING = 1000
 MAX_OWN = 50
 _AT_ONCE = 2
@@ -36,7 +36,7 @@ _HEAD = ("from", "to", "type", "id", "{http://www.w3.org/XML/1998/namespace}lang
 
 
 class Retraction(Feature):
-    """Both logs hold the same message, so one tombstone is in both. The retraction itself stays as well."""
+    """Replaces retracted messages in the logs of both accounts. The retraction itself is kept too."""
 
     keeps = {RETRACT: Keep.ARCHIVE}  # noqa: RUF012  # declared as ClassVar in Feature
     disco = (ns.RETRACT,)
@@ -58,7 +58,7 @@ class Retraction(Feature):
             self._note(envelope, envelope.sender.jid.domain)
 
     def _note(self, envelope: Envelope, author: str) -> None:
-        """A retraction is dealt with in its turn; ``author`` may have so many at a time."""
+        """Queues a retraction. The number of queued ones is limited, in total and for each author."""
         sender = envelope.sender
         if not envelope.id or sender is None or RETRACT not in envelope.stanza.children:
             return
@@ -77,7 +77,7 @@ class Retraction(Feature):
                 del self._waiting[author]
 
     async def _bury(self, envelope: Envelope, sender: Sender) -> None:
-        """In the archive of the author, or, if that has not got the message, of who was sent it."""
+        """Replaces the message in the archive of its author, or else in that of its recipient."""
         element = envelope.stanza.child(RETRACT)
         wanted = element.get("id", "") if element is not None else ""
         if not wanted:
@@ -92,7 +92,9 @@ class Retraction(Feature):
     async def _bury_in(
         self, account: Account, peer: str, envelope: Envelope, wanted: str, author: str
     ) -> bool:
-        """Looks for the newest message of that id by the same author to the same person (§5)."""
+        """Finds the newest message with this id, of the same author and recipient (XEP-0424 §5), and
+        replaces it.
+        """
         before, needle = envelope.id, escape_attribute(wanted).encode()
         for _ in range(MAX_SEARCHED // _PAGE):
             query = LogQuery(account.id, peer, before=before, limit=_PAGE, backwards=True)
@@ -114,7 +116,7 @@ class Retraction(Feature):
         return parse_jid(stanza.attrs.get("from", "")).bare == author
 
     def _tombstone(self, data: bytes, retraction: str) -> bytes:
-        """§4: nothing of the content is left."""
+        """Makes a tombstone, which has nothing of the content (XEP-0424 §4)."""
         stanza = Stanza.from_bytes(data)
         attrs = {"id": retraction, "stamp": stamp(datetime.fromtimestamp(self._clock.now(), UTC))}
         retracted = Element(_RETRACTED, {name: value for name, value in attrs.items() if value})

@@ -1,4 +1,4 @@
-"""The roster as clients ask for and change it (RFC 6121 §2)."""
+"""Answers roster requests of clients (RFC 6121 §2)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MAX_GROUPS = 64
 
 
 class Rosters(Feature):
-    """Get with versions (§2.1.3, §2.6), set and remove (§2.3 to §2.5)."""
+    """Roster get with versions (RFC 6121 §2.1.3, §2.6), set and remove (§2.3 to §2.5)."""
 
     account_disco = (ns.ROSTER,)
 
@@ -43,7 +43,7 @@ class Rosters(Feature):
         self._tasks = tasks
 
     def stream_features(self) -> Sequence[Element]:
-        """Versions (§2.6.1), and approval before it is asked for (§3.4)."""
+        """Announces roster versions (RFC 6121 §2.6.1) and pre-approval (§3.4)."""
         return (Element(ns.tag(ns.ROSTER_VERSIONING, "ver")), Element(ns.tag(ns.PRE_APPROVAL, "sub")))
 
     @handles_iq("get", ns.ROSTER, "query", to="own")
@@ -62,7 +62,7 @@ class Rosters(Feature):
         return (result,)
 
     async def _push_changes(self, session: Session, changes: Sequence[Item]) -> None:
-        """RFC 6121 §2.6.3: an empty result, then a push for each change since the client's version."""
+        """Sends a push for each change since the client's version (RFC 6121 §2.6.3)."""
         for item in changes:
             if item.listed or item.request is None:
                 query = Element(QUERY, {"ver": str(item.seq)})
@@ -91,7 +91,10 @@ class Rosters(Feature):
         return ()
 
     async def _update(self, session: Session, jid: JID, element: Element) -> None:
-        """RFC 6121 §2.3 and §2.4; the client's ``subscription`` and ``ask`` are ignored (§2.1.2.5)."""
+        """Adds or changes an item (RFC 6121 §2.3, §2.4).
+
+        Its ``subscription`` and ``ask`` are ignored (§2.1.2.5).
+        """
         name = element.get("name", "")
         groups = [group.text or "" for group in element.findall(_GROUP)]
         if len(set(groups)) != len(groups):
@@ -113,7 +116,7 @@ class Rosters(Feature):
             self._hooks.access_changed(account.address, jid.to_bare())
 
     async def _remove(self, session: Session, jid: JID) -> None:
-        """RFC 6121 §2.5: subscriptions end in both directions."""
+        """Removes an item, and ends subscriptions in both directions (RFC 6121 §2.5)."""
         account = session.account
         roster = await self._accounts.roster(account.jid)
         item = roster[jid.bare]

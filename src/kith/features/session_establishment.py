@@ -1,4 +1,4 @@
-"""The session request of RFC 3921 §3, which old clients still send: it does nothing."""
+"""The session request of RFC 3921 §3, which old clients still send. It has no effect."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kith.wire.stanza import Stanza
 
 
 class SessionEstablishment(Feature):
-    """Says yes."""
+    """Answers with an empty result."""
 
     @handles_iq("set", ns.SESSION, "session")
     async def establish(self, session: Session, iq: Stanza, to: JID) -> Sequence[Element]:

@@ -1,8 +1,8 @@
-"""Bounds on writing to strangers: one account, or one other server, reaches so many new people in an hour.
+"""Limits how many strangers an account, or another server, may write to in an hour.
 
-Whoever is in the sender's roster, or has written to the sender before, is no stranger. The count is of
-people, not of messages, so a conversation is never cut off. From other servers, also so many messages to one
-person who does not answer, and so many stanzas of other kinds in a minute, are the bound.
+People in the sender's roster, and those who have written to the sender, are not strangers. People are
+counted, not messages, so a conversation is never interrupted. For other servers there are two more limits:
+messages to a person who does not answer, and other stanzas per minute.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
 
 HOUR = 3600.0
-#: How many times as many strangers all people of another server together may write to.
+#: The limit for all people of another server together is this many times the limit for one.
 SERVER_FACTOR = 10
-#: Messages in an hour from one person of another server to one here who does not answer.
+#: Messages per hour from one person of another server to a person here who does not answer.
 MAX_UNANSWERED = 100
-#: Requests, presence and whatever is no message, from strangers of one server in a minute.
+#: Stanzas other than messages, per minute, from strangers of one server.
 MAX_OTHER = 1200
 _SENDERS = 20_000
 
 
 class _Reached:
-    """Whom one sender has written to since ``since``, by the steady clock."""
+    """The people one sender has written to since ``since``, a time of the monotonic clock."""
 
     __slots__ = ("people", "since")
 
@@ -44,7 +44,7 @@ class _Reached:
 
 
 class Strangers(Feature):
-    """The setting ``strangers_per_hour``; 0 is no bound."""
+    """Applies the setting ``strangers_per_hour``; 0 means no limit."""
 
     def __init__(
         self, config: Config, domain: Domain, clock: Clock, accounts: Accounts, hosts: Hosts, tasks: Tasks
@@ -82,7 +82,7 @@ class Strangers(Feature):
         self._count(account.jid, account.jid, bare, self._limit)
 
     def stanza_in(self, sender: JID, to: JID, stanza: Stanza) -> bool:
-        """What comes from other servers is counted for each of them; components the operator has chosen."""
+        """Counts stanzas from each other server. Components are trusted by the operator."""
         if not self._limit or sender.domain == self._here or not sender.local or not to.local:
             return True
         if self._hosts.here(sender.domain) is not None:
@@ -118,12 +118,12 @@ class Strangers(Feature):
             self._knowing.discard(bare)
 
     def _people(self, key: str) -> set[str]:
-        """Whom somebody has written to."""
+        """The people a sender has written to."""
         reached = self._reached.get(key)
         return reached.people if reached is not None else set()
 
     def _count(self, key: str, sender: str, to: str, limit: int) -> None:
-        """Raises StanzaError if ``key`` has reached too many."""
+        """Counts a recipient for ``key``. Raises StanzaError if there are too many."""
         now = self._now()
         reached = self._reached.get(key)
         if reached is None or now - reached.since > HOUR:

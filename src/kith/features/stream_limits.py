@@ -1,4 +1,4 @@
-"""XEP-0478: Stream Limits Advertisement. How much the server takes at once, said before it is too much."""
+"""XEP-0478: Stream Limits Advertisement. Announces the maximum size of stanzas."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from kith.wire import ns
 
 
 class StreamLimits(Feature):
-    """The setting ``stanza_bytes``. Idle streams are not ended, so no time is told."""
+    """Announces the setting ``stanza_bytes``.
+
+    Idle streams are not ended, so there is no time limit to announce.
+    """
 
     def __init__(self, config: Config) -> None:
         self._config = config

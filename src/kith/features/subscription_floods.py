@@ -1,6 +1,6 @@
-"""Bounds on requests to see somebody's presence (RFC 6121 §3.1): of one sender, and from one to another.
+"""Limits subscription requests (RFC 6121 §3.1) of one sender, and from one account to another.
 
-What one person sees of them is bounded in `kith.core.actors.roster`.
+`kith.core.actors.roster` limits how many of them an account keeps.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ MAX_AGAIN = 60
 
 
 class SubscriptionFloods(Feature):
-    """As many requests in an hour as `strangers_per_hour` allows new people; ten times that for a server."""
+    """Allows as many requests per hour as the setting ``strangers_per_hour``; for a server ten times as
+    many.
+    """
 
     def __init__(
         self, config: Config, domain: Domain, clock: Clock, accounts: Accounts, hosts: Hosts
@@ -58,7 +60,7 @@ class SubscriptionFloods(Feature):
             raise StanzaError("policy-violation", "too many requests in an hour", type="wait")
 
     def stanza_in(self, sender: JID, to: JID, stanza: Stanza) -> bool:
-        """What comes from elsewhere and is too much reaches nobody."""
+        """Drops requests from other domains beyond the limit."""
         if stanza.type != "subscribe" or stanza.kind != "presence":
             return True
         if sender.domain == self._here or self._hosts.here(sender.domain) is not None:

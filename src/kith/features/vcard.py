@@ -1,7 +1,8 @@
 """XEP-0054: vcard-temp, with the avatar of XEP-0084 as its photo and in presence (XEP-0153, XEP-0398).
 
-There is one avatar, that of the personal nodes. A vCard shows it, and a photo in a new vCard becomes it.
-Where a photo is but the address of a picture (``EXTVAL``), the card keeps it, and there is no avatar.
+An account has one avatar, which is stored in its PEP nodes. The vCard contains it as its photo, and a photo
+in a new vCard is published as the avatar. If a photo is only the URL of a picture (``EXTVAL``), it stays in
+the vCard, and the account has no avatar.
 """
 
 from __future__ import annotations
@@ -42,14 +43,14 @@ _VCARD, _PHOTO, _TYPE, _BINVAL, _EXTVAL = (
     ns.tag(ns.VCARD, name) for name in ("vCard", "PHOTO", "TYPE", "BINVAL", "EXTVAL")
 )
 _UPDATE, _UPDATE_PHOTO = ns.tag(ns.VCARD_UPDATE, "x"), ns.tag(ns.VCARD_UPDATE, "photo")
-#: Marks sessions whose presence has the hash from here, not from the client.
+#: Marks sessions whose presence has the hash from the server, not from the client.
 _STAMPED = object()
-#: What a vCard shows to everybody, everybody may read.
+#: The access model of an avatar from a vCard: everybody may read both.
 _OPEN = NodeConfig(access_model="open")
 
 
 class Avatar(NamedTuple):
-    """``id`` is the SHA-1 of the image, in hexadecimal digits (XEP-0084 §4.1)."""
+    """An avatar. ``id``: the SHA-1 of the image, in hexadecimal digits (XEP-0084 §4.1)."""
 
     id: str
     type: str
@@ -57,7 +58,7 @@ class Avatar(NamedTuple):
 
 
 class VCard(Feature):
-    """The state of an account is the hash of its avatar, if it has one."""
+    """vCards and avatars. The state of an account: the hash of its avatar, if it has one."""
 
     in_memory = (_HASH_SPACE,)
 
@@ -88,7 +89,7 @@ class VCard(Feature):
 
     @handles_iq("get", ns.VCARD, "vCard", to="account", hidden_error="item-not-found")
     async def get(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
-        """XEP-0054 §3.1 and §3.3: anybody may ask."""
+        """Answers with a vCard. Anybody may request it (XEP-0054 §3.1, §3.3)."""
         owner = await self._accounts.load(to.bare)
         if owner is None:
             raise StanzaError("service-unavailable")
@@ -101,10 +102,10 @@ class VCard(Feature):
         if not documents and avatar is None:
             if sender.bare == to.bare:
                 return (Element(_VCARD),)
-            raise StanzaError("service-unavailable")  # §3.3: as if there were no such account
+            raise StanzaError("service-unavailable")  # XEP-0054 §3.3: as if the account did not exist
         card = ElementTree.fromstring(documents[0].value) if documents else Element(_VCARD)
         if avatar is not None:
-            for old in card.findall(_PHOTO):  # an address of a picture that this one has replaced
+            for old in card.findall(_PHOTO):  # the URL of an older picture
                 card.remove(old)
             photo = SubElement(card, _PHOTO)
             SubElement(photo, _TYPE).text = avatar.type
@@ -113,7 +114,7 @@ class VCard(Feature):
 
     @handles_iq("set", ns.VCARD, "vCard", to="account")
     async def set(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
-        """XEP-0054 §3.2."""
+        """Stores the vCard of an account (XEP-0054 §3.2)."""
         if not isinstance(sender, Session) or to.bare != sender.account.jid:
             raise StanzaError("forbidden", "only one's own")
         card = iq.child(_VCARD)
@@ -139,7 +140,7 @@ class VCard(Feature):
     # -- the avatar ------------------------------------------------------------------------------
 
     async def _avatar(self, owner: JID, account: int, asker: str) -> Avatar | None:
-        """What the asker may see (XEP-0398 §6)."""
+        """The avatar, if the asker may see it (XEP-0398 §6)."""
         for item in reversed(list((await self._inside.items(account, METADATA_NODE)).values())):
             info = _best(item)
             if info is None:
@@ -156,7 +157,7 @@ class VCard(Feature):
         return None
 
     async def _publish(self, owner: JID, account: int, avatar: Avatar) -> None:
-        """XEP-0398 §3.2: first the data, then the metadata, which tells everybody."""
+        """Publishes the data, then the metadata, which notifies everybody (XEP-0398 §3.2)."""
         data = Element(_DATA)
         data.text = b64encode(avatar.data).decode()
         metadata = Element(_METADATA)
@@ -167,13 +168,13 @@ class VCard(Feature):
         await self._changed(owner, account, avatar.id)
 
     async def _remove(self, owner: JID, account: int) -> None:
-        """XEP-0084 §4.4: no avatar is an empty element."""
+        """Removes the avatar by publishing empty metadata (XEP-0084 §4.4)."""
         empty = serialize(Element(_METADATA), " ")
         await self._inside.publish(owner, account, METADATA_NODE, [("current", empty)], _OPEN)
         await self._changed(owner, account, "")
 
     async def _nodes_changed(self, owner: JID, account: int, node: str) -> None:
-        """A client has published, or taken away: is it an avatar?"""
+        """Updates the hash if a client has changed its avatar."""
         if node != METADATA_NODE:
             return
         items = list((await self._inside.items(account, METADATA_NODE)).values())
@@ -181,7 +182,7 @@ class VCard(Feature):
         await self._changed(owner, account, info.get("id", "") if info is not None else "")
 
     async def _changed(self, owner: JID, account: int, hash: str) -> None:
-        """Contacts that look at presence learn of it too."""
+        """Broadcasts presence with the new hash."""
         there = await self._accounts.load(owner.bare)
         if there is None or there.state.get(VCard, "") == hash:
             return
@@ -204,7 +205,7 @@ class VCard(Feature):
     # -- presence --------------------------------------------------------------------------------
 
     def stanza_out(self, session: Session, stanza: Stanza, to: JID | None) -> None:
-        """XEP-0398 §4: the hash goes into every available presence."""
+        """Adds the hash to all available presence (XEP-0398 §4)."""
         if stanza.kind == "presence" and not stanza.type:
             hash: str | None = session.account.state.get(VCard)
             if hash is not None:
@@ -212,7 +213,7 @@ class VCard(Feature):
                 self._stamp(session, stanza, hash)
 
     def _stamp(self, session: Session, stanza: Stanza, hash: str) -> bool:
-        """Says the hash; False if the client does not want it said (an empty ``<photo/>``)."""
+        """Adds the hash. Returns False if the client does not want it (an empty ``<photo/>``)."""
         old = stanza.child(_UPDATE)
         if old is not None:
             photo = old.find(_UPDATE_PHOTO)
@@ -228,7 +229,7 @@ class VCard(Feature):
 
 
 def _best(item: Item) -> Element | None:
-    """Of the formats of an avatar the one that is in the data node, PNG first."""
+    """The format of an avatar that is in the data node; PNG is preferred."""
     metadata = item.element
     found = metadata.findall(_INFO) if metadata is not None else ()
     infos = [info for info in found if info.get("id") and not info.get("url")]
@@ -237,7 +238,10 @@ def _best(item: Item) -> Element | None:
 
 
 def _photo(element: Element) -> Avatar | None:
-    """The photo of a vCard; None if it has none that can be an avatar. Raises StanzaError."""
+    """The photo of a vCard;
+
+    None if it has none that can be an avatar. Raises StanzaError if it is invalid.
+    """
     text = "".join((element.findtext(_BINVAL) or "").split())
     if not text:
         return None

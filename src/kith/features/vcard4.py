@@ -1,4 +1,4 @@
-"""XEP-0292: vCard4 over XMPP. The card is an item of the account's own nodes; this is the way to it by iq."""
+"""XEP-0292: vCard4 over XMPP. The vCard is an item in a PEP node; this feature gives access by iq."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from kith.wire.stanza import Stanza
 NODE = "urn:xmpp:vcard4"
 _CARD = ns.tag(ns.VCARD4, "vcard")
 _ID = "current"
-#: Who may ask for a vCard may ask for all of it (XEP-0292 §4).
+#: Everybody who may request a vCard may request all of it (XEP-0292 §4).
 _OPEN = NodeConfig(access_model="open")
 
 
 class VCard4(Feature):
-    """Who may read the node gets the card; to others there is none."""
+    """Answers with the vCard to those who may read the node. For others there is none."""
 
     disco = (ns.VCARD4,)
 
@@ -34,7 +34,7 @@ class VCard4(Feature):
 
     @handles_iq("get", ns.VCARD4, "vcard", to="account", hidden_error="item-not-found")
     async def get(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
-        """XEP-0292 §4.1 and §4.3."""
+        """Answers with a vCard (XEP-0292 §4.1, §4.3)."""
         account = await self._accounts.id_of(to)
         if account is None:
             raise StanzaError("service-unavailable")
@@ -42,13 +42,13 @@ class VCard4(Feature):
         if not items or not await self._inside.readable(to.to_bare(), account, NODE, sender.bare):
             if sender.bare == to.bare:
                 return (Element(_CARD),)
-            raise StanzaError("service-unavailable")  # as if there were no such account
+            raise StanzaError("service-unavailable")  # as if the account did not exist
         card = items[list(items)[-1]].element
         return (card if card is not None else Element(_CARD),)
 
     @handles_iq("set", ns.VCARD4, "vcard", to="account")
     async def set(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
-        """XEP-0292 §4.2. Those who look at the node are told, as if it had been published there."""
+        """Publishes the vCard to the node, which sends the usual events (XEP-0292 §4.2)."""
         if not isinstance(sender, Session) or to.bare != sender.account.jid:
             raise StanzaError("forbidden", "only one's own")
         card = iq.child(_CARD)

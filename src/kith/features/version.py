@@ -1,4 +1,4 @@
-"""XEP-0092: Software Version. What runs on the machine besides Kith is nobody's business."""
+"""XEP-0092: Software Version. The operating system is not disclosed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kith.wire.stanza import Stanza
 
 
 class Version(Feature):
-    """Name and version."""
+    """Answers with the name and version of Kith."""
 
     server_disco = (ns.VERSION,)
 

@@ -1,8 +1,8 @@
-"""XEP-0060 and XEP-0163: nodes to publish at, of an account (`Pep`) and of the domain (`PubSubService`).
+"""XEP-0060 and XEP-0163: publish-subscribe nodes of accounts (`Pep`) and of the domain (`PubSubService`).
 
-Other features use what is named here: they read and publish by `Pep.inside`. A request comes in at `pep` or
-`service`, `use_cases` finds what it asks for in `items`, `owner` or `members`, which work on `nodes`, and
-`notify` tells who is to know.
+Other features import only the names of this file, and read and publish with `Pep.inside`. A request arrives
+in `pep` or `service`; `use_cases` finds the function for it in `items`, `owner` or `members`; these change
+`nodes`, and `notify` sends the events.
 """
 
 from kith.features.pubsub.config import MAX_ITEMS, MAX_PAYLOAD, NodeConfig

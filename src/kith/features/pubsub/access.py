@@ -1,4 +1,4 @@
-"""Who may read a node (XEP-0060 §4.5 and §6.1.3): everybody but an owner is asked this."""
+"""Decides who may read a node (XEP-0060 §4.5 and §6.1.3)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _STRICTNESS = ("open", "presence", "roster", "authorize", "whitelist")
 
 
 def _stricter(model: str, ceiling: str) -> str:
-    """The access model of a node, unless the account's privacy settings allow less."""
+    """The access model of a node, or that of the account's privacy settings if it is stricter."""
     return max(model, ceiling, key=_STRICTNESS.index)
 
 
 async def roster_of(accounts: Accounts, owner: JID) -> Roster:
-    """Whom the owner of nodes knows: nobody, if it is a service of the domain."""
+    """The roster of the owner of nodes; empty if it is a service."""
     return await accounts.roster(owner.bare) if owner.local else _NOBODY
 
 
@@ -42,14 +42,14 @@ def _subscribed(record: Record, asker: str) -> bool:
 
 
 def refusal(node: Node, roster: Roster, owner: str, asker: str) -> StanzaError | None:
-    """Why ``asker`` may not read or subscribe, or None if it may. Addresses are bare."""
+    """The error for ``asker`` if it may not read or subscribe, else None. Addresses are bare."""
     return refused(node.record, roster, owner, asker, node.ceiling)
 
 
 def refused(
     record: Record, roster: Roster, owner: str, asker: str, ceiling: str = "open"
 ) -> StanzaError | None:
-    """The same for a node that would be described so, and may be opened as far as ``ceiling``."""
+    """As `refusal`, for a record of a node. ``ceiling``: the most open access model that is allowed."""
     standing = _standing(record, owner, asker)
     if standing == "owner":
         return None

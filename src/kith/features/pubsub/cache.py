@@ -1,4 +1,4 @@
-"""The nodes of the accounts that were used last, in memory of a bounded size."""
+"""A cache of limited size for the nodes of accounts."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from kith.features.pubsub.nodes import PEP_SPACES, Item, Node, Nodes, Spaces
 from kith.ports.store import DocumentStore
 from kith.wire.errors import StanzaError
 
-#: What the cache may hold: accounts, and roughly bytes.
+#: Limits of the cache: accounts, and approximate bytes.
 MAX_ACCOUNTS = 20_000
 MAX_BYTES = 64 * 1024 * 1024
 
 
 class NodeCache:
-    """The nodes of the accounts that were used last."""
+    """The nodes of the accounts that were used most recently."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class NodeCache:
         self._loading: dict[int, asyncio.Task[Nodes]] = {}
 
     async def load(self, account: int) -> Nodes:
-        """The nodes of an account, to be read."""
+        """Returns the nodes of an account for reading."""
         nodes = self._cache.get(account)
         if nodes is not None:
             self._cache.move_to_end(account)
@@ -53,7 +53,7 @@ class NodeCache:
         try:
             nodes = await Nodes.load(self._store, self._clock, account, self._spaces)
         finally:
-            # here, not when the task is done: who asks in between must not get what was dropped since
+            # at once, not when the task is done, since nodes that were dropped meanwhile must not be returned
             del self._loading[account]
         self._cache[account] = nodes
         self.settle(nodes)
@@ -61,7 +61,7 @@ class NodeCache:
 
     @asynccontextmanager
     async def writing(self, account: int) -> AsyncIterator[Nodes]:
-        """The nodes of an account, to be changed: one change after the other."""
+        """Returns the nodes of an account for changes, which are made one after the other."""
         while True:
             nodes = await self.load(account)
             async with nodes.lock:
@@ -71,7 +71,7 @@ class NodeCache:
                     except StanzaError:
                         raise
                     except BaseException:
-                        self.drop(account)  # part of the change may have become durable
+                        self.drop(account)  # a part of the change may be durable
                         raise
                     finally:
                         self.settle(nodes)
@@ -79,7 +79,7 @@ class NodeCache:
                     return
 
     async def items(self, nodes: Nodes, node: Node) -> dict[str, Item]:
-        """The items of a node, to be read."""
+        """Returns the items of a node for reading."""
         if node.items is None or node.config.item_expire:
             await nodes.items(node)
             self.settle(nodes)
@@ -89,7 +89,7 @@ class NodeCache:
         return node.items
 
     def settle(self, nodes: Nodes) -> None:
-        """Counts what an account takes now, and makes room."""
+        """Updates the size of an account, and drops others if the cache is full."""
         if self._cache.get(nodes.account) is not nodes:
             return
         weight = nodes.weight
@@ -102,7 +102,7 @@ class NodeCache:
                 self.drop(account)
 
     def _drop_glutton(self, nodes: Nodes) -> None:
-        """An account that takes more than its share is not kept: it would drive out all others."""
+        """Drops an account that is larger than its share, since it would push out the others."""
         if nodes.counted > self._max_bytes // 4 and self._cache.get(nodes.account) is nodes:
             self.drop(nodes.account)
 
@@ -113,7 +113,7 @@ class NodeCache:
         return [pair for pair, _ in zip(oldest, range(64), strict=False)]
 
     def drop(self, account: int) -> None:
-        """Forgets an account."""
+        """Drops an account."""
         nodes = self._cache.pop(account, None)
         if nodes is not None:
             self._bytes -= nodes.counted

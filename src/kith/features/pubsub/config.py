@@ -1,4 +1,4 @@
-"""How a node is configured (XEP-0060 §16.4.4): the settings, their defaults for PEP, and their form."""
+"""The configuration of a node (XEP-0060 §16.4.4): settings, defaults for PEP, and the form."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import msgspec
 from kith.features.forms import FORM_TYPE, Field, Form, from_boolean, to_boolean
 from kith.wire.digits import natural
 
-#: What ``max`` stands for: items that one node can hold.
+#: The number of items that ``max`` means, which is the limit of a node.
 MAX_ITEMS = 1000
-#: Bytes of one payload: what fits the stanzas of a client that other servers take (256 KiB by default), so
-#: that an avatar of 90 KiB in base64 is no exception.
+#: Maximum size of a payload, in bytes. It fits a stanza of 256 KiB, the default limit of other servers, and
+#: an avatar of 90 KiB in base64.
 MAX_PAYLOAD = 256 * 1024
 _MAX_TEXT = 1023
 _MAX_GROUPS = 64
@@ -24,7 +24,7 @@ ACCESS_MODEL = "pubsub#access_model"
 
 
 class NodeConfig(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The settings of a node; the names are those of the fields without ``pubsub#``."""
+    """The settings of a node. Their names are those of the form fields without ``pubsub#``."""
 
     title: str = ""
     description: str = ""
@@ -33,7 +33,7 @@ class NodeConfig(msgspec.Struct, frozen=True, omit_defaults=True):
     publish_model: str = "publishers"
     roster_groups_allowed: list[str] = msgspec.field(default_factory=list)
     max_items: int = 1
-    #: Seconds; 0 for as long as there is room.
+    #: Seconds; 0: items do not expire.
     item_expire: int = 0
     persist_items: bool = True
     send_last_published_item: str = "on_sub_and_presence"
@@ -46,7 +46,7 @@ class NodeConfig(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class _Setting(NamedTuple):
-    """A setting in a form; ``options`` for those with a list of values."""
+    """A setting as a form field. ``options``: the possible values, if it has a list of them."""
 
     name: str
     label: str
@@ -83,7 +83,7 @@ _SETTINGS = (
     _Setting("notification_type", "The type of notifications", "list-single", ("headline", "normal")),
 )
 _BY_NAME = {_PREFIX + setting.name: setting for setting in _SETTINGS}
-#: Settings that can be named, but have one value only.
+#: Settings that are accepted with a single value only.
 _FIXED = {
     "pubsub#node_type": ("leaf",),
     "pubsub#subscribe": ("1", "true"),
@@ -97,9 +97,9 @@ _FIXED = {
 
 
 def changed(config: NodeConfig, form: Form, strict: bool = False) -> NodeConfig:
-    """The configuration as the form wants it; fields that are left out stay as they are.
+    """Applies a form to a configuration. Settings without a field keep their value.
 
-    Raises ValueError for a value that can't be; with ``strict`` also for an unknown field.
+    Raises ValueError for an invalid value; with ``strict`` also for an unknown field.
     """
     changes: dict[str, Any] = {}
     for var, values in form.values.items():
@@ -137,7 +137,7 @@ def _value(setting: _Setting, values: Sequence[str]) -> object:
 
 
 def _max_items(value: str) -> int:
-    """More than can be is as much as can be."""
+    """Parses ``max_items``. Values above the limit are reduced to it."""
     if value == "max":
         return MAX_ITEMS
     number = natural(value)
@@ -147,7 +147,7 @@ def _max_items(value: str) -> int:
 
 
 def _item_expire(value: str) -> int:
-    """XEP-0060 §16.4.4: seconds, or ``max``."""
+    """Parses ``item_expire``: seconds, or ``max`` (XEP-0060 §16.4.4)."""
     if value == "max":
         return 0
     number = natural(value)
@@ -157,7 +157,7 @@ def _item_expire(value: str) -> int:
 
 
 def fields(config: NodeConfig, fixed: bool = True) -> list[Field]:
-    """The form's fields, with the configuration's values."""
+    """The fields of the form, with the values of the configuration."""
     result = [
         Field(_PREFIX + setting.name, _texts(setting.name, getattr(config, setting.name)), *_shape(setting))
         for setting in _SETTINGS
@@ -185,7 +185,7 @@ def _texts(name: str, value: object) -> Sequence[str]:
 
 
 def metadata(config: NodeConfig, automatic: Mapping[str, str]) -> list[Field]:
-    """What disco#info tells of a node (XEP-0060 §5.4); ``automatic`` adds to the settings."""
+    """The metadata of a node for disco#info (XEP-0060 §5.4). ``automatic``: further fields."""
     told = ("title", "description", "type", "access_model", "publish_model", "max_items")
     result = [
         Field(_PREFIX + name, _texts(name, getattr(config, name))) for name in told if getattr(config, name)

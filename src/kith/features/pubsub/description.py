@@ -1,4 +1,4 @@
-"""What discovery tells of a node (XEP-0060 §5.3 and §5.4)."""
+"""Service discovery of a node (XEP-0060 §5.3 and §5.4)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _META_DATA = f"{ns.PUBSUB}#meta-data"
 
 
 def node_description(node: Node, automatic: Mapping[str, str]) -> Sequence[Element]:
-    """The children of the answer to disco#info; ``automatic`` are fields about the owner."""
+    """The children of a disco#info result. ``automatic``: metadata fields about the owner."""
     record = node.record
     about = {
         **automatic,

@@ -1,4 +1,4 @@
-"""The errors of XEP-0060, each a stanza error with a condition of its own (§12 of its registry)."""
+"""The errors of XEP-0060: stanza errors with an additional condition."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from kith.wire.errors import StanzaError
 
 
 def pubsub_error(condition: str, specific: str, *, type: str | None = None) -> StanzaError:
-    """``condition`` is one of RFC 6120 §8.3.3, ``specific`` one of ``pubsub#errors``."""
+    """Makes an error. ``condition``: one of RFC 6120 §8.3.3. ``specific``: one of ``pubsub#errors``."""
     return StanzaError(condition, type=type, application=Element(ns.tag(ns.PUBSUB_ERRORS, specific)))
 
 
 def unsupported(feature: str) -> StanzaError:
-    """What XEP-0060 knows and this service does not; ``feature`` is a name of its §10."""
+    """Makes the error for an unsupported feature. ``feature``: a name of XEP-0060 §10."""
     element = Element(ns.tag(ns.PUBSUB_ERRORS, "unsupported"), {"feature": feature})
     return StanzaError("feature-not-implemented", application=element)

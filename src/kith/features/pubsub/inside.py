@@ -1,4 +1,4 @@
-"""Nodes of an account as the server's own features see them: no requests, no access checks."""
+"""Access to the nodes of an account for other features, without requests and access checks."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from kith.wire.jid import JID
 
 
 class Inside:
-    """Reads, publishes and retracts in the name of an account."""
+    """Reads, publishes and retracts on behalf of an account."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
 
     async def items(self, account: int, node: str) -> Mapping[str, Item]:
-        """The items of a node, the oldest first; nothing if there is no such node."""
+        """The items of a node, the oldest first; empty if the node does not exist."""
         nodes = await self._service.nodes.load(account)
         found = nodes.nodes.get(node)
         return await self._service.nodes.items(nodes, found) if found is not None else {}
 
     async def readable(self, owner: JID, account: int, node: str, asker: str) -> bool:
-        """Whether a bare address may read the node."""
+        """Whether ``asker``, a bare address, may read the node."""
         nodes = await self._service.nodes.load(account)
         found = nodes.nodes.get(node)
         if found is None:
@@ -36,7 +36,10 @@ class Inside:
     async def publish(
         self, owner: JID, account: int, node: str, items: Sequence[tuple[str, bytes]], config: NodeConfig
     ) -> None:
-        """Publishes payloads by id; ``config`` is for a node that is made for them. Raises StanzaError."""
+        """Publishes payloads, given by item id. Raises StanzaError.
+
+        ``config``: the configuration if the node has to be created.
+        """
         done: list[tuple[Node, str, Item]] = []
         async with self._service.nodes.writing(account) as nodes:
             found = nodes.nodes.get(node) or await nodes.create(node, config)
@@ -48,7 +51,7 @@ class Inside:
             await self._service.notifier.publish(owner, found, items_event(found, id, item))
 
     async def retract(self, owner: JID, account: int, node: str, ids: Sequence[str]) -> None:
-        """Removes items, those that there are."""
+        """Removes items; ids that do not exist are ignored."""
         async with self._service.nodes.writing(account) as nodes:
             found = nodes.nodes.get(node)
             gone = [id for id in ids if found is not None and id in await nodes.items(found)]
@@ -59,7 +62,7 @@ class Inside:
             await self._service.notifier.publish(owner, found, retract_event(found, id))
 
     async def delete(self, owner: JID, account: int, node: str) -> None:
-        """Removes a node, if there is one."""
+        """Deletes a node, if it exists."""
         async with self._service.nodes.writing(account) as nodes:
             found = nodes.nodes.get(node)
             if found is not None:

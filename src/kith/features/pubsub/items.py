@@ -1,4 +1,4 @@
-"""Items of a node: publish, retract, retrieve (XEP-0060 §6.5, §7.1 and §7.2)."""
+"""Publishes, retracts and retrieves items (XEP-0060 §6.5, §7.1 and §7.2)."""
 
 from __future__ import annotations
 
@@ -22,14 +22,17 @@ _ITEMS = ns.tag(ns.PUBSUB, "items")
 _ITEM = ns.tag(ns.PUBSUB, "item")
 _PUBLISH = ns.tag(ns.PUBSUB, "publish")
 _OPTIONS = ns.tag(ns.PUBSUB, "publish-options")
-#: No namespace is called so: what is written inside of it names its own.
+#: An unused namespace as the context, so that serialized payloads declare their own.
 _ANYWHERE = " "
-#: Bytes of payloads in one answer; there is always one item at least.
+#: Maximum bytes of payloads in one answer, which always has at least one item.
 MAX_ANSWER = 512 * 1024
 
 
 async def publish(service: Service, request: Request) -> Sequence[Element]:
-    """Creates the node if there is none, where an account's own nodes are. Raises StanzaError."""
+    """Publishes an item.
+
+    Creates the node if it does not exist and is the account's own. Raises StanzaError.
+    """
     name = request.node()
     items = request.command.findall(_ITEM)
     if len(items) > 1:
@@ -61,7 +64,7 @@ async def publish(service: Service, request: Request) -> Sequence[Element]:
 
 
 async def _must_be_replaceable(request: Request, nodes: Nodes, node: Node, id: str) -> None:
-    """Who does not own the node publishes in the place of its own items only. Raises StanzaError."""
+    """Checks that the asker owns the node or has published the item to be replaced. Raises StanzaError."""
     if request.standing(node) == "owner":
         return
     old = (await nodes.items(node)).get(id)
@@ -70,7 +73,7 @@ async def _must_be_replaceable(request: Request, nodes: Nodes, node: Node, id: s
 
 
 def _preconditions(request: Request, node: Node | None, defaults: NodeConfig) -> NodeConfig:
-    """The node's configuration, or the one that it is to be created with (§7.1.5)."""
+    """The configuration of the node, or the one to create it with (XEP-0060 §7.1.5)."""
     config = node.config if node is not None else defaults
     form = find_form(request.parent.find(_OPTIONS))
     if form is None:
@@ -91,7 +94,9 @@ def _preconditions(request: Request, node: Node | None, defaults: NodeConfig) ->
 def _item(
     service: Service, element: Element | None, config: NodeConfig, publisher: str
 ) -> tuple[str | None, Item | None]:
-    """The id and the item, as the node's kind of events asks for it (§7.1.3.6)."""
+    """The id and the item of a publish request, checked against the node's configuration (XEP-0060
+    §7.1.3.6).
+    """
     if element is None:
         if config.persist_items:
             raise pubsub_error("bad-request", "item-required")
@@ -119,7 +124,7 @@ def _without_tail(element: Element) -> Element:
 
 
 async def retract(service: Service, request: Request) -> Sequence[Element]:
-    """An owner removes any item, others their own. Raises StanzaError."""
+    """Retracts an item: owners any, others their own. Raises StanzaError."""
     items = request.command.findall(_ITEM)
     id = items[0].get("id", "") if len(items) == 1 else ""
     notify = request.command.get("notify") in ("1", "true")
@@ -142,7 +147,10 @@ async def retract(service: Service, request: Request) -> Sequence[Element]:
 
 
 async def retrieve(service: Service, request: Request) -> Sequence[Element]:
-    """All items, the most recent (``max_items``), a page (XEP-0059), or named ones. Raises StanzaError."""
+    """Answers with all items, the most recent (``max_items``), a page (XEP-0059), or those of given ids.
+
+    Raises StanzaError.
+    """
     name = request.node()
     nodes = await service.nodes.load(request.account)
     node = nodes[name]
@@ -174,7 +182,7 @@ async def retrieve(service: Service, request: Request) -> Sequence[Element]:
 
 
 def _page(request: Request) -> PageRequest:
-    """Without any bound, or with ``max_items`` (§6.5.7), it is the most recent ones."""
+    """The requested page. Without ``<set/>`` it has the most recent items (XEP-0060 §6.5.7)."""
     if request.parent.find(SET) is not None:
         return read_page(request.parent, MAX_ITEMS, MAX_ITEMS)
     text = request.command.get("max_items", str(MAX_ITEMS))
@@ -185,7 +193,7 @@ def _page(request: Request) -> PageRequest:
 
 
 def _choose(ids: list[str], page: PageRequest, items: dict[str, Item]) -> list[str]:
-    """The ids on the page, the oldest first; as many as fit one answer (§6.5.4)."""
+    """The ids on the page, the oldest first; as many as fit one answer (XEP-0060 §6.5.4)."""
     start, end = 0, len(ids)
     try:
         if page.after is not None:
@@ -210,7 +218,7 @@ def _choose(ids: list[str], page: PageRequest, items: dict[str, Item]) -> list[s
 
 
 async def remove_excess(nodes: Nodes, node: Node) -> None:
-    """After a change of the configuration: no more items than it allows."""
+    """Removes items that exceed the limit of a changed configuration."""
     if not node.config.persist_items:
         await nodes.purge(node)
         return

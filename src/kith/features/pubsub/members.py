@@ -1,4 +1,4 @@
-"""Affiliations and subscriptions of a node (XEP-0060 §5.6, §5.7, §6.1, §6.2, §8.8 and §8.9)."""
+"""Manages affiliations and subscriptions of a node (XEP-0060 §5.6, §5.7, §6.1, §6.2, §8.8 and §8.9)."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid
 
-#: Affiliations, and subscriptions, that one node has.
+#: Limits of a node: affiliations, and subscriptions.
 MAX_MEMBERS = 1000
-#: Subscriptions of one account to one node: itself, and its clients.
+#: How many subscriptions to a node an account may have, with those of its clients.
 MAX_OWN = 10
-#: Nodes that are looked through before others have their turn.
+#: How many nodes are searched before other work gets its turn.
 _AT_ONCE = 500
 _PUBSUB = ns.tag(ns.PUBSUB, "pubsub")
 
 
 def _jid(element: Element) -> JID:
-    """The ``jid`` attribute. Raises StanzaError."""
+    """Parses the ``jid`` attribute. Raises StanzaError."""
     try:
         return parse_jid(element.get("jid", ""))
     except ValueError:
@@ -41,7 +41,7 @@ def _jid(element: Element) -> JID:
 
 
 async def subscribe(service: Service, request: Request) -> Sequence[Element]:
-    """Who subscribes so gets events without ``+notify``. Raises StanzaError."""
+    """Subscribes an address, which then gets events without ``+notify``. Raises StanzaError."""
     name = request.node()
     jid = _jid(request.command)
     if jid.bare != request.asker:
@@ -81,7 +81,7 @@ async def subscribe(service: Service, request: Request) -> Sequence[Element]:
 
 
 async def unsubscribe(service: Service, request: Request) -> Sequence[Element]:
-    """Raises StanzaError."""
+    """Ends a subscription. Raises StanzaError."""
     name = request.node()
     jid = _jid(request.command)
     if jid.bare != request.asker:
@@ -96,7 +96,7 @@ async def unsubscribe(service: Service, request: Request) -> Sequence[Element]:
 
 
 def _without(record: Record, jid: str) -> Record:
-    """A node without that subscription, whether it is one or waits to be one."""
+    """The record without a subscription, which may be pending."""
     return msgspec.structs.replace(
         record,
         subscribers=[other for other in record.subscribers if other != jid],
@@ -105,14 +105,14 @@ def _without(record: Record, jid: str) -> Record:
 
 
 def _own(record: Record, bare: str) -> list[str]:
-    """The subscriptions, also waiting ones, of a bare address and its resources."""
+    """The subscriptions, including pending ones, of a bare address and its resources."""
     prefix = f"{bare}/"
     everybody = (*record.subscribers, *record.pending)
     return [jid for jid in everybody if jid == bare or jid.startswith(prefix)]
 
 
 def _states(record: Record) -> dict[str, str]:
-    """The subscriptions and those that wait, with the state of each."""
+    """All subscriptions, including pending ones, with their states."""
     return dict.fromkeys(record.subscribers, "subscribed") | dict.fromkeys(record.pending, "pending")
 
 
@@ -124,7 +124,7 @@ def _subscription(namespace: str, node: Node, jid: str, state: str = "subscribed
 
 
 async def _chosen(service: Service, request: Request) -> Iterable[Node]:
-    """The node that is asked about, or all. Raises StanzaError."""
+    """The requested node, or all nodes. Raises StanzaError."""
     name = request.command.get("node")
     if name:
         return [(await service.nodes.load(request.account))[name]]
@@ -136,10 +136,10 @@ async def _chosen(service: Service, request: Request) -> Iterable[Node]:
 async def _listed(
     service: Service, request: Request, name: str, found: Sequence[Element]
 ) -> Sequence[Element]:
-    """An answer with a page of what was found (XEP-0059). Raises StanzaError.
+    """Makes an answer with a page of the elements found (XEP-0059). Raises StanzaError.
 
-    Somebody whom the owner does not know, and who has nothing there, gets what an account that does not
-    exist would answer.
+    If the owner does not know the asker and nothing was found, the answer is that of an account that does
+    not exist.
     """
     owner, node = request.owner, request.command.get("node")
     if not found and owner.local and not await service.inquiries.knows(request.sender.bare, owner):
@@ -152,19 +152,19 @@ async def _listed(
 
 
 async def own_subscriptions(service: Service, request: Request) -> Sequence[Element]:
-    """The asker's own, at one node or at all. Raises StanzaError."""
+    """Answers with the asker's own, at one node or at all nodes. Raises StanzaError."""
     found: list[Element] = []
     for number, node in enumerate(await _chosen(service, request)):
         for subscriber in _own(node.record, request.asker):
             state = "subscribed" if subscriber in node.record.subscribers else "pending"
             found.append(_subscription(ns.PUBSUB, node, subscriber, state))
         if number % _AT_ONCE == _AT_ONCE - 1:
-            await asyncio.sleep(0)  # a service may have very many nodes
+            await asyncio.sleep(0)  # gives others their turn, since a service may have many nodes
     return await _listed(service, request, "subscriptions", found)
 
 
 async def own_affiliations(service: Service, request: Request) -> Sequence[Element]:
-    """The asker's own, at one node or at all. Raises StanzaError."""
+    """Answers with the asker's own, at one node or at all nodes. Raises StanzaError."""
     found: list[Element] = []
     for number, node in enumerate(await _chosen(service, request)):
         standing = affiliation(node, request.owner.bare, request.asker)
@@ -180,7 +180,7 @@ async def own_affiliations(service: Service, request: Request) -> Sequence[Eleme
 
 
 async def affiliations(service: Service, request: Request) -> Sequence[Element]:
-    """All of a node. Raises StanzaError."""
+    """Answers with those of a node, to an owner. Raises StanzaError."""
     node = request.owned(await service.nodes.load(request.account))
     result = Element(ns.tag(ns.PUBSUB_OWNER, "pubsub"))
     parent = SubElement(result, ns.tag(ns.PUBSUB_OWNER, "affiliations"), {"node": node.name})
@@ -191,7 +191,7 @@ async def affiliations(service: Service, request: Request) -> Sequence[Element]:
 
 
 async def set_affiliations(service: Service, request: Request) -> Sequence[Element]:
-    """Members may read a whitelisted node, outcasts none, publishers publish. All or nothing.
+    """Sets affiliations. All changes are made, or none.
 
     Raises StanzaError.
     """
@@ -221,7 +221,7 @@ async def set_affiliations(service: Service, request: Request) -> Sequence[Eleme
 
 
 async def subscriptions(service: Service, request: Request) -> Sequence[Element]:
-    """All of a node. Raises StanzaError."""
+    """Answers with those of a node, to an owner. Raises StanzaError."""
     node = request.owned(await service.nodes.load(request.account))
     result = Element(ns.tag(ns.PUBSUB_OWNER, "pubsub"))
     parent = SubElement(result, ns.tag(ns.PUBSUB_OWNER, "subscriptions"), {"node": node.name})
@@ -231,9 +231,9 @@ async def subscriptions(service: Service, request: Request) -> Sequence[Element]
 
 
 async def set_subscriptions(service: Service, request: Request) -> Sequence[Element]:
-    """An owner ends subscriptions and approves those that wait; nobody is subscribed by somebody else.
+    """Lets an owner end and approve subscriptions, but not subscribe somebody else.
 
-    All or nothing. Raises StanzaError.
+    All changes are made, or none. Raises StanzaError.
     """
     async with service.nodes.writing(request.account) as nodes:
         node = request.owned(nodes)
@@ -263,7 +263,7 @@ def _changed(record: Record, jid: str, state: str) -> Record:
 
 
 async def still_allowed(service: Service, owner: JID, node: Node, record: Record) -> Record:
-    """Without the subscriptions of those who may not read the node any more (XEP-0163 §7.1)."""
+    """The record without the subscriptions of those who may no longer read the node (XEP-0163 §7.1)."""
     roster = await roster_of(service.accounts, owner)
 
     def allowed(jid: str) -> bool:
@@ -273,7 +273,7 @@ async def still_allowed(service: Service, owner: JID, node: Node, record: Record
 
 
 async def drop_subscriber(service: Service, owner: JID, account: int, bare: str) -> None:
-    """Of the nodes that a bare address has subscribed to, it loses those that it may not read any more."""
+    """Removes the subscriptions of a bare address to nodes that it may no longer read."""
     async with service.nodes.writing(account) as nodes:
         for node in nodes.nodes.values():
             if subscribed(node, bare):
@@ -281,7 +281,7 @@ async def drop_subscriber(service: Service, owner: JID, account: int, bare: str)
 
 
 async def authorize(service: Service, owner: JID, account: int, asker: str, form: Form) -> None:
-    """An owner has answered a request for a subscription (XEP-0060 §8.6). Raises StanzaError."""
+    """Handles an owner's answer to a subscription request (XEP-0060 §8.6). Raises StanzaError."""
     if form.type != "submit":
         return
     jid = form.one("pubsub#subscriber_jid")

@@ -1,7 +1,7 @@
-"""The nodes of an account: kept as documents, those in use held in memory.
+"""The nodes of an account: stored as documents, and kept in memory while they are used.
 
-Only this node of the cluster writes them. A change is durable before memory shows it, so nobody
-reads or is told what a crash could take back.
+Only the server node that owns the account writes them. A change is durable before it is visible in memory,
+so a crash can't take back what somebody has read or was notified of.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kith.ports.store import DocumentStore
 from kith.records import privacy
 from kith.wire.errors import StanzaError
 
-#: Nodes of one account, bytes of all items of one node, and of what is kept of the node itself.
+#: Limits: nodes of one account, bytes of all items of a node, and bytes of its record.
 MAX_NODES = 256
 MAX_NODE_BYTES = 2 * 1024 * 1024
 MAX_RECORD_BYTES = 128 * 1024
@@ -29,22 +29,22 @@ _ITEM_BYTES = 300
 
 
 class Spaces(NamedTuple):
-    """Where documents are kept: those of nodes, and, with the node's name behind it, those of items."""
+    """The spaces of the documents: of nodes, and (with the name of the node appended) of items."""
 
     nodes: str
     items: str
 
 
 PEP_SPACES = Spaces("pep-nodes", "pep:")
-#: What the privacy settings are about (XEP-0084, XEP-0292).
+#: The nodes that privacy settings apply to (XEP-0084, XEP-0292).
 AVATAR_NODES = ("urn:xmpp:avatar:data", "urn:xmpp:avatar:metadata")
 ABOUT_NODE = "urn:xmpp:vcard4"
 
 
 class Item(msgspec.Struct, array_like=True, frozen=True):
-    """A published item: seconds since 1970, and the payload, which stands alone in any context.
+    """A published item: its time in seconds since 1970, and the payload, which declares its namespaces.
 
-    ``publisher``: the bare address of who published it, unless that was the account itself.
+    ``publisher``: the bare address of the publisher, empty if it is the account itself.
     """
 
     published: float
@@ -53,14 +53,14 @@ class Item(msgspec.Struct, array_like=True, frozen=True):
 
     @property
     def element(self) -> Element | None:
-        """The payload as a tree; None if the item has none."""
+        """The payload as an element; None if the item has none."""
         return ElementTree.fromstring(self.payload) if self.payload else None
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is kept of a node: affiliations by bare address, subscribers as they subscribed.
+    """The stored record of a node: affiliations by bare address, and the addresses of subscribers.
 
-    ``pending``: those who have asked for a subscription that an owner has to approve.
+    ``pending``: addresses that have requested a subscription that an owner has to approve.
     """
 
     config: NodeConfig = NodeConfig()
@@ -87,10 +87,10 @@ def _weight(items: Iterable[Item]) -> int:
 
 
 class Node:
-    """``items`` by id, the oldest first; None while nobody has asked for them.
+    """A node. ``items``: by id, the oldest first; None until they are read from the store.
 
-    ``ceiling``: an access model; the node's own opens it no further.
-    ``weight``: roughly the bytes that all of it takes in memory; ``size``: those of the record.
+    ``ceiling``: the most open access model that is allowed. ``weight``: the approximate size in memory, in
+    bytes. ``size``: the size of the record, in bytes.
     """
 
     __slots__ = ("ceiling", "items", "name", "record", "size", "weight")
@@ -103,12 +103,12 @@ class Node:
         self.hold(None)
 
     def hold(self, items: dict[str, Item] | None) -> None:
-        """These are the items now."""
+        """Sets the items."""
         self.items = items
         self.weight = _NODE_BYTES + self.size + _weight((items or {}).values())
 
     def describe(self, record: Record, size: int) -> None:
-        """This is the record now."""
+        """Sets the record."""
         self.record = record
         self.weight += size - self.size
         self.size = size
@@ -119,7 +119,7 @@ class Node:
 
 
 class Nodes:
-    """The nodes of one account. Those who write hold ``lock`` (see `NodeCache.writing`)."""
+    """The nodes of one account. Changing them requires ``lock`` (see `NodeCache.writing`)."""
 
     __slots__ = (
         *("_clock", "_items_space", "_nodes_space", "_store"),
@@ -151,7 +151,7 @@ class Nodes:
         return loaded
 
     def __getitem__(self, name: str) -> Node:
-        """Raises StanzaError if there is no such node."""
+        """The node with this name. Raises StanzaError if it does not exist."""
         node = self.nodes.get(name)
         if node is None:
             raise StanzaError("item-not-found")
@@ -159,11 +159,11 @@ class Nodes:
 
     @property
     def weight(self) -> int:
-        """Roughly the bytes that it takes in memory."""
+        """The approximate size in memory, in bytes."""
         return sum(node.weight for node in self.nodes.values())
 
     async def items(self, node: Node) -> dict[str, Item]:
-        """The items of a node, the oldest first; those that have expired go."""
+        """The items of a node, the oldest first. Expired ones are removed."""
         if node.items is None:
             documents = await self._store.documents(self.account, self._items_space + node.name)
             if node.items is None:
@@ -177,7 +177,7 @@ class Nodes:
         return node.items
 
     async def create(self, name: str, config: NodeConfig, owner: str = "") -> Node:
-        """Raises StanzaError if there are too many, or this one is too much."""
+        """Creates a node. Raises StanzaError if there are too many, or its record is too large."""
         if len(self.nodes) >= MAX_NODES:
             raise StanzaError("resource-constraint", f"an account has at most {MAX_NODES} nodes")
         record = Record(config, self._clock.now(), {owner: "owner"} if owner else {})
@@ -189,13 +189,13 @@ class Nodes:
         return node
 
     async def save(self, node: Node, record: Record) -> None:
-        """Changes what is kept of a node. Raises StanzaError if that is too much."""
+        """Stores a changed record. Raises StanzaError if it is too large."""
         data = _encoded(record)
         await self._store.put(self.account, self._nodes_space, node.name, data)
         node.describe(record, len(data))
 
     async def put(self, node: Node, id: str, item: Item) -> None:
-        """Adds or replaces an item, and discards the oldest that are too many.
+        """Adds or replaces an item, and removes the oldest ones beyond the limit.
 
         Raises StanzaError if the node is full.
         """
@@ -233,7 +233,7 @@ class Nodes:
         node.hold({})
 
     async def delete(self, node: Node) -> None:
-        """Removes the node and all that it holds."""
+        """Deletes the node with its items."""
         await asyncio.gather(
             self._store.remove(self.account, self._items_space + node.name),
             self._store.remove(self.account, self._nodes_space, node.name),
@@ -243,7 +243,7 @@ class Nodes:
 
 
 def ceilings(settings: privacy.Privacy) -> dict[str, str]:
-    """How far an account's privacy settings let its nodes be open, by node."""
+    """The most open access models that an account's privacy settings allow, by node."""
     models = {"everyone": "open", "contacts": "presence", "nobody": "whitelist"}
     avatar, about = models[settings.avatar], models[settings.about]
     nodes = dict.fromkeys(AVATAR_NODES, avatar) | {ABOUT_NODE: about}

@@ -1,7 +1,7 @@
-"""Who is told of what happens at a node, and in what words (XEP-0163 §5, XEP-0060 §9).
+"""Sends events of nodes (XEP-0163 §5, XEP-0060 §9).
 
-Told are the sessions of the owner and of those who get the owner's presence, where the client has
-announced ``<node>+notify``, and whoever has subscribed by itself.
+Recipients are subscribers, and those sessions of the owner and of contacts who get the owner's presence whose
+clients have announced ``<node>+notify``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ AUTHORIZATION = f"{ns.PUBSUB}#subscribe_authorization"
 
 
 def items_event(node: Node, id: str | None, item: Item | None) -> bytes:
-    """An item was published: with its payload, if the node delivers payloads."""
+    """The event for a published item, with its payload if the node delivers payloads."""
     inner = b""
     if item is not None:
         payload = item.payload if node.config.deliver_payloads else b""
@@ -63,7 +63,7 @@ def configuration_event(node: Node) -> bytes:
 
 
 def subscription_event(node: Node, jid: str, subscription: str) -> bytes:
-    """The owner has changed a subscription (XEP-0060 §8.8.4)."""
+    """The event for a subscription that an owner has changed (XEP-0060 §8.8.4)."""
     attrs = {"node": node.name, "jid": jid, "subscription": subscription}
     event = Element(EVENT)
     SubElement(event, ns.tag(ns.PUBSUB_EVENT, "subscription"), attrs)
@@ -76,14 +76,15 @@ def _event(name: str, node: str, inner: bytes) -> bytes:
 
 
 def delay(published: float) -> bytes:
-    """XEP-0203, for an item that is not new."""
+    """``<delay/>`` (XEP-0203) for an item that is not new."""
     return serialize(Element(_DELAY, {"stamp": stamp(datetime.fromtimestamp(published, UTC))}))
 
 
 class Notifier:
-    """Sends events in the name of an account. ``interests`` are the features of a session's client.
+    """Sends events from an account.
 
-    ``elsewhere`` are the clients of a bare address on another server, with their features.
+    ``interests``: gives the features of a session's client. ``elsewhere``: gives the clients of a bare
+    address on another server, with their features.
     """
 
     def __init__(
@@ -104,7 +105,7 @@ class Notifier:
         return session.presence is not None and node + NOTIFY in self._interests(session)
 
     async def publish(self, owner: JID, node: Node, inner: bytes) -> None:
-        """Tells everybody who is to know."""
+        """Sends an event to all recipients."""
         if not node.config.deliver_notifications:
             return
         roster = await roster_of(self._accounts, owner)
@@ -112,7 +113,7 @@ class Notifier:
             self.send(owner, to, inner, node.config)
 
     def recipients(self, owner: JID, node: Node, roster: Roster) -> Iterator[JID]:
-        """Full addresses of interested sessions, then subscribers of whom no session was interested."""
+        """The recipients: interested sessions, then subscribers that have no interested session."""
         told: set[str] = set()
         for bare in (owner.bare, *roster.contacts_from()) if owner.local else ():
             if bare in told or refusal(node, roster, owner.bare, bare) is not None:
@@ -131,14 +132,14 @@ class Notifier:
                 yield jid
 
     def send(self, owner: JID, to: JID, inner: bytes, config: NodeConfig) -> None:
-        """One notification."""
+        """Sends one event."""
         attrs = {"from": owner.bare, "to": str(to), "id": self._randomness.hex(8)}
         if config.notification_type == "headline":
             attrs["type"] = "headline"
         self._post.route(Stanza(_MESSAGE, attrs, inner, [EVENT]), owner, to)
 
     def ask_owners(self, owner: JID, node: Node, jid: str) -> None:
-        """Somebody wants to subscribe, and an owner has to approve it (XEP-0060 §8.6)."""
+        """Asks the owners to approve a subscription request (XEP-0060 §8.6)."""
         form = build_form(
             "form",
             AUTHORIZATION,
@@ -154,5 +155,5 @@ class Notifier:
             self._post.route(Stanza.build("message", attrs, form), owner, parse_jid(bare))
 
     def last(self, owner: JID, to: JID, node: Node, id: str, item: Item) -> None:
-        """The last item, for one who has just come (XEP-0163 §5.3.4)."""
+        """Sends the last item to somebody who has come online (XEP-0163 §5.3.4)."""
         self.send(owner, to, items_event(node, id, item) + delay(item.published), node.config)

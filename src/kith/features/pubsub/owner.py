@@ -1,4 +1,4 @@
-"""What an owner does with nodes: create, configure, delete, purge (XEP-0060 §8.1 to §8.5)."""
+"""Creates, configures, deletes and purges nodes for their owners (XEP-0060 §8.1 to §8.5)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _configured(service: Service, config: NodeConfig, form: Form) -> NodeConfig:
 
 
 async def create(service: Service, request: Request) -> Sequence[Element]:
-    """Raises StanzaError."""
+    """Creates a node. Raises StanzaError."""
     service.must_create(request)
     instant = not request.command.get("node")
     name = service.instant_name() if instant else request.node()
@@ -56,13 +56,13 @@ async def create(service: Service, request: Request) -> Sequence[Element]:
 
 
 async def configuration(service: Service, request: Request) -> Sequence[Element]:
-    """The form, filled in. Raises StanzaError."""
+    """Answers with the configuration form of a node. Raises StanzaError."""
     node = request.owned(await service.nodes.load(request.account))
     return _form(service, _CONFIGURE, {"node": node.name}, node.config)
 
 
 async def default(service: Service, request: Request) -> Sequence[Element]:
-    """The form as it is for a new node. Raises StanzaError."""
+    """Answers with the configuration form for new nodes. Raises StanzaError."""
     service.must_create(request)
     return _form(service, _DEFAULT, {}, service.defaults)
 
@@ -78,7 +78,7 @@ def _form(service: Service, tag: str, attrs: dict[str, str], config: NodeConfig)
 
 
 async def configure(service: Service, request: Request) -> Sequence[Element]:
-    """Raises StanzaError."""
+    """Applies a configuration form. Raises StanzaError."""
     form = find_form(request.command)
     async with service.nodes.writing(request.account) as nodes:
         node = request.owned(nodes)
@@ -98,7 +98,7 @@ async def configure(service: Service, request: Request) -> Sequence[Element]:
 
 
 async def delete(service: Service, request: Request) -> Sequence[Element]:
-    """Raises StanzaError."""
+    """Deletes a node. Raises StanzaError."""
     async with service.nodes.writing(request.account) as nodes:
         node = request.owned(nodes)
         await nodes.delete(node)
@@ -110,7 +110,7 @@ async def delete(service: Service, request: Request) -> Sequence[Element]:
 
 
 async def purge(service: Service, request: Request) -> Sequence[Element]:
-    """Raises StanzaError."""
+    """Removes all items of a node. Raises StanzaError."""
     async with service.nodes.writing(request.account) as nodes:
         node = request.owned(nodes)
         if not node.config.persist_items:

@@ -1,7 +1,7 @@
 """XEP-0163: Personal Eventing Protocol. Every account is a pubsub service (XEP-0060) at its bare address.
 
-The use cases are in `items`, `owner` and `members`; this is where requests come
-in, where nodes are found by discovery, and where those who come online get what they have missed.
+This file receives the requests, answers service discovery, and sends the last items to clients that come
+online. The use cases are in `items`, `owner` and `members`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import Stanza
 
-#: What personal nodes have besides (XEP-0060 §10).
+#: Further features of the nodes of accounts (XEP-0060 §10).
 _FEATURES = (
     "access-presence",
     "access-roster",
@@ -52,7 +52,7 @@ _FEATURES = (
 
 
 class Pep(Feature):
-    """`Caps` knows who wants to be told of what; `ForeignInterests`, who of other servers does."""
+    """The nodes of accounts. `Caps` and `ForeignInterests` tell which clients want which events."""
 
     disco = (ns.PUBSUB, *(f"{ns.PUBSUB}#{name}" for name in (*FEATURES, *_FEATURES)))
 
@@ -95,7 +95,7 @@ class Pep(Feature):
     @handles_iq("get", ns.PUBSUB_OWNER, "pubsub", to="account")
     @handles_iq("set", ns.PUBSUB_OWNER, "pubsub", to="account")
     async def request(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
-        """Finds the use case by the first child that names one."""
+        """Runs the use case that the request names."""
         account = await self._accounts.id_of(to)
         if account is None:
             raise StanzaError("service-unavailable")
@@ -103,7 +103,7 @@ class Pep(Feature):
         return await use_case(self._service, Request(sender, to.to_bare(), account, parent, command))
 
     def stanza_in(self, sender: JID, to: JID, stanza: Stanza) -> bool:
-        """An owner's answer to somebody who wants to subscribe is taken from the messages to itself."""
+        """Handles an owner's answer to a subscription request, which is a message to its own account."""
         if stanza.kind != "message" or X not in stanza.children or sender.bare != to.bare:
             return True
         form = find_form(stanza.element)
@@ -121,7 +121,7 @@ class Pep(Feature):
     # -- the last items ----------------------------------------------------------------------------
 
     async def privacy_changed(self, account: Account) -> None:
-        """The nodes are read again, as open as they may be now."""
+        """Drops the nodes, which are read again with the access that is now allowed."""
         async with self._nodes.writing(account.id):
             self._nodes.drop(account.id)
 
@@ -137,7 +137,7 @@ class Pep(Feature):
         session.state[Pep] = frozenset(saved)
 
     def _known(self, session: Session) -> None:
-        """A client has said what it wants to be told of (XEP-0163 §5.3.4): it gets what is new to it."""
+        """Sends the last items when the interests of a client become known (XEP-0163 §5.3.4)."""
         wanted = {name for name in self._interests(session) if name.endswith(NOTIFY)}
         served = session.state.get(Pep)
         new = wanted - served if isinstance(served, frozenset) else wanted
@@ -156,7 +156,7 @@ class Pep(Feature):
                 await self._send_last_of(owner, session, names)
 
     def _known_elsewhere(self, client: JID, owner: JID) -> None:
-        """A client on another server has sent its presence to an account here."""
+        """Sends the last items to a client on another server that has sent presence to an account here."""
         assert self._foreign is not None
         wanted = {f.removesuffix(NOTIFY) for f in self._foreign.features_of(client) if f.endswith(NOTIFY)}
         if wanted:
@@ -169,7 +169,10 @@ class Pep(Feature):
     async def _send_last_to(
         self, owner: JID, to: JID, names: set[str], session: Session | None = None
     ) -> None:
-        """The last items of an account's nodes, for one who may have them; ``session`` if it is one here."""
+        """Sends the last items of an account's nodes to a client that may read them.
+
+        ``session``: its session, if local.
+        """
         account = await self._accounts.id_of(owner)
         if account is None:
             return
@@ -192,11 +195,13 @@ class Pep(Feature):
                 self._notifier.last(owner, to, node, id, items[id])
 
     def subscription_approved(self, account: JID, contact: JID) -> None:
-        """``contact`` gets the presence of ``account`` from now on, and so its events (XEP-0163 §5.3.4)."""
+        """Sends the last items to a contact that gets the presence of the account from now on (XEP-0163
+        §5.3.4).
+        """
         self._tasks.spawn(self._welcome(account, contact))
 
     def access_changed(self, account: JID, contact: JID) -> None:
-        """XEP-0163 §7.1: what was open to those who see one's presence, or to a group, may be closed now."""
+        """Ends the subscriptions of a contact that may no longer read some nodes (XEP-0163 §7.1)."""
         self._tasks.spawn(self._close(account, contact))
 
     async def _close(self, account: JID, contact: JID) -> None:
@@ -217,7 +222,7 @@ class Pep(Feature):
         return (Identity("pubsub", "pep"),)
 
     async def _visible(self, sender: Sender, to: JID, name: str) -> list[Node]:
-        """The nodes that the asker may read: the one of that name, or all."""
+        """The nodes that the sender may read: the one with this name, or all."""
         account = await self._accounts.id_of(to)
         if account is None:
             return []

@@ -1,4 +1,4 @@
-"""A request to nodes, taken apart: who asks, whose nodes, and for what; and whose the nodes are."""
+"""A parsed pubsub request, and the service that it is for."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from kith.features.pubsub.notify import Notifier
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 
-#: Called after a client has published, or taken away: the owner, its account's id, and the node's name.
+#: Called after items of a node have changed, with the owner, the id of its account, and the name of the node.
 Changed = Callable[[JID, int, str], Awaitable[None]]
-#: How often in an hour the owners of a node are asked whether one person may subscribe.
+#: How often per hour the owners of a node are asked to approve subscriptions of one person.
 MAX_ASKED = 3
-#: How often in a minute one may have all nodes looked through for one's own subscriptions or affiliations.
+#: How often per minute somebody may request its subscriptions or affiliations at all nodes.
 MAX_LISTED = 30
-#: The longest name of a node or an item, in bytes.
+#: The maximum length of the name of a node or item, in bytes.
 MAX_NAME = 1023
 
 
 class Service:
-    """What the use cases share, as it is where each account has nodes of its own (XEP-0163)."""
+    """What the use cases need of a pubsub service. This class is the one for nodes of accounts (XEP-0163)."""
 
-    #: What a node is that nobody has configured.
+    #: The configuration of a node that nobody has configured.
     defaults = NodeConfig()
-    #: Who may publish creates the node by it.
+    #: Whether publishing creates the node.
     auto_create = True
     access_models: tuple[str, ...] = ("presence", "open", "roster", "whitelist", "authorize")
 
@@ -60,39 +60,39 @@ class Service:
         self.listed = Rates(MAX_LISTED, 60.0)
 
     async def changed(self, request: Request, name: str) -> None:
-        """The items of a node are others now."""
+        """Notifies listeners that items of a node have changed."""
         for listener in self.listeners:
             await listener(request.owner, request.account, name)
 
     def must_create(self, request: Request) -> None:
-        """Raises StanzaError if the asker may not have nodes here."""
+        """Checks that the asker may create nodes. Raises StanzaError."""
         if request.asker != request.owner.bare:
             raise StanzaError("forbidden")
 
     async def create(self, request: Request, name: str, config: NodeConfig) -> None:
-        """Raises StanzaError, also if there is such a node."""
+        """Creates a node. Raises StanzaError, also if it exists."""
         async with self.nodes.writing(request.account) as nodes:
             if name in nodes.nodes:
                 raise StanzaError("conflict", "the node exists")
             await nodes.create(name, config)
 
     def instant_name(self) -> str:
-        """For a node that is created without a name. Raises StanzaError if that can't be."""
+        """A name for a node that is created without one. Raises StanzaError if that is not supported."""
         raise pubsub_error("not-acceptable", "nodeid-required")
 
     async def deleted(self, name: str) -> None:
-        """A node is gone."""
+        """Does what is needed after a node was deleted."""
 
     async def all(self, request: Request) -> Iterable[Node]:
-        """Every node that there is."""
+        """All nodes of the service."""
         return list((await self.nodes.load(request.account)).nodes.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """``command`` is the element that says what to do, ``parent`` the ``<pubsub/>`` around it.
+    """A request. ``command``: the element that names the use case. ``parent``: the ``<pubsub/>`` around it.
 
-    ``owner`` is a bare address, ``account`` its id.
+    ``owner``: the bare address that owns the nodes. ``account``: the id of its account.
     """
 
     sender: Sender
@@ -103,11 +103,11 @@ class Request:
 
     @property
     def asker(self) -> str:
-        """Who asks, as a bare address."""
+        """The bare address of the sender."""
         return self.sender.bare
 
     def owned(self, nodes: Nodes) -> Node:
-        """The node. Raises StanzaError if there is none, or the asker does not own it."""
+        """The requested node. Raises StanzaError if it does not exist or the asker does not own it."""
         name = self.node()
         node = nodes.nodes.get(name)
         if node is None and self.owner.local and self.asker != self.owner.bare:
@@ -118,11 +118,11 @@ class Request:
         return node
 
     def standing(self, node: Node) -> str:
-        """The asker's affiliation."""
+        """The affiliation of the asker."""
         return affiliation(node, self.owner.bare, self.asker)
 
     def must_publish(self, node: Node) -> None:
-        """Raises StanzaError if the asker may not publish (XEP-0060 §7.1.3.1)."""
+        """Checks that the asker may publish (XEP-0060 §7.1.3.1). Raises StanzaError."""
         standing = self.standing(node)
         if standing in ("owner", "publisher"):
             return
@@ -134,7 +134,7 @@ class Request:
         raise StanzaError("forbidden")
 
     def node(self) -> str:
-        """The name of the node. Raises StanzaError if there is none."""
+        """The name of the node. Raises StanzaError if the request has none."""
         name = self.command.get("node", "")
         if not name:
             raise pubsub_error("bad-request", "nodeid-required")
@@ -143,7 +143,7 @@ class Request:
         return name
 
     async def must_read(self, service: Service, node: Node) -> None:
-        """Raises StanzaError if the asker may not read the node."""
+        """Checks that the asker may read the node. Raises StanzaError."""
         roster = await roster_of(service.accounts, self.owner)
         error = refusal(node, roster, self.owner.bare, self.asker)
         if error is not None:

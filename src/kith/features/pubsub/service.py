@@ -1,7 +1,8 @@
-"""XEP-0060: a service for nodes that are nobody's personal ones, at ``pubsub.DOMAIN``.
+"""XEP-0060: a pubsub service at ``pubsub.DOMAIN``, for nodes that do not belong to one account.
 
-Nodes are kept with the account that made them, and go with it; this knows which account that is.
-Accounts of the domain create nodes; who reads and publishes, also from elsewhere, their owners say.
+Accounts of the domain can create nodes. The owners decide who reads and publishes, which may be people of
+other servers. A node is stored with the account that has created it, and is deleted with that account; the
+service stores which account it is.
 """
 
 from __future__ import annotations
@@ -38,16 +39,19 @@ from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
 
 SPACES = Spaces("service-nodes", "service:")
-#: Where it is kept which account has made a node: documents of no account.
+#: The space of the documents that say which account has created a node. They belong to no account.
 _INDEX_SPACE = "service-index"
 _INDEX = 0
-#: Nodes of the service, and of one account.
+#: How many nodes the service, and one account, may have.
 MAX_NODES = 20_000
 MAX_OWN = 64
 
 
 class DomainService(Service):
-    """``creators``: the ids of the accounts that have made the nodes, by the names of those."""
+    """The pubsub service of the domain.
+
+    ``creators``: ids of the accounts that have created nodes, by node.
+    """
 
     defaults = NodeConfig(access_model="open", max_items=MAX_ITEMS, send_last_published_item="never")
     auto_create = False
@@ -95,7 +99,7 @@ class DomainService(Service):
             self.creators[name] = account.id
 
     async def _exists(self, name: str) -> bool:
-        """A server that was killed may have forgotten a node, but not yet its name."""
+        """Whether a node exists. After a crash, the name of a deleted node may still be stored."""
         creator = self.creators.get(name)
         return creator is not None and name in (await self.nodes.load(creator)).nodes
 
@@ -104,7 +108,7 @@ class DomainService(Service):
         await self._store.remove(_INDEX, _INDEX_SPACE, name)
 
     async def forget(self) -> None:
-        """Nodes go with the account that made them."""
+        """Forgets the nodes of accounts that no longer exist."""
         known = set(self.creators.values())
         store = self._store
         there = {record.id for jid in await store.accounts() if (record := await store.account(jid))}
@@ -120,7 +124,7 @@ class DomainService(Service):
 
 
 class PubSubService(Feature):
-    """Stays away if a component has its address."""
+    """The pubsub service. It is off if a component has the same domain."""
 
     service = "pubsub"
 
@@ -160,13 +164,13 @@ class PubSubService(Feature):
     @handles_iq("get", ns.PUBSUB_OWNER, "pubsub", to="service")
     @handles_iq("set", ns.PUBSUB_OWNER, "pubsub", to="service")
     async def request(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
-        """As with personal nodes (`kith.features.pubsub.pep`)."""
+        """Runs the use case that the request names."""
         use_case, parent, command = find(iq)
         account = self._service.creators.get(command.get("node", ""), _INDEX)
         return await use_case(self._service, Request(sender, self.jid, account, parent, command))
 
     def receive(self, stanza: Stanza, sender: JID, to: JID) -> None:
-        """`kith.core.hosts.Host`: an owner's answer to somebody who wants to subscribe (§8.6)."""
+        """Handles an owner's answer to a subscription request (XEP-0060 §8.6)."""
         if stanza.kind != "message":
             return
         form = find_form(stanza.element)
@@ -194,7 +198,7 @@ class PubSubService(Feature):
         return (item(self.jid.domain, name="Publish and subscribe"),) if here else ()
 
     def service_disco(self) -> tuple[Sequence[Identity], Sequence[str]]:
-        """Identities and features (XEP-0060 §5.1)."""
+        """The identities and features of the service (XEP-0060 §5.1)."""
         names = (*FEATURES, "instant-nodes")
         found = (ns.PUBSUB, *(f"{ns.PUBSUB}#{name}" for name in names))
         return (Identity("pubsub", "service", "Publish and subscribe"),), found
@@ -204,7 +208,7 @@ class PubSubService(Feature):
         return (await self._service.nodes.load(account)).nodes.get(name) if account is not None else None
 
     async def node_info(self, sender: Sender, to: JID, node: str) -> Sequence[Element] | None:
-        """Everybody learns that there is such a node, so that one can ask for a subscription (§5.3)."""
+        """Describes a node to everybody, so that people can request a subscription (XEP-0060 §5.3)."""
         found = await self._node(node) if to == self.jid else None
         if found is None:
             return None

@@ -1,4 +1,4 @@
-"""What can be asked of nodes (XEP-0060), and which of it a request asks for."""
+"""The use cases of XEP-0060 that are supported, and how to find the one of a request."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _USE_CASES: dict[tuple[str, str], UseCase] = {
     ("get", ns.tag(ns.PUBSUB_OWNER, "subscriptions")): members.subscriptions,
     ("set", ns.tag(ns.PUBSUB_OWNER, "subscriptions")): members.set_subscriptions,
 }
-#: What of XEP-0060 is asked for by an element that is not understood (its §10).
+#: Unsupported features of XEP-0060, by the elements that request them (§10).
 _UNSUPPORTED = {
     ("get", ns.tag(ns.PUBSUB, "options")): "subscription-options",
     ("set", ns.tag(ns.PUBSUB, "options")): "subscription-options",
     ("get", ns.tag(ns.PUBSUB, "default")): "retrieve-default-sub",
 }
-#: Features of XEP-0060 §10 that every service here has.
+#: Features of XEP-0060 §10 that all services of this server have.
 FEATURES = (
     "access-authorize",
     "access-open",
@@ -75,7 +75,7 @@ FEATURES = (
 
 
 class Found(NamedTuple):
-    """The use case, the ``<pubsub/>`` and the child of it that named the use case."""
+    """The use case of a request, its ``<pubsub/>``, and the child element that names the use case."""
 
     use_case: UseCase
     parent: Element
@@ -83,7 +83,7 @@ class Found(NamedTuple):
 
 
 def find(iq: Stanza) -> Found:
-    """Raises StanzaError if nothing is asked for, or nothing that there is."""
+    """Finds the use case of a request. Raises StanzaError if there is none."""
     parent = iq.child(iq.children[0])
     if parent is None:
         raise StanzaError("bad-request")

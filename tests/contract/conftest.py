@@ -29,6 +29,9 @@ class Backend(Protocol):
         Nothing is asked of the old one afterwards.
         """
 
+    def break_disk(self, store: Store) -> None:
+        """From now on nothing can be written."""
+
 
 class SQLiteBackend:
     def __init__(self, folder: Path) -> None:
@@ -50,6 +53,9 @@ class SQLiteBackend:
         self._path = folder / self._path.name
         return SQLiteStore(self._path)
 
+    def break_disk(self, store: Store) -> None:
+        self._path.rename(self._path.with_name("moved"))
+
 
 class SimulatedBackend:
     """The store of the simulation, here in real time: its seed says how slow it is."""
@@ -66,6 +72,10 @@ class SimulatedBackend:
         assert isinstance(store, SimulatedStore)
         store.kill()
         return self.store()
+
+    def break_disk(self, store: Store) -> None:
+        assert isinstance(store, SimulatedStore)
+        store.full = True
 
 
 #: By name. Each gets a folder of its own.

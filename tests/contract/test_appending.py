@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
 from kith.base.slots import slot_of
-from kith.ports.store import INCOMING, OUTGOING, UNARCHIVED, LogQuery
+from kith.ports.store import INCOMING, OUTGOING, UNARCHIVED, LogQuery, Unavailable
 from tests.contract.conftest import Backend
 from tests.contract.logs import Logs
 
@@ -156,3 +157,29 @@ async def test_the_last_id_of_a_slot_is_never_less_than_one_that_was_given(
     logs.store = backend.store()
     await logs.store.open()
     assert await logs.store.last_id(slot_of("b@x")) >= 1000
+
+
+async def test_what_cannot_be_written_now_is_refused_and_whoever_asked_is_told(
+    logs: Logs, backend: Backend
+) -> None:
+    """Each of them, with an error that tells them to try again: nothing is acknowledged, or forgotten."""
+    assert await logs.appended(1, origin=b"1") is None
+    backend.break_disk(logs.store)
+    logs.append(2, origin=b"2")
+    logs.store.mark_delivered(logs.b, 1)
+    writes = [
+        logs.store.put(logs.a, "s", "k", b"v"),
+        logs.store.put_if(logs.a, "s", "another", b"v", 0),
+        logs.store.create_accounts([("n@x", {})]),
+        logs.store.rewrite(1, b"<message/>"),
+    ]
+    for write in writes:
+        with pytest.raises(Unavailable) as refused:
+            await write
+        assert refused.value.condition in ("internal-server-error", "resource-constraint")
+    logs.append(3)
+    with contextlib.suppress(Unavailable):  # it may share a commit with what is refused
+        await logs.store.settled()
+    assert [id for id, _, _ in logs.answers] == [1, 2, 3]
+    assert all(isinstance(error, Unavailable) for _, _, error in logs.answers[1:])
+    assert logs.store.waiting_bytes == 0

@@ -106,6 +106,7 @@ def test_of_what_is_not_there_any_more_only_an_id_that_is_no_counter_is_a_retry(
     assert is_retry(b"", message("<body>x</body>"))
     assert not is_retry(b"", message("<body>x</body>", "1"))
     assert not is_retry(b"", b"<message><origin-id xmlns='urn:xmpp:sid:0' id='a")
+    assert is_retry(b"", b"<message from='a@x/1'><body>x</body></message>")  # its key is another node's
 
 
 def test_large_stanzas_are_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:

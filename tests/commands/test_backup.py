@@ -209,7 +209,7 @@ def test_a_folder_gets_a_file_with_a_name_of_its_own(stopped: RunningServer, tmp
 def test_a_file_that_exists_is_overwritten_only_by_force(stopped: RunningServer, tmp_path: Path) -> None:
     file = tmp_path / "file.tar"
     file.write_text("precious")
-    assert "exists: choose another name, or give --force" in refusal(stopped, "backup", str(file))
+    assert "exists: choose another name, or use --force" in refusal(stopped, "backup", str(file))
     assert file.read_text() == "precious"
     stopped.kith("backup", "--force", str(file))
     assert tarfile.is_tarfile(file)
@@ -318,7 +318,7 @@ def without_end(name: str, content: bytes) -> tuple[str, bytes]:
         (lambda data: rewritten(data, named("secret", "../secret")), "a name that can't be"),
         (lambda data: rewritten(data, named("secret", "/tmp/secret")), "a name that can't be"),
         (lambda data: rewritten(data, named("kith-backup.json", "other.json")), "no backup of Kith"),
-        (lambda data: rewritten(data, named("kith.sqlite", "other.sqlite")), "no database in it"),
+        (lambda data: rewritten(data, named("kith.sqlite", "other.sqlite")), "it contains no database"),
     ],
 )
 def test_what_is_no_whole_backup_is_refused_in_one_line_and_leaves_no_folder(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 _KEYS = 50_000
 
@@ -30,3 +30,38 @@ class Rates:
         if len(self._counts) > _KEYS:
             self._counts.popitem(last=False)
         return True
+
+
+class Seen:
+    """The different names that one key was seen with since ``since``, a time of the steady clock."""
+
+    __slots__ = ("names", "since")
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.names: set[str] = set()
+
+
+class Distinct:
+    """Who was seen with whom: a set of names for each key, which begins anew after ``window`` seconds.
+
+    For limits on different people, however often each of them was seen. Beyond ``keys``, the key whose window
+    began first is forgotten.
+    """
+
+    def __init__(self, window: float, keys: int = 20_000) -> None:
+        self._window = window
+        self._keys = keys
+        self._seen: OrderedDict[str, Seen] = OrderedDict()
+        #: What is known of a key, or None. Its window may be over.
+        self.get: Callable[[str], Seen | None] = self._seen.get
+
+    def names(self, key: str, now: float) -> set[str]:
+        """The names of the window that ``now`` is in, to be added to."""
+        seen = self._seen.get(key)
+        if seen is None or now - seen.since > self._window:
+            seen = self._seen[key] = Seen(now)
+            self._seen.move_to_end(key)
+            if len(self._seen) > self._keys:
+                self._seen.popitem(last=False)
+        return seen.names

@@ -7,12 +7,11 @@ messages to a person who does not answer, and other stanzas per minute.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from contextlib import suppress
 
 from kith.base.clock import Clock
 from kith.base.domain import Domain
-from kith.base.rates import Rates
+from kith.base.rates import Distinct, Rates
 from kith.base.tasks import Tasks
 from kith.config import Config
 from kith.core.actors.account import Session
@@ -30,17 +29,6 @@ SERVER_FACTOR = 10
 MAX_UNANSWERED = 100
 #: Stanzas other than messages, per minute, from strangers of one server.
 MAX_OTHER = 1200
-_SENDERS = 20_000
-
-
-class _Reached:
-    """The people one sender has written to since ``since``, a time of the monotonic clock."""
-
-    __slots__ = ("people", "since")
-
-    def __init__(self, since: float) -> None:
-        self.since = since
-        self.people: set[str] = set()
 
 
 class Strangers(Feature):
@@ -55,7 +43,7 @@ class Strangers(Feature):
         self._accounts = accounts
         self._hosts = hosts
         self._tasks = tasks
-        self._reached: OrderedDict[str, _Reached] = OrderedDict()
+        self._reached = Distinct(HOUR)  # whom senders have written to
         self._unanswered = Rates(MAX_UNANSWERED, HOUR)
         self._other = Rates(MAX_OTHER, 60.0)
         self._knowing: set[str] = set()
@@ -72,7 +60,7 @@ class Strangers(Feature):
         account = session.account
         bare = to.bare
         reached = self._reached.get(account.jid)
-        if reached is not None and bare in reached.people and self._now() - reached.since < HOUR:
+        if reached is not None and bare in reached.names and self._now() - reached.since < HOUR:
             return
         if bare == account.jid or not to.local:
             return
@@ -120,20 +108,15 @@ class Strangers(Feature):
     def _people(self, key: str) -> set[str]:
         """The people a sender has written to."""
         reached = self._reached.get(key)
-        return reached.people if reached is not None else set()
+        return reached.names if reached is not None else set()
 
     def _count(self, key: str, sender: str, to: str, limit: int) -> None:
         """Counts a recipient for ``key``. Raises StanzaError if there are too many."""
-        now = self._now()
-        reached = self._reached.get(key)
-        if reached is None or now - reached.since > HOUR:
-            reached = self._reached[key] = _Reached(now)
-            if len(self._reached) > _SENDERS:
-                self._reached.popitem(last=False)
-        if to in reached.people:
+        people = self._reached.names(key, self._now())
+        if to in people:
             return
         if sender in self._people(to):
             return  # an answer
-        if len(reached.people) >= limit:
+        if len(people) >= limit:
             raise StanzaError("policy-violation", "too many new people in an hour", type="wait")
-        reached.people.add(to)
+        people.add(to)

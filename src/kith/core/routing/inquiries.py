@@ -8,11 +8,9 @@ Beyond the limit the answer is the same whether or not the account exists.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 from kith.base.clock import Clock
 from kith.base.domain import Domain
-from kith.base.rates import Rates
+from kith.base.rates import Distinct, Rates
 from kith.config import Config
 from kith.core.actors.account import Account
 from kith.core.actors.accounts import Accounts
@@ -28,18 +26,6 @@ HOUR = 3600.0
 REQUESTS_EACH = 20
 #: The limit for all people of another server together is this many times the limit for one.
 SERVER_FACTOR = 10
-#: How many senders are remembered.
-_ASKERS = 20_000
-
-
-class _Asked:
-    """The people one sender has asked about since ``since``, a time of the monotonic clock."""
-
-    __slots__ = ("people", "since")
-
-    def __init__(self, since: float) -> None:
-        self.since = since
-        self.people: set[str] = set()
 
 
 def _shares(roster: Roster, bare: str) -> bool:
@@ -68,7 +54,7 @@ class Inquiries:
         self._limit = limit = config.strangers_per_hour
         self._requests = Rates(limit * REQUESTS_EACH, HOUR)
         self._server_requests = Rates(limit * REQUESTS_EACH * SERVER_FACTOR, HOUR)
-        self._asked: OrderedDict[str, _Asked] = OrderedDict()
+        self._asked = Distinct(HOUR)
 
     async def knows(self, asker: str, account: JID) -> bool:
         """Whether ``asker``, a bare address, may know that the account exists (RFC 6121 §8.5.1).
@@ -115,14 +101,9 @@ class Inquiries:
         return False
 
     def _count(self, key: str, about: str, limit: int, now: float) -> bool:
-        asked = self._asked.get(key)
-        if asked is None or now - asked.since > HOUR:
-            asked = self._asked[key] = _Asked(now)
-            self._asked.move_to_end(key)
-            if len(self._asked) > _ASKERS:
-                self._asked.popitem(last=False)
-        if about not in asked.people:
-            if len(asked.people) >= limit:
+        people = self._asked.names(key, now)
+        if about not in people:
+            if len(people) >= limit:
                 return False
-            asked.people.add(about)
+            people.add(about)
         return True

@@ -123,17 +123,16 @@ class Room:
         return [Stanza.from_bytes(data) for data in sent]
 
 
-@asynccontextmanager
-async def room(
+def make(
     folder: Path,
-    *wanted: type[Feature],
+    features: Sequence[type[Feature]],
     placement: Placement | None = None,
     bus: Bus | None = None,
     clock: Clock | None = None,
     randomness: Randomness | None = None,
     **settings: Any,
-) -> AsyncIterator[Room]:
-    """A node with these features and what they need; ``settings`` are those of `Config`.
+) -> Node:
+    """A node of these features that has not started; ``settings`` are those of `Config`.
 
     ``placement``: without one, the node owns all accounts. ``bus``: where it meets other nodes. ``clock`` and
     ``randomness`` are the system's otherwise.
@@ -143,7 +142,13 @@ async def room(
     passwords = partial(Passwords, _fits, _make)
     placement = placement or LocalPlacement()
     clock, randomness = clock or Clock(), randomness or Randomness()
-    node = Node(config, store, needed(*wanted), passwords, b"secret" * 8, placement, clock, randomness, bus)
+    return Node(config, store, features, passwords, b"secret" * 8, placement, clock, randomness, bus)
+
+
+@asynccontextmanager
+async def room(folder: Path, *wanted: type[Feature], **given: Any) -> AsyncIterator[Room]:
+    """A node with these features and what they need, started; ``given`` as `make` takes it."""
+    node = make(folder, needed(*wanted), **given)
     await node.start()
     try:
         yield Room(node)

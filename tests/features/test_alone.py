@@ -9,7 +9,10 @@ import pytest
 from kith.base.clock import Clock
 from kith.base.domain import Domain
 from kith.config import Config
+from kith.core.hooks.feature import Feature
+from kith.core.hooks.parts import Unfit
 from kith.core.routing.hosts import Hosts
+from kith.features import ALL
 from kith.features.blocking import Blocking
 from kith.features.bookmarks import Bookmarks
 from kith.features.strangers import HOUR, SERVER_FACTOR, Strangers
@@ -17,7 +20,7 @@ from kith.wire.errors import StanzaError
 from kith.wire.jid import parse_jid
 from kith.wire.stanza import Stanza
 
-from ..parts import room
+from ..parts import make, needed, room
 
 
 async def test_strangers_of_an_hour_ago_are_not_counted(tmp_path: Path) -> None:
@@ -78,3 +81,14 @@ async def test_who_is_blocked_reaches_nobody(tmp_path: Path) -> None:
         await there.says(eve, "<message to='ada@localhost' type='chat'><body>hello</body></message>")
         (message,) = there.heard(ada)
         assert message.attrs["from"] == "eve@localhost/phone"
+
+
+@pytest.mark.parametrize("off", ALL, ids=lambda cls: cls.__name__)
+def test_a_feature_is_switched_off_by_taking_it_off_the_list(off: type[Feature], tmp_path: Path) -> None:
+    """The others work without it, or one line says which does not."""
+    others = [cls for cls in ALL if cls is not off]
+    if any(off in needed(cls) for cls in others):
+        with pytest.raises(Unfit, match=rf"^\w+ needs {off.__name__}$"):
+            make(tmp_path, others)
+    else:
+        assert [type(feature) for feature in make(tmp_path, others).features] == others

@@ -26,6 +26,7 @@ _NO_FAULT = matchers.OneOf(
     matchers.Assign(targets=[matchers.AssignTarget(target=matchers.Name("__slots__"))]),
     matchers.If(test=matchers.Name("TYPE_CHECKING")),
     matchers.Call(func=matchers.OneOf(*map(matchers.Name, ("cast", "TypeVar", "isinstance", "len")))),
+    matchers.Call(func=matchers.Attribute(attr=matchers.Name("get_logger"))),
 )
 _LOG_LINE = matchers.Call(
     func=matchers.Attribute(value=matchers.OneOf(*map(matchers.Name, ("logger", "log"))))

@@ -6,9 +6,13 @@ from __future__ import annotations
 PARTS: dict[str, tuple[list[str], list[str]]] = {
     "codes": (
         ["accounts/codes.py"],
-        ["tests/accounts/test_codes.py", "tests/accounts/test_wrong_clock.py", "tests/api/test_register.py"],
+        [
+            "tests/accounts/test_codes_exactly.py",
+            "tests/accounts/test_codes.py",
+            "tests/accounts/test_wrong_clock.py",
+        ],
     ),
-    "PINs": (["accounts/pin.py"], ["tests/accounts/test_pin.py", "tests/api/test_pin.py"]),
+    "PINs": (["accounts/pin.py"], ["tests/accounts/test_pin_exactly.py", "tests/accounts/test_pin.py"]),
     "SASL": (
         ["core/login/sasl.py", "core/login/sasl2.py"],
         [

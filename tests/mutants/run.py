@@ -1,6 +1,7 @@
-"""Plants faults in a copy of the source, one after the other, and runs the tests that have to find them.
+"""Plants faults, one after the other, and runs the tests that have to find them.
 
     python -m tests.mutants.run codes PINs          parts of `tests.mutants.plan`, with all their faults
+    python -m tests.mutants.run --most 100          all parts, a hundred faults of each file
     python -m tests.mutants.run --changed           the lines that differ from the branch main
     python -m tests.mutants.run src/kith/wire/jid.py
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import math
 import os
 import random
@@ -21,116 +23,95 @@ import subprocess
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NoReturn
 
 import pytest
 
 from tests.mutants.mutate import Mutant, mutants
 from tests.mutants.plan import PARTS, tests_for
+from tests.mutants.plant import NotHere, plant
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src/kith"
 WORK = ROOT / ".mutants"
 #: The share that tests have to find.
 ENOUGH = 0.9
-#: What the copies of this process need not import again; nothing of `kith`.
-_WARM = (
-    *("aiohttp", "argon2", "cryptography.x509", "hypothesis", "lxml.etree", "msgspec"),
-    *("phonenumbers", "psutil", "slixmpp", "structlog", "uvloop"),
-)
-_QUIET = ("-x", "-q", "--no-header", "-p", "no:cacheprovider", "-p", "no:xdist", "--timeout=60")
+#: How long clients wait for a server, in seconds.
 _PATIENCE = "6"
-
-
-class Found(NamedTuple):
-    """``by``: what has found the fault: ``tests``, ``time`` (it went on for ever), ``types``, or nothing."""
-
-    mutant: Mutant
-    by: str
-    seconds: float
+_OPTIONS = (
+    *("-x", "-q", "-s", "--no-header", "--tb=short", "--timeout=0"),
+    *("-p", "no:cacheprovider", "-p", "no:xdist", "-o", "tmp_path_retention_policy=none"),
+)
 
 
 class Place:
-    """A copy of the source, for one fault at a time."""
+    """A copy of the source, from which the processes that the tests start have the fault."""
 
     def __init__(self, number: int) -> None:
         self.folder = WORK / str(number)
         shutil.rmtree(self.folder, ignore_errors=True)
-        shutil.copytree(SOURCE, self.folder / "src/kith", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "pyproject.toml", self.folder)
-        self.log = self.folder / "log"
+        shutil.copytree(SOURCE, self.folder / "kith", ignore=shutil.ignore_patterns("__pycache__"))
+        self.log = WORK / f"{number}.log"
         self._moment = int(time.time()) + 10
-        self._read: dict[Path, str] = {}
 
-    def plant(self, file: Path, source: str) -> None:
+    def write(self, file: Path, source: str) -> None:
         """Writes a file so that nobody takes what was compiled of it before."""
-        there = self.folder / file.relative_to(ROOT)
-        self._read.setdefault(file, there.read_text())
+        there = self.folder / "kith" / file.relative_to(SOURCE)
         there.write_text(source)
         self._moment += 2
         os.utime(there, (self._moment, self._moment))
 
-    def heal(self, file: Path) -> None:
-        """Takes the fault out again."""
-        self.plant(file, self._read[file])
 
-    def start(self, tests: Sequence[str]) -> int:
-        """Runs the tests in a process of their own. Returns its id."""
-        if pid := os.fork():
-            return pid
-        os.setsid()
-        output = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        source = str(self.folder / "src")
-        os.environ |= {"PYTHONPATH": source, "TEST_PATIENCE": _PATIENCE}
-        sys.path.insert(0, source)
-        status: int = 3
-        try:
-            status = int(pytest.main([*_QUIET, f"--basetemp={self.folder / 'tmp'}", *tests]))
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(status)
+class Planter:
+    """A plugin of pytest: instead of running the tests that were collected once, it runs them for each fault,
+    each time in a copy of the process.
 
-    def types(self) -> bool:
-        """Whether mypy accepts what is there."""
-        command = [sys.executable, "-m", "mypy", "--cache-dir", str(WORK / "types"), "--no-error-summary"]
-        return not subprocess.run(command, cwd=self.folder, capture_output=True, check=False).returncode
+    ``counts``: faults by what has found them: ``tests``, ``time`` (it went on for ever), or nothing.
+    """
 
+    def __init__(self, file: Path, faults: Sequence[Mutant], places: Sequence[Place], until: float) -> None:
+        """``until``: when no other fault is begun."""
+        self.file = file
+        self.faults = deque(faults)
+        self.places = list(places)
+        self.until = until
+        self.counts: Counter[str] = Counter()
+        self.copied = False  # whether this is one of the copies
+        self.sound = True
+        self._source = file.read_text()
+        name = ".".join(("kith", *file.relative_to(SOURCE).with_suffix("").parts))
+        self._module = importlib.import_module(name.removesuffix(".__init__"))
 
-class Run:
-    """Faults and their tests, so many at the same time."""
-
-    def __init__(self, workers: int) -> None:
-        self.places = [Place(number) for number in range(workers)]
-
-    def baseline(self, tests: Sequence[str]) -> float:
-        """How long they take without a fault, in seconds. Ends the program if they fail."""
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """Returns None where the tests are to run."""
         began = time.monotonic()
-        _, status = os.waitpid(self.places[0].start(tests), 0)
-        if status:
-            sys.exit(f"the tests fail without a fault:\n{self.places[0].log.read_text()[-4000:]}")
-        return time.monotonic() - began
+        pid = self._fork(self.places[0], None)
+        if not pid:
+            return None
+        if os.waitpid(pid, 0)[1]:
+            self.sound = False
+            print(f"the tests fail without a fault:\n{self.places[0].log.read_text()[-4000:]}")
+            return True
+        return self._all(20 + 4 * (time.monotonic() - began))
 
-    def all(
-        self, faults: Iterable[Mutant], tests: Sequence[str], limit: float, until: float
-    ) -> Iterable[Found]:
-        """``limit``: how many seconds the tests of one may take; ``until``: when none is begun any more."""
-        waiting = deque(faults)
+    def _all(self, limit: float) -> bool | None:
+        """``limit``: how many seconds the tests of one fault may take."""
         free = list(self.places)
         running: dict[int, tuple[Place, Mutant, float]] = {}
-        while waiting or running:
-            if time.monotonic() > until:
-                waiting.clear()
-            while waiting and free:
-                place, mutant = free.pop(), waiting.popleft()
-                place.plant(mutant.path, mutant.source)
-                running[place.start(tests)] = place, mutant, time.monotonic()
-            time.sleep(0.02)
-            for pid, (place, mutant, began) in list(running.items()):
+        while self.faults or running:
+            if time.monotonic() > self.until:
+                self.faults.clear()
+            while self.faults and free:
+                place, fault = free.pop(), self.faults.popleft()
+                pid = self._fork(place, fault)
+                if not pid:
+                    return None
+                running[pid] = place, fault, time.monotonic()
+            time.sleep(0.01)
+            for pid, (place, fault, began) in list(running.items()):
                 over = time.monotonic() - began > limit
                 if over:
                     _end(pid)
@@ -139,13 +120,42 @@ class Run:
                     continue
                 _end(pid)  # what its tests have started
                 del running[pid]
-                by = "time" if over else "tests" if status else self._types(place)
-                yield Found(mutant, by, time.monotonic() - began)
-                place.heal(mutant.path)
+                place.write(self.file, self._source)
                 free.append(place)
+                by = "time" if over else "tests" if status else ""
+                self.counts[by] += 1
+                if not by:
+                    print(f"not found: {fault}\n", flush=True)
+        return True
 
-    def _types(self, place: Place) -> str:
-        return "" if place.types() else "types"
+    def _fork(self, place: Place, fault: Mutant | None) -> int:
+        """Returns 0 in the copy, where the fault is."""
+        if fault is not None:
+            place.write(self.file, fault.source)
+        if pid := os.fork():
+            return pid
+        self.copied = True
+        os.setsid()
+        output = os.open(place.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.environ["PYTHONPATH"] = str(place.folder)
+        if fault is not None:
+            try:
+                plant(self._module, fault.source)
+            except NotHere:
+                _begin_anew(self.tests)
+            except BaseException as error:  # the module can't even be imported
+                print(f"not to be imported: {error!r}")
+                os._exit(1)
+        return 0
+
+    tests: Sequence[str] = ()
+
+
+def _begin_anew(tests: Sequence[str]) -> NoReturn:
+    """All is imported with the fault in it."""
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", *_OPTIONS, *tests])
 
 
 def _end(group: int) -> None:
@@ -153,18 +163,33 @@ def _end(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def changed() -> dict[Path, set[int]]:
+def changed() -> dict[Path, set[int] | None]:
     """Which lines of which files are not as on the branch main."""
     command = ["git", "diff", "-U0", "main", "--", "src/kith"]
     lines = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    found: dict[Path, set[int]] = {}
+    found: dict[Path, set[int] | None] = {}
     for line in lines:
-        if line.startswith("+++ b/"):
-            file = ROOT / line[6:]
+        if line.startswith("+++ "):
+            places: set[int] = set()
+            if line.startswith("+++ b/") and line.endswith(".py"):
+                found[ROOT / line[6:]] = places
         elif match := re.match(r"@@ \S+ \+(\d+)(?:,(\d+))? @@", line):
             first, count = int(match[1]), int(match[2] or 1)
-            found.setdefault(file, set()).update(range(first, first + count))
+            places.update(range(first, first + count))
     return found
+
+
+def find(file: Path, faults: Sequence[Mutant], places: Sequence[Place], until: float) -> Counter[str]:
+    """Runs the tests for these faults of one file. Ends the program if they fail without."""
+    planter = Planter(file, faults, places, until)
+    planter.tests = [one for one in tests_for(str(file.relative_to(SOURCE))) if (ROOT / one).exists()]
+    status = pytest.main([*_OPTIONS, *planter.tests], plugins=[planter])
+    if planter.copied:
+        sys.stdout.flush()
+        os._exit(status)
+    if not planter.sound or not planter.counts:
+        sys.exit(f"{file}: there is nothing to be learnt")
+    return planter.counts
 
 
 def main() -> int:
@@ -177,46 +202,38 @@ def main() -> int:
     args = parser.parse_args()
     wanted: dict[Path, set[int] | None]
     if args.changed:
-        wanted = {file: lines for file, lines in changed().items() if file.suffix == ".py"}
+        wanted = changed()
     else:
         names = args.what or list(PARTS)
-        files = [ROOT / name for name in names if name not in PARTS]
+        files = [(ROOT / name).resolve() for name in names if name not in PARTS]
         files += [SOURCE / file for name in names if name in PARTS for file in PARTS[name][0]]
         wanted = dict.fromkeys(files)
-    for name in _WARM:
-        __import__(name)
-    run = Run(args.workers)
+    os.environ["TEST_PATIENCE"] = _PATIENCE
+    sys.path.insert(0, str(SOURCE.parent))
+    WORK.mkdir(exist_ok=True)
+    places = [Place(number) for number in range(args.workers)]
     began = time.monotonic()
     until = began + args.minutes * 60 if args.minutes else math.inf
     table: dict[str, Counter[str]] = {}
     for file, lines in wanted.items():
-        if not (tests := tests_for(str(file.relative_to(SOURCE)))):
-            continue
-        faults = mutants(file, lines)
+        name = str(file.relative_to(SOURCE))
+        faults = mutants(file, lines) if tests_for(name) else []
         if args.most and len(faults) > args.most:
             faults = random.Random(1).sample(faults, args.most)
-        if not faults:
-            continue
-        there = [test for test in tests if (ROOT / test).exists()]
-        limit = 30 + 3 * run.baseline(there)
-        counts = table[str(file.relative_to(SOURCE))] = Counter()
-        print(f"{file.relative_to(ROOT)}: {len(faults)} faults", flush=True)
-        for found in run.all(faults, there, limit, until):
-            counts[found.by] += 1
-            if not found.by:
-                print(f"not found: {found.mutant}\n", flush=True)
+        if faults and time.monotonic() < until:
+            print(f"{name}: {len(faults)} faults", flush=True)
+            table[name] = find(file, faults, places, until)
     return _report(table, time.monotonic() - began)
 
 
 def _report(table: dict[str, Counter[str]], seconds: float) -> int:
     enough = True
     for file, counts in table.items():
-        total = counts.total()
-        share = 1 - counts[""] / total
+        share = 1 - counts[""] / counts.total()
         enough = enough and share >= ENOUGH
         print(
-            f"{file:32} {total:4} faults, {share:4.0%} found: {counts['tests']} by tests, "
-            f"{counts['time']} by time, {counts['types']} by types, {counts['']} not"
+            f"{file:28} {counts.total():4} faults, {share:4.0%} found: {counts['tests']} by tests, "
+            f"{counts['time']} by time, {counts['']} not"
         )
     print(f"{seconds / 60:.0f} minutes")
     return 0 if enough else 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 from kith.base.clock import Clock
 
 
@@ -9,8 +11,14 @@ class SetClock(Clock):
     """``time`` is the time of day, in seconds since 1970, whatever the machine's clock says."""
 
     def __init__(self, time: float = 1.8e9) -> None:
-        super().__init__()
+        super().__init__(steady=lambda: monotonic() + self._passed)
         self.time = time
+        self._passed = 0.0
+
+    def forward(self, seconds: float) -> None:
+        """Lets time pass, on all clocks. To set ``time`` alone is to correct the time of day."""
+        self.time += seconds
+        self._passed += seconds
 
     def now(self) -> float:
         return self.time

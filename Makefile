@@ -9,7 +9,7 @@ BIN := .venv/bin
 # starting `kith` takes half as long when Python may keep what it compiles
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test check wheel fuzz chaos mutants soak bench format clean
+.PHONY: help run test check wheel versions fuzz chaos mutants soak bench format clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ check: .venv/.ready web/node_modules/.ready ## Format, lint, types, import direc
 
 wheel: .venv/.ready web/dist/.ready ## Make dist/kith-*.whl, with the web app in it
 	$(UV) build --quiet --wheel
+
+versions: .venv/.ready ## A quick part of the tests under Python 3.12 and 3.13, where this machine has them
+	scripts/versions.sh
 
 fuzz: .venv/.ready ## Look for inputs that break a promise, FUZZ_SECONDS for each target (300)
 	for target in stream stanza sasl forms websocket; do \

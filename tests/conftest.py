@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from kith.accounts.credentials import make_keys
 from kith.base.randomness import Randomness
@@ -23,6 +24,9 @@ from kith.config import load
 from kith.records.passwords import new_salts
 from tests.nursery import Forked, fork
 
+# how long an example takes says how busy the machine is
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 #: Variables for which a server has to begin as a new program.
 _EXECUTED = {"LD_PRELOAD", "COVERAGE_PROCESS_CONFIG"}
 KITH = [sys.executable, "-m", "kith"]

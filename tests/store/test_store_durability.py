@@ -40,11 +40,11 @@ asyncio.run(main())
 
 
 def write_until_killed(path: Path, seconds: float) -> list[int]:
-    """The ids that were answered before a kill so long after the first answer."""
+    """The ids that were answered before a kill, so long after the first eighteen: two commits at least."""
     process = subprocess.Popen([sys.executable, "-c", _WRITER, path], stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
-        first = process.stdout.readline()
+        first = b"".join(process.stdout.readline() for _ in range(18))
         time.sleep(seconds)
     finally:
         process.kill()

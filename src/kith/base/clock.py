@@ -1,8 +1,8 @@
-"""The time of day, which a clock that jumps ahead for some seconds does not mislead.
+"""The time of day, protected against a system clock that is wrong for a moment.
 
-A clock that is wrong for a moment would do lasting harm: ids of messages never go back, and what has got old
-(tokens, accounts that have left, messages past their retention) is removed. So a step ahead of the system's
-clock is believed after it has lasted. A step back is believed at once: it makes nothing older.
+A clock that jumps ahead would do lasting harm: ids of messages never go back, and old things (tokens,
+deleted accounts, messages beyond their retention) are removed. So a step ahead is accepted only after it
+has lasted for some time. A step back is accepted at once, since it makes nothing older.
 """
 
 from __future__ import annotations
@@ -13,21 +13,22 @@ from collections.abc import Callable
 import structlog
 
 logger = structlog.get_logger("kith")
-#: A step of the clock that is no matter, in seconds.
+#: Steps of the clock up to this size are accepted at once, in seconds.
 _STEP = 30.0
-#: How long a greater step ahead has to last until it is believed, in seconds.
+#: How long a larger step ahead has to last before it is accepted, in seconds.
 _PATIENCE = 60.0
 
 
 def _uptime() -> float:
-    """Seconds that never step, and that go on while the machine sleeps, where the system can tell."""
+    """A monotonic time in seconds, which includes suspend if the system supports that."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 class Clock:
-    """``wall`` is the system's time of day in seconds since 1970; ``uptime`` judges it, and is never set.
+    """The time of day, and a monotonic clock.
 
-    ``steady``: seconds for how long something takes, which are never set either.
+    ``wall``: the time of day of the system, in seconds since 1970. ``uptime``: a monotonic time that
+    ``wall`` is compared with. ``steady``: a monotonic time for measuring durations.
     """
 
     __slots__ = ("_believed", "_leapt", "_limit", "_since", "_uptime", "_wall", "steady")
@@ -41,9 +42,9 @@ class Clock:
         self._wall = wall
         self._uptime = uptime
         self.steady = steady
-        self._believed = wall()  # when `_uptime` was `_since`
+        self._believed = wall()  # the accepted time when `_uptime` was `_since`
         self._since = uptime()
-        self._limit = self._believed + _STEP  # from here on the two are compared
+        self._limit = self._believed + _STEP  # from this wall time on, the two are compared
         self._leapt: float | None = None  # `_uptime` when the wall clock was found ahead
 
     def now(self) -> float:
@@ -58,7 +59,7 @@ class Clock:
         if ahead > _STEP:
             if self._leapt is None:
                 self._leapt = uptime
-                self._limit = 0.0  # compare each time until it is over
+                self._limit = 0.0  # compare at each call until the step has lasted or is over
                 logger.warning("the clock has jumped ahead", seconds=round(ahead), believed_after=_PATIENCE)
             if uptime - self._leapt < _PATIENCE:
                 return expected

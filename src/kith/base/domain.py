@@ -1,4 +1,4 @@
-"""The name of a server."""
+"""The domain of a server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kith.wire.jid import JID
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """The domain whose accounts a server holds. ``jid`` is its own address."""
+    """The domain that a server is for. ``jid``: the address of the domain itself."""
 
     name: str
     jid: JID = field(init=False)
@@ -18,5 +18,5 @@ class Domain:
         object.__setattr__(self, "jid", JID("", self.name))
 
     def holds(self, jid: JID) -> bool:
-        """Whether an address is of this domain: the domain itself, or an account or session of it."""
+        """Whether an address is the domain, or an account or session of it."""
         return jid.domain == self.name

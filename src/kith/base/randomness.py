@@ -1,4 +1,4 @@
-"""Random numbers and names, given to whatever behaves by chance, so that a test can repeat it."""
+"""Random numbers and names. They are passed to everything that uses them, so that tests can repeat a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ _T = TypeVar("_T")
 
 
 class Randomness:
-    """That of the operating system, which nobody can guess, unless a test gives another ``source``."""
+    """The randomness of the operating system, which is unpredictable, unless a test gives another
+    ``source``.
+    """
 
     __slots__ = ("_source",)
 
@@ -24,25 +26,25 @@ class Randomness:
         return self._source.randbytes(count)
 
     def hex(self, count: int) -> str:
-        """So many bytes as hexadecimal digits, two for each."""
+        """``count`` random bytes as hexadecimal digits, two for each."""
         return self.bytes(count).hex()
 
     def token(self, count: int) -> str:
-        """So many bytes as base64url without padding (RFC 4648 §5)."""
+        """``count`` random bytes as base64url without padding (RFC 4648 §5)."""
         return urlsafe_b64encode(self.bytes(count)).decode().rstrip("=")
 
     def uuid(self) -> str:
-        """A UUID of version 4 (RFC 9562 §5.4)."""
+        """A random UUID (version 4, RFC 9562 §5.4)."""
         return str(UUID(bytes=self.bytes(16), version=4))
 
     def below(self, limit: int) -> int:
-        """From 0 to ``limit`` - 1, each as likely as the others."""
+        """A random integer from 0 to ``limit`` - 1."""
         return self._source.randrange(limit)
 
     def choice(self, among: Sequence[_T]) -> _T:
-        """One of them, each as likely as the others."""
+        """A random element."""
         return self._source.choice(among)
 
     def uniform(self, low: float, high: float) -> float:
-        """A number between the two."""
+        """A random number between ``low`` and ``high``."""
         return self._source.uniform(low, high)

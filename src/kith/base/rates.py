@@ -1,4 +1,4 @@
-"""So many in so long: counts of what somebody has done, by any key, in memory of a bounded size."""
+"""Rate limits by any key, in memory of limited size."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _KEYS = 50_000
 
 
 class Rates:
-    """``most`` in ``window`` seconds for each key; 0 is no bound."""
+    """Allows ``most`` events in ``window`` seconds for each key; 0 means no limit."""
 
     def __init__(self, most: int, window: float) -> None:
         self._most = most
@@ -17,7 +17,10 @@ class Rates:
         self._counts: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
 
     def take(self, key: Hashable, now: float) -> bool:
-        """Counts one more at ``now`` (seconds of any steady clock). False if it is one too many."""
+        """Counts an event at ``now`` (seconds of any monotonic clock).
+
+        Returns False if there were too many.
+        """
         if not self._most:
             return True
         since, count = self._counts.get(key, (now, 0))

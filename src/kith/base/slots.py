@@ -1,13 +1,13 @@
-"""Slots: the fixed number of parts into which all that has a name is divided between nodes."""
+"""Slots: accounts and other names are divided into a fixed number of slots, which nodes own."""
 
 from __future__ import annotations
 
 import zlib
 
-#: How many slots there are, for ever: which slot a name lies in is stored.
+#: The number of slots. It can never change, since ids and placement depend on it.
 SLOTS = 1024
 
 
 def slot_of(key: str) -> int:
-    """The slot of a name, the same on every node and in every release: 0 to ``SLOTS`` - 1."""
+    """The slot of a name, from 0 to ``SLOTS`` - 1. It is the same on every node and in every release."""
     return zlib.crc32(key.encode()) % SLOTS

@@ -1,4 +1,1 @@
-"""How nodes talk to each other. Only `local` so far: one node, which owns every slot.
-
-Imports the ports and what is below them, nothing of the core.
-"""
+"""Communication between nodes. So far there is only `local`: a single node, which owns every slot."""

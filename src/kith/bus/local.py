@@ -1,4 +1,4 @@
-"""One node alone: it owns every slot, and a request is a call."""
+"""The bus and placement of a single node: it owns every slot, and a request is a function call."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kith.ports.bus import Accept, Done, Link, Lost, NoOwner, OnFrame, OnLost, T
 
 
 class LocalPlacement:
-    """Owns every slot, from the start and for ever."""
+    """A placement in which this node always owns every slot."""
 
     def slot(self, key: str) -> int:
         return slot_of(key)
@@ -19,14 +19,14 @@ class LocalPlacement:
         return True
 
     async def run(self, gained: Callable[[int], Awaitable[None]], lost: Callable[[int], None]) -> None:
-        """Nothing is gained or lost: waits until it is cancelled."""
+        """Waits until it is cancelled, since no slot is ever gained or lost."""
         await asyncio.Event().wait()
 
 
 class LocalBus:
-    """Calls who serves a slot, with the very bytes that were given. Nothing is lost, late or twice.
+    """Calls the server of a slot directly, with the same bytes. Nothing is lost, delayed or repeated.
 
-    ``node`` is the name under which `link` finds this node.
+    ``node``: the name by which `link` finds this node.
     """
 
     def __init__(self, node: str = "local") -> None:
@@ -68,7 +68,7 @@ class LocalBus:
 
 
 class _Reply:
-    """Hands on the first answer."""
+    """Passes on the first answer only."""
 
     __slots__ = ("_done",)
 
@@ -81,17 +81,17 @@ class _Reply:
             done(answer, None)
 
     def __del__(self) -> None:
-        """Nobody can answer any more."""
+        """Reports `Lost` if the reply is dropped without an answer."""
         if (done := self._done) is not None:
             done(None, Lost())
 
 
 def _ignore(answer: bytes) -> None:
-    """The reply to a notice."""
+    """The reply of a notice, which has no answer."""
 
 
 class _End:
-    """One side of a link within this process."""
+    """One side of a link within the process."""
 
     __slots__ = ("_open", "on_frame", "on_lost", "other")
 

@@ -1,4 +1,4 @@
-"""What the server asks of others: of a store, a connection, other nodes, who sends text messages.
+"""Ports: the interfaces between the core and the store, connections, other nodes, and SMS providers.
 
-`kith.store`, `kith.edge`, `kith.bus` and `kith.sms` implement these; only `kith.server` puts them together.
+`kith.store`, `kith.edge`, `kith.bus` and `kith.sms` implement them; `kith.server` connects them.
 """

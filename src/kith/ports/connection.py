@@ -13,12 +13,12 @@ from kith.wire.stanza import Stanza
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """What the connection offers.
+    """The security of a connection.
 
-    ``bindings``: channel-binding data by type, as announced (XEP-0440).
-    ``tolerated``: more of it, for clients that do not wait for an announcement.
-    ``classic_plus``: whether the SASL of RFC 6120 has mechanisms with channel binding. In TLS 1.3 it has
-    none without tls-exporter, which is what clients use there.
+    ``bindings``: channel-binding data by type, as announced (XEP-0440). ``tolerated``: data of further
+    types, for clients that do not wait for an announcement. ``classic_plus``: whether SASL of RFC 6120
+    offers mechanisms with channel binding. With TLS 1.3 it does so only if tls-exporter is available, since
+    clients use that type there.
     """
 
     encrypted: bool = False
@@ -32,16 +32,16 @@ class Security:
 
 
 class Sink(Protocol):
-    """Where a stream's bytes go: a TCP, TLS or WebSocket connection (RFC 6120 §4, RFC 7395 §3)."""
+    """The output of a stream: a TCP, TLS or WebSocket connection (RFC 6120 §4, RFC 7395 §3)."""
 
     def open(self, attrs: Mapping[str, str]) -> None:
         """Sends the stream header with these attributes."""
 
     def restart(self) -> None:
-        """A new stream header is expected (RFC 6120 §4.3.3)."""
+        """Prepares for a new stream header from the peer (RFC 6120 §4.3.3)."""
 
     def start_tls(self) -> None:
-        """Starts the handshake, then expects a new stream header."""
+        """Starts the TLS handshake; afterwards the peer sends a new stream header."""
 
     def send(self, elements: Sequence[bytes]) -> None:
         """Sends complete elements, in a ``jabber:client`` context, with one write."""
@@ -58,20 +58,20 @@ class Sink(Protocol):
         """Drops the connection at once, without closing the stream."""
 
     def note_sign_of_life(self) -> None:
-        """The peer has sent something only to keep the connection alive, as it does at an interval."""
+        """Notes that the peer has sent something only to keep the connection alive."""
 
     def pause(self) -> None:
         """Stops reading."""
 
     def resume(self) -> None:
-        """Goes on reading."""
+        """Continues reading."""
 
     async def drained(self) -> None:
-        """Returns when little is left to be sent, or the connection is closed."""
+        """Waits until little is left to be sent, or the connection is closed."""
 
 
 class Liveness(NamedTuple):
-    """What is known of a client that decides how long it may be silent.
+    """What decides how long a client may be silent.
 
     ``resumable``: its session can be resumed (XEP-0198 §5). ``resting``: nobody is looking at the client.
     ``proxied``: a proxy is in between, which closes silent connections. ``interval``: seconds between its own
@@ -91,41 +91,41 @@ class Stream(Protocol):
 
     @property
     def authenticated(self) -> bool:
-        """Whether the peer has shown who it is."""
+        """Whether the peer has authenticated."""
 
     def opened(self, header: StreamOpened) -> None:
-        """The peer's stream header. Raises StreamError."""
+        """Handles the stream header of the peer. Raises StreamError."""
 
     def receive(self, element: Stanza) -> None:
-        """A complete element. Raises StreamError."""
+        """Handles a complete element. Raises StreamError."""
 
     def closed(self) -> None:
-        """The peer has closed its stream."""
+        """Handles the end of the peer's stream."""
 
     def lost(self) -> None:
-        """The connection is gone."""
+        """Handles the loss of the connection."""
 
     def fail(self, error: StreamError) -> None:
         """Ends the stream with an error."""
 
     def liveness(self) -> Liveness | None:
-        """None if the peer's silence means nothing."""
+        """What decides how long the peer may be silent; None if it may be silent forever."""
 
     def send_ping(self) -> None:
-        """Sends what the peer has to answer, if it can be asked."""
+        """Sends a ping that the peer has to answer, if possible."""
 
     def shut_down(self) -> None:
         """The server stops: ends the stream, or only the connection of a session that can be resumed."""
 
 
 class ClientStream(Stream, Protocol):
-    """The stream of a client, which may come in a WebSocket."""
+    """The stream of a client, which may use a WebSocket."""
 
     def begin(self, attrs: dict[str, str]) -> None:
-        """The attributes of the peer's ``<open/>`` (RFC 7395 §3.4). Raises StreamError."""
+        """Handles the attributes of the peer's ``<open/>`` (RFC 7395 §3.4). Raises StreamError."""
 
 
 class MakeClientStream(Protocol):
-    """Makes the stream of a client that has just connected. ``starttls``: whether TLS can begin on it."""
+    """Makes the stream of a client that has just connected. ``starttls``: whether STARTTLS is possible."""
 
     def __call__(self, sink: Sink, security: Security, starttls: bool) -> ClientStream: ...

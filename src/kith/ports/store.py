@@ -1,4 +1,4 @@
-"""What is asked of a store: accounts, their logs of messages, and small documents."""
+"""The interface of a store: accounts, their logs of messages, and small documents."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from kith.base.histogram import Commits
 from kith.base.tasks import Told
 
 #: Flags of a log entry, as stored.
-INCOMING = 1  # the owner of the log is a recipient: it can be undelivered
-UNARCHIVED = 2  # never shown by the archive, dropped once it is delivered or, if OUTGOING, handed on
+INCOMING = 1  # the owner of the log is a recipient, so the entry can be undelivered
+UNARCHIVED = 2  # not in the archive; dropped when it is delivered or, if OUTGOING, handed on
 UNDELIVERED = 4  # not delivered although older than the account's delivery mark
-OUTGOING = 8  # in the outbox: the entry's peer, who is at another owner, is not known to have it
+OUTGOING = 8  # in the outbox: the owner of the peer, another node, has not confirmed it
 
 
-#: How often SCRAM hashes a new password (RFC 7677 §4 sets this as the least).
+#: The number of SCRAM iterations for a new password (the minimum of RFC 7677 §4).
 ITERATIONS = 4096
 
 
 class Keys(NamedTuple):
-    """What SCRAM keeps of one password for one hash (RFC 5802 §3)."""
+    """The SCRAM keys of a password for one hash (RFC 5802 §3)."""
 
     salt: bytes
     stored_key: bytes
@@ -30,9 +30,9 @@ class Keys(NamedTuple):
 
 
 class Unavailable(Told):
-    """The store can't do it now: the disk is full or broken, or too much waits.
+    """The store can't do this now: the disk is full or broken, or too much is queued.
 
-    Who asked is told the ``condition`` (RFC 6120 §8.3.3), to be tried again.
+    ``condition``: the stanza error (RFC 6120 §8.3.3) for the sender, who may try again.
     """
 
     condition = "internal-server-error"
@@ -40,44 +40,46 @@ class Unavailable(Told):
 
 @dataclass(frozen=True, slots=True)
 class AccountRecord:
-    """An account as stored: ``keys`` by hash name (``SHA-1``, ``SHA-256``, ``SHA-512``)."""
+    """An account as it is stored. ``keys``: by hash name (``SHA-1``, ``SHA-256``, ``SHA-512``)."""
 
     id: int
     jid: str
     keys: dict[str, Keys]
     delivered: int
-    """The delivery mark: incoming entries up to this id were delivered, but for those flagged."""
+    """The delivery mark: incoming entries up to this id were delivered, except those flagged UNDELIVERED."""
 
 
 class Retries(NamedTuple):
-    """How messages that were sent under one origin id are told apart. Called on the thread that writes."""
+    """How to distinguish messages with the same origin id. Called on the writer thread."""
 
     is_retry: Callable[[bytes, bytes], bool]
-    """Whether the second stanza is the first, which is stored, once more.
+    """Whether the second stanza is a retry of the first, which is stored.
 
     The first is empty if it was UNARCHIVED and has been dropped.
     """
 
     distinct: Callable[[bytes, bytes], bytes]
-    """Another key for a stanza whose own key (the first argument, 16 bytes) a different message has."""
+    """Derives a key for a stanza whose own key (the first argument, 16 bytes) belongs to a different
+    message.
+    """
 
 
 @dataclass(slots=True)
 class Append:
-    """One message that enters one or several logs.
+    """A message to be added to one or more logs.
 
-    ``owners``: (account id, peer's bare address, flags) for each log it enters. They are written together or
-    not at all.
+    ``owners``: (account id, peer's bare address, flags) for each log. All are written together, or none.
 
-    ``origin`` is the sender's id for the message (XEP-0359 §3) as UTF-8, or None. A message is known by the
-    bare address of its ``sender``, that of its ``recipient`` and its origin, which mean the same on every
-    node and in every store; if a log of its owners holds a message under them that is the same by
-    ``retries`` (without, any is), it is a retry and is not delivered again: the log of another recipient
-    is left without it. Only the sender's own log (the one of whose flags none is INCOMING) gets it if it
-    lacks it.
+    ``origin``: the sender's id for the message (XEP-0359 §3) as UTF-8, or None. A message is identified by
+    the bare addresses of its ``sender`` and ``recipient`` and by its origin, which mean the same on every
+    node and in every store. If a log of the owners has a message with this identity that ``retries``
+    considers the same (without ``retries``, any), then this one is a retry and is not delivered again: no
+    log of a recipient gets it. Only the sender's own log (whose flags do not include INCOMING) gets it if
+    it lacks it.
 
-    ``done`` is called on the loop's thread after the commit: with None, or with the id under which a retry
-    is held, or with the error that kept it from being stored (`Unavailable`, if it may be tried again).
+    ``done`` is called on the thread of the event loop after the commit: with None, with the id of the
+    stored message in case of a retry, or with the error why it was not stored (`Unavailable` if it may be
+    tried again).
     """
 
     id: int
@@ -91,7 +93,7 @@ class Append:
 
 
 class Entry(NamedTuple):
-    """One message of one account's log. ``id`` sorts, and says when (see `kith.base.ids`)."""
+    """A message in an account's log. ``id`` sorts and contains the time (see `kith.base.ids`)."""
 
     id: int
     stanza: bytes
@@ -99,7 +101,7 @@ class Entry(NamedTuple):
 
 
 class Outgoing(NamedTuple):
-    """An entry of an outbox: a message of ``account``, for the bare address ``peer``."""
+    """An entry in an outbox: a message of ``account`` to the bare address ``peer``."""
 
     account: int
     id: int
@@ -110,9 +112,12 @@ class Outgoing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LogQuery:
-    """A page of the archive (XEP-0313 §4, XEP-0059). Bounds are exclusive ids; ``ids`` picks entries.
+    """A query for a page of the archive (XEP-0313 §4, XEP-0059).
 
-    ``limit`` entries next to ``after`` (or the start), or, with ``backwards``, next to ``before``.
+    Bounds are exclusive; ``ids`` selects entries.
+
+    The page has ``limit`` entries after ``after`` (or the start); with ``backwards``, before ``before`` (or
+    the end).
     """
 
     account: int
@@ -126,9 +131,11 @@ class LogQuery:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Entries in ascending order; ``complete`` when nothing lies beyond in the page's direction.
+    """Entries in ascending order.
 
-    A page of large entries is shorter than asked for.
+    ``complete``: whether there are no further entries in the direction of the query.
+
+    A page of large entries is shorter than requested.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -136,7 +143,7 @@ class Page:
 
 
 class Document(NamedTuple):
-    """A small value that a feature keeps for an account. ``seq`` grows with each write."""
+    """A small value that a feature stores for an account. ``seq`` grows with each write."""
 
     key: str
     value: bytes
@@ -144,189 +151,207 @@ class Document(NamedTuple):
 
 
 class Holdings(NamedTuple):
-    """How much a store holds. ``undelivered``: messages that no device of their recipient has got yet."""
+    """How much is in a store.
+
+    ``undelivered``: messages that no device of their recipient has received yet.
+    """
 
     accounts: int
     undelivered: int
     database_bytes: int
     journal_bytes: int
-    """What is committed, and not in its place in the database yet."""
+    """The size of what is committed but not yet copied from the journal into the database."""
 
 
 class AccountStore(Protocol):
-    """Who has an account. An account keeps its id, which is the store's, through a change of its address."""
+    """The accounts. The store gives each an id, which it keeps when its address changes."""
 
     async def account(self, jid: str) -> AccountRecord | None: ...
     async def account_with(
         self, jid: str, space: str, key: Callable[[int], str]
     ) -> tuple[AccountRecord | None, Document | None]:
-        """An account and one of its documents, in one look. ``key`` makes its key of the account's id.
+        """Reads an account and one of its documents, with one query.
 
-        For an account that does not exist it looks for one of id 0, and takes as long.
+        ``key``: makes the key of the document from the id.
+
+        For an account that does not exist it reads one for id 0, so that it takes the same time.
         """
 
     async def accounts(self) -> list[str]:
-        """The addresses of all, sorted."""
+        """The addresses of all accounts, sorted."""
 
     async def create_accounts(self, accounts: Sequence[tuple[str, dict[str, Keys]]]) -> list[str]:
-        """Creates those that do not exist. Returns the addresses that were created."""
+        """Creates the accounts that do not exist. Returns the addresses that were created."""
 
     async def set_keys(self, jid: str, keys: dict[str, Keys]) -> bool:
-        """Replaces an account's keys. False if there is no such account."""
+        """Replaces the keys of an account. Returns False if it does not exist."""
 
     async def upgrade_keys(self, jid: str, was: dict[str, Keys], keys: dict[str, Keys]) -> bool:
-        """The same, if its keys are still those that were read."""
+        """Replaces the keys of an account if they are still ``was``. Returns whether it did."""
 
     async def rename_account(self, jid: str, new: str) -> bool:
-        """Another address for an account; an empty account stays at the old one. False if it can't be."""
+        """Changes the address of an account.
+
+        The old address keeps an empty account. Returns False if it is impossible.
+        """
 
     async def delete_account(self, jid: str, ended: Callable[[], Awaitable[None]] | None = None) -> bool:
-        """Removes the account with its documents, then its log, which may take a while.
+        """Deletes an account with its documents, then its log, which may take a while.
 
-        ``ended`` is called in between: the address is free from then on. What is still in its outbox goes
+        ``ended`` is called in between, when the address is free. What is still in the outbox is deleted
         with the log.
         """
 
 
 class LogStore(Protocol):
-    """Each account's log of messages, in the order of their ids, which is that of their commits.
+    """The log of messages of each account, in the order of ids, which is the order of commits.
 
-    Who appends gives the ids, and gives them in the order of the appends (`kith.base.ids`): so a reader that
-    goes on after the last id that it has seen misses nothing.
+    The caller of `append` gives the ids, in the order of the calls (`kith.base.ids`). So a reader that
+    continues after the last id it has seen misses nothing.
     """
 
     @property
     def waiting_bytes(self) -> int:
-        """Bytes of messages that wait for their commit."""
+        """The size of the messages that are not committed yet."""
 
     def append(self, entry: Append) -> None:
-        """Queues for the next commit. Never blocks."""
+        """Queues a message for the next commit. Never blocks."""
 
     async def settled(self) -> None:
-        """Returns when all that was queued before is committed."""
+        """Waits for all queued writes. Concurrent callers share one wait."""
 
     async def last_id(self, slot: int) -> int:
-        """No log of an account in this slot has, or ever had, an entry with a greater id (0: none).
+        """An id that no entry of an account in this slot exceeds, or has ever exceeded (0: there was none).
 
-        A node that takes the slot over goes on after it.
+        A node that gains the slot continues after it.
         """
 
     async def page(self, query: LogQuery) -> Page:
-        """Entries that ``query.ids`` names and the log does not have are left out."""
+        """Reads a page. Entries of ``query.ids`` that do not exist are left out."""
 
     async def count(self, query: LogQuery) -> int:
-        """How many entries the query's bounds hold, whatever its limit."""
+        """The number of entries within the bounds of the query, regardless of its limit."""
 
     async def peers(self, account: int) -> list[str]:
-        """Bare addresses of all with whom the log has an entry, in no order."""
+        """The bare addresses of all peers in the log, in no particular order."""
 
     async def bounds(self, account: int) -> tuple[int, int] | None:
-        """First and last id of the archive, or None when it is empty (XEP-0313 §5, metadata)."""
+        """The first and the last id of the archive, or None if it is empty (XEP-0313 §5)."""
 
     async def undelivered(
         self, account: int, after: int, limit: int, since: int | None = None
     ) -> list[Entry]:
-        """Incoming entries newer than the delivery mark, or flagged UNDELIVERED, with id > ``after``.
+        """Incoming entries with id > ``after`` that are newer than the delivery mark or flagged
+        UNDELIVERED.
 
-        With ``since``, also those newer than that. Fewer than ``limit`` if they are large; none at the end.
+        With ``since``, also all entries newer than that. Fewer than ``limit`` if they are large; empty at
+        the end.
         """
 
     def mark_delivered(self, account: int, upto: int, late: Sequence[int] = ()) -> None:
-        """Queues: the mark moves to ``upto``, never back; ``late`` loses its UNDELIVERED flag."""
+        """Queues a write that moves the mark to ``upto``, never back, and unflags ``late``."""
 
     def mark_undelivered(self, account: int, ids: Sequence[int]) -> None:
-        """Queues: sets UNDELIVERED on entries below the mark."""
+        """Queues a write that flags entries below the mark as UNDELIVERED."""
 
     async def outbox(self, slot: int | None, after: int, limit: int) -> list[Outgoing]:
-        """Entries flagged OUTGOING of the accounts in a slot (None: in all), with id > ``after``, by id.
+        """The entries flagged OUTGOING of accounts in a slot (None: in all slots), with id > ``after``,
+        by id.
 
-        Fewer than ``limit`` if they are large; none at the end.
+        Fewer than ``limit`` if they are large; empty at the end.
         """
 
     def handed_on(self, account: int, ids: Sequence[int]) -> None:
-        """Queues: entries leave the outbox, since their peer's owner has them.
+        """Queues a write that removes entries from the outbox, because the owner of their peer has them.
 
-        Those that are archived stay in the log.
+        Archived ones stay in the log.
         """
 
     def turned_away(self, account: int, ids: Sequence[int]) -> None:
-        """Queues: entries leave the outbox, and the log as well, since their peer's owner refuses them.
+        """Queues a write that removes entries from the outbox and the log, because the owner of their
+        peer refused them.
 
-        The sender has to be told. A retry is a new message from then on.
+        The caller has to tell the sender. A later retry counts as a new message.
         """
 
     async def rewrite(self, id: int, stanza: bytes) -> None:
-        """Other bytes take the place of a message's, in every log that holds it."""
+        """Replaces the content of a message in every log that has it."""
 
     async def forget_origins(self, before: int) -> int:
-        """Retries of messages with lesser ids are not known any more. Returns how many were forgotten."""
-
-    async def expire(self, before: int) -> int:
-        """Removes entries older than that id, but for those that are undelivered or in an outbox.
+        """Forgets the origins of messages before this id, so retries of them are no longer recognized.
 
         Returns how many.
         """
 
+    async def expire(self, before: int) -> int:
+        """Deletes entries before this id, except undelivered ones and those in outboxes. Returns how many."""
+
     async def empty_log(self, account: int) -> None:
-        """Removes all messages from an account's log."""
+        """Deletes all messages from an account's log."""
 
 
 class DocumentStore(Protocol):
-    """Small values by account, space and key. Account 0 has those of the server.
+    """Small values by account, space and key. Account 0 is the server itself.
 
-    A write that was awaited is durable. Each write gets a ``seq`` that is greater than all of this account
-    before it, also than those of what was removed.
+    An awaited write is durable. Each write gets a ``seq`` that is greater than all earlier ones of the
+    account, including those of removed documents.
     """
 
     async def documents(self, account: int, space: str) -> list[Document]:
-        """All of a space, in the order of ``seq``."""
+        """The documents of a space, in the order of ``seq``."""
 
     async def documents_of(self, account: int, spaces: Sequence[str]) -> dict[str, list[Document]]:
-        """The same of several spaces in one look, by space; an empty list for one that has none."""
+        """The documents of several spaces, by space, with one query. Empty spaces get an empty list."""
 
     async def document(self, account: int, space: str, key: str) -> Document | None: ...
     async def put(self, account: int, space: str, key: str, value: bytes) -> int:
-        """Writes one. Returns its seq."""
+        """Writes a document. Returns its ``seq``."""
 
     def put_soon(self, account: int, space: str, key: str, value: bytes) -> None:
-        """Queues one. Whatever is queued after it is not durable before it. Never blocks."""
+        """Queues a document. Writes queued after it are not durable before it. Never blocks."""
 
     async def put_if(self, account: int, space: str, key: str, value: bytes, seq: int) -> int:
-        """Writes one whose seq is still ``seq``; 0 if there is to be none. Returns its new seq, or 0."""
+        """Writes a document if its current ``seq`` is the given one (0: it must not exist).
+
+        Returns the new one, or 0.
+        """
 
     async def remove(self, account: int, space: str, key: str | None = None) -> int:
-        """Removes one, or the whole space. Returns how many there were."""
+        """Removes a document, or all of a space. Returns how many there were."""
 
     async def spaces(self, account: int, prefix: str) -> list[str]:
-        """The names of non-empty spaces that start so, sorted."""
+        """The names of non-empty spaces with this prefix, sorted."""
 
 
 class Store(AccountStore, LogStore, DocumentStore, Protocol):
-    """All that lasts. Writes are committed in the order of the calls; an awaited write is durable.
+    """Everything that is stored.
 
-    What a store can't do now is answered with `Unavailable`, whoever asked. ``commits`` counts them.
+    Writes are committed in the order of the calls; an awaited write is durable.
+
+    All methods raise `Unavailable` if the store can't do something now. ``commits``: statistics of the
+    commits.
     """
 
     commits: Commits
 
     @property
     def waiting(self) -> int:
-        """How many operations are queued or being committed."""
+        """The number of operations that are queued or being committed."""
 
     async def open(self) -> None:
-        """Opens or creates, and migrates."""
+        """Opens the store; creates or migrates it if necessary."""
 
     async def close(self) -> None:
-        """Commits what waits, and closes."""
+        """Commits what is queued, and closes the store."""
 
     async def holdings(self) -> Holdings:
-        """Takes a moment: it looks at each account."""
+        """Counts what is in the store. This takes a moment, since it reads each account."""
 
     async def tidy(self) -> bool:
-        """Lets nothing that was removed stay in files. False if that has to wait for readers."""
+        """Erases deleted data from the files. Returns False if that has to wait for readers."""
 
     def watch(self) -> None:
-        """To be called once a second: tells the operator of a disk that does not answer."""
+        """Logs a warning if the disk does not answer. To be called once a second."""
 
     def changed_elsewhere(self) -> bool:
-        """Whether another process has written since the last call (`kith user add` beside a server)."""
+        """Whether another process, such as `kith user add`, has written since the last call."""

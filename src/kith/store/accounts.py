@@ -1,4 +1,4 @@
-"""The accounts' table: `kith.ports.store.AccountStore`."""
+"""The table of accounts: `kith.ports.store.AccountStore`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _decode = msgspec.msgpack.Decoder(dict[str, Keys]).decode
 
 
 class Accounts(Database):
-    """Who has an account."""
+    """The accounts."""
 
     async def account(self, jid: str) -> AccountRecord | None:
         return await self._read(lambda connection: _account(connection, jid))
@@ -81,7 +81,7 @@ class Accounts(Database):
         return await self._write(write)
 
     async def delete_account(self, jid: str, ended: Callable[[], Awaitable[None]] | None = None) -> bool:
-        """The account ends in one commit, its log in small ones, with the next start if it is cut off."""
+        """Deletes the account in one commit and its log in many; if interrupted, the next start continues."""
 
         def write(connection: sqlite3.Connection) -> int | None:
             row = connection.execute("SELECT id FROM account WHERE jid = ?", (jid,)).fetchone()

@@ -1,13 +1,14 @@
-"""How messages enter the logs: many at once, and each of them once.
+"""Adds messages to logs: many at once, and each only once.
 
-A message is known by its sender's address, its recipient's and its origin (`kith.ports.store.Append`), here
-by a key of a number and 16 bytes of a hash. Where the sender has an account in this database, the number is
-the account's, which stays when the address changes and never comes again; the address of any other sender
-goes into the hash. So nothing has to be looked up for a new message, and a unique index finds the retries.
+A message is identified by the addresses of its sender and recipient and its origin
+(`kith.ports.store.Append`); in the database by a key of a number and 16 bytes of a hash. If the sender has
+an account in this database, the number is the id of that account, which stays the same when the address
+changes and is never reused; otherwise the sender's address is part of the hash. So nothing has to be looked
+up for a new message, and a unique index finds retries.
 
-One key has one message. Others that belong under it get keys that are derived from it: different messages
-with one origin (`Retries.distinct`), and one message that entered the logs of its sender and its recipient
-one after the other, as it does when they were owned by two nodes.
+Each key has one message. Further messages that would have the same key get derived ones: different messages
+with the same origin (`Retries.distinct`), and a message that was added to the logs of its sender and its
+recipient at different times, as happens if two nodes owned them.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from typing import Any, NamedTuple
 from kith.ports.store import INCOMING, Append
 from kith.store.inserts import Key, Owners, insert_log, insert_messages, known_keys, known_owners
 
-#: Who is told after the commit, and what: result and error.
+#: What to report after the commit: the operation, its result, and its error.
 Answer = tuple[Callable[[Any, BaseException | None], None], Any, BaseException | None]
-#: So many addresses are remembered with their numbers.
+#: How many addresses are cached with their numbers.
 _REMEMBERED = 100_000
 
 
 class Held(NamedTuple):
-    """A message that is stored under a key. ``owners``: those who were asked about and hold it.
+    """A message that is stored under a key. ``owners``: those accounts of the question whose logs have it.
 
-    Where it was kept for delivery only, and was delivered, its ``stanza`` is empty.
+    If it was kept for delivery only, and was delivered, its ``stanza`` is empty.
     """
 
     id: int
@@ -38,30 +39,33 @@ class Held(NamedTuple):
 
 
 class Appends:
-    """Writes messages within the transaction that is open. Used by the thread that writes."""
+    """Writes messages within the open transaction. Used on the writer thread."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._addresses: dict[str, int] = {}
         self._accounts: dict[str, int] = {}
-        self.new = 0  # messages of this transaction
-        self.changed = 0  # pages of it, about, but for those that messages fill
+        self.new = 0  # messages in this transaction
+        self.changed = 0  # estimated pages that it has changed, except those filled by messages
 
     def begin(self) -> None:
-        """A transaction has begun."""
+        """Notes that a transaction has begun."""
         self.new = self.changed = 0
 
     def accounts_changed(self) -> None:
-        """Addresses may be those of other accounts than before."""
+        """Clears the cache, because addresses may belong to other accounts than before."""
         self._accounts.clear()
 
     def undone(self) -> None:
-        """The transaction was rolled back."""
+        """Notes that the transaction was rolled back."""
         self._addresses.clear()
         self._accounts.clear()
 
     def write(self, appends: Sequence[Append], answers: list[Answer]) -> None:
-        """Retries are rare, so the database is asked for known keys only when an insert fails."""
+        """Writes messages.
+
+        Retries are rare, so the database is searched for known keys only if an insert fails.
+        """
         keys = [self._key(entry) if entry.origin is not None else None for entry in appends]
         known: dict[Key, Held] = {}
         while True:
@@ -72,7 +76,7 @@ class Appends:
             except sqlite3.IntegrityError:
                 asking: dict[Key, set[int]] = {}
                 _plan(appends, keys, known, asking)
-                found = self._held(asking)  # a derived key may be held, too
+                found = self._held(asking)  # a derived key may exist, too
                 if found.keys() <= known.keys():
                     raise
                 known = found
@@ -82,7 +86,9 @@ class Appends:
             for account, peer, flags in owners:
                 rows += (account, entry.id, self._address(peer), flags)
         insert_log(self._connection, rows)
-        self.changed += 2 * len(set(rows[::4])) + 4  # each account's end of its log, and of what it has sent
+        self.changed += (
+            2 * len(set(rows[::4])) + 4
+        )  # for each account, the end of its log and of its sent messages
         answers += [(entry.done, existing, None) for entry, existing in zip(appends, held, strict=True)]
 
     def _key(self, entry: Append) -> Key:
@@ -94,7 +100,7 @@ class Appends:
         return number, blake2b(name.encode() + b"\0" + entry.origin, digest_size=16).digest()
 
     def _held(self, asking: dict[Key, set[int]]) -> dict[Key, Held]:
-        """What is stored under keys, and which of the accounts that were asked about hold it."""
+        """Reads the messages stored under keys, with those of the given accounts whose logs have them."""
         stored = known_keys(self._connection, list(asking))
         pairs = [(account, id) for key, (id, _) in stored.items() for account in asking[key]]
         owners: dict[int, list[tuple[int, str, int]]] = {}
@@ -103,7 +109,7 @@ class Appends:
         return {key: Held(id, stanza, owners.get(id, ())) for key, (id, stanza) in stored.items()}
 
     def _account(self, jid: str) -> int:
-        """The id of the account at an address; 0 if there is none."""
+        """The id of the account with an address; 0 if there is none."""
         if len(self._accounts) > _REMEMBERED:
             self._accounts.clear()
         row = self._connection.execute("SELECT id FROM account WHERE jid = ?", (jid,)).fetchone()
@@ -128,10 +134,10 @@ def _plan(
     stored: dict[Key, Held],
     asking: dict[Key, set[int]] | None = None,
 ) -> tuple[list[tuple[Append, Key | None, Owners]], list[int | None]]:
-    """What is to be written; and for each append, the id under which it is held already, or None.
+    """Decides what to write. Returns it, and for each append the id if it is stored already, else None.
 
-    ``stored`` is what is known to be in the database. ``asking`` gets all keys that were tried, with the
-    accounts whose logs may hold a message under them.
+    ``stored``: what is known to be in the database. ``asking`` is filled with all keys that were tried, and
+    the accounts whose logs may have a message with them.
     """
     known: dict[Key, Append | Held] = {**stored}
     planned: list[tuple[Append, Key | None, Owners]] = []
@@ -152,7 +158,7 @@ def _plan(
 def _place(
     entry: Append, key: Key, known: dict[Key, Append | Held], asking: dict[Key, set[int]]
 ) -> tuple[Key, Owners, int | None]:
-    """The key for a message, the logs that it is to enter, and the id under which it is held, or None."""
+    """The key for a message, the logs to add it to, and its id if it is stored already, else None."""
     owners = entry.owners
     accounts = {account for account, _, _ in owners}
     existing = None

@@ -1,8 +1,8 @@
-"""Copies what the journal (WAL) holds into the database, beside the commits that go on meanwhile.
+"""Copies the journal (WAL) into the database, while commits continue.
 
-SQLite would do it within a commit, and whoever waits for that one would wait for thousands of pages. Here a
-thread of its own copies, again and again while many were added meanwhile; the few that are left then are
-the writer's, between two commits: only when all is copied does the journal begin anew.
+SQLite would do this within a commit, which would then have to wait for thousands of pages. Here a separate
+thread copies, repeatedly while many pages are added meanwhile. The writer copies the few that are left,
+between two commits, because the journal restarts only when everything is copied.
 """
 
 from __future__ import annotations
@@ -12,42 +12,42 @@ import sqlite3
 import threading
 from collections.abc import Callable
 
-#: So many pages are written to the journal between two rounds, about.
+#: A round starts after about this many pages were written to the journal.
 _PAGES = 8000
-#: So many are few.
+#: With at most this many pages left, a round ends.
 _FEW = 200
-#: A round ends after so many times even if more come as fast as they are copied.
+#: The maximum number of copies in a round, in case pages are added as fast as they are copied.
 _TIMES = 5
 
 
 class Checkpoints:
-    """``connect`` is called on the thread, before its first round. What fails is tried with the next round.
+    """The thread that copies. A failed copy is tried again in the next round.
 
-    ``rest``: something is left for the thread that writes.
-
-    SQLite's own checkpoint, within a commit, is what is left if a round takes too long (`connect`).
+    ``connect`` is called on the thread, before its first round. ``rest``: whether something is left for the
+    writer thread. If a round takes too long, SQLite's own checkpoint takes place within a commit
+    (`connect`).
     """
 
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
         self._connect = connect
-        self._written = 0  # pages, since the last round began
+        self._written = 0  # pages since the last round began
         self._wake = threading.Semaphore(0)
-        self._copying = False  # a round is under way, until what it has left is copied as well
+        self._copying = False  # whether a round is running, or its rest is not copied yet
         self.rest = False
         self._stop = False
         self._thread = threading.Thread(target=self._run, name="kith-checkpoint", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Ends the thread. Blocks while it copies."""
+        """Ends the thread. Blocks while it is copying."""
         self._stop = True
         self._wake.release()
         self._thread.join()
 
-    # -- on the thread that writes --------------------------------------------------------------------
+    # -- on the writer thread --------------------------------------------------------------------
 
     def wrote(self, pages: int) -> None:
-        """A commit has added so many to the journal, about."""
+        """Notes that a commit has added about this many pages to the journal."""
         self._written += pages
         if self._written > _PAGES and not self._copying:
             self._written = 0
@@ -55,7 +55,7 @@ class Checkpoints:
             self._wake.release()
 
     def finish(self, connection: sqlite3.Connection) -> None:
-        """Copies what the thread has left (`rest`); not within a transaction."""
+        """Copies what the thread has left (`rest`). Not to be called within a transaction."""
         self.rest = False
         with contextlib.suppress(sqlite3.Error):
             _copy(connection)
@@ -79,10 +79,10 @@ class Checkpoints:
 
 
 def empty_journal(connection: sqlite3.Connection) -> bool:
-    """Copies all of the journal and cuts it to nothing; False if a reader or writer is in the way.
+    """Copies all of the journal and truncates it. Returns False if a reader or writer prevents it.
 
-    SQLite keeps writers out while it waits for readers to end (up to the connection's busy timeout, which
-    therefore has to be short), and while it copies: so nearly everything is copied before.
+    SQLite blocks writers while it waits for readers (up to the busy timeout of the connection, which
+    therefore has to be short) and while it copies; so nearly everything is copied before.
     """
     _round(connection)
     busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -99,6 +99,6 @@ def _round(connection: sqlite3.Connection) -> None:
 
 
 def _copy(connection: sqlite3.Connection) -> int:
-    """Returns how many pages the journal has; nobody waits for it, nor does it for others."""
+    """Copies what is possible without blocking anybody. Returns how many pages the journal has."""
     _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     return int(pages)

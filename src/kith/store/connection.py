@@ -1,4 +1,4 @@
-"""How the database is opened: by the server, and by `kith user` beside it."""
+"""Opens and closes the database, for the server and for commands such as `kith user`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from kith.store.errors import StoreError
 from kith.store.schema import is_empty, migrate
 
-#: What to do without a database in a folder that was used.
+#: What to tell the user if a folder that was used has no database.
 _RESCUE = (
     "though a server has used this folder: put it back, restore a backup, "
     "or remove the file `secret` beside it to begin with no accounts"
@@ -19,7 +19,7 @@ _OPEN_SECONDS = 10.0  # for another process that creates or migrates the same da
 
 
 def connect(path: Path, busy: float) -> sqlite3.Connection:
-    """A connection that may be handed to a thread, to a database that exists: none is made.
+    """Connects to an existing database. The connection may be used on another thread.
 
     ``busy``: seconds to wait for another process. Raises sqlite3.Error.
     """
@@ -36,8 +36,8 @@ def connect(path: Path, busy: float) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA cache_size = -16000")
-        connection.execute("PRAGMA wal_autocheckpoint = 32000")  # of what `Checkpoints` has left too long
-        connection.execute("PRAGMA secure_delete = ON")  # what was removed is not to be found in the file
+        connection.execute("PRAGMA wal_autocheckpoint = 32000")  # if `Checkpoints` has left too much
+        connection.execute("PRAGMA secure_delete = ON")  # overwrites deleted data
     except BaseException:
         connection.close()
         raise
@@ -45,9 +45,9 @@ def connect(path: Path, busy: float) -> sqlite3.Connection:
 
 
 def prepare(path: Path, busy: float, may_create: bool = True) -> sqlite3.Connection:
-    """Opens the database, and migrates it. Raises StoreError.
+    """Opens the database and migrates it. Raises StoreError.
 
-    ``may_create``: whether one is made if there is none, or an empty file.
+    ``may_create``: whether to create the database if it does not exist or is an empty file.
     """
     deadline = time.monotonic() + _OPEN_SECONDS
     while True:
@@ -56,7 +56,7 @@ def prepare(path: Path, busy: float, may_create: bool = True) -> sqlite3.Connect
                 _create(path)
             elif not path.exists():
                 raise StoreError(f"it is not there, {_RESCUE}")
-            elif not path.stat().st_size:  # SQLite would begin one in it
+            elif not path.stat().st_size:  # SQLite would create a database in it
                 raise StoreError(f"it is empty, {_RESCUE}")
             connection = connect(path, busy)
             try:
@@ -77,13 +77,13 @@ def prepare(path: Path, busy: float, may_create: bool = True) -> sqlite3.Connect
 
 
 def conclude(connection: sqlite3.Connection) -> None:
-    """Writes the journal into the database and closes both: when it returns, nothing has the files open.
+    """Copies the journal into the database and closes the files.
 
-    The last connection that is closed removes the journal. While another process has the database open
-    nothing is waited for: a server's commits would have to wait as well.
+    Closing the last connection removes the journal. If another process has the database open, this waits for
+    nothing, since commits of a server would have to wait too.
 
-    On one thread: SQLite closes a database after its last statement, and a result that is handed to another
-    thread has one that lives on here for a moment.
+    Everything is done on one thread: SQLite closes a database when its last statement is freed, and a result
+    that is passed to another thread would keep one alive for a moment.
     """
     try:
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
@@ -92,7 +92,7 @@ def conclude(connection: sqlite3.Connection) -> None:
 
 
 def _create(path: Path) -> None:
-    """Readable by its owner only, as the files that SQLite makes beside it then are too."""
+    """Creates an empty file that only its owner can read. SQLite gives its other files the same mode."""
     path.parent.mkdir(parents=True, exist_ok=True)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     if path.stat().st_mode & 0o077:

@@ -1,8 +1,8 @@
-"""Which entries of a log are with whom: an index of the log that catches up when somebody asks.
+"""An index of a log by peer, which is updated when it is used.
 
-If each message entered it at once, each would cost a page of the database for both of its accounts, wherever
-those lie. Entered many at a time they share pages, and for an account that never asks they cost nothing.
-Entries of the log beyond ``account.indexed`` are not in it yet; up to `FEW` of them are looked through.
+Updating it with each message would change a separate page of the database for each account. Many updates at a
+time share pages, and for an account that never queries by peer they cost nothing. Entries beyond
+``account.indexed`` are not in the index yet; a query searches up to `FEW` of them in the log itself.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 
 from kith.ports.store import UNARCHIVED, LogQuery
 
-#: Entries that a query looks through rather than wait for the writer.
+#: How many entries a query searches in the log instead of waiting for an update of the index.
 FEW = 256
-_AT_ONCE = 4000  # some milliseconds of other writers' time
+_AT_ONCE = 4000  # blocks other writers for some milliseconds
 
 
 def is_behind(connection: sqlite3.Connection, account: int) -> bool:
-    """Whether there are more than a few entries to be indexed."""
+    """Whether more than a few entries are not indexed yet."""
     (waiting,) = connection.execute(
         "SELECT count(*) FROM (SELECT 1 FROM log WHERE account = :account AND id > "
         "(SELECT indexed FROM account WHERE id = :account) LIMIT :rows)",
@@ -28,7 +28,7 @@ def is_behind(connection: sqlite3.Connection, account: int) -> bool:
 
 
 def catch_up(connection: sqlite3.Connection, account: int) -> bool:
-    """Indexes what waits, but no more than takes a moment. Returns whether that was all."""
+    """Indexes some more entries, which takes only a moment. Returns whether the index is complete."""
     ids = connection.execute(
         "SELECT id FROM log WHERE account = :account AND id > "
         "(SELECT indexed FROM account WHERE id = :account) ORDER BY id LIMIT :rows",
@@ -46,7 +46,7 @@ def catch_up(connection: sqlite3.Connection, account: int) -> bool:
 
 
 def forget(connection: sqlite3.Connection, account: int, ids: str) -> None:
-    """Before entries leave the log; ``ids`` is a JSON list."""
+    """Removes entries from the index; to be called before they are deleted. ``ids``: a JSON list."""
     connection.execute(
         "DELETE FROM conversation WHERE (account, peer, id) IN (SELECT account, peer, id FROM log "
         "WHERE account = ? AND id IN (SELECT value FROM json_each(?)))",
@@ -55,7 +55,7 @@ def forget(connection: sqlite3.Connection, account: int, ids: str) -> None:
 
 
 def peers(connection: sqlite3.Connection, account: int) -> list[str]:
-    """With whom there are entries: one look into the index for each, and through what is not in it yet."""
+    """The peers in a log: one access to the index for each, and a search of what is not indexed yet."""
     rows = connection.execute(
         "WITH RECURSIVE peer (id) AS (SELECT min(peer) FROM conversation WHERE account = :account UNION ALL "
         "SELECT (SELECT min(peer) FROM conversation WHERE account = :account AND peer > peer.id) "
@@ -69,7 +69,7 @@ def peers(connection: sqlite3.Connection, account: int) -> list[str]:
 
 
 def entries_with(connection: sqlite3.Connection, query: LogQuery) -> tuple[str, dict[str, Any]] | None:
-    """A subquery for (id, flags) of what a query's bounds hold; None if there is nothing."""
+    """A subquery for (id, flags) of the entries within the bounds of a query; None if there are none."""
     number = connection.execute("SELECT id FROM address WHERE jid = ?", (query.peer,)).fetchone()
     indexed = connection.execute("SELECT indexed FROM account WHERE id = ?", (query.account,)).fetchone()
     if number is None:
@@ -82,7 +82,7 @@ def entries_with(connection: sqlite3.Connection, query: LogQuery) -> tuple[str, 
     if query.before is not None:
         bounds += " AND {0}.id < :before"
         values["before"] = query.before
-    # another writer may have indexed more since: what is beyond `indexed` is taken from the log
+    # another process may have indexed more meanwhile; entries beyond `indexed` are taken from the log
     return (
         "SELECT conversation.id, log.flags FROM conversation "
         "CROSS JOIN log ON log.account = :account AND log.id = conversation.id "

@@ -1,4 +1,4 @@
-"""The database while it is open: the threads that write and read, and what they are asked for."""
+"""An open database, with its writer and reader threads."""
 
 from __future__ import annotations
 
@@ -25,20 +25,21 @@ from kith.store.transaction import Operation, Pending
 from kith.store.writer import Writer
 
 _T = TypeVar("_T")
-#: The thread that reads the whole database after a crash; the server can do without it.
+#: The name of the thread that checks the whole database after a crash.
 CHECK_THREAD = "kith-check"
-#: Seconds that something is waited for that can be done without.
+#: How long to wait for optional work, in seconds.
 PATIENCE = 2.0
 
 
 class Database:
-    """One file, and this process's threads for it. Another process may write to it at the same time.
+    """A database file, and the threads of this process for it.
 
-    ``gather``: seconds that a commit waits for company, under load (`Writer`). ``busy``: seconds that a
-    write waits for another process before it tries again; after three tries it fails with StoreError.
-    ``may_create``: whether a database is made if there is none.
-    ``domain``: whose accounts it has to hold, if any.
-    What is wrong with the disk reaches the caller as `kith.ports.store.Unavailable`.
+    Other processes may write to it at the same time.
+
+    ``gather``: how long a commit waits for more messages under load, in seconds (`Writer`). ``busy``: how
+    long a write waits for another process, in seconds; after three tries it fails with StoreError.
+    ``may_create``: whether to create the database if it does not exist. ``domain``: the domain that its
+    accounts must have, if any. Faults of the disk are raised as `kith.ports.store.Unavailable`.
     """
 
     def __init__(
@@ -67,13 +68,14 @@ class Database:
         self._version = 0
         self._changed = False
         self._settling: asyncio.Future[None] | None = None
-        self._settling_from = 0  # how much was queued when that began
+        self._settling_from = 0  # how many operations had been queued when the current wait began
 
     async def open(self, look_through: bool = True) -> None:
-        """Raises StoreError. If the last server did not close it, all of it is read, in the background.
+        """Opens the database. Raises StoreError.
 
-        ``look_through``: False for a command beside a running server: that has not closed it either, and it
-        finishes removals that were cut off.
+        If it was not closed properly, it is checked in the background, and interrupted deletions are
+        finished. ``look_through``: False in a command that runs beside a server, which has not closed the
+        database either.
         """
         loop = asyncio.get_running_loop()
         ended_well = integrity.ended_well(self._path)
@@ -85,7 +87,7 @@ class Database:
                 connection.close()
                 raise
         self._connection = connection
-        self._files = Files(self._path)  # those of an earlier opening may have been others
+        self._files = Files(self._path)  # the files may have been replaced since they were last open
         checkpoints = Checkpoints(lambda: connect(self._path, self._busy))
         self._writer = Writer(
             connection, loop, self._health, self.commits, self._files, checkpoints, self._gather
@@ -107,16 +109,16 @@ class Database:
             self._finishing.cancel()
             await asyncio.gather(self._finishing, return_exceptions=True)
         self._check.stop()
-        if self._checking is not None:  # it has the files open
+        if self._checking is not None:  # the check has the files open
             await asyncio.to_thread(self._checking.join, PATIENCE)
         await asyncio.to_thread(writer.close)
         if self._readers is not None:
             await asyncio.to_thread(self._readers.close)
         await asyncio.to_thread(conclude, self._connection)
-        await asyncio.sleep(0)  # what the last commit answers is still in the loop's queue
+        await asyncio.sleep(0)  # lets the event loop run the callbacks of the last commit
 
     async def settled(self) -> None:
-        """Who asks after the same write waits for the same: asking is no new write to be waited for."""
+        """Waits for all queued writes. Concurrent callers share one wait."""
         writer = self._writer
         assert writer is not None
         if writer.idle:
@@ -128,12 +130,12 @@ class Database:
         await asyncio.shield(self._settling)
 
     def _look_through(self) -> None:
-        """A power cut can leave more behind than what was not synced."""
+        """Checks the database in the background, since a power cut can damage more than unsynced data."""
         for problem in self._check.run()[:1]:
             self._health.damaged(Damaged(problem))
 
     async def _finish_removals(self) -> None:
-        """Removes what a removal that was cut off has left."""
+        """Finishes deletions that were interrupted."""
 
     @property
     def waiting(self) -> int:
@@ -172,7 +174,7 @@ class Database:
         return connection
 
     def _accounts_changed(self) -> None:
-        """Addresses may be those of other accounts than before. On the thread that writes."""
+        """Notes that addresses may belong to other accounts than before. Called on the writer thread."""
         if self._writer is not None:
             self._writer.transactions.appends.accounts_changed()
 
@@ -184,13 +186,16 @@ class Database:
             self._marks.write()
 
     def changed_elsewhere(self) -> bool:
-        """Whether the last look found something; looks again behind what is queued, for the next call."""
+        """Returns the result of the previous check, and queues another check for the next call."""
         changed, self._changed = self._changed, False
         self._queue(self._look)
         return changed
 
     def _look(self, connection: sqlite3.Connection) -> None:
-        """What another process has done. Raises Removed if the files are gone; the operator is told."""
+        """Checks for writes of other processes.
+
+        Raises Removed, and logs an error, if the files were removed.
+        """
         self._files.check()
         version = _data_version(connection)
         if version != self._version:
@@ -200,10 +205,10 @@ class Database:
 
 
 def _nothing(connection: sqlite3.Connection) -> None:
-    """What is queued to learn when all before it is committed."""
+    """An operation without effect, to wait for those queued before it."""
 
 
 def _data_version(connection: sqlite3.Connection) -> int:
-    """On the writing connection this counts the commits of all others."""
+    """A number that changes when another connection commits."""
     (version,) = connection.execute("PRAGMA data_version").fetchone()
     return int(version)

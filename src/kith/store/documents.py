@@ -1,4 +1,4 @@
-"""The documents' table: `kith.ports.store.DocumentStore`."""
+"""The table of documents: `kith.ports.store.DocumentStore`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kith.store.database import Database
 
 
 class Documents(Database):
-    """Small values that features keep for accounts. One counter numbers the writes of all."""
+    """The documents of accounts. A single counter numbers all writes."""
 
     async def documents(self, account: int, space: str) -> list[Document]:
         return await self._read(
@@ -77,7 +77,7 @@ class Documents(Database):
 
 
 def document(connection: sqlite3.Connection, account: int, space: str, key: str) -> Document | None:
-    """One document, or None."""
+    """Reads a document, or returns None."""
     row = connection.execute(
         "SELECT key, value, seq FROM document WHERE account = ? AND space = ? AND key = ?",
         (account, space, key),

@@ -1,4 +1,4 @@
-"""What a person is told when the store can't be used, and what a caller is when it can't do something now."""
+"""The errors of the store: for people, and for callers."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from kith.ports.store import Unavailable
 
 
 class StoreError(Exception):
-    """The database can't be opened or written; the text is one line for a person."""
+    """The database can't be opened or written. The text is one line for a person."""
 
 
 class Locked(StoreError, Unavailable):
-    """Another process has kept the database for itself for too long."""
+    """Another process has locked the database for too long."""
 
     condition = "resource-constraint"
 
 
 class Full(Unavailable):
-    """There is no room on the disk."""
+    """The disk is full."""
 
     condition = "resource-constraint"
 
 
 class Faulty(Unavailable):
-    """The disk can't be written, or not be read."""
+    """The disk can't be written or read."""
 
 
 class Removed(Unavailable):
@@ -32,7 +32,7 @@ class Removed(Unavailable):
 
 
 class Damaged(Unavailable):
-    """Pages of the database hold what SQLite has not written. What lies on other pages can be used."""
+    """Some pages of the database are corrupt. Data on other pages can be used."""
 
 
 _KINDS = {
@@ -47,7 +47,7 @@ _KINDS = {
 
 
 def translated(error: BaseException) -> BaseException:
-    """A fault of the disk as `Unavailable`; any other error as it is."""
+    """Converts a fault of the disk to `Unavailable`. Other errors are returned as they are."""
     if not isinstance(error, sqlite3.Error):
         return error
     kind = _KINDS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)

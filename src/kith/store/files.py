@@ -1,7 +1,7 @@
-"""Whether the database's files are still those that were opened.
+"""Checks that the database files are still those that were opened.
 
-SQLite goes on with a file that was deleted or replaced, and says that it has committed; what it writes then
-is gone with the process. So the names are looked up again after each commit, which takes some microseconds.
+SQLite continues to write to a file that was deleted or replaced, and reports commits that are lost when the
+process ends. So the names are checked after each commit, which takes some microseconds.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from kith.store.errors import Damaged, Removed
 
 
 class Files:
-    """The database, its journal and the journal's index, which are there while somebody has it open.
+    """The database, its journal and the index of the journal, all of which exist while the database is open.
 
-    Without the index another process would begin one of its own, and take the journal for its own to remove.
+    Without the index, another process would create a new one, and might remove the journal.
     """
 
     def __init__(self, path: Path) -> None:
@@ -25,13 +25,15 @@ class Files:
         self._seen: dict[str, tuple[int, int]] = {}
         self._size = 0
         self._cut = False
-        self._lock = threading.Lock()  # or a size that another thread has seen before would look like less
+        self._lock = (
+            threading.Lock()
+        )  # otherwise a size read earlier by another thread could look like a truncation
 
     def check(self) -> None:
-        """Raises Removed if a file that was seen before is not there, or is another one.
+        """Checks the files. Raises Removed if a file that existed before is missing or was replaced.
 
-        Raises Damaged, from then on, if the database was cut off: it never gets smaller by itself, and what
-        is written to it later would hide what is missing.
+        Raises Damaged, from then on, if the database was truncated: it never shrinks by itself, and later
+        writes would hide the missing part.
         """
         with self._lock:
             self._check()

@@ -1,4 +1,4 @@
-"""Which server a data folder belongs to: one process at a time, and one domain."""
+"""Ensures that a data folder is used by one server process at a time, and for one domain."""
 
 from __future__ import annotations
 
@@ -9,18 +9,22 @@ from pathlib import Path
 
 from kith.store.errors import StoreError
 
-#: In a data folder; whoever holds it, and nothing else, uses the folder.
+#: The name of the lock file in a data folder.
 LOCK = "serve.lock"
 
 
 class FolderLock:
-    """Held by the one server that uses a data folder; the system lets go of it when the process ends.
+    """The lock of a data folder. The operating system releases it when the process ends.
 
-    Two servers on one database would each know half of who is connected, and deliver to that half alone.
+    Two servers with the same database would each know only a part of the connected clients, and deliver
+    only to those.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Raises StoreError if another process holds it, OSError if the file can't be made."""
+        """Locks a folder.
+
+        Raises StoreError if another process has locked it, OSError if the file can't be created.
+        """
         descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -38,9 +42,9 @@ class FolderLock:
 
 
 def check_domain(connection: sqlite3.Connection, domain: str) -> None:
-    """Raises StoreError if the database has accounts, and all of them are of other domains."""
+    """Raises StoreError if the database has accounts, but none of this domain."""
     first = connection.execute("SELECT jid FROM account LIMIT 1").fetchone()
-    # unlike LIKE, GLOB tells cases apart; of its special characters a domain has [ at the most
+    # GLOB, unlike LIKE, is case-sensitive; of its special characters, a domain can only contain [
     ours = f"*@{domain.replace('[', '[[]')}"
     if first is None or connection.execute("SELECT 1 FROM account WHERE jid GLOB ?", (ours,)).fetchone():
         return

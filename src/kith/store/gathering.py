@@ -1,10 +1,10 @@
-"""When a commit waits a little for more messages to share it, and for how many.
+"""Decides whether a commit waits for more messages to share it, and for how many.
 
-A commit costs a hundred times what one more message in it does. At a few hundred messages a second it is
-worth waiting for others; a message that comes alone, and a sender who waits for each answer before it writes
-on, are to wait for nothing. So as many are waited for as were under way at the same time lately: of senders
-who wait for their answers, no more can come; those who do not wait make more and more of them share a
-commit, until the patience of the thread that writes ends it.
+A commit costs a hundred times as much as one more message in it. At a few hundred messages per second it
+pays to wait for others; but a single message, or a sender that waits for each answer before it writes the
+next message, should not be delayed. So a commit waits for as many messages as were recently in progress at
+the same time. If senders wait for answers, no more than these can arrive; if they do not, commits become
+larger until the time limit of the writer thread.
 """
 
 from __future__ import annotations
@@ -12,37 +12,40 @@ from __future__ import annotations
 from collections import deque
 from math import exp
 
-#: Messages a second from which on a commit waits for company.
+#: From this number of messages per second on, commits wait for more messages.
 BUSY = 300
-#: More in one commit hardly cost less.
+#: The number of messages beyond which larger commits are hardly more efficient.
 ENOUGH = 64
-#: Seconds over which messages are counted.
+#: The period for which the rate of messages is measured, in seconds.
 _SPAN = 0.1
-#: So many commits are looked back on.
+#: How many recent commits are considered.
 _COMMITS = 8
 
 
 class Gathering:
-    """Is told of each commit; says how many messages the next one is worth waiting for.
+    """Observes commits, and says how many messages the next one should wait for.
 
-    Times are in seconds, of any steady clock.
+    Times are in seconds, of any monotonic clock.
     """
 
     __slots__ = ("_rate", "_seen", "_since")
 
     def __init__(self) -> None:
-        self._rate = 0.0  # a second
+        self._rate = 0.0  # messages per second
         self._since = 0.0
-        self._seen: deque[int] = deque([1], _COMMITS)  # how many were under way at the end of each commit
+        self._seen: deque[int] = deque([1], _COMMITS)  # unanswered messages at the end of each commit
 
     def committed(self, messages: int, under_way: int, now: float) -> None:
-        """A commit of so many messages has ended; with them, so many were waiting for their answers."""
+        """Notes the end of a commit of ``messages``;
+
+        ``under_way`` messages, including them, were unanswered.
+        """
         self._rate = self._rate * exp((self._since - now) / _SPAN) + messages / _SPAN
         self._since = now
         self._seen.append(under_way)
 
     def wanted(self, now: float) -> int:
-        """How many messages are enough for a commit now: 1 if it should not wait."""
+        """How many messages are enough for a commit now; 1 if it should not wait."""
         if self._rate * exp((self._since - now) / _SPAN) < BUSY:
             return 1
         return min(max(self._seen), ENOUGH)

@@ -1,4 +1,4 @@
-"""What the operator is told of the disk: a line when it fails, a line when it works again."""
+"""Logs when the disk fails, and when it works again."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from kith.ports.store import Unavailable
 from kith.store.errors import Damaged, Full, Locked, Removed
 
 logger = structlog.get_logger("kith")
-#: A commit that takes longer is told of, in seconds.
+#: Commits that take longer are logged, in seconds.
 SLOW = 5.0
-#: What goes wrong with reading is told of so often, in seconds.
+#: Read errors are logged once in this many seconds.
 _AGAIN = 600.0
 _LOOK = "look at the disk: it goes on by itself"
-#: So long nothing was refused when the disk is taken for sound again, in seconds.
+#: How long no write must have failed before the disk counts as working again, in seconds.
 _CALM = 2.0
 _TODO = {
     Full: "make room: it goes on by itself",
@@ -27,7 +27,7 @@ _TODO = {
 
 
 class Health:
-    """Told by the threads of the store what goes wrong, asked once a second (`watch`)."""
+    """Collects errors from the threads of the store, and logs them. `watch` is called once a second."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -42,19 +42,19 @@ class Health:
 
     @property
     def failing(self) -> bool:
-        """Whether the last thing written was refused by the disk."""
+        """Whether the disk has refused the last write."""
         return self._failing_since > 0
 
     def committing(self) -> None:
-        """A commit begins."""
+        """Notes that a commit begins."""
         self._commit_since = time.monotonic()
 
     def committed(self) -> None:
-        """It has ended, well or not."""
+        """Notes that the commit has ended, successfully or not."""
         self._commit_since = 0.0
 
     def refused(self, error: Unavailable, count: int) -> None:
-        """So many writes failed."""
+        """Notes that ``count`` writes failed."""
         if isinstance(error, Damaged):
             self.damaged(error)
             return
@@ -69,7 +69,10 @@ class Health:
             logger.error("the disk refuses to store", error=str(error), todo=todo)
 
     def stored(self) -> None:
-        """Something was written. On a disk that is nearly full, what is small may fit and the next not."""
+        """Notes a successful write.
+
+        On a disk that is nearly full, a small write may succeed and the next may fail.
+        """
         with self._lock:
             if time.monotonic() - self._refused_last < _CALM:
                 return
@@ -81,7 +84,7 @@ class Health:
     # -- reads ----------------------------------------------------------------------------------------
 
     def unreadable(self, error: Unavailable) -> None:
-        """A read failed."""
+        """Notes a failed read."""
         if isinstance(error, Damaged):
             self.damaged(error)
         else:
@@ -92,7 +95,7 @@ class Health:
                 logger.error("the disk can't be read", error=str(error), todo=_LOOK)
 
     def damaged(self, error: Unavailable) -> None:
-        """The database is not what was written."""
+        """Notes that the database is damaged."""
         now = time.monotonic()
         with self._lock:
             tell = now - self._damage_told > _AGAIN
@@ -104,7 +107,7 @@ class Health:
     # -- time -----------------------------------------------------------------------------------------
 
     def watch(self) -> None:
-        """Tells of a commit that takes long, and of its end. On the loop's thread."""
+        """Logs a commit that takes long, and its end. Called on the thread of the event loop."""
         since = self._commit_since
         if self._slow_since:
             if since != self._slow_since:

@@ -1,7 +1,7 @@
-"""Many rows in one statement.
+"""Inserts and reads many rows with one statement.
 
-The number of rows is filled up with empty ones that the statement skips, to a power of two or a multiple
-of 64, so that few different statements exist, all of them prepared once and cached.
+The rows are padded with empty ones, which the statement skips, to a power of two or a multiple of 64. So
+there are only a few different statements, which are prepared once and cached.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import Any
 from kith.ports.store import Append
 
 _MAX_ROWS = 1024
-#: Under what a message is known: the number of its sender, or 0; and 16 bytes (`kith.store.appends`).
+#: The key of a message: the number of its sender, or 0; and 16 bytes (`kith.store.appends`).
 Key = tuple[int, bytes]
-#: The logs that a message enters: account, peer's bare address, flags.
+#: The logs of a message: account, peer's bare address, flags.
 Owners = Sequence[tuple[int, str, int]]
 
 
 def insert_messages(
     connection: sqlite3.Connection, planned: Sequence[tuple[Append, Key | None, Owners]]
 ) -> None:
-    """Raises IntegrityError, and inserts nothing of that statement, if an id or key exists."""
+    """Inserts messages. Raises IntegrityError if an id or key exists; then that statement inserts nothing."""
     values: list[Any] = []
     for entry, key, owners in planned:
         sender, origin = key if key is not None else (0, None)
@@ -33,12 +33,12 @@ def insert_messages(
 
 
 def insert_log(connection: sqlite3.Connection, values: Sequence[Any]) -> None:
-    """``values``: account, id, peer's number, flags; and so on."""
+    """Inserts log entries. ``values``: account, id, peer's number and flags of each, one after the other."""
     _insert(connection, "log (account, id, peer, flags)", 4, values)
 
 
 def known_keys(connection: sqlite3.Connection, keys: Sequence[Key]) -> dict[Key, tuple[int, bytes]]:
-    """Ids and stanzas of the messages that are stored under these keys."""
+    """The ids and stanzas of the messages with these keys."""
     known: dict[Key, tuple[int, bytes]] = {}
     for start in range(0, len(keys), _MAX_ROWS):
         part = keys[start : start + _MAX_ROWS]
@@ -51,7 +51,7 @@ def known_keys(connection: sqlite3.Connection, keys: Sequence[Key]) -> dict[Key,
 
 
 def known_owners(connection: sqlite3.Connection, pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Those of the pairs of an account and a message's id where the account's log holds the message."""
+    """Those pairs of account and message id for which the log of the account has the message."""
     return connection.execute(
         "SELECT log.account, log.id FROM json_each(?) AS pair CROSS JOIN log "
         "ON log.account = json_extract(pair.value, '$[0]') AND log.id = json_extract(pair.value, '$[1]')",
@@ -68,7 +68,7 @@ def _insert(connection: sqlite3.Connection, into: str, columns: int, values: Seq
 
 
 def _filled_up(number: int) -> int:
-    """For how many rows there is a statement that takes so many."""
+    """The number of rows of the statement to use for ``number`` rows."""
     return 1 << (number - 1).bit_length() if number <= 64 else -(-number // 64) * 64
 
 

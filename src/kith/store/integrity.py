@@ -1,4 +1,4 @@
-"""Whether the pages of the database hold what SQLite has written."""
+"""Checks the integrity of the whole database."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 from kith.store.connection import connect
 
-#: More are not looked for.
+#: The maximum number of errors to find.
 _MOST = 10
 
 
 class Check:
-    """Reads the whole database, beside whoever uses it. `run` blocks; `stop` ends it from another thread."""
+    """Checks a database while it is used. `run` blocks; `stop` ends it from another thread."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -21,13 +21,13 @@ class Check:
         self._stopped = False
 
     def run(self) -> list[str]:
-        """What is wrong, one line each; nothing if all is well, or if it was stopped."""
+        """The errors found, one line each; empty if there are none, or if the check was stopped."""
         try:
             connection = self._connection = connect(self._path, 10.0)
         except sqlite3.Error as error:
             return [str(error)]
         try:
-            if self._stopped:  # before there was anything to interrupt
+            if self._stopped:  # stopped before it began
                 return []
             connection.execute("PRAGMA query_only = ON")
             rows = connection.execute(f"PRAGMA quick_check({_MOST})").fetchall()
@@ -42,11 +42,11 @@ class Check:
     def stop(self) -> None:
         self._stopped = True
         if (connection := self._connection) is not None:
-            with contextlib.suppress(sqlite3.ProgrammingError):  # it has just ended
+            with contextlib.suppress(sqlite3.ProgrammingError):  # the check has just ended
                 connection.interrupt()
 
 
 def ended_well(path: Path) -> bool:
-    """Whether the last server closed the database, as it does when it is stopped."""
+    """Whether the database was closed properly."""
     journal = path.with_name(path.name + "-wal")
     return not journal.exists() or not journal.stat().st_size

@@ -1,7 +1,7 @@
-"""The log's statements: what is read of an account's entries, and how entries go.
+"""The SQL statements that read, change and delete entries of logs.
 
-Indexes are named, because without statistics SQLite would rather walk the whole log of an account. Lists
-of ids travel as one JSON value, so that a statement is the same for any number of them.
+They name the indexes to use, because without statistics SQLite would scan the whole log of an account.
+Lists of ids are passed as one JSON value, so that a statement is the same for any number of them.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 from kith.ports.store import INCOMING, UNARCHIVED, UNDELIVERED, Entry, LogQuery, Page
 from kith.store.conversations import entries_with, forget
 
-#: A page ends with the entry that passes it, so that nobody fills the memory with pages of large messages.
+#: Maximum bytes of a page; it ends with the entry that exceeds it. This limits the memory for large messages.
 PAGE_BYTES = 1024 * 1024
-_LAST = (1 << 63) - 1  # no id is greater
-#: The ids that travel in the value ``ids`` (`as_json`).
+_LAST = (1 << 63) - 1  # the greatest possible id
+#: Selects the ids in the value ``ids`` (`as_json`).
 IDS = "(SELECT value FROM json_each(:ids))"
-#: Whose logs there are, by one look into the index for each.
+#: Selects the owners of logs, with one access to the index for each.
 _OWNERS = (
     "WITH RECURSIVE owner (id) AS (SELECT min(account) FROM log UNION ALL "
     "SELECT (SELECT min(account) FROM log WHERE account > owner.id) FROM owner WHERE id IS NOT NULL)"
@@ -26,14 +26,14 @@ _OWNERS = (
 
 
 def page(connection: sqlite3.Connection, query: LogQuery) -> Page:
-    """What `Store.page` says."""
+    """See `LogStore.page`."""
     selection = _selection(connection, query)
     if selection is None:
         return Page([], True)
     order = "DESC" if query.backwards else "ASC"
     rows = connection.execute(
         f"WITH found (id, flags) AS ({selection[0]} ORDER BY 1 {order} LIMIT :rows) "
-        # CROSS JOIN: the order of the loops, and so of the rows, is the written one
+        # CROSS JOIN keeps the order of the loops, and thereby of the rows
         "SELECT found.id, stanza, found.flags FROM found CROSS JOIN message ON message.id = found.id",
         {**selection[1], "rows": query.limit + 1},
     )
@@ -45,7 +45,7 @@ def page(connection: sqlite3.Connection, query: LogQuery) -> Page:
 
 
 def _portion(rows: sqlite3.Cursor, limit: int) -> list[Entry]:
-    """The next entries, so many or so large; what is left stays with the cursor."""
+    """The next entries from a cursor, limited in number and size."""
     entries: list[Entry] = []
     size = 0
     while len(entries) < limit and size < PAGE_BYTES and (row := rows.fetchone()) is not None:
@@ -56,7 +56,7 @@ def _portion(rows: sqlite3.Cursor, limit: int) -> list[Entry]:
 
 
 def count(connection: sqlite3.Connection, query: LogQuery) -> int:
-    """How many entries the query's bounds hold, whatever its limit."""
+    """The number of entries within the bounds of the query, regardless of its limit."""
     selection = _selection(connection, query)
     if selection is None:
         return 0
@@ -65,7 +65,7 @@ def count(connection: sqlite3.Connection, query: LogQuery) -> int:
 
 
 def bounds(connection: sqlite3.Connection, account: int) -> tuple[int, int] | None:
-    """First and last id of the archive."""
+    """The first and the last id of the archive."""
     end = f"SELECT id FROM log WHERE account = :account AND NOT flags & {UNARCHIVED} ORDER BY id"
     both = f"SELECT ({end} ASC LIMIT 1), ({end} DESC LIMIT 1)"
     first, last = connection.execute(both, {"account": account}).fetchone()
@@ -75,7 +75,7 @@ def bounds(connection: sqlite3.Connection, account: int) -> tuple[int, int] | No
 def undelivered(
     connection: sqlite3.Connection, account: int, after: int, limit: int, since: int | None = None
 ) -> list[Entry]:
-    """What `Store.undelivered` says: flagged ones below the mark, then all incoming ones above it.
+    """See `LogStore.undelivered`: flagged entries below the mark, then all incoming ones above it.
 
     Fewer than ``limit`` if they are large.
     """
@@ -93,7 +93,7 @@ def undelivered(
 
 
 def undelivered_of_all(connection: sqlite3.Connection) -> tuple[int, int]:
-    """How many accounts there are, and how many messages wait in all of them."""
+    """The number of accounts, and of undelivered messages in all of them."""
     row = connection.execute(
         "SELECT (SELECT count(*) FROM account), "
         "(SELECT count(*) FROM log INDEXED BY log_undelivered CROSS JOIN account ON account.id = log.account "
@@ -105,7 +105,7 @@ def undelivered_of_all(connection: sqlite3.Connection) -> tuple[int, int]:
 
 
 def mark_delivered(connection: sqlite3.Connection, account: int, upto: int, late: Sequence[int]) -> None:
-    """Moves the mark, never back; what was kept for delivery only has then done its work."""
+    """Moves the mark, never back, and deletes entries that were kept for delivery only."""
     connection.execute(
         "UPDATE account SET delivered = ? WHERE id = ? AND delivered < ?", (upto, account, upto)
     )
@@ -125,7 +125,7 @@ def mark_delivered(connection: sqlite3.Connection, account: int, upto: int, late
 
 
 def mark_undelivered(connection: sqlite3.Connection, account: int, ids: Sequence[int]) -> None:
-    """Flags incoming entries."""
+    """Flags incoming entries as UNDELIVERED."""
     connection.execute(
         f"UPDATE log SET flags = flags | {UNDELIVERED} WHERE account = :account AND id IN {IDS} "
         f"AND flags & {INCOMING}",
@@ -134,7 +134,7 @@ def mark_undelivered(connection: sqlite3.Connection, account: int, ids: Sequence
 
 
 def owners_before(connection: sqlite3.Connection, before: int) -> list[int]:
-    """The accounts with older entries, also those that are gone."""
+    """The ids of accounts with older entries, including accounts that no longer exist."""
     rows = connection.execute(
         f"{_OWNERS} SELECT id FROM owner "
         "WHERE EXISTS (SELECT 1 FROM log WHERE account = owner.id AND log.id < ?)",
@@ -146,7 +146,7 @@ def owners_before(connection: sqlite3.Connection, before: int) -> list[int]:
 def expire(
     connection: sqlite3.Connection, account: int, after: int, before: int, rows: int
 ) -> tuple[int, int | None]:
-    """Removes at most so many delivered entries between two ids. Returns how many, and where to go on."""
+    """Deletes at most ``rows`` delivered entries between two ids. Returns how many, and where to continue."""
     found = connection.execute(
         "SELECT id FROM log WHERE account = :account AND id > :after AND id < :before "
         f"AND flags < {UNDELIVERED} AND NOT (flags & {INCOMING} AND id > "
@@ -158,9 +158,9 @@ def expire(
 
 
 def forget_origins(connection: sqlite3.Connection, before: int, rows: int = 500) -> tuple[int, bool]:
-    """Takes the origins off the next messages with lesser ids, and so out of their index.
+    """Removes the origins of some more messages before an id, and thereby from the index.
 
-    Returns how many it took, and whether there are no more. How far it came is kept in a counter.
+    Returns how many, and whether it has finished. Its progress is stored in a counter.
     """
     found = connection.execute(
         "SELECT id, origin IS NOT NULL FROM message WHERE id < :before "
@@ -181,7 +181,7 @@ def forget_origins(connection: sqlite3.Connection, before: int, rows: int = 500)
 
 
 def drop_some(connection: sqlite3.Connection, account: int, upto: int, rows: int) -> bool:
-    """Removes at most so many entries of an account's log up to an id. Returns whether there may be more."""
+    """Deletes at most ``rows`` entries of a log up to an id. Returns whether there may be more."""
     found = connection.execute(
         "SELECT id FROM log WHERE account = ? AND id <= ? LIMIT ?", (account, upto, rows)
     ).fetchall()
@@ -190,13 +190,13 @@ def drop_some(connection: sqlite3.Connection, account: int, upto: int, rows: int
 
 
 def orphans(connection: sqlite3.Connection) -> list[int]:
-    """Accounts that are gone and whose log is not: a removal that was cut off."""
+    """Ids of deleted accounts whose logs still exist, because the deletion was interrupted."""
     found = connection.execute(f"{_OWNERS} SELECT id FROM owner WHERE id NOT IN (SELECT id FROM account)")
     return [row[0] for row in found]
 
 
 def last_id(connection: sqlite3.Connection) -> int:
-    """The greatest id that a message has, or had before it was removed."""
+    """The greatest id of a message, including deleted ones."""
     (last,) = connection.execute(
         "SELECT max((SELECT coalesce(max(id), 0) FROM message), "
         "coalesce((SELECT value FROM counter WHERE name = 'id'), 0))"
@@ -205,9 +205,9 @@ def last_id(connection: sqlite3.Connection) -> int:
 
 
 def drop(connection: sqlite3.Connection, account: int, ids: Sequence[int], remember: bool = False) -> None:
-    """Removes entries that exist, and the messages that no log holds any more.
+    """Deletes existing entries, and the messages that are then in no log.
 
-    ``remember``: of messages with a key that is left, nothing else, so that a retry is known.
+    ``remember``: whether messages with a key keep that key, so that retries are recognized.
     """
     if not ids:
         return
@@ -235,7 +235,7 @@ def as_json(ids: Sequence[int]) -> str:
 
 
 def _selection(connection: sqlite3.Connection, query: LogQuery) -> tuple[str, dict[str, Any]] | None:
-    """A query for (id, flags) of all that the bounds hold, and its values; None if that is nothing."""
+    """A query for (id, flags) of the entries within the bounds, and its values; None if there are none."""
     if query.peer is not None and query.ids is None:
         return entries_with(connection, query)
     where = ["log.account = :account", f"NOT log.flags & {UNARCHIVED}"]

@@ -1,4 +1,4 @@
-"""The logs' tables: `kith.ports.store.LogStore`."""
+"""The tables of the logs: `kith.ports.store.LogStore`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from kith.store import conversations, log, outbox
 from kith.store.database import PATIENCE, Database
 from kith.store.errors import StoreError
 
-_ROWS = 500  # some milliseconds of other writers' time
+_ROWS = 500  # blocks other writers for some milliseconds
 
 
 class Logs(Database):
-    """Each account's log of messages. A message that is in several logs is stored once."""
+    """The logs of all accounts. A message that is in several logs is stored once."""
 
     @property
     def waiting_bytes(self) -> int:
@@ -27,11 +27,11 @@ class Logs(Database):
         self._writer.put(entry)
 
     async def last_id(self, slot: int) -> int:
-        """Of all slots: which of them an account is in, the tables do not say."""
+        """The last id of all slots, since the tables do not say which slot an account is in."""
         return await self._write(log.last_id)
 
     async def page(self, query: LogQuery) -> Page:
-        """Entries that ``query.ids`` names and the log does not have are left out."""
+        """Reads a page. Entries of ``query.ids`` that do not exist are left out."""
         await self._index(query)
         return await self._read(lambda connection: log.page(connection, query))
 
@@ -44,7 +44,7 @@ class Logs(Database):
             await self._catch_up(query.account)
 
     async def _catch_up(self, account: int) -> None:
-        """Lets the index of conversations catch up. If it can't be written, the log is looked through."""
+        """Updates the index of conversations. If it can't be written, the query searches the log itself."""
         with contextlib.suppress(sqlite3.Error, StoreError, TimeoutError):
             while await self._read(lambda connection: conversations.is_behind(connection, account)):
                 write = self._write(lambda connection: conversations.catch_up(connection, account))
@@ -92,7 +92,7 @@ class Logs(Database):
         )
 
     async def forget_origins(self, before: int) -> int:
-        """In small transactions, from where it ended the last time."""
+        """Works in small transactions, and continues where it ended the last time."""
         total = 0
         while True:
             forgotten, done = await self._write(lambda connection: log.forget_origins(connection, before))
@@ -101,8 +101,8 @@ class Logs(Database):
                 return total
 
     async def expire(self, before: int) -> int:
-        """In small transactions, so that others get their turn."""
-        await self.settled()  # readers do not see what is only queued
+        """Works in small transactions, so that other writes get their turn."""
+        await self.settled()  # readers do not see queued writes
         total = 0
         for account in await self._read(lambda connection: log.owners_before(connection, before)):
             after: int | None = 0
@@ -112,16 +112,16 @@ class Logs(Database):
         return total
 
     async def empty_log(self, account: int) -> None:
-        """In small transactions, so that others get their turn, however much there is.
+        """Works in small transactions, so that other writes get their turn.
 
-        What comes meanwhile stays.
+        Messages that arrive meanwhile are kept.
         """
         upto = await self._write(log.last_id)
         while await self._write(lambda connection: log.drop_some(connection, account, upto, _ROWS)):
             pass
 
     async def _finish_removals(self) -> None:
-        with contextlib.suppress(StoreError, Unavailable, sqlite3.Error):  # with the next start, then
+        with contextlib.suppress(StoreError, Unavailable, sqlite3.Error):  # the next start continues
             for account in await self._read(log.orphans):
                 await self.empty_log(account)
 

@@ -1,7 +1,7 @@
-"""Delivery marks on their way to the disk, in order, until they are there.
+"""Writes delivery marks in order, until they are committed.
 
-If the disk refused one and took the next, a message that nobody got would count as delivered. So each is
-kept until it is committed, and written again before those that follow; writing one twice changes nothing.
+If the disk refused one and accepted the next, an undelivered message would count as delivered. So each mark
+is kept until it is committed, and written again before later ones; writing one twice has no effect.
 """
 
 from __future__ import annotations
@@ -19,15 +19,18 @@ _Mark = Callable[[sqlite3.Connection], None]
 
 
 class Marks:
-    """`add` on the loop's thread; the writer's thread writes all that wait at once."""
+    """The queue of marks.
+
+    `add` is called on the thread of the event loop; the writer thread writes all together.
+    """
 
     def __init__(self, writer: Writer, health: Health) -> None:
         self._writer = writer
         self._health = health
         self._lock = threading.Lock()
         self._waiting: list[_Mark] = []
-        self._committed = 0  # how many were before those that wait
-        self._written = 0  # so many in `_transaction`, counted from the first ever
+        self._committed = 0  # how many were committed since the start
+        self._written = 0  # how many `_transaction` has written, counted from the start
         self._transaction = -1
 
     def add(self, mark: _Mark) -> None:
@@ -36,12 +39,15 @@ class Marks:
         self.write()
 
     def write(self) -> None:
-        """Queues what waits."""
+        """Queues the waiting marks for the next commit."""
         if self._waiting:
             self._writer.put(_Writing(self))
 
     def into(self, connection: sqlite3.Connection) -> int:
-        """Writes those that this transaction has not written. Returns how many it has, with all before."""
+        """Writes the marks that this transaction has not written yet.
+
+        Returns how many were written since the start.
+        """
         with self._lock:
             if self._transaction != self._writer.transactions.count:
                 self._transaction, self._written = self._writer.transactions.count, self._committed
@@ -52,19 +58,19 @@ class Marks:
             except sqlite3.Error as error:
                 if not isinstance(failure := translated(error), Damaged):
                     raise
-                self._health.damaged(failure)  # the marks of others go on
+                self._health.damaged(failure)  # marks of other accounts continue
         self._written += len(marks)
         return self._written
 
     def committed(self, count: int) -> None:
-        """Those up to ``count`` are on the disk."""
+        """Notes that the marks up to ``count`` are committed."""
         with self._lock:
             del self._waiting[: max(0, count - self._committed)]
             self._committed = max(count, self._committed)
 
 
 class _Writing(Pending):
-    """One turn. If it fails, the marks stay."""
+    """An operation that writes the waiting marks. If it fails, they are kept."""
 
     __slots__ = ("_marks",)
 

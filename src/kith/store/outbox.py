@@ -1,6 +1,6 @@
-"""The outbox: entries of logs whose peer, at another owner, is not known to have them yet.
+"""The outbox: log entries that the owner of their peer, another node, has not confirmed yet.
 
-A flag of the entry, and an index of those that have it: who has nothing under way pays nothing.
+It is a flag of the entry, with an index of the flagged ones, so that empty outboxes cost nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from kith.store.log import IDS, PAGE_BYTES, as_json, drop
 
 
 def entries(connection: sqlite3.Connection, slot: int | None, after: int, limit: int) -> list[Outgoing]:
-    """What `LogStore.outbox` says."""
+    """See `LogStore.outbox`."""
     connection.create_function("slot_of", 1, slot_of, deterministic=True)
     rows = connection.execute(
         "SELECT log.account, log.id, address.jid, message.stanza, log.flags "
@@ -33,7 +33,7 @@ def entries(connection: sqlite3.Connection, slot: int | None, after: int, limit:
 
 
 def handed_on(connection: sqlite3.Connection, account: int, ids: Sequence[int]) -> None:
-    """Takes entries out of the outbox; those that were kept for that only have then done their work."""
+    """Removes entries from the outbox, and deletes those that were kept for that only."""
     values = {"account": account, "ids": as_json(ids)}
     connection.execute(
         f"UPDATE log SET flags = flags & ~{OUTGOING} WHERE account = :account AND id IN {IDS} "
@@ -50,7 +50,7 @@ def handed_on(connection: sqlite3.Connection, account: int, ids: Sequence[int]) 
 
 
 def turned_away(connection: sqlite3.Connection, account: int, ids: Sequence[int]) -> None:
-    """Takes entries out of the outbox and out of the log."""
+    """Removes entries from the outbox and the log."""
     rows = connection.execute(
         f"SELECT id FROM log WHERE account = :account AND id IN {IDS} AND flags & {OUTGOING}",
         {"account": account, "ids": as_json(ids)},

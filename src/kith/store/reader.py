@@ -1,4 +1,4 @@
-"""The threads that read: each with a connection of its own, beside the one that writes."""
+"""The reader threads. Each has its own connection, separate from that of the writer."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
-#: What is to be read, and who waits for it.
+#: A query, and the future for its result.
 _Job = tuple[Callable[[sqlite3.Connection], Any], "asyncio.Future[Any]"]
-#: Where a thread gets its next work when it has none; None: that was all.
+#: The queue by which an idle thread gets its next query; None ends it.
 _Desk = SimpleQueue[_Job | None]
 
 
 class Readers:
-    """A login reads several times: this costs a third of what an executor's work items and futures do.
+    """A pool of reader threads.
 
-    ``connect`` is called on each thread, when the first query comes to it. A query wakes one thread and no
-    other, and what they have found meanwhile wakes the loop once: waking is most of what a short query costs.
+    It costs a third of an executor, which matters since a login reads several times.
+
+    ``connect`` is called on each thread before its first query. A query wakes only one thread, and several
+    results wake the event loop only once, since waking is most of the cost of a short query.
     """
 
     def __init__(
@@ -30,9 +32,9 @@ class Readers:
     ) -> None:
         self._connect = connect
         self._loop = loop
-        self._jobs: deque[_Job] = deque()  # while all threads are at work
+        self._jobs: deque[_Job] = deque()  # queries that wait for a thread
         self._found: deque[tuple[asyncio.Future[Any], Any, BaseException | None] | _Desk] = deque()
-        self._told = False  # the loop is about to look at what was found
+        self._told = False  # whether `_answer` is scheduled
         self._closed = False
         self._idle: list[_Desk] = [SimpleQueue() for _ in range(threads)]
         self._threads = [
@@ -43,7 +45,7 @@ class Readers:
             thread.start()
 
     async def read(self, query: Callable[[sqlite3.Connection], _T]) -> _T:
-        """What the query returns or raises."""
+        """Runs a query on a reader thread. Returns or raises what it does."""
         future: asyncio.Future[_T] = self._loop.create_future()
         if self._idle:
             self._idle.pop().put((query, future))
@@ -52,7 +54,7 @@ class Readers:
         return await future
 
     def close(self) -> None:
-        """Answers what was asked, and ends the threads. Blocks."""
+        """Finishes the queued queries and ends the threads. Blocks."""
         self._closed = True
         for _, desk in self._threads:
             desk.put(None)
@@ -96,14 +98,14 @@ class Readers:
     def _tell(self) -> None:
         if not self._told:
             self._told = True
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            with contextlib.suppress(RuntimeError):  # the event loop is closed, so nobody is waiting
                 self._loop.call_soon_threadsafe(self._answer)
 
     # -- on the loop ----------------------------------------------------------------------------------
 
     def _answer(self) -> None:
-        """Gives out what was found, and more work to who has none."""
-        self._told = False  # first: what is found from here on may be missed below
+        """Delivers results, and gives queries to idle threads."""
+        self._told = False  # first, since results that arrive from here on may be missed below
         while self._found:
             found = self._found.popleft()
             if isinstance(found, SimpleQueue):

@@ -1,4 +1,4 @@
-"""The tables, and how a database of an older version becomes one of this version."""
+"""The database schema, and migrations from older versions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sqlite3
 
 from kith.store.errors import StoreError
 
-#: One script per version; a database's `user_version` says how many of them it has seen.
+#: One script per version. The `user_version` of a database is the number of scripts applied to it.
 MIGRATIONS = (
     """
     CREATE TABLE address (id INTEGER PRIMARY KEY, jid TEXT NOT NULL UNIQUE);
@@ -44,7 +44,7 @@ MIGRATIONS = (
     CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     INSERT INTO counter VALUES ('document', 0);
     """,
-    # A message counts the logs that hold it; the indexes hold all that their queries read.
+    # A message counts the logs that have it. The indexes contain all columns that their queries read.
     """
     ALTER TABLE message ADD COLUMN holders INTEGER NOT NULL DEFAULT 0;
     CREATE INDEX log_id ON log (id);
@@ -57,7 +57,7 @@ MIGRATIONS = (
     CREATE INDEX log_undelivered ON log (account, id, flags) WHERE flags >= 4;
     CREATE INDEX log_unarchived ON log (account, id, flags) WHERE flags & 2;
     """,
-    # Who wrote with whom is indexed when somebody asks (`kith.store.conversations`).
+    # The index by peer is updated on use (`kith.store.conversations`).
     """
     DROP INDEX log_peer;
     CREATE TABLE conversation (
@@ -68,7 +68,7 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     ALTER TABLE account ADD COLUMN indexed INTEGER NOT NULL DEFAULT 0;
     """,
-    # What is in an outbox (`kith.store.outbox`).
+    # The outbox (`kith.store.outbox`).
     """
     CREATE INDEX log_outgoing ON log (id, account, peer, flags) WHERE flags >= 8;
     """,
@@ -76,13 +76,13 @@ MIGRATIONS = (
 
 
 def is_empty(connection: sqlite3.Connection) -> bool:
-    """Whether no Kith has ever used the database."""
+    """Whether the database has no tables yet."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     return not version
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Brings the database to this version, in one transaction. Raises StoreError if it is newer."""
+    """Migrates the database to this version, in one transaction. Raises StoreError if it is newer."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version == len(MIGRATIONS):
         return

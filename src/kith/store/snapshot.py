@@ -1,4 +1,4 @@
-"""A copy of a database that others write to meanwhile, and whether a database is whole."""
+"""Copies a database that is in use, and checks whether a database is intact."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from pathlib import Path
 from kith.store.errors import StoreError
 from kith.store.schema import MIGRATIONS
 
-#: Pages that are copied at once: some milliseconds.
+#: How many pages are copied at once, which takes some milliseconds.
 _PAGES = 1000
 _BUSY = 10.0
-#: After a restore, documents are numbered from so far above what clients may have seen (roster versions).
+#: After a restore, ``seq`` numbers continue this far above those that clients may have seen (roster
+#: versions).
 _AHEAD = 1 << 32
 
 
 def copy(source: Path, target: Path, progress: Callable[[int, int], None]) -> None:
-    """Copies the state at the time of the call. ``progress`` is told how many of how many pages are done.
+    """Copies the state at the time of the call. Raises StoreError.
 
-    Uses SQLite's online backup within one read transaction: writers go on, and what they commit is not in
-    the copy; their journal can't shrink before the copy is done. Raises StoreError.
+    ``progress`` is called with the numbers of copied and of all pages. The copy uses SQLite's online backup
+    within one read transaction: writers continue, and their commits are not in the copy; the journal can't
+    shrink before the copy is done.
     """
     if not source.is_file():
         raise StoreError(f"there is no database {source}")
@@ -30,7 +32,9 @@ def copy(source: Path, target: Path, progress: Callable[[int, int], None]) -> No
             writing = sqlite3.connect(target, isolation_level=None)
             try:
                 reading.execute("BEGIN")
-                reading.execute("SELECT count(*) FROM sqlite_master").fetchone()  # the state is taken here
+                reading.execute(
+                    "SELECT count(*) FROM sqlite_master"
+                ).fetchone()  # the copy has the state of this moment
                 reading.backup(writing, pages=_PAGES, progress=lambda _, left, all: progress(all - left, all))
             finally:
                 writing.close()
@@ -41,7 +45,7 @@ def copy(source: Path, target: Path, progress: Callable[[int, int], None]) -> No
 
 
 def check(path: Path) -> int:
-    """Looks through the whole database. Returns how many accounts it has. Raises StoreError."""
+    """Checks the whole database. Returns the number of its accounts. Raises StoreError."""
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
         try:
@@ -62,9 +66,9 @@ def check(path: Path) -> int:
 
 
 def set_apart(path: Path) -> None:
-    """A restored database counts on from where the lost one has never been. Raises StoreError.
+    """Lets a restored database continue with numbers that the lost one has never used. Raises StoreError.
 
-    A client that remembers a roster version from after the backup would else take what is new for known.
+    Otherwise a client with a roster version from after the backup would miss changes.
     """
     try:
         connection = sqlite3.connect(path, isolation_level=None)

@@ -1,4 +1,4 @@
-"""The store of one machine: SQLite, WAL, full sync (`kith.ports.store.Store`)."""
+"""The SQLite store, for a single machine (`kith.ports.store.Store`)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from kith.store.connection import connect
 from kith.store.documents import Documents
 from kith.store.logs import Logs
 
-#: Seconds that emptying the journal waits for readers, and writers for it: it may fail and be tried again.
+#: How long emptying the journal waits for readers, and blocks writers, in seconds. It can be tried again.
 _TIDY_PATIENCE = 0.02
 
 
 class SQLiteStore(Logs, Accounts, Documents):
-    """`kith.ports.store.Store` in one file, which holds the accounts of every slot."""
+    """A `kith.ports.store.Store` in one SQLite file (WAL, full sync), for the accounts of all slots."""
 
     async def holdings(self) -> Holdings:
         accounts, undelivered = await self._read(log.undelivered_of_all)
@@ -28,9 +28,10 @@ class SQLiteStore(Logs, Accounts, Documents):
         return Holdings(accounts, undelivered, *sizes)
 
     async def tidy(self) -> bool:
-        """What was removed is zeroed in the database (secure_delete), and here in the WAL beside it.
+        """Empties the journal (WAL). In the database, deleted data is overwritten at once (secure_delete).
 
-        False if somebody is reading, a backup for example: writers do not wait for that, so try again later.
+        Returns False if somebody is reading, for example a backup: writers do not wait for that, so try
+        again later.
         """
         return await asyncio.to_thread(self._tidy)
 

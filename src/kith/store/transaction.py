@@ -1,4 +1,4 @@
-"""Writes a batch of operations in one transaction, and finds out which of them can't be written."""
+"""Writes a batch of operations in one transaction, and finds those that can't be written."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from kith.store.errors import Faulty, Locked, Removed, translated
 from kith.store.files import Files
 from kith.store.health import Health
 
-#: What a queued operation does; its result goes to the one who waits.
+#: A queued operation. Its result is given to the caller that waits for it.
 Operation = Callable[[sqlite3.Connection], Any]
-_TRIES = 3  # of `busy_timeout` each, for another process to finish its transaction
-_OPERATION_PAGES = 4  # that an operation changes, about
+_TRIES = 3  # each waits up to `busy_timeout` for the transaction of another process
+_OPERATION_PAGES = 4  # estimated pages changed by an operation
 
 
 class Pending:
-    """An operation on its way to the disk; ``future`` may be None if nobody waits."""
+    """A queued operation. ``future`` is None if nobody waits for it."""
 
     __slots__ = ("future", "operation")
 
@@ -30,7 +30,7 @@ class Pending:
         self.future = future
 
     def done(self, result: Any, error: BaseException | None) -> None:
-        """Tells who waits. Raises the error if nobody does, unless the operator was told of it."""
+        """Gives the result to the caller. If nobody waits, raises the error, unless it was logged already."""
         future = self.future
         if future is None:
             if error is not None and not isinstance(error, Unavailable):
@@ -43,8 +43,10 @@ class Pending:
 
 
 class Transactions:
-    """Used by the thread that writes. ``count``: how many were begun. ``changed``: pages of the last batch,
-    about, but for those that messages fill.
+    """Runs transactions on the writer thread.
+
+    ``count``: how many were begun. ``changed``: estimated pages changed by the last batch, except those
+    filled by messages.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class Transactions:
         self.changed = 0
 
     def commit(self, batch: Sequence[Append | Pending]) -> list[Answer]:
-        """Writes all that can be written. One bad item does not fail the others."""
+        """Writes everything that can be written. One bad operation does not make the others fail."""
         self.changed = 0
         try:
             return self._transaction(batch)
@@ -113,7 +115,7 @@ class Transactions:
                 self.appends.write(appends, answers)
             connection.execute("COMMIT")
             if connection.total_changes != changes:
-                self._files.check()  # or what was committed is gone with this process
+                self._files.check()  # otherwise the commit would be lost when this process ends
         except BaseException:
             self._commits.failed += 1
             self.appends.undone()
@@ -138,5 +140,5 @@ class Transactions:
 
 
 def _concerns_all(error: BaseException) -> bool:
-    """Whether others would fail as well, perhaps after having waited as long, one after the other."""
+    """Whether all other operations would fail with the same error."""
     return isinstance(error, (Locked, Faulty, Removed))

@@ -1,8 +1,9 @@
-"""The one thread that writes: everything queued goes into one transaction and one sync to disk.
+"""The writer thread: all queued operations are committed with one transaction and one sync to disk.
 
-A commit costs about the same for one message as for hundreds, so what arrives while one commit
-runs shares the next. A batch of appends is four statements, whatever its size: each costs CPU to start,
-and gives the interpreter's lock away, which a busy loop may take (`bench/store.py`).
+A commit costs about the same for one message as for hundreds, so operations that arrive during a commit
+share the next one. A batch of messages takes four statements, regardless of its size, because each
+statement costs CPU to start and releases the GIL, which a busy event loop may then keep for a while
+(`bench/store.py`).
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ _PAGE_BYTES = 4096
 
 
 class Writer:
-    """Takes operations in order and commits them in groups; answers on the loop's thread.
+    """Commits operations in groups, in order, and answers on the thread of the event loop.
 
-    ``gather`` is how many seconds it waits at most for more messages to share a commit (`Gathering`). Any
-    other operation ends the wait.
-    ``checkpoints`` copies the journal into the database beside it, and ends with it.
+    ``gather``: how long a commit waits for more messages at most, in seconds (`Gathering`). Any other
+    operation ends the wait. ``checkpoints``: the thread that copies the journal into the database; it ends
+    with the writer.
     """
 
     def __init__(
@@ -54,20 +55,20 @@ class Writer:
         self._gather = gather
         self._queue: deque[Append | Pending] = deque()
         self._wake: SimpleQueue[None] = SimpleQueue()
-        self._enough = 1  # wakes the thread when so much is queued; 0: it is awake
+        self._enough = 1  # how many queued operations wake the thread; 0: it is awake
         self._gathering = Gathering()
         self._stop = False
-        self.asked = 0  # how much was queued so far
+        self.asked = 0  # how many operations were queued so far
         self._told = 0
-        self._under_way = 0  # messages that were queued and not answered yet
+        self._under_way = 0  # messages that are queued or not answered yet
         self._health = health
-        self.waiting_bytes = 0  # bytes of messages that are not committed
+        self.waiting_bytes = 0  # size of the messages that are not committed
         self.transactions = Transactions(connection, health, commits, files)
         self._thread = threading.Thread(target=self._run, name="kith-store", daemon=True)
         self._thread.start()
 
     def put(self, item: Append | Pending) -> None:
-        """Queues. Called on the loop's thread; never blocks."""
+        """Queues an operation. Called on the thread of the event loop; never blocks."""
         self._queue.append(item)
         self.asked += 1
         if item.__class__ is Append:
@@ -82,16 +83,16 @@ class Writer:
 
     @property
     def waiting(self) -> int:
-        """How much was queued and not answered yet."""
+        """How many operations are queued or not answered yet."""
         return self.asked - self._told
 
     @property
     def idle(self) -> bool:
-        """Whether all that was queued is committed, and was answered."""
+        """Whether all operations are committed and answered."""
         return self.asked == self._told
 
     def close(self) -> None:
-        """Commits what is queued and ends the thread. Blocks."""
+        """Commits what is queued, and ends the thread. Blocks."""
         self._stop = True
         self._wake.put(None)
         self._thread.join()
@@ -116,14 +117,17 @@ class Writer:
                 if sizes:
                     self._gathering.committed(len(sizes), self._under_way, ended)
                 size = sum(sizes)
-                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                with contextlib.suppress(RuntimeError):  # the event loop is closed, so nobody is waiting
                     self._loop.call_soon_threadsafe(self._tell, answers, len(sizes), size)
                 self._checkpoint(self.transactions.changed + size // _PAGE_BYTES)
             if self._stop:
                 return
 
     def _rest(self) -> bool:
-        """Sleeps from here on, unless something has come: `put` looks at `_enough` after it has queued."""
+        """Prepares to sleep, unless something was queued meanwhile:
+
+        `put` reads `_enough` after it has queued.
+        """
         self._enough = 1
         if not self._queue:
             return True
@@ -131,7 +135,7 @@ class Writer:
         return False
 
     def _wait_for_company(self) -> None:
-        """Returns when enough is queued, or when it has taken too long."""
+        """Waits until enough is queued, or the time limit."""
         queue = self._queue
         wanted = self._gathering.wanted(time.monotonic())
         if len(queue) >= wanted or not (isinstance(queue[0], Append) and isinstance(queue[-1], Append)):
@@ -144,7 +148,7 @@ class Writer:
 
     def _checkpoint(self, pages: int) -> None:
         checkpoints = self._checkpoints
-        if checkpoints.rest:  # a disk that hangs is noticed here as well
+        if checkpoints.rest:  # so that a disk that hangs is noticed here too
             self._health.committing()
             checkpoints.finish(self._connection)
             self._health.committed()

@@ -12,7 +12,19 @@ import pytest
 from kith.base.randomness import Randomness
 
 SOURCES = Path(__file__).parents[2] / "src" / "kith"
-ROOMS = ("base", "core", "records", "accounts", "api", "features", "federation", "sms")
+ROOMS = (
+    "base",
+    "bus",
+    "core",
+    "records",
+    "accounts",
+    "api",
+    "features",
+    "federation",
+    "ports",
+    "sms",
+    "wire",
+)
 #: The two that give it.
 GIVERS = {SOURCES / "base" / "clock.py", SOURCES / "base" / "randomness.py"}
 TAKEN = {
@@ -23,6 +35,8 @@ TAKEN = {
     "os": {"urandom", "getrandom"},
     "loop": {"time"},
 }
+#: What is of the present time if no other is given.
+UNSAID = {"localtime", "gmtime", "ctime", "asctime"}
 #: Modules of which nothing is to be used.
 CLOSED = {"secrets", "random"}
 
@@ -39,6 +53,9 @@ def takings(source: str) -> Iterator[str]:
                 for name in node.names
                 if node.module in CLOSED or name.name in taken
             )
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and not node.args:
+            if node.func.attr in UNSAID:
+                yield node.func.attr
         elif isinstance(node, ast.Attribute):
             owner = node.value
             if isinstance(owner, ast.Call):
@@ -68,6 +85,7 @@ def test_no_file_takes_time_or_randomness_itself() -> None:
         "now = asyncio.get_running_loop().time()",
         "now = self._loop.time()",
         "key = os.urandom(8)",
+        "zone = time.localtime().tm_gmtoff",
     ],
 )
 def test_each_way_to_take_it_is_found(line: str) -> None:

@@ -26,9 +26,10 @@ class EntityTime(Feature):
     @handles_iq("get", ns.TIME, "time", to="server")
     async def time(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
         answer = Element(ns.tag(ns.TIME, "time"))
-        SubElement(answer, ns.tag(ns.TIME, "tzo")).text = offset(time.localtime().tm_gmtoff)
-        now = datetime.fromtimestamp(self._clock.now(), UTC)
-        SubElement(answer, ns.tag(ns.TIME, "utc")).text = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = self._clock.now()
+        moment = datetime.fromtimestamp(now, UTC)
+        SubElement(answer, ns.tag(ns.TIME, "tzo")).text = offset(time.localtime(now).tm_gmtoff)
+        SubElement(answer, ns.tag(ns.TIME, "utc")).text = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
         return (answer,)
 
 

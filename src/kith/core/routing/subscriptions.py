@@ -21,6 +21,8 @@ from kith.wire.stanza import Stanza
 
 #: The maximum size of a request, which is kept until it is answered (RFC 6121 §3.1.3).
 MAX_REQUEST = 8 * 1024
+#: How many contacts are written to at once when an account is removed; others want the disk as well.
+_AT_ONCE = 100
 SUBSCRIPTION_TYPES = frozenset(("subscribe", "subscribed", "unsubscribe", "unsubscribed"))
 
 
@@ -105,10 +107,12 @@ class Subscriptions:
     async def leave(self, user: Account) -> None:
         """Ends all subscriptions of an account that is removed next, both ways (RFC 6121 §3.2 and §3.3).
 
-        Its own roster, which goes next, is not written. Each contact's is written once, all at the same time.
+        Its own roster, which goes with it, is not written. Each contact's is written once, many at a time.
         """
         roster = await self._accounts.roster(user.jid)
-        await asyncio.gather(*(self._part(user, item) for item in list(roster)))
+        items = list(roster)
+        for start in range(0, len(items), _AT_ONCE):
+            await asyncio.gather(*(self._part(user, item) for item in items[start : start + _AT_ONCE]))
 
     async def _part(self, user: Account, item: Item) -> None:
         contact, stanzas = parse_jid(item.jid), []

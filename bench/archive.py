@@ -42,7 +42,7 @@ async def fill(folder: Path, messages: int, peers: int) -> list[int]:
             peer = f"p{number % peers}@localhost"
             data = f"<message from='{peer}/r' to='u0@localhost' type='chat'>{OMEMO}</message>".encode()
             store.append(Append(ids[number], data, [(account.id, peer, INCOMING)], lambda *_: None))
-        await store.settled()
+        await store.flush()
     store.mark_delivered(account.id, ids[-1])
     await store.close()
     return ids

@@ -61,7 +61,7 @@ async def fill(folder: Path, size: Size) -> None:
             data = f"<message from='u{one}@localhost/r' to='u{other}@localhost'>{OMEMO}</message>".encode()
             owners = [(ids[one], f"u{other}@localhost", 0), (ids[other], f"u{one}@localhost", INCOMING)]
             store.append(Append(began + number, data, owners, lambda *_: None))
-        await store.settled()
+        await store.flush()
     for id in ids:
         store.mark_delivered(id, began + size.archive)
     await store.close()

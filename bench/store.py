@@ -91,7 +91,7 @@ async def stream(
             store.append(Append(id, _STANZA, owners, done, owners[1][1], owners[0][1], origin))
             sent += 1
         await asyncio.sleep(0.0002)
-    await store.settled()
+    await store.flush()
     return took
 
 

@@ -106,7 +106,7 @@ class Room:
         """Until the node has nothing to do."""
         async with asyncio.timeout(_PATIENCE):
             while True:
-                await self.node.store.settled()
+                await self.node.store.flush()
                 for _ in range(5):
                     await asyncio.sleep(0)
                 accounts = self.node.accounts.all()

@@ -281,7 +281,7 @@ class Server:
         self._listeners.close()
         for connection in list(self.edge.connections):
             connection.listen_no_more()
-        await self.node.get(Handover).settle(_FAREWELL)
+        await self.node.get(Handover).wait_until_idle(_FAREWELL)
         for connection in list(self.edge.connections):
             connection.shut_down()
         deadline = asyncio.get_running_loop().time() + _FAREWELL

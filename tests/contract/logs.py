@@ -53,7 +53,7 @@ class Logs:
     async def appended(self, id: int, *arguments: object, **named: object) -> int | None:
         """`append`, and what the store answers; raises the error that it answers with."""
         self.append(id, *arguments, **named)  # type: ignore[arg-type]
-        await self.store.settled()
+        await self.store.flush()
         of, existing, error = self.answers[-1]
         assert of == id
         if error is not None:

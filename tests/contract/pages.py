@@ -48,7 +48,7 @@ async def fill(store: Store, entries: dict[int, tuple[int, str, int]]) -> None:
         if half and id == half[0]:
             await store.page(LogQuery(account, peer=peer))
         store.append(Append(id, b"%d" % id, [(account, peer, flags)], lambda *_: None))
-    await store.settled()
+    await store.flush()
 
 
 async def compare(store: Store, entries: dict[int, tuple[int, str, int]], queries: list[LogQuery]) -> None:

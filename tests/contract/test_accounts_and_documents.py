@@ -124,7 +124,7 @@ async def test_what_is_put_soon_is_durable_before_whatever_is_queued_after_it(
 ) -> None:
     logs.store.put_soon(logs.a, "s", "k", b"1")
     logs.append(1)
-    await logs.store.settled()
+    await logs.store.flush()
     logs.store = await backend.crash(logs.store)
     await logs.store.open()
     assert await logs.ids(logs.a) == [1]

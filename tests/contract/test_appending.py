@@ -25,7 +25,7 @@ async def test_answers_come_in_the_order_of_the_calls_whatever_was_called(logs: 
         if id % 31 == 0:
             await asyncio.sleep(0)
     seqs = await asyncio.gather(*puts)
-    await logs.store.settled()
+    await logs.store.flush()
     assert [id for id, _, _ in logs.answers] == list(range(1, 400))
     assert order == [id for id in range(1, 400) if id % 7 == 0]
     assert seqs == sorted(seqs)
@@ -36,7 +36,7 @@ async def test_what_was_answered_is_there_after_the_power_went(logs: Logs, backe
         logs.append(id, origin=b"%d" % id)
         if id % 20 == 0:
             await asyncio.sleep(0.001)
-    await logs.store.settled()
+    await logs.store.flush()
     seq = await logs.store.put(logs.a, "s", "k", b"value")
     for id in range(201, 401):
         logs.append(id)
@@ -78,7 +78,7 @@ async def test_closing_commits_what_was_queued_before(logs: Logs, backend: Backe
 async def test_more_messages_than_a_commit_takes_all_arrive(logs: Logs) -> None:
     for id in range(1, 3001):
         logs.append(id)
-    await logs.store.settled()
+    await logs.store.flush()
     assert [id for id, _, error in logs.answers if error is None] == list(range(1, 3001))
     assert await logs.store.count(LogQuery(logs.b)) == 3000
     assert logs.store.waiting_bytes == 0
@@ -90,7 +90,7 @@ async def test_a_message_that_cannot_be_stored_does_not_fail_its_neighbours(logs
     logs.append(1)  # its id is taken
     logs.append(3, owners=[(logs.a, "b@x", 0), (logs.a, "b@x", 0)])  # twice in one log
     logs.append(4)
-    await logs.store.settled()
+    await logs.store.flush()
     assert [id for id, _, _ in logs.answers] == [1, 2, 1, 3, 4]
     assert [error is not None for _, _, error in logs.answers] == [False, False, True, True, False]
     assert await logs.ids(logs.a) == [1, 2, 4]
@@ -98,7 +98,7 @@ async def test_a_message_that_cannot_be_stored_does_not_fail_its_neighbours(logs
 
 async def test_one_message_enters_as_many_logs_as_it_has_owners(logs: Logs) -> None:
     logs.append(1, owners=[(account, "room@x", INCOMING) for account in range(1, 3001)])
-    await logs.store.settled()
+    await logs.store.flush()
     assert logs.answers == [(1, None, None)]
     assert await logs.ids(1) == await logs.ids(1500) == await logs.ids(3000) == [1]
 
@@ -128,7 +128,7 @@ async def test_a_reader_that_goes_on_after_its_last_id_misses_nothing_that_is_wr
 async def test_what_is_settled_can_be_read(logs: Logs) -> None:
     for id in range(1, 50):
         logs.append(id)
-        await logs.store.settled()
+        await logs.store.flush()
         assert (await logs.ids(logs.b, backwards=True, limit=1)) == [id]
 
 
@@ -144,7 +144,7 @@ async def test_the_last_id_of_a_slot_is_never_less_than_one_that_was_given(
         logs.append(1000, owners=[(logs.b, "a@x", INCOMING | (UNARCHIVED if remove == "delivered" else 0))])
         if remove in ("delivered", "expired"):
             logs.store.mark_delivered(logs.b, 1000)
-    await logs.store.settled()
+    await logs.store.flush()
     if remove == "account":
         await logs.store.delete_account("b@x")
     elif remove == "emptied":
@@ -179,7 +179,7 @@ async def test_what_cannot_be_written_now_is_refused_and_whoever_asked_is_told(
         assert refused.value.condition in ("internal-server-error", "resource-constraint")
     logs.append(3)
     with contextlib.suppress(Unavailable):  # it may share a commit with what is refused
-        await logs.store.settled()
+        await logs.store.flush()
     assert [id for id, _, _ in logs.answers] == [1, 2, 3]
     assert all(isinstance(error, Unavailable) for _, _, error in logs.answers[1:])
     assert logs.store.waiting_bytes == 0

@@ -32,11 +32,11 @@ async def test_undelivered_entries_stay_however_old(logs: Logs) -> None:
 async def test_what_comes_while_a_log_is_emptied_stays(logs: Logs) -> None:
     for id in range(1, 3001):
         logs.append(id, owners=[(logs.a, "b@x", 0)])
-    await logs.store.settled()
+    await logs.store.flush()
     emptying = asyncio.create_task(logs.store.empty_log(logs.a))
     for id in range(5001, 5010):
         logs.append(id, owners=[(logs.a, "b@x", 0)])
-        await logs.store.settled()
+        await logs.store.flush()
     await emptying
     kept = [entry.id for entry in (await logs.store.page(LogQuery(logs.a))).entries]
     assert kept[-1] == 5009

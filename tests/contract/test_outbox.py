@@ -22,7 +22,7 @@ async def test_what_is_in_the_outbox_comes_in_the_order_of_commits_with_all_that
     logs.append(2)
     outgoing(logs, 3, UNARCHIVED, peer="y@y")
     logs.append(4, [(logs.b, "z@y", OUTGOING)], sender="b@x", recipient="z@y")
-    await logs.store.settled()
+    await logs.store.flush()
     expected = [
         Outgoing(logs.a, 1, "z@y", b"<message>1</message>", OUTGOING),
         Outgoing(logs.a, 3, "y@y", b"<message>3</message>", OUTGOING | UNARCHIVED),
@@ -41,7 +41,7 @@ async def test_the_owner_of_a_slot_finds_what_its_accounts_have_sent(logs: Logs)
     await logs.store.create_accounts([(jid, {}) for jid in senders])
     for id, jid in enumerate(senders, 1):
         logs.append(id, [(await logs.account(jid), "z@y", OUTGOING)], sender=jid, recipient="z@y")
-    await logs.store.settled()
+    await logs.store.flush()
     found: list[int] = []
     for slot in {slot_of(jid) for jid in senders}:
         ids = await logs.outbox(slot)
@@ -60,7 +60,7 @@ async def test_what_was_handed_on_leaves_the_outbox_and_stays_in_the_archive(
     logs.store.handed_on(logs.a, [2, 4])
     logs.store.handed_on(logs.a, [2])  # the same answer once more
     logs.store.handed_on(logs.b, [1])  # of another account
-    await logs.store.settled()
+    await logs.store.flush()
     assert await logs.outbox() == [1, 3, 5]
     assert await logs.ids(logs.a) == [1, 2, 3, 4, 5]
     logs.store = await backend.crash(logs.store)
@@ -70,18 +70,18 @@ async def test_what_was_handed_on_leaves_the_outbox_and_stays_in_the_archive(
 
 async def test_what_is_not_archived_is_never_shown_and_goes_when_it_was_handed_on(logs: Logs) -> None:
     outgoing(logs, 1, UNARCHIVED, origin=b"o")
-    await logs.store.settled()
+    await logs.store.flush()
     logs.store.mark_delivered(logs.a, 10)  # says nothing of what the account has sent
-    await logs.store.settled()
+    await logs.store.flush()
     assert await logs.ids(logs.a) == []
     assert await logs.store.bounds(logs.a) is None
     assert await logs.undelivered(logs.a) == []
     assert await logs.outbox() == [1]
     logs.store.handed_on(logs.a, [1])
-    await logs.store.settled()
+    await logs.store.flush()
     assert await logs.outbox() == []
     logs.append(2, [(logs.a, "z@y", OUTGOING | UNARCHIVED)], recipient="z@y", origin=b"o")
-    await logs.store.settled()
+    await logs.store.flush()
     assert logs.answers[-1] == (2, 1, None)  # its sender tries again
     assert await logs.outbox() == []
 
@@ -92,12 +92,12 @@ async def test_an_entry_that_is_also_received_goes_when_it_was_delivered_and_han
         logs.append(id, [(logs.a, "z@y", flags)])
     logs.store.mark_delivered(logs.a, 1)
     logs.store.handed_on(logs.a, [2])
-    await logs.store.settled()
+    await logs.store.flush()
     assert await logs.outbox() == [1]
     assert await logs.undelivered(logs.a) == [2]
     logs.store.handed_on(logs.a, [1])
     logs.store.mark_delivered(logs.a, 2)
-    await logs.store.settled()
+    await logs.store.flush()
     assert await logs.outbox() == []
     assert await logs.undelivered(logs.a) == []
 
@@ -109,11 +109,11 @@ async def test_what_was_turned_away_leaves_the_log_as_well_and_may_be_tried_agai
     logs.store.turned_away(logs.a, [1, 2])
     logs.store.handed_on(logs.a, [3])
     logs.store.turned_away(logs.a, [3])  # too late: it is there
-    await logs.store.settled()
+    await logs.store.flush()
     assert await logs.outbox() == []
     assert await logs.ids(logs.a) == [3]
     outgoing(logs, 4, origin=b"o")
-    await logs.store.settled()
+    await logs.store.flush()
     assert logs.answers[-1] == (4, None, None)
     assert await logs.outbox() == [4]
 
@@ -121,7 +121,7 @@ async def test_what_was_turned_away_leaves_the_log_as_well_and_may_be_tried_agai
 async def test_a_retry_is_acknowledged_from_the_outbox_and_is_in_it_once(logs: Logs) -> None:
     outgoing(logs, 1, origin=b"o")
     outgoing(logs, 2, origin=b"o")
-    await logs.store.settled()
+    await logs.store.flush()
     assert logs.answers == [(1, None, None), (2, 1, None)]
     assert await logs.outbox() == [1]
 
@@ -131,7 +131,7 @@ async def test_what_is_in_the_outbox_does_not_get_too_old(logs: Logs, flags: int
     outgoing(logs, 1, flags)
     outgoing(logs, 2)
     logs.store.handed_on(logs.a, [2])
-    await logs.store.settled()
+    await logs.store.flush()
     assert await logs.store.expire(100) == 1
     assert await logs.outbox() == [1]
 
@@ -142,21 +142,21 @@ async def test_what_is_outgoing_counts_as_undelivered_to_nobody(logs: Logs) -> N
     logs.append(3)
     logs.store.mark_delivered(logs.a, 3)
     logs.store.mark_delivered(logs.b, 2)
-    await logs.store.settled()
+    await logs.store.flush()
     assert await logs.undelivered(logs.a) == []
     assert (await logs.store.holdings()).undelivered == 1
     logs.store.mark_undelivered(logs.a, [1, 2])
-    await logs.store.settled()
+    await logs.store.flush()
     assert await logs.undelivered(logs.a) == [2]
     logs.store.mark_delivered(logs.a, 3, [2])
-    await logs.store.settled()
+    await logs.store.flush()
     assert await logs.undelivered(logs.a) == []
     assert await logs.outbox() == [1, 2]
 
 
 async def test_the_outbox_of_a_deleted_account_is_empty(logs: Logs) -> None:
     outgoing(logs, 1)
-    await logs.store.settled()
+    await logs.store.flush()
     await logs.store.delete_account("a@x")
     assert await logs.outbox() == []
     assert await logs.store.count(LogQuery(logs.a)) == 0
@@ -165,7 +165,7 @@ async def test_the_outbox_of_a_deleted_account_is_empty(logs: Logs) -> None:
 async def test_a_large_outbox_comes_in_portions(logs: Logs) -> None:
     for id in range(1, 40):
         logs.append(id, [(logs.a, "z@y", OUTGOING)], stanza=b"x" * 100_000)
-    await logs.store.settled()
+    await logs.store.flush()
     seen: list[int] = []
     portions = 0
     while part := await logs.outbox(after=seen[-1] if seen else 0, limit=1000):

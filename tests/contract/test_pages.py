@@ -35,7 +35,7 @@ async def test_paging_to_the_end_shows_every_entry_once_both_ways(logs: Logs) ->
     for id in range(1, 1001):
         peer = "b@x" if id % 3 else "c@x"
         logs.append(id, owners=[(logs.a, peer, 0)])
-    await logs.store.settled()
+    await logs.store.flush()
     wanted = [id for id in range(1, 1001) if id % 3]
     seen: list[int] = []
     page = Page(complete=False)
@@ -55,7 +55,7 @@ async def test_paging_to_the_end_shows_every_entry_once_both_ways(logs: Logs) ->
 async def test_a_page_of_large_entries_is_shorter_than_asked_for_and_not_complete(logs: Logs) -> None:
     for id in range(1, 31):
         logs.append(id, stanza=b"x" * 100_000)
-    await logs.store.settled()
+    await logs.store.flush()
     seen: list[int] = []
     page = Page(complete=False)
     while not page.complete:

@@ -24,7 +24,7 @@ async def test_a_retry_in_the_same_commit_gets_the_first_id(logs: Logs) -> None:
     logs.append(1, origin=b"o")
     logs.append(2)
     logs.append(3, origin=b"o")
-    await logs.store.settled()
+    await logs.store.flush()
     assert logs.answers == [(1, None, None), (2, None, None), (3, 1, None)]
     assert await logs.ids(logs.b) == [1, 2]
 
@@ -32,11 +32,11 @@ async def test_a_retry_in_the_same_commit_gets_the_first_id(logs: Logs) -> None:
 async def test_retries_among_new_messages_leave_the_new_ones_alone(logs: Logs) -> None:
     for id in range(1, 51):
         logs.append(id, origin=b"%d" % id)
-    await logs.store.settled()
+    await logs.store.flush()
     logs.answers.clear()
     for id in range(101, 201):
         logs.append(id, origin=b"%d" % (id - 100))
-    await logs.store.settled()
+    await logs.store.flush()
     assert logs.answers == [(id, id - 100 if id <= 150 else None, None) for id in range(101, 201)]
     assert len(await logs.ids(logs.b)) == 100
 
@@ -47,7 +47,7 @@ async def test_the_same_origin_of_another_sender_or_for_another_recipient_is_ano
 ) -> None:
     logs.append(1, origin=b"o")
     logs.append(2, origin=b"o", **other)
-    await logs.store.settled()
+    await logs.store.flush()
     assert [existing for _, existing, _ in logs.answers] == [None, None]
     assert await logs.appended(3, origin=b"o", **other) == 2
 
@@ -59,7 +59,7 @@ async def test_addresses_and_origins_are_not_mixed_up(logs: Logs) -> None:
         logs.append(
             id, [(logs.b, sender, INCOMING)], sender=sender, recipient=recipient, origin=origin or b"-"
         )
-    await logs.store.settled()
+    await logs.store.flush()
     assert [existing for _, existing, _ in logs.answers] == [None] * len(keys)
 
 
@@ -97,8 +97,8 @@ async def test_messages_with_one_origin_are_told_apart_by_what_they_say(logs: Lo
     for id, stanza in enumerate(stanzas, 1):
         logs.append(id, stanza=stanza, origin=b"o", retries=SAME_TEXT)
         if not together:
-            await logs.store.settled()
-    await logs.store.settled()
+            await logs.store.flush()
+    await logs.store.flush()
     assert [existing for _, existing, error in logs.answers if error is None] == [
         *(None, None, 1, 2, None, 2, 5, 1)
     ]
@@ -112,7 +112,7 @@ async def test_a_stored_message_is_known_when_another_comes_before_its_retry(log
     logs.append(2, stanza=b"other", origin=b"o", retries=SAME_TEXT)
     logs.append(3, stanza=b"stored", origin=b"o", retries=SAME_TEXT)
     logs.append(4, stanza=b"other", origin=b"o", retries=SAME_TEXT)
-    await logs.store.settled()
+    await logs.store.flush()
     assert logs.answers == [(2, None, None), (3, 1, None), (4, 2, None)]
 
 
@@ -130,7 +130,7 @@ async def test_what_was_kept_for_delivery_only_is_known_after_it_was_delivered(l
 async def test_origins_are_forgotten_after_a_while_and_messages_stay(logs: Logs) -> None:
     for id in range(1, 1301):
         logs.append(id, origin=b"%d" % id if id % 2 else None)
-    await logs.store.settled()
+    await logs.store.flush()
     assert await logs.store.forget_origins(1101) == 550
     assert await logs.store.forget_origins(1101) == 0
     assert len(await logs.ids(logs.b)) == 1300
@@ -150,10 +150,10 @@ async def test_a_message_enters_the_logs_of_two_owners_one_after_the_other(
         for owners in (sent, received, sent, received):
             logs.append(next(ids), owners, stanza=b"same", origin=b"o", retries=SAME_TEXT)
             if not together:
-                await logs.store.settled()
+                await logs.store.flush()
         if round == 1:
             logs.store.handed_on(logs.a, [1])
-    await logs.store.settled()
+    await logs.store.flush()
     assert [existing for _, existing, _ in logs.answers] == [None, None, *[1, 2] * 5]
     assert (await logs.ids(logs.a), await logs.ids(logs.b)) == ([1], [2])
 

@@ -130,7 +130,7 @@ async def test_the_operator_hears_at_the_start_of_messages_that_are_dated_ahead(
     assert ada is not None
     tomorrow = int((time.time() + 86_400) * 1000) << 20
     store.append(Append(tomorrow, b"<message/>", [(ada.id, "ben@localhost", 0)], lambda *_: None))
-    await store.settled()
+    await store.flush()
     await store.close()
     with running(tmp_path / "data") as server:
         (line,) = logged(server, "messages are dated ahead of the clock")

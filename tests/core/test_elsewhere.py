@@ -158,7 +158,7 @@ async def test_an_account_that_is_lost_is_dropped_whatever_is_being_read_of_it(t
         placement.owns = monkeypatched  # type: ignore[method-assign]
         await there.node.store.create_accounts([(BEN, {})])
         loading = there.node.tasks._loop.create_task(there.node.accounts.load(BEN))
-        await there.node.store.settled()
+        await there.node.store.flush()
         owned = False
         with pytest.raises(StanzaError):
             await loading

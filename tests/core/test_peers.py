@@ -95,7 +95,7 @@ class Pair:
                 await asyncio.sleep(0.02)
 
     async def outbox(self, there: Room) -> int:
-        await there.node.store.settled()
+        await there.node.store.flush()
         return len(await there.node.store.outbox(None, 0, 1000))
 
     async def bodies(self, there: Room, bare: str) -> list[str]:

@@ -166,7 +166,7 @@ class World:
                 working = self.domain.tasks._running - self._always
                 if working:
                     await asyncio.wait(working)
-                await self.domain.store.settled()
+                await self.domain.store.flush()
                 await asyncio.sleep(0)
                 quiet = 0 if self.domain.tasks._running - self._always else quiet + 1
 

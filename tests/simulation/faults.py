@@ -154,7 +154,7 @@ def _roster_pushes_do_not_go_out(patch: Patch) -> None:
 
 def _who_comes_back_stays_away(patch: Patch) -> None:
     """A session that was away for a while, and is resumed, is still unavailable to others."""
-    patch.setattr(Presence, "reveal", lambda self, session: None)
+    patch.setattr(Presence, "show_online", lambda self, session: None)
 
 
 def _a_restart_forgets_who_is_away(patch: Patch) -> None:

@@ -14,6 +14,7 @@ from kith.config import Config
 from kith.core.hooks import parts
 from kith.core.login.stream import Stream
 from kith.core.node import Node
+from kith.core.sessions.handover import Handover
 from kith.edge.connection import Edge
 from kith.edge.tcp import TCPConnection
 from kith.edge.tls import Certificates
@@ -162,7 +163,7 @@ class SimulatedNode:
         # in the order of their making: the edge has them in sets
         for connection in self.connections:
             connection.listen_no_more()
-        await node.handover.settle(5.0)
+        await node.get(Handover).wait_until_idle(5.0)
         for connection in self.connections:
             connection.shut_down()
         await node.stop()

@@ -83,7 +83,7 @@ class SimulatedStore:
 
     async def close(self) -> None:
         if self._loop is not None:
-            await self.settled()
+            await self.flush()
             await asyncio.sleep(0)
             self._loop = None
 
@@ -171,7 +171,7 @@ class SimulatedStore:
         self._put(_Operation(work, done))
         return await future
 
-    async def settled(self) -> None:
+    async def flush(self) -> None:
         if self.waiting:
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._put(
@@ -261,7 +261,7 @@ class SimulatedStore:
         self._put(_Operation(lambda disk: disk.append(entry), done, size))
 
     async def last_id(self, slot: int) -> int:
-        await self.settled()
+        await self.flush()
         return max(self.disk.last.values(), default=0) if self._alone else self.disk.last_id(slot)
 
     async def page(self, query: LogQuery) -> Page:
@@ -331,6 +331,9 @@ class SimulatedStore:
 
     async def documents(self, account: int, space: str) -> list[Document]:
         return await self._read(lambda disk: disk.all_documents(account, space))
+
+    async def documents_of(self, account: int, spaces: Sequence[str]) -> dict[str, list[Document]]:
+        return await self._read(lambda disk: {space: disk.all_documents(account, space) for space in spaces})
 
     async def document(self, account: int, space: str, key: str) -> Document | None:
         return await self._read(lambda disk: disk.document(account, space, key))

@@ -22,7 +22,7 @@ class Logs(contract.Logs):
 
     async def stored(self, table: str) -> int:
         """Rows of a table, when all is settled."""
-        await self.store.settled()
+        await self.store.flush()
         return int(await self.store._read(lambda c: c.execute(f"SELECT count(*) FROM {table}").fetchone()[0]))
 
 

@@ -24,7 +24,7 @@ async def test_a_message_that_cannot_be_stored_does_not_fail_its_neighbours(logs
     logs.append(1)  # its id is taken
     logs.append(4, owners=[(logs.a, "b@x", 0), (logs.a, "b@x", 0)])  # twice in one log
     logs.append(5)
-    await logs.store.settled()
+    await logs.store.flush()
     assert [id for id, _, _ in logs.answers] == [1, 2, 3, 1, 4, 5]
     failed = [error is not None for _, _, error in logs.answers]
     assert failed == [False, True, False, True, True, False]
@@ -40,13 +40,13 @@ async def test_a_full_disk_fails_what_does_not_fit_and_nothing_else(logs):
     await limit(used + 10)
     logs.append(1, stanza=b"x" * 1_000_000)
     logs.append(2)
-    await logs.store.settled()
+    await logs.store.flush()
     assert isinstance(logs.answers[0][2], Unavailable)
     assert logs.answers[0][2].condition == "resource-constraint"
     assert logs.answers[1] == (2, None, None)
     await limit(1_000_000)
     logs.append(3, stanza=b"x" * 1_000_000)
-    await logs.store.settled()
+    await logs.store.flush()
     assert logs.answers[2] == (3, None, None)
 
 
@@ -63,7 +63,7 @@ async def test_a_callback_that_raises_does_not_keep_others_from_theirs(logs):
     logs.answers = Bad()
     logs.append(1)
     logs.append(2)
-    await logs.store.settled()
+    await logs.store.flush()
     assert [answer[0] for answer in logs.answers] == [1, 2]
     assert [str(error) for error in reported] == ["bad callback"]
 
@@ -72,7 +72,7 @@ async def test_a_write_that_nobody_waits_for_reports_its_failure(logs):
     reported = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
     logs.store.mark_delivered(logs.a, 2**70)
-    await logs.store.settled()
+    await logs.store.flush()
     assert [type(error) for error in reported] == [OverflowError]
 
 
@@ -86,7 +86,7 @@ async def test_appending_never_waits_for_the_disk(logs):
     assert logs.answers == []
     other.execute("COMMIT")
     other.close()
-    await logs.store.settled()
+    await logs.store.flush()
     assert len(logs.answers) == 1000
 
 
@@ -101,14 +101,14 @@ async def test_a_database_that_stays_locked_fails_all_that_waits_at_once(logs):
     for id in range(1, 101):
         logs.append(id)
     with pytest.raises(StoreError, match="locked"):
-        await store.settled()
+        await store.flush()
     assert time.perf_counter() - began < 3
     assert [type(error) for _, _, error in logs.answers] == [type(logs.answers[0][2])] * 100
     assert isinstance(logs.answers[0][2], StoreError)
     other.execute("COMMIT")
     other.close()
     logs.append(101)
-    await store.settled()
+    await store.flush()
     assert logs.answers[-1] == (101, None, None)
     await store.close()
     logs.store = original
@@ -129,7 +129,7 @@ async def test_a_message_that_comes_alone_waits_for_no_company(logs):
     await asyncio.sleep(1.2)
     began = time.perf_counter()
     logs.append(1)
-    await store.settled()
+    await store.flush()
     assert time.perf_counter() - began < 0.8
     await store.close()
     logs.store = original
@@ -191,7 +191,7 @@ async def test_many_messages_share_commits_without_being_under_way_together_for_
     for id in range(1, 601):
         logs.append(id)
         await asyncio.sleep(0.001)
-    await store.settled()
+    await store.flush()
     assert [id for id, _, _ in logs.answers] == list(range(1, 601))
     assert sum(store.commits.sizes.counts) < 200
     await store.close()
@@ -201,7 +201,7 @@ async def test_many_messages_share_commits_without_being_under_way_together_for_
 async def test_origins_are_forgotten_after_a_while_and_messages_stay(logs):
     for id in range(1, 1301):
         logs.append(id, origin=b"%d" % id if id % 2 else None)
-    await logs.store.settled()
+    await logs.store.flush()
     assert await logs.store.forget_origins(1101) == 550
     assert await logs.store.forget_origins(1101) == 0
     assert await logs.stored("message WHERE origin IS NOT NULL") == 100
@@ -209,7 +209,7 @@ async def test_origins_are_forgotten_after_a_while_and_messages_stay(logs):
     logs.answers.clear()
     logs.append(2001, origin=b"1099")
     logs.append(2002, origin=b"1101")
-    await logs.store.settled()
+    await logs.store.flush()
     assert logs.answers == [(2001, None, None), (2002, 1101, None)]
     assert await logs.store.forget_origins(1201) == 50
 

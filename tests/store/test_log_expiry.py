@@ -24,14 +24,14 @@ async def test_many_entries_expire_while_others_write(logs: Logs) -> None:
     for id in range(1, 5001):
         logs.append(id)
     logs.store.mark_delivered(logs.b, 5000)
-    await logs.store.settled()
+    await logs.store.flush()
     expiry = asyncio.ensure_future(logs.store.expire(5001))
     slowest, id = 0.0, 5001
     while not expiry.done():
         began = time.perf_counter()
         logs.append(id)
         id += 1
-        await logs.store.settled()
+        await logs.store.flush()
         slowest = max(slowest, time.perf_counter() - began)
     assert await expiry == 10_000
     assert slowest < 1
@@ -48,13 +48,13 @@ async def test_entries_of_an_account_that_is_gone_expire_too(logs: Logs) -> None
 async def test_a_large_log_goes_in_portions_between_which_others_write(logs: Logs) -> None:
     for id in range(1, 5001):
         logs.append(id, owners=[(logs.a, "b@x", 0)])
-    await logs.store.settled()
+    await logs.store.flush()
     commits = logs.store._writer.transactions.count  # type: ignore[union-attr]
     removing = asyncio.create_task(logs.store.delete_account("a@x"))
     between = 0
     for id in range(10_001, 20_000):
         logs.append(id, owners=[(logs.b, "c@x", 0)])
-        await logs.store.settled()
+        await logs.store.flush()
         if removing.done():
             break
         between += 1
@@ -67,7 +67,7 @@ async def test_a_large_log_goes_in_portions_between_which_others_write(logs: Log
 async def test_a_removal_that_was_cut_off_is_finished_by_the_next_start(logs: Logs) -> None:
     for id in range(1, 3001):
         logs.append(id)  # a to b
-    await logs.store.settled()
+    await logs.store.flush()
 
     async def nothing(account: int) -> None:
         """The power goes."""

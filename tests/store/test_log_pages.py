@@ -55,7 +55,7 @@ async def test_no_question_walks_through_the_whole_log(logs):
             return self.connection.execute(statement, values)
 
     logs.append(1, owners=[(logs.a, "b@x", 0)])
-    await logs.store.settled()
+    await logs.store.flush()
     await logs.store._read(lambda c: log.page(Watched(c), LogQuery(logs.a, peer="b@x", after=1)))
     assert any("conversation USING PRIMARY KEY (account=? AND peer=? AND id>?" in plan for plan in plans)
     assert any("log USING PRIMARY KEY (account=? AND id=?)" in plan for plan in plans)

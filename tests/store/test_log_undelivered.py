@@ -10,7 +10,7 @@ async def test_what_was_delivered_goes_when_no_other_log_holds_it(logs: Logs) ->
     logs.append(1, owners=[(logs.b, "a@x", INCOMING | UNARCHIVED)])
     logs.append(2, owners=[(logs.a, "b@x", 0), (logs.b, "a@x", INCOMING | UNARCHIVED)])
     logs.append(3)
-    await logs.store.settled()
+    await logs.store.flush()
     logs.store.mark_delivered(logs.b, 2)
     assert await logs.stored("message") == 2  # a's log holds 2 still
     assert await logs.stored("log") == 3
@@ -20,7 +20,7 @@ async def test_what_came_late_goes_as_well(logs: Logs) -> None:
     logs.append(1, owners=[(logs.b, "a@x", INCOMING | UNARCHIVED)])
     logs.store.mark_undelivered(logs.b, [1])
     logs.store.mark_delivered(logs.b, 5)
-    await logs.store.settled()
+    await logs.store.flush()
     logs.store.mark_delivered(logs.b, 5, [1])
     assert await logs.stored("message") == 0
     assert await logs.stored("log") == 0

@@ -37,7 +37,7 @@ async def retried(
                 Retries(is_retry, distinct_origin),
             )
         )
-    await store.settled()
+    await store.flush()
     return answers
 
 

@@ -22,7 +22,7 @@ async def write_until(logs: Logs, holds: Callable[[], bool]) -> None:
     for first in range(1, 20_001, 100):
         for id in range(first, first + 100):
             logs.append(id, stanza=b"x" * 20_000)
-        await logs.store.settled()
+        await logs.store.flush()
         if holds():
             break
     assert holds()
@@ -79,19 +79,19 @@ async def test_nobody_who_empties_the_journal_makes_writers_wait_for_a_long_read
 ) -> None:
     """A look-through after a crash, or a backup: SQLite would wait for it and keep writers out meanwhile."""
     logs.append(1)
-    await logs.store.settled()
+    await logs.store.flush()
     reader = connect(logs.path, 10.0)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM message").fetchone()
     logs.append(2)
-    await logs.store.settled()
+    await logs.store.flush()
     if who == "the server itself":
         emptying = asyncio.ensure_future(logs.store.tidy())
     else:
         emptying = asyncio.ensure_future(asyncio.to_thread(conclude, connect(logs.path, 10.0)))
     for id in range(3, 40):
         logs.append(id)
-        await asyncio.wait_for(logs.store.settled(), 5.0)
+        await asyncio.wait_for(logs.store.flush(), 5.0)
         await asyncio.sleep(0.01)
     assert {error for _, _, error in logs.answers} == {None}
     assert await asyncio.wait_for(emptying, 5.0) is not True

@@ -77,11 +77,11 @@ async def test_what_was_queued_before_it_is_asked_is_settled(logs: Logs) -> None
     for round in range(5):
         for id in range(20 * round + 1, 20 * round + 11):
             logs.append(id)
-        first = asyncio.create_task(logs.store.settled())
+        first = asyncio.create_task(logs.store.flush())
         await asyncio.sleep(0)
         for id in range(20 * round + 11, 20 * round + 21):
             logs.append(id)  # the one who asked before need not wait for these
-        second = asyncio.create_task(logs.store.settled())
+        second = asyncio.create_task(logs.store.flush())
         await first
         assert len(logs.answers) >= 20 * round + 10
         await second
@@ -97,6 +97,6 @@ async def test_who_waits_together_writes_once(logs: Logs) -> None:
     assert writer is not None
     logs.append(1)
     asked = writer.asked
-    await asyncio.gather(*(logs.store.settled() for _ in range(50)))
+    await asyncio.gather(*(logs.store.flush() for _ in range(50)))
     assert writer.asked == asked + 1
     assert writer.idle

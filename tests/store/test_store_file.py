@@ -105,7 +105,7 @@ async def test_a_path_that_cannot_be_opened_is_refused(tmp_path):
 
 async def test_nobody_but_the_owner_can_read_the_files(logs):
     logs.append(1)
-    await logs.store.settled()
+    await logs.store.flush()
     modes = {file.name: oct(file.stat().st_mode & 0o777) for file in logs.path.parent.iterdir()}
     assert set(modes.values()) == {"0o600"}
     assert len(modes) == 3
@@ -117,7 +117,7 @@ async def test_own_writes_are_not_taken_for_those_of_others(logs):
         await logs.store.put(logs.a, "s", "k", b"")
         await logs.store.page(LogQuery(logs.a))
         assert not logs.store.changed_elsewhere()
-        await logs.store.settled()
+        await logs.store.flush()
     assert not logs.store.changed_elsewhere()
 
 
@@ -129,13 +129,13 @@ async def test_a_write_of_another_process_is_noticed_once_and_seen(logs):
         "asyncio.run(main())"
     )
     logs.store.changed_elsewhere()
-    await logs.store.settled()
+    await logs.store.flush()
     await asyncio.to_thread(run_together, script, logs.path, [""])
     logs.append(1)  # own writes around it must not hide it
     noticed = []
     for _ in range(4):
         noticed.append(logs.store.changed_elsewhere())
-        await logs.store.settled()
+        await logs.store.flush()
     assert noticed.count(True) == 1
     assert noticed.index(True) <= 1
     assert "new@x" in await logs.store.accounts()

@@ -49,7 +49,7 @@ def delete_the_index_of_the_journal(path: Path) -> None:
 
 async def settled(logs: Logs) -> None:
     with contextlib.suppress(Unavailable):  # it may share a commit with what is refused
-        await logs.store.settled()
+        await logs.store.flush()
 
 
 CHANGES = [
@@ -67,7 +67,7 @@ async def test_nothing_is_acknowledged_once_the_database_is_not_there(
     logs: Logs, change: Callable[[Path], None]
 ) -> None:
     logs.append(1)
-    await logs.store.settled()
+    await logs.store.flush()
     change(logs.path)
     logs.append(2)
     with pytest.raises(Unavailable, match=r"kith\.sqlite"):
@@ -102,7 +102,7 @@ async def test_a_database_that_is_moved_back_is_used_again(logs: Logs) -> None:
     away.rename(logs.path)
     logs.append(2, origin=b"first")  # its sender tries again
     logs.append(3)
-    await logs.store.settled()
+    await logs.store.flush()
     assert [error for _, _, error in logs.answers[1:]] == [None, None]
     assert await logs.stored("message") == 2
 
@@ -166,7 +166,7 @@ async def test_nothing_is_acknowledged_once_the_database_was_cut_off(
     lines = SimpleNamespace(error=lambda event, **values: told.append(event))
     monkeypatch.setattr(health, "logger", lines)
     logs.append(1)
-    await logs.store.settled()
+    await logs.store.flush()
     size = logs.path.stat().st_size
     os.truncate(logs.path, 0)
     logs.append(2)

@@ -154,14 +154,14 @@ class Node:
             )
         for feature in self.features:
             await feature.start()
-        await self.get(Handover).take_up()
+        await self.get(Handover).restore()
         if self.hosts.peers is not None:
             self.tasks.spawn(self.get(Ownership).run())
         self.tasks.spawn(self.get(Upkeep).run())
 
     async def stop(self) -> None:
         """Ends sessions, except those that are saved for the next start, and commits."""
-        await self.get(Handover).keep()
+        await self.get(Handover).save()
         self.get(Marks).flush()
         for feature in self.features:
             await feature.stop()

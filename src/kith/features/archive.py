@@ -171,7 +171,7 @@ class Archive(Feature):
 
     async def session_bound(self, session: Session, request: Element) -> Sequence[Element]:
         """Notes that the client reads existing messages from the archive (XEP-0386 §2.2)."""
-        await self._store.settled()
+        await self._store.flush()
         bounds = await self._store.bounds(session.account.id)
         if bounds is not None:
             session.synced = bounds[1]

@@ -81,7 +81,7 @@ class Component(Intake):
         if feature.domain.holds(to) or feature.hosts.here(to.domain) is not None:
             return feature.router.admit(Foreign(sender, self, feature.post), stanza, to)
         request = stanza.kind == "message" or stanza.type in ("get", "set")
-        feature.post.abroad(stanza, sender, to, strict=request)
+        feature.post.to_host(stanza, sender, to, strict=request)
         return None
 
     def _address(self, stanza: Stanza, name: str) -> JID:

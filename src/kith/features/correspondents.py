@@ -80,7 +80,7 @@ class Correspondents(Feature):
         for peer in await self._store.peers(account.id):
             if not self._may_write(account, peer) and await self._was_written_to(account.id, peer):
                 self._expect(account, peer)
-        await self._store.settled()
+        await self._store.flush()
 
     async def _was_written_to(self, id: int, peer: str) -> bool:
         """Searches the archive for messages sent before such people were noted."""

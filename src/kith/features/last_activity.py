@@ -53,7 +53,7 @@ class LastActivity(Feature):
 
     def _gone(self, session: Session) -> float:
         """When a session went offline; if it had lost its connection, the time of the loss."""
-        away = self._clock.steady() - session.lost_at if session.absent else 0.0
+        away = self._clock.steady() - session.lost_at if session.appears_offline else 0.0
         return self._clock.now() - away
 
     async def _write(self) -> None:
@@ -80,8 +80,8 @@ class LastActivity(Feature):
         """When the account was last online (now if it is), as seconds since 1970. None if it never was."""
         if account.present():
             return self._clock.now()
-        if absent := account.available():
-            return max(self._gone(session) for session in absent)
+        if sessions := account.available():
+            return max(self._gone(session) for session in sessions)
         moment = self._left.get(account.id)
         if moment is None:
             documents = await self._store.documents(account.id, SPACE)

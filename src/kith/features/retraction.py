@@ -70,13 +70,13 @@ class Retraction(Feature):
     async def _in_turn(self, envelope: Envelope, sender: Sender, author: str) -> None:
         try:
             async with self._free:
-                await self._bury(envelope, sender)
+                await self._replace(envelope, sender)
         finally:
             self._waiting[author] -= 1
             if not self._waiting[author]:
                 del self._waiting[author]
 
-    async def _bury(self, envelope: Envelope, sender: Sender) -> None:
+    async def _replace(self, envelope: Envelope, sender: Sender) -> None:
         """Replaces the message in the archive of its author, or else in that of its recipient."""
         element = envelope.stanza.child(RETRACT)
         wanted = element.get("id", "") if element is not None else ""
@@ -86,10 +86,10 @@ class Retraction(Feature):
             (sender.account, envelope.to.bare),
             (self._accounts.get(envelope.to.bare), sender.bare),
         ):
-            if account is not None and await self._bury_in(account, peer, envelope, wanted, sender.bare):
+            if account is not None and await self._replace_in(account, peer, envelope, wanted, sender.bare):
                 return
 
-    async def _bury_in(
+    async def _replace_in(
         self, account: Account, peer: str, envelope: Envelope, wanted: str, author: str
     ) -> bool:
         """Finds the newest message with this id, of the same author and recipient (XEP-0424 §5), and

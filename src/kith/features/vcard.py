@@ -194,7 +194,7 @@ class VCard(Feature):
             await self._store.remove(account, _HASH_SPACE)
         for session in list(there.sessions.values()):
             if session.presence is not None and self._stamp(session, session.presence, hash):
-                self._presence.again(session)
+                self._presence.rebroadcast(session)
 
     def session_saved(self, session: Session) -> object:
         return True if VCard in session.state else None

@@ -60,4 +60,4 @@ class Federation:
         connector = Connector(Resolver(randomness, config.dns_server), context, pool)
         keys = Keys(hmac.digest(secret, b"dialback", "sha256"))
         self.outgoing = Outgoing(clock, tasks, post, connector, keys)
-        hosts.abroad = self.outgoing
+        hosts.remote = self.outgoing

@@ -227,7 +227,7 @@ class IncomingStream(LinkStream, Intake):
         answer = stanza.error(error)
         if answer is not None:
             sender, to = self._addresses(stanza)
-            self._federation.post.abroad(answer, to, sender)
+            self._federation.post.to_host(answer, to, sender)
 
     def raw(self, data: bytes) -> None:
         if self.sink is not None:

@@ -217,7 +217,7 @@ class LogStore(Protocol):
     def append(self, entry: Append) -> None:
         """Queues a message for the next commit. Never blocks."""
 
-    async def settled(self) -> None:
+    async def flush(self) -> None:
         """Waits for all queued writes. Concurrent callers share one wait."""
 
     async def last_id(self, slot: int) -> int:

@@ -117,7 +117,7 @@ class Database:
         await asyncio.to_thread(conclude, self._connection)
         await asyncio.sleep(0)  # lets the event loop run the callbacks of the last commit
 
-    async def settled(self) -> None:
+    async def flush(self) -> None:
         """Waits for all queued writes. Concurrent callers share one wait."""
         writer = self._writer
         assert writer is not None

@@ -102,7 +102,7 @@ class Logs(Database):
 
     async def expire(self, before: int) -> int:
         """Works in small transactions, so that other writes get their turn."""
-        await self.settled()  # readers do not see queued writes
+        await self.flush()  # readers do not see queued writes
         total = 0
         for account in await self._read(lambda connection: log.owners_before(connection, before)):
             after: int | None = 0

@@ -45,7 +45,7 @@ class Account:
 
     def present(self) -> list[Session]:
         """The available sessions, except those that lost their connection a while ago and appear offline."""
-        return [session for session in self.available() if not session.absent]
+        return [session for session in self.available() if not session.appears_offline]
 
     def targets(self, resource: str, type: str = "") -> list[Session]:
         """The sessions that get a message of a type (RFC 6121 §8.5.2 and §8.5.3).
@@ -90,8 +90,8 @@ class Session(Outlet):
     """
 
     __slots__ = (
-        "absent",
         "account",
+        "appears_offline",
         "bare",
         "caught_up",
         "closed",
@@ -127,7 +127,7 @@ class Session(Outlet):
         # RFC 6121
         self.presence: Stanza | None = None
         self.priority = 0
-        self.absent = False  # without a connection for so long that it appears offline
+        self.appears_offline = False  # without a connection for so long that it appears offline
         self.directed: set[JID] | None = None
         self.interested = False  # has requested the roster, so it gets roster pushes
         self.synced = 0  # the last log id that it has read from the archive

@@ -52,7 +52,7 @@ class Accounts:
         self._absent: OrderedDict[str, None] = OrderedDict()
         self._loading: dict[str, asyncio.Future[Account | None]] = {}
 
-    def is_absent(self, jid: str) -> bool:
+    def is_known_missing(self, jid: str) -> bool:
         """Whether it is known that the account does not exist."""
         return jid in self._absent
 

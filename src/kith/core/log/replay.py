@@ -52,7 +52,7 @@ class Replay:
         account = session.account
         delivery = account.delivery
         delivery.flush(self._store)
-        await self._store.settled()
+        await self._store.flush()
         mark = delivery.mark
         since = session.caught_up or None
         upto = sent = 0
@@ -83,7 +83,7 @@ class Replay:
                             return
                 self._marks.changed(delivery)
             # the store may return a message before its commit was announced: don't send it twice
-            await self._store.settled()
+            await self._store.flush()
             if not session.closed:
                 delivery.floor = None
         except BaseException:

@@ -18,7 +18,7 @@ from kith.core.login.entrance import Entrance
 from kith.core.login.profile import SASL, Profile
 from kith.core.login.sasl import BASIC_HASHES, HASHES, SASLError, mechanisms
 from kith.core.login.sasl2 import SASL2, named_account
-from kith.core.sessions.handover import can_be_kept
+from kith.core.sessions.handover import can_be_saved
 from kith.ports.connection import Liveness, Security, Sink
 from kith.wire import ns
 from kith.wire.errors import StanzaError, StreamError
@@ -181,7 +181,7 @@ class Stream(Visitor):
         Sessions can be resumed after the start.
         """
         session = self.session
-        if session is not None and can_be_kept(session):
+        if session is not None and can_be_saved(session):
             session.confirm()
             self.sink.close_for_restart()
         else:

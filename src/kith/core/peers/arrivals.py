@@ -109,7 +109,7 @@ class Arrival(Intake):
         if (place := self._place(stanza)) >= 0:
             self._refused.append(Refusal(place, answer.to_bytes()))
         else:
-            self._post.abroad(answer, parse_jid(stanza.attrs["to"]), parse_jid(stanza.attrs["from"]))
+            self._post.to_host(answer, parse_jid(stanza.attrs["to"]), parse_jid(stanza.attrs["from"]))
 
     def fail(self, error: StreamError) -> None:
         """Refuses the stanza: there is no stream that an error could end."""

@@ -51,7 +51,7 @@ class Foreign:
     def send(self, stanza: Stanza) -> None:
         """Routes an answer, whose ``from`` is this domain, an account or a service."""
         origin = stanza.attrs.get("from")
-        self._post.abroad(stanza, parse_jid(origin) if origin else self._post.domain.jid, self.jid)
+        self._post.to_host(stanza, parse_jid(origin) if origin else self._post.domain.jid, self.jid)
 
     def refuse(self, stanza: Stanza, error: StanzaError) -> None:
         answer = stanza.error(error)

@@ -36,13 +36,13 @@ class Peers(Host, Protocol):
 class Hosts:
     """The hosts by domain.
 
-    ``abroad``: the host for all domains of other servers. ``peers``: the host for accounts of other nodes,
+    ``remote``: the host for all domains of other servers. ``peers``: the host for accounts of other nodes,
     None if there are no other nodes.
     """
 
     def __init__(self) -> None:
         self._hosts: dict[str, Host] = {}
-        self.abroad: Host | None = None
+        self.remote: Host | None = None
         self.peers: Peers | None = None
 
     def add(self, name: str, host: Host) -> None:
@@ -60,7 +60,7 @@ class Hosts:
 
     def find(self, name: str) -> Host:
         """The host for any domain. Raises StanzaError if there is none (RFC 6120 §8.3.3.16)."""
-        host = self._hosts.get(name) or self.abroad
+        host = self._hosts.get(name) or self.remote
         if host is None:
             raise StanzaError("remote-server-not-found")
         return host

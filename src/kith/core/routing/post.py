@@ -81,7 +81,7 @@ class Post:
         account = self._accounts.get(to.bare)
         if account is None:
             if not self.is_local(to) and self.allows(sender, to, stanza):
-                self.abroad(stanza, sender, to)
+                self.to_host(stanza, sender, to)
             return
         if not self.allows(sender, to, stanza):
             return
@@ -95,7 +95,7 @@ class Post:
             for session in account.available():
                 session.push(data)
 
-    def abroad(self, stanza: Stanza, sender: JID, to: JID, strict: bool = False) -> None:
+    def to_host(self, stanza: Stanza, sender: JID, to: JID, strict: bool = False) -> None:
         """Gives a stanza to the host for its address. ``strict``: raises StanzaError if there is none."""
         try:
             host = self.elsewhere(to)

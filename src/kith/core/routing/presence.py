@@ -109,7 +109,7 @@ class Presence:
         self._broadcast(session, stanza, roster)
         self._hooks.presence_changed(session, stanza)
 
-    def again(self, session: Session) -> None:
+    def rebroadcast(self, session: Session) -> None:
         """Broadcasts the presence of a session again, because the server has changed it."""
         roster = session.account.roster
         if session.presence is not None and roster is not None:
@@ -225,7 +225,7 @@ class Presence:
         directed, session.directed = session.directed, None
         roster = session.account.roster
         if was is not None and roster is not None:
-            if not session.absent:
+            if not session.appears_offline:
                 self._broadcast(session, stanza, roster)
             if "to" not in stanza.attrs and not session.closed:  # §4.5.2: also to the session itself
                 session.push(self._addressed(stanza, session.full))
@@ -234,24 +234,24 @@ class Presence:
             if was is None or roster is None or not roster.subscription_from(to.bare):
                 self._deliver_directed(session, stanza, to)
 
-    def conceal(self, session: Session) -> None:
+    def show_offline(self, session: Session) -> None:
         """Shows a session without a connection as unavailable.
 
         The session keeps its presence, and messages for it wait until it is resumed (XEP-0198 §5).
         """
         roster = session.account.roster
-        if session.presence is None or session.absent or roster is None:
+        if session.presence is None or session.appears_offline or roster is None:
             return
-        session.absent = True
+        session.appears_offline = True
         self._broadcast(
             session, Stanza.build("presence", {"type": "unavailable", "from": session.full}), roster
         )
 
-    def reveal(self, session: Session) -> None:
+    def show_online(self, session: Session) -> None:
         """Shows the presence of a session that has a connection again."""
-        if session.absent:
-            session.absent = False
-            self.again(session)
+        if session.appears_offline:
+            session.appears_offline = False
+            self.rebroadcast(session)
 
     # -- directed ------------------------------------------------------------------------------
 

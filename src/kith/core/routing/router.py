@@ -92,7 +92,7 @@ class Router:
             self._figures.messages += 1
             to = to or session.account.address
             if to.domain != self._name:
-                return self._message_abroad(session, stanza, to)
+                return self._message_to_other_domain(session, stanza, to)
             return self._message(session, stanza, to)
         self._hooks.stanza_out(session, stanza, to)
         if kind == "iq":
@@ -133,7 +133,7 @@ class Router:
         if not self._post.is_local(to):
             if subscription:
                 return self._post.peers.admit(sender, stanza, to)
-            self._post.abroad(stanza, sender.jid, to)
+            self._post.to_host(stanza, sender.jid, to)
             return None
         if to.local and subscription:
             return self._subscriptions.admit(sender, stanza, to.to_bare())
@@ -163,7 +163,7 @@ class Router:
         if recipient is None:
             if not self._post.is_owned(jid):
                 return self._message_to_peer(sender, stanza, to)
-            if not self._accounts.is_absent(jid):
+            if not self._accounts.is_known_missing(jid):
                 return LATER if sender.committing else self._message_later(sender, stanza, to)
             self._nobody(sender, stanza, to)
             return None
@@ -247,7 +247,7 @@ class Router:
             return None
         return peers.admit(sender, stanza, to)
 
-    def _message_abroad(self, session: Session, stanza: Stanza, to: JID) -> Work:
+    def _message_to_other_domain(self, session: Session, stanza: Stanza, to: JID) -> Work:
         """Logs a message to another domain in the sender's archive; it is sent after the commit."""
         self._hosts.find(to.domain)
         keep = self._keep(stanza)
@@ -275,7 +275,7 @@ class Router:
         if to is not None and to.domain != self._name:
             service = self._iqs.services.get(to.domain)
             if service is None:
-                self._post.abroad(stanza, sender.jid, to, strict=request)
+                self._post.to_host(stanza, sender.jid, to, strict=request)
             elif request:
                 handler = self._iqs.handler(type, stanza.children[0], service)
                 if handler is None or to.local:
@@ -283,7 +283,7 @@ class Router:
                 return self._iqs.answer(sender, stanza, to, handler)
             return None
         if to is not None and to.local and not self._post.is_owned(to.bare):
-            self._post.abroad(stanza, sender.jid, to, strict=request)
+            self._post.to_host(stanza, sender.jid, to, strict=request)
             return None
         if to is not None and to.resource and to.local:
             account = self._accounts.get(to.bare)

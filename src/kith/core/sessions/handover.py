@@ -39,10 +39,10 @@ _MOST_BYTES = 256 * 1024 * 1024
 #: How many ids of messages received before replay may be saved; a session with more ends.
 _MOST_SEEN = 1000
 #: How long to wait for work started by the last stanzas, in seconds.
-_LAST_WORDS = 0.1
+_LAST_STANZAS = 0.1
 
 
-def can_be_kept(session: Session) -> bool:
+def can_be_saved(session: Session) -> bool:
     """Whether the session can be resumed later, and no work for it is unfinished."""
     return (
         session.sm is not None
@@ -76,28 +76,28 @@ class Handover:
         self._tasks = tasks
         self._clock = clock
 
-    async def settle(self, seconds: float) -> None:
+    async def wait_until_idle(self, seconds: float) -> None:
         """Waits until the stanzas sent by sessions are handled and committed, at most ``seconds``."""
         deadline = self._clock.steady() + seconds
         while self._clock.steady() < deadline:
             if all(session.idle and session.holding is None for session in self._all()):
-                await asyncio.sleep(_LAST_WORDS)
+                await asyncio.sleep(_LAST_STANZAS)
                 if all(session.idle for session in self._all()):
                     return
             await asyncio.sleep(0.02)
 
-    async def keep(self) -> None:
+    async def save(self) -> None:
         """Saves the sessions that can be resumed, and ends the rest. All connections must be closed."""
         for session in self._all():
             if session.quiet is not None:
                 session.quiet.release()
-            if not can_be_kept(session):
+            if not can_be_saved(session):
                 self._sessions.close(session)  # others see this in presence
         with contextlib.suppress(
             Unavailable
         ):  # the senders of stanzas that can't be stored will send them again
             while self._store.waiting:  # stanzas of closed sessions may be for one that is saved
-                await self._store.settled()
+                await self._store.flush()
         now = self._clock.steady()
         writes = []
         size = 0
@@ -122,7 +122,7 @@ class Handover:
         if writes:
             logger.info("sessions wait for the next start", count=len(writes))
 
-    async def take_up(self) -> None:
+    async def restore(self) -> None:
         """Restores the sessions from before the restart. Has to be called before anybody connects."""
         documents = await self._store.documents(_OWNER, _SPACE)
         if not documents:
@@ -154,7 +154,7 @@ class Handover:
             "credential": session.credential,
             "presence": session.presence.to_bytes().decode() if session.presence is not None else None,
             "priority": session.priority,
-            "absent": session.absent,
+            "absent": session.appears_offline,
             "directed": [str(jid) for jid in session.directed or ()],
             "interested": session.interested,
             "counted": session.counted,
@@ -180,7 +180,7 @@ class Handover:
         if kept["presence"] is not None:
             session.presence = Stanza.from_bytes(kept["presence"].encode())
         session.priority = kept["priority"]
-        session.absent = kept.get("absent", False)  # unknown to 0.1
+        session.appears_offline = kept.get("absent", False)  # unknown to 0.1
         session.directed = {parse_jid(text) for text in kept["directed"]} or None
         session.interested = kept["interested"]
         session.counted = kept["counted"]
@@ -195,7 +195,7 @@ class Handover:
                 account.delivery.handed(id)
         session.lost_at = self._clock.steady() - self._resumption.timeout + left
         self._sessions.open(session)
-        self._resumption.take_up(session)
+        self._resumption.add(session)
         self._hooks.session_restored(session, kept["features"])
         return True
 

@@ -60,7 +60,7 @@ class Resumption:
         self._waiting[session] = None
         self._lately[session] = None
 
-    def take_up(self, session: Session) -> None:
+    def add(self, session: Session) -> None:
         """Lets a session wait that was restored after a restart.
 
         Has to be called in the order of ``lost_at``.
@@ -69,7 +69,7 @@ class Resumption:
         self._tokens[session.sm.token] = session
         self.wait(session)
 
-    def take_off(self, session: Session) -> None:
+    def detach(self, session: Session) -> None:
         """Detaches the session from its connection, if it has one, without letting it wait for another."""
         old, session.sink = session.sink, None
         if old is not None:
@@ -86,9 +86,9 @@ class Resumption:
             self._tokens.pop(session.sm.token, None)
 
     def expire(
-        self, now: float, conceal: Callable[[Session], None], close: Callable[[Session], None]
+        self, now: float, show_offline: Callable[[Session], None], close: Callable[[Session], None]
     ) -> None:
-        """Calls ``conceal`` with sessions that have waited for a while, and ``close`` when their time is
+        """Calls ``show_offline`` with sessions that have waited for a while, and ``close`` when their time is
         over.
 
         ``now`` is a time of the monotonic clock, as is `Session.lost_at`.
@@ -97,7 +97,7 @@ class Resumption:
             if session.lost_at > now - _ABSENT_AFTER * self.timeout:
                 break
             del self._lately[session]
-            conceal(session)
+            show_offline(session)
         for session in list(self._waiting):
             if session.lost_at > now - self.timeout:
                 break

@@ -190,7 +190,7 @@ class Sessions:
             raise StanzaError("item-not-found")
         if session.sm.resumable and not session.sm.possible(h):
             raise StanzaError("bad-request", "h is not what the client can have handled")
-        self._resumption.take_off(session)
+        self._resumption.detach(session)
         if not session.idle:
             settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             if session.when_idle is None:
@@ -200,7 +200,7 @@ class Sessions:
                 await asyncio.wait_for(settled, _PATIENCE)
             except TimeoutError:
                 self.close(session)
-            self._resumption.take_off(session)  # another connection may have resumed it meanwhile
+            self._resumption.detach(session)  # another connection may have resumed it meanwhile
         if session.closed or session.sm is None or not session.sm.resumable:
             self.close(session)
             raise StanzaError("item-not-found")
@@ -208,9 +208,9 @@ class Sessions:
 
     def resumed(self, session: Session) -> None:
         """Continues a resumed session on its new connection."""
-        self._presence.reveal(session)
+        self._presence.show_online(session)
         self._hooks.session_resumed(session)
 
     def expire(self) -> None:
         """Ends sessions that were too long without a connection. Has to be called once a second."""
-        self._resumption.expire(self._clock.steady(), self._presence.conceal, self.close)
+        self._resumption.expire(self._clock.steady(), self._presence.show_offline, self.close)

@@ -75,7 +75,7 @@ class NodeCache:
                         raise
                     finally:
                         self.settle(nodes)
-                        self._drop_glutton(nodes)
+                        self._drop_oversized(nodes)
                     return
 
     async def items(self, nodes: Nodes, node: Node) -> dict[str, Item]:
@@ -84,7 +84,7 @@ class NodeCache:
             await nodes.items(node)
             self.settle(nodes)
             if not nodes.lock.locked():
-                self._drop_glutton(nodes)
+                self._drop_oversized(nodes)
         assert node.items is not None
         return node.items
 
@@ -101,7 +101,7 @@ class NodeCache:
             if not other.lock.locked() and other is not nodes:
                 self.drop(account)
 
-    def _drop_glutton(self, nodes: Nodes) -> None:
+    def _drop_oversized(self, nodes: Nodes) -> None:
         """Drops an account that is larger than its share, since it would push out the others."""
         if nodes.counted > self._max_bytes // 4 and self._cache.get(nodes.account) is nodes:
             self.drop(nodes.account)

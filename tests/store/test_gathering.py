@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kith.store.gathering import BUSY, ENOUGH, Gathering
+from kith.store.gathering import BUSY, ENOUGH, SPAN, Gathering
 
 
 def test_a_message_that_comes_alone_is_not_made_to_wait() -> None:
@@ -29,8 +29,16 @@ def test_as_many_are_waited_for_as_were_under_way_at_once_lately() -> None:
     for number in range(100, 108):
         gathering.committed(2, 2, number / 1000)
     assert gathering.wanted(0.108) == 2
-    gathering.committed(500, 900, 0.109)
-    assert gathering.wanted(0.109) == ENOUGH
+
+
+def test_no_more_are_waited_for_than_come_in_a_moment() -> None:
+    gathering = Gathering()
+    for number in range(2000):
+        gathering.committed(1, 100, number / 1000)
+    assert gathering.wanted(2.0) == 1 + round(1000 * SPAN)
+    for number in range(2000, 4000):
+        gathering.committed(100, 1000, number / 1000)
+    assert gathering.wanted(4.0) == ENOUGH
 
 
 def test_the_wait_ends_with_the_load() -> None:

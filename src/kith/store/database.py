@@ -45,7 +45,7 @@ class Database:
     def __init__(
         self,
         path: Path,
-        gather: float = 0.002,
+        gather: float = 0.004,
         busy: float = 10.0,
         may_create: bool = True,
         domain: str = "",

@@ -1,10 +1,13 @@
-"""Decides whether a commit waits for more messages to share it, and for how many.
+"""Decides for how many messages a commit waits.
 
-A commit costs a hundred times as much as one more message in it. At a few hundred messages per second it
-pays to wait for others; but a single message, or a sender that waits for each answer before it writes the
-next message, should not be delayed. So a commit waits for as many messages as were recently in progress at
-the same time. If senders wait for answers, no more than these can arrive; if they do not, commits become
-larger until the time limit of the writer thread.
+A commit costs several times as much as one more message in it. At a few hundred messages per second it pays
+to wait for others; but a single message, or a sender that waits for each answer before it writes the next
+message, should not be delayed. So a commit waits for as many messages as arrive in `SPAN` on average, but
+for no more than were recently in progress at the same time: if senders wait for answers, no more than these
+can arrive; if they do not, more and more messages share a commit.
+
+Waiting for a number rather than for a time keeps the median low: the message that completes the number does
+not wait at all, the one before it waits only for that one.
 """
 
 from __future__ import annotations
@@ -13,19 +16,21 @@ from collections import deque
 from math import exp
 
 #: From this number of messages per second on, commits wait for more messages.
-BUSY = 300
+BUSY = 400
+#: A commit waits for as many messages as arrive in this time on average, in seconds.
+SPAN = 0.003
 #: The number of messages beyond which larger commits are hardly more efficient.
 ENOUGH = 64
 #: The period for which the rate of messages is measured, in seconds.
-_SPAN = 0.1
+_PERIOD = 0.1
 #: How many recent commits are considered.
 _COMMITS = 8
 
 
 class Gathering:
-    """Observes commits, and says how many messages the next one should wait for.
+    """Learns of each commit, and computes for how many messages the next one should wait.
 
-    Times are in seconds, of any monotonic clock.
+    Times are in seconds, of any steady clock.
     """
 
     __slots__ = ("_rate", "_seen", "_since")
@@ -36,16 +41,17 @@ class Gathering:
         self._seen: deque[int] = deque([1], _COMMITS)  # unanswered messages at the end of each commit
 
     def committed(self, messages: int, under_way: int, now: float) -> None:
-        """Notes the end of a commit of ``messages``;
+        """Notes the end of a commit of ``messages``.
 
         ``under_way`` messages, including them, were unanswered.
         """
-        self._rate = self._rate * exp((self._since - now) / _SPAN) + messages / _SPAN
+        self._rate = self._rate * exp((self._since - now) / _PERIOD) + messages / _PERIOD
         self._since = now
         self._seen.append(under_way)
 
     def wanted(self, now: float) -> int:
         """How many messages are enough for a commit now; 1 if it should not wait."""
-        if self._rate * exp((self._since - now) / _SPAN) < BUSY:
+        rate = self._rate * exp((self._since - now) / _PERIOD)
+        if rate < BUSY:
             return 1
-        return min(max(self._seen), ENOUGH)
+        return min(max(self._seen), 1 + round(rate * SPAN), ENOUGH)

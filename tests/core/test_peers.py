@@ -13,10 +13,11 @@ import pytest
 from kith.base.slots import slot_of
 from kith.bus.local import LocalBus
 from kith.core.actors.account import Session
+from kith.core.peers import outbox
 from kith.core.peers.requests import Other, Result, encode, request, result
 from kith.features import ALL
 from kith.ports.bus import Done, Lost
-from kith.ports.store import Append, LogQuery, Unavailable
+from kith.ports.store import Append, LogQuery, Outgoing, Unavailable
 from kith.wire import ns
 from kith.wire.stanza import Stanza
 from tests.parts import Room, room
@@ -198,6 +199,37 @@ async def test_what_waits_for_a_node_that_is_down_goes_when_it_is_there(pair: Pa
     await pair.settle()
     assert await pair.bodies(pair.two, BEN) == [str(number) for number in range(700)]
     assert bodies(pair.two.heard(ben)) == [str(number) for number in range(700)]
+
+
+async def test_what_is_sent_while_older_messages_are_read_again_comes_after_them(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "_HELD", 5)
+    monkeypatch.setattr(outbox, "_PAGE", 3)
+    monkeypatch.setattr(outbox, "_RETRY_MOST", 0.02)
+    read = pair.one.node.store.outbox
+
+    async def slowly(slot: int | None, after: int, limit: int) -> list[Outgoing]:
+        found = await read(slot, after, limit)
+        await asyncio.sleep(0.01)
+        return found
+
+    monkeypatch.setattr(pair.one.node.store, "outbox", slowly)
+    ada, ben = await pair.one.session("ada/phone"), await pair.two.session("ben/phone")
+    pair.second.take(BEN)
+    for number in range(30):
+        await pair.one.says(ada, chat(number))
+    await pair.second.give(BEN)
+    for number in range(30, 90):
+        ada.receive(Stanza.from_bytes(chat(number).encode()))
+        await asyncio.sleep(0.003)
+
+    async def empty() -> bool:
+        return await pair.outbox(pair.one) == 0
+
+    await pair.until(empty)
+    assert ben.closed
+    assert await pair.bodies(pair.two, BEN) == [str(number) for number in range(90)]
 
 
 async def test_the_next_owner_of_a_sender_goes_on_with_its_outbox(pair: Pair) -> None:

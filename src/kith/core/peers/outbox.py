@@ -58,7 +58,7 @@ class Departure:
 class Channel:
     """The queue from one account to one other, with one request at a time so that the order is kept."""
 
-    __slots__ = ("asking", "behind", "failures", "queue", "slot", "source", "to")
+    __slots__ = ("asking", "behind", "failures", "last", "more", "queue", "slot", "source", "to")
 
     def __init__(self, source: str, slot: int, to: str) -> None:
         self.source = source  # the sender's bare address
@@ -67,7 +67,9 @@ class Channel:
         self.queue: deque[Departure] = deque()
         self.asking = False
         self.failures = 0
-        self.behind = False  # whether the outbox has stanzas that are not in the queue
+        self.last = 0  # the id of the newest entry that has been in the queue
+        self.behind = False  # whether the outbox has newer entries
+        self.more = False  # whether one became durable since the outbox was last read
 
 
 class Outbox:
@@ -102,9 +104,10 @@ class Outbox:
         head = Stanza.from_bytes(data).attrs
         channel = self._channel(parse_jid(head["from"]).bare, parse_jid(head["to"]).bare)
         if channel.behind or len(channel.queue) >= _HELD:
-            channel.behind = True
+            channel.behind = channel.more = True
         else:
             channel.queue.append(Departure(account, id, data, _key(id)))
+            channel.last = id
             self._go_on(channel)
 
     def keep(self, account: Account, stanza: Stanza, to: JID) -> None:
@@ -172,23 +175,22 @@ class Outbox:
             del self._channels[channel.source, channel.to]
 
     async def _refill(self, channel: Channel) -> None:
-        """Reads the next stanzas of a channel from the store."""
-        channel.behind = False
+        """Reads the next stanzas of a channel from the store. Until then, what departs is only noted."""
+        channel.more = False
         try:
             account = await self._accounts.load(channel.source)
         except StanzaError:  # another node owns it
             return
-        after = 0
-        while account is not None and len(channel.queue) < _HELD:
+        after, complete = channel.last, account is None
+        while account is not None and not complete and len(channel.queue) < _HELD:
             entries = await self._store.outbox(channel.slot, after, _PAGE)
-            if not entries:
-                break
+            complete = not entries
             for entry in entries:
                 after = entry.id
                 if (entry.account, entry.peer) == (account.id, channel.to):
                     channel.queue.append(Departure(entry.account, entry.id, entry.stanza, _key(entry.id)))
-        else:
-            channel.behind = True
+                    channel.last = entry.id
+        channel.behind = channel.more or not complete
         channel.asking = False
         self._go_on(channel)
 

@@ -99,6 +99,18 @@ async def test_a_code_ends_after_ten_minutes_and_not_before(
     assert (await refusal(codes, phone.code)).reason == "expired-code"
 
 
+async def test_a_message_says_whose_code_it_is(store: SQLiteStore, clock: SetClock) -> None:
+    sent = []
+
+    class Reading(Phone):
+        async def send(self, number: str, text: str) -> None:
+            sent.append((number, text))
+
+    await make(store, Reading(), clock, 10).send(NUMBER, HERE)
+    ((number, message),) = sent
+    assert (number, message) == (NUMBER, text(message[:6], "example.org"))
+
+
 class Busy(Phone):
     """A gateway that takes its time."""
 
@@ -144,10 +156,11 @@ async def test_a_refused_message_counts_neither_for_its_address_nor_for_all(
         assert (await refusal(codes)).reason == "too-many"
     for number in numbers(9):
         await codes.send(number, "192.0.2.2")
+    clock.forward(HOUR - 100)
     for number in numbers(30)[10:]:  # nothing is left for all of them
         with pytest.raises(Refused):
             await codes.send(number, HERE)
-    clock.forward(HOUR + 60)
+    clock.forward(200)
     for number in numbers(40)[30:39]:
         await codes.send(number, HERE)
 
@@ -188,7 +201,9 @@ async def test_a_gateway_that_fails_is_told_of_and_leaves_no_code(
     phone.broken = True
     with capture_logs() as lines:
         for _ in range(2):
-            assert (await refusal(codes)).reason == "unavailable"
+            refused = await refusal(codes)
+            assert (refused.reason, refused.wait) == ("unavailable", 7.0)
+            assert str(refused) == "Text messages can't be sent at the moment. Try again soon."
     assert [(line["event"], line["log_level"], line["error"]) for line in lines] == [
         ("text message not sent", "error", "broken")
     ] * 2
@@ -288,7 +303,9 @@ async def test_what_is_damaged_is_told_of_counts_as_none_and_is_swept_away(
     await codes.send(NUMBER, HERE)
     await store.put(0, "codes", (await kept(store)).key, b"\xff")
     with capture_logs() as lines:
-        assert (await refusal(codes, phone.code)).reason == "expired-code"
+        refused = await refusal(codes, phone.code)
+    assert refused.reason == "expired-code"
+    assert str(refused) == "There is no such code, or not any more. Ask for another."
     (line,) = lines
     assert (line["log_level"], line["space"]) == ("error", "codes")
     assert line["event"] == "a record is damaged, and counts as none"

@@ -1,2 +1,1 @@
-"""The log and everything else that lasts. Implements `kith.ports.store.Store`; only `kith.server` and
-`kith.cli` import it."""
+"""The SQLite store: implements `kith.ports.store.Store`. Only `kith.server` and `kith.commands` import it."""

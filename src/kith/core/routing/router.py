@@ -192,9 +192,8 @@ class Router:
                     return False
             return True
         except StanzaError as error:
-            if (
-                stanza.type in _UNANSWERED and error.condition != "gone"
-            ):  # rooms need to know about a moved account
+            # rooms need to know about a moved account
+            if stanza.type in _UNANSWERED and error.condition != "gone":
                 return False
             raise
 

@@ -65,7 +65,7 @@ def _thread_failed(failed: threading.ExceptHookArgs) -> None:
     name = failed.thread.name if failed.thread is not None else ""
     if name.startswith("kith-") and name != CHECK_THREAD:
         logger.critical(
-            "the server ends, as it can't go on without this thread", thread=name, status=CRIPPLED
+            "the server stops, because it can't work without this thread", thread=name, status=CRIPPLED
         )
         os._exit(CRIPPLED)
 

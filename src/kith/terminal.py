@@ -16,7 +16,7 @@ from typing import Final, TextIO
 #: The longest nickname that is shown, in characters.
 NICKNAME: Final = 40
 
-#: C0 and C1 but for newline and tab, DEL, line and paragraph separators, bidi controls, and characters
+#: C0 and C1 except newline and tab, DEL, line and paragraph separators, bidi controls, and characters
 #: without width that hide or join others; and halves of surrogate pairs, which no terminal can be sent.
 _HARMFUL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028\u2029\u202a-\u202e"

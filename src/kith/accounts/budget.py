@@ -39,7 +39,7 @@ class Budget:
         try:
             kept = _decode(document.value) if document is not None else {}
         except msgspec.DecodeError as error:
-            logger.error("count of text messages is damaged, it starts anew", exc_info=error)
+            logger.error("the stored count of text messages is damaged and starts at zero", exc_info=error)
             kept = {}
         if self._minutes is None:  # nobody was faster
             self._minutes = kept
@@ -91,5 +91,5 @@ class Budget:
         logger.warning(
             "no more text messages in this hour",
             sms_per_hour=self._most,
-            todo="look who asks for so many codes, or raise sms_per_hour",
+            todo="find out who requests so many codes, or raise sms_per_hour",
         )

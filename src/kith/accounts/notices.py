@@ -51,7 +51,9 @@ class Notices:
         def done(existing: int | None, error: BaseException | None) -> None:
             if error is not None:
                 logger.error("notice not stored", error=f"{type(error).__name__}: {error}")
-            elif (there := self._accounts.get(account.jid)) is not None:  # it may have been read anew since
+            elif (
+                there := self._accounts.get(account.jid)
+            ) is not None:  # it may have been loaded again meanwhile
                 self._post.hand_over(there, envelope)
 
         self._store.append(Append(id, data, [(account.id, self._domain.name, INCOMING)], done))

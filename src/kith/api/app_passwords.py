@@ -45,7 +45,7 @@ class MadeAppPassword(msgspec.Struct):
 
     id: str
     name: str
-    address: Annotated[str, Meta(description="What the client is told as address, or XMPP id.")]
+    address: Annotated[str, Meta(description="The address (XMPP id) to enter in the client.")]
     password: str
     uri: Annotated[str, Meta(description="Both as an xmpp: URI.")]
     qr: Annotated[str, Meta(description="The URI as a QR code, SVG.")]

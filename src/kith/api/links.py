@@ -34,7 +34,7 @@ class Link(msgspec.Struct):
     """An open mailbox."""
 
     id: str
-    expires_in: Annotated[int, Meta(description="Seconds that the code is good.")]
+    expires_in: Annotated[int, Meta(description="How long the code is valid, in seconds.")]
 
 
 class NoDetails(msgspec.Struct, forbid_unknown_fields=True):

@@ -25,7 +25,7 @@ class CodeSent(msgspec.Struct):
     """A code was sent, whether or not the number has an account."""
 
     number: Annotated[str, Meta(description="The number in E.164.")]
-    expires_in: Annotated[int, Meta(description="Seconds that the code is good.")]
+    expires_in: Annotated[int, Meta(description="How long the code is valid, in seconds.")]
     again_in: Annotated[int, Meta(description="Seconds until another code can be sent.")]
 
 

@@ -36,7 +36,7 @@ class Rates:
 
 
 class Seen:
-    """The different names that one key was seen with since ``since``, a time of the steady clock."""
+    """The names that were seen with one key since ``since``, a time of the monotonic clock."""
 
     __slots__ = ("names", "since")
 
@@ -46,21 +46,21 @@ class Seen:
 
 
 class Distinct:
-    """Who was seen with whom: a set of names for each key, which begins anew after ``window`` seconds.
+    """The different names seen with each key. Their set is cleared after ``window`` seconds.
 
-    For limits on different people, however often each of them was seen. Beyond ``keys``, the key whose window
-    began first is forgotten.
+    This is for limits on the number of different people, regardless of how often each was seen. Beyond
+    ``keys`` keys, the one whose window began first is forgotten.
     """
 
     def __init__(self, window: float, keys: int = 20_000) -> None:
         self._window = window
         self._keys = keys
         self._seen: OrderedDict[str, Seen] = OrderedDict()
-        #: What is known of a key, or None. Its window may be over.
+        #: The names of a key, or None. Its window may be over.
         self.get: Callable[[str], Seen | None] = self._seen.get
 
     def names(self, key: str, now: float) -> set[str]:
-        """The names of the window that ``now`` is in, to be added to."""
+        """The set of names for a key in the current window. The caller adds to it."""
         seen = self._seen.get(key)
         if seen is None or now - seen.since > self._window:
             seen = self._seen[key] = Seen(now)

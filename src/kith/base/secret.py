@@ -6,7 +6,10 @@ import hmac
 
 
 class Secret:
-    """Random bytes that only this server has. Each use has a key of its own, which tells of no other."""
+    """Random bytes that only this server has.
+
+    Each use has its own key, which discloses nothing about the others.
+    """
 
     __slots__ = ("_secret",)
 

@@ -39,7 +39,10 @@ class Tasks:
         task.add_done_callback(self._ended)
 
     def repeat(self, work: Callable[[], Awaitable[None]], every: float) -> None:
-        """Calls ``work`` now and then every so many seconds. An error is logged, and does not end that."""
+        """Calls ``work`` now, and then every ``every`` seconds.
+
+        Errors are logged, and do not end the repetition.
+        """
 
         async def repeat() -> None:
             while True:
@@ -57,7 +60,7 @@ class Tasks:
             logger.error(event, exc_info=error)
 
     def later(self, seconds: float, work: Callable[[], None]) -> None:
-        """Calls it once after that time, unless everything has been stopped. What it raises is logged."""
+        """Calls ``work`` once after ``seconds``, unless the tasks were stopped. An error is logged."""
 
         def call() -> None:
             if self._stopped:

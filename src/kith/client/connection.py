@@ -21,7 +21,7 @@ from kith.client.stream import Stream
 
 DIRECT_TLS_PORT = 5223
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0  # seconds between attempts
-#: A connection that lasted for so many seconds resets the pause; longer, if a stanza of ours may have ended
+#: A connection that lasted for this many seconds resets the pause; longer, if a stanza of ours may have ended
 #: it.
 _STABLE, _STABLE_BLAMED = 2.0, 60.0
 _PING_EVERY, _PING_TIMEOUT = 60.0, 20.0  # seconds

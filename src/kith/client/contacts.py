@@ -1,4 +1,4 @@
-"""The contacts: who is in the roster (RFC 6121), who is online, and who asks to be a contact."""
+"""Contacts: the roster (RFC 6121), presence, and requests to become a contact."""
 
 from __future__ import annotations
 

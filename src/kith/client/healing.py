@@ -28,7 +28,7 @@ from kith.client.stream import Stream
 _MAX_ID = 256  # characters
 _MAX_WANTED_OF_DEVICE, _MAX_WANTED_OF_ACCOUNT = 100, 1000
 _MAX_TIMES = 3  # for one message
-#: A device that starts a new session may not have been able to read requests of so many seconds before.
+#: A device that starts a new session may not have been able to read requests of this many seconds before.
 _MAYBE_MISSED = 600.0
 _JUST_RENEWED = 60.0  # seconds
 _GIVE_UP = 7 * 86400.0  # seconds

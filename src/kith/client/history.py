@@ -70,7 +70,7 @@ class History:
         return self.get(int(cursor.lastrowid or 0))
 
     def _same(self, draft: Draft) -> int | None:
-        """The row of the same message, which was encrypted anew for another attempt;
+        """The row of the same message, which was encrypted again for another attempt;
 
         None if there is none.
         """

@@ -175,7 +175,7 @@ class Lifecycle:
         raise NotImplementedError
 
     def _build(self) -> None:
-        """Makes the parts anew, on the open database. Raises LoginFailed, ValueError."""
+        """Makes the parts again, with the open database. Raises LoginFailed, ValueError."""
         if self._db.get("resource") is None:
             self._db.set("resource", f"kith.{uuid.uuid4().hex[:8]}")
             self._db.commit()

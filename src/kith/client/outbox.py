@@ -62,7 +62,7 @@ class Outbox:
         self._in_flight = InFlight(stream, database, self._wake.set)
         self._online = False
         self._session = 0
-        """Grows with each connection and each session. Work that began in another one is begun anew."""
+        """Grows with each connection and each session. Work that began in another one is repeated."""
         self._tried_up_to = 0
         """All queued messages up to this row were sent in this session."""
         self._commit_handle: asyncio.Handle | None = None

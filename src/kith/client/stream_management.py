@@ -51,8 +51,8 @@ class StreamManagement(XEP_0198):  # type: ignore[misc, unused-ignore]
     def disconnected(self, _: Any) -> None:
         """The connection was lost. The session may be resumed.
 
-        slixmpp drops stanzas that wait to be written at this moment. Counting goes on, so that they are among
-        those that a resumed stream repeats.
+        slixmpp drops stanzas that wait to be written at this moment. Counting continues, so that they are
+        among those that a resumed stream repeats.
         """
         self.phase = Phase.OFF
         self.enabled_in = False

@@ -1,4 +1,4 @@
-"""Old names of settings, which go on working with a warning.
+"""Old names of settings, which still work, with a warning.
 
 To rename a setting, rename the field in `settings` and add the old name here. CONTRIBUTING.md says how long
 an old name has to stay.

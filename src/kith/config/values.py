@@ -24,7 +24,7 @@ _TYPES = {
 
 
 def from_text(text: str, default: object) -> Any:
-    """The value that a variable's text stands for, in the type of the setting's ``default``.
+    """Converts the text of an environment variable to the type of the setting's ``default``.
 
     Lists are separated by commas, dicts are ``name=value`` separated by commas. Text that can't be converted
     is returned as it is, for the check of types to refuse it.

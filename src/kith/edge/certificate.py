@@ -32,7 +32,7 @@ class Description:
     self_signed: bool
 
     def covers(self, domain: str) -> bool:
-        """Whether one of the names is the domain's (RFC 6125 §6.4.3: a ``*`` stands for one label)."""
+        """Whether one of the names is the domain's (RFC 6125 §6.4.3: a ``*`` matches one label)."""
         name = ascii_domain(domain)
         return name in self.names or f"*.{name.partition('.')[2]}" in self.names
 

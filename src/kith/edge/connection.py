@@ -239,7 +239,7 @@ class Connection(asyncio.Protocol):
             self._stream.send_ping()
 
     def on_timeout(self) -> None:
-        """The client did not answer in time. The connection ends; a session that can be resumed goes on."""
+        """The client did not answer in time. The connection ends; a resumable session is kept."""
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.lost()
@@ -269,12 +269,12 @@ class Connection(asyncio.Protocol):
     def shut_down(self) -> None:
         """Closes the connection, because the server stops (RFC 6120 §4.9.3.21).
 
-        Sessions that can be resumed go on after the restart.
+        Sessions that can be resumed continue after the restart.
         """
         if self._stream is not None:
             self._stream.shut_down()
 
-    # -- what comes in ------------------------------------------------------------------------------------
+    # -- input ------------------------------------------------------------------------------------
 
     def take(self, stream: Stream, data: bytes) -> None:
         """Handles a portion of what the peer has sent. Raises StreamError."""
@@ -328,7 +328,7 @@ class Connection(asyncio.Protocol):
             transport.resume_reading()
 
     def _ignore_the_rest(self, transport: asyncio.Transport) -> None:
-        """Discards further input, but goes on reading, to notice that the peer closes its side."""
+        """Discards further input, but keeps reading, to notice when the peer closes its side."""
         self._held, self._rest = 0, b""
         if not transport.is_closing():
             transport.resume_reading()

@@ -91,7 +91,7 @@ class InvitePages:
         who = html.escape(invite.contact)
         until = datetime.fromtimestamp(invite.expires, UTC)
         if invite.register:
-            what = f"Your invitation is good for an account on {domain}."
+            what = f"Your invitation is valid for an account on {domain}."
             if invite.name:
                 what = f"Your account will be <b>{html.escape(invite.name)}@{domain}</b>."
         else:

@@ -134,7 +134,7 @@ class TCPConnection(Connection):
         self._handshake = True
         self._rest = b""  # what was sent without encryption after <starttls/>
         if self._transport is not None:
-            self._transport.pause_reading()  # what comes next is TLS
+            self._transport.pause_reading()  # the next bytes belong to the TLS handshake
         self._edge.tasks.spawn(self._start_tls())
 
     async def _start_tls(self) -> None:

@@ -226,7 +226,7 @@ class Blocking(Feature):
     def stanza_in(self, sender: JID, to: JID, stanza: Stanza) -> bool:
         if not self._used:
             return True
-        get = self._accounts.get  # here at once, since every message passes
+        get = self._accounts.get  # a local variable, since this runs for every message
         account = get(sender.bare)
         if account is not None and Blocking in account.state and self.blocks(account, to):
             return False  # sent by the server for the blocking account, such as presence

@@ -82,7 +82,7 @@ class Carbons(Feature):
         for session in account.sessions.values():
             if Carbons not in session.state or session in without:
                 continue
-            # of what came, one that is not available yet is told when it is (`kith.core.log.replay`)
+            # a session that is not available yet gets received messages later (`kith.core.log.replay`)
             if session.presence is None and direction == "received":
                 continue
             if inner is None:

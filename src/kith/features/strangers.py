@@ -46,7 +46,7 @@ class Strangers(Feature):
         self._reached = Distinct(HOUR)  # whom senders have written to
         self._unanswered = Rates(MAX_UNANSWERED, HOUR)
         self._other = Rates(MAX_OTHER, 60.0)
-        self._knowing: set[str] = set()
+        self._loading: set[str] = set()
 
     def message_sent(self, session: Session, stanza: Stanza, to: JID) -> None:
         if self._limit and stanza.type != "error":
@@ -79,10 +79,10 @@ class Strangers(Feature):
         roster = account.roster if account is not None else None
         bare, now = sender.bare, self._now()
         if roster is None:
-            if to.bare not in self._knowing:
-                self._knowing.add(to.bare)
-                # From then on friends can be told from strangers
-                self._tasks.spawn(self._know(to.bare))
+            if to.bare not in self._loading:
+                self._loading.add(to.bare)
+                # once the roster is loaded, contacts are not counted as strangers
+                self._tasks.spawn(self._load_roster(to.bare))
         elif roster.subscription_to(bare) or roster.subscription_from(bare):
             return True
         if stanza.kind == "message" and stanza.type in ("", "chat", "normal"):
@@ -98,12 +98,12 @@ class Strangers(Feature):
             raise StanzaError("policy-violation", "too much from people unknown here", type="wait")
         return True
 
-    async def _know(self, bare: str) -> None:
+    async def _load_roster(self, bare: str) -> None:
         try:
             with suppress(StanzaError):
                 await self._accounts.roster(bare)
         finally:
-            self._knowing.discard(bare)
+            self._loading.discard(bare)
 
     def _people(self, key: str) -> set[str]:
         """The people a sender has written to."""

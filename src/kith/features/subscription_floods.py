@@ -18,10 +18,10 @@ from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
 
-#: How often in an hour one account may ask the same other one. Who asks, takes it back and asks again, asks
-#: a person twice.
+#: How many requests per hour one account may send to the same contact. A request that was withdrawn and sent
+#: again counts twice.
 MAX_SAME = 5
-#: How often a request that waits for an answer goes to another server once more, in an hour.
+#: How many times per hour an unanswered request is sent again to another server.
 MAX_AGAIN = 60
 
 

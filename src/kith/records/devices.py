@@ -27,7 +27,7 @@ from kith.records.readable import readable
 SPACE = "devices"
 #: The space in which other processes note what they have revoked, so that a running server ends the sessions.
 REVOKED = "revoked"
-#: The key in that space that stands for a new password instead of a device.
+#: The key in that space that means a new password instead of a device.
 PASSWORD = "*password"
 #: The space that notes former devices. Their tokens are expired, not wrong (XEP-0484 §4.2).
 GONE = "devices-gone"

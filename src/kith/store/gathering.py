@@ -30,7 +30,7 @@ _COMMITS = 8
 class Gathering:
     """Learns of each commit, and computes for how many messages the next one should wait.
 
-    Times are in seconds, of any steady clock.
+    Times are in seconds, of any monotonic clock.
     """
 
     __slots__ = ("_rate", "_seen", "_since")

@@ -15,14 +15,14 @@ logger = structlog.get_logger("kith")
 SLOW = 5.0
 #: Read errors are logged once in this many seconds.
 _AGAIN = 600.0
-_LOOK = "look at the disk: it goes on by itself"
+_LOOK = "check the disk; the server continues by itself"
 #: How long no write must have failed before the disk counts as working again, in seconds.
 _CALM = 2.0
 _TODO = {
-    Full: "make room: it goes on by itself",
+    Full: "free disk space; the server continues by itself",
     Locked: "stop what has locked the database",
-    Removed: "move it back: it goes on by itself; or stop the server, restore a backup",
-    Damaged: "stop the server, run `kith doctor`, restore a backup",
+    Removed: "move it back, and the server continues; or stop the server and restore a backup",
+    Damaged: "stop the server, run `kith doctor`, and restore a backup",
 }
 
 

@@ -25,7 +25,7 @@ def pin(
     mine = logged_in(jid)
     if remove:
         carry_out(_change(mine, None))
-        console.print("There is no PIN any more: whoever gets your text messages can log in to your account.")
+        console.print("The PIN was removed: anybody who gets your text messages can log in to your account.")
         return
     wanted = Prompt.ask("Six digits", console=console, password=True).strip()
     if len(wanted) != 6 or not (wanted.isascii() and wanted.isdecimal()):

@@ -132,7 +132,7 @@ class Session(Outlet):
         self.interested = False  # has requested the roster, so it gets roster pushes
         self.synced = 0  # the last log id that it has read from the archive
         self.caught_up = 0  # the last log id of the archive when it read its end; 0 if it did not
-        self.lost_at = 0.0  # when the connection was lost, by the steady clock
+        self.lost_at = 0.0  # when the connection was lost, a time of the monotonic clock
         self.closed = False
         self.state: dict[object, object] = {}
 

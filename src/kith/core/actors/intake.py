@@ -19,9 +19,9 @@ from kith.ports.store import Unavailable
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.stanza import Stanza
 
-#: Reading pauses when this many stanzas wait, and goes on at half of it.
+#: Reading pauses when this many stanzas are waiting, and continues at half of it.
 PIPELINE = 512
-#: The same in bytes, so that nobody fills the memory, or the queue of the writer, which is shared.
+#: The same in bytes, so that one peer can't fill the memory or the shared queue of the writer.
 PIPELINE_BYTES = 64 * 1024
 _CHILD_BYTES = 64  # what a child's name takes, beside its text
 
@@ -110,11 +110,11 @@ class Intake:
         self._ack_early = -1
         self._ahead: _Ahead | None = None
         self._paused = False
-        self._taken = 0  # bytes that wait, and some that do no more: they count until the mark is reached
-        self._before = 0  # those of them that came before the mark
-        self._mark = 0  # a number of received stanzas; once so many are handled, it moves on
+        self._taken = 0  # size of waiting stanzas; includes handled ones until `_mark` is reached
+        self._before = 0  # the part of `_taken` received before `_mark` was set
+        self._mark = 0  # a count of received stanzas; when they are handled, `_before` is subtracted
 
-    # -- what the stream's kind decides ----------------------------------------------------------
+    # -- implemented by subclasses ----------------------------------------------------------
 
     def handle(self, stanza: Stanza) -> Work:
         """Handles a stanza, or returns what has to happen first. Raises StanzaError, StreamError."""

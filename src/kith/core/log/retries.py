@@ -66,9 +66,9 @@ def is_retry(stored: bytes, new: bytes) -> bool:
         one, other = _Compared.of(stored), _Compared.of(new)
     except ParseError:
         return False
-    if (
-        one.retracted
-    ):  # nothing is left to compare; what it stands for must not return, and a counter says nothing
+    if one.retracted:
+        # no content is left to compare, and a retracted message must not return; a counter as id proves
+        # nothing
         return other.random
     return one.content == other.content or (other.random and one.but_ciphertext == other.but_ciphertext)
 

@@ -247,7 +247,7 @@ class Outbox:
             self._store.turned_away(account, away)
 
     def _tell(self, departure: Departure, refusal: Stanza | None) -> None:
-        """Gives the outcome to whoever waits for it, in the next turn of the loop."""
+        """Reports the outcome to the waiting caller, in the next iteration of the event loop."""
         sender = departure.waiting
         assert sender is not None
         if refusal is not None:

@@ -64,7 +64,7 @@ class Ownership:
         for account in self._accounts.of_slot(slot):
             for session in list(account.sessions.values()):
                 session.presence = session.directed = None
-                self._sessions.end(session, StreamError("reset", "another node goes on with the account"))
+                self._sessions.end(session, StreamError("reset", "another node has taken over the account"))
             self._accounts.drop(account)
 
     def _announce(self) -> None:

@@ -9,7 +9,7 @@ BIN := .venv/bin
 # starting `kith` takes half as long when Python may keep what it compiles
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test check wheel versions fuzz chaos mutants soak bench format clean
+.PHONY: help run test check wheel versions fuzz chaos coverage mutants soak bench format clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,12 @@ fuzz: .venv/.ready ## Look for inputs that break a promise, FUZZ_SECONDS for eac
 chaos: .venv/.ready ## Kill, cut the power, fill the disk, besiege: the long form, about 10 minutes
 	CHAOS=long $(BIN)/python -m pytest tests/chaos tests/commands/test_users.py -v -rP
 
+coverage: .venv/.ready ## Which lines and branches of core, accounts and wire the tests of the server run through
+	mkdir -p .coverage && $(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest tests/core tests/accounts tests/wire tests/api tests/features tests/federation
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
 mutants: .venv/.ready ## Plant faults in what differs from main, or in MUTANTS ("codes PINs SASL router log"): tests have to find 9 of 10
 	$(BIN)/python -m tests.mutants.run $(or $(MUTANTS),--changed --minutes 15)
 
@@ -66,7 +72,7 @@ format: .venv/.ready web/node_modules/.ready ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix .
 
 clean: ## Remove what was built; keeps ./data
-	rm -rf .venv .tools .fuzz .mutants dist web/dist web/node_modules tests/interop/node_modules tests/interop/.ready tests/interop/clients/bin .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .tools .coverage .fuzz .mutants dist web/dist web/node_modules tests/interop/node_modules tests/interop/.ready tests/interop/clients/bin .mypy_cache .ruff_cache .pytest_cache
 
 $(UV):
 	$(PYTHON) scripts/bootstrap.py .tools

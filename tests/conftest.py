@@ -28,7 +28,8 @@ from tests.nursery import Forked, fork
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
 #: Variables for which a server has to begin as a new program.
-_EXECUTED = {"LD_PRELOAD", "COVERAGE_PROCESS_CONFIG"}
+_COVERAGE = "COVERAGE_PROCESS_CONFIG"
+_EXECUTED = {"LD_PRELOAD", _COVERAGE}
 KITH = [sys.executable, "-m", "kith"]
 
 
@@ -168,7 +169,10 @@ def running(
         yield server
     finally:
         if server._process is not None and server._process.poll() is None:
-            server.kill()
+            if _COVERAGE in os.environ:
+                server.stop()  # who is killed can't say what it has run through
+            else:
+                server.kill()
 
 
 @pytest.fixture(scope="module")

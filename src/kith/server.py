@@ -88,7 +88,7 @@ class Server:
         self._lock: FolderLock | None = None
 
     async def start(self) -> None:
-        """Raises StartError, ConfigError, StoreError."""
+        """Starts the parts and opens the ports. Raises StartError, ConfigError, StoreError."""
         config = self.config
         _check_folder(config)
         try:
@@ -155,7 +155,7 @@ class Server:
             raise StartError(f"can't use the certificates for federation: {error}") from error
 
     async def _open_ports(self, federation: Federation | None) -> None:
-        """Raises PortError."""
+        """Starts to listen on all ports of the settings. Raises PortError."""
         components = self.node.get(Components)
         assert self.certificates is not None
         await self.web.start()

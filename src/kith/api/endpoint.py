@@ -95,7 +95,7 @@ class Endpoint:
     parameters: dict[str, Any]
 
     async def __call__(self, call: Call, body: bytes) -> Any:
-        """Raises Refused."""
+        """Answers a request. Raises Refused."""
         for name, schema in self.parameters.items():
             _check_parameter(name, call.query.get(name), schema)
         if self.takes is None:

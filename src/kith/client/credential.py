@@ -56,7 +56,7 @@ class Credential:
         db.commit()
 
     def with_token(self, token: str) -> Credential:
-        """The same with the token by which the server replaces the present one."""
+        """This credential with a new token, which replaces the current one."""
         return replace(self, token=token)
 
     @property

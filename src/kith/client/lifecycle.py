@@ -268,6 +268,6 @@ class Lifecycle:
         return self._db.get("nickname") or ""
 
     def _require_server(self) -> None:
-        """Raises NotOnline."""
+        """Checks that the client is connected. Raises NotOnline."""
         if self.link is not Link.ONLINE:
             raise NotOnline("There is no connection to the server now.")

@@ -33,7 +33,7 @@ def serialize(message: omemo.Message) -> Element:
 
 
 def readable(element: Element) -> Element:
-    """The same ``<encrypted/>``, changed so that the library can parse it. Raises ValueError."""
+    """Changes an ``<encrypted/>`` so that the library can parse it. Raises ValueError."""
     for key in element.iter(_KEYS):
         if key.get("prekey") in ("true", "1"):
             key.text = _rewritten(key.text or "", leave_out=False)

@@ -105,7 +105,7 @@ class Outbox:
         self._tried_up_to = 0
 
     async def wait_until_sent(self, message: Message) -> None:
-        """Returns when the message is on the wire, or has to wait for a connection.
+        """Waits until the message is on the wire, or has to wait for a connection.
 
         Raises NotEncrypted and NotSendable if it failed.
         """

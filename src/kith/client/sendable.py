@@ -37,7 +37,7 @@ def blames_a_stanza(condition: str) -> bool:
 
 
 def check_characters(text: str) -> None:
-    """Raises BadCharacters if XML does not allow some character of the text (XML 1.0 §2.2)."""
+    """Checks that XML allows all characters of a text (XML 1.0 §2.2). Raises BadCharacters."""
     found = _NO_XML.search(text)
     if found is not None:
         raise BadCharacters(

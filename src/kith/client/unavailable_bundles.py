@@ -31,7 +31,7 @@ class UnavailableBundles:
             self._since.popitem(last=False)
 
     def check(self, peer: str, device: int) -> None:
-        """Raises BundleDownloadFailed if the bundle could not be fetched a moment ago."""
+        """Checks that fetching a bundle did not fail a moment ago. Raises BundleDownloadFailed."""
         since = self._since.get((peer, device))
         if since is not None and self._clock() - since < RETRY_AFTER:
             raise BundleDownloadFailed(f"There were no keys of {peer}: {device} a moment ago.")

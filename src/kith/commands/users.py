@@ -68,7 +68,7 @@ def account_jid(config: Config, text: str) -> str:
 
 
 def checked_jid(config: Config, text: str) -> str:
-    """The same as `account_jid`, but ends the program if the text is wrong."""
+    """As `account_jid`, but ends the program if the text is not valid."""
     try:
         return account_jid(config, text)
     except ValueError as error:

@@ -72,7 +72,7 @@ def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[
 
 
 def _check(name: str, value: object, place: str) -> None:
-    """Raises ConfigError unless there is a setting of that name, and it can have that value."""
+    """Checks that a setting exists and may have a value. Raises ConfigError."""
     if name not in Config.__struct_fields__:
         close = difflib.get_close_matches(name, Config.__struct_fields__, 1)
         hint = f"; did you mean {close[0]}?" if close else ""

@@ -17,7 +17,7 @@ _CONTACTS = frozenset(("abuse", "admin", "feedback", "sales", "security", "statu
 
 
 def check(config: Config, places: Mapping[str, str]) -> None:
-    """Raises ConfigError at the first broken rule.
+    """Checks rules between settings. Raises ConfigError for the first that is broken.
 
     ``places`` says for each setting that was given where it came from: a file or a variable.
     """

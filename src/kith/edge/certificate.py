@@ -86,7 +86,7 @@ def describe(path: Path) -> Description:
 
 
 def check_pair(certificate: Path, key: Path) -> None:
-    """Raises OSError (perhaps an ssl.SSLError) unless the key belongs to the certificate."""
+    """Checks that the key belongs to the certificate. Raises OSError, possibly an ssl.SSLError."""
     ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
 
 

@@ -105,7 +105,7 @@ class WebApp:
     """The routes of the app's page and of its files."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises OSError if the folder can't be read, or has no app in it."""
+        """Reads the files of the app. Raises OSError if the folder can't be read or has no app."""
         self._files = dict(files(folder))
         if _SIGN in self._files:
             self._files.setdefault("/favicon.ico", self._files[_SIGN])

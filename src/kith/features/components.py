@@ -138,7 +138,7 @@ class ComponentStream(LinkStream):
         self.authenticated = False
 
     def opened(self, header: StreamOpened) -> None:
-        """Raises StreamError."""
+        """Handles the stream header. Raises StreamError."""
         if header.tag != _STREAM or header.default_namespace != ns.COMPONENT:
             raise StreamError("invalid-namespace")
         name = header.attrs.get("to", "")
@@ -155,7 +155,7 @@ class ComponentStream(LinkStream):
         self._sink.open({"from": name, "id": self._id} if name else {"id": self._id})
 
     def receive(self, element: Stanza) -> None:
-        """Raises StreamError."""
+        """Handles an element. Raises StreamError."""
         component = self._component
         if component is None:
             return

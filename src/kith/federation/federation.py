@@ -44,7 +44,7 @@ class Federation:
         certificate: Path,
         key: Path,
     ) -> None:
-        """Raises OSError and ssl.SSLError if a file can't be used."""
+        """Loads the certificates. Raises OSError and ssl.SSLError if a file can't be used."""
         self.domain = domain
         self.tasks = tasks
         self.figures = figures

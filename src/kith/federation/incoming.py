@@ -63,7 +63,7 @@ class IncomingStream(LinkStream, Intake):
         return bool(self._pairs)
 
     def opened(self, header: StreamOpened) -> None:
-        """Raises StreamError."""
+        """Handles the stream header. Raises StreamError."""
         if header.tag != _STREAM or header.default_namespace != ns.SERVER:
             raise StreamError("invalid-namespace")
         self._open(header.attrs.get("to", ""), header.attrs.get("from", ""))
@@ -75,7 +75,7 @@ class IncomingStream(LinkStream, Intake):
             self.sink.send([self._features()])
 
     def receive(self, element: Stanza) -> None:
-        """Raises StreamError."""
+        """Handles an element. Raises StreamError."""
         if self.sink is None:
             return
         if element.tag == _STARTTLS and not self.security.encrypted:

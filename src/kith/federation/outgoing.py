@@ -186,7 +186,7 @@ class Outgoing:
         return sum(link.waiting for link in self._links.values())
 
     def receive(self, stanza: Stanza, sender: JID, to: JID) -> None:
-        """Raises StanzaError."""
+        """Queues a stanza for its domain. Raises StanzaError."""
         pair = sender.domain, to.domain
         link = self._links.get(pair)
         if link is None:

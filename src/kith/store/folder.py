@@ -42,7 +42,7 @@ class FolderLock:
 
 
 def check_domain(connection: sqlite3.Connection, domain: str) -> None:
-    """Raises StoreError if the database has accounts, but none of this domain."""
+    """Checks that a database with accounts has some of this domain. Raises StoreError."""
     first = connection.execute("SELECT jid FROM account LIMIT 1").fetchone()
     # GLOB, unlike LIKE, is case-sensitive; of its special characters, a domain can only contain [
     ours = f"*@{domain.replace('[', '[[]')}"

@@ -26,7 +26,7 @@ _OWNERS = (
 
 
 def page(connection: sqlite3.Connection, query: LogQuery) -> Page:
-    """See `LogStore.page`."""
+    """Reads a page of a log (`LogStore.page`)."""
     selection = _selection(connection, query)
     if selection is None:
         return Page([], True)
@@ -75,7 +75,7 @@ def bounds(connection: sqlite3.Connection, account: int) -> tuple[int, int] | No
 def undelivered(
     connection: sqlite3.Connection, account: int, after: int, limit: int, since: int | None = None
 ) -> list[Entry]:
-    """See `LogStore.undelivered`: flagged entries below the mark, then all incoming ones above it.
+    """Undelivered entries (`LogStore.undelivered`): flagged ones below the mark, then all above it.
 
     Fewer than ``limit`` if they are large.
     """

@@ -14,7 +14,7 @@ from kith.store.log import IDS, PAGE_BYTES, as_json, drop
 
 
 def entries(connection: sqlite3.Connection, slot: int | None, after: int, limit: int) -> list[Outgoing]:
-    """See `LogStore.outbox`."""
+    """Reads entries of outboxes (`LogStore.outbox`)."""
     connection.create_function("slot_of", 1, slot_of, deterministic=True)
     rows = connection.execute(
         "SELECT log.account, log.id, address.jid, message.stanza, log.flags "

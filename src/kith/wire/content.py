@@ -7,7 +7,7 @@ from kith.wire.stanza import Stanza
 
 
 def as_client(stanza: Stanza, namespace: str) -> Stanza:
-    """The same stanza in ``jabber:client``.
+    """Converts a stanza to the namespace ``jabber:client``.
 
     ``namespace`` is the content namespace of the stream it came from.
     """

@@ -49,7 +49,7 @@ class JID(_Parts):
         return not self.resource
 
     def with_resource(self, resource: str) -> JID:
-        """The same address with another resource, which has to be prepared already."""
+        """This address with another resource, which has to be prepared already."""
         return JID(self.local, self.domain, resource)
 
     def to_bare(self) -> JID:

@@ -61,7 +61,7 @@ class Joined(Hook[_P, Sequence[_T]], Generic[_P, _T]):
 
 
 class JoinedInTurn(Hook[_P, Awaitable[Sequence[_T]]], Generic[_P, _T]):
-    """The same for coroutines, which are awaited one after the other."""
+    """As `Joined`, for coroutines, which are awaited one after the other."""
 
     async def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> list[_T]:
         return [one for hook in self for one in await hook(*args, **kwargs)]
@@ -75,7 +75,7 @@ class AnyOf(Hook[_P, bool]):
 
 
 class AnyInTurn(Hook[_P, Awaitable[bool]]):
-    """The same for coroutines, which are awaited one after the other."""
+    """As `AnyOf`, for coroutines, which are awaited one after the other."""
 
     async def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> bool:
         for hook in self:

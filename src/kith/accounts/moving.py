@@ -121,7 +121,7 @@ class Moving:
         """Does what follows once the account has its new address. Can be repeated."""
         stale = self._accounts.get(old)
         if stale is not None and stale.id == move.account:
-            self._say_goodbye(stale, move.new)
+            self._end_sessions(stale, move.new)
             await self._removal.forget(stale)
         for bare in (old, move.new):
             self._accounts.appeared(bare)
@@ -153,7 +153,7 @@ class Moving:
                 await self._moves.put(earlier, move)
                 await self._hooks.account_moved(account, stub)
 
-    def _say_goodbye(self, account: Account, new: str) -> None:
+    def _end_sessions(self, account: Account, new: str) -> None:
         for session in list(account.sessions.values()):
             self._sessions.end(session, StreamError("not-authorized", f"the account is {new} now"))
 
@@ -210,7 +210,7 @@ class Moving:
             if is_number(local) and canonical(local) != local and bare not in moves:
                 try:
                     await self._rename(bare, JID(canonical(local), domain).bare)
-                except Exception as error:  # of one account, which keeps nothing from the others
+                except Exception as error:  # the other accounts are moved anyway
                     self._tasks.failed("an account was not moved", error)
 
     async def _rename(self, old: str, new: str) -> None:

@@ -114,10 +114,8 @@ class Shapes:
             self._passed = (self._passed + 1) % _SAMPLE
             if self._passed:
                 return
-        if any(
-            shape.match(inner) for shape in known
-        ):  # it arrived in pieces, or has something unusual outside of its content
-            return
+        if any(shape.match(inner) for shape in known):
+            return  # it arrived in pieces, or has something unusual outside of its content
         shape = _shape(inner, stanza.children)
         if shape is not None:
             known.insert(0, shape)

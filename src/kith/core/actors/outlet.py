@@ -62,9 +62,8 @@ class Outlet(Intake):
         self.delivery = delivery
         self.out: list[bytes] = []
         self.sm: sm.Unacknowledged | None = None
-        self.holding: list[tuple[bytes, int]] | None = (
-            None  # stanzas that wait while stored messages are sent first
-        )
+        # stanzas that wait while stored messages are sent first
+        self.holding: list[tuple[bytes, int]] | None = None
         self.held = 0  # bytes in `holding`
         self.quiet: Quiet | None = None  # set while the client is inactive
         self.counted = False  # whether it takes part in the account's delivery mark

@@ -91,7 +91,7 @@ class _Compared(NamedTuple):
     random: bool
 
     @staticmethod
-    @lru_cache(128)  # of one that is stored, again and again
+    @lru_cache(128)  # a stored message may be compared several times
     def of(data: bytes) -> _Compared:
         """Parses a stanza. Raises ParseError."""
         stanza = Stanza.from_bytes(data)

@@ -281,9 +281,8 @@ class SASL2(Profile):
         except BaseException:
             entrance.sessions.close(session)
             raise
-        if (
-            self.stream.ended or session.closed
-        ):  # the connection was lost, or another login has bound the resource
+        # the connection was lost, or another login has bound the resource
+        if self.stream.ended or session.closed:
             entrance.sessions.close(session)
             return None
         enable = wanted.find(ENABLE)

@@ -108,7 +108,7 @@ class Outbox:
         else:
             channel.queue.append(Departure(account, id, data, _key(id)))
             channel.last = id
-            self._go_on(channel)
+            self._send_next(channel)
 
     def keep(self, account: Account, stanza: Stanza, to: JID) -> None:
         id, data = self._ids.next(account.slot), stanza.to_bytes()
@@ -122,15 +122,14 @@ class Outbox:
         self._store.append(Append(id, data, [(account.id, to.bare, OUTGOING | UNARCHIVED)], done))
 
     def pass_on(self, sender: Sender, stanza: Stanza, to: str) -> None:
-        """Sends a message from another server, which has no outbox here.
-
-        Its sender is told when it has arrived.
+        """Sends a message from another server, which has no outbox here. Its sender is
+        told when it has arrived.
 
         It is refused if the other node does not answer for some time.
         """
         channel = self._channel(sender.bare, to)
         channel.queue.append(Departure(0, 0, stanza.to_bytes(), self._randomness.bytes(16), sender))
-        self._go_on(channel)
+        self._send_next(channel)
 
     async def gained(self, slot: int) -> None:
         """Continues with the outboxes of a slot that this node now owns."""
@@ -153,7 +152,7 @@ class Outbox:
     def _is_current(self, channel: Channel) -> bool:
         return self._channels.get((channel.source, channel.to)) is channel
 
-    def _go_on(self, channel: Channel) -> None:
+    def _send_next(self, channel: Channel) -> None:
         """Sends the next request, unless the answer to the previous one is still awaited."""
         if channel.asking or not self._is_current(channel):
             return
@@ -192,7 +191,7 @@ class Outbox:
                     channel.last = entry.id
         channel.behind = channel.more or not complete
         channel.asking = False
-        self._go_on(channel)
+        self._send_next(channel)
 
     def _answered(
         self, channel: Channel, batch: list[Departure], answer: bytes | None, error: BusError | None
@@ -214,7 +213,7 @@ class Outbox:
         self._close(batch, {refusal.place: refusal.error for refusal in outcome.refused})
         channel.failures = 0
         channel.asking = False
-        self._go_on(channel)
+        self._send_next(channel)
 
     def _again(self, channel: Channel) -> None:
         if channel.failures >= _TRIES:
@@ -226,7 +225,7 @@ class Outbox:
                 )
                 self._tell(departure, refusal)
         channel.asking = False
-        self._go_on(channel)
+        self._send_next(channel)
 
     def _close(self, batch: list[Departure], refused: dict[int, bytes]) -> None:
         """Removes the stanzas of a request from the outbox, and tells the senders of refused ones."""

@@ -108,7 +108,7 @@ class Assertions:
             stanza.replace_children(tree)
 
     def check_push(self, iq: Stanza, sender: JID, to: JID) -> None:
-        """Refuses roster and block pushes that are not from the server (RFC 6121 §2.1.6). Raises StanzaError."""
+        """Checks that roster and block pushes are from the server (RFC 6121 §2.1.6). Raises StanzaError."""
         if iq.type == "set" and not _PUSHES.isdisjoint(iq.children) and sender.bare != to.bare:
             raise StanzaError("service-unavailable")
 

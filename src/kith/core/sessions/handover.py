@@ -93,9 +93,8 @@ class Handover:
                 session.quiet.release()
             if not can_be_saved(session):
                 self._sessions.close(session)  # others see this in presence
-        with contextlib.suppress(
-            Unavailable
-        ):  # the senders of stanzas that can't be stored will send them again
+        # if a stanza can't be stored, its sender will send it again
+        with contextlib.suppress(Unavailable):
             while self._store.waiting:  # stanzas of closed sessions may be for one that is saved
                 await self._store.flush()
         now = self._clock.steady()

@@ -242,4 +242,5 @@ class Blocking(Feature):
             raise StanzaError("not-acceptable", type="cancel", application=Element(_BLOCKED))
 
     def message_sent(self, session: Session, stanza: Stanza, to: JID) -> None:
-        self.stanza_out(session, stanza, to)
+        if Blocking in session.account.state:  # here at once, since every message passes
+            self.stanza_out(session, stanza, to)

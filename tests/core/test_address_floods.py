@@ -16,7 +16,9 @@ import aiohttp
 import pytest
 
 from kith.accounts.credentials import make_keys
+from kith.base.randomness import Randomness
 from kith.config import Config
+from kith.records.passwords import new_salts
 from kith.server import Server
 from tests.conftest import free_ports
 from tests.raw import SASL2, Gone, RawClient, plain
@@ -151,7 +153,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
     )
     server = Server(config)
     await server.start()
-    keys = await asyncio.to_thread(make_keys, "pw")
+    keys = await asyncio.to_thread(make_keys, "pw", new_salts(Randomness()))
     await server.node.store.create_accounts([("ada@localhost", keys)])
     yield server
     while server.edge.connections:

@@ -205,9 +205,8 @@ class Connection(asyncio.Protocol):
         if place is not None:
             edge.door.leave(place)
         self.resume_writing()
-        self._transport = (
-            None  # a TLS transport holds the connection in turn, in a cycle that is never collected
-        )
+        # a TLS transport refers to the connection too, in a cycle that is never collected
+        self._transport = None
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.lost()

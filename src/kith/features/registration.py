@@ -144,9 +144,8 @@ class Registration(Feature):
         if not await self._accounts.create([(jid.bare, keys)]):
             if token and invite is not None:
                 await self.invites.restore(token, invite)
-                self._count(
-                    visitor
-                )  # counts, so that an invitation can't be used to find out which accounts exist
+                # so that an invitation can't be used to find out which accounts exist
+                self._count(visitor)
             raise StanzaError("conflict", "the name is taken")
         self._admitted.pop(visitor, None)
         if invite is not None and invite.contact:

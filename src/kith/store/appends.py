@@ -86,9 +86,8 @@ class Appends:
             for account, peer, flags in owners:
                 rows += (account, entry.id, self._address(peer), flags)
         insert_log(self._connection, rows)
-        self.changed += (
-            2 * len(set(rows[::4])) + 4
-        )  # for each account, the end of its log and of its sent messages
+        # for each account, the end of its log and of its sent messages
+        self.changed += 2 * len(set(rows[::4])) + 4
         answers += [(entry.done, existing, None) for entry, existing in zip(appends, held, strict=True)]
 
     def _key(self, entry: Append) -> Key:

@@ -25,9 +25,8 @@ class Files:
         self._seen: dict[str, tuple[int, int]] = {}
         self._size = 0
         self._cut = False
-        self._lock = (
-            threading.Lock()
-        )  # otherwise a size read earlier by another thread could look like a truncation
+        # without it, a size read earlier by another thread could look like a truncation
+        self._lock = threading.Lock()
 
     def check(self) -> None:
         """Checks the files. Raises Removed if a file that existed before is missing or was replaced.

@@ -47,9 +47,8 @@ class Visitor:
         self.hashes = hashes  # the hashes with which SCRAM is offered
         self.passwords_seen = 0  # `Passwords.changes` when the account's keys were read
         self.attempts = self.refusals = 0  # failed logins that may have been guesses, and other failures
-        self.read: tuple[str, AccountRecord | None, float] | None = (
-            None  # an account record, and when it was read
-        )
+        # address, record, and when it was read
+        self.read: tuple[str, AccountRecord | None, float] | None = None
         self.lang = ""
         self.ended = False
 

@@ -103,7 +103,7 @@ class Writer:
             self._wake.get()
             while self._queue or not self._rest():
                 if self._gather and not self._stop:
-                    self._wait_for_company()
+                    self._wait_for_more()
                 batch = [self._queue.popleft() for _ in range(min(len(self._queue), _MAX_BATCH))]
                 self._health.committing()
                 began, changes = time.monotonic(), self._connection.total_changes
@@ -124,9 +124,9 @@ class Writer:
                 return
 
     def _rest(self) -> bool:
-        """Prepares to sleep, unless something was queued meanwhile:
+        """Prepares to sleep. Returns False if something was queued meanwhile.
 
-        `put` reads `_enough` after it has queued.
+        This is safe, because `put` queues first and reads `_enough` afterwards.
         """
         self._enough = 1
         if not self._queue:
@@ -134,7 +134,7 @@ class Writer:
         self._enough = 0
         return False
 
-    def _wait_for_company(self) -> None:
+    def _wait_for_more(self) -> None:
         """Waits until enough is queued, or the time limit."""
         queue = self._queue
         wanted = self._gathering.wanted(time.monotonic())

@@ -11,7 +11,8 @@ import time
 
 import pytest
 
-from kith.ports.store import INCOMING, Append, LogQuery, Unavailable
+from kith.ports.store import INCOMING, UNARCHIVED, Append, LogQuery, Retries, Unavailable
+from kith.store import appends
 from kith.store.errors import StoreError
 from kith.store.schema import MIGRATIONS
 from kith.store.sqlite import SQLiteStore
@@ -232,3 +233,38 @@ async def test_an_older_database_forgets_its_origins_too(tmp_path):
     await store.close()
     after = sqlite3.connect(path)
     assert after.execute("SELECT count(*), count(origin) FROM message").fetchone() == (1200, 200)
+
+
+async def test_an_id_that_comes_again_and_again_costs_the_same_each_time(logs, monkeypatch):
+    """Of what was delivered and not archived, nothing but the id is left: a counter tells no more."""
+    looked_up = []
+    known_keys = appends.known_keys
+
+    def counted(connection, keys):
+        looked_up.append(len(keys))
+        return known_keys(connection, keys)
+
+    monkeypatch.setattr(appends, "known_keys", counted)
+    never = Retries(lambda stored, new: bool(stored) and stored == new, lambda key, stanza: key + stanza[:1])
+    owners = [(logs.b, "a@x", INCOMING | UNARCHIVED)]
+    for id in range(1, 60):
+        logs.append(id, owners, b"1", stanza=b"<message/>", retries=never)
+        logs.store.mark_delivered(logs.b, id)
+        await logs.store.flush()
+        assert len(looked_up) <= 4
+        looked_up.clear()
+    assert [existing for _, existing, error in logs.answers if error is None] == [None] * 59
+
+
+@pytest.mark.parametrize("kinds", [1, 500])
+async def test_a_burst_under_one_id_is_written_in_few_statements(logs, monkeypatch, kinds):
+    rounds = []
+    plan = appends._plan
+    monkeypatch.setattr(appends, "_plan", lambda *arguments: rounds.append(1) or plan(*arguments))
+    told_apart = Retries(lambda stored, new: stored == new, lambda key, stanza: (key + stanza)[-16:])
+    for id in range(1, 1001):
+        logs.append(id, origin=b"1", stanza=b"<message>%d" % (id % kinds), retries=told_apart)
+    await logs.store.flush()
+    assert await logs.stored("message") == kinds
+    commits = logs.store.commits.sizes
+    assert len(rounds) <= 9 * sum(commits.counts)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kith.ports.store import LogQuery
-from kith.store import conversations, log
+from kith.store import conversations, log, outbox
 from kith.store.sqlite import SQLiteStore
 from tests.contract.pages import ENTRIES, QUERIES, compare, fill
 
@@ -50,6 +50,9 @@ async def test_no_question_walks_through_the_whole_log(logs):
         def __init__(self, connection):
             self.connection = connection
 
+        def create_function(self, *arguments, **named):
+            self.connection.create_function(*arguments, **named)
+
         def execute(self, statement, values=()):
             explain(self.connection, statement, values)
             return self.connection.execute(statement, values)
@@ -67,3 +70,7 @@ async def test_no_question_walks_through_the_whole_log(logs):
     plans.clear()
     await logs.store._write(lambda c: log.mark_delivered(Watched(c), logs.a, 1, []))
     assert any("log_unarchived (account=? AND id<?)" in plan for plan in plans)
+    plans.clear()
+    await logs.store._read(lambda c: outbox.entries(Watched(c), None, 0, 10))
+    assert any("log_outgoing (id>?)" in plan for plan in plans)
+    assert not any("ORDER BY" in plan for plan in plans), plans

@@ -173,7 +173,7 @@ class LogStore(Protocol):
         """Deletes entries before this id, except undelivered ones and those in outboxes. Returns how many."""
 
     async def empty_log(self, account: int) -> None:
-        """Deletes all messages from an account's log."""
+        """Deletes all messages from an account's log, also those in its outbox."""
 
 
 class DocumentStore(Protocol):

@@ -25,6 +25,9 @@ from kith.store.inserts import Key, Owners, insert_log, insert_messages, known_k
 Answer = tuple[Callable[[Any, BaseException | None], None], Any, BaseException | None]
 #: How many addresses are cached with their numbers.
 _REMEMBERED = 100_000
+#: How many keys are tried for one message. A sender can let an id come again and again with what is not
+#: archived; each time would cost a query more than the time before.
+_MOST_KEYS = 4
 
 
 class Held(NamedTuple):
@@ -146,7 +149,7 @@ def _plan(
         if key is not None:
             if asking is not None or key in known:
                 key, owners, existing = _place(entry, key, known, {} if asking is None else asking)
-            if owners:
+            if owners and key is not None:
                 known[key] = entry
         if owners:
             planned.append((entry, key, owners))
@@ -156,13 +159,19 @@ def _plan(
 
 def _place(
     entry: Append, key: Key, known: dict[Key, Append | Held], asking: dict[Key, set[int]]
-) -> tuple[Key, Owners, int | None]:
-    """The key for a message, the logs to add it to, and its id if it is stored already, else None."""
+) -> tuple[Key | None, Owners, int | None]:
+    """The key for a message, the logs to add it to, and its id if it is stored already, else None.
+
+    The key is None if too many were in use: a retry of this message will not be recognised.
+    """
     owners = entry.owners
     accounts = {account for account, _, _ in owners}
     existing = None
-    asking.setdefault(key, set()).update(accounts)
-    while (held := known.get(key)) is not None:
+    for _ in range(_MOST_KEYS):
+        asking.setdefault(key, set()).update(accounts)
+        held = known.get(key)
+        if held is None:
+            return key, owners, existing
         retries = entry.retries
         if retries is not None and not retries.is_retry(held.stanza, entry.stanza):
             key = key[0], retries.distinct(key[1], entry.stanza)
@@ -174,5 +183,4 @@ def _place(
             if not held.stanza or not owners:
                 return key, (), existing
             key = key[0], blake2b(b"%b%d" % (key[1], owners[0][0]), digest_size=16).digest()
-        asking.setdefault(key, set()).update(accounts)
-    return key, owners, existing
+    return None, owners, existing

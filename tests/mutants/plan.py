@@ -1,35 +1,39 @@
-"""Which tests are to find the faults of a file: those in this process first, those with servers after."""
+"""Which tests are to find the faults of a file: in this process where it can be."""
 
 from __future__ import annotations
 
-#: Files of src/kith whose figures are in CONTRIBUTING.md, by what they are, and their tests.
-PARTS: dict[str, tuple[list[str], list[str]]] = {
-    "codes": (
-        ["accounts/codes.py"],
-        [
+#: Files of src/kith whose figures are in CONTRIBUTING.md, with their tests, by what they are.
+PARTS: dict[str, dict[str, list[str]]] = {
+    "codes": {
+        "accounts/codes.py": [
             "tests/accounts/test_codes_exactly.py",
             "tests/accounts/test_codes.py",
             "tests/accounts/test_wrong_clock.py",
-        ],
-    ),
-    "PINs": (["accounts/pin.py"], ["tests/accounts/test_pin_exactly.py", "tests/accounts/test_pin.py"]),
-    "SASL": (
-        ["core/login/sasl.py", "core/login/sasl2.py"],
-        [
-            "tests/core/test_sasl.py",
+        ]
+    },
+    "PINs": {"accounts/pin.py": ["tests/accounts/test_pin_exactly.py", "tests/accounts/test_pin.py"]},
+    "SASL": {
+        "core/login/sasl.py": ["tests/core/test_sasl.py"],
+        "core/login/sasl2.py": [
             "tests/core/test_sasl2_exchange.py",
             "tests/core/test_sasl2.py",
             "tests/core/test_upgrade.py",
+            "tests/core/test_fast.py",
+            "tests/core/test_bind2.py",
         ],
-    ),
-    "router": (
-        ["core/routing/router.py"],
-        ["tests/core/test_router.py", "tests/core/test_elsewhere.py", "tests/core/test_peers.py"],
-    ),
-    "log": (
-        ["core/log/log.py", "core/log/envelope.py", "core/log/retries.py"],
-        ["tests/core/test_log.py", "tests/core/test_retries.py"],
-    ),
+    },
+    "router": {
+        "core/routing/router.py": [
+            "tests/core/test_router.py",
+            "tests/core/test_elsewhere.py",
+            "tests/core/test_peers.py",
+        ]
+    },
+    "log": {
+        "core/log/log.py": ["tests/core/test_log.py"],
+        "core/log/envelope.py": ["tests/core/test_log.py"],
+        "core/log/retries.py": ["tests/core/test_retries.py"],
+    },
 }
 #: For any other file: the tests of its folder.
 FOLDERS = {
@@ -41,7 +45,7 @@ FOLDERS = {
 
 def tests_for(file: str) -> list[str]:
     """``file``: its path in src/kith. Empty if no test is meant to find its faults."""
-    for files, tests in PARTS.values():
+    for files in PARTS.values():
         if file in files:
-            return tests
+            return files[file]
     return FOLDERS.get(file.partition("/")[0], [])

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+_TESTS = Path(__file__).parents[1]
 _PLAIN = (bool, bytes, float, frozenset, int, str, tuple)
 
 
@@ -89,5 +91,6 @@ def _replace_constants(module: ModuleType, code: CodeType) -> None:
 def _modules() -> Iterator[ModuleType]:
     """Those of the server and of its tests."""
     for name, module in sys.modules.items():
-        if name.partition(".")[0] in ("kith", "tests") and module is not None:
+        file = getattr(module, "__file__", None) or ""
+        if name.partition(".")[0] == "kith" or file.startswith(str(_TESTS)):
             yield module

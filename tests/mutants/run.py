@@ -42,7 +42,7 @@ ENOUGH = 0.9
 _PATIENCE = "6"
 _OPTIONS = (
     *("-x", "-q", "-s", "--no-header", "--tb=short", "--timeout=0"),
-    *("-p", "no:cacheprovider", "-p", "no:xdist", "-o", "tmp_path_retention_policy=none"),
+    *("-p", "no:cacheprovider", "-p", "no:xdist"),
 )
 
 
@@ -54,6 +54,7 @@ class Place:
         shutil.rmtree(self.folder, ignore_errors=True)
         shutil.copytree(SOURCE, self.folder / "kith", ignore=shutil.ignore_patterns("__pycache__"))
         self.log = WORK / f"{number}.log"
+        self.temporary = WORK / f"{number}.tmp"
         self._moment = int(time.time()) + 10
 
     def write(self, file: Path, source: str) -> None:
@@ -87,6 +88,7 @@ class Planter:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         """Returns None where the tests are to run."""
+        self._config = session.config
         began = time.monotonic()
         pid = self._fork(self.places[0], None)
         if not pid:
@@ -140,11 +142,15 @@ class Planter:
         os.dup2(output, 1)
         os.dup2(output, 2)
         os.environ["PYTHONPATH"] = str(place.folder)
+        # or the copies would clear away each other's files
+        shutil.rmtree(place.temporary, ignore_errors=True)
+        place.temporary.mkdir()
+        self._config._tmp_path_factory._basetemp = place.temporary  # type: ignore[attr-defined]
         if fault is not None:
             try:
                 plant(self._module, fault.source)
             except NotHere:
-                _begin_anew(self.tests)
+                _begin_anew([f"--basetemp={place.temporary}", *self.tests])
             except BaseException as error:  # the module can't even be imported
                 print(f"not to be imported: {error!r}")
                 os._exit(1)
@@ -153,9 +159,9 @@ class Planter:
     tests: Sequence[str] = ()
 
 
-def _begin_anew(tests: Sequence[str]) -> NoReturn:
+def _begin_anew(arguments: Sequence[str]) -> NoReturn:
     """All is imported with the fault in it."""
-    os.execv(sys.executable, [sys.executable, "-m", "pytest", *_OPTIONS, *tests])
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", *_OPTIONS, *arguments])
 
 
 def _end(group: int) -> None:
@@ -206,7 +212,7 @@ def main() -> int:
     else:
         names = args.what or list(PARTS)
         files = [(ROOT / name).resolve() for name in names if name not in PARTS]
-        files += [SOURCE / file for name in names if name in PARTS for file in PARTS[name][0]]
+        files += [SOURCE / file for name in names if name in PARTS for file in PARTS[name]]
         wanted = dict.fromkeys(files)
     os.environ["TEST_PATIENCE"] = _PATIENCE
     sys.path.insert(0, str(SOURCE.parent))

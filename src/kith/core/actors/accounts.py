@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from kith.base.domain import Domain
+from kith.base.tasks import Told
 from kith.core.actors.account import Account, Session
 from kith.core.actors.roster import Roster
 from kith.ports.placement import Placement
@@ -15,8 +16,11 @@ from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 
 
-class Elsewhere(StanzaError):
-    """Another node owns the account, which may or may not exist."""
+class Elsewhere(StanzaError, Told):
+    """Another node owns the account, which may or may not exist.
+
+    Work under way that meets it has lost its slot, which is nothing to tell an operator.
+    """
 
     def __init__(self) -> None:
         super().__init__("recipient-unavailable", type="wait")

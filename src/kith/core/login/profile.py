@@ -9,6 +9,7 @@ import structlog
 
 from kith.base.attempts import Attempt
 from kith.core.actors.account import Account
+from kith.core.actors.accounts import Elsewhere
 from kith.core.actors.visitor import Visitor
 from kith.core.login.entrance import Entrance
 from kith.core.login.sasl import Authentication, SASLError, decode, mechanisms
@@ -114,7 +115,10 @@ class Profile:
         """
         self.record = record
         self.entrance.accounts.appeared(record.jid)
-        account = await self.entrance.accounts.load(record.jid)
+        try:
+            account = await self.entrance.accounts.load(record.jid)
+        except Elsewhere:
+            raise SASLError("temporary-auth-failure", "another node has the account") from None
         if account is None or self.stream.ended:
             raise SASLError("not-authorized")
         return account

@@ -24,6 +24,9 @@ class After(Protocol):
     def unstored(self, envelope: Envelope, error: BaseException) -> None:
         """The message could not be stored. Its sender has to be told."""
 
+    def known(self, envelope: Envelope) -> None:
+        """The message is a retry of one that is durable."""
+
 
 class Envelope:
     """A message with its sender and recipient.
@@ -85,6 +88,8 @@ class Envelope:
             after.unstored(self, error)
         elif existing is None:
             after.deliver(self)
+        else:
+            after.known(self)
         sender.committed()
 
 

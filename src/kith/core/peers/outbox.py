@@ -8,7 +8,7 @@ comes to own the sender, it continues with the outbox.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from functools import partial
 
 from kith.base.ids import Ids
@@ -93,11 +93,26 @@ class Outbox:
         self._tasks = tasks
         self._randomness = randomness
         self._channels: dict[tuple[str, str], Channel] = {}
+        self._coming: Counter[tuple[str, str]] = Counter()
 
     @property
     def waiting(self) -> int:
         """How many stanzas are waiting in memory to be sent to other nodes."""
         return sum(len(channel.queue) for channel in self._channels.values())
+
+    def expect(self, source: str, to: str) -> None:
+        """A message between these bare addresses is about to be durable; `arrived` follows."""
+        self._coming[source, to] += 1
+
+    def arrived(self, source: str, to: str) -> None:
+        """It is, or it can't be stored."""
+        self._coming[source, to] -= 1
+        if not self._coming[source, to]:
+            del self._coming[source, to]
+
+    def has(self, source: str, to: str) -> bool:
+        """Whether anything goes between these bare addresses that has not arrived yet."""
+        return (source, to) in self._channels or (source, to) in self._coming
 
     def depart(self, account: int, id: int, data: bytes) -> None:
         """Sends a stanza that is durable in the outbox of an account, as the entry ``id``."""

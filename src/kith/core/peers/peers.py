@@ -106,6 +106,7 @@ class PeerNodes:
         if sender.account is None:
             self._outbox.pass_on(sender, stanza, to.bare)
         else:
+            self._outbox.expect(sender.bare, to.bare)
             self._log.append(sender, stanza, to, None, self._log.verdict(stanza), outgoing=self)
         return COMMITTING
 
@@ -113,11 +114,21 @@ class PeerNodes:
         """Sends a message that is durable in its sender's outbox (`kith.core.log.envelope.After`)."""
         assert envelope.sender is not None
         assert envelope.sender.account is not None
+        self._outbox.arrived(envelope.sender.bare, envelope.to.bare)
         self._outbox.depart(envelope.sender.account.id, envelope.id, envelope.data)
-        self._post.deliver(envelope)
+        self._post.sent(envelope)
+
+    def known(self, envelope: Envelope) -> None:
+        """A retry: the first try is in the outbox, or has left it (`kith.core.log.envelope.After`)."""
+        assert envelope.sender is not None
+        self._outbox.arrived(envelope.sender.bare, envelope.to.bare)
+
+    def has_earlier(self, sender: str, to: str) -> bool:
+        return self._outbox.has(sender, to)
 
     def unstored(self, envelope: Envelope, error: BaseException) -> None:
         """Answers with an error a message that could not be stored (`kith.core.log.envelope.After`)."""
+        self.known(envelope)
         self._post.unstored(envelope, error)
 
     def _asked(self, iq: Stanza, sender: JID, to: JID, answer: bytes | None, error: BusError | None) -> None:

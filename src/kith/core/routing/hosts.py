@@ -32,6 +32,12 @@ class Peers(Host, Protocol):
         Raises StanzaError.
         """
 
+    def has_earlier(self, sender: str, to: str) -> bool:
+        """Whether messages between these bare addresses are still on their way to another node.
+
+        It may have lost the recipient to this node meanwhile: what comes now has to stay behind them.
+        """
+
 
 class Hosts:
     """The hosts by domain.

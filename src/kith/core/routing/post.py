@@ -125,6 +125,15 @@ class Post:
             for hook in self._sent:
                 hook(envelope, mine)
 
+    def sent(self, envelope: Envelope) -> None:
+        """Tells the features of the sender's half: the recipient's owner delivers it."""
+        if envelope.sender is not None and (mine := envelope.sender.account) is not None:
+            for hook in self._sent:
+                hook(envelope, mine)
+
+    def known(self, envelope: Envelope) -> None:
+        """A retry of a message that is durable: whoever was there has it."""
+
     def unstored(self, envelope: Envelope, error: BaseException) -> None:
         """Answers with an error a message that could not be stored, so that its sender may try again."""
         self._tasks.failed("message not stored", error)

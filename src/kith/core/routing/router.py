@@ -227,6 +227,9 @@ class Router:
         if keep is Keep.NOTHING:
             self._post.deliver(Envelope(0, stanza.to_bytes(), stanza, to, sender))
             return None
+        peers = self._hosts.peers
+        if peers is not None and sender.account is not None and peers.has_earlier(sender.bare, to.bare):
+            return peers.admit(sender, stanza, to)
         self._log.append(sender, stanza, to, recipient, keep)
         return COMMITTING
 

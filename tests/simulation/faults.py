@@ -19,14 +19,24 @@ from kith.core.actors.delivery import Delivery
 from kith.core.actors.intake import COMMITTING, Intake
 from kith.core.actors.outlet import Outlet
 from kith.core.actors.sm import Unacknowledged
+from kith.core.log import log
 from kith.core.log.envelope import Envelope
 from kith.core.log.log import Log
+from kith.core.node import Node
+from kith.core.peers.arrivals import Arrival, Peer
+from kith.core.peers.outbox import Outbox
+from kith.core.peers.ownership import Ownership
+from kith.core.peers.peers import PeerNodes
+from kith.core.peers.requests import Message, Messages, Result, encode
 from kith.core.routing.post import Post
 from kith.core.routing.presence import Presence
 from kith.core.routing.subscriptions import Subscriptions
 from kith.core.sessions.handover import Handover
 from kith.features import blocking
 from kith.features.carbons import Carbons
+from kith.ports.placement import Placement
+from tests.simulation.clock import EPOCH
+from tests.simulation.cluster import SimulatedPlacement
 
 Patch = pytest.MonkeyPatch
 
@@ -80,7 +90,7 @@ def _refusals_are_not_told(patch: Patch) -> None:
 
 
 def _retries_are_not_known(patch: Patch) -> None:
-    patch.setattr(Log, "_origin", lambda self, stanza, sender, recipient: None)
+    patch.setattr(log, "_origin", lambda stanza: None)
 
 
 def _the_mark_passes_what_is_under_way(patch: Patch) -> None:
@@ -179,6 +189,98 @@ def _copies_go_to_who_is_available_only(patch: Patch) -> None:
     patch.setattr(Carbons, "_copy", available)
 
 
+# -- of many nodes ----------------------------------------------------------------------------------------
+
+
+def _two_owners_at_once(patch: Patch) -> None:
+    """A node that has lost a slot goes on with its accounts as if they were its own."""
+
+    class Stubborn:
+        """In place of a placement: what was owned once is owned for ever."""
+
+        def __init__(self, placement: Placement) -> None:
+            self._placement = placement
+            self._owned: set[str] = set()
+            self.slot = placement.slot
+            self.run = placement.run
+
+        def owns(self, key: str) -> bool:
+            if self._placement.owns(key):
+                self._owned.add(key)
+            return key in self._owned
+
+    init = Node.__init__
+
+    def stubborn(self: Node, *arguments: Any) -> None:
+        init(self, *(Stubborn(one) if isinstance(one, SimulatedPlacement) else one for one in arguments))
+
+    patch.setattr(Node, "__init__", stubborn)
+    patch.setattr(Ownership, "lost", lambda self, slot: None)
+
+
+def _what_got_no_answer_leaves_the_outbox(patch: Patch) -> None:
+    answered = Outbox._answered
+
+    def hopeful(self: Outbox, channel: Any, batch: Any, answer: bytes | None, error: Any) -> None:
+        answered(self, channel, batch, encode(Result([])) if answer is None else answer, None)
+
+    patch.setattr(Outbox, "_answered", hopeful)
+
+
+def _a_request_is_answered_before_the_commit(patch: Patch) -> None:
+    request = Arrival.request
+
+    def hasty(self: Arrival, messages: Any, reply: Any) -> None:
+        request(self, messages, lambda answer: None)
+        reply(encode(Result([])))
+
+    patch.setattr(Arrival, "request", hasty)
+
+
+def _a_new_owner_begins_with_a_mark_of_its_own(patch: Patch) -> None:
+    """It takes for delivered what the owner before it has not delivered."""
+    init = Delivery.__init__
+
+    def newest(self: Delivery, account: int, mark: int) -> None:
+        init(self, account, mark)
+        self._top = self._mark = max(mark, int(EPOCH * 1000 + 30_000) << 20)
+
+    patch.setattr(Delivery, "__init__", newest)
+
+
+def _a_new_owner_does_not_go_on_after_the_last_id(patch: Patch) -> None:
+    """Its clock may be behind that of the owner before it: a reader passes what comes then."""
+    patch.setattr(Ids, "gained", lambda self, slot, last: None)
+
+
+def _keys_of_repetitions_differ(patch: Patch) -> None:
+    """A request that is repeated since its answer got lost is taken for a new one."""
+    patch.setattr(Peer, "key", property(lambda self: None))
+    patch.setattr(log, "_origin", lambda stanza: None)
+
+
+def _what_comes_later_overtakes_the_outbox(patch: Patch) -> None:
+    """A recipient whose slot has come to the sender's node gets new messages before those on their way."""
+    patch.setattr(PeerNodes, "has_earlier", lambda self, sender, to: False)
+
+
+def _requests_do_not_wait_for_each_other(patch: Patch) -> None:
+    depart = Outbox._go_on
+
+    def eager(self: Outbox, channel: Any) -> None:
+        if channel.queue and self._is_current(channel):
+            one = channel.queue[-1]
+            data = encode(Messages([Message(one.key, one.stanza)]))
+            self._bus.ask(self._placement.slot(channel.to), data, lambda answer, error: None)
+        depart(self, channel)
+
+    patch.setattr(Outbox, "_go_on", eager)
+
+
+def _nobody_is_told_of_a_new_owner(patch: Patch) -> None:
+    patch.setattr(PeerNodes, "announce", lambda self, event, slots: None)
+
+
 FAULTS = (
     Fault("acknowledged, and not in", _acknowledged_before_the_commit),
     Fault("and the archive has None", _delivered_before_the_commit),
@@ -207,4 +309,13 @@ FAULTS = (
         "in the archive, and not on",
         _copies_go_to_who_is_available_only,
     ),
+    Fault("", _two_owners_at_once, nodes=3),
+    Fault("acknowledged, and not in", _what_got_no_answer_leaves_the_outbox, nodes=3),
+    Fault("acknowledged, and not in", _a_request_is_answered_before_the_commit, nodes=3),
+    Fault("on no device of", _a_new_owner_begins_with_a_mark_of_its_own, nodes=3),
+    Fault("in the archive, and not on", _a_new_owner_does_not_go_on_after_the_last_id, nodes=3),
+    Fault("2 times in", _keys_of_repetitions_differ, nodes=3),
+    Fault("out of order in", _what_comes_later_overtakes_the_outbox, nodes=3),
+    Fault("out of order in", _requests_do_not_wait_for_each_other, nodes=3),
+    Fault("sees", _nobody_is_told_of_a_new_owner, nodes=3),
 )

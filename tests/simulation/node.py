@@ -24,6 +24,7 @@ from kith.records.passwords import Passwords
 from kith.wire.limits import Limits
 from kith.wire.pool import ParserPool
 from tests.simulation.clock import EPOCH, Loop, Time
+from tests.simulation.cluster import Cluster, SimulatedBus, SimulatedPlacement
 from tests.simulation.disk import Disk
 from tests.simulation.network import Line
 from tests.simulation.store import SimulatedStore
@@ -86,6 +87,9 @@ class SimulatedNode:
         self.lines: list[Line] = []
         self.connections: list[TCPConnection] = []  # the other ends of them
         self.failures: list[str] = []  # what the loops of its lives have complained of
+        self.cluster: Cluster | None = None  # None: it is alone
+        self.placement: SimulatedPlacement | LocalPlacement = LocalPlacement()
+        self.bus: SimulatedBus | None = None
         self.skew = 0.0  # how far its time of day is ahead, in seconds
         self._pool = ParserPool(Limits(stanza_bytes=CONFIG.stanza_bytes))
 
@@ -94,8 +98,20 @@ class SimulatedNode:
         if self.loop is not None:
             return
         loop = self.loop = self.time.loop(self.name)
-        store = self.store = SimulatedStore(self.disk, self.rng)
+        cluster = self.cluster
+        store = self.store = SimulatedStore(self.disk, self.rng, self._has_lock if cluster else None)
+        if cluster is not None:
+            self.placement, self.bus = SimulatedPlacement(cluster, self), SimulatedBus(cluster, self)
         loop.call_soon(lambda: loop.create_task(self._start(loop, store)))
+
+    @property
+    def is_frozen(self) -> bool:
+        return self.loop is not None and self.loop.frozen
+
+    def _has_lock(self, account: int) -> bool:
+        """Whether the disk takes this node's writes for an account."""
+        found = self.disk.by_id.get(account)
+        return self.cluster is None or found is None or self.cluster.owner(found.jid) is self
 
     def _time_of_day(self) -> float:
         return EPOCH + self.time.now + self.skew
@@ -103,8 +119,9 @@ class SimulatedNode:
     async def _start(self, loop: Loop, store: SimulatedStore) -> None:
         passwords = partial(Passwords, _check, _make)
         clock = Clock(self._time_of_day, self.time.steady, self.time.steady)
+        randomness = Randomness(self.rng)
         node = self.node = Node(
-            CONFIG, store, ALL, passwords, b"secret" * 6, LocalPlacement(), clock, Randomness(self.rng)
+            CONFIG, store, ALL, passwords, b"secret" * 6, self.placement, clock, randomness, self.bus
         )
         try:
             await node.start()
@@ -147,7 +164,9 @@ class SimulatedNode:
         for line in lines:
             line.node_killed()
         self.time.end(self.loop)
-        self.loop = self.node = self.store = self.edge = None
+        self.loop = self.node = self.store = self.edge = self.bus = None
+        if self.cluster is not None:
+            self.cluster.release(self)
         self.connections = []
 
     def stop(self, seconds: float) -> None:

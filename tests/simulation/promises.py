@@ -69,10 +69,12 @@ def _author(world: World, text: str) -> tuple[Device, Written]:
 
 
 def _acknowledged_is_durable(world: World, account: str, archive: Archive) -> None:
-    """Promise 1: in the archives of both."""
+    """Promise 1: in the archives of both, unless its sender was told that it was refused after all."""
     there = set(archive.values())
     for device, written in _written(world):
-        if written.acknowledged and account in (device.account, written.to) and written.text not in there:
+        if account not in (device.account, written.to) or written.text in there:
+            continue
+        if written.acknowledged and not written.bounced:
             world.complain(f"acknowledged, and not in {account}'s archive: {written.text}")
 
 
@@ -92,7 +94,7 @@ def _has_what_the_archive_has(world: World, account: str, archive: Archive) -> N
     devices = [device for device in world.devices.values() if device.account == account]
     for device in devices:
         for id, text in device.notebook.seen:
-            if archive.get(id) != text:
+            if archive.get(id) != text and not _author(world, text)[1].bounced:
                 world.complain(f"{device.name} got {text} as {id}, and the archive has {archive.get(id)}")
     seen = {device: {text for _, text in device.notebook.seen} for device in devices}
     for text in archive.values():
@@ -179,6 +181,8 @@ def _ever_blocked(world: World, one: str, other: str) -> bool:
 
 def _presence_settles(world: World) -> None:
     """Everybody sees who is there, and how."""
+    if world.cluster is not None and world.cluster.notices_lost:
+        return
     for viewer in world.devices.values():
         there = {}
         for device in world.devices.values():
@@ -205,7 +209,8 @@ def _same_truth(world: World) -> None:
                 if shown != lasting:
                     world.complain(f"{device.name} shows {account} as {shown}, and {lasting} lasts")
             lasting, shown = _final(world, account, ("mood",)), device.view.moods.get(account, "")
-            if shown != lasting and not _ever_blocked(world, device.account, account):
+            lost = world.cluster is not None and world.cluster.notices_lost
+            if shown != lasting and not lost and not _ever_blocked(world, device.account, account):
                 world.complain(f"{device.name} shows that {account} is {shown}, and {lasting} lasts")
 
 

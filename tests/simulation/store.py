@@ -40,26 +40,35 @@ class Refused(Unavailable):
     condition = "resource-constraint"
 
 
-class _Operation:
-    """Something to be committed; ``done`` learns of it."""
+class Fenced(Unavailable):
+    """Another node owns the account."""
 
-    __slots__ = ("done", "size", "work")
+
+class _Operation:
+    """Something to be committed, for these accounts; ``done`` learns of it."""
+
+    __slots__ = ("accounts", "done", "size", "work")
 
     def __init__(
-        self, work: Callable[[Disk], Any], done: Callable[[Any, BaseException | None], None], size: int = 0
+        self,
+        work: Callable[[Disk], Any],
+        done: Callable[[Any, BaseException | None], None],
+        accounts: Sequence[int] = (),
+        size: int = 0,
     ) -> None:
         self.work = work
         self.done = done
+        self.accounts = accounts
         self.size = size
 
 
 class SimulatedStore:
     """One node's connection to a `Disk`. ``full``: writes fail. ``frozen``: the disk does not answer."""
 
-    def __init__(self, disk: Disk, rng: random.Random, alone: bool = True) -> None:
-        """``alone``: no other node has the disk."""
+    def __init__(self, disk: Disk, rng: random.Random, owns: Callable[[int], bool] | None = None) -> None:
+        """``owns``: whether this node has the lock of an account's slot; None: no other node has the disk."""
         self.disk = disk
-        self._alone = alone
+        self._owns = owns
         self.rng = rng
         self.commits = Commits()
         self.full = False
@@ -68,7 +77,7 @@ class SimulatedStore:
         self._queue: list[_Operation] = []
         self._committing: list[_Operation] | None = None
         self._answering = 0  # operations that are committed, and nobody knows
-        self._marks: list[Callable[[Disk], None]] = []
+        self._marks: list[tuple[int, Callable[[Disk], None]]] = []
         self._marked = 0  # how many are on the disk, and in the list no more
         self._loop: asyncio.AbstractEventLoop | None = None  # None: closed, or its node is dead
         self._answered = 0.0
@@ -94,7 +103,8 @@ class SimulatedStore:
         self._queue.clear()
         if committing and not self.full and self.rng.random() < 0.5:
             for operation in committing:
-                operation.work(self.disk)
+                if self._owns is None or all(map(self._owns, operation.accounts)):
+                    operation.work(self.disk)
 
     def thaw(self) -> None:
         """The disk answers again."""
@@ -141,6 +151,9 @@ class SimulatedStore:
                 self.commits.failed += 1
                 answers.append((operation, None, Refused("the disk is full")))
                 continue
+            if self._owns is not None and not all(map(self._owns, operation.accounts)):
+                answers.append((operation, None, Fenced("another node has the account")))
+                continue
             try:
                 answers.append((operation, operation.work(self.disk), None))
             except Exception as error:  # of the others, nothing is lost
@@ -157,7 +170,7 @@ class SimulatedStore:
             self.waiting_bytes -= operation.size
             operation.done(result, error)
 
-    async def _write(self, work: Callable[[Disk], _T]) -> _T:
+    async def _write(self, work: Callable[[Disk], _T], *accounts: int) -> _T:
         future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
 
         def done(result: Any, error: BaseException | None) -> None:
@@ -168,7 +181,7 @@ class SimulatedStore:
             else:
                 future.set_result(result)
 
-        self._put(_Operation(work, done))
+        self._put(_Operation(work, done, accounts))
         return await future
 
     async def flush(self) -> None:
@@ -245,7 +258,7 @@ class SimulatedStore:
         return True
 
     async def empty_log(self, account: int) -> None:
-        await self._write(lambda disk: disk.empty_log(account))
+        await self._write(lambda disk: disk.empty_log(account), account)
 
     # -- the log --------------------------------------------------------------------------------------
 
@@ -258,11 +271,12 @@ class SimulatedStore:
                 self.disk.refused.add(text[1])
             entry.done(existing, error)
 
-        self._put(_Operation(lambda disk: disk.append(entry), done, size))
+        accounts = [account for account, _, _ in entry.owners]
+        self._put(_Operation(lambda disk: disk.append(entry), done, accounts, size))
 
     async def last_id(self, slot: int) -> int:
         await self.flush()
-        return max(self.disk.last.values(), default=0) if self._alone else self.disk.last_id(slot)
+        return max(self.disk.last.values(), default=0) if self._owns is None else self.disk.last_id(slot)
 
     async def page(self, query: LogQuery) -> Page:
         return await self._read(lambda disk: disk.page(query))
@@ -283,21 +297,22 @@ class SimulatedStore:
 
     def mark_delivered(self, account: int, upto: int, late: Sequence[int] = ()) -> None:
         ids = list(late)
-        self._mark(lambda disk: disk.mark_delivered(account, upto, ids))
+        self._mark(account, lambda disk: disk.mark_delivered(account, upto, ids))
 
     def mark_undelivered(self, account: int, ids: Sequence[int]) -> None:
         ids = list(ids)
-        self._mark(lambda disk: disk.mark_undelivered(account, ids))
+        self._mark(account, lambda disk: disk.mark_undelivered(account, ids))
 
-    def _mark(self, mark: Callable[[Disk], None]) -> None:
+    def _mark(self, account: int, mark: Callable[[Disk], None]) -> None:
         """In order, each again and again until it is there, as `kith.store.marks` has it."""
-        self._marks.append(mark)
+        self._marks.append((account, mark))
         self._write_marks()
 
     def _write_marks(self) -> None:
         def work(disk: Disk) -> int:
-            for mark in self._marks:
-                mark(disk)
+            for account, mark in self._marks:
+                if self._owns is None or self._owns(account):  # or another node writes them
+                    mark(disk)
             return self._marked + len(self._marks)
 
         def done(upto: int | None, error: BaseException | None) -> None:
@@ -312,11 +327,11 @@ class SimulatedStore:
 
     def handed_on(self, account: int, ids: Sequence[int]) -> None:
         there = list(ids)
-        self._put(_Operation(lambda disk: disk.handed_on(account, there), lambda *_: None))
+        self._put(_Operation(lambda disk: disk.handed_on(account, there), lambda *_: None, [account]))
 
     def turned_away(self, account: int, ids: Sequence[int]) -> None:
         there = list(ids)
-        self._put(_Operation(lambda disk: disk.turned_away(account, there), lambda *_: None))
+        self._put(_Operation(lambda disk: disk.turned_away(account, there), lambda *_: None, [account]))
 
     async def rewrite(self, id: int, stanza: bytes) -> None:
         await self._write(lambda disk: disk.rewrite(id, stanza))
@@ -339,16 +354,16 @@ class SimulatedStore:
         return await self._read(lambda disk: disk.document(account, space, key))
 
     async def put(self, account: int, space: str, key: str, value: bytes) -> int:
-        return await self._write(lambda disk: disk.put(account, space, key, value))
+        return await self._write(lambda disk: disk.put(account, space, key, value), account)
 
     def put_soon(self, account: int, space: str, key: str, value: bytes) -> None:
-        self._put(_Operation(lambda disk: disk.put(account, space, key, value), lambda *_: None))
+        self._put(_Operation(lambda disk: disk.put(account, space, key, value), lambda *_: None, [account]))
 
     async def put_if(self, account: int, space: str, key: str, value: bytes, seq: int) -> int:
-        return await self._write(lambda disk: disk.put_if(account, space, key, value, seq))
+        return await self._write(lambda disk: disk.put_if(account, space, key, value, seq), account)
 
     async def remove(self, account: int, space: str, key: str | None = None) -> int:
-        return await self._write(lambda disk: disk.remove(account, space, key))
+        return await self._write(lambda disk: disk.remove(account, space, key), account)
 
     async def spaces(self, account: int, prefix: str) -> list[str]:
         return await self._read(lambda disk: disk.spaces(account, prefix))

@@ -8,10 +8,12 @@ from xml.etree.ElementTree import Element
 
 import msgspec
 
+from kith.base.slots import slot_of
 from kith.core.actors.roster import SPACE, Item
 from tests.raw import body
 from tests.simulation import promises
 from tests.simulation.clock import Journal, Loop, Stuck, Time
+from tests.simulation.cluster import Cluster
 from tests.simulation.disk import Disk
 from tests.simulation.node import CONFIG, DOMAIN, KEYS, QuickHints, SimulatedNode
 from tests.simulation.people import NODE, Device
@@ -47,6 +49,14 @@ class World:
             SimulatedNode(self.time, self.home, self.disk, self.rng, f"node{number}")
             for number in range(schedule.nodes)
         ]
+        self.cluster: Cluster | None = None
+        if len(self.nodes) > 1:
+            names = [f"{name}@{DOMAIN}" for name in ACCOUNTS]
+            self.cluster = Cluster(self.home, self.rng, names)
+            self.cluster.nodes = self.nodes
+            for node in self.nodes:
+                node.cluster = self.cluster
+                node.skew = self.rng.uniform(-2, 2)
         self.devices = {name: self._device(name) for name in DEVICES}
         self.broken: list[str] = []
         self.heard_live: list[tuple[Device, str]] = []
@@ -68,7 +78,8 @@ class World:
 
     def node_for(self, device: Device) -> SimulatedNode:
         """The node that a device's next connection goes to."""
-        return self.rng.choice(self.nodes) if len(self.nodes) > 1 else self.nodes[0]
+        owner = self.cluster.owner(device.bare) if self.cluster is not None else None
+        return owner or self.rng.choice(self.nodes)
 
     def heard(self, device: Device, message: Element) -> None:
         """A device got a message as it was sent."""
@@ -98,6 +109,8 @@ class World:
     def _run(self) -> None:
         for node in self.nodes:
             node.start()
+        if self.cluster is not None:
+            self.cluster.start()
         for device in self.devices.values():
             self.home.create_task(device.live())
         self.time.run(lambda: all(device.ready for device in self.devices.values()), 10)
@@ -113,6 +126,9 @@ class World:
         """From here on nothing goes wrong, and everybody comes."""
         for node in self.nodes:
             node.heal()
+        if self.cluster is not None:
+            self.cluster.calm()
+            self.cluster.apart.clear()
         for device in self.devices.values():
             device.come()
             device.rest(False)
@@ -136,8 +152,25 @@ class World:
         if first in self.devices:
             self._person(event.name, self.devices[first], arguments[1:])
             return
+        if event.name in ("move", "part", "noise"):
+            self._network(event.name, arguments)
+            return
         node = self.nodes[int(first) % len(self.nodes)]
         node.befall(event.name, float(arguments[1]))
+
+    def _network(self, name: str, arguments: tuple[str, ...]) -> None:
+        cluster = self.cluster
+        if cluster is None:
+            return
+        if name == "move":
+            cluster.give(slot_of(f"{arguments[0]}@{DOMAIN}"), self.nodes[int(arguments[1])])
+        elif name == "part":
+            apart = self.nodes[int(arguments[0])].name
+            cluster.apart.add(apart)
+            self.home.call_later(float(arguments[1]), cluster.apart.discard, apart)
+        else:
+            cluster.noisy = True
+            self.home.call_later(float(arguments[0]), cluster.calm)
 
     def _person(self, name: str, device: Device, arguments: tuple[str, ...]) -> None:
         self._changes += 1

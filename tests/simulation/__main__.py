@@ -40,7 +40,9 @@ def main() -> int:
     began = time.perf_counter()
     count = turns = failed = 0
     with multiprocessing.Pool(args.processes) as pool:
-        for schedule, broken, steps in pool.imap(_try, _schedules(*args.seeds, args.nodes), chunksize=8):
+        for schedule, broken, steps in pool.imap(
+            _try, _schedules(args.seeds[0], args.seeds[1], args.nodes), chunksize=8
+        ):
             count, turns = count + 1, turns + steps
             if broken:
                 failed += 1

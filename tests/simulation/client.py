@@ -131,7 +131,7 @@ class Connection(RawClient):
     async def request(self, type: str, child: str) -> Element:
         """Asks and waits. Raises Gone, TimeoutError."""
         future: asyncio.Future[Element] = asyncio.get_running_loop().create_future()
-        self.ask(type, child, lambda answer: future.done() or future.set_result(answer))
+        self.ask(type, child, lambda answer: None if future.done() else future.set_result(answer))
         async with asyncio.timeout(PATIENCE):
             while not future.done():
                 if self.closed:

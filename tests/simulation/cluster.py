@@ -240,7 +240,7 @@ def _take(
     take = bus.takes.get(slot) if bus is not None else None
     if take is None or bus is not node.bus:
         return
-    answers = []
+    answers: list[bytes] = []
 
     def reply(answer: bytes) -> None:
         if not answers and bus is node.bus:

@@ -7,8 +7,10 @@ touched. ``breaks`` is a part of what the simulation says then.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,17 +47,26 @@ Patch = pytest.MonkeyPatch
 class Fault:
     """``plant`` changes the product. ``nodes``: how many it takes for the fault to show.
 
-    ``found_by``: a schedule that shows it, as looking for one has found it and made it shorter.
+    ``found_by``: a schedule that shows it, which looking for one has found and made shorter (``found.txt``).
     """
 
     breaks: str
     plant: Callable[[Patch], None]
-    found_by: tuple[str, ...] = ()
     nodes: int = 1
 
     @property
     def name(self) -> str:
         return self.plant.__name__.removeprefix("_")
+
+    @property
+    def found_by(self) -> str:
+        return _found().get(self.name, "")
+
+
+@functools.cache
+def _found() -> dict[str, str]:
+    lines = Path(__file__).with_name("found.txt").read_text().splitlines()
+    return dict(line.split("\t") for line in lines)
 
 
 def _acknowledged_before_the_commit(patch: Patch) -> None:
@@ -209,9 +220,9 @@ def _two_owners_at_once(patch: Patch) -> None:
                 self._owned.add(key)
             return key in self._owned
 
-    init = Node.__init__
+    init: Callable[..., None] = Node.__init__
 
-    def stubborn(self: Node, *arguments: Any) -> None:
+    def stubborn(self: Any, *arguments: Any) -> None:
         init(self, *(Stubborn(one) if isinstance(one, SimulatedPlacement) else one for one in arguments))
 
     patch.setattr(Node, "__init__", stubborn)
@@ -282,12 +293,30 @@ def _nobody_is_told_of_a_new_owner(patch: Patch) -> None:
 
 
 FAULTS = (
-    Fault("acknowledged, and not in", _acknowledged_before_the_commit),
-    Fault("and the archive has None", _delivered_before_the_commit),
-    Fault("acknowledged, and not in", _refusals_are_not_told),
-    Fault("2 times in", _retries_are_not_known),
-    Fault("on no device of", _the_mark_passes_what_is_under_way),
-    Fault("on no device of", _what_is_given_up_is_forgotten),
+    Fault(
+        "acknowledged, and not in",
+        _acknowledged_before_the_commit,
+    ),
+    Fault(
+        "and the archive has None",
+        _delivered_before_the_commit,
+    ),
+    Fault(
+        "acknowledged, and not in",
+        _refusals_are_not_told,
+    ),
+    Fault(
+        "2 times in",
+        _retries_are_not_known,
+    ),
+    Fault(
+        "on no device of",
+        _the_mark_passes_what_is_under_way,
+    ),
+    Fault(
+        "on no device of",
+        _what_is_given_up_is_forgotten,
+    ),
     Fault(
         "in the archive, and not on",
         _ids_are_not_in_the_order_of_commits,
@@ -300,22 +329,73 @@ FAULTS = (
         "in the archive, and not on",
         _an_acknowledgement_counts_for_one_more,
     ),
-    Fault("blocked", _a_block_is_answered_before_it_is_durable),
-    Fault("had blocked", _blocking_stops_no_messages),
-    Fault("lasts", _roster_pushes_do_not_go_out),
-    Fault("sees", _who_comes_back_stays_away),
-    Fault("sees", _a_restart_forgets_who_is_away),
+    Fault(
+        "blocked",
+        _a_block_is_answered_before_it_is_durable,
+    ),
+    Fault(
+        "had blocked",
+        _blocking_stops_no_messages,
+    ),
+    Fault(
+        "lasts",
+        _roster_pushes_do_not_go_out,
+    ),
+    Fault(
+        "sees",
+        _who_comes_back_stays_away,
+    ),
+    Fault(
+        "sees",
+        _a_restart_forgets_who_is_away,
+    ),
     Fault(
         "in the archive, and not on",
         _copies_go_to_who_is_available_only,
     ),
-    Fault("", _two_owners_at_once, nodes=3),
-    Fault("acknowledged, and not in", _what_got_no_answer_leaves_the_outbox, nodes=3),
-    Fault("acknowledged, and not in", _a_request_is_answered_before_the_commit, nodes=3),
-    Fault("on no device of", _a_new_owner_begins_with_a_mark_of_its_own, nodes=3),
-    Fault("in the archive, and not on", _a_new_owner_does_not_go_on_after_the_last_id, nodes=3),
-    Fault("2 times in", _keys_of_repetitions_differ, nodes=3),
-    Fault("out of order in", _what_comes_later_overtakes_the_outbox, nodes=3),
-    Fault("out of order in", _requests_do_not_wait_for_each_other, nodes=3),
-    Fault("sees", _nobody_is_told_of_a_new_owner, nodes=3),
+    Fault(
+        "",
+        _two_owners_at_once,
+        nodes=3,
+    ),
+    Fault(
+        "acknowledged, and not in",
+        _what_got_no_answer_leaves_the_outbox,
+        nodes=3,
+    ),
+    Fault(
+        "acknowledged, and not in",
+        _a_request_is_answered_before_the_commit,
+        nodes=3,
+    ),
+    Fault(
+        "on no device of",
+        _a_new_owner_begins_with_a_mark_of_its_own,
+        nodes=3,
+    ),
+    Fault(
+        "in the archive, and not on",
+        _a_new_owner_does_not_go_on_after_the_last_id,
+        nodes=3,
+    ),
+    Fault(
+        "2 times in",
+        _keys_of_repetitions_differ,
+        nodes=3,
+    ),
+    Fault(
+        "out of order in",
+        _what_comes_later_overtakes_the_outbox,
+        nodes=3,
+    ),
+    Fault(
+        "out of order in",
+        _requests_do_not_wait_for_each_other,
+        nodes=3,
+    ),
+    Fault(
+        "sees",
+        _nobody_is_told_of_a_new_owner,
+        nodes=3,
+    ),
 )

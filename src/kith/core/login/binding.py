@@ -99,10 +99,12 @@ def bind(
     device: str = "",
     holding: bool = False,
 ) -> Session:
-    """Opens a session. Raises StanzaError if the account has too many.
+    """Opens a session. Raises StanzaError if the account has too many, StreamError if it is not here now.
 
     ``holding``: stanzas for the session are held until the client knows that it is bound.
     """
+    if entrance.accounts.get(account.jid) is not account:  # it was dropped since the login
+        raise StreamError("reset", "another node has the account now, or log in again")
     device = device or stream.device
     own = [other for other in account.sessions.values() if other.credential == stream.credential]
     most = entrance.config.max_sessions

@@ -39,8 +39,8 @@ fuzz: .venv/.ready ## Look for inputs that break a promise, FUZZ_SECONDS for eac
 	  $(BIN)/python -m tests.fuzz.run $$target --seconds $${FUZZ_SECONDS:-300} --keep .fuzz/$$target || exit 1; \
 	done
 
-chaos: .venv/.ready ## Kill, cut the power, fill the disk, besiege: the long form, about 10 minutes
-	CHAOS=long $(BIN)/python -m pytest tests/chaos tests/commands/test_users.py -v -rP
+chaos: .venv/.ready ## Kill, cut the power, fill the disk, besiege, simulate: the long form, about 20 minutes
+	CHAOS=long $(BIN)/python -m pytest tests/chaos tests/commands/test_users.py tests/simulation -v -rP
 
 coverage: .venv/.ready ## Which lines and branches of core, accounts and wire the tests of the server run through
 	mkdir -p .coverage && $(BIN)/coverage erase

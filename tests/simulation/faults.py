@@ -115,12 +115,12 @@ def _what_is_given_up_is_forgotten(patch: Patch) -> None:
 def _ids_are_not_in_the_order_of_commits(patch: Patch) -> None:
     """As with a sequence from which two writers draw: a reader passes an id that is still to come."""
     following = Ids.next
-    kept: dict[Ids, list[int]] = {}
+    kept: dict[object, list[int]] = {}
 
-    def swapped(self: Ids) -> int:
-        waiting = kept.setdefault(self, [])
+    def swapped(self: Ids, *slots: int) -> int:
+        waiting = kept.setdefault((self, slots), [])
         if not waiting:
-            waiting += (following(self), following(self))
+            waiting += (following(self, *slots), following(self, *slots))
         return waiting.pop()
 
     patch.setattr(Ids, "next", swapped)
@@ -276,7 +276,7 @@ def _what_comes_later_overtakes_the_outbox(patch: Patch) -> None:
 
 
 def _requests_do_not_wait_for_each_other(patch: Patch) -> None:
-    depart = Outbox._go_on
+    depart = Outbox._send_next
 
     def eager(self: Outbox, channel: Any) -> None:
         if channel.queue and self._is_current(channel):
@@ -285,7 +285,7 @@ def _requests_do_not_wait_for_each_other(patch: Patch) -> None:
             self._bus.ask(self._placement.slot(channel.to), data, lambda answer, error: None)
         depart(self, channel)
 
-    patch.setattr(Outbox, "_go_on", eager)
+    patch.setattr(Outbox, "_send_next", eager)
 
 
 def _nobody_is_told_of_a_new_owner(patch: Patch) -> None:

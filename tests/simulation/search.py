@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from tests.simulation.schedule import Schedule
 from tests.simulation.world import run
@@ -15,6 +15,11 @@ def first_broken(schedules: Iterable[Schedule], breaks: str = "") -> tuple[Sched
         if any(breaks in line for line in broken):
             return schedule, broken
     return None
+
+
+def variations(schedule: Schedule, count: int) -> Iterator[Schedule]:
+    """The same events with other delays and other luck, the given schedule first."""
+    return (Schedule(schedule.seed + more, schedule.events, schedule.nodes) for more in range(count))
 
 
 def shrunk(schedule: Schedule, breaks: str) -> Schedule:

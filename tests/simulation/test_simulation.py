@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.simulation.faults import FAULTS, Fault
 from tests.simulation.schedule import Schedule, schedules
-from tests.simulation.search import first_broken, report
+from tests.simulation.search import first_broken, report, variations
 from tests.simulation.world import run
 
 LONG = os.environ.get("CHAOS") == "long"
@@ -23,7 +23,7 @@ BUDGET = 1000
 
 
 @settings(
-    max_examples=3000 if LONG else 60,
+    max_examples=1000 if LONG else 60,
     derandomize=not LONG,
     deadline=None,
     database=None,
@@ -40,7 +40,7 @@ def test_no_schedule_breaks_a_promise(schedule: Schedule) -> None:
 def test_thousands_of_schedules_break_no_promise(nodes: int) -> None:
     """Seeds make schedules faster than hypothesis does; these do not shrink by themselves."""
     first = int(time.time()) if LONG else 0
-    count = 5000 if LONG else 60
+    count = 2000 if LONG else 60
     found = first_broken(Schedule.of(seed, nodes) for seed in range(first, first + count))
     assert found is None, report(*found)
 
@@ -48,8 +48,8 @@ def test_thousands_of_schedules_break_no_promise(nodes: int) -> None:
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_the_simulation_finds(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
     """A planted fault, by the schedule that has found it before, or by looking."""
-    known = [Schedule.parse(fault.found_by)] if fault.found_by and not LONG else []
-    assert first_broken(known, "") is None, "without the fault, nothing is broken"
+    known = list(variations(Schedule.parse(fault.found_by), 20)) if fault.found_by and not LONG else []
+    assert first_broken(known[:1]) is None, "without the fault, nothing is broken"
     fault.plant(monkeypatch)
     looking = (Schedule.of(seed, fault.nodes) for seed in range(BUDGET))
     found = first_broken(known, fault.breaks) or first_broken(looking, fault.breaks)

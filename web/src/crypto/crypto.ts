@@ -1,10 +1,10 @@
 /**
- * End-to-end encryption behind one interface: OMEMO in the namespace `eu.siacs.conversations.axolotl`
- * (XEP-0384 0.3), on libsignal. Nothing outside `crypto/` knows more than this.
+ * The interface of end-to-end encryption: OMEMO in the namespace `eu.siacs.conversations.axolotl` (XEP-0384 0.3), based
+ * on libsignal. Everything else is private to `crypto/`.
  */
 import type { Address, Moment } from '../local/types'
 
-/** `<encrypted/>` without XML. `payload` is left out where only keys travel. */
+/** `<encrypted/>` without XML. `payload` is missing if only keys are sent. */
 export interface Envelope {
   sender: number
   iv: Uint8Array
@@ -12,41 +12,41 @@ export interface Envelope {
   payload?: Uint8Array
 }
 
-/** What others publish of a device, and what this one publishes. Public keys as on the wire: 33 bytes. */
+/** The published keys of a device, of others or our own. Public keys have 33 bytes, as in the protocol. */
 export interface Bundle {
   identity: Uint8Array
   signedPrekey: { id: number; key: Uint8Array; signature: Uint8Array }
   prekeys: { id: number; key: Uint8Array }[]
 }
 
-/** The network that keys travel over; `sync/` has it. All reject while there is no connection. */
+/** Access to the published keys, implemented by `sync/`. All methods reject while there is no connection. */
 export interface KeyNetwork {
   /** The device ids that an account has published; empty if there are none. */
   devices(account: Address): Promise<number[]>
-  /** `undefined`: it has published none. */
+  /** `undefined`: it has not published one. */
   bundle(account: Address, device: number): Promise<Bundle | undefined>
   publishDevices(ids: number[]): Promise<void>
   publishBundle(device: number, bundle: Bundle): Promise<void>
-  /** Sends keys without a text to one device, as after a session was made anew. */
+  /** Sends keys without a text to one device, for example after a session was replaced. */
   sendKeys(to: Address, envelope: Envelope): Promise<void>
-  /** Whether an account may learn that this device is there; others are asked for nothing. */
+  /** Whether an account may know that this device is online; others get no requests. */
   accepted(account: Address): Promise<boolean>
   /** Asks the device that sent a message to send it again to this one. */
   askAgain(to: Address, device: number, messageId: string): Promise<void>
 }
 
 export type Opened =
-  /** `opening`: the path in `keys` of what opens it once more, until it is stored. */
+  /** `opening`: the path in `keys` of the data that can decrypt it again until it is stored. */
   | { type: 'text'; text: string; device: number; trusted: boolean; opening: string }
-  /** Keys only; nothing to show. `device` has proved to be the one that it says. */
+  /** Only keys, nothing to show. `device` is authenticated. */
   | { type: 'keys'; device: number; trusted: boolean }
-  /** Seen before: the ratchet has moved on. */
+  /** Seen before, so the ratchet can't decrypt it again. */
   | { type: 'again' }
-  /** Not for this device: it did not exist when the message was sent. */
+  /** Not encrypted for this device, which did not exist when the message was sent. */
   | { type: 'not-for-me' }
   /**
-   * `asked`: whether the session is made anew and the sender's device asked, in the background (it is bounded). A stranger
-   * is asked later, if they are let in.
+   * `asked`: whether the session is replaced and the sender's device asked to send it again, in the background and with
+   * limits. A stranger is asked after they are accepted.
    */
   | { type: 'unreadable'; asked: boolean }
 
@@ -57,65 +57,68 @@ export interface Fingerprint {
   fingerprint: string
   trust: 'undecided' | 'first-use' | 'verified' | 'distrusted'
   active: boolean
-  /** Of this device itself. */
+  /** This device itself. */
   own?: true
 }
 
-/** To be told to the person. */
+/** Events to show to the person. */
 export type CryptoEvent =
-  /** A contact's device has another key, or a verified contact has a new device. */
+  /** A contact's device has a new key, or a verified contact has a new device. */
   | { type: 'keys-changed'; account: Address; verified: boolean }
-  /** My account has a device that can read along from here on, and that was not there when this one came. */
+  /** My account has a new device, which can read everything from now on. */
   | { type: 'new-device' }
 
 export class NobodyCanRead extends Error {}
 
 export interface Crypto {
-  /** Makes this device's keys once, publishes what is missing, renews what is old. After each login. */
+  /** Creates this device's keys once, publishes what is missing, and renews old keys. To be called after each login. */
   online(): Promise<void>
-  /** A device list came (XEP-0163 event). */
+  /** Handles a published device list (an event of XEP-0163). */
   devicesChanged(account: Address, ids: number[]): Promise<void>
   /**
-   * For all trusted devices of `to` and all others of my own.
-   * Throws NobodyCanRead if `to` has no device that may read it.
+   * Encrypts for all trusted devices of `to` and all my other devices. Throws NobodyCanRead if no device of `to` may
+   * read it.
    */
   encrypt(to: Address, text: string): Promise<Envelope>
   /**
-   * For one device that asked for a message again: throws NobodyCanRead if it may not read it. An empty text makes an
-   * envelope of keys alone, as for asking, which any device gets that is not distrusted.
+   * Encrypts for one device that asked for a message again. Throws NobodyCanRead if it may not read it. An empty text
+   * makes an envelope with keys only, such as for a request, which any device gets that is not distrusted.
    */
   encryptFor(to: Address, device: number, text: string): Promise<Envelope>
   /**
-   * Never throws for what is in the envelope. One at a time for each sender, in order. `messageId`: what to ask for if
-   * it can't be read; of a message that was sent again, the original's. `sent`: when it was sent to all devices; left
-   * out of one that was sent again, which may be for another.
+   * Decrypts a message. Never throws because of the envelope. Messages of each sender are handled one at a time, in
+   * order. `messageId`: the id to ask for if it can't be read; for a message that was sent again, the original id.
+   * `sent`: when it was sent to all devices; omitted for a message that was sent again, which may be for another
+   * device.
    */
   decrypt(from: Address, envelope: Envelope, messageId: string, sent?: Moment): Promise<Opened>
   /**
-   * Asks a device for a message that was read here (`again`) and is nowhere, in the background. Whether it is asked now: a
-   * stranger is if they are let in.
+   * Asks a device, in the background, for a message that was decrypted here (`again`) but was not stored. Returns
+   * whether it is asked now; a stranger is asked after they are accepted.
    */
   askAgain(from: Address, device: number, messageId: string): Promise<boolean>
-  /** An account, or any, may have been let in: what it is to be asked for, it is asked now, in the background. */
+  /**
+   * An account, or any account, may have been accepted: sends it the requests that were held back, in the background.
+   */
   letIn(account?: Address): void
   fingerprints(account: Address): Promise<Fingerprint[]>
-  /** Sixty digits that both sides see alike: of all identity keys of the two accounts. */
+  /** The safety number of two accounts: sixty digits that both sides see, made from all identity keys of both. */
   safetyNumber(account: Address): Promise<string>
   /**
-   * What a QR code for comparing holds, and what is made of one that was scanned: whether it fits. If it does, the
-   * account's keys are verified by that.
+   * The content of a QR code for comparing keys, and whether a scanned one matches. If it does, the account's keys are
+   * verified.
    */
   safetyCode(account: Address): Promise<string>
   compareCode(account: Address, scanned: string): Promise<boolean>
   setTrust(account: Address, device: number, trust: 'verified' | 'first-use' | 'distrusted'): Promise<void>
   /**
-   * For comparing this device with another of my own: sixty digits that both show alike, made of the keys of the two, and the
-   * key of the other. Rejects if that has none.
+   * Sixty digits for comparing this device with another of my devices, which both show, and the fingerprint of the
+   * other. Rejects if it has no key.
    */
   deviceNumber(device: number): Promise<{ digits: string; fingerprint: string }>
-  /** A device of mine has this key, as somebody knows for certain: it is verified. False: it shows another one now. */
+  /** Marks a device of mine as verified with this key, which is known for certain. False: it has another key now. */
   verifyDevice(device: number, fingerprint: string): Promise<boolean>
-  /** As `encryptFor` for a device of mine, under this verified key alone; throws NobodyCanRead if it shows another. */
+  /** As `encryptFor`, for a device of mine with this verified key only. Throws NobodyCanRead if it has another key. */
   encryptVerified(device: number, fingerprint: string, text: string): Promise<Envelope>
   /** This device's OMEMO id. */
   device(): Promise<number>

@@ -1,4 +1,4 @@
-/** The devices of others and mine: which there are, by which keys, and whether they are trusted. */
+/** The known devices of others and mine: their ids, keys and trust. */
 import type { Address, Moment } from '../local/types'
 import { equalBytes } from '@noble/ciphers/utils.js'
 import { hex } from '@scure/base'
@@ -8,11 +8,13 @@ import { MOST_ID } from './own'
 import { isPublic } from './ratchet'
 import { path, type Account, type KnownDevice, type KnownKey, type OwnKeys, type Store } from './store'
 
-/** How long a list is believed that nothing was heard of since: those of strangers are not told of. */
+/**
+ * How long a device list is used without news, in milliseconds, since changes of strangers' lists are not announced.
+ */
 const FRESH = 60_000
-/** Devices of an account that are written to. */
+/** The maximum number of devices of an account to encrypt for. */
 const MOST_ACTIVE = 64
-/** Keys of an account that are remembered. */
+/** The maximum number of keys of an account that are remembered. */
 const MOST_KNOWN = 128
 
 export type Trust = Fingerprint['trust']
@@ -21,7 +23,7 @@ export function trusted(trust: Trust): boolean {
   return trust === 'first-use' || trust === 'verified'
 }
 
-/** What others see of an identity key: without the type. */
+/** The fingerprint of an identity key, as others show it: without the type byte. */
 export function fingerprint(identity: Uint8Array): string {
   return hex.encode(identity.subarray(1))
 }
@@ -34,13 +36,13 @@ export class Devices {
     private readonly now: () => Moment
   ) {}
 
-  /** Whether it is certain that an account has no such device now. */
+  /** Whether it is certain that an account does not have this device now. */
   async lacks(account: Address, device: number): Promise<boolean> {
     const { ids, at } = await this.store.account(account)
     return Math.abs(this.now() - at) < FRESH && !ids.includes(device)
   }
 
-  /** The published ids. Rejects if they were never heard and can't be asked for now. */
+  /** The published device ids. Rejects if they are not known and can't be requested now. */
   async active(account: Address): Promise<number[]> {
     const known = await this.store.account(account)
     if (known.at !== 0 && Math.abs(this.now() - known.at) < FRESH) return known.ids
@@ -58,13 +60,13 @@ export class Devices {
     await this.store.change(account, { ids: sound(ids), at: this.now() })
   }
 
-  /** The trust in the key that a device had last; `undefined`: none was seen. */
+  /** The trust in the last key of a device; `undefined`: none is known. */
   async trust(account: Address, device: number): Promise<Trust | undefined> {
     const known = await this.store.get<KnownDevice>(path('device', account, device))
     return known === undefined ? undefined : (await this.key(account, known.identity))?.trust
   }
 
-  /** The trust in this key, if it is the one that the device had last. */
+  /** The trust in this key, if it is the last one of the device. */
   async known(account: Address, device: number, identity: Bytes): Promise<Trust | undefined> {
     const before = await this.identity(account, device)
     if (before === undefined || !equalBytes(before, identity)) return undefined
@@ -76,8 +78,8 @@ export class Devices {
   }
 
   /**
-   * A device has shown this key (33 bytes), by its bundle or a message that could be read. In a transaction.
-   * `event`: what to tell of it afterwards.
+   * Notes that a device has this key (33 bytes), from its bundle or a message that could be read. In a transaction.
+   * `event`: what to report afterwards.
    */
   async note(
     account: Address,
@@ -106,7 +108,7 @@ export class Devices {
     return tell ? { trust, event: { type: 'keys-changed', account, verified: strict } } : { trust }
   }
 
-  /** Sets the trust in the key that a device has now. */
+  /** Sets the trust in the present key of a device. */
   async decide(
     account: Address,
     device: number,
@@ -121,7 +123,10 @@ export class Devices {
     })
   }
 
-  /** This key of a device of mine is verified, unless it shows another; others need not be compared because of that. */
+  /**
+   * Marks this key of a device of mine as verified, unless the device has another key. Other devices need not be
+   * verified because of that.
+   */
   async verify(device: number, key: string): Promise<boolean> {
     return this.store.together(async () => {
       const known = await this.store.get<KnownDevice>(path('device', this.me, device))
@@ -132,7 +137,7 @@ export class Devices {
     })
   }
 
-  /** Of all known devices; those that are there first. */
+  /** All known devices; those that still exist come first. */
   async all(account: Address): Promise<(Fingerprint & { identity: Bytes })[]> {
     const { ids } = await this.store.account(account)
     const found = []
@@ -155,7 +160,7 @@ export class Devices {
     return this.store.get<KnownKey>(keyPath(account, identity))
   }
 
-  /** Somebody may show any number of keys: the oldest go that nobody has decided about. */
+  /** Forgets the oldest keys that nobody has decided about, since anybody may show any number of keys. */
   private async forget(account: Address, others: Map<string, KnownDevice>, ids: number[]): Promise<void> {
     const gone = [...others]
       .filter(([id]) => !ids.includes(Number(id)))
@@ -184,7 +189,7 @@ function keyPath(account: Address, identity: Uint8Array): string {
   return `trust/${account}/${fingerprint(identity)}`
 }
 
-/** Ids as they may be, each once, and not too many. */
+/** Valid ids, each once, and not too many. */
 function sound(ids: number[]): Account['ids'] {
   const good = ids.filter((id) => Number.isInteger(id) && id > 0 && id <= MOST_ID)
   return [...new Set(good)].slice(0, MOST_ACTIVE)

@@ -1,9 +1,9 @@
 /**
- * The Double Ratchet with one other device, by libsignal. Nothing is stored here: a step takes what was stored and
- * returns what to store, so that a step that fails changes nothing.
+ * The Double Ratchet with one other device, based on libsignal. Nothing is stored here: a step takes the stored state
+ * and returns the new one, so a failed step changes nothing.
  *
- * libsignal 0.0.16 tries the sessions of a record one after the other and keeps what a failed try has changed in them.
- * Here each try has a copy of one session; what comes of the first that succeeds is put back beside the others.
+ * libsignal 0.0.16 tries the sessions of a record one after the other, and keeps the changes of failed tries. Here each
+ * try gets a copy of one session; the result of the first that succeeds is stored with the others.
  */
 import { PreKeyWhisperMessage, WhisperMessage } from '@privacyresearch/libsignal-protocol-protobuf-ts'
 import { SessionBuilder } from '@privacyresearch/libsignal-protocol-typescript/lib/session-builder'
@@ -42,18 +42,18 @@ export interface Step {
 }
 
 export interface Read extends Step {
-  /** The identity key of who wrote: 33 bytes. */
+  /** The identity key of the sender: 33 bytes. */
   identity: Bytes
-  /** The one-time prekey that a new session was made with, and by which key of theirs. */
+  /** The one-time prekey that a new session was made with, and their base key. */
   used?: { prekey: number; base: string }
-  /** How many they have written since they last read something new of mine. */
+  /** How many messages they have sent since they last received something from me. */
   counter: number
 }
 
-/** Read before. */
+/** The message was decrypted before. */
 export class Repeated extends Error {}
 
-/** `work`: about how many steps of a chain were computed in vain. */
+/** The message can't be decrypted. `work`: the approximate number of chain steps computed for it. */
 export class Unreadable extends Error {
   constructor(
     reason: string,
@@ -63,7 +63,7 @@ export class Unreadable extends Error {
   }
 }
 
-/** What a message may cost that is looked at although too many could not be read. */
+/** The maximum cost of a message that is tried although too many others could not be read. */
 const CHEAP = 50
 const PUBLIC = 33
 const TYPE = 5
@@ -76,7 +76,10 @@ export function isPublic(key: Uint8Array): boolean {
   return key instanceof Uint8Array && key.length === PUBLIC && key[0] === TYPE
 }
 
-/** A new session, the others are kept for what comes late. Throws if the bundle is not signed by its identity. */
+/**
+ * Makes a new session; the older ones are kept for late messages. Throws if the bundle is not signed by its identity
+ * key.
+ */
 export async function begin(self: Self, bundle: Bundle, before: Sessions): Promise<Sessions> {
   const { identity, signedPrekey } = bundle
   const usable = bundle.prekeys.filter((prekey) => prekey.id > 0 && isPublic(prekey.key))
@@ -92,7 +95,7 @@ export async function begin(self: Self, bundle: Bundle, before: Sessions): Promi
         publicKey: buffer(signedPrekey.key),
         signature: buffer(signedPrekey.signature)
       },
-      // a device whose prekeys are all taken is written to without one (X3DH, section 3.3)
+      // if all prekeys of the device are used, the session is made without one (X3DH, section 3.3)
       ...(prekey && { preKey: { keyId: prekey.id, publicKey: buffer(prekey.key) } })
     })
   )
@@ -103,7 +106,7 @@ export async function begin(self: Self, bundle: Bundle, before: Sessions): Promi
   })
 }
 
-/** The next message to them. `prekey`: whether they may have to make the session first. */
+/** Encrypts the next message to them. `prekey`: whether it includes what they need to create the session. */
 export async function seal(self: Self, before: Sessions, data: Bytes): Promise<Step & { prekey: boolean }> {
   const name = open(before)
   if (name === undefined) throw new Unreadable('no session to write with')
@@ -116,7 +119,7 @@ export async function seal(self: Self, before: Sessions, data: Bytes): Promise<S
   }
 }
 
-/** Throws Repeated and Unreadable. `cheap`: only what costs next to nothing is tried. */
+/** Decrypts a message. Throws Repeated and Unreadable. `cheap`: tries only what costs next to nothing. */
 export async function read(
   self: Self,
   before: Sessions,
@@ -150,7 +153,7 @@ async function readFirst(
     return attempt(self, theirs, known[0], new Uint8Array(first.message), whisper, cheap)
   }
   if (cheap) throw new Unreadable('too many that could not be read')
-  const without = !first.preKeyId // 0 is none to libsignal, and is never given to a prekey here
+  const without = !first.preKeyId // 0 means none in libsignal, and is never used as an id here
   const one = without ? undefined : await prekeys.one(first.preKeyId)
   const signed = await prekeys.signed(first.signedPreKeyId)
   if ((one === undefined && !without) || signed === undefined)
@@ -193,7 +196,7 @@ async function readNext(self: Self, before: Sessions, data: Bytes, cheap: boolea
   throw new Unreadable('no session fits', work)
 }
 
-/** With one session, whose copy the others never see. It is open or closed afterwards as it was. */
+/** Tries one session, on a copy. Afterwards it is open or closed as before. */
 async function attempt(
   self: Self,
   before: Sessions,
@@ -229,7 +232,7 @@ async function attempt(
 }
 
 interface Whisper {
-  /** The sender's ratchet key, in base64: which chain. */
+  /** The sender's ratchet key in base64, which identifies the chain. */
   chain: string
   counter: number
   previousCounter: number
@@ -264,7 +267,7 @@ async function tried<T>(whisper: Whisper, session: Session | undefined, run: () 
   }
 }
 
-/** libsignal keeps every error and promise for ever. */
+/** Runs without libsignal's global cache, which would keep every error and promise for ever. */
 async function quietly<T>(run: () => Promise<T>): Promise<T> {
   try {
     return await run()
@@ -278,7 +281,7 @@ function buffer(data: Uint8Array): ArrayBuffer {
   return new Uint8Array(data).buffer
 }
 
-/** libsignal returns bytes as a string with one byte in each character. */
+/** Converts a string with one byte in each character, as libsignal returns bytes. */
 function bytesOf(text: string): Bytes {
   return Uint8Array.from(text, (letter) => letter.charCodeAt(0))
 }

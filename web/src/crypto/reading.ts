@@ -1,6 +1,6 @@
 /**
- * Reads messages of others' devices, one step of a ratchet for each. What can't be read is healed in the background; what was
- * read can be read once more until it is stored.
+ * Decrypts messages of other devices, with one ratchet step for each. What can't be read is repaired in the background;
+ * what was read can be read again until it is stored.
  */
 import { hex } from '@scure/base'
 import type { Address, Moment } from '../local/types'
@@ -17,19 +17,19 @@ import { hasOpen } from './sessions'
 import { path, type Opening, type OwnKeys, type Store } from './store'
 import type { Key, Talk } from './talk'
 
-/** Steps of a chain that cost as much as one broken message. */
+/** The number of chain steps that cost as much as one broken message. */
 const WORK = 50
-/** Keys of one message that are looked at for this device: ids of devices are unique for each account only. */
+/** How many keys of a message with this device's id are tried: device ids are unique only within an account. */
 const MOST_KEYS = 3
-/** Messages whose reading is remembered while this runs. */
+/** How many read messages are remembered while the program runs. */
 const MOST_SEEN = 5000
-/** Openings kept for after a crash: how many, and how long. */
+/** Openings that are kept in case of a crash: how many, and how long. */
 const MOST_OPENINGS = 500
 const OPENINGS_KEPT = 86_400_000
-/** Answers without a text, which let the other side's ratchet move on. */
+/** How many answers without text are sent, which let the other side's ratchet advance. */
 const ANSWERS = 20
 const ANSWERS_PER_HOUR = 60
-/** A chain of theirs that is this long gets an answer (XEP-0384 0.8, section 5.5.3). */
+/** A chain of theirs of this length gets an answer (XEP-0384 0.8, section 5.5.3). */
 const LONG = 53
 
 export class Reading {
@@ -60,7 +60,7 @@ export class Reading {
     const mine = envelope.keys.filter((key) => key.device === own.device).slice(0, MOST_KEYS)
     if (from === this.me && sender === own.device) return { type: 'not-for-me' }
     if (mine.length === 0) return this.passedOver(own, from, envelope, id, sent)
-    // Two messages may have the same id; what they were encrypted with differs
+    // Two messages may have the same id, but differ in what they were encrypted with
     const name = openingPath(from, sender, id, envelope.iv)
     if (this.seen.has(name)) return this.reopened(from, envelope, id)
     let renew = true
@@ -79,7 +79,10 @@ export class Reading {
     return { type: 'unreadable', asked }
   }
 
-  /** Not for this device: it was not there yet, or its sender had not heard of it, and is asked then. */
+  /**
+   * Handles a message without a key for this device: the device did not exist, or the sender did not know it, and is
+   * asked to send it again.
+   */
   private async passedOver(
     own: OwnKeys,
     from: Address,
@@ -90,7 +93,7 @@ export class Reading {
     if (payload === undefined || sent < (own.made ?? Infinity)) return { type: 'not-for-me' }
     const strange = !hasOpen(await this.store.sessions(from, sender))
     const asked = !this.failures.spent(from) && (await this.healing.unreadable(from, sender, id, strange))
-    if (asked) this.failures.charge(from, 1) // what is not asked for has cost nothing, however much of it there is
+    if (asked) this.failures.charge(from, 1) // a message that is not asked for costs nothing
     return { type: 'unreadable', asked }
   }
 
@@ -125,7 +128,7 @@ export class Reading {
       used && (() => this.own.use(used.prekey, used.base))
     )
     if (used !== undefined) {
-      this.failures.charge(from, 1) // each takes a prekey, and the bundle is published anew
+      this.failures.charge(from, 1) // each uses a prekey, and the bundle has to be published again
       this.background.run(this.own.refill())
       this.background.run(this.healing.renewed(from, sender))
     }
@@ -138,7 +141,7 @@ export class Reading {
     return { type: 'text', text, device: sender, trusted: trusted(trust), opening }
   }
 
-  /** The ratchet has moved on, but perhaps the text could not be stored, or the program ended before. Then once more. */
+  /** The message was decrypted before, but its text may not have been stored. Then it is decrypted again. */
   private async reopened(from: Address, envelope: Envelope, id: string): Promise<Opened> {
     const { sender, iv } = envelope
     const opening = openingPath(from, sender, id, iv)
@@ -158,7 +161,7 @@ export class Reading {
     if (oldest !== undefined) this.seen.delete(oldest)
   }
 
-  /** Who has made a session hears that it stands, if they know me: then they need not send its beginning again. */
+  /** Confirms a new session to its creator, if they know me, so that they need not send its beginning again. */
   private async answer(to: Address, device: number): Promise<void> {
     if (to !== this.me && !(await this.store.account(to)).written) return
     const left = spend(this.answers, this.now(), ANSWERS, ANSWERS_PER_HOUR)
@@ -176,14 +179,14 @@ export class Reading {
   }
 }
 
-/** The key was read, but the text does not fit it. */
+/** The key was decrypted, but does not fit the text. */
 class Garbled extends Error {}
 
 function openingPath(from: Address, device: number, id: string, iv: Uint8Array): string {
   return `${path('opened', from, device)}/${id}/${hex.encode(iv)}`
 }
 
-/** What the types promise, which a stranger does not. */
+/** Checks what the types promise, which data from a stranger may not keep. */
 function sane({ sender, iv, keys, payload: text }: Envelope): boolean {
   return (
     Number.isInteger(sender) &&

@@ -1,4 +1,4 @@
-/** What is kept in the `keys` table, by path. Whatever belongs together is written in one transaction. */
+/** The `keys` table, by path. Rows that belong together are written in one transaction. */
 import type { Database } from '../local/database'
 import type { Address, Moment } from '../local/types'
 import type { Budget } from './budget'
@@ -6,24 +6,24 @@ import type { Bytes } from '../local/bytes'
 import type { Fingerprint } from './crypto'
 import type { KeyPair, Sessions } from './sessions'
 
-/** This device. Ids of prekeys count up and are never used twice. */
+/** This device. Ids of prekeys count up and are never reused. */
 export interface OwnKeys {
   device: number
   identity: KeyPair
   nextPrekey: number
   nextSigned: number
-  /** When this device began to be there. */
+  /** When this device was created. */
   made?: Moment
-  /** The devices of mine that were there before it. */
+  /** The devices of mine that existed before it. */
   elders?: number[]
 }
 
 export interface Prekey {
   id: number
   pair: KeyPair
-  /** When a first message came that named it; it is not published any more, and goes after a while. */
+  /** When a first message used it. It is then no longer published, and is deleted after a while. */
   used?: Moment
-  /** Their keys that sessions were made with by it: each only once. */
+  /** The base keys of the sessions made with it: each may be used only once. */
   bases: string[]
 }
 
@@ -32,18 +32,18 @@ export interface SignedPrekey {
   pair: KeyPair
   signature: Bytes
   since: Moment
-  /** When a newer one took its place. */
+  /** When a newer one replaced it. */
   until?: Moment
 }
 
 export interface Account {
-  /** As published last. */
+  /** The device ids that were published last. */
   ids: number[]
-  /** When that was heard. */
+  /** When this was learned. */
   at: Moment
-  /** A key of this account was verified: new ones are not trusted until they are. */
+  /** A key of this account was verified, so new keys are not trusted until they are verified. */
   strict: boolean
-  /** I have written to them: they may know that I am here. */
+  /** I have written to them, so they may know that I am online. */
   written: boolean
 }
 
@@ -58,18 +58,18 @@ export interface KnownKey {
 }
 
 export interface Healing {
-  /** Ids of messages that the device is to be asked for. */
+  /** Ids of messages to ask the device for. */
   wanted: string[]
-  /** What it was asked for lately: it may not have been able to read that. */
+  /** Recent requests to it, which it may have been unable to read. */
   asked?: { id: string; at: Moment; times: number }[]
-  /** The session is to be made anew. */
+  /** Whether the session has to be replaced. */
   renew: boolean
   renewed?: Moment
   renewals?: Budget
   asks?: Budget
 }
 
-/** What opens a message that was read, until it is certain that it was stored: for after a crash. */
+/** The data that can decrypt a message again until it is stored, in case of a crash. */
 export interface Opening {
   material: Bytes
   at: Moment
@@ -80,7 +80,7 @@ export interface Row {
   value: unknown
 }
 
-/** What changes seldom, and by this program alone, is not read from the disk for each message: milliseconds. */
+/** Data that seldom changes, and only by this program, is cached for so many milliseconds. */
 const REMEMBERED = 5000
 const SELDOM = /^(?:account|device|trust)\//
 const MOST_REMEMBERED = 2000
@@ -92,7 +92,7 @@ export class Store {
 
   constructor(readonly db: Database) {}
 
-  /** All of it, or nothing. In `work`, nothing but this store may be waited for. */
+  /** Runs `work` in one transaction. It may wait for nothing but this store. */
   async together<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await this.db.transaction('rw', this.db.keys, work)
@@ -124,7 +124,7 @@ export class Store {
     await this.db.keys.bulkDelete(paths)
   }
 
-  /** All below a path that ends with a slash, by the rest of theirs. */
+  /** All rows below a path that ends with a slash, by the rest of their path. */
   async below<T>(path: string): Promise<Map<string, T>> {
     const rows = await this.db.keys.where('path').startsWith(path).toArray()
     return new Map(rows.map((row) => [row.path.slice(path.length), row.value as T]))
@@ -145,14 +145,14 @@ export class Store {
     return (await this.get<Sessions>(path('session', address, device))) ?? { sessions: {}, dropped: {} }
   }
 
-  /** The same within a step: while the lock is held, nobody else writes them. */
+  /** As `sessions`, within a step: while the lock is held, nobody else writes them. */
   async sessionsIn(hold: object, address: Address, device: number): Promise<Sessions> {
     if (this.hold !== hold) this.held.clear()
     this.hold = hold
     return this.held.get(path('session', address, device)) ?? this.sessions(address, device)
   }
 
-  /** Within a step: sessions and what belongs to them, in one. */
+  /** Within a step: writes sessions and related rows together. */
   async putInStep(hold: object, rows: Row[]): Promise<void> {
     if (this.hold === hold) {
       for (const { path, value } of rows)

@@ -1,36 +1,36 @@
 /**
- * How long a message can be changed: a day. From others it is taken for two, since their change may have waited for a
- * connection; what comes later is a message of its own. What it said before is kept.
+ * The time limit for editing a message is a day. Edits of others are accepted for two days, since they may have waited
+ * for a connection; later ones are shown as separate messages. Earlier versions are kept.
  */
 import { entryOf, orderWaiting, timeOf } from './order'
 import type { Change, Edit, Message, Moment, Version } from './types'
 
 const DAY_MS = 86_400_000
-/** Edits before the newest that are kept, beside what was written first. */
+/** How many edits before the newest are kept, besides the original. */
 const MOST = 10
-/** So far may clocks be apart, and the time that a message is under way. */
+/** The tolerance for differences of clocks and for the time that a message takes. */
 const NEAR_MS = 300_000
 
-/** The message can't be edited any more: it is too old, was deleted, or is not here. */
+/** The message can't be edited any more: it is too old, was deleted, or does not exist here. */
 export class TooLate extends Error {}
 
 export function mayEdit({ mine, kind, at }: Message, now: Moment): boolean {
   return mine && kind === 'text' && now - at < DAY_MS
 }
 
-/** Whether a change that was made then counts no more. */
+/** Whether a change made at this time is too late. */
 export function isTooLate({ at }: Message, changed: Moment): boolean {
   return changed - at > 2 * DAY_MS
 }
 
-/** The newest of two changes, with the other among those before it; undefined: it is the same one. */
+/** Merges two changes: the newer one, with the other among its earlier ones; undefined: they are the same. */
 export function merged(known: Change, change: Change): Change | undefined {
   if (known.order === change.order) return undefined
   if (known.earlier?.some(({ order }) => order === change.order)) return undefined
   return withAll(change, [...editsOf(known), ...editsOf(change)])
 }
 
-/** All that a person has said of this kind, in order of time. */
+/** All edits of this kind and person, in order of time. */
 export function editsOf(change: Change): Edit[] {
   const { id, order, text, unstyled, encrypted, emojis, waits, sent } = change
   const newest: Edit = {
@@ -45,7 +45,7 @@ export function editsOf(change: Change): Edit[] {
   return [...(change.earlier ?? []), newest]
 }
 
-/** The change with the newest of these in front, and the others before it. */
+/** The change with the newest of these edits; the others become its earlier ones. */
 export function withAll({ key, target, kind, from, until }: Change, edits: Edit[]): Change {
   const all = [...new Map(edits.map((one) => [one.order, one])).values()]
   all.sort((one, other) => (rank(one) < rank(other) ? -1 : 1))
@@ -57,19 +57,19 @@ export function withAll({ key, target, kind, from, until }: Change, edits: Edit[
   }
 }
 
-/** What waits here will be later than all that is there. */
+/** Changes that wait to be sent are later than all others. */
 function rank({ order, waits }: Edit): string {
   return waits === undefined ? order : orderWaiting(waits)
 }
 
-/** Whether it was sent from here, and its place among those of my other devices is not known. */
+/** Whether it was sent from here, and its order relative to changes of my other devices is unknown. */
 export function isUnplaced({ order, waits }: Edit): boolean {
   return waits === undefined && entryOf(order) === undefined
 }
 
 /**
- * Since when the archive has to tell which is the newest, mine of this device or one of another; undefined: that is clear.
- * The time of what was sent from here is a little other than the server's.
+ * The time from which the archive has to decide whether a change of this device or one of another device of mine is the
+ * newest; undefined: this is known. The times of changes sent from here differ a little from the server's.
  */
 export function contestedSince(change: Change): Moment | undefined {
   const all = editsOf(change)
@@ -79,12 +79,15 @@ export function contestedSince(change: Change): Moment | undefined {
   return unplaced.length && others.length ? since : undefined
 }
 
-/** Those in the clear do not change an encrypted message, and late ones none: what they say is a message of its own. */
+/**
+ * Whether a message may be changed: unencrypted changes do not change an encrypted message, and late ones change
+ * nothing. Their text becomes a separate message.
+ */
 export function mayChange(message: Message, { encrypted, order }: Edit): boolean {
   return (encrypted || !message.encrypted) && !isTooLate(message, timeOf(order))
 }
 
-/** With the newest text that counts: one in the clear does not change an encrypted message. */
+/** The message with the newest text that counts. An unencrypted edit does not change an encrypted message. */
 export function edited(message: Message, change: Change): Message {
   const edits = editsOf(change).filter((one) => mayChange(message, one))
   const last = edits.pop()

@@ -1,68 +1,68 @@
 /**
- * What a person has entered and the database does not hold yet. It is kept in the browser's `localStorage`, which is
- * written before the next line of the program runs, so that a page that is closed or reloaded in that moment loses
- * nothing: the next start stores what is left here.
+ * What a person has entered and the database does not have yet. It is kept in the browser's `localStorage`, which is
+ * written synchronously, so that nothing is lost if the page is closed or reloaded in that moment: the next start
+ * stores what is left there.
  */
 import { deviceTime } from './device-time'
 import type { Address, Reply } from './types'
 
 export interface Entered {
-  /** Of the message, or of the correction: what is entered twice is stored once. */
+  /** The id of the message or correction. If something is entered twice, it is stored once. */
   id: string
   chat: Address
   text: string
-  /** Key of the message that is corrected by it. */
+  /** The key of the message that it corrects. */
   edits?: string
   reply?: Reply
   forwarded?: boolean
   unstyled?: boolean
-  /** The draft of the chat that has become this message. Undefined: whichever there is. */
+  /** The draft of the chat that has become this message. Undefined: any draft. */
   draft?: string
-  /** It is not to be sent, but to stand in the composer again. */
+  /** It is not to be sent, but to be put into the composer again. */
   unsent?: boolean
   /** The order in which it was entered. */
   place: number
 }
 
-/** Of everything that is kept in `localStorage`: log-out removes what begins with `kith.`. */
+/** The prefix of everything in `localStorage`: log-out removes what begins with `kith.`. */
 const PREFIX = 'kith.entered'
 
 let places = 0
 
 export class EnteredTexts {
-  /** `storage` is undefined where there is none; `name`: of the database. */
+  /** `storage` is undefined if there is none; `name`: the name of the database. */
   constructor(
     private readonly storage: Storage | undefined,
     private readonly name: string
   ) {}
 
-  /** A place behind all that this page and those before it have given. */
+  /** A number that is greater than all given by this and earlier pages. */
   static place(): number {
     places = Math.max(places + 1, deviceTime() * 1000)
     return places
   }
 
-  /** Whether it is kept now. It is not where storage is full or forbidden. */
+  /** Keeps something. Returns false if the storage is full or forbidden. */
   keep(entered: Entered): boolean {
     try {
       if (!this.storage) return false
       this.storage.setItem(this.path(entered.id), JSON.stringify(entered))
       return true
     } catch {
-      return false // the caller keeps it in sight instead
+      return false // the caller shows it instead
     }
   }
 
-  /** The database has it, or the person has it back. */
+  /** Removes what the database has, or what was given back to the person. */
   drop(ids: string[]): void {
     try {
       for (const id of ids) this.storage?.removeItem(this.path(id))
     } catch {
-      // Forbidden meanwhile. What is taken up twice has the same id, and is stored once
+      // Forbidden meanwhile. If it is stored twice, it has the same id, and is stored once
     }
   }
 
-  /** What pages have left, in the order in which it was entered. */
+  /** What earlier pages have left, in the order in which it was entered. */
   left(): Entered[] {
     const { storage } = this
     if (!storage) return []
@@ -72,7 +72,7 @@ export class EnteredTexts {
       try {
         found.push(JSON.parse(storage.getItem(path) ?? '') as Entered)
       } catch {
-        storage.removeItem(path) // half a row is no text
+        storage.removeItem(path) // an incomplete row is ignored
       }
     }
     return found.sort((one, other) => one.place - other.place)

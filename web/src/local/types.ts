@@ -1,4 +1,4 @@
-/** What this device keeps of an account. Screens are drawn from these alone; `sync/` fills them. */
+/** The local storage of an account on this device. Screens are drawn from it alone; `sync/` fills it. */
 
 /** A bare JID, prepared: `+491701234567@example.org`. */
 export type Address = string
@@ -6,71 +6,78 @@ export type Address = string
 /** Milliseconds since 1970, by the server's clock. */
 export type Moment = number
 
-/** How far a message of mine has come. */
+/** The state of one of my messages. */
 export type Progress = 'waiting' | 'sent' | 'delivered' | 'read' | 'failed'
 
 /**
- * Why a message of mine was not sent: they have no device that can read it; none that I have decided about since I
- * compared keys with them; I trust none; or it came back: nobody has the address, or they take nothing from me.
+ * Why one of my messages was not sent: the recipient has no device that can read it; I have to decide about new
+ * devices, since I have compared keys before; I trust none of their devices; or it was refused, because the address
+ * does not exist or accepts nothing from me.
  */
 export type Failure = 'no-device' | 'undecided' | 'distrusted' | 'refused'
 
-/** What my devices share of a chat, each by itself. */
+/** The settings of a chat that are synchronized between my devices, each separately. */
 export type Setting = 'pinned' | 'mutedUntil' | 'archived' | 'favourite' | 'listed'
 
 /** A conversation, as the list of chats shows it. */
 export interface Chat {
   address: Address
-  /** Of the newest message: the list's order. */
+  /** The time of the newest message, by which the list is sorted. */
   at: Moment
-  /** Key of the newest message, if there is one. */
+  /** The key of the newest message, if there is one. */
   last: string
   unread: number
-  /** Key of the first message that was not read when the chat was last left; empty: none. */
+  /** The key of the first unread message when the chat was last left; empty: there was none. */
   firstUnread: string
-  /** 0: not; else until when, `Infinity` for ever. */
+  /** 0: not muted; else the time when muting ends, `Infinity` for ever. */
   mutedUntil: Moment
-  /** 0: not; else when it was pinned. */
+  /** 0: not pinned; else the time when it was pinned. */
   pinned: Moment
   archived: boolean
   favourite?: boolean
-  /** When each of these was set, on whichever device of mine: the later one counts. */
+  /** When each setting was last changed, on any of my devices: the latest change wins. */
   setAt?: Partial<Record<Setting, Moment>>
-  /** It stays in the list though nothing is in it: it was cleared, and not deleted. */
+  /** The chat was cleared, but not deleted, so it stays in the list without messages. */
   listed?: boolean
-  /** All up to here was deleted, on all devices of mine; like `Message.order`. */
+  /** Everything up to here was deleted on all my devices; like `Message.order`. */
   clearedTo?: string
   draft: string
-  /** The tab that has written it: others show it. */
+  /** The tab that has written the draft; other tabs show it. */
   draftBy?: string
-  /** Seconds after which new messages go, 0: never; and when that was said, like `Message.order`. */
+  /** After how many seconds new messages disappear, 0: never; and when this was set, like `Message.order`. */
   disappears: number
   timerOrder: string
-  /** What they have said while one of mine waits: which of the two was last, its place will tell. */
+  /**
+   * A timer that they have set while a change of mine is waiting to be sent. Which of them is later is decided by their
+   * order.
+   */
   timerMeanwhile?: { seconds: number; order: string } | undefined
-  /** Where the newest message stands, like `Message.order`. */
+  /** The order of the newest message, like `Message.order`. */
   order: string
-  /** Up to where I have read, and up to where they have, like `Message.order`; empty: nowhere. */
+  /** How far I have read, and how far they have, like `Message.order`; empty: nothing. */
   readTo: string
   seenTo: string
-  /** When they said so: what they got later, as after it could not be read, they have not read by that. */
+  /**
+   * When they have sent this. It does not cover a message that they received later, such as one that could not be read
+   * at first.
+   */
   seenAt?: Moment
-  /** Where `firstUnread` stands. */
+  /** The order of `firstUnread`. */
   firstOrder: string
 }
 
-/** Somebody in the contacts, or somebody who wrote. */
+/** Somebody in the contacts, or somebody who has written to me. */
 export interface Contact {
   address: Address
-  /** What I call them; empty: nothing. */
+  /** The name that I have given them; empty: none. */
   name: string
-  /** What they call themselves (XEP-0172). */
+  /** The name that they have given themselves (XEP-0172). */
   nick: string
   about: string
-  /** SHA-1 of the picture in hex (XEP-0084), the key in `pictures`; empty: none. */
+  /** The SHA-1 of the picture in hexadecimal (XEP-0084), which is its key in `pictures`; empty: none. */
   picture: string
   subscription: 'none' | 'to' | 'from' | 'both'
-  /** Whether I asked to see their presence, or they to see mine. */
+  /** Whether I have requested a subscription to their presence, or they have requested one to mine. */
   asked: boolean
   asks: boolean
   inRoster: boolean
@@ -87,137 +94,157 @@ export interface Reply {
   id: string
   from: Address
   text: string
-  /** Its author has taken it back. */
+  /** Its author has deleted it. */
   gone?: true
-  /** It is not here: whoever answers says that this was written. */
+  /** It is not in the local storage: the text is what the author of the reply claims. */
   claimed?: true
 }
 
 export type MessageKind =
   | 'text'
   /**
-   * Something that the app tells; `text` names it, for `strings/`: `keys-changed`, `keys-changed-verified`,
-   * `disappears SECONDS` (0: not any more), `pinned`.
+   * A notice of the app. `text` is its key in `strings/`: `keys-changed`, `keys-changed-verified`, `disappears SECONDS`
+   * (0: never), `pinned`.
    */
   | 'notice'
-  /** Can't be read (yet); `asked`: its sender's device is asked for it again. */
+  /** It can't be read (yet). `asked`: the sender's device was asked to send it again. */
   | 'unreadable'
-  /** Taken back by its sender (XEP-0424). */
+  /** Deleted by its sender (XEP-0424). */
   | 'deleted'
 
-/** What an edited message said at first, or since an earlier edit. */
+/** The text of an edited message before an edit. */
 export interface Version {
   text: string
   at: Moment
 }
 
 export interface Message {
-  /** `chat` + space + `id`, unique. A person's ids are their own, so for others' messages `id` is prefixed by `from`. */
+  /**
+   * `chat` + space + `id`, unique. Ids are chosen by the sender, so for messages of others `id` is prefixed by `from`.
+   */
   key: string
   chat: Address
-  /** Where it stands in the conversation: sorts by (`at`, `order`). */
+  /** Messages are sorted by (`at`, `order`). */
   at: Moment
-  /** Its id in the own archive, padded to sort as text; what waits has `~` and a counter, behind all others. */
+  /**
+   * The id in my archive, padded so that it sorts as text. For messages that wait to be sent, `~` and a counter, so
+   * that they come last.
+   */
   order: string
   from: Address
   mine: boolean
-  /** Its entry in the own archive, once that has told: another entry with the same `id` is another message. */
+  /**
+   * The id of its entry in my archive, once it is known. An entry with another id is a different message, even if `id`
+   * is the same.
+   */
   archive?: string
-  /** There are others of its sender with the same `id`; their keys are this one's, `#` and their entry. */
+  /**
+   * There are other messages of the same sender with the same `id`. Their keys are this one's, `#` and the id of their
+   * entry.
+   */
   twins?: true
-  /** Origin id (XEP-0359): what receipts, replies, reactions, edits and deletions name. */
+  /** The origin id (XEP-0359), which receipts, replies, reactions, edits and deletions refer to. */
   id: string
   kind: MessageKind
   text: string
   progress: Progress
   failure?: Failure
-  /** By whom, which emoji. */
+  /** The emojis, by who has chosen them. */
   reactions: Record<Address, string[]>
   reply?: Reply
   forwarded?: boolean
-  /** Marks like *these* are letters in it (XEP-0393). */
+  /** The text is shown without message styling (XEP-0393). */
   unstyled?: boolean
   starred?: 0 | 1
   asked?: boolean
-  /** When it was last changed (XEP-0308), and what it said before, the oldest first. */
+  /** When it was last edited (XEP-0308), and its earlier versions, the oldest first. */
   edited?: Moment
   edits?: Version[]
-  /** Of mine: when a device of theirs had it, and when they said that they read up to it: see `readTime`. */
+  /**
+   * For my messages: when a device of theirs has received it, and when they have sent that they read up to it: see
+   * `readTime`.
+   */
   deliveredAt?: Moment
   readAt?: Moment
-  /** Until when it is pinned in its chat, 0: not any more; and when that was said, like `order`. */
+  /** Until when it is pinned in its chat, 0: not pinned; and when this was set, like `order`. */
   pinned?: Moment
   pinOrder?: string
-  /** When it goes. */
+  /** When it disappears. */
   expires?: Moment
-  /** It is not here, or can't be read: this is what a correction has made of it. */
+  /** The original is missing or can't be read: the text is from a correction of it. */
   standsIn?: true
-  /** Whether it came encrypted, and from a device that is trusted. */
+  /** Whether it was encrypted, by a device that is trusted. */
   encrypted: boolean
-  /** It came encrypted, from this device of its author's, which is not trusted. */
+  /** It was encrypted by this device of its author, which is not trusted. */
   untrusted?: number
 }
 
-/** A text that a message had after an edit; or an earlier reaction of mine. */
+/** A text that a message had after an edit, or an earlier reaction of mine. */
 export type Edit = Pick<
   Change,
   'id' | 'order' | 'text' | 'unstyled' | 'encrypted' | 'emojis' | 'waits' | 'sent'
 >
 
 /**
- * What was said about a message: the newest of each kind and person counts. It is kept beside the message, since
- * it may come before it.
+ * A change of a message: the newest of each kind and person counts. It is stored separately, since it may arrive before
+ * the message.
  */
 export interface Change {
-  /** `kind`, `target` and `from`, with spaces between them. */
+  /** `kind`, `target` and `from`, separated by spaces. */
   key: string
-  /** Key of the message that it is about. */
+  /** The key of the message that is changed. */
   target: string
-  /** `alias`: another id names the target as well, since it is that of a correction (`id`). */
+  /** `alias`: another id refers to the target as well, namely that of a correction (`id`). */
   kind: 'edit' | 'retraction' | 'reaction' | 'received' | 'displayed' | 'pin' | 'alias'
   from: Address
   /** Like `Message.order`. */
   order: string
-  /** Its own id; of a reaction that of the first one, by which it is taken back. */
+  /** Its own id. For a reaction, the id of the first one, which a later one replaces. */
   id?: string
   text?: string
   unstyled?: boolean
-  /** Edits before this one, in order. */
+  /** Earlier edits, in order. */
   earlier?: Edit[]
   emojis?: string[]
-  /** Of a pin: when it ends; 0: now. */
+  /** For a pin: when it ends; 0: it is removed. */
   until?: Moment
-  /** Of mine: its place in the outbox, where it waits, and so is behind all others; and the id that it is sent with. */
+  /**
+   * For my changes that wait to be sent: the place in the outbox (they come after all others), and the id they are sent
+   * with.
+   */
   waits?: number
   sent?: string
-  /** A change in the clear does not touch the text of an encrypted message. */
+  /** An unencrypted change does not change the text of an encrypted message. */
   encrypted: boolean
 }
 
 /**
- * Stanzas of one chat from the archive, or one that came while the archive is read: they wait to be decrypted. Some are
- * kept together, since each row costs the storage more than what is in it.
+ * Stanzas of a chat that wait to be decrypted: from the archive, or received while the archive is read. Several are
+ * stored in one row, since a row costs more than its content.
  */
 export interface Raw {
-  /** The last one's id in the own archive and the first one's, with a space between them. */
+  /** The ids of the last and the first one in my archive, separated by a space. */
   id: string
   chat: Address
-  /** 1: by me, from another device. */
+  /** 1: sent by me, from another device. */
   mine: 0 | 1
   count: number
   entries: { id: string; at: Moment; stanza: string }[]
 }
 
-/** What waits to be sent: in order, once, across restarts. The payload is encrypted when it is first sent. */
+/** A stanza to be sent: in order, once, even after a restart. The content is encrypted when it is first sent. */
 export interface Outgoing {
-  /** Counts up; the order. */
+  /** A counter, which gives the order. */
   seq?: number
   to: Address
   id: string
-  /** What to send: see `sync/outbox.ts`. */
+  /** The content: see `sync/outbox.ts`. */
   what: OutgoingContent
   tries: number
-  /** The stanzas as they were made, before they left: the server may have them, so a retry is the very same. */
+  /**
+   * The stanzas as they were made, before they were sent. The server may have received them, so a retry has to be
+   * identical.
+   */
   made?: string[]
 }
 
@@ -231,20 +258,20 @@ export type OutgoingContent =
       unstyled?: boolean
       expires?: number
     }
-  /** `from`: who wrote the message; `replaces`: my first reaction to it. */
+  /** `from`: the author of the message. `replaces`: my first reaction to it. */
   | { type: 'reaction'; of: string; from: Address; emojis: string[]; replaces?: string }
   | { type: 'retraction'; of: string }
-  /** One for each of these messages. */
+  /** One marker for each of these messages. */
   | { type: 'marker'; of: string[]; kind: 'received' | 'displayed' }
-  /** Pinned until then in the chat, or, with 0, not any more; `from`: who wrote the message. */
+  /** Pins a message in the chat until then, or, with 0, unpins it. `from`: the author of the message. */
   | { type: 'pin'; of: string; from: Address; until: Moment }
-  /** New messages of this chat go after so many seconds; 0: not any more. */
+  /** New messages of this chat disappear after this many seconds; 0: never. */
   | { type: 'timer'; seconds: number }
-  /** To one device: send me that message again; and the answer to such a request. */
+  /** For one device: a request to send me this message again; and the answer to such a request. */
   | { type: 'resend'; of: string; device: number }
   | { type: 'resent'; of: string; device: number }
 
-/** How this device logs in; from the HTTP API. */
+/** The credential of this device, from the HTTP API. */
 export interface Credential {
   address: Address
   agent: string

@@ -1,23 +1,23 @@
 /**
- * A change of the history, in one transaction: what is read is kept at hand, and what is written goes to the storage at
- * once in the end. A round trip to the storage costs more than anything else that is done with a message.
+ * A change of the history, in one transaction. What was read is cached, and writes go to the storage together at the
+ * end, since an access to the storage costs more than anything else that is done with a message.
  */
 import type { Database } from './database'
 import { newChat } from './chat'
 import type { Address, Change, Chat, Message } from './types'
 import { wordsOf } from './words'
 
-/** So many steps take a quarter of the turns that are counted. */
+/** This many steps take a quarter of the turns that Dexie counts. */
 const STEPS = 2
 
 export class Work {
   private readonly messages = new Map<string, Message | undefined>()
   private readonly chats = new Map<Address, Chat>()
   private readonly changes = new Map<string, Change | undefined>()
-  /** Of which messages all changes are at hand. */
+  /** The messages whose changes are all cached. */
   private readonly changesOf = new Set<string>()
   private readonly seen = new Map<string, boolean>()
-  /** Keys of messages that something new is said of. */
+  /** The keys of messages that have new changes. */
   readonly saidOf = new Set<string>()
   private dirtyMessages = new Set<string>()
   private dirtyChats = new Set<Address>()
@@ -28,7 +28,7 @@ export class Work {
 
   constructor(readonly db: Database) {}
 
-  /** Runs `work` in a transaction of its own. */
+  /** Runs `work` in its own transaction. */
   static run<T>(db: Database, work: (work: Work) => Promise<T>): Promise<T> {
     return db.transaction('rw', db.historyTables, async () => {
       const one = new Work(db)
@@ -38,7 +38,7 @@ export class Work {
     })
   }
 
-  /** These are known not to be here, and nothing was said about them. */
+  /** Notes that these messages and changes of them do not exist. */
   missing(keys: Iterable<string>): void {
     for (const key of keys) {
       this.messages.set(key, undefined)
@@ -47,7 +47,7 @@ export class Work {
     }
   }
 
-  /** Fetches at once what will be asked for. */
+  /** Reads together what will be needed. */
   async fetch(all: string[]): Promise<void> {
     const keys = all.filter((key) => !this.messages.has(key))
     if (!keys.length) return
@@ -65,8 +65,8 @@ export class Work {
   }
 
   /**
-   * A transaction ends when nothing was asked of the storage for a while (Dexie counts a hundred turns of promises): to
-   * be called for each message, since all that concerns it may be at hand.
+   * Keeps the transaction open. A transaction ends if it did not access the storage for a while (Dexie counts a hundred
+   * turns of promises), so this has to be called for each message, since everything about it may be cached.
    */
   async stay(): Promise<void> {
     if (++this.steps % STEPS === 0) await this.db.facts.get('')
@@ -112,7 +112,7 @@ export class Work {
     return [...this.changes.values()].filter((change) => change?.target === target) as Change[]
   }
 
-  /** The key of the message that is named by this one, if it is another. */
+  /** The key of the message that this id refers to, if it is another message. */
   async alias(key: string): Promise<string | undefined> {
     const name = `alias ${key}`
     if (!this.changes.has(name)) this.changes.set(name, await this.db.changes.get(name))
@@ -122,13 +122,13 @@ export class Work {
   setAlias(key: string, target: string): void {
     const [chat = '', ...rest] = key.split(' ')
     const named = rest.join(' ')
-    // An id may have any sign in it; others' stand behind their address
+    // An id may contain any character; for messages of others it follows their address
     const id = named.startsWith(`${chat}/`) ? named.slice(chat.length + 1) : named
     const said = { from: '', order: '', encrypted: true }
     this.setChange({ key: `alias ${key}`, target, kind: 'alias', id, ...said })
   }
 
-  /** Nothing of it is kept, as if it had never come. */
+  /** Forgets a message completely, as if it had never been received. */
   dropMessage(key: string): void {
     this.messages.set(key, undefined)
     this.dirtyMessages.add(key)
@@ -151,13 +151,13 @@ export class Work {
     return this.seen.get(key) ?? false
   }
 
-  /** `archive`: its entry there, if that is known. */
+  /** `archive`: the id of its entry there, if it is known. */
   setSeen(key: string, archive = ''): void {
     this.seen.set(key, true)
     this.dirtySeen.set(key, archive)
   }
 
-  /** Forgets messages, and remembers that they were here. */
+  /** Deletes messages, and remembers that they existed. */
   async remove(keys: string[]): Promise<void> {
     await this.flush()
     const archived = new Map<string, string>()
@@ -173,7 +173,9 @@ export class Work {
     await this.setGone(keys, archived)
   }
 
-  /** These are not to be here, from wherever they come. `archived`: their entries in the archive. */
+  /**
+   * Marks messages as deleted, so that they are not stored again. `archived`: the ids of their entries in the archive.
+   */
   async setGone(keys: string[], archived = new Map<string, string>()): Promise<void> {
     for (const key of keys) this.seen.set(key, true)
     await this.db.seen.bulkPut(
@@ -184,13 +186,13 @@ export class Work {
     )
   }
 
-  /** Of these there was nothing to show here, but now there is. */
+  /** Forgets that these had nothing to show, since they have now. */
   async setUnseen(keys: string[]): Promise<void> {
     for (const key of keys) this.seen.set(key, false)
     await this.db.seen.bulkDelete(keys)
   }
 
-  /** Writes what was changed: in the end, and before the storage is searched. */
+  /** Writes the changes: at the end, and before the storage is searched. */
   async flush(): Promise<void> {
     const { db } = this
     const messages = [...this.dirtyMessages].map((key) => this.messages.get(key)).filter((one) => !!one)

@@ -62,12 +62,24 @@ class After:
         self.failed.append((envelope, error))
 
 
+class Numbers(Ids):
+    """Notes which slots an id was for."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: 1_800_000_000.0, 1)
+        self.slots: list[tuple[int, ...]] = []
+
+    def next(self, *slots: int) -> int:
+        self.slots.append(slots)
+        return super().next(*slots)
+
+
 class Desk:
     """A log, and all that is around it."""
 
     def __init__(self, *unwanted: tuple[str, str]) -> None:
         self.store, self.after = Store(), After()
-        ids = Ids(lambda: 1_800_000_000.0, 1)
+        ids = self.ids = Numbers()
         wanted = [lambda account, peer: (account.jid, peer) not in unwanted, lambda account, peer: True]
         self.log = Log(self.store, ids, wanted, self.after)  # type: ignore[arg-type]
         self.ada = account(1, "ada@localhost")
@@ -158,10 +170,16 @@ def test_a_note_to_oneself_is_kept_once() -> None:
 
 def test_a_message_from_or_to_elsewhere_is_kept_by_the_one_who_is_here() -> None:
     desk = Desk()
+    ada, ben = desk.ada.slot, desk.ben.slot
     append = desk.append(BODY, Someone(f"{EVE}/x", None), desk.ben, Keep.ARCHIVE)
+    assert desk.ids.slots.pop() == (ben, ben)
     assert (list(append.owners), append.sender, append.recipient) == ([(2, EVE, INCOMING)], EVE, BEN)
     append = desk.append(BODY, Someone(f"{ADA}/phone", desk.ada), None, Keep.ARCHIVE)
+    assert desk.ids.slots.pop() == (ada, ada)
     assert (list(append.owners), append.sender, append.recipient) == ([(1, EVE, 0)], ADA, EVE)
+    desk.append(BODY, Someone(f"{ADA}/phone", desk.ada), desk.ben, Keep.ARCHIVE)
+    assert desk.ids.slots.pop() == (ada, ben)
+    assert ada != ben
 
 
 @pytest.mark.parametrize(
@@ -188,6 +206,7 @@ def test_what_another_node_is_to_get_is_in_the_outbox(
         (BODY, None),
         ("<origin-id xmlns='urn:xmpp:sid:0' id='abc'/>", b"abc"),
         ('<origin-id xmlns="urn:xmpp:sid:0" id="abc"/>', b"abc"),
+        ("<origin-id xmlns='urn:xmpp:sid:0' id='a'/>", b"a"),
         ("<origin-id xmlns='urn:xmpp:sid:0' id=''/>", None),
         ("<origin-id xmlns='urn:xmpp:sid:0'/>", None),
         ("<origin-id xmlns='urn:xmpp:sid:0' id='a&amp;b'/>", b"a&b"),
@@ -223,6 +242,7 @@ def test_ids_grow_and_a_message_is_stored_as_it_is_delivered() -> None:
     (envelope,) = desk.after.delivered
     assert (envelope.id, envelope.data, envelope.sender) == (one.id, one.stanza, sender)
     assert (str(envelope.to), envelope.delivered_to) == (BEN, [])
+    assert envelope.stanza.to_bytes() == one.stanza
 
 
 def test_a_sender_is_acknowledged_once_whatever_the_store_says() -> None:

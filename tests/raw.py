@@ -211,7 +211,7 @@ class RawClient:
         """The next message."""
         return await self.take(lambda element: element.tag == CLIENT + "message", timeout)
 
-    async def nothing(self, name: str = "message") -> None:
+    async def expect_nothing(self, name: str = "message") -> None:
         """Nothing of that name has come and, after a ping, still has not."""
         await self.ping()
         there = [tostring(e) for e in self.inbox if e.tag == CLIENT + name]

@@ -121,8 +121,8 @@ async def test_presence_flows_when_both_have_each_other(server: RunningServer) -
     assert await add(ada, one, ben) == 1
     push = await mine.take(lambda e: e.tag == CLIENT + "iq" and e.get("type") == "set")
     assert (push[0][0].get("subscription"), push[0][0].get("name")) == ("none", "Friend 0")
-    await theirs.nothing("presence")
-    await theirs.nothing("iq")
+    await theirs.expect_nothing("presence")
+    await theirs.expect_nothing("iq")
     assert await add(ben, two, ada) == 1
     for client, other in ((mine, theirs), (theirs, mine)):
         seen = await client.take(lambda e, other=other: e.get("from") == other.jid)

@@ -47,7 +47,7 @@ async def test_strangers_are_refused_as_the_blocked_are_and_contacts_are_not(ser
     assert (await me.message()).findtext(CLIENT + "body") == "dinner?"
     assert await refused(me, me.bare, "<body>note</body>") == ""
     assert (await me.message()).findtext(CLIENT + "body") == "note"
-    await me.nothing()
+    await me.expect_nothing()
     assert await archived(me) == {"psst", "dinner?", "note"}
     await person.ask("PATCH", "/api/privacy", EVERYONE, phone)
     assert await refused(stranger, me.bare) == ""
@@ -101,7 +101,7 @@ async def test_a_room_is_heard_while_one_is_in_it(server: RunningServer) -> None
     person, phone, me, contact, room = await three(server)
     await person.ask("PATCH", "/api/privacy", CONTACTS, phone)
     assert await refused(room, me.jid, "<body>hello all</body>", "groupchat") == ""  # rooms get no errors
-    await me.nothing()
+    await me.expect_nothing()
     me.send(f"<presence to='{room.bare}/me'/>")
     await me.ping()
     assert await refused(room, me.jid, "<body>hello all</body>", "groupchat") == ""
@@ -109,7 +109,7 @@ async def test_a_room_is_heard_while_one_is_in_it(server: RunningServer) -> None
     me.send(f"<presence to='{room.bare}/me' type='unavailable'/>")
     await me.ping()
     assert await refused(room, me.jid, "<body>hello all</body>", "groupchat") == ""  # rooms get no errors
-    await me.nothing()
+    await me.expect_nothing()
     for client in (me, contact, room):
         client.abort()
 
@@ -133,7 +133,7 @@ async def test_it_holds_while_nobody_is_there_and_after_a_restart(tmp_path: Path
         me = await mine.online(server.port)
         assert await archived(me) == {"who are you?", "away?", "me!"}
         assert await refused(stranger, address) == "service-unavailable"
-        await me.nothing()
+        await me.expect_nothing()
         for client in (me, contact, stranger, other):
             client.abort()
 

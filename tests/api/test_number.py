@@ -288,7 +288,7 @@ async def blocks(client: RawClient, jid: str) -> None:
     assert answer.get("type") == "result"
 
 
-async def learns_nothing(client: RawClient, old: str, number: str) -> None:
+async def expect_learns_nothing(client: RawClient, old: str, number: str) -> None:
     """Whoever asks at the older address, in any way."""
     client.inbox.clear()
     client.send(f"<message to='{old}' type='chat'><body>where are you?</body></message>")
@@ -319,15 +319,15 @@ async def test_who_is_blocked_is_not_told_the_new_number(server: RunningServer) 
     assert await contacts(watching[3]) == {address: "both"}
     for client in watching[:2]:  # whichever of the two has blocked the other
         assert await contacts(client) == {old: "both"}
-    await learns_nothing(watching[0], old, new.number)
+    await expect_learns_nothing(watching[0], old, new.number)
     # somebody who is blocked after the move does not learn of a further one, nor at the first address
     mine = await at(phone, answer).online(server.port)
     await blocks(mine, f"{later.number}@localhost")
-    await learns_nothing(watching[2], old, new.number)
+    await expect_learns_nothing(watching[2], old, new.number)
     for client in watching:
         client.abort()
     server.stop()
     server.start()
     client = await devices[2].online(server.port)
-    await learns_nothing(client, old, new.number)
+    await expect_learns_nothing(client, old, new.number)
     client.abort()

@@ -47,7 +47,7 @@ class Scene:
         before = self.acknowledged
         await until(lambda: self.acknowledged > before + 50, 60, "nothing is acknowledged")
 
-    async def all_is_well(self) -> None:
+    async def expect_all_delivered(self) -> None:
         """Everybody has everything, once and in order."""
         for sender in self.senders:
             sender.enough = True
@@ -122,7 +122,7 @@ async def test_a_disk_that_refuses_makes_senders_wait_and_is_told_of_once(
         assert "the disk refuses to store" in made.told[0]
         assert words in made.told[0]
         assert "the disk stores again" in made.told[1]
-        await made.all_is_well()
+        await made.expect_all_delivered()
         assert len(made.told) == 2
 
 
@@ -149,7 +149,7 @@ async def test_a_disk_that_does_not_answer_makes_everybody_wait_and_is_told_of_o
         assert len(made.told) == 2, made.told
         assert "the disk does not answer" in made.told[0]
         assert "the disk answers again" in made.told[1]
-        await made.all_is_well()
+        await made.expect_all_delivered()
 
 
 @pytest.mark.timeout(300)
@@ -161,7 +161,7 @@ async def test_a_kill_while_the_disk_is_full_loses_nothing(tmp_path: Path) -> No
         made.disk.mode = "0"
         await asyncio.to_thread(made.server.start)
         await made.flowing()
-        await made.all_is_well()
+        await made.expect_all_delivered()
 
 
 @pytest.mark.timeout(180)
@@ -227,7 +227,7 @@ async def test_a_disk_that_is_too_full_for_the_log_lines_stops_nobody(tmp_path: 
         await asyncio.sleep(TROUBLE)
         resource.prlimit(made.server.pid, resource.RLIMIT_FSIZE, (hard, hard))
         await made.flowing()
-        await made.all_is_well()
+        await made.expect_all_delivered()
 
 
 def spoil(database: Path, mark: bytes) -> None:

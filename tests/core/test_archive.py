@@ -231,7 +231,7 @@ async def test_preferences_keep_a_peer_out_of_the_archive_but_not_out_of_reach(
     # all of the archive was read, so only what it does not hold is still to be delivered
     await ada.available()
     assert (await ada.message()).findtext(f"{CLIENT}body") == "off the record"
-    await ada.nothing()
+    await ada.expect_nothing()
     bad = await ada.iq("set", f"<prefs xmlns='{MAM}' default='sometimes'/>")
     assert condition(bad) == "bad-request"
 

@@ -285,7 +285,7 @@ async def test_pushes_of_a_server_are_not_taken_from_others(server: RunningServe
     """RFC 6121 §2.1.6: a client that does not look at the sender would change its lists."""
     alice, bob = await online(server.port, "alice", "a"), await online(server.port, "bob", "b")
     assert condition(await alice.iq("set", push, bob.jid)) == "service-unavailable"
-    await bob.nothing("iq")
+    await bob.expect_nothing("iq")
     alice.abort()
     bob.abort()
 

@@ -120,7 +120,7 @@ async def test_a_session_that_waits_for_its_device_ends_when_that_binds_anew(
     end = bound(new).find(f"{{{MAM}}}metadata/{{{MAM}}}end")
     assert end is not None  # it is in the archive, where the client looks
     await new.available()
-    await new.nothing()
+    await new.expect_nothing()
     gone = await login(server, ada, resume(enabled(old), 0))
     failed = gone.success.find(f"{{{SM}}}failed")
     assert failed is not None
@@ -138,7 +138,7 @@ async def test_carbons_are_on_from_the_start(server: RunningServer, names: tuple
     assert (await phone.message())[0].tag == "{urn:xmpp:carbons:2}received"
     sender.send(f"<message to='{phone.jid}' type='chat'><body>again</body></message>")
     assert body(await phone.message()) == "again"
-    await quiet.nothing()
+    await quiet.expect_nothing()
 
 
 async def test_stream_management_counts_from_the_login_on(
@@ -244,7 +244,7 @@ async def test_the_archive_is_described_and_not_sent_again(
     # what only delivery keeps is delivered, and nothing else: the rest was read
     kept = await client.message()
     assert kept.find("{urn:example:kept}unknown") is not None
-    await client.nothing()
+    await client.expect_nothing()
 
 
 async def test_what_comes_between_binding_and_presence_is_delivered(
@@ -259,7 +259,7 @@ async def test_what_comes_between_binding_and_presence_is_delivered(
     await sender.ping()
     await client.available()
     assert body(await client.message()) == "between"
-    await client.nothing()
+    await client.expect_nothing()
 
 
 async def test_no_account_has_too_many_sessions(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -53,7 +53,7 @@ async def test_a_session_of_negative_priority_gets_only_what_is_addressed_to_it(
     sender.send(text(f"{ben}@localhost", "for all"))
     sender.send(text(shy.jid, "for you"))
     assert body(await shy.message()) == "for you"
-    await shy.nothing()
+    await shy.expect_nothing()
 
 
 async def test_a_message_to_someone_away_comes_later_with_the_time_it_was_sent(
@@ -68,11 +68,11 @@ async def test_a_message_to_someone_away_comes_later_with_the_time_it_was_sent(
     got = [await receiver.message() for _ in range(5)]
     assert [body(message) for message in got] == [f"n{number}" for number in range(5)]
     assert all(message.find(DELAY).get("from") == "localhost" for message in got)
-    await receiver.nothing()
+    await receiver.expect_nothing()
     receiver.send("</stream:stream>")
     await receiver.end()
     again = await online(server.port, ben)
-    await again.nothing()
+    await again.expect_nothing()
 
 
 async def test_what_an_unavailable_session_was_sent_directly_is_not_sent_twice(
@@ -84,7 +84,7 @@ async def test_what_an_unavailable_session_was_sent_directly_is_not_sent_twice(
     sender.send(text(quiet.jid, "directly"))
     assert body(await quiet.message()) == "directly"
     await quiet.available()
-    await quiet.nothing()
+    await quiet.expect_nothing()
 
 
 async def test_a_retry_with_the_same_origin_id_is_delivered_once(
@@ -97,7 +97,7 @@ async def test_a_retry_with_the_same_origin_id_is_delivered_once(
     sender.send(text(f"{ben}@localhost", "other", ORIGIN % "abd"))
     assert body(await receiver.message()) == "once"
     assert body(await receiver.message()) == "other"
-    await receiver.nothing()
+    await receiver.expect_nothing()
 
 
 async def test_typing_is_not_kept_and_hints_are_obeyed(
@@ -115,7 +115,7 @@ async def test_typing_is_not_kept_and_hints_are_obeyed(
     await sender.ping()
     receiver = await online(server.port, ben)
     assert [body(await receiver.message()) for _ in range(2)] == ["brief", "kept"]
-    await receiver.nothing()
+    await receiver.expect_nothing()
     await receiver.iq("set", "<query xmlns='urn:xmpp:mam:2'/>")
     archived = [m for m in receiver.inbox if m.tag == CLIENT + "message"]
     assert [m.findtext(f".//{CLIENT}body") for m in archived] == ["kept"]
@@ -131,7 +131,7 @@ async def test_a_message_to_nobody_is_answered_unless_it_is_an_error(
     sender = await online(server.port, people[0])
     sender.send(text("nobody@localhost", "?", type=type))
     if error is None:
-        await sender.nothing()
+        await sender.expect_nothing()
     else:
         assert condition(await sender.message()) == error
 
@@ -156,7 +156,7 @@ async def test_groupchat_and_headlines_to_no_session_follow_the_table_of_section
     sender.send(text(f"{ben}@localhost", "x", type="groupchat"))
     assert condition(await sender.message()) == "service-unavailable"
     sender.send(text(f"{ben}@localhost/gone", "x", type="headline"))
-    await sender.nothing()
+    await sender.expect_nothing()
     receiver = await online(server.port, ben, "here")
     sender.send(text(f"{ben}@localhost/gone", "to the others"))
     assert body(await receiver.message()) == "to the others"
@@ -187,7 +187,7 @@ async def test_an_error_to_no_client_in_particular_is_for_nobody(
     error = "<error type='cancel'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
     alice.send(f"<message to='{bob.bare}' type='error' id='e'>{error}</message>")
     await alice.ping()
-    await bob.nothing()
+    await bob.expect_nothing()
     alice.send(f"<message to='{bob.jid}' type='error' id='e'>{error}</message>")
     assert condition(await bob.message()) == "gone"
     alice.abort()
@@ -213,7 +213,7 @@ async def test_carbons_show_each_device_what_the_others_send_and_get(
     assert received.find(".//{urn:xmpp:carbons:2}received") is not None
     other.send(text(phone.jid, "private", "<private xmlns='urn:xmpp:carbons:2'/>"))
     await phone.message()
-    await laptop.nothing()
+    await laptop.expect_nothing()
 
 
 async def test_a_client_that_lies_about_its_address_is_cut_off(

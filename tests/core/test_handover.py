@@ -61,7 +61,7 @@ async def test_a_session_goes_on_after_a_restart_with_what_was_not_acknowledged(
     assert body(await ben.message()) == "after"
     ben.send(f"<a xmlns='urn:xmpp:sm:3' h='2'/>{text('ada@localhost', 'yes')}")
     assert body(await ada.message()) == "yes"
-    await ben.nothing()
+    await ben.expect_nothing()
 
 
 async def test_nobody_sees_a_kept_session_go(server: RunningServer) -> None:
@@ -97,7 +97,7 @@ async def test_a_session_can_be_resumed_once_after_a_stop_and_never_after_a_cras
     await ada.bind("phone")
     await ada.available()
     assert body(await ada.message()) == "hello"  # it was never acknowledged
-    await ada.nothing()
+    await ada.expect_nothing()
 
 
 async def test_what_another_device_has_got_is_not_sent_again_after_a_restart(server: RunningServer) -> None:
@@ -109,7 +109,7 @@ async def test_what_another_device_has_got_is_not_sent_again_after_a_restart(ser
     assert body(await awake.message()) == "one"
     await restart(server)
     fresh = await online(server.port, "ada", "fresh")
-    await fresh.nothing()
+    await fresh.expect_nothing()
 
 
 async def test_a_session_is_not_kept_longer_than_it_would_have_waited(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ async def test_what_comes_while_the_roster_is_read_waits_for_what_is_older(tmp_p
         await ada.tag("a")  # it is committed
         disk.mode = "0"
         assert [body(await ben.message()) for _ in range(2)] == ["older", "newer"]
-        await ben.nothing()
+        await ben.expect_nothing()
     finally:
         disk.mode = "0"
         server.kill()
@@ -78,9 +78,9 @@ async def test_a_device_that_read_the_archive_gets_what_another_one_got_before_i
     await laptop.ping()
     laptop.send("<presence type='unavailable'/>")
     await laptop.available()
-    await laptop.nothing()
+    await laptop.expect_nothing()
     tablet = await online(server.port, "dora", "tablet")
-    await tablet.nothing()
+    await tablet.expect_nothing()
 
 
 async def test_a_glance_at_the_start_of_the_archive_does_not_bring_all_of_it(server: RunningServer) -> None:
@@ -96,7 +96,7 @@ async def test_a_glance_at_the_start_of_the_archive_does_not_bring_all_of_it(ser
     laptop.inbox.clear()
     await asyncio.sleep(1.5)
     await laptop.available()
-    await laptop.nothing()
+    await laptop.expect_nothing()
 
 
 @pytest.mark.parametrize("managed", [False, True])
@@ -118,7 +118,7 @@ async def test_many_large_messages_reach_who_was_away(server: RunningServer, man
         assert body(message).partition(" ")[0] == str(n)
         if managed and n % 5 == 0:
             fay.send(f"<a xmlns='{SM}' h='{n + 1}'/>")
-    await fay.nothing()
+    await fay.expect_nothing()
 
 
 async def test_a_page_of_large_messages_is_shorter_and_says_that_more_follow(server: RunningServer) -> None:

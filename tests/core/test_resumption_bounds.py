@@ -37,7 +37,7 @@ async def test_a_session_waits_no_longer_than_set_and_loses_nothing(hasty: Runni
     await back.bind("phone")
     await back.available()
     assert body(await back.message()) == "while it waited"
-    await back.nothing()
+    await back.expect_nothing()
 
 
 async def test_a_session_that_is_owed_too_much_ends_and_loses_nothing(hasty: RunningServer) -> None:
@@ -52,7 +52,7 @@ async def test_a_session_that_is_owed_too_much_ends_and_loses_nothing(hasty: Run
     await back.bind("phone")
     await back.available()
     assert [body(await back.message()) for _ in range(8)] == [f"n{number}" for number in range(8)]
-    await back.nothing()
+    await back.expect_nothing()
 
 
 async def test_a_session_that_two_connections_ask_for_at_once_outlives_its_time_limit(tmp_path: Path) -> None:

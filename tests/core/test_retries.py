@@ -140,7 +140,7 @@ async def test_a_client_that_counts_from_1_after_a_restart_loses_nothing(
         got = await receiver.message()
         assert body(got) in inner
         assert all(part.tag != f"{CLIENT}payload" for part in got)
-    await receiver.nothing()
+    await receiver.expect_nothing()
     receiver.abort()
 
 
@@ -154,7 +154,7 @@ async def test_a_client_that_encrypts_anew_sends_once(server: RunningServer) -> 
         await sender.ping()
         sender.abort()
     await receiver.message()
-    await receiver.nothing()
+    await receiver.expect_nothing()
     receiver.abort()
 
 
@@ -169,5 +169,5 @@ async def test_what_was_kept_for_delivery_only_is_delivered_once(server: Running
         sender.abort()
         await asyncio.sleep(1.5)  # delivery is written once a second
     await receiver.message()
-    await receiver.nothing()
+    await receiver.expect_nothing()
     receiver.abort()

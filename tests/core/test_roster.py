@@ -120,7 +120,7 @@ async def test_a_contact_can_be_approved_before_it_asks(
     ada, ben = [await interested(server, name) for name in names]
     ben.send(f"<presence type='subscribed' to='{ada.bare}'/>")
     assert await item(ben) == {"jid": ada.bare, "subscription": "none", "approved": "true"}
-    await ada.nothing("presence")
+    await ada.expect_nothing("presence")
     ada.send(f"<presence type='subscribe' to='{ben.bare}'/>")
     await ada.take(presence("subscribed", ben.bare))
     assert (await item(ben))["subscription"] == "from"
@@ -249,4 +249,4 @@ async def test_who_goes_unavailable_is_told_so_itself(server: RunningServer, nam
         gone = await client.take(presence("unavailable", laptop.jid))
         assert (gone.get("id"), gone.findtext(f"{CLIENT}status")) == ("bye", "gone")
     laptop.send("<presence type='unavailable'/>")  # it was not available
-    await laptop.nothing("presence")
+    await laptop.expect_nothing("presence")

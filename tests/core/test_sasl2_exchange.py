@@ -184,7 +184,7 @@ async def test_what_failed_binds_nothing(server: RunningServer) -> None:
     assert names(await client.tag("failure")) == ["not-authorized"]
     client.send("<presence/>")
     assert condition(await client.tag("error")) == "not-authorized"
-    await watch.nothing("presence")
+    await watch.expect_nothing("presence")
 
 
 async def test_an_initial_response_that_is_missing_is_asked_for(server: RunningServer) -> None:

@@ -96,7 +96,7 @@ async def test_a_cut_connection_resumes_and_gets_what_it_missed_in_order(
     assert resumed.get("h") == "0"
     assert [body(await back.message()) for _ in range(5)] == [f"n{number}" for number in range(1, 6)]
     back.jid = receiver.jid
-    await back.nothing()
+    await back.expect_nothing()
     # contacts never saw it go, and it is the same session
     sender.send(text(receiver.jid, "still you"))
     assert body(await back.message()) == "still you"
@@ -129,7 +129,7 @@ async def test_what_was_never_acknowledged_is_delivered_to_the_next_session(
     await receiver.end()
     again = await online(server.port, ben, "laptop")
     assert [body(await again.message()) for _ in range(2)] == ["n2", "n3"]
-    await again.nothing()
+    await again.expect_nothing()
 
 
 async def test_a_failed_resumption_and_the_retry_make_no_duplicate(
@@ -148,7 +148,7 @@ async def test_a_failed_resumption_and_the_retry_make_no_duplicate(
     back.send(text(receiver.bare, "once", "o1"))
     back.send(text(receiver.bare, "twice", "o2"))
     assert body(await receiver.message()) == "twice"
-    await receiver.nothing()
+    await receiver.expect_nothing()
 
 
 async def test_a_token_is_worth_nothing_to_another_account(
@@ -306,7 +306,7 @@ async def test_chatter_that_was_not_asked_about_comes_again_after_a_resumption(
     await back.tag("resumed")
     assert (await back.message())[0].tag.endswith("paused")
     back.jid = receiver.jid
-    await back.nothing()
+    await back.expect_nothing()
 
 
 async def test_a_request_to_a_client_is_asked_about(server: RunningServer, names: tuple[str, str]) -> None:

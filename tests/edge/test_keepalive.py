@@ -277,7 +277,7 @@ async def test_a_session_that_can_be_resumed_waits_and_loses_nothing(strict: Run
         again.send(f"<resume xmlns='{SM}' previd='{token}' h='0'/>")
         await again.tag("resumed")
         assert [body(await again.message()) for _ in range(2)] == ["into the dark", "and later"]
-        await again.nothing()
+        await again.expect_nothing()
     for client in (friend, tablet, phone):
         client.abort()
 

@@ -63,7 +63,7 @@ class Client(ClientXMPP):  # type: ignore[misc]
                 event[0].set("delayed", str(message.find("{urn:xmpp:delay}delay") is not None))
                 return event[0]
 
-    async def no_event(self) -> None:
+    async def expect_no_event(self) -> None:
         """Whatever is under way has come, and no event was in it."""
         await self.plugin["xep_0199"].send_ping(self.boundjid.domain)
         await asyncio.sleep(0.1)

@@ -24,7 +24,7 @@ async def test_the_last_items_come_when_a_subscription_is_approved(server: Runni
     features = f"<feature var='{INFO}'/><feature var='{NICK}+notify'/>"
     answer = f"<query xmlns='{INFO}' node='urn:test#unverified'>{features}</query>"
     ben.send(f"<iq type='result' id='{question.get('id')}' to='{question.get('from')}'>{answer}</iq>")
-    await ben.nothing()
+    await ben.expect_nothing()
     ben.send("<presence type='subscribe' to='ada@localhost'/>")
     await ada.take(lambda e: e.get("type") == "subscribe")
     ada.send("<presence type='subscribed' to='ben@localhost'/>")
@@ -46,4 +46,4 @@ async def test_a_probe_of_someone_who_blocks_is_not_answered(server: RunningServ
     await cem.take(lambda e: e.get("type") == "unavailable" and e.get("from") == dora.jid)
     cem.inbox.clear()
     cem.send("<presence type='probe' to='dora@localhost'/>")
-    await cem.nothing("presence")
+    await cem.expect_nothing("presence")

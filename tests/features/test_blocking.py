@@ -167,7 +167,7 @@ async def test_devices_that_asked_for_the_list_are_told_of_changes(server: Runni
     push = await first.take(lambda e: e.tag == CLIENT + "iq" and e.get("type") == "set")
     assert push[0].tag == f"{{{NS}}}block"
     assert push[0][0].get("jid") == "troll@example.org"
-    await second.nothing("iq")
+    await second.expect_nothing("iq")
     answer = await second.iq("set", f"<block xmlns='{NS}'><item jid='a@b@c'/></block>")
     assert condition(answer) == "jid-malformed"
     await second.iq("set", f"<unblock xmlns='{NS}'/>")

@@ -98,7 +98,7 @@ async def test_a_lie_is_believed_of_the_liar_alone(server: RunningServer, accoun
     assert await asked_again(victim)
     await tell(victim, honest)
     await victim.iq("set", PUBLISH)
-    await victim.nothing()
+    await victim.expect_nothing()
     liar.abort()
     victim.abort()
 
@@ -111,12 +111,12 @@ async def test_an_error_or_far_too_much_is_taken_for_no_interest(
     asked = await question(client)
     client.send(f"<iq type='error' id='{asked.get('id')}' to='{asked.get('from')}'/>")
     await client.iq("set", PUBLISH)
-    await client.nothing()
+    await client.expect_nothing()
     many = query(f"{NICK}+notify", *(f"urn:{number}" for number in range(600)))
     announce(client, ver(many))
     await tell(client, many)
     await client.iq("set", PUBLISH)
-    await client.nothing()
+    await client.expect_nothing()
     client.abort()
 
 
@@ -128,7 +128,7 @@ async def test_an_answer_to_no_question_changes_nothing(server: RunningServer, a
     assert await asked_again(client)
     client.send(f"<iq type='result' id='wrong' to='one@localhost'>{answer}</iq>")
     await client.iq("set", PUBLISH)
-    await client.nothing()
+    await client.expect_nothing()
     client.abort()
 
 
@@ -143,7 +143,7 @@ async def test_who_goes_offline_is_told_of_nothing_until_it_is_back(
     await client.ping()
     client.inbox.clear()
     await client.iq("set", PUBLISH)
-    await client.nothing()
+    await client.expect_nothing()
     announce(client, ver(answer))
     event = await client.take(is_event)
     assert event.find("{urn:xmpp:delay}delay") is not None

@@ -171,7 +171,7 @@ async def test_who_is_blocked_hears_nothing(server: RunningServer, ports: list[i
         component.send_message("bob@localhost", "spam", mfrom=f"x@{BOT}", mtype="chat")
         refused = await asyncio.wait_for(component.messages.get(), 5)
         assert refused["type"] == "error"
-        await bob.nothing()
+        await bob.expect_nothing()
         await bob.iq("set", "<unblock xmlns='urn:xmpp:blocking'/>")
         bob.abort()
 

@@ -103,9 +103,9 @@ async def test_a_device_list_reaches_contacts_and_ones_own_devices(
             ids = [device.get("id") for device in event.iter("{eu.siacs.conversations.axolotl}device")]
             assert ids == ["1", "2"]
             assert [item.get("id") for item in event] == ["current"]
-        await deaf.no_event()
+        await deaf.expect_no_event()
     for client in friends:
-        await client.no_event()
+        await client.expect_no_event()
 
 
 async def test_a_stranger_fetches_keys_from_an_open_node(strangers: Friends) -> None:
@@ -154,21 +154,21 @@ async def test_who_comes_online_gets_the_last_items(server: RunningServer, frien
             found[event.get("from")] = event.findtext(f".//{{{NICK}}}nick")
         assert found == {alice.boundjid.bare: "Al", bob.boundjid.bare: "Bobby"}
         late.send_presence(pshow="away")
-        await late.no_event()
+        await late.expect_no_event()
 
 
 async def test_a_node_that_sends_no_last_items_stays_silent(server: RunningServer, friends: Friends) -> None:
     alice, bob = friends
     await alice.ask("set", publish(NICK, nick("Al"), options=options(send_last_published_item="never")))
     async with connected(server.port, f"{bob.boundjid.bare}/late", (NICK,)) as late:
-        await late.no_event()
+        await late.expect_no_event()
 
 
 async def test_a_client_may_begin_to_be_interested_later(server: RunningServer, friends: Friends) -> None:
     alice, bob = friends
     await alice.ask("set", publish(NICK, nick("Al")))
     async with connected(server.port, f"{bob.boundjid.bare}/late") as late:
-        await late.no_event()
+        await late.expect_no_event()
         late.interests = (NICK,)
         await late.go_online()
         assert (await late.next_event()).findtext(f".//{{{NICK}}}nick") == "Al"
@@ -178,7 +178,7 @@ async def test_strangers_are_not_told(strangers: Friends) -> None:
     alice, bob = strangers
     await alice.ask("set", publish(NICK, nick("Al"), options=options(access_model="open")))
     await alice.next_event()
-    await bob.no_event()
+    await bob.expect_no_event()
 
 
 async def test_who_is_blocked_is_not_told_and_may_not_read(friends: Friends) -> None:
@@ -186,12 +186,12 @@ async def test_who_is_blocked_is_not_told_and_may_not_read(friends: Friends) -> 
     await alice.plugin["xep_0191"].block([bob.boundjid.bare])
     await alice.ask("set", publish(NICK, nick("Al"), options=options(access_model="open")))
     await alice.next_event()
-    await bob.no_event()
+    await bob.expect_no_event()
     request = f"<pubsub xmlns='{PUBSUB}'><items node='{NICK}'/></pubsub>"
     assert await bob.refused("get", request, alice.boundjid.bare) == ("service-unavailable", "")
     await bob.ask("set", publish(NICK, nick("Bobby")))
     await bob.next_event()
-    await alice.no_event()
+    await alice.expect_no_event()
 
 
 async def test_a_whitelist_lets_only_its_members_read(friends: Friends) -> None:
@@ -223,7 +223,7 @@ async def test_a_roster_group_opens_a_node(friends: Friends) -> None:
     wanted = options(access_model="roster", roster_groups_allowed="Family")
     await alice.ask("set", publish(NICK, nick("Al"), options=wanted))
     await alice.next_event()
-    await bob.no_event()
+    await bob.expect_no_event()
     request = f"<pubsub xmlns='{PUBSUB}'><items node='{NICK}'/></pubsub>"
     assert await bob.refused("get", request, alice.boundjid.bare) == ("not-authorized", "not-in-roster-group")
     item = f"<item jid='{bob.boundjid.bare}'><group>Family</group></item>"
@@ -265,7 +265,7 @@ async def test_an_explicit_subscriber_is_told_without_being_a_contact(strangers:
     assert (await bob.next_event()).findtext(".//{x}p") == "2"
     await bob.plugin["xep_0060"].unsubscribe(alice.boundjid.bare, "urn:example:blog")
     await alice.ask("set", publish("urn:example:blog", "<p xmlns='x'>3</p>", "3"))
-    await bob.no_event()
+    await bob.expect_no_event()
 
 
 async def test_only_as_many_items_as_the_node_keeps(strangers: Friends) -> None:

@@ -75,13 +75,13 @@ async def test_subscribers_are_told_of_what_is_published(people: Three) -> None:
     event = await bob.next_event()
     assert (event.get("node"), event.get("from")) == (node, SERVICE)
     assert (event[0].get("id"), event[0][0].text) == ("1", "first")
-    await carol.no_event()
-    await alice.no_event()
+    await carol.expect_no_event()
+    await alice.expect_no_event()
     assert await read(carol, node) == ["1"]  # the node is open
     assert await state(bob, node) == ["subscribed"]
     await bob.ask("set", subscribe(bob, node, "unsubscribe"), SERVICE)
     await write(alice, node, "2")
-    await bob.no_event()
+    await bob.expect_no_event()
 
 
 async def test_only_publishers_publish_unless_the_node_says_otherwise(people: Three) -> None:
@@ -149,7 +149,7 @@ async def test_an_owner_approves_and_denies_subscriptions(people: Three, service
         assert (news.tag, news.get("subscription")) == (f"{EVENT}subscription", result)
     await alice.ask("set", publish(node, _X.format("for bob"), "1"), place)
     assert (await bob.next_event())[0].get("id") == "1"
-    await carol.no_event()
+    await carol.expect_no_event()
     request = f"<pubsub xmlns='{PUBSUB}'><items node='{node}'/></pubsub>"
     assert items(await bob.ask("get", request, place)) == ["1"]
     expected = ("not-authorized", "not-subscribed") if service else ("item-not-found", "")

@@ -30,14 +30,14 @@ async def test_so_many_new_people_in_an_hour_and_no_more(server: RunningServer) 
     spammer = await online(server.port, "spammer")
     for number in range(MOST):
         await say(spammer, f"p{number}")
-    await spammer.nothing()
+    await spammer.expect_nothing()
     await say(spammer, f"p{MOST}")
     refused = await spammer.message()
     assert condition(refused) == "policy-violation"
     assert refused.find("{jabber:client}error").get("type") == "wait"  # type: ignore[union-attr]
     for _ in range(5):
         await say(spammer, "p0", "a conversation goes on")
-    await spammer.nothing()
+    await spammer.expect_nothing()
     spammer.abort()
 
 

@@ -80,7 +80,7 @@ async def test_a_key_that_was_made_up_proves_nothing(servers: Two, impostor: Imp
         "<message from='ben@two.test' to='ann@one.test' type='chat'><body>trust me</body></message>"
     )
     assert condition(await impostor.tag("error")) == "not-authorized"
-    await ann.nothing()
+    await ann.expect_nothing()
     ann.abort()
 
 
@@ -98,7 +98,7 @@ async def test_a_server_speaks_for_its_own_people_only(servers: Two, impostor: I
     assert body(await ann.message()) == "true"
     impostor.send(f"<message from='{sender}' to='ann@one.test' type='chat'><body>false</body></message>")
     assert condition(await impostor.tag("error")) == "invalid-from"
-    await ann.nothing()
+    await ann.expect_nothing()
     ann.abort()
 
 
@@ -170,7 +170,7 @@ async def test_a_conversation_with_a_stranger_goes_on(servers: Two) -> None:
     for number in range(120):
         ben.send(f"<message to='talker@one.test' type='chat'><body>{number}</body></message>")
     assert [body(await talker.message()) for _ in range(120)] == [str(n) for n in range(120)]
-    await ben.nothing()
+    await ben.expect_nothing()
     talker.abort()
     ben.abort()
 
@@ -196,7 +196,7 @@ async def test_strangers_are_not_asked_what_they_want_to_be_told_of(servers: Two
     seen = await ann.take(lambda e: e.get("from") == mallory.jid)
     assert seen.tag == "{jabber:client}presence"
     await mallory.iq("get", "<ping xmlns='urn:xmpp:ping'/>", "one.test")
-    await mallory.nothing("iq")
+    await mallory.expect_nothing("iq")
     ann.abort()
     mallory.abort()
 

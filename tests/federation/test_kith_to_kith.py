@@ -124,8 +124,8 @@ async def test_a_server_whose_certificate_does_not_fit_is_refused_both_ways(
         assert condition(await ann.message()) == "remote-server-timeout"
         mallory.send("<message to='ann@one.test' type='chat' id='b'><body>trust me</body></message>")
         assert condition(await mallory.message(30)) == "remote-server-timeout"
-        await ann.nothing()
-        await mallory.nothing()
+        await ann.expect_nothing()
+        await mallory.expect_nothing()
         assert "certificate does not fit" in servers[0].log.read_text()
         ann.abort()
         mallory.abort()

@@ -202,7 +202,7 @@ async def test_a_certificate_that_does_not_fit_is_refused_both_ways(here: World,
         assert condition(await ann.take(lambda e: e.get("type") == "error", 20)) == "remote-server-timeout"
         pam.send("<message to='ann@kith.test' type='chat' id='b'><body>trust me</body></message>")
         await pam.take(lambda e: e.get("type") == "error", 40)
-        await ann.nothing()
+        await ann.expect_nothing()
         assert not [e for e in pam.inbox if body(e) == "secret"]
         ann.abort()
         pam.abort()

@@ -295,7 +295,7 @@ AT_REST = """Promise.allSettled(
 ).then(() => true)"""
 
 
-async def sound(person: Someone, what: str, wide: bool = True) -> None:
+async def expect_sound(person: Someone, what: str, wide: bool = True) -> None:
     """What is on the screen is for everybody, and not wider than it, once it has come to rest."""
     await person.evaluate(AT_REST)
     assert await person.evaluate(FAINT) == [], what
@@ -314,44 +314,44 @@ async def test_every_screen_is_for_everybody(people: People) -> None:
         for path, there in SCREENS.items():
             await person.open(f"#{path.format(other.address)}")
             await person.shows(there)
-            await sound(person, path)
+            await expect_sound(person, path)
     themes = [await person.evaluate("document.documentElement.dataset.theme") for person in (ada, ben)]
     assert themes == ["light", "dark"]
     await ada.open(f"#/chat/{ben.address}")
     await ada.on(f"{ada.bubble('Hello')} .bubble", "click", {"button": "right"})
-    await sound(ada, "the menu of a message")
+    await expect_sound(ada, "the menu of a message")
     await ada.do("key", "Escape")
     await ada.press("Emojis")
     await ada.shows(".picker section button")
-    await sound(ada, "the emojis")
+    await expect_sound(ada, "the emojis")
     await ada.press("Search in this chat")
     await ada.on("header input", "fill", "Hello")
     await ada.shows("text=1 of 1")
-    await sound(ada, "the search")
+    await expect_sound(ada, "the search")
 
 
 async def test_the_start_is_for_everybody(people: People) -> None:
     ada = await people.one("Ada")
     await ada.open()
     await ada.shows(".flag:not(:empty)")
-    await sound(ada, "number")
+    await expect_sound(ada, "number")
     await ada.on(".country", "click")
     await ada.on("dialog input", "fill", "deut")
-    await sound(ada, "countries")
+    await expect_sound(ada, "countries")
     await ada.do("key", "Escape")
     await ada.fill("Phone number", "12")
     await ada.press("Continue")
     await ada.shows("[role=alert]:has-text('a valid phone number')")
-    await sound(ada, "a number that is none")
+    await expect_sound(ada, "a number that is none")
     await ada.press("Log in with a QR code")
     await ada.shows("svg[role=img][aria-label]")
-    await sound(ada, "link")
+    await expect_sound(ada, "link")
     await ada.press("Use phone number instead")
     await ada.fill("Phone number", ada.number)
     await ada.press("Continue")
     await ada.on("input[name=code]", "fill", "000000")
     await ada.shows("[role=alert]:has-text('Wrong code')")
-    await sound(ada, "code")
+    await expect_sound(ada, "code")
 
 
 async def test_it_speaks_german_and_can_be_read_from_right_to_left(people: People) -> None:

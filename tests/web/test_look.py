@@ -290,7 +290,7 @@ PLACES = {
 }
 
 
-async def fits(person: Someone, what: object) -> None:
+async def expect_fits(person: Someone, what: object) -> None:
     """Waits until there are no faults: what the app has just told may cover something for a moment."""
     found: list[str] = []
 
@@ -331,11 +331,11 @@ async def test_on_the_smallest_screen_nothing_leaves_its_place_and_a_finger_hits
         for place, there in {**PLACES, chat: ".history.placed", f"{chat}/info": ".side h2"}.items():
             await ada.open(f"#{place}")
             await ada.shows(there)
-            await fits(ada, (place, language, width))
+            await expect_fits(ada, (place, language, width))
     await ada.evaluate(ASKED)
     await ada.do("page", "reload")
     await ada.shows("dialog [role=img]")
-    await fits(ada, "a request for the history")
+    await expect_fits(ada, "a request for the history")
 
 
 async def test_what_was_looked_for_in_a_chat_is_marked_in_its_messages(people: People) -> None:

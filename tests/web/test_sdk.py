@@ -53,12 +53,12 @@ async def test_a_device_that_was_away_reads_what_its_three_others_read(
     await first.send(ben.jid, "from the first")
     texts = ("to all four", "while one is away", "from the first")
 
-    async def same(device: WebDevice) -> None:
+    async def expect_the_same(device: WebDevice) -> None:
         rows = await device.shows(ben.jid, *texts)
         assert all(row["encrypted"] for row in rows)
 
-    await asyncio.gather(*(same(device) for device in all_four[:3]))
+    await asyncio.gather(*(expect_the_same(device) for device in all_four[:3]))
     (got, *_) = await receive(ben)
     assert got.body == "from the first"
     await away.do("plug")
-    await same(away)
+    await expect_the_same(away)

@@ -57,7 +57,7 @@ def parts() -> Parts:
 
 def test_what_a_feature_needs_is_made_before_it_and_the_order_stays() -> None:
     there = parts()
-    features = there.build([Pep, Plain, Caps])
+    features: list[Feature] = there.build([Pep, Plain, Caps])
     assert [type(feature) for feature in features] == [Pep, Plain, Caps]
     pep, plain, caps = features
     assert isinstance(pep, Pep)
@@ -68,7 +68,8 @@ def test_what_a_feature_needs_is_made_before_it_and_the_order_stays() -> None:
 
 
 def test_a_feature_works_without_what_it_may_do_without() -> None:
-    pep = parts().build([Caps, Pep])[1]
+    features: list[Feature] = parts().build([Caps, Pep])
+    pep = features[1]
     assert isinstance(pep, Pep)
     assert pep.plain is None
 

@@ -8,16 +8,16 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 
 from kith.ports.store import AccountRecord, Document, Keys
-from kith.store.database import Database
 from kith.store.documents import document
 from kith.store.log import last_id
+from kith.store.logs import Logs
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(dict[str, Keys]).decode
 
 
-class Accounts(Database):
-    """The accounts."""
+class Accounts(Logs):
+    """The accounts, each with its log."""
 
     async def account(self, jid: str) -> AccountRecord | None:
         return await self._read(lambda connection: _account(connection, jid))
@@ -99,9 +99,6 @@ class Accounts(Database):
             await ended()
         await self.empty_log(account)
         return True
-
-    async def empty_log(self, account: int) -> None:
-        raise NotImplementedError
 
 
 def _account(connection: sqlite3.Connection, jid: str) -> AccountRecord | None:

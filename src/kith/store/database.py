@@ -97,8 +97,6 @@ class Database:
         if look_through and not ended_well:
             self._checking = threading.Thread(target=self._look_through, name=CHECK_THREAD, daemon=True)
             self._checking.start()
-        if look_through:
-            self._finishing = asyncio.create_task(self._finish_removals())
         self._version = await self._write(_data_version)
 
     async def close(self) -> None:
@@ -133,9 +131,6 @@ class Database:
         """Checks the database in the background, since a power cut can damage more than unsynced data."""
         for problem in self._check.run()[:1]:
             self._health.damaged(Damaged(problem))
-
-    async def _finish_removals(self) -> None:
-        """Finishes deletions that were interrupted."""
 
     @property
     def waiting(self) -> int:

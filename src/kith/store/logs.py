@@ -18,6 +18,11 @@ _ROWS = 500  # blocks other writers for some milliseconds
 class Logs(Database):
     """The logs of all accounts. A message that is in several logs is stored once."""
 
+    async def open(self, look_through: bool = True) -> None:
+        await super().open(look_through)
+        if look_through:
+            self._finishing = asyncio.create_task(self._finish_removals())
+
     @property
     def waiting_bytes(self) -> int:
         return self._writer.waiting_bytes if self._writer is not None else 0
@@ -121,6 +126,7 @@ class Logs(Database):
             pass
 
     async def _finish_removals(self) -> None:
+        """Finishes deletions that were interrupted."""
         with contextlib.suppress(StoreError, Unavailable, sqlite3.Error):  # the next start continues
             for account in await self._read(log.orphans):
                 await self.empty_log(account)

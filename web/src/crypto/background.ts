@@ -1,4 +1,4 @@
-/** Work that nobody waits for. If it fails it is done again at the next login. */
+/** Work that nobody waits for. If it fails, it is done again at the next login. */
 export class Background {
   private readonly running = new Set<Promise<unknown>>()
 
@@ -15,7 +15,7 @@ export class Background {
     return this.running.size > 0
   }
 
-  /** Resolves when all that runs now has ended. */
+  /** Resolves when everything that runs now has ended. */
   async idle(): Promise<void> {
     await Promise.all(this.running)
   }

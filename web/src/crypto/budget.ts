@@ -1,4 +1,4 @@
-/** How often something may be done: so many at once, and so many more in an hour. */
+/** A rate limit: a number at once, and more per hour. */
 import type { Moment } from '../local/types'
 
 export interface Budget {
@@ -8,7 +8,9 @@ export interface Budget {
 
 const HOUR = 3_600_000
 
-/** What is left after one more, or `undefined`: not now. `budget`: from before, if there was one. */
+/**
+ * The budget after one more use, or `undefined` if the limit is reached. `budget`: the previous one, if there is one.
+ */
 export function spend(
   budget: Budget | undefined,
   now: Moment,

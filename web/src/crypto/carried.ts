@@ -1,6 +1,6 @@
 /**
- * Trust that a device gets from the one that let it in (`start/linking.ts`): that device's own keys and those that it
- * has verified, so that nobody has to be compared with anew. It knows nothing of OMEMO, and runs before it.
+ * The trust that a new device gets from the one that has linked it (`start/linking.ts`): that device's own keys and
+ * those that it has verified, so that nobody has to be compared again. This knows nothing of OMEMO, and runs before it.
  */
 import { deviceTime } from '../local/device-time'
 import type { Database } from '../local/database'
@@ -16,7 +16,7 @@ export interface CarriedTrust {
   contacts: Record<Address, string[]>
 }
 
-/** What fits into the letter besides: the server carries 24 KB. */
+/** The maximum size; the server transports 24 KB in total. */
 const MOST = 16_000
 const MOST_KEYS = 1000
 const KEY = /^[A-Za-z0-9_-]{43}$/
@@ -44,7 +44,10 @@ export async function trustToCarry(db: Database, me: Address): Promise<CarriedTr
   return { ...carried, contacts: Object.fromEntries(contacts) }
 }
 
-/** `carried`: from the letter's `secrets`, where anything may be. Before this device's crypto is first opened. */
+/**
+ * `carried`: from the `secrets` of the transfer, which may contain anything. To be called before the device's crypto is
+ * first opened.
+ */
 export async function carryTrust(db: Database, me: Address, carried: unknown): Promise<void> {
   const { own, strict, contacts } = (carried ?? {}) as Partial<Record<keyof CarriedTrust, unknown>>
   const store = new Store(db)

@@ -1,4 +1,7 @@
-/** What people compare to be sure of each other: keys, safety numbers and codes (`safety.ts`), made of all devices of both. */
+/**
+ * What people compare to verify each other: keys, safety numbers and codes (`safety.ts`), made from all devices of
+ * both.
+ */
 import type { Address } from '../local/types'
 import type { Bytes } from '../local/bytes'
 import { NobodyCanRead, type Fingerprint } from './crypto'
@@ -7,10 +10,10 @@ import type { Own } from './own'
 import * as safety from './safety'
 import type { Talk } from './talk'
 
-/** Digests that are remembered. */
+/** How many digests are cached. */
 const MOST_DIGESTS = 16
 
-/** Digests of both, and the devices whose keys are in theirs and that nobody distrusts. */
+/** The digests of both, and their devices whose keys are included and not distrusted. */
 interface Sides {
   mine: Bytes
   theirs: Bytes
@@ -28,7 +31,7 @@ export class Comparing {
   ) {}
 
   async fingerprints(account: Address): Promise<Fingerprint[]> {
-    await this.learn(account).catch(() => undefined) // offline: as it was
+    await this.learn(account).catch(() => undefined) // offline: unchanged
     const own = await this.own.get()
     const known = (await this.devices.all(account)).map(
       ({ device, fingerprint, trust, active }): Fingerprint => ({
@@ -71,7 +74,7 @@ export class Comparing {
 
   async deviceNumber(device: number): Promise<{ digits: string; fingerprint: string }> {
     const own = await this.own.keys()
-    await this.learn(this.me).catch(() => undefined) // offline: as it was
+    await this.learn(this.me).catch(() => undefined) // offline: unchanged
     const identity = await this.devices.identity(this.me, device)
     if (identity === undefined || device === own.device) throw new RangeError(`no known device ${device}`)
     const mine = await this.digest(this.me, [new Uint8Array(own.identity.pubKey)])
@@ -79,7 +82,7 @@ export class Comparing {
     return { digits, fingerprint: fingerprint(identity) }
   }
 
-  /** Asks for the keys of devices that are there and were never met. Rejects without connection. */
+  /** Fetches the keys of existing devices that are not known yet. Rejects without a connection. */
   async learn(account: Address): Promise<void> {
     const own = await this.own.get()
     for (const device of await this.devices.active(account)) {
@@ -106,7 +109,7 @@ export class Comparing {
     }
   }
 
-  /** It takes a quarter of a second: the last ones are remembered. */
+  /** Takes a quarter of a second, so the last ones are cached. */
   private digest(account: Address, keys: Bytes[]): Promise<Bytes> {
     const name = [account, ...keys.map(fingerprint).sort()].join(' ')
     const known = this.digests.get(name) ?? safety.digest(account, keys)

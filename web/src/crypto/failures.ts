@@ -1,8 +1,8 @@
-/** How much work each sender may cause in vain. */
+/** Limits the useless work that each sender may cause. */
 import type { Address, Moment } from '../local/types'
 import { spend, type Budget } from './budget'
 
-/** Work in vain for one sender: about as many broken messages at once, and so many more in an hour. */
+/** Useless work for one sender: about this many broken messages at once, and as many more per hour. */
 const FAILURES = 100
 const FAILURES_PER_HOUR = 600
 const MOST_SENDERS = 1000
@@ -12,12 +12,12 @@ export class Failures {
 
   constructor(private readonly now: () => Moment) {}
 
-  /** Whether the sender has used up what may be done for them in vain. */
+  /** Whether the sender has reached the limit. */
   spent(from: Address): boolean {
     return spend(this.bySender.get(from), this.now(), FAILURES, FAILURES_PER_HOUR) === undefined
   }
 
-  /** Work for this sender that came to nothing, or that a stranger can ask for. False: it was too much before. */
+  /** Counts work that was useless, or that a stranger can cause. False: the limit was reached before. */
   charge(from: Address, work: number): boolean {
     const before = this.bySender.get(from)
     const now = this.now()

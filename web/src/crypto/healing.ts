@@ -1,7 +1,8 @@
 /**
- * What happens to messages that can't be read: a new session with the device that sent them, which is asked for
- * them again. All of it in the background, bounded, and taken up again after a restart. Asking shows that this device is
- * there, and its full address: a stranger is asked once the person has let them in, and what is wanted waits until then.
+ * Repairs after messages that can't be read: a new session with the device that sent them, and a request to send them
+ * again. This happens in the background, with limits, and continues after a restart. A request shows that this device
+ * is online, and its full address. So strangers are asked only after they are accepted, and the ids are stored until
+ * then.
  */
 import type { Address, Moment } from '../local/types'
 import { spend } from './budget'
@@ -12,17 +13,20 @@ import { hasOpen } from './sessions'
 import { path, type Healing as State, type Store } from './store'
 import type { Talk } from './talk'
 
-/** Messages that a device is to be asked for at the same time, and how long their ids may be. */
+/** How many messages a device may be asked for at the same time, and the maximum length of their ids. */
 const MOST_WANTED = 100
 const MOST_ID = 256
 const ASKS = 30
 const ASKS_PER_HOUR = 60
 const RENEWALS = 3
 const RENEWALS_PER_HOUR = 3
-/** A session that is as new as this is not made anew: what comes now was sent before. */
+/** A session that is newer than this is not replaced: messages that arrive now were sent before. */
 const JUST_RENEWED = 60_000
 const MOST_DEVICES = 64
-/** A device that has made a new session since may not have been able to read what it was asked: so often, so soon. */
+/**
+ * If a device has created a new session, it may have been unable to read earlier requests: how often they are repeated,
+ * and how recent they have to be.
+ */
 const MOST_TIMES = 3
 const LATELY = 600_000
 
@@ -42,7 +46,10 @@ export class Healing {
     private readonly now: () => Moment
   ) {}
 
-  /** A message could not be read. Whether its sender will be asked; a stranger is only when they were let in. */
+  /**
+   * Handles a message that could not be read. Returns whether its sender will be asked; a stranger only after they are
+   * accepted.
+   */
   async unreadable(from: Address, device: number, id: string, renew: boolean): Promise<boolean> {
     const wanted = await this.store.together(async () => {
       if (id === '' || id.length > MOST_ID) return false
@@ -62,7 +69,7 @@ export class Healing {
     return true
   }
 
-  /** The device has made a new session: what it was asked for by the old one, it may not have understood. */
+  /** The device has created a new session, so it may have been unable to read requests in the old one. */
   async renewed(from: Address, device: number): Promise<void> {
     const { asked = [] } = await this.store.healing(from, device)
     const again = asked.filter(({ at, times }) => this.now() - at < LATELY && times < MOST_TIMES)
@@ -74,15 +81,15 @@ export class Healing {
     void this.mend(from, device)
   }
 
-  /** What was left undone, as after a restart or when asking was enough for an hour. */
+  /** Continues what was left undone, for example after a restart or when a limit was reached. */
   async goOn(): Promise<void> {
     await this.goOnBelow('')
   }
 
-  /** Somebody may have been let in. */
+  /** Somebody may have been accepted. */
   async letIn(account: Address): Promise<void> {
     if (!this.held.has(account)) return
-    // One that has just begun may have looked before
+    // A repair that has just begun may have checked before
     for (const [name, running] of this.running) if (name.startsWith(`${account}/`)) await running
     await this.goOnBelow(`${account}/`)
   }
@@ -94,12 +101,12 @@ export class Healing {
     }
   }
 
-  /** Until nothing of this is under way. */
+  /** Resolves when no repair is in progress. */
   async idle(): Promise<void> {
     while (this.running.size > 0) await Promise.all(this.running.values())
   }
 
-  /** One at a time for each device; what comes meanwhile is seen by the one that runs. */
+  /** Runs one repair at a time for each device; a running one also handles what is added meanwhile. */
   mend(account: Address, device: number): Promise<void> {
     const name = `${account}/${device}`
     const before = this.running.get(name)
@@ -136,7 +143,7 @@ export class Healing {
   }
 
   private async accepted(account: Address): Promise<boolean> {
-    this.held.add(account) // what lets them in meanwhile is not missed
+    this.held.add(account) // if they are accepted meanwhile, they are asked
     const accepted = await this.network.accepted(account)
     if (accepted) this.held.delete(account)
     return accepted

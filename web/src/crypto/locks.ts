@@ -1,14 +1,14 @@
 /**
- * One at a time: in this program each in its turn, among the tabs of this browser by a Web Lock. To get that takes long,
- * so it is held for all that is done in a row.
+ * Mutual exclusion: within this program by a queue, among the tabs of this browser by a Web Lock. Getting a Web Lock
+ * takes long, so it is held for everything that is done in succession.
  */
 
-/** Milliseconds that the lock is kept after the last of a row, and of a row in which others have to wait. */
+/** How many milliseconds the lock is kept after the last use, and after the last of a series if others are waiting. */
 const LINGER = 20
 const LONGEST = 500
 
 interface Hold {
-  /** Who had it last, and what that one knows it by. */
+  /** The last holder, and the object that identifies its state. */
   owner: object
   token: object
   ready: Promise<void>
@@ -21,8 +21,8 @@ const waiting = new Map<string, Promise<unknown>>()
 const holds = new Map<string, Hold>()
 
 /**
- * Runs `work` when all that asked before for this `name` are done; in other tabs, for the same `scope`. `hold`: the
- * same as last time if nobody but `owner` has had the lock in between.
+ * Runs `work` after everything that was requested before for this `name`, also in other tabs for the same `scope`.
+ * `hold`: the same as last time if nobody but `owner` has had the lock in between.
  */
 export async function exclusively<T>(
   scope: string,
@@ -38,7 +38,7 @@ export async function exclusively<T>(
   }
 }
 
-/** In this program alone. An error is its caller's alone. */
+/** Within this program only. An error only concerns its caller. */
 export function inTurn<T>(name: string, work: () => Promise<T>): Promise<T> {
   const before = waiting.get(name) ?? Promise.resolve()
   const now = before.then(work, work)

@@ -1,2 +1,2 @@
-/** In the place of what is never used: see vite.config.ts. */
+/** Replaces modules that are never used: see vite.config.ts. */
 export {}

@@ -1,4 +1,4 @@
-/** `Crypto`, kept with OMEMO 0.3. See `crypto.ts` for what it promises, docs/web.md for what was chosen and why. */
+/** Implements `Crypto` with OMEMO 0.3. See `crypto.ts` for the interface, and docs/web.md for the design. */
 import { deviceTime } from '../local/device-time'
 import type { Database } from '../local/database'
 import type { Address, Moment } from '../local/types'
@@ -74,7 +74,7 @@ export class Omemo implements Crypto {
       account === this.me && own !== undefined && !ids.includes(own.device) ? [...ids, own.device] : ids
     await this.devices.heard(account, listed)
     if (account === this.me && own !== undefined) await this.own.list(own, ids)
-    // who was verified is watched, and so are my own: a new key is told of before the next message
+    // verified people and my own account are checked, so that a new key is reported before the next message
     if ((before.strict || account === this.me) && own !== undefined)
       this.background.run(this.comparing.learn(account))
   }
@@ -87,7 +87,7 @@ export class Omemo implements Crypto {
     if (to !== this.me) all.unshift(...theirs.map((id): [Address, number] => [to, id]))
     const envelope = await this.talk.text(own, all, text, to)
     if (!(await this.store.account(to)).written) await this.store.change(to, { written: true })
-    this.letIn(to) // whoever is written to knows that I am here
+    this.letIn(to) // a person I write to may know that I am online
     return envelope
   }
 
@@ -160,7 +160,7 @@ export class Omemo implements Crypto {
     return () => this.listeners.delete(listener)
   }
 
-  /** Until nothing is under way in the background. */
+  /** Resolves when nothing is in progress in the background. */
   async idle(): Promise<void> {
     do {
       await this.background.idle()

@@ -1,4 +1,4 @@
-/** The door to `crypto/`: what is behind it is loaded when it is first opened, beside the first screen. */
+/** The entry to `crypto/`, which is loaded when it is first opened, while the first screen is shown. */
 import type { Database } from '../local/database'
 import type { Address } from '../local/types'
 import type { Crypto, KeyNetwork } from './crypto'

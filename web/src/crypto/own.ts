@@ -1,4 +1,4 @@
-/** This device's own keys: made once, published, renewed. */
+/** The keys of this device: created once, published, and renewed. */
 import { KeyHelper } from '@privacyresearch/libsignal-protocol-typescript/lib/key-helper'
 import type { Address, Moment } from '../local/types'
 import { spend, type Budget } from './budget'
@@ -9,15 +9,17 @@ import type { Prekeys } from './ratchet'
 import type { OwnKeys, Prekey, SignedPrekey, Store } from './store'
 
 const DAY = 86_400_000
-/** How long a signed prekey is published, and how long first messages that name an older one can still be read. */
+/** How long a signed prekey is published, and how long first messages that use an older one can still be read. */
 const SIGNED_FOR = 7 * DAY
 const SIGNED_KEPT = 30 * DAY
-/** Published at a time: so many that of a dozen who begin at once, two seldom choose the same. */
+/**
+ * How many prekeys are published: enough that of a dozen people who start at the same time, two seldom choose the same.
+ */
 export const PREKEYS = 200
-/** Two who wrote while I was away may have taken the same prekey: it goes a day after its first use. */
+/** How long a used prekey is kept: two people who wrote while I was away may have chosen the same one. */
 const USED_KEPT = DAY
 const MOST_BASES = 32
-/** How often in an hour this device puts itself on the list again that another has taken it off. */
+/** How often per hour this device adds itself to the device list again if another device has removed it. */
 const LISTED_PER_HOUR = 10
 export const MOST_ID = 2 ** 31 - 1
 
@@ -33,18 +35,18 @@ export class Own {
     private readonly now: () => Moment
   ) {}
 
-  /** `undefined`: they are not made yet. */
+  /** `undefined`: they do not exist yet. */
   async get(): Promise<OwnKeys | undefined> {
     this.known ??= await this.store.get<OwnKeys>('own')
     return this.known
   }
 
-  /** This device's keys, which are made and published if there are none. */
+  /** The keys of this device, which are created and published if necessary. */
   async keys(): Promise<OwnKeys> {
     return (await this.get()) ?? (await this.publish())
   }
 
-  /** Makes and renews what needs to be, and publishes what the server has not. */
+  /** Creates and renews keys if necessary, and publishes what is missing on the server. */
   async publish(): Promise<OwnKeys> {
     return this.alone(async () => {
       const ids = await this.network.devices(this.me)
@@ -58,7 +60,7 @@ export class Own {
     })
   }
 
-  /** Prekeys were used: fills up and publishes. One that waits is enough for all that are used until it begins. */
+  /** Replaces used prekeys and publishes them. Calls while one is waiting to start are covered by that one. */
   async refill(): Promise<void> {
     if (this.refilling) return
     this.refilling = true
@@ -71,7 +73,7 @@ export class Own {
     })
   }
 
-  /** The published list is this: puts this device onto it if it is missing. Others are left. */
+  /** Adds this device to the published list if it is missing. Other devices are kept. */
   async list(own: OwnKeys, ids: number[]): Promise<void> {
     if (ids.includes(own.device)) return
     const left = spend(this.listed, this.now(), LISTED_PER_HOUR, LISTED_PER_HOUR)
@@ -80,13 +82,13 @@ export class Own {
     await this.network.publishDevices([...ids, own.device])
   }
 
-  /** For reading first messages. */
+  /** For decrypting first messages. */
   readonly prekeys: Prekeys = {
     one: (id) => this.store.get<Prekey>(`prekey/${id}`),
     signed: async (id) => (await this.store.get<SignedPrekey>(`signed/${id}`))?.pair
   }
 
-  /** In a transaction with the session that was made by it. */
+  /** In the transaction that stores the session made with it. */
   async use(id: number, base: string): Promise<void> {
     const prekey = await this.store.get<Prekey>(`prekey/${id}`)
     if (prekey === undefined) return
@@ -95,7 +97,7 @@ export class Own {
     else await this.store.put(`prekey/${id}`, { ...prekey, bases, used: prekey.used ?? this.now() })
   }
 
-  /** A lock of its own: the network is waited for in it. */
+  /** Runs under a separate lock, since it waits for the network. */
   private alone<T>(work: () => Promise<T>): Promise<T> {
     return exclusively(`${this.store.db.name} own`, 'own', this, work)
   }
@@ -107,7 +109,7 @@ export class Own {
     }
     const identity = await KeyHelper.generateIdentityKeyPair()
     const made = { device, identity, nextPrekey: 1, nextSigned: 1, made: this.now(), elders: taken }
-    // another tab may have been quicker where there are no Web Locks
+    // without Web Locks, another tab may have done it meanwhile
     this.known = await this.store.together(async () => {
       const there = await this.store.get<OwnKeys>('own')
       if (there === undefined) await this.store.put('own', made)

@@ -1,17 +1,19 @@
-/** The text of a message: AES-128-GCM, whose key and tag travel by the ratchet (XEP-0384 0.3, section 4.4). */
+/**
+ * Encrypts the text of a message with AES-128-GCM. The ratchet transports its key and tag (XEP-0384 0.3, section 4.4).
+ */
 import { concatBytes, randomBytes } from '@noble/ciphers/utils.js'
 import type { Bytes } from '../local/bytes'
 
 const KEY = 16
 const TAG = 16
 const IV = 12
-/** Longest payload that is looked at, in bytes. */
+/** The maximum size of a payload to decrypt, in bytes. */
 export const MOST = 1 << 20
 
 export interface SealedText {
   iv: Bytes
   payload: Bytes
-  /** Key and tag, 32 bytes: what is encrypted for each device. */
+  /** Key and tag, 32 bytes, which are encrypted for each device. */
   material: Bytes
 }
 
@@ -25,7 +27,7 @@ export async function sealText(text: string): Promise<SealedText> {
   return { iv, payload: sealed.slice(0, -TAG), material: concatBytes(raw, tag) }
 }
 
-/** Throws if it was changed. Older apps leave the tag at the payload's end, their material is the key alone. */
+/** Throws if it was changed. Older apps put the tag at the end of the payload, so their material is only the key. */
 export async function openText(material: Uint8Array, iv: Uint8Array, payload: Uint8Array): Promise<string> {
   if (material.length !== KEY && material.length !== KEY + TAG) throw new TypeError('not a key with a tag')
   const key = await crypto.subtle.importKey('raw', material.slice(0, KEY), 'AES-GCM', false, ['decrypt'])

@@ -1,8 +1,7 @@
 /**
- * What libsignal computes with. It asks WebCrypto for each HMAC, and each question is a way to another thread: there
- * and back costs twenty times what the HMAC of these few bytes does, so they are computed here. X25519 is the
- * browser's own where it has it; libsignal's, compiled to JavaScript, is ten times as slow, and remains for
- * signatures and older browsers.
+ * The primitives for libsignal. It calls WebCrypto for each HMAC, which means a trip to another thread that takes
+ * twenty times as long as the HMAC of a few bytes, so HMACs are computed here. X25519 is the browser's own, if it has
+ * one; libsignal's, compiled to JavaScript, is ten times slower, and is used for signatures and in older browsers.
  */
 import { AsyncCurve25519Wrapper } from '@privacyresearch/curve25519-typescript'
 import { setCurve, setWebCrypto } from '@privacyresearch/libsignal-protocol-typescript/lib/internal/crypto'
@@ -11,18 +10,18 @@ import { sha256 } from '@noble/hashes/sha2'
 import { concatBytes } from '@noble/ciphers/utils.js'
 import type { Bytes } from '../local/bytes'
 
-/** What stands before a raw private key in PKCS #8 (RFC 8410). */
+/** The bytes before a raw private key in PKCS #8 (RFC 8410). */
 const PKCS8 = Uint8Array.of(0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x6e, 4, 0x22, 4, 0x20)
 const BASE = Uint8Array.of(9, ...new Uint8Array(31))
 const X25519 = 'X25519'
 
-/** To be called before anything of libsignal. */
+/** To be called before any function of libsignal. */
 export function prepare(): void {
   setWebCrypto(nearby() as unknown as Crypto)
   setCurve(new Curve())
 }
 
-/** The part of WebCrypto that libsignal uses. A key for HMAC is its bytes. */
+/** The part of WebCrypto that libsignal uses. A key for HMAC is just its bytes. */
 function nearby(): { getRandomValues: Crypto['getRandomValues']; subtle: object } {
   const { subtle } = crypto
   return {
@@ -46,7 +45,7 @@ function nearby(): { getRandomValues: Crypto['getRandomValues']; subtle: object 
 }
 
 class Curve extends AsyncCurve25519Wrapper {
-  /** Whether the browser has it is known after the first try. */
+  /** Whether the browser supports it; known after the first try. */
   private native: boolean | undefined
 
   override async keyPair(privKey: ArrayBuffer): Promise<{ pubKey: ArrayBuffer; privKey: ArrayBuffer }> {
@@ -57,7 +56,7 @@ class Curve extends AsyncCurve25519Wrapper {
     return { pubKey: await agree(BASE, priv), privKey: priv.buffer }
   }
 
-  /** Rejects if the public key is one of the few that give nothing away and nothing to agree on. */
+  /** Rejects if the public key is one of the few that lead to no secret. */
   override async sharedSecret(pubKey: ArrayBuffer, privKey: ArrayBuffer): Promise<ArrayBuffer> {
     const shared = (await this.isNative())
       ? await agree(new Uint8Array(pubKey), new Uint8Array(privKey))

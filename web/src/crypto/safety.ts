@@ -1,6 +1,6 @@
 /**
- * Safety numbers: what two people compare, of all identity keys of both. As libsignal's numeric fingerprints of
- * version 0 are made, for several keys: SHA-512, 5200 times, over the version, the sorted keys, and whose they are;
+ * Safety numbers, which two people compare, made from all identity keys of both. The format is libsignal's numeric
+ * fingerprint of version 0, for several keys: SHA-512, 5200 times, over the version, the sorted keys, and the address;
  * 30 digits of each side, the smaller first.
  */
 import type { Address } from '../local/types'
@@ -24,7 +24,7 @@ export async function digest(account: Address, keys: Uint8Array[]): Promise<Byte
   return hash
 }
 
-/** Sixty digits, in any order of the sides. */
+/** Sixty digits, the same regardless of the order of the sides. */
 export function digits(mine: Bytes, theirs: Bytes): string {
   return [half(mine), half(theirs)].sort().join('')
 }
@@ -35,7 +35,7 @@ function half(hash: Bytes): string {
   return [0, 5, 10, 15, 20, 25].map((at) => String(chunk(at)).padStart(5, '0')).join('')
 }
 
-/** For a QR code: whom I am, and whom I hold you for. */
+/** For a QR code: my digest, and that of the other side as I know it. */
 export function code(mine: Bytes, theirs: Bytes): string {
   return `${CODE}${base64urlnopad.encode(mine.subarray(0, SHOWN))}.${base64urlnopad.encode(theirs.subarray(0, SHOWN))}`
 }
@@ -44,7 +44,7 @@ export function isCode(scanned: string): boolean {
   return scanned.startsWith(CODE)
 }
 
-/** Whether the code that the other side shows says the same of both. */
+/** Whether the scanned code of the other side has the same digests. */
 export function fits(mine: Bytes, theirs: Bytes, scanned: string): boolean {
   if (!isCode(scanned)) return false
   try {

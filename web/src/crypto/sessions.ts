@@ -1,14 +1,14 @@
 /**
- * The sessions with one other device, as libsignal writes them into JSON: which is used for writing, which are kept for
- * messages that come late, and how many keys of skipped messages.
+ * The sessions with one other device, as libsignal serializes them to JSON: which one is used for sending, which are
+ * kept for late messages, and how many keys of skipped messages are kept.
  */
 import type { KeyPairType } from '@privacyresearch/libsignal-protocol-typescript/lib/types'
 import { deviceTime } from '../local/device-time'
 
-/** As libsignal wants them: the public one has 33 bytes, the type first. */
+/** As libsignal needs them: the public key has 33 bytes, the type first. */
 export type KeyPair = KeyPairType
 
-/** A session as libsignal writes it into JSON; only what is looked at here. */
+/** A session as libsignal serializes it; only the parts used here. */
 export interface Session {
   indexInfo: { closed: number; remoteIdentityKey: string; baseKey: string; baseKeyType: number }
   chains: Record<string, Chain>
@@ -21,16 +21,16 @@ export interface Chain {
   messageKeys: Record<string, string>
 }
 
-/** All sessions with one device: at most one is open, that is, used for writing. */
+/** All sessions with one device. At most one is open, which means that it is used for sending. */
 export interface Sessions {
   sessions: Record<string, Session>
-  /** By chain: up to which message keys were thrown away since there were too many. */
+  /** By chain: up to which message the keys were dropped because there were too many. */
   dropped: Record<string, number>
 }
 
-/** Sessions with one device that are kept for messages that come late. */
+/** The maximum number of sessions with one device that are kept for late messages. */
 const MOST_SESSIONS = 10
-/** Keys of skipped messages that are kept: of one chain (libsignal skips no more at once), of all sessions. */
+/** The maximum number of skipped message keys: of one chain (libsignal skips no more at once), of all sessions. */
 export const MOST_SKIPPED = 2000
 const MOST_SKIPPED_AT_ALL = 4000
 
@@ -38,7 +38,7 @@ export function noSessions(): Sessions {
   return { sessions: {}, dropped: {} }
 }
 
-/** Whose sessions these are, as 33 bytes in base64. */
+/** The device whose sessions these are: its identity key, 33 bytes in base64. */
 export function identityOf(sessions: Sessions): string | undefined {
   return Object.values(sessions.sessions)[0]?.indexInfo.remoteIdentityKey
 }
@@ -70,7 +70,7 @@ export function archived(sessions: Sessions): Sessions {
   return { ...sessions, sessions: Object.fromEntries(closed) }
 }
 
-/** They have begun to write with another session than mine: so do I. */
+/** Opens another session, since they have begun to use it. */
 export function promoted(sessions: Sessions, name: string): Sessions {
   if (open(sessions) === name) return sessions
   const closed = archived(sessions)
@@ -80,7 +80,7 @@ export function promoted(sessions: Sessions, name: string): Sessions {
   return { ...closed, sessions: { ...closed.sessions, [name]: opened } }
 }
 
-/** What is kept for late messages has a bound. The oldest goes first. */
+/** Limits what is kept for late messages. The oldest is dropped first. */
 export function trimmed(sessions: Sessions): Sessions {
   const names = Object.keys(sessions.sessions)
   const age = (name: string): number => order(sessions.sessions[name]?.indexInfo.closed ?? 0)

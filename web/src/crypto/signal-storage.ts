@@ -1,4 +1,4 @@
-/** What libsignal may see of the keys in one step. Trust and identities are decided elsewhere: see `devices.ts`. */
+/** What libsignal may access of the keys in one step. Trust and identities are decided elsewhere: see `devices.ts`. */
 import type { StorageType } from '@privacyresearch/libsignal-protocol-typescript/lib/types'
 import type { KeyPair, Session } from './sessions'
 

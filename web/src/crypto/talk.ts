@@ -1,4 +1,4 @@
-/** Writing to others' devices: makes sessions, and takes one step of a ratchet at a time. */
+/** Encrypts for other devices: creates sessions, and takes one ratchet step at a time. */
 import type { Address, Moment } from '../local/types'
 import type { Bytes } from '../local/bytes'
 import { NobodyCanRead, type Bundle, type CryptoEvent, type Envelope, type KeyNetwork } from './crypto'
@@ -9,11 +9,11 @@ import * as ratchet from './ratchet'
 import { hasOpen, type Sessions } from './sessions'
 import { path, type OwnKeys, type Row, type Store } from './store'
 
-/** How long a device that had no usable bundle is not asked for one. */
+/** How long a device that had no usable bundle is not asked for one again, in milliseconds. */
 const NO_BUNDLE = 300_000
 const AT_ONCE = 8
 
-/** So often may a device's bundle fail to come before a message goes without it. */
+/** How often fetching a device's bundle may fail before a message is sent without that device. */
 const OFTEN = 3
 
 interface Failure {
@@ -23,7 +23,7 @@ interface Failure {
 }
 
 export type Key = Envelope['keys'][number]
-/** Whether a device with this key, which is trusted so far, may read something. */
+/** Whether a device with this key and trust may read something. */
 type May = (trust: Trust, identity: Bytes) => boolean
 
 export class Talk {
@@ -38,19 +38,21 @@ export class Talk {
     private readonly now: () => Moment
   ) {}
 
-  /** A new connection: what failed before may have been the old one's fault. */
+  /** A new connection: earlier failures may have been caused by the old one, and are forgotten. */
   fresh(): void {
     this.failed.clear()
     this.without.clear()
   }
 
-  /** One step at a time with each device, in all tabs. */
+  /** Runs one step at a time for each device, in all tabs. */
   step<T>(account: Address, device: number, work: (hold: object) => Promise<T>): Promise<T> {
     return exclusively(this.store.db.name, path('session', account, device), this, work)
   }
 
-  /** For all of these devices that may read it. Throws NobodyCanRead if there is none of `by` among them,
-   * rejects if the connection is why it would not be for all. */
+  /**
+   * Encrypts for all of these devices that may read it. Throws NobodyCanRead if no device of `by` is among them;
+   * rejects if some could not be reached because of the connection.
+   */
   async text(
     own: OwnKeys,
     to: [Address, number][],
@@ -81,7 +83,10 @@ export class Talk {
     return { sender: own.device, iv, keys, payload }
   }
 
-  /** Keys without a text for one device; `undefined`: there is no session with it. `distrusted` gets nothing. */
+  /**
+   * Encrypts keys without a text for one device; `undefined`: there is no session with it. Distrusted devices get
+   * nothing.
+   */
   async keys(own: OwnKeys, account: Address, device: number): Promise<Envelope | undefined> {
     const failures = await this.meet(own, [[account, device]])
     if (failures.length > 0) throw failures[0]?.reason
@@ -90,13 +95,13 @@ export class Talk {
     return typeof key === 'object' ? { sender: own.device, iv, keys: [key] } : undefined
   }
 
-  /** Makes a new session beside those that there are. Rejects without connection; false: there is no bundle. */
+  /** Creates a new session besides the existing ones. Rejects without a connection; false: there is no bundle. */
   async renew(own: OwnKeys, account: Address, device: number): Promise<boolean> {
     const bundle = await this.network.bundle(account, device)
     return bundle !== undefined && (await this.begin(own, account, device, bundle))
   }
 
-  /** Makes the sessions that are missing. Returns where the network did not help. */
+  /** Creates the missing sessions. Returns those for which the network failed. */
   private async meet(own: OwnKeys, to: [Address, number][]): Promise<Failure[]> {
     const strangers: [Address, number][] = []
     for (const [account, device] of to) {
@@ -146,8 +151,8 @@ export class Talk {
   }
 
   /**
-   * Within a step: keeps what it has made, all of it or nothing. `rows`: what belongs to it. Returns the trust in who is
-   * at the other end.
+   * Within a step: stores what it has produced, all or nothing. `rows`: related rows. Returns the trust in the other
+   * device.
    */
   async commit(
     hold: object,

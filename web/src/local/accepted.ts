@@ -1,4 +1,4 @@
-/** Whom a person has let in: only they learn that something arrived or was read, and only they set a chat's timer. */
+/** The people who are accepted: only they get receipts and read markers, and only they can set the timer of a chat. */
 import type { Database } from './database'
 import { ofChat } from './queries'
 import type { Address } from './types'

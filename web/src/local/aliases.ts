@@ -1,11 +1,11 @@
-/** Another id of a message: that of a correction (XEP-0308), by which some apps name what was corrected. */
+/** Other ids of a message: those of its corrections (XEP-0308), by which some apps refer to it. */
 import { addChange, changeKey } from './changes'
 import { countUnread, findLast } from './chats'
 import { dropQuotes } from './quotes'
 import type { Address } from './types'
 import type { Work } from './work'
 
-/** From here on `key`, of a correction, names the message `target`; what was said of it is said of that one. */
+/** From now on `key`, of a correction, refers to the message `target`; changes of it apply to that message. */
 export async function addAlias(work: Work, me: Address, key: string, target: string): Promise<void> {
   if (key === target || (await work.alias(key)) !== undefined) return
   const said = await work.allChanges(key)

@@ -1,6 +1,6 @@
 /**
- * What is said about messages: edits, reactions, retractions, receipts, pins. The newest of each kind and person counts, in
- * whichever order they arrive.
+ * Changes of messages: edits, reactions, retractions, receipts, pins. The newest of each kind and person counts, in
+ * whatever order they arrive.
  */
 import { recount } from './chats'
 import { contestedSince, editsOf, isUnplaced, merged, withAll } from './edits'
@@ -11,7 +11,7 @@ import { dropQuotes } from './quotes'
 import type { Address, Change, Message, Moment } from './types'
 import type { Work } from './work'
 
-/** Facts, each for a chat: since when its archive is to tell the order of what several devices of mine have said. */
+/** Facts, one for each chat: from when on its archive has to decide the order of changes by several devices of mine. */
 export const UNPLACED = 'unplaced '
 
 /** `Change.key`. */
@@ -19,7 +19,7 @@ export function changeKey(kind: Change['kind'], target: string, from: Address): 
   return `${kind} ${target} ${from}`
 }
 
-/** Keeps a change if it is the newest of its kind, and does it. `false` if it is old. */
+/** Stores and applies a change if it is the newest of its kind. `false` if it is old. */
 export async function addChange(work: Work, me: Address, change: Change): Promise<boolean> {
   const known = await work.change(change.key, change.target)
   if (known && (change.kind === 'edit' || isContest(known, change, me)))
@@ -28,7 +28,7 @@ export async function addChange(work: Work, me: Address, change: Change): Promis
   const message = await work.message(change.target)
   if (message?.kind === 'deleted' && change.kind === 'edit') return false
   const isMark = change.kind === 'received' || change.kind === 'displayed'
-  // A receipt has had its effect, then; the others count again when the message is read anew
+  // A receipt has had its effect; the others are applied again when the message is read again
   if (!message || !isMark) work.setChange(change)
   if (!message) return true
   const after = readIfSeen(changed(message, change, me), await work.chat(message.chat))
@@ -44,7 +44,7 @@ export async function addChange(work: Work, me: Address, change: Change): Promis
   return true
 }
 
-/** One more edit of a message; whichever is the newest, what the message said between is kept. */
+/** Adds an edit of a message. Whichever is the newest, the versions in between are kept. */
 async function addEdit(work: Work, me: Address, known: Change, change: Change): Promise<boolean> {
   const both = merged(known, change)
   if (!both) return false
@@ -52,13 +52,13 @@ async function addEdit(work: Work, me: Address, known: Change, change: Change): 
   return both.order === change.order
 }
 
-/** Several reactions of mine, of which it is not sure yet which is the newest. */
+/** Whether it is uncertain which of several reactions of mine is the newest. */
 function isContest(known: Change, change: Change, me: Address): boolean {
   if (change.kind !== 'reaction' || change.from !== me) return false
   return [...editsOf(known), change].some((one) => one.waits !== undefined || isUnplaced(one))
 }
 
-/** What was said of a message is another now. */
+/** Applies the changes of a message again. */
 async function restate(work: Work, me: Address, change: Change): Promise<void> {
   work.setChange(change)
   const message = await work.message(change.target)
@@ -68,11 +68,13 @@ async function restate(work: Work, me: Address, change: Change): Promise<void> {
   if (since === undefined) return
   const fact = UNPLACED + change.target.slice(0, change.target.indexOf(' '))
   const before = await work.db.fact<Moment>(fact)
-  // Another each time: who is about to have read all since then sees that there is more
+  // A different value each time: a running check notices that there is more to check
   await work.db.setFact(fact, Math.min(since, (before ?? Infinity) - 1))
 }
 
-/** What I have said of a message, sent with this id, has its place: by the archive, or for now by the time of sending. */
+/**
+ * A change of mine that was sent with this id gets its order: from the archive, or for now from the time of sending.
+ */
 export async function placeChange(
   work: Work,
   me: Address,
@@ -84,7 +86,7 @@ export async function placeChange(
   const change = await work.change(changeKey(kind, target, me), target)
   if (!change) return
   const all = editsOf(change)
-  // What another device has put in its place may have its id
+  // A change by another device that replaced it may have its id
   const one = all.find(
     (edit) => (edit.sent ?? edit.id) === sent && (edit.waits !== undefined || isUnplaced(edit))
   )
@@ -94,7 +96,7 @@ export async function placeChange(
   await restate(work, me, withAll(change, [...all.filter((edit) => edit !== one), placed]))
 }
 
-/** Nothing of its text stays, not in its corrections and not where it is quoted. */
+/** Deletes all copies of its text: in its corrections, and where it is quoted. */
 export async function deletedEverywhere(work: Work, message: Message): Promise<void> {
   for (const { kind, key } of await work.allChanges(message.key)) if (kind === 'edit') work.dropChange(key)
   await dropQuotes(work, message)

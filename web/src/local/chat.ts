@@ -1,4 +1,4 @@
-/** A conversation before anything is in it. */
+/** An empty conversation. */
 import type { Address, Chat, Moment, Setting } from './types'
 
 export function newChat(address: Address): Chat {
@@ -21,7 +21,7 @@ export function newChat(address: Address): Chat {
   }
 }
 
-/** `Chat.setAt` after these were set now, which is later than before, whatever a clock says. */
+/** `Chat.setAt` after these settings were changed now, which is always later than before, whatever a clock says. */
 export function setNow(
   before: Chat['setAt'],
   settings: readonly Setting[],

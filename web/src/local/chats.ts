@@ -1,4 +1,4 @@
-/** A chat's own row: its newest message, what is unread in it, how far it was read. */
+/** The row of a chat: its newest message, unread messages, and how far it was read. */
 import { readUpTo } from './effects'
 import { orderWaiting, timeOf } from './order'
 import { ofChat } from './queries'
@@ -9,7 +9,7 @@ export async function updateChat(work: Work, address: Address, change: Partial<C
   work.setChat({ ...(await work.chat(address)), ...change })
 }
 
-/** I have read all up to there. */
+/** Notes that I have read everything up to there. */
 export async function readTo(work: Work, address: Address, order: string): Promise<void> {
   const chat = { ...(await work.chat(address)) }
   if (order <= chat.readTo && !chat.unread) return
@@ -18,7 +18,7 @@ export async function readTo(work: Work, address: Address, order: string): Promi
   await countUnread(work, chat)
 }
 
-/** After messages have gone or moved: which is the newest. */
+/** Finds the newest message, after messages were deleted or moved. */
 export async function findLast(work: Work, address: Address): Promise<void> {
   await work.flush()
   const chat = await work.chat(address)
@@ -51,7 +51,7 @@ export async function countUnread(work: Work, chat: Chat): Promise<void> {
   work.setChat({ ...(await work.chat(chat.address)), unread, firstUnread, firstOrder })
 }
 
-/** A timer of mine that waited under this number has its place; unless a later one of mine waits already. */
+/** A timer of mine that waited under this number was sent and gets its order, unless a later one of mine is waiting. */
 export async function placeTimer(work: Work, address: Address, seq: number, order: string): Promise<void> {
   const { timerOrder, timerMeanwhile: theirs } = await work.chat(address)
   if (timerOrder !== orderWaiting(seq)) return

@@ -1,19 +1,22 @@
 /**
- * The server's clock, as far as this device knows it: what has its time goes by it, on all devices at the same moment.
- * A clock of the device that is wrong, or that somebody sets, makes nothing go early. All times in milliseconds.
+ * The server's clock, as far as this device knows it. Everything with a time uses it, so that it happens at the same
+ * moment on all devices. A clock of the device that is wrong, or that somebody changes, makes nothing disappear early.
+ * All times are in milliseconds.
  */
 import { liveQuery } from 'dexie'
 import type { Database } from './database'
 import type { Moment } from './types'
 
 const FACT = 'clock.ahead'
-/** So far may the device's clock be from the server's, and still be taken as right: an answer takes some time as well. */
+/**
+ * How much the device's clock may differ from the server's and still count as right, since an answer takes some time.
+ */
 const NEAR_MS = 2000
 
 export class ServerClock {
-  /** The server's clock is so far ahead of the device's. */
+  /** How far the server's clock is ahead of the device's. */
   private ahead = 0
-  /** What the server has last told this page, and a clock then that nobody sets. */
+  /** The last time that the server has told this page, and a monotonic time of that moment. */
   private told: { server: Moment; steady: number } | undefined
   private known = false
 
@@ -22,7 +25,7 @@ export class ServerClock {
     private readonly steady: () => number = () => performance.now()
   ) {}
 
-  /** Loads the last known offset, and follows what other tabs learn. Resolves when the offset is loaded. */
+  /** Loads the last known offset, and follows updates of other tabs. Resolves when the offset is loaded. */
   follow(db: Database): Promise<void> {
     return new Promise((loaded) => {
       liveQuery(() => db.fact<number>(FACT)).subscribe({
@@ -30,19 +33,20 @@ export class ServerClock {
           this.ahead = ahead ?? 0
           loaded()
         },
-        error: () => loaded() // the storage was closed, as after a log-out
+        error: () => loaded() // the storage was closed, for example by a log-out
       })
     })
   }
 
-  /** The time that messages are dated with. */
+  /** The time for dating messages. */
   now(): Moment {
     return this.wall() + this.ahead
   }
 
   /**
-   * What is over by this time may be removed for good. The earlier of two clocks: somebody may have set the device's,
-   * and the other may stand still while the device sleeps. Until the server has told, nothing is over.
+   * The time by which expired things may be deleted for good: the earlier of two clocks, since somebody may have
+   * changed the device's clock, and the other may stop while the device sleeps. Until the server has told its time,
+   * nothing is expired.
    */
   passed(): Moment {
     if (!this.known) return -Infinity
@@ -50,20 +54,20 @@ export class ServerClock {
     return told ? Math.min(this.now(), told.server + this.steady() - told.steady) : this.now()
   }
 
-  /** The server says that it is so late; NaN: it can't say. */
+  /** The server tells its time; NaN: it can't. */
   async set(db: Database, server: Moment): Promise<void> {
     if (Number.isFinite(server)) {
       const difference = server - this.wall()
       const ahead = Math.abs(difference) > NEAR_MS ? difference : 0
       this.ahead = ahead
       this.told = { server: this.now(), steady: this.steady() }
-      // Not `this.ahead`: while the storage is read, the subscription may still bring the value of before
+      // Not `this.ahead`: while the storage is read, the subscription may still bring the previous value
       if (((await db.fact<number>(FACT)) ?? 0) !== ahead) await db.setFact(FACT, ahead)
     }
     this.known = true
   }
 
-  /** The server can't be asked: what it told last has to do. */
+  /** The server can't be asked, so the last known time is used. */
   goOn(): void {
     this.known = true
   }

@@ -1,4 +1,4 @@
-/** Somebody of whom nothing is known yet. */
+/** A contact of whom nothing is known yet. */
 import type { Address, Contact } from './types'
 
 export function newContact(address: Address): Contact {

@@ -1,15 +1,15 @@
-/** The device's own storage: Dexie on IndexedDB. One database for one account; gone after log-out. */
+/** The local storage: Dexie on IndexedDB. One database for each account, deleted by log-out. */
 import Dexie, { type EntityTable, type Table, type Transaction } from 'dexie'
 import { entryOf, isWaiting } from './order'
 import type { Address, Change, Chat, Contact, Message, Moment, Outgoing, Picture, Raw } from './types'
 
-/** A single value: the credential, settings, how far the archive was read. */
+/** A single value: the credential, a setting, how far the archive was read. */
 interface Fact {
   name: string
   value: unknown
 }
 
-/** Version 4 tells others' messages with the same id apart by their entries in the archive, which are where they stand. */
+/** Version 4 distinguishes messages of others with the same id by their archive entries, which give their order. */
 async function entries(all: Transaction): Promise<void> {
   await all
     .table('messages')
@@ -19,7 +19,7 @@ async function entries(all: Transaction): Promise<void> {
     })
 }
 
-/** Version 2 keeps what waits in rows of several, and knows when a timer was set and what was asked for again. */
+/** Version 2 stores several waiting stanzas in one row, and knows when a timer was set and what was requested again. */
 async function grouped(all: Transaction): Promise<void> {
   const raw = all.table('raw')
   const before = (await raw.toArray()) as {
@@ -60,13 +60,13 @@ export class Database extends Dexie {
   pictures!: EntityTable<Picture, 'hash'>
   messages!: EntityTable<Message, 'key'>
   changes!: EntityTable<Change, 'key'>
-  /** Keys of messages that are not kept: `gone`: deleted here or expired; else without anything to show here. */
+  /** Keys of messages that are not stored: with `gone`, deleted here or expired; otherwise with nothing to show. */
   seen!: Table<{ key: string; gone?: 1; archive?: string }, string>
   /** For the search: the words of a message. */
   words!: Table<{ key: string; chat: Address; words: string[] }, string>
   raw!: EntityTable<Raw, 'id'>
   outgoing!: EntityTable<Outgoing, 'seq'>
-  /** Of `crypto/`: identity, sessions, prekeys, others' keys; the key is a path like `session/ADDRESS/DEVICE`. */
+  /** For `crypto/`: identity, sessions, prekeys, keys of others. The key is a path such as `session/ADDRESS/DEVICE`. */
   keys!: Table<{ path: string; value: unknown }, string>
 
   constructor(name: string) {
@@ -97,7 +97,7 @@ export class Database extends Dexie {
     await this.facts.put({ name, value })
   }
 
-  /** What a transaction needs that changes the history. */
+  /** The tables needed by a transaction that changes the history. */
   get historyTables(): Table[] {
     const { facts, chats, contacts, messages, changes, seen, words, raw, outgoing, keys } = this
     return [facts, chats, contacts, messages, changes, seen, words, raw, outgoing, keys]

@@ -1,11 +1,11 @@
-/** Messages that go from this device, and what is not taken in again. */
+/** Deletes messages from this device, and keeps them from being stored again. */
 import { countUnread, findLast } from './chats'
 import { isWaiting } from './order'
 import { ofChat } from './queries'
 import type { Address, Chat } from './types'
 import type { Work } from './work'
 
-/** Removes messages from this device; what the archive tells of them later is not taken in again. */
+/** Removes messages from this device. They are not stored again when they are read from the archive. */
 export async function forget(work: Work, keys: string[]): Promise<void> {
   const messages = (await work.db.messages.bulkGet(keys)).filter((message) => message !== undefined)
   await work.remove(keys)
@@ -16,12 +16,12 @@ export async function forget(work: Work, keys: string[]): Promise<void> {
   }
 }
 
-/** Whether what stands there was deleted with the chat, here or on another device of mine. */
+/** Whether a message with this order was deleted with the chat, here or on another device of mine. */
 export function isCleared({ clearedTo = '' }: Chat, order: string): boolean {
   return order <= clearedTo && !isWaiting(order)
 }
 
-/** Deletes all up to a place, and what comes from there later. */
+/** Deletes everything up to a point, also what is received later from before it. */
 export async function clearTo(work: Work, address: Address, order: string): Promise<void> {
   const chat = await work.chat(address)
   if (!order || isWaiting(order) || order <= (chat.clearedTo ?? '')) return

@@ -1,4 +1,4 @@
-/** What a change does to its message and its chat. Nothing is stored here. */
+/** The effects of a change on its message and its chat. Nothing is stored here. */
 import { edited } from './edits'
 import { isWaiting, timeOf } from './order'
 import { told } from './progress'
@@ -42,7 +42,7 @@ function deleted(message: Message): Message {
   return rest
 }
 
-/** What a marker says of the whole chat. */
+/** The effect of a marker on the whole chat. */
 export function mark(chat: Chat, message: Message, change: Change, me: Address): void {
   if (change.kind !== 'displayed' || isWaiting(message.order)) return
   if (change.from === me) {
@@ -58,7 +58,7 @@ export function readUpTo(chat: Chat, order: string): void {
   if (order > chat.readTo) chat.readTo = order
 }
 
-/** They had it when they said that they have read up to there. */
+/** A message was read if they had it when they sent that they have read up to there. */
 export function readIfSeen(message: Message, chat: Chat): Message {
   const { mine, order, progress, deliveredAt = 0 } = message
   const seen = mine && progress === 'delivered' && !isWaiting(order) && order <= chat.seenTo

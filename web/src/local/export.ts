@@ -1,7 +1,7 @@
-/** Everything that a person has here, for them to keep; what it takes; and its end. */
+/** Exports, measures and deletes everything that a person has on this device. */
 import type { Database } from './database'
 
-/** As JSON: chats, contacts, messages; no keys, nothing to log in with. */
+/** Chats, contacts and messages as JSON; without keys and credentials. */
 export async function exported(db: Database, me: string): Promise<Blob> {
   const [chats, contacts] = await Promise.all([db.chats.toArray(), db.contacts.toArray()])
   const parts = [
@@ -16,15 +16,15 @@ export async function exported(db: Database, me: string): Promise<Blob> {
   return new Blob([...parts, ']}\n'], { type: 'application/json' })
 }
 
-/** Bytes that the app has on this device; undefined where the browser does not tell. */
+/** The bytes that the app uses on this device; undefined if the browser does not tell. */
 export async function storageUsed(): Promise<number | undefined> {
   const estimate = await navigator.storage?.estimate?.()
   return estimate?.usage
 }
 
-/** Ends everything here; other tabs lose it, too. */
+/** Deletes everything here, also for other tabs. */
 export async function wipe(db: Database): Promise<void> {
-  // Emptied first, since a tab that does not let go of the database would keep what is in it
+  // Emptied first, since a tab that keeps the database open would keep its content
   await db.transaction('rw', db.tables, () => Promise.all(db.tables.map((table) => table.clear())))
   await db.delete({ disableAutoOpen: true })
 }

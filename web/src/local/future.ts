@@ -1,4 +1,4 @@
-/** Places that nobody has come to yet: an earlier version of the app believed them of live messages. */
+/** Orders that are in the future: an earlier version of the app accepted them from live messages. */
 import type { Database } from './database'
 import { findLast, updateChat } from './chats'
 import { move } from './messages'
@@ -8,7 +8,10 @@ import { Work } from './work'
 
 const FUTURE_MS = 86_400_000
 
-/** What stands in the future by an id that nobody's archive gave comes to where the archive has it, else to now, in its order, and pins no chat any more. */
+/**
+ * Moves messages whose order is in the future and not from an archive to the order in the archive, else to now, and
+ * unpins their chats.
+ */
 export async function toNow(db: Database, now: Moment): Promise<void> {
   const limit = orderAt(now + FUTURE_MS)
   const beyond = (order: string) => order > limit && !isWaiting(order)

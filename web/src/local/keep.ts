@@ -1,9 +1,9 @@
 /**
- * Small things that a browser keeps beside the database (`localStorage`). It may be full, or forbidden: then they are
- * forgotten with the page, and nothing else fails because of that.
+ * Small values in `localStorage`. If it is full or forbidden, they are lost with the page, and nothing else fails
+ * because of that.
  */
 
-/** null: it is not there, or can't be read. */
+/** null: it does not exist, or can't be read. */
 export function recall(name: string): string | null {
   try {
     return localStorage.getItem(name)
@@ -12,7 +12,7 @@ export function recall(name: string): string | null {
   }
 }
 
-/** Whether it is kept. */
+/** Returns whether it was stored. */
 export function remember(name: string, value: string): boolean {
   try {
     localStorage.setItem(name, value)

@@ -1,8 +1,7 @@
 /**
- * The table `keys`, written behind: a step of a ratchet is stored in the same transaction as the message that it opened.
- * So both are there or neither is, whatever happens in between, and a thousand messages do not take a thousand
- * transactions. What leaves this device waits for `flush`, since keys must never be used twice. Only the tab that leads
- * has one.
+ * A write-behind cache for the table `keys`: a ratchet step is stored in the same transaction as the message that it
+ * decrypted. So either both are stored or neither, and a thousand messages do not take a thousand transactions.
+ * Whatever leaves this device waits for `flush`, since keys must never be used twice. Only the leading tab has one.
  */
 import type { Database } from './database'
 
@@ -11,7 +10,7 @@ interface Row {
   value: unknown
 }
 
-/** Whatever happens, it is written after so long; what comes with messages is written with them before. */
+/** The maximum delay before it is written, in milliseconds; usually it is written with messages before that. */
 const LATEST_MS = 1000
 
 export class Keybook {
@@ -19,7 +18,7 @@ export class Keybook {
   private readonly fresh = new Map<string, { row: Row | undefined }>()
   private stopped = false
   private timer: ReturnType<typeof setTimeout> | undefined
-  /** Looks to `crypto/` like the database. */
+  /** The database as `crypto/` sees it. */
   readonly database: Database
 
   constructor(private readonly db: Database) {
@@ -32,8 +31,8 @@ export class Keybook {
   }
 
   /**
-   * Writes what is fresh, in the transaction that is open or in one of its own. To be called back after the commit.
-   * `over`: paths that are of no more use with it, most of which were never written.
+   * Writes what is cached, in the open transaction or in its own. Returns a function to call after the commit. `over`:
+   * paths that this makes obsolete, most of which were never written.
    */
   async write(over: string[] = []): Promise<() => void> {
     const written = [...this.fresh]
@@ -48,18 +47,18 @@ export class Keybook {
     }
   }
 
-  /** Resolves when all that was done so far is on the disk. */
+  /** Resolves when everything done so far is on disk. */
   async flush(): Promise<void> {
     if (!this.fresh.size) return
     const committed = await this.db.transaction('rw', this.db.keys, async () => {
-      // What is fresh when it is its turn: others may have written since
+      // What is cached at this moment: others may have written meanwhile
       await this.db.keys.get('')
       return this.write()
     })
     committed()
   }
 
-  /** Nothing is written any more: the keys are to go. */
+  /** Stops writing, since the keys are about to be deleted. */
   stop(): void {
     this.stopped = true
     clearTimeout(this.timer)
@@ -104,7 +103,7 @@ export class Keybook {
     }
   }
 
-  /** All or nothing: if the work fails, what it has changed is as before. */
+  /** All or nothing: if the work fails, its changes are undone. */
   private async undoing<T>(work: () => Promise<T>): Promise<T> {
     const before = new Map(this.fresh)
     try {

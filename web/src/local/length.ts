@@ -1,20 +1,20 @@
-/** How long the text of one message may be, in bytes of UTF-8, and how a longer one becomes several. */
+/** The maximum length of the text of a message, in bytes of UTF-8, and how a longer text is split. */
 
 /** A fact in the local storage: the largest stanza that the server takes, in bytes (XEP-0478). */
 export const STANZA_BYTES = 'server.stanza-bytes'
 
-/** As much as other messengers take; a device has to draw it. */
+/** As much as other messengers accept, since devices have to draw it. */
 const MOST = 65_536
-/** What a message has beside its text: a key for each of up to 64 devices, a quote, ids. */
+/** The size of a message without its text: keys for up to 64 devices, a quote, ids. */
 const BESIDE = 28_000
 
-/** `stanza`: what the server takes, if it has said so. The encrypted text is written as base64. */
+/** `stanza`: the maximum stanza of the server, if it has announced one. The encrypted text is base64. */
 export function textBytes(stanza: number | undefined): number {
   if (!stanza) return MOST
   return Math.min(MOST, Math.floor(Math.max(stanza - BESIDE, stanza / 4) * 0.75))
 }
 
-/** Units of what is seen as one character, as far as they are looked at. */
+/** How many UTF-16 units of a single visible character are considered. */
 const LONGEST_CHARACTER = 200
 
 export class TooLong extends Error {}
@@ -22,11 +22,11 @@ export class TooLong extends Error {}
 const encoder = new TextEncoder()
 
 export function fits(text: string, bytes: number): boolean {
-  // no unit of UTF-16 is more than three bytes of UTF-8
+  // a unit of UTF-16 takes at most three bytes of UTF-8
   return text.length * 3 <= bytes || encoder.encode(text).length <= bytes
 }
 
-/** In parts that fit, cut where a paragraph, line or word ends, and never within what is seen as one character. */
+/** Splits a text into parts that fit, at the end of a paragraph, line or word, and never within a visible character. */
 export function split(text: string, bytes: number): string[] {
   const parts: string[] = []
   let rest = text.trim()
@@ -40,13 +40,13 @@ export function split(text: string, bytes: number): string[] {
   return parts
 }
 
-/** Where to cut what is longer than `most` units: as late as possible, at the best place of the last half. */
+/** Where to cut a text that is longer than `most` units: as late as possible, at the best place of the second half. */
 function boundary(text: string, most: number): number {
   for (const gap of ['\n\n', '\n', '. ', ' ']) {
     const at = text.lastIndexOf(gap, most - gap.length)
     if (at + gap.length >= most / 2 && at > 0) return at + gap.length
   }
-  // the last characters are enough: none is that long, and if one is, it is cut where UTF-16 allows it
+  // looking at the last characters is enough: a longer one is cut where UTF-16 allows it
   const from = Math.max(0, most - 200)
   const start = isLow(text, from) ? from - 1 : from
   let end = start
@@ -58,7 +58,7 @@ function boundary(text: string, most: number): number {
   return isLow(text, most) ? most - 1 : most
 }
 
-/** At most so many units of UTF-16, cut where no character that one sees is halved. */
+/** The beginning of a text, at most so many UTF-16 units, without cutting a visible character. */
 export function beginning(text: string, most: number): string {
   if (text.length <= most) return text
   const from = Math.max(0, most - LONGEST_CHARACTER)
@@ -73,7 +73,7 @@ export function beginning(text: string, most: number): string {
   return text.slice(0, end > start ? end : isLow(text, most) ? most - 1 : most)
 }
 
-/** The second half of a pair of UTF-16. */
+/** The second half of a surrogate pair. */
 function isLow(text: string, at: number): boolean {
   return (text.charCodeAt(at) & 0xfc00) === 0xdc00
 }

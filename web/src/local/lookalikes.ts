@@ -1,6 +1,6 @@
 /**
- * Letters that look like Latin ones, for telling what imitates something else: those of Unicode's confusables (UTS #39)
- * that occur in names and hosts. Others are reduced by compatibility decomposition.
+ * Letters that look like Latin ones, to detect imitations: those of Unicode's confusables (UTS #39) that occur in names
+ * and hosts. Others are reduced by compatibility decomposition.
  */
 
 const PAIRS =
@@ -10,7 +10,7 @@ const PAIRS =
   'αa βb γy εe ζz ηn ιi κk μu νv οo ρp σo τt υu χx ωw ' +
   // Armenian
   'օo ոn սu հh ցg զq յj ւl ' +
-  // Latin, beside the plain alphabet
+  // Latin, other than the plain alphabet
   'ıi ɩi ɪi ɡg ɢg ɑa łl øo đd ħh ŧt ƙk ɓb ɗd ʟl ɴn ʀr ꜱs ʏy ᴀa ʙb ᴄc ᴅd ᴇe ʜh ᴊj ᴋk ᴍm ᴏo ᴘp ᴛt ᴜu ᴠv ᴡw ᴢz ßb ' +
   // Cherokee
   'ꭺa ꮯc ꭼe ꮋh ꮐg ꭵi ꭻj ꮶk ꮮl ꮇm ꮲp ꭱr ꮪs ꭲt ꮩv ꮃw ꭹy ꮓz ' +
@@ -19,7 +19,7 @@ const PAIRS =
   // Coptic, and clicks
   'ⲁa ⲃb ⲉe ⲏh ⲓi ⲕk ⲙm ⲛn ⲟo ⲣp ⲥc ⲧt ⲭx ⲯy ǀl'
 
-/** Capitals that look like other letters than their small ones do. */
+/** Capital letters that look like other letters than their small forms. */
 const CAPITALS = new Map([...'ΒΕΖΗΙΚΜΝΟΡΤΥΧΑ'].map((one, at) => [one, 'bezhikmnoptyxa'.charAt(at)]))
 
 const LATIN = new Map<string, string>()
@@ -28,7 +28,7 @@ for (const pair of PAIRS.split(' ')) {
   LATIN.set(letter, latin)
 }
 
-/** Two texts that look alike have the same one; case, accents, spaces and signs do not count. */
+/** The same text for all texts that look alike. Case, accents, spaces and punctuation do not count. */
 export function skeleton(text: string): string {
   const capitals = [...text.normalize('NFKD')].map((one) => CAPITALS.get(one) ?? one).join('')
   return [...capitals.toLowerCase().normalize('NFKD')]
@@ -41,7 +41,7 @@ export function skeleton(text: string): string {
     .replace(/vv/g, 'w')
 }
 
-/** A lower-case letter of another script as the Latin one that it looks like; undefined: it looks like none. */
+/** The Latin letter that a lower-case letter of another script looks like; undefined: none. */
 export function asLatin(letter: string): string | undefined {
   return LATIN.get(letter)
 }

@@ -1,7 +1,4 @@
-/**
- * Messages, put together with what is said about them, so that the order in which they arrive does not matter. All that
- * changes is done within `Work`.
- */
+/** Messages, combined with their changes so that the order of arrival does not matter. All writes use `Work`. */
 import { deletedEverywhere } from './changes'
 import { countUnread, findLast, recount } from './chats'
 import { isCleared } from './deletion'
@@ -13,8 +10,8 @@ import type { Address, Change, Message } from './types'
 import type { Work } from './work'
 
 /**
- * Takes a message in, once; `true` if it was not known. One that could not be read before is replaced, and one of mine
- * that the archive tells of gets its place there.
+ * Adds a message, once; `true` if it was not known. A message that could not be read before is replaced, and one of
+ * mine gets its order from the archive.
  */
 export async function addMessage(work: Work, me: Address, message: Message): Promise<boolean> {
   if (await work.isSeen(message.key)) return false
@@ -56,7 +53,7 @@ export async function addMessage(work: Work, me: Address, message: Message): Pro
   return !known
 }
 
-/** Whether a message is to take the place of what is here by its key. */
+/** Whether a message replaces the stored one with the same key. */
 function gives(known: Message, message: Message): boolean {
   if (known.standsIn) return !message.standsIn
   return known.kind === 'unreadable' && message.kind !== 'unreadable'
@@ -64,13 +61,13 @@ function gives(known: Message, message: Message): boolean {
 
 function inPlaceOf(known: Message, message: Message): Message {
   const starred = known.starred && { starred: known.starred }
-  // What can't be read gives its place; what stands in for it keeps the text
+  // An unreadable one gives its order; a message made from a correction keeps its text
   if (message.kind === 'unreadable') return { ...known, at: message.at, order: message.order }
   if (known.standsIn) return { ...message, ...starred }
   return { ...message, at: known.at, order: known.order, ...starred }
 }
 
-/** Texts of corrections that do not change the message, now that it is here: each is a message of its own. */
+/** Texts of corrections that do not apply to the message, now that it is here: each becomes a separate message. */
 async function separate(work: Work, me: Address, message: Message, changes: Change[]): Promise<void> {
   const edits = changes.filter(({ kind, from }) => kind === 'edit' && from === message.from)
   const all = edits.flatMap((change) => [...(change.earlier ?? []), change])
@@ -84,24 +81,24 @@ async function separate(work: Work, me: Address, message: Message, changes: Chan
   }
 }
 
-/** Gives a message another place, as when it was sent after it had waited. */
+/** Changes the order of a message, for example when it was sent after it had waited. */
 export async function place(work: Work, key: string, order: string): Promise<void> {
   const message = await move(work, key, order)
   if (message) await findLast(work, message.chat)
 }
 
-/** The same for one of several, after which `findLast` is to be called once. */
+/** As `place`, for one of several; `findLast` has to be called once afterwards. */
 export async function move(work: Work, key: string, order: string): Promise<Message | undefined> {
   const message = await work.message(key)
   if (!message) return undefined
   const at = timeOf(order)
-  // It goes as long after it was sent as on the other side, however long it has waited here
+  // It expires as long after the sending as on the other side, however long it has waited here
   const expires = message.expires !== undefined && { expires: at + message.expires - message.at }
   work.setMessage({ ...message, at, order, ...expires })
   return message
 }
 
-/** The archive tells of a message that is here: it gets its place there. */
+/** The archive has a message that is stored here: it gets its order from the archive. */
 export async function settle(work: Work, known: Message, again: Message): Promise<void> {
   if (isWaiting(again.order)) return
   await raise(work, known.key, 'sent')

@@ -1,15 +1,15 @@
 /**
- * The own account has another address, as after its number was changed: what is kept under the older one is kept under
- * the new one from now on. In one transaction, so that it is done or not.
+ * Moves the data of the own account to a new address, for example after its number was changed. In one transaction, so
+ * all or nothing.
  */
 import type { Database } from './database'
 import { newChat } from './chat'
 import { changeKey } from './changes'
 import type { Address, Change, Credential, Message } from './types'
 
-/** A fact: the addresses that were mine. In the archive messages have them for ever. */
+/** A fact: my former addresses. Messages in the archive keep them. */
 export const FORMER = 'addresses.former'
-/** Of the facts that are named for an address, and the encryption's keys, which name it between slashes. */
+/** Facts with an address in their name, and keys of the encryption, which have it between slashes. */
 const NAMED = /^(?:older|unsynced (?:read|settings)|refused) /
 const KEYS = ['account', 'device', 'trust', 'session', 'healing']
 
@@ -54,7 +54,7 @@ async function moveContact(db: Database, from: Address, to: Address): Promise<vo
   await db.contacts.put({ ...me, address: to })
 }
 
-/** `key` begins with a chat: that of the notes to myself has another name now. */
+/** `key` begins with a chat. That of the notes to myself has another name now. */
 function renamed(key: string, from: Address, to: Address): string {
   return key.startsWith(`${from} `) ? to + key.slice(from.length) : key
 }

@@ -1,4 +1,4 @@
-/** What people call themselves comes from them: here it is made fit to be drawn beside what the app itself says. */
+/** The names that people give themselves: made safe to be shown beside texts of the app. */
 import type { Database } from './database'
 import { asciiDigits } from './digits'
 import { skeleton } from './lookalikes'
@@ -6,15 +6,15 @@ import type { Address } from './types'
 
 const LONGEST = 60
 const LONGEST_ABOUT = 700
-/** Marks on one letter: more than any script needs climb over the lines around. */
+/** Combining marks on one letter: more than any script needs would cover other lines. */
 const MARKS = /(\p{M}{4})\p{M}+/gu
-/** Joiners mean something between these, and in emojis; elsewhere they hide that two names differ. */
+/** Joiners have a meaning between these, and in emojis; elsewhere they hide differences between names. */
 const JOINED =
   /[\p{Script=Arab}\p{Script=Deva}\p{Script=Beng}\p{Script=Guru}\p{Script=Gujr}\p{Script=Orya}\p{Script=Taml}\p{Script=Telu}\p{Script=Knda}\p{Script=Mlym}\p{Script=Sinh}\p{Script=Syrc}\p{Script=Mong}\p{Extended_Pictographic}\p{Emoji_Modifier}\p{M}]/u
-/** Drawn as nothing, but no space. */
+/** Invisible, but not spaces. */
 const BLANK = /[\u2800\u3164\uffa0\u115f\u1160]/g
 
-/** A name in one line, without what turns, hides or overflows. */
+/** A name in one line, without characters that change direction, are invisible or overflow. */
 export function cleanName(text: string): string {
   return cut(
     visible(text)
@@ -24,7 +24,7 @@ export function cleanName(text: string): string {
   )
 }
 
-/** What somebody says of themselves; it may have lines. */
+/** What somebody writes about themselves; it may have several lines. */
 export function cleanAbout(text: string): string {
   const lines = text.split(/\r\n|[\n\r\u2028\u2029\u0085]/).map((line) => visible(line))
   return cut(
@@ -37,8 +37,8 @@ export function cleanAbout(text: string): string {
 }
 
 /**
- * The name that somebody has chosen, as far as it is believed of one to whom I have given none: not if it looks like the
- * app's, or like that of somebody else whom I know.
+ * The name that somebody has chosen, for people to whom I have given none. It is not used if it looks like the app's,
+ * or like the name of somebody else I know.
  */
 export async function chosenName(db: Database, me: Address, address: Address, text: string): Promise<string> {
   const name = cleanName(text)
@@ -53,7 +53,7 @@ export async function chosenName(db: Database, me: Address, address: Address, te
   return taken.some((own) => own && skeleton(own) === looks) ? '' : name
 }
 
-/** Whether a name looks as if the app or its operator spoke. */
+/** Whether a name looks like that of the app or its operator. */
 export function looksOfficial(name: string): boolean {
   const own = skeleton('Kith')
   return (
@@ -62,14 +62,14 @@ export function looksOfficial(name: string): boolean {
   )
 }
 
-/** Whether a name could be taken for a number or an address, of which people think that nobody can choose them. */
+/** Whether a name could be taken for a number or an address, which people think nobody can choose. */
 export function looksLikeAddress(name: string): boolean {
   const text = asciiDigits(name.normalize('NFKC'))
   const digits = text.replace(/[^0-9]/g, '').length
   return (digits >= 6 && digits >= text.replace(/[^\p{L}]/gu, '').length) || /[^\s@]@[^\s@]/.test(text)
 }
 
-/** Without controls, those of direction among them, and what is drawn as nothing. */
+/** Without control characters, including those for direction, and invisible ones. */
 function visible(text: string): string {
   const all = [...text.normalize('NFC').replace(BLANK, ' ')]
   return all

@@ -1,24 +1,24 @@
 /**
- * Which message is meant. Apps name one by its own id, and some by the id of its last correction (XEP-0308): then it is
- * the message that was corrected, whichever of the two comes first.
+ * Resolves references to messages. Some apps refer to a message by the id of its last correction (XEP-0308); this means
+ * the corrected message, whichever of the two arrives first.
  */
 import { messageKey } from './order'
 import type { Database } from './database'
 import type { Address, Message } from './types'
 import type { Work } from './work'
 
-/** Key of the message that is named by this key. */
+/** The key of the message that this key refers to. */
 export async function resolve(work: Work, key: string): Promise<string> {
   return (await work.alias(key)) ?? key
 }
 
-/** All ids by which others may name a message. */
+/** All ids by which others may refer to a message. */
 export async function namesOf(work: Work, { key, id }: Message): Promise<string[]> {
   const aliases = (await work.allChanges(key)).filter(({ kind }) => kind === 'alias')
   return [id, ...aliases.map((alias) => alias.id ?? '')].filter(Boolean)
 }
 
-/** For screens: the message of a chat that an id names. */
+/** For screens: the message of a chat with an id. */
 export async function named(
   db: Database,
   me: Address,

@@ -1,18 +1,18 @@
 /**
- * What a picture says of itself in its first bytes: what others say of it does not count. A small file may become an image
- * that takes gigabytes to draw, so its sides are looked at before any browser does: PNG (ISO 15948 §11.2.2), JPEG
- * (ITU-T T.81 §B.2.2), WebP (RFC 9649).
+ * The type and size of a picture, from its first bytes, regardless of what others say about it. A small file may become
+ * an image that takes gigabytes to draw, so its size is checked before a browser decodes it: PNG (ISO 15948 §11.2.2),
+ * JPEG (ITU-T T.81 §B.2.2), WebP (RFC 9649).
  */
 
-/** Bytes of a picture that others show of themselves. */
+/** The maximum size of others' profile pictures, in bytes. */
 export const LARGEST_PICTURE = 256 * 1024
-/** Pixels of a side. */
+/** The maximum width and height, in pixels. */
 const LONGEST_SIDE = 4096
 const MOST_PIXELS = 4_200_000
 
 type Size = [width: number, height: number]
 
-/** Its media type; empty: it is none that is shown. */
+/** The media type; empty: it is not a picture that can be shown. */
 export function pictureType(bytes: Uint8Array): string {
   if (bytes.length > LARGEST_PICTURE) return ''
   const type = typeOf(bytes)
@@ -34,18 +34,18 @@ function sizeOf(type: string, view: DataView): Size | undefined {
     if (type === 'image/png') return [view.getUint32(16), view.getUint32(20)]
     return type === 'image/webp' ? webp(view) : jpeg(view)
   } catch {
-    return undefined // it ends before it says
+    return undefined // it ends before the size
   }
 }
 
-/** The first frame's header, behind segments of other kinds. */
+/** The header of the first frame, which may follow other segments. */
 function jpeg(view: DataView): Size | undefined {
   let at = 2
   while (view.getUint8(at) === 0xff) {
     const marker = view.getUint8(at + 1)
     const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)
     if (isFrame) return [view.getUint16(at + 7), view.getUint16(at + 5)]
-    // Another byte of filling, or a marker without a segment
+    // A fill byte, or a marker without a segment
     if (marker === 0xff) at += 1
     else if (marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8)) at += 2
     else at += 2 + view.getUint16(at + 2)

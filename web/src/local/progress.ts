@@ -1,8 +1,8 @@
-/** How far a message of mine has come: waiting, sent, delivered, read. It never goes back. */
+/** The state of a message of mine: waiting, sent, delivered, read. It never goes back. */
 import type { Message, Moment, Progress } from './types'
 import type { Work } from './work'
 
-/** Read messages that are passed over before the search for unread ones before them ends. */
+/** How many read messages are passed over before the search for unread ones before them ends. */
 const LATE = 30
 
 const RANK: Record<Progress, number> = { failed: 0, waiting: 1, sent: 2, delivered: 3, read: 4 }
@@ -16,7 +16,9 @@ export async function raise(work: Work, key: string, progress: Progress): Promis
   }
 }
 
-/** All of mine up to this one were read that they had by then: what they could not read, they have not. */
+/**
+ * Marks all messages of mine up to this one as read that they had received by then. Those they could not read are not.
+ */
 export async function raiseBefore(work: Work, message: Message, at: Moment): Promise<void> {
   await work.flush()
   const before = work.db.messages
@@ -26,7 +28,7 @@ export async function raiseBefore(work: Work, message: Message, at: Moment): Pro
   const found: Message[] = []
   let read = 0
   await before
-    // One that they could read late may stand between those that they have read
+    // One that they could read late may be among those that they have read
     .until((one) => one.mine && one.progress === 'read' && one.key !== message.key && ++read > LATE)
     .each((one) => {
       if (one.mine && one.progress === 'delivered' && (one.deliveredAt ?? 0) <= at) found.push(one)
@@ -38,7 +40,7 @@ function raised(message: Message, progress: Progress): Message {
   return RANK[progress] > RANK[message.progress] ? { ...message, progress } : message
 }
 
-/** A receipt or marker tells how far it has come, and when. */
+/** The state and time from a receipt or marker. */
 export function told(message: Message, kind: 'received' | 'displayed', at: Moment): Message {
   const after = raised(message, kind === 'displayed' ? 'read' : 'delivered')
   const time = kind === 'displayed' ? 'readAt' : 'deliveredAt'

@@ -1,4 +1,4 @@
-/** What screens read; each is made for `liveQuery` and touches no more rows than it shows. */
+/** The queries of screens. Each is made for `liveQuery`, and reads no more rows than it shows. */
 import type { Database } from './database'
 import type { Address, Chat, Contact, Message } from './types'
 
@@ -15,7 +15,7 @@ export interface ChatRow {
   last: Message | undefined
 }
 
-/** The list of chats: pinned ones first, then the newest. Chats that never had a message or a draft are not there. */
+/** The list of chats: pinned ones first, then the newest. Chats without any message or draft are not included. */
 export async function chatList(db: Database, archived = false): Promise<ChatRow[]> {
   const all = await db.chats.orderBy('at').reverse().toArray()
   const chats = all.filter((chat) => chat.archived === archived && (chat.last || chat.draft))
@@ -32,7 +32,7 @@ export async function newest(db: Database, chat: Address, limit = 60): Promise<M
   return (await ofChat(db, chat).reverse().limit(limit).toArray()).reverse()
 }
 
-/** Those that stand before a message, in order. */
+/** The messages before a message, in order. */
 export async function before(db: Database, message: Message, limit = 60): Promise<Message[]> {
   const { chat, at, order } = message
   const found = await db.messages
@@ -44,7 +44,7 @@ export async function before(db: Database, message: Message, limit = 60): Promis
   return found.reverse()
 }
 
-/** Those that stand after a message, in order. */
+/** The messages after a message, in order. */
 export async function after(db: Database, message: Message, limit = 60): Promise<Message[]> {
   const { chat, at, order } = message
   return db.messages
@@ -54,7 +54,7 @@ export async function after(db: Database, message: Message, limit = 60): Promise
     .toArray()
 }
 
-/** A message with those before and after it: for jumping to it. */
+/** A message with those before and after it, for jumping to it. */
 export async function around(db: Database, key: string, limit = 60): Promise<Message[]> {
   const message = await db.messages.get(key)
   if (!message) return []
@@ -63,7 +63,7 @@ export async function around(db: Database, key: string, limit = 60): Promise<Mes
   return [...earlier, message, ...later]
 }
 
-/** All from a message on: what a conversation shows that was scrolled up to there. */
+/** All messages from a given one on: what a conversation shows that was scrolled up to there. */
 export async function since(db: Database, message: Message): Promise<Message[]> {
   const { chat, at, order } = message
   return db.messages
@@ -78,7 +78,7 @@ export async function starred(db: Database, chat?: Address): Promise<Message[]> 
   return wanted.sort((a, b) => (a.order < b.order ? 1 : -1))
 }
 
-/** When a message of mine was read: they say it of one message, which stands for those before it. */
+/** When a message of mine was read: they send this for one message, which includes all before it. */
 export async function readTime(db: Database, message: Message): Promise<number | undefined> {
   const { chat, at, order } = message
   if (message.readAt !== undefined || message.progress !== 'read') return message.readAt
@@ -90,10 +90,10 @@ export async function readTime(db: Database, message: Message): Promise<number |
   return named?.readAt
 }
 
-/** In one chat, on both sides. */
+/** The maximum number of pins in a chat, of both sides together. */
 export const MOST_PINS = 3
 
-/** The messages that are pinned in a chat: the newest pins, the newest first. */
+/** The pinned messages of a chat: the newest pins, the newest first. */
 export async function pinned(db: Database, chat: Address, now: number): Promise<Message[]> {
   const changes = await db.changes.where('key').startsWith(`pin ${chat} `).toArray()
   const messages = await db.messages.bulkGet([...new Set(changes.map((change) => change.target))])

@@ -1,14 +1,14 @@
-/** What quotes a message that its author has taken back quotes it no more. */
+/** Removes the text of a deleted message where it is quoted. */
 import { namesOf } from './naming'
 import type { Message, OutgoingContent, Reply } from './types'
 import type { Work } from './work'
 
-/** The quote of a message that is not to be read any more. */
+/** The quote of a message whose text was deleted. */
 export function withoutText({ id, from }: Reply): Reply {
   return { id, from, text: '', gone: true }
 }
 
-/** Takes the text of a deleted message out of all that quotes it, also of what waits to be sent. */
+/** Removes the text of a deleted message from all quotes, including those that wait to be sent. */
 export async function dropQuotes(work: Work, message: Message): Promise<void> {
   const names = await namesOf(work, message)
   await work.flush()

@@ -1,14 +1,14 @@
-/** Reactions (XEP-0444): each is one emoji. Others may send any text under that name, and as many as they like. */
+/** Reactions (XEP-0444): each is one emoji. Others may send any texts, and any number of them. */
 import type { Address } from './types'
 
-/** Of one person to one message. */
+/** The maximum number of reactions of one person to one message. */
 const MOST = 20
-/** Units of UTF-16: more than any emoji that is drawn as one. */
+/** The maximum UTF-16 units of a reaction: more than any single emoji has. */
 const LONGEST = 64
 const EMOJI =
   /^(?:\p{Extended_Pictographic}|\p{Emoji_Presentation}|\p{Regional_Indicator}{2}|[0-9#*]\ufe0f?\u20e3)/u
 
-/** What of it are emojis, each once. */
+/** The emojis among the texts, each once. */
 export function emojisIn(texts: readonly string[]): string[] {
   const found = new Set<string>()
   for (const text of texts) {
@@ -19,9 +19,9 @@ export function emojisIn(texts: readonly string[]): string[] {
   return [...found]
 }
 
-/** Who has chosen which emoji, in the order in which they came. */
+/** Who has chosen which emoji, in the order of arrival. */
 export function peopleByEmoji(reactions: Readonly<Record<Address, string[]>>): [string, Address[]][] {
-  // Not an object: an earlier version has stored whatever was sent, and `constructor` is in each
+  // Not an object: an earlier version has stored any text, and `constructor` is in every object
   const found = new Map<string, Address[]>()
   for (const [address, emojis] of Object.entries(reactions)) {
     for (const emoji of new Set(emojis)) found.set(emoji, [...(found.get(emoji) ?? []), address])

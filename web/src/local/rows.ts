@@ -1,10 +1,10 @@
-/** Many rows at once. Each question to the storage costs more than a hundred keys that come in vain. */
+/** Reads many rows at once, since each access to the storage costs more than a hundred keys that do not exist. */
 import type { Table } from 'dexie'
 
 const FEW = 8
 const IN_VAIN = 100
 
-/** The rows of these keys, which begin with an address and a space; most of them are likely not to be there. */
+/** The rows with these keys, which begin with an address and a space; most of them probably do not exist. */
 export async function rowsOf<T>(table: Table<T, string>, keys: string[]): Promise<(T | undefined)[]> {
   const groups = new Map<string, string[]>()
   for (const key of new Set(keys)) {
@@ -20,7 +20,7 @@ export async function rowsOf<T>(table: Table<T, string>, keys: string[]): Promis
   return keys.map((key) => found.get(key))
 }
 
-/** Those of the keys that may be there. */
+/** The keys that may exist. */
 async function present<T>(table: Table<T, string>, keys: string[]): Promise<string[]> {
   if (keys.length < FEW) return keys
   const [first, last] = [keys.reduce(least), keys.reduce(most)]

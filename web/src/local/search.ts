@@ -1,25 +1,25 @@
 /**
- * Finding messages: by the beginnings of their words, which an index has, and by any part of their text (inside a word, an
- * emoji, a sign), for which the texts are read.
+ * Searches messages: by the beginnings of words, with an index, and by any part of the text (within a word, an emoji,
+ * punctuation), by reading the texts.
  */
 import type { Database } from './database'
 import type { Address, Message } from './types'
 import { folded, isSought, termsOf, wordsOf } from './words'
 
-/** Rows of one word that are looked at; a search for one letter in a long history is cut off. */
+/** The maximum number of rows for one word; a search for one letter in a long history is cut off. */
 const MOST = 20_000
-/** Messages that are read at once, and in all. */
+/** How many messages are read at once, and in total. */
 const AT_ONCE = 500
 const MOST_READ = 200_000
 
 export interface SearchOptions {
-  /** Ends it: nobody waits any more for what it finds. */
+  /** Ends the search, because nobody waits for the result any more. */
   signal?: AbortSignal
-  /** Is given what the index knows, if all texts are read after that. */
+  /** Called with the results of the index, if all texts are read afterwards. */
   early?: (keys: string[]) => void
 }
 
-/** Keys of the messages that have all of the words or parts, the newest first. Rejects with the signal's reason. */
+/** The keys of the messages that have all words or parts, the newest first. Rejects with the reason of the signal. */
 export async function search(
   db: Database,
   text: string,
@@ -47,7 +47,7 @@ async function byWords(
   chat: Address | undefined,
   signal: AbortSignal | undefined
 ): Promise<Message[]> {
-  // What has signs as well is found by its parts alone
+  // A term with punctuation is found only by its parts
   if (termsOf(text).some((term) => wordsOf(term).join('') !== term)) return []
   const [longest, ...others] = wordsOf(text).sort((a, b) => b.length - a.length)
   if (!longest) return []
@@ -55,7 +55,7 @@ async function byWords(
   const fits = (row: { chat: Address; words: string[] }): boolean =>
     (chat === undefined || row.chat === chat) &&
     others.every((word) => row.words.some((one) => one.startsWith(word)))
-  // Where the index alone tells, no row is read
+  // If the index is enough, no row is read
   const fitting = others.length || chat !== undefined ? rows.filter(fits) : rows
   const keys = await fitting.limit(MOST).primaryKeys()
   const found: Message[] = []

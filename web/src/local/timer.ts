@@ -1,9 +1,9 @@
-/** After how many seconds messages go, as others and other devices say it. */
+/** Parses after how many seconds messages disappear, as sent by others and by other devices. */
 
-/** Ten years: beyond, a number is taken for this one, so that it stays a time that can be counted with. */
+/** Ten years: larger values are reduced to this one, so that times can be calculated. */
 const MOST = 315_360_000
 
-/** -1: it is no number of seconds. */
+/** -1: it is not a number of seconds. */
 export function secondsOf(text: string): number {
   return /^[0-9]+$/.test(text.trim()) ? Math.min(MOST, Number(text.trim())) : -1
 }

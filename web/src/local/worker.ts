@@ -1,4 +1,4 @@
-/** Addresses of workers: the policy of the page (Trusted Types) lets the app's own files be one, and nothing else. */
+/** URLs of workers: the Trusted Types policy of the page allows only the app's own files. */
 
 interface Policy {
   createScriptURL(url: string): unknown
@@ -11,11 +11,11 @@ const OWN = /^\/(?:sw\.js|assets\/[\w.-]+\.js)$/
 
 let policy: Policy | undefined
 
-/** For `new Worker` and `register`, where the browser has Trusted Types. Throws TypeError for any other address. */
+/** For `new Worker` and `register`, if the browser has Trusted Types. Throws TypeError for any other URL. */
 export function trustedWorker(url: string): string {
   const { trustedTypes } = globalThis as { trustedTypes?: TrustedTypes }
   if (import.meta.env.PROD && !OWN.test(url)) throw new TypeError('not our worker')
-  // There may be one policy of a name
+  // A name may have only one policy
   policy ??= trustedTypes?.createPolicy('kith', {
     createScriptURL: (text) => {
       if (import.meta.env.PROD && !OWN.test(text)) throw new TypeError('not our worker')

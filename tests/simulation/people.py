@@ -39,6 +39,8 @@ _VER = base64.b64encode(
 _CAPS = f"<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:sim' ver='{_VER}'/>"
 #: What ends a session: the person tries again.
 LOST = (Gone, OSError, TimeoutError)
+#: How long a node may hear nothing of a device that is gone until it learns that, in seconds.
+SILENCE = 25.0
 #: Messages that may be unacknowledged.
 WINDOW = 20
 
@@ -185,7 +187,7 @@ class Device:
                 connection.stanza("<presence type='unavailable'/>")
                 connection.send("</stream:stream>")
             else:
-                connection.cut(self.world.rng.random() * 25)
+                connection.cut(self.world.rng.random() * SILENCE)
         self._wake.set()
 
     def come(self) -> None:

@@ -29,7 +29,7 @@ Archive = dict[str, str]
 def check(world: World) -> None:
     """Adds what is broken to the world's list."""
     devices = list(world.devices.values())
-    _presence_settles(world)
+    presence_settles(world)
     archives = {account: _archive(world, account) for account in ACCOUNTS}
     for account, archive in archives.items():
         _acknowledged_is_durable(world, account, archive)
@@ -179,14 +179,15 @@ def _ever_blocked(world: World, one: str, other: str) -> bool:
 # -- what devices show ------------------------------------------------------------------------------------
 
 
-def _presence_settles(world: World) -> None:
+def presence_settles(world: World) -> None:
     """Everybody sees who is there, and how."""
     if world.cluster is not None and world.cluster.notices_lost:
         return
-    for viewer in world.devices.values():
+    awake = [device for device in world.devices.values() if device.online]
+    for viewer in awake:
         there = {}
-        for device in world.devices.values():
-            if device.connection is not None and not _ever_blocked(world, viewer.account, device.account):
+        for device in awake:
+            if not _ever_blocked(world, viewer.account, device.account):
                 there[device.jid] = device.status
         shown = {
             jid: status

@@ -16,7 +16,7 @@ from tests.simulation.clock import Journal, Loop, Stuck, Time
 from tests.simulation.cluster import Cluster
 from tests.simulation.disk import Disk
 from tests.simulation.node import CONFIG, DOMAIN, KEYS, QuickHints, SimulatedNode
-from tests.simulation.people import NODE, Device
+from tests.simulation.people import NODE, SILENCE, Device
 from tests.simulation.schedule import ACCOUNTS, DEVICES, Event, Schedule
 
 #: How long everything may take to come to rest once nothing goes wrong any more, in seconds.
@@ -118,19 +118,24 @@ class World:
             self.time.sleep(event.after / 1000)
             self._do(event)
         self._heal()
+        if not all(device.online for device in self.devices.values()):
+            self.time.sleep(SILENCE)  # so long it may take until a node learns that a device is gone
+            self.come_to_rest(CONFIG.resume_timeout + 6.0)
+            promises.presence_settles(self)
+        for device in self.devices.values():
+            device.come()
         # sessions that nobody resumes end, and what is on its way arrives
         self.come_to_rest(CONFIG.resume_timeout + 6.0)
         promises.check(self)
 
     def _heal(self) -> None:
-        """From here on nothing goes wrong, and everybody comes."""
+        """From here on nothing goes wrong."""
         for node in self.nodes:
             node.heal()
         if self.cluster is not None:
             self.cluster.calm()
             self.cluster.apart.clear()
         for device in self.devices.values():
-            device.come()
             device.rest(False)
 
     def come_to_rest(self, quiet: float) -> None:
@@ -142,7 +147,8 @@ class World:
     def _restless(self) -> list[str]:
         """Who is not there, or has something to say."""
         nodes = [node.name for node in self.nodes if not node.up]
-        return nodes or [name for name, device in self.devices.items() if not (device.ready and device.rests)]
+        awake = [device for device in self.devices.values() if device.online]
+        return nodes or [device.name for device in awake if not (device.ready and device.rests)]
 
     # -- events ---------------------------------------------------------------------------------------
 

@@ -157,7 +157,11 @@ class PeerNodes:
         return Arrival(self._tasks, self._figures, self._post, self._admit)
 
     def _moved(self, moved: Moved) -> None:
-        """Probes again the presence of contacts that have a new owner, for all that are online here."""
+        """Probes again the presence of contacts that have a new owner, for all that are online here.
+
+        Sessions that ended with the owner of before are in no answer, so the contact is unavailable until its
+        new owner says otherwise: from its bare address, as if it had no session (RFC 6121 §4.3.2).
+        """
         if moved.event in self._events:
             return
         self._events.append(moved.event)
@@ -171,6 +175,8 @@ class PeerNodes:
                 if not self._post.domain.holds(to) or self._placement.slot(contact) not in slots:
                     continue
                 for session in sessions:
+                    gone = {"type": "unavailable", "from": contact, "to": session.full}
+                    session.send(Stanza.build("presence", gone))
                     probe = {"type": "probe", "from": session.full, "to": contact}
                     work = self._presence.handle(session, Stanza.build("presence", probe), to)
                     if work is not None:

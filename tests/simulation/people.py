@@ -419,8 +419,11 @@ class Device:
     def saw(self, presence: Element) -> None:
         """A presence came."""
         sender, type = presence.get("from") or "", presence.get("type")
-        if type == "unavailable":
+        if type == "unavailable" and "/" in sender:
             self.view.presence.pop(sender, None)
+        elif type == "unavailable":  # the contact has no session (RFC 6121 §4.3.2)
+            for jid in [jid for jid in self.view.presence if jid.startswith(f"{sender}/")]:
+                del self.view.presence[jid]
         elif type is None:
             self.view.presence[sender] = presence.findtext(f"{CLIENT}status") or ""
 

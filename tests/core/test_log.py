@@ -49,14 +49,18 @@ class Someone:
 
 
 class After:
-    """Notes what was delivered, and what could not be stored."""
+    """Notes what was delivered, was known, and could not be stored."""
 
     def __init__(self) -> None:
         self.delivered: list[Envelope] = []
+        self.retries: list[Envelope] = []
         self.failed: list[tuple[Envelope, BaseException]] = []
 
     def deliver(self, envelope: Envelope) -> None:
         self.delivered.append(envelope)
+
+    def known(self, envelope: Envelope) -> None:
+        self.retries.append(envelope)
 
     def unstored(self, envelope: Envelope, error: BaseException) -> None:
         self.failed.append((envelope, error))
@@ -254,6 +258,7 @@ def test_a_sender_is_acknowledged_once_whatever_the_store_says() -> None:
     assert (sender.commits, len(desk.after.delivered), desk.after.failed) == (1, 1, [])
     appends[1].done(17, None)  # a retry: nobody gets it again
     assert (sender.commits, len(desk.after.delivered), desk.after.failed) == (2, 1, [])
+    assert [envelope.id for envelope in desk.after.retries] == [appends[1].id]
     error = OSError("the disk")
     appends[2].done(None, error)
     assert (sender.commits, len(desk.after.delivered)) == (3, 1)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
+from typing import Any
 from unittest.mock import PropertyMock, patch
 
 import pytest
 
 from kith.base.figures import Figures
+from kith.bus.local import LocalPlacement
 from kith.core.actors.account import Session
 from kith.core.log.log import MOST_WAITING
 from kith.core.routing.foreign import Foreign
@@ -65,7 +68,8 @@ class There:
 
     async def admits(self, xml: str, to: str) -> list[str]:
         """What another server is answered to a stanza from there."""
-        stanza = Stanza.from_bytes(xml.replace(" ", f" from='eve@gate.test/x' to='{to}' ", 1).encode())
+        text = re.sub(r"^<\w+", rf"\g<0> from='eve@gate.test/x' to='{to}'", xml)
+        stanza = Stanza.from_bytes(text.encode())
         sender = Foreign(parse_jid("eve@gate.test/x"), self.gate, self.node.get(Post))
         try:
             work = self.node.get(Router).admit(sender, stanza, parse_jid(to))
@@ -457,3 +461,73 @@ async def test_a_message_that_had_to_wait_for_its_account_commits_for_its_sender
     """The link has to know that one more is under way, or it acknowledges too early."""
     assert await there.admits("<message type='chat'><body>x</body></message>", "cyd@localhost") == []
     assert there.gate.pipelines == 1
+
+
+# -- words, hooks, other nodes ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stanza", "text"),
+    [
+        ("<presence type='subscribe'/>", "a subscription needs an address"),
+        ("<iq type='get' id='1'/>", "a request has one child"),
+        (f"<iq type='get' to='localhost'>{PING}</iq>", "an iq has a type and an id"),
+        (f"<iq type='get' id='1' to='ben@localhost'>{ROSTER}</iq>", "only for the owner of the account"),
+        ("<message to='ben@localhost' type='chat'><body>x</body></message>", "the disk does not keep up"),
+        ("<message to='eve@gate.test' type='chat'><body>x</body></message>", "the disk does not keep up"),
+    ],
+)
+async def test_a_refusal_says_why(there: There, stanza: str, text: str) -> None:
+    with patch.object(SQLiteStore, "waiting_bytes", FULL):
+        await there.room.says(there.ada, stanza)
+    (answer,) = there.room.heard(there.ada)
+    assert answer.element.findtext(".//{urn:ietf:params:xml:ns:xmpp-stanzas}text") == text
+
+
+@pytest.mark.parametrize("inside", ["<body>x</body>", TYPING])
+async def test_features_are_told_of_each_message_and_whom_it_is_for(there: There, inside: str) -> None:
+    seen: list[tuple[str, str]] = []
+    there.node.hooks.message_sent.append(lambda sender, stanza, to: seen.append((sender.full, str(to))))
+    for to in ("ben@localhost", "cyd@localhost", "eve@gate.test/x", "no@localhost", "no@localhost"):
+        await there.says(f"<message to='{to}' type='chat'>{inside}</message>")
+        assert seen == [("ada@localhost/phone", to)], to
+        seen.clear()
+
+
+class Elsewhere(LocalPlacement):
+    """Another node owns dan."""
+
+    def owns(self, key: str) -> bool:
+        return key != "dan@localhost"
+
+
+class Peers(Gate):
+    """That other node: what it is to keep, and what not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.admitted: list[tuple[Any, str, str]] = []
+
+    def admit(self, sender: Any, stanza: Stanza, to: JID) -> None:
+        self.admitted.append((sender, told(stanza), str(to)))
+
+
+async def test_what_comes_for_an_account_of_another_node_is_handed_on(tmp_path: Path) -> None:
+    async with room(tmp_path, *ALL, strangers_per_hour=0, placement=Elsewhere()) as made:
+        made.rest()
+        ada = await made.session("ada/phone")
+        there = There(made, ada, ada, ada)
+        there.node.hosts.peers = peers = Peers()
+        assert await there.admits("<presence type='subscribe'/>", "dan@localhost") == []
+        ((sender, what, to),) = peers.admitted
+        assert (sender.full, what, to) == ("eve@gate.test/x", "presence subscribe nothing", "dan@localhost")
+        assert await there.admits("<presence/>", "dan@localhost/x") == []
+        assert await there.admits("<message type='chat'>" + TYPING + "</message>", "dan@localhost") == []
+        assert await there.admits(f"<iq type='get' id='1'>{PING}</iq>", "dan@localhost/x") == []
+        assert [told(stanza) for stanza in peers.got] == [
+            "presence - nothing",
+            "message chat composing",
+            "iq get ping",
+        ]
+        assert await there.admits("<message type='chat'><body>x</body></message>", "dan@localhost") == []
+        assert peers.admitted[1][1:] == ("message chat body", "dan@localhost")

@@ -7,6 +7,8 @@ import type { Database } from '../local/database'
 import type { SearchOptions } from '../local/search'
 import type { Address, Moment, Reply } from '../local/types'
 
+export { Lost, NotConnected } from '../xmpp/errors'
+
 export type Connection = 'offline' | 'connecting' | 'syncing' | 'online' | 'logged-out'
 
 /** What is true now and never stored. A Svelte-independent store: `subscribe` is called at once and on change. */
@@ -30,6 +32,14 @@ export const NEW_DEVICE = 'devices.new'
 
 /** A fact in the local storage: messages that this version of the app could not handle (`sync/aside.ts`). */
 export const ASIDE = 'aside'
+
+/** The value of that fact. */
+export interface Counted {
+  /** Of all that could not be handled and still can't. */
+  count: number
+  /** The person has been told of so many. */
+  told: number
+}
 
 /** A fact: after how many seconds messages of new chats disappear; 0: never. */
 export const DEFAULT_TIMER = 'timer.default'

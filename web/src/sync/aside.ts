@@ -5,8 +5,8 @@
  */
 import type { Database } from '../local/database'
 import type { Moment } from '../local/types'
-import { ASIDE } from './app'
-import { parse, write, type Xml } from './xml'
+import { ASIDE, type Counted } from './app'
+import { parse, write, type Xml } from '../xmpp/xml'
 
 /** A message of others or mine, from wherever it came. */
 export interface Entry {
@@ -23,13 +23,6 @@ interface Kept {
   /** How often it was tried. */
   tries: number
   reason: string
-}
-
-export interface Counted {
-  /** Of all that could not be handled and still can't. */
-  count: number
-  /** The person has been told of so many. */
-  told: number
 }
 
 const ROW = 'aside '

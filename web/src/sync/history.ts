@@ -23,10 +23,12 @@ import {
 import type { Database } from '../local/database'
 import type { Keybook } from '../local/keybook'
 import type { Address, Moment } from '../local/types'
-import { Refused } from './errors'
-import { encrypted, envelopeOf } from './stanzas'
-import type { Wire } from './wire'
-import { attribute, bare, child, el, type Made, NS, textOf, type Xml } from './xml'
+import { Refused } from '../xmpp/errors'
+import { encrypted, envelopeOf } from '../xmpp/encrypted'
+import type { Wire } from '../xmpp/wire'
+import { bare } from '../xmpp/jid'
+import { NS } from '../xmpp/ns'
+import { attribute, child, el, type Made, textOf, type Xml } from '../xmpp/xml'
 
 export interface HistoryWiring {
   now(): Moment

@@ -6,10 +6,11 @@ import type { Keybook } from '../local/keybook'
 import type { Address } from '../local/types'
 import { base64 } from '@scure/base'
 import { fromBase64 } from '../local/bytes'
-import { type Item, itemsOf, publish } from './pubsub'
-import { keysOnly } from './stanzas'
-import type { Wire } from './wire'
-import { attribute, child, children, el, NS, textOf } from './xml'
+import { type Item, itemsOf, publish } from '../xmpp/pubsub'
+import { keysOnly } from '../xmpp/composed'
+import type { Wire } from '../xmpp/wire'
+import { NS } from '../xmpp/ns'
+import { attribute, child, children, el, textOf } from '../xmpp/xml'
 
 export const DEVICE_LIST = `${NS.omemo}.devicelist`
 const BUNDLES = `${NS.omemo}.bundles:`

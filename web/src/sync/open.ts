@@ -9,8 +9,12 @@ import { exported, wipe } from '../local/export'
 import { FORMER, moveTo } from '../local/moved'
 import { search } from '../local/search'
 import type { Address, Credential, Message } from '../local/types'
-import { Actions } from './actions'
-import type { App, Live } from './app'
+import { ChatActions } from './chat-actions'
+import { Entering } from './entering'
+import { MessageActions } from './message-actions'
+import { Queueing } from './queueing'
+import { Timers } from './timers'
+import type { App, Live, SendOptions } from './app'
 import { told } from './aside'
 import { Engine } from './engine'
 import { Store } from './store'
@@ -148,8 +152,14 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
   tabs.start()
 
   const entries = new EnteredTexts('storage' in deps ? deps.storage : browserStorage(), db.name)
-  const actions = new Actions(db, me, now, () => tabs.woken(), entries, tabs.tab)
-  await actions.takeUp()
+  const queueing = new Queueing(db, me, now, () => tabs.woken())
+  const timers = new Timers(queueing)
+  const entering = new Entering(queueing, entries, timers, tabs.tab)
+  const send = (chat: Address, text: string, options: SendOptions = {}) =>
+    entering.enter(chat, text, options).stored
+  const messageActions = new MessageActions(queueing, send)
+  const chatActions = new ChatActions(queueing)
+  await entering.takeUp()
   const call = async <T>(method: keyof App, ...args: unknown[]): Promise<T> =>
     (await tabs.call(method, args)) as T
 
@@ -159,31 +169,31 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
     live,
     tab: tabs.tab,
     now,
-    enter: (chat, text, options) => actions.enter(chat, text, options),
-    send: (chat, text, options) => actions.send(chat, text, options),
-    edit: (key, text) => actions.edit(key, text),
-    react: (key, emojis) => actions.react(key, emojis),
-    deleteForEveryone: (key) => actions.deleteForEveryone(key),
-    deleteForMe: (keys) => actions.deleteForMe(keys),
-    forward: (keys, chats) => actions.forward(keys, chats),
-    retry: (key) => actions.retry(key),
-    star: (key, on) => actions.star(key, on),
-    read: (chat, key) => actions.read(chat, key),
-    markUnread: (chat) => actions.markUnread(chat),
+    enter: (chat, text, options) => entering.enter(chat, text, options),
+    send,
+    edit: (key, text) => entering.enter(key.slice(0, key.indexOf(' ')), text, { edits: key }).stored,
+    react: (key, emojis) => messageActions.react(key, emojis),
+    deleteForEveryone: (key) => messageActions.deleteForEveryone(key),
+    deleteForMe: (keys) => messageActions.deleteForMe(keys),
+    forward: (keys, chats) => messageActions.forward(keys, chats),
+    retry: (key) => messageActions.retry(key),
+    star: (key, on) => messageActions.star(key, on),
+    read: (chat, key) => chatActions.read(chat, key),
+    markUnread: (chat) => chatActions.markUnread(chat),
     typing: (chat, on) => void call('typing', chat, on).catch(() => undefined),
-    draft: (chat, text) => actions.draft(chat, text),
-    keepDraft: (chat, text) => actions.keepDraft(chat, text),
-    mute: (chat, until) => actions.set(chat, { mutedUntil: until }),
-    pin: (chat, on) => actions.set(chat, { pinned: on ? now() : 0 }),
-    archive: (chat, on) => actions.set(chat, { archived: on }),
-    disappear: (chat, seconds) => actions.disappear(chat, seconds),
+    draft: (chat, text) => entering.draft(chat, text),
+    keepDraft: (chat, text) => entering.keepDraft(chat, text),
+    mute: (chat, until) => chatActions.set(chat, { mutedUntil: until }),
+    pin: (chat, on) => chatActions.set(chat, { pinned: on ? now() : 0 }),
+    archive: (chat, on) => chatActions.set(chat, { archived: on }),
+    disappear: (chat, seconds) => timers.set(chat, seconds),
     favourite: async (chats, on) => {
-      for (const chat of chats) await actions.set(chat, { favourite: on })
+      for (const chat of chats) await chatActions.set(chat, { favourite: on })
     },
-    clear: (chats, remove) => actions.clear(chats, remove),
-    readAll: (chats) => actions.readAll(chats),
-    pinMessage: (key, seconds) => actions.pinMessage(key, seconds),
-    setDefaultTimer: (seconds) => actions.setDefaultTimer(seconds),
+    clear: (chats, remove) => chatActions.clear(chats, remove),
+    readAll: (chats) => chatActions.readAll(chats),
+    pinMessage: (key, seconds) => messageActions.pin(key, seconds),
+    setDefaultTimer: (seconds) => timers.setDefault(seconds),
     older: (chat) => call<boolean>('older', chat),
     search: (text, chat, limit, options) => search(db, text, chat, limit, options),
     addContact: (address, title) => call('addContact', address, title),
@@ -191,7 +201,7 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
     removeContact: (address) => call('removeContact', address),
     acceptContact: async (address) => {
       await call('acceptContact', address)
-      await actions.tellRead(address)
+      await chatActions.tellRead(address)
     },
     block: (address, on) => call('block', address, on),
     report: async (address, reason, keys, block) => {

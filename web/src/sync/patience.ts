@@ -1,6 +1,6 @@
 /** For what only the server can do. Just after a login, or in a moment without network, the connection is about to come. */
 import type { Live, Readable } from './app'
-import { Lost, NotConnected } from './errors'
+import { Lost, NotConnected } from '../xmpp/errors'
 
 const PATIENCE_MS = 12_000
 const PAUSE_MS = 200

@@ -1,4 +1,5 @@
 /** What people show of themselves: nickname (XEP-0172), name and about (XEP-0292), picture (XEP-0084). */
+import { isAccepted } from '../local/accepted'
 import type { Database } from '../local/database'
 import { chosenName, cleanAbout } from '../local/names'
 import { LARGEST_PICTURE, pictureType } from '../local/picture'
@@ -6,9 +7,11 @@ import type { Address } from '../local/types'
 import { base64, hex } from '@scure/base'
 import { fromBase64 } from '../local/bytes'
 import { updateContact } from './contacts'
-import { type Item, itemsOf, publish } from './pubsub'
-import type { Wire } from './wire'
-import { attribute, child, el, NS, textOf } from './xml'
+import { type Item, itemsOf, publish } from '../xmpp/pubsub'
+import type { Wire } from '../xmpp/wire'
+import { domainOf } from '../xmpp/jid'
+import { NS } from '../xmpp/ns'
+import { attribute, child, el, textOf } from '../xmpp/xml'
 
 const VCARD_NODE = 'urn:xmpp:vcard4'
 const PICTURE_TYPES = ['image/png', 'image/jpeg', 'image/webp']
@@ -42,6 +45,15 @@ export class Profiles {
       if (!/^[0-9a-f]{40}$/.test(id)) await updateContact(this.db, account, { picture: '' })
       else if (await this.picture(account, id)) await updateContact(this.db, account, { picture: id })
     }
+  }
+
+  /**
+   * Somebody wrote for the first time: they are shown with their profile. On another server, whoever runs that would see by it
+   * that this device is there, and its full address: only when they were let in.
+   */
+  async meet(account: Address): Promise<void> {
+    const here = domainOf(account) === domainOf(this.me)
+    if (here || (await isAccepted(this.db, this.me, account))) await this.fetch(account)
   }
 
   /** Of somebody whose events do not come: a stranger, or oneself at first. */

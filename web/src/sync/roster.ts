@@ -4,9 +4,11 @@ import type { Database } from '../local/database'
 import { chosenName } from '../local/names'
 import type { Address, Contact, Moment } from '../local/types'
 import { updateContact } from './contacts'
-import { Refused } from './errors'
-import type { Wire } from './wire'
-import { attribute, bare, child, children, el, NS, textOf, type Xml } from './xml'
+import { Refused } from '../xmpp/errors'
+import type { Wire } from '../xmpp/wire'
+import { bare } from '../xmpp/jid'
+import { NS } from '../xmpp/ns'
+import { attribute, child, children, el, textOf, type Xml } from '../xmpp/xml'
 
 export class Roster {
   constructor(

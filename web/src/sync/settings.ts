@@ -11,9 +11,11 @@ import { secondsOf } from '../local/timer'
 import type { Address, Chat, Moment, Setting } from '../local/types'
 import { Work } from '../local/work'
 import { DEFAULT_TIMER } from './app'
-import { type Item, itemsOf, publish } from './pubsub'
-import type { Wire } from './wire'
-import { attribute, child, domainOf, el, type Made, NS, type Xml } from './xml'
+import { type Item, itemsOf, publish } from '../xmpp/pubsub'
+import type { Wire } from '../xmpp/wire'
+import { domainOf } from '../xmpp/jid'
+import { NS } from '../xmpp/ns'
+import { attribute, child, el, type Made, type Xml } from '../xmpp/xml'
 
 /** The item that is of no chat. */
 const DEFAULT_ITEM = 'default'
@@ -23,6 +25,8 @@ export const SETTINGS_NODES: string[] = [NS.displayed, NS.kithChats]
 
 export class ChatSettings {
   private working = false
+  /** Something may have been changed since the facts were read last. */
+  private changed = false
   /** What my other devices have set was read in this session: before, it could be overwritten unseen. */
   private loaded = false
 
@@ -56,27 +60,31 @@ export class ChatSettings {
 
   /** Publishes what was changed here. */
   async flush(): Promise<void> {
+    this.changed = true
     if (this.working || !this.loaded || !this.wire.online) return
     this.working = true
     try {
-      const changed = await this.db.facts.where('name').startsWith('unsynced ').toArray()
-      for (const { name, value } of changed) {
-        const [, what, address] = name.split(' ')
-        if (!address) continue
-        if (what === 'default') {
-          await this.publishDefaults()
-          await this.done(name, value)
-          continue
-        }
-        const chat = (await this.db.chats.get(address)) ?? newChat(address)
-        if (what === 'read') await this.publishRead(chat)
-        else await publish(this.wire, NS.kithChats, address, made(chat), 'whitelist', true)
-        await this.done(name, value)
+      // What is changed while this waits for the server is published as well
+      while (this.changed) {
+        this.changed = false
+        await this.publishAll()
       }
     } catch {
       // It stays noted for the next session
     } finally {
       this.working = false
+    }
+  }
+
+  private async publishAll(): Promise<void> {
+    for (const { name, value } of await this.db.facts.where('name').startsWith('unsynced ').toArray()) {
+      const [, what, address] = name.split(' ')
+      if (!address) continue
+      const chat = (await this.db.chats.get(address)) ?? newChat(address)
+      if (what === 'default') await this.publishDefaults()
+      else if (what === 'read') await this.publishRead(chat)
+      else await publish(this.wire, NS.kithChats, address, made(chat), 'whitelist', true)
+      await this.done(name, value)
     }
   }
 

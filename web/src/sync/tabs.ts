@@ -3,7 +3,7 @@
  * storage, and have done by the leader what needs the connection. A leader that goes is replaced.
  */
 import type { Live } from './app'
-import { NotConnected } from './errors'
+import { NotConnected } from '../xmpp/errors'
 
 type Said =
   | { type: 'hello' }

@@ -6,7 +6,7 @@ import type { Database } from '../local/database'
 import { twinKey } from '../local/order'
 import type { Message } from '../local/types'
 import type { Work } from '../local/work'
-import type { Came } from './stanzas'
+import type { Came } from '../xmpp/received'
 
 /** What is known of the message that has the id first. */
 export interface First {

@@ -1,8 +1,7 @@
 /** What can't be handled costs nothing else. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { ASIDE } from '../../src/sync/app'
-import type { Counted } from '../../src/sync/aside'
+import { ASIDE, type Counted } from '../../src/sync/app'
 import { type Device, device, turnOff, until } from './people'
 import { World } from './world'
 

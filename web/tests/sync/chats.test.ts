@@ -1,9 +1,10 @@
 /** What people do with messages and chats, on several devices. */
 import { expect, test } from 'vitest'
 import { ofChat, pinned, readTime } from '../../src/local/queries'
-import { LONGEST_PIN, pinIn } from '../../src/sync/sealed'
-import { asNow, read } from '../../src/sync/stanzas'
-import { parse } from '../../src/sync/xml'
+import { LONGEST_PIN, pinIn } from '../../src/xmpp/sealed'
+import { asNow } from '../../src/xmpp/archived'
+import { read } from '../../src/xmpp/received'
+import { parse } from '../../src/xmpp/xml'
 import { device, Device, turnOffLater, until } from './people'
 import { World } from './world'
 

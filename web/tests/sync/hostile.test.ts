@@ -2,10 +2,10 @@
 import { expect, test } from 'vitest'
 import { newContact } from '../../src/local/contact'
 import { secondsOf } from '../../src/local/timer'
-import { ASIDE } from '../../src/sync/app'
-import type { Counted } from '../../src/sync/aside'
+import { ASIDE, type Counted } from '../../src/sync/app'
 import { Presences } from '../../src/sync/presence'
-import { attribute, NS, parse, write } from '../../src/sync/xml'
+import { NS } from '../../src/xmpp/ns'
+import { attribute, parse, write } from '../../src/xmpp/xml'
 import { type Device, device, until } from './people'
 import { World } from './world'
 
@@ -188,7 +188,7 @@ test('another server is a stranger, and gets neither the words nor the rights of
     world.give(ada, message(`<ephemeral xmlns='${NS.ephemeral}' timer='5'/>`, `t${from}`, from))
   }
   await handled(world, ada)
-  const { isStranger } = await import('../../src/parts/requests')
+  const { isStranger } = await import('../../src/chat/requests')
   for (const chat of ['kith.example', 'example.org.evil', 'rg']) {
     const messages = (await ada.db.messages.toArray()).filter((one) => one.chat === chat)
     expect(messages).toHaveLength(1)

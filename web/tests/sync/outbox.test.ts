@@ -1,6 +1,7 @@
 /** A retry is the same message, or it is none. */
 import { expect, test } from 'vitest'
-import { attribute, child, NS, write } from '../../src/sync/xml'
+import { NS } from '../../src/xmpp/ns'
+import { attribute, child, write } from '../../src/xmpp/xml'
 import { device, until } from './people'
 import { World } from './world'
 

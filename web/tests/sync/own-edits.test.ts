@@ -2,7 +2,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { fromBase64 } from '../../src/local/bytes'
-import { attribute, child, NS } from '../../src/sync/xml'
+import { NS } from '../../src/xmpp/ns'
+import { attribute, child } from '../../src/xmpp/xml'
 import { Device, until } from './people'
 import { World } from './world'
 

@@ -1,9 +1,10 @@
 import { afterEach, expect, test } from 'vitest'
 import type { Live } from '../../src/sync/app'
-import { Lost, NotConnected, Refused } from '../../src/sync/errors'
+import { Lost, NotConnected, Refused } from '../../src/xmpp/errors'
 import { patiently } from '../../src/sync/patience'
 import { Store } from '../../src/sync/store'
-import { child, NS } from '../../src/sync/xml'
+import { NS } from '../../src/xmpp/ns'
+import { child } from '../../src/xmpp/xml'
 import { Device } from './people'
 import { World } from './world'
 

@@ -1,6 +1,6 @@
 /** Where in the archive a device is, and which messages are the same. */
 import { expect, test } from 'vitest'
-import { NS } from '../../src/sync/xml'
+import { NS } from '../../src/xmpp/ns'
 import { device, turnOff, until } from './people'
 import { World } from './world'
 
@@ -93,7 +93,7 @@ function plain(id: string, text: string, more = ''): string {
 }
 
 test('two messages with the same id are two messages, live, at catch-up and both; a retry is one', async () => {
-  const { parse } = await import('../../src/sync/xml')
+  const { parse } = await import('../../src/xmpp/xml')
   for (const away of ['never', 'first', 'second', 'both']) {
     const world = new World()
     const ada = await device(world, 'ada')

@@ -2,7 +2,7 @@ import 'fake-indexeddb/auto'
 import { expect, test } from 'vitest'
 import { Database } from '../../src/local/database'
 import type { Message } from '../../src/local/types'
-import { firstSince, inputDay, startOf } from '../../src/parts/search-date'
+import { firstSince, inputDay, startOf } from '../../src/chat/search-date'
 
 const BEN = 'ben@example.org'
 const DAY = 86_400_000

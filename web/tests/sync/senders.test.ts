@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { newContact } from '../../src/local/contact'
 import { DEVICE_LIST } from '../../src/sync/keys'
-import { NS } from '../../src/sync/xml'
+import { NS } from '../../src/xmpp/ns'
 import { type Device, device, until } from './people'
 import { World } from './world'
 

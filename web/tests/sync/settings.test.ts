@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { afterEach, expect, test } from 'vitest'
 import type { Chat } from '../../src/local/types'
+import { write } from '../../src/xmpp/xml'
 import { Device, until } from './people'
 import { World } from './world'
 
@@ -56,6 +57,23 @@ test('two devices that set different things within a moment both keep what was s
   // Who comes later finds it as well
   const later = await device(world)
   await until(async () => JSON.stringify(await shown(later)) === JSON.stringify(all))
+})
+
+test('what is set while something else is being published is published, too', async () => {
+  const world = new World()
+  const [phone, tablet] = [await device(world), await device(world)]
+  const request = world.request.bind(world)
+  let held: (() => void) | undefined
+  world.request = (session, iq) => {
+    if (held || !write(iq).includes('publish')) request(session, iq)
+    else held = () => request(session, iq)
+  }
+  await phone.app.archive(BEN, true)
+  await until(() => held !== undefined)
+  await phone.app.archive(BEN, true)
+  held?.()
+  await settled([phone, tablet])
+  expect(await shown(tablet)).toEqual({ pinned: false, muted: false, archived: true, favourite: false })
 })
 
 test('what was set without a connection does not undo what another device has set of something else', async () => {

@@ -2,7 +2,9 @@
 import { describe, expect, test } from 'vitest'
 import { openCrypto } from '../../src/crypto/open'
 import { newContact } from '../../src/local/contact'
-import { attribute, bare, NS, parse, write, type Xml } from '../../src/sync/xml'
+import { bare } from '../../src/xmpp/jid'
+import { NS } from '../../src/xmpp/ns'
+import { attribute, parse, write, type Xml } from '../../src/xmpp/xml'
 import { device, Device, turnOffLater, until } from './people'
 import { World } from './world'
 

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { type Fingerprint, NobodyCanRead } from '../../src/crypto/crypto'
 import type { Message } from '../../src/local/types'
 import { reachOf } from '../../src/parts/reach.svelte'
-import { group } from '../../src/parts/timeline'
+import { group } from '../../src/chat/timeline'
 import { type Device, device, until } from './people'
 import { World } from './world'
 

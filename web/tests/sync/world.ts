@@ -3,21 +3,21 @@
  * copies, personal nodes. It can lose connections, deliver late, and forget sessions.
  */
 import { base64 } from '@scure/base'
+import { bare } from '../../src/xmpp/jid'
+import { NS } from '../../src/xmpp/ns'
 import {
   attribute,
-  bare,
   child,
   children,
   el,
   elements,
   first,
   type Made,
-  NS,
   parse,
   textOf,
   write,
   type Xml
-} from '../../src/sync/xml'
+} from '../../src/xmpp/xml'
 
 interface Entry {
   id: string

@@ -10,7 +10,7 @@ interface Sent {
 
 const NEVER = 2 ** 32
 
-export class Acknowledged {
+export class Session {
   private sent: Sent[] = []
   private confirmed = 0
   private readonly open: { done: boolean }[] = []

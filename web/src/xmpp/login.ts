@@ -1,8 +1,11 @@
 /** Logging in by SASL2 (XEP-0388) with a token (XEP-0484), Bind 2 (XEP-0386) and resumption (XEP-0198), in one step. */
 import type { Credential } from '../local/types'
+import { equalBytes } from '@noble/ciphers/utils.js'
 import { base64 } from '@scure/base'
 import { fromBase64 } from '../local/bytes'
-import { attribute, child, el, first, localOf, type Made, NS, textOf, type Xml } from './xml'
+import { localOf } from './jid'
+import { NS } from './ns'
+import { attribute, child, children, el, first, type Made, textOf, type Xml } from './xml'
 
 /** Failures that mean: this device is not logged in any more. Others go by. */
 const REVOKED = ['not-authorized', 'credentials-expired', 'account-disabled']
@@ -23,6 +26,19 @@ export interface LoggedIn {
   token: string | undefined
   /** The newest entry of the archive when the session began (of a new session); empty: none. */
   newest: string
+}
+
+/** The largest stanza that the server takes, in bytes (XEP-0478); undefined: it does not say. */
+export function stanzaLimit(features: Xml): number | undefined {
+  const most = child(child(features, NS.limits, 'limits'), NS.limits, 'max-bytes')
+  return most && Number(textOf(most))
+}
+
+/** Whether the server takes tokens by this mechanism. */
+export function offersToken(features: Xml, mechanism: string): boolean {
+  const inline = child(child(features, NS.sasl2, 'authentication'), NS.sasl2, 'inline')
+  const offered = children(child(inline, NS.fast, 'fast'), NS.fast, 'mechanism')
+  return offered.some((one) => textOf(one) === mechanism)
 }
 
 export async function authenticate(
@@ -55,7 +71,7 @@ export async function authenticate(
 /** What `<success/>` says; undefined if who answers does not know the token. */
 export async function success(element: Xml, { token }: Credential): Promise<LoggedIn | undefined> {
   const proof = fromBase64(textOf(child(element, NS.sasl2, 'additional-data')))
-  if (!equal(proof, await digest(token, 'Responder'))) return undefined
+  if (!equalBytes(proof, await digest(token, 'Responder'))) return undefined
   const resumed = child(element, NS.sm, 'resumed')
   const bound = child(element, NS.bind, 'bound')
   const enabled = child(bound, NS.sm, 'enabled')
@@ -78,10 +94,4 @@ async function digest(token: string, text: string): Promise<Uint8Array> {
   const hmac = { name: 'HMAC', hash: 'SHA-256' }
   const key = await crypto.subtle.importKey('raw', encoder.encode(token), hmac, false, ['sign'])
   return new Uint8Array(await crypto.subtle.sign('HMAC', key, encoder.encode(text)))
-}
-
-function equal(one: Uint8Array, other: Uint8Array): boolean {
-  let difference = one.length ^ other.length
-  for (let at = 0; at < one.length; at++) difference |= (one[at] ?? 0) ^ (other[at] ?? 0)
-  return difference === 0
 }

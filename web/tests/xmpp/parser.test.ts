@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import fc from 'fast-check'
 import { afterAll, expect, test } from 'vitest'
-import { attribute, child, children, NS, parse, textOf, write, type Xml } from '../../src/sync/xml'
+import { NS } from '../../src/xmpp/ns'
+import { attribute, child, children, parse, textOf, write, type Xml } from '../../src/xmpp/xml'
 
 type Tree = [string, string, Record<string, string>, (string | Tree)[]]
 

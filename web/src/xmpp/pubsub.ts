@@ -2,7 +2,9 @@
 import type { Address } from '../local/types'
 import { Refused } from './errors'
 import type { Wire } from './wire'
-import { attribute, bare, child, children, el, first, type Made, NS, type Xml } from './xml'
+import { bare } from './jid'
+import { NS } from './ns'
+import { attribute, child, children, el, first, type Made, type Xml } from './xml'
 
 export interface Item {
   id: string

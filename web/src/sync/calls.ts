@@ -1,0 +1,105 @@
+/** What the leading tab does for all tabs: the methods of `App` that need the connection. */
+import type { Crypto } from '../crypto/crypto'
+import type { HistoryRecord } from '../history/records'
+import { isAccepted } from '../local/accepted'
+import type { Database } from '../local/database'
+import type { Keybook } from '../local/keybook'
+import type { Address, Moment } from '../local/types'
+import { chatState } from '../xmpp/composed'
+import { domainOf } from '../xmpp/jid'
+import type { Wire } from '../xmpp/wire'
+import type { App } from './app'
+import type { DeviceHistory } from './history'
+import type { Keys } from './keys'
+import { patiently } from './patience'
+import type { ProfileChange, Profiles } from './profile'
+import type { Resends } from './resends'
+import type { Roster } from './roster'
+import type { LiveState } from './live'
+
+/** What the methods work with. */
+export interface Callees {
+  db: Database
+  me: Address
+  wire: Wire & { nudge(): void }
+  live: LiveState
+  keybook: Keybook
+  crypto: Crypto
+  keys: Keys
+  roster: Roster
+  profiles: Profiles
+  resends: Resends
+  history: DeviceHistory
+  now(): Moment
+  older(chat: Address): Promise<boolean>
+  /** Puts records into the history; returns how many messages are new. */
+  merge(records: HistoryRecord[]): Promise<number>
+  logOut(): Promise<void>
+}
+
+type Call = (...args: never[]) => Promise<unknown>
+export type Calls = Partial<Record<keyof App, Call>>
+
+export function callsOf(to: Callees): Calls {
+  const { db, me, wire, live, keybook, crypto, roster, history } = to
+  /** As soon as there is a connection. */
+  const soon = <T>(work: () => Promise<T>) => {
+    wire.nudge()
+    return patiently(live, work)
+  }
+  /** The same for what lets somebody in: they are asked for what could not be read, and their profile is fetched. */
+  const lettingIn = async (address: Address, work: () => Promise<unknown>) => {
+    await soon(work)
+    crypto.letIn(address)
+    if (domainOf(address) !== domainOf(me)) to.profiles.meet(address).catch(() => undefined)
+  }
+  return {
+    typing: async (chat: Address, on: boolean) => {
+      const told = await isAccepted(db, me, chat)
+      if (told && wire.online) wire.tell(chatState(chat, on))
+    },
+    older: (chat: Address) => to.older(chat),
+    addContact: (address: Address, name: string) => lettingIn(address, () => roster.add(address, name)),
+    renameContact: (address: Address, name: string) => soon(() => roster.rename(address, name)),
+    removeContact: (address: Address) => soon(() => roster.remove(address)),
+    acceptContact: (address: Address) => lettingIn(address, () => roster.accept(address)),
+    block: (address: Address, on: boolean) => lettingIn(address, () => roster.block(address, on)),
+    report: async (address: Address, reason: 'spam' | 'abuse', ids: string[], block: boolean) => {
+      // There is no telling without blocking (XEP-0377 §3): who is not to be blocked is let in again
+      const stays = block || (await db.contacts.get(address))?.blocked
+      await soon(() => roster.report(address, reason, ids))
+      if (!stays) await lettingIn(address, () => roster.block(address, false))
+    },
+    askLastSeen: async (address: Address) => {
+      const moment = await roster.lastSeen(address, to.now())
+      if (moment !== undefined) live.change({ lastSeen: { ...live.value.lastSeen, [address]: moment } })
+    },
+    setProfile: (profile: ProfileChange) => soon(() => to.profiles.set(profile)),
+    hasDevices: async (account: Address) => {
+      const known = await crypto.fingerprints(account)
+      return known.some((one) => one.active) || (await to.keys.devices(account)).length > 0
+    },
+    fingerprints: (account: Address) => crypto.fingerprints(account),
+    safetyNumber: (account: Address) => crypto.safetyNumber(account),
+    safetyCode: (account: Address) => crypto.safetyCode(account),
+    compareCode: async (account: Address, scanned: string) => {
+      const fits = await crypto.compareCode(account, scanned)
+      await keybook.flush()
+      if (fits) await to.resends.trusted(account)
+      return fits
+    },
+    setTrust: async (account: Address, device: number, trust: 'verified' | 'first-use' | 'distrusted') => {
+      await crypto.setTrust(account, device, trust)
+      await keybook.flush()
+      if (trust !== 'distrusted') await to.resends.trusted(account)
+    },
+    wantHistory: (on: boolean) => history.requests.wish(on),
+    compareHistory: (device: number, same: boolean) => history.requests.compared(device, same),
+    decideHistory: (device: number, agree: boolean) => history.requests.decide(device, agree),
+    takeHistory: async () => history.wake(),
+    stopTaking: () => history.stopTaking(),
+    stopGiving: (id: string) => history.stopGiving(id),
+    mergeRecords: (records: HistoryRecord[]) => to.merge(records),
+    logOut: () => to.logOut()
+  }
+}

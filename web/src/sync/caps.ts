@@ -1,0 +1,41 @@
+/** What this app can do, told with its presence (XEP-0115): by that the server knows which events it wants. */
+import { base64 } from '@scure/base'
+import { NS } from '../xmpp/ns'
+import { attribute, el, type Made, type Xml } from '../xmpp/xml'
+import { DEVICE_LIST } from './keys'
+import { PROFILE_NODES } from './profile'
+import { SETTINGS_NODES } from './settings'
+
+const NODE = 'https://kith.invalid/web'
+const FEATURES = [
+  ...[NS.caps, NS.disco, NS.ping, NS.receipts, NS.markers, NS.states, NS.correct, NS.retract, NS.reactions],
+  ...[NS.reply, NS.sid, NS.ephemeral, NS.encryption, NS.styling],
+  ...[DEVICE_LIST, ...PROFILE_NODES, ...SETTINGS_NODES].map((node) => `${node}+notify`)
+].sort()
+
+/** The own presence. */
+export async function available(away: boolean): Promise<Made> {
+  const caps = el('c', { xmlns: NS.caps, hash: 'sha-1', node: NODE, ver: await verification() })
+  return el('presence', { xmlns: NS.client }, away && el('show', {}, 'away'), caps)
+}
+
+/** The page goes. */
+export function unavailable(): Made {
+  return el('presence', { xmlns: NS.client, type: 'unavailable' })
+}
+
+/** The answer to disco#info (XEP-0030). */
+export function info(query: Xml): Made {
+  return el(
+    'query',
+    { xmlns: NS.disco, node: attribute(query, 'node') || undefined },
+    el('identity', { category: 'client', type: 'web', name: 'Kith' }),
+    ...FEATURES.map((feature) => el('feature', { var: feature }))
+  )
+}
+
+/** XEP-0115 §5.1. */
+async function verification(): Promise<string> {
+  const text = `client/web//Kith<${FEATURES.join('<')}<`
+  return base64.encode(new Uint8Array(await crypto.subtle.digest('SHA-1', new TextEncoder().encode(text))))
+}

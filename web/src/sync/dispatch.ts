@@ -1,0 +1,166 @@
+/**
+ * What is done with each stanza that comes: messages go to the catch-up, which stores them in order; presence, events of
+ * personal nodes and questions are handled here. What is in a stanza is never a reason to end the connection.
+ */
+import type { Crypto } from '../crypto/crypto'
+import { valueOf } from '../local/by-address'
+import type { Database } from '../local/database'
+import type { Address, Moment } from '../local/types'
+import { archiveId, archiveTime, delayed } from '../xmpp/archived'
+import { carbon } from '../xmpp/carbons'
+import { Refused } from '../xmpp/errors'
+import { bare, domainOf } from '../xmpp/jid'
+import { NS } from '../xmpp/ns'
+import { eventOf, type Item } from '../xmpp/pubsub'
+import { read } from '../xmpp/received'
+import type { Wire } from '../xmpp/wire'
+import { attribute, child, el, type Made, type Xml } from '../xmpp/xml'
+import type { Aside, Entry } from './aside'
+import { info } from './caps'
+import type { DeviceHistory } from './history'
+import { DEVICE_LIST, devicesOf } from './keys'
+import type { Presences } from './presence'
+import { PROFILE_NODES, type Profiles } from './profile'
+import type { Roster } from './roster'
+import { type ChatSettings, SETTINGS_NODES } from './settings'
+import type { LiveState } from './live'
+import type { Typing } from './typing'
+
+/** Who is asked, and told. */
+export interface Handlers {
+  crypto: Crypto
+  aside: Aside
+  roster: Roster
+  profiles: Profiles
+  settings: ChatSettings
+  history: DeviceHistory
+  presences: Presences
+  typing: Typing
+  live: LiveState
+  now(): Moment
+  /** Stores a message, once the session's place in the archive is known. Rejects if nothing can be stored. */
+  message(entry: Entry): Promise<void>
+}
+
+export class Dispatch {
+  constructor(
+    private readonly db: Database,
+    private readonly me: Address,
+    private readonly wire: Wire,
+    private readonly to: Handlers
+  ) {}
+
+  /** Rejects only if nothing can be stored, not for what is in a stanza. */
+  async stanza(stanza: Xml): Promise<void> {
+    const { name } = stanza
+    if (name === 'message') return this.message(stanza)
+    try {
+      if (name === 'iq') await this.iq(stanza)
+      else await this.presence(stanza)
+    } catch (error) {
+      await this.to.aside.count(`${name}: ${String(error)}`)
+    }
+  }
+
+  private async message(stanza: Xml): Promise<void> {
+    const event = eventOf(stanza)
+    if (event) {
+      await this.event(attribute(stanza, 'from') || this.me, event.node, event.items)
+      return
+    }
+    const copy = carbon(stanza, this.me)
+    // A message that only claims to be a copy is one of its sender's, as it is in the archive
+    const message = copy?.message ?? stanza
+    const delay = delayed(copy?.forwarded ?? stanza)
+    const id = archiveId(message, this.me, delay, this.to.now())
+    const entry = { id, at: archiveTime(id, delay, this.to.now()), message }
+    try {
+      const came = read(message, this.me, id, entry.at)
+      if (!came) return
+      if (!came.mine && !came.error && came.state && delay === undefined)
+        this.to.typing.heard(came.from, came.state)
+    } catch (error) {
+      await this.to.aside.put(entry, error)
+      return
+    }
+    await this.to.message(entry)
+  }
+
+  private async event(from: Address, node: string, items: Item[]): Promise<void> {
+    // Of somebody who has never written nothing is kept, or anybody could fill the storage
+    if (from !== this.me && !(await this.db.contacts.get(from))) return
+    const { crypto, profiles, settings } = this.to
+    try {
+      if (node === DEVICE_LIST) await crypto.devicesChanged(from, devicesOf(items))
+      else if (PROFILE_NODES.includes(node)) void profiles.event(from, node, items).catch(() => undefined)
+      else if (from === this.me && SETTINGS_NODES.includes(node)) await settings.event(node, items)
+    } catch {
+      // An event is told again with the next session
+    }
+  }
+
+  private async iq(iq: Xml): Promise<void> {
+    const type = attribute(iq, 'type')
+    const answer = (kind: 'result' | 'error', content?: Made) => {
+      const to = attribute(iq, 'from') || undefined
+      this.wire.tell(el('iq', { xmlns: NS.client, type: kind, id: attribute(iq, 'id'), to }, content))
+    }
+    const refuse = () => answer('error', errorOf(new Refused('service-unavailable', 'cancel')))
+    const query = child(iq, NS.disco, 'query')
+    const history = type === 'set' ? this.to.history.answer(iq) : undefined
+    if (history) {
+      // It takes a while; what comes behind does not wait for it
+      void history.then(
+        (content) => answer('result', content),
+        (error: unknown) => answer('error', errorOf(error))
+      )
+    } else if (type === 'set' && (await this.to.roster.push(iq))) {
+      answer('result')
+      this.to.crypto.letIn() // as by another device of mine
+    } else if (!(await this.maySee(attribute(iq, 'from')))) refuse()
+    else if (type === 'get' && child(iq, NS.ping, 'ping')) answer('result')
+    else if (type === 'get' && query) answer('result', info(query))
+    else refuse()
+  }
+
+  /** Whether somebody may know that this device is there: who sees my presence, and my own server and devices. */
+  private async maySee(from: string): Promise<boolean> {
+    const account = bare(from)
+    if (account === '' || account === this.me || account === domainOf(this.me)) return true
+    const subscription = (await this.db.contacts.get(account))?.subscription
+    return subscription === 'from' || subscription === 'both'
+  }
+
+  private async presence(presence: Xml): Promise<void> {
+    const type = attribute(presence, 'type')
+    const from = bare(attribute(presence, 'from'))
+    if (type === 'error') return
+    if (type !== '' && type !== 'unavailable') {
+      await this.to.roster.asked(presence)
+      return
+    }
+    if (from === this.me) {
+      this.to.history.presence(attribute(presence, 'from'), type === '')
+      return
+    }
+    const taken = this.to.presences.take(presence)
+    if (!taken) return
+    const { address, there } = taken
+    const { live } = this.to
+    const { present, lastSeen } = live.value
+    const before = valueOf(present, address)
+    if (before === undefined && there === 'offline') return
+    const left = there === 'offline' && before !== 'offline'
+    live.change({
+      present: { ...present, [address]: there },
+      ...(left && { lastSeen: { ...lastSeen, [address]: this.to.now() } })
+    })
+  }
+}
+
+/** The error of an answer (RFC 6120 §8.3). */
+function errorOf(error: unknown): Made {
+  const { condition, type } =
+    error instanceof Refused ? error : new Refused('internal-server-error', 'cancel')
+  return el('error', { type }, el(condition, { xmlns: NS.stanzas }))
+}

@@ -1,0 +1,80 @@
+/** What of the archive is missing on this device. It is on the disk, so that it is read after any interruption. */
+import type { Database } from '../local/database'
+import { toNow } from '../local/future'
+import { timeOf } from '../local/order'
+import { olderFact, READ_FROM } from '../local/reading'
+import type { Moment } from '../local/types'
+
+/** Entries of the archive that are missing: behind `after`, before `before`. */
+export interface Gap {
+  after: string
+  before: string
+  /** Behind this moment, in place of `after`. */
+  since?: Moment
+  /** Of a new device: how many of the newest are read at all. */
+  most?: number
+}
+
+/** Entries that a new device reads. */
+const FIRST_TIME = 500
+/** Entries that a device reads whose place in the archive can't be right. */
+const HEALED = 2000
+/** So much before what was heard last is read again: what came live may have claimed a place that is a little too far. */
+const OVERLAP_MS = 1_200_000
+
+const GAPS = 'archive.gaps'
+const LAST = 'archive.last'
+const HEARD = 'archive.heard'
+
+/** The gap that is read next; undefined: nothing is missing. */
+export async function nextGap(db: Database): Promise<Gap | undefined> {
+  return ((await db.fact<Gap[]>(GAPS)) ?? []).at(-1)
+}
+
+/**
+ * A new session has begun; `newest`: what the archive ended with then. By that alone this device moves its place; what
+ * came live (`heard`) only spares it to read all of that once more.
+ */
+export async function noteMissing(db: Database, newest: string, now: Moment): Promise<void> {
+  let fooled = false
+  await db.transaction('rw', db.facts, async () => {
+    const last = await db.fact<string>(LAST)
+    const heard = (await db.fact<string>(HEARD)) ?? ''
+    const gaps = (await db.fact<Gap[]>(GAPS)) ?? []
+    fooled = last !== undefined && last > newest
+    if (last === undefined) {
+      await db.setFact('since', now)
+      if (newest) gaps.push({ after: '', before: '', most: FIRST_TIME })
+    } else if (fooled) {
+      // What an earlier version believed: no archive has said that
+      if (newest) gaps.push({ after: '', before: '', most: HEALED })
+    } else if (newest > last && newest !== heard) {
+      const since = heard > last && heard < newest ? timeOf(heard) - OVERLAP_MS : 0
+      gaps.push(last && since <= timeOf(last) ? { after: last, before: '' } : missing(last, since))
+    }
+    await db.setFact(GAPS, gaps)
+    await db.setFact(LAST, newest)
+    await db.setFact(HEARD, '')
+  })
+  if (fooled) await toNow(db, now)
+}
+
+/** Within a transaction: of a gap was read down to `first`; `rest`: what is left of it. */
+export async function shrink(db: Database, gap: Gap, rest: Gap | undefined, first: string): Promise<void> {
+  const gaps = (await db.fact<Gap[]>(GAPS)) ?? []
+  const others = gaps.filter((one) => one.after !== gap.after || one.since !== gap.since)
+  await db.setFact(GAPS, rest ? [...others, rest] : others)
+  if (rest || gap.most === undefined) return
+  // The newest of a device that knew nothing, or nothing for sure, were read down to there
+  await db.setFact(READ_FROM, first)
+  await db.facts.where('name').startsWith(olderFact('')).delete()
+}
+
+/** Within a transaction: an entry of the archive has come live. */
+export async function heard(db: Database, id: string): Promise<void> {
+  if (id && id > ((await db.fact<string>(HEARD)) ?? '')) await db.setFact(HEARD, id)
+}
+
+function missing(last: string, since: Moment): Gap {
+  return since > 0 ? { after: '', before: '', since } : { after: last, before: '' }
+}

@@ -1,0 +1,137 @@
+/**
+ * Decrypts messages before they are stored, and finds out which of them are known already: by an id that was seen before, or as
+ * another message of its sender with the same id (`twins.ts`).
+ */
+import type { Crypto, Opened } from '../crypto/crypto'
+import type { Database } from '../local/database'
+import { messageKey, twinKey } from '../local/order'
+import { rowsOf } from '../local/rows'
+import type { Address, Message } from '../local/types'
+import { isBlank } from '../local/words'
+import { unquoted } from '../xmpp/quotation'
+import type { Came } from '../xmpp/received'
+import { type First, firstOf, mayDiffer, twinsOf } from './twins'
+
+/** A message with what became of it before it is stored. */
+export interface Ready {
+  came: Came
+  /** Key of the message that it is or becomes. */
+  key: string
+  /** Undefined: it was not encrypted, or is known. */
+  opened: Opened | undefined
+  known: boolean
+  /** Its device was asked for it, as it was read before and is not here. */
+  asked?: boolean
+  /** Of a message that was sent twice: the key that its second entry in the archive would have. */
+  retry?: string
+}
+
+export class Opening {
+  constructor(
+    private readonly db: Database,
+    private readonly crypto: Crypto
+  ) {}
+
+  /**
+   * Decrypts what is not known yet: the messages of each sender in order, and senders beside each other. The keys of those
+   * that are not here at all are added to `absent`.
+   */
+  async open(all: Came[], absent: Set<string>): Promise<Ready[]> {
+    const keys = all.map((came) => keyOf(came))
+    const [messages, seen] = await Promise.all([rowsOf(this.db.messages, keys), rowsOf(this.db.seen, keys)])
+    for (const [at, key] of keys.entries()) if (!messages[at] && !seen[at]) absent.add(key)
+    const handled = new Map<string, Promise<Ready>[]>()
+    const senders = new Map<Address, Promise<unknown>>()
+    /** In the order in which its sender's messages came. */
+    const decrypt = (came: Came): Promise<Opened | undefined> => {
+      const { envelope, from } = came
+      if (!envelope) return Promise.resolve(undefined)
+      const before = senders.get(from) ?? Promise.resolve()
+      const opening = before.then(() => {
+        const sent = came.resent ? undefined : came.at
+        return this.crypto.decrypt(from, envelope, came.resent || came.id, sent)
+      })
+      senders.set(from, opening)
+      return opening
+    }
+    return Promise.all(
+      all.map((came, at): Promise<Ready> => {
+        const key = keys[at] ?? ''
+        const earlier = handled.get(key) ?? []
+        const ready = (async (): Promise<Ready> => {
+          const there = (came.resent ? await resentTarget(this.db, came) : messages[at]) as
+            Message | undefined
+          const missing = there?.standsIn || (came.resent && there?.kind === 'unreadable')
+          const known = earlier.length > 0 || seen[at] !== undefined || (there !== undefined && !missing)
+          if (!known) {
+            const opened = await decrypt(came)
+            const asked = opened?.type === 'again' && (await this.askAgain(came))
+            return { came, key, opened, known, asked }
+          }
+          const archive = there?.archive ?? seen[at]?.archive ?? all[keys.indexOf(key)]?.archive
+          if (!mayDiffer(came, archive)) return { came, key, opened: undefined, known }
+          const others = await Promise.all(earlier)
+          return this.twin(came, key, [firstOf(there), ...others.map(said)], () => decrypt(came))
+        })()
+        handled.set(key, [...earlier, ready])
+        return ready
+      })
+    )
+  }
+
+  private async askAgain({ from, envelope, resent, id }: Came): Promise<boolean> {
+    return envelope?.payload !== undefined && this.crypto.askAgain(from, envelope.sender, resent || id)
+  }
+
+  /** Something with an id that is known, from another entry of the archive: another message, or a retry. */
+  private async twin(
+    came: Came,
+    key: string,
+    known: (First | undefined)[],
+    decrypt: () => Promise<Opened | undefined>
+  ): Promise<Ready> {
+    const own = twinKey(key, came.archive)
+    const again = (await this.db.messages.get(own)) ?? (await this.db.seen.get(own))
+    if (again) return { came, key: own, opened: undefined, known: true }
+    const opened = await decrypt()
+    if (came.edits) return { came, key: own, opened, known: false }
+    const { text } = said({ came, key, opened, known: false })
+    const all = [...known, ...(await twinsOf(this.db, key)).map(firstOf)]
+    const retry = came.envelope && opened?.type !== 'text' && opened?.type !== 'unreadable'
+    if (retry || (text !== undefined && all.some((one) => one?.text === text))) {
+      return { came, key, opened: undefined, known: true, retry: own }
+    }
+    return { came, key: own, opened, known: false }
+  }
+}
+
+/** What a message says, as it is shown. */
+function said({ came, opened }: Ready): First {
+  const text = opened?.type === 'text' ? opened.text : came.text
+  const shown = text === undefined ? undefined : answerIn(came, text).text
+  return { archive: came.archive, text: shown }
+}
+
+/** A text without what it quotes. What would be nothing but a quotation is no quotation: its words would be nowhere. */
+export function answerIn(came: Came, text: string): { text: string; quote: string } {
+  const found = came.reply ? unquoted(text, came.quoted) : { text, quote: '' }
+  return isBlank(found.text) ? { text, quote: '' } : found
+}
+
+/** `Message.key`. */
+export function keyOf({ chat, from, mine, id }: Came): string {
+  return messageKey(chat, from, mine, id)
+}
+
+/** The message that another device was asked for. */
+export async function resentTarget(
+  db: Database,
+  { chat, from, mine, resent }: Came
+): Promise<Message | undefined> {
+  if (!mine) return db.messages.get(messageKey(chat, from, mine, resent))
+  return db.messages
+    .where('id')
+    .equals(resent)
+    .filter((message) => message.mine)
+    .first()
+}

@@ -1,0 +1,78 @@
+/** Makes the stanzas of what waits in the outbox, encrypted for the devices that there are now. */
+import { type Crypto, type Envelope, NobodyCanRead } from '../crypto/crypto'
+import { isServer } from '../local/address'
+import type { Database } from '../local/database'
+import type { Address, Moment, Outgoing } from '../local/types'
+import { made, madeAgain, marks, secretOf } from '../xmpp/composed'
+import type { Wire } from '../xmpp/wire'
+import type { Made } from '../xmpp/xml'
+import { mayRead, type Resends } from './resends'
+import { contentSent } from './sent-content'
+import type { Settlement } from './settlement'
+import { failureOf } from './trusted'
+
+export class OutgoingStanzas {
+  constructor(
+    private readonly db: Database,
+    private readonly me: Address,
+    private readonly crypto: Crypto,
+    private readonly wire: Wire,
+    private readonly resends: Resends,
+    private readonly settlement: Settlement,
+    private readonly now: () => Moment
+  ) {}
+
+  /** Nothing: it was settled without being sent. Rejects if it has to wait. */
+  async prepare(one: Outgoing): Promise<Made[]> {
+    const { to, id, what } = one
+    try {
+      if (what.type === 'marker') {
+        if (!(await this.db.contacts.get(to))?.blocked) return marks(to, what)
+        // Who is blocked hears nothing of what I read
+        if (one.seq !== undefined) await this.db.outgoing.delete(one.seq)
+        return []
+      }
+      if (what.type === 'resent') return await this.again(one, what.of, what.device)
+      if (what.type === 'resend') {
+        const { sender, iv, keys } = await this.crypto.encryptFor(to, what.device, '')
+        return [made(to, id, what, { sender, iv, keys })]
+      }
+      const secret = secretOf(what)
+      let envelope: Envelope | undefined
+      if (secret !== undefined) envelope = await this.crypto.encrypt(to, secret)
+      return [made(to, id, what, envelope, what.type === 'message' ? await this.nameFor(to) : '')]
+    } catch (error) {
+      if (!(error instanceof NobodyCanRead)) {
+        if (this.wire.online && one.seq !== undefined) {
+          await this.db.outgoing.update(one.seq, { tries: one.tries + 1 })
+        }
+        throw error
+      }
+      if (to === this.me) await this.settlement.arrived(one, this.now())
+      else await this.settlement.failed(one, failureOf(await this.crypto.fingerprints(to)))
+      return []
+    }
+  }
+
+  /** My name, for one who does not get it with my presence. */
+  private async nameFor(to: Address): Promise<string> {
+    if (to === this.me || isServer(to, this.me)) return ''
+    const [me, them] = await this.db.contacts.bulkGet([this.me, to])
+    const sees = them?.subscription === 'from' || them?.subscription === 'both'
+    return sees ? '' : (me?.nick ?? '')
+  }
+
+  /** For one device that can't read a message of mine: only what was sent to that account, only if it is trusted. */
+  private async again(one: Outgoing, of: string, device: number): Promise<Made[]> {
+    const { to, id } = one
+    const trusted = mayRead(await this.crypto.fingerprints(to), device)
+    if (!trusted) await this.resends.refuse(to, device, of)
+    const content = trusted ? await contentSent(this.db, this.me, to, of) : undefined
+    const secret = content && secretOf(content)
+    if (!content || secret === undefined) {
+      await this.settlement.failed(one)
+      return []
+    }
+    return [madeAgain(to, id, of, content, await this.crypto.encryptFor(to, device, secret))]
+  }
+}

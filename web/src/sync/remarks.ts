@@ -1,0 +1,189 @@
+/**
+ * What a message says of another one, within one transaction: corrections (XEP-0308), reactions, retractions (XEP-0424), pins,
+ * receipts, and what it quotes.
+ */
+import type { Opened } from '../crypto/crypto'
+import { addAlias } from '../local/aliases'
+import { addChange, changeKey, placeChange } from '../local/changes'
+import { mayChange } from '../local/edits'
+import { resolve } from '../local/naming'
+import { messageKey, orderAt, orderOf } from '../local/order'
+import { withoutText } from '../local/quotes'
+import { emojisIn } from '../local/reactions'
+import type { Address, Change, Message, Moment, Reply } from '../local/types'
+import { isBlank } from '../local/words'
+import type { Work } from '../local/work'
+import type { Came } from '../xmpp/received'
+import { pinIn } from '../xmpp/sealed'
+import { answerIn, keyOf } from './opening'
+import type { Receipts } from './receipts'
+import { named } from './twins'
+
+/** `Message.order`: where the archive has it, else by its time. */
+export function orderOfEntry({ archive, at }: Pick<Came, 'archive' | 'at'>): string {
+  return archive ? orderOf(archive, at) : orderAt(at)
+}
+
+export class Remarks {
+  /** `add` stores a message and returns it if it is new; `now` and `passed` as in `IncomingEvents`. */
+  constructor(
+    private readonly me: Address,
+    private readonly work: Work,
+    private readonly receipts: Receipts,
+    private readonly add: (message: Message) => Promise<Message | undefined>,
+    private readonly now: Moment,
+    private readonly passed: Moment
+  ) {}
+
+  /** Receipts (XEP-0184) and markers (XEP-0333): theirs on mine, and those of my other devices on theirs. */
+  async marks(came: Came): Promise<void> {
+    const { chat, me } = { chat: came.chat, me: this.me }
+    for (const kind of ['received', 'displayed'] as const) {
+      const id = came[kind]
+      if (!id) continue
+      const target = came.mine ? messageKey(chat, chat, false, id) : messageKey(chat, me, true, id)
+      await this.change(kind, await this.meant(target, came), came, {})
+      if (came.mine) await this.receipts.sentElsewhere(chat, kind, id)
+    }
+  }
+
+  async retract(came: Came): Promise<void> {
+    const { chat, from, mine, retracts } = came
+    const target = await this.meant(messageKey(chat, from, mine, retracts), came)
+    await this.change('retraction', target, came, {})
+    await this.work.flush()
+    const reactions = await this.work.db.changes.where('id').equals(retracts).toArray()
+    for (const { kind, target } of reactions) {
+      if (kind === 'reaction' && target.startsWith(`${chat} `)) {
+        await this.change('reaction', target, came, { id: retracts, emojis: [] })
+      }
+    }
+  }
+
+  /** A correction that may not change what it names is a message of its own, or its text would be nowhere. */
+  async corrects(came: Came, encrypted: boolean): Promise<boolean> {
+    if (!came.edits) return false
+    const target = await this.corrected(came)
+    const message = await this.work.message(target)
+    if (target === keyOf(came)) return false
+    if (!message || message.standsIn || message.kind !== 'text') return true
+    return mayChange(message, { encrypted, order: orderOfEntry(came) })
+  }
+
+  corrected(came: Came): Promise<string> {
+    const { chat, from, mine, edits } = came
+    return this.meant(messageKey(chat, from, mine, edits), came)
+  }
+
+  /** Which message is named by an id: the one that was corrected by it, or the last that had it then. */
+  async meant(key: string, came: Came): Promise<string> {
+    return named(this.work, await resolve(this.work, key), orderOfEntry(came))
+  }
+
+  /** What only this app says: only from a device that is trusted. */
+  async sealed(came: Came, opened: Opened | undefined, known: boolean): Promise<void> {
+    if (known || !opened || opened.type === 'unreadable') return
+    this.work.setSeen(keyOf(came))
+    const pin = opened.type === 'text' && opened.trusted && pinIn(opened.text, came.chat, this.me, came.at)
+    if (!pin) return
+    const id = came.resent || came.id
+    const before = await this.work.message(pin.target)
+    await this.change('pin', pin.target, came, { until: pin.until, id }, true)
+    const after = await this.work.message(pin.target)
+    if (after === before || !pin.until || pin.until <= this.now) return
+    const { at, chat, from, mine } = came
+    const order = orderOfEntry(came)
+    const base = { chat, at, order, from, mine, id: `pin-${id}`, kind: 'notice' as const, text: 'pinned' }
+    const key = messageKey(chat, from, mine, base.id)
+    await this.add({ ...base, key, progress: mine ? 'sent' : 'read', reactions: {}, encrypted: true })
+  }
+
+  /** Returns what is new to show: the text of a correction whose message is not here. */
+  async edit(
+    came: Came,
+    key: string,
+    text: string | undefined,
+    encrypted: boolean,
+    known: boolean
+  ): Promise<Message | undefined> {
+    if (text === undefined || known) return undefined
+    const { chat, from, mine, at, id, timer } = came
+    if (isBlank(text)) return undefined
+    const { text: rest } = answerIn(came, text)
+    const target = await this.corrected(came)
+    await addAlias(this.work, this.me, key, target)
+    const unstyled = came.unstyled && { unstyled: true }
+    const order = orderOfEntry(came)
+    await this.change('edit', target, came, { text: rest, id, order, ...unstyled }, encrypted)
+    this.work.setSeen(key, came.archive)
+    const there = await this.work.message(target)
+    if (there && there.kind !== 'unreadable') return undefined
+    if (await this.work.change(changeKey('retraction', target, from), target)) return undefined
+    if (timer > 0 && at + timer * 1000 <= this.passed) return undefined
+    return this.add({
+      ...{ key: target, chat, from, mine, id: came.edits, at, order, kind: 'text', text: rest, ...unstyled },
+      ...{ progress: mine ? 'sent' : 'read', reactions: {}, encrypted, standsIn: true },
+      ...(timer > 0 && { expires: at + timer * 1000 })
+    })
+  }
+
+  /** What an answer quotes is what its author has written, if that is here, and nothing once that was taken back. */
+  async quote(came: Came, chat: Address, text: string): Promise<Reply | undefined> {
+    const { reply } = came
+    if (!reply) return undefined
+    const authors = [reply.from, reply.from === this.me ? chat : this.me]
+    for (const from of authors) {
+      const key = await this.meant(messageKey(chat, from, from === this.me, reply.id), came)
+      const quoted: Reply = { id: reply.id, from, text }
+      const original = await this.work.message(key)
+      const gone = await this.work.change(changeKey('retraction', key, from), key)
+      if (gone || original?.kind === 'deleted') return withoutText(quoted)
+      if (original?.kind === 'text') return { ...quoted, text: original.text }
+    }
+    // Anybody may put words into anybody's mouth: there are two here, and one of them says so
+    const from = reply.from === this.me ? this.me : chat
+    return { id: reply.id, from, text, ...(!came.mine && { claimed: true }) }
+  }
+
+  async react(came: Came, text: string | undefined, encrypted: boolean): Promise<void> {
+    const { chat, from, mine, reaction, reply } = came
+    if (!reaction) return
+    const emojis = reaction.emojis ?? text?.split(/\s+/).filter(Boolean)
+    if (mine && came.archive) {
+      for (const author of [this.me, chat]) {
+        const target = await this.meant(messageKey(chat, author, author === this.me, reaction.of), came)
+        await placeChange(this.work, this.me, 'reaction', target, came.id, orderOfEntry(came))
+      }
+    }
+    if (!emojis) return
+    const id = came.edits || came.id
+    const first = messageKey(chat, from, mine, id)
+    const taken = await this.work.change(changeKey('retraction', first, from), first)
+    const content = taken ? { id, emojis: [], order: taken.order } : { id, emojis: emojisIn(emojis) }
+    const targets = await Promise.all(
+      [messageKey(chat, this.me, true, reaction.of), messageKey(chat, chat, false, reaction.of)].map((key) =>
+        this.meant(key, came)
+      )
+    )
+    const author = reply ? targets[reply.from === this.me ? 0 : 1] : undefined
+    const messages = await Promise.all(targets.map((target) => this.work.message(target)))
+    const there = messages.find((one) => one !== undefined)?.key
+    for (const target of author ? [author] : there ? [there] : targets) {
+      await this.change('reaction', target, came, content, encrypted)
+    }
+  }
+
+  /** Stores what the message says of `target`. */
+  async change(
+    kind: Change['kind'],
+    target: string,
+    { from, archive, at }: Came,
+    content: Partial<Pick<Change, 'text' | 'unstyled' | 'until' | 'emojis' | 'id' | 'order'>>,
+    encrypted = false
+  ): Promise<void> {
+    await this.work.stay()
+    const order = orderOfEntry({ archive, at })
+    const key = changeKey(kind, target, from)
+    await addChange(this.work, this.me, { key, target, kind, from, order, encrypted, ...content })
+  }
+}

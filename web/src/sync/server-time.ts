@@ -1,0 +1,17 @@
+/** Asks the server how late it is (XEP-0202). */
+import type { Address, Moment } from '../local/types'
+import { Refused } from '../xmpp/errors'
+import { domainOf } from '../xmpp/jid'
+import { NS } from '../xmpp/ns'
+import type { Wire } from '../xmpp/wire'
+import { child, el, textOf } from '../xmpp/xml'
+
+/** NaN: the server does not know. Undefined: it could not be asked; it is asked again with the next connection. */
+export async function serverTime(wire: Wire, me: Address): Promise<Moment | undefined> {
+  try {
+    const answer = await wire.request('get', domainOf(me), el('time', { xmlns: NS.time }))
+    return Date.parse(textOf(child(child(answer, NS.time, 'time'), NS.time, 'utc')))
+  } catch (error) {
+    return error instanceof Refused ? NaN : undefined
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * What a session begins with: what was missed is read, then what waits may leave. A session that goes on, or whose beginning
+ * was interrupted, continues where it was.
+ */
+import type { Crypto } from '../crypto/crypto'
+import type { Database } from '../local/database'
+import type { Address } from '../local/types'
+import type { Wire } from '../xmpp/wire'
+import type { Entry } from './aside'
+import type { CatchUp } from './catchup'
+import type { Expiry } from './expiry'
+import type { DeviceHistory } from './history'
+import type { LiveState } from './live'
+import type { Outbox } from './outbox'
+import type { OwnPresence } from './own-presence'
+import type { Presences } from './presence'
+import type { Profiles } from './profile'
+import type { Resends } from './resends'
+import type { Roster } from './roster'
+import type { ChatSettings } from './settings'
+
+/** What begins. */
+export interface Beginners {
+  db: Database
+  me: Address
+  connection: Wire
+  live: LiveState
+  crypto: Crypto
+  catchUp: CatchUp
+  outbox: Outbox
+  roster: Roster
+  profiles: Profiles
+  settings: ChatSettings
+  history: DeviceHistory
+  presence: OwnPresence
+  presences: Presences
+  resends: Resends
+  expiry: Expiry
+  setClock(): Promise<void>
+}
+
+/** A beginning that failed is tried again after so long. */
+const AGAIN_MS = 5000
+
+/** What a session begins with: how far it is. */
+interface Beginning {
+  running: boolean
+  caughtUp: boolean
+  done: boolean
+}
+const NOT_BEGUN: Beginning = { running: false, caughtUp: false, done: false }
+
+export class SessionStart {
+  /** The session can take stanzas. */
+  private ready: Promise<unknown> = Promise.resolve()
+  private session: Beginning = { ...NOT_BEGUN }
+  private stopped = false
+
+  constructor(private readonly of: Beginners) {}
+
+  stop(): void {
+    this.stopped = true
+  }
+
+  /** The session of before goes on. */
+  resumed(): void {
+    const { session } = this
+    this.of.live.change({
+      connection: session.caughtUp ? 'online' : 'syncing',
+      present: this.of.presences.all()
+    })
+    quietly(this.of.outbox.wake())
+    quietly(this.of.settings.flush())
+    // The device may have slept, or its clock have been set
+    quietly(this.of.setClock())
+    if (session.caughtUp) this.of.history.begin()
+    quietly(this.settleContested())
+    this.again(session)
+  }
+
+  /** A new session; `newest`: what the archive ended with then. */
+  begun(newest: string): void {
+    this.of.presences.clear()
+    this.of.history.fresh()
+    this.of.settings.fresh()
+    this.of.outbox.reset()
+    this.of.outbox.hold(true)
+    this.of.live.change({ connection: 'syncing' })
+    this.session = { ...NOT_BEGUN }
+    this.ready = this.of.catchUp.begin(newest).then(() => this.of.crypto.online())
+    void this.settle(this.session)
+  }
+
+  /** All that a new session begins with. */
+  private async settle(session: Beginning): Promise<void> {
+    session.running = true
+    try {
+      await this.ready
+      await this.of.presence.send()
+      quietly(this.of.outbox.wake())
+      const contacts = Promise.allSettled([this.of.roster.load(), this.of.setClock()])
+      await this.of.catchUp.run()
+      this.of.expiry.changed()
+      const [roster] = await contacts
+      if (session !== this.session || !this.of.connection.online) return
+      session.caughtUp = true
+      await this.of.catchUp.retry()
+      this.of.crypto.letIn() // as by another device of mine, while this one was away
+      this.of.outbox.hold(false)
+      this.of.live.change({ connection: 'online' })
+      this.of.history.begin()
+      quietly(this.settleContested())
+      await this.of.settings.load()
+      await this.of.settings.flush()
+      if (!(await this.of.db.contacts.get(this.of.me))) await this.of.profiles.fetch(this.of.me)
+      if (roster.status === 'rejected') throw roster.reason
+      session.done = true
+      quietly(this.of.resends.allTrusted())
+    } catch {
+      if (this.of.connection.online) setTimeout(() => this.again(session), AGAIN_MS)
+    } finally {
+      session.running = false
+    }
+  }
+
+  /** Unless it is done or under way. The connection may have gone before its end, or the server have failed. */
+  private again(session: Beginning): void {
+    const wanted = session === this.session && !session.done && !session.running
+    if (!wanted || this.stopped || !this.of.connection.online) return
+    this.ready = this.of.crypto.online().catch(() => undefined)
+    void this.settle(session)
+  }
+
+  /** A message has come live. Rejects if it can't be stored. */
+  async message(entry: Entry): Promise<void> {
+    // Nothing that could not be stored may be acknowledged before the session's place in the archive is known
+    await this.ready.catch(() => undefined)
+    await this.of.catchUp.live(entry)
+    this.of.expiry.changed()
+  }
+
+  /** Asks what is contested (`contested.ts`), once all that was missed is here. */
+  async settleContested(): Promise<void> {
+    if (this.session.caughtUp && this.of.connection.online) await this.of.catchUp.settleContested()
+  }
+}
+
+/** What fails when the storage is closed, as after a log-out in another tab, is nobody's. */
+function quietly(work: Promise<unknown>): void {
+  work.catch(() => undefined)
+}

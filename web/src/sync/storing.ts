@@ -1,0 +1,184 @@
+/** Stores messages that came, in order, within one transaction. */
+import type { Opened } from '../crypto/crypto'
+import { isAccepted } from '../local/accepted'
+import { placeChange } from '../local/changes'
+import { updateChat } from '../local/chats'
+import type { Database } from '../local/database'
+import { addMessage, settle } from '../local/messages'
+import { isWaiting, messageKey } from '../local/order'
+import type { Address, Message, Moment } from '../local/types'
+import { isBlank } from '../local/words'
+import type { Work } from '../local/work'
+import type { Came } from '../xmpp/received'
+import { answerIn, keyOf, type Ready, resentTarget } from './opening'
+import { Receipts } from './receipts'
+import { orderOfEntry, Remarks } from './remarks'
+
+export class Storing {
+  private readonly receipts: Receipts
+  private readonly remarks: Remarks
+  private readonly accepted = new Map<Address, boolean>()
+
+  /** `now` and `passed` as in `IncomingEvents`. */
+  constructor(
+    private readonly db: Database,
+    private readonly me: Address,
+    private readonly work: Work,
+    now: Moment,
+    private readonly passed: Moment
+  ) {
+    this.receipts = new Receipts(db, me, work)
+    this.remarks = new Remarks(me, work, this.receipts, (message) => this.add(message), now, passed)
+  }
+
+  /** To be called after the last message. */
+  finish(): Promise<void> {
+    return this.receipts.queue()
+  }
+
+  /** Returns what is new to show. */
+  async take({ came, key, opened, known, asked = false, retry }: Ready): Promise<Message | undefined> {
+    await this.work.stay()
+    if (retry !== undefined) this.work.setSeen(retry)
+    if (came.error) {
+      await this.receipts.bounced(came)
+      return undefined
+    }
+    await this.remarks.marks(came)
+    if (came.mine && came.archive) await this.receipts.archived(came)
+    if (known && came.mine && came.archive && came.edits) {
+      // Before it is looked at whether it may: what is known is not decrypted once more
+      const target = await this.remarks.corrected(came)
+      await placeChange(this.work, this.me, 'edit', target, came.id, orderOfEntry(came))
+    }
+    if (came.retracts) await this.remarks.retract(came)
+    if (came.sealed) {
+      await this.remarks.sealed(came, opened, known)
+      return undefined
+    }
+    // Asked for again by the encryption; of what has no place of its own, nothing is shown
+    if (opened?.type === 'unreadable' && (came.edits || came.reaction || !came.envelope?.payload))
+      return undefined
+    const text = opened?.type === 'text' ? opened.text : came.text
+    const encrypted = opened?.type === 'text' && opened.trusted
+    let added: Message | undefined
+    if (came.reaction) await this.remarks.react(came, text, encrypted)
+    else if (await this.remarks.corrects(came, encrypted))
+      added = await this.remarks.edit(came, key, text, encrypted, known)
+    else added = await this.message(came, key, text, encrypted, opened, known, asked)
+    if (came.envelope && !added && !known && opened?.type !== 'unreadable') {
+      this.work.setSeen(key, came.archive)
+    }
+    if (came.resent && !known) this.work.setSeen(keyOf(came))
+    return added
+  }
+
+  private async message(
+    came: Came,
+    key: string,
+    text: string | undefined,
+    encrypted: boolean,
+    opened: Opened | undefined,
+    known: boolean,
+    asked: boolean
+  ): Promise<Message | undefined> {
+    const { archive, timer } = came
+    const again = came.resent ? await resentTarget(this.db, came) : undefined
+    const id = came.resent || came.id
+    const chat = again?.chat ?? came.chat
+    const at = again?.at ?? came.at
+    const untrusted = opened?.type === 'text' && !opened.trusted && { untrusted: opened.device }
+    const base: Message = {
+      ...{
+        key: again?.key ?? (came.resent ? messageKey(chat, came.from, came.mine, id) : key),
+        chat,
+        at,
+        id
+      },
+      ...{ from: came.from, mine: came.mine, ...(archive && !came.resent && { archive }) },
+      order: again?.order ?? orderOfEntry({ archive, at }),
+      ...{ kind: 'text', text: '', progress: came.mine ? 'sent' : 'read', reactions: {}, encrypted },
+      ...untrusted
+    }
+    const setting = text === undefined && timer >= 0 && !came.envelope
+    if (known) {
+      // The archive tells the place of one of mine
+      if (setting && came.mine && archive) await this.timer(base, timer)
+      const there = archive ? await this.work.message(base.key) : undefined
+      if (!there) return undefined
+      if (there.archive === undefined) this.work.setMessage({ ...there, archive })
+      if (there.mine || there.archive === undefined) await settle(this.work, there, base)
+      return undefined
+    }
+    if (came.tombstone) {
+      if (await this.work.message(base.key)) {
+        await this.remarks.change('retraction', base.key, came, {})
+        return undefined
+      }
+      // What was said and taken back before this device was there, it never had
+      if (at < ((await this.db.fact<Moment>('since')) ?? 0)) {
+        this.work.setSeen(base.key)
+        return undefined
+      }
+      return this.add({ ...base, kind: 'deleted', encrypted: true })
+    }
+    if (opened?.type === 'unreadable' || opened?.type === 'again') {
+      if (!came.envelope?.payload) return undefined
+      return this.add({ ...base, kind: 'unreadable', asked: opened.type === 'again' ? asked : opened.asked })
+    }
+    if (text === undefined || isBlank(text)) {
+      if (setting) await this.timer(base, timer)
+      return undefined
+    }
+    if (timer > 0 && at + timer * 1000 <= this.passed) return undefined
+    const { text: rest, quote } = answerIn(came, text)
+    const reply = await this.remarks.quote(came, chat, quote)
+    const added = await this.add({
+      ...base,
+      text: rest,
+      ...(reply && { reply }),
+      ...(came.forwarded && { forwarded: true }),
+      ...(came.unstyled && { unstyled: true }),
+      ...(timer > 0 && { expires: at + timer * 1000 })
+    })
+    const asks = added && !came.mine && came.wantsReceipt
+    if (asks && (await this.isAccepted(chat))) await this.receipts.owe(added, id)
+    return added
+  }
+
+  private async add(message: Message): Promise<Message | undefined> {
+    const { chat, from, mine, id } = message
+    const plain = messageKey(chat, from, mine, id)
+    const first = message.key === plain ? undefined : await this.work.message(plain)
+    if (first && !first.twins) this.work.setMessage({ ...first, twins: true })
+    const before = await this.work.message(message.key)
+    const fresh = await addMessage(this.work, this.me, message)
+    return fresh || before?.kind === 'unreadable' || before?.standsIn ? message : undefined
+  }
+
+  /** Looked up once for each chat. */
+  private async isAccepted(address: Address): Promise<boolean> {
+    let known = this.accepted.get(address)
+    if (known === undefined) {
+      await this.work.flush()
+      known = await isAccepted(this.db, this.me, address)
+      this.accepted.set(address, known)
+    }
+    return known
+  }
+
+  /** The sender has set after which time messages of this chat go. */
+  private async timer(base: Message, seconds: number): Promise<void> {
+    if (!base.mine && !(await this.isAccepted(base.chat))) return
+    const chat = await this.work.chat(base.chat)
+    if (isWaiting(chat.timerOrder)) {
+      const newer = base.order > (chat.timerMeanwhile?.order ?? '')
+      if (newer) await updateChat(this.work, base.chat, { timerMeanwhile: { seconds, order: base.order } })
+      return
+    }
+    if (base.order <= chat.timerOrder) return
+    await updateChat(this.work, base.chat, { disappears: seconds, timerOrder: base.order })
+    if (chat.disappears === seconds) return
+    await this.add({ ...base, kind: 'notice', text: `disappears ${seconds}` })
+  }
+}

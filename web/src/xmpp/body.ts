@@ -1,0 +1,34 @@
+/** The body of a message that its reader understands best. */
+import { isBlank } from '../local/words'
+import { XML } from './namespaces'
+import { NS } from './ns'
+import { children, textOf, type Xml } from './xml'
+
+/** Of bodies in several languages (RFC 6121 §5.2.3) the reader's; of those that nobody has asked for, the first. */
+export function bodyOf(message: Xml): Xml | undefined {
+  const all = children(message, NS.client, 'body')
+  const bodies = all.filter((body) => !isBlank(textOf(body)))
+  if (bodies.length < 2) return bodies[0] ?? all[0]
+  const languages = bodies.map((body) => languageOf(body) || languageOf(message))
+  for (const wanted of readerLanguages()) {
+    const at = [wanted, wanted.split('-', 1)[0] ?? ''].flatMap((tag) =>
+      languages.flatMap((language, place) =>
+        language === tag || language.startsWith(`${tag}-`) ? [place] : []
+      )
+    )[0]
+    if (at !== undefined) return bodies[at]
+  }
+  return bodies[languages.indexOf('')] ?? bodies[0]
+}
+
+function languageOf(element: Xml): string {
+  return (element.attributes.get(`${XML} lang`) ?? '').toLowerCase()
+}
+
+/** That of the app first, then those of the browser. */
+function readerLanguages(): string[] {
+  const page = (globalThis as { document?: Document }).document
+  const own = page?.documentElement.lang
+  const all = [...(own ? [own] : []), ...(globalThis.navigator?.languages ?? [])]
+  return all.map((tag) => tag.toLowerCase())
+}

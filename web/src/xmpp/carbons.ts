@@ -1,0 +1,20 @@
+/** Message carbons (XEP-0280): what other devices of the account send and receive. */
+import type { Address } from '../local/types'
+import { bare } from './jid'
+import { NS } from './ns'
+import { attribute, child, type Xml } from './xml'
+
+/**
+ * A copy from the own account (XEP-0280): what is forwarded, and the message in it, if it is one by or to this account.
+ * Whoever else says so, even a device of the own account, is not believed (§11).
+ */
+export function carbon(message: Xml, me: Address): { forwarded: Xml; message: Xml } | undefined {
+  if ((attribute(message, 'from') || me) !== me) return undefined
+  const sent = child(message, NS.carbons, 'sent')
+  const copy = sent ?? child(message, NS.carbons, 'received')
+  const forwarded = child(copy, NS.forward, 'forwarded')
+  const inside = child(forwarded, NS.client, 'message')
+  if (!forwarded || !inside) return undefined
+  if (bare(attribute(inside, sent ? 'from' : 'to') || me) !== me) return undefined
+  return { forwarded, message: inside }
+}

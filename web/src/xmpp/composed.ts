@@ -1,0 +1,128 @@
+/** Makes the stanzas of messages. */
+import { base64 } from '@scure/base'
+import type { Envelope } from '../crypto/crypto'
+import type { Address, OutgoingContent, Reply } from '../local/types'
+import { encrypted } from './encrypted'
+import { NS } from './ns'
+import { quotation } from './quotation'
+import { written } from './sealed'
+import { el, type Made } from './xml'
+
+/** What apps without OMEMO show. */
+const FALLBACK = 'This message is encrypted (OMEMO). Your client does not seem to support that.'
+const LONGEST_ID = 200
+
+/** What goes in one stanza. */
+export type Single = Exclude<OutgoingContent, { type: 'marker' }>
+
+/** What is to be encrypted of something that waits in the outbox; undefined: nothing. */
+export function secretOf(what: OutgoingContent): string | undefined {
+  if (what.type === 'message') return quotation(what.reply) + what.text
+  if (what.type === 'reaction' && what.emojis.length) return what.emojis.join(' ')
+  if (what.type === 'pin') return written(what)
+  return undefined
+}
+
+/**
+ * The whole stanza; `envelope` is there if `secretOf` has something, or keys alone travel. `nick`: my name, for those who
+ * can't see it otherwise (XEP-0172 §4.2); empty: without.
+ */
+export function made(to: Address, id: string, what: Single, envelope: Envelope | undefined, nick = ''): Made {
+  const named = nick ? [el('nick', { xmlns: NS.nick }, nick)] : []
+  const store = el('store', { xmlns: NS.hints })
+  return message(to, id, ...contentOf(what), ...wrapped(what, envelope), ...named, store)
+}
+
+/** Receipts (XEP-0184) and markers (XEP-0333): each a stanza of its own. */
+export function marks(to: Address, { of, kind }: OutgoingContent & { type: 'marker' }): Made[] {
+  const xmlns = kind === 'received' ? NS.receipts : NS.markers
+  return of.map((id) => {
+    const mark = el(kind, { xmlns, id })
+    return message(to, `${kind}-${id}`.slice(0, LONGEST_ID), mark, el('store', { xmlns: NS.hints }))
+  })
+}
+
+/** The same to one device that has asked for it. */
+export function madeAgain(to: Address, id: string, of: string, what: Single, envelope: Envelope): Made {
+  const again = el('resent', { xmlns: NS.kithResend, id: of })
+  return message(
+    to,
+    id,
+    again,
+    ...contentOf(what),
+    ...wrapped(what, envelope),
+    el('store', { xmlns: NS.hints })
+  )
+}
+
+/** Keys without a text. */
+export function keysOnly(to: Address, envelope: Envelope): Made {
+  return message(to, crypto.randomUUID(), encrypted(envelope), el('store', { xmlns: NS.hints }))
+}
+
+export function chatState(to: Address, on: boolean): Made {
+  return el(
+    'message',
+    { xmlns: NS.client, to, type: 'chat' },
+    el(on ? 'composing' : 'paused', { xmlns: NS.states }),
+    el('no-store', { xmlns: NS.hints })
+  )
+}
+
+function message(to: Address, id: string, ...content: Made[]): Made {
+  const attributes = { xmlns: NS.client, to, id, type: 'chat' }
+  return el('message', attributes, ...content, el('origin-id', { xmlns: NS.sid, id }))
+}
+
+function contentOf(what: Single): Made[] {
+  switch (what.type) {
+    case 'message':
+      return [
+        ...(what.reply ? repliesTo(what.reply) : []),
+        ...(what.replaces === undefined ? [] : [el('replace', { xmlns: NS.correct, id: what.replaces })]),
+        ...(what.forwarded ? [el('forwarded', { xmlns: NS.kithForwarded })] : []),
+        ...(what.unstyled ? [el('unstyled', { xmlns: NS.styling })] : []),
+        ...(what.expires ? [el('ephemeral', { xmlns: NS.ephemeral, timer: String(what.expires) })] : []),
+        el('request', { xmlns: NS.receipts }),
+        el('markable', { xmlns: NS.markers }),
+        el('active', { xmlns: NS.states })
+      ]
+    case 'reaction':
+      if (!what.emojis.length) return [el('reactions', { xmlns: NS.reactions, id: what.of })]
+      return [
+        el('reaction', { xmlns: NS.kithReaction, id: what.of }),
+        el('reply', { xmlns: NS.reply, id: what.of, to: what.from }),
+        ...(what.replaces === undefined ? [] : [el('replace', { xmlns: NS.correct, id: what.replaces })])
+      ]
+    case 'retraction':
+      return [el('retract', { xmlns: NS.retract, id: what.of })]
+    case 'timer':
+      return [el('ephemeral', { xmlns: NS.ephemeral, timer: String(what.seconds) })]
+    case 'resend':
+      return [el('resend', { xmlns: NS.kithResend, id: what.of })]
+    case 'pin':
+    case 'resent':
+      return []
+  }
+}
+
+function repliesTo(reply: Reply): Made[] {
+  const length = [...quotation(reply)].length
+  return [
+    el('reply', { xmlns: NS.reply, id: reply.id, to: reply.from }),
+    el('fallback', { xmlns: NS.fallback, for: NS.reply }, el('body', { start: '0', end: String(length) }))
+  ]
+}
+
+function wrapped(what: Single, envelope: Envelope | undefined): Made[] {
+  if (!envelope) return []
+  // Others see keys without a text, which they take for no message
+  if (what.type === 'pin' && envelope.payload) {
+    const { payload, ...keys } = envelope
+    return [encrypted(keys), el('sealed', { xmlns: NS.kithSealed }, base64.encode(payload))]
+  }
+  const element = encrypted(envelope)
+  if (!envelope.payload) return [element]
+  const hint = el('encryption', { xmlns: NS.encryption, namespace: NS.omemo, name: 'OMEMO' })
+  return [el('body', {}, FALLBACK), element, hint]
+}

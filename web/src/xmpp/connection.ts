@@ -1,0 +1,320 @@
+/**
+ * The stream over WebSocket (RFC 7395) that comes back by itself. A stanza counts as handled (XEP-0198) when this side
+ * has stored it, so what was lost with a page is sent again.
+ */
+import { AckReplies } from './ack-replies'
+import { Liveness } from './liveness'
+import { Reconnection } from './reconnection'
+import { Requests } from './requests'
+import { Session } from './session'
+import { NotConnected } from './errors'
+import { authenticate, isRevoked, type LoggedIn, offersToken, stanzaLimit, success } from './login'
+import { Socket } from './socket'
+import type { Wiring } from './wiring'
+import { domainOf, isOwnAccount } from './jid'
+import { NS } from './ns'
+import { attribute, child, el, first, type Made, parse, type Xml } from './xml'
+
+/** Milliseconds after a stanza until the server is asked whether it has it; others may follow. */
+const ASK_AFTER_MS = 20
+
+const STANZA = /^\s*<(?:message|presence|iq)[\s/>]/
+
+type Timer = ReturnType<typeof setTimeout>
+
+export class Connection {
+  /** The full address in the current session. */
+  jid = ''
+  private session: Session | undefined
+  private resumption = ''
+  private isOnline = false
+  private running = false
+  private active = true
+  private behind: Xml[] | undefined
+  private asking: Timer | undefined
+  private incoming: Promise<void> = Promise.resolve()
+  private readonly socket: Socket
+  private readonly requests = new Requests(
+    (stanza) => this.send(stanza),
+    () => this.jid
+  )
+  private readonly liveness = new Liveness(
+    () => this.isOnline,
+    () => this.write(el('r', { xmlns: NS.sm })),
+    () => this.lose()
+  )
+  private readonly reconnection = new Reconnection(() => this.connect())
+  private readonly ackReplies = new AckReplies(
+    () => (this.isOnline ? this.session : undefined),
+    (element) => this.write(element)
+  )
+
+  constructor(private readonly wiring: Wiring) {
+    this.socket = new Socket(() => new wiring.WebSocket(wiring.url, 'xmpp'), {
+      opened: () => this.open(),
+      received: (data) => this.receive(data),
+      lost: () => this.lose()
+    })
+  }
+
+  start(): void {
+    if (this.running) return
+    this.running = true
+    this.connect()
+  }
+
+  /** Ends the stream; a session ends with it. */
+  stop(): void {
+    this.running = false
+    this.reconnection.cancel()
+    this.write(el('close', { xmlns: NS.framing }))
+    this.drop(false)
+    this.endSession()
+  }
+
+  /**
+   * The page goes: the session ends at once, since nobody could take it up again, and others see it. If the page comes
+   * back after all, `nudge` connects.
+   */
+  leave(farewell: Made): void {
+    if (!this.isOnline) return
+    this.write(farewell)
+    this.write(el('close', { xmlns: NS.framing }))
+    this.drop(true)
+    this.endSession()
+  }
+
+  get online(): boolean {
+    return this.isOnline
+  }
+
+  /** The network is back or the person is: connect at once, or see whether the connection still lives. */
+  nudge(): void {
+    if (!this.running) return
+    if (this.isOnline) this.liveness.probe()
+    else if (!this.socket.current) {
+      this.reconnection.speedUp()
+      this.connect()
+    }
+  }
+
+  /** Whether somebody looks (XEP-0352). */
+  setActive(on: boolean): void {
+    if (this.active === on) return
+    this.active = on
+    if (this.isOnline) this.write(el(on ? 'active' : 'inactive', { xmlns: NS.csi }))
+  }
+
+  /** Resolves when the server has the stanza. Rejects with NotConnected or Lost. */
+  send(stanza: Made): Promise<void> {
+    if (!this.session || !this.isOnline) return Promise.reject(new NotConnected())
+    const arrived = this.session.send(stanza.xml)
+    this.write(stanza)
+    this.asking ??= setTimeout(() => {
+      this.asking = undefined
+      if (this.isOnline) this.write(el('r', { xmlns: NS.sm }))
+    }, ASK_AFTER_MS)
+    return arrived
+  }
+
+  /** For what is not worth to be sent again, like presence. */
+  tell(stanza: Made): void {
+    this.send(stanza).catch(() => undefined)
+  }
+
+  /** The result of a question. Rejects with Refused, NotConnected or Lost. `to`: empty for the own account. */
+  request(type: 'get' | 'set', to: string, payload: Made, timeout?: number): Promise<Xml> {
+    return this.requests.ask(type, to, payload, timeout)
+  }
+
+  private connect(): void {
+    this.reconnection.cancel()
+    this.drop(false)
+    this.wiring.connecting()
+    try {
+      this.socket.open()
+    } catch {
+      this.reconnection.schedule()
+      return
+    }
+    this.liveness.heard()
+  }
+
+  private async open(): Promise<void> {
+    const socket = this.socket.current
+    const credential = await this.wiring.credential()
+    if (socket !== this.socket.current || !credential) return
+    const to = domainOf(credential.address)
+    this.write(el('open', { xmlns: NS.framing, to, version: '1.0' }))
+  }
+
+  private receive(data: string): void {
+    let element: Xml
+    try {
+      element = parse(data)
+    } catch {
+      this.unreadable(data)
+      return
+    }
+    this.liveness.heard()
+    this.take(element)
+  }
+
+  /** One such element must not end each connection that it comes over: it counts as a stanza that is done with. */
+  private unreadable(data: string): void {
+    const { session } = this
+    if (!session || !this.isOnline || this.behind || !STANZA.test(data)) {
+      this.lose()
+      return
+    }
+    this.liveness.heard()
+    this.handle(session, () => this.wiring.unreadable(data), session.received())
+  }
+
+  /** In order: what comes right behind the answer to the login waits until that is understood. */
+  private take(element: Xml): void {
+    if (this.behind) {
+      this.behind.push(element)
+      return
+    }
+    const name = element.name
+    if (!this.isOnline) {
+      const behind: Xml[] = []
+      this.behind = behind
+      this.login(name, element)
+        .catch(() => this.lose())
+        .finally(() => {
+          if (this.behind !== behind) return
+          this.behind = undefined
+          for (const one of behind) this.take(one)
+        })
+    } else if (name === 'message' || name === 'presence' || name === 'iq') {
+      this.stanza(name, element)
+    } else if (name === 'r') {
+      this.ackReplies.requested()
+    } else if (name === 'a') {
+      this.session?.acknowledge(Number(attribute(element, 'h')))
+    } else if (name === 'error') {
+      if (child(element, 'urn:ietf:params:xml:ns:xmpp-streams', 'conflict')) this.reconnection.slowDown()
+    } else if (name === 'close') {
+      this.lose()
+    }
+  }
+
+  private async login(name: string, element: Xml): Promise<void> {
+    const socket = this.socket.current
+    if (name === 'features') {
+      const limit = stanzaLimit(element)
+      if (limit !== undefined) this.wiring.limit(limit)
+      const credential = await this.wiring.credential()
+      if (!credential || socket !== this.socket.current) return
+      if (!offersToken(element, credential.mechanism)) throw new Error('no token login')
+      const { session, resumption } = this
+      const resume = session && resumption ? { id: resumption, handled: session.handled } : undefined
+      const request = await authenticate(credential, this.wiring.device, resume, this.active)
+      if (socket === this.socket.current) this.write(request)
+    } else if (name === 'success') {
+      const credential = await this.wiring.credential()
+      const login = credential && (await success(element, credential))
+      if (!login) throw new Error('not the server that this device knows')
+      if (login.token !== undefined) await this.wiring.renewed(login.token)
+      if (socket === this.socket.current) this.enter(login)
+    } else if (name === 'failure') {
+      if (!isRevoked(element)) throw new Error(first(element)?.name ?? 'failure')
+      this.running = false
+      this.drop(false)
+      this.endSession()
+      this.wiring.revoked()
+    } else if (name === 'error' || name === 'close') {
+      this.lose()
+    }
+  }
+
+  private enter({ jid, resumed, resumption, newest }: LoggedIn): void {
+    this.reconnection.succeeded()
+    this.jid = jid
+    this.isOnline = true
+    this.liveness.heard()
+    if (resumed !== undefined && this.session) {
+      this.session.acknowledge(resumed)
+      for (const xml of this.session.unacknowledged) this.write({ xml })
+      this.write(el('r', { xmlns: NS.sm }))
+      this.wiring.online(undefined)
+      return
+    }
+    this.endSession()
+    this.session = new Session()
+    this.ackReplies.reset()
+    this.resumption = resumption
+    this.wiring.online(newest)
+  }
+
+  private stanza(name: string, stanza: Xml): void {
+    const { session } = this
+    if (!session) return
+    const done = session.received()
+    if (name === 'iq') {
+      const type = attribute(stanza, 'type')
+      if (type === 'result' || type === 'error') {
+        this.requests.answered(stanza)
+        done()
+        return
+      }
+    }
+    // Nobody else tells what is in the own archive (XEP-0313 §7.1)
+    const own = isOwnAccount(attribute(stanza, 'from'), this.jid)
+    const result = name === 'message' && own ? child(stanza, NS.mam, 'result') : undefined
+    if (result) {
+      this.wiring.result(result)
+      done()
+      return
+    }
+    this.handle(session, () => this.wiring.stanza(stanza), done)
+  }
+
+  private handle(session: Session, work: () => Promise<void> | void, done: () => void): void {
+    this.incoming = this.incoming
+      .then(() => (session.broken ? undefined : work()))
+      .then(done, () => {
+        // Not stored, so neither it nor what follows is taken: a new session reads them from the archive
+        session.broken = true
+        if (this.session === session) this.forgetSession()
+      })
+      .then(() => this.ackReplies.send())
+  }
+
+  private write(element: Made): void {
+    this.socket.write(element)
+  }
+
+  private lose(): void {
+    this.drop(true)
+    if (this.running) this.reconnection.schedule()
+  }
+
+  private drop(tell: boolean): void {
+    clearTimeout(this.asking)
+    this.asking = undefined
+    this.liveness.stop()
+    this.ackReplies.stop()
+    this.behind = undefined
+    const was = this.isOnline
+    this.isOnline = false
+    this.socket.close()
+    if (tell || was) this.wiring.offline()
+  }
+
+  private forgetSession(): void {
+    this.resumption = ''
+    this.reconnection.slowDown()
+    this.lose()
+  }
+
+  private endSession(): void {
+    const { session } = this
+    this.session = undefined
+    this.resumption = ''
+    this.requests.fail()
+    session?.end()
+  }
+}

@@ -1,0 +1,51 @@
+/** `<encrypted/>` of OMEMO 0.3 (XEP-0384), both ways. */
+import { base64 } from '@scure/base'
+import type { Envelope } from '../crypto/crypto'
+import { fromBase64 } from '../local/bytes'
+import { NS } from './ns'
+import { attribute, child, children, el, type Made, textOf, type Xml } from './xml'
+
+export function encrypted({ sender, iv, keys, payload }: Envelope): Made {
+  const header = el(
+    'header',
+    { sid: String(sender) },
+    ...keys.map(({ device, prekey, data }) =>
+      el('key', { rid: String(device), prekey: prekey ? 'true' : undefined }, base64.encode(data))
+    ),
+    el('iv', {}, base64.encode(iv))
+  )
+  return el('encrypted', { xmlns: NS.omemo }, header, payload && el('payload', {}, base64.encode(payload)))
+}
+
+/** What was encrypted with the message's key, and is no text. */
+export function sealedIn(message: Xml): Uint8Array | undefined {
+  const element = child(message, NS.kithSealed, 'sealed')
+  if (!element) return undefined
+  try {
+    return fromBase64(textOf(element))
+  } catch {
+    return undefined
+  }
+}
+
+/** Undefined if there is none, or none that makes sense. */
+export function envelopeOf(message: Xml): Envelope | undefined {
+  const element = child(message, NS.omemo, 'encrypted')
+  const header = child(element, NS.omemo, 'header')
+  if (!element || !header) return undefined
+  try {
+    const payload = child(element, NS.omemo, 'payload')
+    return {
+      sender: Number(attribute(header, 'sid')),
+      iv: fromBase64(textOf(child(header, NS.omemo, 'iv'))),
+      keys: children(header, NS.omemo, 'key').map((key) => ({
+        device: Number(attribute(key, 'rid')),
+        prekey: ['true', '1'].includes(attribute(key, 'prekey')),
+        data: fromBase64(textOf(key))
+      })),
+      ...(payload && { payload: fromBase64(textOf(payload)) })
+    }
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,33 @@
+/** The quotation before an answer, for apps that know no replies (XEP-0461 §3, fallback by XEP-0428). */
+import type { Reply } from '../local/types'
+import { NS } from './ns'
+import { attribute, child, children, type Xml } from './xml'
+
+/** Characters of a text that are quoted. */
+const LONGEST_QUOTE = 200
+
+/** The lines that stand before the answer; empty: nothing is quoted. */
+export function quotation(reply: Reply | undefined): string {
+  if (!reply?.text) return ''
+  const text = [...reply.text].slice(0, LONGEST_QUOTE).join('')
+  return `${text.replace(/^/gm, '> ')}\n`
+}
+
+/** The text without the quotation, and the quotation. */
+export function unquoted(text: string, length: number): { text: string; quote: string } {
+  const characters = [...text]
+  if (length <= 0 || length > characters.length) return { text, quote: '' }
+  const quote = characters.slice(0, length).join('').trim().replace(/^> ?/gm, '')
+  return { text: characters.slice(length).join(''), quote }
+}
+
+/** How many characters (code points) of the body are a quotation. */
+export function quoted(message: Xml): number {
+  for (const fallback of children(message, NS.fallback, 'fallback')) {
+    const body = child(fallback, NS.fallback, 'body')
+    if (attribute(fallback, 'for') === NS.reply && attribute(body, 'start') === '0') {
+      return Number.parseInt(attribute(body, 'end'), 10) || 0
+    }
+  }
+  return 0
+}

@@ -1,0 +1,43 @@
+/** When to connect again: soon at first, later each time that it fails, and never at the same moment as all others. */
+
+const FIRST_WAIT_MS = 1000
+const LONGEST_WAIT_MS = 60_000
+/** A connection that lasted so long was a good one. */
+const STEADY_MS = 10_000
+/** Failures that are counted where trying again at once would not help. */
+const SLOW = 3
+
+export class Reconnection {
+  private failures = 0
+  private onlineSince = Infinity
+  private timer: ReturnType<typeof setTimeout> | undefined
+
+  constructor(private readonly connect: () => void) {}
+
+  succeeded(): void {
+    this.onlineSince = performance.now()
+  }
+
+  /** Schedules the next try. */
+  schedule(): void {
+    if (performance.now() - this.onlineSince > STEADY_MS) this.failures = 0
+    const longest = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.failures)
+    this.failures += 1
+    this.cancel()
+    this.timer = setTimeout(() => this.connect(), longest * (0.3 + 0.7 * Math.random()))
+  }
+
+  cancel(): void {
+    clearTimeout(this.timer)
+  }
+
+  /** The server has shown that connecting at once would fail the same way. */
+  slowDown(): void {
+    this.failures = Math.max(SLOW, this.failures)
+  }
+
+  /** Somebody waits now: what failed while nobody did is no reason to let them wait. */
+  speedUp(): void {
+    this.failures = Math.min(this.failures, 1)
+  }
+}

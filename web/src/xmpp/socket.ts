@@ -1,0 +1,56 @@
+/** One WebSocket at a time (RFC 7395): what an earlier one still tells counts for nothing. */
+import type { Made } from './xml'
+
+const OPEN = 1
+
+export interface SocketEvents {
+  /** A rejection closes the socket. */
+  opened(): Promise<void>
+  received(data: string): void
+  /** The network or the server has ended it, not `close`. */
+  lost(): void
+}
+
+export class Socket {
+  private socket: WebSocket | undefined
+
+  constructor(
+    private readonly make: () => WebSocket,
+    private readonly events: SocketEvents
+  ) {}
+
+  /** The socket that counts now, to be compared with that of before; undefined: there is none. */
+  get current(): object | undefined {
+    return this.socket
+  }
+
+  /** Throws if the browser refuses to make one. */
+  open(): void {
+    const socket = this.make()
+    this.socket = socket
+    const lost = () => {
+      if (socket === this.socket) this.events.lost()
+    }
+    socket.onopen = () => {
+      this.events.opened().catch(lost)
+    }
+    socket.onmessage = ({ data }) => {
+      if (socket === this.socket) this.events.received(String(data))
+    }
+    socket.onclose = lost
+    socket.onerror = lost
+  }
+
+  /** Nothing happens if it is not open. */
+  write({ xml }: Made): void {
+    if (this.socket?.readyState === OPEN) this.socket.send(xml)
+  }
+
+  close(): void {
+    const { socket } = this
+    this.socket = undefined
+    if (!socket) return
+    socket.onopen = socket.onmessage = socket.onclose = socket.onerror = null
+    socket.close()
+  }
+}

@@ -9,13 +9,16 @@ BIN := .venv/bin
 # starting `kith` takes half as long when Python may keep what it compiles
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test check wheel versions fuzz chaos coverage mutants soak bench format clean
+.PHONY: help run dev test check wheel versions fuzz chaos coverage mutants soak bench format clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 run: .venv/.ready web/dist/.ready ## Set everything up and start Kith with its defaults
 	@exec $(BIN)/kith serve
+
+dev: .venv/.ready web/node_modules/.ready ## Run Kith with reload: the web app on save, the server when a Python file changes
+	@cd web && exec npm run --silent dev
 
 test: .venv/.ready tests/interop/.ready web/dist/.ready ## Set everything up and run the tests
 	cd web && npm test --silent

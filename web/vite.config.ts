@@ -1,6 +1,7 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { defineConfig } from 'vitest/config'
 import { about } from './build/about.ts'
+import { backend } from './build/backend.ts'
 import { BROWSERS } from './build/browsers.ts'
 import { finish } from './build/finish.ts'
 
@@ -21,7 +22,7 @@ export default defineConfig({
     ]
   },
   define: about(),
-  plugins: [svelte(), finish()],
+  plugins: [svelte(), backend(), finish()],
   build: {
     target: BROWSERS,
     assetsInlineLimit: 0,

@@ -1,5 +1,5 @@
 /** Short words on what was just done, or could not be. They go by themselves. */
-import { NotConnected } from '../sync/errors'
+import { NotConnected } from '../sync/app'
 import { t } from '../strings/strings.svelte'
 import type { Key } from '../strings/texts'
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 
-const css = readFileSync(join(import.meta.dirname, '../../src/parts/base.css'), 'utf8')
+const css = readFileSync(join(import.meta.dirname, '../../src/styles/theme.css'), 'utf8')
 
 function tokens(selector: string): Map<string, string> {
   const start = css.indexOf(`${selector} {`)

@@ -114,7 +114,7 @@ test('what is kept beside the database is forgotten where the browser forbids it
   expect(remember('kith.language', 'de')).toBe(false)
   const lock = await opened()
   expect([lock.locked, lock.set(await pinSecret('2580'))]).toEqual([false, false])
-  const { recent, used } = await import('../../src/parts/emojis')
+  const { recent, used } = await import('../../src/chat/emojis')
   expect(() => {
     used('👍')
   }).not.toThrow()

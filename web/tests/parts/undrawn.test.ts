@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest'
 import { watchFailures } from '../../src/parts/undrawn'
-import { Lost, NotConnected } from '../../src/sync/errors'
+import { Lost, NotConnected } from '../../src/xmpp/errors'
 
 test('nothing fails silently, and nobody is told of what a lost connection or a log-out ends', () => {
   vi.useFakeTimers({ toFake: ['performance'] })

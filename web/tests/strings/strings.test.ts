@@ -11,7 +11,7 @@ const SOURCE = join(import.meta.dirname, '../../src')
 const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' })
 const screens = files.filter((file) => file.endsWith('.svelte'))
 const code = files.filter(
-  (file) => /^(?:screens|parts)\/.*\.(?:svelte|ts)$/.test(file) || /^\w+\.(?:svelte|ts)$/.test(file)
+  (file) => /^(?:screens|parts|chats?)\/.*\.(?:svelte|ts)$/.test(file) || /^\w+\.(?:svelte|ts)$/.test(file)
 )
 
 const forms = (text: Text): string[] => (typeof text === 'string' ? [text] : Object.values(text))

@@ -1,0 +1,141 @@
+/**
+ * What is made of a text while it is typed: names of emojis are completed, emoticons become emojis, what is selected gets
+ * marks. All is written as a keyboard does it, so that the browser can undo it.
+ */
+import { language } from '../strings/strings.svelte'
+import { toggle, type as write, type Mark } from './format'
+import { preferences } from '../parts/preferences.svelte'
+import { begun, emoticon, names, suggest, whole, type Named } from './shortcodes'
+import { matches } from '../parts/shortcuts'
+
+const MARKS = { bold: '*', italic: '_', strike: '~', code: '`' } as const
+
+export class Completion {
+  /** Something is selected in the field. */
+  selecting = $state(false)
+  /** Emojis whose names begin with what was typed. */
+  offered = $state.raw<Named[]>([])
+  /** The place of the one that Enter takes. */
+  picked = $state(0)
+  /** What the last thing that was typed was turned into: Backspace takes that back. */
+  private turned: { end: number; was: string; now: string } | undefined
+  /** The emoticon that was taken back: it stays one. */
+  private takenBack = ''
+  private takingBack = false
+
+  constructor(private readonly field: () => HTMLTextAreaElement) {}
+
+  /** Nothing is offered any more. */
+  close(): void {
+    this.offered = []
+    this.selecting = false
+  }
+
+  /** The selection may have changed. */
+  look(): void {
+    const field = this.field()
+    const focused = document.activeElement === field
+    this.selecting = focused && field.selectionStart !== field.selectionEnd
+    if (!focused) this.offered = []
+  }
+
+  /** Puts marks around what is selected, or takes them away. */
+  mark(sign: Mark): void {
+    const field = this.field()
+    const { value, selectionStart: from, selectionEnd: to } = field
+    const after = toggle({ text: value, from, to }, sign)
+    const [start, end] = changedPart(value, after.text)
+    write(field, start, value.length - end, after.text.slice(start, after.text.length - end))
+    field.setSelectionRange(after.from, after.to)
+    this.look()
+  }
+
+  /** Something was typed. */
+  async typed(): Promise<void> {
+    const { value, selectionStart: place, selectionEnd } = this.field()
+    this.turned = undefined
+    if (value === '') this.takenBack = ''
+    if (place !== selectionEnd || this.takingBack) return
+    const named = whole(value, place)
+    const part = named ? undefined : begun(value, place)
+    this.offered = part ? this.offered : []
+    if (named ?? part) {
+      const all = await names(language.code).catch((): Named[] => [])
+      if (this.field().value !== value) return
+      const exact = named && all.find(({ name }) => name === named.name)
+      if (exact) this.turn(named.from, place, exact.emoji)
+      else if (part) {
+        this.offered = suggest(all, part.name)
+        this.picked = 0
+      }
+    } else if (preferences.emoticons && /\s/.test(value.charAt(place - 1))) {
+      const found = emoticon(value, place - 1)
+      if (found) this.turn(found.from, place, found.emoji + value.charAt(place - 1))
+    }
+  }
+
+  /** Puts an emoji in the place of the name that was begun. */
+  take({ emoji }: Named): void {
+    const field = this.field()
+    const place = field.selectionStart
+    const part = begun(field.value, place)
+    this.offered = []
+    if (part) this.turn(part.from, place, `${emoji} `)
+  }
+
+  /** Keys of the list of emojis, the marks, and taking back; true: it was one. */
+  pressed(event: KeyboardEvent): boolean {
+    const field = this.field()
+    const { key } = event
+    const one = this.offered[this.picked]
+    const mark = Object.keys(MARKS).find((name) => matches(event, name as keyof typeof MARKS))
+    if (this.offered.length) {
+      const step = key === 'ArrowDown' ? 1 : key === 'ArrowUp' ? -1 : 0
+      const count = this.offered.length
+      if (step) this.picked = (this.picked + step + count) % count
+      else if ((key === 'Enter' || key === 'Tab') && !event.shiftKey && one) this.take(one)
+      else if (key === 'Escape') this.offered = []
+      else return false
+    } else if (mark !== undefined) this.mark(MARKS[mark as keyof typeof MARKS])
+    else if (
+      key === 'Backspace' &&
+      this.turned &&
+      field.selectionStart === this.turned.end &&
+      field.selectionEnd === this.turned.end
+    ) {
+      const { end, was, now } = this.turned
+      this.takenBack = was.trim()
+      this.takingBack = true
+      write(field, end - now.length, end, was)
+      this.takingBack = false
+      this.turned = undefined
+    } else return false
+    event.preventDefault()
+    event.stopPropagation()
+    return true
+  }
+
+  /** A text as it is sent: the last of it may be an emoticon that nothing came after. */
+  finished(text: string): string {
+    const said = text.trim()
+    const last = preferences.emoticons ? emoticon(said, said.length) : undefined
+    return last && said.slice(last.from) !== this.takenBack ? said.slice(0, last.from) + last.emoji : said
+  }
+
+  private turn(from: number, to: number, now: string): void {
+    const field = this.field()
+    const was = field.value.slice(from, to)
+    write(field, from, to, now)
+    this.turned = { end: from + now.length, was, now }
+  }
+}
+
+/** How much of two texts is the same at the beginning and at the end. */
+function changedPart(before: string, after: string): [start: number, end: number] {
+  const most = Math.min(before.length, after.length)
+  let start = 0
+  while (start < most && before[start] === after[start]) start++
+  let end = 0
+  while (end < most - start && before.at(-1 - end) === after.at(-1 - end)) end++
+  return [start, end]
+}

@@ -24,7 +24,7 @@ export const ROOMS = {
 export const DRAWN = ['parts', 'chats', 'chat', 'screens']
 export const DOORS = {
   sync: ['./app.ts'],
-  crypto: ['./crypto.ts', './carried.ts'],
+  crypto: ['./crypto.ts', './trust-transfer.ts'],
   history: ['./phrase.ts', './requests.ts', './transfer.ts', './backup.ts']
 }
 

@@ -11,9 +11,9 @@ export default defineConfig({
   resolve: {
     alias: [
       // libsignal brings an own WebCrypto for browsers that have none; Kith needs theirs
-      { find: /^.*\/msrcrypto$/, replacement: `${import.meta.dirname}/src/crypto/none.ts` },
+      { find: /^.*\/msrcrypto$/, replacement: `${import.meta.dirname}/src/crypto/unused.ts` },
       // and numbers of 64 bits, which are in none of its messages; they try WebAssembly, which the page's policy forbids
-      { find: /^long$/, replacement: `${import.meta.dirname}/src/crypto/none.ts` },
+      { find: /^long$/, replacement: `${import.meta.dirname}/src/crypto/unused.ts` },
       // and messages of another app, beside those of its own protocol
       {
         find: /^@privacyresearch\/libsignal-protocol-protobuf-ts$/,

@@ -1,5 +1,5 @@
 /** Emojis with their names, loaded when the picker opens; those that one uses come first. */
-import { recall, remember } from '../local/keep'
+import { recall, remember } from '../local/browser-storage'
 export interface Emoji {
   emoji: string
   label: string

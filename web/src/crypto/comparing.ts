@@ -6,9 +6,9 @@ import type { Address } from '../local/types'
 import type { Bytes } from '../local/bytes'
 import { NobodyCanRead, type Fingerprint } from './crypto'
 import { fingerprint, type Devices } from './devices'
-import type { Own } from './own'
+import type { Own } from './own-device'
 import * as safety from './safety'
-import type { Talk } from './talk'
+import type { Encrypting } from './encrypting'
 
 /** How many digests are cached. */
 const MOST_DIGESTS = 16
@@ -27,7 +27,7 @@ export class Comparing {
     private readonly me: Address,
     private readonly own: Own,
     private readonly devices: Devices,
-    private readonly talk: Talk
+    private readonly talk: Encrypting
   ) {}
 
   async fingerprints(account: Address): Promise<Fingerprint[]> {

@@ -21,7 +21,7 @@ export interface Bundle {
 
 /** Access to the published keys, implemented by `sync/`. All methods reject while there is no connection. */
 export interface KeyNetwork {
-  /** The device ids that an account has published; empty if there are none. */
+  /** The device list of an account; empty if it has published none. */
   devices(account: Address): Promise<number[]>
   /** `undefined`: it has not published one. */
   bundle(account: Address, device: number): Promise<Bundle | undefined>
@@ -100,7 +100,7 @@ export interface Crypto {
   /**
    * An account, or any account, may have been accepted: sends it the requests that were held back, in the background.
    */
-  letIn(account?: Address): void
+  retryRequests(account?: Address): void
   fingerprints(account: Address): Promise<Fingerprint[]>
   /** The safety number of two accounts: sixty digits that both sides see, made from all identity keys of both. */
   safetyNumber(account: Address): Promise<string>

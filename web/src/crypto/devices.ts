@@ -4,7 +4,7 @@ import { equalBytes } from '@noble/ciphers/utils.js'
 import { hex } from '@scure/base'
 import type { Bytes } from '../local/bytes'
 import type { CryptoEvent, Fingerprint, KeyNetwork } from './crypto'
-import { MOST_ID } from './own'
+import { MOST_ID } from './own-device'
 import { isPublic } from './ratchet'
 import { path, type Account, type KnownDevice, type KnownKey, type OwnKeys, type Store } from './store'
 

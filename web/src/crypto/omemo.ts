@@ -14,14 +14,14 @@ import {
 } from './crypto'
 import { Background } from './background'
 import { Comparing } from './comparing'
-import { Reading } from './reading'
+import { Decrypting } from './decrypting'
 import { Devices, fingerprint } from './devices'
-import { Healing } from './healing'
+import { SessionRepair } from './session-repair'
 import { inTurn } from './locks'
-import { Own } from './own'
+import { Own } from './own-device'
 import { prepare } from './primitives'
 import { Store } from './store'
-import { Talk } from './talk'
+import { Encrypting } from './encrypting'
 
 export interface OmemoOptions {
   /** The clock: milliseconds since 1970. */
@@ -34,12 +34,12 @@ export class Omemo implements Crypto {
   private readonly store: Store
   private readonly own: Own
   private readonly devices: Devices
-  private readonly talk: Talk
-  private readonly healing: Healing
+  private readonly talk: Encrypting
+  private readonly healing: SessionRepair
   private readonly now: () => Moment
   private readonly listeners = new Set<(event: CryptoEvent) => void>()
   private readonly background = new Background()
-  private readonly reading: Reading
+  private readonly reading: Decrypting
   private readonly comparing: Comparing
 
   constructor(
@@ -53,10 +53,10 @@ export class Omemo implements Crypto {
     this.store = new Store(db)
     this.own = new Own(this.store, me, network, this.now)
     this.devices = new Devices(this.store, me, network, this.now)
-    this.talk = new Talk(this.store, this.devices, network, tell, this.now)
-    this.healing = new Healing(this.store, this.own, this.devices, this.talk, network, this.now)
+    this.talk = new Encrypting(this.store, this.devices, network, tell, this.now)
+    this.healing = new SessionRepair(this.store, this.own, this.devices, this.talk, network, this.now)
     const { store, own, devices, talk, healing, background } = this
-    this.reading = new Reading(me, store, own, devices, talk, healing, network, background, this.now)
+    this.reading = new Decrypting(me, store, own, devices, talk, healing, network, background, this.now)
     this.comparing = new Comparing(me, own, devices, talk)
   }
 
@@ -87,7 +87,7 @@ export class Omemo implements Crypto {
     if (to !== this.me) all.unshift(...theirs.map((id): [Address, number] => [to, id]))
     const envelope = await this.talk.text(own, all, text, to)
     if (!(await this.store.account(to)).written) await this.store.change(to, { written: true })
-    this.letIn(to) // a person I write to may know that I am online
+    this.retryRequests(to) // a person I write to may know that I am online
     return envelope
   }
 
@@ -109,8 +109,8 @@ export class Omemo implements Crypto {
     return this.healing.unreadable(from, device, messageId, false)
   }
 
-  letIn(account?: Address): void {
-    this.background.run(account === undefined ? this.healing.goOn() : this.healing.letIn(account))
+  retryRequests(account?: Address): void {
+    this.background.run(account === undefined ? this.healing.goOn() : this.healing.retryRequests(account))
   }
 
   fingerprints(account: Address): Promise<Fingerprint[]> {

@@ -57,7 +57,7 @@ export interface KnownKey {
   since: Moment
 }
 
-export interface Healing {
+export interface SessionRepair {
   /** Ids of messages to ask the device for. */
   wanted: string[]
   /** Recent requests to it, which it may have been unable to read. */
@@ -166,8 +166,8 @@ export class Store {
     }
   }
 
-  async healing(address: Address, device: number): Promise<Healing> {
-    return (await this.get<Healing>(path('healing', address, device))) ?? { wanted: [], renew: false }
+  async healing(address: Address, device: number): Promise<SessionRepair> {
+    return (await this.get<SessionRepair>(path('healing', address, device))) ?? { wanted: [], renew: false }
   }
 
   private remember(path: string, value: unknown): void {

@@ -1,8 +1,8 @@
-/** A backup of the history in a file, and what such a file brings back. */
+/** Creates and restores backups of the history. */
 import type { Database } from '../local/database'
 import type { Address, Moment } from '../local/types'
-import { opened, sealed } from './beside'
-import { asNow } from './former'
+import { opened, sealed } from './file-worker'
+import { asNow } from './former-address'
 import { pageOf, planOf, START, type Place } from './collect'
 import { BadFile, type FileProblem } from './file'
 import { Damaged, linesOf } from './lines'

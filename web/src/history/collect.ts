@@ -1,7 +1,6 @@
 /**
- * Reads this device's history as records, a page at a time: the newest messages of each chat first, the newest chat
- * first, so that soon there is something of everything; then what is older. Where a page ends is a place to go on from,
- * also after a restart, whatever has changed meanwhile.
+ * Reads this device's history as records, page by page: first the newest messages of each chat, the newest chat first,
+ * then the older ones. Each page ends at a place from which reading can continue, even after a restart.
  */
 import { base64 } from '@scure/base'
 import type { Database } from '../local/database'

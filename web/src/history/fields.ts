@@ -1,4 +1,4 @@
-/** Reads values of JSON that somebody else has made: each is checked as it is taken, and bounded. */
+/** Reads values from untrusted JSON, checking type and bounds of each. */
 import { isArchiveId, isOrder } from '../local/order'
 import type { Address, Moment } from '../local/types'
 

@@ -1,7 +1,8 @@
 /**
- * The file of a backup: age (age-encryption.org/v1) with a passphrase, which scrypt makes slow to guess; in it gzip, in that
- * records as lines of JSON. age encrypts in chunks, of which each knows its place and whether it is the last, so a file that
- * was changed, reordered or cut off is noticed. Any other program for age opens it, too.
+ * The format of a backup file: records as lines of JSON, compressed with gzip, encrypted with age
+ * (age-encryption.org/v1) under a passphrase, which scrypt makes slow to guess. age authenticates each chunk with its
+ * place and whether it is the last, so changed, reordered or truncated files are detected. Any other implementation of
+ * age can open it.
  */
 import { Decrypter, Encrypter } from 'age-encryption'
 

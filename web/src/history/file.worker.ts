@@ -1,4 +1,4 @@
-/** Encrypts and decrypts backups beside the page, which stays alive meanwhile. */
+/** The worker that encrypts and decrypts backups, so that the page stays responsive. */
 import { BadFile, openFile, sealFile, type OpenedFile } from './file'
 
 export type Task =

@@ -1,6 +1,6 @@
 /**
- * Records as bytes: JSON, one in a line, compressed (DEFLATE). What is read back is bounded, so that a little that was
- * made to become very much does no harm.
+ * Records as bytes: JSON lines, compressed with DEFLATE. Decompression is bounded, so that a decompression bomb does no
+ * harm.
  */
 import type { Bytes } from '../local/bytes'
 

@@ -1,6 +1,6 @@
 /**
- * Takes records of a history in: what is not here yet is added where it belongs, and what is here stays as it is unless the
- * record is newer. So the same history may come twice, in any order, and beside what the archive tells.
+ * Merges records into the local history. Missing messages are added in their place; existing ones change only if the
+ * record is newer. The same history may therefore arrive twice, in any order, and beside the archive.
  */
 import { hex } from '@scure/base'
 import { type Bytes, fromBase64 } from '../local/bytes'
@@ -30,7 +30,7 @@ export interface Merged {
   /** Messages that are new here. */
   added: number
   /** Keys of messages that something was said of. */
-  saidOf: Set<string>
+  changedTargets: Set<string>
 }
 
 /** Merges records into the storage, all in one transaction. `also`: done within it, as noting how far one is. */
@@ -52,7 +52,7 @@ export async function merge(
     for (const record of records) await merging.take(record)
     await work.flush()
     await also(merging.added)
-    return { added: merging.added, saidOf: work.saidOf }
+    return { added: merging.added, changedTargets: work.changedTargets }
   })
 }
 
@@ -106,7 +106,7 @@ class Merging {
   }
 
   async take(record: HistoryRecord): Promise<void> {
-    await this.work.stay()
+    await this.work.keepAlive()
     if (record.type === 'message') await this.message(record)
     else if (record.type === 'change') await this.change(record)
     else if (record.type === 'chat') await this.chat(record)

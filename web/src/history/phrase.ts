@@ -1,4 +1,4 @@
-/** The key of a backup: twelve words of the list of BIP 39, which stand for 128 random bits, or a passphrase. */
+/** The key of a backup: twelve words from the list of BIP 39, which encode 128 random bits, or a passphrase. */
 import { entropyToMnemonic, validateMnemonic } from '@scure/bip39'
 import { wordlist } from '@scure/bip39/wordlists/english.js'
 import { randomBytes } from '@noble/ciphers/utils.js'

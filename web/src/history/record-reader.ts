@@ -1,4 +1,4 @@
-/** Reads one record of a history from a line of JSON, which may be damaged or made to harm. */
+/** Parses one record of a history from a line of JSON, which may be damaged or malicious. */
 import { LARGEST_PICTURE } from '../local/picture'
 import type { Edit, Failure, Moment, Reply, Version } from '../local/types'
 import { Fields, isKey, Unsound } from './fields'

@@ -1,4 +1,4 @@
-/** What of this device's history leaves it, as records. */
+/** Converts local rows to records, leaving out what must not leave this device. */
 import { isWaiting, orderOf } from '../local/order'
 import type { Change, Chat, Contact, Edit, Message, Moment, Reply } from '../local/types'
 import type { ChangeRecord, ChatRecord, ContactRecord, MessageRecord } from './records'

@@ -1,7 +1,7 @@
 /**
- * What a history is made of when it leaves a device: records, each with a type and a version. A transfer to another
- * device and a backup carry the same ones (docs/protocol.md, "History"). Whoever reads them skips types and versions
- * that it does not know, and takes nothing for granted: what is read may be damaged or made to harm.
+ * The records that make up a history outside a device, each with a type and a version. Transfers to another device and
+ * backups use the same ones (docs/protocol.md, "History"). Readers skip types and versions that they do not know and
+ * trust no value: the input may be damaged or malicious.
  */
 import type {
   Address,

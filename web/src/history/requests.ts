@@ -1,8 +1,8 @@
 /**
- * A device that was let in by a code or a password asks for the history, and the person decides: both devices show a
- * number that is made of the keys of the two, and only if it is the same on both, and was said to be so on both, does the
- * old one send the letter that begins a transfer, encrypted for exactly the key that was compared. Who has got into the
- * account otherwise, or is in between, has another key, which makes another number.
+ * A device that logged in with a code or password asks for the history, and the user decides. Both devices show a
+ * number derived from the keys of the two. Only if the user confirms on both that it is the same does the old device
+ * send the letter that starts a transfer, encrypted for exactly the key that was compared. An intruder or a man in the
+ * middle has another key, and so another number.
  */
 import type { Crypto, Envelope } from '../crypto/crypto'
 import type { Database } from '../local/database'

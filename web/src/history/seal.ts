@@ -1,8 +1,8 @@
 /**
- * What goes between two devices of an account is encrypted with a secret that only the two have: AES-256-GCM with keys
- * derived by HKDF-SHA-256 (both WebCrypto's), one for each direction, of one transfer only. An answer is bound to the very
- * bytes of the question. So neither can what one has sent be shown to it again as the other's, nor an answer to another
- * question or of another transfer be taken for this one's.
+ * Encrypts what two devices of an account exchange with a secret that only they share: AES-256-GCM, with keys derived
+ * by HKDF-SHA-256 (both from WebCrypto) for each direction and transfer. An answer is bound to the bytes of its
+ * question. So a message can't be reflected to its sender, and an answer can't be replayed for another question or
+ * transfer.
  */
 import { concatBytes, randomBytes } from '@noble/ciphers/utils.js'
 import { type Bytes, fromBase64url } from '../local/bytes'

@@ -1,7 +1,6 @@
 /**
- * A transfer of the history from one device of an account to another: what both keep of it, and what they say to each
- * other. The new device asks for one part after the other, and gives the place from which to go on; whatever is
- * interrupted is asked for again. How questions travel is behind `Devices`.
+ * The types and facts of a transfer of the history between two devices of an account. The new device asks for one part
+ * after another and names the place to continue from, so interrupted parts are asked for again.
  */
 import { base64urlnopad } from '@scure/base'
 import type { Database } from '../local/database'

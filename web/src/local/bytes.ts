@@ -1,4 +1,7 @@
-/** Bytes, and bytes from text. Encoding is the libraries' own: `@scure/base`, and `@noble/ciphers/utils` for the rest. */
+/**
+ * The byte-array type, and lenient base64 decoding. Encoding is left to `@scure/base`, comparing and joining to
+ * `@noble/ciphers/utils`.
+ */
 import { base64, base64url } from '@scure/base'
 
 export type Bytes = Uint8Array<ArrayBuffer>

@@ -48,7 +48,7 @@ export class ServerClock {
    * changed the device's clock, and the other may stop while the device sleeps. Until the server has told its time,
    * nothing is expired.
    */
-  passed(): Moment {
+  expiryTime(): Moment {
     if (!this.known) return -Infinity
     const { told } = this
     return told ? Math.min(this.now(), told.server + this.steady() - told.steady) : this.now()
@@ -68,7 +68,7 @@ export class ServerClock {
   }
 
   /** The server can't be asked, so the last known time is used. */
-  goOn(): void {
+  useLastOffset(): void {
     this.known = true
   }
 }

@@ -19,7 +19,7 @@ export type Failure = 'no-device' | 'undecided' | 'distrusted' | 'refused'
 /** The settings of a chat that are synchronized between my devices, each separately. */
 export type Setting = 'pinned' | 'mutedUntil' | 'archived' | 'favourite' | 'listed'
 
-/** A conversation, as the list of chats shows it. */
+/** A chat, as the list of chats shows it. */
 export interface Chat {
   address: Address
   /** The time of the newest message, by which the list is sorted. */
@@ -89,7 +89,7 @@ export interface Picture {
   data: Blob
 }
 
-/** An answer to another message (XEP-0461). */
+/** The quoted message of a reply (XEP-0461). */
 export interface Reply {
   id: string
   from: Address

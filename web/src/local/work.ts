@@ -18,7 +18,7 @@ export class Work {
   private readonly changesOf = new Set<string>()
   private readonly seen = new Map<string, boolean>()
   /** The keys of messages that have new changes. */
-  readonly saidOf = new Set<string>()
+  readonly changedTargets = new Set<string>()
   private dirtyMessages = new Set<string>()
   private dirtyChats = new Set<Address>()
   private dirtyChanges = new Set<string>()
@@ -39,7 +39,7 @@ export class Work {
   }
 
   /** Notes that these messages and changes of them do not exist. */
-  missing(keys: Iterable<string>): void {
+  markAbsent(keys: Iterable<string>): void {
     for (const key of keys) {
       this.messages.set(key, undefined)
       this.seen.set(key, false)
@@ -68,7 +68,7 @@ export class Work {
    * Keeps the transaction open. A transaction ends if it did not access the storage for a while (Dexie counts a hundred
    * turns of promises), so this has to be called for each message, since everything about it may be cached.
    */
-  async stay(): Promise<void> {
+  async keepAlive(): Promise<void> {
     if (++this.steps % STEPS === 0) await this.db.facts.get('')
   }
 
@@ -141,7 +141,7 @@ export class Work {
   }
 
   setChange(change: Change): void {
-    this.saidOf.add(change.target)
+    this.changedTargets.add(change.target)
     this.changes.set(change.key, change)
     this.dirtyChanges.add(change.key)
   }

@@ -1,6 +1,6 @@
 /** Whether the app is locked in this browser, and when it locks itself. */
 import { deviceTime } from '../local/device-time'
-import { recall, remember } from '../local/keep'
+import { recall, remember } from '../local/browser-storage'
 import { confirmed, fits, waitAfter, type Secret } from './lock-secret'
 
 const NAME = 'kith.lock'

@@ -30,7 +30,7 @@ const CHOSEN = '~'
 let own = ''
 let home = ''
 
-export function speaksAs(me: Address): void {
+export function setOwnAddress(me: Address): void {
   own = me
   home = me.split('@')[1] ?? ''
 }
@@ -45,7 +45,7 @@ export function nameOf(contact: Contact | undefined, address: Address): string {
 }
 
 /** What tells who somebody is beside a name that they chose; empty: the name is mine, or the number itself. */
-export function besides(contact: Contact | undefined, address: Address): string {
+export function addressHint(contact: Contact | undefined, address: Address): string {
   const stranger = address !== home && !contact?.inRoster && !contact?.name && address !== own
   return stranger && cleanName(contact?.nick ?? '') ? written(address, address.split('@')[1]) : ''
 }

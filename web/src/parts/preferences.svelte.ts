@@ -1,5 +1,5 @@
 /** What this browser keeps of the person's taste. It is not secret, and gone with the log-out. */
-import { recall, remember } from '../local/keep'
+import { recall, remember } from '../local/browser-storage'
 
 const read = (name: string): string | null => recall(`kith.${name}`)
 const write = (name: string, value: string): void => {

@@ -8,7 +8,7 @@ const DAY = 86_400_000
 let clockNow: () => Moment = deviceTime
 
 /** From here on, today is what this clock says: the one that messages are dated with. */
-export function goBy(now: () => Moment): void {
+export function useClock(now: () => Moment): void {
   clockNow = now
 }
 

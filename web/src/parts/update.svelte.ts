@@ -1,6 +1,6 @@
 /** The service worker: a newer app waits until the person takes it. */
 import { trustedWorker } from '../local/worker'
-import { arriving } from './arriving'
+import { loadWithRetry } from './load'
 
 const HOUR = 3_600_000
 /** Between two tries to keep the app in the browser. */
@@ -10,7 +10,7 @@ const WORKER = '/sw.js'
 /** The worker, once everything is kept in the browser; undefined if the browser does not want any. */
 async function kept(workers: ServiceWorkerContainer): Promise<ServiceWorkerRegistration | undefined> {
   const url = trustedWorker(WORKER)
-  return arriving(async () => {
+  return loadWithRetry(async () => {
     let registration: ServiceWorkerRegistration | undefined
     try {
       registration = await workers.register(url)

@@ -1,4 +1,4 @@
-/** Who is logged in in this browser. What they have is in a database of their own; here is only its name. */
+/** Which account is logged in in this browser, and the name of its database. */
 import Dexie from 'dexie'
 import { Database } from '../local/database'
 import { wipe } from '../local/export'

@@ -1,4 +1,4 @@
-/** The server's HTTP API, as /api/openapi.json describes it. What can go wrong is part of the answer. */
+/** The server's HTTP API, described in /api/openapi.json. Errors are returned as part of the answer. */
 
 import { base64urlnopad } from '@scure/base'
 import type { Ask } from './ask'

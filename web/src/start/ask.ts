@@ -1,4 +1,4 @@
-/** What linking and discovery need of the server's HTTP API (`/api/openapi.json`). */
+/** The function with which linking and discovery call the HTTP API (`/api/openapi.json`). */
 
 /** Rejects with what the server refused, or if it can't be reached. `path` begins with a slash. */
 export type Ask = (

@@ -1,4 +1,4 @@
-/** What this browser says of itself when it logs in. */
+/** How this browser describes itself when it logs in. */
 import type { NewDevice } from './api'
 
 const BROWSERS: [RegExp, string][] = [

@@ -1,6 +1,7 @@
 /**
- * Which numbers are on the server, without showing it the address book: a verifiable oblivious pseudorandom function
- * (RFC 9497, ristretto255 with SHA-512). As src/kith/client/discovery.py does it; see docs/security.md.
+ * Contact discovery: which phone numbers have an account, without showing the address book to the server. Uses a
+ * verifiable oblivious pseudorandom function (RFC 9497, ristretto255 with SHA-512), like src/kith/client/discovery.py;
+ * see docs/security.md.
  */
 import { base64urlnopad } from '@scure/base'
 import { type Bytes, fromBase64url } from '../local/bytes'

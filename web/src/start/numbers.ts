@@ -1,4 +1,4 @@
-/** Phone numbers as they are typed; loaded when they are asked for. */
+/** Parses and formats phone numbers as they are typed. Loaded on demand. */
 import {
   AsYouType,
   getCountries,

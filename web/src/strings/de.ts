@@ -1,4 +1,4 @@
-/** Deutsch. */
+/** German texts. */
 import type { Texts } from './texts'
 
 export const de: Texts = {

@@ -1,4 +1,4 @@
-/** English. Values in {} are filled in; a text with `one` and `other` is chosen by `count`. */
+/** English texts. Values in {} are filled in; among `one` and `other`, `count` decides. */
 export const en = {
   back: 'Back',
   block: 'Block',

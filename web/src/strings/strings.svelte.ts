@@ -1,4 +1,4 @@
-/** The texts in the person's language, with plurals, times and names as that language has them (ECMA-402). */
+/** The texts in the user's language, with its plural rules, dates and numbers (ECMA-402). */
 import { de } from './de'
 import { en } from './en'
 import type { Key, Text, Texts } from './texts'

@@ -1,4 +1,4 @@
-/** What a language has to have: every text of the English one. */
+/** The type of a language's texts: all keys of the English one. */
 import type { en } from './en'
 
 export type Key = keyof typeof en

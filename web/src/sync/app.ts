@@ -1,4 +1,4 @@
-/** What screens can ask for. `sync/` keeps these promises; no screen knows of streams or stanzas. */
+/** The interface that screens use. `sync/` implements it; screens know neither streams nor stanzas. */
 import type { Fingerprint } from '../crypto/crypto'
 import type { Progress, Restored } from '../history/backup'
 import type { Phrase } from '../history/phrase'
@@ -11,15 +11,15 @@ export { Lost, NotConnected } from '../xmpp/errors'
 
 export type Connection = 'offline' | 'connecting' | 'syncing' | 'online' | 'logged-out'
 
-/** What is true now and never stored. A Svelte-independent store: `subscribe` is called at once and on change. */
+/** Transient state, which is never stored. */
 export interface Live {
   connection: Connection
-  /** Of a catch-up that takes long: 0 to 1; undefined: none. */
+  /** Progress of a long catch-up, 0 to 1; undefined: none is running. */
   progress: number | undefined
   typing: Record<Address, Moment>
   present: Record<Address, 'online' | 'away' | 'offline'>
   lastSeen: Record<Address, Moment>
-  /** Another tab holds the connection; this one reads and writes the same local storage. */
+  /** Whether this tab owns the connection. */
   leads: boolean
 }
 
@@ -27,11 +27,11 @@ export interface Readable<T> {
   subscribe(run: (value: T) => void): () => void
 }
 
-/** A fact in the local storage: since when my account has a device that the person has not been shown. */
+/** A fact: since when the account has a device that the user has not been told about. */
 export const NEW_DEVICE = 'devices.new'
 
-/** A fact in the local storage: messages that this version of the app could not handle (`sync/aside.ts`). */
-export const ASIDE = 'aside'
+/** A fact in the local storage: how many messages this version could not handle (`sync/unhandled.ts`). */
+export const UNHANDLED = 'aside'
 
 /** The value of that fact. */
 export interface Counted {
@@ -41,7 +41,7 @@ export interface Counted {
   told: number
 }
 
-/** A fact: after how many seconds messages of new chats disappear; 0: never. */
+/** A fact: the timer of new chats in seconds; 0: messages do not disappear. */
 export const DEFAULT_TIMER = 'timer.default'
 
 export type BackupPhrase = Exclude<Phrase, { is: 'mistyped' }>
@@ -50,32 +50,32 @@ export interface SendOptions {
   reply?: Reply
   forwarded?: boolean
   unstyled?: boolean
-  /** The draft of the chat that this was: it goes. Undefined: whichever there is. */
+  /** The draft that this message was written from, which is removed. Undefined: whatever the draft is. */
   draft?: string
 }
 
 export interface EnterOptions extends SendOptions {
-  /** Key of the message that is corrected by the text. */
+  /** Key of the message that the text replaces. */
   edits?: string
 }
 
 /**
- * Methods that write into the local storage work offline and return when that is done. Those on contacts, and `setProfile`,
- * are the server's: they wait a moment for a connection, then reject with NotConnected.
+ * The app for a logged-in account. Methods that change the local storage work offline and resolve when the change is stored.
+ * Methods on contacts, and `setProfile`, need the server: they wait briefly for a connection, then reject with NotConnected.
  */
 export interface App {
-  /** The time by the server's clock: what messages and the server date is compared with it. */
+  /** The current time by the server's clock, to be compared with times of messages. */
   now(): Moment
   readonly db: Database
   readonly me: Address
   readonly live: Readable<Live>
-  /** Which of the tabs this is: see `Chat.draftBy`. */
+  /** Id of this tab, for `Chat.draftBy`. */
   readonly tab: string
 
   send(chat: Address, text: string, options?: SendOptions): Promise<void>
   /**
-   * For what is typed. `kept`: the text survives the end of the page from now on, and may leave the composer; otherwise it
-   * has to stay there until it is `stored`. If that is rejected the text is the composer's again.
+   * Sends a text that was typed. If it is `kept`, it survives closing the page and may leave the composer; otherwise it must stay
+   * there until `stored` resolves. If `stored` rejects, the text goes back to the composer.
    */
   enter(chat: Address, text: string, options: EnterOptions): { kept: boolean; stored: Promise<void> }
   edit(key: string, text: string): Promise<void>
@@ -85,28 +85,28 @@ export interface App {
   forward(keys: string[], chats: Address[]): Promise<void>
   retry(key: string): Promise<void>
   star(key: string, on: boolean): Promise<void>
-  /** All up to here were seen by the person. */
+  /** The user has read all messages up to this one. */
   read(chat: Address, key: string): Promise<void>
   markUnread(chat: Address): Promise<void>
   typing(chat: Address, on: boolean): void
 
   draft(chat: Address, text: string): Promise<void>
-  /** The same at the end of the page, when there is no time to wait. */
+  /** Saves the draft synchronously, for when the page is being closed. */
   keepDraft(chat: Address, text: string): void
   mute(chat: Address, until: Moment): Promise<void>
   pin(chat: Address, on: boolean): Promise<void>
   archive(chat: Address, on: boolean): Promise<void>
   disappear(chat: Address, seconds: number): Promise<void>
   favourite(chats: Address[], on: boolean): Promise<void>
-  /** Deletes what is in the chats on all of one's own devices; with `remove` they leave the list, too. */
+  /** Deletes all messages of the chats on all of the user's devices; with `remove` also the chats themselves. */
   clear(chats: Address[], remove?: boolean): Promise<void>
-  /** All chats, or these. */
+  /** Marks these chats, or all of them, as read. */
   readAll(chats?: Address[]): Promise<void>
-  /** Shows a message above its chat for so long, on both sides; 0: not any more. */
+  /** Pins a message for both sides for a number of seconds; 0 unpins it. */
   pinMessage(key: string, seconds: number): Promise<void>
-  /** Messages of chats that begin from now on disappear after so long; 0: never. */
+  /** Sets the timer of new chats, in seconds; 0 switches it off. */
   setDefaultTimer(seconds: number): Promise<void>
-  /** Reads older messages of a chat from the server; false: there are no more. */
+  /** Fetches older messages of a chat from the server. Resolves to false if there are no more. */
   older(chat: Address): Promise<boolean>
   search(text: string, chat?: Address, limit?: number, options?: SearchOptions): Promise<string[]>
 
@@ -117,11 +117,11 @@ export interface App {
   block(address: Address, on: boolean): Promise<void>
   report(address: Address, reason: 'spam' | 'abuse', keys: string[], block: boolean): Promise<void>
   askLastSeen(address: Address): Promise<void>
-  /** The person knows of the messages that could not be handled. */
-  asideTold(): Promise<void>
+  /** The user has been told about the messages that could not be handled. */
+  acknowledgeUnhandled(): Promise<void>
 
   setProfile(profile: { nick?: string; about?: string; picture?: Blob | null }): Promise<void>
-  /** Whether anybody there has a device that can be written to. Rejects if that is not known here and the server can't be asked. */
+  /** Whether the account has a device that can receive messages. Rejects if that is unknown and the server can't be asked. */
   hasDevices(account: Address): Promise<boolean>
   fingerprints(account: Address): Promise<Fingerprint[]>
   safetyNumber(account: Address): Promise<string>
@@ -130,9 +130,9 @@ export interface App {
   setTrust(account: Address, device: number, trust: 'verified' | 'first-use' | 'distrusted'): Promise<void>
 
   /**
-   * The history from another device of mine (`history/`): whether the person wants to ask for it, what they say of the number
-   * that both devices show, here and on the one that was asked (false: it has another key by now), and that a transfer goes
-   * on or ends. How far all that is, is in the local storage.
+   * Transfer of the history from another device of the account (`history/`): requesting it, confirming the number that both
+   * devices show, deciding on a request (resolves to false if the device has another key by now), and continuing or stopping
+   * transfers. Their state is in the local storage.
    */
   wantHistory(on: boolean): Promise<void>
   compareHistory(device: number, same: boolean): Promise<void>
@@ -141,20 +141,19 @@ export interface App {
   stopTaking(): Promise<void>
   stopGiving(id: string): Promise<void>
 
-  /** An encrypted file of all chats and messages. */
+  /** Creates an encrypted backup of all chats and messages. */
   backup(phrase: BackupPhrase, progress: Progress): Promise<Blob>
-  /** Takes a backup in, beside what is here. Rejects with NotRestored. */
-  /** Puts a backup into the history; `former`: an address that the person says was theirs. Rejects with NotRestored. */
+  /** Merges a backup into the history. `former`: an address that the user says was theirs. Rejects with NotRestored. */
   restore(file: Blob, key: string, progress: Progress, former?: Address): Promise<Restored>
-  /** Of `restore`: puts records into the history; returns how many messages are new. */
+  /** Merges records into the history, for `restore`. Resolves to the number of new messages. */
   mergeRecords(records: HistoryRecord[]): Promise<number>
 
-  /** Everything that this device has, as JSON. */
+  /** All data on this device as JSON, without keys. */
   export(): Promise<Blob>
-  /** Ends the device's login at the server if it can be reached, and wipes everything here. */
+  /** Ends this device's login at the server, if it can be reached, and deletes all local data. */
   logOut(): Promise<void>
-  /** The page is seen or not: client state (XEP-0352), notifications. */
+  /** Whether the page is visible, for client state indication (XEP-0352) and presence. */
   visible(on: boolean): void
-  /** For notifications: called for each new message of others that should be told. */
+  /** Calls `listener` for each new message that deserves a notification. Returns a function that unsubscribes. */
   onNews(listener: (news: { chat: Address; key: string; text: string }) => void): () => void
 }

@@ -1,4 +1,4 @@
-/** Questions to the own archive (XEP-0313), in pages (XEP-0059) that are read backwards from the newest entry. */
+/** Queries the account's own archive (XEP-0313), page by page (XEP-0059) backwards from the newest entry. */
 import type { Address, Moment } from '../local/types'
 import { timeOf } from '../local/order'
 import { archiveTime, asNow, delayed } from '../xmpp/archived'
@@ -7,7 +7,7 @@ import { NS } from '../xmpp/ns'
 import { form } from '../xmpp/pubsub'
 import type { Wire } from '../xmpp/wire'
 import { attribute, child, el, textOf, type Xml } from '../xmpp/xml'
-import type { Entry } from './aside'
+import type { Entry } from './unhandled'
 import type { Gap } from './gaps'
 
 /** Entries of a page. */

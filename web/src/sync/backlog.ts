@@ -1,13 +1,14 @@
 /**
- * Messages from the archive that wait to be decrypted (the table `raw`): several of one chat and one side in a row, since each
- * row costs the storage more than what is in it. As they were parsed they are kept in memory as well, as far as there is room.
+ * Archived messages that wait to be decrypted (the table `raw`). A row holds several messages of one chat and one
+ * direction, since the overhead of a row exceeds its content. Parsed messages are cached in memory, as far as there is
+ * room.
  */
 import type { Database } from '../local/database'
 import type { Address, Raw } from '../local/types'
 import { asNow } from '../xmpp/archived'
 import { bare } from '../xmpp/jid'
 import { attribute, parse, write } from '../xmpp/xml'
-import type { Aside, Entry } from './aside'
+import type { Unhandled, Entry } from './unhandled'
 
 /** A row of `raw`, parsed. */
 export interface Waiting {
@@ -30,7 +31,7 @@ export class Backlog {
     private readonly db: Database,
     private readonly me: Address,
     private readonly former: () => ReadonlySet<Address>,
-    private readonly aside: Aside
+    private readonly aside: Unhandled
   ) {}
 
   /** Adds messages: what follows each other in one chat, of one side, together. */

@@ -1,9 +1,9 @@
-/** What the leading tab does for all tabs: the methods of `App` that need the connection. */
+/** The methods of `App` that need the connection. The leading tab executes them for all tabs. */
 import type { Crypto } from '../crypto/crypto'
 import type { HistoryRecord } from '../history/records'
 import { isAccepted } from '../local/accepted'
 import type { Database } from '../local/database'
-import type { Keybook } from '../local/keybook'
+import type { KeyBuffer } from '../local/key-buffer'
 import type { Address, Moment } from '../local/types'
 import { chatState } from '../xmpp/composed'
 import { domainOf } from '../xmpp/jid'
@@ -11,7 +11,7 @@ import type { Wire } from '../xmpp/wire'
 import type { App } from './app'
 import type { DeviceHistory } from './history'
 import type { Keys } from './keys'
-import { patiently } from './patience'
+import { whenConnected } from './when-connected'
 import type { ProfileChange, Profiles } from './profile'
 import type { Resends } from './resends'
 import type { Roster } from './roster'
@@ -23,7 +23,7 @@ export interface Callees {
   me: Address
   wire: Wire & { nudge(): void }
   live: LiveState
-  keybook: Keybook
+  keyBuffer: KeyBuffer
   crypto: Crypto
   keys: Keys
   roster: Roster
@@ -41,16 +41,16 @@ type Call = (...args: never[]) => Promise<unknown>
 export type Calls = Partial<Record<keyof App, Call>>
 
 export function callsOf(to: Callees): Calls {
-  const { db, me, wire, live, keybook, crypto, roster, history } = to
+  const { db, me, wire, live, keyBuffer, crypto, roster, history } = to
   /** As soon as there is a connection. */
   const soon = <T>(work: () => Promise<T>) => {
     wire.nudge()
-    return patiently(live, work)
+    return whenConnected(live, work)
   }
   /** The same for what lets somebody in: they are asked for what could not be read, and their profile is fetched. */
   const lettingIn = async (address: Address, work: () => Promise<unknown>) => {
     await soon(work)
-    crypto.letIn(address)
+    crypto.retryRequests(address)
     if (domainOf(address) !== domainOf(me)) to.profiles.meet(address).catch(() => undefined)
   }
   return {
@@ -84,13 +84,13 @@ export function callsOf(to: Callees): Calls {
     safetyCode: (account: Address) => crypto.safetyCode(account),
     compareCode: async (account: Address, scanned: string) => {
       const fits = await crypto.compareCode(account, scanned)
-      await keybook.flush()
+      await keyBuffer.flush()
       if (fits) await to.resends.trusted(account)
       return fits
     },
     setTrust: async (account: Address, device: number, trust: 'verified' | 'first-use' | 'distrusted') => {
       await crypto.setTrust(account, device, trust)
-      await keybook.flush()
+      await keyBuffer.flush()
       if (trust !== 'distrusted') await to.resends.trusted(account)
     },
     wantHistory: (on: boolean) => history.requests.wish(on),

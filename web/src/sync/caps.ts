@@ -1,7 +1,7 @@
-/** What this app can do, told with its presence (XEP-0115): by that the server knows which events it wants. */
+/** Entity capabilities (XEP-0115), sent with presence. They tell the server which events this app wants. */
 import { base64 } from '@scure/base'
 import { NS } from '../xmpp/ns'
-import { attribute, el, type Made, type Xml } from '../xmpp/xml'
+import { attribute, el, type OutgoingXml, type Xml } from '../xmpp/xml'
 import { DEVICE_LIST } from './keys'
 import { PROFILE_NODES } from './profile'
 import { SETTINGS_NODES } from './settings'
@@ -14,18 +14,18 @@ const FEATURES = [
 ].sort()
 
 /** The own presence. */
-export async function available(away: boolean): Promise<Made> {
+export async function available(away: boolean): Promise<OutgoingXml> {
   const caps = el('c', { xmlns: NS.caps, hash: 'sha-1', node: NODE, ver: await verification() })
   return el('presence', { xmlns: NS.client }, away && el('show', {}, 'away'), caps)
 }
 
 /** The page goes. */
-export function unavailable(): Made {
+export function unavailable(): OutgoingXml {
   return el('presence', { xmlns: NS.client, type: 'unavailable' })
 }
 
 /** The answer to disco#info (XEP-0030). */
-export function info(query: Xml): Made {
+export function info(query: Xml): OutgoingXml {
   return el(
     'query',
     { xmlns: NS.disco, node: attribute(query, 'node') || undefined },

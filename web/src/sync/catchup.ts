@@ -1,17 +1,17 @@
 /**
- * Reads from the archive (XEP-0313) what this device missed. Pages are fetched backwards from the newest, and kept as
- * they are until all are there, since keys move on in the order in which the messages were sent. Then they are decrypted
- * chat by chat, the newest chat first. What comes live meanwhile takes its place behind them. Where it stopped is on
- * disk, so it goes on after a lost connection or a closed page.
+ * Reads from the archive (XEP-0313) what this device missed. Pages are fetched backwards from the newest and stored
+ * undecrypted until all are there, since ratchets advance in the order of sending. Then they are decrypted chat by
+ * chat, the newest chat first; live messages queue behind them. The state is on disk, so reading continues after a lost
+ * connection or a closed page.
  */
 import type { Database } from '../local/database'
 import { olderFact, unreadBefore } from '../local/reading'
 import type { Address, Moment } from '../local/types'
-import { type Came, read } from '../xmpp/received'
+import { type ReceivedMessage, read } from '../xmpp/received'
 import type { Wire } from '../xmpp/wire'
 import type { Xml } from '../xmpp/xml'
 import { Archive } from './archive'
-import type { Aside, Entry } from './aside'
+import type { Unhandled, Entry } from './unhandled'
 import { Backlog, type Waiting } from './backlog'
 import { Contested } from './contested'
 import { type Gap, heard, nextGap, noteMissing, shrink } from './gaps'
@@ -48,7 +48,7 @@ export class CatchUp {
     private readonly me: Address,
     wire: Wire,
     private readonly incoming: Incoming,
-    private readonly aside: Aside,
+    private readonly aside: Unhandled,
     private readonly now: () => Moment,
     private readonly progress: (done: number | undefined) => void
   ) {
@@ -247,7 +247,7 @@ export class CatchUp {
     }
   }
 
-  private cameOf({ id, at, message }: Entry): Came[] {
+  private cameOf({ id, at, message }: Entry): ReceivedMessage[] {
     const came = read(message, this.me, id, at)
     return came ? [came] : []
   }

@@ -1,4 +1,4 @@
-/** What the person does with whole chats: reads them, sets them, clears them. */
+/** Actions of the user on whole chats: reading, settings, clearing. */
 import { isAccepted } from '../local/accepted'
 import { isServer } from '../local/address'
 import { newChat, setNow } from '../local/chat'

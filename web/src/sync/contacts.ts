@@ -1,4 +1,4 @@
-/** Rows of contacts. */
+/** Creates and updates rows of contacts. */
 import { newContact } from '../local/contact'
 import type { Database } from '../local/database'
 import type { Address, Contact } from '../local/types'

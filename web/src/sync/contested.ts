@@ -1,13 +1,13 @@
 /**
- * Which of several devices of mine has changed a message last: edits and reactions that were sent from here have no place in
- * the archive until it is asked for what was said since.
+ * Resolves which of the user's devices changed a message last. Edits and reactions sent from here have no position
+ * until the archive is asked for it.
  */
 import { UNPLACED } from '../local/changes'
 import type { Database } from '../local/database'
 import type { Moment } from '../local/types'
 import type { Wire } from '../xmpp/wire'
 import type { Archive } from './archive'
-import type { Entry } from './aside'
+import type { Entry } from './unhandled'
 
 /** Pages that are looked through for one chat. */
 const MOST_PAGES = 8

@@ -1,6 +1,6 @@
 /**
- * What is done with each stanza that comes: messages go to the catch-up, which stores them in order; presence, events of
- * personal nodes and questions are handled here. What is in a stanza is never a reason to end the connection.
+ * Handles each received stanza: messages go to the catch-up, which stores them in order; presence, events and requests
+ * are handled here. The content of a stanza never ends the connection.
  */
 import type { Crypto } from '../crypto/crypto'
 import { valueOf } from '../local/by-address'
@@ -14,8 +14,8 @@ import { NS } from '../xmpp/ns'
 import { eventOf, type Item } from '../xmpp/pubsub'
 import { read } from '../xmpp/received'
 import type { Wire } from '../xmpp/wire'
-import { attribute, child, el, type Made, type Xml } from '../xmpp/xml'
-import type { Aside, Entry } from './aside'
+import { attribute, child, el, type OutgoingXml, type Xml } from '../xmpp/xml'
+import type { Unhandled, Entry } from './unhandled'
 import { info } from './caps'
 import type { DeviceHistory } from './history'
 import { DEVICE_LIST, devicesOf } from './keys'
@@ -29,7 +29,7 @@ import type { Typing } from './typing'
 /** Who is asked, and told. */
 export interface Handlers {
   crypto: Crypto
-  aside: Aside
+  aside: Unhandled
   roster: Roster
   profiles: Profiles
   settings: ChatSettings
@@ -101,7 +101,7 @@ export class Dispatch {
 
   private async iq(iq: Xml): Promise<void> {
     const type = attribute(iq, 'type')
-    const answer = (kind: 'result' | 'error', content?: Made) => {
+    const answer = (kind: 'result' | 'error', content?: OutgoingXml) => {
       const to = attribute(iq, 'from') || undefined
       this.wire.tell(el('iq', { xmlns: NS.client, type: kind, id: attribute(iq, 'id'), to }, content))
     }
@@ -116,7 +116,7 @@ export class Dispatch {
       )
     } else if (type === 'set' && (await this.to.roster.push(iq))) {
       answer('result')
-      this.to.crypto.letIn() // as by another device of mine
+      this.to.crypto.retryRequests() // as by another device of mine
     } else if (!(await this.maySee(attribute(iq, 'from')))) refuse()
     else if (type === 'get' && child(iq, NS.ping, 'ping')) answer('result')
     else if (type === 'get' && query) answer('result', info(query))
@@ -159,7 +159,7 @@ export class Dispatch {
 }
 
 /** The error of an answer (RFC 6120 §8.3). */
-function errorOf(error: unknown): Made {
+function errorOf(error: unknown): OutgoingXml {
   const { condition, type } =
     error instanceof Refused ? error : new Refused('internal-server-error', 'cancel')
   return el('error', { type }, el(condition, { xmlns: NS.stanzas }))

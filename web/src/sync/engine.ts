@@ -1,18 +1,18 @@
 /**
- * The leading tab's part: opens the stream, begins each session with what was missed, and wakes what waits. What is done with a
- * stanza is in `dispatch.ts`, what other tabs have done here in `calls.ts`.
+ * What the leading tab runs: it owns the connection, builds the parts that use it, and wakes the outbox. Received
+ * stanzas are handled in `dispatch.ts`, calls from all tabs in `calls.ts`.
  */
 import type { Crypto, KeyNetwork } from '../crypto/crypto'
 import { merge, type Merged } from '../history/merge'
 import type { HistoryRecord } from '../history/records'
 import type { Database } from '../local/database'
-import { Keybook } from '../local/keybook'
+import { KeyBuffer } from '../local/key-buffer'
 import { STANZA_BYTES } from '../local/length'
-import { FORMER } from '../local/moved'
+import { FORMER } from '../local/address-change'
 import type { Address, Credential, Message, Moment } from '../local/types'
 import { Connection } from '../xmpp/connection'
 import type { Live } from './app'
-import { Aside } from './aside'
+import { Unhandled } from './unhandled'
 import { type Calls, callsOf } from './calls'
 import { unavailable } from './caps'
 import { CatchUp } from './catchup'
@@ -64,8 +64,8 @@ const LOG_OUT_MS = 5000
 export class Engine implements Leading {
   private readonly live: LiveState
   private readonly connection: Connection
-  private readonly keybook: Keybook
-  private readonly aside: Aside
+  private readonly keyBuffer: KeyBuffer
+  private readonly aside: Unhandled
   private readonly roster: Roster
   private readonly profiles: Profiles
   private readonly settings: ChatSettings
@@ -108,8 +108,8 @@ export class Engine implements Leading {
       unreadable: (text) => this.aside.count('no XML', text),
       result: (result) => this.catchUp.result(result)
     })
-    this.keybook = new Keybook(db)
-    this.aside = new Aside(db, deps.now)
+    this.keyBuffer = new KeyBuffer(db)
+    this.aside = new Unhandled(db, deps.now)
     this.roster = new Roster(db, me, this.connection)
     this.profiles = new Profiles(db, me, this.connection)
     this.settings = new ChatSettings(db, me, this.connection, deps.now)
@@ -133,17 +133,17 @@ export class Engine implements Leading {
 
   /** Makes what needs the encryption. */
   private async build(): Promise<void> {
-    const { db, me, deps, live, connection, keybook, aside, roster, profiles, settings } = this
+    const { db, me, deps, live, connection, keyBuffer, aside, roster, profiles, settings } = this
     const { now } = deps
-    const keys = new Keys(db, me, keybook, connection, () => this.woken())
-    const crypto = await deps.crypto(keybook.database, me, keys)
+    const keys = new Keys(db, me, keyBuffer, connection, () => this.woken())
+    const crypto = await deps.crypto(keyBuffer.database, me, keys)
     const resends = new Resends(db, me, crypto, now, () => this.woken())
-    const history = new DeviceHistory(db, me, crypto, keybook, connection, {
+    const history = new DeviceHistory(db, me, crypto, keyBuffer, connection, {
       now,
       name: deps.device,
       store: (...given) => this.merge(...given)
     })
-    const incoming = new Incoming(db, me, crypto, keybook, {
+    const incoming = new Incoming(db, me, crypto, keyBuffer, {
       now,
       passed: deps.passed,
       news: (messages) => deps.news(messages),
@@ -157,7 +157,7 @@ export class Engine implements Leading {
     catchUp.archive.former = new Set(await db.fact<Address[]>(FORMER))
     const settlement = new Settlement(db, me, now, () => this.quietly(this.session.settleContested()))
     const stanzas = new OutgoingStanzas(db, me, crypto, connection, resends, settlement, now)
-    this.outbox = new Outbox(db, keybook, connection, stanzas, settlement, now)
+    this.outbox = new Outbox(db, keyBuffer, connection, stanzas, settlement, now)
     this.crypto = crypto
     this.history = history
     this.incoming = incoming
@@ -172,7 +172,7 @@ export class Engine implements Leading {
       message: (entry) => this.session.message(entry)
     })
     this.calls = callsOf({
-      ...{ db, me, wire: connection, live, keybook, crypto, keys, roster, profiles, resends, history, now },
+      ...{ db, me, wire: connection, live, keyBuffer, crypto, keys, roster, profiles, resends, history, now },
       older: (chat) => catchUp.older(chat),
       merge: async (records) => (await this.merge(records)).added,
       logOut: () => this.logOut()
@@ -190,7 +190,7 @@ export class Engine implements Leading {
     clearTimeout(this.clockless)
     this.expiry.stop()
     this.history.stop()
-    this.keybook.stop()
+    this.keyBuffer.stop()
     this.typing.stop()
   }
 
@@ -251,8 +251,8 @@ export class Engine implements Leading {
     const merged = await this.catchUp.meanwhile(() =>
       merge(this.db, this.me, records, this.deps.passed(), also)
     )
-    this.incoming.said(merged.saidOf)
-    this.crypto.letIn() // whoever was written to
+    this.incoming.said(merged.changedTargets)
+    this.crypto.retryRequests() // whoever was written to
     this.quietly(this.expiry.run())
     return merged
   }

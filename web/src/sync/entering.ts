@@ -1,6 +1,6 @@
 /**
- * Texts that the person enters: new messages, corrections and drafts. All that is entered while one transaction runs goes into
- * the next, however much that is.
+ * Texts that the user enters: new messages, edits and drafts. Everything entered while one transaction runs goes into
+ * the next one together.
  */
 import { updateChat } from '../local/chats'
 import { mayEdit, TooLate } from '../local/edits'
@@ -99,7 +99,7 @@ export class Entering {
     await work.fetch(all.map(({ entered: { chat, id } }) => messageKey(chat, this.on.me, true, id)))
     for (const one of all) {
       const { entered } = one
-      await work.stay()
+      await work.keepAlive()
       if (entered.unsent) await updateChat(work, entered.chat, { draft: entered.text })
       else if (entered.edits === undefined) await this.sendWithin(work, entered)
       else if (!(await this.editWithin(work, entered, entered.edits))) late.add(one)

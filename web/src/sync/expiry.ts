@@ -1,4 +1,7 @@
-/** Disappearing messages go when their time is over by the server's clock, also if that was while the app was closed. */
+/**
+ * Deletes disappearing messages when their time is over by the server's clock, including those that expired while the
+ * app was closed.
+ */
 import type { Database } from '../local/database'
 import { forget } from '../local/deletion'
 import { isWaiting } from '../local/order'

@@ -1,4 +1,7 @@
-/** What of the archive is missing on this device. It is on the disk, so that it is read after any interruption. */
+/**
+ * Tracks which entries of the archive are missing on this device. The state is on disk, so gaps are filled after any
+ * interruption.
+ */
 import type { Database } from '../local/database'
 import { toNow } from '../local/future'
 import { timeOf } from '../local/order'

@@ -1,16 +1,16 @@
 /**
- * How the history goes from device to device of one account: as iqs between their full addresses, which no server keeps. What
- * is in them is encrypted (`history/`); here is only the way, and when it is there.
+ * Carries the transfer of the history between devices of the account, as iq stanzas between their full addresses, which
+ * no server stores. Their content is encrypted by `history/`.
  */
 import { base64 } from '@scure/base'
 import { type Bytes, fromBase64 } from '../local/bytes'
 import type { Crypto, Envelope } from '../crypto/crypto'
-import { Giver, Busy, Unknown } from '../history/giver'
+import { HistorySender, Busy, Unknown } from '../history/sender'
 import type { Merged } from '../history/merge'
 import type { HistoryRecord } from '../history/records'
 import { Requests } from '../history/requests'
 import { Forged } from '../history/seal'
-import { Interrupted, NotThere, Taker } from '../history/taker'
+import { Interrupted, NotThere, HistoryReceiver } from '../history/receiver'
 import {
   GIVING,
   PLAN,
@@ -21,16 +21,16 @@ import {
   type Taking
 } from '../history/transfer'
 import type { Database } from '../local/database'
-import type { Keybook } from '../local/keybook'
+import type { KeyBuffer } from '../local/key-buffer'
 import type { Address, Moment } from '../local/types'
 import { Refused } from '../xmpp/errors'
 import { encrypted, envelopeOf } from '../xmpp/encrypted'
 import type { Wire } from '../xmpp/wire'
 import { bare } from '../xmpp/jid'
 import { NS } from '../xmpp/ns'
-import { attribute, child, el, type Made, textOf, type Xml } from '../xmpp/xml'
+import { attribute, child, el, type OutgoingXml, textOf, type Xml } from '../xmpp/xml'
 
-export interface HistoryWiring {
+export interface DeviceHistoryDeps {
   now(): Moment
   /** What this device is called. */
   name: string
@@ -58,8 +58,8 @@ const HOPELESS = new Set([
 
 export class DeviceHistory {
   readonly requests: Requests
-  private readonly giver: Giver
-  private readonly taker: Taker
+  private readonly giver: HistorySender
+  private readonly taker: HistoryReceiver
   /** Full addresses of my other devices that are there. */
   private readonly devices = new Set<string>()
   private open = false
@@ -69,13 +69,13 @@ export class DeviceHistory {
     private readonly db: Database,
     private readonly me: Address,
     private readonly crypto: Crypto,
-    private readonly keybook: Keybook,
+    private readonly keyBuffer: KeyBuffer,
     private readonly wire: Wire,
-    wiring: HistoryWiring
+    wiring: DeviceHistoryDeps
   ) {
     const there = (): string[] => this.there()
-    this.giver = new Giver(db, me, { now: wiring.now, met: (device, key) => this.meet(device, key) })
-    this.taker = new Taker(
+    this.giver = new HistorySender(db, me, { now: wiring.now, met: (device, key) => this.meet(device, key) })
+    this.taker = new HistoryReceiver(
       db,
       me,
       { there, part: (device, transfer, sealed) => this.part(device, transfer, sealed) },
@@ -148,7 +148,7 @@ export class DeviceHistory {
   }
 
   /** The answer to a question of another device of mine; undefined: it is none. Rejects with Refused. */
-  answer(iq: Xml): Promise<Made | undefined> | undefined {
+  answer(iq: Xml): Promise<OutgoingXml | undefined> | undefined {
     const from = attribute(iq, 'from')
     const part = child(iq, NS.kithHistory, 'part')
     const request = child(iq, NS.kithHistory, 'request')
@@ -161,7 +161,7 @@ export class DeviceHistory {
     return Promise.resolve(undefined)
   }
 
-  private async give(transfer: string, text: string): Promise<Made> {
+  private async give(transfer: string, text: string): Promise<OutgoingXml> {
     try {
       const sealed = await this.giver.answer(transfer, bytesOf(text))
       return el('part', { xmlns: NS.kithHistory, transfer }, base64.encode(sealed))
@@ -173,12 +173,12 @@ export class DeviceHistory {
     }
   }
 
-  private async asked(from: string, request: Xml): Promise<Made> {
+  private async asked(from: string, request: Xml): Promise<OutgoingXml> {
     const device = Number(attribute(request, 'device'))
     const name = attribute(request, 'name')
     if (!Number.isSafeInteger(device) || device <= 0) throw new Refused('bad-request', 'modify')
     const { letter, ...answer } = await this.requests.asked(from, device, name)
-    await this.keybook.flush()
+    await this.keyBuffer.flush()
     const head = { device: String(answer.device), name: answer.name, decision: answer.decision }
     return el('request', { xmlns: NS.kithHistory, ...head }, letter && encrypted(letter))
   }
@@ -205,7 +205,7 @@ export class DeviceHistory {
   }
 
   /** Rejects with NotThere or Interrupted. */
-  private async put(device: string, question: Made, timeout: number): Promise<Xml> {
+  private async put(device: string, question: OutgoingXml, timeout: number): Promise<Xml> {
     try {
       return await this.wire.request('set', device, question, timeout)
     } catch (error) {

@@ -1,18 +1,18 @@
 /**
- * What comes, by whatever way: live, as a copy from another device of mine, from the archive. One path for all, so that
- * what comes twice or late ends the same. Decrypting comes first; then messages, the steps of the ratchets that opened them
- * and the place in the archive are stored at once.
+ * Stores received messages, whether they come live, as a carbon copy, or from the archive, so that duplicates and late
+ * arrivals end in the same state. Messages are decrypted first; then the messages, the ratchet steps that decrypted
+ * them and the position in the archive are stored in one transaction.
  */
 import type { Crypto } from '../crypto/crypto'
 import type { Database } from '../local/database'
-import type { Keybook } from '../local/keybook'
+import type { KeyBuffer } from '../local/key-buffer'
 import { chosenName } from '../local/names'
 import { messageKey } from '../local/order'
 import type { Address, Message, Moment } from '../local/types'
 import { Work } from '../local/work'
-import type { Came } from '../xmpp/received'
+import type { ReceivedMessage } from '../xmpp/received'
 import { meet } from './contacts'
-import { Opening } from './opening'
+import { Opening } from './decryption'
 import { Storing } from './storing'
 
 export interface IncomingEvents {
@@ -30,21 +30,21 @@ export interface IncomingEvents {
 }
 
 export class Incoming {
-  private saidOf: Set<string> | undefined
+  private changedTargets: Set<string> | undefined
   private readonly opening: Opening
 
   constructor(
     private readonly db: Database,
     private readonly me: Address,
     private readonly crypto: Crypto,
-    private readonly keybook: Keybook,
+    private readonly keyBuffer: KeyBuffer,
     private readonly events: IncomingEvents
   ) {
     this.opening = new Opening(db, crypto)
   }
 
   /** Takes messages in, in this order; `raw`: those of the inbox that are done with then. */
-  async take(all: Came[], raw: string[] = []): Promise<void> {
+  async take(all: ReceivedMessage[], raw: string[] = []): Promise<void> {
     const absent = new Set<string>()
     const ready = await this.opening.open(all, absent)
     const early = await this.early()
@@ -54,7 +54,7 @@ export class Incoming {
     const written = new Set<Address>()
     const committed = await Work.run(this.db, async (work) => {
       const store = new Storing(this.db, this.me, work, this.events.now(), this.events.passed())
-      work.missing(absent)
+      work.markAbsent(absent)
       await work.fetch([...new Set(all.flatMap((came) => this.targets(came)))])
       for (const one of ready) {
         const added = await store.take(one)
@@ -63,12 +63,12 @@ export class Incoming {
         if (added?.mine) written.add(added.chat)
       }
       await store.finish()
-      for (const target of work.saidOf) early.add(target)
+      for (const target of work.changedTargets) early.add(target)
       for (const address of strangers) if (!(await meet(this.db, address))) strangers.delete(address)
       await this.names(all)
       await this.advance(all)
       if (raw.length) await this.db.raw.bulkDelete(raw)
-      return this.keybook.write(
+      return this.keyBuffer.write(
         ready.flatMap(({ opened }) => (opened?.type === 'text' ? [opened.opening] : []))
       )
     })
@@ -78,7 +78,7 @@ export class Incoming {
         await this.events.asked(came.from, opened.device, came.resend, opened.trusted)
       }
     }
-    for (const address of written) this.crypto.letIn(address)
+    for (const address of written) this.crypto.retryRequests(address)
     for (const address of strangers) this.events.stranger(address)
     if (news.length) this.events.news(news)
     this.events.queued()
@@ -86,17 +86,17 @@ export class Incoming {
 
   /** Something was said of these messages that did not come by here. */
   said(targets: Iterable<string>): void {
-    for (const target of targets) this.saidOf?.add(target)
+    for (const target of targets) this.changedTargets?.add(target)
   }
 
   /** Keys of messages that something was said of, perhaps before they came. Others change nothing of them. */
   private async early(): Promise<Set<string>> {
-    this.saidOf ??= new Set((await this.db.changes.orderBy('target').uniqueKeys()) as string[])
-    return this.saidOf
+    this.changedTargets ??= new Set((await this.db.changes.orderBy('target').uniqueKeys()) as string[])
+    return this.changedTargets
   }
 
   /** Keys of the messages that something is said of. */
-  private targets(came: Came): string[] {
+  private targets(came: ReceivedMessage): string[] {
     const { chat, from, mine } = came
     const own = [came.id, came.edits, came.retracts, came.resent].filter(Boolean)
     const others = [came.received, came.displayed, came.reaction?.of, came.reply?.id].filter((id) => !!id)
@@ -110,7 +110,7 @@ export class Incoming {
   }
 
   /** What they call themselves, of those who do not tell it by their presence: the last that they wrote. */
-  private async names(all: Came[]): Promise<void> {
+  private async names(all: ReceivedMessage[]): Promise<void> {
     const last = new Map(all.filter(({ mine, nick }) => !mine && nick).map(({ from, nick }) => [from, nick]))
     for (const [address, nick] of last) {
       const contact = await this.db.contacts.get(address)
@@ -120,7 +120,7 @@ export class Incoming {
     }
   }
 
-  private async advance(all: Came[]): Promise<void> {
+  private async advance(all: ReceivedMessage[]): Promise<void> {
     const newest = all.reduce((last, { archive }) => (archive > last ? archive : last), '')
     if (newest && newest > ((await this.db.fact<string>('archive.heard')) ?? '')) {
       await this.db.setFact('archive.heard', newest)

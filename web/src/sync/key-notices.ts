@@ -1,4 +1,6 @@
-/** Tells the person of keys that have changed: in the conversation, or of a new device of theirs above the chats. */
+/**
+ * Shows changes of keys to the user: in the conversation, or, for a new device of their own, above the list of chats.
+ */
 import type { CryptoEvent } from '../crypto/crypto'
 import type { Database } from '../local/database'
 import { addMessage } from '../local/messages'

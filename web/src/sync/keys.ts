@@ -1,13 +1,13 @@
-/** The network that keys travel over: lists of devices and bundles in personal nodes (XEP-0384 0.3). */
+/** Implements `KeyNetwork`: device lists and key bundles in personal nodes (XEP-0384 0.3). */
 import type { Bundle, Envelope, KeyNetwork } from '../crypto/crypto'
 import { isAccepted } from '../local/accepted'
 import type { Database } from '../local/database'
-import type { Keybook } from '../local/keybook'
+import type { KeyBuffer } from '../local/key-buffer'
 import type { Address } from '../local/types'
 import { base64 } from '@scure/base'
 import { fromBase64 } from '../local/bytes'
 import { type Item, itemsOf, publish } from '../xmpp/pubsub'
-import { keysOnly } from '../xmpp/composed'
+import { keyTransport } from '../xmpp/composed'
 import type { Wire } from '../xmpp/wire'
 import { NS } from '../xmpp/ns'
 import { attribute, child, children, el, textOf } from '../xmpp/xml'
@@ -19,7 +19,7 @@ export class Keys implements KeyNetwork {
   constructor(
     private readonly db: Database,
     private readonly me: Address,
-    private readonly keybook: Keybook,
+    private readonly keyBuffer: KeyBuffer,
     private readonly wire: Wire,
     private readonly queued: () => void
   ) {}
@@ -34,7 +34,7 @@ export class Keys implements KeyNetwork {
 
   async publishDevices(ids: number[]): Promise<void> {
     const list = el('list', { xmlns: NS.omemo }, ...ids.map((id) => el('device', { id: String(id) })))
-    await this.keybook.flush()
+    await this.keyBuffer.flush()
     await publish(this.wire, DEVICE_LIST, 'current', list, 'open')
   }
 
@@ -51,13 +51,13 @@ export class Keys implements KeyNetwork {
         ...prekeys.map(({ id, key }) => el('preKeyPublic', { preKeyId: String(id) }, base64.encode(key)))
       )
     )
-    await this.keybook.flush()
+    await this.keyBuffer.flush()
     await publish(this.wire, `${BUNDLES}${device}`, 'current', bundle, 'open')
   }
 
   async sendKeys(to: Address, envelope: Envelope): Promise<void> {
-    await this.keybook.flush()
-    await this.wire.send(keysOnly(to, envelope))
+    await this.keyBuffer.flush()
+    await this.wire.send(keyTransport(to, envelope))
   }
 
   accepted(account: Address): Promise<boolean> {

@@ -1,4 +1,4 @@
-/** What is true now (`Live`), as the leading tab's parts change it. After the end nothing changes it any more. */
+/** Lets the parts of the leading tab change `Live`, until the engine stops. */
 import type { Live, Readable } from './app'
 import type { Store } from './store'
 

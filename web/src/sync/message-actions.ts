@@ -1,4 +1,4 @@
-/** What the person does with messages that are there. */
+/** Actions of the user on existing messages. */
 import { isServer } from '../local/address'
 import { changeKey } from '../local/changes'
 import { findLast } from '../local/chats'

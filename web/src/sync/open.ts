@@ -1,4 +1,4 @@
-/** Puts the parts of the sync layer together: what `main.ts` calls when somebody is logged in. */
+/** Opens the app for a logged-in account: builds the parts of `sync/` and returns them as `App`. */
 import type { Crypto, Fingerprint, KeyNetwork } from '../crypto/crypto'
 import type { HistoryRecord } from '../history/records'
 import type { Database } from '../local/database'
@@ -6,7 +6,7 @@ import { ServerClock } from '../local/clock'
 import { deviceTime } from '../local/device-time'
 import { EnteredTexts } from '../local/entered'
 import { exported, wipe } from '../local/export'
-import { FORMER, moveTo } from '../local/moved'
+import { FORMER, changeAddress } from '../local/address-change'
 import { search } from '../local/search'
 import type { Address, Credential, Message } from '../local/types'
 import { ChatActions } from './chat-actions'
@@ -15,7 +15,7 @@ import { MessageActions } from './message-actions'
 import { Queueing } from './queueing'
 import { Timers } from './timers'
 import type { App, Live, SendOptions } from './app'
-import { told } from './aside'
+import { told } from './unhandled'
 import { Engine } from './engine'
 import { Store } from './store'
 import { Tabs } from './tabs'
@@ -100,7 +100,7 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
     const last = await db.fact<Credential>('credential')
     const address = last && (await persistently(() => deps.whereabouts?.(last)))
     if (address !== undefined && address !== me) {
-      await moveTo(db, address)
+      await changeAddress(db, address)
       deps.moved?.(address)
       return
     }
@@ -128,8 +128,8 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
           ...(deps.awayAfter !== undefined && { awayAfter: deps.awayAfter }),
           ...(deps.endLogin && { endLogin: deps.endLogin }),
           now,
-          passed: () => clock.passed(),
-          clock: (server) => (server === undefined ? clock.goOn() : clock.set(db, server)),
+          passed: () => clock.expiryTime(),
+          clock: (server) => (server === undefined ? clock.useLastOffset() : clock.set(db, server)),
           news: (messages) => void tell(messages).catch(() => undefined),
           revoked: () => {
             engine?.stop()
@@ -209,7 +209,7 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
       const ids = messages.map((message) => message?.order ?? '').filter((id) => /^[0-9a-f]{16}$/.test(id))
       await call('report', address, reason, ids, block)
     },
-    asideTold: () => told(db),
+    acknowledgeUnhandled: () => told(db),
     askLastSeen: (address) => call('askLastSeen', address),
     setProfile: (profile) => call('setProfile', profile),
     hasDevices: (account) => call<boolean>('hasDevices', account),

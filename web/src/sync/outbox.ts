@@ -1,13 +1,13 @@
 /**
- * What waits goes out from here: in order for each chat, once. It is encrypted when it is first sent, for the devices
- * that there are then, and leaves when the server has acknowledged it. Who is sent to does not matter to the others: each chat
- * has a lane of its own.
+ * Sends what waits in the outbox: in order within each chat, and once. A message is encrypted when it is first sent,
+ * for the devices known then, and removed when the server has acknowledged it. Each chat has a lane of its own, so that
+ * chats do not block each other.
  */
 import type { Database } from '../local/database'
-import type { Keybook } from '../local/keybook'
+import type { KeyBuffer } from '../local/key-buffer'
 import type { Address, Moment, Outgoing } from '../local/types'
 import type { Wire } from '../xmpp/wire'
-import type { Made } from '../xmpp/xml'
+import type { OutgoingXml } from '../xmpp/xml'
 import type { OutgoingStanzas } from './outgoing-stanzas'
 import type { Settlement } from './settlement'
 
@@ -30,7 +30,7 @@ export class Outbox {
   private holding = false
   constructor(
     private readonly db: Database,
-    private readonly keybook: Keybook,
+    private readonly keyBuffer: KeyBuffer,
     private readonly wire: Wire,
     private readonly stanzas: OutgoingStanzas,
     private readonly settlement: Settlement,
@@ -68,7 +68,7 @@ export class Outbox {
       for (;;) {
         const rows = await this.next(to, kind, lane.sent)
         if (!rows.length || !this.wire.online || lanes !== this.lanes) return
-        const prepared: { row: Outgoing; stanzas: Made[] }[] = []
+        const prepared: { row: Outgoing; stanzas: OutgoingXml[] }[] = []
         let failure: { reason: unknown } | undefined
         for (const row of rows) {
           try {
@@ -80,7 +80,7 @@ export class Outbox {
           }
         }
         // The steps of the ratchets are on the disk before anything leaves, and what leaves: once for all of them
-        await this.keybook.flush()
+        await this.keyBuffer.flush()
         const kept = await this.keep(prepared)
         if (!this.wire.online || lanes !== this.lanes) return
         for (const { row, stanzas } of prepared) {
@@ -115,7 +115,9 @@ export class Outbox {
    * (XEP-0359). A device that came in between asks for it by itself. Receipts are made alike each time. Returns what is
    * still to leave: some may have been taken back meanwhile.
    */
-  private async keep(prepared: { row: Outgoing; stanzas: Made[] }[]): Promise<Set<number | undefined>> {
+  private async keep(
+    prepared: { row: Outgoing; stanzas: OutgoingXml[] }[]
+  ): Promise<Set<number | undefined>> {
     const fresh = prepared.filter(
       ({ row, stanzas }) => !row.made && stanzas.length && row.what.type !== 'marker'
     )
@@ -132,7 +134,7 @@ export class Outbox {
     })
   }
 
-  private fly(one: Outgoing, stanzas: Made[]): void {
+  private fly(one: Outgoing, stanzas: OutgoingXml[]): void {
     const at = this.now()
     Promise.all(stanzas.map((stanza) => this.wire.send(stanza)))
       .then(() => this.settlement.arrived(one, at))

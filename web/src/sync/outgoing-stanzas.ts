@@ -1,11 +1,11 @@
-/** Makes the stanzas of what waits in the outbox, encrypted for the devices that there are now. */
+/** Builds the stanzas of outbox entries, encrypted for the devices known now. */
 import { type Crypto, type Envelope, NobodyCanRead } from '../crypto/crypto'
 import { isServer } from '../local/address'
 import type { Database } from '../local/database'
 import type { Address, Moment, Outgoing } from '../local/types'
-import { made, madeAgain, marks, secretOf } from '../xmpp/composed'
+import { made, resentMessage, marks, plaintextOf } from '../xmpp/composed'
 import type { Wire } from '../xmpp/wire'
-import type { Made } from '../xmpp/xml'
+import type { OutgoingXml } from '../xmpp/xml'
 import { mayRead, type Resends } from './resends'
 import { contentSent } from './sent-content'
 import type { Settlement } from './settlement'
@@ -23,7 +23,7 @@ export class OutgoingStanzas {
   ) {}
 
   /** Nothing: it was settled without being sent. Rejects if it has to wait. */
-  async prepare(one: Outgoing): Promise<Made[]> {
+  async prepare(one: Outgoing): Promise<OutgoingXml[]> {
     const { to, id, what } = one
     try {
       if (what.type === 'marker') {
@@ -37,7 +37,7 @@ export class OutgoingStanzas {
         const { sender, iv, keys } = await this.crypto.encryptFor(to, what.device, '')
         return [made(to, id, what, { sender, iv, keys })]
       }
-      const secret = secretOf(what)
+      const secret = plaintextOf(what)
       let envelope: Envelope | undefined
       if (secret !== undefined) envelope = await this.crypto.encrypt(to, secret)
       return [made(to, id, what, envelope, what.type === 'message' ? await this.nameFor(to) : '')]
@@ -63,16 +63,16 @@ export class OutgoingStanzas {
   }
 
   /** For one device that can't read a message of mine: only what was sent to that account, only if it is trusted. */
-  private async again(one: Outgoing, of: string, device: number): Promise<Made[]> {
+  private async again(one: Outgoing, of: string, device: number): Promise<OutgoingXml[]> {
     const { to, id } = one
     const trusted = mayRead(await this.crypto.fingerprints(to), device)
     if (!trusted) await this.resends.refuse(to, device, of)
     const content = trusted ? await contentSent(this.db, this.me, to, of) : undefined
-    const secret = content && secretOf(content)
+    const secret = content && plaintextOf(content)
     if (!content || secret === undefined) {
       await this.settlement.failed(one)
       return []
     }
-    return [madeAgain(to, id, of, content, await this.crypto.encryptFor(to, device, secret))]
+    return [resentMessage(to, id, of, content, await this.crypto.encryptFor(to, device, secret))]
   }
 }

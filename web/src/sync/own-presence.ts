@@ -1,4 +1,4 @@
-/** What others see of this device: online, or away when nobody has looked at the app for a while. */
+/** The user's own presence: online, or away when no window has been visible for a while. */
 import type { Wire } from '../xmpp/wire'
 import { available } from './caps'
 

@@ -1,4 +1,4 @@
-/** Who is there (RFC 6121 §4). */
+/** The presence of others (RFC 6121 §4). */
 import type { Address } from '../local/types'
 import { bare } from '../xmpp/jid'
 import { NS } from '../xmpp/ns'

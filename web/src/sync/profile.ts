@@ -1,4 +1,4 @@
-/** What people show of themselves: nickname (XEP-0172), name and about (XEP-0292), picture (XEP-0084). */
+/** Profiles: nickname (XEP-0172), name and about (XEP-0292), picture (XEP-0084). */
 import { isAccepted } from '../local/accepted'
 import type { Database } from '../local/database'
 import { chosenName, cleanAbout } from '../local/names'

@@ -1,4 +1,4 @@
-/** What the person's actions have in common: a change of the history in one transaction, and what others have to learn of it. */
+/** What all actions of the user share: a transaction on the history, and queueing what others have to be told. */
 import { addChange, changeKey } from '../local/changes'
 import type { Database } from '../local/database'
 import { messageKey, orderAt } from '../local/order'

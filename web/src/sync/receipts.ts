@@ -1,6 +1,6 @@
 /**
- * Receipts (XEP-0184) and markers (XEP-0333) within one transaction: which are owed for messages that came, which another
- * device of mine has sent already, and what the archive tells of messages of mine.
+ * Delivery receipts (XEP-0184) and markers (XEP-0333) within one transaction: which are owed, which another own device
+ * has sent already, and what became of own messages.
  */
 import { changeKey } from '../local/changes'
 import { placeTimer } from '../local/chats'
@@ -8,7 +8,7 @@ import type { Database } from '../local/database'
 import { messageKey, orderOf } from '../local/order'
 import type { Address, Message, Outgoing } from '../local/types'
 import type { Work } from '../local/work'
-import type { Came } from '../xmpp/received'
+import type { ReceivedMessage } from '../xmpp/received'
 
 export class Receipts {
   /** By chat, the ids of messages that are to be acknowledged. */
@@ -48,7 +48,7 @@ export class Receipts {
   }
 
   /** A message of mine is in the archive: it does not wait any more, even if the acknowledgement was lost. */
-  async archived({ chat, id, archive, at }: Came): Promise<void> {
+  async archived({ chat, id, archive, at }: ReceivedMessage): Promise<void> {
     const waiting = await this.db.outgoing.where('id').equals(id).toArray()
     for (const { to, seq, what } of waiting) {
       if (to !== chat || seq === undefined) continue
@@ -58,7 +58,7 @@ export class Receipts {
   }
 
   /** A message of mine came back. What was archived before it came back stays as it is elsewhere. */
-  async bounced({ chat, id, mine }: Came): Promise<void> {
+  async bounced({ chat, id, mine }: ReceivedMessage): Promise<void> {
     if (mine) return
     const message = await this.work.message(messageKey(chat, this.me, true, id))
     if (message && (message.progress === 'waiting' || message.progress === 'sent')) {

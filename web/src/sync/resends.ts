@@ -1,6 +1,6 @@
 /**
- * Messages of mine that somebody's device can't read and asks for again. How often it may ask is bounded. A device that is not
- * trusted gets them once it is.
+ * Own messages that a recipient's device can't decrypt and asks for again. The number of requests is bounded. A device
+ * that is not trusted gets the messages once it is.
  */
 import type { Crypto, Fingerprint } from '../crypto/crypto'
 import type { Database } from '../local/database'

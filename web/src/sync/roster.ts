@@ -1,4 +1,7 @@
-/** Contacts: the roster (RFC 6121 §2), who may see whom (§3), blocking (XEP-0191), reports (XEP-0377), last seen (XEP-0012). */
+/**
+ * Contacts: the roster (RFC 6121 §2), subscriptions (§3), blocking (XEP-0191), reports (XEP-0377), last seen
+ * (XEP-0012).
+ */
 import { newContact } from '../local/contact'
 import type { Database } from '../local/database'
 import { chosenName } from '../local/names'

@@ -1,4 +1,4 @@
-/** What was said in a message that this account has sent, from what is stored of it. */
+/** Reconstructs the content of a sent message from what is stored of it. */
 import type { Database } from '../local/database'
 import type { Address, Message } from '../local/types'
 import type { Single } from '../xmpp/composed'

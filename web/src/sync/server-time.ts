@@ -1,4 +1,4 @@
-/** Asks the server how late it is (XEP-0202). */
+/** Asks the server for its time (XEP-0202). */
 import type { Address, Moment } from '../local/types'
 import { Refused } from '../xmpp/errors'
 import { domainOf } from '../xmpp/jid'

@@ -1,12 +1,12 @@
 /**
- * What a session begins with: what was missed is read, then what waits may leave. A session that goes on, or whose beginning
- * was interrupted, continues where it was.
+ * The steps at the start of a session: first what was missed is read, then the outbox may send. After a resumption or
+ * an interruption they continue where they stopped.
  */
 import type { Crypto } from '../crypto/crypto'
 import type { Database } from '../local/database'
 import type { Address } from '../local/types'
 import type { Wire } from '../xmpp/wire'
-import type { Entry } from './aside'
+import type { Entry } from './unhandled'
 import type { CatchUp } from './catchup'
 import type { Expiry } from './expiry'
 import type { DeviceHistory } from './history'
@@ -105,7 +105,7 @@ export class SessionStart {
       if (session !== this.session || !this.of.connection.online) return
       session.caughtUp = true
       await this.of.catchUp.retry()
-      this.of.crypto.letIn() // as by another device of mine, while this one was away
+      this.of.crypto.retryRequests() // as by another device of mine, while this one was away
       this.of.outbox.hold(false)
       this.of.live.change({ connection: 'online' })
       this.of.history.begin()

@@ -1,6 +1,7 @@
 /**
- * What my devices share of chats: how far I have read (XEP-0490), and pinned, muted, archived, favourites, cleared,
- * disappearing messages in a private node of Kith's own (docs/web.md). What was changed here without a connection is noted, and published later.
+ * Synchronises chat settings between the user's devices: the read position (XEP-0490), and pinned, muted, archived,
+ * favourite, cleared and disappearing messages in a private node of Kith's own (docs/web.md). Changes made offline are
+ * recorded and published later.
  */
 import type { Database } from '../local/database'
 import { newChat } from '../local/chat'
@@ -15,7 +16,7 @@ import { type Item, itemsOf, publish } from '../xmpp/pubsub'
 import type { Wire } from '../xmpp/wire'
 import { domainOf } from '../xmpp/jid'
 import { NS } from '../xmpp/ns'
-import { attribute, child, el, type Made, type Xml } from '../xmpp/xml'
+import { attribute, child, el, type OutgoingXml, type Xml } from '../xmpp/xml'
 
 /** The item that is of no chat. */
 const DEFAULT_ITEM = 'default'
@@ -214,7 +215,7 @@ function sharedOf(chat: Chat): Shared & { setAt: NonNullable<Chat['setAt']> } {
   return { pinned, mutedUntil, archived, favourite, listed, setAt }
 }
 
-function made(chat: Chat): Made {
+function made(chat: Chat): OutgoingXml {
   const { pinned, mutedUntil, archived, favourite, listed, clearedTo, disappears, timerOrder } = chat
   return el('chat', {
     xmlns: NS.kithChats,

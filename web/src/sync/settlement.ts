@@ -1,4 +1,7 @@
-/** What becomes of a message when the server has it, or when it can't be sent: it leaves the outbox, and finds its place. */
+/**
+ * Completes outbox entries: an acknowledged message gets its position and leaves the outbox; one that can't be sent is
+ * marked as failed.
+ */
 import { placeChange } from '../local/changes'
 import { findLast, placeTimer } from '../local/chats'
 import type { Database } from '../local/database'
@@ -43,7 +46,7 @@ export class Settlement {
       await work.fetch(all.flatMap(({ one }) => keyOf(one, this.me) ?? []))
       const moved = new Set<Address>()
       for (const { one, at } of all) {
-        await work.stay()
+        await work.keepAlive()
         if (one.what.type === 'timer') await placeTimer(work, one.to, one.seq ?? 0, orderAt(at))
         await this.placed(work, one, orderAt(at))
         const key = keyOf(one, this.me)

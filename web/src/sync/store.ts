@@ -1,4 +1,4 @@
-/** A value that others follow: they are called at once, and when it changes. */
+/** An observable value. Subscribers are called at once and on every change. */
 import type { Readable } from './app'
 
 export class Store<T> implements Readable<T> {

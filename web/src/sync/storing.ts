@@ -1,4 +1,4 @@
-/** Stores messages that came, in order, within one transaction. */
+/** Stores received messages, in order, within one transaction. */
 import type { Opened } from '../crypto/crypto'
 import { isAccepted } from '../local/accepted'
 import { placeChange } from '../local/changes'
@@ -9,10 +9,10 @@ import { isWaiting, messageKey } from '../local/order'
 import type { Address, Message, Moment } from '../local/types'
 import { isBlank } from '../local/words'
 import type { Work } from '../local/work'
-import type { Came } from '../xmpp/received'
-import { answerIn, keyOf, type Ready, resentTarget } from './opening'
+import type { ReceivedMessage } from '../xmpp/received'
+import { answerIn, keyOf, type Ready, resentTarget } from './decryption'
 import { Receipts } from './receipts'
-import { orderOfEntry, Remarks } from './remarks'
+import { orderOfEntry, Remarks } from './references'
 
 export class Storing {
   private readonly receipts: Receipts
@@ -38,7 +38,7 @@ export class Storing {
 
   /** Returns what is new to show. */
   async take({ came, key, opened, known, asked = false, retry }: Ready): Promise<Message | undefined> {
-    await this.work.stay()
+    await this.work.keepAlive()
     if (retry !== undefined) this.work.setSeen(retry)
     if (came.error) {
       await this.receipts.bounced(came)
@@ -74,7 +74,7 @@ export class Storing {
   }
 
   private async message(
-    came: Came,
+    came: ReceivedMessage,
     key: string,
     text: string | undefined,
     encrypted: boolean,

@@ -1,6 +1,6 @@
 /**
- * Several tabs are one device: the one that holds a lock leads and has the connection. The others read and write the same
- * storage, and have done by the leader what needs the connection. A leader that goes is replaced.
+ * Makes all tabs one device. The tab that holds a Web Lock leads and owns the connection; the others share the database
+ * and have the leader do what needs the connection. When the leader closes, another tab takes over.
  */
 import type { Live } from './app'
 import { NotConnected } from '../xmpp/errors'
@@ -21,7 +21,7 @@ export interface Leading {
   stop(): void
 }
 
-export interface TabsWiring {
+export interface TabsDeps {
   /** Empty: the only tab. */
   locks: LockManager | undefined
   channel: BroadcastChannel | undefined
@@ -49,7 +49,7 @@ export class Tabs {
   private release: () => void = () => undefined
   private closed = false
 
-  constructor(private readonly wiring: TabsWiring) {
+  constructor(private readonly wiring: TabsDeps) {
     const { channel } = wiring
     if (channel) {
       channel.onmessage = ({ data }) => void this.hear(data as Said)

@@ -1,4 +1,4 @@
-/** Disappearing messages: after how long the messages of a chat go. */
+/** The timers of disappearing messages: per chat, and the default for new chats. */
 import { isServer } from '../local/address'
 import { updateChat } from '../local/chats'
 import { addMessage } from '../local/messages'

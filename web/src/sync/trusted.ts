@@ -1,4 +1,4 @@
-/** What changes in a chat when somebody decides to trust a device of the other's. */
+/** Updates a chat after the user has decided to trust a device of the other person. */
 import type { Fingerprint } from '../crypto/crypto'
 import type { Database } from '../local/database'
 import { findLast } from '../local/chats'

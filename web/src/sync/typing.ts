@@ -1,4 +1,4 @@
-/** Who is typing (XEP-0085): until they stop, or nothing was heard of it for a while. */
+/** Who is typing (XEP-0085), with a timeout. */
 import type { Address, Moment } from '../local/types'
 
 const TYPING_MS = 15_000

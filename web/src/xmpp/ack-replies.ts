@@ -1,7 +1,7 @@
 /** Answers `<r/>` of the server with how many stanzas are handled (XEP-0198 §4). */
 import { NS } from './ns'
 import type { Session } from './session'
-import { el, type Made } from './xml'
+import { el, type OutgoingXml } from './xml'
 
 /** Milliseconds that the server's question may wait if there is nothing new to say. */
 const ANSWER_WITHIN_MS = 1000
@@ -15,7 +15,7 @@ export class AckReplies {
   /** `session`: that of the connection, if it can be written to. */
   constructor(
     private readonly session: () => Session | undefined,
-    private readonly write: (element: Made) => void
+    private readonly write: (element: OutgoingXml) => void
   ) {}
 
   /** The server asks. */

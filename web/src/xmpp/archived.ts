@@ -1,4 +1,7 @@
-/** A message's entry in the own archive: its id there (XEP-0359), its time (XEP-0203), and to whom it belongs. */
+/**
+ * A message's entry in the own archive: its id there (XEP-0359), its time (XEP-0203), and its addresses after a change
+ * of number.
+ */
 import { isArchiveId, timeOf } from '../local/order'
 import type { Address, Moment } from '../local/types'
 import { bare } from './jid'

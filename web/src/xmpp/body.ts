@@ -1,4 +1,4 @@
-/** The body of a message that its reader understands best. */
+/** Chooses among the bodies of a message in several languages. */
 import { isBlank } from '../local/words'
 import { XML } from './namespaces'
 import { NS } from './ns'

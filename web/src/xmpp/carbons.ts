@@ -1,4 +1,4 @@
-/** Message carbons (XEP-0280): what other devices of the account send and receive. */
+/** Message carbons (XEP-0280): copies of what other devices of the account send and receive. */
 import type { Address } from '../local/types'
 import { bare } from './jid'
 import { NS } from './ns'

@@ -1,4 +1,4 @@
-/** Makes the stanzas of messages. */
+/** Builds the stanzas of messages. */
 import { base64 } from '@scure/base'
 import type { Envelope } from '../crypto/crypto'
 import type { Address, OutgoingContent, Reply } from '../local/types'
@@ -6,7 +6,7 @@ import { encrypted } from './encrypted'
 import { NS } from './ns'
 import { quotation } from './quotation'
 import { written } from './sealed'
-import { el, type Made } from './xml'
+import { el, type OutgoingXml } from './xml'
 
 /** What apps without OMEMO show. */
 const FALLBACK = 'This message is encrypted (OMEMO). Your client does not seem to support that.'
@@ -16,7 +16,7 @@ const LONGEST_ID = 200
 export type Single = Exclude<OutgoingContent, { type: 'marker' }>
 
 /** What is to be encrypted of something that waits in the outbox; undefined: nothing. */
-export function secretOf(what: OutgoingContent): string | undefined {
+export function plaintextOf(what: OutgoingContent): string | undefined {
   if (what.type === 'message') return quotation(what.reply) + what.text
   if (what.type === 'reaction' && what.emojis.length) return what.emojis.join(' ')
   if (what.type === 'pin') return written(what)
@@ -24,17 +24,23 @@ export function secretOf(what: OutgoingContent): string | undefined {
 }
 
 /**
- * The whole stanza; `envelope` is there if `secretOf` has something, or keys alone travel. `nick`: my name, for those who
+ * The whole stanza; `envelope` is there if `plaintextOf` has something, or keys alone travel. `nick`: my name, for those who
  * can't see it otherwise (XEP-0172 §4.2); empty: without.
  */
-export function made(to: Address, id: string, what: Single, envelope: Envelope | undefined, nick = ''): Made {
+export function made(
+  to: Address,
+  id: string,
+  what: Single,
+  envelope: Envelope | undefined,
+  nick = ''
+): OutgoingXml {
   const named = nick ? [el('nick', { xmlns: NS.nick }, nick)] : []
   const store = el('store', { xmlns: NS.hints })
   return message(to, id, ...contentOf(what), ...wrapped(what, envelope), ...named, store)
 }
 
 /** Receipts (XEP-0184) and markers (XEP-0333): each a stanza of its own. */
-export function marks(to: Address, { of, kind }: OutgoingContent & { type: 'marker' }): Made[] {
+export function marks(to: Address, { of, kind }: OutgoingContent & { type: 'marker' }): OutgoingXml[] {
   const xmlns = kind === 'received' ? NS.receipts : NS.markers
   return of.map((id) => {
     const mark = el(kind, { xmlns, id })
@@ -43,7 +49,13 @@ export function marks(to: Address, { of, kind }: OutgoingContent & { type: 'mark
 }
 
 /** The same to one device that has asked for it. */
-export function madeAgain(to: Address, id: string, of: string, what: Single, envelope: Envelope): Made {
+export function resentMessage(
+  to: Address,
+  id: string,
+  of: string,
+  what: Single,
+  envelope: Envelope
+): OutgoingXml {
   const again = el('resent', { xmlns: NS.kithResend, id: of })
   return message(
     to,
@@ -56,11 +68,11 @@ export function madeAgain(to: Address, id: string, of: string, what: Single, env
 }
 
 /** Keys without a text. */
-export function keysOnly(to: Address, envelope: Envelope): Made {
+export function keyTransport(to: Address, envelope: Envelope): OutgoingXml {
   return message(to, crypto.randomUUID(), encrypted(envelope), el('store', { xmlns: NS.hints }))
 }
 
-export function chatState(to: Address, on: boolean): Made {
+export function chatState(to: Address, on: boolean): OutgoingXml {
   return el(
     'message',
     { xmlns: NS.client, to, type: 'chat' },
@@ -69,12 +81,12 @@ export function chatState(to: Address, on: boolean): Made {
   )
 }
 
-function message(to: Address, id: string, ...content: Made[]): Made {
+function message(to: Address, id: string, ...content: OutgoingXml[]): OutgoingXml {
   const attributes = { xmlns: NS.client, to, id, type: 'chat' }
   return el('message', attributes, ...content, el('origin-id', { xmlns: NS.sid, id }))
 }
 
-function contentOf(what: Single): Made[] {
+function contentOf(what: Single): OutgoingXml[] {
   switch (what.type) {
     case 'message':
       return [
@@ -106,7 +118,7 @@ function contentOf(what: Single): Made[] {
   }
 }
 
-function repliesTo(reply: Reply): Made[] {
+function repliesTo(reply: Reply): OutgoingXml[] {
   const length = [...quotation(reply)].length
   return [
     el('reply', { xmlns: NS.reply, id: reply.id, to: reply.from }),
@@ -114,7 +126,7 @@ function repliesTo(reply: Reply): Made[] {
   ]
 }
 
-function wrapped(what: Single, envelope: Envelope | undefined): Made[] {
+function wrapped(what: Single, envelope: Envelope | undefined): OutgoingXml[] {
   if (!envelope) return []
   // Others see keys without a text, which they take for no message
   if (what.type === 'pin' && envelope.payload) {

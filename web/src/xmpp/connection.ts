@@ -1,6 +1,6 @@
 /**
- * The stream over WebSocket (RFC 7395) that comes back by itself. A stanza counts as handled (XEP-0198) when this side
- * has stored it, so what was lost with a page is sent again.
+ * The stream over WebSocket (RFC 7395), with automatic reconnection. A received stanza counts as handled (XEP-0198)
+ * once it is stored, so that whatever is lost with the page is sent again.
  */
 import { AckReplies } from './ack-replies'
 import { Liveness } from './liveness'
@@ -10,10 +10,10 @@ import { Session } from './session'
 import { NotConnected } from './errors'
 import { authenticate, isRevoked, type LoggedIn, offersToken, stanzaLimit, success } from './login'
 import { Socket } from './socket'
-import type { Wiring } from './wiring'
+import type { ConnectionDeps } from './wiring'
 import { domainOf, isOwnAccount } from './jid'
 import { NS } from './ns'
-import { attribute, child, el, first, type Made, parse, type Xml } from './xml'
+import { attribute, child, el, first, type OutgoingXml, parse, type Xml } from './xml'
 
 /** Milliseconds after a stanza until the server is asked whether it has it; others may follow. */
 const ASK_AFTER_MS = 20
@@ -49,7 +49,7 @@ export class Connection {
     (element) => this.write(element)
   )
 
-  constructor(private readonly wiring: Wiring) {
+  constructor(private readonly wiring: ConnectionDeps) {
     this.socket = new Socket(() => new wiring.WebSocket(wiring.url, 'xmpp'), {
       opened: () => this.open(),
       received: (data) => this.receive(data),
@@ -76,7 +76,7 @@ export class Connection {
    * The page goes: the session ends at once, since nobody could take it up again, and others see it. If the page comes
    * back after all, `nudge` connects.
    */
-  leave(farewell: Made): void {
+  leave(farewell: OutgoingXml): void {
     if (!this.isOnline) return
     this.write(farewell)
     this.write(el('close', { xmlns: NS.framing }))
@@ -106,7 +106,7 @@ export class Connection {
   }
 
   /** Resolves when the server has the stanza. Rejects with NotConnected or Lost. */
-  send(stanza: Made): Promise<void> {
+  send(stanza: OutgoingXml): Promise<void> {
     if (!this.session || !this.isOnline) return Promise.reject(new NotConnected())
     const arrived = this.session.send(stanza.xml)
     this.write(stanza)
@@ -118,12 +118,12 @@ export class Connection {
   }
 
   /** For what is not worth to be sent again, like presence. */
-  tell(stanza: Made): void {
+  tell(stanza: OutgoingXml): void {
     this.send(stanza).catch(() => undefined)
   }
 
   /** The result of a question. Rejects with Refused, NotConnected or Lost. `to`: empty for the own account. */
-  request(type: 'get' | 'set', to: string, payload: Made, timeout?: number): Promise<Xml> {
+  request(type: 'get' | 'set', to: string, payload: OutgoingXml, timeout?: number): Promise<Xml> {
     return this.requests.ask(type, to, payload, timeout)
   }
 
@@ -283,7 +283,7 @@ export class Connection {
       .then(() => this.ackReplies.send())
   }
 
-  private write(element: Made): void {
+  private write(element: OutgoingXml): void {
     this.socket.write(element)
   }
 

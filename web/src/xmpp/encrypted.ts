@@ -1,11 +1,11 @@
-/** `<encrypted/>` of OMEMO 0.3 (XEP-0384), both ways. */
+/** Builds and parses `<encrypted/>` of OMEMO 0.3 (XEP-0384). */
 import { base64 } from '@scure/base'
 import type { Envelope } from '../crypto/crypto'
 import { fromBase64 } from '../local/bytes'
 import { NS } from './ns'
-import { attribute, child, children, el, type Made, textOf, type Xml } from './xml'
+import { attribute, child, children, el, type OutgoingXml, textOf, type Xml } from './xml'
 
-export function encrypted({ sender, iv, keys, payload }: Envelope): Made {
+export function encrypted({ sender, iv, keys, payload }: Envelope): OutgoingXml {
   const header = el(
     'header',
     { sid: String(sender) },

@@ -1,4 +1,4 @@
-/** What goes wrong on the way. */
+/** Errors of the connection and of requests. */
 
 export class NotConnected extends Error {
   constructor() {

@@ -1,4 +1,4 @@
-/** Addresses (RFC 7622), as text: `local@domain/resource`. */
+/** Functions on addresses (JIDs, RFC 7622) as text: `local@domain/resource`. */
 
 /** Without the resource. */
 export function bare(jid: string): string {

@@ -1,4 +1,4 @@
-/** Notices that a connection is dead: after a silence the server is asked, and has to answer soon. */
+/** Detects dead connections: after some silence the server is asked, and must answer soon. */
 
 /** Milliseconds that each step of the login may take. */
 const LOGIN_MS = 20_000

@@ -1,11 +1,13 @@
-/** Logging in by SASL2 (XEP-0388) with a token (XEP-0484), Bind 2 (XEP-0386) and resumption (XEP-0198), in one step. */
+/**
+ * Logs in with a single request: SASL2 (XEP-0388) with a token (XEP-0484), Bind 2 (XEP-0386) and resumption (XEP-0198).
+ */
 import type { Credential } from '../local/types'
 import { equalBytes } from '@noble/ciphers/utils.js'
 import { base64 } from '@scure/base'
 import { fromBase64 } from '../local/bytes'
 import { localOf } from './jid'
 import { NS } from './ns'
-import { attribute, child, children, el, first, type Made, textOf, type Xml } from './xml'
+import { attribute, child, children, el, first, type OutgoingXml, textOf, type Xml } from './xml'
 
 /** Failures that mean: this device is not logged in any more. Others go by. */
 const REVOKED = ['not-authorized', 'credentials-expired', 'account-disabled']
@@ -46,7 +48,7 @@ export async function authenticate(
   device: string,
   resume: Resumable | undefined,
   active: boolean
-): Promise<Made> {
+): Promise<OutgoingXml> {
   const user = new TextEncoder().encode(localOf(address))
   const proof = await digest(token, 'Initiator')
   const response = new Uint8Array([...user, 0, ...proof])

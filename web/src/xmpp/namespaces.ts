@@ -1,4 +1,4 @@
-/** Namespaces in XML 1.0: which prefix stands for what, and where. */
+/** Resolves namespaces in XML 1.0. */
 import { isNCNameStartChar } from 'xmlchars/xmlns/1.0/ed3'
 
 export const XML = 'http://www.w3.org/XML/1998/namespace'

@@ -1,4 +1,4 @@
-/** The namespaces of XMPP and its extensions that this app speaks. */
+/** The XML namespaces that this app uses. */
 export const NS = {
   client: 'jabber:client',
   framing: 'urn:ietf:params:xml:ns:xmpp-framing',

@@ -1,6 +1,6 @@
 /**
- * Reads a stanza (XML 1.0 with namespaces) into elements that never change. What the standard leaves out of streams,
- * as comments, processing instructions and document types, is refused (RFC 6120 §11.1).
+ * Parses a stanza (XML 1.0 with namespaces) into immutable elements. What XMPP forbids in streams (comments, processing
+ * instructions, document types) is refused (RFC 6120 §11.1).
  */
 import { SaxesParser } from 'saxes'
 import { declared, type Scope, STREAM, split, within } from './namespaces'

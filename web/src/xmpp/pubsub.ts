@@ -1,10 +1,10 @@
-/** Personal nodes (XEP-0163): what people and their devices publish. */
+/** Personal eventing (PEP, XEP-0163): reading and publishing items of personal nodes. */
 import type { Address } from '../local/types'
 import { Refused } from './errors'
 import type { Wire } from './wire'
 import { bare } from './jid'
 import { NS } from './ns'
-import { attribute, child, children, el, first, type Made, type Xml } from './xml'
+import { attribute, child, children, el, first, type OutgoingXml, type Xml } from './xml'
 
 export interface Item {
   id: string
@@ -43,7 +43,7 @@ export async function publish(
   wire: Wire,
   node: string,
   id: string,
-  payload: Made,
+  payload: OutgoingXml,
   access: Access,
   many = false
 ): Promise<void> {
@@ -88,7 +88,7 @@ export function eventOf(message: Xml): { node: string; items: Item[]; retracted:
   }
 }
 
-export function form(type: string, fields: Record<string, string>): Made {
+export function form(type: string, fields: Record<string, string>): OutgoingXml {
   return el(
     'x',
     { xmlns: NS.form, type: 'submit' },

@@ -1,4 +1,4 @@
-/** The quotation before an answer, for apps that know no replies (XEP-0461 §3, fallback by XEP-0428). */
+/** The quotation in front of a reply, for apps that do not support replies (XEP-0461 §3, fallback by XEP-0428). */
 import type { Reply } from '../local/types'
 import { NS } from './ns'
 import { attribute, child, children, type Xml } from './xml'

@@ -1,4 +1,4 @@
-/** Reads the stanza of a message. */
+/** Parses the stanza of a message. */
 import type { Envelope } from '../crypto/crypto'
 import { secondsOf } from '../local/timer'
 import type { Address, Moment } from '../local/types'
@@ -12,7 +12,7 @@ import { attribute, child, children, elements, textOf, type Xml } from './xml'
 const LONGEST_OTHERS_ID = 1000
 
 /** A message that came, in the words of this app. */
-export interface Came {
+export interface ReceivedMessage {
   from: Address
   mine: boolean
   /** With whom. */
@@ -52,8 +52,8 @@ export interface Came {
   timer: number
 }
 
-/** What is in a message's stanza besides addresses, archive id and time. */
-export function read(message: Xml, me: Address, archive: string, at: Moment): Came | undefined {
+/** Parses a message. Undefined: it is of a type that is not shown (groupchat, headline). */
+export function read(message: Xml, me: Address, archive: string, at: Moment): ReceivedMessage | undefined {
   const from = bare(attribute(message, 'from') || me)
   const to = bare(attribute(message, 'to') || me)
   const type = attribute(message, 'type')

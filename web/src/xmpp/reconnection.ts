@@ -1,4 +1,4 @@
-/** When to connect again: soon at first, later each time that it fails, and never at the same moment as all others. */
+/** Schedules reconnecting, with randomised exponential backoff. */
 
 const FIRST_WAIT_MS = 1000
 const LONGEST_WAIT_MS = 60_000

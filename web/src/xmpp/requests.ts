@@ -1,8 +1,8 @@
-/** Questions (iq of type get and set, RFC 6120 §8.2.3) until they are answered. */
+/** Matches iq requests (type get or set, RFC 6120 §8.2.3) with their answers. */
 import { Lost, Refused } from './errors'
 import { bare, isOwnAccount } from './jid'
 import { NS } from './ns'
-import { attribute, child, el, first, type Made, type Xml } from './xml'
+import { attribute, child, el, first, type OutgoingXml, type Xml } from './xml'
 
 /** Milliseconds until a question counts as lost. */
 const REQUEST_MS = 30_000
@@ -19,12 +19,12 @@ export class Requests {
 
   /** `jid`: the full address in the current session. */
   constructor(
-    private readonly send: (stanza: Made) => Promise<void>,
+    private readonly send: (stanza: OutgoingXml) => Promise<void>,
     private readonly jid: () => string
   ) {}
 
   /** The result. Rejects with Refused, NotConnected or Lost. `to`: empty for the own account; `timeout` in milliseconds. */
-  ask(type: 'get' | 'set', to: string, payload: Made, timeout = REQUEST_MS): Promise<Xml> {
+  ask(type: 'get' | 'set', to: string, payload: OutgoingXml, timeout = REQUEST_MS): Promise<Xml> {
     const id = crypto.randomUUID()
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => request.failed(new Lost()), timeout)

@@ -1,7 +1,6 @@
 /**
- * What one says to other devices of this app alone, encrypted like a text, but not shown as one: as JSON in
- * `<sealed xmlns='urn:kith:sealed:0'/>`, beside an OMEMO element that has keys and no payload (docs/web.md). So far: a
- * message is pinned.
+ * Content for other devices running this app, encrypted like a text but not shown as one: JSON in `<sealed
+ * xmlns='urn:kith:sealed:0'/>`, beside an OMEMO element with keys and no payload (docs/web.md). So far only pins.
  */
 import { messageKey } from '../local/order'
 import type { Address, Moment, OutgoingContent } from '../local/types'

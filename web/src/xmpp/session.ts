@@ -1,4 +1,7 @@
-/** XEP-0198: what of the sent stanzas the server has, and how many of its own this side is done with. */
+/**
+ * The counters of stream management (XEP-0198): which sent stanzas the server has acknowledged, and how many received
+ * ones are handled.
+ */
 
 import { Lost } from './errors'
 

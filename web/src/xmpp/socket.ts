@@ -1,5 +1,5 @@
-/** One WebSocket at a time (RFC 7395): what an earlier one still tells counts for nothing. */
-import type { Made } from './xml'
+/** Owns one WebSocket at a time (RFC 7395), and ignores events of earlier ones. */
+import type { OutgoingXml } from './xml'
 
 const OPEN = 1
 
@@ -42,7 +42,7 @@ export class Socket {
   }
 
   /** Nothing happens if it is not open. */
-  write({ xml }: Made): void {
+  write({ xml }: OutgoingXml): void {
     if (this.socket?.readyState === OPEN) this.socket.send(xml)
   }
 

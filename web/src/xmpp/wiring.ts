@@ -1,8 +1,8 @@
-/** What the connection is given, and whom it tells. */
+/** What a connection depends on, and the events that it reports. */
 import type { Credential } from '../local/types'
 import type { Xml } from './xml'
 
-export interface Wiring {
+export interface ConnectionDeps {
   url: string
   WebSocket: typeof WebSocket
   /** What the device is called in the account's list. */

@@ -1,13 +1,13 @@
-/** XML as this layer uses it: read by `parse`, written by `el` and `write`. */
+/** XML elements: parsing (`parse`), building (`el`), serialising (`write`), and access to their parts. */
 import { XML } from './namespaces'
 import { parseElement, type XmlElement } from './parser'
 
 export type Xml = XmlElement
 /** What was made here, ready to be sent. */
-export interface Made {
+export interface OutgoingXml {
   xml: string
 }
-type Child = Made | string | undefined | false
+type Child = OutgoingXml | string | undefined | false
 
 /** What XML 1.0 can't carry: a text that somebody pasted may hold it. */
 // eslint-disable-next-line no-control-regex
@@ -22,7 +22,11 @@ const ESCAPES: Record<string, string> = {
 const LONE_SURROGATE = /\p{Surrogate}/gu
 
 /** Makes an element; attributes and children that are undefined or false are left out. */
-export function el(name: string, attributes: Record<string, string | undefined>, ...children: Child[]): Made {
+export function el(
+  name: string,
+  attributes: Record<string, string | undefined>,
+  ...children: Child[]
+): OutgoingXml {
   let head = `<${name}`
   for (const [key, value] of Object.entries(attributes)) {
     if (value !== undefined) head += ` ${key}="${asValue(clean(value))}"`

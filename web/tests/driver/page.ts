@@ -55,7 +55,7 @@ const device = {
         for (let at = start; at < Math.min(count, start + 1000); at++) {
           const moment = 1.7e12 + at * 60_000
           const id = `id-${at}`
-          await work.stay()
+          await work.keepAlive()
           await addMessage(work, 'ada@example.org', {
             ...{
               key: messageKey(chat, chat, false, id),

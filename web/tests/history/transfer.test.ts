@@ -62,7 +62,7 @@ async function past(
   await Work.run(old.db, async (work) => {
     for (const [at, count] of chats.entries()) {
       for (let n = 0; n < count; n++) {
-        await work.stay()
+        await work.keepAlive()
         await addMessage(
           work,
           ME,

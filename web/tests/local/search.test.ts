@@ -14,7 +14,7 @@ async function filled(messages: number): Promise<void> {
   db = new Database(`search ${String(++count)}`)
   await Work.run(db, async (work) => {
     for (let n = 0; n < messages; n++) {
-      await work.stay()
+      await work.keepAlive()
       const order = `${(1.7e12 + n).toString(16).padStart(11, '0')}00001`
       const text = n % 100 ? `nothing ${String(n)}` : `Wiederholung ${String(n)}`
       await addMessage(work, 'ada@example.org', {

@@ -2,7 +2,7 @@ import 'fake-indexeddb/auto'
 import Dexie from 'dexie'
 import { expect, test } from 'vitest'
 import { Database } from '../../src/local/database'
-import { Keybook } from '../../src/local/keybook'
+import { KeyBuffer } from '../../src/local/key-buffer'
 import { rowsOf } from '../../src/local/rows'
 
 let count = 0
@@ -84,38 +84,38 @@ test('many rows are found, whether few or most of them are there', async () => {
 
 test('what is of no more use when it would be written never is, and goes if it was', async () => {
   const db = new Database(name())
-  const keybook = new Keybook(db)
-  const { keys } = keybook.database
+  const keyBuffer = new KeyBuffer(db)
+  const { keys } = keyBuffer.database
   await keys.bulkPut([
     { path: 'session/ben', value: 1 },
     { path: 'opened/first', value: 1 }
   ])
   const paths = async () => (await db.keys.toCollection().primaryKeys()) as string[]
-  const first = await keybook.write(['opened/first'])
+  const first = await keyBuffer.write(['opened/first'])
   expect(await paths()).toEqual(['session/ben'])
   first()
   expect(await keys.get('opened/first')).toBeUndefined()
 
   await keys.put({ path: 'opened/second', value: 2 })
-  await keybook.flush()
+  await keyBuffer.flush()
   expect(await paths()).toEqual(['opened/second', 'session/ben'])
-  await keybook.write(['opened/second'])
+  await keyBuffer.write(['opened/second'])
   expect(await paths()).toEqual(['session/ben'])
   await db.delete()
 })
 
 test('what had to wait is written as it is when it is its turn', async () => {
   const db = new Database(name())
-  const keybook = new Keybook(db)
-  const { keys } = keybook.database
+  const keyBuffer = new KeyBuffer(db)
+  const { keys } = keyBuffer.database
   let go = (): void => undefined
   const held = new Promise<void>((resolve) => (go = resolve))
   const first = db.transaction('rw', db.keys, async () => {
     await Dexie.waitFor(held)
-    return keybook.write()
+    return keyBuffer.write()
   })
   await keys.put({ path: 'session/ben', value: 1 })
-  const second = keybook.flush()
+  const second = keyBuffer.flush()
   await new Promise((resolve) => setTimeout(resolve, 20))
   await keys.put({ path: 'session/ben', value: 2 })
   go()
@@ -128,11 +128,11 @@ test('what had to wait is written as it is when it is its turn', async () => {
 
 test('what was not committed is still there', async () => {
   const db = new Database(name())
-  const keybook = new Keybook(db)
-  const { keys } = keybook.database
+  const keyBuffer = new KeyBuffer(db)
+  const { keys } = keyBuffer.database
   await keys.put({ path: 'opened/first', value: 1 })
   const failing = db.transaction('rw', db.keys, async () => {
-    await keybook.write(['opened/first'])
+    await keyBuffer.write(['opened/first'])
     throw new Error('no room')
   })
   await expect(failing).rejects.toThrow('no room')

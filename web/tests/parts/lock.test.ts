@@ -109,7 +109,7 @@ test('what is kept beside the database is forgotten where the browser forbids it
   }
   vi.stubGlobal('localStorage', undefined)
   Object.defineProperty(globalThis, 'localStorage', { configurable: true, ...forbidden })
-  const { recall, remember } = await import('../../src/local/keep')
+  const { recall, remember } = await import('../../src/local/browser-storage')
   expect(recall('kith.language')).toBe(null)
   expect(remember('kith.language', 'de')).toBe(false)
   const lock = await opened()

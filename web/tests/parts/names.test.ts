@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { isServer } from '../../src/local/address'
 import type { Contact } from '../../src/local/types'
-import { besides, grouped, hue, initial, nameOf, speaksAs, written } from '../../src/parts/names'
+import { addressHint, grouped, hue, initial, nameOf, setOwnAddress, written } from '../../src/parts/names'
 
 const NUMBER = '+49 170 123 4567'.replaceAll(' ', '\u00a0')
 
@@ -32,7 +32,7 @@ describe('somebody is called', () => {
     // Another server is a stranger like any other, and does not speak for mine
     expect(isServer('evil.example', 'me@example.org')).toBe(false)
     expect(isServer('example.org.', 'me@example.org')).toBe(false)
-    speaksAs('me@example.org')
+    setOwnAddress('me@example.org')
     expect(nameOf(undefined, 'example.org')).toBe('Kith')
     expect(nameOf(undefined, 'evil.example')).toBe('evil.example')
   })
@@ -40,14 +40,14 @@ describe('somebody is called', () => {
   test('by the name that they chose, with a mark and their number, if they are not in my contacts', () => {
     const address = '+491701234567@example.org'
     expect(nameOf(contact({ nick: 'Hilde' }), address)).toBe('~Hilde')
-    expect(besides(contact({ nick: 'Hilde' }), address)).toBe(NUMBER)
+    expect(addressHint(contact({ nick: 'Hilde' }), address)).toBe(NUMBER)
     expect(nameOf(contact({ nick: 'Hil\u202ede\u200b' }), address)).toBe('~Hilde')
     expect(nameOf(contact({ nick: '~~Hilde' }), address)).toBe('~Hilde')
     expect([
-      besides(contact({}), address),
-      besides(contact({ name: 'Oma', nick: 'Hilde' }), address)
+      addressHint(contact({}), address),
+      addressHint(contact({ name: 'Oma', nick: 'Hilde' }), address)
     ]).toEqual(['', ''])
-    expect(besides(contact({ nick: 'Hilde', inRoster: true }), address)).toBe('')
+    expect(addressHint(contact({ nick: 'Hilde', inRoster: true }), address)).toBe('')
   })
 
   test('by the whole address, if it is of elsewhere', () => {

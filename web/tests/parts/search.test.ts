@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { excerpt, marked } from '../../src/parts/marked'
-import { dialled, fits } from '../../src/parts/who-fits'
+import { dialled, fits } from '../../src/parts/contact-search'
 
 const BEN = '+4917012345678@example.org'
 const shown = (text: string, wanted: string) =>

@@ -4,18 +4,18 @@ import { join } from 'node:path'
 import { ESLint } from 'eslint'
 import { afterEach, expect, test } from 'vitest'
 import { deviceTime } from '../../src/local/device-time'
-import { day, goBy, lastSeen, short } from '../../src/parts/time'
+import { day, useClock, lastSeen, short } from '../../src/parts/time'
 
 const SOURCE = join(import.meta.dirname, '../../src')
 
 afterEach(() => {
-  goBy(deviceTime)
+  useClock(deviceTime)
 })
 
 test('a message of now is of today and was just seen, whatever the clock of the device says', () => {
   const now = Date.UTC(2021, 4, 17, 12)
   expect(lastSeen(now)).not.toBe('last seen just now')
-  goBy(() => now)
+  useClock(() => now)
   expect(day(now)).toBe('Today')
   expect(day(now - 86_400_000)).toBe('Yesterday')
   expect(lastSeen(now - 1000)).toBe('last seen just now')
@@ -44,9 +44,9 @@ test('and only what nobody else dates goes by it', () => {
   )
   expect(found.sort()).toEqual([
     'App.svelte', // before the server's clock is known
-    'crypto/carried.ts',
     'crypto/omemo.ts', // where it is not given another
-    'crypto/ratchet.ts', // which session is the older one
+    'crypto/sessions.ts', // which session is the older one
+    'crypto/trust-transfer.ts',
     'local/device-time.ts',
     'local/entered.ts', // the order of what is typed
     'parts/lock.svelte.ts', // how long nobody was here

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { expect, test, vi } from 'vitest'
 import { Database } from '../../src/local/database'
 import { ofChat } from '../../src/local/queries'
-import { Keybook } from '../../src/local/keybook'
+import { KeyBuffer } from '../../src/local/key-buffer'
 import { named } from '../../src/local/naming'
 import { search } from '../../src/local/search'
 import type { Message } from '../../src/local/types'
@@ -21,12 +21,12 @@ let count = 0
 class Reader {
   readonly db = new Database(`corrections ${++count}`)
   readonly news: Message[] = []
-  private readonly keybook = new Keybook(this.db)
+  private readonly keyBuffer = new KeyBuffer(this.db)
   private readonly incoming = new Incoming(
     this.db,
     ADA,
-    new Sealed(this.keybook.database, ADA, {} as never),
-    this.keybook,
+    new Sealed(this.keyBuffer.database, ADA, {} as never),
+    this.keyBuffer,
     {
       now: () => START + 1e6,
       passed: () => START + 1e6,

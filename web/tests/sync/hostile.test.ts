@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { newContact } from '../../src/local/contact'
 import { secondsOf } from '../../src/local/timer'
-import { ASIDE, type Counted } from '../../src/sync/app'
+import { UNHANDLED, type Counted } from '../../src/sync/app'
 import { Presences } from '../../src/sync/presence'
 import { NS } from '../../src/xmpp/ns'
 import { attribute, parse, write } from '../../src/xmpp/xml'
@@ -74,7 +74,7 @@ test('names that every object has are ids, addresses, elements and reactions lik
     expect((await ada.db.contacts.get(`${name}@example.org`))?.asks).toBe(true)
   }
   expect(world.logins).toHaveLength(logins)
-  expect(await ada.db.fact<Counted>(ASIDE)).toBeUndefined()
+  expect(await ada.db.fact<Counted>(UNHANDLED)).toBeUndefined()
 })
 
 test('what is too deep is told and set aside, live and while the archive is read', async () => {
@@ -84,7 +84,7 @@ test('what is too deep is told and set aside, live and while the archive is read
   const deep = message('<a>'.repeat(20_000) + '</a>'.repeat(20_000))
   world.give(ada, deep)
   await handled(world, ada)
-  expect((await ada.db.fact<Counted>(ASIDE))?.count).toBeGreaterThan(0)
+  expect((await ada.db.fact<Counted>(UNHANDLED))?.count).toBeGreaterThan(0)
   ada.cut()
   world.take(`${EVE}/x`, parse(message('<body>before</body>', 'before')))
   const bad = { id: world.nextId(), from: `${EVE}/x`, to: ADA, inner: '', type: 'chat' }

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { newChat } from '../../src/local/chat'
 import { newContact } from '../../src/local/contact'
 import { Database } from '../../src/local/database'
-import { Keybook } from '../../src/local/keybook'
+import { KeyBuffer } from '../../src/local/key-buffer'
 import { messageKey, orderWaiting } from '../../src/local/order'
 import { Incoming } from '../../src/sync/incoming'
 import { read } from '../../src/xmpp/received'
@@ -16,8 +16,8 @@ const ARCHIVED = '18bcfe56800a0001'
 
 test('of a timer whose acknowledgement was lost, the archive tells when it was set', async () => {
   const db = new Database('incoming')
-  const keybook = new Keybook(db)
-  const incoming = new Incoming(db, ADA, new Sealed(keybook.database, ADA, {} as never), keybook, {
+  const keyBuffer = new KeyBuffer(db)
+  const incoming = new Incoming(db, ADA, new Sealed(keyBuffer.database, ADA, {} as never), keyBuffer, {
     now: Date.now,
     passed: Date.now,
     news: () => undefined,

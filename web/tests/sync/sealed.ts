@@ -78,7 +78,7 @@ export class Sealed implements Crypto {
     return true
   }
 
-  letIn(): void {
+  retryRequests(): void {
     // Strangers are asked by the real one alone
   }
 

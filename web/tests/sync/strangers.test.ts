@@ -239,12 +239,12 @@ describe('what of a stranger can’t be read', () => {
     ]
   ]
 
-  test.each(ways)('is asked for when the person %s, not before (%s)', async (_, part, letIn) => {
+  test.each(ways)('is asked for when the person %s, not before (%s)', async (_, part, retryRequests) => {
     const world = new World()
     const [ada, ben, out] = await unread(world, part)
     expect(out).toEqual([])
     expect(await states(ada, ben)).toEqual(['asked: false'])
-    await letIn(ada, ben, world)
+    await retryRequests(ada, ben, world)
     await until(async () => (await states(ada, ben)).join() === 'can you read this?')
     expect(out.filter((stanza) => stanza.includes('<resend'))).toHaveLength(1)
   })

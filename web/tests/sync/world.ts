@@ -12,7 +12,7 @@ import {
   el,
   elements,
   first,
-  type Made,
+  type OutgoingXml,
   parse,
   textOf,
   write,
@@ -253,7 +253,7 @@ export class World {
   request(session: Session, iq: Xml): void {
     const id = attribute(iq, 'id')
     const payload = first(iq)
-    const answer = (type: string, ...content: (Made | undefined)[]) => {
+    const answer = (type: string, ...content: (OutgoingXml | undefined)[]) => {
       const from = attribute(iq, 'to')
       const head = { xmlns: NS.client, type, id, from: from || undefined, to: session.jid }
       this.push(session, el('iq', head, ...content).xml)
@@ -314,7 +314,7 @@ export class World {
     }
   }
 
-  private archive(session: Session, query: Xml): Made {
+  private archive(session: Session, query: Xml): OutgoingXml {
     this.queries += 1
     const me = bare(session.jid)
     const fields = new Map(
@@ -448,6 +448,6 @@ function presence(from: string, to: string, type = ''): string {
   return `<presence xmlns='jabber:client' from='${from}' to='${to}'${type && ` type='${type}'`}/>`
 }
 
-function rsm(content: Made): Made {
+function rsm(content: OutgoingXml): OutgoingXml {
   return el('set', { xmlns: NS.rsm }, content)
 }

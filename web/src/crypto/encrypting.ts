@@ -26,7 +26,7 @@ export type Key = Envelope['keys'][number]
 /** Whether a device with this key and trust may read something. */
 type May = (trust: Trust, identity: Bytes) => boolean
 
-export class Talk {
+export class Encrypting {
   private readonly without = new Map<string, Moment>()
   private readonly failed = new Map<string, number>()
 

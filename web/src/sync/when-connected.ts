@@ -1,4 +1,7 @@
-/** For what only the server can do. Just after a login, or in a moment without network, the connection is about to come. */
+/**
+ * Waits briefly for the connection, for operations that need the server. Just after a login or a short outage it is
+ * about to come.
+ */
 import type { Live, Readable } from './app'
 import { Lost, NotConnected } from '../xmpp/errors'
 
@@ -9,7 +12,7 @@ const PAUSE_MS = 200
  * Does it as soon as there is a connection, and again if that goes before there is an answer; so it has to be something
  * that may be done twice. Rejects with NotConnected when too long nothing could be done, or with what the work rejects with.
  */
-export async function patiently<T>(
+export async function whenConnected<T>(
   live: Readable<Live>,
   work: () => Promise<T>,
   patience = PATIENCE_MS

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from 'vitest'
 import type { Live } from '../../src/sync/app'
 import { Lost, NotConnected, Refused } from '../../src/xmpp/errors'
-import { patiently } from '../../src/sync/patience'
+import { whenConnected } from '../../src/sync/when-connected'
 import { Store } from '../../src/sync/store'
 import { NS } from '../../src/xmpp/ns'
 import { child } from '../../src/xmpp/xml'
@@ -48,7 +48,7 @@ test('who is reported, but not to be blocked, is let in again whatever gets lost
 
 test('an answer that was lost is asked for again', async () => {
   let tries = 0
-  const done = await patiently(state('online'), async () => {
+  const done = await whenConnected(state('online'), async () => {
     tries += 1
     if (tries < 3) throw tries === 1 ? new Lost() : new NotConnected()
     return 'done'
@@ -58,10 +58,12 @@ test('an answer that was lost is asked for again', async () => {
 
 test('nobody waits for ever, and a refusal is told at once', async () => {
   const never = () => Promise.reject(new Error('was not to be tried'))
-  await expect(patiently(state('connecting'), never, 50)).rejects.toThrow(NotConnected)
-  await expect(patiently(state('online'), () => Promise.reject(new Lost()), 50)).rejects.toThrow(NotConnected)
+  await expect(whenConnected(state('connecting'), never, 50)).rejects.toThrow(NotConnected)
+  await expect(whenConnected(state('online'), () => Promise.reject(new Lost()), 50)).rejects.toThrow(
+    NotConnected
+  )
   let tries = 0
-  const refused = patiently(state('online'), async () => {
+  const refused = whenConnected(state('online'), async () => {
     tries += 1
     throw new Refused('forbidden', 'auth')
   })

@@ -1,4 +1,4 @@
-/** `file.ts` in a worker, where there are workers. */
+/** Runs `file.ts` in a worker, if the browser has workers. */
 import { trustedWorker } from '../local/worker'
 import { BadFile, type OpenedFile } from './file'
 import type { Outcome, Task } from './file.worker'

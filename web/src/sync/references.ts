@@ -1,6 +1,6 @@
 /**
- * What a message says of another one, within one transaction: corrections (XEP-0308), reactions, retractions (XEP-0424), pins,
- * receipts, and what it quotes.
+ * Handles what a message says about another one, within one transaction: edits (XEP-0308), reactions, retractions
+ * (XEP-0424), pins, receipts and quotes.
  */
 import type { Opened } from '../crypto/crypto'
 import { addAlias } from '../local/aliases'
@@ -13,14 +13,14 @@ import { emojisIn } from '../local/reactions'
 import type { Address, Change, Message, Moment, Reply } from '../local/types'
 import { isBlank } from '../local/words'
 import type { Work } from '../local/work'
-import type { Came } from '../xmpp/received'
+import type { ReceivedMessage } from '../xmpp/received'
 import { pinIn } from '../xmpp/sealed'
-import { answerIn, keyOf } from './opening'
+import { answerIn, keyOf } from './decryption'
 import type { Receipts } from './receipts'
-import { named } from './twins'
+import { named } from './same-id'
 
 /** `Message.order`: where the archive has it, else by its time. */
-export function orderOfEntry({ archive, at }: Pick<Came, 'archive' | 'at'>): string {
+export function orderOfEntry({ archive, at }: Pick<ReceivedMessage, 'archive' | 'at'>): string {
   return archive ? orderOf(archive, at) : orderAt(at)
 }
 
@@ -36,7 +36,7 @@ export class Remarks {
   ) {}
 
   /** Receipts (XEP-0184) and markers (XEP-0333): theirs on mine, and those of my other devices on theirs. */
-  async marks(came: Came): Promise<void> {
+  async marks(came: ReceivedMessage): Promise<void> {
     const { chat, me } = { chat: came.chat, me: this.me }
     for (const kind of ['received', 'displayed'] as const) {
       const id = came[kind]
@@ -47,7 +47,7 @@ export class Remarks {
     }
   }
 
-  async retract(came: Came): Promise<void> {
+  async retract(came: ReceivedMessage): Promise<void> {
     const { chat, from, mine, retracts } = came
     const target = await this.meant(messageKey(chat, from, mine, retracts), came)
     await this.change('retraction', target, came, {})
@@ -61,7 +61,7 @@ export class Remarks {
   }
 
   /** A correction that may not change what it names is a message of its own, or its text would be nowhere. */
-  async corrects(came: Came, encrypted: boolean): Promise<boolean> {
+  async corrects(came: ReceivedMessage, encrypted: boolean): Promise<boolean> {
     if (!came.edits) return false
     const target = await this.corrected(came)
     const message = await this.work.message(target)
@@ -70,18 +70,18 @@ export class Remarks {
     return mayChange(message, { encrypted, order: orderOfEntry(came) })
   }
 
-  corrected(came: Came): Promise<string> {
+  corrected(came: ReceivedMessage): Promise<string> {
     const { chat, from, mine, edits } = came
     return this.meant(messageKey(chat, from, mine, edits), came)
   }
 
   /** Which message is named by an id: the one that was corrected by it, or the last that had it then. */
-  async meant(key: string, came: Came): Promise<string> {
+  async meant(key: string, came: ReceivedMessage): Promise<string> {
     return named(this.work, await resolve(this.work, key), orderOfEntry(came))
   }
 
   /** What only this app says: only from a device that is trusted. */
-  async sealed(came: Came, opened: Opened | undefined, known: boolean): Promise<void> {
+  async sealed(came: ReceivedMessage, opened: Opened | undefined, known: boolean): Promise<void> {
     if (known || !opened || opened.type === 'unreadable') return
     this.work.setSeen(keyOf(came))
     const pin = opened.type === 'text' && opened.trusted && pinIn(opened.text, came.chat, this.me, came.at)
@@ -100,7 +100,7 @@ export class Remarks {
 
   /** Returns what is new to show: the text of a correction whose message is not here. */
   async edit(
-    came: Came,
+    came: ReceivedMessage,
     key: string,
     text: string | undefined,
     encrypted: boolean,
@@ -128,7 +128,7 @@ export class Remarks {
   }
 
   /** What an answer quotes is what its author has written, if that is here, and nothing once that was taken back. */
-  async quote(came: Came, chat: Address, text: string): Promise<Reply | undefined> {
+  async quote(came: ReceivedMessage, chat: Address, text: string): Promise<Reply | undefined> {
     const { reply } = came
     if (!reply) return undefined
     const authors = [reply.from, reply.from === this.me ? chat : this.me]
@@ -145,7 +145,7 @@ export class Remarks {
     return { id: reply.id, from, text, ...(!came.mine && { claimed: true }) }
   }
 
-  async react(came: Came, text: string | undefined, encrypted: boolean): Promise<void> {
+  async react(came: ReceivedMessage, text: string | undefined, encrypted: boolean): Promise<void> {
     const { chat, from, mine, reaction, reply } = came
     if (!reaction) return
     const emojis = reaction.emojis ?? text?.split(/\s+/).filter(Boolean)
@@ -177,11 +177,11 @@ export class Remarks {
   async change(
     kind: Change['kind'],
     target: string,
-    { from, archive, at }: Came,
+    { from, archive, at }: ReceivedMessage,
     content: Partial<Pick<Change, 'text' | 'unstyled' | 'until' | 'emojis' | 'id' | 'order'>>,
     encrypted = false
   ): Promise<void> {
-    await this.work.stay()
+    await this.work.keepAlive()
     const order = orderOfEntry({ archive, at })
     const key = changeKey(kind, target, from)
     await addChange(this.work, this.me, { key, target, kind, from, order, encrypted, ...content })

@@ -1,4 +1,4 @@
-/** The device that gives its history: answers questions, and keeps nothing but how far the other is. */
+/** The device that sends its history: answers questions, and stores only how far the other device is. */
 import type { Bytes } from '../local/bytes'
 import type { Database } from '../local/database'
 import type { Address, Moment } from '../local/types'
@@ -12,7 +12,7 @@ export class Unknown extends Error {}
 /** One question at a time. */
 export class Busy extends Error {}
 
-export interface GiverWiring {
+export interface HistorySenderDeps {
   now(): Moment
   /** The other device says which key it has in the encryption; only who knows the secret can. */
   met(device: number, fingerprint: string): Promise<void>
@@ -21,13 +21,13 @@ export interface GiverWiring {
 /** Characters of a question. */
 const LONGEST_ASK = 4000
 
-export class Giver {
+export class HistorySender {
   private readonly busy = new Set<string>()
 
   constructor(
     private readonly db: Database,
     private readonly me: Address,
-    private readonly wiring: GiverWiring
+    private readonly wiring: HistorySenderDeps
   ) {}
 
   /** The sealed answer. Throws Unknown, Busy or Forged. */

@@ -1,6 +1,6 @@
 import 'fake-indexeddb/auto'
 import { afterEach, expect, test, vi } from 'vitest'
-import { carryTrust, trustToCarry } from '../../src/crypto/carried'
+import { importTrust, exportTrust } from '../../src/crypto/trust-transfer'
 import { Omemo } from '../../src/crypto/omemo'
 import { Database } from '../../src/local/database'
 import { World } from './world'
@@ -19,11 +19,11 @@ test('a linked device trusts its elder and whom that one has verified, and nobod
   await anna.write(BEN, 'x')
   await anna.write(CARL, 'x')
   await anna.crypto.setTrust(BEN, ben.id, 'verified')
-  const carried: unknown = JSON.parse(JSON.stringify(await trustToCarry(anna.db, ANNA)))
+  const carried: unknown = JSON.parse(JSON.stringify(await exportTrust(anna.db, ANNA)))
   expect(carried).toMatchObject({ strict: false, contacts: { [BEN]: [expect.any(String)] } })
 
   const second = new Database('linked')
-  await carryTrust(second, ANNA, carried)
+  await importTrust(second, ANNA, carried)
   const crypto = new Omemo(second, ANNA, anna)
   const trust = async (account: string): Promise<Record<number, string>> =>
     Object.fromEntries((await crypto.fingerprints(account)).map(({ device, trust }) => [device, trust]))
@@ -44,7 +44,7 @@ test('what a letter holds may be anything', async () => {
   const db = new Database('anything')
   const letters = [undefined, null, 1, 'x', [], { own: 1 }, { own: [1, null, 'AAAA', {}], contacts: [1] }]
   for (const letter of [...letters, { contacts: { 'a/b': ['A'.repeat(43)], c: 'x', d: [[]] } }]) {
-    await carryTrust(db, ANNA, letter)
+    await importTrust(db, ANNA, letter)
   }
   expect(await db.keys.count()).toBe(0)
   await db.delete()
@@ -57,7 +57,7 @@ test('a letter stays small enough however many were verified', async () => {
     value: { trust: 'verified', since: n }
   }))
   await db.keys.bulkPut(keys)
-  const carried = await trustToCarry(db, ANNA)
+  const carried = await exportTrust(db, ANNA)
   expect(JSON.stringify(carried).length).toBeLessThan(17_000)
   expect(carried.contacts).toHaveProperty('contact1999@example.org')
   await db.delete()

@@ -1,4 +1,4 @@
-/** A history from when the account had another address, as after its number was changed: as if it had had this one. */
+/** Rewrites records of a history from a former address of the account to its current one. */
 import type { Address } from '../local/types'
 import type { HistoryRecord } from './records'
 

@@ -1,6 +1,6 @@
 /**
- * Decrypts messages before they are stored, and finds out which of them are known already: by an id that was seen before, or as
- * another message of its sender with the same id (`twins.ts`).
+ * Decrypts received messages before they are stored, and detects which are known already: by their id, or as another
+ * message of the same sender with the same id (`same-id.ts`).
  */
 import type { Crypto, Opened } from '../crypto/crypto'
 import type { Database } from '../local/database'
@@ -9,12 +9,12 @@ import { rowsOf } from '../local/rows'
 import type { Address, Message } from '../local/types'
 import { isBlank } from '../local/words'
 import { unquoted } from '../xmpp/quotation'
-import type { Came } from '../xmpp/received'
-import { type First, firstOf, mayDiffer, twinsOf } from './twins'
+import type { ReceivedMessage } from '../xmpp/received'
+import { type First, firstOf, mayDiffer, twinsOf } from './same-id'
 
 /** A message with what became of it before it is stored. */
 export interface Ready {
-  came: Came
+  came: ReceivedMessage
   /** Key of the message that it is or becomes. */
   key: string
   /** Undefined: it was not encrypted, or is known. */
@@ -36,14 +36,14 @@ export class Opening {
    * Decrypts what is not known yet: the messages of each sender in order, and senders beside each other. The keys of those
    * that are not here at all are added to `absent`.
    */
-  async open(all: Came[], absent: Set<string>): Promise<Ready[]> {
+  async open(all: ReceivedMessage[], absent: Set<string>): Promise<Ready[]> {
     const keys = all.map((came) => keyOf(came))
     const [messages, seen] = await Promise.all([rowsOf(this.db.messages, keys), rowsOf(this.db.seen, keys)])
     for (const [at, key] of keys.entries()) if (!messages[at] && !seen[at]) absent.add(key)
     const handled = new Map<string, Promise<Ready>[]>()
     const senders = new Map<Address, Promise<unknown>>()
     /** In the order in which its sender's messages came. */
-    const decrypt = (came: Came): Promise<Opened | undefined> => {
+    const decrypt = (came: ReceivedMessage): Promise<Opened | undefined> => {
       const { envelope, from } = came
       if (!envelope) return Promise.resolve(undefined)
       const before = senders.get(from) ?? Promise.resolve()
@@ -79,13 +79,13 @@ export class Opening {
     )
   }
 
-  private async askAgain({ from, envelope, resent, id }: Came): Promise<boolean> {
+  private async askAgain({ from, envelope, resent, id }: ReceivedMessage): Promise<boolean> {
     return envelope?.payload !== undefined && this.crypto.askAgain(from, envelope.sender, resent || id)
   }
 
   /** Something with an id that is known, from another entry of the archive: another message, or a retry. */
   private async twin(
-    came: Came,
+    came: ReceivedMessage,
     key: string,
     known: (First | undefined)[],
     decrypt: () => Promise<Opened | undefined>
@@ -113,20 +113,20 @@ function said({ came, opened }: Ready): First {
 }
 
 /** A text without what it quotes. What would be nothing but a quotation is no quotation: its words would be nowhere. */
-export function answerIn(came: Came, text: string): { text: string; quote: string } {
+export function answerIn(came: ReceivedMessage, text: string): { text: string; quote: string } {
   const found = came.reply ? unquoted(text, came.quoted) : { text, quote: '' }
   return isBlank(found.text) ? { text, quote: '' } : found
 }
 
 /** `Message.key`. */
-export function keyOf({ chat, from, mine, id }: Came): string {
+export function keyOf({ chat, from, mine, id }: ReceivedMessage): string {
   return messageKey(chat, from, mine, id)
 }
 
 /** The message that another device was asked for. */
 export async function resentTarget(
   db: Database,
-  { chat, from, mine, resent }: Came
+  { chat, from, mine, resent }: ReceivedMessage
 ): Promise<Message | undefined> {
   if (!mine) return db.messages.get(messageKey(chat, from, mine, resent))
   return db.messages

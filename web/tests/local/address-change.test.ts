@@ -2,7 +2,7 @@ import 'fake-indexeddb/auto'
 import { expect, test } from 'vitest'
 import { newChat } from '../../src/local/chat'
 import { Database } from '../../src/local/database'
-import { FORMER, moveTo } from '../../src/local/moved'
+import { FORMER, changeAddress } from '../../src/local/address-change'
 import type { Message } from '../../src/local/types'
 
 const OLD = '+4915100000001@example.org'
@@ -57,8 +57,8 @@ test('what was kept under an older number is kept under the new one, and no text
     ...{ asked: false, asks: false, inRoster: false, blocked: false }
   })
 
-  await moveTo(db, NEW)
-  await moveTo(db, NEW) // again, as after a crash
+  await changeAddress(db, NEW)
+  await changeAddress(db, NEW) // again, as after a crash
 
   expect(await db.fact('credential')).toMatchObject({ address: NEW, token: 't' })
   expect(await db.fact(FORMER)).toEqual([OLD])

@@ -1,11 +1,11 @@
 /**
- * What the app could not handle: a message whose handling raises, whoever is to blame. It costs neither the connection
- * nor what follows. It is counted and kept as it came, and tried again with each session and each start, so that it is
- * not lost to a version that can.
+ * Messages that the app could not handle because handling them threw an error. They cost neither the connection nor the
+ * messages after them: they are counted, kept as received, and retried with each session and start, so that a later
+ * version may handle them.
  */
 import type { Database } from '../local/database'
 import type { Moment } from '../local/types'
-import { ASIDE, type Counted } from './app'
+import { UNHANDLED, type Counted } from './app'
 import { parse, write, type Xml } from '../xmpp/xml'
 
 /** A message of others or mine, from wherever it came. */
@@ -30,7 +30,7 @@ const ROW = 'aside '
 const MOST = 200
 const LONGEST = 100_000
 
-export class Aside {
+export class Unhandled {
   constructor(
     private readonly db: Database,
     private readonly now: () => Moment
@@ -76,9 +76,9 @@ export class Aside {
 
   private async change(by: number): Promise<void> {
     await this.db.transaction('rw', this.db.facts, async () => {
-      const { count = 0, told = 0 } = (await this.db.fact<Counted>(ASIDE)) ?? {}
+      const { count = 0, told = 0 } = (await this.db.fact<Counted>(UNHANDLED)) ?? {}
       const left = Math.max(0, count + by)
-      await this.db.setFact(ASIDE, { count: left, told: Math.min(told, left) })
+      await this.db.setFact(UNHANDLED, { count: left, told: Math.min(told, left) })
     })
   }
 }
@@ -86,8 +86,8 @@ export class Aside {
 /** The person has been told of all that there are. */
 export async function told(db: Database): Promise<void> {
   await db.transaction('rw', db.facts, async () => {
-    const counted = await db.fact<Counted>(ASIDE)
-    if (counted) await db.setFact(ASIDE, { ...counted, told: counted.count })
+    const counted = await db.fact<Counted>(UNHANDLED)
+    if (counted) await db.setFact(UNHANDLED, { ...counted, told: counted.count })
   })
 }
 

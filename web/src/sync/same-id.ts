@@ -1,12 +1,12 @@
 /**
- * Messages of one sender with the same id, as of clients that count from one after each start: another entry in the archive
- * with another content is another message. The same content is a retry.
+ * Different messages of one sender that share an id, as sent by clients that restart their counter. An archive entry
+ * with the same id but another content is another message; with the same content it is a retry.
  */
 import type { Database } from '../local/database'
 import { twinKey } from '../local/order'
 import type { Message } from '../local/types'
 import type { Work } from '../local/work'
-import type { Came } from '../xmpp/received'
+import type { ReceivedMessage } from '../xmpp/received'
 
 /** What is known of the message that has the id first. */
 export interface First {
@@ -16,7 +16,7 @@ export interface First {
 }
 
 /** Whether it may be another message than the one that is known by its entry: it has another, and something to show. */
-export function mayDiffer(came: Came, first: string | undefined): boolean {
+export function mayDiffer(came: ReceivedMessage, first: string | undefined): boolean {
   const { archive, reaction, retracts, resent, sealed, tombstone, envelope, text } = came
   if (!archive || !first || first === archive) return false
   if (reaction || retracts || resent || sealed || tombstone) return false

@@ -13,7 +13,7 @@ interface Row {
 /** The maximum delay before it is written, in milliseconds; usually it is written with messages before that. */
 const LATEST_MS = 1000
 
-export class Keybook {
+export class KeyBuffer {
   /** What is not written yet; without a row: removed. */
   private readonly fresh = new Map<string, { row: Row | undefined }>()
   private stopped = false

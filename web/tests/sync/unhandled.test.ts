@@ -1,11 +1,11 @@
 /** What can't be handled costs nothing else. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { ASIDE, type Counted } from '../../src/sync/app'
+import { UNHANDLED, type Counted } from '../../src/sync/app'
 import { type Device, device, turnOff, until } from './people'
 import { World } from './world'
 
-const counted = async (of: Device) => (await of.db.fact<Counted>(ASIDE)) ?? { count: 0, told: 0 }
+const counted = async (of: Device) => (await of.db.fact<Counted>(UNHANDLED)) ?? { count: 0, told: 0 }
 const logins = (world: World, of: Device) => world.logins.filter((jid) => jid.endsWith(of.agent)).length
 
 test('whatever of the messages can not be handled, live or at catch-up, the others come and the connection stays', async () => {
@@ -75,7 +75,7 @@ test('a message that bricked the app comes, and those after it, over the same co
   await until(async () => (await ada.db.messages.count()) === 3)
   expect((await ada.db.messages.toArray()).map(({ text }) => text)).toEqual(['one', 'two]', 'four'])
   expect(await counted(ada)).toEqual({ count: 1, told: 0 })
-  await ada.app.asideTold()
+  await ada.app.acknowledgeUnhandled()
   expect(await counted(ada)).toEqual({ count: 1, told: 1 })
   expect(logins(world, ada)).toBe(1)
 })

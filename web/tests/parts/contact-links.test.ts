@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { addressIn, linkTo } from '../../src/parts/links-to'
+import { addressIn, linkTo } from '../../src/parts/contact-links'
 
 const ADA = '+491701234567@example.org'
 

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest'
-import { watchFailures } from '../../src/parts/undrawn'
+import { watchFailures } from '../../src/parts/failures'
 import { Lost, NotConnected } from '../../src/xmpp/errors'
 
 test('nothing fails silently, and nobody is told of what a lost connection or a log-out ends', () => {

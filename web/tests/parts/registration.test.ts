@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { isHere, numberAt } from '../../src/parts/here'
+import { isRegistered, numberAt } from '../../src/parts/registration'
 
 const among =
   (...there: string[]) =>
@@ -7,15 +7,15 @@ const among =
     numbers.filter((number) => there.includes(number))
 
 test('a number that nobody has is not here, one that somebody has is, and without an answer one may write', async () => {
-  expect(await isHere(among('+491701'), '+491701', 0)).toBe('here')
-  expect(await isHere(among('+491701'), '+491702', 0)).toBe('absent')
+  expect(await isRegistered(among('+491701'), '+491701', 0)).toBe('here')
+  expect(await isRegistered(among('+491701'), '+491702', 0)).toBe('absent')
   const refuses = async () => Promise.reject(new Error('too many'))
-  expect(await isHere(refuses, '+491701', 0)).toBe('unknown')
+  expect(await isRegistered(refuses, '+491701', 0)).toBe('unknown')
 })
 
 test('who has just joined is here, though the list of the server is some moments old', async () => {
   const there: string[] = []
-  const answer = isHere(async (numbers) => among(...there)(numbers), '+491701', 20)
+  const answer = isRegistered(async (numbers) => among(...there)(numbers), '+491701', 20)
   there.push('+491701')
   expect(await answer).toBe('here')
 })

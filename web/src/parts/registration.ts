@@ -14,7 +14,7 @@ export function numberAt(address: Address, home: string): string | undefined {
 }
 
 /** `discover`: which of the numbers are here; it rejects if that can't be said. Asking the same number again costs nothing. */
-export async function isHere(
+export async function isRegistered(
   discover: (numbers: string[]) => Promise<string[]>,
   number: string,
   pause = FRESH_MS

@@ -13,7 +13,7 @@ export const FORMER = 'addresses.former'
 const NAMED = /^(?:older|unsynced (?:read|settings)|refused) /
 const KEYS = ['account', 'device', 'trust', 'session', 'healing']
 
-export async function moveTo(db: Database, to: Address): Promise<void> {
+export async function changeAddress(db: Database, to: Address): Promise<void> {
   await db.transaction('rw', db.tables, async () => {
     const credential = await db.fact<Credential>('credential')
     if (!credential || credential.address === to) return

@@ -8,10 +8,10 @@ import type { Address, Moment } from '../local/types'
 import { spend } from './budget'
 import type { KeyNetwork } from './crypto'
 import type { Devices } from './devices'
-import type { Own } from './own'
+import type { Own } from './own-device'
 import { hasOpen } from './sessions'
-import { path, type Healing as State, type Store } from './store'
-import type { Talk } from './talk'
+import { path, type SessionRepair as State, type Store } from './store'
+import type { Encrypting } from './encrypting'
 
 /** How many messages a device may be asked for at the same time, and the maximum length of their ids. */
 const MOST_WANTED = 100
@@ -32,7 +32,7 @@ const LATELY = 600_000
 
 type Asked = NonNullable<State['asked']>[number]
 
-export class Healing {
+export class SessionRepair {
   private readonly running = new Map<string, Promise<void>>()
   /** Strangers who are not asked yet. */
   private readonly held = new Set<Address>()
@@ -41,7 +41,7 @@ export class Healing {
     private readonly store: Store,
     private readonly own: Own,
     private readonly devices: Devices,
-    private readonly talk: Talk,
+    private readonly talk: Encrypting,
     private readonly network: KeyNetwork,
     private readonly now: () => Moment
   ) {}
@@ -87,7 +87,7 @@ export class Healing {
   }
 
   /** Somebody may have been accepted. */
-  async letIn(account: Address): Promise<void> {
+  async retryRequests(account: Address): Promise<void> {
     if (!this.held.has(account)) return
     // A repair that has just begun may have checked before
     for (const [name, running] of this.running) if (name.startsWith(`${account}/`)) await running

@@ -1,4 +1,7 @@
-/** The device that takes a history: asks for part after part, and stores each with the place to go on from. */
+/**
+ * The device that receives a history: asks for one part after another, and stores each together with the place to
+ * continue from.
+ */
 import type { Bytes } from '../local/bytes'
 import type { Database } from '../local/database'
 import type { Address, Moment } from '../local/types'
@@ -21,7 +24,7 @@ export interface Peers {
   part(device: string, transfer: string, sealed: Bytes): Promise<Bytes>
 }
 
-export interface TakerWiring {
+export interface HistoryReceiverDeps {
   now(): Moment
   /** This device's id and key in the encryption. */
   self(): Promise<{ device: number; fingerprint: string }>
@@ -34,7 +37,7 @@ export interface TakerWiring {
 const FIRST_PAUSE_MS = 1000
 const LONGEST_PAUSE_MS = 60_000
 
-export class Taker {
+export class HistoryReceiver {
   /** Devices that did not know of it since they came. */
   private readonly useless = new Set<string>()
   private running: Promise<void> | undefined
@@ -47,7 +50,7 @@ export class Taker {
     private readonly db: Database,
     private readonly me: Address,
     private readonly peers: Peers,
-    private readonly wiring: TakerWiring
+    private readonly wiring: HistoryReceiverDeps
   ) {}
 
   /** Something may have become possible: a connection, a device that came (then `device`), a letter. */

@@ -10,7 +10,7 @@ import { fromBase64url } from '../local/bytes'
 import { Store, type Account, type KnownKey, type OwnKeys } from './store'
 
 /** Identity keys without their type, in base64url. `strict`: new devices of my own have to be verified. */
-export interface CarriedTrust {
+export interface TransferredTrust {
   own: string[]
   strict: boolean
   contacts: Record<Address, string[]>
@@ -21,10 +21,10 @@ const MOST = 16_000
 const MOST_KEYS = 1000
 const KEY = /^[A-Za-z0-9_-]{43}$/
 
-export async function trustToCarry(db: Database, me: Address): Promise<CarriedTrust> {
+export async function exportTrust(db: Database, me: Address): Promise<TransferredTrust> {
   const store = new Store(db)
   const own = await store.get<OwnKeys>('own')
-  const carried: CarriedTrust = { own: [], strict: (await store.account(me)).strict, contacts: {} }
+  const carried: TransferredTrust = { own: [], strict: (await store.account(me)).strict, contacts: {} }
   const contacts = new Map<Address, string[]>()
   if (own !== undefined)
     carried.own.push(base64urlnopad.encode(new Uint8Array(own.identity.pubKey).subarray(1)))
@@ -48,8 +48,8 @@ export async function trustToCarry(db: Database, me: Address): Promise<CarriedTr
  * `carried`: from the `secrets` of the transfer, which may contain anything. To be called before the device's crypto is
  * first opened.
  */
-export async function carryTrust(db: Database, me: Address, carried: unknown): Promise<void> {
-  const { own, strict, contacts } = (carried ?? {}) as Partial<Record<keyof CarriedTrust, unknown>>
+export async function importTrust(db: Database, me: Address, carried: unknown): Promise<void> {
+  const { own, strict, contacts } = (carried ?? {}) as Partial<Record<keyof TransferredTrust, unknown>>
   const store = new Store(db)
   await store.together(async () => {
     await verify(store, me, own, strict === true)

@@ -9,13 +9,13 @@ import { spend, type Budget } from './budget'
 import type { Envelope, KeyNetwork, Opened } from './crypto'
 import { trusted, type Devices } from './devices'
 import { Failures } from './failures'
-import type { Healing } from './healing'
-import { MOST_ID, type Own } from './own'
+import type { SessionRepair } from './session-repair'
+import { MOST_ID, type Own } from './own-device'
 import * as payload from './payload'
 import * as ratchet from './ratchet'
 import { hasOpen } from './sessions'
 import { path, type Opening, type OwnKeys, type Store } from './store'
-import type { Key, Talk } from './talk'
+import type { Key, Encrypting } from './encrypting'
 
 /** The number of chain steps that cost as much as one broken message. */
 const WORK = 50
@@ -32,7 +32,7 @@ const ANSWERS_PER_HOUR = 60
 /** A chain of theirs of this length gets an answer (XEP-0384 0.8, section 5.5.3). */
 const LONG = 53
 
-export class Reading {
+export class Decrypting {
   private readonly failures: Failures
   private readonly seen = new Set<string>()
   private answers: Budget | undefined
@@ -43,8 +43,8 @@ export class Reading {
     private readonly store: Store,
     private readonly own: Own,
     private readonly devices: Devices,
-    private readonly talk: Talk,
-    private readonly healing: Healing,
+    private readonly talk: Encrypting,
+    private readonly healing: SessionRepair,
     private readonly network: KeyNetwork,
     private readonly background: Background,
     private readonly now: () => Moment

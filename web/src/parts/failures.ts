@@ -1,7 +1,7 @@
 import { Lost, NotConnected } from '../sync/app'
 
 /** A message or chat that can't be drawn, whoever is to blame for what is stored: the others are drawn all the same. */
-export function undrawn(error: unknown): void {
+export function reportRenderError(error: unknown): void {
   console.error('not drawn', error)
 }
 

@@ -172,11 +172,14 @@ class PeerNodes:
                 continue
             for contact in account.roster.contacts_to():
                 to = parse_jid(contact)
-                if not self._post.domain.holds(to) or self._placement.slot(contact) not in slots:
+                has_moved = self._placement.slot(contact) in slots
+                # its own first probes may have been answered to the owner of before
+                if not self._post.domain.holds(to) or not (has_moved or account.slot in slots):
                     continue
                 for session in sessions:
-                    gone = {"type": "unavailable", "from": contact, "to": session.full}
-                    session.send(Stanza.build("presence", gone))
+                    if has_moved:
+                        gone = {"type": "unavailable", "from": contact, "to": session.full}
+                        session.send(Stanza.build("presence", gone))
                     probe = {"type": "probe", "from": session.full, "to": contact}
                     work = self._presence.handle(session, Stanza.build("presence", probe), to)
                     if work is not None:

@@ -1,4 +1,4 @@
-"""What a store keeps, and what it is asked for: plain values, of which `kith.ports.store` speaks."""
+"""The values that are passed to and returned by a store (`kith.ports.store`)."""
 
 from __future__ import annotations
 

@@ -101,17 +101,17 @@ class Outbox:
         return sum(len(channel.queue) for channel in self._channels.values())
 
     def expect(self, source: str, to: str) -> None:
-        """A message between these bare addresses is about to be durable; `arrived` follows."""
+        """Notes that a message between these bare addresses is being stored. `arrived` has to follow."""
         self._coming[source, to] += 1
 
     def arrived(self, source: str, to: str) -> None:
-        """It is, or it can't be stored."""
+        """Notes that a message of `expect` is durable, or could not be stored."""
         self._coming[source, to] -= 1
         if not self._coming[source, to]:
             del self._coming[source, to]
 
     def has(self, source: str, to: str) -> bool:
-        """Whether anything goes between these bare addresses that has not arrived yet."""
+        """Whether stanzas between these bare addresses have not arrived at the other node yet."""
         return (source, to) in self._channels or (source, to) in self._coming
 
     def depart(self, account: int, id: int, data: bytes) -> None:
@@ -189,7 +189,7 @@ class Outbox:
             del self._channels[channel.source, channel.to]
 
     async def _refill(self, channel: Channel) -> None:
-        """Reads the next stanzas of a channel from the store. Until then, what departs is only noted."""
+        """Reads the next stanzas of a channel from the store. New ones are only noted meanwhile."""
         channel.more = False
         try:
             account = await self._accounts.load(channel.source)

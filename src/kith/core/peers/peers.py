@@ -119,7 +119,7 @@ class PeerNodes:
         self._post.sent(envelope)
 
     def known(self, envelope: Envelope) -> None:
-        """Handles a retry: the first attempt is in the outbox or has left it (`kith.core.log.envelope.After`)."""
+        """Handles a retry: the first attempt is, or was, in the outbox (`kith.core.log.envelope.After`)."""
         assert envelope.sender is not None
         self._outbox.arrived(envelope.sender.bare, envelope.to.bare)
 

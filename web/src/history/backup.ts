@@ -10,26 +10,26 @@ import type { Phrase } from './phrase'
 import { lineOf, type Line } from './record-reader'
 import type { AccountRecord, EndRecord, HistoryRecord } from './records'
 
-/** 0 to 1; undefined: nothing can be said. */
+/** 0 to 1; undefined: unknown. */
 export type Progress = (share: number | undefined) => void
 
 export interface Restored {
-  /** Messages that are new here. */
+  /** The number of messages that are new here. */
   added: number
-  /** Records that this version does not know, or that are not sound. */
+  /** Records that this version does not know, or that are invalid. */
   skipped: number
-  /** The file ends too early, or was changed: what was good of it is here. */
+  /** The file is incomplete or was changed: what was valid was restored. */
   damaged: boolean
 }
 
 /** `newer`: it was made by a later version of the app. */
 export type RestoreProblem = FileProblem | 'other-account' | 'newer' | 'full'
 
-/** Nothing of the file is here now. */
+/** Nothing of the file was restored. */
 export class NotRestored extends Error {
   constructor(
     readonly problem: RestoreProblem,
-    /** Of `other-account`: whose the backup is. */
+    /** For `other-account`: the account of the backup. */
     readonly account: Address = ''
   ) {
     super(problem)
@@ -39,7 +39,7 @@ export class NotRestored extends Error {
 const MOST = 400_000
 const BATCH = 300
 
-/** All chats and messages, encrypted under `phrase`; no keys, and nothing to log in with. */
+/** Backs up all chats and messages, encrypted with `phrase`; no keys or credentials. */
 export async function backup(
   db: Database,
   me: Address,
@@ -69,8 +69,8 @@ export async function backup(
 }
 
 /**
- * `former`: addresses that the account had before, whose backups are its own. `store`: puts records into the history.
- * Rejects with NotRestored.
+ * Restores a backup. `former`: earlier addresses of the account, whose backups are accepted. `store`: adds records to
+ * the history. Rejects with NotRestored.
  */
 export async function restore(
   file: Blob,
@@ -122,7 +122,7 @@ export async function restore(
   return { ...result, damaged: result.damaged || !ended }
 }
 
-/** The first line tells whose the backup is, and about how many messages it has. */
+/** Parses the first line, which has the account of the backup and the approximate number of messages. */
 function beginning(line: Line, mine: readonly Address[]): AccountRecord {
   if (line.is === 'unknown' && line.type === 'account') throw new NotRestored('newer')
   if (line.is !== 'record' || line.record.type !== 'account') throw new NotRestored('not-a-backup')

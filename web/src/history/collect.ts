@@ -10,43 +10,43 @@ import { lineOf } from './record-reader'
 import { changeRecord, chatRecord, contactRecord, messageRecord, whichOf } from './record-writer'
 import type { HistoryRecord } from './records'
 
-/** What is to be read, as it was when it began. */
+/** What is to be read, as of the start. */
 export interface Plan {
-  /** Messages that came later are read at the end. */
+  /** Messages that were received later are read at the end. */
   since: Moment
-  /** Messages that there were, about. */
+  /** The approximate number of messages. */
   total: number
   /** The newest chat first. `at`, `order`: where the first pass ends in it. */
   chats: { address: Address; at: Moment; order: string }[]
 }
 
-/** Where to go on. `at`, `order`: of the last message that was read; `key`: the last of those that are gone. */
+/** Where to continue. `at`, `order`: of the last message that was read; `key`: the last of the deleted ones. */
 export interface Place {
   pass: 'start' | 'first' | 'rest' | 'late' | 'gone'
   chat: number
   at?: number
   order?: string
   key?: string
-  /** Messages that were read so far. */
+  /** The number of messages read so far. */
   done: number
 }
 
 export interface Page {
   /** Records in JSON. */
   lines: string[]
-  /** undefined: that was all. */
+  /** undefined: there is no further page. */
   next: Place | undefined
 }
 
 export const START: Place = { pass: 'start', chat: 0, done: 0 }
 
-/** Of each chat in the first pass. */
+/** How many messages of each chat are read in the first pass. */
 const FIRST = 40
-/** Messages of one page, and of one question to the storage. */
+/** The number of messages of one page, and of one access to the storage. */
 const MOST_MESSAGES = 400
 const AT_ONCE = 100
 const MOST_GONE = 200
-/** Chats without anything to read that one page passes over. */
+/** How many chats without messages one page may skip. */
 const MOST_EMPTY = 200
 
 type Range = [low: [Address, number, string], high: [Address, number, string], lowOpen: boolean]
@@ -66,7 +66,7 @@ export async function planOf(db: Database, now: Moment): Promise<Plan> {
   }
 }
 
-/** Whether this is a place in that plan; a place comes back from whoever was given it. */
+/** Whether this is a place in that plan, since places are returned by other devices. */
 export function isPlace(value: unknown, plan: Plan): value is Place {
   const { pass, chat, at, order, key, done } = (value ?? {}) as Partial<Record<keyof Place, unknown>>
   return (
@@ -81,7 +81,7 @@ export function isPlace(value: unknown, plan: Plan): value is Place {
   )
 }
 
-/** The next page: about `most` characters of records. */
+/** Reads the next page: about `most` characters of records. */
 export async function pageOf(
   db: Database,
   me: Address,
@@ -117,7 +117,7 @@ class Collecting {
     return this.size >= this.most || this.messages >= MOST_MESSAGES
   }
 
-  /** Reads a little; returns the place behind it. */
+  /** Reads a few records; returns the place after them. */
   async step(place: Place): Promise<Place | undefined> {
     const { plan } = this
     if (place.pass === 'start') {
@@ -142,7 +142,7 @@ class Collecting {
     return this.some(address, place)
   }
 
-  /** Some messages of a chat, the newest first. */
+  /** Reads some messages of a chat, the newest first. */
   private async some(address: Address, place: Place): Promise<Place> {
     const found = await newest(this.db, this.rangeOf(address, place), AT_ONCE)
     const said = new Map<string, Change[]>()
@@ -168,13 +168,13 @@ class Collecting {
     const first: [Address, number, string] = [address, edge?.at ?? 0, edge?.order ?? '']
     const here: [Address, number, string] | undefined =
       at === undefined ? undefined : [address, at, order ?? '']
-    // An upper end is not part of the range, a lower one may be
+    // The upper end of a range is exclusive, the lower end may be inclusive
     if (pass === 'first') return [first, here ?? [address, since, '\uffff'], false]
     if (pass === 'rest') return [[address, -Infinity, ''], here ?? first, false]
     return [[address, since, '\uffff'], here ?? [address, Infinity, '\uffff'], true]
   }
 
-  /** In an order that stays when more comes: by address. */
+  /** The chats in an order that stays when more are added: by address. */
   private async lateChats(): Promise<Address[]> {
     return (await this.db.chats.where('at').above(this.plan.since).primaryKeys()).sort()
   }
@@ -222,7 +222,7 @@ class Collecting {
     }
   }
 
-  /** What another device would not take is left out here. */
+  /** Adds a record, unless another device would refuse it. */
   private add(record: HistoryRecord): void {
     const json = JSON.stringify(record)
     if (lineOf(json, this.now).is !== 'record') return

@@ -12,7 +12,7 @@ const ADDRESS = /^[^\u0000- /\u007f]+$/
 /** A value is missing, of another type, or out of bounds. */
 export class Unsound extends Error {}
 
-/** Values of a JSON object, each checked as it is taken. All throw Unsound. */
+/** The values of a JSON object, checked as they are read. All methods throw Unsound. */
 export class Fields {
   constructor(
     private readonly of: Record<string, unknown>,
@@ -66,7 +66,7 @@ export class Fields {
     return order
   }
 
-  /** An entry of the archive, where one is told. */
+  /** The id of an archive entry, if there is one. */
   archive(): { archive?: string } {
     if (!this.has('archive')) return {}
     const archive = this.order('archive')
@@ -74,7 +74,7 @@ export class Fields {
     return { archive }
   }
 
-  /** Empty: nowhere. */
+  /** An order; empty: none. */
   place(name: string): string {
     return this.own(name) === '' ? '' : this.order(name)
   }
@@ -91,7 +91,7 @@ export class Fields {
     return new Fields(value as Record<string, unknown>, this.now)
   }
 
-  /** A flag that may be left out. */
+  /** An optional flag. */
   set(name: string): boolean {
     return this.has(name) && this.flag(name)
   }
@@ -100,7 +100,7 @@ export class Fields {
     return this.number(name, this.now + DAY_MS)
   }
 
-  /** A pin that does not end has no number in JSON. */
+  /** A pin without end has no number in JSON. */
   future(name: string): Moment {
     return this.number(name, this.now + 100 * YEAR_MS)
   }
@@ -120,7 +120,7 @@ export function isAddress(text: unknown): text is Address {
   return typeof text === 'string' && text.length <= LONGEST_ADDRESS && ADDRESS.test(text)
 }
 
-/** `Message.key`: an address, a space, and an id. */
+/** A `Message.key`: an address, a space, and an id. */
 export function isKey(key: unknown): key is string {
   if (typeof key !== 'string' || key.length > LONGEST_ADDRESS + LONGEST_ID) return false
   const space = key.indexOf(' ')

@@ -15,16 +15,16 @@ export class BadFile extends Error {
   }
 }
 
-/** What could be decrypted; not `whole`: the file is cut off or was changed behind that. */
+/** What could be decrypted; not `whole`: the file is truncated or was changed after that. */
 export interface OpenedFile {
   data: Blob
   whole: boolean
 }
 
-/** log2 of scrypt's N: 128 MB of memory for a passphrase; words can't be guessed anyway. */
+/** log2 of scrypt's N: 128 MB of memory for a passphrase; the twelve words can't be guessed anyway. */
 const FOR_PASSPHRASE = 17
 const FOR_WORDS = 14
-/** What a file may ask for: it may be somebody else's. */
+/** The maximum that a file may require, since it may come from somebody else. */
 const MOST_WORK = 18
 const MAGIC = 'age-encryption.org/v1\n'
 const HEADER = /^age-encryption\.org\/v1\n-> scrypt \S{22} (\d{1,2})\n/
@@ -37,7 +37,7 @@ export async function sealFile(data: Blob, key: string, words: boolean): Promise
   return new Response(stream).blob()
 }
 
-/** Rejects with BadFile. */
+/** Opens a file. Rejects with BadFile. */
 export async function openFile(file: Blob, key: string): Promise<OpenedFile> {
   const start = new TextDecoder('latin1').decode(await file.slice(0, 200).arrayBuffer())
   if (!start.startsWith(MAGIC)) throw new BadFile('not-a-backup')

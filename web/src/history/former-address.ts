@@ -2,7 +2,7 @@
 import type { Address } from '../local/types'
 import type { HistoryRecord } from './records'
 
-/** The record with the address `me` wherever it has `former`: in keys and addresses, never in a text. */
+/** The record with the address `me` instead of `former`, in keys and addresses, but not in texts. */
 export function asNow(record: HistoryRecord, former: Address, me: Address): HistoryRecord {
   if (former === me) return record
   const now = (address: Address): Address => (address === former ? me : address)

@@ -4,12 +4,12 @@
  */
 import type { Bytes } from '../local/bytes'
 
-/** Characters of the longest line; a picture is the largest. */
+/** The maximum length of a line, in characters; pictures are the largest. */
 export const LONGEST_LINE = 2_000_000
-/** Bytes that one part of a transfer may become. */
+/** The maximum size of one decompressed part of a transfer, in bytes. */
 export const LARGEST_PART = 4 * 1024 * 1024
 
-/** What was read is longer than it may be, or nothing that was written here. */
+/** What was read is too long, or was not written by this app. */
 export class Damaged extends Error {}
 
 export async function packed(lines: string[]): Promise<Bytes> {
@@ -18,14 +18,14 @@ export async function packed(lines: string[]): Promise<Bytes> {
   return new Uint8Array(await new Response(stream).arrayBuffer())
 }
 
-/** Throws Damaged. */
+/** Decompresses. Throws Damaged. */
 export async function unpacked(data: Bytes): Promise<string[]> {
   const lines: string[] = []
   for await (const line of linesOf(new Blob([data]).stream(), 'deflate-raw', LARGEST_PART)) lines.push(line)
   return lines
 }
 
-/** The lines of a compressed stream, one after the other. Throws Damaged; what came before that was whole. */
+/** The lines of a compressed stream, one after the other. Throws Damaged; the lines before that were valid. */
 export async function* linesOf(
   source: ReadableStream<Uint8Array>,
   format: CompressionFormat,

@@ -4,7 +4,7 @@ import { wordlist } from '@scure/bip39/wordlists/english.js'
 import { randomBytes } from '@noble/ciphers/utils.js'
 
 export const WORDS = 12
-/** Characters of the shortest passphrase. */
+/** The minimum length of a passphrase, in characters. */
 export const SHORTEST = 12
 const KNOWN = new Set(wordlist)
 
@@ -12,7 +12,7 @@ export function newWords(): string[] {
   return entropyToMnemonic(randomBytes(16), wordlist).split(' ')
 }
 
-/** What was typed: twelve words that fit together, words of which `wrong` are none, or a passphrase. */
+/** What was typed: twelve valid words, words of which `wrong` are not in the list, or a passphrase. */
 export type Phrase =
   { is: 'words'; key: string } | { is: 'mistyped'; wrong: string[] } | { is: 'passphrase'; key: string }
 

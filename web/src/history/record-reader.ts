@@ -4,7 +4,7 @@ import type { Edit, Failure, Moment, Reply, Version } from '../local/types'
 import { Fields, isKey, Unsound } from './fields'
 import type { HistoryRecord } from './records'
 
-/** What one line holds: a record, one of a later version or of a type that is not known here, or nothing sound. */
+/** The content of a line: a record, one of a later version or unknown type, or nothing valid. */
 export type Line = { is: 'record'; record: HistoryRecord } | { is: 'unknown'; type: string } | { is: 'bad' }
 
 const LONGEST_TEXT = 300_000
@@ -15,7 +15,7 @@ const MOST_GONE = 500
 const MOST_EDITS = 100
 const YEAR_S = 31_536_000
 
-/** Reads one record from JSON. `now`: by the server's clock; nothing is of a later time. */
+/** Parses one record. `now`: the server's time; nothing may be later. */
 export function lineOf(json: string, now: Moment): Line {
   let value: unknown
   try {
@@ -65,7 +65,7 @@ const READERS: { [T in HistoryRecord['type']]: (given: Fields) => Extract<Histor
   message: (given) => {
     const kind = given.one('kind', ['text', 'deleted', 'notice'])
     const text = given.text('text', LONGEST_TEXT)
-    // Other notices tell what one device has seen of keys
+    // Other notices are about keys that one device has seen
     if (kind === 'notice' && !/^(?:disappears \d{1,9}|pinned)$/.test(text)) throw new Unsound('text')
     return {
       ...{ type: 'message', v: 1, chat: given.address('chat'), id: given.id('id'), mine: given.flag('mine') },

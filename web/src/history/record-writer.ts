@@ -3,12 +3,12 @@ import { isWaiting, orderOf } from '../local/order'
 import type { Change, Chat, Contact, Edit, Message, Moment, Reply } from '../local/types'
 import type { ChangeRecord, ChatRecord, ContactRecord, MessageRecord } from './records'
 
-/** Earlier texts of one message. */
+/** The maximum number of earlier versions of one message. */
 const MOST_EDITS = 100
 
 /**
- * What may leave this device of a message; undefined: nothing, as it has expired, waits to be sent, could not be read, or is
- * of a kind that nobody has said may leave.
+ * The record of a message; undefined: it is not exported, as it has expired, waits to be sent, could not be read, or is
+ * of a kind that is not exported.
  */
 export function messageRecord(message: Message, now: Moment): MessageRecord | undefined {
   const { chat, id, mine, at, kind, text, progress, encrypted, reply, expires } = message
@@ -36,7 +36,7 @@ export function messageRecord(message: Message, now: Moment): MessageRecord | un
   }
 }
 
-/** Which of those with the same id it is. */
+/** Identifies the message among those with the same id. */
 export function whichOf({ mine, archive }: Message): { archive?: string } {
   return !mine && archive ? { archive } : {}
 }

@@ -15,7 +15,7 @@ import type {
   Version
 } from '../local/types'
 
-/** Begins a history: whose it is, when it was made, and about how many messages follow. */
+/** The start of a history: its account, when it was made, and the approximate number of messages. */
 export interface AccountRecord {
   type: 'account'
   v: 1
@@ -24,7 +24,7 @@ export interface AccountRecord {
   total: number
 }
 
-/** What somebody shows of themselves. */
+/** The profile of somebody. */
 export interface ContactRecord {
   type: 'contact'
   v: 1
@@ -34,7 +34,7 @@ export interface ContactRecord {
   picture: string
 }
 
-/** `data`: the file in base64; `hash`: its SHA-1 in hex (XEP-0084). */
+/** `data`: the file in base64; `hash`: its SHA-1 in hexadecimal (XEP-0084). */
 export interface PictureRecord {
   type: 'picture'
   v: 1
@@ -48,7 +48,7 @@ export interface ChatRecord {
   v: 1
   address: Address
   pinned: Moment
-  /** -1: for ever. */
+  /** -1: without end. */
   muted: Moment
   archived: boolean
   favourite?: true
@@ -56,12 +56,12 @@ export interface ChatRecord {
   timerOrder: string
   readTo: string
   seenTo: string
-  /** When they said that they have read up to `seenTo`. */
+  /** When they sent that they have read up to `seenTo`. */
   seenAt?: Moment
   draft: string
 }
 
-/** `order` tells the place and the time of sending. Others' messages in a chat of two are from the other. */
+/** `order` gives the order and the time of sending. In a chat of two, messages of others are from the other person. */
 export interface MessageRecord {
   type: 'message'
   v: 1
@@ -74,33 +74,33 @@ export interface MessageRecord {
   progress: Progress
   failure?: Failure
   encrypted: boolean
-  /** The device of its author's that it came from encrypted, if that is not trusted. */
+  /** The device of its author that has encrypted it, if that is not trusted. */
   untrusted?: number
-  /** Its entry in the archive; others of the same sender may have the same id (`twins`). */
+  /** The id of its archive entry; other messages of the same sender may have the same id (`twins`). */
   archive?: string
   twins?: true
   reply?: Reply
   forwarded?: true
   unstyled?: true
-  /** When it was last edited, and what it said before. */
+  /** When it was last edited, and its earlier versions. */
   edited?: Moment
   edits?: Version[]
   deliveredAt?: Moment
   readAt?: Moment
-  /** Until when it is pinned, and when that was said. */
+  /** Until when it is pinned, and when this was set. */
   pinned?: Moment
   pinOrder?: string
-  /** It is not here: this is what a correction has made of it. */
+  /** The original is missing: the text is from a correction of it. */
   standsIn?: true
   expires?: Moment
 }
 
-/** What was said about a message: an edit, a reaction, a pin, or that it was taken back; `alias`: another id of it. */
+/** A change of a message: an edit, a reaction, a pin, a retraction; `alias`: another id of it. */
 export interface ChangeRecord {
   type: 'change'
   v: 1
   chat: Address
-  /** The message: its id, and whether it is mine; which of those with the same id. */
+  /** The message: its id, whether it is mine, and which of those with the same id. */
   of: string
   mine: boolean
   archive?: string
@@ -112,9 +112,9 @@ export interface ChangeRecord {
   text?: string
   unstyled?: true
   emojis?: string[]
-  /** Of a pin: when it ends. */
+  /** For a pin: when it ends. */
   until?: Moment
-  /** Edits before this one, in order. */
+  /** Earlier edits, in order. */
   earlier?: Edit[]
 }
 
@@ -127,14 +127,14 @@ export interface StarRecord {
   archive?: string
 }
 
-/** Messages that were here and are to stay away: deleted by the person, or expired. */
+/** Messages that are not to be stored again: deleted by the person, or expired. */
 export interface GoneRecord {
   type: 'gone'
   v: 1
   keys: string[]
 }
 
-/** Ends a history. `records`: how many came before. */
+/** The end of a history. `records`: the number of records before it. */
 export interface EndRecord {
   type: 'end'
   v: 1

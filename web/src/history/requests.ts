@@ -17,7 +17,7 @@ import {
   type RequestAnswer
 } from './transfer'
 
-/** A device that may give, as the new one knows it. */
+/** A device that can send its history, as the new device knows it. */
 export interface Candidate {
   device: number
   /** Its full address in this session. */
@@ -27,17 +27,17 @@ export interface Candidate {
   /** Sixty digits. */
   number: string
   decision: Decision
-  /** The person has compared here; null: not yet. */
+  /** Whether the person found the numbers to be the same; null: not compared yet. */
   same: boolean | null
 }
 
-/** Of the device that asks. */
+/** The state of the requesting device. */
 export interface Wish {
   since: Moment
   candidates: Candidate[]
 }
 
-/** Of the device that was asked. `letter`: of the transfer that was agreed to. */
+/** A request, on the device that was asked. `letter`: for a transfer that was approved. */
 export interface Request {
   device: number
   jid: string
@@ -52,14 +52,14 @@ export interface Request {
 export const WISH = 'history.wish'
 export const REQUEST = 'history.request '
 
-/** Requests that are kept, and how long one waits for the person. */
+/** How many requests are kept, and how long one waits for the person. */
 const MOST = 20
 const KEPT_MS = 7 * 86_400_000
-/** Letters that one device is sent in a day. */
+/** How many letters one device is sent per day. */
 const MOST_LETTERS = 100
 const LONGEST_NAME = 60
 
-/** How questions get to another own device, by its full address. Both reject if it does not answer. */
+/** Sends messages to another own device, by its full address. Both reject if it does not answer. */
 export interface RequestPeers {
   there(): string[]
   request(jid: string, device: number, name: string): Promise<RequestAnswer<Envelope>>
@@ -76,16 +76,16 @@ export class Requests {
     private readonly me: Address,
     private readonly crypto: Crypto,
     private readonly peers: RequestPeers,
-    /** What this device is called. */
+    /** The name of this device. */
     private readonly name: string,
     private readonly now: () => Moment,
-    /** A letter has come. */
+    /** Called when a letter was received. */
     private readonly taken: () => void
   ) {}
 
-  // -- the device that asks ---------------------------------------------------------------------
+  // -- the requesting device --------------------------------------------------------------------
 
-  /** The person wants the history from another device. */
+  /** The person wants the history from another device, or no longer wants it. */
   async wish(on: boolean): Promise<void> {
     if (!on) await this.db.facts.delete(WISH)
     else if (!(await this.db.fact<Wish>(WISH))) {
@@ -94,22 +94,22 @@ export class Requests {
     if (on) this.seek()
   }
 
-  /** Asks the devices that are there, if the person wants it. */
+  /** Asks the devices that are online, if the person wants it. */
   seek(): void {
     this.again = true
     this.seeking ??= this.askAll()
-      // The storage is closed, as after a log-out
+      // The storage is closed, for example by a log-out
       .catch((error: unknown) => console.debug('no device is asked', error))
       .finally(() => {
         this.seeking = undefined
       })
   }
 
-  /** The person has compared the number with that of the device. */
+  /** The person has compared the number with that of the other device. */
   async compared(device: number, same: boolean): Promise<void> {
     const wish = await this.db.fact<Wish>(WISH)
     const candidate = wish?.candidates.find((one) => one.device === device)
-    // What was said to differ, or has changed, is not compared again
+    // A device whose number differed, or has changed, is not compared again
     if (!candidate || candidate.same === false) return
     const fits = same && (await this.crypto.verifyDevice(device, candidate.fingerprint))
     await this.update({ ...candidate, same: fits })
@@ -149,7 +149,7 @@ export class Requests {
     if (same === true && letter) await this.open(letter, device, fingerprint)
   }
 
-  /** Only from the device that was compared, and under the key that was. */
+  /** Decrypts a letter, only from the device and key that were compared. */
   private async open(envelope: Envelope, device: number, fingerprint: string): Promise<void> {
     if (envelope.sender !== device) return
     const opened = await this.crypto.decrypt(this.me, envelope, `history ${crypto.randomUUID()}`)
@@ -180,13 +180,13 @@ export class Requests {
 
   // -- the device that is asked -----------------------------------------------------------------
 
-  /** Another device of the account asks. Rejects if nothing is known of such a device, or too many ask. */
+  /** Another device of the account asks. Rejects if the device is unknown, or if there are too many requests. */
   async asked(jid: string, device: number, name: string): Promise<RequestAnswer<Envelope>> {
     const { fingerprint, digits } = await this.crypto.deviceNumber(device)
     const request = await this.db.transaction('rw', this.db.facts, async () => {
       const before = await this.db.fact<Request>(REQUEST + device)
       const known = before && this.now() - before.at < KEPT_MS ? before : undefined
-      // Another key than the one whose number is shown: no device does that by itself, so nobody is to agree to it
+      // Another key than the one whose number is shown: no device does that by itself, so nobody should approve it
       const decision = known && known.fingerprint !== fingerprint ? ('refused' as const) : ('asking' as const)
       const fresh = { device, fingerprint, number: digits, at: this.now(), decision }
       const same = known?.fingerprint === fingerprint ? known : undefined
@@ -200,7 +200,7 @@ export class Requests {
     return { ...mine, letter: await this.letterFor(request) }
   }
 
-  /** The person has compared, and agrees or does not. False: the device has shown another key meanwhile. */
+  /** The person has compared, and approves or refuses. False: the device has shown another key meanwhile. */
   async decide(device: number, agree: boolean): Promise<boolean> {
     const request = await this.db.fact<Request>(REQUEST + device)
     if (!request) return false
@@ -222,7 +222,7 @@ export class Requests {
     return this.crypto.encryptVerified(device, fingerprint, JSON.stringify({ kith: 'history', ...letter }))
   }
 
-  /** Anybody in the account may ask: those that nobody has decided about go first. */
+  /** Makes room for a request, since any device of the account may send them: those without a decision go first. */
   private async makeRoom(): Promise<void> {
     const rows = await this.db.facts.where('name').startsWith(REQUEST).toArray()
     if (rows.length < MOST) return
@@ -234,7 +234,7 @@ export class Requests {
   }
 }
 
-/** What a device calls itself, without what would change how the words around it look. */
+/** The name a device gives itself, without characters that would change the text around it. */
 function plain(name: string): string {
   return name.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '').slice(0, LONGEST_NAME)
 }

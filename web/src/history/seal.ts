@@ -12,7 +12,7 @@ const TAG = 16
 const SECRET = 32
 const LABEL = 'Kith history 1'
 
-/** What came was not sealed by the other device, or was changed. */
+/** What was received was not encrypted by the other device, or was changed. */
 export class Forged extends Error {}
 
 export type Side = 'giver' | 'taker'
@@ -23,20 +23,20 @@ export class Channel {
     private readonly theirs: CryptoKey
   ) {}
 
-  /** `secret`: 32 bytes in base64url; `id`: of the transfer. */
+  /** `secret`: 32 bytes in base64url; `id`: the id of the transfer. */
   static async open(secret: string, id: string, side: Side): Promise<Channel> {
     const [giver, taker] = await Promise.all([derived(secret, id, 'giver'), derived(secret, id, 'taker')])
     return side === 'giver' ? new Channel(giver, taker) : new Channel(taker, giver)
   }
 
-  /** A random nonce, then what is encrypted. `to`: what this answers; empty: nothing. */
+  /** Returns a random nonce and the ciphertext. `to`: the question that this answers; empty: none. */
   async seal(data: Bytes, to: Bytes = new Uint8Array()): Promise<Bytes> {
     const iv = randomBytes(NONCE)
     const text = await crypto.subtle.encrypt({ name: 'AES-GCM', iv, additionalData: to }, this.mine, data)
     return concatBytes(iv, new Uint8Array(text))
   }
 
-  /** Throws Forged. */
+  /** Decrypts. Throws Forged. */
   async open(sealed: Bytes, to: Bytes = new Uint8Array()): Promise<Bytes> {
     if (sealed.length < NONCE + TAG) throw new Forged('too short')
     const iv = sealed.slice(0, NONCE)
@@ -53,7 +53,7 @@ export function newSecret(): Bytes {
   return randomBytes(SECRET)
 }
 
-/** Of one transfer: names it, and gives away nothing. */
+/** A random id of a transfer, which discloses nothing. */
 export function newId(): Bytes {
   return randomBytes(16)
 }

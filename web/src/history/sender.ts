@@ -9,16 +9,16 @@ import { GIVING, LEAST, MOST, PLAN, planOfGiving, type Ask, type Giving, type He
 
 /** There is no such transfer here. */
 export class Unknown extends Error {}
-/** One question at a time. */
+/** Another request is being answered. */
 export class Busy extends Error {}
 
 export interface HistorySenderDeps {
   now(): Moment
-  /** The other device says which key it has in the encryption; only who knows the secret can. */
+  /** Called with the key of the other device in the encryption, which only a device that knows the secret can tell. */
   met(device: number, fingerprint: string): Promise<void>
 }
 
-/** Characters of a question. */
+/** The maximum length of a request, in characters. */
 const LONGEST_ASK = 4000
 
 export class HistorySender {
@@ -30,7 +30,7 @@ export class HistorySender {
     private readonly wiring: HistorySenderDeps
   ) {}
 
-  /** The sealed answer. Throws Unknown, Busy or Forged. */
+  /** Returns the encrypted answer. Throws Unknown, Busy or Forged. */
   async answer(id: string, question: Bytes): Promise<Bytes> {
     const giving = await this.db.fact<Giving>(GIVING + id)
     if (!giving) throw new Unknown()
@@ -72,7 +72,7 @@ export class HistorySender {
     return plan
   }
 
-  /** Unless the person has stopped it meanwhile. */
+  /** Changes the state, unless the person has stopped the transfer meanwhile. */
   private async change(id: string, change: Partial<Giving>): Promise<void> {
     await this.db.transaction('rw', this.db.facts, async () => {
       const giving = await this.db.fact<Giving>(GIVING + id)
@@ -105,7 +105,7 @@ function asked(data: Bytes): Ask {
   }
 }
 
-/** One that is not sound is the beginning: nothing comes twice, it only takes longer. */
+/** An invalid place means the beginning: nothing is added twice, it only takes longer. */
 function placeOf(text: string, plan: Plan): Place {
   if (!text) return START
   try {

@@ -8,13 +8,16 @@ import type { Moment } from '../local/types'
 import type { Plan } from './collect'
 import { newId, newSecret } from './seal'
 
-/** What one device asks another of the same account. `device`: the one that asks, by its id in the encryption. */
+/**
+ * A request from one device to another of the same account. `device`: the id of the requesting device in the
+ * encryption.
+ */
 export type Question =
   /** The next part of a transfer. */
   | { type: 'part'; transfer: string; sealed: Uint8Array }
-  /** To be given the history, once the person there agrees. */
+  /** A request for the history, which the person has to approve on the other device. */
   | { type: 'request'; device: number; name: string }
-  /** Tells that the person has decided on a request. */
+  /** Tells that the person has decided about a request. */
   | { type: 'decided' }
 
 export interface PartAnswer {
@@ -23,7 +26,7 @@ export interface PartAnswer {
 
 export type Decision = 'asking' | 'agreed' | 'refused'
 
-/** `letter`: a `Letter`, encrypted for the device that has asked, once the person has agreed. */
+/** `letter`: a `Letter`, encrypted for the requesting device, once the person has approved. */
 export interface RequestAnswer<Envelope> {
   device: number
   name: string
@@ -31,48 +34,48 @@ export interface RequestAnswer<Envelope> {
   letter?: Envelope
 }
 
-/** What lets a device take a history: the name of the transfer and the secret of the two, in base64url. */
+/** What a device needs to receive a history: the id of the transfer and the shared secret, in base64url. */
 export interface Letter {
   id: string
   secret: string
 }
 
-/** Of the device that takes. */
+/** The state of a receiving device. */
 export interface Taking extends Letter {
-  /** Where to go on, in the giver's words; empty: at the beginning. */
+  /** Where to continue, in the sender's format; empty: at the beginning. */
   place: string
-  /** Messages that came, those that are new here, and about how many there are. */
+  /** The number of messages received, of those that are new here, and of all (approximately). */
   done: number
   added: number
   total: number
-  /** Records that this version does not know, or that were not sound. */
+  /** Records that this version does not know, or that were invalid. */
   skipped: number
-  /** `full`: there is no room; `stopped`: by the person, here or there. */
+  /** `full`: there is no space; `stopped`: by the person, here or there. */
   state: 'running' | 'done' | 'stopped' | 'full'
   begun: Moment
-  /** When the last part came. */
+  /** When the last part was received. */
   at: Moment
-  /** Characters of records to ask for at once. */
+  /** How many characters of records to request at once. */
   most: number
-  /** The giver knows that it is over, and the person. */
+  /** Whether the sender knows that it has ended, and the person has seen it. */
   told: boolean
   dismissed?: boolean
 }
 
-/** Of the device that gives. */
+/** The state of a sending device. */
 export interface Giving extends Letter {
-  /** Of the device that takes, as it calls itself. */
+  /** The name of the receiving device, as it calls itself. */
   name: string
   done: number
   total: number
   state: 'waiting' | 'running' | 'done' | 'stopped'
   begun: Moment
   at: Moment
-  /** The person has seen that it is over. */
+  /** The person has seen that it has ended. */
   dismissed?: boolean
 }
 
-/** What the device that takes says, sealed. */
+/** A request of the receiving device, before encryption. */
 export interface Ask {
   v: 1
   op: 'part' | 'done'
@@ -86,11 +89,11 @@ export interface Ask {
 /** The first line of a part. */
 export interface Head {
   v: 1
-  /** null: that was all. */
+  /** null: there is no further part. */
   next: string | null
   done: number
   total: number
-  /** The person there does not want it any more. */
+  /** The person has stopped it there. */
   stopped: boolean
 }
 
@@ -101,12 +104,12 @@ export const PLAN = 'history.plan '
 
 export const MOST = 96_000
 export const LEAST = 6_000
-/** Of a transfer that nothing was heard of. */
+/** How long an inactive transfer is kept. */
 const KEPT_MS = 30 * 86_400_000
 const MOST_GIVING = 8
 const BASE64URL = /^[A-Za-z0-9_-]+$/
 
-/** Begins to give: what the other device has to be told, by a way that nobody else can read. */
+/** Starts a transfer. Returns what the other device has to be told, in a way that nobody else can read. */
 export async function beginGiving(db: Database, name: string, now: Moment): Promise<Letter> {
   const letter: Letter = { id: base64urlnopad.encode(newId()), secret: base64urlnopad.encode(newSecret()) }
   await db.transaction('rw', db.facts, async () => {
@@ -126,7 +129,7 @@ export async function forgetGiving(db: Database, id: string): Promise<void> {
   await db.facts.bulkDelete([GIVING + id, PLAN + id])
 }
 
-/** All that are given, the newest first. */
+/** All transfers from this device, the newest first. */
 export async function givings(db: Database): Promise<Giving[]> {
   const rows = await db.facts.where('name').startsWith(GIVING).toArray()
   return rows.map(({ value }) => value as Giving).sort((a, b) => b.begun - a.begun)
@@ -136,7 +139,7 @@ export async function planOfGiving(db: Database, id: string): Promise<Plan | und
   return db.fact<Plan>(PLAN + id)
 }
 
-/** Begins to take, with what the other device has told. False: that is no letter. */
+/** Starts to receive, with what the other device has told. False: it is not a valid letter. */
 export async function beginTaking(db: Database, letter: unknown, now: Moment): Promise<boolean> {
   if (!isLetter(letter)) return false
   const { id, secret } = letter

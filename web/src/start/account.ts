@@ -6,22 +6,22 @@ import type { Address, Credential } from '../local/types'
 import type { Login } from './api'
 
 const ADDRESS = 'kith.address'
-/** The database's name, where it is of an older address. */
+/** The name of the database, if it is that of an earlier address. */
 const DATABASE = 'kith.database'
-/** What has nothing to do with a person. */
+/** Settings that are kept after a log-out. */
 const STAYS = new Set(['kith.theme', 'kith.language', 'kith.text-size'])
 
 export interface Kept {
   address: Address
   db: Database
-  /** undefined: the login was ended from elsewhere. */
+  /** undefined: the login was ended on another device. */
   credential: Credential | undefined
 }
 
 const database = (address: Address): Database =>
   new Database(localStorage.getItem(DATABASE) ?? `kith ${address}`)
 
-/** Whoever was logged in here last. */
+/** The last account that was logged in. */
 export async function kept(): Promise<Kept | undefined> {
   const address = localStorage.getItem(ADDRESS)
   if (address === null) return undefined
@@ -29,7 +29,7 @@ export async function kept(): Promise<Kept | undefined> {
   return { address, db, credential: await db.fact<Credential>('credential') }
 }
 
-/** Notes a new login. `other`: somebody else was here before, whose messages are gone now. */
+/** Notes a new login. `other`: another account was here before, whose messages were deleted. */
 export async function keep(login: Login): Promise<Kept & { other: boolean }> {
   const before = localStorage.getItem(ADDRESS)
   const other = before !== null && before !== login.address
@@ -45,20 +45,20 @@ export async function keep(login: Login): Promise<Kept & { other: boolean }> {
   return { address, db, credential, other }
 }
 
-/** The account has another address; what it has stays where it is. */
+/** The account has a new address; its database keeps its name. */
 export function moved(db: Database, address: Address): void {
   localStorage.setItem(DATABASE, db.name)
   localStorage.setItem(ADDRESS, address)
 }
 
-/** Leaves nothing of a person in this browser. `db`: what is still to be wiped. */
+/** Deletes all data of a person in this browser. `db`: the database to wipe. */
 export async function forget(db?: Database): Promise<void> {
   if (db) await wipe(db)
   for (const key of Object.keys(localStorage))
     if (key.startsWith('kith.') && !STAYS.has(key)) localStorage.removeItem(key)
 }
 
-/** Calls when another window has logged out, or in as somebody else. */
+/** Calls `changed` when another window has logged out, or logged in to another account. */
 export function watch(changed: () => void): void {
   window.addEventListener('storage', (event) => {
     if (event.key === ADDRESS || event.key === null) changed()

@@ -3,7 +3,7 @@
 import { base64urlnopad } from '@scure/base'
 import type { Ask } from './ask'
 
-/** Words of the server's for why something can't be, and `offline`: it was not reached. */
+/** Reasons for errors from the server, and `offline`: it could not be reached. */
 export type Reason =
   | 'bad-request'
   | 'conflict'
@@ -28,12 +28,12 @@ export interface Problem {
   error: Reason
   /** For people, in English. */
   text: string
-  /** Seconds until it may work. */
+  /** Seconds until it may succeed. */
   retry_after?: number
   tries_left?: number
-  /** That the code was right; sent along with the PIN. */
+  /** Proof that the code was correct, to be sent with the PIN. */
   proof?: string
-  /** Seconds of silence until the account can be had without its PIN. */
+  /** Seconds of inactivity after which the account can be accessed without its PIN. */
   without_pin_in?: number
 }
 
@@ -112,11 +112,11 @@ export interface Privacy {
 }
 
 const OFFLINE: Problem = { error: 'offline', text: 'The server was not reached.' }
-/** Milliseconds; looking for a link may wait 25 s at the server. */
+/** In milliseconds; waiting for a link may take 25 s at the server. */
 const LONGEST = 40_000
 
 export class Api {
-  /** `bearer`: of this device, see `bearerOf`; empty before it has logged in. */
+  /** `bearer`: the token of this device, see `bearerOf`; empty before the login. */
   constructor(private readonly bearer: () => Promise<string> = () => Promise.resolve('')) {}
 
   sendCode(number: string): Promise<Answer<CodeSent>> {
@@ -127,7 +127,7 @@ export class Api {
     return this.ask('POST', '/api/register', { number, code, device })
   }
 
-  /** An empty PIN: it is forgotten. */
+  /** An empty PIN means that the person has forgotten it. */
   registerWithPin(number: string, proof: string, pin: string, device: NewDevice): Promise<Answer<Login>> {
     return this.ask('POST', '/api/register/pin', { number, proof, pin, device })
   }
@@ -136,7 +136,7 @@ export class Api {
     return this.ask('GET', '/api/account')
   }
 
-  /** With the code that was sent to it; all devices of the account move. */
+  /** With the code that was sent to the new number. All devices of the account move. */
   changeNumber(number: string, code: string): Promise<Answer<Account>> {
     return this.ask('POST', '/api/account/number', { number, code })
   }
@@ -190,7 +190,7 @@ export class Api {
     return this.ask('DELETE', '/api/pin')
   }
 
-  /** Any request, also for what has a file of its own (`linking.ts`, `discovery.ts`). */
+  /** Sends any request, also for what has its own file (`linking.ts`, `discovery.ts`). */
   async ask<T>(method: string, path: string, body?: unknown, stop?: AbortSignal): Promise<Answer<T>> {
     const bearer = await this.bearer()
     const headers: Record<string, string> = {}
@@ -215,7 +215,7 @@ export class Api {
     }
   }
 
-  /** The same for linking and discovery: rejects with Refusal. */
+  /** As `ask`, for linking and discovery: rejects with Refusal. */
   readonly asking: Ask = async (method, path, body, signal) => {
     const answer = await this.ask<unknown>(method, path, body, signal)
     if (!answer.ok) throw new Refusal(answer.problem)
@@ -223,7 +223,7 @@ export class Api {
   }
 }
 
-/** What the server has said no with. */
+/** The server has refused a request. */
 export class Refusal extends Error {
   constructor(readonly problem: Problem) {
     super(problem.text)
@@ -242,7 +242,7 @@ function isProblem(value: unknown): value is Problem {
   return typeof value === 'object' && value !== null && 'error' in value && typeof value.error === 'string'
 }
 
-/** How a device shows who it is (RFC 6750 §2.1). */
+/** The authorization of a device (RFC 6750 §2.1). */
 export function bearerOf(credential: { address: string; agent: string; token: string }): string {
   const text = `${credential.address.split('@')[0] ?? ''}:${credential.agent}:${credential.token}`
   return base64urlnopad.encode(new TextEncoder().encode(text))

@@ -1,6 +1,6 @@
 /** The function with which linking and discovery call the HTTP API (`/api/openapi.json`). */
 
-/** Rejects with what the server refused, or if it can't be reached. `path` begins with a slash. */
+/** Sends a request. Rejects with the refusal of the server, or if it can't be reached. `path` begins with a slash. */
 export type Ask = (
   method: 'GET' | 'POST' | 'PUT',
   path: string,

@@ -8,23 +8,23 @@ import { type Bytes, fromBase64url } from '../local/bytes'
 import type { Database } from '../local/database'
 import { textOf, type Ask } from './ask'
 
-/** In one request: few enough that the page does not stand still for long while they are computed. */
+/** How many numbers one request has: few enough that the page does not freeze for long. */
 const AT_ONCE = 100
 const FACT = 'discovery'
 const PROOF = 64
 
-/** The server can't prove that it used the key that it has always used. */
+/** The server can't prove that it used the same key as before. */
 export class OtherKey extends Error {}
 
-/** What stays good: the server's key, and the function's value of each number. */
+/** What stays valid: the server's key, and the value of the function for each number. */
 interface Kept {
   key: string
   values: Record<string, string>
 }
 
 /**
- * Those of the numbers (E.164) that have an account. What was computed is kept, since the server computes only so much
- * in a day. Rejects as `ask` does, and with OtherKey.
+ * The numbers (E.164) that have an account. Values are stored, since the server evaluates only a limited number per
+ * day. Rejects as `ask` does, and with OtherKey.
  */
 export async function discover(db: Database, ask: Ask, numbers: string[]): Promise<string[]> {
   const members = await ask('GET', '/api/contacts/members')
@@ -42,7 +42,7 @@ export async function discover(db: Database, ask: Ask, numbers: string[]): Promi
     for (const [number, value] of await evaluate(ask, missing.slice(at, at + AT_ONCE), fromBase64url(key))) {
       kept.values[number] = base64urlnopad.encode(value)
     }
-    await db.setFact(FACT, kept) // none is asked for twice, even if the next fails
+    await db.setFact(FACT, kept) // stored now, so that none is requested twice if the next request fails
   }
   return numbers.filter((number) => {
     const value = kept.values[number]
@@ -50,7 +50,7 @@ export async function discover(db: Database, ask: Ask, numbers: string[]): Promi
   })
 }
 
-/** The function's value of each number. Rejects as `ask` does, and with OtherKey. */
+/** The value of the function for each number. Rejects as `ask` does, and with OtherKey. */
 export async function evaluate(ask: Ask, numbers: string[], key: Bytes): Promise<Map<string, Bytes>> {
   const [voprf, { CryptoNoble }] = await Promise.all([
     import('@cloudflare/voprf-ts'),

@@ -25,17 +25,17 @@ const NUMBER_INFO = 'Kith invitation number 1'
 const PATH = '/link#'
 const ID = /^[0-9a-f]{32}$/
 const ENCAPSULATED = 32
-/** Milliseconds until a server that could not be reached is asked again. */
+/** How long to wait before a server that could not be reached is asked again, in milliseconds. */
 const PAUSE = 2000
-/** Seconds that the server is asked to wait for the other device. */
+/** How long the server is asked to wait for the other device, in seconds. */
 const WAIT = 20
 
-/** A text is no code, or what came is not for it. */
+/** A text is not a valid code, or what was received is not for it. */
 export class BadCode extends Error {
   override name = 'BadCode'
 }
 
-/** What the new device shows. `base`: where the server's API is; `name`: of the device. */
+/** The code on the new device. `base`: the URL of the server's API; `name`: the name of the device. */
 export interface Code {
   base: string
   id: string
@@ -44,19 +44,19 @@ export interface Code {
   name: string
 }
 
-/** What the approving device sends: the account, the ticket to it, and what only the two may know. */
+/** What the approving device sends: the account, the ticket for it, and data for the new device only. */
 export interface Letter {
   address: Address
   ticket: Bytes
   secrets: Record<string, unknown>
 }
 
-/** A link, so that a phone's camera knows what to do; the server gets nothing behind the #. */
+/** The code as a link, so that a phone's camera can open it. The server does not get what follows the #. */
 export function codeText(code: Code): string {
   return textOfCode(VERSION, code)
 }
 
-/** A code with a key and a secret of its own. */
+/** Creates a code with its own key and secret. */
 async function newCode(base: string, id: string, name: string): Promise<[Code, CryptoKeyPair]> {
   const { kem } = await hpke()
   const keys = await kem.generateKeyPair()
@@ -75,12 +75,12 @@ function textOfCode(version: string, { base, id, key, secret, name }: Code): str
   return base.replace(/\/+$/, '') + PATH + parts.join('.')
 }
 
-/** Of a new device. Throws BadCode. */
+/** Parses the code of a new device. Throws BadCode. */
 export function parseCode(text: string): Code {
   return codeIn(VERSION, text)
 }
 
-/** Of a device that is logged in, at the server whose API is at `base`. Throws BadCode. */
+/** Parses the code of a device that is logged in, at the server whose API is at `base`. Throws BadCode. */
 export function parseInvitation(text: string, base: string): Code {
   const code = codeIn(INVITATION, text)
   if (code.base !== base) throw new BadCode('it is of another server')
@@ -116,19 +116,19 @@ function codeIn(wanted: string, text: string): Code {
   return code
 }
 
-/** The new device: its code, and how it reads what comes. */
+/** The new device: its code, and how it decrypts what it receives. */
 export class Newcomer {
   private constructor(
     readonly code: Code,
     private readonly keys: CryptoKeyPair
   ) {}
 
-  /** `id`: the server's for this link. */
+  /** `id`: the server's id of this link. */
   static async create(base: string, id: string, name: string): Promise<Newcomer> {
     return new Newcomer(...(await newCode(base, id, name)))
   }
 
-  /** Throws BadCode if it was not sealed by somebody who has read the code. */
+  /** Decrypts a letter. Throws BadCode if its sender has not read the code. */
   async open(sealed: Uint8Array): Promise<Letter> {
     try {
       const held: unknown = JSON.parse(await opened(this.keys, sealed, infoOf(this.code, INFO)))
@@ -146,14 +146,14 @@ export class Newcomer {
   }
 }
 
-/** What a device that is logged in shows to a new one: `code.name` is its own. */
+/** The code that a logged-in device shows to a new one: `code.name` is its own name. */
 export class Invitation {
   private constructor(
     readonly code: Code,
     private readonly keys: CryptoKeyPair
   ) {}
 
-  /** The device opens a box at its server. `ask` is logged in. */
+  /** The device opens a mailbox at its server. `ask` is logged in. */
   static async begin(ask: Ask, base: string, name: string): Promise<Invitation> {
     const id = textOf(await ask('POST', '/api/link-invitations', {}), 'id')
     return new Invitation(...(await newCode(base, id, name)))
@@ -163,7 +163,9 @@ export class Invitation {
     return textOfCode(INVITATION, this.code)
   }
 
-  /** The new device's code, as soon as it has read this one. Rejects as `awaitApproval` does. */
+  /**
+   * Waits until the new device has read this code, and returns that device's own code. Rejects as `awaitApproval` does.
+   */
   async answer(ask: Ask, signal?: AbortSignal): Promise<Code> {
     const sealed = await filled(ask, this.code.id, signal)
     let text: string
@@ -176,13 +178,13 @@ export class Invitation {
   }
 }
 
-/** The new device has read an invitation: it sends its own code. */
+/** The new device has read an invitation, and sends its own code. */
 export async function answerInvitation(ask: Ask, invitation: Code, newcomer: Code): Promise<void> {
   const sealed = await sealedFor(invitation, INVITATION_INFO, codeText(newcomer))
   await ask('PUT', `/api/links/${invitation.id}/code`, { sealed: base64urlnopad.encode(sealed) })
 }
 
-/** Ten digits that both devices show: of the new device's code, and of the secret that only the two know. */
+/** Ten digits that both devices show, made from the new device's code and the secret that only these two know. */
 export async function numberOf(invitation: Code, newcomer: Code): Promise<string> {
   const text = new TextEncoder().encode(`${NUMBER_INFO}\0${invitation.id}\0${codeText(newcomer)}\0`)
   const data = concatBytes(text, invitation.secret, invitation.key)
@@ -190,7 +192,7 @@ export async function numberOf(invitation: Code, newcomer: Code): Promise<string
   return String(hash.getBigUint64(0) % 10_000_000_000n).padStart(10, '0')
 }
 
-/** For the device that shows the code. Returns what is sealed, and the hash of the ticket. */
+/** Encrypts a letter for the device with this code. Returns it and the hash of the ticket. */
 export async function seal(code: Code, letter: Letter): Promise<{ sealed: Bytes; ticketHash: Bytes }> {
   const held = {
     address: letter.address,
@@ -210,7 +212,7 @@ async function sealedFor(code: Code, info: string, text: string): Promise<Bytes>
   return concatBytes(new Uint8Array(enc), new Uint8Array(ct))
 }
 
-/** Rejects if it was not sealed for these keys with that info, or is no text. */
+/** Decrypts a text. Rejects if it was not encrypted for these keys with that info, or is no text. */
 async function opened(keys: CryptoKeyPair, sealed: Uint8Array, info: Bytes): Promise<string> {
   const suite = await hpke()
   const [enc, data] = [sealed.slice(0, ENCAPSULATED).buffer, sealed.slice(ENCAPSULATED).buffer]
@@ -222,20 +224,20 @@ export function newTicket(): Bytes {
   return randomBytes(32)
 }
 
-/** The new device opens a box at the server and has a code to show. `ask` needs no login. */
+/** The new device opens a mailbox at the server and gets a code to show. `ask` needs no login. */
 export async function beginLink(ask: Ask, base: string, name: string): Promise<Newcomer> {
   return Newcomer.create(base, textOf(await ask('POST', '/api/links', {}), 'id'), name)
 }
 
 /**
- * Until another device has approved it, also if the server is away for a while. Rejects when the code is too old, or with
- * what aborted `signal`.
+ * Waits until another device has approved, even if the server is not reachable for a while. Rejects when the code has
+ * expired, or with the reason of `signal`.
  */
 export async function awaitApproval(ask: Ask, newcomer: Newcomer, signal?: AbortSignal): Promise<Letter> {
   return newcomer.open(await filled(ask, newcomer.code.id, signal))
 }
 
-/** What is in a box, once there is something. */
+/** Waits until a mailbox has content, and returns it. */
 async function filled(ask: Ask, id: string, signal?: AbortSignal): Promise<Bytes> {
   for (;;) {
     signal?.throwIfAborted()
@@ -253,8 +255,8 @@ async function filled(ask: Ask, id: string, signal?: AbortSignal): Promise<Bytes
 }
 
 /**
- * Comes in with the ticket, once. Returns the server's answer: the login. `device`: as for registration. Rejects with
- * BadCode if the server lets it into another account than that of the letter.
+ * Logs in with the ticket, which works once. Returns the login. `device`: as for registration. Rejects with BadCode if
+ * the server returns another account than that of the letter.
  */
 export async function enter(ask: Ask, newcomer: Newcomer, letter: Letter, device: unknown): Promise<unknown> {
   const ticket = base64urlnopad.encode(letter.ticket)
@@ -263,7 +265,7 @@ export async function enter(ask: Ask, newcomer: Newcomer, letter: Letter, device
   return login
 }
 
-/** The device that is logged in and has scanned the code lets the other in. `ask` is logged in, at its own server. */
+/** The logged-in device has scanned the code and approves the other. `ask` is logged in, at its own server. */
 export async function approve(
   ask: Ask,
   code: Code,

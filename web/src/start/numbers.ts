@@ -18,7 +18,7 @@ export interface Country {
   flag: string
 }
 
-/** `🇩🇪`, of regional indicators. */
+/** The flag of a country, made of regional indicators. */
 function flag(code: string): string {
   return String.fromCodePoint(...[...code].map((letter) => 0x1f1a5 + (letter.codePointAt(0) ?? 0)))
 }
@@ -35,14 +35,14 @@ export function countries(tag: string): Country[] {
     .sort((a, b) => a.name.localeCompare(b.name, tag))
 }
 
-/** Of the browser's languages: the first that says a country. */
+/** The country of the first of the browser's languages that has one. */
 export function likely(tags: readonly string[]): CountryCode {
   const all = new Set<string>(getCountries())
   const found = tags.map(regionOf).find((one) => all.has(one))
   return (found ?? 'DE') as CountryCode
 }
 
-/** Empty for a tag that is none, as some systems have them (`en-US@posix`). */
+/** Empty for an invalid language tag, as some systems have them (`en-US@posix`). */
 function regionOf(tag: string): string {
   try {
     return new Intl.Locale(tag).maximize().region ?? ''
@@ -51,7 +51,7 @@ function regionOf(tag: string): string {
   }
 }
 
-/** What was typed, in the groups of that country, and the country if it says one with a + or 00. */
+/** Formats what was typed in the groups of its country, and returns the country if it begins with a + or 00. */
 export function typed(
   text: string,
   country: CountryCode
@@ -66,11 +66,11 @@ export function typed(
   return { text: digits, country: abroad.isValid() ? abroad.getCountry() : undefined }
 }
 
-/** The number (E.164) that its account is named by, if it can be one: the same for all ways to write it. */
+/** The number (E.164) of the account, if it can be one: the same for all ways to write it. */
 export function complete(text: string, country: CountryCode): string | undefined {
   const digits = asciiDigits(text).trim()
   const here = account(parsed(digits, country))
-  // The usual prefix, in a country that has another
+  // The usual prefix, in a country that has another one
   const abroad = !here && digits.startsWith('00') ? account(parsed(`+${digits.slice(2)}`)) : undefined
   return here ?? abroad
 }
@@ -80,7 +80,7 @@ function account(number: PhoneNumber | undefined): string | undefined {
   const { number: written, nationalNumber } = number
   const chosen = canonical(written)
   if (chosen !== written) return parsed(chosen)?.isPossible() ? chosen : undefined
-  // What begins like this is a prefix that this country does not have, or a service
+  // A number that begins like this has a prefix that this country does not use, or is a service
   return number.isPossible() && !nationalNumber.startsWith('00') ? written : undefined
 }
 

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from kith.accounts.credentials import make_keys
@@ -173,6 +174,13 @@ def running(
                 server.stop()  # who is killed can't say what it has run through
             else:
                 server.kill()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def log_settings() -> Iterator[None]:
+    """What a file sets up for the log in this process does not last for the files after it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="module")

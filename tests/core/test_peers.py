@@ -12,7 +12,8 @@ import pytest
 
 from kith.base.slots import slot_of
 from kith.bus.local import LocalBus
-from kith.core.actors.account import Session
+from kith.core.actors.account import Account, Session
+from kith.core.actors.accounts import Elsewhere
 from kith.core.peers import outbox
 from kith.core.peers.requests import Other, Result, encode, request, result
 from kith.features import ALL
@@ -401,6 +402,37 @@ async def test_what_an_owner_could_not_store_is_sent_again(
     assert [s for s in pair.one.heard(ada) if s.type == "error"] == []
 
 
+async def test_nothing_overtakes_a_message_whose_recipient_is_still_being_read(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner changes its mind in the middle of a request: what came after is sent again with it."""
+    ada = await pair.one.session("ada/phone")
+    await pair.two.node.store.create_accounts([(BEN, {})])
+    pair.second.take(BEN)
+    for number in range(120):
+        await pair.one.says(ada, chat(number))
+    load, refusals = pair.two.node.accounts.load, 3
+
+    async def moody(bare: str) -> Account | None:
+        nonlocal refusals
+        account = await load(bare)
+        if refusals:
+            refusals -= 1
+            pair.two.node.accounts.drop(account) if account is not None else None
+            raise Elsewhere
+        return account
+
+    monkeypatch.setattr(pair.two.node.accounts, "load", moody)
+    await pair.second.give(BEN)
+
+    async def empty() -> bool:
+        return await pair.outbox(pair.one) == 0
+
+    await pair.until(empty)
+    assert await pair.bodies(pair.two, BEN) == [str(number) for number in range(120)]
+    assert [s for s in pair.one.heard(ada) if s.type == "error"] == []
+
+
 async def test_what_another_version_says_is_not_answered(pair: Pair) -> None:
     answers: list[bytes | None] = []
     for strange in (b"\x02\x90", b"\x01nonsense"):
@@ -412,6 +444,6 @@ async def test_what_another_version_says_is_not_answered(pair: Pair) -> None:
 def test_what_travels_is_read_as_it_was_written() -> None:
     stanza = Other(b"<presence from='a@x' to='b@x'/>")
     assert request(encode(stanza)) == stanza
-    assert result(encode(Result([]))) == Result([])
+    assert result(encode(Result([], 3))) == Result([], 3)
     with pytest.raises(ValueError, match="version"):
         request(b"\x02" + encode(stanza)[1:])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from kith.base.figures import Figures
 from kith.base.tasks import Tasks
+from kith.core.actors.accounts import Elsewhere
 from kith.core.actors.intake import Intake, Work
 from kith.core.peers.requests import Message, Refusal, Result, encode
 from kith.core.routing.foreign import Foreign
@@ -45,11 +46,13 @@ Admit = Callable[[Peer, Stanza, JID], Work]
 class Arrival(Intake):
     """One request or notice from another node.
 
-    A request is answered when everything in it is durable or refused. It is not answered if something could
-    not be stored, or is for an account that this node no longer owns: the other node then sends it again.
+    A request is answered when everything in it is durable or refused. From a stanza on that could not be
+    stored, or is for an account that this node no longer owns, nothing more is handled, and the other node
+    sends the rest again. A stanza that could not be stored although a later one was is refused, since the
+    order would change otherwise.
     """
 
-    __slots__ = ("_admit", "_again", "_keys", "_post", "_refused", "_reply", "_stanzas")
+    __slots__ = ("_admit", "_keys", "_post", "_refused", "_reply", "_stanzas", "_stop", "_unstored")
 
     def __init__(self, tasks: Tasks, figures: Figures, post: Post, admit: Admit) -> None:
         super().__init__(tasks, figures, None)
@@ -59,7 +62,8 @@ class Arrival(Intake):
         self._keys: list[bytes] = []
         self._refused: list[Refusal] = []
         self._reply: Reply | None = None
-        self._again = False
+        self._unstored: dict[int, bytes] = {}  # by place: what could not be stored, with the error
+        self._stop: int | None = None  # from this place on, nothing is handled
 
     def request(self, messages: Sequence[Message], reply: Reply) -> None:
         """Handles the stanzas of a request, and calls ``reply`` with the answer."""
@@ -78,8 +82,17 @@ class Arrival(Intake):
         self.take(Stanza.from_bytes(stanza))
 
     def _answer(self) -> None:
-        if self._reply is not None and not self._again:
-            self._reply(encode(Result(self._refused)))
+        """Tells the other node how many of its stanzas are done with; says nothing if none is."""
+        count = len(self._stanzas) if self._stop is None else self._stop
+        while count and count - 1 in self._unstored:
+            count -= 1
+        if self._reply is not None and (count or not self._stanzas):
+            failed = [Refusal(place, error) for place, error in self._unstored.items() if place < count]
+            self._reply(encode(Result(self._refused + failed, count)))
+
+    def _stop_at(self, place: int) -> None:
+        if self._stop is None or place < self._stop:
+            self._stop = place
 
     def _place(self, stanza: Stanza) -> int:
         """The index of the current stanza in the request; -1 in a notice."""
@@ -92,28 +105,32 @@ class Arrival(Intake):
 
     def handle(self, stanza: Stanza) -> Work:
         sender, to = parse_jid(stanza.attrs["from"]), parse_jid(stanza.attrs["to"])
-        if to.local and not self._post.is_local(to):
-            self._again = True
-            return None
         place = self._place(stanza)
+        if self._stop is not None or self._unstored or (to.local and not self._post.is_local(to)):
+            self._stop_at(place)
+            return None
         key = self._keys[place] if place >= 0 else None
         return self._admit(Peer(sender, self, self._post, key), stanza, to)
 
     def refuse(self, stanza: Stanza, error: StanzaError) -> None:
-        if isinstance(error.__cause__, Unavailable):
-            self._again = True
+        place = self._place(stanza)
+        if isinstance(error, Elsewhere):
+            self._stop_at(place)
             return
         answer = stanza.error(error)
         if answer is None:
             return
-        if (place := self._place(stanza)) >= 0:
-            self._refused.append(Refusal(place, answer.to_bytes()))
+        if place < 0:
+            if not isinstance(error.__cause__, Unavailable):
+                self._post.to_host(answer, parse_jid(stanza.attrs["to"]), parse_jid(stanza.attrs["from"]))
+        elif isinstance(error.__cause__, Unavailable):
+            self._unstored[place] = answer.to_bytes()
         else:
-            self._post.to_host(answer, parse_jid(stanza.attrs["to"]), parse_jid(stanza.attrs["from"]))
+            self._refused.append(Refusal(place, answer.to_bytes()))
 
     def fail(self, error: StreamError) -> None:
-        """Refuses the stanza: there is no stream that an error could end."""
-        self._again = True
+        """There is no stream that an error could end: the rest of the request is left."""
+        self._stop_at(0)
 
     def raw(self, data: bytes) -> None:
         """There is no stream."""

@@ -218,14 +218,18 @@ class Outbox:
         except ValueError as problem:
             self._tasks.failed("an answer of another node can't be read", problem)
             outcome = None
-        if outcome is None:
+        if outcome is not None:
+            done = batch[: outcome.count]
+            for departure in done:
+                assert channel.queue[0] is departure
+                channel.queue.popleft()
+            if done:
+                self._close(done, {refusal.place: refusal.error for refusal in outcome.refused})
+                channel.failures = 0
+        if outcome is None or outcome.count < len(batch):
             self._tasks.later(min(_RETRY * 2**channel.failures, _RETRY_MOST), partial(self._again, channel))
             channel.failures = min(channel.failures + 1, 16)
             return
-        for departure in batch:
-            assert channel.queue[0] is departure
-            channel.queue.popleft()
-        self._close(batch, {refusal.place: refusal.error for refusal in outcome.refused})
         channel.failures = 0
         channel.asking = False
         self._send_next(channel)

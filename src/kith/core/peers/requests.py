@@ -53,9 +53,13 @@ class Refusal(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Result(msgspec.Struct, tag="result", array_like=True, frozen=True):
-    """The answer to `Messages`: all are durable, except those refused or deliberately dropped."""
+    """The answer to `Messages`: the first ``count`` are durable, but for those refused or dropped on purpose.
+
+    The others have to be sent again.
+    """
 
     refused: list[Refusal]
+    count: int
 
 
 Request = Messages | Other | Moved

@@ -22,7 +22,7 @@ dev: .venv/.ready web/node_modules/.ready ## Run Kith with reload: the web app o
 
 test: .venv/.ready tests/interop/.ready web/dist/.ready ## Set everything up and run the tests
 	cd web && npm test --silent
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=15
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=15
 
 check: .venv/.ready web/node_modules/.ready ## Format, lint, types, import directions
 	$(BIN)/ruff format --check .

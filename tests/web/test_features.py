@@ -6,7 +6,7 @@ import itertools
 
 from tests.web.people import People
 from tests.web.person import DESKTOP
-from tests.web.test_app import sound
+from tests.web.test_app import expect_sound
 
 #: Shown by the settings that have come: by its path, what is on it.
 SCREENS = {
@@ -26,7 +26,7 @@ async def test_styles_pins_times_and_shortcuts_on_both_sides(people: People) -> 
     # a name is completed, an emoticon replaced and taken back, a selection made bold
     await ada.on("textarea", "pressSequentially", ":tad")
     await ada.shows("[role=option][aria-selected=true]:has-text(':tada:')")
-    await sound(ada, "emojis by name")
+    await expect_sound(ada, "emojis by name")
     await ada.do("key", "Enter")
     await ada.on("textarea", "pressSequentially", ":) ")
     assert await ada.on("textarea", "inputValue") == "🎉 🙂 "
@@ -47,11 +47,11 @@ async def test_styles_pins_times_and_shortcuts_on_both_sides(people: People) -> 
 
     # pinned by one, seen by both, and taken off by the other
     await ada.menu("Hello", "Pin")
-    await sound(ada, "for how long")
+    await expect_sound(ada, "for how long")
     await ada.on("dialog .button:not(.quiet)", "click")
     for person in (ada, ben):
         await person.shows(".pins:has-text('Hello')")
-    await sound(ben, "a pinned message")
+    await expect_sound(ben, "a pinned message")
     await ben.press("Unpin")
     await ada.hides(".pins")
 
@@ -67,13 +67,13 @@ async def test_styles_pins_times_and_shortcuts_on_both_sides(people: People) -> 
     await ben.do("key", "Escape")
     await ada.menu("second", "Info")
     await ada.shows("dialog dl > div:has-text('Read') time")
-    await sound(ada, "message info")
+    await expect_sound(ada, "message info")
     await ada.do("key", "Escape")
 
     # by keys alone: the list of shortcuts, mute, archive
     await ada.do("key", "Control+/")
     await ada.shows("dialog kbd:text-is('Alt+Shift+N')")
-    await sound(ada, "the shortcuts")
+    await expect_sound(ada, "the shortcuts")
     await ada.do("key", "Escape")
     await ada.do("key", "Alt+Shift+M")
     await ada.shows(".chat-row :text('Muted')")
@@ -99,7 +99,7 @@ async def test_chats_are_filtered_selected_and_deleted(people: People) -> None:
     await ben.marked("unread", "read")
     await ada.on(".chat-row:has-text('Ben')", "click", {"button": "right"})
     await ada.press("Select", "menuitem")
-    await sound(ada, "selecting chats")
+    await expect_sound(ada, "selecting chats")
     await ada.press("Delete chat")
     await ada.on("dialog .button.danger", "click")
     await ada.hides(".chat-row:has-text('Ben')")
@@ -113,7 +113,7 @@ async def test_chats_are_filtered_selected_and_deleted(people: People) -> None:
         for person in (ada, ben):
             await person.open(f"#{path}")
             await person.shows(there)
-            await sound(person, path)
+            await expect_sound(person, path)
 
 
 async def test_a_browser_that_is_locked_shows_nothing_of_a_person(people: People) -> None:
@@ -127,7 +127,7 @@ async def test_a_browser_that_is_locked_shows_nothing_of_a_person(people: People
     await ada.reads("Hello")
     await ada.do("page", "reload")
     await ada.shows("h1:has-text('Kith is locked')")
-    await sound(ada, "the lock")
+    await expect_sound(ada, "the lock")
     page: str = await ada.evaluate("document.body.innerText + location.href + document.title")
     for secret in ("Hello", "Ben", ben.number):
         assert secret not in page

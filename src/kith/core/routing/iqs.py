@@ -1,4 +1,4 @@
-"""The table of handlers for requests (iqs), and the namespaces that are announced for them."""
+"""Requests and their answers (iqs): who handles them, and what is announced of that."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import cast
 
 from kith.base.domain import Domain
 from kith.core.actors.accounts import Accounts
+from kith.core.actors.intake import Work
 from kith.core.actors.sender import Sender
 from kith.core.hooks.feature import Feature, Handler
 from kith.core.hooks.table import Hooks
+from kith.core.routing.asserted import Assertions
 from kith.core.routing.hosts import Host, Hosts
 from kith.core.routing.inquiries import Inquiries
+from kith.core.routing.post import Post
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
@@ -31,12 +34,16 @@ class Iqs:
         accounts: Accounts,
         inquiries: Inquiries,
         hooks: Hooks,
+        post: Post,
+        assertions: Assertions,
     ) -> None:
         self._domain = domain
         self._hosts = hosts
         self._accounts = accounts
         self._inquiries = inquiries
         self._hooks = hooks
+        self._post = post
+        self._assertions = assertions
         self.features: list[Feature] = []
         self.services: dict[str, str] = {}
         self._handlers: dict[tuple[str, str, str], Handler] = {}
@@ -61,6 +68,74 @@ class Iqs:
             found.update(feature.disco)
             found.update(feature.account_disco if account else feature.server_disco)
         return sorted(found)
+
+    def route(self, sender: Sender, stanza: Stanza, to: JID | None) -> Work:
+        """Handles an iq, or sends it on (RFC 6120 §8.2.3, RFC 6121 §8.5).
+
+        ``to`` is None if it has no address. Raises StanzaError.
+        """
+        type = stanza.type
+        if type not in ("get", "set", "result", "error") or not stanza.id:
+            raise StanzaError("bad-request", "an iq has a type and an id")
+        request = type in ("get", "set")
+        if request and len(stanza.children) != 1:
+            raise StanzaError("bad-request", "a request has one child")
+        if to is not None and to.domain != self._domain.name:
+            service = self.services.get(to.domain)
+            if service is None:
+                self._post.to_host(stanza, sender.jid, to, strict=request)
+            elif request:
+                handler = self.handler(type, stanza.children[0], service)
+                if handler is None or to.local:
+                    raise StanzaError("item-not-found" if to.local else "service-unavailable")
+                return self.answer(sender, stanza, to, handler)
+            return None
+        if to is not None and to.local and not self._post.is_owned(to.bare):
+            self._post.to_host(stanza, sender.jid, to, strict=request)
+            return None
+        if to is not None and to.resource and to.local:
+            account = self._accounts.get(to.bare)
+            if request and not self._inquiries.knows_now(sender.bare, account):
+                return self._iq_of_stranger(sender, stanza, to)
+            self._iq_to_session(sender, stanza, to)
+            return None
+        if not request:
+            self._hooks.iq_result(sender, stanza)
+            return None
+        key = type, stanza.children[0]
+        address = to or self._domain.jid
+        if to is None:
+            assert sender.account is not None
+            address = sender.account.address
+        if address.local:
+            own = self.handler(*key, "own")
+            if own is not None:
+                if sender.account is None or address != sender.account.address:
+                    raise StanzaError("forbidden", "only for the owner of the account")
+                return self.answer(sender, stanza, address, own)
+        handler = self.handler(*key, "account" if address.local else "server")
+        if handler is None:
+            raise StanzaError("service-unavailable")
+        return self.answer(sender, stanza, address, handler)
+
+    async def _iq_of_stranger(self, sender: Sender, stanza: Stanza, to: JID) -> None:
+        """Delivers an iq to a session if its account knows the sender."""
+        await self._inquiries.admit(sender, to)
+        self._iq_to_session(sender, stanza, to)
+
+    def _iq_to_session(self, sender: Sender, stanza: Stanza, to: JID) -> None:
+        """Delivers an iq to a session, or answers that there is none (RFC 6121 §8.5.3.2.3)."""
+        account = self._accounts.get(to.bare)
+        target = account.sessions.get(to.resource) if account is not None else None
+        try:
+            if target is None:
+                raise StanzaError("service-unavailable")
+            self._assertions.check_push(stanza, sender.jid, to)
+            if self._hooks.stanza_in(sender.jid, to, stanza):
+                target.send(stanza)
+        except StanzaError:
+            if stanza.type in ("get", "set"):
+                raise
 
     async def answer(self, sender: Sender, iq: Stanza, to: JID, handler: Handler) -> None:
         """Calls the handler of a feature, and sends its answer. Raises StanzaError.

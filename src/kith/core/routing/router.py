@@ -14,7 +14,6 @@ from kith.core.log.log import MOST_WAITING, Keep, Log
 from kith.core.routing.asserted import Assertions
 from kith.core.routing.foreign import Foreign
 from kith.core.routing.hosts import Hosts
-from kith.core.routing.inquiries import Inquiries
 from kith.core.routing.iqs import Iqs
 from kith.core.routing.post import Post
 from kith.core.routing.presence import Presence
@@ -45,12 +44,10 @@ class Router:
         post: Post,
         presence: Presence,
         subscriptions: Subscriptions,
-        inquiries: Inquiries,
         iqs: Iqs,
         assertions: Assertions,
         figures: Figures,
     ) -> None:
-        self._domain = domain
         self._name = domain.name
         self._store = store
         self._accounts = accounts
@@ -61,7 +58,6 @@ class Router:
         self._post = post
         self._presence = presence
         self._subscriptions = subscriptions
-        self._inquiries = inquiries
         self._iqs = iqs
         self._assertions = assertions
         self._figures = figures
@@ -97,7 +93,7 @@ class Router:
         self._hooks.stanza_out(session, stanza, to)
         if kind == "iq":
             self._figures.iqs += 1
-            return self._iq(session, stanza, to)
+            return self._iqs.route(session, stanza, to)
         self._figures.presences += 1
         if stanza.type in SUBSCRIPTION_TYPES:
             if to is None:
@@ -122,13 +118,13 @@ class Router:
             if host is None:
                 raise StanzaError("item-not-found")
             if stanza.kind == "iq" and to.domain in self._iqs.services:
-                return self._iq(sender, stanza, to)
+                return self._iqs.route(sender, stanza, to)
             host.receive(stanza, sender.jid, to)
             return None
         if stanza.kind == "message":
             return self._message(sender, stanza, to)
         if stanza.kind == "iq":
-            return self._iq(sender, stanza, to)
+            return self._iqs.route(sender, stanza, to)
         subscription = stanza.type in SUBSCRIPTION_TYPES
         if not self._post.is_local(to):
             if subscription:
@@ -264,69 +260,3 @@ class Router:
             return COMMITTING
         self._post.deliver(Envelope(0, stanza.to_bytes(), stanza, to, session))
         return None
-
-    # -- iq -----------------------------------------------------------------------------------
-
-    def _iq(self, sender: Sender, stanza: Stanza, to: JID | None) -> Work:
-        type = stanza.type
-        if type not in ("get", "set", "result", "error") or not stanza.id:
-            raise StanzaError("bad-request", "an iq has a type and an id")
-        request = type in ("get", "set")
-        if request and len(stanza.children) != 1:
-            raise StanzaError("bad-request", "a request has one child")
-        if to is not None and to.domain != self._name:
-            service = self._iqs.services.get(to.domain)
-            if service is None:
-                self._post.to_host(stanza, sender.jid, to, strict=request)
-            elif request:
-                handler = self._iqs.handler(type, stanza.children[0], service)
-                if handler is None or to.local:
-                    raise StanzaError("item-not-found" if to.local else "service-unavailable")
-                return self._iqs.answer(sender, stanza, to, handler)
-            return None
-        if to is not None and to.local and not self._post.is_owned(to.bare):
-            self._post.to_host(stanza, sender.jid, to, strict=request)
-            return None
-        if to is not None and to.resource and to.local:
-            account = self._accounts.get(to.bare)
-            if request and not self._inquiries.knows_now(sender.bare, account):
-                return self._iq_of_stranger(sender, stanza, to)
-            self._iq_to_session(sender, stanza, to)
-            return None
-        if not request:
-            self._hooks.iq_result(sender, stanza)
-            return None
-        key = type, stanza.children[0]
-        address = to or self._domain.jid
-        if to is None:
-            assert sender.account is not None
-            address = sender.account.address
-        if address.local:
-            own = self._iqs.handler(*key, "own")
-            if own is not None:
-                if sender.account is None or address != sender.account.address:
-                    raise StanzaError("forbidden", "only for the owner of the account")
-                return self._iqs.answer(sender, stanza, address, own)
-        handler = self._iqs.handler(*key, "account" if address.local else "server")
-        if handler is None:
-            raise StanzaError("service-unavailable")
-        return self._iqs.answer(sender, stanza, address, handler)
-
-    async def _iq_of_stranger(self, sender: Sender, stanza: Stanza, to: JID) -> None:
-        """Delivers an iq to a session if its account knows the sender."""
-        await self._inquiries.admit(sender, to)
-        self._iq_to_session(sender, stanza, to)
-
-    def _iq_to_session(self, sender: Sender, stanza: Stanza, to: JID) -> None:
-        """Delivers an iq to a session, or answers that there is none (RFC 6121 §8.5.3.2.3)."""
-        account = self._accounts.get(to.bare)
-        target = account.sessions.get(to.resource) if account is not None else None
-        try:
-            if target is None:
-                raise StanzaError("service-unavailable")
-            self._assertions.check_push(stanza, sender.jid, to)
-            if self._hooks.stanza_in(sender.jid, to, stanza):
-                target.send(stanza)
-        except StanzaError:
-            if stanza.type in ("get", "set"):
-                raise

@@ -114,10 +114,12 @@ class Outbox:
         """Whether stanzas between these bare addresses have not arrived at the other node yet."""
         return (source, to) in self._channels or (source, to) in self._coming
 
-    def depart(self, account: int, id: int, data: bytes) -> None:
-        """Sends a stanza that is durable in the outbox of an account, as the entry ``id``."""
-        head = Stanza.from_bytes(data).attrs
-        channel = self._channel(parse_jid(head["from"]).bare, parse_jid(head["to"]).bare)
+    def depart(self, account: int, id: int, data: bytes, source: str, to: str) -> None:
+        """Sends a stanza that is durable in the outbox of an account, as the entry ``id``.
+
+        ``source`` and ``to`` are the bare addresses of its sender and its recipient.
+        """
+        channel = self._channel(source, to)
         if channel.behind or len(channel.queue) >= _HELD:
             channel.behind = channel.more = True
         else:
@@ -126,11 +128,12 @@ class Outbox:
             self._send_next(channel)
 
     def keep(self, account: Account, stanza: Stanza, to: JID) -> None:
+        """Stores a stanza that is no message in the outbox of an account, and sends it after the commit."""
         id, data = self._ids.next(account.slot), stanza.to_bytes()
 
         def done(existing: int | None, error: BaseException | None) -> None:
             if error is None:
-                self.depart(account.id, id, data)
+                self.depart(account.id, id, data, account.jid, to.bare)
             else:
                 self._tasks.failed("a subscription was not sent", error)
 
@@ -152,7 +155,8 @@ class Outbox:
         while entries := await self._store.outbox(slot, after, _PAGE):
             for entry in entries:
                 after = entry.id
-                self.depart(entry.account, entry.id, entry.stanza)
+                source = parse_jid(Stanza.from_bytes(entry.stanza).attrs["from"]).bare
+                self.depart(entry.account, entry.id, entry.stanza, source, entry.peer)
 
     def lost(self, slot: int) -> None:
         """Drops the channels of a slot that another node now owns."""

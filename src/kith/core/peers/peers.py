@@ -114,8 +114,9 @@ class PeerNodes:
         """Sends a message that is durable in its sender's outbox (`kith.core.log.envelope.After`)."""
         assert envelope.sender is not None
         assert envelope.sender.account is not None
-        self._outbox.arrived(envelope.sender.bare, envelope.to.bare)
-        self._outbox.depart(envelope.sender.account.id, envelope.id, envelope.data)
+        source, to = envelope.sender.bare, envelope.to.bare
+        self._outbox.arrived(source, to)
+        self._outbox.depart(envelope.sender.account.id, envelope.id, envelope.data, source, to)
         self._post.sent(envelope)
 
     def known(self, envelope: Envelope) -> None:

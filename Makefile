@@ -81,7 +81,7 @@ $(UV):
 	$(PYTHON) scripts/bootstrap.py .tools
 
 .venv/.ready: pyproject.toml uv.lock | $(UV)
-	$(UV) sync --frozen --quiet --compile-bytecode
+	$(UV) sync --frozen --quiet --all-extras --compile-bytecode
 	@touch $@
 
 tests/interop/.ready: tests/interop/package-lock.json tests/interop/debian-packages.txt scripts/debian-packages.sh \

@@ -32,7 +32,7 @@ for version in "$@"; do
   echo "Python $version: $python"
   export UV_PROJECT_ENVIRONMENT=.tools/python$version
   # the fuzzer and the pictures are for one version; neither is needed here
-  .tools/bin/uv sync --frozen --quiet --python "$python" --no-python-downloads \
+  .tools/bin/uv sync --frozen --quiet --all-extras --python "$python" --no-python-downloads \
     --no-install-package atheris --no-install-package matplotlib --no-install-package py-spy
   "$UV_PROJECT_ENVIRONMENT/bin/python" -m pytest -p no:cacheprovider -q "${tests[@]}"
 done

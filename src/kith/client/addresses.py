@@ -9,15 +9,17 @@ from pathlib import Path
 from slixmpp import JID
 from slixmpp.jid import InvalidJID
 
+from kith.client.errors import InvalidAddress
+
 
 def bare(address: str) -> str:
-    """The normalised bare address, without a resource. Raises ValueError with a text for people."""
+    """The normalised bare address, without a resource. Raises InvalidAddress."""
     try:
         jid = JID(address.strip())
     except (InvalidJID, UnicodeError):  # half of a surrogate pair can't be encoded
-        raise ValueError(f"{address!r} is not an address: it looks like name@example.org") from None
+        raise InvalidAddress(f"{address!r} is not an address: it looks like name@example.org") from None
     if not jid.user or not jid.domain:
-        raise ValueError(f"{address!r} is not an address: it looks like name@example.org")
+        raise InvalidAddress(f"{address!r} is not an address: it looks like name@example.org")
     return str(jid.bare)
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import platform
-import socket
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -38,11 +36,6 @@ def _is_here(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def this_device() -> dict[str, str]:
-    """How this device describes itself to the server: name, software and platform."""
-    return {"name": socket.gethostname()[:100], "software": "Kith", "platform": platform.system()[:100]}
 
 
 class ServerAPI:

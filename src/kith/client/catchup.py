@@ -106,7 +106,7 @@ class CatchUp:
         self._pages[query] = page
         try:
             iq: Any = self._stream.make_iq_set(sub=stanzas.mam_query(query, after, start, limit))
-            reply = await iq.send(timeout=30)
+            reply = await iq.send(timeout=self._stream.timeout)
         finally:
             del self._pages[query]
         fin = reply.xml.find(f"{{{stanzas.MAM}}}fin")

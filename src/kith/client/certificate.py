@@ -6,7 +6,7 @@ import hashlib
 import ssl
 
 from kith.client.database import Database
-from kith.client.errors import CertificateChanged, CertificateInvalid, ClientError
+from kith.client.errors import CertificateChanged, CertificateInvalid, ClientError, InvalidSetting
 
 #: OpenSSL's verify codes of a self-signed certificate, and of a chain with an unknown root.
 _SELF_SIGNED = {18, 19}
@@ -18,10 +18,10 @@ def fingerprint(der: bytes) -> str:
 
 
 def parse_fingerprint(text: str) -> str:
-    """A SHA-256 fingerprint as people write it, with colons or spaces. Raises ValueError."""
+    """A SHA-256 fingerprint as people write it, with colons or spaces. Raises InvalidSetting."""
     digits = "".join(text.split()).replace(":", "").lower()
     if len(digits) != 64 or not set(digits) <= set("0123456789abcdef"):
-        raise ValueError("A pin is the SHA-256 fingerprint of a certificate: 64 hexadecimal digits.")
+        raise InvalidSetting("A pin is the SHA-256 fingerprint of a certificate: 64 hexadecimal digits.")
     return digits
 
 

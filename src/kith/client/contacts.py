@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement
 
-from slixmpp.exceptions import IqError, IqTimeout
-
-from kith.client.errors import NotOnline, Refused
+from kith.client.answers import answer
 from kith.client.events import ContactChanged, ContactRequest, Event
+from kith.client.message import Contact
+from kith.client.presence import Availability, Presence, best
 from kith.client.stanzas import NICK
 from kith.client.stream import Stream
 
@@ -20,7 +20,16 @@ REPORTING = "urn:xmpp:reporting:1"  # XEP-0377
 class Contacts:
     """Presence subscriptions always go both ways: adding somebody also lets them see us, and vice versa."""
 
-    __slots__ = ("_auto_accept", "_on_request_made", "_online", "_publish", "_roster", "_stream", "requests")
+    __slots__ = (
+        "_auto_accept",
+        "_on_request_made",
+        "_online",
+        "_publish",
+        "_roster",
+        "_stream",
+        "own",
+        "requests",
+    )
 
     def __init__(
         self,
@@ -35,7 +44,9 @@ class Contacts:
         self._stream = stream
         self._auto_accept = auto_accept
         self._publish = publish
-        self._online: dict[str, set[str]] = {}
+        self._online: dict[str, dict[str, Presence]] = {}
+        self.own = Presence(Availability.ONLINE)
+        """What contacts see of us."""
         self.requests: list[str] = []
         """The bare addresses of people who wait for `accept` or `decline`."""
         stream.add_event_handler("presence_subscribe", self._on_request)
@@ -46,7 +57,7 @@ class Contacts:
 
     async def load(self) -> None:
         """Fetches the roster. Raises IqError, IqTimeout."""
-        await self._stream.get_roster(timeout=30)
+        await self._stream.get_roster(timeout=self._stream.timeout)
 
     def _item(self, peer: str) -> Any | None:
         roster = self._stream.client_roster
@@ -57,6 +68,37 @@ class Contacts:
         roster = self._stream.client_roster
         own = str(self._stream.boundjid.bare)
         return {str(jid): str(roster[jid]["name"] or "") for jid in roster if str(jid) != own}
+
+    def everybody(self) -> list[Contact]:
+        """Everybody in the roster."""
+        roster = self._stream.client_roster
+        found = []
+        for peer in self._roster:
+            item: Any = roster[peer]
+            found.append(
+                Contact(
+                    peer=peer,
+                    name=str(item["name"] or ""),
+                    sees_us=bool(item["from"]),
+                    shows_us=bool(item["to"]),
+                    asked=bool(item["pending_out"]),
+                    presence=self.presence(peer),
+                )
+            )
+        return found
+
+    def presence(self, peer: str) -> Presence:
+        """What the peer's most available device shows."""
+        return best(self._online.get(peer, {}).values())
+
+    def send_presence(self) -> None:
+        """Tells the server, and through it our contacts, what `own` says."""
+        show = self.own.availability
+        if show is Availability.OFFLINE:
+            self._stream.send_presence(ptype="unavailable", pstatus=self.own.status or None)
+            return
+        shown = None if show is Availability.ONLINE else show.value
+        self._stream.send_presence(pshow=shown, pstatus=self.own.status or None)
 
     def online(self, peer: str) -> bool:
         """Whether a device of the peer is known to be online now."""
@@ -92,20 +134,40 @@ class Contacts:
         if report:
             SubElement(item, f"{{{REPORTING}}}report", reason="urn:xmpp:reporting:spam")
         iq.append(block)
-        try:
-            await iq.send(timeout=30)
-        except IqError as error:
-            text = error.text or error.condition.replace("-", " ")
-            raise Refused(f"{peer} could not be blocked: {text}", {}) from None
-        except IqTimeout:
-            raise NotOnline("The server did not answer.") from None
+        await self._ask(iq, f"{peer} could not be blocked")
         self._drop_request(peer)
 
-    async def rename(self, peer: str, name: str) -> None:
-        """Sets the name of a peer in the roster. Raises IqError, IqTimeout."""
+    async def unblock(self, peer: str) -> None:
+        """Unblocks a peer. Raises Refused, NotOnline."""
         iq: Any = self._stream.make_iq_set()
-        iq["roster"]["items"] = {peer: {"name": name}}
-        await iq.send(timeout=30)
+        unblock = Element(f"{{{BLOCKING}}}unblock")
+        SubElement(unblock, f"{{{BLOCKING}}}item", jid=peer)
+        iq.append(unblock)
+        await self._ask(iq, f"{peer} could not be unblocked")
+
+    async def blocked(self) -> list[str]:
+        """The addresses that are blocked. Raises Refused, NotOnline."""
+        iq: Any = self._stream.make_iq_get()
+        iq.append(Element(f"{{{BLOCKING}}}blocklist"))
+        reply = await self._ask(iq, "The list of blocked people can't be read")
+        return sorted(item.get("jid", "") for item in reply.xml.iter(f"{{{BLOCKING}}}item"))
+
+    async def rename(self, peer: str, name: str) -> None:
+        """Sets the name of a peer in the roster. Raises Refused, NotOnline."""
+        await self._set_item(peer, {"name": name}, f"{peer} could not be renamed")
+
+    async def remove(self, peer: str) -> None:
+        """Removes a peer from the roster, which ends both subscriptions. Raises Refused, NotOnline."""
+        await self._set_item(peer, {"subscription": "remove"}, f"{peer} could not be removed")
+        self._drop_request(peer)
+
+    async def _set_item(self, peer: str, item: dict[str, str], failed: str) -> None:
+        iq: Any = self._stream.make_iq_set()
+        iq["roster"]["items"] = {peer: item}
+        await self._ask(iq, failed)
+
+    async def _ask(self, iq: Any, failed: str) -> Any:
+        return await answer(iq.send(timeout=self._stream.timeout), failed)
 
     def accept(self, peer: str, nickname: str = "") -> None:
         """Approves a request, and asks for the same the other way round."""
@@ -142,13 +204,15 @@ class Contacts:
 
     def _on_presence(self, presence: Any) -> None:
         peer, resource = str(presence["from"].bare), str(presence["from"].resource)
-        devices = self._online.setdefault(peer, set())
-        before = bool(devices)
+        before = self.presence(peer)
+        devices = self._online.setdefault(peer, {})
         if presence["type"] == "unavailable":
-            devices.discard(resource)
+            devices.pop(resource, None)
         else:
-            devices.add(resource)
-        if bool(devices) != before:
+            devices[resource] = Presence.of(str(presence["show"] or ""), str(presence["status"] or ""))
+        if not devices:
+            del self._online[peer]
+        if self.presence(peer) != before:
             self._publish(ContactChanged(peer))
 
     def _on_roster(self, iq: Any) -> None:

@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from cryptography import x509
-
 from kith.client.database import Database
 
 SASL2 = "urn:xmpp:sasl:2"
@@ -90,6 +88,8 @@ class Credential:
 
 def endpoint(certificate: bytes) -> bytes:
     """The channel binding tls-server-end-point (RFC 5929 §4) of a certificate in DER."""
+    from cryptography import x509  # only here, since it takes long to import
+
     algorithm = x509.load_der_x509_certificate(certificate).signature_hash_algorithm
     name = algorithm.name if algorithm is not None else "sha256"
     return hashlib.new(_HASHES.get(name, name), certificate).digest()

@@ -9,9 +9,9 @@ import fcntl
 import os
 import sqlite3
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn, cast
 
-from kith.client.errors import AccountInUse, DataUnusable
+from kith.client.errors import AccountInUse, DataUnusable, NotOpen
 
 _MIGRATIONS = (
     """
@@ -73,7 +73,38 @@ _MIGRATIONS = (
     UPDATE chats SET written = 1
         WHERE EXISTS (SELECT 1 FROM messages m WHERE m.peer = chats.peer AND NOT m.incoming);
     """,
+    # 3: messages that change others; bots; and nothing that takes longer as the history grows
+    """
+    ALTER TABLE messages ADD COLUMN kind TEXT NOT NULL DEFAULT 'text';
+    ALTER TABLE messages ADD COLUMN about TEXT;
+    ALTER TABLE messages ADD COLUMN reply TEXT;
+    ALTER TABLE messages ADD COLUMN replaces TEXT;
+    ALTER TABLE messages ADD COLUMN edited INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE messages ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE messages ADD COLUMN reactions TEXT;
+    CREATE INDEX messages_unread ON messages (peer, row) WHERE incoming AND error IS NULL AND kind = 'text';
+    CREATE INDEX messages_unseen ON messages (peer, row) WHERE state IN ('sent', 'delivered');
+    CREATE TABLE bot_messages (row INTEGER PRIMARY KEY, attempts INTEGER NOT NULL, done INTEGER NOT NULL);
+    CREATE TABLE bot_people (peer TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE bot_timers (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL,
+        peer TEXT NOT NULL,
+        data TEXT NOT NULL,
+        due REAL NOT NULL,
+        every REAL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        UNIQUE (name, peer)
+    );
+    """,
 )
+
+
+class _Closed:
+    """Takes the place of a closed connection."""
+
+    def __getattr__(self, _: str) -> NoReturn:
+        raise NotOpen("The client is not open any more.")
 
 
 class Database:
@@ -139,6 +170,7 @@ class Database:
         """Commits, closes the file, and lets other programs open it."""
         self.sql.commit()
         self.sql.close()
+        self.sql = cast("sqlite3.Connection", _Closed())
         self._lock.close()
 
     def get(self, key: str) -> str | None:

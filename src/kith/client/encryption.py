@@ -29,13 +29,13 @@ from kith.client import omemo_xml, sessions, stanzas, trust
 from kith.client.bundles import Bundles
 from kith.client.database import Database
 from kith.client.decrypted import Decrypted, Undecryptable
-from kith.client.errors import NotEncrypted, NoTrustedDevices, PeerHasNoDevices
+from kith.client.errors import NotEncrypted, NoTrustedDevices, PeerHasNoDevices, UnknownKey
 from kith.client.key_work import Interrupted, KeyWork
 from kith.client.keys import KeyStorage
 from kith.client.message import Fingerprint, Trust
 from kith.client.session_manager import ManagerState, Plugin, make_manager
 from kith.client.stream import Stream
-from kith.client.trust import TrustPolicy
+from kith.client.trust import KnownKeys
 
 _NAMESPACE = oldmemo.oldmemo.NAMESPACE
 #: Seconds for which a fetched device list is believed; longer if the server pushes changes.
@@ -55,7 +55,7 @@ class Encryption:
     )
 
     def __init__(
-        self, stream: Stream, database: Database, own: str, policy: TrustPolicy, key_work: KeyWork
+        self, stream: Stream, database: Database, own: str, policy: KnownKeys, key_work: KeyWork
     ) -> None:
         """``own`` is our bare address."""
         self.storage = KeyStorage(database)
@@ -248,13 +248,13 @@ class Encryption:
         return sorted(map(trust.fingerprint, devices), key=lambda key: (not key.active, key.text))
 
     async def set_trust(self, peer: str, text: str, level: Trust) -> None:
-        """Sets the trust in the key with a fingerprint. Raises KeyError if the peer has no such key."""
+        """Sets the trust in the key with a fingerprint. Raises UnknownKey if the peer has no such key."""
         text = "".join(text.split()).lower()
         for device in await self.sessions.get_device_information(peer):
             if trust.fingerprint(device).text == text:
                 await self.sessions.set_trust(peer, device.identity_key, trust.NAMES[level])
                 return
-        raise KeyError(f"{peer} has no device with the fingerprint {text}")
+        raise UnknownKey(f"{peer} has no device with the fingerprint {text}.")
 
     async def device_trust(self, peer: str, device: int) -> Trust | None:
         """The trust in a device; None if the account has no such device."""
@@ -300,7 +300,8 @@ class Encryption:
         if not active:
             return PeerHasNoDevices(
                 f"{peer} has no device that can read encrypted messages. Nothing was sent. "
-                "They need to log in once with a client that supports OMEMO."
+                "They need to log in once with a client that supports OMEMO. "
+                "To send it unencrypted this once, repeat it with encrypted=False."
             )
         return NoTrustedDevices(
             f"{peer} has no device that you trust. Nothing was sent. "

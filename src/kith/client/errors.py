@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kith.client.message import Message
 
 
 class ClientError(Exception):
@@ -59,7 +62,10 @@ class NotEncrypted(ClientError):
 
 
 class PeerHasNoDevices(NotEncrypted):
-    """The peer has never logged in with a client that supports OMEMO."""
+    """The peer has never logged in with a client that supports OMEMO.
+
+    ``send(…, encrypted=False)`` sends a message unencrypted, that one alone.
+    """
 
 
 class NoTrustedDevices(NotEncrypted):
@@ -79,7 +85,38 @@ class BadCharacters(NotSendable):
 
 
 class NotSent(ClientError):
-    """The message that `Client.wait_for` waited for has failed."""
+    """The message that was waited for has failed. ``message``: as it is now, with its ``error``."""
+
+    def __init__(self, text: str, message: Message | None = None) -> None:
+        super().__init__(text)
+        self.message = message
+
+
+class NotChangeable(ClientError, ValueError):
+    """A message can't be edited, deleted or reacted to in this way. Nothing was changed."""
+
+
+class TimedOut(ClientError, TimeoutError):
+    """What was waited for did not happen in time. It may still happen."""
+
+
+class InvalidAddress(ClientError, ValueError):
+    """A text is not the address of an account, like ``name@example.org``."""
+
+
+class InvalidProfile(ClientError, ValueError):
+    """A profile's picture is too large, or of a kind that is not supported."""
+
+
+class InvalidSetting(ClientError, ValueError):
+    """An argument of `Client` can't be used: a malformed pin, port or proxy."""
+
+
+class UnknownKey(ClientError, KeyError):
+    """The peer has no device with that fingerprint."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # not in quotes, as KeyError has it
 
 
 class DataUnusable(ClientError):
@@ -88,3 +125,7 @@ class DataUnusable(ClientError):
 
 class AlreadyOpen(ClientError):
     """This `Client` object is open already."""
+
+
+class NotOpen(ClientError):
+    """The call needs an open client: one inside of ``async with``, or after `Client.open`."""

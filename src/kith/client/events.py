@@ -30,6 +30,30 @@ class MessageChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class MessageEdited(Event):
+    """A message has another text: its author, the peer or we, has edited it. ``before``: as it was."""
+
+    message: Message
+    before: Message
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDeleted(Event):
+    """A message was deleted for everyone by its author, the peer or us. ``before``: as it was."""
+
+    message: Message
+    before: Message
+
+
+@dataclass(frozen=True, slots=True)
+class ReactionsChanged(Event):
+    """Somebody reacts differently to a message: the peer (``by_peer``), or we. See ``message.reactions``."""
+
+    message: Message
+    by_peer: bool
+
+
+@dataclass(frozen=True, slots=True)
 class MessageUnreadable(Event):
     """A peer's message can't be decrypted; ``message.error`` says why. Comes after its `MessageReceived`.
 

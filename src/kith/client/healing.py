@@ -11,11 +11,13 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from xml.etree.ElementTree import Element
 
 from omemo.types import OMEMOException
 
 from kith.client import stanzas
+from kith.client.content import Content
 from kith.client.database import Database
 from kith.client.encryption import Encryption
 from kith.client.errors import ClientError
@@ -42,7 +44,17 @@ class Healing:
     """
 
     __slots__ = (
-        *("_accepted", "_answers", "_db", "_encryption", "_history", "_key_work", "_renewals", "_renewed"),
+        *(
+            "_accepted",
+            "_answers",
+            "_content",
+            "_db",
+            "_encryption",
+            "_history",
+            "_key_work",
+            "_renewals",
+            "_renewed",
+        ),
         *("_requests", "_resends", "_stream", "_wake"),
     )
 
@@ -54,8 +66,10 @@ class Healing:
         encryption: Encryption,
         key_work: KeyWork,
         accepted: Callable[[str], bool],
+        content: Content,
     ) -> None:
         """``accepted(peer)`` tells whether the peer may learn that this device is online."""
+        self._content = content
         self._stream = stream
         self._db = database
         self._history = history
@@ -185,7 +199,7 @@ class Healing:
         ``level`` is our trust in that device. If it is not trusted, it gets the message once it is.
         """
         message = self._history.ours(peer, id)
-        if message is None or not message.encrypted or not message.body:
+        if message is None or not message.encrypted or not self._content.plaintext(message):
             return
         if not level.sound:
             self._db.sql.execute(
@@ -203,7 +217,7 @@ class Healing:
             return
         try:
             encrypted = await self._key_work.run(
-                self._encryption.encrypt_for(message.peer, device, message.body)
+                self._encryption.encrypt_for(message.peer, device, self._content.plaintext(message))
             )
         except (ClientError, OMEMOException):
             return  # that device is gone, or has no keys
@@ -213,7 +227,7 @@ class Healing:
         self._db.commit()
         new = str(uuid.uuid4())
         again = Element(f"{{{stanzas.RESEND}}}resent", id=id)
-        self._send(message.peer, [*stanzas.text_message(new, message.body, encrypted), again], new)
+        self._send(message.peer, [*self._content.elements(replace(message, id=new), encrypted), again], new)
 
     async def _answer_late(self, peer: str, device: int, id: str) -> None:
         """Answers the request of a device that was not trusted then, if it is now."""

@@ -2,51 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
 from datetime import UTC, datetime
-from typing import Any
 
-from kith.client.database import Database
-from kith.client.message import Chat, Draft, Message, Replies, State, Trust
-
-_COLUMNS = "row, peer, id, body, incoming, encrypted, trust, time, state, error, here, origin"
+from kith.client.chats import Chats
+from kith.client.message import Draft, Kind, Message, Reactions, State, Trust
 
 
-class History:
+class History(Chats):
     """Reads and writes messages and chats. Callers commit (`Database.commit`).
 
-    A row is a message's place in the order of arrival on this device.
+    A row is a message's place in the order of arrival on this device. Messages that change others (edits,
+    deletions, reactions) have rows as well, so that they are sent, acknowledged and recognised as texts are,
+    but only the outbox sees them.
     """
 
-    __slots__ = ("_client", "_db")
-
-    def __init__(self, database: Database, client: Replies) -> None:
-        self._db = database
-        self._client = client
-
-    def _rows(self, where: str, *values: Any) -> list[Message]:
-        sql = f"SELECT {_COLUMNS} FROM messages {where}"
-        return [self._message(row) for row in self._db.sql.execute(sql, values)]
-
-    def _one(self, where: str, *values: Any) -> Message | None:
-        return next(iter(self._rows(where + " LIMIT 1", *values)), None)
-
-    def _message(self, row: tuple[Any, ...]) -> Message:
-        return Message(
-            row=row[0],
-            peer=row[1],
-            id=row[2],
-            body=row[3],
-            incoming=bool(row[4]),
-            encrypted=bool(row[5]),
-            trust=Trust(row[6]),
-            time=datetime.fromtimestamp(row[7], UTC),
-            state=State(row[8]),
-            error=row[9],
-            here=bool(row[10]),
-            origin=row[11],
-            client=self._client,
-        )
+    __slots__ = ()
 
     # single messages
 
@@ -58,12 +29,13 @@ class History:
             return None
         cursor = self._db.sql.execute(
             "INSERT INTO messages (peer, id, origin, archive, body, incoming, here, encrypted, trust,"
-            " time, state, markable, error, digest, device)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " time, state, markable, error, digest, device, kind, about, reply, replaces)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(draft.peer, draft.id, draft.origin, draft.archive, draft.body),
                 *(draft.incoming, draft.here, draft.encrypted, draft.trust.value, draft.time.timestamp()),
                 *(draft.state.value, draft.markable, draft.error, draft.digest, draft.device),
+                *(draft.kind.value, draft.about, draft.reply_to, draft.replaces),
             ),
         )
         self._db.sql.execute("INSERT OR IGNORE INTO chats (peer) VALUES (?)", (draft.peer,))
@@ -78,8 +50,8 @@ class History:
             return None
         row = self._db.sql.execute(
             "SELECT row FROM messages WHERE peer = ? AND incoming = ? AND origin = ? AND body = ?"
-            " AND encrypted = ? AND error IS NULL",
-            (draft.peer, draft.incoming, draft.origin, draft.body, draft.encrypted),
+            " AND encrypted = ? AND kind = ? AND error IS NULL",
+            (draft.peer, draft.incoming, draft.origin, draft.body, draft.encrypted, draft.kind.value),
         ).fetchone()
         return None if row is None else int(row[0])
 
@@ -139,26 +111,6 @@ class History:
         """Deletes a message, because another one takes its place."""
         self._db.sql.execute("DELETE FROM messages WHERE row = ?", (message.row,))
 
-    def note_nickname(self, peer: str, nickname: str) -> None:
-        """Stores the name that the peer has chosen for themselves."""
-        self._db.sql.execute(
-            "INSERT INTO chats (peer, nickname) VALUES (?1, ?2)"
-            " ON CONFLICT (peer) DO UPDATE SET nickname = ?2",
-            (peer, nickname),
-        )
-
-    def note_written(self, peer: str) -> None:
-        """Notes that we have written to the peer, on any device. They are no stranger from then on."""
-        self._db.sql.execute(
-            "INSERT INTO chats (peer, written) VALUES (?, 1) ON CONFLICT (peer) DO UPDATE SET written = 1",
-            (peer,),
-        )
-
-    def written(self, peer: str) -> bool:
-        """Whether we have ever written to the peer."""
-        row = self._db.sql.execute("SELECT written FROM chats WHERE peer = ?", (peer,)).fetchone()
-        return row is not None and bool(row[0])
-
     def note_digest(self, message: Message, digest: str) -> None:
         """Stores the digest of the message as it is sent (`stanzas.digest`)."""
         self._db.sql.execute("UPDATE messages SET digest = ? WHERE row = ?", (digest, message.row))
@@ -191,12 +143,13 @@ class History:
         )
         return self.get(message.row)
 
-    def requeue(self, message: Message, id: str) -> Message:
+    def requeue(self, message: Message, id: str, encrypted: bool) -> Message:
         """Queues a failed message again, under a new id, since servers drop messages with an id they know."""
+        trust = Trust.VERIFIED if encrypted else Trust.PLAIN
         changed = self._db.sql.execute(
             "UPDATE messages SET state = 'queued', error = NULL, id = ?1, origin = ?1, archive = NULL,"
-            " digest = NULL WHERE row = ?2 AND state = 'failed'",
-            (id, message.row),
+            " digest = NULL, encrypted = ?3, trust = ?4 WHERE row = ?2 AND state = 'failed'",
+            (id, message.row, encrypted, trust.value),
         )
         if changed.rowcount:
             self._db.sql.execute(
@@ -215,27 +168,29 @@ class History:
 
     def since(self, row: int, limit: int = 100) -> list[Message]:
         """Readable messages of peers and of our other devices that arrived after a row, in order."""
-        return self._rows("WHERE row > ? AND NOT here AND error IS NULL ORDER BY row LIMIT ?", row, limit)
-
-    def newest_row(self) -> int:
-        """The row of the message that arrived last; 0 if there is none."""
-        (row,) = self._db.sql.execute("SELECT coalesce(max(row), 0) FROM messages").fetchone()
-        return int(row)
+        return self._rows(
+            "WHERE row > ? AND NOT here AND error IS NULL AND kind = 'text' AND NOT deleted"
+            " ORDER BY row LIMIT ?",
+            *(row, limit),
+        )
 
     def newest_time(self) -> datetime | None:
         """The time of the newest message; None if there is none."""
         (time,) = self._db.sql.execute("SELECT max(time) FROM messages").fetchone()
         return None if time is None else datetime.fromtimestamp(time, UTC)
 
-    # chats
+    # pages
 
     def page(self, peer: str, before: Message | None = None, limit: int = 50) -> list[Message]:
         """The newest messages with a peer, or those before a message, oldest first."""
         if before is None:
-            found = self._rows("WHERE peer = ? ORDER BY time DESC, row DESC LIMIT ?", peer, limit)
+            found = self._rows(
+                "WHERE peer = ? AND kind = 'text' ORDER BY time DESC, row DESC LIMIT ?", peer, limit
+            )
         else:
             found = self._rows(
-                "WHERE peer = ? AND (time, row) < (?, ?) ORDER BY time DESC, row DESC LIMIT ?",
+                "WHERE peer = ? AND kind = 'text' AND (time, row) < (?, ?)"
+                " ORDER BY time DESC, row DESC LIMIT ?",
                 *(peer, before.time.timestamp(), before.row, limit),
             )
         return found[::-1]
@@ -243,60 +198,83 @@ class History:
     def search(self, text: str, limit: int = 50) -> list[Message]:
         """Messages whose text contains ``text``, newest first. Case is ignored for ASCII letters."""
         pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-        return self._rows("WHERE body LIKE ? ESCAPE '\\' ORDER BY time DESC LIMIT ?", pattern, limit)
-
-    def chats(self) -> list[Chat]:
-        """All chats, the one with the newest message first."""
-        found = [self._chat(row) for row in self._chat_rows("")]
-        return sorted(found, key=lambda chat: chat.last.time.timestamp() if chat.last else 0.0, reverse=True)
-
-    def chat(self, peer: str) -> Chat:
-        """The chat with a peer; an empty one if there is none."""
-        for row in self._chat_rows("WHERE peer = ?", peer):
-            return self._chat(row)
-        return Chat(peer, "", 0, None, False, False)
-
-    def _chat_rows(self, where: str, *values: Any) -> Iterator[tuple[Any, ...]]:
-        return self._db.sql.execute(
-            "SELECT peer, name, plain, keys_changed, nickname, written,"
-            " (SELECT count(*) FROM messages m WHERE m.peer = c.peer"
-            f" AND m.incoming AND m.error IS NULL AND m.row > c.read) FROM chats c {where}",
-            values,
+        return self._rows(
+            "WHERE body LIKE ? ESCAPE '\\' AND kind = 'text' ORDER BY time DESC LIMIT ?", pattern, limit
         )
-
-    def _chat(self, row: tuple[Any, ...]) -> Chat:
-        last = self._one("WHERE peer = ? ORDER BY time DESC, row DESC", row[0])
-        return Chat(row[0], row[1], row[6], last, bool(row[2]), bool(row[3]), row[4], bool(row[5]))
-
-    def update_chat(self, peer: str, **values: str | bool) -> None:
-        """Sets ``name``, ``plain`` or ``keys_changed`` of a chat, and creates it if there is none."""
-        self._db.sql.execute("INSERT OR IGNORE INTO chats (peer) VALUES (?)", (peer,))
-        for column in values.keys() & {"name", "plain", "keys_changed"}:
-            self._db.sql.execute(f"UPDATE chats SET {column} = ? WHERE peer = ?", (values[column], peer))
-
-    def mark_read(self, peer: str, upto: Message | None) -> str | None:
-        """Marks a chat as read, up to a message or as a whole.
-
-        Returns the id of the message to send a marker for, or None if the peer wants none.
-        """
-        row = upto.row if upto is not None else self.newest_row()
-        (old,) = self._db.sql.execute(
-            "SELECT coalesce((SELECT read FROM chats WHERE peer = ?), 0)", (peer,)
-        ).fetchone()
-        if row <= old:
-            return None
-        self.update_chat(peer)
-        self._db.sql.execute("UPDATE chats SET read = ? WHERE peer = ?", (row, peer))
-        found = self._db.sql.execute(
-            "SELECT id FROM messages WHERE peer = ? AND incoming AND markable AND row > ? AND row <= ?"
-            " ORDER BY row DESC LIMIT 1",
-            (peer, old, row),
-        ).fetchone()
-        return None if found is None else str(found[0])
 
     def incoming(self, peer: str, id: str) -> Message | None:
         """The peer's message with that id."""
         return self._one("WHERE peer = ? AND id = ? AND incoming", peer, id)
+
+    # messages that change others
+
+    def target(self, peer: str, by_peer: bool, id: str) -> Message | None:
+        """The text that is meant by an id: the message that has it, or the one that an edit with it changes.
+
+        ``by_peer``: whether its author has to be the peer, or us. Of several with the same id, the last.
+        """
+        found = self._one(
+            "WHERE peer = ?1 AND incoming = ?2 AND (origin = ?3 OR id = ?3) ORDER BY row DESC",
+            *(peer, by_peer, id),
+        )
+        if found is None and not by_peer:
+            found = self.ours(peer, id)
+        if found is not None and found.kind is Kind.EDIT and found.about is not None:
+            return self._one(
+                "WHERE peer = ?1 AND incoming = ?2 AND (origin = ?3 OR id = ?3) AND kind = 'text'"
+                " ORDER BY row DESC",
+                *(peer, by_peer, found.about),
+            )
+        return found if found is None or found.kind is Kind.TEXT else None
+
+    def set_text(self, message: Message, body: str, edited: bool = True) -> Message:
+        """Replaces the text of a message."""
+        self._db.sql.execute(
+            "UPDATE messages SET body = ?, edited = ? WHERE row = ?", (body, edited, message.row)
+        )
+        return self.get(message.row)
+
+    def restore(self, before: Message) -> Message:
+        """Undoes a change that could not be sent: sets text, reactions and marks as they were."""
+        self._db.sql.execute(
+            "UPDATE messages SET body = ?, edited = ?, deleted = ? WHERE row = ?",
+            (before.body, before.edited, before.deleted, before.row),
+        )
+        return self.set_reactions(before, before.reactions)
+
+    def set_deleted(self, message: Message) -> Message:
+        """Removes the text and the reactions of a message, and of its edits. That it was there stays."""
+        self._db.sql.execute(
+            "UPDATE messages SET body = '', deleted = 1, reactions = NULL WHERE row = ?", (message.row,)
+        )
+        self._db.sql.execute(
+            "UPDATE messages SET body = '' WHERE peer = ? AND incoming = ? AND kind != 'text' AND about = ?"
+            " AND state != 'queued'",
+            (message.peer, message.incoming, message.origin or message.id),
+        )
+        return self.get(message.row)
+
+    def set_reactions(self, message: Message, reactions: Reactions) -> Message:
+        """Replaces the reactions to a message."""
+        stored = json.dumps([reactions.ours, reactions.theirs]) if reactions else None
+        self._db.sql.execute("UPDATE messages SET reactions = ? WHERE row = ?", (stored, message.row))
+        return self.get(message.row)
+
+    def first_reaction(self, peer: str, about: str) -> str | None:
+        """The id of our first reaction to a message that is still there: later ones replace it."""
+        row = self._db.sql.execute(
+            "SELECT coalesce(replaces, id) FROM messages WHERE peer = ?1 AND about = ?2 AND NOT incoming"
+            " AND kind = 'reaction' AND body != '' AND row > coalesce((SELECT max(row) FROM messages"
+            " WHERE peer = ?1 AND about = ?2 AND NOT incoming AND kind = 'reaction' AND body = ''), 0)"
+            " ORDER BY row LIMIT 1",
+            (peer, about),
+        ).fetchone()
+        return None if row is None else str(row[0])
+
+    def replaced_id(self, message: Message) -> str | None:
+        """The id of our earlier reaction that this one replaces."""
+        (id,) = self._db.sql.execute("SELECT replaces FROM messages WHERE row = ?", (message.row,)).fetchone()
+        return None if id is None else str(id)
 
     # receipts and markers that are owed
 

@@ -168,6 +168,7 @@ class InFlight:
             return
         self._progress = True
         flight.acknowledged()
+        self._tried.discard(flight.key)  # it has left the queue, and would be remembered for ever
         if self.one_at_a_time:
             self.one_at_a_time = self.stored.suspicious
             self._on_progress()

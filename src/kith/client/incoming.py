@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element
 
 from slixmpp import JID
@@ -17,7 +17,6 @@ from slixmpp.jid import InvalidJID
 from kith.client import stanzas
 from kith.client.catchup import CatchUp
 from kith.client.database import Database
-from kith.client.encryption import Encryption
 from kith.client.events import (
     Event,
     MessageHealed,
@@ -25,15 +24,18 @@ from kith.client.events import (
     MessageUnreadable,
     Typing,
 )
-from kith.client.healing import Healing
 from kith.client.history import History
 from kith.client.key_work import Interrupted, KeyWork
 from kith.client.markers import Markers
-from kith.client.message import Message
+from kith.client.message import Kind, Message
 from kith.client.reader import Reader, bounded
 from kith.client.stanzas import Forwarded
 from kith.client.stream import Stream
 from kith.terminal import NICKNAME, one_line
+
+if TYPE_CHECKING:  # the libraries behind these take long to import
+    from kith.client.encryption import Encryption
+    from kith.client.healing import Healing
 
 _log = logging.getLogger(__name__)
 _LIVE_BEFORE_CATCH_UP = 200  # live messages after which the place in the archive is moved on
@@ -261,6 +263,13 @@ class Incoming:
         wanted = message.find(f"{{{stanzas.RECEIPTS}}}request") is not None
         if wanted and added.incoming and not added.error and added.id:
             self._history.owe(added.peer, "received", added.id)
+        if added.kind is not Kind.TEXT:
+            event = self._reader.references.apply(added)
+            self._commit()
+            if event is not None:
+                self._publish(event)
+            self._wake_outbox()
+            return
         if not added.incoming:
             self._history.mark_read(added.peer, added)
         self._commit()

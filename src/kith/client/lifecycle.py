@@ -7,7 +7,7 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 from kith.client import connection, credential, profile
 from kith.client.addresses import bare, data_folder
@@ -15,9 +15,9 @@ from kith.client.catchup import CatchUp
 from kith.client.certificate import Pin
 from kith.client.connection import Connection
 from kith.client.contacts import Contacts
+from kith.client.content import Content
 from kith.client.database import Database
-from kith.client.encryption import Encryption
-from kith.client.errors import AlreadyOpen, LoginFailed, NotOnline, ServerUnreachable
+from kith.client.errors import AlreadyOpen, LoginFailed, NotOnline, NotOpen, ServerUnreachable
 from kith.client.events import (
     Broadcast,
     ConnectionChanged,
@@ -25,14 +25,15 @@ from kith.client.events import (
     KeysChanged,
     MessageReceived,
 )
-from kith.client.healing import Healing
 from kith.client.history import History
 from kith.client.incoming import Incoming
 from kith.client.key_work import KeyWork
 from kith.client.message import Link, Replies
 from kith.client.outbox import Outbox
+from kith.client.policies import TrustPolicy, blind_before_verification
+from kith.client.proxy import Proxy
 from kith.client.stream import Stream
-from kith.client.trust import TrustPolicy
+from kith.client.trust import KnownKeys
 from kith.terminal import NICKNAME, one_line
 
 
@@ -55,6 +56,9 @@ class Lifecycle:
         insecure: bool = False,
         pin: str | None = None,
         auto_accept: bool = False,
+        trust_policy: TrustPolicy = blind_before_verification,
+        proxy: str | None = None,
+        timeout: float = 30.0,
     ) -> None:
         self.jid = bare(jid)
         self._password = password
@@ -64,11 +68,21 @@ class Lifecycle:
         self._insecure = insecure
         self._pin = pin
         self._auto_accept = auto_accept
+        self._trust_policy = trust_policy
+        self._proxy = Proxy(proxy) if proxy else None
+        self._timeout = timeout
         self._events = Broadcast()
         self._arrived = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
         self._error: BaseException | None = None
+
+    if not TYPE_CHECKING:  # for type checkers, all attributes are known
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name.startswith("_") and not name.startswith("__"):  # a part, which `open` makes
+                raise NotOpen(f"The client of {self.__dict__.get('jid', 'an account')} is not open.")
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -179,16 +193,25 @@ class Lifecycle:
         if self._db.get("resource") is None:
             self._db.set("resource", f"kith.{uuid.uuid4().hex[:8]}")
             self._db.commit()
+        # Imported here, and not with `kith.client`, since the libraries behind it take long to import.
+        from kith.client.encryption import Encryption
+        from kith.client.healing import Healing
+
         stream = self._stream = self._make_stream()
         self._history = History(self._db, self._replies())
         self._key_work = KeyWork(self._db)
         self._encryption = Encryption(
-            stream, self._db, self.jid, TrustPolicy(self._db, self._on_new_key), self._key_work
+            stream,
+            self._db,
+            self.jid,
+            KnownKeys(self._db, self._trust_policy, self._on_new_key),
+            self._key_work,
         )
         self._contacts = Contacts(stream, self._auto_accept, self._publish, self._on_contact_request)
         parts = stream, self._db, self._history, self._encryption, self._key_work
-        self._outbox = Outbox(*parts, self._publish, self.accepted, self._introduction)
-        self._healing = Healing(*parts, self.accepted)
+        content = Content(self._history, self.jid, self._introduction)
+        self._outbox = Outbox(*parts, self._publish, self.accepted, content)
+        self._healing = Healing(*parts, self.accepted, content)
         catch_up = CatchUp(stream, self._db, self._history)
         self._incoming = Incoming(
             *parts, catch_up, self._publish, self._outbox.wake, self._healing, self.accepted
@@ -205,6 +228,8 @@ class Lifecycle:
         resource = self._db.get("resource") or "kith"
         stream = Stream(self.jid, self._password or "", pin, self._insecure, resource, device)
         stream.on_token_renewed = lambda renewed: renewed.save(self._db)
+        stream.timeout = self._timeout
+        stream.proxy = self._proxy
         stream.max_bytes = int(self._db.get("max-bytes") or stream.max_bytes)
         stream.on_limit = lambda limit: self._db.set("max-bytes", str(limit))
         return stream
@@ -218,14 +243,14 @@ class Lifecycle:
         await self._contacts.load()
         for peer, name in self._contacts.all().items():
             self._history.update_chat(peer, **({"name": name} if name else {}))
-        await self._stream.plugin["xep_0280"].enable(timeout=30)
+        await self._stream.plugin["xep_0280"].enable(timeout=self._timeout)
         await self._key_work.run(self._encryption.open())
         if self._db.get("nickname") is None:
             self._db.set("nickname", await profile.nickname(self._stream, self.jid))
         self._db.set("seen", "1")
         self._db.commit()
         self._incoming.catch_up()
-        self._stream.send_presence()
+        self._contacts.send_presence()
 
     def _on_link_changed(self, event: ConnectionChanged) -> None:
         if event.link is Link.ONLINE and self._incoming.broken:

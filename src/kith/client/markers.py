@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 from kith.client import stanzas
 from kith.client.events import Event, MessageChanged
 from kith.client.history import History
-from kith.client.message import State
+from kith.client.message import Kind, State
 
 
 class Markers:
@@ -41,7 +41,8 @@ class Markers:
         ours = self._history.ours(peer, message.get("id", ""))
         if ours is not None and ours.state in (State.QUEUED, State.SENT):
             failed = self._history.fail(ours, stanzas.error_text(message))
-            self._publish(MessageChanged(failed))
+            if failed.kind is Kind.TEXT:
+                self._publish(MessageChanged(failed))
 
     def _raise_state(self, peer: str, id: str, state: State) -> None:
         message = self._history.ours(peer, id)
@@ -52,4 +53,5 @@ class Markers:
         if state is State.READ:
             found += self._history.read_by_peer(message)
         for one in found:
-            self._publish(MessageChanged(one))
+            if one.kind is Kind.TEXT:
+                self._publish(MessageChanged(one))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 from typing import Protocol
+
+from kith.client.presence import Presence
 
 
 class State(Enum):
@@ -56,11 +58,39 @@ class Link(Enum):
     OFFLINE = "offline"
 
 
-class Replies(Protocol):
-    """What a message needs of its client, so that it can be replied to."""
+class Kind(Enum):
+    """What a message does. Only texts are in the history; the others change one."""
 
-    async def send(self, peer: str, body: str, *, encrypted: bool | None = None) -> Message: ...
+    TEXT = "text"
+    EDIT = "edit"
+    """Replaces the text of an earlier message (XEP-0308)."""
+    DELETION = "deletion"
+    """Deletes an earlier message for everyone (XEP-0424)."""
+    REACTION = "reaction"
+    """Sets the emoji with which its author reacts to a message (XEP-0444)."""
+
+
+class Replies(Protocol):
+    """What a message needs of its client, so that it can be replied to and changed."""
+
+    async def send(
+        self, peer: str, body: str, *, encrypted: bool | None = None, reply_to: Message | None = None
+    ) -> Message: ...
     async def mark_read(self, peer: str, upto: Message | None = None) -> None: ...
+    async def edit(self, message: Message, body: str) -> Message: ...
+    async def delete(self, message: Message) -> Message: ...
+    async def react(self, message: Message, *emojis: str) -> Message: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reactions:
+    """The emoji with which we and the peer react to a message."""
+
+    ours: tuple[str, ...] = ()
+    theirs: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.ours or self.theirs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +101,10 @@ class Message:
     the stanza, usually equal to its origin id. ``incoming``: sent by the peer; otherwise by us, on this
     device or another one. ``time``: when it was sent as far as is known, in UTC. ``error``: why there is no
     body, or why it failed; for people. ``here``: it was written on this device. ``origin``: the origin id
-    (XEP-0359), if there is one.
+    (XEP-0359), if there is one. ``reply_to``: the id of the message that it answers (XEP-0461), if it answers
+    one. ``edited``: its author has changed the text. ``deleted``: its author has deleted it for everyone, and
+    the body is empty. ``kind`` and ``about``: only in the outbox, for a change: what it does, and the id of
+    the message that it changes.
     """
 
     row: int
@@ -86,23 +119,49 @@ class Message:
     error: str | None = None
     here: bool = False
     origin: str | None = None
+    reply_to: str | None = None
+    edited: bool = False
+    deleted: bool = False
+    reactions: Reactions = Reactions()
+    kind: Kind = Kind.TEXT
+    about: str | None = None
     client: Replies | None = field(default=None, repr=False, compare=False)
 
-    async def reply(self, body: str) -> Message:
+    async def reply(self, body: str, *, quote: bool = False) -> Message:
         """Replies to the peer, encrypted if this message was, and marks the chat as read up to here.
 
-        Raises what `Client.send` raises.
+        ``quote``: as a reply to this very message, which apps show above the text. Raises what `Client.send`
+        raises.
         """
-        if self.client is None:
-            raise ValueError("This message does not belong to a client.")
-        await self.client.mark_read(self.peer, self)
-        return await self.client.send(self.peer, body, encrypted=None if self.encrypted else False)
+        await self._owner.mark_read(self.peer, self)
+        return await self._owner.send(
+            self.peer,
+            body,
+            encrypted=None if self.encrypted else False,
+            reply_to=self if quote else None,
+        )
 
     async def read(self) -> None:
         """Marks this message and all before it as read, and tells the peer (XEP-0333)."""
+        await self._owner.mark_read(self.peer, self)
+
+    async def edit(self, body: str) -> Message:
+        """Replaces the text of this message, which has to be ours. See `Client.edit`."""
+        return await self._owner.edit(self, body)
+
+    async def delete(self) -> Message:
+        """Deletes this message for everyone; it has to be ours. See `Client.delete`."""
+        return await self._owner.delete(self)
+
+    async def react(self, *emojis: str) -> Message:
+        """Reacts to this message; without an emoji, takes the reaction back. See `Client.react`."""
+        return await self._owner.react(self, *emojis)
+
+    @property
+    def _owner(self) -> Replies:
         if self.client is None:
             raise ValueError("This message does not belong to a client.")
-        await self.client.mark_read(self.peer, self)
+        return self.client
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +170,7 @@ class Draft:
 
     ``archive``: its id in our archive. ``markable``: its sender wants to know when it was read. ``digest``:
     of its content on the wire (`stanzas.digest`). ``device``: the OMEMO device id of its sender.
+    ``replaces``: the id of our reaction that a new one replaces.
     """
 
     peer: str
@@ -128,6 +188,14 @@ class Draft:
     here: bool = False
     digest: str | None = None
     device: int | None = None
+    kind: Kind = Kind.TEXT
+    about: str | None = None
+    reply_to: str | None = None
+    replaces: str | None = None
+
+    def with_id(self, id: str) -> Draft:
+        """This message of ours as it is sent from here, under an id of its own."""
+        return replace(self, id=id, origin=id, here=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +224,23 @@ class Chat:
         if self.name:
             return self.name
         return f"~{self.nickname} ({self.peer})" if self.nickname else self.peer
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Somebody in the roster.
+
+    ``name``: our own name for them, which may be empty. ``sees_us``: they see when we are online.
+    ``shows_us``: we see when they are. ``asked``: we have asked for that, and they have not answered.
+    ``presence``: what they show now.
+    """
+
+    peer: str
+    name: str
+    sees_us: bool
+    shows_us: bool
+    asked: bool
+    presence: Presence
 
 
 @dataclass(frozen=True, slots=True)

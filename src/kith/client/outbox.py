@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
 from kith.client import stanzas
+from kith.client.content import Content
 from kith.client.database import Database
-from kith.client.encryption import Encryption
-from kith.client.errors import ClientError, NotEncrypted, NotSendable
+from kith.client.errors import ClientError, NotEncrypted, NotOpen, NotSendable
 from kith.client.events import Event, MessageChanged
 from kith.client.history import History
 from kith.client.in_flight import Flight, InFlight
 from kith.client.key_work import Interrupted, KeyWork
-from kith.client.message import Message, State
+from kith.client.message import Kind, Message, State
 from kith.client.stream import Stream
+
+if TYPE_CHECKING:  # the libraries behind these take long to import
+    from kith.client.encryption import Encryption
 
 _BATCH = 16
 
@@ -31,7 +34,7 @@ class Outbox:
     """
 
     __slots__ = (
-        *("_accepted", "_commit_handle", "_db", "_encryption", "_history", "_in_flight", "_introduction"),
+        *("_accepted", "_commit_handle", "_content_of", "_db", "_encryption", "_history", "_in_flight"),
         *("_key_work", "_online", "_publish", "_session", "_stream", "_tried_up_to", "_waiting", "_wake"),
     )
 
@@ -44,12 +47,9 @@ class Outbox:
         key_work: KeyWork,
         publish: Callable[[Event], None],
         accepted: Callable[[str], bool],
-        introduction: Callable[[str], str],
+        content: Content,
     ) -> None:
-        """``accepted(peer)`` tells whether the peer may hear that something was received or read.
-
-        ``introduction(peer)`` is our nickname for a peer who may not know it, else empty.
-        """
+        """``accepted(peer)`` tells whether the peer may hear that something was received or read."""
         self._stream = stream
         self._db = database
         self._history = history
@@ -57,7 +57,7 @@ class Outbox:
         self._key_work = key_work
         self._publish = publish
         self._accepted = accepted
-        self._introduction = introduction
+        self._content_of = content
         self._wake = asyncio.Event()
         self._in_flight = InFlight(stream, database, self._wake.set)
         self._online = False
@@ -177,15 +177,16 @@ class Outbox:
 
     async def _content(self, message: Message) -> list[Element]:
         """The children of the stanza, stored for all attempts. Raises NotEncrypted, Interrupted."""
-        element = await self._encrypted(message) if message.encrypted else None
-        content = stanzas.text_message(message.id, message.body, element, self._introduction(message.peer))
+        text = self._content_of.plaintext(message)
+        element = await self._encrypted(message.peer, text) if message.encrypted and text else None
+        content = self._content_of.elements(message, element)
         self._in_flight.stored.keep(message.id, content)
         self._history.note_digest(message, stanzas.digest(content))
         return content
 
-    async def _encrypted(self, message: Message) -> Element:
+    async def _encrypted(self, peer: str, text: str) -> Element:
         try:
-            return await self._key_work.run(self._encryption.encrypt(message.peer, message.body))
+            return await self._key_work.run(self._encryption.encrypt(peer, text))
         except (NotEncrypted, Interrupted):
             raise
         except Exception as error:
@@ -224,7 +225,7 @@ class Outbox:
         if current.state is State.QUEUED:  # else it came back, or was even read, before its acknowledgement
             changed = self._history.raise_state(current, State.SENT)
         self._commit_soon()
-        if changed is not None:
+        if changed is not None and changed.kind is Kind.TEXT:
             self._publish(MessageChanged(changed))
 
     def _refuse(self, message: Message, error: ClientError) -> None:
@@ -233,7 +234,8 @@ class Outbox:
         self._in_flight.stored.forget(message.id)
         self._db.commit()
         self._end_wait(message.row, error)
-        self._publish(MessageChanged(failed))
+        if failed.kind is Kind.TEXT:
+            self._publish(MessageChanged(failed))
 
     def _end_wait(self, row: int, error: ClientError | None) -> None:
         future = self._waiting.get(row)
@@ -252,7 +254,7 @@ class Outbox:
 
         def commit() -> None:
             self._commit_handle = None
-            with suppress(sqlite3.ProgrammingError):  # the client was closed, and has committed
+            with suppress(NotOpen):  # the client was closed, and has committed
                 self._db.commit()
 
         if self._commit_handle is None:

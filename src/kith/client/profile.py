@@ -15,6 +15,7 @@ from xml.etree.ElementTree import Element, SubElement
 from slixmpp import JID
 from slixmpp.exceptions import IqError
 
+from kith.client.errors import InvalidProfile
 from kith.client.stream import Stream
 
 NICK = "http://jabber.org/protocol/nick"
@@ -22,7 +23,6 @@ VCARD = "urn:ietf:params:xml:ns:vcard-4.0"
 VCARD_NODE = "urn:xmpp:vcard4"
 AVATAR_DATA = "urn:xmpp:avatar:data"
 AVATAR_METADATA = "urn:xmpp:avatar:metadata"
-_TIMEOUT = 30
 _KINDS = ((b"\x89PNG", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"RIFF", "image/webp"))
 #: The largest avatar, in bytes.
 MAX_AVATAR = 256 * 1024
@@ -60,7 +60,7 @@ async def nickname(stream: Stream, jid: str) -> str:
 
 
 async def write(stream: Stream, profile: Profile) -> None:
-    """Publishes our own profile. Raises ValueError if the avatar is too large, or not an image we support.
+    """Publishes our own profile. Raises InvalidProfile if the avatar is too large, or of another kind.
 
     Raises IqError, IqTimeout if the server does not store it.
     """
@@ -87,19 +87,19 @@ async def write(stream: Stream, profile: Profile) -> None:
 def image_type(data: bytes) -> str:
     """The media type of an avatar, by its first bytes.
 
-    Raises ValueError if it is not supported or too large.
+    Raises InvalidProfile if it is not supported or too large.
     """
     if len(data) > MAX_AVATAR:
-        raise ValueError(f"The picture has more than {MAX_AVATAR // 1024} KiB.")
+        raise InvalidProfile(f"The picture has more than {MAX_AVATAR // 1024} KiB.")
     for start, kind in _KINDS:
         if data.startswith(start):
             return kind
-    raise ValueError("The picture is not PNG, JPEG or WebP.")
+    raise InvalidProfile("The picture is not PNG, JPEG or WebP.")
 
 
 async def _publish(stream: Stream, node: str, id: str, payload: Element) -> None:
     pubsub: Any = stream.plugin["xep_0060"]
-    await pubsub.publish(JID(stream.boundjid.bare), node, id=id, payload=payload, timeout=_TIMEOUT)
+    await pubsub.publish(JID(stream.boundjid.bare), node, id=id, payload=payload, timeout=stream.timeout)
 
 
 async def _item(stream: Stream, jid: str, node: str, id: str | None = None) -> Element | None:
@@ -107,9 +107,9 @@ async def _item(stream: Stream, jid: str, node: str, id: str | None = None) -> E
     pubsub: Any = stream.plugin["xep_0060"]
     try:
         if id is not None:
-            answer = await pubsub.get_item(JID(jid), node, id, timeout=_TIMEOUT)
+            answer = await pubsub.get_item(JID(jid), node, id, timeout=stream.timeout)
         else:
-            answer = await pubsub.get_items(JID(jid), node, max_items=1, timeout=_TIMEOUT)
+            answer = await pubsub.get_items(JID(jid), node, max_items=1, timeout=stream.timeout)
     except IqError:
         return None
     found: list[Any] = list(answer["pubsub"]["items"])

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
 from kith.client import stanzas
 from kith.client.decrypted import Decrypted, Undecryptable
-from kith.client.encryption import Encryption
-from kith.client.healing import Healing
+from kith.client.foreign_encryption import unreadable_encryption
 from kith.client.history import History
 from kith.client.key_work import Interrupted, KeyWork
-from kith.client.message import Draft, State, Trust
+from kith.client.message import Draft, Kind, State, Trust
+from kith.client.references import References, emojis, reference, without_quotation
 from kith.client.stream import Stream
+
+if TYPE_CHECKING:  # the libraries behind these take long to import
+    from kith.client.encryption import Encryption
+    from kith.client.healing import Healing
 
 #: The longest id that is stored, in characters. Receipts repeat ids, and senders choose them.
 MAX_ID = 1024
@@ -22,7 +27,7 @@ MAX_ID = 1024
 class Reader:
     """Reads messages of peers, and of our own other devices."""
 
-    __slots__ = ("_encryption", "_healing", "_history", "_key_work", "_own", "_stream")
+    __slots__ = ("_encryption", "_healing", "_history", "_key_work", "_own", "_stream", "references")
 
     def __init__(
         self,
@@ -38,17 +43,48 @@ class Reader:
         self._key_work = key_work
         self._healing = healing
         self._own = str(stream.requested_jid.bare)
+        self.references = References(history)
+        """What messages say about others."""
 
     async def read(self, message: Element, peer: str, incoming: bool, time: datetime) -> Draft | None:
-        """What the message says; None if there is nothing to show. Raises Interrupted.
+        """What the message says; None if it says nothing. Raises Interrupted.
 
         A text that can't be decrypted becomes an entry with an error, and its sender is asked to send it
         again if that can help. Ids and the digest are the caller's to add.
         """
+        draft = await self._text(message, peer, incoming, time)
+        said = reference(message)
+        if said is None or (draft is not None and draft.error is not None):
+            return draft if draft is None else without_quotation(message, draft)
+        about = bounded(said.about)
+        if said.kind is Kind.EDIT:
+            if draft is None or not about:
+                return draft
+            draft = without_quotation(message, draft)
+            if not self.references.may_edit(draft, about):
+                return draft
+            return replace(draft, kind=Kind.EDIT, about=about)
+        if said.emojis is not None or said.kind is Kind.DELETION:
+            state = State.RECEIVED if incoming else State.SENT
+            text = said.emojis or ""
+            draft = Draft(peer, "", text, incoming, False, Trust.PLAIN, time, state)
+        if draft is None or not about:
+            return None
+        body = " ".join(emojis(draft.body))
+        if said.kind is Kind.REACTION and draft.body and not body:
+            return None
+        return replace(draft, body=body, kind=said.kind, about=about)
+
+    async def _text(self, message: Element, peer: str, incoming: bool, time: datetime) -> Draft | None:
+        """The text of a message, decrypted if need be; None if there is none."""
         state = State.RECEIVED if incoming else State.SENT
         plain = Draft(peer, "", "", incoming, False, Trust.PLAIN, time, state)
         element = message.find(f"{{{stanzas.OMEMO}}}encrypted")
         if element is None:
+            foreign = unreadable_encryption(message)
+            if foreign is not None:
+                error = f"It is encrypted in a way that this app can't read ({foreign})."
+                return replace(plain, encrypted=True, trust=Trust.UNDECIDED, error=error)
             body = message.findtext(f"{{{stanzas.CLIENT}}}body")
             return None if body is None else replace(plain, body=body)
         id = stanzas.origin_id(message) or message.get("id") or ""

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element, SubElement, canonicalize, tostring
 
+from kith.client import foreign_encryption
+
 CLIENT = "jabber:client"
 RECEIPTS = "urn:xmpp:receipts"  # XEP-0184
 MARKERS = "urn:xmpp:chat-markers:0"  # XEP-0333
@@ -25,50 +27,33 @@ OMEMO = "eu.siacs.conversations.axolotl"  # XEP-0384, version 0.3
 LIMITS = "urn:xmpp:stream-limits:0"  # XEP-0478
 RESEND = "urn:kith:resend:0"  # docs/web.md
 NICK = "http://jabber.org/protocol/nick"  # XEP-0172
+CORRECT = "urn:xmpp:message-correct:0"  # XEP-0308
+RETRACT = "urn:xmpp:message-retract:1"  # XEP-0424
+REACTIONS = "urn:xmpp:reactions:0"  # XEP-0444
+REPLY = "urn:xmpp:reply:0"  # XEP-0461
+FALLBACK_NS = "urn:xmpp:fallback:0"  # XEP-0428
+KITH_REACTION = "urn:kith:reaction:0"  # docs/web.md
 STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas"
 
 #: The text that clients without OMEMO show for an encrypted message.
 FALLBACK = "This message is encrypted (OMEMO). Your client does not seem to support that."
 
-FEATURES = (RECEIPTS, MARKERS, CHAT_STATES, SID, EME)
+FEATURES = (RECEIPTS, MARKERS, CHAT_STATES, SID, EME, CORRECT, RETRACT, REACTIONS, REPLY, FALLBACK_NS)
 
 
-def _leaf(ns: str, tag: str, /, **attributes: str) -> Element:
-    return Element(f"{{{ns}}}{tag}", attributes)
-
-
-def text_message(id: str, body: str, encrypted: Element | None, nickname: str = "") -> list[Element]:
-    """The children of a chat message: its text, or ``encrypted`` with a fallback text.
-
-    ``id``: the origin id. ``nickname``: the sender's nickname (XEP-0172), if the recipient may not know it.
-    """
-    text = Element(f"{{{CLIENT}}}body")
-    text.text = body if encrypted is None else FALLBACK
-    children = [text]
-    if encrypted is not None:
-        children += [encrypted, _leaf(EME, "encryption", namespace=OMEMO, name="OMEMO")]
-    if nickname:
-        name = _leaf(NICK, "nick")
-        name.text = nickname
-        children.append(name)
-    return [
-        *children,
-        _leaf(SID, "origin-id", id=id),
-        _leaf(RECEIPTS, "request"),
-        _leaf(MARKERS, "markable"),
-        _leaf(CHAT_STATES, "active"),
-        _leaf(HINTS, "store"),
-    ]
+def leaf(ns: str, tag: str, more: dict[str, str] | None = None, /, **attributes: str) -> Element:
+    """An element without children. ``more``: attributes whose names are no identifiers."""
+    return Element(f"{{{ns}}}{tag}", attributes | (more or {}))
 
 
 def answer(kind: str, id: str) -> list[Element]:
     """The children of a receipt (``received``) or a marker (``displayed``) for the message with an id."""
-    return [_leaf(RECEIPTS if kind == "received" else MARKERS, kind, id=id), _leaf(HINTS, "store")]
+    return [leaf(RECEIPTS if kind == "received" else MARKERS, kind, id=id), leaf(HINTS, "store")]
 
 
 def chat_state(active: bool) -> list[Element]:
     """The children of a chat state message: composing, or active. It is not stored anywhere."""
-    return [_leaf(CHAT_STATES, "composing" if active else "active"), _leaf(HINTS, "no-store")]
+    return [leaf(CHAT_STATES, "composing" if active else "active"), leaf(HINTS, "no-store")]
 
 
 def mam_query(query: str, after: str | None, start: datetime | None, limit: int) -> Element:
@@ -76,7 +61,7 @@ def mam_query(query: str, after: str | None, start: datetime | None, limit: int)
 
     ``query``: the id that results will carry. ``limit``: entries in the page.
     """
-    root = _leaf(MAM, "query", queryid=query)
+    root = leaf(MAM, "query", queryid=query)
     if start is not None:
         form = SubElement(root, "{jabber:x:data}x", type="submit")
         for var, value in (("FORM_TYPE", MAM), ("start", start.strftime("%Y-%m-%dT%H:%M:%SZ"))):
@@ -153,6 +138,7 @@ def digest(children: Iterable[Element]) -> str:
     """
     children = list(children)
     encrypted = [child for child in children if child.tag == f"{{{OMEMO}}}encrypted"]
+    encrypted = encrypted or [child for child in children if child.tag in foreign_encryption.ELEMENTS]
     content = encrypted or [child for child in children if child.tag == f"{{{CLIENT}}}body"]
     texts = []
     for child in content:

@@ -18,11 +18,12 @@ from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 
 from kith.client import sendable, stanzas
-from kith.client.api import this_device
 from kith.client.certificate import Pin
 from kith.client.credential import FAST, SASL2, Credential
 from kith.client.errors import CertificateInvalid, ClientError, LoginFailed
+from kith.client.proxy import Proxy
 from kith.client.stream_management import StreamManagement
+from kith.client.this_device import this_device
 
 _PLUGINS = (
     *("xep_0004", "xep_0030", "xep_0059", "xep_0060", "xep_0115", "xep_0163", StreamManagement.name),
@@ -65,6 +66,10 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
         self.on_limit: Callable[[int], None] = lambda limit: None
         self.credential = credential
         self.on_token_renewed: Callable[[Credential], None] = lambda credential: None
+        self.timeout = 30.0
+        """How long the server may take to answer a request, in seconds."""
+        self.proxy: Proxy | None = None
+        """Through what to connect, if not directly."""
         self._pin = pin
         self._insecure = insecure
         self._refusal: ssl.SSLError | None = None
@@ -145,7 +150,25 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
         self.plugin["feature_mechanisms"].use_mechs = None if self._pin.by_authority else set(_SCRAM)
         self.plugin["feature_mechanisms"].attempted_mechs = set()
         self.authenticated = False
+        if self.proxy is not None and host is None:
+            host, port = self.requested_jid.domain, 5222  # the proxy resolves names, and knows no SRV records
+            self.enable_direct_tls = False
         self.connect(host, port)
+
+    async def _attempt_connection(self, host: str, port: int, tls: bool, server_hostname: str | None) -> bool:
+        if self.proxy is None:
+            return bool(await super()._attempt_connection(host, port, tls, server_hostname))
+        self.event_when_connected = "connected"
+        context = self.ssl_context if tls else None
+        try:
+            socket = await self.proxy.connect(host, port)
+            await asyncio.get_running_loop().create_connection(
+                lambda: self, sock=socket, ssl=context, server_hostname=server_hostname
+            )
+        except OSError as error:
+            self.event("connection_failed", error)
+            return False
+        return True
 
     @property
     def certificate_pending(self) -> bool:
@@ -297,7 +320,7 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
         """Pings the server. It works in order, so an answer shows that everything sent before has arrived."""
         ping = cast("dict[str, Any]", self.plugin)["xep_0199"].send_ping
         try:
-            await ping(JID(self.boundjid.host), timeout=30)
+            await ping(JID(self.boundjid.host), timeout=self.timeout)
         except IqTimeout:
             return False
         except IqError:

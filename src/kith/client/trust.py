@@ -1,8 +1,4 @@
-"""Which keys are trusted: blind trust before verification, the idea of XEP-0450.
-
-The first devices of a peer are trusted on first use. Once one of them was verified, a new device waits for a
-decision: nothing is encrypted for it, and what it sends is flagged.
-"""
+"""Which keys were seen, how much they are trusted, and what happens with new ones."""
 
 from __future__ import annotations
 
@@ -11,6 +7,7 @@ from typing import Any
 
 from kith.client.database import Database
 from kith.client.message import Fingerprint, Trust
+from kith.client.policies import TrustPolicy
 
 #: slixmpp-omemo's names of trust levels, and ours.
 LEVELS = {
@@ -36,37 +33,46 @@ def fingerprint(device: Any) -> Fingerprint:
     return Fingerprint(device.bare_jid, text, device.device_id, level(device), active)
 
 
-class TrustPolicy:
+class KnownKeys:
     """Remembers the keys of each peer, decides about new ones, and warns of keys that were added later."""
 
-    __slots__ = ("_db", "warn")
+    __slots__ = ("_db", "_policy", "warn")
 
-    def __init__(self, database: Database, warn: Callable[[str, str, bool], None]) -> None:
+    def __init__(
+        self, database: Database, policy: TrustPolicy, warn: Callable[[str, str, bool], None]
+    ) -> None:
         """``warn(peer, fingerprint, trusted)`` is called if a peer that we know has a new key."""
         self._db = database
+        self._policy = policy
         self.warn = warn
 
     def decide(self, devices: Iterable[Any]) -> dict[bytes, Trust]:
         """New trust levels for undecided identity keys, given all devices of one peer."""
         devices = list(devices)
-        verified = any(level(device) is Trust.VERIFIED for device in devices)
+        keys = [fingerprint(device) for device in devices]
         decisions: dict[bytes, Trust] = {}
-        for device in devices:
-            if level(device) is Trust.UNDECIDED and not verified:
-                decisions[device.identity_key] = Trust.BLIND
+        for device, key in zip(devices, keys, strict=True):
+            if key.trust is Trust.UNDECIDED:
+                decided = self._policy(key, [other for other in keys if other is not key])
+                if decided is not Trust.UNDECIDED:
+                    decisions[device.identity_key] = decided
+        levels = {
+            key.text: decisions.get(device.identity_key, key.trust)
+            for device, key in zip(devices, keys, strict=True)
+        }
         for peer in {device.bare_jid for device in devices}:
-            self._remember(peer, [fingerprint(device) for device in devices], trusted=not verified)
+            self._remember(peer, levels)
         return decisions
 
     def knows(self, peer: str) -> bool:
         """Whether any key of this peer has ever been seen."""
         return bool(self._db.sql.execute("SELECT 1 FROM known_keys WHERE peer = ?", (peer,)).fetchone())
 
-    def _remember(self, peer: str, keys: list[Fingerprint], trusted: bool) -> None:
+    def _remember(self, peer: str, levels: dict[str, Trust]) -> None:
         found = self._db.sql.execute("SELECT fingerprint FROM known_keys WHERE peer = ?", (peer,))
         known = {row[0] for row in found}
-        for key in keys:
-            if key.text not in known:
-                self._db.sql.execute("INSERT OR IGNORE INTO known_keys VALUES (?, ?)", (peer, key.text))
+        for text, trusted in levels.items():
+            if text not in known:
+                self._db.sql.execute("INSERT OR IGNORE INTO known_keys VALUES (?, ?)", (peer, text))
                 if known:
-                    self.warn(peer, key.text, trusted)
+                    self.warn(peer, text, trusted.sound)

@@ -10,7 +10,7 @@ import typer
 from rich.panel import Panel
 from rich.prompt import Confirm
 
-from kith.client.api import LOCAL, ServerAPI, this_device
+from kith.client.api import LOCAL, ServerAPI
 from kith.client.cli.account import (
     DataOption,
     HostOption,
@@ -26,6 +26,7 @@ from kith.client.cli.account import (
 from kith.client.cli.login import show
 from kith.client.credential import Credential
 from kith.client.linking import Approval, Code, NewDevice, decoded, encoded, new_ticket, seal
+from kith.client.this_device import this_device
 from kith.console import plain_markup
 from kith.terminal import one_line
 

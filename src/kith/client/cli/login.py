@@ -9,7 +9,7 @@ import typer
 from rich.panel import Panel
 from rich.prompt import Prompt
 
-from kith.client.api import LOCAL, ServerAPI, this_device
+from kith.client.api import LOCAL, ServerAPI
 from kith.client.cli.account import (
     DataOption,
     HostOption,
@@ -22,6 +22,7 @@ from kith.client.cli.account import (
 )
 from kith.client.credential import Credential, load
 from kith.client.errors import Refused
+from kith.client.this_device import this_device
 from kith.console import plain_markup
 
 #: Shown when a device logs in to an account that existed before.

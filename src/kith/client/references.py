@@ -1,0 +1,125 @@
+"""What an incoming message says about another one: a reply, an edit, a deletion, or a reaction."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from xml.etree.ElementTree import Element
+
+from kith.client import stanzas
+from kith.client.events import Event, MessageDeleted, MessageEdited, ReactionsChanged
+from kith.client.history import History
+from kith.client.message import Draft, Kind, Message, Reactions
+
+#: Edits that arrive later than this after the message are messages of their own.
+EDITABLE = timedelta(days=2)
+_MOST_REACTIONS, _LONGEST_EMOJI = 20, 16
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """``about``: the id of the other message. ``emojis``: of an unencrypted reaction (XEP-0444).
+
+    An encrypted reaction has its emoji in the text, and None here.
+    """
+
+    kind: Kind
+    about: str
+    emojis: str | None = None
+
+
+def reference(message: Element) -> Reference | None:
+    """What the message does to another one; None if it is a text of its own."""
+    retract = stanzas.named(message, stanzas.RETRACT, ("retract",))
+    if retract is not None:
+        return Reference(Kind.DELETION, retract[1])
+    sealed = stanzas.named(message, stanzas.KITH_REACTION, ("reaction",))
+    if sealed is not None:
+        return Reference(Kind.REACTION, sealed[1])
+    plain = message.find(f"{{{stanzas.REACTIONS}}}reactions")
+    if plain is not None:
+        found = [child.text or "" for child in plain.iterfind(f"{{{stanzas.REACTIONS}}}reaction")]
+        return Reference(Kind.REACTION, plain.get("id", ""), " ".join(found))
+    corrected = stanzas.named(message, stanzas.CORRECT, ("replace",))
+    return None if corrected is None else Reference(Kind.EDIT, corrected[1])
+
+
+def without_quotation(message: Element, draft: Draft) -> Draft:
+    """The draft as a reply, if it is one: with the id it answers, and without the quotation (XEP-0461)."""
+    reply = stanzas.named(message, stanzas.REPLY, ("reply",))
+    if reply is None or not reply[1]:
+        return draft
+    body = draft.body
+    for fallback in message.iterfind(f"{{{stanzas.FALLBACK_NS}}}fallback"):
+        part = fallback.find(f"{{{stanzas.FALLBACK_NS}}}body")
+        if fallback.get("for") == stanzas.REPLY and part is not None and part.get("start") == "0":
+            end = part.get("end", "")
+            if end.isascii() and end.isdecimal() and len(end) < 8:
+                body = body[int(end) :] or body
+            break
+    return replace(draft, body=body, reply_to=reply[1])
+
+
+def emojis(text: str) -> tuple[str, ...]:
+    """The emoji of a reaction, at most twenty. What is not an emoji is left out."""
+    return tuple(dict.fromkeys(one for one in text.split() if is_emoji(one)))[:_MOST_REACTIONS]
+
+
+def is_emoji(text: str) -> bool:
+    """Whether a text may be one emoji: symbols, with what joins and modifies them, and no letters."""
+    if not 0 < len(text) <= _LONGEST_EMOJI:
+        return False
+    kinds = {unicodedata.category(character) for character in text}
+    symbol = "So" in kinds or "\u20e3" in text or text[0] in "\u203c\u2049"
+    return symbol and not any(kind[0] in "LZC" and kind not in ("Cf", "Cn") for kind in kinds)
+
+
+class References:
+    """Applies edits, deletions and reactions to the history. Callers commit, and publish what is returned."""
+
+    __slots__ = ("_history",)
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+
+    def may_edit(self, draft: Draft, about: str) -> bool:
+        """Whether an edit may change the message with that id; otherwise it is a message of its own.
+
+        An edit that is less protected than the message, or comes days later, may be somebody else's.
+        """
+        target = self._history.target(draft.peer, draft.incoming, about)
+        return (
+            target is not None
+            and not target.error
+            and (draft.encrypted or not target.encrypted)
+            and (draft.trust.sound or not target.trust.sound)
+            and draft.time - target.time <= EDITABLE
+        )
+
+    def apply(self, change: Message) -> Event | None:
+        """Changes the message that a stored change is about. Returns the event to publish."""
+        about = change.about or ""
+        if change.kind is Kind.REACTION:
+            return self._react(change, about)
+        target = self._history.target(change.peer, change.incoming, about)
+        if target is None or target.deleted:
+            return None
+        if change.kind is Kind.DELETION:
+            return MessageDeleted(self._history.set_deleted(target), target)
+        return MessageEdited(self._history.set_text(target, change.body), target)
+
+    def _react(self, change: Message, about: str) -> Event | None:
+        target = self._history.target(change.peer, not change.incoming, about) or self._history.target(
+            change.peer, change.incoming, about
+        )
+        if target is None or target.deleted:
+            return None
+        found = emojis(change.body)
+        reactions = replace(target.reactions, **{"theirs" if change.incoming else "ours": found})
+        if reactions == target.reactions:
+            return None
+        return ReactionsChanged(self._history.set_reactions(target, reactions), change.incoming)
+
+
+__all__ = ["EDITABLE", "Reactions", "Reference", "References", "emojis", "is_emoji", "reference"]

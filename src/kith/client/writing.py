@@ -1,0 +1,127 @@
+"""The part of `kith.client.Client` that writes messages."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+
+from kith.client import sendable
+from kith.client.addresses import bare
+from kith.client.errors import NotSendable
+from kith.client.events import ContactChanged, MessageChanged, MessageReceived
+from kith.client.message import Draft, Link, Message, State, Trust
+from kith.client.stanzas import chat_state
+from kith.client.waiting import Waiting
+
+
+class Writing(Waiting):
+    """Sends texts, typing notifications and read markers."""
+
+    async def send(
+        self,
+        peer: str,
+        body: str,
+        *,
+        encrypted: bool | None = None,
+        reply_to: Message | None = None,
+        wait: State | None = None,
+        timeout: float | None = 30.0,
+    ) -> Message:
+        """Sends a text. Returns once it is on the wire or, without a connection, stored in the outbox.
+
+        If the call is cancelled while it waits, the message stays in the outbox and is sent all the same.
+        ``encrypted``: by default as the chat is set, which is True unless the user changed it
+        (`set_plain`). ``reply_to``: a message of this chat, which apps quote above the text. ``wait``: waits
+        further until the message has reached that state, at most ``timeout`` seconds.
+
+        Raises PeerHasNoDevices and NoTrustedDevices (the message is then stored as failed), TooLarge (see
+        `largest_text`), BadCharacters and NotSendable (nothing is stored), and InvalidAddress; with ``wait``
+        also NotSent if the message fails, and TimedOut.
+        """
+        peer = bare(peer)
+        if peer == self.jid:
+            raise NotSendable("This is your own address.")
+        if not body.strip():
+            raise NotSendable("There is nothing to send.")
+        if reply_to is not None and reply_to.peer != peer:
+            raise NotSendable("A reply can only go to the chat of the message that it answers.")
+        if encrypted is None:
+            encrypted = not self._history.is_plain(peer)
+        sendable.check_text(body, encrypted, self._stream.max_bytes)
+        message = self._queue(
+            Draft(
+                peer=peer,
+                id="",
+                body=body,
+                incoming=False,
+                encrypted=encrypted,
+                trust=Trust.VERIFIED if encrypted else Trust.PLAIN,
+                time=datetime.now(UTC),
+                state=State.QUEUED,
+                reply_to=None if reply_to is None else reply_to.origin or reply_to.id,
+            )
+        )
+        self._history.mark_read(peer, message)
+        self._history.note_written(peer)
+        self._db.commit()
+        self._publish(MessageReceived(message))
+        if self.link is Link.ONLINE and not self._contacts.known(peer):
+            self._contacts.add(peer, self._nickname)
+        await self._outbox.wait_until_sent(message)
+        if wait is not None:
+            return await self.wait_for(message, wait, timeout)
+        return self._history.get(message.row)
+
+    def _queue(self, draft: Draft) -> Message:
+        """Adds a message to the outbox, under an id of its own. The caller commits."""
+        id = str(uuid.uuid4())
+        message = self._history.add(draft.with_id(id))
+        assert message is not None, "a new origin id is unique"
+        return message
+
+    async def resend(self, message: Message, *, encrypted: bool | None = None) -> Message:
+        """Sends a failed message once more, under a new id. Raises what `send` raises.
+
+        Does nothing if the message has not failed. ``encrypted``: by default as it was.
+        """
+        current = self._history.get(message.row)
+        if current.state is not State.FAILED:
+            return current
+        if encrypted is None:
+            encrypted = current.encrypted
+        sendable.check_text(current.body, encrypted, self._stream.max_bytes)
+        again = self._history.requeue(current, str(uuid.uuid4()), encrypted)
+        self._db.commit()
+        self._outbox.requeued(again)
+        self._publish(MessageChanged(again))
+        await self._outbox.wait_until_sent(again)
+        return self._history.get(message.row)
+
+    def largest_text(self, encrypted: bool = True) -> int:
+        """How many bytes of UTF-8 a message to this server may have."""
+        return sendable.largest_text(encrypted, self._stream.max_bytes)
+
+    async def typing(self, peer: str, active: bool = True) -> None:
+        """Tells the peer that we are typing, or have stopped (XEP-0085).
+
+        Does nothing while offline, or if the peer is a stranger who was not accepted.
+        """
+        peer = bare(peer)
+        if self.link is Link.ONLINE and self.accepted(peer):
+            stanza = self._stream.make_message(peer, mtype="chat")
+            for child in chat_state(active):
+                stanza.append(child)
+            stanza.send()
+
+    async def mark_read(self, peer: str, upto: Message | None = None) -> None:
+        """Marks a chat as read, up to a message or as a whole, and tells the peer (XEP-0333).
+
+        A stranger is told once they are accepted.
+        """
+        peer = bare(peer)
+        marker = self._history.mark_read(peer, upto)
+        if marker is not None:
+            self._history.owe(peer, "displayed", marker)
+            self._outbox.wake()
+        self._db.commit()
+        self._publish(ContactChanged(peer))

@@ -15,7 +15,19 @@ from kith.bus.local import LocalBus
 from kith.core.actors.account import Account, Session
 from kith.core.actors.accounts import Elsewhere
 from kith.core.peers import outbox
-from kith.core.peers.requests import Other, Result, encode, request, result
+from kith.core.peers.requests import (
+    Check,
+    Moved,
+    Notice,
+    Other,
+    Owner,
+    Probe,
+    Result,
+    encode,
+    owner,
+    request,
+    result,
+)
 from kith.features import ALL
 from kith.ports.bus import Done, Lost
 from kith.ports.store import Append, LogQuery, Outgoing, Unavailable
@@ -59,11 +71,11 @@ class Shared:
 
 
 class Careless(LocalBus):
-    """Loses answers, or whole requests, as often as it is told to; keeps what was asked."""
+    """Loses answers, whole requests or notices, as often as it is told to; keeps what was asked."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.lose_answers = self.lose_requests = 0
+        self.lose_answers = self.lose_requests = self.lose_notices = 0
         self.asked: list[bytes] = []
 
     def ask(self, slot: int, request: bytes, done: Done) -> None:
@@ -76,6 +88,12 @@ class Careless(LocalBus):
             super().ask(slot, request, lambda answer, error: done(None, Lost()))
         else:
             super().ask(slot, request, done)
+
+    def tell(self, slot: int, notice: bytes) -> None:
+        if self.lose_notices:
+            self.lose_notices -= 1
+        else:
+            super().tell(slot, notice)
 
 
 class Pair:
@@ -443,7 +461,12 @@ async def test_what_another_version_says_is_not_answered(pair: Pair) -> None:
 
 def test_what_travels_is_read_as_it_was_written() -> None:
     stanza = Other(b"<presence from='a@x' to='b@x'/>")
-    assert request(encode(stanza)) == stanza
+    slots = (1 << 1023).to_bytes(128, "big")
+    for said in (stanza, Notice(b"node", 7, b"owner", b"<presence/>"), Probe(b"<presence/>", True)):
+        assert request(encode(said)) == said
+    for asked in (Check(b"node", 7, slots), Moved([(3, b"owner")])):
+        assert request(encode(asked)) == asked
+    assert owner(encode(Owner(b"name"))) == Owner(b"name")
     assert result(encode(Result([], 3))) == Result([], 3)
     with pytest.raises(ValueError, match="version"):
         request(b"\x02" + encode(stanza)[1:])

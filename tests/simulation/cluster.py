@@ -40,7 +40,7 @@ class Cluster:
         self.nodes: list[SimulatedNode] = []
         self.locks: dict[int, SimulatedNode | None] = dict.fromkeys(self.slots)
         self.noisy = False
-        self.notices_lost = 0
+        self.moved = self.lost = False  # whether slots have moved, or anything on the bus was lost
         self.apart: set[str] = set()
 
     def owner(self, name: str) -> SimulatedNode | None:
@@ -65,6 +65,7 @@ class Cluster:
         if before is node or not node.up:
             return
         self.locks[slot] = node
+        self.moved = True
         if before is not None:
             self._placement(before).revoke(slot)
         self._placement(node).grant(slot)
@@ -163,6 +164,7 @@ class SimulatedBus:
         question = _Question(self, done, loop)
         target = self._who(slot)
         if target is None:
+            self.lost()
             loop.call_later(self._delay(), question.answered, None, NoOwner())
             return
         loop.call_later(PATIENCE, question.answered, None, Lost())
@@ -175,10 +177,11 @@ class SimulatedBus:
             return
         target = self._who(slot)
         if target is None or target.loop is None:
+            self.lost()
             return
         noise = self._cluster.noisy and self._cluster.rng.random() < NOISE
         if noise or not self._cluster.reach(self._node.name, target.name):
-            self._cluster.notices_lost += 1
+            self.lost()
             return
         key = target.name, slot
         arrives = max(self._told.get(key, 0.0) + 1e-6, target.loop.time() + self._delay())
@@ -211,6 +214,10 @@ class SimulatedBus:
             return rng.random() * 2 * PATIENCE
         return delay(rng)
 
+    def lost(self) -> None:
+        """Something that was sent from here had no effect, as far as is known here."""
+        self._cluster.lost = True
+
     def reply(self, question: _Question, answer: bytes, sender: SimulatedNode) -> None:
         """An answer comes back, if it does."""
         if self._copies() and self._cluster.reach(sender.name, self._node.name):
@@ -229,6 +236,8 @@ class _Question:
 
     def answered(self, answer: bytes | None, error: BusError | None) -> None:
         done, self.done = self.done, None
+        if done is not None and error is not None:
+            self.bus.lost()
         if done is not None:
             done(answer, error)
 
@@ -256,6 +265,6 @@ def _notice(
     """A notice arrives; at a node that has lost the slot, it is as good as lost."""
     take = bus.takes.get(slot) if bus is not None else None
     if take is None or cluster.locks.get(slot) is not node:
-        cluster.notices_lost += 1
+        cluster.lost = True
     if take is not None:
         take(notice, lambda answer: None)

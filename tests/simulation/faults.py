@@ -26,16 +26,19 @@ from kith.core.log.envelope import Envelope
 from kith.core.log.log import Log
 from kith.core.node import Node
 from kith.core.peers.arrivals import Arrival, Peer
+from kith.core.peers.notices import Notices
 from kith.core.peers.outbox import Outbox
 from kith.core.peers.ownership import Ownership
 from kith.core.peers.peers import PeerNodes
-from kith.core.peers.requests import Message, Messages, Result, encode
+from kith.core.peers.requests import Message, Messages, Probe, Result, encode
 from kith.core.routing.post import Post
 from kith.core.routing.presence import Presence
 from kith.core.routing.subscriptions import Subscriptions
 from kith.core.sessions.handover import Handover
 from kith.features import blocking
 from kith.features.carbons import Carbons
+from kith.features.foreign_interests import ForeignInterests
+from kith.features.pubsub.pep import Pep
 from kith.ports.placement import Placement
 from tests.simulation.clock import EPOCH
 from tests.simulation.cluster import SimulatedPlacement
@@ -288,8 +291,40 @@ def _requests_do_not_wait_for_each_other(patch: Patch) -> None:
     patch.setattr(Outbox, "_send_next", eager)
 
 
-def _nobody_is_told_of_a_new_owner(patch: Patch) -> None:
-    patch.setattr(PeerNodes, "announce", lambda self, event, slots: None)
+def _lost_notices_are_not_missed(patch: Patch) -> None:
+    """Nobody asks whether what was sent has arrived."""
+    patch.setattr(Notices, "_check", lambda self, slot, remote, number: None)
+
+
+def _a_new_owner_is_not_noticed(patch: Patch) -> None:
+    """It is announced, but that may get lost; and whoever has lost a slot looks no further."""
+    patch.setattr(Notices, "announce", lambda self, slots: None)
+    checked = Notices._checked
+
+    def trusting(self: Notices, slot: int, remote: Any, number: int, answer: Any, error: Any) -> None:
+        if answer is not None:
+            remote.owner = self._name(answer)
+        checked(self, slot, remote, number, answer, error)
+
+    patch.setattr(Notices, "_checked", trusting)
+
+
+def _what_was_seen_is_not_taken_back(patch: Patch) -> None:
+    """Who probes again sees who is there, and still who is gone."""
+    take_probe = Notices.take_probe
+    patch.setattr(
+        Notices,
+        "take_probe",
+        lambda self, probe, reply: take_probe(self, Probe(probe.stanza, False), reply),
+    )
+
+
+def _missed_events_do_not_come_again(patch: Patch) -> None:
+    patch.setattr(Pep, "events_missed", lambda self, account, client: None)
+
+
+def _who_does_not_say_what_it_wants_is_not_asked_again(patch: Patch) -> None:
+    patch.setattr(ForeignInterests, "_ask_again", lambda self, jid, client, to: None)
 
 
 FAULTS = (
@@ -395,7 +430,27 @@ FAULTS = (
     ),
     Fault(
         "sees",
-        _nobody_is_told_of_a_new_owner,
+        _lost_notices_are_not_missed,
+        nodes=3,
+    ),
+    Fault(
+        "sees",
+        _a_new_owner_is_not_noticed,
+        nodes=3,
+    ),
+    Fault(
+        "sees",
+        _what_was_seen_is_not_taken_back,
+        nodes=3,
+    ),
+    Fault(
+        "shows that",
+        _missed_events_do_not_come_again,
+        nodes=3,
+    ),
+    Fault(
+        "shows that",
+        _who_does_not_say_what_it_wants_is_not_asked_again,
         nodes=3,
     ),
 )

@@ -181,8 +181,6 @@ def _ever_blocked(world: World, one: str, other: str) -> bool:
 
 def presence_settles(world: World) -> None:
     """Everybody sees who is there, and how."""
-    if world.cluster is not None and world.cluster.notices_lost:
-        return
     awake = [device for device in world.devices.values() if device.online]
     for viewer in awake:
         there = {}
@@ -210,8 +208,7 @@ def _same_truth(world: World) -> None:
                 if shown != lasting:
                     world.complain(f"{device.name} shows {account} as {shown}, and {lasting} lasts")
             lasting, shown = _final(world, account, ("mood",)), device.view.moods.get(account, "")
-            lost = world.cluster is not None and world.cluster.notices_lost
-            if shown != lasting and not lost and not _ever_blocked(world, device.account, account):
+            if shown != lasting and not _ever_blocked(world, device.account, account):
                 world.complain(f"{device.name} shows that {account} is {shown}, and {lasting} lasts")
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from kith.base.slots import slot_of
 from kith.core.actors.roster import SPACE, Item
+from kith.core.peers.notices import PERIOD
 from tests.raw import body
 from tests.simulation import promises
 from tests.simulation.clock import Journal, Loop, Stuck, Time
@@ -19,6 +20,8 @@ from tests.simulation.node import CONFIG, DOMAIN, KEYS, QuickHints, SimulatedNod
 from tests.simulation.people import NODE, SILENCE, Device
 from tests.simulation.schedule import ACCOUNTS, DEVICES, Event, Schedule
 
+#: How long presence may take to settle after the bus has lost something, in seconds.
+SETTLING = PERIOD + 8.0
 #: How long everything may take to come to rest once nothing goes wrong any more, in seconds.
 REST = 120.0
 
@@ -118,15 +121,29 @@ class World:
             self.time.sleep(event.after / 1000)
             self._do(event)
         self._heal()
-        if not all(device.online for device in self.devices.values()):
+        away = self._away()
+        if away:
             self.time.sleep(SILENCE)  # so long it may take until a node learns that a device is gone
-            self.come_to_rest(CONFIG.resume_timeout + 6.0)
-            promises.presence_settles(self)
+            self.come_to_rest(self._quiet)
+            if self._away() == away:  # or somebody is coming just now
+                promises.presence_settles(self)
         for device in self.devices.values():
             device.come()
         # sessions that nobody resumes end, and what is on its way arrives
-        self.come_to_rest(CONFIG.resume_timeout + 6.0)
+        self.come_to_rest(self._quiet)
         promises.check(self)
+
+    def _away(self) -> list[str]:
+        return [device.name for device in self.devices.values() if not device.online]
+
+    @property
+    def _quiet(self) -> float:
+        """How long it is quiet until presence has to be right."""
+        cluster = self.cluster
+        if cluster is None or not (cluster.moved or cluster.lost):
+            return CONFIG.resume_timeout + 6.0
+        cluster.moved = cluster.lost = False
+        return SETTLING
 
     def _heal(self) -> None:
         """From here on nothing goes wrong."""

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from functools import partial
 from xml.etree.ElementTree import Element
 
 from kith.base.randomness import Randomness
+from kith.base.tasks import Tasks
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.sender import Sender
 from kith.core.hooks.feature import Feature
 from kith.core.routing.post import Post
 from kith.features.caps import C, Caps
 from kith.features.disco import INFO
+from kith.wire import ns
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
 
@@ -24,12 +27,15 @@ from kith.wire.stanza import Stanza
 MAX_ACCOUNTS = 20_000
 MAX_CLIENTS = 16
 _MAX_ATTRIBUTE = 1024
+#: How often a client is asked that does not answer, and how many seconds an answer is waited for.
+_TRIES, _PATIENCE = 4, 10.0
+_ERROR = ns.tag(ns.CLIENT, "error")
 
 
 class _Client:
     """A client on another server. ``owners``: the accounts here that it has sent presence to."""
 
-    __slots__ = ("asked", "features", "hash", "node", "owners", "ver")
+    __slots__ = ("asked", "features", "hash", "node", "owners", "tries", "ver")
 
     def __init__(self, hash: str, node: str, ver: str) -> None:
         self.hash = hash
@@ -38,6 +44,7 @@ class _Client:
         self.features: frozenset[str] | None = None
         self.owners: set[JID] = set()
         self.asked = ""
+        self.tries = 0
 
 
 class ForeignInterests(Feature):
@@ -47,10 +54,13 @@ class ForeignInterests(Feature):
     known.
     """
 
-    def __init__(self, randomness: Randomness, accounts: Accounts, post: Post, caps: Caps) -> None:
+    def __init__(
+        self, randomness: Randomness, accounts: Accounts, post: Post, tasks: Tasks, caps: Caps
+    ) -> None:
         self._randomness = randomness
         self._accounts = accounts
         self._post = post
+        self._tasks = tasks
         self._caps = caps
         self.listeners: list[Callable[[JID, JID], None]] = []
         self._clients: OrderedDict[str, dict[JID, _Client]] = OrderedDict()
@@ -67,6 +77,8 @@ class ForeignInterests(Feature):
 
     def presence_received(self, sender: Sender, stanza: Stanza, to: JID) -> None:
         if not sender.jid.resource:
+            if stanza.type == "unavailable":  # all of its clients are
+                self._clients.pop(sender.bare, None)
             return
         clients = self._clients.get(sender.bare)
         if stanza.type == "unavailable":
@@ -107,14 +119,25 @@ class ForeignInterests(Feature):
 
     def _ask(self, jid: JID, client: _Client, to: JID) -> None:
         client.asked = f"caps-{self._randomness.hex(8)}"
+        client.tries += 1
         attrs = {"type": "get", "id": client.asked, "from": to.bare, "to": str(jid)}
         query = Element(INFO, {"node": f"{client.node}#{client.ver}"})
         self._post.route(Stanza.build("iq", attrs, query), to.to_bare(), jid)
+        if client.tries < _TRIES:
+            self._tasks.later(_PATIENCE, partial(self._ask_again, jid, client, to))
+
+    def _ask_again(self, jid: JID, client: _Client, to: JID) -> None:
+        """Asks once more if the question or its answer got lost on the way."""
+        if client.features is None and self._clients.get(jid.bare, {}).get(jid) is client:
+            self._ask(jid, client, to)
 
     def iq_result(self, sender: Sender, iq: Stanza) -> bool:
         client = self._clients.get(sender.bare, {}).get(sender.jid)
         if client is None or not client.asked or client.asked != iq.id:
             return False
+        error = iq.child(_ERROR) if iq.type == "error" else None
+        if error is not None and error.get("type") == "wait":
+            return True  # see `_ask_again`
         client.asked = ""
         query = iq.child(INFO) if iq.type == "result" else None
         client.features = (

@@ -177,6 +177,9 @@ class Feature:
     def presence_received(self, sender: Sender, stanza: Stanza, to: JID) -> None:
         """An address of another domain has sent presence, perhaps ``unavailable``, to an account."""
 
+    def events_missed(self, account: JID, client: JID) -> None:
+        """A client may have missed events of an account, since one of them was at another node."""
+
     async def subscription_wanted(self, account: JID, contact: JID, stanza: Stanza) -> bool:
         """``contact`` requests a subscription to ``account``.
 

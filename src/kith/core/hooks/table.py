@@ -129,6 +129,7 @@ class Hooks:
         self.session_available = Each(Feature.session_available)
         self.presence_changed = Each(Feature.presence_changed)
         self.presence_received = Each(Feature.presence_received)
+        self.events_missed = Each(Feature.events_missed)
         self.subscription_wanted = AnyInTurn(Feature.subscription_wanted)
         self.subscription_approved = Each(Feature.subscription_approved)
         self.access_changed = Each(Feature.access_changed)

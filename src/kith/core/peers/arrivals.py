@@ -77,9 +77,9 @@ class Arrival(Intake):
         else:
             self.when_idle = [self._answer]
 
-    def notice(self, stanza: bytes) -> None:
+    def notice(self, stanza: Stanza) -> None:
         """Handles a stanza that is not sent again if it is lost."""
-        self.take(Stanza.from_bytes(stanza))
+        self.take(stanza)
 
     def _answer(self) -> None:
         """Tells the other node how many of its stanzas are done with; says nothing if none is."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from kith.base.ids import Ids
-from kith.base.randomness import Randomness
 from kith.base.tasks import Tasks
 from kith.core.actors.accounts import Accounts
+from kith.core.peers.notices import Notices
 from kith.core.peers.peers import PeerNodes
 from kith.core.sessions.sessions import Sessions
 from kith.ports.placement import Placement
@@ -27,8 +27,8 @@ class Ownership:
         accounts: Accounts,
         sessions: Sessions,
         peers: PeerNodes,
+        notices: Notices,
         tasks: Tasks,
-        randomness: Randomness,
     ) -> None:
         self._placement = placement
         self._store = store
@@ -36,8 +36,8 @@ class Ownership:
         self._accounts = accounts
         self._sessions = sessions
         self._peers = peers
+        self._notices = notices
         self._tasks = tasks
-        self._randomness = randomness
         self._news: set[int] = set()
 
     async def run(self) -> None:
@@ -70,4 +70,4 @@ class Ownership:
     def _announce(self) -> None:
         slots, self._news = self._news, set()
         if slots:
-            self._peers.announce(self._randomness.bytes(16), slots)
+            self._notices.announce(slots)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
 from functools import partial
 
 from kith.base.figures import Figures
-from kith.base.slots import SLOTS
 from kith.base.tasks import Tasks
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.intake import COMMITTING, Work
@@ -15,20 +12,20 @@ from kith.core.actors.sender import Sender
 from kith.core.log.envelope import Envelope
 from kith.core.log.log import Log
 from kith.core.peers.arrivals import Arrival
+from kith.core.peers.notices import Notices
 from kith.core.peers.outbox import Outbox
-from kith.core.peers.requests import Messages, Moved, Other, encode, request
+from kith.core.peers.requests import Check, Messages, Notice, Other, Probe, encode, request
 from kith.core.routing.post import Post
-from kith.core.routing.presence import Presence
 from kith.core.routing.router import Router
 from kith.core.routing.subscriptions import SUBSCRIPTION_TYPES
 from kith.ports.bus import Bus, BusError, Reply
 from kith.ports.placement import Placement
+from kith.wire import ns
 from kith.wire.errors import StanzaError
-from kith.wire.jid import JID, parse_jid
+from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
 
-#: How many notices of moved slots are remembered: each arrives once for every slot that is owned here.
-_EVENTS = 1000
+_EVENT = ns.tag(ns.PUBSUB_EVENT, "event")
 
 
 class PeerNodes:
@@ -41,7 +38,7 @@ class PeerNodes:
         accounts: Accounts,
         log: Log,
         post: Post,
-        presence: Presence,
+        notices: Notices,
         router: Router,
         tasks: Tasks,
         figures: Figures,
@@ -52,12 +49,12 @@ class PeerNodes:
         self._accounts = accounts
         self._log = log
         self._post = post
-        self._presence = presence
+        self._notices = notices
+        notices.handle = self._handle
         self._admit = router.admit_peer
         self._tasks = tasks
         self._figures = figures
         self._outbox = outbox
-        self._events: deque[bytes] = deque(maxlen=_EVENTS)
 
     @property
     def waiting(self) -> int:
@@ -68,19 +65,15 @@ class PeerNodes:
 
     async def gained(self, slot: int) -> None:
         """Starts taking stanzas for a slot that this node now owns, and continues with its outboxes."""
-        self._bus.serve(slot, self._take)
+        self._notices.gained(slot)
+        self._bus.serve(slot, partial(self._take, slot))
         await self._outbox.gained(slot)
 
     def lost(self, slot: int) -> None:
         """Stops taking stanzas for a slot that another node now owns."""
         self._bus.stop(slot)
+        self._notices.lost(slot)
         self._outbox.lost(slot)
-
-    def announce(self, event: bytes, slots: Iterable[int]) -> None:
-        """Tells all nodes that this one now owns these slots. ``event`` is a unique name for the notice."""
-        notice = encode(Moved(event, sorted(slots)))
-        for slot in range(SLOTS):
-            self._bus.tell(slot, notice)
 
     # -- to other nodes ----------------------------------------------------------------------------
 
@@ -94,12 +87,15 @@ class PeerNodes:
             if account is not None:
                 self._outbox.keep(account, stanza, to)
                 return
-        data = encode(Other(stanza.to_bytes()))
-        slot = self._placement.slot(to.bare)
-        if stanza.kind == "iq":
-            self._bus.ask(slot, data, partial(self._asked, stanza, sender, to))
+        if stanza.kind == "presence" and stanza.type == "probe":
+            self._notices.probe(stanza, to)
+        elif stanza.kind == "presence" or _EVENT in stanza.children:
+            self._notices.tell(stanza, sender, to)
+        elif stanza.kind == "iq":
+            asked = partial(self._asked, stanza, sender, to)
+            self._bus.ask(self._placement.slot(to.bare), encode(Other(stanza.to_bytes())), asked)
         else:
-            self._bus.tell(slot, data)
+            self._bus.tell(self._placement.slot(to.bare), encode(Other(stanza.to_bytes())))
 
     def admit(self, sender: Sender, stanza: Stanza, to: JID) -> Work:
         """Stores a message in its sender's outbox; it is sent once it is durable."""
@@ -139,7 +135,7 @@ class PeerNodes:
 
     # -- from other nodes --------------------------------------------------------------------------
 
-    def _take(self, data: bytes, reply: Reply) -> None:
+    def _take(self, slot: int, data: bytes, reply: Reply) -> None:
         """Handles a request or notice for a slot of this node. One that can't be read is not answered."""
         try:
             said = request(data)
@@ -150,38 +146,18 @@ class PeerNodes:
             self._arrival().request(said.messages, reply)
         elif isinstance(said, Other):
             reply(b"")
-            self._arrival().notice(said.stanza)
+            self._handle(Stanza.from_bytes(said.stanza))
+        elif isinstance(said, Notice):
+            self._notices.take(slot, said)
+        elif isinstance(said, Probe):
+            self._notices.take_probe(said, reply)
+        elif isinstance(said, Check):
+            self._notices.take_check(slot, said, reply)
         else:
-            self._moved(said)
+            self._notices.moved(said)
+
+    def _handle(self, stanza: Stanza) -> None:
+        self._arrival().notice(stanza)
 
     def _arrival(self) -> Arrival:
         return Arrival(self._tasks, self._figures, self._post, self._admit)
-
-    def _moved(self, moved: Moved) -> None:
-        """Probes again the presence of contacts that have a new owner, for all that are online here.
-
-        Sessions that ended with the owner of before are in no answer, so the contact is unavailable until its
-        new owner says otherwise: from its bare address, as if it had no session (RFC 6121 §4.3.2).
-        """
-        if moved.event in self._events:
-            return
-        self._events.append(moved.event)
-        slots = frozenset(moved.slots)
-        for account in self._accounts.all():
-            sessions = account.available()
-            if not sessions or account.roster is None:
-                continue
-            for contact in account.roster.contacts_to():
-                to = parse_jid(contact)
-                has_moved = self._placement.slot(contact) in slots
-                # its own first probes may have been answered to the owner of before
-                if not self._post.domain.holds(to) or not (has_moved or account.slot in slots):
-                    continue
-                for session in sessions:
-                    if has_moved:
-                        gone = {"type": "unavailable", "from": contact, "to": session.full}
-                        session.send(Stanza.build("presence", gone))
-                    probe = {"type": "probe", "from": session.full, "to": contact}
-                    work = self._presence.handle(session, Stanza.build("presence", probe), to)
-                    if work is not None:
-                        self._tasks.spawn(work)

@@ -27,7 +27,7 @@ class Messages(msgspec.Struct, tag="messages", array_like=True, frozen=True):
 
 
 class Other(msgspec.Struct, tag="other", array_like=True, frozen=True):
-    """A stanza that is not kept: an iq, presence, or a message such as a typing notification.
+    """A stanza that is not kept: an iq, or a message such as a typing notification.
 
     The answer is empty.
     """
@@ -35,14 +35,55 @@ class Other(msgspec.Struct, tag="other", array_like=True, frozen=True):
     stanza: bytes
 
 
-class Moved(msgspec.Struct, tag="moved", array_like=True, frozen=True):
-    """A notice that slots have a new owner: the sessions in them are gone, and presence is probed again.
+class Notice(msgspec.Struct, tag="notice", array_like=True, frozen=True):
+    """Presence or an event, which may get lost.
 
-    ``event`` identifies the notice, because a node receives it once for every slot that it owns.
+    ``node``: names the sending node since its start; ``number``: 1 for the first notice that it has sent to
+    this slot. ``owner``: names the ownership of the slot that the stanza is from, as in `Owner`; empty if it
+    is from no account.
     """
 
-    event: bytes
-    slots: list[int]
+    node: bytes
+    number: int
+    owner: bytes
+    stanza: bytes
+
+
+class Probe(msgspec.Struct, tag="probe", array_like=True, frozen=True):
+    """A probe (RFC 6121 §4.3). The answer is an `Owner`.
+
+    ``again``: the viewer may have missed presence or events, so what it has seen is taken back first.
+    """
+
+    stanza: bytes
+    again: bool
+
+
+class Check(msgspec.Struct, tag="check", array_like=True, frozen=True):
+    """Asks the owner of a slot to find out whether it has all notices of ``node`` up to ``number``.
+
+    ``slots``: those of the sending node, as bits: if something is missing, the presence of contacts in them
+    is probed. The answer is an `Owner`.
+    """
+
+    node: bytes
+    number: int
+    slots: bytes
+
+
+class Owner(msgspec.Struct, tag="owner", array_like=True, frozen=True):
+    """An answer that names the ownership of a slot: a node that loses and gains it again has another name."""
+
+    name: bytes
+
+
+class Moved(msgspec.Struct, tag="moved", array_like=True, frozen=True):
+    """A notice that slots have a new owner, each with the name of its ownership.
+
+    A node receives it once for every slot that it owns.
+    """
+
+    slots: list[tuple[int, bytes]]
 
 
 class Refusal(msgspec.Struct, array_like=True, frozen=True):
@@ -62,13 +103,14 @@ class Result(msgspec.Struct, tag="result", array_like=True, frozen=True):
     count: int
 
 
-Request = Messages | Other | Moved
+Request = Messages | Other | Notice | Probe | Check | Moved
 _encoder = msgspec.msgpack.Encoder()
 _requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
 _results: msgspec.msgpack.Decoder[Result] = msgspec.msgpack.Decoder(Result)
+_owners: msgspec.msgpack.Decoder[Owner] = msgspec.msgpack.Decoder(Owner)
 
 
-def encode(value: Request | Result) -> bytes:
+def encode(value: Request | Result | Owner) -> bytes:
     """Encodes a request, a notice or an answer."""
     return VERSION + _encoder.encode(value)
 
@@ -81,6 +123,11 @@ def request(data: bytes) -> Request:
 def result(data: bytes) -> Result:
     """Decodes a `Result`. Raises ValueError if it is invalid or of another version."""
     return _results.decode(_body(data))
+
+
+def owner(data: bytes) -> Owner:
+    """Decodes an `Owner`. Raises ValueError if it is invalid or of another version."""
+    return _owners.decode(_body(data))
 
 
 def _body(data: bytes) -> memoryview:

@@ -155,6 +155,15 @@ class Pep(Feature):
             if self._post.is_local(owner):
                 await self._send_last_of(owner, session, names)
 
+    def events_missed(self, account: JID, client: JID) -> None:
+        found = self._accounts.get(client.bare)
+        session = found.sessions.get(client.resource) if found is not None else None
+        if session is None:
+            if self._foreign is not None:
+                self._known_elsewhere(client, account)
+        elif names := {f.removesuffix(NOTIFY) for f in self._interests(session) if f.endswith(NOTIFY)}:
+            self._tasks.spawn(self._send_last_of(account, session, names))
+
     def _known_elsewhere(self, client: JID, owner: JID) -> None:
         """Sends the last items to a client on another server that has sent presence to an account here."""
         assert self._foreign is not None

@@ -162,9 +162,8 @@ def _answer(tag: str, node: str, children: Sequence[Element]) -> Sequence[Elemen
 class Disco(Feature):
     """Answers disco requests. An account shows items only to its owner and to contacts (XEP-0030 §8)."""
 
-    disco = (ns.DISCO_INFO, ns.DISCO_ITEMS, ns.RSM)
-    # messages wait for offline recipients (XEP-0160 §3, `kith.core.log.replay`)
-    server_disco = ("msgoffline",)
+    # msgoffline: messages wait for offline recipients (XEP-0160 §3, `kith.core.log.replay`)
+    disco = (ns.DISCO_INFO, ns.DISCO_ITEMS, ns.RSM, "msgoffline")
 
     def __init__(self, iqs: Iqs, inquiries: Inquiries) -> None:
         self._iqs = iqs

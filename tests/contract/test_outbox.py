@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kith.base.slots import SLOTS, slot_of
-from kith.ports.store import INCOMING, OUTGOING, UNARCHIVED, LogQuery, Outgoing
+from kith.ports.store import INCOMING, OUTGOING, UNARCHIVED, LogQuery, Outgoing, Queued
 from tests.contract.conftest import Backend
 from tests.contract.logs import Logs
 
@@ -173,3 +173,27 @@ async def test_a_large_outbox_comes_in_portions(logs: Logs) -> None:
         portions += 1
     assert seen == list(range(1, 40))
     assert portions > 1
+
+
+async def test_what_waits_for_one_domain_is_found_and_counted(logs: Logs) -> None:
+    for id, peer in enumerate(("z@y", "z@other", "y", "y@y", "y@other.y"), 1):
+        outgoing(logs, id, peer=peer)
+    logs.append(6, [(logs.b, "z@y", OUTGOING)], sender="b@x", recipient="z@y", stanza=b"<message/>")
+    logs.append(7, [(logs.b, "z@y", 0)], sender="b@x", recipient="z@y")
+    await logs.store.flush()
+    found = await logs.store.outbox_to("y", 0, 10)
+    assert [(entry.account, entry.id, entry.peer) for entry in found] == [
+        (logs.a, 1, "z@y"),
+        (logs.a, 3, "y"),
+        (logs.a, 4, "y@y"),
+        (logs.b, 6, "z@y"),
+    ]
+    assert [entry.id for entry in await logs.store.outbox_to("y", 1, 2)] == [3, 4]
+    assert await logs.store.outbox_to("x", 0, 10) == []
+    size = len(b"<message>1</message>")
+    assert sorted(await logs.store.outbox_sizes()) == [
+        Queued(logs.a, "other", 1, size),
+        Queued(logs.a, "other.y", 1, size),
+        Queued(logs.a, "y", 3, 3 * size),
+        Queued(logs.b, "y", 1, len(b"<message/>")),
+    ]

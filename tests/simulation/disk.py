@@ -6,6 +6,7 @@ done at once; when an operation is committed, and who learns of it, is the store
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -23,6 +24,7 @@ from kith.ports.store import (
     LogQuery,
     Outgoing,
     Page,
+    Queued,
 )
 
 #: A page ends with the entry that passes so many bytes.
@@ -280,13 +282,13 @@ class Disk:
             if id in rows and rows[id].flags & INCOMING:
                 rows[id].flags |= UNDELIVERED
 
-    def outbox(self, slot: int | None, after: int, limit: int) -> list[Outgoing]:
+    def outbox(self, slot: int | None, after: int, limit: int, domain: str | None = None) -> list[Outgoing]:
         found = [
             Outgoing(account.id, id, row.peer, row.message.stanza, row.flags)
             for account in self.by_id.values()
             if slot is None or slot_of(account.jid) == slot
             for id, row in self._log(account.id).rows.items()
-            if row.flags & OUTGOING and id > after
+            if row.flags & OUTGOING and id > after and domain in (None, _domain(row.peer))
         ]
         found.sort(key=lambda entry: (entry.id, entry.account))
         size = 0
@@ -295,6 +297,12 @@ class Disk:
                 return found[:count]
             size += len(entry.stanza)
         return found[:limit]
+
+    def outbox_sizes(self) -> list[Queued]:
+        found: dict[tuple[int, str], list[int]] = {}
+        for entry in self.outbox(None, 0, sys.maxsize):
+            found.setdefault((entry.account, _domain(entry.peer)), []).append(len(entry.stanza))
+        return [Queued(*key, len(sizes), sum(sizes)) for key, sizes in found.items()]
 
     def handed_on(self, account: int, ids: Sequence[int]) -> None:
         rows = self._log(account).rows
@@ -381,3 +389,7 @@ class Disk:
             for (owner, space), found in self.documents.items()
             if owner == account and space.startswith(prefix) and found
         )
+
+
+def _domain(bare: str) -> str:
+    return bare.rpartition("@")[2]

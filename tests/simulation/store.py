@@ -24,6 +24,7 @@ from kith.ports.store import (
     LogQuery,
     Outgoing,
     Page,
+    Queued,
     Unavailable,
 )
 from tests.simulation.disk import Disk
@@ -324,6 +325,12 @@ class SimulatedStore:
 
     async def outbox(self, slot: int | None, after: int, limit: int) -> list[Outgoing]:
         return await self._read(lambda disk: disk.outbox(slot, after, limit))
+
+    async def outbox_to(self, domain: str, after: int, limit: int) -> list[Outgoing]:
+        return await self._read(lambda disk: disk.outbox(None, after, limit, domain))
+
+    async def outbox_sizes(self) -> list[Queued]:
+        return await self._read(lambda disk: disk.outbox_sizes())
 
     def handed_on(self, account: int, ids: Sequence[int]) -> None:
         there = list(ids)

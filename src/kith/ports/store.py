@@ -21,6 +21,7 @@ from kith.ports.stored import (
     LogQuery,
     Outgoing,
     Page,
+    Queued,
     Retries,
     Unavailable,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "LogStore",
     "Outgoing",
     "Page",
+    "Queued",
     "Retries",
     "Store",
     "Unavailable",
@@ -146,6 +148,12 @@ class LogStore(Protocol):
 
         Fewer than ``limit`` if they are large; empty at the end.
         """
+
+    async def outbox_to(self, domain: str, after: int, limit: int) -> list[Outgoing]:
+        """As `outbox`, the entries of all slots whose peer has an address of a domain."""
+
+    async def outbox_sizes(self) -> list[Queued]:
+        """What is in the outbox of each account for each domain. This reads all entries, but no stanzas."""
 
     def handed_on(self, account: int, ids: Sequence[int]) -> None:
         """Queues a write that removes entries from the outbox, because the owner of their peer has them.

@@ -12,7 +12,7 @@ from kith.base.tasks import Told
 INCOMING = 1  # the owner of the log is a recipient, so the entry can be undelivered
 UNARCHIVED = 2  # not in the archive; dropped when it is delivered or, if OUTGOING, handed on
 UNDELIVERED = 4  # not delivered although older than the account's delivery mark
-OUTGOING = 8  # in the outbox: the owner of the peer, another node, has not confirmed it
+OUTGOING = 8  # in the outbox: the owner of the peer, another node or server, has not confirmed it
 
 
 #: The number of SCRAM iterations for a new password (the minimum of RFC 7677 §4).
@@ -107,6 +107,15 @@ class Outgoing(NamedTuple):
     peer: str
     stanza: bytes
     flags: int
+
+
+class Queued(NamedTuple):
+    """How much is in the outbox of ``account`` for peers of a domain: messages, and their bytes in total."""
+
+    account: int
+    domain: str
+    messages: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Sequence
 
-from kith.ports.store import Append, Entry, LogQuery, Outgoing, Page, Unavailable
+from kith.ports.store import Append, Entry, LogQuery, Outgoing, Page, Queued, Unavailable
 from kith.store import conversations, log, outbox
 from kith.store.database import PATIENCE, Database
 from kith.store.errors import StoreError
@@ -80,6 +80,12 @@ class Logs(Database):
 
     async def outbox(self, slot: int | None, after: int, limit: int) -> list[Outgoing]:
         return await self._read(lambda connection: outbox.entries(connection, slot, after, limit))
+
+    async def outbox_to(self, domain: str, after: int, limit: int) -> list[Outgoing]:
+        return await self._read(lambda connection: outbox.entries_to(connection, domain, after, limit))
+
+    async def outbox_sizes(self) -> list[Queued]:
+        return await self._read(outbox.sizes)
 
     def handed_on(self, account: int, ids: Sequence[int]) -> None:
         ids = list(ids)

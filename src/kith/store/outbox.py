@@ -1,4 +1,4 @@
-"""The outbox: log entries that the owner of their peer, another node, has not confirmed yet.
+"""The outbox: log entries that the owner of their peer, another node or server, has not confirmed yet.
 
 It is a flag of the entry, with an index of the flagged ones, so that empty outboxes cost nothing.
 """
@@ -9,8 +9,11 @@ import sqlite3
 from collections.abc import Sequence
 
 from kith.base.slots import slot_of
-from kith.ports.store import INCOMING, OUTGOING, UNARCHIVED, UNDELIVERED, Outgoing
+from kith.ports.store import INCOMING, OUTGOING, UNARCHIVED, UNDELIVERED, Outgoing, Queued
 from kith.store.log import IDS, PAGE_BYTES, as_json, drop
+
+#: The domain of a peer's bare address.
+_DOMAIN = "substr(address.jid, instr(address.jid, '@') + 1)"
 
 
 def entries(connection: sqlite3.Connection, slot: int | None, after: int, limit: int) -> list[Outgoing]:
@@ -24,6 +27,34 @@ def entries(connection: sqlite3.Connection, slot: int | None, after: int, limit:
         "AND (:slot IS NULL OR slot_of(account.jid) = :slot) ORDER BY log.id, log.account",
         {"slot": slot, "after": after},
     )
+    return _portion(rows, limit)
+
+
+def entries_to(connection: sqlite3.Connection, domain: str, after: int, limit: int) -> list[Outgoing]:
+    """Reads entries for a domain (`LogStore.outbox_to`)."""
+    rows = connection.execute(
+        "SELECT log.account, log.id, address.jid, message.stanza, log.flags "
+        "FROM log INDEXED BY log_outgoing CROSS JOIN address ON address.id = log.peer "
+        "CROSS JOIN message ON message.id = log.id "
+        f"WHERE log.flags >= {OUTGOING} AND log.id > :after AND {_DOMAIN} = :domain "
+        "ORDER BY log.id, log.account",
+        {"domain": domain, "after": after},
+    )
+    return _portion(rows, limit)
+
+
+def sizes(connection: sqlite3.Connection) -> list[Queued]:
+    """Counts entries by account and domain (`LogStore.outbox_sizes`)."""
+    rows = connection.execute(
+        f"SELECT log.account, {_DOMAIN}, count(*), sum(length(message.stanza)) "
+        "FROM log INDEXED BY log_outgoing CROSS JOIN address ON address.id = log.peer "
+        f"CROSS JOIN message ON message.id = log.id WHERE log.flags >= {OUTGOING} GROUP BY 1, 2"
+    )
+    return [Queued(*row) for row in rows]
+
+
+def _portion(rows: sqlite3.Cursor, limit: int) -> list[Outgoing]:
+    """The first rows, fewer than ``limit`` if they are large."""
     found: list[Outgoing] = []
     size = 0
     while len(found) < limit and size < PAGE_BYTES and (row := rows.fetchone()) is not None:

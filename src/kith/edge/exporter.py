@@ -51,14 +51,20 @@ def tls_exporter(tls: ssl.SSLObject | ssl.SSLSocket) -> bytes | None:
 
     Before TLS 1.3 it never is: without the extended master secret it would not be unique (RFC 9266 §4).
     """
-    inner = getattr(tls, "_sslobj", None)
-    if _export is None or inner is None or tls.version() != "TLSv1.3":
-        return None
-    if type(inner).__basicsize__ < _CONTEXT + _WORD or _word(inner, _CONTEXT) != id(tls.context):
+    connection = connection_of(tls) if tls.version() == "TLSv1.3" else None
+    if _export is None or connection is None:
         return None
     out = ctypes.create_string_buffer(_LENGTH)
-    done = _export(_word(inner, _CONNECTION), out, _LENGTH, _LABEL, len(_LABEL), None, 0, 0)
+    done = _export(connection, out, _LENGTH, _LABEL, len(_LABEL), None, 0, 0)
     return out.raw if done == 1 else None
+
+
+def connection_of(tls: ssl.SSLObject | ssl.SSLSocket) -> int | None:
+    """The address of OpenSSL's connection; None if it is not where it is expected."""
+    inner = getattr(tls, "_sslobj", None)
+    if inner is None or type(inner).__basicsize__ < _CONTEXT + _WORD:
+        return None
+    return _word(inner, _CONNECTION) if _word(inner, _CONTEXT) == id(tls.context) else None
 
 
 def _word(owner: object, offset: int) -> int:

@@ -52,6 +52,11 @@ class TCPConnection(Connection):
         other = {ns.SERVER: "server", ns.COMPONENT: "component"}.get(self._namespace)
         return other or ("tls" if self._direct else "tcp")
 
+    @property
+    def _is_server(self) -> bool:
+        """Whether the peer is another server."""
+        return self._namespace == ns.SERVER
+
     # -- asyncio.Protocol ----------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -147,7 +152,7 @@ class TCPConnection(Connection):
             secured = await edge.loop.start_tls(
                 transport,
                 self,
-                edge.certificates.starttls,
+                edge.certificates.servers if self._is_server else edge.certificates.starttls,
                 server_side=True,
                 ssl_handshake_timeout=edge.config.auth_timeout,
             )
@@ -158,7 +163,9 @@ class TCPConnection(Connection):
             self.connection_lost(None)  # uvloop does not report a connection that ends during the handshake
             return
         self._transport = secured
-        self._stream.security = edge.certificates.security(secured)
+        certificates = edge.certificates
+        examine = certificates.server_security if self._is_server else certificates.security
+        self._stream.security = examine(secured)
         self._opened = False
         self._handshake = False
 

@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from kith.edge.exporter import tls_exporter
+from kith.edge.peer_certificates import ask_for_certificates, peer_certificate
 from kith.ports.connection import Security
 
 #: The ALPN protocol (XEP-0368 §3.2).
@@ -23,14 +24,28 @@ def peer_address(transport: BaseTransport) -> str:
 
 
 class Certificates:
-    """The server's TLS contexts for a certificate. `reload` reads its files again when they have changed."""
+    """The server's TLS contexts for a certificate. `reload` reads its files again when they have changed.
 
-    def __init__(self, certificate: Path, key: Path) -> None:
+    ``authorities``: trusted for other servers besides the system's. ``servers``: the context for servers that
+    connect here; their certificates are only asked for if this build of Python makes it possible.
+    ``to_servers``: the context for connecting to other servers.
+    """
+
+    def __init__(self, certificate: Path, key: Path, authorities: Path | None = None) -> None:
         self.certificate = certificate
         self.key = key
         self.starttls = self._context(None)
         self.direct = self._context([ALPN_XMPP])
         self.https = self._context(["http/1.1"])
+        self.servers = self._context(None)
+        self.to_servers = ssl.create_default_context()
+        self.to_servers.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.to_servers.load_cert_chain(certificate, key)
+        self.servers.load_default_certs(ssl.Purpose.SERVER_AUTH)
+        if authorities is not None:
+            for context in (self.servers, self.to_servers):
+                context.load_verify_locations(authorities)
+        ask_for_certificates(self.servers)
         self._seen = self._stamp()
         self._read()
 
@@ -69,7 +84,7 @@ class Certificates:
         stamp = self._stamp()
         if stamp == self._seen:
             return False
-        for context in (self.starttls, self.direct, self.https):
+        for context in (self.starttls, self.direct, self.https, self.servers, self.to_servers):
             context.load_cert_chain(self.certificate, self.key)
         self._read()
         self._seen = stamp
@@ -99,4 +114,15 @@ class Certificates:
             tolerated=tolerated,
             classic_plus=classic,
             address=peer_address(transport),
+        )
+
+    def server_security(self, transport: BaseTransport) -> Security:
+        """The security of a connection from another server after its handshake, with its certificate."""
+        tls = transport.get_extra_info("ssl_object")
+        shown = peer_certificate(tls) if tls is not None else None
+        return Security(
+            encrypted=True,
+            address=peer_address(transport),
+            certificate=shown.der if shown is not None else b"",
+            certificate_problem=shown.problem if shown is not None else "",
         )

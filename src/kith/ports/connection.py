@@ -29,6 +29,10 @@ class Security:
     """The peer's IP address, as text."""
     tolerated: dict[str, bytes] = field(default_factory=dict)
     classic_plus: bool = True
+    certificate: bytes = b""
+    """The certificate that a server has shown, in DER."""
+    certificate_problem: str = ""
+    """Why the certificate is not to be trusted, whatever it is for; empty if it is, or if there is none."""
 
 
 class Sink(Protocol):

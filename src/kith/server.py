@@ -7,7 +7,6 @@ import os
 import signal
 import ssl
 from functools import partial
-from pathlib import Path
 
 import structlog
 
@@ -30,8 +29,7 @@ from kith.core.hooks.parts import Unfit
 from kith.core.log.retention import expire
 from kith.core.login.stream import Stream
 from kith.core.node import Node
-from kith.core.routing.post import Post
-from kith.core.routing.router import Router
+from kith.core.peers.bounces import Bounces
 from kith.core.sessions.handover import Handover
 from kith.core.sessions.resumption import Resumption
 from kith.edge.certificate import describe, ensure_certificate
@@ -45,8 +43,11 @@ from kith.edge.tls import Certificates
 from kith.edge.webapp import WebApp, built
 from kith.features import ALL
 from kith.features.components import Components
-from kith.federation.federation import Federation
+from kith.federation.contacts import Contacts
+from kith.federation.federation import Federation, make_opening
 from kith.federation.incoming import IncomingStream
+from kith.federation.opening import Opening
+from kith.federation.outgoing import Outgoing
 from kith.metrics import Metrics
 from kith.ports.connection import Security, Sink
 from kith.ports.sms import SMS
@@ -84,6 +85,7 @@ class Server:
         self._stopping = asyncio.Event()
         self._memory = Memory()
         self.certificates: Certificates | None = None
+        self.federation: Federation | None = None
         self._told: type[Exception] | None = None  # the error of the last tick
         self._lock: FolderLock | None = None
 
@@ -93,7 +95,7 @@ class Server:
         _check_folder(config)
         try:
             certificate, key = ensure_certificate(config)
-            self.certificates = Certificates(certificate, key)
+            self.certificates = Certificates(certificate, key, config.federation_ca)
         except (OSError, ValueError, ssl.SSLError) as error:
             raise StartError(f"can't use the certificate: {error}") from error
         await asyncio.to_thread(self._take_folder)
@@ -120,9 +122,11 @@ class Server:
         invites = InvitePages(node.domain, Invites(store, node.clock, randomness), config.invites)
         self.web = Web(self.edge, [invites, self._api(), *([app] if app is not None else [])])
         self.metrics: Metrics | None = None
-        federation = self._federation(pool, secret, certificate, key) if config.federation else None
+        federation = self.federation = self._federation(pool, secret) if config.federation else None
         try:
             await self._open_ports(federation)
+            if federation is not None:
+                await federation.outgoing.start()
         except BaseException as error:
             await self.stop()
             if isinstance(error, PortError):
@@ -133,26 +137,15 @@ class Server:
         accounts = await store.accounts()
         welcome.show(config, describe(certificate), len(accounts), web_app=app is not None)
 
-    def _federation(self, pool: ParserPool, secret: bytes, certificate: Path, key: Path) -> Federation:
-        """Streams to and from other servers. Raises StartError."""
-        try:
-            return Federation(
-                self.config,
-                self.node.domain,
-                self.node.clock,
-                self.node.tasks,
-                self.node.get(Figures),
-                self.node.get(Randomness),
-                self.node.hosts,
-                self.node.get(Post),
-                self.node.get(Router),
-                pool,
-                secret,
-                certificate,
-                key,
-            )
-        except (OSError, ssl.SSLError) as error:
-            raise StartError(f"can't use the certificates for federation: {error}") from error
+    def _federation(self, pool: ParserPool, secret: bytes) -> Federation:
+        """Streams to and from other servers."""
+        parts = self.node.parts
+        assert self.certificates is not None
+        context = self.certificates.to_servers
+        opening = make_opening(parts.get(Randomness), self.config.dns_server, context, pool, secret)
+        parts.add({Opening: opening})
+        parts.build((Bounces, Contacts, Outgoing, Federation))
+        return parts.get(Federation)
 
     async def _open_ports(self, federation: Federation | None) -> None:
         """Starts to listen on all ports of the settings. Raises PortError."""
@@ -284,6 +277,8 @@ class Server:
         await self.node.get(Handover).wait_until_idle(_FAREWELL)
         for connection in list(self.edge.connections):
             connection.shut_down()
+        if self.federation is not None:
+            await self.federation.outgoing.stop()
         deadline = asyncio.get_running_loop().time() + _FAREWELL
         while self.edge.connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.02)

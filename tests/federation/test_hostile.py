@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
-import ssl
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from kith.federation.dialback import Keys
 from tests.conftest import RunningServer
-from tests.federation.test_kith_to_kith import header, online
+from tests.federation.caller import Caller
+from tests.federation.test_kith_to_kith import online
 from tests.federation.world import world
-from tests.raw import RawClient, body, condition
+from tests.raw import body, condition
 
 Two = tuple[RunningServer, RunningServer]
 
@@ -31,49 +30,21 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
         yield one, two
 
 
-class Impostor(RawClient):
-    """Claims to be the server two.test."""
-
-    id = ""
-
-    async def encrypt(self) -> None:
-        """Until the features after TLS."""
-        self.send(header())
-        await self.tag("features")
-        self.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
-        await self.tag("proceed")
-        self._task.cancel()
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        await self._writer.start_tls(context)
-        self._restart()
-        self._task = asyncio.create_task(self._read())
-        self.send(header())
-        await self.tag("features")
-        assert self.header is not None
-        self.id = self.header.get("id", "")
-
-    async def prove(self, key: str) -> str:
-        """Dialback with a key: valid, invalid or error."""
-        self.send(f"<db:result from='two.test' to='one.test'>{key}</db:result>")
-        return (await self.tag("result")).get("type", "")
-
-
 @pytest.fixture
-async def impostor(servers: Two) -> AsyncIterator[Impostor]:
-    async with Impostor(int(servers[0].environ["KITH_FEDERATION_PORT"])) as client:
+async def impostor(servers: Two) -> AsyncIterator[Caller]:
+    async with Caller(int(servers[0].environ["KITH_FEDERATION_PORT"])) as client:
         await client.encrypt()
         yield client
 
 
-async def verified(servers: Two, client: Impostor) -> None:
+async def verified(servers: Two, client: Caller) -> None:
     """Whoever has taken over two.test has its keys."""
     secret = (servers[1].data_dir / "secret").read_bytes()
     keys = Keys(hmac.digest(secret, b"dialback", "sha256"))
     assert await client.prove(keys.make("one.test", "two.test", client.id)) == "valid"
 
 
-async def test_a_key_that_was_made_up_proves_nothing(servers: Two, impostor: Impostor) -> None:
+async def test_a_key_that_was_made_up_proves_nothing(servers: Two, impostor: Caller) -> None:
     ann = await online(servers[0], "ann")
     assert await impostor.prove("made up") == "invalid"
     impostor.send(
@@ -84,14 +55,14 @@ async def test_a_key_that_was_made_up_proves_nothing(servers: Two, impostor: Imp
     ann.abort()
 
 
-async def test_a_key_of_another_stream_proves_nothing(servers: Two, impostor: Impostor) -> None:
+async def test_a_key_of_another_stream_proves_nothing(servers: Two, impostor: Caller) -> None:
     secret = (servers[1].data_dir / "secret").read_bytes()
     keys = Keys(hmac.digest(secret, b"dialback", "sha256"))
     assert await impostor.prove(keys.make("one.test", "two.test", "another")) == "invalid"
 
 
 @pytest.mark.parametrize("sender", ["ben@three.test", "ben@one.test", "one.test", "pubsub.one.test"])
-async def test_a_server_speaks_for_its_own_people_only(servers: Two, impostor: Impostor, sender: str) -> None:
+async def test_a_server_speaks_for_its_own_people_only(servers: Two, impostor: Caller, sender: str) -> None:
     ann = await online(servers[0], "ann")
     await verified(servers, impostor)
     impostor.send("<message from='ben@two.test' to='ann@one.test' type='chat'><body>true</body></message>")
@@ -102,7 +73,7 @@ async def test_a_server_speaks_for_its_own_people_only(servers: Two, impostor: I
     ann.abort()
 
 
-async def test_a_server_is_no_way_to_a_third(servers: Two, impostor: Impostor) -> None:
+async def test_a_server_is_no_way_to_a_third(servers: Two, impostor: Caller) -> None:
     await verified(servers, impostor)
     impostor.send("<message from='ben@two.test' to='x@three.test' type='chat'><body>relay</body></message>")
     assert condition(await impostor.tag("error")) == "invalid-from"
@@ -219,7 +190,7 @@ async def test_strangers_of_one_server_ask_so_much_in_a_minute(servers: Two) -> 
     ["", "<presence from='ben@two.test' to='ann@one.test' type='probe'/>", "<db:verify id='1'/>"],
 )
 async def test_a_stream_that_ends_with_a_stanza_in_work_is_closed(
-    servers: Two, impostor: Impostor, last: str
+    servers: Two, impostor: Caller, last: str
 ) -> None:
     """RFC 6120 §4.4, between servers."""
     await verified(servers, impostor)

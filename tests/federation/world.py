@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import NameOID, ObjectIdentifier
 from dnslib import QTYPE, RR
 from dnslib.server import DNSServer
 
@@ -28,7 +28,9 @@ class Authority:
         self.file = folder / "authority.pem"
         self.file.write_bytes(self._sign(made).public_bytes(serialization.Encoding.PEM))
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, days: int = 1
+    ) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
         return (
             x509.CertificateBuilder()
@@ -36,20 +38,27 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
+            .not_valid_before(now - datetime.timedelta(days=10))
+            .not_valid_after(now + datetime.timedelta(days=days))
         )
 
     def _sign(self, builder: x509.CertificateBuilder) -> x509.Certificate:
         return builder.sign(self._key, hashes.SHA256())
 
-    def certificate(self, name: str, *, names: str) -> tuple[Path, Path]:
-        """Files of a certificate for the domain ``names`` and of its key."""
+    def certificate(
+        self, name: str, *, names: str, usage: ObjectIdentifier | None = None, days: int = 1
+    ) -> tuple[Path, Path]:
+        """Files of a certificate for the domain ``names`` and of its key.
+
+        ``usage``: what it is for, if not for everything. ``days``: until it expires.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names)])
-        builder = self._builder(subject, key).add_extension(
+        builder = self._builder(subject, key, days).add_extension(
             x509.SubjectAlternativeName([x509.DNSName(names), x509.DNSName(f"*.{names}")]), False
         )
+        if usage is not None:
+            builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), False)
         files = self.folder / f"{name}.crt", self.folder / f"{name}.key"
         files[0].write_bytes(self._sign(builder).public_bytes(serialization.Encoding.PEM))
         files[1].write_bytes(

@@ -59,6 +59,14 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Path | None,
         _about("PEM file of authorities to trust for other servers, besides the system's."),
     ] = None
+    federation_queue_hours: Annotated[
+        float,
+        Meta(gt=0, le=24 * 30),
+        _about(
+            "For how many hours messages wait for another server that is down. Then they are returned to"
+            " their senders with an error."
+        ),
+    ] = 48.0
     dns_server: Annotated[
         str, _about("Name server for finding other servers, as address:port. Empty: the system's.")
     ] = ""

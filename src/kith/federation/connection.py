@@ -9,7 +9,8 @@ import contextlib
 import ssl
 from collections import deque
 
-from kith.federation.resolver import NotFound, Resolver, Target, Unreachable
+from kith.federation.failures import Ended, Failure, NotFound, Refused, Unreachable, Untrusted, describe
+from kith.federation.resolver import Resolver, Target
 from kith.wire import ns
 from kith.wire.errors import StreamError
 from kith.wire.parser import Event, ParserPool, StreamClosed, StreamOpened, StreamParser
@@ -22,10 +23,6 @@ _READ = 65536
 _FEATURES = ns.tag(ns.STREAMS, "features")
 _ERROR = ns.tag(ns.STREAMS, "error")
 _STARTTLS, _PROCEED = ns.tag(ns.TLS, "starttls"), ns.tag(ns.TLS, "proceed")
-
-
-class Refused(Exception):
-    """The other server could not be verified, or refused the stream."""
 
 
 class Connection:
@@ -55,12 +52,13 @@ class Connection:
                 raise Refused(f"what came is no stream: {error.condition}") from None
         event = self._events.popleft()
         if isinstance(event, StreamClosed):
-            raise Refused("the stream was closed")
+            raise Ended("it has closed the stream")
         if isinstance(event, StreamError):
             raise Refused(f"what came is no stream: {event.condition}")
         if isinstance(event, Stanza) and event.tag == _ERROR:
-            names = [child.rpartition("}")[2] for child in event.children]
-            raise Refused(f"stream error: {names[0] if names else 'unknown'}")
+            names = [child.rpartition("}")[2] for child in event.children] or ["undefined-condition"]
+            text = event.element.findtext(ns.tag(ns.STREAM_ERRORS, "text"), "")[:200]
+            raise Refused(f"stream error {names[0]}{f' ({text})' if text else ''}", names[0])
         return event
 
     async def expect(self, *tags: str) -> Stanza:
@@ -96,7 +94,7 @@ class Connection:
     async def start_tls(self, context: ssl.SSLContext, name: str) -> None:
         """Negotiates STARTTLS, and verifies the certificate. Raises Refused, OSError."""
         if _STARTTLS not in self.features.children:
-            raise Refused("it offers no TLS")
+            raise Untrusted("it offers no TLS")
         self.write(f"<starttls xmlns='{ns.TLS}'/>".encode())
         await self.expect(_PROCEED)
         async with asyncio.timeout(PATIENCE):
@@ -117,25 +115,27 @@ class Connector:
         self._pool = pool
 
     async def connect(self, local: str, remote: str) -> Connection:
-        """Opens a stream in TLS, up to its features. Raises NotFound, Unreachable, Refused."""
-        targets = await self._resolver.targets(remote)
-        problem: Exception = Unreachable(f"no server of {remote} answers")
-        for target in targets:
+        """Opens a stream in TLS, up to its features. Raises Failure."""
+        problems: list[Failure] = []
+        for target in await self._resolver.targets(remote):
             try:
                 addresses = await self._resolver.addresses(target.host)
             except (NotFound, Unreachable) as error:
-                problem = error
+                problems.append(error)
                 continue
             for address in addresses:
                 try:
                     return await self._try(local, remote, target, address)
                 except ssl.SSLCertVerificationError as error:
-                    problem = Refused(f"its certificate does not fit: {error.verify_message}")
+                    problems.append(Untrusted(f"its certificate does not fit: {error.verify_message}"))
+                except ssl.SSLError as error:
+                    problems.append(Refused(f"TLS failed: {error.reason or error}"))
                 except Refused as error:
-                    problem = error
-                except (OSError, TimeoutError) as error:
-                    problem = Unreachable(str(error) or "it does not answer")
-        raise problem
+                    problems.append(error)
+                except OSError as error:  # or a TimeoutError
+                    problems.append(Unreachable(describe(error), doubtful=not target.named))
+        # there is hope as long as one of them may work the next time
+        raise min(reversed(problems), key=lambda problem: (problem.permanent, problem.doubtful))
 
     async def _try(self, local: str, remote: str, target: Target, address: str) -> Connection:
         name = remote.strip("[]")

@@ -4,47 +4,44 @@ from __future__ import annotations
 
 import hmac
 import ssl
-from pathlib import Path
 
-from kith.base.clock import Clock
 from kith.base.domain import Domain
 from kith.base.figures import Figures
 from kith.base.randomness import Randomness
 from kith.base.tasks import Tasks
-from kith.config import Config
 from kith.core.routing.hosts import Hosts
 from kith.core.routing.post import Post
 from kith.core.routing.router import Router
 from kith.federation.connection import Connector
 from kith.federation.dialback import Keys
+from kith.federation.opening import Opening
 from kith.federation.outgoing import Outgoing
 from kith.federation.resolver import Resolver
 from kith.wire.parser import ParserPool
 
 
-class Federation:
-    """Federation of this server: makes incoming streams, and is the host for all other domains.
+def make_opening(
+    randomness: Randomness, dns_server: str, context: ssl.SSLContext, pool: ParserPool, secret: bytes
+) -> Opening:
+    """What opens streams to other servers. ``context``: TLS towards them. ``secret`` is the server's."""
+    connector = Connector(Resolver(randomness, dns_server), context, pool)
+    return Opening(connector, Keys(hmac.digest(secret, b"dialback", "sha256")))
 
-    ``secret`` is the server's. ``certificate`` and ``key`` are used towards other servers.
-    """
+
+class Federation:
+    """Federation of this server: what incoming streams need, and the host for all other domains."""
 
     def __init__(
         self,
-        config: Config,
         domain: Domain,
-        clock: Clock,
         tasks: Tasks,
         figures: Figures,
         randomness: Randomness,
         hosts: Hosts,
         post: Post,
         router: Router,
-        pool: ParserPool,
-        secret: bytes,
-        certificate: Path,
-        key: Path,
+        outgoing: Outgoing,
     ) -> None:
-        """Loads the certificates. Raises OSError and ssl.SSLError if a file can't be used."""
         self.domain = domain
         self.tasks = tasks
         self.figures = figures
@@ -52,12 +49,5 @@ class Federation:
         self.hosts = hosts
         self.post = post
         self.router = router
-        context = ssl.create_default_context()
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if config.federation_ca is not None:
-            context.load_verify_locations(config.federation_ca)
-        context.load_cert_chain(certificate, key)
-        connector = Connector(Resolver(randomness, config.dns_server), context, pool)
-        keys = Keys(hmac.digest(secret, b"dialback", "sha256"))
-        self.outgoing = Outgoing(clock, tasks, post, connector, keys)
-        hosts.remote = self.outgoing
+        self.outgoing = outgoing
+        hosts.remote = outgoing

@@ -1,4 +1,8 @@
-"""Streams that other servers open to this one. Each pair of domains is verified before its stanzas count."""
+"""Streams that other servers open to this one.
+
+Before its stanzas count, a server proves by its certificate whose it is (`kith.federation.external`), or each
+pair of domains is verified by dialback (XEP-0220).
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,16 @@ from xml.etree.ElementTree import Element, SubElement
 
 import structlog
 
+from kith.core.actors import sm
 from kith.core.actors.intake import Intake, Work
 from kith.core.actors.link import LinkStream
 from kith.core.actors.refused import stream_refused
+from kith.core.log.retries import key_of
 from kith.core.routing.foreign import Foreign
-from kith.federation import dialback
-from kith.federation.connection import Refused
+from kith.core.routing.post import Post
+from kith.federation import dialback, external
+from kith.federation.failures import Failure, NotFound, Untrusted
 from kith.federation.federation import Federation
-from kith.federation.resolver import NotFound, Unreachable
 from kith.ports.connection import Security, Sink
 from kith.wire import ns
 from kith.wire.content import as_client
@@ -25,6 +31,8 @@ from kith.wire.stanza import Stanza
 
 _STREAM = ns.tag(ns.STREAMS, "stream")
 _STARTTLS = ns.tag(ns.TLS, "starttls")
+_EXTERNAL = frozenset((external.AUTH, external.RESPONSE, external.ABORT))
+_MANAGEMENT = frozenset((sm.ENABLE, sm.RESUME, sm.ACK, sm.ASK))
 #: The maximum number of pairs of domains on one stream, and of verifications in progress.
 MAX_PAIRS = 100
 MAX_VERIFYING = 10
@@ -42,25 +50,66 @@ def _domain(text: str | None) -> str:
     return jid.domain
 
 
+def _condition(failure: Failure) -> str:
+    """The error of dialback for a server that could not be asked about its key (XEP-0220 §2.4)."""
+    if isinstance(failure, NotFound):
+        return "item-not-found"
+    return "policy-violation" if isinstance(failure, Untrusted) else "remote-server-timeout"
+
+
+class Neighbour(Foreign):
+    """A `kith.core.actors.sender.Sender` of another server, and its present stanza.
+
+    Another server sends a message again if it does not know whether it has arrived.
+    """
+
+    __slots__ = ("_stanza",)
+
+    def __init__(self, jid: JID, stream: IncomingStream, post: Post, stanza: Stanza) -> None:
+        super().__init__(jid, stream, post)
+        self._stanza = stanza
+
+    @property
+    def key(self) -> bytes | None:
+        return key_of(self._stanza)
+
+
 class IncomingStream(LinkStream, Intake):
     """The stream of a connection from another server."""
 
-    __slots__ = ("_federation", "_header_sent", "_id", "_pairs", "_verifying", "security")
+    __slots__ = (
+        "_counting",
+        "_external",
+        "_federation",
+        "_header_sent",
+        "_id",
+        "_pairs",
+        "_proved",
+        "_remote",
+        "_stopping",
+        "_verifying",
+        "security",
+    )
 
     def __init__(self, federation: Federation, sink: Sink, security: Security) -> None:
         super().__init__(federation.tasks, federation.figures, sink)
         self.security = security
         self._federation = federation
         self._id = ""
+        self._remote = ""  # the ``from`` of the header
+        self._external: external.External | None = None  # before the login, in TLS
+        self._proved = ""  # the domain that a certificate has proved
         self._pairs: set[tuple[str, str]] = set()
         self._verifying = 0
         self._header_sent = False
+        self._counting = False  # whether stream management is enabled
+        self._stopping = False
 
     # -- from the edge -------------------------------------------------------------------------
 
     @property
     def authenticated(self) -> bool:
-        return bool(self._pairs)
+        return bool(self._pairs or self._proved)
 
     def opened(self, header: StreamOpened) -> None:
         """Handles the stream header. Raises StreamError."""
@@ -69,8 +118,12 @@ class IncomingStream(LinkStream, Intake):
         self._open(header.attrs.get("to", ""), header.attrs.get("from", ""))
         if not self._is_here(_domain(header.attrs.get("to"))):
             raise StreamError("host-unknown")
-        if header.attrs.get("from"):
-            _domain(header.attrs["from"])
+        self._remote = _domain(header.attrs["from"]) if header.attrs.get("from") else ""
+        if self._proved and self._remote not in ("", self._proved):
+            raise StreamError("invalid-from")
+        if self.security.encrypted and not self._proved:
+            known = self._remote if not self._is_here(self._remote) else ""
+            self._external = external.External(self.security, known, self.raw)
         if self.sink is not None:
             self.sink.send([self._features()])
 
@@ -88,6 +141,10 @@ class IncomingStream(LinkStream, Intake):
             self._dialback(element)
         elif element.tag == dialback.VERIFY:
             self._answer(element)
+        elif element.tag in _EXTERNAL and self._external is not None:
+            self._authenticate(element, self._external)
+        elif element.tag in _MANAGEMENT:
+            self._manage(element)
         else:
             stanza = as_client(element, ns.SERVER)
             if not stanza.kind:
@@ -112,9 +169,21 @@ class IncomingStream(LinkStream, Intake):
         if sink is not None:
             sink.close(stream_refused(self.figures, error, self.security.address))
 
+    def shut_down(self) -> None:
+        """The server stops. What was read is handled first, so that the other server learns of it."""
+        self._stopping = True
+        self.closed()
+
     def ended(self) -> None:
         sink, self.sink = self.sink, None
-        if sink is not None:
+        if sink is None:
+            return
+        if self._counting:
+            sink.send([sm.answer(self.handled)])
+        if self._stopping:
+            error = StreamError("system-shutdown")
+            sink.close(stream_refused(self.figures, error, self.security.address))
+        else:
             sink.close()
 
     # -- header and features ---------------------------------------------------------------------
@@ -134,16 +203,60 @@ class IncomingStream(LinkStream, Intake):
             self.sink.open(attrs)
 
     def _features(self) -> bytes:
+        """The features. Dialback has no second list of them, so stream management is in the first one."""
         if self.security.encrypted:
             feature = Element(ns.tag(ns.DIALBACK_FEATURE, "dialback"))
             SubElement(feature, ns.tag(ns.DIALBACK_FEATURE, "errors"))
         else:
             feature = Element(_STARTTLS)
             SubElement(feature, ns.tag(ns.TLS, "required"))
-        return b"<stream:features>%b</stream:features>" % serialize(feature)
+        offers = [serialize(feature)]
+        if self.security.encrypted:
+            offers.append(f"<sm xmlns='{ns.STREAM_MANAGEMENT}'/>".encode())
+        if self._external is not None and not self._external.problem:
+            offers.insert(0, external.OFFER)
+        return b"<stream:features>%b</stream:features>" % b"".join(offers)
 
     def _is_here(self, domain: str) -> bool:
         return domain == self._federation.domain.name or self._federation.hosts.here(domain) is not None
+
+    # -- certificates ------------------------------------------------------------------------------
+
+    def _authenticate(self, element: Stanza, exchange: external.External) -> None:
+        domain = exchange.receive(element)
+        if domain:
+            self._proved, self._external = domain, None
+            self._header_sent = False
+            if self.sink is not None:
+                self.sink.restart()
+            self._federation.outgoing.heard(self._federation.domain.name, domain)
+            return
+        logger.info(
+            "another server has not proved its domain",
+            domain=self._remote,
+            reason=exchange.problem or "it has asked for something else",
+        )
+        if exchange.exhausted:
+            raise StreamError("policy-violation", "too many attempts")
+
+    # -- stream management -------------------------------------------------------------------------
+
+    def _manage(self, element: Stanza) -> None:
+        """Handles an element of stream management (XEP-0198), without resumption.
+
+        The other server has to keep what was not acknowledged. If it sends that again on another stream,
+        it is recognised.
+        """
+        if element.tag == sm.ASK and self._counting:
+            self.asked()
+        elif element.tag == sm.ENABLE and self.authenticated and not self._counting:
+            self._counting = True
+            self.count_from_here()
+            self.raw(f"<enabled xmlns='{ns.STREAM_MANAGEMENT}'/>".encode())
+        elif element.tag == sm.RESUME:
+            self.raw(sm.failed("item-not-found"))
+        elif element.tag != sm.ACK:
+            self.raw(sm.failed("unexpected-request"))
 
     # -- dialback ----------------------------------------------------------------------------------
 
@@ -169,10 +282,8 @@ class IncomingStream(LinkStream, Intake):
         valid = False
         try:
             valid = await self._federation.outgoing.verify(local, remote, id, key)
-        except NotFound as problem:
-            error, reason = "item-not-found", str(problem)
-        except (Unreachable, Refused) as problem:
-            error, reason = "remote-server-timeout", str(problem)
+        except Failure as problem:
+            error, reason = _condition(problem), str(problem)
         finally:
             self._verifying -= 1
         if error:
@@ -181,6 +292,7 @@ class IncomingStream(LinkStream, Intake):
             return
         if valid:
             self._pairs.add((remote, local))
+            self._federation.outgoing.heard(local, remote)
         self._tell(
             "result", local, remote, "error" if error else "valid" if valid else "invalid", error=error
         )
@@ -215,12 +327,17 @@ class IncomingStream(LinkStream, Intake):
     def _check(self, stanza: Stanza) -> None:
         """Checks the addresses of a stanza (RFC 6120 §8.1.2.2 and §4.9.3.9). Raises StreamError."""
         sender, to = self._addresses(stanza)
-        if (sender.domain, to.domain) not in self._pairs:
-            raise StreamError("not-authorized" if not self._pairs else "invalid-from")
+        if (sender.domain, to.domain) in self._pairs:
+            return
+        if sender.domain != self._proved or not self._is_here(to.domain):
+            raise StreamError("invalid-from" if self.authenticated else "not-authorized")
 
     def handle(self, stanza: Stanza) -> Work:
         sender, to = self._addresses(stanza)
-        return self._federation.router.admit(Foreign(sender, self, self._federation.post), stanza, to)
+        federation = self._federation
+        if stanza.kind == "iq" and stanza.type in ("result", "error") and not sender.local:
+            federation.outgoing.answered(to.domain, sender.domain, stanza.id)
+        return federation.router.admit(Neighbour(sender, self, federation.post, stanza), stanza, to)
 
     def refuse(self, stanza: Stanza, error: StanzaError) -> None:
         """Answers a stanza with an error, over our own stream to that server."""

@@ -1,213 +1,202 @@
-"""Sends stanzas to other servers, over one link for each pair of domains (XEP-0178, XEP-0220)."""
+"""Sends stanzas to other servers, over one link for each pair of domains."""
 
 from __future__ import annotations
 
 import asyncio
-from base64 import b64encode
-from collections import deque
-from typing import NamedTuple
-
-import structlog
 
 from kith.base.clock import Clock
+from kith.base.domain import Domain
+from kith.base.ids import Ids
+from kith.base.randomness import Randomness
 from kith.base.tasks import Tasks
+from kith.config import Config
+from kith.core.actors.account import Account, Session
+from kith.core.actors.accounts import Accounts
+from kith.core.actors.intake import COMMITTING, Work
+from kith.core.log.envelope import Envelope
+from kith.core.log.log import Keep, Log
+from kith.core.peers.bounces import Bounces
 from kith.core.routing.post import Post
-from kith.federation import dialback
-from kith.federation.connection import Connection, Connector, Refused
-from kith.federation.resolver import NotFound, Unreachable
-from kith.wire import ns
+from kith.core.routing.subscriptions import SUBSCRIPTION_TYPES
+from kith.federation.connection import Connection
+from kith.federation.contacts import Contacts
+from kith.federation.link import Link
+from kith.federation.opening import Opening
+from kith.federation.outbox import Departure, DomainOutbox
+from kith.federation.usage import Usage
+from kith.ports.store import OUTGOING, UNARCHIVED, Append, LogStore
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
 
-#: What waits for one domain at most.
-MAX_STANZAS = 1000
-MAX_BYTES = 4 * 1024 * 1024
 #: The maximum number of links.
 MAX_LINKS = 5000
-#: An unused link is closed after this many seconds.
-IDLE = 600.0
-#: The seconds to wait after a failure; twice as long each time, up to the second number.
-_RETRY, _RETRY_MOST = 2.0, 120.0
-_SUCCESS, _FAILURE = ns.tag(ns.SASL, "success"), ns.tag(ns.SASL, "failure")
-_MECHANISMS, _MECHANISM = ns.tag(ns.SASL, "mechanisms"), ns.tag(ns.SASL, "mechanism")
-logger = structlog.get_logger("kith")
-
-
-class _Waiting(NamedTuple):
-    stanza: Stanza
-    sender: JID
-    data: bytes
-
-
-class Link:
-    """The queue and the stream from one domain here to one domain elsewhere."""
-
-    def __init__(self, federation: Outgoing, local: str, remote: str) -> None:
-        self._federation = federation
-        self.local = local
-        self.remote = remote
-        self._queue: deque[_Waiting] = deque()
-        self._size = 0
-        self._news = asyncio.Event()
-        self._running = False
-        self._failures = 0
-        self._not_before = 0.0
-        self._condition = ""
-
-    @property
-    def waiting(self) -> int:
-        return len(self._queue)
-
-    def send(self, stanza: Stanza, sender: JID) -> None:
-        """Queues a stanza. Raises StanzaError if too much is queued, or if connecting has just failed."""
-        data = stanza.to_bytes()
-        if len(self._queue) >= MAX_STANZAS or self._size + len(data) > MAX_BYTES:
-            raise StanzaError("resource-constraint", f"too much waits for {self.remote}", type="wait")
-        if not self._running:
-            if self._federation.clock.steady() < self._not_before:
-                raise StanzaError(self._condition, type="wait")
-            self._running = True
-            self._federation.tasks.spawn(self._run())
-        self._queue.append(_Waiting(stanza, sender, data))
-        self._size += len(data)
-        self._news.set()
-
-    async def _run(self) -> None:
-        connection: Connection | None = None
-        condition = "remote-server-timeout"
-        try:
-            connection = await self._federation.connector.connect(self.local, self.remote)
-            await self._authenticate(connection)
-            self._failures = 0
-            self._federation.streams += 1
-            try:
-                await self._pump(connection)
-            finally:
-                self._federation.streams -= 1
-        except NotFound as error:
-            condition = "remote-server-not-found"
-            self._failed(str(error))
-        except (Unreachable, Refused, OSError, TimeoutError) as error:
-            self._failed(str(error) or "it does not answer")
-        finally:
-            self._running = False
-            if connection is not None:
-                connection.close()
-            self._condition = condition
-            self._bounce(condition)
-
-    def _failed(self, reason: str) -> None:
-        wait = min(_RETRY * 2**self._failures, _RETRY_MOST)
-        self._failures += 1
-        self._federation.failures += 1
-        self._not_before = self._federation.clock.steady() + wait
-        logger.warning("no way to another server", domain=self.remote, reason=reason)
-
-    async def _authenticate(self, connection: Connection) -> None:
-        """Authenticates with SASL EXTERNAL if the other server offers it, else by dialback.
-
-        Raises Refused.
-        """
-        mechanisms = connection.features.child(_MECHANISMS)
-        offered = {m.text for m in mechanisms.findall(_MECHANISM)} if mechanisms is not None else set()
-        if "EXTERNAL" in offered:
-            identity = b64encode(self.local.encode()).decode()
-            connection.write(f"<auth xmlns='{ns.SASL}' mechanism='EXTERNAL'>{identity}</auth>".encode())
-            answer = await connection.expect(_SUCCESS, _FAILURE)
-            if answer.tag == _SUCCESS:
-                await connection.open(self.local, self.remote)
-                return
-        key = self._federation.keys.make(self.remote, self.local, connection.id)
-        connection.write(dialback.element("result", {"from": self.local, "to": self.remote}, key))
-        answer = await connection.expect(dialback.RESULT)
-        if answer.type != "valid":
-            raise Refused(f"dialback: {answer.type or 'no answer'}")
-
-    async def _pump(self, connection: Connection) -> None:
-        """Sends what is queued, until the link is unused for long, or the other server closes the stream."""
-        reading = asyncio.ensure_future(self._read(connection))
-        try:
-            while True:
-                while self._queue:
-                    batch = list(self._queue)
-                    connection.write(b"".join(waiting.data for waiting in batch))
-                    await connection.drain()
-                    for waiting in batch:
-                        self._queue.popleft()
-                        self._size -= len(waiting.data)
-                self._news.clear()
-                news = asyncio.ensure_future(self._news.wait())
-                done, _ = await asyncio.wait((news, reading), timeout=IDLE, return_when="FIRST_COMPLETED")
-                news.cancel()
-                if not done or reading in done:
-                    return
-        finally:
-            reading.cancel()
-
-    async def _read(self, connection: Connection) -> None:
-        """Reads until the stream ends. The other server sends nothing else on it."""
-        try:
-            while True:
-                await connection.next()
-        except (Refused, OSError):
-            return
-
-    def _bounce(self, condition: str) -> None:
-        """Answers queued stanzas with an error, even if their senders are offline now."""
-        queue, self._queue, self._size = self._queue, deque(), 0
-        for waiting in queue:
-            answer = waiting.stanza.error(StanzaError(condition, type="wait"))
-            if answer is not None:
-                self._federation.post.route(answer, JID("", self.remote), waiting.sender)
+#: How long to wait, in seconds, for other servers to confirm what they were sent, when the server stops.
+_FAREWELL = 2.0
 
 
 class Outgoing:
-    """The `Host` for all domains that are not on this server.
+    """The `kith.core.routing.hosts.Remote` for all domains that are not on this server.
 
-    ``streams``: how many streams are open. ``failures``: how often none could be opened.
+    Messages and subscription requests are in the outbox of their sender before they are sent, so that they
+    survive restarts. Other stanzas are only in memory.
+
+    ``streams``: how many streams are open. ``failures``: how often none could be opened. ``patience``: for
+    how many seconds messages wait for a server that is not reached.
     """
 
     def __init__(
-        self, clock: Clock, tasks: Tasks, post: Post, connector: Connector, keys: dialback.Keys
+        self,
+        config: Config,
+        domain: Domain,
+        clock: Clock,
+        tasks: Tasks,
+        randomness: Randomness,
+        post: Post,
+        accounts: Accounts,
+        store: LogStore,
+        log: Log,
+        ids: Ids,
+        bounces: Bounces,
+        contacts: Contacts,
+        opening: Opening,
     ) -> None:
         self.clock = clock
         self.tasks = tasks
+        self.randomness = randomness
         self.post = post
-        self.connector = connector
-        self.keys = keys
+        self.patience = config.federation_queue_hours * 3600
+        self._name = domain.name
+        self._accounts = accounts
+        self._store = store
+        self._log = log
+        self._ids = ids
+        self._bounces = bounces
+        self._opening = opening
+        self._usage = Usage(store, tasks, clock, domain.name)
         self._links: dict[tuple[str, str], Link] = {}
+        self._stopping = False
+        self.keys = opening.keys
+        self.verify = opening.verify
+        self.wants = contacts.wants
+        self.refresh = contacts.refresh
         self.streams = 0
         self.failures = 0
 
     @property
     def waiting(self) -> int:
-        """How many stanzas are queued."""
-        return sum(link.waiting for link in self._links.values())
+        """How many stanzas wait for other servers."""
+        return self._usage.messages + sum(link.waiting for link in self._links.values())
+
+    async def start(self) -> None:
+        """Continues with the outboxes."""
+        for domain in {queued.domain for queued in await self._usage.read()}:
+            self._link(self._name, domain).resume()
+
+    async def stop(self) -> None:
+        """Waits for a moment until other servers have confirmed what they were sent.
+
+        What they have not is sent again after the next start.
+        """
+        self._stopping = True
+        deadline = self.clock.steady() + _FAREWELL
+        while self.clock.steady() < deadline:
+            if not any(link.outbox.unconfirmed for link in self._links.values()):
+                break
+            await asyncio.sleep(0.02)
+
+    # -- for the router ----------------------------------------------------------------------------
 
     def receive(self, stanza: Stanza, sender: JID, to: JID) -> None:
-        """Queues a stanza for its domain. Raises StanzaError."""
-        pair = sender.domain, to.domain
-        link = self._links.get(pair)
+        """Sends a stanza that is not stored, except subscription requests. Raises StanzaError."""
+        if stanza.kind == "presence" and stanza.type in SUBSCRIPTION_TYPES:
+            account = self._accounts.get(sender.bare)
+            if account is not None:
+                self._keep(account, stanza, to)
+                return
+        self._link(sender.domain, to.domain).send(stanza, sender)
+
+    def admit(self, session: Session, stanza: Stanza, to: JID, keep: Keep) -> Work:
+        """Stores a message in the outbox of its sender; it is sent once it is durable. Raises StanzaError."""
+        self._link(self._name, to.domain)
+        if not stanza.id:
+            stanza.stamp("id", self.randomness.uuid())  # so that the other server recognises a repetition
+        self._usage.add(session.account.id, len(stanza.to_bytes()))
+        self._log.append(session, stanza, to, None, keep, outgoing=self)
+        return COMMITTING
+
+    def deliver(self, envelope: Envelope) -> None:
+        """Sends a message that is durable in its sender's outbox (`kith.core.log.envelope.After`)."""
+        assert envelope.sender is not None
+        account = envelope.sender.account
+        assert account is not None
+        self._depart(account, envelope.id, envelope.data, envelope.to)
+        self.post.sent(envelope)
+
+    def known(self, envelope: Envelope) -> None:
+        """Handles a retry: the first attempt is, or was, in the outbox (`kith.core.log.envelope.After`)."""
+        assert envelope.sender is not None
+        assert envelope.sender.account is not None
+        self._usage.remove(envelope.sender.account.id, len(envelope.data))
+
+    def unstored(self, envelope: Envelope, error: BaseException) -> None:
+        """Answers with an error a message that could not be stored (`kith.core.log.envelope.After`)."""
+        self.known(envelope)
+        self.post.unstored(envelope, error)
+
+    def _keep(self, account: Account, stanza: Stanza, to: JID) -> None:
+        """Stores a subscription request in the outbox of an account, and sends it after the commit."""
+        link = self._link(self._name, to.domain)
+        id, data = self._ids.next(account.slot), stanza.to_bytes()
+        self._usage.add(account.id, len(data))
+
+        def done(existing: int | None, error: BaseException | None) -> None:
+            link.arrived()
+            if error is None:
+                self._depart(account, id, data, to)
+            else:
+                self._usage.remove(account.id, len(data))
+                self.tasks.failed("a subscription was not sent", error)
+
+        link.expect(id)
+        self._store.append(Append(id, data, [(account.id, to.bare, OUTGOING | UNARCHIVED)], done))
+
+    def _depart(self, account: Account, id: int, data: bytes, to: JID) -> None:
+        try:
+            link = self._link(self._name, to.domain)
+        except StanzaError as error:  # there are more links than ever since it was admitted
+            self.tasks.failed("a message waits for the next start", error)
+        else:
+            link.depart(Departure(account.id, id, data))
+
+    # -- links -------------------------------------------------------------------------------------
+
+    def _link(self, local: str, remote: str) -> Link:
+        """The link between two domains. Raises StanzaError if there are too many."""
+        link = self._links.get((local, remote))
         if link is None:
             if len(self._links) >= MAX_LINKS:
-                self._links.pop(next(iter(self._links)))
-            link = self._links[pair] = Link(self, *pair)
-        link.send(stanza, sender)
+                self._links = {pair: link for pair, link in self._links.items() if not link.idle}
+                if len(self._links) >= MAX_LINKS:
+                    raise StanzaError("resource-constraint", "there are too many other servers", type="wait")
+            outbox = DomainOutbox(remote, self._store, self._bounces, self._usage)
+            link = self._links[local, remote] = Link(self, local, remote, outbox)
+        return link
 
-    async def verify(self, local: str, remote: str, stream: str, key: str) -> bool:
-        """Asks the server of ``remote`` whether it has issued a dialback key (XEP-0220 §2.1.2).
+    async def open(self, local: str, remote: str) -> tuple[Connection, bool]:
+        """Opens a stream, for a link. Raises Failure."""
+        if self._stopping:
+            await asyncio.Event().wait()  # until the task is cancelled
+        return await self._opening.open(local, remote)
 
-        Raises NotFound, Unreachable, Refused.
-        """
-        connection = await self.connector.connect(local, remote)
-        try:
-            attrs = {"from": local, "to": remote, "id": stream}
-            connection.write(dialback.element("verify", attrs, key))
-            answer = await connection.expect(dialback.VERIFY)
-        except (OSError, TimeoutError) as error:
-            raise Unreachable(str(error) or "it does not answer") from None
-        finally:
-            connection.close()
-        same = (answer.attrs.get("from"), answer.attrs.get("to"), answer.id) == (remote, local, stream)
-        return same and answer.type == "valid"
+    def heard(self, local: str, remote: str) -> None:
+        """The server of a domain has authenticated on a stream to us."""
+        link = self._links.get((local, remote))
+        if link is not None:
+            link.heard()
+
+    def answered(self, local: str, remote: str, id: str) -> None:
+        """The server of a domain has answered the iq with this id."""
+        link = self._links.get((local, remote))
+        if link is not None:
+            link.answered(id)

@@ -11,6 +11,7 @@ import aiodns
 import idna
 
 from kith.base.randomness import Randomness
+from kith.federation.failures import NotFound, Unreachable
 
 #: The default port (RFC 6120 §14.7).
 PORT = 5269
@@ -18,20 +19,16 @@ _SECONDS = 5.0
 _NOT_FOUND = {1, 4}  # ARES_ENODATA, ARES_ENOTFOUND
 
 
-class NotFound(Exception):
-    """There is no such server: the domain does not exist, or its records say that it has none."""
-
-
-class Unreachable(Exception):
-    """The server can't be found or reached now; another attempt may succeed."""
-
-
 class Target(NamedTuple):
-    """A host and port to connect to. ``direct``: TLS from the first byte."""
+    """A host and port to connect to.
+
+    ``direct``: TLS from the first byte. ``named``: a record of the domain names it.
+    """
 
     host: str
     port: int
     direct: bool
+    named: bool = True
 
 
 class _Record(NamedTuple):
@@ -61,17 +58,17 @@ class Resolver:
         """The targets for a domain, in the order in which to try them. Raises NotFound, Unreachable."""
         name = domain.strip("[]")
         if _is_address(name):
-            return [Target(name, PORT, False)]
+            return [Target(name, PORT, False, named=False)]
         name = idna.encode(name).decode() if not name.isascii() else name
         direct, starttls = await asyncio.gather(
             self._srv(f"_xmpps-server._tcp.{name}", True), self._srv(f"_xmpp-server._tcp.{name}", False)
         )
         records = [*(direct or ()), *(starttls or ())]
         if not records and (direct == [] or starttls == []):
-            raise NotFound(f"{domain} says that it has no server")
+            raise NotFound("DNS says that it has no server")
         if records:
             return ordered(records, self._randomness)
-        return [Target(name, PORT, False)]
+        return [Target(name, PORT, False, named=False)]
 
     async def _srv(self, name: str, direct: bool) -> list[_Record] | None:
         """The SRV records of a name.
@@ -83,7 +80,7 @@ class Resolver:
         except aiodns.error.DNSError as error:
             if error.args and error.args[0] in _NOT_FOUND:
                 return None
-            raise Unreachable(f"no answer from the name server for {name}") from None
+            raise Unreachable(f"the name server does not answer for {name}") from None
         records = []
         for answer in found.answer:
             data: Any = answer.data
@@ -107,8 +104,8 @@ class Resolver:
             found += [str(a.data.addr) for a in result.answer if getattr(a.data, "addr", None)]
         if not found:
             if failed:
-                raise Unreachable(f"no answer from the name server for {host}")
-            raise NotFound(f"{host} has no address")
+                raise Unreachable(f"the name server does not answer for {host}")
+            raise NotFound(f"DNS knows no address of {host}")
         return found
 
 

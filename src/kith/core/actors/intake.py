@@ -291,6 +291,11 @@ class Intake:
         """Counting has started: answers the requests that came meanwhile (`ask_after`)."""
         self._ack_at, self._ack_next, self._ack_early = self._ack_early, -1, -1
 
+    def count_from_here(self) -> None:
+        """From now on, `received` and `handled` count what follows the present element."""
+        self.handled -= self.received
+        self.received = self._mark = 0
+
     def asked(self) -> None:
         """The peer requests the count of handled stanzas (XEP-0198 §4), of those that it has sent so far."""
         if self.handled >= self.received:

@@ -109,6 +109,25 @@ def distinct_origin(origin: bytes, stanza: bytes) -> bytes:
     return hashlib.blake2b(origin + content, digest_size=16).digest()
 
 
+def key_of(stanza: Stanza) -> bytes | None:
+    """A key for a message without an origin id that another server may send again.
+
+    It is made of all that such a repetition has in common with the first attempt: the full address of the
+    sender, the ``id``, and the content. None if the ``id`` is not random: somebody may well say the same
+    again under an id from a counter.
+    """
+    if not _is_random_id(stanza.id):
+        return None
+    data = stanza.inner
+    simple = len(data) <= _COMPARED_BYTES and data.count(b"<") <= _COMPARED_TAGS
+    parts = (
+        stanza.attrs.get("from", "").encode(),
+        stanza.id.encode(),
+        _content(stanza, True) if simple else data,
+    )
+    return b"\1" + hashlib.blake2b(b"\0".join(parts), digest_size=16).digest()
+
+
 def _content(stanza: Stanza, ciphertext: bool) -> bytes:
     """The content of a message.
 
@@ -141,7 +160,11 @@ def _device(encrypted: Element) -> str:
 def _is_random(stanza: Stanza) -> bool:
     """Whether the message's origin id is random, and not from a counter."""
     origin = stanza.child(_ORIGIN_ID)
-    found = _PREFIXED.fullmatch(origin.get("id", "")) if origin is not None else None
+    return origin is not None and _is_random_id(origin.get("id", ""))
+
+
+def _is_random_id(text: str) -> bool:
+    found = _PREFIXED.fullmatch(text)
     if found is None:
         return False
     id = found[1]

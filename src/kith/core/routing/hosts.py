@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from kith.core.actors.account import Session
 from kith.core.actors.intake import Work
 from kith.core.actors.sender import Sender
+from kith.core.log.log import Keep
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
@@ -19,6 +21,16 @@ class Host(Protocol):
 
     def receive(self, stanza: Stanza, sender: JID, to: JID) -> None:
         """Takes a stanza whose ``from`` and ``to`` are set. Raises StanzaError if it can't be sent on."""
+
+
+class Remote(Host, Protocol):
+    """Takes the stanzas for all domains of other servers."""
+
+    def admit(self, session: Session, stanza: Stanza, to: JID, keep: Keep) -> Work:
+        """Takes a message that is to be kept until the other server has it.
+
+        Returns what `kith.core.actors.intake.Intake.handle` may return. Raises StanzaError.
+        """
 
 
 class Peers(Host, Protocol):
@@ -48,7 +60,7 @@ class Hosts:
 
     def __init__(self) -> None:
         self._hosts: dict[str, Host] = {}
-        self.remote: Host | None = None
+        self.remote: Remote | None = None
         self.peers: Peers | None = None
 
     def add(self, name: str, host: Host) -> None:

@@ -246,15 +246,22 @@ class Router:
         return peers.admit(sender, stanza, to)
 
     def _message_to_other_domain(self, session: Session, stanza: Stanza, to: JID) -> Work:
-        """Logs a message to another domain in the sender's archive; it is sent after the commit."""
-        self._hosts.find(to.domain)
+        """Sends a message to a component, a service or another server."""
+        remote = self._hosts.remote
+        if self._hosts.find(to.domain) is not remote:
+            remote = None
         keep = self._keep(stanza)
+        if remote is not None and stanza.type == "groupchat" and self._log.verdict(stanza) > Keep.NOTHING:
+            keep = Keep.QUEUE  # the room has the archive
         archived = keep is Keep.ARCHIVE and self._log.wants(session.account, to.bare)
-        if session.committing and not archived:
+        stored = archived or (remote is not None and keep is not Keep.NOTHING)
+        if session.committing and not stored:
             return LATER
-        if archived and self._store.waiting_bytes > MOST_WAITING:
+        if stored and self._store.waiting_bytes > MOST_WAITING:
             raise StanzaError("resource-constraint", "the disk does not keep up")
         self._hooks.message_sent(session, stanza, to)
+        if remote is not None and stored:
+            return remote.admit(session, stanza, to, keep)
         if archived:
             self._log.append(session, stanza, to, None, keep)
             return COMMITTING

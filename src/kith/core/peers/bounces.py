@@ -1,0 +1,73 @@
+"""Tells accounts of this node that a stanza in their outbox was not delivered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kith.base.ids import Ids
+from kith.base.tasks import Tasks
+from kith.core.actors.account import Account
+from kith.core.actors.accounts import Accounts
+from kith.core.log.envelope import Envelope
+from kith.ports.placement import Placement
+from kith.ports.store import INCOMING, UNARCHIVED, Append, LogStore
+from kith.wire.jid import parse_jid
+from kith.wire.stanza import Stanza
+
+
+class Bounces:
+    """Delivers the errors for stanzas that were acknowledged to their senders before.
+
+    The error for a message is stored in the sender's log until a device has it, since the sender may be
+    offline. It goes to the session that has sent the message or, if that is gone, to all others.
+    """
+
+    def __init__(
+        self, accounts: Accounts, store: LogStore, ids: Ids, placement: Placement, tasks: Tasks
+    ) -> None:
+        self._accounts = accounts
+        self._store = store
+        self._ids = ids
+        self._placement = placement
+        self._tasks = tasks
+
+    def tell(self, error: Stanza, account: int, stored: Callable[[], None]) -> None:
+        """Delivers an error to the account with this id.
+
+        ``stored`` is called once the error is durable; never, if it can't be stored now.
+        """
+        if error.kind != "message":
+            self._show(error)
+            stored()
+            return
+        to = parse_jid(error.attrs["to"])
+        id, data = self._ids.next(self._placement.slot(to.bare)), error.to_bytes()
+
+        def done(existing: int | None, problem: BaseException | None) -> None:
+            if problem is not None:
+                self._tasks.failed("a bounce could not be stored for its recipient", problem)
+                return
+            stored()
+            envelope = Envelope(id, data, error, to, None)
+            there = self._accounts.get(to.bare)
+            if there is not None and there.id == account:
+                self._deliver(there, envelope)
+
+        owners = [(account, parse_jid(error.attrs["from"]).bare, INCOMING | UNARCHIVED)]
+        self._store.append(Append(id, data, owners, done))
+
+    def _deliver(self, account: Account, envelope: Envelope) -> None:
+        session = account.sessions.get(envelope.to.resource)
+        data = envelope.for_owner(account.jid)
+        for target in [session] if session is not None else account.available():
+            target.push(data, envelope.id)
+
+    def _show(self, error: Stanza) -> None:
+        """Delivers an error that is not stored: to a subscription request, for example."""
+        to = parse_jid(error.attrs["to"])
+        account = self._accounts.get(to.bare)
+        if account is None:
+            return
+        session = account.sessions.get(to.resource)
+        for target in [session] if session is not None else account.available():
+            target.send(error)

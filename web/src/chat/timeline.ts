@@ -26,6 +26,7 @@ function alike(one: Message, other: Message | undefined): boolean {
     other?.kind === one.kind &&
     other.mine === one.mine &&
     Boolean(other.asked) === Boolean(one.asked) &&
+    other.method === one.method &&
     dayOf(other.at) === dayOf(one.at)
   )
 }

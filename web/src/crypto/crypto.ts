@@ -101,6 +101,11 @@ export interface Crypto {
    * An account, or any account, may have been accepted: sends it the requests that were held back, in the background.
    */
   retryRequests(account?: Address): void
+  /**
+   * Whether an account publishes devices now, did so before as far as this device has seen, or never. Rejects if it
+   * can't be asked now.
+   */
+  published(account: Address): Promise<'now' | 'before' | 'never'>
   fingerprints(account: Address): Promise<Fingerprint[]>
   /** The safety number of two accounts: sixty digits that both sides see, made from all identity keys of both. */
   safetyNumber(account: Address): Promise<string>

@@ -12,6 +12,8 @@ import { path, type Account, type KnownDevice, type KnownKey, type OwnKeys, type
  * How long a device list is used without news, in milliseconds, since changes of strangers' lists are not announced.
  */
 const FRESH = 60_000
+/** The same for an empty list, by which messages might be sent unencrypted. */
+const FRESH_EMPTY = 5000
 /** The maximum number of devices of an account to encrypt for. */
 const MOST_ACTIVE = 64
 /** The maximum number of keys of an account that are remembered. */
@@ -42,22 +44,34 @@ export class Devices {
     return Math.abs(this.now() - at) < FRESH && !ids.includes(device)
   }
 
-  /** The published device ids. Rejects if they are not known and can't be requested now. */
+  /** The published device ids. Rejects if none are known and they can't be requested now. */
   async active(account: Address): Promise<number[]> {
-    const known = await this.store.account(account)
-    if (known.at !== 0 && Math.abs(this.now() - known.at) < FRESH) return known.ids
+    const { ids, at } = await this.store.account(account)
+    const fresh = ids.length ? FRESH : FRESH_EMPTY
+    if (at !== 0 && Math.abs(this.now() - at) < fresh) return ids
     try {
-      const ids = sound(await this.network.devices(account))
-      await this.store.change(account, { ids, at: this.now() })
-      return ids
+      return await this.learned(account, await this.network.devices(account))
     } catch (error) {
-      if (known.at === 0) throw error
-      return known.ids
+      if (!ids.length) throw error
+      return ids
     }
   }
 
   async heard(account: Address, ids: number[]): Promise<void> {
-    await this.store.change(account, { ids: sound(ids), at: this.now() })
+    await this.learned(account, ids)
+  }
+
+  /** As `Crypto.published`. */
+  async published(account: Address): Promise<'now' | 'before' | 'never'> {
+    if ((await this.active(account)).length) return 'now'
+    const { listed } = await this.store.account(account)
+    return listed || (await this.store.below(`device/${account}/`)).size ? 'before' : 'never'
+  }
+
+  private async learned(account: Address, list: number[]): Promise<number[]> {
+    const ids = sound(list)
+    await this.store.change(account, { ids, at: this.now(), ...(ids.length && { listed: true }) })
+    return ids
   }
 
   /** The trust in the last key of a device; `undefined`: none is known. */

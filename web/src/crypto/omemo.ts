@@ -113,6 +113,10 @@ export class Omemo implements Crypto {
     this.background.run(account === undefined ? this.healing.goOn() : this.healing.retryRequests(account))
   }
 
+  published(account: Address): Promise<'now' | 'before' | 'never'> {
+    return this.devices.published(account)
+  }
+
   fingerprints(account: Address): Promise<Fingerprint[]> {
     return this.comparing.fingerprints(account)
   }

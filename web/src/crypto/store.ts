@@ -45,6 +45,8 @@ export interface Account {
   strict: boolean
   /** I have written to them, so they may know that I am online. */
   written: boolean
+  /** It has published devices, now or before. */
+  listed?: true
 }
 
 export interface KnownDevice {

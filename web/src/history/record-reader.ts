@@ -2,7 +2,7 @@
 import { LARGEST_PICTURE } from '../local/picture'
 import type { Edit, Failure, Moment, Reply, Version } from '../local/types'
 import { Fields, isKey, Unsound } from './fields'
-import type { HistoryRecord } from './records'
+import { NOTICE, type HistoryRecord } from './records'
 
 /** The content of a line: a record, one of a later version or unknown type, or nothing valid. */
 export type Line = { is: 'record'; record: HistoryRecord } | { is: 'unknown'; type: string } | { is: 'bad' }
@@ -65,8 +65,7 @@ const READERS: { [T in HistoryRecord['type']]: (given: Fields) => Extract<Histor
   message: (given) => {
     const kind = given.one('kind', ['text', 'deleted', 'notice'])
     const text = given.text('text', LONGEST_TEXT)
-    // Other notices are about keys that one device has seen
-    if (kind === 'notice' && !/^(?:disappears \d{1,9}|pinned)$/.test(text)) throw new Unsound('text')
+    if (kind === 'notice' && !NOTICE.test(text)) throw new Unsound('text')
     return {
       ...{ type: 'message', v: 1, chat: given.address('chat'), id: given.id('id'), mine: given.flag('mine') },
       ...{ order: given.order('order'), kind, text: kind === 'deleted' ? '' : text },

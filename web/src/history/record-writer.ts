@@ -1,7 +1,7 @@
 /** Converts local rows to records, leaving out what must not leave this device. */
 import { isWaiting, orderOf } from '../local/order'
 import type { Change, Chat, Contact, Edit, Message, Moment, Reply } from '../local/types'
-import type { ChangeRecord, ChatRecord, ContactRecord, MessageRecord } from './records'
+import { NOTICE, type ChangeRecord, type ChatRecord, type ContactRecord, type MessageRecord } from './records'
 
 /** The maximum number of earlier versions of one message. */
 const MOST_EDITS = 100
@@ -14,6 +14,7 @@ export function messageRecord(message: Message, now: Moment): MessageRecord | un
   const { chat, id, mine, at, kind, text, progress, encrypted, reply, expires } = message
   const { edited, edits, deliveredAt, readAt, pinned, pinOrder, failure } = message
   if (kind !== 'text' && kind !== 'deleted' && kind !== 'notice') return undefined
+  if (kind === 'notice' && !NOTICE.test(text)) return undefined
   if (progress === 'waiting' || (expires !== undefined && expires <= now)) return undefined
   const order = isWaiting(message.order) ? orderOf(`failed-${id}`, at) : message.order
   return {

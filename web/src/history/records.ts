@@ -61,6 +61,9 @@ export interface ChatRecord {
   draft: string
 }
 
+/** The notices that belong to a history; others are about keys that one device has seen. */
+export const NOTICE = /^(?:disappears \d{1,9}|pinned)$/
+
 /** `order` gives the order and the time of sending. In a chat of two, messages of others are from the other person. */
 export interface MessageRecord {
   type: 'message'

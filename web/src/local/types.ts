@@ -64,6 +64,18 @@ export interface Chat {
   seenAt?: Moment
   /** The order of `firstUnread`. */
   firstOrder: string
+  /** They have no encryption keys: whether I send them messages unencrypted. Never synchronized: each device asks. */
+  keyless?: Keyless | undefined
+}
+
+export interface Keyless {
+  /** I have agreed to send unencrypted; else I have to decide. */
+  agreed: boolean
+  /** They had keys before. */
+  before: boolean
+  since: Moment
+  /** The fingerprints of theirs that were known when I agreed. */
+  keys: string[]
 }
 
 /** Somebody in the contacts, or somebody who has written to me. */
@@ -104,10 +116,13 @@ export type MessageKind =
   | 'text'
   /**
    * A notice of the app. `text` is its key in `strings/`: `keys-changed`, `keys-changed-verified`, `disappears SECONDS`
-   * (0: never), `pinned`.
+   * (0: never), `pinned`, `unencrypted`, `encrypted-again`.
    */
   | 'notice'
-  /** It can't be read (yet). `asked`: the sender's device was asked to send it again. */
+  /**
+   * It can't be read (yet). `asked`: the sender's device was asked to send it again; `method`: it is encrypted with a
+   * method that this app doesn't have.
+   */
   | 'unreadable'
   /** Deleted by its sender (XEP-0424). */
   | 'deleted'
@@ -157,6 +172,8 @@ export interface Message {
   unstyled?: boolean
   starred?: 0 | 1
   asked?: boolean
+  /** The name of the method; empty: the sender gave none. */
+  method?: string
   /** When it was last edited (XEP-0308), and its earlier versions, the oldest first. */
   edited?: Moment
   edits?: Version[]

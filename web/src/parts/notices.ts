@@ -1,5 +1,6 @@
 /** What the app itself tells in a conversation. */
 import { t } from '../strings/strings.svelte'
+import type { IconName } from './icons'
 import { span } from './time'
 
 export function noticeText(text: string): string {
@@ -12,5 +13,20 @@ export function noticeText(text: string): string {
   if (name === 'pinned') return t('told.pinned')
   if (name === 'keys-changed') return t('told.keys-changed')
   if (name === 'keys-changed-verified') return t('told.keys-changed-verified')
+  if (name === 'unencrypted') return t('told.unencrypted')
+  if (name === 'encrypted-again') return t('told.encrypted-again')
   return t('told.other')
+}
+
+const NOTICE_ICONS: Partial<Record<string, IconName>> = {
+  'keys-changed': 'shield',
+  'keys-changed-verified': 'shield',
+  disappears: 'timer',
+  pinned: 'pin',
+  unencrypted: 'unlock',
+  'encrypted-again': 'lock'
+}
+
+export function noticeIcon(text: string): IconName {
+  return NOTICE_ICONS[text.split(' ')[0] ?? ''] ?? 'info'
 }

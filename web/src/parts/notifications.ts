@@ -36,7 +36,7 @@ export function notifications(
     watch(chat, key)
     const title = await name(chat)
     const options: NotificationOptions & { renotify: boolean } = {
-      body: preferences.previews && !locked() ? oneLine(text) : hidden(),
+      body: preferences.previews && !locked() && text ? oneLine(text) : hidden(),
       tag: chat,
       renotify: true,
       icon: '/icon-192.png',

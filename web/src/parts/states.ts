@@ -9,6 +9,7 @@ import type { Live } from '../sync/app'
 import { t } from '../strings/strings.svelte'
 import type { Key } from '../strings/texts'
 import type { ICONS } from './icons'
+import { isolated } from './names'
 import { lastSeen } from './time'
 
 /** `danger`: it is drawn in the colour of what is wrong. */
@@ -70,7 +71,7 @@ export function failureOf(message: Message): Failure | 'unknown' | undefined {
 }
 
 /** What stands for a text that is not shown. `asked`: its sender's device was asked for it again. */
-export type Absence = 'deleted' | 'deleted-by-me' | 'unreadable' | 'asked'
+export type Absence = 'deleted' | 'deleted-by-me' | 'unreadable' | 'asked' | 'other-method' | 'named-method'
 
 /** `one`: in the conversation; `many`: for several in a row; `short`: in the list of chats. */
 export const ABSENCES: Record<Absence, { icon: keyof typeof ICONS; one: Key; many: Key; short: Key }> = {
@@ -88,14 +89,31 @@ export const ABSENCES: Record<Absence, { icon: keyof typeof ICONS; one: Key; man
   asked: {
     ...{ icon: 'lock', one: 'message.unreadable.asked', many: 'message.unreadable.asked.many' },
     short: 'message.unreadable.short'
+  },
+  'other-method': {
+    ...{ icon: 'lock', one: 'message.other-method', many: 'message.other-method.many' },
+    short: 'message.other-method.short'
+  },
+  'named-method': {
+    ...{ icon: 'lock', one: 'message.named-method', many: 'message.named-method.many' },
+    short: 'message.other-method.short'
   }
 }
 
 /** undefined: its text is shown. */
-export function absenceOf({ kind, mine, asked }: Message): Absence | undefined {
+export function absenceOf({ kind, mine, asked, method }: Message): Absence | undefined {
   if (kind === 'deleted') return mine ? 'deleted-by-me' : 'deleted'
-  if (kind === 'unreadable') return asked ? 'asked' : 'unreadable'
-  return undefined
+  if (kind !== 'unreadable') return undefined
+  if (method !== undefined) return method ? 'named-method' : 'other-method'
+  return asked ? 'asked' : 'unreadable'
+}
+
+/** What stands in the conversation for messages without a text; empty: its text is shown. */
+export function absenceText(message: Message, count: number): string {
+  const absent = absenceOf(message)
+  if (!absent) return ''
+  const { one, many } = ABSENCES[absent]
+  return t(count > 1 ? many : one, { count, method: isolated(message.method ?? '') })
 }
 
 /** `notes`, `server`: nobody who comes and goes; `seen`: not there now, but it is known since when; `nothing`: it is not. */

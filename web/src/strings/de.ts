@@ -100,7 +100,19 @@ export const de: Texts = {
     'Hier informiert dich der Server über dein Konto, etwa über neue Geräte. Nur er kann hier schreiben.',
   'encrypted.short': 'Ende-zu-Ende-verschlüsselt',
   'nobody.long':
-    'Was du hier schreibst, kann niemand lesen: {name} hat kein Gerät, das es empfangen kann. Vielleicht hat niemand diese Nummer oder Adresse.',
+    'Was du hier schreibst, kann nicht verschlüsselt werden: {name} hat keine Schlüssel. Vielleicht hat niemand diese Nummer oder Adresse.',
+  'keyless.long':
+    'Was du hier schreibst, ist nicht verschlüsselt, denn {name} hat keine Schlüssel. Wer die Server betreibt, kann es lesen.',
+  'keyless.title': '{name} hat keine Schlüssel',
+  'keyless.text':
+    'Darum konnte deine Nachricht nicht verschlüsselt werden und wurde nicht gesendet. Vielleicht verwendet {name} eine App, die nicht verschlüsselt, oder ist nirgends angemeldet. Unverschlüsselt kann sie lesen, wer die Server betreibt. Sobald es Schlüssel gibt, wird verschlüsselt.',
+  'keyless.before': '{name} hat keine Schlüssel mehr',
+  'keyless.before.text':
+    'Früher gab es welche, also mischt sich vielleicht jemand ein. Frag {name} auf anderem Weg, bevor du etwas unverschlüsselt sendest: Wer die Server betreibt, kann es lesen.',
+  'keyless.send': 'Unverschlüsselt senden',
+  'keyless.not': 'Nicht jetzt',
+  'keyless.banner': 'Nicht verschlüsselt: Wer die Server betreibt, kann lesen, was du hier schreibst.',
+  'keyless.stop': 'Beenden',
   'encrypted.long':
     'Nachrichten sind Ende-zu-Ende-verschlüsselt. Niemand außerhalb dieses Chats kann sie lesen, auch nicht der Server.',
 
@@ -174,6 +186,7 @@ export const de: Texts = {
   'time.yesterday': 'Gestern',
 
   'composer.write': 'Nachricht',
+  'composer.write-unencrypted': 'Unverschlüsselte Nachricht',
   'composer.to': 'Nachricht an {name}',
   'composer.send': 'Senden',
   'composer.save': 'Änderungen speichern',
@@ -196,7 +209,7 @@ export const de: Texts = {
   'message.select': 'Auswählen',
   'message.delete': 'Löschen',
   'failure.no-device':
-    'Nicht gesendet: {name} hat kein Gerät, das sie lesen kann. Vielleicht hat niemand diese Nummer oder Adresse.',
+    'Nicht gesendet: Sie kann nicht verschlüsselt werden, denn {name} hat kein Gerät mit Schlüsseln.',
   'failure.undecided':
     'Nicht gesendet: {name} hat ein neues Gerät, und die Sicherheitsnummer ist seither nicht verglichen.',
   'failure.distrusted': 'Nicht gesendet: Du vertraust keinem der Geräte von {name}.',
@@ -231,6 +244,18 @@ export const de: Texts = {
   },
   'message.deleted.many': { one: '{count} gelöschte Nachricht', other: '{count} gelöschte Nachrichten' },
   'message.unreadable.short': 'Warten auf diese Nachricht',
+  'message.other-method': 'Diese Nachricht ist auf eine Art verschlüsselt, die diese App nicht lesen kann.',
+  'message.named-method':
+    'Diese Nachricht ist auf eine Art verschlüsselt, die diese App nicht lesen kann ({method}).',
+  'message.other-method.many': {
+    one: '{count} Nachricht ist auf eine Art verschlüsselt, die diese App nicht lesen kann.',
+    other: '{count} Nachrichten sind auf eine Art verschlüsselt, die diese App nicht lesen kann.'
+  },
+  'message.named-method.many': {
+    one: '{count} Nachricht ist auf eine Art verschlüsselt, die diese App nicht lesen kann ({method}).',
+    other: '{count} Nachrichten sind auf eine Art verschlüsselt, die diese App nicht lesen kann ({method}).'
+  },
+  'message.other-method.short': 'Auf unlesbare Art verschlüsselt',
   'message.not-here': 'Diese Nachricht ist nicht auf diesem Gerät.',
   'reaction.title': 'Reagieren',
   'reaction.add': 'Mit {emoji} reagieren',
@@ -255,6 +280,8 @@ export const de: Texts = {
   'told.keys-changed': 'Die Schlüssel haben sich geändert: ein neues Gerät oder eine neue Installation.',
   'told.keys-changed-verified':
     'Die Schlüssel eines geprüften Kontakts haben sich geändert. An das neue Gerät geht nichts, bis du die Sicherheitsnummer verglichen hast.',
+  'told.unencrypted': 'Was du ab hier schreibst, ist nicht verschlüsselt.',
+  'told.encrypted-again': 'Es gibt jetzt Schlüssel. Was du ab hier schreibst, ist verschlüsselt.',
   'told.other': 'In diesem Chat hat sich etwas geändert.',
   'told.compare': 'Vergleichen',
 

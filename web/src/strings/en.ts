@@ -96,7 +96,19 @@ export const en = {
   'server.long': 'The server tells you about your account here, such as new devices. Only it can write here.',
   'encrypted.short': 'End-to-end encrypted',
   'nobody.long':
-    'Nothing you write here can be read: {name} has no device that can receive it. Perhaps nobody has this number or address.',
+    'Nothing you write here can be encrypted, since {name} has no encryption keys. Perhaps nobody has this number or address.',
+  'keyless.long':
+    'Messages you write here are not encrypted, since {name} has no encryption keys. Those who run the servers can read them.',
+  'keyless.title': '{name} has no encryption keys',
+  'keyless.text':
+    'So this could not be encrypted and was not sent. {name} may use an app that can’t encrypt, or not be logged in anywhere. If you send unencrypted, those who run the servers can read it. Once there are keys, messages are encrypted.',
+  'keyless.before': '{name} has no encryption keys any more',
+  'keyless.before.text':
+    'There were keys before, so somebody may be interfering. Ask {name} in another way before you send anything unencrypted: those who run the servers can read it.',
+  'keyless.send': 'Send unencrypted',
+  'keyless.not': 'Not now',
+  'keyless.banner': 'Not encrypted: those who run the servers can read what you write here.',
+  'keyless.stop': 'Stop',
   'encrypted.long':
     'Messages are end-to-end encrypted. Nobody outside this chat, not even the server, can read them.',
 
@@ -168,6 +180,7 @@ export const en = {
   'time.yesterday': 'Yesterday',
 
   'composer.write': 'Message',
+  'composer.write-unencrypted': 'Unencrypted message',
   'composer.to': 'Message to {name}',
   'composer.send': 'Send',
   'composer.save': 'Save changes',
@@ -189,8 +202,7 @@ export const en = {
   'message.edit': 'Edit',
   'message.select': 'Select',
   'message.delete': 'Delete',
-  'failure.no-device':
-    'Not sent: {name} has no device that can read it. Perhaps nobody has this number or address.',
+  'failure.no-device': 'Not sent: it can’t be encrypted, since {name} has no device with encryption keys.',
   'failure.undecided':
     'Not sent: {name} has a new device, and you have not compared the safety number since.',
   'failure.distrusted': 'Not sent: you trust none of {name}’s devices.',
@@ -223,6 +235,17 @@ export const en = {
   },
   'message.deleted.many': { one: '{count} deleted message', other: '{count} deleted messages' },
   'message.unreadable.short': 'Waiting for this message',
+  'message.other-method': 'This message is encrypted in a way this app can’t read.',
+  'message.named-method': 'This message is encrypted in a way this app can’t read ({method}).',
+  'message.other-method.many': {
+    one: '{count} message is encrypted in a way this app can’t read.',
+    other: '{count} messages are encrypted in a way this app can’t read.'
+  },
+  'message.named-method.many': {
+    one: '{count} message is encrypted in a way this app can’t read ({method}).',
+    other: '{count} messages are encrypted in a way this app can’t read ({method}).'
+  },
+  'message.other-method.short': 'Encrypted in a way this app can’t read',
   'message.not-here': 'This message isn’t on this device.',
   'reaction.title': 'React',
   'reaction.add': 'React with {emoji}',
@@ -247,6 +270,8 @@ export const en = {
   'told.keys-changed': 'The encryption keys have changed: a new device, or a new installation.',
   'told.keys-changed-verified':
     'The keys of a verified contact have changed. Nothing is sent to the new device until you have compared the safety number.',
+  'told.unencrypted': 'Messages you write from here on are not encrypted.',
+  'told.encrypted-again': 'There are encryption keys now. Messages you write from here on are encrypted.',
   'told.other': 'Something changed in this chat.',
   'told.compare': 'Compare',
 

@@ -128,6 +128,11 @@ export interface App {
   safetyCode(account: Address): Promise<string>
   compareCode(account: Address, scanned: string): Promise<boolean>
   setTrust(account: Address, device: number, trust: 'verified' | 'first-use' | 'distrusted'): Promise<void>
+  /**
+   * Sends messages to somebody without encryption keys unencrypted, until they have keys; also those that failed for that
+   * reason. `on` false: not any more, or not yet.
+   */
+  sendUnencrypted(chat: Address, on: boolean): Promise<void>
 
   /**
    * Transfer of the history from another device of the account (`history/`): requesting it, confirming the number that both

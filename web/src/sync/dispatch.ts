@@ -18,6 +18,7 @@ import { attribute, child, el, type OutgoingXml, type Xml } from '../xmpp/xml'
 import type { Unhandled, Entry } from './unhandled'
 import { info } from './caps'
 import type { DeviceHistory } from './history'
+import type { Keyless } from './keyless'
 import { DEVICE_LIST, devicesOf } from './keys'
 import type { Presences } from './presence'
 import { PROFILE_NODES, type Profiles } from './profile'
@@ -29,6 +30,7 @@ import type { Typing } from './typing'
 /** Who is asked, and told. */
 export interface Handlers {
   crypto: Crypto
+  keyless: Keyless
   aside: Unhandled
   roster: Roster
   profiles: Profiles
@@ -91,8 +93,11 @@ export class Dispatch {
     if (from !== this.me && !(await this.db.contacts.get(from))) return
     const { crypto, profiles, settings } = this.to
     try {
-      if (node === DEVICE_LIST) await crypto.devicesChanged(from, devicesOf(items))
-      else if (PROFILE_NODES.includes(node)) void profiles.event(from, node, items).catch(() => undefined)
+      if (node === DEVICE_LIST) {
+        const ids = devicesOf(items)
+        await crypto.devicesChanged(from, ids)
+        if (ids.length) await this.to.keyless.appeared(from)
+      } else if (PROFILE_NODES.includes(node)) void profiles.event(from, node, items).catch(() => undefined)
       else if (from === this.me && SETTINGS_NODES.includes(node)) await settings.event(node, items)
     } catch {
       // An event is told again with the next session

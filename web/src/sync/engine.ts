@@ -21,6 +21,7 @@ import { Expiry } from './expiry'
 import { DeviceHistory } from './history'
 import { Incoming } from './incoming'
 import { noteKeys } from './key-notices'
+import { Keyless } from './keyless'
 import { Keys } from './keys'
 import { Outbox } from './outbox'
 import { OutgoingStanzas } from './outgoing-stanzas'
@@ -156,7 +157,8 @@ export class Engine implements Leading {
     )
     catchUp.archive.former = new Set(await db.fact<Address[]>(FORMER))
     const settlement = new Settlement(db, me, now, () => this.quietly(this.session.settleContested()))
-    const stanzas = new OutgoingStanzas(db, me, crypto, connection, resends, settlement, now)
+    const keyless = new Keyless(db, me, crypto, now)
+    const stanzas = new OutgoingStanzas(db, me, crypto, connection, resends, settlement, keyless, now)
     this.outbox = new Outbox(db, keyBuffer, connection, stanzas, settlement, now)
     this.crypto = crypto
     this.history = history
@@ -168,7 +170,7 @@ export class Engine implements Leading {
       ...{ presence, presences, resends, expiry, setClock: () => this.setClock() }
     })
     this.dispatch = new Dispatch(db, me, connection, {
-      ...{ crypto, aside, roster, profiles, settings, history, presences, typing, live, now },
+      ...{ crypto, keyless, aside, roster, profiles, settings, history, presences, typing, live, now },
       message: (entry) => this.session.message(entry)
     })
     this.calls = callsOf({

@@ -58,7 +58,7 @@ export class Incoming {
       await work.fetch([...new Set(all.flatMap((came) => this.targets(came)))])
       for (const one of ready) {
         const added = await store.take(one)
-        if (added && !added.mine && added.kind !== 'deleted' && added.kind !== 'unreadable') news.push(added)
+        if (added && isNews(added)) news.push(added)
         if (added) strangers.add(added.chat)
         if (added?.mine) written.add(added.chat)
       }
@@ -126,4 +126,9 @@ export class Incoming {
       await this.db.setFact('archive.heard', newest)
     }
   }
+}
+
+/** Whether somebody is to be notified: not of what will be readable later, or was deleted. */
+function isNews({ mine, kind, method }: Message): boolean {
+  return !mine && kind !== 'deleted' && (kind !== 'unreadable' || method !== undefined)
 }

@@ -17,6 +17,7 @@ import { Timers } from './timers'
 import type { App, Live, SendOptions } from './app'
 import { told } from './unhandled'
 import { Engine } from './engine'
+import { sendUnencrypted } from './keyless'
 import { Store } from './store'
 import { Tabs } from './tabs'
 
@@ -84,7 +85,7 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
     for (const { key } of messages) {
       // It may have been changed or taken back before it came, or since
       const message = await db.messages.get(key)
-      if (message?.kind !== 'text') continue
+      if (message?.kind !== 'text' && message?.method === undefined) continue
       const chat = await db.chats.get(message.chat)
       const old = now() - message.at > 60_000
       if (!chat || old || chat.mutedUntil > now() || message.order <= chat.readTo) continue
@@ -218,6 +219,8 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
     safetyCode: (account) => call<string>('safetyCode', account),
     compareCode: (account, scanned) => call<boolean>('compareCode', account, scanned),
     setTrust: (account, device, trust) => call('setTrust', account, device, trust),
+    sendUnencrypted: async (chat, on) =>
+      sendUnencrypted(queueing, chat, on, on ? await call<Fingerprint[]>('fingerprints', chat) : []),
     wantHistory: (on) => call('wantHistory', on),
     compareHistory: (device, same) => call('compareHistory', device, same),
     decideHistory: (device, agree) => call<boolean>('decideHistory', device, agree),

@@ -1,15 +1,23 @@
 /** Builds the stanzas of outbox entries, encrypted for the devices known now. */
-import { type Crypto, type Envelope, NobodyCanRead } from '../crypto/crypto'
+import { type Crypto, NobodyCanRead } from '../crypto/crypto'
 import { isServer } from '../local/address'
 import type { Database } from '../local/database'
 import type { Address, Moment, Outgoing } from '../local/types'
-import { made, resentMessage, marks, plaintextOf } from '../xmpp/composed'
+import {
+  made,
+  resentMessage,
+  marks,
+  plaintextOf,
+  type Single,
+  UNENCRYPTED,
+  type Cover
+} from '../xmpp/composed'
 import type { Wire } from '../xmpp/wire'
 import type { OutgoingXml } from '../xmpp/xml'
+import type { Keyless } from './keyless'
 import { mayRead, type Resends } from './resends'
 import { contentSent } from './sent-content'
 import type { Settlement } from './settlement'
-import { failureOf } from './trusted'
 
 export class OutgoingStanzas {
   constructor(
@@ -19,6 +27,7 @@ export class OutgoingStanzas {
     private readonly wire: Wire,
     private readonly resends: Resends,
     private readonly settlement: Settlement,
+    private readonly keyless: Keyless,
     private readonly now: () => Moment
   ) {}
 
@@ -38,9 +47,12 @@ export class OutgoingStanzas {
         return [made(to, id, what, { sender, iv, keys })]
       }
       const secret = plaintextOf(what)
-      let envelope: Envelope | undefined
-      if (secret !== undefined) envelope = await this.crypto.encrypt(to, secret)
-      return [made(to, id, what, envelope, what.type === 'message' ? await this.nameFor(to) : '')]
+      let cover: Cover | undefined
+      if (secret !== undefined) {
+        cover = await this.crypto.encrypt(to, secret)
+        await this.keyless.appeared(to)
+      }
+      return [await this.stanza(to, id, what, cover)]
     } catch (error) {
       if (!(error instanceof NobodyCanRead)) {
         if (this.wire.online && one.seq !== undefined) {
@@ -48,10 +60,22 @@ export class OutgoingStanzas {
         }
         throw error
       }
-      if (to === this.me) await this.settlement.arrived(one, this.now())
-      else await this.settlement.failed(one, failureOf(await this.crypto.fingerprints(to)))
+      if (to === this.me) {
+        await this.settlement.arrived(one, this.now())
+        return []
+      }
+      const way = await this.keyless.decide(to)
+      if (way === 'unencrypted' && (what.type === 'message' || what.type === 'reaction')) {
+        if (what.type === 'message') await this.settlement.unencrypted(one)
+        return [await this.stanza(to, id, what, UNENCRYPTED)]
+      }
+      await this.settlement.failed(one, way === 'unencrypted' ? undefined : way)
       return []
     }
+  }
+
+  private async stanza(to: Address, id: string, what: Single, cover?: Cover): Promise<OutgoingXml> {
+    return made(to, id, what, cover, what.type === 'message' ? await this.nameFor(to) : '')
   }
 
   /** My name, for one who does not get it with my presence. */

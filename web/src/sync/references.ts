@@ -70,6 +70,13 @@ export class Remarks {
     return mayChange(message, { encrypted, order: orderOfEntry(came) })
   }
 
+  /** Whether it corrects a message that can't be read either, which says so already. */
+  async correctsUnreadable(came: ReceivedMessage): Promise<boolean> {
+    if (!came.edits) return false
+    const target = await this.corrected(came)
+    return target !== keyOf(came) && (await this.work.message(target))?.kind === 'unreadable'
+  }
+
   corrected(came: ReceivedMessage): Promise<string> {
     const { chat, from, mine, edits } = came
     return this.meant(messageKey(chat, from, mine, edits), came)

@@ -6,6 +6,7 @@ import { placeChange } from '../local/changes'
 import { findLast, placeTimer } from '../local/chats'
 import type { Database } from '../local/database'
 import { move } from '../local/messages'
+import { resolve } from '../local/naming'
 import { isWaiting, messageKey, orderAt } from '../local/order'
 import { raise } from '../local/progress'
 import { ofChat } from '../local/queries'
@@ -89,6 +90,15 @@ export class Settlement {
       const message = await work.message(key)
       if (last && message && message.at < last.at) work.setMessage({ ...message, at: last.at })
     }
+  }
+
+  /** It is about to be sent unencrypted; a correction makes the message that it corrects readable as well. */
+  async unencrypted({ to, id, what }: Outgoing): Promise<void> {
+    await Work.run(this.db, async (work) => {
+      const named = what.type === 'message' ? (what.replaces ?? id) : id
+      const message = await work.message(await resolve(work, messageKey(to, this.me, true, named)))
+      if (message) work.setMessage({ ...message, encrypted: false })
+    })
   }
 
   /** It can't be sent. */

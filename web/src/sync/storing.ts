@@ -11,6 +11,7 @@ import { isBlank } from '../local/words'
 import type { Work } from '../local/work'
 import type { ReceivedMessage } from '../xmpp/received'
 import { answerIn, keyOf, type Ready, resentTarget } from './decryption'
+import { endKeyless } from './keyless'
 import { Receipts } from './receipts'
 import { orderOfEntry, Remarks } from './references'
 
@@ -24,7 +25,7 @@ export class Storing {
     private readonly db: Database,
     private readonly me: Address,
     private readonly work: Work,
-    now: Moment,
+    private readonly now: Moment,
     private readonly passed: Moment
   ) {
     this.receipts = new Receipts(db, me, work)
@@ -44,6 +45,7 @@ export class Storing {
       await this.receipts.bounced(came)
       return undefined
     }
+    if (came.envelope?.payload && !came.mine) await this.hasKeys(came)
     await this.remarks.marks(came)
     if (came.mine && came.archive) await this.receipts.archived(came)
     if (known && came.mine && came.archive && came.edits) {
@@ -63,7 +65,9 @@ export class Storing {
     const encrypted = opened?.type === 'text' && opened.trusted
     let added: Message | undefined
     if (came.reaction) await this.remarks.react(came, text, encrypted)
-    else if (await this.remarks.corrects(came, encrypted))
+    else if (came.method !== undefined && (await this.remarks.correctsUnreadable(came)))
+      this.work.setSeen(key)
+    else if (came.method === undefined && (await this.remarks.corrects(came, encrypted)))
       added = await this.remarks.edit(came, key, text, encrypted, known)
     else added = await this.message(came, key, text, encrypted, opened, known, asked)
     if (came.envelope && !added && !known && opened?.type !== 'unreadable') {
@@ -71,6 +75,12 @@ export class Storing {
     }
     if (came.resent && !known) this.work.setSeen(keyOf(came))
     return added
+  }
+
+  /** They write encrypted: so do I, whatever I have agreed to before. */
+  private async hasKeys({ chat, at }: ReceivedMessage): Promise<void> {
+    const { keyless } = await this.work.chat(chat)
+    if (keyless && at > keyless.since) await endKeyless(this.work, this.me, chat, this.now)
   }
 
   private async message(
@@ -100,7 +110,7 @@ export class Storing {
       ...{ kind: 'text', text: '', progress: came.mine ? 'sent' : 'read', reactions: {}, encrypted },
       ...untrusted
     }
-    const setting = text === undefined && timer >= 0 && !came.envelope
+    const setting = text === undefined && timer >= 0 && !came.envelope && came.method === undefined
     if (known) {
       // The archive tells the place of one of mine
       if (setting && came.mine && archive) await this.timer(base, timer)
@@ -126,6 +136,7 @@ export class Storing {
       if (!came.envelope?.payload) return undefined
       return this.add({ ...base, kind: 'unreadable', asked: opened.type === 'again' ? asked : opened.asked })
     }
+    if (came.method !== undefined) return this.add({ ...base, kind: 'unreadable', method: came.method })
     if (text === undefined || isBlank(text)) {
       if (setting) await this.timer(base, timer)
       return undefined

@@ -71,6 +71,7 @@ export async function requeue(work: Work, message: Message, now: Moment): Promis
   const again: Message = {
     ...message,
     progress: 'waiting',
+    encrypted: true, // until it is known that it can't be
     at,
     order: orderWaiting(seq ?? 0),
     ...(timer > 0 && { expires: at + timer * 1000 })

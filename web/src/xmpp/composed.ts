@@ -12,6 +12,10 @@ import { el, type OutgoingXml } from './xml'
 const FALLBACK = 'This message is encrypted (OMEMO). Your client does not seem to support that.'
 const LONGEST_ID = 200
 
+/** The text goes as it is: there is nobody to encrypt it for. */
+export const UNENCRYPTED = 'unencrypted'
+export type Cover = Envelope | typeof UNENCRYPTED
+
 /** What goes in one stanza. */
 export type Single = Exclude<OutgoingContent, { type: 'marker' }>
 
@@ -24,19 +28,27 @@ export function plaintextOf(what: OutgoingContent): string | undefined {
 }
 
 /**
- * The whole stanza; `envelope` is there if `plaintextOf` has something, or keys alone travel. `nick`: my name, for those who
- * can't see it otherwise (XEP-0172 §4.2); empty: without.
+ * The whole stanza. `cover` is given if `plaintextOf` has something, or keys alone are sent. `nick`: my name, for those
+ * who can't see it otherwise (XEP-0172 §4.2); empty: without.
  */
 export function made(
   to: Address,
   id: string,
   what: Single,
-  envelope: Envelope | undefined,
+  cover: Cover | undefined,
   nick = ''
 ): OutgoingXml {
   const named = nick ? [el('nick', { xmlns: NS.nick }, nick)] : []
   const store = el('store', { xmlns: NS.hints })
-  return message(to, id, ...contentOf(what), ...wrapped(what, envelope), ...named, store)
+  const clear = cover === UNENCRYPTED
+  return message(
+    to,
+    id,
+    ...contentOf(what, clear),
+    ...(clear ? inClear(what) : wrapped(what, cover)),
+    ...named,
+    store
+  )
 }
 
 /** Receipts (XEP-0184) and markers (XEP-0333): each a stanza of its own. */
@@ -86,7 +98,7 @@ function message(to: Address, id: string, ...content: OutgoingXml[]): OutgoingXm
   return el('message', attributes, ...content, el('origin-id', { xmlns: NS.sid, id }))
 }
 
-function contentOf(what: Single): OutgoingXml[] {
+function contentOf(what: Single, clear = false): OutgoingXml[] {
   switch (what.type) {
     case 'message':
       return [
@@ -100,7 +112,10 @@ function contentOf(what: Single): OutgoingXml[] {
         el('active', { xmlns: NS.states })
       ]
     case 'reaction':
-      if (!what.emojis.length) return [el('reactions', { xmlns: NS.reactions, id: what.of })]
+      if (clear || !what.emojis.length) {
+        const emojis = what.emojis.map((emoji) => el('reaction', {}, emoji))
+        return [el('reactions', { xmlns: NS.reactions, id: what.of }, ...emojis)]
+      }
       return [
         el('reaction', { xmlns: NS.kithReaction, id: what.of }),
         el('reply', { xmlns: NS.reply, id: what.of, to: what.from }),
@@ -124,6 +139,11 @@ function repliesTo(reply: Reply): OutgoingXml[] {
     el('reply', { xmlns: NS.reply, id: reply.id, to: reply.from }),
     el('fallback', { xmlns: NS.fallback, for: NS.reply }, el('body', { start: '0', end: String(length) }))
   ]
+}
+
+/** A reaction says everything in its own element (XEP-0444). */
+function inClear(what: Single): OutgoingXml[] {
+  return what.type === 'message' ? [el('body', {}, plaintextOf(what) ?? '')] : []
 }
 
 function wrapped(what: Single, envelope: Envelope | undefined): OutgoingXml[] {

@@ -7,6 +7,7 @@ import { envelopeOf, sealedIn } from './encrypted'
 import { bare } from './jid'
 import { NS } from './ns'
 import { quoted } from './quotation'
+import { unreadableMethod } from './unreadable'
 import { attribute, child, children, elements, textOf, type Xml } from './xml'
 
 const LONGEST_OTHERS_ID = 1000
@@ -26,6 +27,8 @@ export interface ReceivedMessage {
   /** In the clear. */
   text: string | undefined
   envelope: Envelope | undefined
+  /** The name of a method of encryption that this app doesn't have: see `unreadable.ts`. Its body is no text then. */
+  method: string | undefined
   /** What is encrypted is no text, but for this app: see `sealed.ts`. */
   sealed: boolean
   edits: string
@@ -66,6 +69,7 @@ export function read(message: Xml, me: Address, archive: string, at: Moment): Re
   const timer = secondsOf(attribute(child(message, NS.ephemeral, 'ephemeral'), 'timer'))
   const body = bodyOf(message)
   const envelope = envelopeOf(message)
+  const method = envelope ? undefined : unreadableMethod(message, body ? textOf(body) : '')
   const sealed = envelope && !envelope.payload ? sealedIn(message) : undefined
   return {
     from,
@@ -75,7 +79,8 @@ export function read(message: Xml, me: Address, archive: string, at: Moment): Re
     archive,
     at,
     error: type === 'error',
-    text: envelope || !body ? undefined : textOf(body),
+    text: envelope || method !== undefined || !body ? undefined : textOf(body),
+    method,
     envelope: envelope && sealed ? { ...envelope, payload: sealed } : envelope,
     sealed: sealed !== undefined,
     edits: attribute(child(message, NS.correct, 'replace'), 'id'),

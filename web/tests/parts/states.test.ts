@@ -8,6 +8,7 @@ import { preview } from '../../src/parts/preview'
 import {
   ABSENCES,
   absenceOf,
+  absenceText,
   DELIVERY,
   deliveryOf,
   ENCRYPTION,
@@ -104,7 +105,7 @@ describe('a message says how far it has come', () => {
   })
 
   const reasons: Record<Failure | 'unknown', [string, boolean, boolean, string]> = {
-    'no-device': ['no device', false, false, 'Try again'],
+    'no-device': ['no device with encryption keys', false, false, 'Try again'],
     undecided: ['not compared', true, true, 'Try again'],
     distrusted: ['trust none', true, false, 'Try again'],
     refused: ['Not delivered', false, false, 'Try again'],
@@ -139,14 +140,21 @@ describe('what can’t be shown says why', () => {
     ['deleted', message({ kind: 'deleted' }), 'This message was deleted', '3 deleted messages'],
     ['deleted-by-me', mine('sent', { kind: 'deleted' }), 'You deleted this message', '3 deleted messages'],
     ['unreadable', message({ kind: 'unreadable' }), 'can’t be read on this device', '3 messages'],
-    ['asked', message({ kind: 'unreadable', asked: true }), 'was asked for it again', '3 messages']
+    ['asked', message({ kind: 'unreadable', asked: true }), 'was asked for it again', '3 messages'],
+    [
+      'other-method',
+      message({ kind: 'unreadable', method: '' }),
+      'in a way this app can’t read.',
+      '3 messages'
+    ],
+    ['named-method', message({ kind: 'unreadable', method: 'OTR' }), '(\u2066OTR\u2069)', '3 messages']
   ])('%s', (name, one, text, many) => {
     const absence = absenceOf(one)
     expect(absence).toBe(name)
     if (!absence) return
     const sign = ABSENCES[absence]
-    expect(say(sign.one)).toContain(text)
-    expect(say(sign.many)).toContain(many)
+    expect(absenceText(one, 1)).toContain(text)
+    expect(absenceText(one, 3)).toContain(many)
     expect(preview(one)).toBe(say(sign.short))
     expect(ICONS[sign.icon]).toBeDefined()
   })

@@ -45,6 +45,7 @@ export class Sealed implements Crypto {
   async encrypt(to: Address, text: string): Promise<Envelope> {
     const theirs = await this.network.devices(to)
     if (!theirs.length) throw new NobodyCanRead()
+    await this.published(to)
     const mine = to === this.me ? [] : await this.network.devices(this.me)
     return this.seal([...theirs, ...mine], text)
   }
@@ -80,6 +81,14 @@ export class Sealed implements Crypto {
 
   retryRequests(): void {
     // Strangers are asked by the real one alone
+  }
+
+  async published(account: Address): Promise<'now' | 'before' | 'never'> {
+    const path = `listed/${account}`
+    const now = (await this.network.devices(account)).length > 0
+    if (now) await this.db.keys.put({ path, value: true })
+    else return (await this.db.keys.get(path)) ? 'before' : 'never'
+    return 'now'
   }
 
   async fingerprints(account: Address): Promise<Fingerprint[]> {

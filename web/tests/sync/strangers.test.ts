@@ -4,7 +4,8 @@ import { openCrypto } from '../../src/crypto/open'
 import { newContact } from '../../src/local/contact'
 import { bare } from '../../src/xmpp/jid'
 import { NS } from '../../src/xmpp/ns'
-import { attribute, parse, write, type Xml } from '../../src/xmpp/xml'
+import { addressHint, nameOf, setOwnAddress } from '../../src/parts/names'
+import { attribute, child, el, parse, textOf, write, type Xml } from '../../src/xmpp/xml'
 import { device, Device, turnOffLater, until } from './people'
 import { World } from './world'
 
@@ -84,6 +85,70 @@ test('a name that comes with a message is cleaned, and is nobody else’s', asyn
   expect(await nickOf('К\u200bith Support')).toBe('')
   expect(await nickOf('Оma')).toBe('')
   expect(await nickOf('x'.repeat(1000))).toHaveLength(60)
+})
+
+test('a contact request carries my name, also one that accepts another', async () => {
+  const world = new World()
+  world.friends = []
+  const ben = await device(world, 'ben')
+  await called(ben, 'Ben <3')
+  await ben.app.addContact('ada@example.org', 'Ada')
+  await ben.app.acceptContact('cem@example.org')
+  const asked = () =>
+    world.presences.map((one) => parse(one)).filter((one) => attribute(one, 'type') === 'subscribe')
+  await until(() => asked().length === 2)
+  expect(asked().map((one) => [attribute(one, 'to'), textOf(child(one, NS.nick, 'nick'))])).toEqual([
+    ['ada@example.org', 'Ben <3'],
+    ['cem@example.org', 'Ben <3']
+  ])
+})
+
+test('a contact request shows the name that it carries, cleaned, and never somebody else’s', async () => {
+  const world = new World()
+  world.friends = []
+  const ada = await device(world, 'ada')
+  await ada.db.contacts.put({ ...newContact('oma@example.org'), name: 'Oma', inRoster: true })
+  await called(ada, 'Ada')
+  let count = 0
+  const nickOf = async (nick: string) => {
+    const from = `eve${++count}@example.org`
+    const content = el('nick', { xmlns: NS.nick }, nick)
+    world.give(
+      ada,
+      el('presence', { xmlns: NS.client, from, to: ada.address, type: 'subscribe' }, content).xml
+    )
+    await until(async () => (await ada.db.contacts.get(from))?.asks === true)
+    const contact = await ada.db.contacts.get(from)
+    setOwnAddress(ada.address)
+    return [contact?.nick, nameOf(contact, from), addressHint(contact, from)]
+  }
+  // A name that they chose is marked, and their address stands beside it
+  expect(await nickOf('Eve\u202e\u200b\u2066')).toEqual(['Eve', '~Eve', 'eve1'])
+  for (const nick of [
+    'Kith',
+    'Kith Support',
+    'Оma',
+    'OMA',
+    'Ada',
+    '+49 170 1234567',
+    'oma@example.org',
+    '\u202e',
+    ''
+  ])
+    expect([nick, await nickOf(nick)]).toEqual([nick, ['', `eve${count}`, '']])
+  expect((await nickOf('x'.repeat(100_000)))[0]).toHaveLength(60)
+  expect((await nickOf('Line\nof\tmany\r\nlines'))[0]).toBe('Line of many lines')
+  // A request does not rename whom I know
+  world.give(
+    ada,
+    el(
+      'presence',
+      { xmlns: NS.client, from: 'oma@example.org', to: ada.address, type: 'subscribe' },
+      el('nick', { xmlns: NS.nick }, 'Eve')
+    ).xml
+  )
+  await until(async () => (await ada.db.contacts.get('oma@example.org'))?.asks === true)
+  expect(nameOf(await ada.db.contacts.get('oma@example.org'), 'oma@example.org')).toBe('Oma')
 })
 
 test('no receipt, no read mark and no typing goes to a stranger before they are let in', async () => {

@@ -1,0 +1,117 @@
+/**
+ * People without encryption keys. The person is asked once for each of them whether messages may be sent unencrypted.
+ * That ends, visibly, as soon as there are keys; whoever had keys before is never taken for somebody without.
+ */
+import type { Crypto, Fingerprint } from '../crypto/crypto'
+import { findLast, updateChat } from '../local/chats'
+import type { Database } from '../local/database'
+import { addMessage } from '../local/messages'
+import { messageKey, orderAt } from '../local/order'
+import { ofChat } from '../local/queries'
+import type { Address, Failure, Keyless as Decision, Moment } from '../local/types'
+import { Work } from '../local/work'
+import type { Queueing } from './queueing'
+import { failureOf, requeue } from './trusted'
+
+export class Keyless {
+  constructor(
+    private readonly db: Database,
+    private readonly me: Address,
+    private readonly crypto: Crypto,
+    private readonly now: () => Moment
+  ) {}
+
+  /**
+   * How something goes that can't be encrypted for anybody: unencrypted, if the person has agreed to that, else not,
+   * for the returned reason. Rejects while it is unknown whether there are keys, so that it waits.
+   */
+  async decide(to: Address): Promise<'unencrypted' | Failure> {
+    const published = await this.crypto.published(to)
+    const known = await this.crypto.fingerprints(to)
+    if (published === 'now') return failureOf(known)
+    const { keyless } = (await this.db.chats.get(to)) ?? {}
+    if (keyless?.agreed && stillHolds(keyless, published, known)) return 'unencrypted'
+    const before = published === 'before' || keyless?.before || (await hasWrittenEncrypted(this.db, to))
+    await Work.run(this.db, (work) =>
+      updateChat(work, to, { keyless: { agreed: false, before, since: this.now(), keys: [] } })
+    )
+    return 'no-device'
+  }
+
+  /** Keys of theirs were seen. */
+  async appeared(address: Address): Promise<void> {
+    if (!(await this.db.chats.get(address))?.keyless) return
+    await Work.run(this.db, (work) => endKeyless(work, this.me, address, this.now()))
+  }
+}
+
+/** Messages to somebody are encrypted from now on; the conversation says so if they were not. */
+export async function endKeyless(work: Work, me: Address, address: Address, now: Moment): Promise<void> {
+  const { keyless } = await work.chat(address)
+  if (!keyless) return
+  await updateChat(work, address, { keyless: undefined })
+  if (keyless.agreed) await addNotice(work, me, address, 'encrypted-again', now)
+}
+
+/** The person agrees to send to somebody unencrypted, whose keys that are `known` are out of use; or wants to be asked. */
+export async function sendUnencrypted(
+  on: Queueing,
+  address: Address,
+  agreed: boolean,
+  known: Fingerprint[]
+): Promise<void> {
+  await on.write(async (work) => {
+    const { keyless } = await work.chat(address)
+    if (!agreed) {
+      await updateChat(work, address, { keyless: undefined })
+      return
+    }
+    if (!keyless || keyless.agreed || known.some(({ active }) => active)) return
+    const keys = known.map(({ fingerprint }) => fingerprint)
+    await updateChat(work, address, { keyless: { ...keyless, agreed, since: on.now(), keys } })
+    await addNotice(work, on.me, address, 'unencrypted', on.now())
+    const failed = await ofChat(on.db, address)
+      .filter(({ mine, progress, failure }) => mine && progress === 'failed' && failure === 'no-device')
+      .toArray()
+    for (const message of failed) await requeue(work, message, on.now())
+    await findLast(work, address)
+  })
+}
+
+/** Whether no keys were seen since the person agreed, not even for a while. */
+function stillHolds(
+  { before, keys }: Decision,
+  published: 'before' | 'never',
+  known: Fingerprint[]
+): boolean {
+  return (published === 'never' || before) && known.every(({ fingerprint }) => keys.includes(fingerprint))
+}
+
+/** Also on a device of mine that has never seen their keys, but has the history of another. */
+async function hasWrittenEncrypted(db: Database, address: Address): Promise<boolean> {
+  const found = await ofChat(db, address)
+    .filter(
+      ({ mine, kind, encrypted, untrusted, method }) =>
+        !mine &&
+        (kind === 'text'
+          ? encrypted || untrusted !== undefined
+          : kind === 'unreadable' && method === undefined)
+    )
+    .first()
+  return found !== undefined
+}
+
+async function addNotice(
+  work: Work,
+  me: Address,
+  address: Address,
+  text: 'unencrypted' | 'encrypted-again',
+  now: Moment
+): Promise<void> {
+  const at = Math.max(now, (await work.chat(address)).at)
+  const id = crypto.randomUUID()
+  await addMessage(work, me, {
+    ...{ key: messageKey(address, me, true, id), chat: address, at, order: orderAt(at), id, text },
+    ...{ from: address, mine: false, kind: 'notice', progress: 'read', reactions: {}, encrypted: true }
+  })
+}

@@ -3,24 +3,21 @@
  * once it is stored, so that whatever is lost with the page is sent again.
  */
 import { AckReplies } from './ack-replies'
+import { AckRequests } from './ack-requests'
 import { Liveness } from './liveness'
 import { Reconnection } from './reconnection'
 import { Requests } from './requests'
 import { Session } from './session'
 import { NotConnected } from './errors'
-import { authenticate, isRevoked, type LoggedIn, offersToken, stanzaLimit, success } from './login'
+import { handshake } from './handshake'
+import type { LoggedIn } from './login'
 import { Socket } from './socket'
 import type { ConnectionDeps } from './wiring'
 import { domainOf, isOwnAccount } from './jid'
 import { NS } from './ns'
-import { attribute, child, el, first, type OutgoingXml, parse, type Xml } from './xml'
-
-/** Milliseconds after a stanza until the server is asked whether it has it; others may follow. */
-const ASK_AFTER_MS = 20
+import { attribute, child, el, type OutgoingXml, parse, type Xml } from './xml'
 
 const STANZA = /^\s*<(?:message|presence|iq)[\s/>]/
-
-type Timer = ReturnType<typeof setTimeout>
 
 export class Connection {
   /** The full address in the current session. */
@@ -31,7 +28,6 @@ export class Connection {
   private running = false
   private active = true
   private behind: Xml[] | undefined
-  private asking: Timer | undefined
   private incoming: Promise<void> = Promise.resolve()
   private readonly socket: Socket
   private readonly requests = new Requests(
@@ -40,9 +36,12 @@ export class Connection {
   )
   private readonly liveness = new Liveness(
     () => this.isOnline,
-    () => this.write(el('r', { xmlns: NS.sm })),
+    () => this.askForAck(),
     () => this.lose()
   )
+  private readonly ackRequests = new AckRequests(() => {
+    if (this.isOnline) this.askForAck()
+  })
   private readonly reconnection = new Reconnection(() => this.connect())
   private readonly ackReplies = new AckReplies(
     () => (this.isOnline ? this.session : undefined),
@@ -110,10 +109,7 @@ export class Connection {
     if (!this.session || !this.isOnline) return Promise.reject(new NotConnected())
     const arrived = this.session.send(stanza.xml)
     this.write(stanza)
-    this.asking ??= setTimeout(() => {
-      this.asking = undefined
-      if (this.isOnline) this.write(el('r', { xmlns: NS.sm }))
-    }, ASK_AFTER_MS)
+    this.ackRequests.sent()
     return arrived
   }
 
@@ -181,7 +177,7 @@ export class Connection {
     if (!this.isOnline) {
       const behind: Xml[] = []
       this.behind = behind
-      this.login(name, element)
+      this.login(element)
         .catch(() => this.lose())
         .finally(() => {
           if (this.behind !== behind) return
@@ -201,32 +197,20 @@ export class Connection {
     }
   }
 
-  private async login(name: string, element: Xml): Promise<void> {
+  private async login(element: Xml): Promise<void> {
     const socket = this.socket.current
-    if (name === 'features') {
-      const limit = stanzaLimit(element)
-      if (limit !== undefined) this.wiring.limit(limit)
-      const credential = await this.wiring.credential()
-      if (!credential || socket !== this.socket.current) return
-      if (!offersToken(element, credential.mechanism)) throw new Error('no token login')
-      const { session, resumption } = this
-      const resume = session && resumption ? { id: resumption, handled: session.handled } : undefined
-      const request = await authenticate(credential, this.wiring.device, resume, this.active)
-      if (socket === this.socket.current) this.write(request)
-    } else if (name === 'success') {
-      const credential = await this.wiring.credential()
-      const login = credential && (await success(element, credential))
-      if (!login) throw new Error('not the server that this device knows')
-      if (login.token !== undefined) await this.wiring.renewed(login.token)
-      if (socket === this.socket.current) this.enter(login)
-    } else if (name === 'failure') {
-      if (!isRevoked(element)) throw new Error(first(element)?.name ?? 'failure')
+    const resume = () =>
+      this.session && this.resumption ? { id: this.resumption, handled: this.session.resume() } : undefined
+    const outcome = await handshake(element, this.wiring, resume, this.active)
+    if (socket !== this.socket.current) return
+    if (outcome.type === 'request') this.write(outcome.request)
+    else if (outcome.type === 'logged-in') this.enter(outcome.login)
+    else if (outcome.type === 'closed') this.lose()
+    else if (outcome.type === 'revoked') {
       this.running = false
       this.drop(false)
       this.endSession()
       this.wiring.revoked()
-    } else if (name === 'error' || name === 'close') {
-      this.lose()
     }
   }
 
@@ -238,7 +222,7 @@ export class Connection {
     if (resumed !== undefined && this.session) {
       this.session.acknowledge(resumed)
       for (const xml of this.session.unacknowledged) this.write({ xml })
-      this.write(el('r', { xmlns: NS.sm }))
+      this.askForAck()
       this.wiring.online(undefined)
       return
     }
@@ -283,6 +267,10 @@ export class Connection {
       .then(() => this.ackReplies.send())
   }
 
+  private askForAck(): void {
+    this.write(el('r', { xmlns: NS.sm }))
+  }
+
   private write(element: OutgoingXml): void {
     this.socket.write(element)
   }
@@ -293,8 +281,7 @@ export class Connection {
   }
 
   private drop(tell: boolean): void {
-    clearTimeout(this.asking)
-    this.asking = undefined
+    this.ackRequests.stop()
     this.liveness.stop()
     this.ackReplies.stop()
     this.behind = undefined

@@ -35,6 +35,15 @@ export class Session {
     }
   }
 
+  /**
+   * The session continues over another connection. Returns how many stanzas are handled: the server sends all later
+   * ones again, so those that are still being handled must not be counted when they are done, or each counts twice.
+   */
+  resume(): number {
+    this.open.length = 0
+    return this.handled
+  }
+
   /** Whether all that was received is done with. */
   get idle(): boolean {
     return this.open.length === 0

@@ -11,7 +11,8 @@ import type { Bundle, Envelope, KeyNetwork, Opened } from '../../src/crypto/cryp
 import { Omemo } from '../../src/crypto/omemo'
 import { Database } from '../../src/local/database'
 import { discover } from '../../src/start/discovery'
-import { codeText, newTicket, Newcomer, parseCode, seal } from '../../src/start/linking'
+import { codeText, parseCode } from '../../src/start/link-code'
+import { newTicket, Newcomer, seal } from '../../src/start/linking'
 
 interface WireBundle {
   identity: string

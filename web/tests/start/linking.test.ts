@@ -3,22 +3,9 @@ import { expect, test } from 'vitest'
 import { randomBytes } from '@noble/ciphers/utils.js'
 import { base64urlnopad } from '@scure/base'
 import type { Ask } from '../../src/start/ask'
-import {
-  approve,
-  awaitApproval,
-  BadCode,
-  beginLink,
-  codeText,
-  answerInvitation,
-  enter,
-  Invitation,
-  newTicket,
-  Newcomer,
-  numberOf,
-  parseCode,
-  parseInvitation,
-  seal
-} from '../../src/start/linking'
+import { answerInvitation, Invitation, numberOf } from '../../src/start/invitation'
+import { BadCode, codeText, parseCode, parseInvitation } from '../../src/start/link-code'
+import { approve, awaitApproval, beginLink, enter, newTicket, Newcomer, seal } from '../../src/start/linking'
 
 const ID = '0123456789abcdef0123456789abcdef'
 const BASE = 'https://example.org'

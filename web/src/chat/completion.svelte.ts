@@ -1,6 +1,6 @@
 /**
- * What is made of a text while it is typed: names of emojis are completed, emoticons become emojis, what is selected gets
- * marks. All is written as a keyboard does it, so that the browser can undo it.
+ * Assists while typing: completes emoji names, replaces emoticons, and styles the selection. All changes are made as if
+ * typed, so that the browser can undo them.
  */
 import { language } from '../strings/strings.svelte'
 import { toggle, type as write, type Mark } from './format'
@@ -11,21 +11,21 @@ import { matches } from '../parts/shortcuts'
 const MARKS = { bold: '*', italic: '_', strike: '~', code: '`' } as const
 
 export class Completion {
-  /** Something is selected in the field. */
+  /** Whether something is selected in the field. */
   selecting = $state(false)
   /** Emojis whose names begin with what was typed. */
   offered = $state.raw<Named[]>([])
-  /** The place of the one that Enter takes. */
+  /** The index of the one that Enter takes. */
   picked = $state(0)
-  /** What the last thing that was typed was turned into: Backspace takes that back. */
+  /** The last replacement, which Backspace undoes. */
   private turned: { end: number; was: string; now: string } | undefined
-  /** The emoticon that was taken back: it stays one. */
+  /** An emoticon that was restored by Backspace, so it stays. */
   private takenBack = ''
   private takingBack = false
 
   constructor(private readonly field: () => HTMLTextAreaElement) {}
 
-  /** Nothing is offered any more. */
+  /** Hides the suggestions. */
   close(): void {
     this.offered = []
     this.selecting = false
@@ -39,7 +39,7 @@ export class Completion {
     if (!focused) this.offered = []
   }
 
-  /** Puts marks around what is selected, or takes them away. */
+  /** Adds style marks around the selection, or removes them. */
   mark(sign: Mark): void {
     const field = this.field()
     const { value, selectionStart: from, selectionEnd: to } = field
@@ -50,7 +50,7 @@ export class Completion {
     this.look()
   }
 
-  /** Something was typed. */
+  /** The text was changed by typing. */
   async typed(): Promise<void> {
     const { value, selectionStart: place, selectionEnd } = this.field()
     this.turned = undefined
@@ -74,7 +74,7 @@ export class Completion {
     }
   }
 
-  /** Puts an emoji in the place of the name that was begun. */
+  /** Replaces the typed name by an emoji. */
   take({ emoji }: Named): void {
     const field = this.field()
     const place = field.selectionStart
@@ -83,7 +83,7 @@ export class Completion {
     if (part) this.turn(part.from, place, `${emoji} `)
   }
 
-  /** Keys of the list of emojis, the marks, and taking back; true: it was one. */
+  /** Handles keys for suggestions, styles and undoing; true: the key was handled. */
   pressed(event: KeyboardEvent): boolean {
     const field = this.field()
     const { key } = event
@@ -115,7 +115,7 @@ export class Completion {
     return true
   }
 
-  /** A text as it is sent: the last of it may be an emoticon that nothing came after. */
+  /** The text to send: an emoticon at its end is replaced now. */
   finished(text: string): string {
     const said = text.trim()
     const last = preferences.emoticons ? emoticon(said, said.length) : undefined
@@ -130,7 +130,7 @@ export class Completion {
   }
 }
 
-/** How much of two texts is the same at the beginning and at the end. */
+/** The lengths of the common beginning and end of two texts. */
 function changedPart(before: string, after: string): [start: number, end: number] {
   const most = Math.min(before.length, after.length)
   let start = 0

@@ -1,4 +1,4 @@
-/** Emojis with their names, loaded when the picker opens; those that one uses come first. */
+/** Emojis with their names, loaded when the picker opens, and the recently used ones. */
 import { recall, remember } from '../local/browser-storage'
 export interface Emoji {
   emoji: string
@@ -7,7 +7,7 @@ export interface Emoji {
   group: number
 }
 
-/** As emojibase has it. */
+/** An entry in emojibase's data. */
 interface Raw {
   unicode: string
   label: string
@@ -19,7 +19,7 @@ interface Raw {
 const RECENT = 'kith.emojis'
 const MOST_RECENT = 24
 export const QUICK = ['👍', '❤️', '😂', '😮', '😢', '🙏']
-/** Of emojibase: without parts of emojis (2). */
+/** Emojibase's groups, except components of emojis (2). */
 export const GROUPS = [0, 1, 3, 4, 5, 6, 7, 8, 9] as const
 
 export async function load(code: string): Promise<Emoji[]> {

@@ -1,4 +1,4 @@
-/** Puts the marks of Message Styling (XEP-0393) around what is selected in a text, or takes them away. */
+/** Adds marks of Message Styling (XEP-0393) around the selection of a text, or removes them. */
 export type Mark = '*' | '_' | '~' | '`'
 
 export interface Selection {
@@ -7,14 +7,14 @@ export interface Selection {
   to: number
 }
 
-/** A span does not go over lines, so each line of the selection gets its own. */
+/** A span can't cross lines, so each line of the selection gets its own. */
 export function toggle({ text, from, to }: Selection, mark: Mark): Selection {
   const outside = text.charAt(from - 1) === mark && text.charAt(to) === mark && to > from
   if (outside) return replaced(text, from - 1, to + 1, text.slice(from, to))
   const lines = text.slice(from, to).split('\n')
   const filled = lines.filter((line) => line.trim() !== '')
   if (!filled.length) {
-    // nothing is selected: one writes on between the marks
+    // nothing is selected: the cursor is placed between the marks
     const at = from + 1
     return { text: text.slice(0, from) + mark + mark + text.slice(to), from: at, to: at }
   }
@@ -38,8 +38,8 @@ function replaced(text: string, from: number, to: number, now: string): Selectio
 }
 
 /**
- * Writes into a field as a keyboard does, so that the browser can undo it. Fires `input`.
- * The old command is the only one that a field's history knows of.
+ * Inserts text into a field as if typed, so that the browser can undo it. Fires `input`. This deprecated command is the
+ * only one that the field's undo history supports.
  */
 export function type(field: HTMLTextAreaElement, from: number, to: number, text: string): void {
   field.focus()

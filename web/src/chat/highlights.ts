@@ -1,12 +1,12 @@
 /**
- * Marks what was looked for in the messages that are drawn, without changing their nodes (CSS Custom Highlight API). In a
- * browser without it nothing is marked.
+ * Highlights search results in the drawn messages without changing their nodes (CSS Custom Highlight API). Browsers
+ * without it highlight nothing.
  */
 import type { Attachment } from 'svelte/attachments'
 import { isSought } from '../local/words'
 import { marked } from '../parts/marked'
 
-/** As `styles/controls.css` has it. */
+/** The name in `styles/controls.css`. */
 const NAME = 'sought'
 
 export function highlights(wanted: string): Attachment<HTMLElement> | undefined {

@@ -1,7 +1,7 @@
 /* eslint svelte/prefer-svelte-reactivity: 'off' -- these maps are not drawn themselves */
 /**
- * The part of a conversation that is on the screen: pages of the local history, one more at the end that one scrolls to
- * and one less at the other. However long the history is, what is drawn is short, and what changes is read alone.
+ * The section of a conversation that is drawn: pages of the local history. Scrolling adds a page at one end and removes
+ * one at the other, so it stays short. Each page is read again only when something in it changes.
  */
 import Dexie, { liveQuery, type Subscription } from 'dexie'
 import { timeOf } from '../local/order'
@@ -11,16 +11,16 @@ import type { App } from '../sync/app'
 
 type Place = [at: number, order: string]
 
-/** Messages that are drawn first. */
+/** The number of messages drawn first. */
 const FIRST = 50
-/** Messages of a page: what is drawn in one go has to fit between two frames. */
+/** The number of messages of a page, which has to be drawn between two frames. */
 const STEP = 8
 const MOST = 200
 const BEGINNING: Place = [-Infinity, '']
 
 const placeOf = (message: Message): Place => [message.at, message.order]
 
-/** From a place up to another, or without an end. */
+/** A range of the history; without `to`, it is open. */
 class Page {
   subscription: Subscription | undefined
   private readonly texts = new Map<string, string>()
@@ -33,7 +33,10 @@ class Page {
     for (const message of messages) this.texts.set(message.key, JSON.stringify(message))
   }
 
-  /** Whether that is new. What has not changed stays the same object, so that it is not drawn again. */
+  /**
+   * Replaces the messages; false: nothing is new. Unchanged messages stay the same objects, so that they are not drawn
+   * again.
+   */
   take(found: Message[]): boolean {
     const before = new Map(this.messages.map((message) => [message.key, message]))
     const now = found.map((message) => {
@@ -52,18 +55,18 @@ class Page {
 export class History {
   #pages: Page[] = []
   #messages = $state.raw<Message[]>()
-  /** There is nothing before it, here or at the server. */
+  /** There are no earlier messages, here or at the server. */
   complete = $state(false)
-  /** The server is asked for more. */
+  /** The server is being asked for more. */
   loading = $state(false)
   #busy = false
   #filling = false
-  /** The server did not answer when that was to be filled. */
+  /** A gap that could not be filled because the server did not answer. */
   #unfilled = false
-  /** The server did not answer, and is not asked again until there is a connection. */
+  /** The server did not answer, and is not asked again before there is a connection. */
   #stuck = false
   #live = $state(true)
-  /** Grows whenever another stretch is chosen: what was read beside the one before is of no use then. */
+  /** Incremented when another section is chosen, so that late results for the earlier one are dropped. */
   #turn = 0
 
   constructor(
@@ -76,7 +79,7 @@ export class History {
     })
   }
 
-  /** In order; undefined while nothing has been read. */
+  /** In order; undefined before anything was read. */
   get messages(): Message[] | undefined {
     return this.#messages
   }
@@ -101,7 +104,7 @@ export class History {
     if (turn === this.#turn) this.#choose(found.length < FIRST, found, undefined)
   }
 
-  /** With that message in the middle; false: it is not here. */
+  /** Shows the section around a message; false: it is not stored here. */
   async around(key: string): Promise<boolean> {
     const message = await this.app.db.messages.get(key)
     if (message?.chat !== this.chat) return false
@@ -118,7 +121,7 @@ export class History {
     return true
   }
 
-  /** `first`: nothing is here before these messages. */
+  /** Shows a section. `first`: there are no earlier messages stored. */
   #choose(first: boolean, messages: Message[], to: Place | undefined): void {
     const [oldest] = messages
     this.#drop(this.#pages)
@@ -127,7 +130,7 @@ export class History {
     this.#show()
   }
 
-  /** A stretch in pages of few messages, which are watched from here on. */
+  /** Divides a section into pages, and watches them. */
   #cut(from: Place, to: Place | undefined, messages: Message[]): Page[] {
     const pages: Page[] = []
     let start = from
@@ -163,7 +166,7 @@ export class History {
   }
 
   #show(): void {
-    const all = new Map<string, Message>() // one that changes its place is in two pages for a moment
+    const all = new Map<string, Message>() // a message that moves may be in two pages for a moment
     for (const { messages } of this.#pages) for (const message of messages) all.set(message.key, message)
     this.#messages = [...all.values()]
     this.#live = this.#pages.at(-1)?.to === undefined
@@ -178,7 +181,7 @@ export class History {
     this.#watch(this.#pages[0])
   }
 
-  /** Without the pages at an end that are too many. */
+  /** Removes surplus pages at an end. */
   #shorten(take: (pages: Page[]) => Page | undefined): boolean {
     let count = this.#pages.reduce((sum, { messages }) => sum + messages.length, 0)
     const before = this.#pages.length
@@ -191,7 +194,7 @@ export class History {
     return this.#pages.length < before
   }
 
-  /** Some more at the older end: from here, or else from the server. */
+  /** Adds messages at the older end: from the local history, or else from the server. */
   async older(): Promise<void> {
     const [first] = this.#pages
     const turn = this.#turn
@@ -216,8 +219,8 @@ export class History {
   }
 
   /**
-   * What is drawn goes back beyond what was read from the server, as it came from another device or a backup: the server
-   * may have messages between.
+   * Fills a gap: messages from another device or a backup may go back further than the server's archive was read, and
+   * the server may have messages in between.
    */
   async #fill(): Promise<void> {
     if (this.#filling || this.#unfilled) return
@@ -238,7 +241,7 @@ export class History {
     }
   }
 
-  /** There is a connection: what the server was asked for in vain may be asked for again. */
+  /** There is a connection again, so the server may be asked again. */
   connected(): void {
     this.#stuck = false
     this.#unfilled = false
@@ -247,7 +250,7 @@ export class History {
   async #fetch(first: Page): Promise<void> {
     const turn = this.#turn
     const [top] = first.messages
-    if (top) this.#begin(placeOf(top)) // however much comes, it is drawn page by page
+    if (top) this.#begin(placeOf(top)) // however many messages there are, they are drawn page by page
     this.loading = true
     try {
       const more = await this.app.older(this.chat)

@@ -1,4 +1,4 @@
-/** What one can do with a message of a conversation, from its menu, its row or the keyboard. */
+/** What can be done with a message of a conversation, from its menu, its row or the keyboard. */
 import type { Message } from '../local/types'
 
 export interface MessageActions {
@@ -7,12 +7,12 @@ export interface MessageActions {
   copy: (message: Message) => void
   forward: (message: Message) => void
   info: (message: Message) => void
-  /** Asks for how long. */
+  /** Opens the choice of a duration. */
   pin: (message: Message) => void
   select: (message: Message) => void
   remove: (message: Message) => void
-  /** Adds an emoji, or takes it back. */
+  /** Adds an emoji, or removes it. */
   react: (message: Message, emoji: string) => void
-  /** Asks for an emoji to react with. */
+  /** Opens the emoji picker. */
   choose: (message: Message) => void
 }

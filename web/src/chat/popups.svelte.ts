@@ -4,10 +4,10 @@ import type { Place } from '../parts/Menu.svelte'
 
 export class Popups {
   menu = $state.raw<{ message: Message; at: Place }>()
-  /** The message that an emoji is chosen for. */
+  /** The message to react to. */
   reacting = $state.raw<Message>()
   deleting = $state.raw<Message[]>()
-  /** Key of the message that more is told of. */
+  /** The key of the message whose details are shown. */
   telling = $state<string>()
   pinning = $state.raw<Message>()
   /** Keys of messages. */

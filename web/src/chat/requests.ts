@@ -1,7 +1,7 @@
 import { isServer } from '../local/address'
 import type { Address, Contact, Message } from '../local/types'
 
-/** Whether somebody has written whom the person has neither let in (`local/accepted.ts`) nor blocked. */
+/** Whether somebody has written whom the user has neither accepted (`local/accepted.ts`) nor blocked. */
 export function isStranger(
   me: Address,
   address: Address,

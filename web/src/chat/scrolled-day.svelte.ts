@@ -1,11 +1,11 @@
-/** The day of the messages that one scrolls through: shown while one scrolls, unless it can be read between the messages. */
+/** The day of the topmost messages: shown while scrolling, unless the label of that day is visible. */
 import type { Moment } from '../local/types'
 import { day } from '../parts/time'
 import type { Viewport } from './viewport.svelte'
 
-/** Milliseconds after scrolling until the day is shown no longer. */
+/** Milliseconds after scrolling until it is hidden. */
 const REST_MS = 1000
-/** CSS pixels from the upper edge that the day covers. */
+/** CSS pixels at the upper edge that it covers. */
 const COVERED = 44
 
 export class ScrolledDay {
@@ -13,7 +13,7 @@ export class ScrolledDay {
   shown = $state(false)
   private resting: ReturnType<typeof setTimeout> | undefined
 
-  /** `at`: when the topmost message was sent; undefined: no day is to be shown. Days between messages have the class `day`. */
+  /** `at`: the time of the topmost message; undefined: nothing is shown. The labels of days have the class `day`. */
   scrolled(view: Viewport, at: Moment | undefined): void {
     clearTimeout(this.resting)
     this.resting = setTimeout(() => {
@@ -23,7 +23,7 @@ export class ScrolledDay {
     const edge = view.box?.getBoundingClientRect().top ?? 0
     const labels = [...(view.box?.querySelectorAll('.day') ?? [])]
     const text = day(at)
-    // one that can be seen says the same, and one near the edge would lie below it
+    // a visible label says the same, and one near the edge would be covered
     const covered = labels.some((one) => {
       const place = one.getBoundingClientRect().top - edge
       return Math.abs(place) < COVERED || (place > 0 && one.textContent === text)

@@ -1,18 +1,18 @@
-/** Finds the messages of a day, also those that only the server has. */
+/** Finds the messages of a date, including those that only the server has. */
 import type { Address } from '../local/types'
 import type { App } from '../sync/app'
 
-/** Times that the server is asked for some more of a chat. */
+/** How often the server is asked for more messages. */
 const MOST = 100
 
-/** The value of a date field for a time: `2026-11-30`, by the clock here. */
+/** The value of a date field for a time, by the local time zone: `2026-11-30`. */
 export function inputDay(at: number): string {
   const date = new Date(at)
   const two = (part: number): string => String(part).padStart(2, '0')
   return `${String(date.getFullYear())}-${two(date.getMonth() + 1)}-${two(date.getDate())}`
 }
 
-/** When that day begins here; undefined: it is none. */
+/** When that day begins, by the local time zone; undefined: the date is invalid. */
 export function startOf(day: string): number | undefined {
   const [year, month, date] = day.split('-').map(Number)
   if (!year || !month || !date) return undefined
@@ -22,7 +22,7 @@ export function startOf(day: string): number | undefined {
 
 type Source = Pick<App, 'db' | 'older'>
 
-/** Key of the first message of that time or later, else of the newest before it; undefined: the chat is empty. */
+/** The key of the first message at or after that time, else of the last one before it; undefined: the chat is empty. */
 export async function firstSince(
   app: Source,
   chat: Address,
@@ -34,7 +34,7 @@ export async function firstSince(
   for (let turn = 0; turn < MOST && !stopped(); turn++) {
     const oldest = await between(-Infinity, Infinity).first()
     if (oldest && oldest.at < from) break
-    // without a connection, what is here has to do
+    // without a connection, the local history has to do
     if (!(await app.older(chat).catch(() => false))) break
   }
   const first = await between(from, Infinity).first()

@@ -1,10 +1,10 @@
-/** Emojis by what one types: `:tada:` by its name, which is completed, and `:)` by its looks. */
+/** Emojis by typing: names such as `:tada:`, which are completed, and emoticons such as `:)`. */
 export interface Named {
   emoji: string
   name: string
 }
 
-/** `:)` and the like; those that end with a letter or digit could be the beginning of a name. */
+/** Emoticons. Those that end with a letter or digit could also begin a name. */
 const EMOTICONS: Record<string, string> = {
   ':)': '🙂',
   ':-)': '🙂',
@@ -38,11 +38,11 @@ const EMOTICONS: Record<string, string> = {
 }
 const LONGEST = 3
 
-/** The beginning of a name before that place: two letters at least. */
+/** The beginning of a name before the cursor: at least two letters. */
 const BEGUN = /(?:^|[\s(])(:[\p{L}\p{N}_+-]{2,40})$/u
-/** A whole one. */
+/** A whole name. */
 const WHOLE = /(?:^|[\s(])(:[\p{L}\p{N}_+-]{1,40}:)$/u
-/** Characters before the place that are looked at. */
+/** How many characters before the cursor are examined. */
 const WINDOW = 60
 
 export interface Found {
@@ -70,7 +70,7 @@ function match(
   return found === undefined ? undefined : { from: place - found.length, name: name(found).toLowerCase() }
 }
 
-/** An emoticon that ends at that place and stands by itself. */
+/** An emoticon that ends at the cursor and stands by itself. */
 export function emoticon(text: string, place: number): { from: number; emoji: string } | undefined {
   for (let length = LONGEST; length > 1; length--) {
     const from = place - length
@@ -82,7 +82,7 @@ export function emoticon(text: string, place: number): { from: number; emoji: st
   return undefined
 }
 
-/** Code stays as it is: behind an odd number of backticks of a line, or in an open block. */
+/** Whether the cursor is in code: behind an odd number of backticks in a line, or in an open block. */
 function inCode(text: string, place: number): boolean {
   const before = text.slice(0, place)
   if ((before.match(/^```/gm) ?? []).length % 2) return true
@@ -92,13 +92,13 @@ function inCode(text: string, place: number): boolean {
 
 let loaded: { code: string; names: Promise<Named[]> } | undefined
 
-/** The names in English, as other apps have them, and in the person's language; loaded when one is first asked for. */
+/** The names in English, as in other apps, and in the user's language; loaded on first use. */
 export function names(code: string): Promise<Named[]> {
   if (loaded?.code !== code) {
     const all = load(code)
     loaded = { code, names: all }
     all.catch(() => {
-      loaded = undefined // without a connection; perhaps later
+      loaded = undefined // without a connection; the next use tries again
     })
   }
   return loaded.names
@@ -117,13 +117,16 @@ async function load(code: string): Promise<Named[]> {
   )
 }
 
-/** As the data have it: hexadecimal code points. One that would be shown as a letter is asked for as an emoji. */
+/**
+ * The emoji for hexadecimal code points in emojibase's data, with a variation selector where it would otherwise be
+ * drawn as text.
+ */
 function written(hexcode: string): string {
   const text = String.fromCodePoint(...hexcode.split('-').map((one) => Number.parseInt(one, 16)))
   return /^\P{Emoji_Presentation}$/u.test(text) ? `${text}\ufe0f` : text
 }
 
-/** The best few for what was typed: first those that begin with it, the shorter the better; each emoji once. */
+/** The best matches: names that begin with the text first, shorter ones before longer ones, each emoji once. */
 export function suggest(all: Named[], wanted: string, most = 8): Named[] {
   const rank = (name: string): number =>
     name === wanted ? 0 : name.startsWith(wanted) ? 1 : name.includes(`_${wanted}`) ? 2 : 3

@@ -1,7 +1,7 @@
-/** A finger that draws a message towards the end of its line answers it. */
+/** Swiping a message towards the end of its line replies to it. */
 import type { Attachment } from 'svelte/attachments'
 
-/** CSS pixels: where it is clear that one swipes, from where letting go counts, and how far the row follows. */
+/** In CSS pixels: where a swipe is recognized, from where releasing counts, and how far the row follows. */
 const BEGIN = 14
 const ENOUGH = 56
 const FAR = 72

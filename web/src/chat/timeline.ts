@@ -1,25 +1,25 @@
-/** How the messages of a conversation are grouped: by day, and in runs of one author. */
+/** Groups the messages of a conversation by day, and in runs of one author. */
 import type { Message } from '../local/types'
 import { day, dayOf } from '../parts/time'
 
-/** Milliseconds between messages of one run. */
+/** The maximum time between messages of a run, in milliseconds. */
 const TOGETHER = 300_000
 
 export interface Item {
   message: Message
   /** The day that begins with it; empty: the same as before. */
   day: string
-  /** Of its run. */
+  /** Whether it is the first or last of its run. */
   first: boolean
   last: boolean
-  /** Of how many in a row that say the same, and are drawn as one, it is the last; and all of their keys. */
+  /** It stands for this many messages that say the same; their keys. */
   count: number
   keys: readonly string[]
-  /** The first unread message is it, or among those that it stands for. */
+  /** Whether the first unread message is among those that it stands for. */
   divides: boolean
 }
 
-/** Whether two messages say nothing but the same, like a hundred that can't be read. */
+/** Whether two messages say the same, for example that they can't be read. */
 function alike(one: Message, other: Message | undefined): boolean {
   return (
     (one.kind === 'unreadable' || one.kind === 'deleted') &&
@@ -32,8 +32,8 @@ function alike(one: Message, other: Message | undefined): boolean {
 }
 
 /**
- * One item for each message. What has not changed is the same object as in `before`, so that it is not drawn again.
- * `divider`: key of the first unread message, which begins a run. `collapse`: deleted messages of one run are one item.
+ * One item for each message. Unchanged items are the same objects as in `before`, so that they are not drawn again.
+ * `divider`: the key of the first unread message, which begins a run. `collapse`: combine messages that say the same.
  */
 export function group(
   messages: Message[],

@@ -1,4 +1,4 @@
-/** Tells the other side that one types (XEP-0085), and that one has stopped. */
+/** Tells the other person that the user is typing (XEP-0085), and when they stop. */
 const QUIET_MS = 4000
 
 export class TypingNotice {

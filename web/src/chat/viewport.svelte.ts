@@ -1,30 +1,30 @@
-/** The stretch of a scrolled list that can be seen. Rows are known by their `data-key`. */
+/** The visible part of a scrolled list. Rows are identified by their `data-key`. */
 
-/** CSS pixels from the end at which one still counts as being there. */
+/** CSS pixels from the end at which the position still counts as the end. */
 const AT_END = 80
-/** Milliseconds for which a row that was gone to is marked. */
+/** Milliseconds for which a row is flashed. */
 const FLASH = 1600
 
 interface Place {
   key: string
-  /** CSS pixels from the upper edge. */
+  /** CSS pixels below the upper edge. */
   offset: number
 }
 
 export class Viewport {
   box = $state<HTMLElement>()
   atEnd = $state(true)
-  /** Key of the row that was just gone to. */
+  /** The key of the row that is flashed. */
   flashed = $state('')
   #flashing: ReturnType<typeof setTimeout> | undefined
-  /** Where one was when that was last measured. */
+  /** The position when it was last measured. */
   #place: Place | undefined
-  /** What the heights were then, and how far it was scrolled. */
+  /** The sizes and the scroll offset at that time. */
   #before = { scrollHeight: 0, clientHeight: 0, scrollTop: 0 }
-  /** It was scrolled elsewhere since, and not by a person. */
+  /** It was scrolled by the program since then. */
   #went = false
 
-  /** Key of the topmost row that could be seen when that was last measured. */
+  /** The key of the topmost visible row when it was last measured. */
   get topKey(): string | undefined {
     return this.#place?.key
   }
@@ -37,14 +37,14 @@ export class Viewport {
     return this.box?.querySelector<HTMLElement>(`[data-key="${CSS.escape(key)}"]`) ?? null
   }
 
-  /** Whether it has a place on the screen: a pane that is not shown has no height, and nothing in it is seen. */
+  /** Whether it is on the screen: a hidden pane has no height, and nothing in it is seen. */
   get visible(): boolean {
     return (this.box?.clientHeight ?? 0) > 0
   }
 
   /**
-   * Calls back when the list or its box has another size and can be seen; `again`: it could not be seen before. Returns how to
-   * stop.
+   * Calls back when the list or its box changes size and is visible; `again`: it was hidden before. Returns a function
+   * that stops it.
    */
   onResize(resized: (again: boolean) => void): () => void {
     const { box } = this
@@ -62,7 +62,7 @@ export class Viewport {
     }
   }
 
-  /** CSS pixels between what can be seen and the end. */
+  /** CSS pixels between the visible part and the end. */
   get below(): number {
     return this.box ? this.box.scrollHeight - this.box.scrollTop - this.box.clientHeight : 0
   }
@@ -71,7 +71,7 @@ export class Viewport {
     if (!this.box) return
     const { scrollHeight, clientHeight, scrollTop } = this.box
     const before = this.#before
-    // What grows is heard of before its new size is: whoever was at the end is still there, and is brought back to it
+    // Growth is reported before its size is known: if the position was the end, it still counts as that, and is moved there
     const grew = scrollHeight !== before.scrollHeight || clientHeight !== before.clientHeight
     const stays = this.atEnd && grew && !this.#went && scrollTop >= before.scrollTop - 1
     this.atEnd = stays || this.below < AT_END
@@ -80,7 +80,7 @@ export class Viewport {
     this.#place = this.#top()
   }
 
-  /** Puts what was seen last where it was, after the pane was not shown: some browsers forget how far one has scrolled. */
+  /** Restores the position after the pane was hidden, since some browsers lose it. */
   restore(): void {
     if (this.#place) this.#put(this.#place)
   }
@@ -89,7 +89,7 @@ export class Viewport {
     if (this.box && this.visible) this.box.scrollTop = this.box.scrollHeight
   }
 
-  /** Scrolls to a row; `flash`: to the middle, and marks it for a moment. */
+  /** Scrolls to a row. `flash`: to the middle, and flashes it. */
   show(key: string, flash: boolean): void {
     const found = this.row(key)
     if (!found || !this.box || !this.visible) return
@@ -105,7 +105,7 @@ export class Viewport {
     }, FLASH)
   }
 
-  /** Remembers where the topmost row stands; the function that comes back puts it there again. */
+  /** Remembers the topmost row. The returned function scrolls so that it is at the same place again. */
   hold(): () => void {
     const place = this.#top()
     return () => {
@@ -113,7 +113,7 @@ export class Viewport {
     }
   }
 
-  /** The topmost row that can be seen, and how far it stands below the upper edge. */
+  /** The topmost visible row, and its distance from the upper edge. */
   #top(): Place | undefined {
     const edge = this.box?.getBoundingClientRect().top ?? 0
     const row = this.rows().find((one) => one.getBoundingClientRect().bottom > edge)
@@ -127,7 +127,7 @@ export class Viewport {
     this.#went = true
   }
 
-  /** The last row that can be seen whole. */
+  /** The last row that is completely visible. */
   lastSeen(): HTMLElement | undefined {
     if (!this.box) return undefined
     const bottom = this.box.getBoundingClientRect().bottom

@@ -1,18 +1,18 @@
-/** The text in a composer: it is saved as the draft of its chat, and put aside while an older message is edited. */
+/** The text in a composer. It is saved as the draft of its chat, and put aside while a message is edited. */
 import type { Address } from '../local/types'
 import type { App } from '../sync/app'
 import { attempt } from '../parts/toasts.svelte'
 
-/** Milliseconds without a key until the draft is saved. */
+/** Milliseconds without typing until the draft is saved. */
 const PAUSE_MS = 500
 
 export class WrittenText {
   text = $state('')
-  /** The draft as it was last given to the app, and as it is stored for certain. */
+  /** The draft as it was last passed to the app, and as it is certainly stored. */
   saved: string
   private confirmed: string
   private editing = false
-  /** What stood there before a message was edited. */
+  /** The text that was there before editing. */
   private before = ''
   private timer: ReturnType<typeof setTimeout> | undefined
 
@@ -35,7 +35,7 @@ export class WrittenText {
     this.editing = false
   }
 
-  /** Saves the draft; a message that is edited is none. */
+  /** Saves the draft. The text of an edited message is none. */
   save(): void {
     clearTimeout(this.timer)
     if (this.editing || this.text === this.saved) return
@@ -54,20 +54,19 @@ export class WrittenText {
     }, PAUSE_MS)
   }
 
-  /** The text is on its way: it is no draft any more. */
+  /** The text was sent, so the draft is empty. */
   sent(): void {
     clearTimeout(this.timer)
     if (!this.editing) this.saved = this.confirmed = ''
   }
 
-  /** Another window has written in this chat: true if its text stands here now, as nothing else was typed since. */
-  takeOver(draft: string): boolean {
-    if (this.editing || draft === this.saved || this.text !== this.saved) return false
+  /** Another window has changed the draft: it is shown here, too, unless something was typed here since. */
+  takeOver(draft: string): void {
+    if (this.editing || draft === this.saved || this.text !== this.saved) return
     this.text = this.saved = this.confirmed = draft
-    return true
   }
 
-  /** A text could not be stored: it is to be sent again, before what was written since. `here`: it can be seen. */
+  /** A text could not be stored, so it is put before what was written since. `here`: the composer is on the screen. */
   giveBack(said: string, here: boolean): void {
     const since = this.editing ? this.before : this.text
     const all = since === '' ? said : `${said}\n${since}`
@@ -76,7 +75,7 @@ export class WrittenText {
     else this.text = all
   }
 
-  /** The page goes, and there is no time to wait. */
+  /** Saves the draft synchronously when the page is about to be closed. */
   keep(): void {
     if (!this.editing && this.text !== this.confirmed) this.app.keepDraft(this.chat, this.text)
   }

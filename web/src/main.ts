@@ -1,4 +1,4 @@
-/** Puts the parts together, and shows the first of them. */
+/** Puts the parts together, and mounts the root component. */
 import { mount } from 'svelte'
 import App from './App.svelte'
 import { openCrypto } from './crypto/open'
@@ -47,7 +47,7 @@ mount(App, {
     before,
     broken,
     open: (db, credential) => {
-      // A newer app in another window keeps things in another way
+      // A newer version in another window has upgraded the database
       db.on('versionchange', ({ newVersion }) => {
         if (newVersion) location.reload()
       })

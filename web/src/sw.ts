@@ -1,4 +1,4 @@
-/** The service worker: the app opens without network. Messages are none of its business. */
+/** The service worker: stores the app's files, so that it opens offline, and handles clicks on notifications. */
 import { cleanupOutdatedCaches, createHandlerBoundToURL, precacheAndRoute } from 'workbox-precaching'
 import { NavigationRoute, registerRoute } from 'workbox-routing'
 
@@ -8,7 +8,7 @@ declare const self: ServiceWorkerGlobalScope & {
 
 cleanupOutdatedCaches()
 precacheAndRoute(self.__WB_MANIFEST, { ignoreURLParametersMatching: [/.*/] })
-// the same page at both of the app's entrances; what else the server has is not the app's
+// the app is at two paths; everything else at this server is not its own
 registerRoute(new NavigationRoute(createHandlerBoundToURL('/index.html'), { allowlist: [/^\/(?:link)?$/] }))
 
 self.addEventListener('message', (event) => {
@@ -19,7 +19,7 @@ self.addEventListener('activate', (event) => {
   event.waitUntil(self.clients.claim())
 })
 
-/** A tap on a notification: the window that there is, or a new one, at that chat. */
+/** A click on a notification opens its chat in the existing window, or in a new one. */
 self.addEventListener('notificationclick', (event) => {
   event.notification.close()
   const { chat } = (event.notification.data ?? {}) as { chat?: string }

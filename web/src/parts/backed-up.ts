@@ -1,9 +1,9 @@
-/** When a backup was last saved on this device: a fact in the local storage. */
+/** A fact in the local storage: when a backup was last saved on this device, and its size. */
 import type { Moment } from '../local/types'
 
 export interface BackedUp {
   at: Moment
-  /** Bytes. */
+  /** In bytes. */
   size: number
 }
 

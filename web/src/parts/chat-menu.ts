@@ -1,11 +1,11 @@
-/** What can be done with a chat, wherever its menu is. */
+/** The menu items of a chat, for all places where its menu is. */
 import type { Chat } from '../local/types'
 import type { App } from '../sync/app'
 import { t } from '../strings/strings.svelte'
 import type { MenuItem } from './Menu.svelte'
 import { attempt, toasts } from './toasts.svelte'
 
-/** What needs an answer first, or a screen. */
+/** Actions that first open a dialog, or a mode of the screen. */
 interface Asking {
   mute: () => void
   clear: () => void

@@ -1,9 +1,9 @@
-/** Which chats a list shows, and in which order. */
+/** Which chats the list shows, and in which order. */
 import type { Address, Chat } from '../local/types'
 
 export type Filter = 'all' | 'unread' | 'favourites'
 
-/** The pinned ones first, then those with the newest message. */
+/** Pinned chats first, then those with the newest message. */
 export function inOrder(chats: Chat[], archived: boolean, filter: Filter = 'all'): Chat[] {
   return chats
     .filter((chat) => isListed(chat) && chat.archived === archived && fits(chat, filter))
@@ -19,14 +19,14 @@ function fits(chat: Chat, filter: Filter): boolean {
   return filter === 'all' || chat.favourite === true
 }
 
-/** The one after or before the one that is open; from none the first or the last. */
+/** The chat after or before the open one; without an open one, the first or last. */
 export function neighbour(chats: Chat[], open: Address, by: 1 | -1): Chat | undefined {
   const here = chats.findIndex((chat) => chat.address === open)
   if (here < 0) return chats.at(by > 0 ? 0 : -1)
   return chats[here + by]
 }
 
-/** The nearest one with something unread. */
+/** The nearest chat with unread messages. */
 export function nextUnread(chats: Chat[], open: Address, by: 1 | -1): Chat | undefined {
   const here = chats.findIndex((chat) => chat.address === open)
   const behind = by > 0 ? chats.slice(here + 1) : chats.slice(0, Math.max(0, here)).reverse()

@@ -1,21 +1,21 @@
 /**
- * Links and codes that say whom to write to: `https://SERVER/#/to/ADDRESS`, which opens the app of that server, and
- * what other apps have (`xmpp:ADDRESS`, RFC 5122). The address stands behind the #, so that no server hears of it.
+ * Links and codes to write to somebody: `https://SERVER/#/to/ADDRESS`, which opens that server's app, and those of
+ * other apps (`xmpp:ADDRESS`, RFC 5122). The address is in the fragment, so no server learns it.
  */
 import type { Address } from '../local/types'
 
 const LONGEST = 3071
-/** Neither white space nor what is not seen or turns the direction of writing. */
+/** Excludes white space, invisible characters, and those that change the direction of text. */
 const ADDRESS = /^[^\s@/<>"\p{C}]+@[^\s@/<>"\p{C}]+$/u
 
-/** For the account of that address, at the server that this page is from. */
+/** A link to an account, at the server that this page is from. */
 export function linkTo(address: Address, origin: string): string {
-  // what a fragment may have is left as people read it (RFC 3986 §3.5)
+  // leaves characters readable that a fragment may contain (RFC 3986 §3.5)
   const readable = encodeURIComponent(address).replaceAll('%2B', '+').replaceAll('%40', '@')
   return `${origin}/#/to/${readable}`
 }
 
-/** The address in a link, a code, or by itself; undefined: there is none. */
+/** The address in a link or code, or a plain address; undefined: there is none. */
 export function addressIn(text: string): Address | undefined {
   const given = text.trim()
   const link = /^https?:\/\/[^/\s?#]+\/#\/?to\/([^/?#\s]+)$/i.exec(given)

@@ -1,10 +1,10 @@
-/** Which people somebody means who types part of a name, a number as they would dial it, or an address. */
+/** Finds people by part of a name, a number as it is dialled, or an address. */
 import { asciiDigits } from '../local/digits'
 import { folded } from '../local/words'
 import type { Address, Contact } from '../local/types'
 import { grouped } from './names'
 
-/** A number may be sought with fewer digits than that only by its beginning. */
+/** Numbers with fewer digits are only found by their beginning. */
 const FEW = 3
 
 export function fits(
@@ -17,11 +17,11 @@ export function fits(
   const [local = '', domain = ''] = address.split('@')
   if (folded(`${contact?.name ?? ''} ${contact?.nick ?? ''}`).includes(text)) return true
   if (local.startsWith('+') && dialled(local, wanted)) return true
-  // the server, which all here share, is sought only by who writes an @
+  // the server's name, which all here share, is only searched if there is an @
   return folded(text.includes('@') ? `${local}@${domain}` : local).includes(text)
 }
 
-/** Whether a number (E.164) has the digits that were typed: whole, after 00 or the 0 of a country, or any part. */
+/** Whether a number (E.164) matches digits: all of it, after 00 or a trunk prefix 0, or any part. */
 export function dialled(number: string, typed: string): boolean {
   const text = asciiDigits(typed).replace(/[\s()./-]/g, '')
   if (!/^\+?[0-9]+$/.test(text)) return false

@@ -1,7 +1,7 @@
-/** What devices are called: several of one name are numbered in the order in which they came. */
+/** The names of devices. Several devices with the same name are numbered in the order of their logins. */
 import type { Device } from '../start/api'
 
-/** By the device's id. `unnamed`: for one that has told neither a name nor a software. */
+/** By the device's id. `unnamed`: for devices that have sent neither a name nor a software. */
 export function deviceNames(devices: readonly Device[], unnamed: string): Map<string, string> {
   const found = new Map<string, string>()
   const seen = new Map<string, number>()

@@ -1,6 +1,6 @@
 import { Lost, NotConnected } from '../sync/app'
 
-/** A message or chat that can't be drawn, whoever is to blame for what is stored: the others are drawn all the same. */
+/** Reports a message or chat that could not be drawn. The others are drawn all the same. */
 export function reportRenderError(error: unknown): void {
   console.error('not drawn', error)
 }
@@ -9,8 +9,8 @@ const QUIET = ['AbortError', 'DatabaseClosedError']
 const PAUSE_MS = 30_000
 
 /**
- * What failed without anybody waiting for it is logged, and said to the person once in a while; not what ends with a
- * log-out or a lost connection. Returns how to stop.
+ * Logs errors of promises that nobody handles, and shows a toast once in a while, except for errors after a log-out or
+ * a lost connection. Returns a function that stops it.
  */
 export function watchFailures(tell: () => void, on: EventTarget = globalThis): () => void {
   let told = -Infinity

@@ -1,6 +1,6 @@
 /**
- * Where a link leads, if its letters do not say so plainly: hosts that mix scripts or look like others, as in Chromium's
- * policy for international names, addresses of another form, names before an @.
+ * Detects links that seem to lead elsewhere than they do: hosts that mix scripts or look like others (as in Chromium's
+ * policy for international names), unusual forms of IP addresses, and user names before an @.
  */
 import { asLatin } from '../local/lookalikes'
 
@@ -21,24 +21,24 @@ const SCRIPTS = [
   ...['Ethiopic', 'Cherokee', 'Han', 'Hiragana', 'Katakana', 'Hangul', 'Bopomofo']
 ].map((name) => ({ name, letter: new RegExp(`\\p{Script_Extensions=${name}}`, 'u') }))
 
-/** Scripts that are written together (UTS #39, highly restrictive). */
+/** Scripts that are used together (UTS #39, highly restrictive). */
 const TOGETHER = [
   ['Latin', 'Han', 'Hiragana', 'Katakana'],
   ['Latin', 'Han', 'Bopomofo'],
   ['Latin', 'Han', 'Hangul']
 ]
-/** Where names that consist of lookalikes are usual. */
+/** Top-level domains where names that consist of lookalikes are usual. */
 const AT_HOME: Record<string, string[]> = {
   Cyrillic: ['ru', 'su', 'ua', 'by', 'kz', 'uz', 'bg', 'rs', 'mk', 'mn', 'kg', 'me', 'ba'],
   Greek: ['gr', 'cy'],
   Armenian: ['am']
 }
-/** Letters of Latin alphabets that people know, though they look like others. */
+/** Letters of Latin alphabets that people recognize, although they look like others. */
 const KNOWN = /[łøđħŧß]/
-/** Drawn as nothing, or turning what follows. */
+/** Characters that are invisible or change the direction of text. */
 const UNSEEN = /[\p{C}\p{Default_Ignorable_Code_Point}]/u
 
-/** The host as the network knows it; empty: the link says it plainly. `text`: as it is written. */
+/** The real host; empty: the link shows it plainly. `text`: the link as it is written. */
 export function unusualHost(text: string, url: URL): string {
   const written = text.replace(/^https?:\/\//i, '').split(/[/?#\\]/, 1)[0] ?? ''
   const host = url.hostname
@@ -47,13 +47,13 @@ export function unusualHost(text: string, url: URL): string {
   if (plain === host) return ''
   const labels = plain.normalize('NFKC').split('.')
   const top = labels.at(-1) ?? ''
-  // Letters in circles, in full width, or another kind of dot: nobody types them
+  // Letters in circles, of full width, or another kind of dot: nobody types them
   const odd = UNSEEN.test(plain) || plain.normalize('NFKC') !== plain.normalize('NFC')
   const international = labels.length === host.split('.').length && !odd
   return international && labels.every((label) => isPlain(label, top)) ? '' : host
 }
 
-/** Whether a part of a host can be taken for what it is. */
+/** Whether a label of a host can't be mistaken for another. */
 function isPlain(label: string, top: string): boolean {
   if (/^[a-z0-9-]*$/.test(label)) return true
   if (!/^[\p{L}\p{M}\p{N}-]+$/u.test(label)) return false

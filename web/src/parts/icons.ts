@@ -1,4 +1,4 @@
-/** The lines of the icons, on a grid of 24. */
+/** The paths of the icons, on a grid of 24 by 24. */
 export const ICONS = {
   add: ['M12 5v14M5 12h14'],
   alert: ['M12 3.5 2.8 19.5h18.4L12 3.5Z', 'M12 10v4.5M12 17.2v.1'],

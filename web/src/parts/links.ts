@@ -1,4 +1,4 @@
-/** Texts of others as pieces: what is a link becomes one, everything else stays the letters that it is. */
+/** Splits texts of others into links and plain text. */
 import { unusualHost } from './hosts'
 
 /** `host`: where the link really leads, if it does not look like that. */
@@ -7,10 +7,12 @@ export type Piece = { text: string } | { text: string; href: string; host?: stri
 const LINK =
   /\b(?:https?:\/\/|www\.)[^\s<>"'`]{2,2000}|\b[\w.+-]{1,64}@[a-z0-9-]{1,63}(?:\.[a-z0-9-]{2,63}){1,5}\b/gi
 
-/** What turns the text around it, or can't be seen, is in no link (UAX #9). */
+/** Links can't contain characters that are invisible or change the direction of text (UAX #9). */
 const UNSEEN = /[\p{Cc}\p{Bidi_Control}\u200b\u2060\ufeff\u00ad].*$/su
 
-/** Without what belongs to the sentence: a full stop, a bracket that was opened before the link. */
+/**
+ * Removes punctuation that belongs to the sentence: a full stop, or a closing bracket that was opened before the link.
+ */
 function trimmed(found: string): string {
   let text = found.replace(UNSEEN, '').replace(/[.,:;!?'"…]+$/, '')
   while (text.endsWith(')') && text.split(')').length > text.split('(').length) text = text.slice(0, -1)
@@ -46,7 +48,7 @@ export function pieces(text: string): Piece[] {
 
 const EMOJIS = /^\p{RGI_Emoji}{1,3}$/v
 
-/** One to three emojis and nothing else: shown large. */
+/** Whether a text consists of one to three emojis, which are shown large. */
 export function onlyEmojis(text: string): boolean {
   return EMOJIS.test(text.trim())
 }

@@ -1,9 +1,9 @@
 const PAUSE_MS = 1500
 
 /**
- * A part of the app that is loaded when it is needed. Everything is kept in the browser soon after the first visit; before,
- * a network that goes in the wrong moment would leave the screen without it, so it is tried until it is there.
- * `longest`: the pauses grow so far, for what nobody waits for.
+ * Loads a part of the app on demand, and repeats that until it works. The service worker has stored all parts soon
+ * after the first visit, but before that, the network may fail. `longest`: the maximum pause in milliseconds, longer
+ * for what nobody waits for.
  */
 export async function loadWithRetry<T>(load: () => Promise<T>, longest = PAUSE_MS): Promise<T> {
   for (let pause = PAUSE_MS; ; pause = Math.min(pause * 2, longest)) {

@@ -1,6 +1,6 @@
 /**
- * What opens the app again in this browser: a PIN, of which a slow hash is kept (PBKDF2, RFC 8018), or a passkey of the
- * device (WebAuthn). It keeps people out who sit down at the screen. It encrypts nothing: docs/security.md.
+ * What unlocks the app in this browser: a PIN, stored as a slow hash (PBKDF2, RFC 8018), or a passkey of the device
+ * (WebAuthn). It keeps people away from an unattended screen, and encrypts nothing: docs/security.md.
  */
 import { base64 } from '@scure/base'
 import { fromBase64 } from '../local/bytes'
@@ -8,11 +8,11 @@ import { fromBase64 } from '../local/bytes'
 const ROUNDS = 600_000
 const SALT_BYTES = 16
 const HASH_BITS = 256
-/** Wrong PINs before one has to wait, and how long then: twice as long each time. */
+/** The number of wrong PINs before there is a wait, and the first wait, which doubles each time. */
 const FREE = 5
 const FIRST_WAIT_MS = 30_000
 const LONGEST_WAIT_MS = 3_600_000
-/** Of authenticator data (WebAuthn §6.1): the flag that the person was verified. */
+/** The flag "user verified" in authenticator data (WebAuthn §6.1). */
 const FLAGS_AT = 32
 const VERIFIED = 0x04
 
@@ -36,18 +36,18 @@ async function hashOf(pin: string, salt: Uint8Array<ArrayBuffer>, iterations: nu
   return base64.encode(new Uint8Array(await crypto.subtle.deriveBits(how, key, HASH_BITS)))
 }
 
-/** Milliseconds to wait after so many wrong PINs in a row. */
+/** Milliseconds to wait after this many wrong PINs in a row. */
 export function waitAfter(wrong: number): number {
   return wrong < FREE ? 0 : Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (wrong - FREE))
 }
 
-/** Whether this device has a way of its own to know the person: a finger, a face, its PIN. */
+/** Whether the device can verify its user by itself: by fingerprint, face or PIN. */
 export async function hasPasskeys(): Promise<boolean> {
   if (typeof PublicKeyCredential === 'undefined') return false
   return PublicKeyCredential.isUserVerifyingPlatformAuthenticatorAvailable().catch(() => false)
 }
 
-/** Rejects if the person does not want it. */
+/** Creates a passkey. Rejects if the user cancels. */
 export async function passkeySecret(name: string): Promise<Secret> {
   const made = await navigator.credentials.create({
     publicKey: {
@@ -65,7 +65,7 @@ export async function passkeySecret(name: string): Promise<Secret> {
   return { kind: 'passkey', id: base64.encode(new Uint8Array((made as PublicKeyCredential).rawId)) }
 }
 
-/** Whether the device knows the person. Rejects if they break it off. */
+/** Whether the device has verified its user. Rejects if they cancel. */
 export async function confirmed(secret: Secret & { kind: 'passkey' }): Promise<boolean> {
   const found = (await navigator.credentials.get({
     publicKey: {

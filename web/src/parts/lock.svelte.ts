@@ -5,16 +5,16 @@ import { confirmed, fits, waitAfter, type Secret } from './lock-secret'
 
 const NAME = 'kith.lock'
 const NOW = 'kith.lock.now'
-/** Milliseconds between looks at the clock. */
+/** Milliseconds between checks. */
 const LOOK_MS = 5000
-/** Minutes without a sign of the person; 0: as soon as the window is not seen. */
+/** Minutes without activity until the app locks; 0: as soon as its window is hidden. */
 export const MINUTES = [0, 1, 5, 15, 60] as const
 const SIGNS = ['pointerdown', 'pointermove', 'keydown', 'wheel', 'touchstart'] as const
 
 interface Kept {
   secret: Secret
   minutes: number
-  /** Wrong PINs in a row, and until when none is taken. */
+  /** The number of wrong PINs in a row, and until when no PIN is accepted. */
   wrong: number
   until: number
 }
@@ -30,7 +30,7 @@ function read(): Kept | undefined {
 
 export class Lock {
   #kept = $state.raw<Kept | undefined>(read())
-  /** Who opens the page begins locked. */
+  /** The app starts locked. */
   #locked = $state(this.#kept !== undefined)
   private seen = deviceTime()
 
@@ -50,30 +50,30 @@ export class Lock {
     return this.#locked
   }
 
-  /** Milliseconds until a PIN is taken again. */
+  /** Milliseconds until a PIN is accepted again. */
   get wait(): number {
     return Math.max(0, (this.#kept?.until ?? 0) - deviceTime())
   }
 
-  /** False: the browser can't keep it, so there is no lock. */
+  /** Sets the lock. False: the browser can't store it. */
   set(secret: Secret): boolean {
     const kept = this.keep({ secret, minutes: this.minutes, wrong: 0, until: 0 })
     if (!kept) this.#kept = undefined
     return kept
   }
 
-  /** All windows. */
+  /** Locks all windows. */
   lock(): void {
     if (!this.#kept) return
     this.#locked = true
     remember(NOW, String(deviceTime()))
   }
 
-  /** Whether it was the PIN. */
+  /** Whether the PIN is right. */
   async open(pin: string): Promise<boolean> {
     const kept = this.#kept
     if (kept?.secret.kind !== 'pin' || this.wait > 0) return false
-    // counted before it is looked at: whoever reloads in between has used the try, too
+    // counted before it is checked, so that a reload in between does not undo the attempt
     const wrong = kept.wrong + 1
     this.keep({ ...kept, wrong, until: deviceTime() + waitAfter(wrong) })
     if (!(await fits(kept.secret, pin))) return false
@@ -81,7 +81,7 @@ export class Lock {
     return true
   }
 
-  /** Whether the device knows the person. Rejects if they break it off. */
+  /** Whether the device has verified its user. Rejects if they cancel. */
   async confirm(): Promise<boolean> {
     const kept = this.#kept
     if (kept?.secret.kind !== 'passkey') return false
@@ -90,7 +90,7 @@ export class Lock {
     return true
   }
 
-  /** No lock any more. */
+  /** Removes the lock. */
   remove(): void {
     localStorage.removeItem(NAME)
     localStorage.removeItem(NOW)
@@ -98,7 +98,7 @@ export class Lock {
     this.#locked = false
   }
 
-  /** Watches the person and the other windows. Returns how to stop. */
+  /** Watches for activity and for the other windows. Returns a function that stops it. */
   watch(): () => void {
     const sign = (): void => {
       this.look()
@@ -129,7 +129,7 @@ export class Lock {
     }
   }
 
-  /** Locks if nobody was there for long; also after the computer slept. */
+  /** Locks after too long without activity, also while the computer slept. */
   private look(): void {
     const minutes = this.#kept?.minutes
     if (minutes && deviceTime() - this.seen > minutes * 60_000) this.#locked = true
@@ -141,7 +141,7 @@ export class Lock {
     this.#locked = false
   }
 
-  /** Where there is no room, this page still knows it: who has the PIN gets in all the same. */
+  /** Unlocks this page even if that can't be stored, since the PIN was right. */
   private keep(kept: Kept): boolean {
     this.#kept = kept
     return remember(NAME, JSON.stringify(kept))

@@ -1,11 +1,11 @@
-/** A finger that stays where it is asks for the menu, as a mouse's second button does. */
+/** A long press opens the menu, as a right click does. */
 import type { Attachment } from 'svelte/attachments'
 import type { Place } from './Menu.svelte'
 
 const LONG = 480
-/** CSS pixels that a finger may tremble. */
+/** CSS pixels that the finger may move. */
 const STEADY = 10
-/** Milliseconds after the finger has gone up in which the browser still makes a tap of it. */
+/** Milliseconds after the finger is lifted in which the browser may still report a click. */
 const AFTER = 60
 
 export function longPress(onpress: (at: Place) => void): Attachment<HTMLElement> {
@@ -28,12 +28,12 @@ export function longPress(onpress: (at: Place) => void): Attachment<HTMLElement>
     const move = (event: PointerEvent): void => {
       if (Math.hypot(event.clientX - start.x, event.clientY - start.y) > STEADY) stop()
     }
-    /** What follows when the finger goes up is no tap, neither here nor on what has opened under it. */
+    /** Suppresses the click that follows a long press, here and on what has opened under the finger. */
     const swallow = (): void => {
       const heard = new AbortController()
       const { signal } = heard
       const click = (event: MouseEvent): void => {
-        // What is tapped elsewhere is meant
+        // A click elsewhere is intended
         if (Math.hypot(event.clientX - start.x, event.clientY - start.y) > 2 * STEADY) return
         event.preventDefault()
         event.stopPropagation()

@@ -1,4 +1,4 @@
-/** Where a text has what was looked for: as pieces, which become nodes and never markup. */
+/** Finds what was searched for in a text, as pieces that become nodes and never markup. */
 import { folded, termsOf } from '../local/words'
 
 export interface Piece {
@@ -6,12 +6,12 @@ export interface Piece {
   hit: boolean
 }
 
-/** Characters of a text that are looked at, shown of it, and shown before what was found. */
+/** The maximum length of a text that is examined, and that is shown, and how much of it before the first match. */
 const LOOKED_AT = 5000
 const SHOWN = 200
 const BEFORE = 16
 
-/** The text in pieces, in turn found and not; letters that a search takes for the same count as found. */
+/** Splits a text into pieces, alternately without and with a match. Letters that are equal to a search match. */
 export function marked(text: string, wanted: string): Piece[] {
   const letters = Array.from(text)
   const hits = found(letters, wanted)
@@ -25,7 +25,7 @@ export function marked(text: string, wanted: string): Piece[] {
   return pieces
 }
 
-/** The same of a long text in one line: what was found is near its beginning. */
+/** The same for a long text in one line, shortened so that the first match is near its beginning. */
 export function excerpt(text: string, wanted: string): Piece[] {
   const letters = Array.from(text.slice(0, LOOKED_AT).replace(/\s+/g, ' '))
   const first = found(letters, wanted).indexOf(true)
@@ -34,16 +34,16 @@ export function excerpt(text: string, wanted: string): Piece[] {
   return marked((from ? '…' : '') + shown, wanted)
 }
 
-/** Where a word begins, from one place up to another; else the first of them. */
+/** The beginning of a word between two places; if there is none, the first place. */
 function wordAt(letters: string[], from: number, to: number): number {
   const blank = letters.indexOf(' ', from)
   return blank >= 0 && blank + 1 < to ? blank + 1 : from
 }
 
-/** Which of the characters are part of what was looked for. */
+/** Whether each character is part of a match. */
 function found(letters: string[], wanted: string): boolean[] {
   let whole = ''
-  /** For each unit of `whole`, the character that it comes from. */
+  /** For each unit of `whole`: the index of the character that it comes from. */
   const from: number[] = []
   letters.forEach((letter, at) => {
     const plain = folded(letter)
@@ -54,7 +54,7 @@ function found(letters: string[], wanted: string): boolean[] {
   for (const term of termsOf(wanted)) {
     for (let at = whole.indexOf(term); at >= 0; at = whole.indexOf(term, at + term.length)) {
       const last = from[at + term.length - 1] ?? 0
-      // marks that stand behind a letter, such as an accent, belong to it
+      // combining marks belong to the letter before them
       const next = from[at + term.length] ?? letters.length
       const end = letters.slice(last + 1, next).every((one) => folded(one) === '') ? next : last + 1
       hits.fill(true, from[at] ?? 0, end)

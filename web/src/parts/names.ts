@@ -1,15 +1,15 @@
-/** How people are called. */
+/** The names of people. */
 import { cleanName } from '../local/names'
 import type { Address, Contact } from '../local/types'
 
-/** A number as it is written, in groups; else the address without what all here share. */
+/** A number in groups; other addresses without the home server, which all here share. */
 export function written(address: Address, home = ''): string {
   const [local = address, domain = ''] = address.split('@')
   if (/^\+[0-9]{7,15}$/.test(local)) return grouped(local)
   return domain === home || domain === '' ? local : address
 }
 
-/** `+49 170 123 4567`: the code of the country by itself, then groups that an eye can hold, on one line. */
+/** For example `+49 170 123 4567`: the country code and groups of three digits, with spaces that do not break. */
 export function grouped(number: string): string {
   const code =
     /^\+(?:1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|\d{3})/.exec(number)?.[0] ?? '+'
@@ -18,15 +18,15 @@ export function grouped(number: string): string {
   return [code, ...groups].join('\u00a0')
 }
 
-/** What is written from left to right inside a sentence of any direction (UAX #9). */
+/** Isolates text from the direction of the sentence around it (UAX #9). */
 export function isolated(text: string): string {
   return `${String.fromCodePoint(0x2066)}${text}${String.fromCodePoint(0x2069)}`
 }
 
-/** What marks a name that somebody has chosen, and that nobody here has agreed to. */
+/** The mark of a name that somebody has chosen for themselves. */
 const CHOSEN = '~'
 
-/** My own address, and the server's that speaks as the app. */
+/** The user's own address, and the server's, whose messages appear as the app's. */
 let own = ''
 let home = ''
 
@@ -35,7 +35,10 @@ export function setOwnAddress(me: Address): void {
   home = me.split('@')[1] ?? ''
 }
 
-/** The name that I gave somebody, else the one that they chose (with a mark, unless they are in my contacts), else their number. */
+/**
+ * The name that the user has given somebody; else the one they have chosen, marked unless they are in the contacts;
+ * else their number or address.
+ */
 export function nameOf(contact: Contact | undefined, address: Address): string {
   if (address === home) return 'Kith'
   if (contact?.name) return contact.name
@@ -44,13 +47,16 @@ export function nameOf(contact: Contact | undefined, address: Address): string {
   return contact?.inRoster || address === own ? nick : CHOSEN + nick
 }
 
-/** What tells who somebody is beside a name that they chose; empty: the name is mine, or the number itself. */
+/**
+ * The address to show beside a name that somebody has chosen; empty: the name is from the user, or is the address
+ * itself.
+ */
 export function addressHint(contact: Contact | undefined, address: Address): string {
   const stranger = address !== home && !contact?.inRoster && !contact?.name && address !== own
   return stranger && cleanName(contact?.nick ?? '') ? written(address, address.split('@')[1]) : ''
 }
 
-/** For the round picture where there is none: the first letter of the name, if it begins with one. */
+/** The letter for an avatar without a picture: the first of the name, if it is a letter or emoji. */
 export function initial(name: string): string {
   const letters = new Intl.Segmenter(undefined, { granularity: 'grapheme' }).segment(
     name.replace(/^~/, '').trim()

@@ -1,4 +1,4 @@
-/** What the app itself tells in a conversation. */
+/** The texts and icons of the app's notices in conversations. */
 import { t } from '../strings/strings.svelte'
 import type { IconName } from './icons'
 import { span } from './time'

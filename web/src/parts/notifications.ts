@@ -1,4 +1,7 @@
-/** New messages while nobody looks at them; gone when they were read, here or elsewhere, or the person has left. */
+/**
+ * Shows notifications of new messages while the app is not in front, and removes them when the messages were read, here
+ * or elsewhere, or at log-out.
+ */
 import { liveQuery } from 'dexie'
 import type { Address } from '../local/types'
 import type { App } from '../sync/app'
@@ -7,12 +10,15 @@ import { oneLine } from './preview'
 import { route } from './route.svelte'
 
 const workers = navigator.serviceWorker as ServiceWorkerContainer | undefined
-/** What the page itself has shown, newest of each chat. */
+/** The newest notification of each chat that was shown by the page itself. */
 const ofPage = new Map<Address, Notification>()
-/** How to stop looking whether the message that is told of in a chat is still there. */
+/** By chat: stops watching the message of its notification. */
 const watched = new Map<Address, () => void>()
 
-/** `hidden`: what is said where the text is not to be seen; `locked`: it never is now. Returns how to stop. */
+/**
+ * `hidden`: the text that is shown instead of the message where previews are off; `locked`: whether the app is locked.
+ * Returns a function that stops it.
+ */
 export function notifications(
   app: App,
   name: (chat: Address) => Promise<string>,
@@ -20,7 +26,7 @@ export function notifications(
   hidden: () => string,
   locked: () => boolean = () => false
 ): () => void {
-  // what was deleted, by its author or by its time, is told of no more
+  // removes the notification when the message was deleted or has disappeared
   const watch = (chat: Address, key: string): void => {
     watched.get(chat)?.()
     const looking = liveQuery(() => app.db.messages.get(key)).subscribe((message) => {
@@ -45,11 +51,11 @@ export function notifications(
     }
     const registration = await workers?.getRegistration()
     if (registration?.active) {
-      ofPage.get(chat)?.close() // of the same chat, from before there was a worker
+      ofPage.get(chat)?.close() // shown before there was a service worker
       await registration.showNotification(title, options)
       return
     }
-    // in the first seconds, and in a private window, there is nobody but the page
+    // at first, and in private windows, there is no service worker
     try {
       const shown = new Notification(title, options)
       shown.onclick = () => {
@@ -59,7 +65,7 @@ export function notifications(
       }
       ofPage.set(chat, shown)
     } catch {
-      // on a phone, the page may not
+      // phones do not allow that for pages
       const late = await workers?.ready
       if ((await app.db.chats.get(chat))?.unread) await late?.showNotification(title, options)
     }
@@ -75,10 +81,10 @@ export function notifications(
     )
       return
     tell(chat, key, text).catch((error: unknown) => {
-      console.warn('no notification', error) // the system or the browser has taken the permission back
+      console.warn('no notification', error) // the permission was revoked meanwhile
     })
   })
-  // those that an earlier page has left
+  // notifications of an earlier page
   const elder = workers?.getRegistration().then(async (registration) => {
     for (const { data } of (await registration?.getNotifications()) ?? []) {
       const { chat, key } = (data ?? {}) as { chat?: string; key?: string }
@@ -88,7 +94,7 @@ export function notifications(
   elder?.catch((error: unknown) => {
     console.warn('notifications of before stay', error)
   })
-  // what is on the screen of a device is read by whoever sees the device; chats change with every message and draft
+  // chats read on this or another device lose their notifications; this runs with every change of a chat
   let before: Set<Address> | undefined
   const unread = liveQuery(async () => {
     const chats = await app.db.chats.toArray()
@@ -110,7 +116,7 @@ export function notifications(
   }
 }
 
-/** Takes notifications back, but for those of chats that `stays` says. */
+/** Removes notifications, except those of chats for which `stays` is true. */
 export async function withdraw(stays: (chat: Address) => boolean = () => false): Promise<void> {
   for (const [chat, shown] of ofPage)
     if (!stays(chat)) {

@@ -1,8 +1,8 @@
-/** What is on this device of the time before it was logged in: a fact in the local storage. */
+/** A fact in the local storage: what this device has of the time before its login. */
 import type { Database } from '../local/database'
 import type { Moment } from '../local/types'
 
-/** `ask`: the person has to say where it is to come from; `without`: from nowhere, and they are told so. */
+/** `ask`: the user has to choose where it comes from; `without`: it stays missing, and the app says so. */
 export interface Past {
   state: 'ask' | 'without' | 'settled'
   since: Moment

@@ -1,4 +1,4 @@
-/** Addresses of pictures that are in the local storage; each is made once. */
+/** Object URLs of pictures in the local storage, created once each. */
 import type { Picture } from '../local/types'
 
 const urls = new Map<string, string>()

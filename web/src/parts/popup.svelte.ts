@@ -1,7 +1,7 @@
-/** What opens above the screen belongs to it, and goes when one goes elsewhere: by Back, a link or a notification. */
+/** Popups belong to their screen: they close when the user goes elsewhere, by Back, a link or a notification. */
 import { route } from './route.svelte'
 
-/** Call while the component of the popup is made. `onclose` is called at most once. */
+/** To be called while the component of the popup is initialized. `onclose` is called at most once. */
 export function closesOnNavigation(onclose: () => void): void {
   $effect(() =>
     route.onLeave(() => {

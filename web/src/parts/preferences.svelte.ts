@@ -1,4 +1,4 @@
-/** What this browser keeps of the person's taste. It is not secret, and gone with the log-out. */
+/** Settings of this browser. They are not secret, and deleted by log-out. */
 import { recall, remember } from '../local/browser-storage'
 
 const read = (name: string): string | null => recall(`kith.${name}`)
@@ -13,7 +13,7 @@ export type TextSize = (typeof TEXT_SIZES)[number]
 export const WALLPAPERS = ['dots', 'plain', 'sea', 'leaf', 'sand', 'rose', 'violet', 'night'] as const
 export type Wallpaper = (typeof WALLPAPERS)[number]
 
-/** What is stored may be of another version. */
+/** Stored values may be from another version. */
 function oneOf<T extends string>(all: readonly T[], value: string | null, otherwise: T): T {
   return all.find((one) => one === value) ?? otherwise
 }
@@ -36,7 +36,7 @@ class Preferences {
     })
   }
 
-  /** Puts the theme, the wallpaper and the size of text on the page. */
+  /** Applies the theme, the wallpaper and the text size to the page. */
   show(): void {
     const dark = this.#theme === 'dark' || (this.#theme === 'system' && this.#dark.matches)
     document.documentElement.dataset.theme = dark ? 'dark' : 'light'
@@ -73,7 +73,7 @@ class Preferences {
     write('previews', on ? 'on' : 'off')
   }
 
-  /** Enter sends, and Shift with it makes a new line; else the other way round, with Ctrl. */
+  /** Enter sends, and Shift+Enter starts a new line; otherwise Enter starts a new line, and Ctrl+Enter sends. */
   get enterSends(): boolean {
     return this.#enterSends
   }
@@ -83,7 +83,7 @@ class Preferences {
     write('enter', on ? 'send' : 'line')
   }
 
-  /** `:)` becomes an emoji as one writes. */
+  /** Replaces `:)` by an emoji while typing. */
   get emoticons(): boolean {
     return this.#emoticons
   }

@@ -1,4 +1,4 @@
-/** A message in one line: for the list of chats, answers, and notifications. */
+/** A message in one line, for the list of chats, replies, and notifications. */
 import { beginning } from '../local/length'
 import type { Message } from '../local/types'
 import { t } from '../strings/strings.svelte'
@@ -6,11 +6,11 @@ import { noticeText } from './notices'
 import { ABSENCES, absenceOf } from './states'
 import { plainText } from './styling'
 
-/** Characters that are looked at: more than fit into a line. */
+/** How many characters are examined; more than fit into a line. */
 const LONGEST = 400
 const LINE = 200
 
-/** A text in one line, without the marks of its styles. */
+/** A text in one line, without style marks. */
 export function oneLine(text: string, unstyled = false): string {
   const start = beginning(text, LONGEST)
   return beginning((unstyled ? start : plainText(start)).replace(/\s+/g, ' '), LINE)

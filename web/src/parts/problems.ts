@@ -1,10 +1,10 @@
-/** What a person is told when the server has refused something. */
+/** The texts for refusals of the server. */
 import type { Problem } from '../start/api'
 import { t } from '../strings/strings.svelte'
 import type { Key } from '../strings/texts'
 import { span } from './time'
 
-/** Seconds, rounded to what one says. */
+/** Seconds, rounded to a readable length of time. */
 export function waitText(seconds: number): string {
   if (seconds > 48 * 3600) return span(Math.ceil(seconds / 86_400) * 86_400)
   if (seconds > 5400) return span(Math.ceil(seconds / 3600) * 3600)
@@ -26,7 +26,7 @@ const KNOWN: Partial<Record<Problem['error'], Key>> = {
   offline: 'problem.offline'
 }
 
-/** The same where a code was asked for: nobody has tried too often, the last one was sent a moment ago. */
+/** The same for a requested code: "too many requests" means that the last one was sent a short time ago. */
 export function codeProblem(problem: Problem): string {
   if (problem.error !== 'too-many') return problemText(problem)
   return t('problem.code-wait', { wait: waitText(problem.retry_after ?? 60) })

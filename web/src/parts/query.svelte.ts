@@ -1,4 +1,4 @@
-/** Something of the local storage that a screen shows: read again whenever what was read changes. */
+/** A query of the local storage that runs again whenever its result changes. */
 import { liveQuery } from 'dexie'
 
 export interface Query<T> {
@@ -6,8 +6,8 @@ export interface Query<T> {
 }
 
 /**
- * `prepare` reads what the query depends on (it is run again when that changes) and gives the query itself.
- * Until the first answer the value is `initial`.
+ * `prepare` returns the query, and runs again when the state that it reads changes. Until the first result, the value
+ * is `initial`.
  */
 export function query<T>(prepare: () => () => T | Promise<T>, initial: T): Query<T> {
   let value = $state.raw(initial)

@@ -1,9 +1,9 @@
-/** Whether anybody at an address can read what is sent there: a chat says that it is encrypted only if somebody can. */
+/** Whether anybody at an address can read encrypted messages. A chat only claims to be encrypted if somebody can. */
 import { isServer } from '../local/address'
 import type { Address, Message } from '../local/types'
 import type { Session } from './session'
 
-/** `unknown`: nothing has gone either way, and the server could not be asked for their devices. */
+/** `unknown`: no message has been exchanged, and the server could not be asked for devices. */
 export type Reach = 'encrypted' | 'nobody' | 'unknown'
 
 export function reachOf(devices: boolean | undefined, messages: readonly Message[]): Reach {
@@ -11,13 +11,13 @@ export function reachOf(devices: boolean | undefined, messages: readonly Message
   return messages.some(wentThrough) ? 'encrypted' : 'unknown'
 }
 
-/** Whether it shows that there are two who can read each other. */
+/** Whether a message shows that both sides can read each other. */
 export function wentThrough({ mine, kind, encrypted, progress }: Message): boolean {
   if (kind === 'notice' || !encrypted) return false
   return !mine || ['sent', 'delivered', 'read'].includes(progress)
 }
 
-/** Whether they have a device: asked again with each connection, and when `changed` gives something else. */
+/** Whether somebody has a device with keys. Asked again with each connection, and when `changed` changes. */
 export class Devices {
   there = $state<boolean>()
 
@@ -31,7 +31,7 @@ export class Devices {
         (there) => {
           if (asked === address()) this.there = there
         },
-        () => undefined // without the server, what was known last counts
+        () => undefined // without the server, the last answer counts
       )
     })
   }

@@ -1,19 +1,19 @@
-/** Whether a number has an account here: asked before a chat with it is opened, so that none is opened with nobody. */
+/** Whether a number has an account here. This is asked before a chat is opened, so that nobody writes to no one. */
 import type { Address } from '../local/types'
 
-/** `unknown`: it could not be asked, as without the server or when too many numbers were asked for. */
+/** `unknown`: it could not be asked, for example without a connection, or after too many questions. */
 export type Here = 'here' | 'absent' | 'unknown'
 
-/** The server's list of who is here is so old at most: somebody may just have joined. */
+/** The maximum age of the server's list of accounts, in milliseconds: somebody may have joined since. */
 const FRESH_MS = 2200
 
-/** The number in an address of this server; undefined: it is another kind of address, of which nobody can be asked. */
+/** The number in an address of this server; undefined: it is another kind of address, which can't be asked about. */
 export function numberAt(address: Address, home: string): string | undefined {
   const [local = '', domain] = address.split('@')
   return domain === home && /^\+[0-9]{7,15}$/.test(local) ? local : undefined
 }
 
-/** `discover`: which of the numbers are here; it rejects if that can't be said. Asking the same number again costs nothing. */
+/** `discover`: which of the numbers have accounts; it rejects if that is unknown. Repeated questions cost nothing. */
 export async function isRegistered(
   discover: (numbers: string[]) => Promise<string[]>,
   number: string,

@@ -1,12 +1,14 @@
-/** What the server knows and this device does not keep: asked for when a screen opens, and again if it could not be reached. */
+/**
+ * A value that only the server has: requested when a screen opens, and again with the next connection if that failed.
+ */
 import type { Answer } from '../start/api'
 import { problemText } from './problems'
 import { session } from './session'
 
 export interface Remote<T> {
-  /** Undefined until the server has told it; a screen may set what it has just changed. */
+  /** Undefined until there is an answer. A screen may set what it has just changed. */
   value: T | undefined
-  /** Why there is nothing, to be read by a person; or empty. */
+  /** The reason why there is no value, for the user; empty: there is none. */
   readonly problem: string
   load(): Promise<void>
 }

@@ -1,6 +1,6 @@
 /**
- * Where one is in the app. It stands behind the # of the address, so that the server never hears whom one writes to:
- * `#/chat/ADDRESS`, `#/settings/privacy`.
+ * The current screen. It is in the fragment of the page's address, so that the server does not learn whom the user
+ * writes to: `#/chat/ADDRESS`, `#/settings/privacy`.
  */
 const read = (): string[] =>
   location.hash
@@ -17,7 +17,7 @@ const read = (): string[] =>
 
 class Route {
   parts = $state.raw(read())
-  /** How many steps back are within the app. */
+  /** How many steps back stay within the app. */
   private depth = 0
 
   private readonly leaving = new Set<() => void>()
@@ -35,7 +35,7 @@ class Route {
     for (const left of [...this.leaving]) left()
   }
 
-  /** Calls back whenever one has gone elsewhere, until the function that it returns is called. */
+  /** Calls back after each change of the screen. Returns a function that stops it. */
   onLeave(left: () => void): () => void {
     this.leaving.add(left)
     return () => {
@@ -48,13 +48,13 @@ class Route {
     location.hash = `#/${parts.map(encodeURIComponent).join('/')}`
   }
 
-  /** Takes the place of where one is. */
+  /** Goes to a screen, replacing the current entry of the browser's history. */
   replace(...parts: string[]): void {
     history.replaceState(null, '', `#/${parts.map(encodeURIComponent).join('/')}`)
     this.enter()
   }
 
-  /** To where one came from, or else up to there. */
+  /** Goes back, or, at the first screen, up to the given one. */
   back(...parts: string[]): void {
     if (this.depth > 0) {
       this.depth -= 1

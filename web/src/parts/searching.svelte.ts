@@ -1,18 +1,18 @@
-/** A search while one types: only the newest is run, and what the index knows is shown before all texts are read. */
+/** A search while typing: only the newest one runs, and results of the index are shown before all texts are read. */
 import { isSought } from '../local/words'
 import type { Address } from '../local/types'
 import type { App } from '../sync/app'
 
-/** Milliseconds without a key until the texts are searched. */
+/** Milliseconds without typing until the texts are read. */
 const PAUSE = 150
 
 export class Searching {
   /** Keys of messages, the newest first. */
   keys = $state.raw<string[]>([])
-  /** There may be more. */
+  /** There may be more results. */
   busy = $state(false)
 
-  /** `wanted` is read again when what it depends on changes. */
+  /** `wanted` runs again when the state that it reads changes. */
   constructor(app: Pick<App, 'search'>, wanted: () => { text: string; chat?: Address; limit: number }) {
     $effect(() => {
       const { text, chat, limit } = wanted()

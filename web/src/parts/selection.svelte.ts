@@ -1,8 +1,8 @@
-/** The messages that are marked, to do something with all of them. */
+/** Selected messages or chats, by their keys. */
 import { SvelteSet } from 'svelte/reactivity'
 
 export class Selection {
-  /** Whether a click marks a message. */
+  /** Whether a click selects. */
   active = $state(false)
   readonly keys = new SvelteSet<string>()
 

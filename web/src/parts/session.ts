@@ -1,4 +1,4 @@
-/** What screens are given by the page: the app, the server's HTTP API, and what linking and contacts need. */
+/** What all screens use: the app, the server's HTTP API, linking and contact discovery. */
 import { createContext } from 'svelte'
 import type { Api } from '../start/api'
 import type { App, Live } from '../sync/app'
@@ -11,13 +11,13 @@ export interface Found {
 export interface Session {
   app: App
   api: Api
-  /** `app.live`, as Svelte sees it. */
+  /** `app.live` as Svelte state. */
   readonly live: Live
   /** Lets the device in that has shown this code. */
   approve(code: string): Promise<void>
-  /** Who of the address book is here; the server does not see the numbers. */
+  /** Which numbers of the address book have accounts here; the server does not see the numbers. */
   discover(numbers: string[]): Promise<string[]>
-  /** Wipes everything and begins anew. */
+  /** Deletes everything and starts again. */
   leave(): Promise<void>
 }
 

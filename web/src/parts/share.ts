@@ -1,10 +1,10 @@
-/** Handing a text or a link on: by the device's own sheet for that where there is one, else by copying it. */
+/** Shares a text or a link with the device's share sheet; without one, copies it. */
 import { t } from '../strings/strings.svelte'
 import { attempt, toasts } from './toasts.svelte'
 
 export const canShare = typeof navigator !== 'undefined' && 'share' in navigator
 
-/** Says that it was copied, or that the browser does not allow it. */
+/** Copies a text, and says that it was copied or that the browser does not allow it. */
 export function copyText(text: string): void {
   attempt(
     navigator.clipboard.writeText(text).then(() => {

@@ -1,15 +1,15 @@
 /**
- * Combinations of keys. Alt with Shift, and Alt with arrows, are none of Chromium's, Firefox' or Safari's own, nor AltGr,
- * which types letters on many keyboards; on a Mac it is Control with Shift, since Option types letters there.
+ * Keyboard shortcuts: Alt+Shift, and Alt with arrows, which neither Chromium, Firefox and Safari nor AltGr use; on a
+ * Mac Control+Shift, since Option types letters there.
  */
 import { t } from '../strings/strings.svelte'
 import type { Key } from '../strings/texts'
 
 interface Combination {
   label: Key
-  /** `chord`: Alt+Shift, Control+Shift on a Mac. `command`: Ctrl, Command on a Mac. */
+  /** `chord`: Alt+Shift; Control+Shift on a Mac. `command`: Ctrl; Command on a Mac. */
   with: 'chord' | 'command' | 'alt' | 'shift' | 'none'
-  /** As `KeyboardEvent.key` has it, in small letters. */
+  /** As in `KeyboardEvent.key`, in lower case. */
   key: string
 }
 
@@ -47,7 +47,7 @@ const WRITING = {
 const ALL = { ...GENERAL, ...CHAT, ...WRITING }
 export type Shortcut = keyof typeof ALL
 
-/** For the list that a person sees. */
+/** The description in the list of shortcuts. */
 export const SHORTCUTS: { title: Key; shortcuts: Shortcut[] }[] = [
   { title: 'shortcut.general', shortcuts: Object.keys(GENERAL) as Shortcut[] },
   { title: 'shortcut.chat', shortcuts: Object.keys(CHAT) as Shortcut[] },
@@ -72,7 +72,7 @@ export function matches(event: Keys, shortcut: Shortcut, mac = isMac()): boolean
   return isHeld && (event.key.toLowerCase() === key || isAt(event, key))
 }
 
-/** Where a keyboard types letters that are not Latin, the key at that place counts. */
+/** On keyboards with other than Latin letters, the position of the key counts. */
 function isAt({ key, code }: Keys, letter: string): boolean {
   return /^[^\p{ASCII}]$/u.test(key) && code === `Key${letter.toUpperCase()}`
 }
@@ -81,7 +81,7 @@ export function label(shortcut: Shortcut): string {
   return t(ALL[shortcut].label)
 }
 
-/** How it is written: `Alt+Shift+N`, on a Mac `⌃⇧N`. */
+/** The text for a shortcut: `Alt+Shift+N`, on a Mac `⌃⇧N`. */
 export function keysOf(shortcut: Shortcut, mac = isMac()): string {
   const { with: held, key } = ALL[shortcut]
   const name: Record<string, string> = { arrowdown: '↓', arrowup: '↑', escape: t('key.escape'), ':': ':' }

@@ -1,7 +1,7 @@
-/** A picture of oneself as it is sent: square, small, and without what a camera adds, like the place. */
+/** Makes a profile picture: square, small, and without metadata such as the location. */
 const SIDE = 384
 
-/** undefined: the browser can't read it as a picture. */
+/** Undefined: the browser can't read it as a picture. */
 export async function square(file: Blob): Promise<Blob | undefined> {
   try {
     const picture = await createImageBitmap(file)

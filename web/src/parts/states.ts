@@ -1,6 +1,6 @@
 /**
- * All that the app says of a message's encryption, of how far it has come, of what can't be shown, and of who is there: one
- * table for each, from which every screen takes its words and signs. What is not here is not said anywhere.
+ * Tables for everything that the app says about a message's encryption and delivery, about what can't be shown, and
+ * about presence. All screens take their texts and icons from here.
  */
 import { isServer } from '../local/address'
 import { valueOf } from '../local/by-address'
@@ -12,19 +12,19 @@ import type { ICONS } from './icons'
 import { isolated } from './names'
 import { lastSeen } from './time'
 
-/** `danger`: it is drawn in the colour of what is wrong. */
+/** `danger`: shown in the colour of errors. */
 interface Sign {
   icon?: keyof typeof ICONS
   danger?: true
 }
 
 /**
- * How a message came or went. `untrusted`: encrypted, from a device whose key the person has not compared or trusts no
- * more; `nothing`: there is nothing to say, as of what was taken back and of the server's own words.
+ * How a message was protected. `untrusted`: encrypted, by a device whose key was not compared or is distrusted;
+ * `nothing`: not mentioned, as for deleted messages and those of the server.
  */
 export type Encryption = 'encrypted' | 'untrusted' | 'plain' | 'nothing'
 
-/** `beside`: in the conversation; `long`: where one asks for it. */
+/** `beside`: in the conversation; `long`: in the details. */
 export const ENCRYPTION: Record<Encryption, Sign & { beside?: Key; long?: Key }> = {
   encrypted: { long: 'encrypted.short' },
   untrusted: { beside: 'message.untrusted', long: 'message-info.untrusted' },
@@ -38,7 +38,7 @@ export function encryptionOf({ kind, encrypted, untrusted, chat }: Message, me: 
   return encrypted ? 'encrypted' : 'plain'
 }
 
-/** Lines of a mark, on a grid of 20 by 14. */
+/** Shapes of the marks, on a grid of 20 by 14. */
 export type Shape = 'clock' | 'alert' | 'tick' | 'ticks'
 
 export const DELIVERY: Record<Progress, Sign & { label: Key; shape: Shape }> = {
@@ -49,12 +49,12 @@ export const DELIVERY: Record<Progress, Sign & { label: Key; shape: Shape }> = {
   failed: { label: 'mark.failed', shape: 'alert', danger: true }
 }
 
-/** How far a message of mine has come; undefined: nothing of that is said. */
+/** The delivery state of a message of the user; undefined: it is not shown. */
 export function deliveryOf({ mine, kind, progress }: Message): Progress | undefined {
   return mine && kind === 'text' ? progress : undefined
 }
 
-/** Why a message was not sent, and the ways on: to compare keys, to send without that, to try again. */
+/** Why a message was not sent, and what is offered: to compare keys, to send without comparing, to try again. */
 export const FAILURES: Record<
   Failure | 'unknown',
   { reason?: Key; compare: boolean; anyway: boolean; again: Key }
@@ -70,7 +70,7 @@ export function failureOf(message: Message): Failure | 'unknown' | undefined {
   return deliveryOf(message) === 'failed' ? (message.failure ?? 'unknown') : undefined
 }
 
-/** What stands for a text that is not shown. `asked`: its sender's device was asked for it again. */
+/** What is shown instead of a text. `asked`: the sender's device was asked to send the message again. */
 export type Absence = 'deleted' | 'deleted-by-me' | 'unreadable' | 'asked' | 'other-method' | 'named-method'
 
 /** `one`: in the conversation; `many`: for several in a row; `short`: in the list of chats. */
@@ -100,7 +100,7 @@ export const ABSENCES: Record<Absence, { icon: keyof typeof ICONS; one: Key; man
   }
 }
 
-/** undefined: its text is shown. */
+/** Undefined: the text is shown. */
 export function absenceOf({ kind, mine, asked, method }: Message): Absence | undefined {
   if (kind === 'deleted') return mine ? 'deleted-by-me' : 'deleted'
   if (kind !== 'unreadable') return undefined
@@ -108,7 +108,7 @@ export function absenceOf({ kind, mine, asked, method }: Message): Absence | und
   return asked ? 'asked' : 'unreadable'
 }
 
-/** What stands in the conversation for messages without a text; empty: its text is shown. */
+/** The text in the conversation for messages without a text of their own; empty: the text is shown. */
 export function absenceText(message: Message, count: number): string {
   const absent = absenceOf(message)
   if (!absent) return ''
@@ -116,10 +116,10 @@ export function absenceText(message: Message, count: number): string {
   return t(count > 1 ? many : one, { count, method: isolated(message.method ?? '') })
 }
 
-/** `notes`, `server`: nobody who comes and goes; `seen`: not there now, but it is known since when; `nothing`: it is not. */
+/** `notes`, `server`: without presence; `seen`: offline, with a known time; `nothing`: unknown. */
 export type There = 'notes' | 'server' | 'typing' | 'online' | 'away' | 'seen' | 'nothing'
 
-/** Of `seen`, when; of `nothing`, there are no words. */
+/** `seen` shows a time; `nothing` shows nothing. */
 export const PRESENCE = {
   notes: 'notes.about',
   server: 'server.about',
@@ -139,7 +139,7 @@ export function presenceOf(address: Address, me: Address, live: Live): There {
   return valueOf(live.lastSeen, address) === undefined ? 'nothing' : 'seen'
 }
 
-/** Who is there, in words; empty: nothing is known. `now`: by the server's clock. */
+/** The text for somebody's presence; empty: it is unknown. `now`: by the server's clock. */
 export function presenceText(address: Address, me: Address, live: Live, now: number): string {
   const there = presenceOf(address, me, live)
   const key = PRESENCE[there]

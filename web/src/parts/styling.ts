@@ -1,6 +1,7 @@
 /**
- * Message Styling (XEP-0393 1.1): *strong*, _emphasis_, ~strike~, `code`, code blocks and quotations; and lists, as
- * WhatsApp has them. A text becomes a tree of plain values; it is never turned into markup. Parsing takes linear time.
+ * Parses Message Styling (XEP-0393 1.1): *strong*, _emphasis_, ~strike~, `code`, code blocks and quotations; and lists,
+ * as WhatsApp has them. The result is a tree of plain values, which is never turned into markup. Parsing takes linear
+ * time.
  */
 export type Inline = Letters | Span
 interface Letters {
@@ -19,13 +20,13 @@ export interface Item {
 }
 
 export type Block =
-  /** One or more lines, each with spans of its own; they are separated by text nodes with a newline. */
+  /** One or more lines, each with its own spans, separated by text nodes with a newline. */
   | { kind: 'lines'; content: Inline[] }
   | { kind: 'code'; text: string }
   | { kind: 'quote'; blocks: Block[] }
   | { kind: 'list'; ordered: boolean; items: Item[] }
 
-/** Quotations inside of each other; deeper ones stay as they were written. */
+/** The maximum depth of quotations; deeper ones stay as they were written. */
 const DEEPEST = 8
 const SPACE = /[\p{White_Space}\p{Z}]/u
 const FENCE = '```'
@@ -59,15 +60,15 @@ function blocksOf(lines: string[], depth: number): Block[] {
   return blocks
 }
 
-/** Without the sign, and one space after it. */
+/** A quoted line without its sign, and one space after it. */
 function unquoted(line: string): string {
   return line.slice(SPACE.test(line.charAt(1)) ? 2 : 1)
 }
 
-/** From its first line to one of three backticks alone, or to the end of what it stands in. */
+/** The index after a code block, which ends with a line of three backticks, or where its parent ends. */
 function codeBlock(lines: string[], at: number): { block: Block; next: number } {
   const first = lines[at] ?? ''
-  // ```one line``` is no opening: what stands there would be hidden
+  // ```one line``` is not an opening, since its text would be hidden
   if (first.length > 2 * FENCE.length && first.endsWith(FENCE))
     return { block: { kind: 'code', text: first.slice(FENCE.length, -FENCE.length) }, next: at + 1 }
   const end = lines.findIndex((line, index) => index > at && line === FENCE)
@@ -76,7 +77,7 @@ function codeBlock(lines: string[], at: number): { block: Block; next: number } 
   return { block: { kind: 'code', text }, next: end < 0 ? lines.length : end + 1 }
 }
 
-/** A line that is plain, or an item of a list. */
+/** Parses a plain line, or a list item. */
 function take(blocks: Block[], line: string): void {
   const last = blocks.at(-1)
   const number = NUMBER.exec(line)
@@ -95,7 +96,7 @@ function spans(line: string): Inline[] {
   return between(line, 0, line.length, closers(line))
 }
 
-/** Where a span of each kind may end: after something that is not white space. In order. */
+/** Where spans of each kind may end: after anything but white space. In order. */
 function closers(line: string): Record<Directive, number[]> {
   const found: Record<Directive, number[]> = { '*': [], _: [], '~': [], '`': [] }
   for (let at = 1; at < line.length; at++) {
@@ -105,7 +106,7 @@ function closers(line: string): Record<Directive, number[]> {
   return found
 }
 
-/** The spans from one place to another, which are lazily matched from the beginning on. */
+/** The spans between two places, matched lazily from the beginning. */
 function between(line: string, start: number, end: number, ends: Record<Directive, number[]>): Inline[] {
   const found: Inline[] = []
   let plain = start
@@ -118,7 +119,7 @@ function between(line: string, start: number, end: number, ends: Record<Directiv
     const close = firstAfter(ends[sign], at)
     if (close === undefined || close >= end) continue
     if (close === at + 1) {
-      at = close // nothing between them: neither is a directive
+      at = close // marks with nothing between them are not directives
       continue
     }
     if (at > plain) found.push({ kind: 'text', text: line.slice(plain, at) })
@@ -136,7 +137,7 @@ function isDirective(sign: string): sign is Directive {
   return sign in KINDS
 }
 
-/** The first of sorted numbers that is greater. */
+/** The first number that is greater, in a sorted list. */
 function firstAfter(sorted: number[], place: number): number | undefined {
   let low = 0
   let high = sorted.length
@@ -148,7 +149,7 @@ function firstAfter(sorted: number[], place: number): number | undefined {
   return sorted[low]
 }
 
-/** The text without its marks: for previews, answers and notifications. */
+/** The text without its marks, for previews, replies and notifications. */
 export function plainText(text: string): string {
   return parse(text).map(plainBlock).join('\n')
 }

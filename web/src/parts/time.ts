@@ -1,4 +1,4 @@
-/** Times as people say them. All are read anew when the language changes. */
+/** Formats times as people say them, in the current language. */
 import { deviceTime } from '../local/device-time'
 import type { Moment } from '../local/types'
 import { language, t } from '../strings/strings.svelte'
@@ -7,14 +7,14 @@ const DAY = 86_400_000
 
 let clockNow: () => Moment = deviceTime
 
-/** From here on, today is what this clock says: the one that messages are dated with. */
+/** Sets the clock that "today" depends on: the one that messages are dated with. */
 export function useClock(now: () => Moment): void {
   clockNow = now
 }
 
 const made = new Map<string, Intl.DateTimeFormat>()
 
-/** Making one takes longer than using it a thousand times. */
+/** Caches formatters, since creating one takes longer than using it a thousand times. */
 function format(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
   const key = language.tag + JSON.stringify(options)
   const found = made.get(key) ?? new Intl.DateTimeFormat(language.tag, options)
@@ -22,20 +22,20 @@ function format(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
   return found
 }
 
-/** The day that a time is in, by the clock here: equal for times of the same day. */
+/** The day of a time, by the local time zone; equal for times of the same day. */
 export function dayOf(at: number): number {
   return midnight(at)
 }
 
 const midnight = (at: number): number => new Date(at).setHours(0, 0, 0, 0)
 
-/** How many midnights are between then and now. */
+/** The number of midnights between then and now. */
 function daysAgo(at: number, now: number): number {
   return Math.round((midnight(now) - midnight(at)) / DAY)
 }
 
 export function clock(at: number): string {
-  // columns do not jump where a day has 24 hours; nobody writes 09:05 PM
+  // with two digits, columns align in languages with a 24-hour clock; with AM and PM, 09:05 is unusual
   const numeric = format({ hour: 'numeric' }).resolvedOptions().hour12
   return format({ hour: numeric ? 'numeric' : '2-digit', minute: '2-digit' }).format(at)
 }
@@ -44,7 +44,7 @@ export function whole(at: number): string {
   return format({ dateStyle: 'full', timeStyle: 'short' }).format(at)
 }
 
-/** With the second: for who wants to know. */
+/** With seconds, for the details of a message. */
 export function precise(at: number): string {
   return format({ dateStyle: 'medium', timeStyle: 'medium' }).format(at)
 }
@@ -53,7 +53,7 @@ export function dayAndYear(at: number): string {
   return format({ day: 'numeric', month: 'long', year: 'numeric' }).format(at)
 }
 
-/** Of the list of chats: as short as it can be said. */
+/** For the list of chats: as short as possible. */
 export function short(at: number, now = clockNow()): string {
   const days = daysAgo(at, now)
   if (days <= 0) return clock(at)
@@ -62,7 +62,7 @@ export function short(at: number, now = clockNow()): string {
   return format({ day: '2-digit', month: '2-digit', year: '2-digit' }).format(at)
 }
 
-/** Between the messages of two days. */
+/** For the label between the messages of two days. */
 export function day(at: number, now = clockNow()): string {
   const days = daysAgo(at, now)
   if (days <= 0) return t('time.today')

@@ -1,4 +1,4 @@
-/** Short words on what was just done, or could not be. They go by themselves. */
+/** Short messages about what was just done, or failed. They disappear by themselves. */
 import { NotConnected } from '../sync/app'
 import { t } from '../strings/strings.svelte'
 import type { Key } from '../strings/texts'
@@ -13,7 +13,7 @@ class Toasts {
   all = $state.raw<Toast[]>([])
   private count = 0
 
-  /** Those with something to press stay longer. */
+  /** Toasts with a button stay longer. */
   show(text: string, action?: Toast['action'], seconds = action ? 8 : 4): void {
     const id = ++this.count
     this.all = [...this.all.slice(-2), { id, text, action }]
@@ -29,7 +29,7 @@ class Toasts {
 
 export const toasts = new Toasts()
 
-/** Whether it was done; says so if not. */
+/** Waits for `work`. If it fails, shows a toast and returns false. */
 export async function succeeded(work: Promise<unknown>, failed: Key = 'failed'): Promise<boolean> {
   try {
     await work
@@ -42,7 +42,7 @@ export async function succeeded(work: Promise<unknown>, failed: Key = 'failed'):
   }
 }
 
-/** Runs something that may fail, and says so if it does. */
+/** Runs something that may fail, and shows a toast if it does. */
 export function attempt(work: Promise<unknown>, failed: Key = 'failed'): void {
   void succeeded(work, failed)
 }

@@ -1,13 +1,13 @@
-/** The service worker: a newer app waits until the person takes it. */
+/** The service worker: a new version of the app waits until the user accepts it. */
 import { trustedWorker } from '../local/worker'
 import { loadWithRetry } from './load'
 
 const HOUR = 3_600_000
-/** Between two tries to keep the app in the browser. */
+/** Milliseconds between attempts to install it. */
 const LONGEST_PAUSE_MS = 60_000
 const WORKER = '/sw.js'
 
-/** The worker, once everything is kept in the browser; undefined if the browser does not want any. */
+/** The service worker, once the app is stored in the browser; undefined: the browser does not support it. */
 async function kept(workers: ServiceWorkerContainer): Promise<ServiceWorkerRegistration | undefined> {
   const url = trustedWorker(WORKER)
   return loadWithRetry(async () => {
@@ -15,7 +15,7 @@ async function kept(workers: ServiceWorkerContainer): Promise<ServiceWorkerRegis
     try {
       registration = await workers.register(url)
     } catch (error) {
-      // a private window may have none: then there is no opening without network
+      // private windows may not support it, so the app can't be opened offline
       if (error instanceof DOMException && error.name === 'SecurityError') return undefined
       throw error
     }
@@ -26,7 +26,7 @@ async function kept(workers: ServiceWorkerContainer): Promise<ServiceWorkerRegis
   }, LONGEST_PAUSE_MS)
 }
 
-/** Whether it becomes one: what it keeps may not arrive. */
+/** Whether a worker becomes installed; its files may fail to load. */
 function installed(worker: ServiceWorker): Promise<boolean> {
   return new Promise((done) => {
     const look = (): void => {
@@ -41,10 +41,10 @@ class Update {
   ready = $state(false)
   private waiting: ServiceWorker | null = null
   private taken = false
-  /** Another tab has taken the newer app: what this one was loaded from may be gone. */
+  /** Another tab has activated the new version, so files of this tab's version may be gone. */
   private stale = false
 
-  /** Registers the worker of the page, and looks for a newer one now and then. */
+  /** Registers the service worker, and checks for new versions now and then. */
   async watch(): Promise<void> {
     const workers = navigator.serviceWorker as ServiceWorkerContainer | undefined
     if (!workers) return
@@ -60,7 +60,7 @@ class Update {
     const registration = await kept(workers)
     if (!registration) return
     const look = (): void => {
-      // the first one has nothing to take the place of
+      // the first worker replaces none
       if (!registration.waiting || !workers.controller) return
       this.waiting = registration.waiting
       this.ready = true

@@ -14,7 +14,7 @@ export type Connection = 'offline' | 'connecting' | 'syncing' | 'online' | 'logg
 /** Transient state, which is never stored. */
 export interface Live {
   connection: Connection
-  /** Progress of a long catch-up, 0 to 1; undefined: none is running. */
+  /** Progress of a long catch-up, from 0 to 1; undefined: none is running. */
   progress: number | undefined
   typing: Record<Address, Moment>
   present: Record<Address, 'online' | 'away' | 'offline'>
@@ -35,9 +35,9 @@ export const UNHANDLED = 'aside'
 
 /** The value of that fact. */
 export interface Counted {
-  /** Of all that could not be handled and still can't. */
+  /** How many messages could not be handled until now. */
   count: number
-  /** The person has been told of so many. */
+  /** How many of them the user has been told about. */
   told: number
 }
 

@@ -10,23 +10,23 @@ import { attribute, child, el, textOf, type Xml } from '../xmpp/xml'
 import type { Entry } from './unhandled'
 import type { Gap } from './gaps'
 
-/** Entries of a page. */
+/** The number of entries of a page. */
 export const PAGE = 250
 const QUERY_MS = 60_000
 
 export interface Page {
-  /** In order. */
+  /** The entries, the oldest first. */
   found: Entry[]
-  /** There is nothing before it. */
+  /** Whether there is nothing before it. */
   complete: boolean
-  /** Id of the first entry; empty: there is none. */
+  /** The id of the first entry; empty: there is none. */
   first: string
 }
 
-/** Which entries: empty or left out, what does not matter. */
+/** Which entries to fetch. Fields that are empty or omitted do not restrict them. */
 interface Range {
   chat?: Address
-  /** Ids of entries. */
+  /** Archive ids, exclusive. */
   after?: string
   before?: string
   start?: Date
@@ -35,7 +35,7 @@ interface Range {
 
 export class Archive {
   private readonly pages = new Map<string, Page['found']>()
-  /** Addresses that were mine, from the oldest on. */
+  /** Former addresses of the account, the oldest first. */
   former: ReadonlySet<Address> = new Set()
 
   constructor(
@@ -44,7 +44,7 @@ export class Archive {
     private readonly now: () => Moment
   ) {}
 
-  /** A result of a query has come. */
+  /** Takes a result of a running query. */
   result(result: Xml): void {
     const forwarded = child(result, NS.forward, 'forwarded')
     const message = child(forwarded, NS.client, 'message')
@@ -80,13 +80,13 @@ export class Archive {
       return await this.page({ after, before })
     } catch (error) {
       if (!(error instanceof Refused) || error.condition !== 'item-not-found') throw error
-      // What we had last has expired from the archive: by time, then
+      // The last known entry has expired from the archive, so its time is used instead.
       const start = new Date(timeOf(after || before) - 1000)
       return await this.page({ start, ...(before && { end: new Date(timeOf(before)) }) })
     }
   }
 
-  /** About how many entries a gap has; 0 if the server does not count. */
+  /** The approximate number of entries of a gap; 0 if the server does not count. */
   async count({ after, before, since }: Gap): Promise<number> {
     try {
       const start = since === undefined ? {} : { start: new Date(since) }

@@ -16,11 +16,11 @@ export interface Waiting {
   entries: Entry[]
 }
 
-/** Messages that wait in one row. */
+/** The maximum number of messages of a row. */
 const TOGETHER = 50
-/** Rows that are fetched at once. */
+/** The number of rows fetched at once. */
 const ROWS = 10
-/** Entries that are kept in memory as well. */
+/** The maximum number of entries cached in memory. */
 const MOST_AT_HAND = 20_000
 
 export class Backlog {
@@ -34,7 +34,7 @@ export class Backlog {
     private readonly aside: Unhandled
   ) {}
 
-  /** Adds messages: what follows each other in one chat, of one side, together. */
+  /** Adds messages. Those that follow each other in one chat and direction share rows. */
   async add(found: Entry[]): Promise<void> {
     await this.db.raw.bulkPut(this.rowsFor(found))
   }
@@ -43,25 +43,25 @@ export class Backlog {
     return (await this.db.raw.count()) === 0
   }
 
-  /** How many messages wait, and how many of them are mine. */
+  /** How many messages wait, and how many of them are from the user's other devices. */
   async count(): Promise<{ all: number; mine: number }> {
     const counts = (await this.db.raw.orderBy('[mine+count]').keys()) as unknown as [0 | 1, number][]
     const sum = (some: typeof counts) => some.reduce((before, [, count]) => before + count, 0)
     return { all: sum(counts), mine: sum(counts.filter(([mine]) => mine)) }
   }
 
-  /** Ids of the rows of a chat, in order. */
+  /** The ids of the rows of a chat, in order. */
   async ofChat(chat: Address): Promise<string[]> {
     return (await this.db.raw.where('chat').equals(chat).primaryKeys()).sort()
   }
 
-  /** Ids of the rows of messages that I sent from other devices, in order. */
+  /** The ids of the rows of messages sent from the user's other devices, in order. */
   async ofMine(): Promise<string[]> {
     const rows = this.db.raw.where('[mine+count]').between([1, -Infinity], [1, Infinity])
     return (await rows.primaryKeys()).sort()
   }
 
-  /** Which chats have something that waits, with the id of the newest row. */
+  /** The chats with waiting messages, each with the id of its newest row. */
   async newest(): Promise<Map<Address, string>> {
     const chats = (await this.db.raw.orderBy('chat').uniqueKeys()) as Address[]
     const newest = new Map<Address, string>()
@@ -69,7 +69,7 @@ export class Backlog {
     return newest
   }
 
-  /** Takes about so many messages from the front of `ids`, in whole rows. */
+  /** Returns at least this many messages from the front of `ids`, in whole rows. */
   async take(ids: string[], most: number): Promise<Waiting[]> {
     const rows: Waiting[] = []
     let count = 0
@@ -86,7 +86,7 @@ export class Backlog {
     return rows
   }
 
-  /** These rows are stored as messages now. */
+  /** Removes rows whose messages are stored. */
   forget(rows: Waiting[]): void {
     for (const { id } of rows) this.atHand.delete(id)
   }

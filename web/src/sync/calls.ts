@@ -17,7 +17,7 @@ import type { Resends } from './resends'
 import type { Roster } from './roster'
 import type { LiveState } from './live'
 
-/** What the methods work with. */
+/** What the methods use. */
 export interface Callees {
   db: Database
   me: Address
@@ -32,7 +32,7 @@ export interface Callees {
   history: DeviceHistory
   now(): Moment
   older(chat: Address): Promise<boolean>
-  /** Puts records into the history; returns how many messages are new. */
+  /** Merges records into the history. Returns the number of new messages. */
   merge(records: HistoryRecord[]): Promise<number>
   logOut(): Promise<void>
 }
@@ -42,12 +42,14 @@ export type Calls = Partial<Record<keyof App, Call>>
 
 export function callsOf(to: Callees): Calls {
   const { db, me, wire, live, keyBuffer, crypto, roster, history } = to
-  /** As soon as there is a connection. */
+  /** Runs `work` as soon as there is a connection. */
   const soon = <T>(work: () => Promise<T>) => {
     wire.nudge()
     return whenConnected(live, work)
   }
-  /** The same for what lets somebody in: they are asked for what could not be read, and their profile is fetched. */
+  /**
+   * The same for what makes somebody accepted: then messages that could not be read are requested, and their profile.
+   */
   const lettingIn = async (address: Address, work: () => Promise<unknown>) => {
     await soon(work)
     crypto.retryRequests(address)
@@ -65,7 +67,7 @@ export function callsOf(to: Callees): Calls {
     acceptContact: (address: Address) => lettingIn(address, () => roster.accept(address)),
     block: (address: Address, on: boolean) => lettingIn(address, () => roster.block(address, on)),
     report: async (address: Address, reason: 'spam' | 'abuse', ids: string[], block: boolean) => {
-      // There is no telling without blocking (XEP-0377 §3): who is not to be blocked is let in again
+      // Reporting requires blocking (XEP-0377 §3), so somebody who should not be blocked is unblocked again
       const stays = block || (await db.contacts.get(address))?.blocked
       await soon(() => roster.report(address, reason, ids))
       if (!stays) await lettingIn(address, () => roster.block(address, false))

@@ -13,18 +13,18 @@ const FEATURES = [
   ...[DEVICE_LIST, ...PROFILE_NODES, ...SETTINGS_NODES].map((node) => `${node}+notify`)
 ].sort()
 
-/** The own presence. */
+/** The user's own presence. */
 export async function available(away: boolean): Promise<OutgoingXml> {
   const caps = el('c', { xmlns: NS.caps, hash: 'sha-1', node: NODE, ver: await verification() })
   return el('presence', { xmlns: NS.client }, away && el('show', {}, 'away'), caps)
 }
 
-/** The page goes. */
+/** The presence that is sent when the page is closed. */
 export function unavailable(): OutgoingXml {
   return el('presence', { xmlns: NS.client, type: 'unavailable' })
 }
 
-/** The answer to disco#info (XEP-0030). */
+/** Answers a disco#info request (XEP-0030). */
 export function info(query: Xml): OutgoingXml {
   return el(
     'query',
@@ -34,7 +34,7 @@ export function info(query: Xml): OutgoingXml {
   )
 }
 
-/** XEP-0115 §5.1. */
+/** Computes the verification string (XEP-0115 §5.1). */
 async function verification(): Promise<string> {
   const text = `client/web//Kith<${FEATURES.join('<')}<`
   return base64.encode(new Uint8Array(await crypto.subtle.digest('SHA-1', new TextEncoder().encode(text))))

@@ -17,20 +17,22 @@ import { Contested } from './contested'
 import { type Gap, heard, nextGap, noteMissing, shrink } from './gaps'
 import type { Incoming } from './incoming'
 
-/** Messages that are stored together: many, since each transaction waits for the disk, but a share of all at most. */
+/** The number of messages stored in one transaction: many, since each waits for the disk, but only a share of all. */
 const BATCH = 500
 const LEAST_BATCH = 50
 const SHARE = 1 / 10
-/** Chats that are decrypted beside each other. */
+/** How many chats are decrypted in parallel. */
 const AT_ONCE = 5
-/** Entries of a chat that are read at once when one scrolls back, and how often until something is to be seen. */
+/** How many entries of a chat are read at once while scrolling back, and how often until something can be shown. */
 const OLDER_PAGE = 50
 const OLDER_PAGES = 4
-/** Keys of one session may be that far behind; beyond, what I sent myself is read before the chats. */
+/**
+ * How many keys a session can skip. Beyond that, messages from the user's own devices are decrypted before the chats.
+ */
 const MOST_SKIPPED = 1000
-/** Less is done before somebody has read how far it is. */
+/** Below this number of messages, no progress is shown. */
 const WORTH_TELLING = 100
-/** How much of the progress is fetching; the rest is decrypting. */
+/** The share of the progress that is for fetching; the rest is for decrypting. */
 const FETCHING = 0.3
 
 export class CatchUp {
@@ -38,7 +40,7 @@ export class CatchUp {
   private readonly backlog: Backlog
   private readonly contested: Contested
   private turn: Promise<unknown> = Promise.resolve()
-  /** While something waits in the backlog, all goes through it. */
+  /** While the backlog is not empty, live messages go through it as well. */
   private draining = true
   private running: Promise<void> | undefined
   private again = false
@@ -57,12 +59,12 @@ export class CatchUp {
     this.contested = new Contested(db, wire, this.archive, (entries) => this.takeInBatches(entries))
   }
 
-  /** A result of a query has come. */
+  /** Takes a result of a running query. */
   result(result: Xml): void {
     this.archive.result(result)
   }
 
-  /** A message that came live. Resolves when it is stored. */
+  /** Handles a live message. Resolves when it is stored. */
   live(entry: Entry): Promise<void> {
     return this.inTurn(async () => {
       if (!this.draining || !entry.id) {
@@ -76,17 +78,17 @@ export class CatchUp {
     })
   }
 
-  /** Does something with the history while nothing that comes is put there. */
+  /** Runs `work` on the history while no received message is stored. */
   meanwhile<T>(work: () => Promise<T>): Promise<T> {
     return this.inTurn(work)
   }
 
-  /** A new session has begun; `newest`: what the archive ended with then. */
+  /** Starts a new session. `newest`: the id of the newest archive entry at that time. */
   begin(newest: string): Promise<void> {
     return noteMissing(this.db, newest, this.now())
   }
 
-  /** Reads all that is missing. Rejects if the connection goes before; what was read is kept. */
+  /** Reads everything that is missing. Rejects if the connection is lost; what was read is kept. */
   run(): Promise<void> {
     this.again = true
     this.running ??= (async () => {
@@ -105,12 +107,12 @@ export class CatchUp {
     return this.running
   }
 
-  /** Asks the archive in which order my devices have changed messages. */
+  /** Asks the archive in which order the user's devices have changed messages. */
   settleContested(): Promise<void> {
     return this.contested.settle()
   }
 
-  /** Older messages of a chat. False: there are no more. */
+  /** Fetches older messages of a chat. False: there are no more. */
   async older(chat: Address): Promise<boolean> {
     const shown = () => this.db.messages.where('key').startsWith(`${chat} `).count()
     for (let pages = 0; pages < OLDER_PAGES; pages++) {
@@ -129,7 +131,7 @@ export class CatchUp {
     return true
   }
 
-  /** What could not be handled before is tried once more, as it is at each start. */
+  /** Tries messages again that could not be handled before. */
   retry(): Promise<void> {
     return this.inTurn(() => this.aside.again((entry) => this.incoming.take(this.cameOf(entry))))
   }
@@ -153,7 +155,7 @@ export class CatchUp {
         const rest: Gap | undefined = finished
           ? undefined
           : { ...open, before: page.first, ...(most !== undefined && { most }) }
-        // The server is asked for the next while this one is stored
+        // The next page is requested while this one is stored
         if (rest) {
           coming = this.archive.pageOf(rest)
           coming.catch(() => undefined)
@@ -205,7 +207,7 @@ export class CatchUp {
     }
   }
 
-  /** How many messages that were. */
+  /** Returns the number of messages. */
   private async takeWaiting(rows: Waiting[]): Promise<number> {
     const entries = rows.flatMap((row) => row.entries).sort(byId)
     await this.take(
@@ -222,7 +224,10 @@ export class CatchUp {
     })
   }
 
-  /** Takes messages in; if one of them can't be, the others all the same. `raw`: the rows that they waited in. */
+  /**
+   * Stores messages. If one of them can't be handled, the others are stored all the same. `raw`: the rows that they
+   * waited in.
+   */
   private async take(entries: Entry[], raw: string[] = []): Promise<void> {
     try {
       await this.incoming.take(
@@ -235,7 +240,7 @@ export class CatchUp {
     }
   }
 
-  /** Rejects if nothing can be stored, whatever is in the message. */
+  /** Rejects only if nothing can be stored, not because of the message. */
   private async one(entry: Entry): Promise<void> {
     for (const last of [false, true]) {
       try {

@@ -18,11 +18,11 @@ export class ChatActions {
       const message = await this.on.db.messages.get(key)
       if (!chat || !message || (!chat.unread && message.order <= chat.readTo)) return
       const last = await this.lastOfOthers(message)
-      // What waits stands nowhere yet
+      // A waiting message has no position yet
       const upTo = isWaiting(message.order) ? last?.order : message.order
       if (upTo) await readTo(work, address, upTo)
       await this.on.unsynced('read', address)
-      // A server does not ask who has read what it says, and who is a stranger or blocked is not told
+      // Servers need no markers; strangers and blocked people get none
       const blocked = (await this.on.db.contacts.get(address))?.blocked
       const told =
         !isServer(address, this.on.me) && !blocked && (await isAccepted(this.on.db, this.on.me, address))
@@ -33,7 +33,10 @@ export class ChatActions {
     })
   }
 
-  /** Whoever was let in learns what I had read of theirs before: reading it again would tell them nothing. */
+  /**
+   * Sends a read marker to somebody who was just accepted, for what was read before. Reading it again would not send
+   * one.
+   */
   async tellRead(address: Address): Promise<void> {
     await this.on.write(async () => {
       const chat = await this.on.db.chats.get(address)
@@ -60,13 +63,13 @@ export class ChatActions {
     if (chat && !chat.unread) await this.on.db.chats.update(address, { unread: 1 })
   }
 
-  /** All that is in any of the chats counts as read. */
+  /** Marks everything in these chats, or in all, as read. */
   async readAll(addresses?: Address[]): Promise<void> {
     const all = addresses ? await this.on.db.chats.bulkGet(addresses) : await this.on.db.chats.toArray()
     for (const chat of all) if (chat?.unread) await this.read(chat.address, chat.last)
   }
 
-  /** Settings of a chat that my other devices share. */
+  /** Changes settings of a chat that the user's devices share. */
   async set(
     address: Address,
     change: Pick<Partial<Chat>, 'mutedUntil' | 'pinned' | 'archived' | 'favourite'>
@@ -81,7 +84,7 @@ export class ChatActions {
     })
   }
 
-  /** Empties chats on all devices of mine, which stay in the list; with `remove` they leave it. */
+  /** Removes all messages of chats on all of the user's devices. The chats stay in the list, except with `remove`. */
   async clear(addresses: Address[], remove = false): Promise<void> {
     for (const address of addresses) {
       await this.on.write(async (work) => {
@@ -122,7 +125,7 @@ function isMessage({ what }: { what: OutgoingContent }): boolean {
   return what.type === 'message'
 }
 
-/** A place up to which a chat is cleared: never one of the future, or what comes until then would never be seen. */
+/** The place up to which a chat is cleared. It is never in the future, or new messages would not appear. */
 function clearedUpTo(before: string, last: string | undefined, now: Moment): string {
   const upTo = [last ?? '', orderAt(now)].sort()[0] ?? ''
   return upTo > before ? upTo : before

@@ -3,14 +3,14 @@ import { newContact } from '../local/contact'
 import type { Database } from '../local/database'
 import type { Address, Contact } from '../local/types'
 
-/** Makes a row for somebody who is not known yet; `true`: it is new. */
+/** Creates a row for somebody unknown. True: it is new. */
 export async function meet(db: Database, address: Address): Promise<boolean> {
   if (await db.contacts.get(address)) return false
   await db.contacts.put(newContact(address))
   return true
 }
 
-/** Changes a row, and makes it if there is none. */
+/** Changes a row, or creates it. */
 export async function updateContact(db: Database, address: Address, change: Partial<Contact>): Promise<void> {
   await db.transaction('rw', db.contacts, async () => {
     await db.contacts.put({ ...((await db.contacts.get(address)) ?? newContact(address)), ...change })

@@ -9,14 +9,14 @@ import type { Wire } from '../xmpp/wire'
 import type { Archive } from './archive'
 import type { Entry } from './unhandled'
 
-/** Pages that are looked through for one chat. */
+/** The maximum number of pages that are searched for one chat. */
 const MOST_PAGES = 8
 
 export class Contested {
   private again = false
   private running: Promise<void> | undefined
 
-  /** `take` stores entries of the archive, beside nothing else. */
+  /** `take` stores entries of the archive while nothing else is stored. */
   constructor(
     private readonly db: Database,
     private readonly wire: Wire,
@@ -24,7 +24,7 @@ export class Contested {
     private readonly take: (entries: Entry[]) => Promise<void>
   ) {}
 
-  /** May be called at any time; what could not be asked is asked with the next connection. */
+  /** May be called at any time. What could not be asked is asked with the next connection. */
   async settle(): Promise<void> {
     this.again = true
     this.running ??= (async () => {
@@ -54,7 +54,7 @@ export class Contested {
     await this.take(found)
     await this.db.transaction('rw', this.db.facts, async () => {
       if ((await this.db.fact<Moment>(fact)) === since) await this.db.facts.delete(fact)
-      else this.again = true // more was said meanwhile
+      else this.again = true // there are new changes in the meantime
     })
   }
 }

@@ -12,17 +12,17 @@ import { unquoted } from '../xmpp/quotation'
 import type { ReceivedMessage } from '../xmpp/received'
 import { type First, firstOf, mayDiffer, twinsOf } from './same-id'
 
-/** A message with what became of it before it is stored. */
+/** A decrypted message, before it is stored. */
 export interface Ready {
   came: ReceivedMessage
-  /** Key of the message that it is or becomes. */
+  /** The key of the stored message that it is or becomes. */
   key: string
   /** Undefined: it was not encrypted, or is known. */
   opened: Opened | undefined
   known: boolean
-  /** Its device was asked for it, as it was read before and is not here. */
+  /** It was decrypted before but is not stored, so the sender's device was asked for it again. */
   asked?: boolean
-  /** Of a message that was sent twice: the key that its second entry in the archive would have. */
+  /** For a message that was sent twice: the key that the second archive entry would have. */
   retry?: string
 }
 
@@ -33,8 +33,8 @@ export class Opening {
   ) {}
 
   /**
-   * Decrypts what is not known yet: the messages of each sender in order, and senders beside each other. The keys of those
-   * that are not here at all are added to `absent`.
+   * Decrypts messages that are not known yet: those of each sender in order, several senders in parallel. Adds the keys
+   * of messages that are not stored to `absent`.
    */
   async open(all: ReceivedMessage[], absent: Set<string>): Promise<Ready[]> {
     const keys = all.map((came) => keyOf(came))
@@ -42,7 +42,7 @@ export class Opening {
     for (const [at, key] of keys.entries()) if (!messages[at] && !seen[at]) absent.add(key)
     const handled = new Map<string, Promise<Ready>[]>()
     const senders = new Map<Address, Promise<unknown>>()
-    /** In the order in which its sender's messages came. */
+    /** Decrypts after the earlier messages of the same sender. */
     const decrypt = (came: ReceivedMessage): Promise<Opened | undefined> => {
       const { envelope, from } = came
       if (!envelope) return Promise.resolve(undefined)
@@ -83,7 +83,7 @@ export class Opening {
     return envelope?.payload !== undefined && this.crypto.askAgain(from, envelope.sender, resent || id)
   }
 
-  /** Something with an id that is known, from another entry of the archive: another message, or a retry. */
+  /** Handles a message with a known id but another archive entry: it is another message, or a retry. */
   private async twin(
     came: ReceivedMessage,
     key: string,
@@ -105,14 +105,14 @@ export class Opening {
   }
 }
 
-/** What a message says, as it is shown. */
+/** The text of a message as it is shown. */
 function said({ came, opened }: Ready): First {
   const text = opened?.type === 'text' ? opened.text : came.text
   const shown = text === undefined ? undefined : answerIn(came, text).text
   return { archive: came.archive, text: shown }
 }
 
-/** A text without what it quotes. What would be nothing but a quotation is no quotation: its words would be nowhere. */
+/** The text of a reply without the quotation. If nothing would be left, the whole text is kept. */
 export function answerIn(came: ReceivedMessage, text: string): { text: string; quote: string } {
   const found = came.reply ? unquoted(text, came.quoted) : { text, quote: '' }
   return isBlank(found.text) ? { text, quote: '' } : found
@@ -123,7 +123,7 @@ export function keyOf({ chat, from, mine, id }: ReceivedMessage): string {
   return messageKey(chat, from, mine, id)
 }
 
-/** The message that another device was asked for. */
+/** The stored message that this one is sent again for. */
 export async function resentTarget(
   db: Database,
   { chat, from, mine, resent }: ReceivedMessage

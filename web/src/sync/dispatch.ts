@@ -27,7 +27,7 @@ import { type ChatSettings, SETTINGS_NODES } from './settings'
 import type { LiveState } from './live'
 import type { Typing } from './typing'
 
-/** Who is asked, and told. */
+/** Where stanzas are handed to. */
 export interface Handlers {
   crypto: Crypto
   keyless: Keyless
@@ -40,7 +40,7 @@ export interface Handlers {
   typing: Typing
   live: LiveState
   now(): Moment
-  /** Stores a message, once the session's place in the archive is known. Rejects if nothing can be stored. */
+  /** Stores a message once the session's place in the archive is known. Rejects if nothing can be stored. */
   message(entry: Entry): Promise<void>
 }
 
@@ -52,7 +52,7 @@ export class Dispatch {
     private readonly to: Handlers
   ) {}
 
-  /** Rejects only if nothing can be stored, not for what is in a stanza. */
+  /** Rejects only if nothing can be stored, not because of the content of the stanza. */
   async stanza(stanza: Xml): Promise<void> {
     const { name } = stanza
     if (name === 'message') return this.message(stanza)
@@ -71,7 +71,7 @@ export class Dispatch {
       return
     }
     const copy = carbon(stanza, this.me)
-    // A message that only claims to be a copy is one of its sender's, as it is in the archive
+    // A message that falsely claims to be a carbon is a message of its sender, as it is in the archive
     const message = copy?.message ?? stanza
     const delay = delayed(copy?.forwarded ?? stanza)
     const id = archiveId(message, this.me, delay, this.to.now())
@@ -89,7 +89,7 @@ export class Dispatch {
   }
 
   private async event(from: Address, node: string, items: Item[]): Promise<void> {
-    // Of somebody who has never written nothing is kept, or anybody could fill the storage
+    // Nothing is stored for people who have never written, or anybody could fill the storage
     if (from !== this.me && !(await this.db.contacts.get(from))) return
     const { crypto, profiles, settings } = this.to
     try {
@@ -100,7 +100,7 @@ export class Dispatch {
       } else if (PROFILE_NODES.includes(node)) void profiles.event(from, node, items).catch(() => undefined)
       else if (from === this.me && SETTINGS_NODES.includes(node)) await settings.event(node, items)
     } catch {
-      // An event is told again with the next session
+      // The server sends the event again in the next session
     }
   }
 
@@ -114,21 +114,24 @@ export class Dispatch {
     const query = child(iq, NS.disco, 'query')
     const history = type === 'set' ? this.to.history.answer(iq) : undefined
     if (history) {
-      // It takes a while; what comes behind does not wait for it
+      // This takes a while, and must not delay later stanzas
       void history.then(
         (content) => answer('result', content),
         (error: unknown) => answer('error', errorOf(error))
       )
     } else if (type === 'set' && (await this.to.roster.push(iq))) {
       answer('result')
-      this.to.crypto.retryRequests() // as by another device of mine
+      this.to.crypto.retryRequests() // another device of the user may have accepted somebody
     } else if (!(await this.maySee(attribute(iq, 'from')))) refuse()
     else if (type === 'get' && child(iq, NS.ping, 'ping')) answer('result')
     else if (type === 'get' && query) answer('result', info(query))
     else refuse()
   }
 
-  /** Whether somebody may know that this device is there: who sees my presence, and my own server and devices. */
+  /**
+   * Whether somebody may learn that this device is online: those who see the user's presence, and the user's own server
+   * and devices.
+   */
   private async maySee(from: string): Promise<boolean> {
     const account = bare(from)
     if (account === '' || account === this.me || account === domainOf(this.me)) return true
@@ -163,7 +166,7 @@ export class Dispatch {
   }
 }
 
-/** The error of an answer (RFC 6120 §8.3). */
+/** The error of an iq response (RFC 6120 §8.3). */
 function errorOf(error: unknown): OutgoingXml {
   const { condition, type } =
     error instanceof Refused ? error : new Refused('internal-server-error', 'cancel')

@@ -45,19 +45,19 @@ export interface EngineDeps {
   device: string
   crypto(db: Database, me: Address, network: KeyNetwork): Promise<Crypto>
   endLogin?(credential: Credential): Promise<void>
-  /** For tests: another time without a window that can be seen until others are told. */
+  /** For tests: another delay until the presence becomes "away". */
   awayAfter?: number
   now(): Moment
-  /** What has its time and is over by then is over; -Infinity: that is not known yet. */
+  /** The time up to which messages have expired; -Infinity: it is not known yet. */
   passed(): Moment
-  /** The server has told how late it is (NaN: it does not know), or can't be asked. */
+  /** The server's time; NaN: the server does not tell it; undefined: the server can't be asked. */
   clock(server: Moment | undefined): Promise<void> | void
   news(messages: Message[]): void
-  /** The server does not know this device any more. */
+  /** The server has ended this device's login. */
   revoked(): void
 }
 
-/** So long after its start the app goes by what it knew of the server's clock. */
+/** Milliseconds after the start until the last known offset of the server's clock is used without a connection. */
 const WITHOUT_SERVER_MS = 30_000
 /** Milliseconds that a log-out waits for the server. */
 const LOG_OUT_MS = 5000
@@ -100,7 +100,7 @@ export class Engine implements Leading {
       renewed: (token) => this.renewed(token),
       connecting: () => this.live.change({ connection: 'connecting' }),
       online: (newest) => (newest === undefined ? this.session.resumed() : this.session.begun(newest)),
-      // Who is there can't be said without a connection; a session that goes on knows it still
+      // Presence is unknown without a connection, but is remembered for a resumed session
       offline: () =>
         this.live.change({ connection: 'offline', typing: {}, present: {}, progress: undefined }),
       revoked: () => deps.revoked(),
@@ -132,7 +132,7 @@ export class Engine implements Leading {
     return engine
   }
 
-  /** Makes what needs the encryption. */
+  /** Builds the parts that need the encryption. */
   private async build(): Promise<void> {
     const { db, me, deps, live, connection, keyBuffer, aside, roster, profiles, settings } = this
     const { now } = deps
@@ -196,7 +196,7 @@ export class Engine implements Leading {
     this.typing.stop()
   }
 
-  /** Something may wait to be sent. */
+  /** Something may be waiting to be sent. */
   woken(): void {
     if (this.stopped) return
     if (!this.connection.online) this.connection.nudge()
@@ -221,7 +221,7 @@ export class Engine implements Leading {
     this.connection.leave(unavailable())
   }
 
-  /** What other tabs, too, have done here; named as in `App`. */
+  /** Executes a method of `App` for any tab. */
   async call(method: string, args: unknown[]): Promise<unknown> {
     const call = Object.hasOwn(this.calls, method) ? this.calls[method as keyof Calls] : undefined
     if (!call) throw new Error(`no ${method}`)
@@ -231,7 +231,7 @@ export class Engine implements Leading {
   private async logOut(): Promise<void> {
     const credential = await this.db.fact<Credential>('credential')
     if (credential && this.deps.endLogin) {
-      // Without the server the device goes all the same; it can be revoked from another
+      // The local data are deleted even without the server; the login can be revoked from another device
       const giveUp = new Promise<void>((resolve) => setTimeout(resolve, LOG_OUT_MS))
       await Promise.race([this.deps.endLogin(credential).catch(() => undefined), giveUp])
     }
@@ -248,13 +248,13 @@ export class Engine implements Leading {
       await this.db.setFact(STANZA_BYTES, bytes)
   }
 
-  /** Records of the history, from another device of mine or from a backup. */
+  /** Merges records from another device of the user, or from a backup. */
   private async merge(records: HistoryRecord[], also?: (added: number) => Promise<void>): Promise<Merged> {
     const merged = await this.catchUp.meanwhile(() =>
       merge(this.db, this.me, records, this.deps.passed(), also)
     )
     this.incoming.said(merged.changedTargets)
-    this.crypto.retryRequests() // whoever was written to
+    this.crypto.retryRequests() // messages of the user make people accepted
     this.quietly(this.expiry.run())
     return merged
   }
@@ -271,7 +271,7 @@ export class Engine implements Leading {
     this.quietly(this.expiry.run())
   }
 
-  /** What fails when the storage is closed, as after a log-out in another tab, is nobody's. */
+  /** For work that may fail when the storage is closed, for example after a log-out in another tab. */
   private quietly(work: Promise<unknown>): void {
     work.catch(() => undefined)
   }

@@ -16,7 +16,7 @@ import type { EnterOptions } from './app'
 import type { Queueing } from './queueing'
 import type { Timers } from './timers'
 
-/** What waits for the next transaction. */
+/** A text that waits for the next transaction. */
 interface Storing {
   entered: Entered
   stored(): void
@@ -27,7 +27,7 @@ export class Entering {
   private storing: Storing[] = []
   private busy = false
 
-  /** `tab`: which of the tabs this is, for drafts. */
+  /** `tab`: the id of this tab, for drafts. */
   constructor(
     private readonly on: Queueing,
     private readonly entries: EnteredTexts,
@@ -36,9 +36,8 @@ export class Entering {
   ) {}
 
   /**
-   * A text leaves the place where it was written when this says that it is `kept`: it survives the page, then. Otherwise
-   * it stays there until it is `stored`. What could not be stored is the caller's again. Rejects with TooLong what the
-   * server would not take: it would cost the connection, again and again.
+   * As `App.enter`. Rejects with TooLong if the server would not accept the text, since sending it would end each
+   * connection.
    */
   enter(chat: Address, text: string, options: EnterOptions): { kept: boolean; stored: Promise<void> } {
     if (!fits(text, textBytes(undefined))) return { kept: false, stored: Promise.reject(new TooLong()) }
@@ -49,7 +48,7 @@ export class Entering {
     return { kept, stored }
   }
 
-  /** What a page that is gone has left. */
+  /** Stores the texts that an earlier page could not store before it was closed. */
   async takeUp(): Promise<void> {
     const left = this.entries.left()
     const done = await Promise.allSettled(left.map((entered) => this.store(entered)))
@@ -57,7 +56,7 @@ export class Entering {
       const result = done[at]
       if (edits === undefined || result?.status !== 'rejected' || !(result.reason instanceof TooLate))
         continue
-      // Nobody waits any more for what was written: it stands in the composer
+      // Nobody waits for this edit any more, so it becomes a draft
       const draft = (await this.on.db.chats.get(entered.chat))?.draft
       await this.store({ ...entered, text: draft ? `${entered.text}\n${draft}` : entered.text, unsent: true })
     }
@@ -71,10 +70,10 @@ export class Entering {
     return done
   }
 
-  /** All that was entered while the last transaction ran goes into one, however much that is. */
+  /** Stores everything entered during the last transaction in the next one. */
   private async storeAll(): Promise<void> {
     this.busy = true
-    await Promise.resolve() // what is entered in the same moment goes together from the first
+    await Promise.resolve() // texts that are entered at the same moment share a transaction
     while (this.storing.length) {
       const all = this.storing
       this.storing = []
@@ -93,7 +92,7 @@ export class Entering {
     this.busy = false
   }
 
-  /** Returns the edits that came too late, of which nothing is stored. */
+  /** Returns the edits that came too late; nothing of them is stored. */
   private async storeWithin(work: Work, all: Storing[]): Promise<Set<Storing>> {
     const late = new Set<Storing>()
     await work.fetch(all.map(({ entered: { chat, id } }) => messageKey(chat, this.on.me, true, id)))
@@ -133,7 +132,7 @@ export class Entering {
     if (draft === undefined || draft === chat.draft) await this.draftWithin(work, address, '')
   }
 
-  /** What is quoted may have been taken back while the answer was written. */
+  /** The quoted message may have been deleted while the reply was written. */
   private async quotable(work: Work, address: Address, reply: Reply): Promise<Reply> {
     const { id, from } = reply
     const key = await resolve(work, messageKey(address, from, from === this.on.me, id))
@@ -158,7 +157,7 @@ export class Entering {
     this.entries.drop([draftId(address)])
   }
 
-  /** A draft of a page that is about to go: there is no time for the database. */
+  /** Keeps a draft synchronously when the page is about to be closed, since there is no time for the database. */
   keepDraft(chat: Address, text: string): void {
     this.entries.keep({ id: draftId(chat), chat, text, unsent: true, place: EnteredTexts.place() })
   }

@@ -10,24 +10,24 @@ import { Work } from '../local/work'
 
 const LONGEST_MS = 3_600_000
 const SHORTEST_MS = 200
-/** While something waits to be sent: its time may begin at any moment. */
+/** Milliseconds between checks while something waits to be sent, whose time may begin at any moment. */
 const WAITING_MS = 1000
-/** After something has come; much may come at once. */
+/** Milliseconds from a new message to the next check, since many may arrive at once. */
 const CHANGED_MS = 500
 
 export class Expiry {
   private timer: ReturnType<typeof setTimeout> | undefined
   private stopped = false
-  /** It runs within a moment. */
+  /** Whether a check is due within a moment. */
   private soon = false
 
   constructor(
     private readonly db: Database,
-    /** What is over by then is over; -Infinity: that is not known yet. */
+    /** The time up to which messages have expired; -Infinity: it is not known yet. */
     private readonly passed: () => Moment
   ) {}
 
-  /** Removes what is over, and comes back when the next is. */
+  /** Deletes what has expired, and schedules the next check. */
   async run(): Promise<void> {
     clearTimeout(this.timer)
     this.soon = false
@@ -47,7 +47,7 @@ export class Expiry {
     this.again(Math.min(waits ? WAITING_MS : LONGEST_MS, Math.max(SHORTEST_MS, until)))
   }
 
-  /** Something has come that may have its time. */
+  /** A message was stored that may expire. */
   changed(): void {
     if (this.soon || this.stopped) return
     this.soon = true
@@ -59,7 +59,7 @@ export class Expiry {
     this.timer = setTimeout(() => this.run().catch(() => undefined), wait)
   }
 
-  /** The time of what waits begins when it is sent. */
+  /** Restarts the time of waiting messages, which begins when they are sent. */
   private over() {
     return this.db.messages
       .where('expires')

@@ -8,35 +8,38 @@ import { timeOf } from '../local/order'
 import { olderFact, READ_FROM } from '../local/reading'
 import type { Moment } from '../local/types'
 
-/** Entries of the archive that are missing: behind `after`, before `before`. */
+/** A range of archive entries that are missing: after `after` and before `before`, exclusive. */
 export interface Gap {
   after: string
   before: string
-  /** Behind this moment, in place of `after`. */
+  /** A time that takes the place of `after`. */
   since?: Moment
-  /** Of a new device: how many of the newest are read at all. */
+  /** On a new device: how many of the newest entries are still to be read. */
   most?: number
 }
 
-/** Entries that a new device reads. */
+/** The number of entries that a new device reads. */
 const FIRST_TIME = 500
-/** Entries that a device reads whose place in the archive can't be right. */
+/** The number of entries read by a device whose place in the archive can't be right. */
 const HEALED = 2000
-/** So much before what was heard last is read again: what came live may have claimed a place that is a little too far. */
+/**
+ * Milliseconds before the last live message that are read again, since its id may have claimed a place that is too
+ * late.
+ */
 const OVERLAP_MS = 1_200_000
 
 const GAPS = 'archive.gaps'
 const LAST = 'archive.last'
 const HEARD = 'archive.heard'
 
-/** The gap that is read next; undefined: nothing is missing. */
+/** The gap to read next; undefined: nothing is missing. */
 export async function nextGap(db: Database): Promise<Gap | undefined> {
   return ((await db.fact<Gap[]>(GAPS)) ?? []).at(-1)
 }
 
 /**
- * A new session has begun; `newest`: what the archive ended with then. By that alone this device moves its place; what
- * came live (`heard`) only spares it to read all of that once more.
+ * Starts a new session. `newest`: the id of the newest archive entry at that time, which alone moves this device's
+ * place. Live messages (`heard`) only save reading them again.
  */
 export async function noteMissing(db: Database, newest: string, now: Moment): Promise<void> {
   let fooled = false
@@ -49,7 +52,7 @@ export async function noteMissing(db: Database, newest: string, now: Moment): Pr
       await db.setFact('since', now)
       if (newest) gaps.push({ after: '', before: '', most: FIRST_TIME })
     } else if (fooled) {
-      // What an earlier version believed: no archive has said that
+      // The place that an earlier version stored was not told by the archive
       if (newest) gaps.push({ after: '', before: '', most: HEALED })
     } else if (newest > last && newest !== heard) {
       const since = heard > last && heard < newest ? timeOf(heard) - OVERLAP_MS : 0
@@ -62,18 +65,18 @@ export async function noteMissing(db: Database, newest: string, now: Moment): Pr
   if (fooled) await toNow(db, now)
 }
 
-/** Within a transaction: of a gap was read down to `first`; `rest`: what is left of it. */
+/** Within a transaction: a gap was read down to `first`; `rest`: what is left of it. */
 export async function shrink(db: Database, gap: Gap, rest: Gap | undefined, first: string): Promise<void> {
   const gaps = (await db.fact<Gap[]>(GAPS)) ?? []
   const others = gaps.filter((one) => one.after !== gap.after || one.since !== gap.since)
   await db.setFact(GAPS, rest ? [...others, rest] : others)
   if (rest || gap.most === undefined) return
-  // The newest of a device that knew nothing, or nothing for sure, were read down to there
+  // On a new device, or one that lost its place, only the newest entries were read
   await db.setFact(READ_FROM, first)
   await db.facts.where('name').startsWith(olderFact('')).delete()
 }
 
-/** Within a transaction: an entry of the archive has come live. */
+/** Within a transaction: a live message has this archive id. */
 export async function heard(db: Database, id: string): Promise<void> {
   if (id && id > ((await db.fact<string>(HEARD)) ?? '')) await db.setFact(HEARD, id)
 }

@@ -34,20 +34,20 @@ export interface DeviceHistoryDeps {
   now(): Moment
   /** What this device is called. */
   name: string
-  /** Puts records into the history, while nothing else is put there. */
+  /** Merges records into the history while nothing else is stored. */
   store(records: HistoryRecord[], also: (added: number) => Promise<void>): Promise<Merged>
 }
 
 const PART_MS = 90_000
 const REQUEST_MS = 30_000
-/** Characters of what another device says. */
+/** The maximum number of characters in a request of another device. */
 const LONGEST = 1_000_000
 const LONGEST_NAME = 100
-/** Of the room that the browser gives, so much may be taken. */
+/** The share of the browser's storage quota that a history may fill. */
 const FULL = 0.9
 const DECISIONS: Decision[] = ['asking', 'agreed', 'refused']
 
-/** Errors of a request that will not be better by asking the same device again. */
+/** Error conditions for which asking the same device again is useless. */
 const HOPELESS = new Set([
   'item-not-found',
   'service-unavailable',
@@ -60,7 +60,7 @@ export class DeviceHistory {
   readonly requests: Requests
   private readonly giver: HistorySender
   private readonly taker: HistoryReceiver
-  /** Full addresses of my other devices that are there. */
+  /** The full addresses of the user's other devices that are online. */
   private readonly devices = new Set<string>()
   private open = false
   private readonly met = new Set<string>()
@@ -91,13 +91,13 @@ export class DeviceHistory {
     this.requests = new Requests(db, me, crypto, peers, wiring.name, wiring.now, () => this.taker.wake())
   }
 
-  /** A new session: who is there will be told. */
+  /** A new session: other devices' presence will arrive again. */
   fresh(): void {
     this.open = false
     this.devices.clear()
   }
 
-  /** All else that a session begins with is done: now there is time. */
+  /** The session has started completely, so there is time for transfers. */
   begin(): void {
     this.open = true
     this.taker.wake()
@@ -108,7 +108,7 @@ export class DeviceHistory {
     this.taker.stop()
   }
 
-  /** A device of mine comes or goes. */
+  /** The presence of another device of the user. */
   presence(jid: string, available: boolean): void {
     if (jid === this.wire.jid || bare(jid) !== this.me || jid === this.me) return
     if (!available) this.devices.delete(jid)
@@ -118,12 +118,12 @@ export class DeviceHistory {
     this.requests.seek()
   }
 
-  /** Begins what a letter has told of, or goes on with what the person had stopped. */
+  /** Begins a transfer that the linking device has announced, or continues a stopped one. */
   wake(): void {
     this.taker.wake()
   }
 
-  /** The person does not want it any more, on this device. What is over is not shown any more. */
+  /** Stops the transfer to this device. A finished one is not shown any more. */
   async stopTaking(): Promise<void> {
     await this.db.transaction('rw', this.db.facts, async () => {
       const taking = await this.db.fact<Taking>(TAKING)
@@ -135,7 +135,7 @@ export class DeviceHistory {
     this.taker.wake()
   }
 
-  /** What is over is not shown any more. */
+  /** Stops a transfer from this device. A finished one is not shown any more. */
   async stopGiving(id: string): Promise<void> {
     await this.db.transaction('rw', this.db.facts, async () => {
       const giving = await this.db.fact<Giving>(GIVING + id)
@@ -147,7 +147,7 @@ export class DeviceHistory {
     })
   }
 
-  /** The answer to a question of another device of mine; undefined: it is none. Rejects with Refused. */
+  /** Answers a request of another device of the user; undefined: it is none. Rejects with Refused. */
   answer(iq: Xml): Promise<OutgoingXml | undefined> | undefined {
     const from = attribute(iq, 'from')
     const part = child(iq, NS.kithHistory, 'part')
@@ -220,11 +220,11 @@ export class DeviceHistory {
     return { device, fingerprint: known.find((one) => one.own)?.fingerprint ?? '' }
   }
 
-  /** Who knows the secret of a transfer is the device that was let in: its key need not be compared. */
+  /** A device that knows the secret of a transfer was linked by this one, so its key need not be compared. */
   private async meet(device: number, fingerprint: string): Promise<void> {
     const name = `${device} ${fingerprint}`
     if (!fingerprint || this.met.has(name)) return
-    await this.crypto.deviceNumber(device).catch(() => undefined) // its key is asked for
+    await this.crypto.deviceNumber(device).catch(() => undefined) // fetches its key
     if (await this.crypto.verifyDevice(device, fingerprint)) this.met.add(name)
   }
 }
@@ -238,7 +238,7 @@ function bytesOf(text: string): Bytes {
   }
 }
 
-/** Whether the browser has room for more; one that does not tell has. */
+/** Whether the browser has room for more; assumed if it does not tell. */
 async function room(): Promise<boolean> {
   const { usage = 0, quota = Infinity } = (await globalThis.navigator?.storage?.estimate?.()) ?? {}
   return quota <= 0 || usage < quota * FULL

@@ -17,15 +17,15 @@ import { Storing } from './storing'
 
 export interface IncomingEvents {
   now(): Moment
-  /** What has its time and is over by then is over. */
+  /** The time up to which messages have expired. */
   passed(): Moment
-  /** Messages of others that are new, when they are stored. */
+  /** Called with new messages of others that were stored. */
   news(messages: Message[]): void
-  /** Something waits to be sent, like a receipt. */
+  /** Something is waiting to be sent, such as a receipt. */
   queued(): void
-  /** Somebody's device asks for a message of mine. */
+  /** Somebody's device asks for a message of the user again. */
   asked(from: Address, device: number, id: string, trusted: boolean): Promise<unknown>
-  /** Somebody wrote who is not known yet. */
+  /** Somebody unknown has written. */
   stranger(address: Address): void
 }
 
@@ -43,7 +43,7 @@ export class Incoming {
     this.opening = new Opening(db, crypto)
   }
 
-  /** Takes messages in, in this order; `raw`: those of the inbox that are done with then. */
+  /** Stores messages in this order. `raw`: rows of the backlog that are then removed. */
   async take(all: ReceivedMessage[], raw: string[] = []): Promise<void> {
     const absent = new Set<string>()
     const ready = await this.opening.open(all, absent)
@@ -84,18 +84,18 @@ export class Incoming {
     this.events.queued()
   }
 
-  /** Something was said of these messages that did not come by here. */
+  /** These messages have changes that did not come through `take`. */
   said(targets: Iterable<string>): void {
     for (const target of targets) this.changedTargets?.add(target)
   }
 
-  /** Keys of messages that something was said of, perhaps before they came. Others change nothing of them. */
+  /** The keys of messages that have changes, perhaps stored before the messages. Other messages have none. */
   private async early(): Promise<Set<string>> {
     this.changedTargets ??= new Set((await this.db.changes.orderBy('target').uniqueKeys()) as string[])
     return this.changedTargets
   }
 
-  /** Keys of the messages that something is said of. */
+  /** The keys of the messages that a message may refer to. */
   private targets(came: ReceivedMessage): string[] {
     const { chat, from, mine } = came
     const own = [came.id, came.edits, came.retracts, came.resent].filter(Boolean)
@@ -109,7 +109,7 @@ export class Incoming {
     ]
   }
 
-  /** What they call themselves, of those who do not tell it by their presence: the last that they wrote. */
+  /** Updates the names in messages of people whose profile events do not arrive. The last one counts. */
   private async names(all: ReceivedMessage[]): Promise<void> {
     const last = new Map(all.filter(({ mine, nick }) => !mine && nick).map(({ from, nick }) => [from, nick]))
     for (const [address, nick] of last) {
@@ -128,7 +128,7 @@ export class Incoming {
   }
 }
 
-/** Whether somebody is to be notified: not of what will be readable later, or was deleted. */
+/** Whether to notify: not for messages that may be readable later, or were deleted. */
 function isNews({ mine, kind, method }: Message): boolean {
   return !mine && kind !== 'deleted' && (kind !== 'unreadable' || method !== undefined)
 }

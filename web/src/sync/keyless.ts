@@ -1,6 +1,6 @@
 /**
- * People without encryption keys. The person is asked once for each of them whether messages may be sent unencrypted.
- * That ends, visibly, as soon as there are keys; whoever had keys before is never taken for somebody without.
+ * People without encryption keys. The user is asked once for each of them whether messages may be sent unencrypted. The
+ * permission ends visibly as soon as there are keys. Somebody who had keys before is never treated as if they had none.
  */
 import type { Crypto, Fingerprint } from '../crypto/crypto'
 import { findLast, updateChat } from '../local/chats'
@@ -22,8 +22,9 @@ export class Keyless {
   ) {}
 
   /**
-   * How something goes that can't be encrypted for anybody: unencrypted, if the person has agreed to that, else not,
-   * for the returned reason. Rejects while it is unknown whether there are keys, so that it waits.
+   * Decides about a message that can't be encrypted for anybody: it is sent unencrypted if the user has agreed to that,
+   * otherwise it fails for the returned reason. Rejects while it is unknown whether there are keys, so that the message
+   * waits.
    */
   async decide(to: Address): Promise<'unencrypted' | Failure> {
     const published = await this.crypto.published(to)
@@ -45,7 +46,7 @@ export class Keyless {
   }
 }
 
-/** Messages to somebody are encrypted from now on; the conversation says so if they were not. */
+/** Messages to somebody are encrypted from now on. The conversation says so if they were not. */
 export async function endKeyless(work: Work, me: Address, address: Address, now: Moment): Promise<void> {
   const { keyless } = await work.chat(address)
   if (!keyless) return
@@ -53,7 +54,9 @@ export async function endKeyless(work: Work, me: Address, address: Address, now:
   if (keyless.agreed) await addNotice(work, me, address, 'encrypted-again', now)
 }
 
-/** The person agrees to send to somebody unencrypted, whose keys that are `known` are out of use; or wants to be asked. */
+/**
+ * Stores whether the user agrees to send unencrypted messages to somebody. `known`: the keys of theirs that are known.
+ */
 export async function sendUnencrypted(
   on: Queueing,
   address: Address,
@@ -78,7 +81,7 @@ export async function sendUnencrypted(
   })
 }
 
-/** Whether no keys were seen since the person agreed, not even for a while. */
+/** Whether no keys were seen since the user agreed, not even for a while. */
 function stillHolds(
   { before, keys }: Decision,
   published: 'before' | 'never',
@@ -87,7 +90,10 @@ function stillHolds(
   return (published === 'never' || before) && known.every(({ fingerprint }) => keys.includes(fingerprint))
 }
 
-/** Also on a device of mine that has never seen their keys, but has the history of another. */
+/**
+ * Whether they have written encrypted messages. A device that has never seen their keys may have such messages from
+ * another one.
+ */
 async function hasWrittenEncrypted(db: Database, address: Address): Promise<boolean> {
   const found = await ofChat(db, address)
     .filter(

@@ -64,7 +64,7 @@ export class Keys implements KeyNetwork {
     return isAccepted(this.db, this.me, account)
   }
 
-  /** Waits in the outbox, so that the question survives a lost connection. The message says so, if it did not yet. */
+  /** Queues the request in the outbox, so that it survives a lost connection, and notes it with the message. */
   async askAgain(to: Address, device: number, messageId: string): Promise<void> {
     const what = { type: 'resend' as const, of: messageId, device }
     const { messages, outgoing } = this.db
@@ -80,7 +80,7 @@ export class Keys implements KeyNetwork {
   }
 }
 
-/** The ids in a list of devices. */
+/** The ids in a device list. */
 export function devicesOf(items: Item[]): number[] {
   const list = items.at(-1)?.payload
   const ids = children(list, NS.omemo, 'device').map((one) => Number(attribute(one, 'id')))

@@ -12,7 +12,7 @@ import type { SendOptions } from './app'
 import type { Queueing } from './queueing'
 import { requeue } from './trusted'
 
-/** Not the draft of any chat. */
+/** A value that is no chat's draft, so that no draft is removed. */
 const NO_DRAFT = '\0'
 
 export class MessageActions {
@@ -42,7 +42,7 @@ export class MessageActions {
       if (!message.mine) return
       const waiting = await this.on.db.outgoing.where('id').equals(message.id).toArray()
       if (waiting.some(({ to, made }) => to === message.chat && !made)) {
-        // It has not left this device: nobody else ever hears of it
+        // The message has not left this device, so nobody has to be told
         await this.on.unqueue(message)
         await forget(work, [key])
         return
@@ -66,7 +66,7 @@ export class MessageActions {
     const most = textBytes(await this.on.db.fact<number>(STANZA_BYTES))
     const parts = messages
       .filter((message): message is Message => message?.kind === 'text')
-      // other apps may have sent more than a message of ours may have
+      // messages from other apps may be longer than ours may be
       .flatMap((message) => split(message.text, most).map((text) => ({ text, options: forwarding(message) })))
     await Promise.all(
       chats.flatMap((chat) => parts.map(({ text, options }) => this.send(chat, text, options)))
@@ -85,7 +85,7 @@ export class MessageActions {
     await this.on.db.messages.update(key, { starred: on ? 1 : 0 })
   }
 
-  /** In the chat, for both sides; 0: not any more. */
+  /** Pins a message in the chat, for both sides; 0 seconds unpins it. */
   async pin(key: string, seconds: number): Promise<void> {
     await this.on.about(key, async (message, work) => {
       if (message.kind !== 'text' || isServer(message.chat, this.on.me) || isWaiting(message.order)) return
@@ -103,7 +103,7 @@ export class MessageActions {
   }
 }
 
-/** Whatever stands in the composer there stays. */
+/** The draft of the other chat is kept. */
 function forwarding({ unstyled }: Message): SendOptions {
   return { forwarded: true, draft: NO_DRAFT, ...(unstyled && { unstyled }) }
 }

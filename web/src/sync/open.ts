@@ -21,31 +21,31 @@ import { sendUnencrypted } from './keyless'
 import { Store } from './store'
 import { Tabs } from './tabs'
 
-/** What the app gets from outside. */
+/** What the app depends on. */
 export interface Deps {
-  /** Of the WebSocket: `wss://example.org/xmpp-websocket`. */
+  /** The URL of the WebSocket: `wss://example.org/xmpp-websocket`. */
   url: string
-  /** Opens the encryption; called once, in the tab that leads. */
+  /** Opens the encryption. Called once, in the leading tab. */
   crypto(db: Database, me: Address, network: KeyNetwork): Promise<Crypto>
-  /** Ends this device's login at the server, by the HTTP API. */
+  /** Ends this device's login through the HTTP API. */
   endLogin?(credential: Credential): Promise<void>
   /**
-   * After the server has refused this login: the address that the account has now, as when its number was changed;
+   * After the server has refused this login: the account's current address, for example after its number was changed;
    * undefined: the login has ended. Rejects if the server can't be reached.
    */
   whereabouts?(credential: Credential): Promise<Address | undefined>
-  /** The account is kept under that address from now on; the app is to be opened anew. */
+  /** The data are now stored under that address; the app has to be opened again. */
   moved?(address: Address): void
   /** What this device is called in the account's list. */
   device?: string
-  /** For tests: others than the browser's own; `undefined` as `locks` or `channel`: this is the only tab. */
+  /** For tests: replacements of the browser's. `locks` or `channel` undefined: this is the only tab. */
   WebSocket?: typeof WebSocket
   locks?: LockManager | undefined
   channel?: BroadcastChannel | undefined
   now?: () => number
-  /** For tests: milliseconds without a window that can be seen until others are told. */
+  /** For tests: milliseconds without a visible window until the presence becomes "away". */
   awayAfter?: number
-  /** For what was entered and is not stored yet; else the browser's `localStorage`. */
+  /** Storage for texts that are entered but not stored yet; by default the browser's `localStorage`. */
   storage?: Storage | undefined
 }
 
@@ -64,8 +64,8 @@ const LONGEST_WAIT_MS = 60_000
 type News = { chat: Address; key: string; text: string }
 
 /**
- * Opens the app on what is stored, works at once, and goes online by itself. The credential is stored, unless the
- * database has one already: that may be newer.
+ * Opens the app on the stored data. It works at once, and connects by itself. The credential is stored unless the
+ * database has one already, which may be newer.
  */
 export async function openApp(db: Database, credential: Credential, deps: Deps): Promise<App> {
   await db.open()
@@ -83,7 +83,7 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
 
   const tell = async (messages: Message[]) => {
     for (const { key } of messages) {
-      // It may have been changed or taken back before it came, or since
+      // It may have been edited or deleted in the meantime
       const message = await db.messages.get(key)
       if (message?.kind !== 'text' && message?.method === undefined) continue
       const chat = await db.chats.get(message.chat)
@@ -96,7 +96,9 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
   }
   const loggedOut = () => live.set({ ...NOTHING, connection: 'logged-out', leads: live.value.leads })
 
-  /** The server does not know the login under this address any more: has the account another one, or is it over? */
+  /**
+   * The server refuses the login at this address. Either the account has another address now, or the login has ended.
+   */
   const refused = async () => {
     const last = await db.fact<Credential>('credential')
     const address = last && (await persistently(() => deps.whereabouts?.(last)))
@@ -240,7 +242,7 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
     mergeRecords: (records) => call<number>('mergeRecords', records),
     export: () => exported(db, me),
     logOut: async () => {
-      // A device that was revoked has nobody who leads any more
+      // In a device that was revoked, no tab leads any more
       if (live.value.connection !== 'logged-out') await call('logOut')
       tabs.end()
       await wipe(db)
@@ -258,11 +260,11 @@ function browserStorage(): Storage | undefined {
   try {
     return globalThis.localStorage
   } catch {
-    return undefined // the browser forbids it
+    return undefined // the browser's settings forbid it
   }
 }
 
-/** Until it is answered: who can't reach the server must not take that for an answer. */
+/** Repeats until there is an answer, since an unreachable server must not be taken for one. */
 async function persistently<T>(ask: () => Promise<T> | undefined): Promise<T | undefined> {
   for (let wait = FIRST_WAIT_MS; ; wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
     try {
@@ -273,7 +275,9 @@ async function persistently<T>(ask: () => Promise<T> | undefined): Promise<T | u
   }
 }
 
-/** The server has ended this login: keys go at once. What the person wrote stays until they have decided on it. */
+/**
+ * The server has ended this login, so the keys are deleted at once. Messages stay until the user decides about them.
+ */
 async function forgetLogin(db: Database): Promise<void> {
   await db.transaction('rw', [db.facts, db.keys, db.raw, db.outgoing], () =>
     Promise.all([db.facts.clear(), db.keys.clear(), db.raw.clear(), db.outgoing.clear()])

@@ -13,11 +13,11 @@ import type { Settlement } from './settlement'
 
 const FIRST_WAIT_MS = 2000
 const LONGEST_WAIT_MS = 300_000
-/** Messages of a chat that are encrypted before the first of them leaves. */
+/** The number of messages of a chat that are encrypted before the first of them is sent. */
 const TOGETHER = 20
 
 interface Lane {
-  /** `seq` of the last that was sent in this session. */
+  /** `seq` of the last entry sent in this session. */
   sent: number
   working: boolean
   failures: number
@@ -26,7 +26,7 @@ interface Lane {
 
 export class Outbox {
   private lanes = new Map<string, Lane>()
-  /** While the archive is read, receipts wait: other devices of mine may have sent them. */
+  /** Receipts wait during catch-up, since the user's other devices may have sent them. */
   private holding = false
   constructor(
     private readonly db: Database,
@@ -37,7 +37,7 @@ export class Outbox {
     private readonly now: () => Moment
   ) {}
 
-  /** A new session: what the old one had sent without an answer is sent again. */
+  /** A new session: whatever was not acknowledged in the old one is sent again. */
   reset(): void {
     for (const lane of this.lanes.values()) clearTimeout(lane.timer)
     this.lanes = new Map()
@@ -48,7 +48,7 @@ export class Outbox {
     if (!on) this.wake().catch(() => undefined)
   }
 
-  /** Something may wait. */
+  /** Something may be waiting. */
   async wake(): Promise<void> {
     if (!this.wire.online) return
     for (const to of (await this.db.outgoing.orderBy('to').uniqueKeys()) as Address[]) {
@@ -79,7 +79,7 @@ export class Outbox {
             break
           }
         }
-        // The steps of the ratchets are on the disk before anything leaves, and what leaves: once for all of them
+        // Ratchet steps and stanzas are on the disk before anything is sent, in one go for all of them
         await this.keyBuffer.flush()
         const kept = await this.keep(prepared)
         if (!this.wire.online || lanes !== this.lanes) return
@@ -111,9 +111,9 @@ export class Outbox {
   }
 
   /**
-   * What may reach the server is kept until that is known: the same id with another text would be another message
-   * (XEP-0359). A device that came in between asks for it by itself. Receipts are made alike each time. Returns what is
-   * still to leave: some may have been taken back meanwhile.
+   * Keeps stanzas until they are acknowledged, since the same id with other content would be another message
+   * (XEP-0359). A device that appears in the meantime requests the message. Receipts are the same each time, so they
+   * are not kept. Returns the entries that are still to be sent: some may have been removed in the meantime.
    */
   private async keep(
     prepared: { row: Outgoing; stanzas: OutgoingXml[] }[]

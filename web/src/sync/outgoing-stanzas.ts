@@ -31,13 +31,13 @@ export class OutgoingStanzas {
     private readonly now: () => Moment
   ) {}
 
-  /** Nothing: it was settled without being sent. Rejects if it has to wait. */
+  /** An empty result: the entry is settled without being sent. Rejects if it has to wait. */
   async prepare(one: Outgoing): Promise<OutgoingXml[]> {
     const { to, id, what } = one
     try {
       if (what.type === 'marker') {
         if (!(await this.db.contacts.get(to))?.blocked) return marks(to, what)
-        // Who is blocked hears nothing of what I read
+        // Blocked people do not learn what was read
         if (one.seq !== undefined) await this.db.outgoing.delete(one.seq)
         return []
       }
@@ -78,7 +78,7 @@ export class OutgoingStanzas {
     return made(to, id, what, cover, what.type === 'message' ? await this.nameFor(to) : '')
   }
 
-  /** My name, for one who does not get it with my presence. */
+  /** The user's name, for people who do not get it with the user's presence. */
   private async nameFor(to: Address): Promise<string> {
     if (to === this.me || isServer(to, this.me)) return ''
     const [me, them] = await this.db.contacts.bulkGet([this.me, to])
@@ -86,7 +86,10 @@ export class OutgoingStanzas {
     return sees ? '' : (me?.nick ?? '')
   }
 
-  /** For one device that can't read a message of mine: only what was sent to that account, only if it is trusted. */
+  /**
+   * Encrypts a sent message again for one device that asked for it: only if it was sent to that account, and the device
+   * is trusted.
+   */
   private async again(one: Outgoing, of: string, device: number): Promise<OutgoingXml[]> {
     const { to, id } = one
     const trusted = mayRead(await this.crypto.fingerprints(to), device)

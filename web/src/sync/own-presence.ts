@@ -2,7 +2,7 @@
 import type { Wire } from '../xmpp/wire'
 import { available } from './caps'
 
-/** Milliseconds without a window that can be seen. */
+/** Milliseconds without a visible window. */
 const AWAY_AFTER_MS = 60_000
 
 export class OwnPresence {
@@ -14,7 +14,7 @@ export class OwnPresence {
     private readonly awayAfter = AWAY_AFTER_MS
   ) {}
 
-  /** Whether a window of the app can be seen. */
+  /** Whether a window of the app is visible. */
   visible(on: boolean): void {
     clearTimeout(this.timer)
     if (on) this.setAway(false)

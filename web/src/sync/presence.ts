@@ -4,17 +4,17 @@ import { bare } from '../xmpp/jid'
 import { NS } from '../xmpp/ns'
 import { attribute, child, textOf, type Xml } from '../xmpp/xml'
 
-/** Devices of one account, and accounts, that are remembered: anybody may send any number of presences. */
+/** The maximum numbers of devices of an account and of accounts, since anybody may send any number of presences. */
 const MOST_DEVICES = 64
 const MOST_ACCOUNTS = 10_000
 
 type There = 'online' | 'away' | 'offline'
 
-/** Of all devices of a person, the one that is most there counts. */
+/** A person's presence is that of their most available device. */
 export class Presences {
   private readonly devices = new Map<Address, Map<string, There>>()
 
-  /** What somebody is now; undefined: nobody whom there is room for. */
+  /** The new presence of a person; undefined: there is no room for another one. */
   take(presence: Xml): { address: Address; there: There } | undefined {
     const from = attribute(presence, 'from')
     const address = bare(from)
@@ -29,7 +29,7 @@ export class Presences {
     return { address, there: most(devices) }
   }
 
-  /** All who were heard of in this session. */
+  /** Everybody whose presence was received in this session. */
   all(): Record<Address, There> {
     return Object.fromEntries([...this.devices].map(([address, devices]) => [address, most(devices)]))
   }

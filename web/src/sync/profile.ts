@@ -30,7 +30,7 @@ export class Profiles {
     private readonly wire: Wire
   ) {}
 
-  /** An event of one of the nodes. */
+  /** Handles an event of one of the nodes. */
   async event(account: Address, node: string, items: Item[]): Promise<void> {
     const payload = items.at(-1)?.payload
     if (node === NS.nick) {
@@ -48,15 +48,15 @@ export class Profiles {
   }
 
   /**
-   * Somebody wrote for the first time: they are shown with their profile. On another server, whoever runs that would see by it
-   * that this device is there, and its full address: only when they were let in.
+   * Fetches the profile of somebody who has written for the first time. On another server only after they were
+   * accepted, since that server would learn that this device is online, and its full address.
    */
   async meet(account: Address): Promise<void> {
     const here = domainOf(account) === domainOf(this.me)
     if (here || (await isAccepted(this.db, this.me, account))) await this.fetch(account)
   }
 
-  /** Of somebody whose events do not come: a stranger, or oneself at first. */
+  /** Fetches the profile of somebody whose events do not arrive, such as a stranger. */
   async fetch(account: Address): Promise<void> {
     for (const node of PROFILE_NODES) {
       const items = await itemsOf(this.wire, account, node)
@@ -64,7 +64,7 @@ export class Profiles {
     }
   }
 
-  /** Raises if the picture is too large, or of a kind that others do not show. */
+  /** Throws if the picture is too large, or of a type that others do not show. */
   async set({ nick, about, picture }: ProfileChange): Promise<void> {
     const mine = await this.db.contacts.get(this.me)
     const name = nick ?? mine?.nick ?? ''

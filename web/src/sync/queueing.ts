@@ -6,7 +6,7 @@ import type { Address, Change, Message, Moment, OutgoingContent } from '../local
 import { Work } from '../local/work'
 
 export class Queueing {
-  /** `now`: the server's clock as far as it is known; `woken` is called when something waits to be sent. */
+  /** `now`: the server's time as far as it is known; `woken` is called when something waits to be sent. */
   constructor(
     readonly db: Database,
     readonly me: Address,
@@ -20,7 +20,7 @@ export class Queueing {
     this.woken()
   }
 
-  /** The same with a message, if it is here. */
+  /** The same for a message, if it is stored. */
   async about(key: string, run: (message: Message, work: Work) => Promise<void>): Promise<void> {
     await this.write(async (work) => {
       const message = await work.message(key)
@@ -28,7 +28,7 @@ export class Queueing {
     })
   }
 
-  /** A message of mine that waits to be sent. */
+  /** A new message of the user, which waits to be sent. */
   mine(chat: Address, id: string, text: string): Omit<Message, 'at' | 'order'> {
     return {
       ...{ key: messageKey(chat, this.me, true, id), chat, from: this.me, mine: true, id },
@@ -36,7 +36,7 @@ export class Queueing {
     }
   }
 
-  /** What I say of a message. */
+  /** Stores a change that the user makes to a message. */
   async change(
     work: Work,
     { key }: Message,
@@ -48,7 +48,10 @@ export class Queueing {
     await addChange(work, from, { ...of, ...content, order: orderAt(this.now()) })
   }
 
-  /** Queues what has an id of its own, and returns that. What the archive tells of it is known then. */
+  /**
+   * Queues an entry with its own id, and marks that id as known, since it will be in the archive. Returns the id and
+   * the place in the outbox.
+   */
   async tell(
     work: Work,
     to: Address,
@@ -59,7 +62,7 @@ export class Queueing {
     return { id, waits: await this.queue(to, id, what) }
   }
 
-  /** The place in the outbox. */
+  /** Returns the place in the outbox. */
   async queue(to: Address, id: string, what: OutgoingContent): Promise<number> {
     const seq = await this.db.outgoing.add({ to, id, what, tries: 0 })
     if (seq === undefined) throw new Error('no place in the outbox')
@@ -74,7 +77,7 @@ export class Queueing {
       .delete()
   }
 
-  /** Something that my devices share was changed, and is to be published (`settings.ts`). */
+  /** Notes that data shared by the user's devices were changed, so that they are published (`settings.ts`). */
   async unsynced(what: 'read' | 'settings' | 'default', address: Address): Promise<void> {
     await this.db.setFact(`unsynced ${what} ${address}`, crypto.randomUUID())
   }

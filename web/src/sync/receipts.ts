@@ -11,7 +11,7 @@ import type { Work } from '../local/work'
 import type { ReceivedMessage } from '../xmpp/received'
 
 export class Receipts {
-  /** By chat, the ids of messages that are to be acknowledged. */
+  /** By chat: the ids of messages that are to be acknowledged. */
   private readonly owed = new Map<Address, string[]>()
 
   constructor(
@@ -20,7 +20,7 @@ export class Receipts {
     private readonly work: Work
   ) {}
 
-  /** Queues what is owed. */
+  /** Queues the receipts that are owed. */
   async queue(): Promise<void> {
     const rows = [...this.owed].map(([to, of]): Outgoing => {
       return { to, id: crypto.randomUUID(), what: { type: 'marker', of, kind: 'received' }, tries: 0 }
@@ -28,13 +28,13 @@ export class Receipts {
     if (rows.length) await this.db.outgoing.bulkAdd(rows)
   }
 
-  /** A receipt for this message is owed, unless one was sent. */
+  /** Notes that a receipt for this message is owed, unless one was sent. */
   async owe({ key, chat }: Message, id: string): Promise<void> {
     const sent = (await this.work.change(changeKey('received', key, this.me), key)) !== undefined
     if (!sent) this.owed.set(chat, [...(this.owed.get(chat) ?? []), id])
   }
 
-  /** Another device of mine has sent a receipt or marker: this one does not. */
+  /** Another device of the user has sent a receipt or marker, so this one does not. */
   async sentElsewhere(chat: Address, kind: 'received' | 'displayed', id: string): Promise<void> {
     if (kind === 'received') this.forgive(chat, id)
     const waiting = await this.db.outgoing.where('to').equals(chat).toArray()
@@ -47,7 +47,7 @@ export class Receipts {
     }
   }
 
-  /** A message of mine is in the archive: it does not wait any more, even if the acknowledgement was lost. */
+  /** A message of the user is in the archive, so it was sent, even if the acknowledgement was lost. */
   async archived({ chat, id, archive, at }: ReceivedMessage): Promise<void> {
     const waiting = await this.db.outgoing.where('id').equals(id).toArray()
     for (const { to, seq, what } of waiting) {
@@ -57,7 +57,7 @@ export class Receipts {
     }
   }
 
-  /** A message of mine came back. What was archived before it came back stays as it is elsewhere. */
+  /** A message of the user came back as an error. If it was archived before, its state does not change. */
   async bounced({ chat, id, mine }: ReceivedMessage): Promise<void> {
     if (mine) return
     const message = await this.work.message(messageKey(chat, this.me, true, id))

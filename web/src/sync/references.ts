@@ -19,7 +19,7 @@ import { answerIn, keyOf } from './decryption'
 import type { Receipts } from './receipts'
 import { named } from './same-id'
 
-/** `Message.order`: where the archive has it, else by its time. */
+/** `Message.order`: from the archive id, else from the time. */
 export function orderOfEntry({ archive, at }: Pick<ReceivedMessage, 'archive' | 'at'>): string {
   return archive ? orderOf(archive, at) : orderAt(at)
 }
@@ -35,7 +35,10 @@ export class Remarks {
     private readonly passed: Moment
   ) {}
 
-  /** Receipts (XEP-0184) and markers (XEP-0333): theirs on mine, and those of my other devices on theirs. */
+  /**
+   * Receipts (XEP-0184) and markers (XEP-0333): from others for the user's messages, or from the user's other devices
+   * for theirs.
+   */
   async marks(came: ReceivedMessage): Promise<void> {
     const { chat, me } = { chat: came.chat, me: this.me }
     for (const kind of ['received', 'displayed'] as const) {
@@ -60,7 +63,10 @@ export class Remarks {
     }
   }
 
-  /** A correction that may not change what it names is a message of its own, or its text would be nowhere. */
+  /**
+   * Whether a message is to be handled as a correction. One that may not change its target becomes a separate message,
+   * so that its text is not lost.
+   */
   async corrects(came: ReceivedMessage, encrypted: boolean): Promise<boolean> {
     if (!came.edits) return false
     const target = await this.corrected(came)
@@ -70,7 +76,7 @@ export class Remarks {
     return mayChange(message, { encrypted, order: orderOfEntry(came) })
   }
 
-  /** Whether it corrects a message that can't be read either, which says so already. */
+  /** Whether it corrects an unreadable message, which is shown as such already. */
   async correctsUnreadable(came: ReceivedMessage): Promise<boolean> {
     if (!came.edits) return false
     const target = await this.corrected(came)
@@ -82,12 +88,15 @@ export class Remarks {
     return this.meant(messageKey(chat, from, mine, edits), came)
   }
 
-  /** Which message is named by an id: the one that was corrected by it, or the last that had it then. */
+  /**
+   * The key of the message that an id refers to: the one that was corrected by it, or the last one that had the id
+   * then.
+   */
   async meant(key: string, came: ReceivedMessage): Promise<string> {
     return named(this.work, await resolve(this.work, key), orderOfEntry(came))
   }
 
-  /** What only this app says: only from a device that is trusted. */
+  /** Content for this app only (`sealed.ts`). It counts if the sender's device is trusted. */
   async sealed(came: ReceivedMessage, opened: Opened | undefined, known: boolean): Promise<void> {
     if (known || !opened || opened.type === 'unreadable') return
     this.work.setSeen(keyOf(came))
@@ -105,7 +114,7 @@ export class Remarks {
     await this.add({ ...base, key, progress: mine ? 'sent' : 'read', reactions: {}, encrypted: true })
   }
 
-  /** Returns what is new to show: the text of a correction whose message is not here. */
+  /** Returns the new message, if the correction's target is not stored and its text takes the place of that. */
   async edit(
     came: ReceivedMessage,
     key: string,
@@ -134,7 +143,10 @@ export class Remarks {
     })
   }
 
-  /** What an answer quotes is what its author has written, if that is here, and nothing once that was taken back. */
+  /**
+   * The quote of a reply: the stored text of the original, or none if that was deleted. If it is not stored, what the
+   * reply claims.
+   */
   async quote(came: ReceivedMessage, chat: Address, text: string): Promise<Reply | undefined> {
     const { reply } = came
     if (!reply) return undefined
@@ -147,7 +159,7 @@ export class Remarks {
       if (gone || original?.kind === 'deleted') return withoutText(quoted)
       if (original?.kind === 'text') return { ...quoted, text: original.text }
     }
-    // Anybody may put words into anybody's mouth: there are two here, and one of them says so
+    // The claimed author may be anybody, but only two people are in this chat
     const from = reply.from === this.me ? this.me : chat
     return { id: reply.id, from, text, ...(!came.mine && { claimed: true }) }
   }
@@ -180,7 +192,7 @@ export class Remarks {
     }
   }
 
-  /** Stores what the message says of `target`. */
+  /** Stores a change of `target` that the message makes. */
   async change(
     kind: Change['kind'],
     target: string,

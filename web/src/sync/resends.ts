@@ -8,16 +8,16 @@ import type { Address, Moment } from '../local/types'
 import { contentSent } from './sent-content'
 import { afterTrust } from './trusted'
 
-/** Messages that one device may ask for in a day, and how often for each. */
+/** The maximum number of messages a device may request in a day, and how often each. */
 const MESSAGES_A_DAY = 300
 const TIMES_EACH = 3
 const DAY_MS = 86_400_000
-/** Questions of one account that are kept. */
+/** The maximum number of refused requests kept for an account. */
 const MOST_REFUSED = 100
-/** A fact for each account. */
+/** The name of a fact; an account follows. */
 const REFUSED = 'refused '
 
-/** What a device has asked for in vain: `of`, the id of the message. */
+/** A refused request. `of`: the id of the message. */
 interface Refused {
   of: string
   device: number
@@ -33,13 +33,13 @@ export class Resends {
     private readonly queued: () => void
   ) {}
 
-  /** A device asks for a message of mine. */
+  /** A device asks for a message of the user again. */
   async asked(from: Address, device: number, id: string, trusted: boolean): Promise<void> {
     if (trusted) await this.queue(from, device, id)
     else await this.refuse(from, device, id)
   }
 
-  /** The device is not trusted: it gets the message once it is. */
+  /** Refuses a request of an untrusted device, which gets the message once it is trusted. */
   async refuse(account: Address, device: number, of: string): Promise<void> {
     if ((await contentSent(this.db, this.me, account, of)) === undefined) return
     await this.db.transaction('rw', this.db.facts, async () => {
@@ -48,7 +48,7 @@ export class Resends {
     })
   }
 
-  /** Somebody has decided to trust devices of an account: what these were not given, they get. */
+  /** The user has decided to trust devices of an account: sends them what was refused. */
   async trusted(account: Address): Promise<void> {
     const known = await this.crypto.fingerprints(account)
     for (const one of (await this.refused(account)).filter(({ device }) => mayRead(known, device))) {
@@ -57,13 +57,13 @@ export class Resends {
     if (await afterTrust(this.db, account, known, this.now())) this.queued()
   }
 
-  /** The same for all accounts: the app may have ended when somebody had just decided. */
+  /** The same for all accounts, since the app may have been closed right after a decision. */
   async allTrusted(): Promise<void> {
     const names = await this.db.facts.where('name').startsWith(REFUSED).primaryKeys()
     for (const name of names) await this.trusted(name.slice(REFUSED.length))
   }
 
-  /** False: it was enough for a day. */
+  /** False: the limit of the day is reached. */
   private async queue(to: Address, device: number, id: string): Promise<boolean> {
     const name = `resent ${to}/${device}`
     const now = this.now()
@@ -96,7 +96,7 @@ export class Resends {
   }
 }
 
-/** Whether messages may be sent to a device. */
+/** Whether a device may get messages. */
 export function mayRead(known: Fingerprint[], device: number): boolean {
   const trust = known.find((one) => one.device === device && one.active)?.trust
   return trust === 'first-use' || trust === 'verified'

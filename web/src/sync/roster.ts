@@ -20,7 +20,7 @@ export class Roster {
     private readonly wire: Wire
   ) {}
 
-  /** What the server has, in a new session. */
+  /** Loads contacts and blocked people in a new session. */
   async load(): Promise<void> {
     const answer = await this.wire.request('get', '', el('query', { xmlns: NS.roster }))
     const items = children(child(answer, NS.roster, 'query'), NS.roster, 'item').map(itemOf)
@@ -41,7 +41,7 @@ export class Roster {
     })
   }
 
-  /** A push (RFC 6121 §2.1.6, XEP-0191 §3). False: it is none. */
+  /** Handles a push (RFC 6121 §2.1.6, XEP-0191 §3). False: it is none. */
   async push(iq: Xml): Promise<boolean> {
     if ((attribute(iq, 'from') || this.me) !== this.me) return false
     for (const item of children(child(iq, NS.roster, 'query'), NS.roster, 'item')) {
@@ -68,14 +68,14 @@ export class Roster {
     return child(iq, NS.roster, 'query') !== undefined || unblock !== undefined || isBlock(iq)
   }
 
-  /** Presence of type subscribe, unsubscribe, … */
+  /** Handles presence of type subscribe, unsubscribe and the like. */
   async asked(presence: Xml): Promise<void> {
     const address = bare(attribute(presence, 'from'))
     const type = attribute(presence, 'type')
     if (type === 'unsubscribe') await updateContact(this.db, address, { asks: false })
     if (type !== 'subscribe') return
     const contact = await this.db.contacts.get(address)
-    // Whom I added may see me, too
+    // Whoever the user has added may see the user's presence, too
     if (contact?.inRoster && (contact.asked || contact.subscription === 'to')) {
       this.wire.tell(el('presence', { xmlns: NS.client, to: address, type: 'subscribed' }))
     } else {
@@ -86,9 +86,9 @@ export class Roster {
 
   async add(address: Address, name: string): Promise<void> {
     await this.set(address, name)
-    // Pre-approval: when they add me, they see me at once
+    // Pre-approves: if they add the user, they see the presence at once
     this.wire.tell(el('presence', { xmlns: NS.client, to: address, type: 'subscribed' }))
-    // With my name, by which they know who asks (XEP-0172 §4.1)
+    // The name tells them who is asking (XEP-0172 §4.1)
     const nick = (await this.db.contacts.get(this.me))?.nick
     const named = nick ? el('nick', { xmlns: NS.nick }, nick) : undefined
     this.wire.tell(el('presence', { xmlns: NS.client, to: address, type: 'subscribe' }, named))
@@ -123,7 +123,7 @@ export class Roster {
     await updateContact(this.db, address, { blocked: on })
   }
 
-  /** Blocks, and tells the server's operator why. `ids`: of the messages in the own archive. */
+  /** Blocks somebody, and tells the server's operator why. `ids`: of messages in the user's archive. */
   async report(address: Address, reason: 'spam' | 'abuse', ids: string[]): Promise<void> {
     const report = el(
       'report',
@@ -135,7 +135,7 @@ export class Roster {
     await updateContact(this.db, address, { blocked: true })
   }
 
-  /** When somebody was there the last time; undefined if they do not tell. */
+  /** When somebody was last online; undefined if they do not tell. */
   async lastSeen(address: Address, now: Moment): Promise<Moment | undefined> {
     try {
       const answer = await this.wire.request('get', address, el('query', { xmlns: NS.last }))

@@ -8,14 +8,14 @@ import type { Message } from '../local/types'
 import type { Work } from '../local/work'
 import type { ReceivedMessage } from '../xmpp/received'
 
-/** What is known of the message that has the id first. */
+/** What is known of the first message with the id. */
 export interface First {
   archive: string | undefined
   /** Undefined: it is not known any more. */
   text: string | undefined
 }
 
-/** Whether it may be another message than the one that is known by its entry: it has another, and something to show. */
+/** Whether this may be another message than the known one: it has a different archive entry, and content to show. */
 export function mayDiffer(came: ReceivedMessage, first: string | undefined): boolean {
   const { archive, reaction, retracts, resent, sealed, tombstone, envelope, text } = came
   if (!archive || !first || first === archive) return false
@@ -29,7 +29,7 @@ export function firstOf(there: Message | undefined): First | undefined {
   return { archive: there.archive, text: asCame ? there.text : undefined }
 }
 
-/** Of those with the id that somebody names: the last that was there then. */
+/** Of several messages with an id that is referred to: the last one at that time. */
 export async function named(work: Work, key: string, order: string): Promise<string> {
   const first = await work.message(key)
   if (first ? !first.twins : !(await work.isSeen(key))) return key

@@ -3,7 +3,10 @@ import type { Database } from '../local/database'
 import type { Address, Message } from '../local/types'
 import type { Single } from '../xmpp/composed'
 
-/** Undefined: nothing with this id was sent to `to`, or it is not here any more. Own devices get whatever was sent. */
+/**
+ * Undefined: no message with this id was sent to `to`, or it is not stored any more. Devices of the user get any sent
+ * message.
+ */
 export async function contentSent(
   db: Database,
   me: Address,

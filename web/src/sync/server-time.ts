@@ -6,7 +6,10 @@ import { NS } from '../xmpp/ns'
 import type { Wire } from '../xmpp/wire'
 import { child, el, textOf } from '../xmpp/xml'
 
-/** NaN: the server does not know. Undefined: it could not be asked; it is asked again with the next connection. */
+/**
+ * In milliseconds. NaN: the server does not tell. Undefined: it could not be asked, and is asked with the next
+ * connection.
+ */
 export async function serverTime(wire: Wire, me: Address): Promise<Moment | undefined> {
   try {
     const answer = await wire.request('get', domainOf(me), el('time', { xmlns: NS.time }))

@@ -19,7 +19,7 @@ import type { Resends } from './resends'
 import type { Roster } from './roster'
 import type { ChatSettings } from './settings'
 
-/** What begins. */
+/** The parts that a session starts. */
 export interface Beginners {
   db: Database
   me: Address
@@ -39,10 +39,10 @@ export interface Beginners {
   setClock(): Promise<void>
 }
 
-/** A beginning that failed is tried again after so long. */
+/** Milliseconds until a failed start is repeated. */
 const AGAIN_MS = 5000
 
-/** What a session begins with: how far it is. */
+/** How far the start of a session has come. */
 interface Beginning {
   running: boolean
   caughtUp: boolean
@@ -51,7 +51,7 @@ interface Beginning {
 const NOT_BEGUN: Beginning = { running: false, caughtUp: false, done: false }
 
 export class SessionStart {
-  /** The session can take stanzas. */
+  /** Resolves when the session can take stanzas. */
   private ready: Promise<unknown> = Promise.resolve()
   private session: Beginning = { ...NOT_BEGUN }
   private stopped = false
@@ -62,7 +62,7 @@ export class SessionStart {
     this.stopped = true
   }
 
-  /** The session of before goes on. */
+  /** A session was resumed. */
   resumed(): void {
     const { session } = this
     this.of.live.change({
@@ -71,14 +71,14 @@ export class SessionStart {
     })
     quietly(this.of.outbox.wake())
     quietly(this.of.settings.flush())
-    // The device may have slept, or its clock have been set
+    // The device may have slept, or its clock was changed
     quietly(this.of.setClock())
     if (session.caughtUp) this.of.history.begin()
     quietly(this.settleContested())
     this.again(session)
   }
 
-  /** A new session; `newest`: what the archive ended with then. */
+  /** A new session has started. `newest`: the id of the newest archive entry at that time. */
   begun(newest: string): void {
     this.of.presences.clear()
     this.of.history.fresh()
@@ -91,7 +91,7 @@ export class SessionStart {
     void this.settle(this.session)
   }
 
-  /** All that a new session begins with. */
+  /** Runs all steps of the start. */
   private async settle(session: Beginning): Promise<void> {
     session.running = true
     try {
@@ -105,7 +105,7 @@ export class SessionStart {
       if (session !== this.session || !this.of.connection.online) return
       session.caughtUp = true
       await this.of.catchUp.retry()
-      this.of.crypto.retryRequests() // as by another device of mine, while this one was away
+      this.of.crypto.retryRequests() // another device of the user may have accepted somebody while this one was offline
       this.of.outbox.hold(false)
       this.of.live.change({ connection: 'online' })
       this.of.history.begin()
@@ -123,7 +123,7 @@ export class SessionStart {
     }
   }
 
-  /** Unless it is done or under way. The connection may have gone before its end, or the server have failed. */
+  /** Repeats the start, unless it is done or running: the connection may have been lost, or the server have failed. */
   private again(session: Beginning): void {
     const wanted = session === this.session && !session.done && !session.running
     if (!wanted || this.stopped || !this.of.connection.online) return
@@ -131,21 +131,21 @@ export class SessionStart {
     void this.settle(session)
   }
 
-  /** A message has come live. Rejects if it can't be stored. */
+  /** Handles a live message. Rejects if it can't be stored. */
   async message(entry: Entry): Promise<void> {
-    // Nothing that could not be stored may be acknowledged before the session's place in the archive is known
+    // A message that can't be stored must not be acknowledged before the session's place in the archive is known
     await this.ready.catch(() => undefined)
     await this.of.catchUp.live(entry)
     this.of.expiry.changed()
   }
 
-  /** Asks what is contested (`contested.ts`), once all that was missed is here. */
+  /** Asks the archive about contested changes (`contested.ts`) once catch-up is done. */
   async settleContested(): Promise<void> {
     if (this.session.caughtUp && this.of.connection.online) await this.of.catchUp.settleContested()
   }
 }
 
-/** What fails when the storage is closed, as after a log-out in another tab, is nobody's. */
+/** For work that may fail when the storage is closed, for example after a log-out in another tab. */
 function quietly(work: Promise<unknown>): void {
   work.catch(() => undefined)
 }

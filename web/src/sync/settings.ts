@@ -18,7 +18,7 @@ import { domainOf } from '../xmpp/jid'
 import { NS } from '../xmpp/ns'
 import { attribute, child, el, type OutgoingXml, type Xml } from '../xmpp/xml'
 
-/** The item that is of no chat. */
+/** The id of the item that belongs to no chat. */
 const DEFAULT_ITEM = 'default'
 const CLOCKS_DIFFER_MS = 60_000
 
@@ -26,9 +26,12 @@ export const SETTINGS_NODES: string[] = [NS.displayed, NS.kithChats]
 
 export class ChatSettings {
   private working = false
-  /** Something may have been changed since the facts were read last. */
+  /** Facts may have changed since they were last read. */
   private changed = false
-  /** What my other devices have set was read in this session: before, it could be overwritten unseen. */
+  /**
+   * Whether the settings of the user's other devices were read in this session. Before that, nothing is published,
+   * since it could overwrite them.
+   */
   private loaded = false
 
   constructor(
@@ -38,12 +41,12 @@ export class ChatSettings {
     private readonly now: () => Moment
   ) {}
 
-  /** A new session begins: what others have set meanwhile is read before anything is published. */
+  /** A new session: other devices' settings are read before anything is published. */
   fresh(): void {
     this.loaded = false
   }
 
-  /** All that my other devices have set, in a new session. */
+  /** Loads the settings of the user's other devices in a new session. */
   async load(): Promise<void> {
     for (const node of SETTINGS_NODES) await this.event(node, await itemsOf(this.wire, this.me, node))
     this.loaded = true
@@ -52,7 +55,7 @@ export class ChatSettings {
   async event(node: string, items: Item[]): Promise<void> {
     for (const { id, payload } of items) {
       if (payload && node === NS.kithChats && id === DEFAULT_ITEM) await this.defaults(payload)
-      // What the server itself says is a chat as well
+      // The server itself is the contact of a chat, too
       if (!payload || !(id.includes('@') || id === domainOf(this.me))) continue
       if (node === NS.displayed) await this.displayed(id, payload)
       else await this.settings(id, payload)
@@ -65,7 +68,7 @@ export class ChatSettings {
     if (this.working || !this.loaded || !this.wire.online) return
     this.working = true
     try {
-      // What is changed while this waits for the server is published as well
+      // Changes made while this waits for the server are published as well
       while (this.changed) {
         this.changed = false
         await this.publishAll()
@@ -89,7 +92,7 @@ export class ChatSettings {
     }
   }
 
-  /** It is published; unless it has changed again meanwhile. */
+  /** Removes the note after publishing, unless there was another change in the meantime. */
   private async done(name: string, value: unknown): Promise<void> {
     await this.db.transaction('rw', this.db.facts, async () => {
       if ((await this.db.fact(name)) === value) await this.db.facts.delete(name)
@@ -122,14 +125,14 @@ export class ChatSettings {
 
   private async displayed(address: Address, payload: Xml): Promise<void> {
     const id = attribute(child(payload, NS.sid, 'stanza-id'), 'id')
-    // Not up to a place that nothing can have yet: all that comes would count as read
+    // A read position in the future would mark new messages as read
     if (!isArchiveId(id) || timeOf(id) > this.now() + CLOCKS_DIFFER_MS) return
     await Work.run(this.db, (work) => readTo(work, address, id))
   }
 
   private async settings(address: Address, payload: Xml): Promise<void> {
     const cleared = attribute(payload, 'cleared')
-    // What comes from now on is never cleared, whatever stands there
+    // A cleared position in the future would remove new messages
     if (isOrder(cleared, this.now()) && timeOf(cleared) <= this.now() + CLOCKS_DIFFER_MS)
       await Work.run(this.db, (work) => clearTo(work, address, cleared))
     const theirs = settingsOf(payload)
@@ -138,14 +141,14 @@ export class ChatSettings {
     const timerSet = attribute(payload, 'timer-order')
     const timerOrder = isOrder(timerSet, this.now()) ? timerSet : ''
     const unsynced = await this.db.fact(`unsynced settings ${address}`)
-    // A device of an earlier version has set all of them at once
+    // Earlier versions set all settings at once
     if (!setAt && unsynced) return
     let behind = false
     await Work.run(this.db, async (work) => {
       const known = await work.chat(address)
       const chat = { ...known, setAt: notOfFuture(known.setAt ?? {}, this.now()) }
       const both = setAt ? newest(chat, theirs, setAt) : { ...theirs, setAt: {} }
-      // They may have set it since, which nobody but them has told
+      // Others may have changed it in the meantime without having told yet
       const newer = timerOrder >= chat.timerOrder && !unsynced
       const after = { ...chat, ...both, ...(newer && { disappears, timerOrder }) }
       behind =
@@ -154,7 +157,7 @@ export class ChatSettings {
       const changed = newer && (chat.disappears !== disappears || chat.timerOrder !== timerOrder)
       if (changed || JSON.stringify(sharedOf(after)) !== JSON.stringify(sharedOf(chat))) work.setChat(after)
     })
-    // Two devices have set different things in the same moment: the one that overwrote the other did not know of it
+    // Two devices have changed different settings at the same moment, and one overwrote the other's without knowing
     if (behind && !unsynced) await this.db.setFact(`unsynced settings ${address}`, crypto.randomUUID())
     if (behind) void this.flush()
   }
@@ -175,7 +178,10 @@ function settingsOf(payload: Xml): Shared {
   }
 }
 
-/** When each was set; undefined: it is of a version that does not tell. None is of the future. */
+/**
+ * When each setting was changed; undefined: the item is from a version that does not tell. Times in the future are
+ * reduced to now.
+ */
 function timesOf(payload: Xml, now: Moment): NonNullable<Chat['setAt']> | undefined {
   if (!payload.attributes.has('set')) return undefined
   const parts = attribute(payload, 'set').split(' ')
@@ -187,13 +193,13 @@ function timesOf(payload: Xml, now: Moment): NonNullable<Chat['setAt']> | undefi
   return notOfFuture(times, now)
 }
 
-/** A clock that was wrong does not keep what is set later from counting. */
+/** Reduces times in the future to now, so that later changes count even if a clock was wrong. */
 function notOfFuture(times: NonNullable<Chat['setAt']>, now: Moment): NonNullable<Chat['setAt']> {
   const latest = now + CLOCKS_DIFFER_MS
   return Object.fromEntries(Object.entries(times).map(([setting, time]) => [setting, Math.min(time, latest)]))
 }
 
-/** Of each setting what was set later, here or there. */
+/** Combines two versions: for each setting, the later one. */
 function newest(chat: Chat, theirs: Shared, setAt: NonNullable<Chat['setAt']>): Shared & Pick<Chat, 'setAt'> {
   const both = sharedOf(chat)
   for (const setting of SETTINGS) {

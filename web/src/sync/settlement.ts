@@ -17,7 +17,7 @@ export class Settlement {
   private readonly landed: { one: Outgoing; at: Moment }[] = []
   private landing: Promise<void> | undefined
 
-  /** `onArrived` is called when something has arrived at the server and that is stored. */
+  /** `onArrived` is called when acknowledged entries are stored as such. */
   constructor(
     private readonly db: Database,
     private readonly me: Address,
@@ -25,7 +25,7 @@ export class Settlement {
     private readonly onArrived: () => void
   ) {}
 
-  /** The server has it. What arrives while one transaction runs shares the next: an answer of the server is for many. */
+  /** The server has acknowledged an entry. Entries that are acknowledged during a transaction share the next one. */
   arrived(one: Outgoing, at: Moment): Promise<void> {
     this.landed.push({ one, at })
     this.landing ??= this.landAll()
@@ -37,7 +37,7 @@ export class Settlement {
     try {
       while (this.landed.length) await this.land(this.landed.splice(0))
     } finally {
-      this.landing = undefined // within the turn that has found nothing more
+      this.landing = undefined // in the same turn as the last check
     }
   }
 
@@ -65,7 +65,7 @@ export class Settlement {
     this.onArrived()
   }
 
-  /** What was said of a message does not wait any more. */
+  /** Gives a change of a message its order after it was sent. */
   private async placed(work: Work, { to, id, what }: Outgoing, order: string): Promise<void> {
     if (what.type === 'message' && what.replaces !== undefined)
       await placeChange(work, this.me, 'edit', messageKey(to, this.me, true, what.replaces), id, order)
@@ -75,7 +75,7 @@ export class Settlement {
     }
   }
 
-  /** What waits stands behind what was sent, which is as late now as it was sent. */
+  /** Moves waiting messages behind the sent ones: they are now at least as late. */
   private async moveWaiting(work: Work, chat: Address): Promise<void> {
     const rows = await this.db.outgoing.where('to').equals(chat).toArray()
     const keys = rows.flatMap((row) => keyOf(row, this.me) ?? [])
@@ -92,7 +92,7 @@ export class Settlement {
     }
   }
 
-  /** It is about to be sent unencrypted; a correction makes the message that it corrects readable as well. */
+  /** Notes that a message is about to be sent unencrypted. For a correction, that applies to the corrected message. */
   async unencrypted({ to, id, what }: Outgoing): Promise<void> {
     await Work.run(this.db, async (work) => {
       const named = what.type === 'message' ? (what.replaces ?? id) : id
@@ -101,7 +101,7 @@ export class Settlement {
     })
   }
 
-  /** It can't be sent. */
+  /** Notes that an entry can't be sent. */
   async failed(one: Outgoing, failure?: Failure): Promise<void> {
     await Work.run(this.db, async (work) => {
       const key = keyOf(one, this.me)
@@ -113,7 +113,7 @@ export class Settlement {
   }
 }
 
-/** Of the message that is sent by this, if it is one. */
+/** The key of the message that this entry sends, if it does. */
 function keyOf({ to, id, what }: Outgoing, me: Address): string | undefined {
   return what.type === 'message' && what.replaces === undefined ? messageKey(to, me, true, id) : undefined
 }

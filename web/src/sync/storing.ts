@@ -37,7 +37,7 @@ export class Storing {
     return this.receipts.queue()
   }
 
-  /** Returns what is new to show. */
+  /** Returns the message if there is something new to show. */
   async take({ came, key, opened, known, asked = false, retry }: Ready): Promise<Message | undefined> {
     await this.work.keepAlive()
     if (retry !== undefined) this.work.setSeen(retry)
@@ -49,7 +49,7 @@ export class Storing {
     await this.remarks.marks(came)
     if (came.mine && came.archive) await this.receipts.archived(came)
     if (known && came.mine && came.archive && came.edits) {
-      // Before it is looked at whether it may: what is known is not decrypted once more
+      // Before `corrects` is asked: a known message is not decrypted again
       const target = await this.remarks.corrected(came)
       await placeChange(this.work, this.me, 'edit', target, came.id, orderOfEntry(came))
     }
@@ -58,7 +58,7 @@ export class Storing {
       await this.remarks.sealed(came, opened, known)
       return undefined
     }
-    // Asked for again by the encryption; of what has no place of its own, nothing is shown
+    // Unreadable messages that would not appear by themselves; the encryption has requested them again
     if (opened?.type === 'unreadable' && (came.edits || came.reaction || !came.envelope?.payload))
       return undefined
     const text = opened?.type === 'text' ? opened.text : came.text
@@ -77,7 +77,7 @@ export class Storing {
     return added
   }
 
-  /** They write encrypted: so do I, whatever I have agreed to before. */
+  /** They write encrypted, so messages to them are encrypted, whatever the user has agreed to before. */
   private async hasKeys({ chat, at }: ReceivedMessage): Promise<void> {
     const { keyless } = await this.work.chat(chat)
     if (keyless && at > keyless.since) await endKeyless(this.work, this.me, chat, this.now)
@@ -112,7 +112,7 @@ export class Storing {
     }
     const setting = text === undefined && timer >= 0 && !came.envelope && came.method === undefined
     if (known) {
-      // The archive tells the place of one of mine
+      // The archive tells the position of a message of the user
       if (setting && came.mine && archive) await this.timer(base, timer)
       const there = archive ? await this.work.message(base.key) : undefined
       if (!there) return undefined
@@ -125,7 +125,7 @@ export class Storing {
         await this.remarks.change('retraction', base.key, came, {})
         return undefined
       }
-      // What was said and taken back before this device was there, it never had
+      // A message that was sent and deleted before this device existed leaves no trace here
       if (at < ((await this.db.fact<Moment>('since')) ?? 0)) {
         this.work.setSeen(base.key)
         return undefined
@@ -167,7 +167,7 @@ export class Storing {
     return fresh || before?.kind === 'unreadable' || before?.standsIn ? message : undefined
   }
 
-  /** Looked up once for each chat. */
+  /** Cached for each chat. */
   private async isAccepted(address: Address): Promise<boolean> {
     let known = this.accepted.get(address)
     if (known === undefined) {
@@ -178,7 +178,7 @@ export class Storing {
     return known
   }
 
-  /** The sender has set after which time messages of this chat go. */
+  /** The sender has changed the timer of the chat. */
   private async timer(base: Message, seconds: number): Promise<void> {
     if (!base.mine && !(await this.isAccepted(base.chat))) return
     const chat = await this.work.chat(base.chat)

@@ -22,7 +22,7 @@ export interface Leading {
 }
 
 export interface TabsDeps {
-  /** Empty: the only tab. */
+  /** Undefined: this is the only tab. */
   locks: LockManager | undefined
   channel: BroadcastChannel | undefined
   lock: string
@@ -41,7 +41,7 @@ interface Waiting {
 export class Tabs {
   readonly tab: string = crypto.randomUUID()
   private readonly seen = new Set<string>()
-  /** Until somebody tells, this is taken for an app that is looked at. */
+  /** Until a tab tells whether it is visible, the app counts as visible. */
   private told = false
   private readonly waiting = new Map<string, Waiting>()
   private leading: Leading | undefined
@@ -65,12 +65,12 @@ export class Tabs {
       await held
     }
     const done = locks ? locks.request(lock, leads) : leads()
-    // The storage is closed, as after a log-out
+    // The storage is closed, for example after a log-out
     done.catch((error: unknown) => console.debug('this tab does not lead', error))
     this.say({ type: 'hello' })
   }
 
-  /** Done by the leader, whoever that is when it can be done. */
+  /** Has the leading tab execute a call, whichever tab leads when that is possible. */
   call(method: string, args: unknown[]): Promise<unknown> {
     if (this.leading) return this.leading.call(method, args)
     const id = crypto.randomUUID()
@@ -90,13 +90,13 @@ export class Tabs {
     this.say({ type: 'visible', tab: this.tab, on })
   }
 
-  /** The leader tells what is true now. */
+  /** Tells the other tabs the transient state. */
   tell(live: Live): void {
     this.last = live
     this.say({ type: 'live', live })
   }
 
-  /** The device is logged out: all tabs end. */
+  /** The device is logged out, so all tabs end. */
   end(): void {
     this.say({ type: 'ended' })
     this.close()

@@ -34,7 +34,7 @@ export class Timers {
     })
   }
 
-  /** The first that I say in a chat sets the time that I have chosen for new ones, unless one of us has set another. */
+  /** The user's first message in a chat sets the default timer, unless either side has set one. */
   async begin(work: Work, address: Address): Promise<void> {
     if (address === this.on.me || isServer(address, this.on.me)) return
     const { timerOrder, clearedTo } = await work.chat(address)
@@ -48,7 +48,7 @@ export class Timers {
     if (!said) await this.setWithin(work, address, seconds)
   }
 
-  /** For chats that begin from now on. */
+  /** Sets the default for new chats. */
   async setDefault(seconds: number): Promise<void> {
     await this.on.db.transaction('rw', this.on.db.facts, async () => {
       await this.on.db.setFact(DEFAULT_TIMER, seconds)

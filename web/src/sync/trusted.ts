@@ -7,10 +7,10 @@ import { orderWaiting } from '../local/order'
 import type { Address, Failure, Message, Moment } from '../local/types'
 import { Work } from '../local/work'
 
-/** What a device's trust can mend. */
+/** The failures that end when a device is trusted. */
 const MENDED: (Failure | undefined)[] = ['undecided', 'distrusted']
 
-/** Why nobody could be sent to. */
+/** Why a message could not be encrypted for anybody, judging by the recipient's devices. */
 export function failureOf(known: Fingerprint[]): Failure {
   const active = known.filter((one) => one.active)
   if (active.some(({ trust }) => trust === 'undecided')) return 'undecided'
@@ -18,8 +18,8 @@ export function failureOf(known: Fingerprint[]): Failure {
 }
 
 /**
- * Sends again what was not sent since no device was trusted, and says no longer of messages that their device is not.
- * True: something waits to be sent.
+ * Queues messages again that were not sent because no device was trusted, and removes the label "untrusted" from
+ * received messages. True: something waits to be sent.
  */
 export async function afterTrust(
   db: Database,
@@ -50,7 +50,7 @@ export async function afterTrust(
   })
 }
 
-/** A message that was not sent waits once more; the caller finds which is the last of the chat then. */
+/** Queues a message again that was not sent. The caller has to update the last message of the chat. */
 export async function requeue(work: Work, message: Message, now: Moment): Promise<void> {
   const { text, reply, forwarded, unstyled, expires, chat, id } = message
   const { outgoing } = work.db
@@ -71,7 +71,7 @@ export async function requeue(work: Work, message: Message, now: Moment): Promis
   const again: Message = {
     ...message,
     progress: 'waiting',
-    encrypted: true, // until it is known that it can't be
+    encrypted: true, // as far as is known before it is sent
     at,
     order: orderWaiting(seq ?? 0),
     ...(timer > 0 && { expires: at + timer * 1000 })

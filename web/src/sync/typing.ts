@@ -6,14 +6,14 @@ const TYPING_MS = 15_000
 export class Typing {
   private readonly timers = new Map<Address, ReturnType<typeof setTimeout>>()
 
-  /** `value` is since when, by who types. */
+  /** `value`: by address, since when they have been typing. */
   constructor(
     private readonly now: () => Moment,
     private readonly value: () => Record<Address, Moment>,
     private readonly change: (typing: Record<Address, Moment>) => void
   ) {}
 
-  /** A chat state has come. */
+  /** Handles a chat state. */
   heard(from: Address, state: string): void {
     clearTimeout(this.timers.get(from))
     const before = this.value()

@@ -8,9 +8,9 @@ import type { Moment } from '../local/types'
 import { UNHANDLED, type Counted } from './app'
 import { parse, write, type Xml } from '../xmpp/xml'
 
-/** A message of others or mine, from wherever it came. */
+/** A message from any source. */
 export interface Entry {
-  /** In the own archive; empty: it is not there. */
+  /** The id in the user's archive; empty: it is not there. */
   id: string
   at: Moment
   message: Xml
@@ -20,13 +20,13 @@ interface Kept {
   id: string
   at: Moment
   stanza: string
-  /** How often it was tried. */
+  /** The number of attempts. */
   tries: number
   reason: string
 }
 
 const ROW = 'aside '
-/** Beyond, the oldest go; what is in the archive is still there. */
+/** Beyond this number, the oldest are deleted; they may still be in the archive. */
 const MOST = 200
 const LONGEST = 100_000
 
@@ -36,13 +36,13 @@ export class Unhandled {
     private readonly now: () => Moment
   ) {}
 
-  /** Rejects if it can't be stored: then it is the storage that is to blame. */
+  /** Rejects if it can't be stored. */
   async put({ id, at, message }: Entry, error: unknown): Promise<void> {
     const row = { id, at, stanza: textOf(message), tries: 1, reason: reasonOf(error) }
     await this.keep(row, id || crypto.randomUUID())
   }
 
-  /** What can't be kept, or is of no use later, is counted all the same. */
+  /** Counts what can't be kept, or is of no use later. */
   async count(reason: string, text = ''): Promise<void> {
     await this.keep(
       { id: '', at: this.now(), stanza: text.slice(0, LONGEST), tries: Infinity, reason },
@@ -50,7 +50,7 @@ export class Unhandled {
     )
   }
 
-  /** Tries all once more. */
+  /** Tries all of them again. */
   async again(handle: (entry: Entry) => Promise<void>): Promise<void> {
     for (const { name, value } of await this.db.facts.where('name').startsWith(ROW).toArray()) {
       const kept = value as Kept
@@ -83,7 +83,7 @@ export class Unhandled {
   }
 }
 
-/** The person has been told of all that there are. */
+/** The user has been told about all of them. */
 export async function told(db: Database): Promise<void> {
   await db.transaction('rw', db.facts, async () => {
     const counted = await db.fact<Counted>(UNHANDLED)
@@ -91,7 +91,7 @@ export async function told(db: Database): Promise<void> {
   })
 }
 
-/** Empty if it is too long, or can't be written. */
+/** Empty if it is too long, or can't be serialized. */
 function textOf(message: Xml): string {
   try {
     const text = write(message)

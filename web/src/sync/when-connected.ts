@@ -1,5 +1,5 @@
 /**
- * Waits briefly for the connection, for operations that need the server. Just after a login or a short outage it is
+ * Waits briefly for the connection, for operations that need the server. Just after a login or a short outage, it is
  * about to come.
  */
 import type { Live, Readable } from './app'
@@ -9,8 +9,8 @@ const PATIENCE_MS = 12_000
 const PAUSE_MS = 200
 
 /**
- * Does it as soon as there is a connection, and again if that goes before there is an answer; so it has to be something
- * that may be done twice. Rejects with NotConnected when too long nothing could be done, or with what the work rejects with.
+ * Runs `work` as soon as there is a connection, and again if that is lost before there is a result, so it must be
+ * repeatable. Rejects with NotConnected when it could not be done for too long, or as `work` does.
  */
 export async function whenConnected<T>(
   live: Readable<Live>,

@@ -5,7 +5,7 @@
 import { cleanName } from '../local/names'
 import { isBlank } from '../local/words'
 import { NS } from './ns'
-import { attribute, child, elements, textOf, type Xml } from './xml'
+import { attribute, child, elements, type Xml } from './xml'
 
 /** Names by namespace, as in the registry of XEP-0380, but with the versions of OMEMO, of which this app has one. */
 const METHODS: Readonly<Record<string, string>> = {

@@ -1,7 +1,6 @@
-import { afterEach, describe, expect, it } from 'vitest'
-import { backup, NotRestored } from '../../src/history/backup'
-import { BadFile, openFile, sealFile } from '../../src/history/file'
-import { newWords, phraseOf, type Phrase } from '../../src/history/phrase'
+/** What comes back from a backup, on a new device and beside what is there. */
+import { describe, expect, it } from 'vitest'
+import { backup } from '../../src/history/backup'
 import { addChange, changeKey } from '../../src/local/changes'
 import { addMessage } from '../../src/local/messages'
 import { ofChat, pinned } from '../../src/local/queries'
@@ -13,60 +12,9 @@ import type { Message } from '../../src/local/types'
 import { Work } from '../../src/local/work'
 import { NS } from '../../src/xmpp/ns'
 import { parse } from '../../src/xmpp/xml'
-import { Device, until } from '../sync/people'
+import { Device, until, turnOff, turnOffLater } from '../sync/people'
 import { World } from '../sync/world'
-import { fc } from './arbitrary'
-
-const ME = 'ada@example.org'
-const BEN = 'ben@example.org'
-const WORDS = { is: 'words', key: newWords().join(' ') } as const
-const nothing = (): void => undefined
-let open: Device[] = []
-
-async function device(world = new World()): Promise<Device> {
-  const made = await Device.of(world, 'ada')
-  open.push(made)
-  return made
-}
-
-afterEach(async () => {
-  for (const one of open) await one.close()
-  open = []
-})
-
-function message(n: number, more: Partial<Message> = {}): Message {
-  const at = Date.now() - 1_000_000 + n * 1000
-  const [mine, id] = [n % 2 === 0, `m${String(n)}`]
-  return {
-    ...{
-      key: messageKey(BEN, BEN, mine, id),
-      chat: BEN,
-      at,
-      order: orderAt(at),
-      from: mine ? ME : BEN,
-      mine,
-      id
-    },
-    ...{ kind: 'text', text: `message ${String(n)}`, progress: mine ? 'sent' : 'read', reactions: {} },
-    ...{ encrypted: true, ...more }
-  }
-}
-
-async function write(one: Device, messages: Message[]): Promise<void> {
-  await Work.run(one.db, async (work) => {
-    for (const each of messages) await addMessage(work, ME, each)
-  })
-}
-
-const saved = (one: Device, phrase: Exclude<Phrase, { is: 'mistyped' }> = WORDS): Promise<Blob> =>
-  backup(one.db, ME, phrase, Date.now(), nothing)
-
-async function failed(work: Promise<unknown>): Promise<unknown> {
-  const error = await work.catch((reason: unknown) => reason)
-  return error instanceof NotRestored || error instanceof BadFile ? error.problem : error
-}
-
-const raw = async (one: Device): Promise<Message[]> => one.db.messages.orderBy('key').toArray()
+import { BEN, ME, WORDS, device, failed, message, nothing, raw, saved, write } from './backups'
 
 describe('a backup', () => {
   it('brings everything back on a new device, and tells how far it is', async () => {
@@ -190,7 +138,7 @@ describe('a backup', () => {
     const old = new Device(new World(), OLD)
     old.world.tokens.set(old.agent, 'token')
     await old.open()
-    open.push(old)
+    turnOffLater(old)
     await Work.run(old.db, async (work) => {
       await addMessage(work, OLD, notes('n1'))
       await addMessage(work, OLD, notes('n2'))
@@ -254,8 +202,7 @@ describe('a backup', () => {
     for (let n = 0; n < 20; n++) say(n)
     await until(async () => (await old.db.messages.count()) === 20)
     const file = await saved(old)
-    await old.close()
-    open = []
+    await turnOff()
     for (let n = 20; n < 700; n++) say(n)
     const fresh = await device(world)
     const all = async (): Promise<string[]> => {
@@ -268,14 +215,6 @@ describe('a backup', () => {
     for (let more = true, turns = 0; more && turns < 40; turns++) more = await fresh.app.older(BEN)
     expect(await all()).toEqual(Array.from({ length: 700 }, (_, n) => String(n)))
     expect(await fresh.app.older(BEN)).toBe(false)
-  })
-
-  it('shows nothing of what is in it: neither texts nor addresses', async () => {
-    const old = await device()
-    await write(old, [message(1)])
-    const bytes = new TextDecoder('latin1').decode(await (await saved(old)).arrayBuffer())
-    expect(bytes).toMatch(/^age-encryption\.org\/v1\n-> scrypt /)
-    expect(bytes).not.toMatch(/message 1|ben@|ada@/)
   })
 
   it('is merged with what is here: nothing comes twice, and nothing that is newer here is undone', async () => {
@@ -291,116 +230,5 @@ describe('a backup', () => {
     const before = [await raw(old), await old.db.chats.get(BEN)]
     expect(await old.app.restore(file, WORDS.key, nothing)).toEqual({ added: 0, skipped: 0, damaged: false })
     expect([await raw(old), await old.db.chats.get(BEN)]).toEqual(before)
-  })
-
-  it('says that the key is wrong, that it is no backup, and that it is of somebody else', async () => {
-    const old = await device()
-    await write(old, [message(1)])
-    const file = await saved(old)
-    expect(await failed(old.app.restore(file, newWords().join(' '), nothing))).toBe('wrong-key')
-    expect(await failed(old.app.restore(new Blob(['{"account":"ada"}']), WORDS.key, nothing))).toBe(
-      'not-a-backup'
-    )
-    const other = await sealFile(new Blob(['not even gzip']), WORDS.key, true)
-    expect(await old.app.restore(other, WORDS.key, nothing)).toMatchObject({ added: 0, damaged: true })
-    const theirs = await backup(old.db, 'eve@example.org', WORDS, Date.now(), nothing)
-    expect(await failed(old.app.restore(theirs, WORDS.key, nothing))).toBe('other-account')
-  })
-
-  it('that was cut off gives back what is good of it, and says that it is damaged', async () => {
-    const old = await device()
-    const noise = () => Array.from({ length: 300 }, () => Math.random().toString(36).slice(2)).join(' ')
-    await write(
-      old,
-      Array.from({ length: 150 }, (_, n) => message(n, { text: noise() }))
-    )
-    const file = await saved(old)
-    const fresh = await device()
-    const result = await fresh.app.restore(file.slice(0, Math.floor(file.size * 0.7)), WORDS.key, nothing)
-    expect(result.damaged).toBe(true)
-    expect(result.added).toBeGreaterThan(0)
-    expect(result.added).toBeLessThan(150)
-  })
-
-  it('in which a bit was changed, or parts were swapped, never gives anything that was not in it', async () => {
-    const data = new Uint8Array(200_000)
-    for (let at = 0; at < data.length; at += 65_536) crypto.getRandomValues(data.subarray(at, at + 65_536))
-    const file = new Uint8Array(await (await sealFile(new Blob([data]), 'key', true)).arrayBuffer())
-    const good = async (changed: Uint8Array<ArrayBuffer>): Promise<void> => {
-      try {
-        const { data: found, whole } = await openFile(new Blob([changed]), 'key')
-        expect(whole).toBe(false)
-        expect(data.subarray(0, found.size)).toEqual(new Uint8Array(await found.arrayBuffer()))
-        expect(found.size % 65_536).toBe(0)
-      } catch (error) {
-        if (!(error instanceof BadFile)) throw error
-      }
-    }
-    await fc.assert(
-      fc.asyncProperty(fc.nat(file.length * 8 - 1), async (bit) => {
-        const changed = file.slice()
-        changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7))
-        await good(changed)
-        await good(file.slice(0, bit >> 3))
-      }),
-      { numRuns: 8 }
-    )
-    const start = file.length - data.length - 16 * 4
-    const chunk = 65_536 + 16
-    const parts = [0, 1, 2].map((n) => file.slice(start + n * chunk, start + (n + 1) * chunk))
-    const swapped = file.slice()
-    swapped.set(parts[1] ?? [], start)
-    swapped.set(parts[0] ?? [], start + chunk)
-    await good(swapped)
-  })
-
-  it('that asks for much more work than any of ours is refused', async () => {
-    const file = await (await sealFile(new Blob(['x']), 'key', true)).text()
-    const greedy = file.replace(/^(.*\n-> scrypt \S+) 14\n/, '$1 20\n')
-    expect(greedy).not.toBe(file)
-    expect(await failed(openFile(new Blob([greedy]), 'key'))).toBe('damaged')
-  })
-
-  it('under a passphrase is slow to guess', async () => {
-    const file = await (await sealFile(new Blob(['x']), 'correct horse battery', false)).text()
-    expect(file).toMatch(/-> scrypt \S+ 17\n/)
-  })
-
-  it('may hold what a later version has written', async () => {
-    const old = await device()
-    await write(old, [message(1)])
-    const gzip = new Blob([
-      `${JSON.stringify({ type: 'account', v: 1, account: ME, made: 1, total: 1 })}\n{"type":"group","v":1}\n{"type":"end","v":1,"records":2}\n`
-    ])
-      .stream()
-      .pipeThrough(new CompressionStream('gzip'))
-    const file = await sealFile(await new Response(gzip).blob(), WORDS.key, true)
-    expect(await old.app.restore(file, WORDS.key, nothing)).toEqual({ added: 0, skipped: 1, damaged: false })
-  })
-})
-
-describe('the key of a backup', () => {
-  it('is twelve words of 128 random bits, which are understood however they are written', () => {
-    const words = newWords()
-    expect(words).toHaveLength(12)
-    expect(newWords()).not.toEqual(words)
-    const key = words.join(' ')
-    expect(phraseOf(key)).toEqual({ is: 'words', key })
-    expect(
-      phraseOf(` ${words.map((word, n) => `${String(n + 1)}. ${word.toUpperCase()}`).join('\n')} `)
-    ).toEqual({ is: 'words', key })
-  })
-
-  it('tells which of the words is none, or that they do not fit together', () => {
-    const words =
-      'abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon about'
-    expect(phraseOf(words).is).toBe('words')
-    expect(phraseOf(words.replace('about', 'abuot'))).toEqual({ is: 'mistyped', wrong: ['abuot'] })
-    expect(phraseOf(words.replace('about', 'zoo'))).toEqual({ is: 'mistyped', wrong: [] })
-    expect(phraseOf(words.replace(' about', ''))).toEqual({ is: 'mistyped', wrong: [] })
-  })
-
-  it('may be a passphrase, which is taken as it was typed', () => {
-    expect(phraseOf(' Correct horse, Battery ')).toEqual({ is: 'passphrase', key: 'Correct horse, Battery' })
   })
 })

@@ -1,11 +1,8 @@
 /** What people do with messages and chats, on several devices. */
 import { expect, test } from 'vitest'
-import { ofChat, pinned, readTime } from '../../src/local/queries'
-import { LONGEST_PIN, pinIn } from '../../src/xmpp/sealed'
-import { asNow } from '../../src/xmpp/archived'
-import { read } from '../../src/xmpp/received'
+import { ofChat, readTime } from '../../src/local/queries'
 import { parse } from '../../src/xmpp/xml'
-import { device, Device, turnOffLater, until } from './people'
+import { device, Device, until, twoOf } from './people'
 import { World } from './world'
 
 test('what was sent without styles stays so: as it is forwarded, and until it is changed', async () => {
@@ -32,11 +29,6 @@ test('what was sent without styles stays so: as it is forwarded, and until it is
   await until(async () => (await ada.with(ben))[0]?.text === '*styled*')
   expect((await ada.with(ben))[0]?.unstyled).toBeUndefined()
 })
-
-/** Another device of the same account. */
-async function twoOf(world: World): Promise<[Device, Device, Device]> {
-  return [await device(world, 'ada'), await device(world, 'ada'), await device(world, 'ben')]
-}
 
 test('a message tells when it was delivered and read, on all devices of its writer', async () => {
   const world = new World()
@@ -70,81 +62,6 @@ test('favourites are the same on all devices', async () => {
   await until(async () => (await ada.db.chats.get(ben.address))?.favourite === false)
 })
 
-test('a chat that is deleted goes from all devices, does not come back, and begins anew', async () => {
-  const world = new World()
-  const [ada, tablet, ben] = await twoOf(world)
-  for (const text of ['1', '2', '3']) await ben.app.send(ada.address, text)
-  for (const one of [ada, tablet]) await until(async () => (await one.texts(ben)).length === 3)
-  await ada.online()
-  await ada.app.pin(ben.address, true)
-  await ada.app.clear([ben.address], true)
-  await until(async () => (await tablet.texts(ben)).length === 0)
-  await until(async () => {
-    const chat = await tablet.db.chats.get(ben.address)
-    return chat?.last === '' && chat.pinned === 0 && chat.listed === false
-  })
-  // Neither the archive nor a device that was away bring it back
-  await tablet.app.older(ben.address)
-  const phone = await device(world, 'ada')
-  await until(async () => ((await phone.db.chats.get(ben.address))?.clearedTo ?? '') !== '')
-  await phone.app.older(ben.address)
-  expect([...(await phone.texts(ben)), ...(await tablet.texts(ben))]).toEqual([])
-  await ben.app.send(ada.address, '4')
-  for (const one of [ada, tablet, phone]) await until(async () => (await one.texts(ben)).join() === '4')
-  expect((await ben.texts(ada)).length).toBe(4)
-})
-
-test('a chat that is cleared stays in the list, with what was set for it', async () => {
-  const world = new World()
-  const [ada, tablet, ben] = await twoOf(world)
-  await ben.app.send(ada.address, 'hello')
-  for (const one of [ada, tablet]) await until(async () => (await one.texts(ben)).length === 1)
-  await ada.app.archive(ben.address, true)
-  await ada.app.clear([ben.address])
-  await until(async () => (await tablet.texts(ben)).length === 0)
-  for (const one of [ada, tablet])
-    await until(async () => {
-      const chat = await one.db.chats.get(ben.address)
-      return chat?.listed === true && chat.archived && chat.unread === 0
-    })
-})
-
-test.each(['ffffffffffffffff', 'fffffff', '~', 'zzz'])(
-  'an item that clears up to %s clears nothing',
-  async (cleared) => {
-    const world = new World()
-    const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]
-    await ben.app.send(ada.address, 'hello')
-    await until(async () => (await ada.texts(ben)).length === 1)
-    const items = new Map([[ben.address, `<chat xmlns='urn:kith:chats:0' cleared='${cleared}'/>`]])
-    world.nodes.set(`${ada.address} urn:kith:chats:0`, items)
-    const read = `<displayed xmlns='urn:xmpp:mds:displayed:0'><stanza-id xmlns='urn:xmpp:sid:0' id='${cleared}'/></displayed>`
-    world.nodes.set(`${ada.address} urn:xmpp:mds:displayed:0`, new Map([[ben.address, read]]))
-    world.restart(true)
-    ada.join()
-    await ada.online()
-    await ben.app.send(ada.address, 'again')
-    await until(async () => (await ada.texts(ben)).join() === 'hello,again')
-    expect((await ada.db.chats.get(ben.address))?.unread).toBe(2)
-  }
-)
-
-test('what was changed without a connection does not undo that the chat was deleted meanwhile', async () => {
-  const world = new World()
-  const [ada, tablet, ben] = await twoOf(world)
-  await ben.app.send(ada.address, 'hello')
-  for (const one of [ada, tablet]) await until(async () => (await one.texts(ben)).length === 1)
-  tablet.cut()
-  await tablet.app.archive(ben.address, true)
-  await ada.app.clear([ben.address], true)
-  await until(async () => (await ada.db.fact(`unsynced settings ${ben.address}`)) === undefined)
-  await ben.app.send(ada.address, 'again')
-  world.restart(true)
-  for (const one of [ada, ben, tablet]) one.join()
-  await until(async () => (await tablet.db.fact(`unsynced settings ${ben.address}`)) === undefined)
-  for (const one of [ada, tablet]) await until(async () => (await one.texts(ben)).join() === 'again')
-})
-
 test('all chats are read at once', async () => {
   const world = new World()
   const [ada, ben, cleo] = [
@@ -157,67 +74,6 @@ test('all chats are read at once', async () => {
   await ada.app.readAll()
   expect(await ada.db.chats.filter((chat) => chat.unread > 0).count()).toBe(0)
   for (const one of [ben, cleo]) await until(async () => (await one.with(ada))[0]?.progress === 'read')
-})
-
-test('a pin shows on both sides and all devices, and other apps see no text', async () => {
-  const world = new World()
-  const [ada, tablet, ben] = await twoOf(world)
-  await ben.app.send(ada.address, 'remember')
-  for (const one of [ada, tablet]) await until(async () => (await one.texts(ben)).includes('remember'))
-  const [message] = await ada.with(ben)
-  await ada.app.pinMessage(message?.key ?? '', 86_400)
-  const shown = async (one: Device, other: Device) =>
-    (await pinned(one.db, other.address, Date.now())).map(({ text }) => text)
-  for (const [one, other] of [
-    [ada, ben],
-    [tablet, ben],
-    [ben, ada]
-  ] as const)
-    await until(async () => (await shown(one, other)).join() === 'remember')
-  expect((await ben.with(ada)).at(-1)).toMatchObject({ kind: 'notice', text: 'pinned', mine: false })
-  const { inner = '' } = world.log.findLast((entry) => entry.inner.includes('sealed')) ?? {}
-  expect(inner).not.toMatch(/<body|<payload|remember|pin/)
-  // Whoever of both says the last word has it; and it ends by itself
-  await ben.app.pinMessage((await ben.with(ada))[0]?.key ?? '', 0)
-  for (const [one, other] of [
-    [ada, ben],
-    [tablet, ben],
-    [ben, ada]
-  ] as const)
-    await until(async () => (await shown(one, other)).length === 0)
-  await ada.app.pinMessage(message?.key ?? '', 86_400)
-  expect(await pinned(ada.db, ben.address, Date.now() + 86_400_001)).toEqual([])
-})
-
-test('a pin is of this chat, not longer than a month, and three are the most', async () => {
-  const world = new World()
-  const [ada, ben] = [await device(world, 'ada'), await device(world, 'ben')]
-  const texts = ['1', '2', '3', '4']
-  for (const text of texts) await ben.app.send(ada.address, text)
-  await until(async () => (await ada.texts(ben)).length === 4)
-  for (const { key } of await ada.with(ben)) await ada.app.pinMessage(key, 86_400)
-  for (const [one, other] of [
-    [ada, ben],
-    [ben, ada]
-  ] as const)
-    await until(
-      async () => (await pinned(one.db, other.address, Date.now())).map((it) => it.text).join('') === '432'
-    )
-  const say = (pin: unknown) => pinIn(JSON.stringify({ pin }), ben.address, ada.address, 1000)
-  expect(say({ id: 'x', from: ben.address, until: 1e15 })).toEqual({
-    target: `${ben.address} ${ben.address}/x`,
-    until: 1000 + LONGEST_PIN
-  })
-  for (const other of [
-    { id: 'x', from: 'cleo@example.org', until: 1 },
-    { id: '', from: ben.address, until: 1 },
-    { id: 'x', from: ben.address, until: '1' },
-    { id: 'x', from: ben.address, until: -1 },
-    null,
-    []
-  ])
-    expect(say(other)).toBeUndefined()
-  expect(pinIn('pin', ben.address, ada.address, 0)).toBeUndefined()
 })
 
 test('what a message said before it was changed is kept, and a change that comes days later is a message', async () => {
@@ -290,60 +146,6 @@ test('a chat that begins has the time that was chosen for new chats, and one tha
   await ada.app.send(ben.address, 'later')
   await until(async () => (await ben.texts(ada)).includes('later'))
   expect((await ben.with(ada)).find(({ text }) => text === 'later')?.expires).toBeUndefined()
-})
-
-test('a device that was away while the number changed goes on with all that it has', async () => {
-  const world = new World()
-  const ada = new Device(world, 'ada@example.org')
-  turnOffLater(ada)
-  let answers = 0
-  let movedTo = ''
-  ada.deps = {
-    // the server can't be reached at first, which is no answer
-    whereabouts: async () => {
-      answers += 1
-      if (answers < 2) throw new Error('offline')
-      return 'eve@example.org'
-    },
-    moved: (address) => (movedTo = address)
-  }
-  world.tokens.set(ada.agent, 'token')
-  await ada.open()
-  await ada.online()
-  const ben = await device(world, 'ben')
-  await ada.app.send(ben.address, 'before')
-  await until(async () => (await ben.texts(ada)).length === 1)
-  await ada.online()
-  world.tokens.delete(ada.agent)
-  world.restart(true)
-  ada.join()
-  await until(() => movedTo !== '')
-  expect(ada.live.connection).not.toBe('logged-out')
-  expect(await ada.db.keys.count()).toBeGreaterThan(0)
-  expect(await ada.db.fact('credential')).toMatchObject({ address: 'eve@example.org' })
-  expect((await ada.with(ben)).map(({ text, from }) => [text, from])).toEqual([['before', 'eve@example.org']])
-})
-
-test('what the archive has of older addresses is mine, and what I and their next owners write to each other is not', () => {
-  const [first, old, me, ben] = ['1st@example.org', 'old@example.org', 'me@example.org', 'ben@example.org']
-  const seen = (from: string, to: string) => {
-    const stanza = parse(
-      `<message xmlns='jabber:client' from='${from}/x' to='${to}' id='1'><body>b</body></message>`
-    )
-    const came = read(asNow(stanza, me, new Set([first, old])), me, '', 0)
-    return [came?.mine, came?.chat, came?.from]
-  }
-  for (const then of [first, old]) {
-    expect(seen(then, ben)).toEqual([true, ben, me])
-    expect(seen(ben, then)).toEqual([false, ben, ben])
-    expect(seen(then, then)).toEqual([true, me, me])
-    // The next owner
-    expect(seen(then, me)).toEqual([false, then, then])
-    expect(seen(me, then)).toEqual([true, then, me])
-  }
-  // Of the first number, when the second was mine
-  expect(seen(first, old)).toEqual([false, first, first])
-  expect(seen(old, first)).toEqual([true, first, me])
 })
 
 test('what the server itself says is read, archived and cleared on all devices of mine', async () => {

@@ -144,3 +144,8 @@ export async function until(holds: () => Promise<boolean> | boolean, timeout = 4
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }
+
+/** Two devices of ada, and one of ben. */
+export async function twoOf(world: World): Promise<[Device, Device, Device]> {
+  return [await device(world, 'ada'), await device(world, 'ada'), await device(world, 'ben')]
+}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from kith.base.clock import Clock
 from kith.base.domain import Domain
-from kith.base.rates import Distinct, Rates
+from kith.base.rates import Distinct, RateLimit
 from kith.config import Config
 from kith.core.actors.account import Account
 from kith.core.actors.accounts import Accounts
@@ -52,8 +52,8 @@ class Inquiries:
         self._hooks = hooks
         self._clock = clock
         self._limit = limit = config.strangers_per_hour
-        self._requests = Rates(limit * REQUESTS_EACH, HOUR)
-        self._server_requests = Rates(limit * REQUESTS_EACH * SERVER_FACTOR, HOUR)
+        self._requests = RateLimit(limit * REQUESTS_EACH, HOUR)
+        self._server_requests = RateLimit(limit * REQUESTS_EACH * SERVER_FACTOR, HOUR)
         self._asked = Distinct(HOUR)
 
     async def knows(self, asker: str, account: JID) -> bool:

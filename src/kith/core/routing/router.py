@@ -158,7 +158,7 @@ class Router:
         recipient = self._accounts.get(jid)
         if recipient is None:
             if not self._post.is_owned(jid):
-                return self._message_to_peer(sender, stanza, to)
+                return self._message_to(sender, stanza, to, None)
             if not self._accounts.is_known_missing(jid):
                 return LATER if sender.committing else self._message_later(sender, stanza, to)
             self._nobody(sender, stanza, to)
@@ -206,18 +206,22 @@ class Router:
         logged = type in _LOGGED or type not in _UNLOGGED
         return self._log.verdict(stanza) if logged else Keep.NOTHING
 
-    def _message_to(self, sender: Sender, stanza: Stanza, to: JID, recipient: Account) -> Work:
+    def _message_to(self, sender: Sender, stanza: Stanza, to: JID, recipient: Account | None) -> Work:
+        """Handles a message to an account. ``recipient``: None if another node owns it, and checks it there."""
         keep = self._keep(stanza)
         if keep is Keep.NOTHING:
             if sender.committing:
                 return LATER
         elif self._store.waiting_bytes > MOST_WAITING:
             raise StanzaError("resource-constraint", "the disk does not keep up")
-        if stanza.type == "groupchat" and (not to.resource or to.resource not in recipient.sessions):
+        here = recipient.sessions if recipient is not None else (to.resource,)
+        if stanza.type == "groupchat" and (not to.resource or to.resource not in here):
             raise StanzaError("service-unavailable")
         if isinstance(sender, Session):
             for hook in self._message_sent:
                 hook(sender, stanza, to)
+        if recipient is None:
+            return self._message_to_peer(sender, stanza, to, keep)
         if not self._admits(sender, stanza, to):
             return None
         if keep is Keep.NOTHING:
@@ -229,17 +233,9 @@ class Router:
         self._log.append(sender, stanza, to, recipient, keep)
         return COMMITTING
 
-    def _message_to_peer(self, sender: Sender, stanza: Stanza, to: JID) -> Work:
-        """Sends a message to an account of another node, which checks it with its features and keeps it."""
+    def _message_to_peer(self, sender: Sender, stanza: Stanza, to: JID, keep: Keep) -> Work:
+        """Sends a message to another node, which checks it with its features and keeps it."""
         peers = self._post.peers
-        keep = self._keep(stanza)
-        if keep is Keep.NOTHING:
-            if sender.committing:
-                return LATER
-        elif self._store.waiting_bytes > MOST_WAITING:
-            raise StanzaError("resource-constraint", "the disk does not keep up")
-        if isinstance(sender, Session):
-            self._hooks.message_sent(sender, stanza, to)
         if keep is Keep.NOTHING:
             peers.receive(stanza, sender.jid, to)
             return None

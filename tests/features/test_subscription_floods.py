@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from kith.base.rates import Rates
 from kith.core.actors.roster import MAX_REQUESTS, Roster
 from tests.conftest import RunningServer, running
 from tests.raw import RawClient, condition, online
@@ -143,11 +142,3 @@ def test_who_floods_with_requests_drives_out_its_own() -> None:
     assert roster["friend@good.example"].request is not None
     assert roster["s0@bad.example"].request is None
     assert roster["s59@bad.example"].request is not None
-
-
-def test_a_rate_counts_each_key_for_itself_and_starts_anew() -> None:
-    rates = Rates(2, 60.0)
-    assert [rates.take("a", now) for now in (0, 1, 2, 59)] == [True, True, False, False]
-    assert rates.take("b", 2)
-    assert rates.take("a", 61)
-    assert all(Rates(0, 60.0).take("a", 0) for _ in range(9))

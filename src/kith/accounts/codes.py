@@ -14,12 +14,13 @@ import msgspec
 import structlog
 
 from kith.accounts.budget import Budget
-from kith.accounts.errors import Refused, too_many
-from kith.accounts.limits import Limit, network
+from kith.accounts.errors import Refused, count, too_many
+from kith.base.addresses import network
 from kith.base.clock import Clock
 from kith.base.domain import Domain
 from kith.base.figures import Figures
 from kith.base.randomness import Randomness
+from kith.base.rates import RateLimit
 from kith.base.secret import Secret
 from kith.config import Config
 from kith.ports.sms import SMS, SMSError
@@ -86,8 +87,8 @@ class Codes:
         self._store = store
         self._sms = sms
         self._secret = secret.key("codes")
-        self._addresses = Limit(PER_ADDRESS, _HOUR, clock)
-        self._wrong = Limit(WRONG_PER_ADDRESS, _HOUR, clock)
+        self._addresses = RateLimit(PER_ADDRESS, _HOUR)
+        self._wrong = RateLimit(WRONG_PER_ADDRESS, _HOUR)
         self._budget = Budget(store, config.sms_per_hour, clock)
         self._under_way = 0
         self._results = figures.sms
@@ -118,15 +119,14 @@ class Codes:
         """
         if self._under_way >= _AT_ONCE:
             raise Refused("unavailable", "Too many messages are on their way. Try again soon.", 5.0)
-        if wait := self._addresses.take(place):
-            raise too_many(wait)
+        count(self._addresses, place, self._clock.steady())
         if wait := self._budget.take():
-            self._addresses.give_back(place)
+            self._addresses.add(place, self._clock.steady(), -1)
             self._results["limited"] += 1
             raise too_many(wait)
 
     def _not_sent(self, place: str) -> None:
-        self._addresses.give_back(place)
+        self._addresses.add(place, self._clock.steady(), -1)
         self._budget.give_back()
 
     async def _send(self, number: str, place: str) -> float:
@@ -166,18 +166,17 @@ class Codes:
         The attempt is counted before anything is compared, for the address and in total.
         """
         place = network(address)
-        if wait := self._wrong.take(place):
-            raise too_many(wait)
+        count(self._wrong, place, self._clock.steady())
         try:
             await self._check(number, code, place)
         except Refused as error:
             if error.reason != "wrong-code":
-                self._wrong.give_back(place)
+                self._wrong.add(place, self._clock.steady(), -1)
             raise
         except BaseException:
-            self._wrong.give_back(place)
+            self._wrong.add(place, self._clock.steady(), -1)
             raise
-        self._wrong.give_back(place)
+        self._wrong.add(place, self._clock.steady(), -1)
 
     async def _check(self, number: str, code: str, place: str) -> None:
         who = self._hash("tried", place)[:8]

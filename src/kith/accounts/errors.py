@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
+from kith.base.rates import RateLimit
+
 
 class Refused(Exception):
     """A request was refused.
@@ -50,6 +54,12 @@ REASONS = {
     "too-many": 429,
     "unavailable": 503,
 }
+
+
+def count(limit: RateLimit, key: Hashable, now: float) -> None:
+    """Counts an event for a key. Raises Refused, without counting it, if the limit is reached."""
+    if not limit.take(key, now):
+        raise too_many(limit.wait(key, now))
 
 
 def too_many(wait: float) -> Refused:

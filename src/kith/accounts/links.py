@@ -21,10 +21,11 @@ import hmac
 import msgspec
 
 from kith.accounts.enrolment import About, Enrolled, Enrolment
-from kith.accounts.errors import Refused, too_many
-from kith.accounts.limits import Limit, network
+from kith.accounts.errors import Refused, count
+from kith.base.addresses import network
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
+from kith.base.rates import RateLimit
 from kith.ports.store import AccountRecord, Document, Store
 from kith.records.readable import readable
 
@@ -64,12 +65,11 @@ class Links:
         self._randomness = randomness
         self._store = store
         self._enrolment = enrolment
-        self._addresses = Limit(PER_ADDRESS, _HOUR, clock)
+        self._addresses = RateLimit(PER_ADDRESS, _HOUR)
 
     async def open(self, address: str, account: str = "") -> str:
         """Opens a mailbox, and returns its id. ``account``: the inviting account, if any. Raises Refused."""
-        if wait := self._addresses.take(network(address)):
-            raise too_many(wait)
+        count(self._addresses, network(address), self._clock.steady())
         if await self._count() >= MOST:
             raise Refused("unavailable", "Too many devices are being linked. Try again soon.", 60.0)
         id = self._randomness.hex(16)
@@ -117,8 +117,7 @@ class Links:
 
     async def answer(self, id: str, address: str, sealed: bytes) -> None:
         """Puts a new device's encrypted code into an invitation's mailbox. Raises Refused."""
-        if wait := self._addresses.take(network(address)):
-            raise too_many(wait)
+        count(self._addresses, network(address), self._clock.steady())
         document, box = await self._box(id)
         if not box.account or box.ticket:
             raise Refused("not-found", "That is no invitation.")

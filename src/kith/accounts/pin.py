@@ -15,9 +15,9 @@ import msgspec
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
-from kith.accounts.errors import Refused, spell, too_many
-from kith.accounts.limits import Limit
+from kith.accounts.errors import Refused, count, spell
 from kith.base.clock import Clock
+from kith.base.rates import RateLimit
 from kith.base.secret import Secret
 from kith.ports.store import DocumentStore
 
@@ -57,7 +57,7 @@ class Pins:
         self._store = store
         self._key = secret.key("pins")
         self._hasher = PasswordHasher()
-        self._sets = Limit(SETS, 3600.0, clock)
+        self._sets = RateLimit(SETS, 3600.0)
         self._one = asyncio.Lock()  # each takes 64 MiB
 
     def _peppered(self, account: int, pin: str) -> bytes:
@@ -75,8 +75,7 @@ class Pins:
 
     async def set(self, account: int, pin: str) -> None:
         """Sets a new PIN. Raises Refused."""
-        if wait := self._sets.take(str(account)):
-            raise too_many(wait)
+        count(self._sets, account, self._clock.steady())
         async with self._one:
             hash = await asyncio.to_thread(self._hasher.hash, self._peppered(account, pin))
         await self._store.put(account, SPACE, "", _encode(Stored(hash, self._clock.now())))

@@ -1,4 +1,4 @@
-"""Rate limits by any key, in memory of limited size."""
+"""Limits how often something may happen, for each key, in memory of limited size."""
 
 from __future__ import annotations
 
@@ -6,33 +6,60 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
 _KEYS = 50_000
+#: Part of an event by which sums of times may be wrong, because they are rounded.
+_ROUNDING = 1e-6
 
 
-class Rates:
-    """Allows ``most`` events in ``window`` seconds for each key; 0 means no limit."""
+class RateLimit:
+    """Allows ``most`` events at once for each key, and as many again in every ``seconds``. 0: no limit.
 
-    def __init__(self, most: int, window: float) -> None:
+    This is a leaky bucket: it holds ``most`` events, and each leaks out after ``seconds / most``. Events are
+    counted before anything is awaited, and uncounted with `add` if they did not happen: a limit that is
+    checked first and counted afterwards lets parallel requests through. Beyond ``keys`` keys, the one unused
+    for longest is forgotten. Times are in seconds, of any monotonic clock.
+    """
+
+    __slots__ = ("_each", "_empty_at", "_keys", "_most")
+
+    def __init__(self, most: int, seconds: float, keys: int = _KEYS) -> None:
         self._most = most
-        self._window = window
-        self._counts: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
+        self._each = seconds / most if most else 0.0
+        self._keys = keys
+        self._empty_at: dict[Hashable, float] = {}  # when each bucket is empty; the longest untouched first
+
+    def __len__(self) -> int:
+        return len(self._empty_at)
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._empty_at
 
     def take(self, key: Hashable, now: float) -> bool:
-        """Counts an event at ``now`` (seconds of any monotonic clock).
-
-        Returns False if there were too many.
-        """
-        if not self._most:
-            return True
-        since, count = self._counts.get(key, (now, 0))
-        if now - since > self._window:
-            since, count = now, 0
-        if count >= self._most:
+        """Counts an event if it is allowed. Returns whether it was."""
+        if not self.has_room(key, now):
             return False
-        self._counts[key] = (since, count + 1)
-        self._counts.move_to_end(key)
-        if len(self._counts) > _KEYS:
-            self._counts.popitem(last=False)
+        self.add(key, now)
         return True
+
+    def wait(self, key: Hashable, now: float) -> float:
+        """The seconds until another event is allowed; 0 if it is now."""
+        return max(0.0, self.level(key, now) + 1 - self._most) * self._each if self._most else 0.0
+
+    def has_room(self, key: Hashable, now: float) -> bool:
+        """Whether another event is allowed."""
+        return not self._most or self.level(key, now) + 1 <= self._most + _ROUNDING
+
+    def level(self, key: Hashable, now: float) -> float:
+        """How many events are in the bucket."""
+        return max(0.0, self._empty_at.get(key, now) - now) / self._each if self._most else 0.0
+
+    def add(self, key: Hashable, now: float, count: int = 1) -> None:
+        """Counts events, allowed or not. ``count`` may be negative."""
+        if not self._most:
+            return
+        before = max(self._empty_at.pop(key, now), now)
+        self._empty_at[key] = before + count * self._each
+        if len(self._empty_at) > self._keys:
+            del self._empty_at[next(iter(self._empty_at))]
 
 
 class Seen:

@@ -6,7 +6,7 @@ import resource
 
 import structlog
 
-from kith.base.attempts import address_key
+from kith.base.addresses import network
 
 logger = structlog.get_logger("kith")
 #: File descriptors that are reserved for other things than connections.
@@ -37,7 +37,7 @@ class Door:
                 self._told = now
                 logger.error("no more connections", connections=self.count, todo="raise LimitNOFILE")
             return None
-        key = address_key(address)
+        key = network(address)
         if not self._take(key):
             return None
         self.count += 1
@@ -49,7 +49,7 @@ class Door:
         ``key`` is what `enter` returned. Returns the key to use from now on. Returns None if that address has
         too many connections; then the old key stays valid.
         """
-        new = address_key(address)
+        new = network(address)
         if new != key:
             if not self._take(new):
                 return None

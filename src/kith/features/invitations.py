@@ -13,7 +13,7 @@ from kith.base.domain import Domain
 from kith.base.ids import stamp
 from kith.base.numbers import canonical
 from kith.base.randomness import Randomness
-from kith.base.rates import Rates
+from kith.base.rates import RateLimit
 from kith.config import Config
 from kith.core.actors.accounts import Accounts
 from kith.core.hooks.feature import Feature
@@ -60,7 +60,7 @@ class Invitations(Feature):
         self._clock = clock
         self._accounts = accounts
         self._invites = Invites(store, clock, randomness)
-        self._asked = Rates(MAX_ASKED, 3600.0)
+        self._asked = RateLimit(MAX_ASKED, 3600.0)
         commands.add(
             Command("urn:xmpp:invite#invite", "Invite somebody", self._is_here, self._invite, INVITATION)
         )

@@ -7,11 +7,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement
 
-from kith.base.attempts import Buckets, address_key
+from kith.base.addresses import network
 from kith.base.clock import Clock
 from kith.base.domain import Domain
 from kith.base.numbers import canonical
 from kith.base.randomness import Randomness
+from kith.base.rates import RateLimit
 from kith.config import Config
 from kith.core.actors.account import Session
 from kith.core.actors.accounts import Accounts
@@ -37,7 +38,7 @@ _REMOVE, _USERNAME, _PASSWORD, _REGISTERED, _INSTRUCTIONS = (
 )
 #: Rate limit for one network address: how many accounts created, taken names and wrong invitations at once,
 #: and seconds until one more is allowed.
-_MOST, _SECONDS = 10, 360.0
+_MOST, _SECONDS = 10, 3600.0
 _MAX_NAME = 64
 
 
@@ -70,7 +71,7 @@ class Registration(Feature):
         self._revocation = revocation
         self._removal = removal
         self.invites = Invites(store, clock, randomness)
-        self._made = Buckets(_MOST, _SECONDS)
+        self._made = RateLimit(_MOST, _SECONDS)
         self._admitted: dict[Visitor, tuple[str, Invite]] = {}
 
     # -- before the login ------------------------------------------------------------------------
@@ -105,7 +106,7 @@ class Registration(Feature):
             raise StanzaError("not-authorized", "an invitation is needed", type="auth")
 
     def _count(self, visitor: Visitor) -> None:
-        place = address_key(visitor.security.address)
+        place = network(visitor.security.address)
         if place and not self._made.take(place, self._clock.steady()):
             raise StanzaError("resource-constraint", "too many accounts from this address", type="wait")
 

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 import structlog
 
 from kith.base.clock import Clock
-from kith.base.rates import Rates
+from kith.base.rates import RateLimit
 from kith.core.actors.account import Session
 from kith.core.hooks.feature import Feature
 from kith.features.blocking import Blocking
@@ -33,7 +33,7 @@ class SpamReports(Feature):
     def __init__(self, clock: Clock, store: DocumentStore, blocking: Blocking) -> None:
         self._clock = clock
         self._store = store
-        self._rates = Rates(MAX_AN_HOUR, 3600.0)
+        self._rates = RateLimit(MAX_AN_HOUR, 3600.0)
         blocking.listeners.append(self)
 
     def check_block(self, item: Element) -> None:

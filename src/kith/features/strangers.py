@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from kith.base.clock import Clock
 from kith.base.domain import Domain
-from kith.base.rates import Distinct, Rates
+from kith.base.rates import Distinct, RateLimit
 from kith.base.tasks import Tasks
 from kith.config import Config
 from kith.core.actors.account import Session
@@ -44,8 +44,8 @@ class Strangers(Feature):
         self._hosts = hosts
         self._tasks = tasks
         self._reached = Distinct(HOUR)  # whom senders have written to
-        self._unanswered = Rates(MAX_UNANSWERED, HOUR)
-        self._other = Rates(MAX_OTHER, 60.0)
+        self._unanswered = RateLimit(MAX_UNANSWERED, HOUR)
+        self._other = RateLimit(MAX_OTHER, 60.0)
         self._loading: set[str] = set()
 
     def message_sent(self, session: Session, stanza: Stanza, to: JID) -> None:

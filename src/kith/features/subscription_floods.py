@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kith.base.clock import Clock
 from kith.base.domain import Domain
-from kith.base.rates import Rates
+from kith.base.rates import RateLimit
 from kith.config import Config
 from kith.core.actors.account import Session
 from kith.core.actors.accounts import Accounts
@@ -38,10 +38,10 @@ class SubscriptionFloods(Feature):
         self._known = accounts
         self._hosts = hosts
         limit = config.strangers_per_hour
-        self._accounts = Rates(limit, HOUR)
-        self._servers = Rates(limit * SERVER_FACTOR, HOUR)
-        self._again = Rates(MAX_AGAIN if limit else 0, HOUR)
-        self._pairs = Rates(MAX_SAME if limit else 0, HOUR)
+        self._accounts = RateLimit(limit, HOUR)
+        self._servers = RateLimit(limit * SERVER_FACTOR, HOUR)
+        self._again = RateLimit(MAX_AGAIN if limit else 0, HOUR)
+        self._pairs = RateLimit(MAX_SAME if limit else 0, HOUR)
 
     def stanza_out(self, session: Session, stanza: Stanza, to: JID | None) -> None:
         if stanza.type != "subscribe" or stanza.kind != "presence" or to is None:

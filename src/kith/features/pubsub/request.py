@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
-from kith.base.rates import Rates
+from kith.base.rates import RateLimit
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.sender import Sender
 from kith.core.routing.inquiries import Inquiries
@@ -56,8 +56,8 @@ class Service:
         self.nodes = nodes
         self.notifier = notifier
         self.listeners: list[Changed] = []
-        self.asked = Rates(MAX_ASKED, 3600.0)
-        self.listed = Rates(MAX_LISTED, 60.0)
+        self.asked = RateLimit(MAX_ASKED, 3600.0)
+        self.listed = RateLimit(MAX_LISTED, 60.0)
 
     async def changed(self, request: Request, name: str) -> None:
         """Notifies listeners that items of a node have changed."""

@@ -26,7 +26,7 @@ from kith import __version__
 from kith.base.figures import Figures as NodeFigures
 from kith.base.histogram import SECONDS, Histogram
 from kith.core.sessions.resumption import Resumption
-from kith.edge.connection import Edge
+from kith.edge.edge import Edge
 from kith.federation.federation import Federation
 from kith.ports.store import Holdings, Store
 from kith.store.errors import StoreError

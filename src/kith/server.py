@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import ssl
 from functools import partial
@@ -33,7 +32,7 @@ from kith.core.peers.bounces import Bounces
 from kith.core.sessions.handover import Handover
 from kith.core.sessions.resumption import Resumption
 from kith.edge.certificate import describe, ensure_certificate
-from kith.edge.connection import Edge
+from kith.edge.edge import Edge
 from kith.edge.http import FrontConnection, Web
 from kith.edge.invites import InvitePages
 from kith.edge.listeners import Listeners, PortError
@@ -53,10 +52,9 @@ from kith.ports.connection import Security, Sink
 from kith.ports.sms import SMS
 from kith.records.invites import Invites
 from kith.records.passwords import Passwords
-from kith.sms.console import ConsoleSMS
-from kith.sms.http import HTTPGateway
+from kith.sms.choice import text_messages
 from kith.store.connection import prepare
-from kith.store.folder import FolderLock
+from kith.store.folder import FolderLock, check_folder
 from kith.store.sqlite import SQLiteStore
 from kith.wire import ns
 from kith.wire.limits import Limits
@@ -92,7 +90,10 @@ class Server:
     async def start(self) -> None:
         """Starts the parts and opens the ports. Raises StartError, ConfigError, StoreError."""
         config = self.config
-        _check_folder(config)
+        try:
+            check_folder(config.data_dir)
+        except OSError as error:
+            raise StartError(str(error)) from None
         try:
             certificate, key = ensure_certificate(config)
             self.certificates = Certificates(certificate, key, config.federation_ca)
@@ -205,7 +206,7 @@ class Server:
     def _api(self) -> API:
         """Builds the HTTP API and the parts behind it."""
         parts, repeat = self.node.parts, self.node.tasks.repeat
-        self.sms = _sms(self.config, self.node.clock, self.node.get(Randomness))
+        self.sms = text_messages(self.config, self.node.clock, self.node.get(Randomness))
         parts.add({SMS: self.sms})
         parts.build(BEHIND)
         repeat(parts.get(Codes).sweep, 3600.0)
@@ -291,21 +292,6 @@ class Server:
             self._lock.release()
 
 
-def _sms(config: Config, clock: Clock, randomness: Randomness) -> SMS:
-    """The sender of text messages that the settings ask for."""
-    if not config.sms_url:
-        return ConsoleSMS()
-    return HTTPGateway(
-        config.sms_url,
-        clock,
-        randomness,
-        config.sms_method,
-        config.sms_headers,
-        config.sms_body,
-        config.sms_success_pattern,
-    )
-
-
 def _web_app(config: Config) -> WebApp | None:
     """The web app; None if it was not built and no folder is set. Raises StartError."""
     folder = config.web_dir or built()
@@ -313,17 +299,3 @@ def _web_app(config: Config) -> WebApp | None:
         return WebApp(folder) if folder is not None else None
     except OSError as error:
         raise StartError(f"can't serve the web app: {error}") from None
-
-
-def _check_folder(config: Config) -> None:
-    try:
-        config.data_dir.mkdir(parents=True, exist_ok=True)
-        config.data_dir.chmod(0o700) if not any(config.data_dir.iterdir()) else None
-    except OSError as error:
-        raise StartError(f"can't make the data folder {config.data_dir}: {error.strerror}") from None
-    probe = config.data_dir / f".write-{os.getpid()}"
-    try:
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise StartError(f"can't write to the data folder {config.data_dir}: {error.strerror}") from None

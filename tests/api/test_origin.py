@@ -13,7 +13,7 @@ from aiohttp.test_utils import make_mocked_request
 from kith.accounts.errors import Refused
 from kith.api.origin import Origins
 from kith.config import Config
-from kith.edge.connection import Edge
+from kith.edge.edge import Edge
 from kith.edge.proxies import Proxies
 from tests.api.person import Person, new_address, new_number
 from tests.conftest import RunningServer, running

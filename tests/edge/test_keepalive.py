@@ -20,7 +20,7 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.uri import parse_uri
 
-from kith.edge.connection import keep_alive
+from kith.edge.listeners import keep_alive
 from tests.conftest import RunningServer, running
 from tests.core.test_websocket import WebClient
 from tests.raw import CLIENT, Gone, RawClient, authenticate, body, condition, online, plain

@@ -22,7 +22,7 @@ from kith.bus.local import LocalPlacement
 from kith.config import Config
 from kith.core.login.stream import Stream
 from kith.core.node import Node
-from kith.edge.connection import Edge
+from kith.edge.edge import Edge
 from kith.edge.http import Web
 from kith.edge.tcp import TCPConnection
 from kith.features import ALL

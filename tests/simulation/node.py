@@ -15,7 +15,7 @@ from kith.core.hooks import parts
 from kith.core.login.stream import Stream
 from kith.core.node import Node
 from kith.core.sessions.handover import Handover
-from kith.edge.connection import Edge
+from kith.edge.edge import Edge
 from kith.edge.tcp import TCPConnection
 from kith.edge.tls import Certificates
 from kith.features import ALL

@@ -15,7 +15,7 @@ from kith.api.endpoint import Call, Endpoint, Problem, endpoints
 from kith.api.origin import Origins
 from kith.base.tasks import Tasks
 from kith.config import Config
-from kith.edge.connection import Edge
+from kith.edge.edge import Edge
 from kith.edge.http import fields
 
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from kith.accounts.errors import Refused
 from kith.edge.certificate import ascii_domain
-from kith.edge.connection import Edge
+from kith.edge.edge import Edge
 from kith.edge.http import fields
 from kith.edge.proxies import is_loopback
 

@@ -3,110 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import math
-import socket
-from collections import Counter
 
-from kith.base.domain import Domain
-from kith.base.tasks import Tasks
-from kith.config import Config
-from kith.edge.door import Door, most_connections
-from kith.edge.keepalive import Rules, Wheel
-from kith.edge.limits import BYTES_BEFORE_LOGIN, PORTION, Lobby, Rate, cost
-from kith.edge.proxies import Proxies, is_loopback
-from kith.edge.tls import Certificates, peer_address
-from kith.edge.unread import Unread
-from kith.ports.connection import Liveness, MakeClientStream, Security, Stream
+from kith.edge.edge import Edge
+from kith.edge.limits import BYTES_BEFORE_LOGIN, PORTION, Rate, cost
+from kith.ports.connection import Liveness, Stream
 from kith.wire.errors import StreamError, stream_error
-from kith.wire.parser import ParserPool
 
 _SHORT = 4096
 _FLOW, _RATE, _STOP = 1, 2, 4
-
-
-class Edge:
-    """What all connections of a server share.
-
-    ``open`` and ``accepted`` count the present connections, and all so far, by `Connection.transport`.
-    """
-
-    def __init__(
-        self,
-        config: Config,
-        domain: Domain,
-        tasks: Tasks,
-        stream: MakeClientStream,
-        pool: ParserPool,
-        certificates: Certificates,
-    ) -> None:
-        self.config = config
-        self.domain = domain
-        self.stream = stream
-        self.tasks = tasks
-        self.pool = pool
-        self.certificates = certificates
-        self.proxies = Proxies(config.trusted_proxies)
-        self.lobby = Lobby(config.auth_timeout, config.unauthenticated_connections)
-        self.door = Door(config.connections_per_address, most_connections())
-        self.unread = Unread()
-        self.rate = config.rate_bytes
-        self.burst = max(4 * config.rate_bytes, 2 * config.stanza_bytes)
-        self.connections: Wheel[Connection] = Wheel(
-            Rules(config.ping_after, config.ping_timeout, config.proxy_timeout)
-        )
-        self.open: Counter[str] = Counter()
-        self.accepted: Counter[str] = Counter()
-        self.loop = asyncio.get_running_loop()
-
-    @property
-    def kernel_idle(self) -> float:
-        """Seconds of silence after which the kernel probes a client (TCP keepalive)."""
-        rules = self.connections.rules
-        return rules.longest + 2 * rules.ping_timeout if rules.ping_after else 300
-
-    def known(self, peer: str) -> str:
-        """The address that a connection to an HTTP port is counted for, until a request shows whose it is.
-
-        Empty for a proxy, whose connections belong to many people.
-        """
-        return "" if self.proxies.trusts(peer) else peer
-
-    async def watch(self) -> None:
-        """Looks for clients that are gone, until it is cancelled."""
-        while True:
-            await asyncio.sleep(self.connections.rules.turn)
-            try:
-                self.connections.turn()
-            except Exception as error:
-                self.tasks.failed("looking for lost clients failed", error)
-
-    def plain(self, transport: asyncio.BaseTransport) -> Security:
-        """The security of a connection without TLS: logins are only allowed by setting, and on loopback."""
-        peer = peer_address(transport)
-        return Security(trusted=self.config.allow_plaintext and is_loopback(peer), address=peer)
-
-
-def keep_alive(listener: socket.socket, idle: float) -> None:
-    """Turns on TCP keepalive: the kernel notices that a peer is gone, ``idle`` seconds after its last
-    sign of life.
-
-    Accepted sockets inherit this from the listening one (on Linux; elsewhere at least the first option).
-    Clients are pinged by `kith.edge.keepalive`. The kernel comes later, or both would wake a phone.
-    """
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    seconds = min(math.ceil(idle), _LONGEST_IDLE)
-    for name, value in (
-        ("TCP_KEEPIDLE", seconds),
-        ("TCP_KEEPINTVL", 30),
-        ("TCP_KEEPCNT", 4),
-        ("TCP_USER_TIMEOUT", 60_000),
-    ):
-        if (option := getattr(socket, name, None)) is not None:
-            listener.setsockopt(socket.IPPROTO_TCP, option, value)
-
-
-#: The maximum that Linux accepts (MAX_TCP_KEEPIDLE), in seconds.
-_LONGEST_IDLE = 32767
 
 
 class Connection(asyncio.Protocol):

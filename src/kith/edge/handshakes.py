@@ -13,7 +13,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from kith.edge.connection import Edge
+from kith.edge.edge import Edge
 
 #: How many handshakes start in one iteration of the event loop.
 AT_ONCE = 4

@@ -14,7 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from kith.edge.certificate import ascii_domain
-from kith.edge.connection import Edge
+from kith.edge.edge import Edge
 from kith.edge.proxies import Fields, is_loopback
 from kith.edge.tls import peer_address
 from kith.edge.websocket import WebSocketConnection

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import math
 import socket
 import ssl
 from collections.abc import Callable, Sequence
 
 from kith.config import Config
-from kith.edge.connection import Edge, keep_alive
+from kith.edge.edge import Edge
 from kith.edge.handshakes import TLSListener
 
 #: Connections that the kernel holds until they are taken.
 _BACKLOG = 1024
+#: The maximum that Linux accepts (MAX_TCP_KEEPIDLE), in seconds.
+_LONGEST_IDLE = 32767
 
 
 class PortError(Exception):
@@ -78,3 +81,22 @@ class Listeners:
                 )
                 todo = f"stop what uses it, or set KITH_{setting.upper()} to another (0: off)"
                 raise PortError(f"port {port} on {host} {reason}; {todo}") from None
+
+
+def keep_alive(listener: socket.socket, idle: float) -> None:
+    """Turns on TCP keepalive: the kernel notices that a peer is gone, ``idle`` seconds after its last
+    sign of life.
+
+    Accepted sockets inherit this from the listening one (on Linux; elsewhere at least the first option).
+    Clients are pinged by `kith.edge.keepalive`. The kernel comes later, or both would wake a phone.
+    """
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    seconds = min(math.ceil(idle), _LONGEST_IDLE)
+    for name, value in (
+        ("TCP_KEEPIDLE", seconds),
+        ("TCP_KEEPINTVL", 30),
+        ("TCP_KEEPCNT", 4),
+        ("TCP_USER_TIMEOUT", 60_000),
+    ):
+        if (option := getattr(socket, name, None)) is not None:
+            listener.setsockopt(socket.IPPROTO_TCP, option, value)

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
-from kith.edge.connection import Connection, Edge
+from kith.edge.connection import Connection
+from kith.edge.edge import Edge
 from kith.edge.limits import LINGER
 from kith.edge.tls import peer_address
 from kith.ports.connection import Security, Sink, Stream

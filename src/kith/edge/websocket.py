@@ -16,7 +16,8 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from kith.edge.compression import Deflate
-from kith.edge.connection import Connection, Edge
+from kith.edge.connection import Connection
+from kith.edge.edge import Edge
 from kith.edge.limits import BYTES_BEFORE_LOGIN, LINGER, TAG_BYTES, cost
 from kith.edge.proxies import FORWARDED, Fields, Proxies
 from kith.edge.tls import peer_address

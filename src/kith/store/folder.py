@@ -1,4 +1,4 @@
-"""Ensures that a data folder is used by one server process at a time, and for one domain."""
+"""Ensures that a data folder can be used: by one server process at a time, and for one domain."""
 
 from __future__ import annotations
 
@@ -11,6 +11,25 @@ from kith.store.errors import StoreError
 
 #: The name of the lock file in a data folder.
 LOCK = "serve.lock"
+
+
+def check_folder(folder: Path) -> None:
+    """Creates a data folder if there is none, and checks that files can be written there.
+
+    A new or empty folder becomes private to its user. Raises OSError; its text is one line for the operator.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not any(folder.iterdir()):
+            folder.chmod(0o700)
+    except OSError as error:
+        raise OSError(f"can't make the data folder {folder}: {error.strerror}") from None
+    probe = folder / f".write-{os.getpid()}"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OSError(f"can't write to the data folder {folder}: {error.strerror}") from None
 
 
 class FolderLock:

@@ -207,7 +207,7 @@ class Router:
         return self._log.verdict(stanza) if logged else Keep.NOTHING
 
     def _message_to(self, sender: Sender, stanza: Stanza, to: JID, recipient: Account | None) -> Work:
-        """Handles a message to an account. ``recipient``: None if another node owns it, and checks it there."""
+        """Handles a message to an account. ``recipient``: None if another node owns it."""
         keep = self._keep(stanza)
         if keep is Keep.NOTHING:
             if sender.committing:

@@ -1,0 +1,91 @@
+"""What all connections of a server share: settings, limits, and who is connected."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Protocol
+
+from kith.base.domain import Domain
+from kith.base.tasks import Tasks
+from kith.config import Config
+from kith.edge.door import Door, most_connections
+from kith.edge.keepalive import Rules, Watched, Wheel
+from kith.edge.limits import Lobby
+from kith.edge.proxies import Proxies, is_loopback
+from kith.edge.tls import Certificates, peer_address
+from kith.edge.unread import Unread
+from kith.ports.connection import MakeClientStream, Security
+from kith.wire.parser import ParserPool
+
+
+class Connected(Watched, Protocol):
+    """A present connection, as whoever stops the server sees it."""
+
+    def listen_no_more(self) -> None:
+        """Stops reading, because the server is about to stop."""
+
+    def shut_down(self) -> None:
+        """Closes the connection, because the server stops."""
+
+
+class Edge:
+    """What all connections of a server share.
+
+    ``open`` and ``accepted`` count the present connections, and all so far, by transport (`tcp`, `tls` …).
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        domain: Domain,
+        tasks: Tasks,
+        stream: MakeClientStream,
+        pool: ParserPool,
+        certificates: Certificates,
+    ) -> None:
+        self.config = config
+        self.domain = domain
+        self.stream = stream
+        self.tasks = tasks
+        self.pool = pool
+        self.certificates = certificates
+        self.proxies = Proxies(config.trusted_proxies)
+        self.lobby = Lobby(config.auth_timeout, config.unauthenticated_connections)
+        self.door = Door(config.connections_per_address, most_connections())
+        self.unread = Unread()
+        self.rate = config.rate_bytes
+        self.burst = max(4 * config.rate_bytes, 2 * config.stanza_bytes)
+        self.connections: Wheel[Connected] = Wheel(
+            Rules(config.ping_after, config.ping_timeout, config.proxy_timeout)
+        )
+        self.open: Counter[str] = Counter()
+        self.accepted: Counter[str] = Counter()
+        self.loop = asyncio.get_running_loop()
+
+    @property
+    def kernel_idle(self) -> float:
+        """Seconds of silence after which the kernel probes a client (TCP keepalive)."""
+        rules = self.connections.rules
+        return rules.longest + 2 * rules.ping_timeout if rules.ping_after else 300
+
+    def known(self, peer: str) -> str:
+        """The address that a connection to an HTTP port is counted for, until a request shows whose it is.
+
+        Empty for a proxy, whose connections belong to many people.
+        """
+        return "" if self.proxies.trusts(peer) else peer
+
+    async def watch(self) -> None:
+        """Looks for clients that are gone, until it is cancelled."""
+        while True:
+            await asyncio.sleep(self.connections.rules.turn)
+            try:
+                self.connections.turn()
+            except Exception as error:
+                self.tasks.failed("looking for lost clients failed", error)
+
+    def plain(self, transport: asyncio.BaseTransport) -> Security:
+        """The security of a connection without TLS: logins are only allowed by setting, and on loopback."""
+        peer = peer_address(transport)
+        return Security(trusted=self.config.allow_plaintext and is_loopback(peer), address=peer)

@@ -126,6 +126,7 @@ def environment(folder: Path, **settings: str) -> Mapping[str, str]:
     """The settings of a server on loopback, without TLS, on a free port, with its data in ``folder``."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("KITH_")}
     fixed = {
+        "config": "/dev/null",
         "data_dir": str(folder),
         "listen": "127.0.0.1",
         "xmpp_port": str(free_port()),

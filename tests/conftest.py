@@ -75,6 +75,7 @@ class RunningServer:
         self.port, self.xmpps_port, self.http_port, self.https_port = free_ports(4)
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith("KITH_")}
         self.environ |= {
+            "KITH_CONFIG": "/dev/null",  # not this machine's /etc/kith.toml
             "KITH_DATA_DIR": str(data_dir),
             "KITH_LISTEN": "127.0.0.1",
             "KITH_XMPP_PORT": str(self.port),

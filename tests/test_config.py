@@ -82,3 +82,49 @@ def test_kith_settings_lists_every_setting(tmp_path: Path) -> None:
     listed = RunningServer(tmp_path / "data").kith("settings").stdout
     names = [line.split()[0] for line in listed.splitlines()[1:]]
     assert names == list(Config.__struct_fields__)
+
+
+def test_the_server_and_all_commands_find_the_same_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named, system = tmp_path / "named.toml", tmp_path / "system.toml"
+    named.write_text("xmpp_port = 1111")
+    system.write_text("xmpp_port = 2222")
+    monkeypatch.setattr("kith.config.load.SYSTEM_FILE", system)
+    assert load(named, {"KITH_CONFIG": str(system)}).xmpp_port == 1111
+    assert load(None, {"KITH_CONFIG": str(named)}).xmpp_port == 1111
+    assert load(None, {}).xmpp_port == load(None, {"KITH_CONFIG": ""}).xmpp_port == 2222
+    assert load(None, {"KITH_CONFIG": "/dev/null"}) == Config()
+    system.unlink()
+    assert load(None, {}) == Config()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("backup", "saved.tar"),
+        ("user", "list"),
+        ("user", "passwd", "ada", "--password", "secret of ada"),
+        ("user", "remove", "--yes", "ada"),
+        ("user", "export", "ada"),
+        ("device", "list", "ada"),
+        ("device", "revoke", "ada", "--all"),
+        ("invite",),
+        ("reports",),
+    ],
+)
+def test_a_command_that_finds_no_kith_says_so_and_makes_nothing(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    server = RunningServer(tmp_path / "data", registration="invite")
+    done = server.kith(*command, check=False)
+    assert done.returncode == 2
+    assert f"there is no Kith in {tmp_path / 'data'}" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_command_that_adds_accounts_says_that_it_makes_a_folder(tmp_path: Path) -> None:
+    server = RunningServer(tmp_path / "data")
+    for name, said in (("ada", True), ("ben", False)):
+        done = server.kith("user", "add", name, "--password", "a long secret")
+        assert (f"A new data folder: {tmp_path / 'data'}" in done.stderr) is said

@@ -44,6 +44,23 @@ _PLACES = 3
 _ROOT = Path(__file__).parent
 
 
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+_level = 0
+
+
+def set_level(level: str) -> None:
+    """Sets which lines are written from now on: debug, info, warning or error."""
+    global _level
+    _level = _LEVELS[level]
+
+
+def _loud_enough(_: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """A processor that drops lines below the level. Loggers keep the filter that they were made with."""
+    if _LEVELS.get(method, _level) < _level:
+        raise structlog.DropEvent
+    return event
+
+
 def set_up(level: str, style: str, out: TextIO = sys.stderr) -> None:
     """Sets up logging for the process.
 
@@ -56,15 +73,17 @@ def set_up(level: str, style: str, out: TextIO = sys.stderr) -> None:
         renderer = structlog.dev.ConsoleRenderer()
     else:
         renderer = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"])
+    set_level(level)
     structlog.configure(
         processors=[
+            _loud_enough,
             structlog.processors.add_log_level,
             cause,
             discreet,
             structlog.processors.TimeStamper(fmt="iso"),
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Tolerant(out))),
         cache_logger_on_first_use=True,
     )

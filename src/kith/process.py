@@ -7,7 +7,7 @@ import gc
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 import uvloop
@@ -40,9 +40,9 @@ def _spare_collections() -> None:
 _SWITCH_INTERVAL = 0.001
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: Config, reread: Callable[[], Config] | None) -> None:
     asyncio.get_running_loop().set_exception_handler(journal.loop_error)
-    server = Server(config)
+    server = Server(config, reread)
     server.listen_to_signals()
     await server.start()
     _spare_collections()
@@ -70,10 +70,11 @@ def _thread_failed(failed: threading.ExceptHookArgs) -> None:
         os._exit(CRIPPLED)
 
 
-def serve(config: Config, renamed: Sequence[Renamed] = ()) -> int:
+def serve(config: Config, renamed: Sequence[Renamed] = (), reread: Callable[[], Config] | None = None) -> int:
     """Runs a server until it is told to stop. Returns the exit status: 2 if it could not start.
 
     ``renamed``: settings that were given under an old name, for a warning in the log.
+    ``reread``: reads the settings again, on SIGHUP.
     """
     journal.set_up(config.log_level, config.log_format)
     for setting in renamed:
@@ -81,7 +82,7 @@ def serve(config: Config, renamed: Sequence[Renamed] = ()) -> int:
     threading.excepthook = _thread_failed
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(config))
+            runner.run(_serve(config, reread))
     except (StartError, ConfigError, StoreError) as error:
         say(f"kith: {error}", sys.stderr)
         return 2

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import signal
 import ssl
+from collections.abc import Callable
 from functools import partial
 
 import structlog
 
-from kith import welcome
+from kith import journal, welcome
 from kith.accounts.codes import Codes
 from kith.accounts.credentials import check_password, make_keys
 from kith.accounts.leaving import Leaving
@@ -23,7 +24,7 @@ from kith.base.clock import Clock
 from kith.base.figures import Figures
 from kith.base.randomness import Randomness
 from kith.bus.local import LocalPlacement
-from kith.config import Config
+from kith.config import Config, ConfigError
 from kith.core.hooks.parts import Unfit
 from kith.core.log.retention import expire
 from kith.core.login.stream import Stream
@@ -52,7 +53,7 @@ from kith.ports.connection import Security, Sink
 from kith.ports.sms import SMS
 from kith.records.invites import Invites
 from kith.records.passwords import Passwords
-from kith.sms.choice import text_messages
+from kith.sms.choice import TextMessages
 from kith.store.connection import prepare
 from kith.store.folder import FolderLock, check_folder
 from kith.store.sqlite import SQLiteStore
@@ -78,8 +79,10 @@ class StartError(Exception):
 class Server:
     """A server. Await `start`, then `run`, which returns when the server is to stop, then `stop`."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, reread: Callable[[], Config] | None = None) -> None:
+        """``reread``: reads the settings again, on SIGHUP. Raises ConfigError."""
         self.config = config
+        self._reread = reread
         self._stopping = asyncio.Event()
         self._memory = Memory()
         self.certificates: Certificates | None = None
@@ -206,7 +209,7 @@ class Server:
     def _api(self) -> API:
         """Builds the HTTP API and the parts behind it."""
         parts, repeat = self.node.parts, self.node.tasks.repeat
-        self.sms = text_messages(self.config, self.node.clock, self.node.get(Randomness))
+        self.sms = TextMessages(self.config, self.node.clock, self.node.get(Randomness))
         parts.add({SMS: self.sms})
         parts.build(BEHIND)
         repeat(parts.get(Codes).sweep, 3600.0)
@@ -239,11 +242,27 @@ class Server:
     def _each_second(self, seconds: int) -> None:
         self.edge.lobby.sweep()
         if seconds % 10 == 0:
-            self.reload()
+            self._reload_certificate()
         if seconds % 3600 == 60:
             self.node.tasks.spawn(expire(self.node.store, self.node.clock, self.config.retention_days))
 
     def reload(self) -> None:
+        """Takes over changed settings, as far as possible without a restart, and a renewed certificate.
+
+        Wrong settings change nothing. Each change, and each that needs a restart, is logged by name.
+        """
+        if self._reread is not None:
+            try:
+                changed, later = self.config.take_over(self._reread())
+            except ConfigError as error:
+                logger.error("settings not reloaded, the old ones stay", error=str(error))
+            else:
+                self.edge.take_over()
+                journal.set_level(self.config.log_level)
+                logger.info("settings reloaded", changed=",".join(changed), need_a_restart=",".join(later))
+        self._reload_certificate()
+
+    def _reload_certificate(self) -> None:
         """Loads the certificate if it was renewed. Open connections stay."""
         if self.certificates is None:
             return
@@ -257,7 +276,7 @@ class Server:
         self._stopping.set()
 
     def listen_to_signals(self) -> None:
-        """Lets SIGINT and SIGTERM stop the server, and SIGHUP reload the certificate."""
+        """Lets SIGINT and SIGTERM stop the server, and SIGHUP reload settings and certificate."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.request_stop)

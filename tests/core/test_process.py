@@ -111,6 +111,20 @@ def test_a_read_only_data_folder_is_said_in_one_line(server: RunningServer) -> N
         ({"KITH_CERTIFICATE": "x.pem"}, "certificate and private_key belong together"),
         ({"KITH_CERTIFICATE": "x.pem", "KITH_PRIVATE_KEY": "y.pem"}, "no such file: x.pem"),
         ({"KITH_CONFIG": "/nowhere.toml"}, "can't read /nowhere.toml"),
+        ({"KITH_PUBLIC_URL": "https://example.org/chat"}, "only https://example.org, nothing behind it"),
+        ({"KITH_PUBLIC_URL": "https://"}, "has to name a host"),
+        ({"KITH_PUBLIC_URL": "https://example.org:http"}, "public_url is wrong"),
+        ({"KITH_DNS_SERVER": "ns.example.org"}, "not an IP address and a port"),
+        ({"KITH_DNS_SERVER": "192.0.2.1:0"}, "not an IP address and a port"),
+        ({"KITH_SMS_URL": "https://sms.example/", "KITH_SMS_BODY": "text={text}"}, "no {number} or {digits}"),
+        (
+            {"KITH_SMS_URL": "https://sms.example/", "KITH_SMS_BODY": '{"to": {number}, "text": "{text}"}'},
+            "sms_body is wrong (KITH_SMS_BODY in the environment): not JSON",
+        ),
+        (
+            {f"KITH_{name}_PORT": "0" for name in ("XMPP", "XMPPS", "HTTP", "HTTPS")},
+            "nobody could connect",
+        ),
     ],
 )
 def test_a_wrong_setting_is_said_in_one_line(

@@ -9,6 +9,7 @@ import msgspec
 import structlog
 
 from kith.base.clock import Clock
+from kith.config import Config
 from kith.ports.store import DocumentStore
 
 SPACE = "sms"
@@ -22,11 +23,11 @@ _decode = msgspec.msgpack.Decoder(dict[int, int]).decode
 
 
 class Budget:
-    """At most ``most`` messages in any 60 minutes."""
+    """At most ``sms_per_hour`` messages in any 60 minutes."""
 
-    def __init__(self, store: DocumentStore, most: int, clock: Clock) -> None:
+    def __init__(self, store: DocumentStore, config: Config, clock: Clock) -> None:
         self._store = store
-        self._most = most
+        self._config = config
         self._clock = clock
         self._minutes: dict[int, int] | None = None  # how many were sent in which minute since 1970
         self._told = float("-inf")
@@ -51,7 +52,7 @@ class Budget:
         """
         now = self._clock.now()
         minutes = self._recent(now)
-        if sum(minutes.values()) >= self._most:
+        if sum(minutes.values()) >= self._config.sms_per_hour:
             self._tell(now)
             return max(1.0, (min(minutes) + _HOUR) * 60 - now)
         minute = int(now // 60)
@@ -90,6 +91,6 @@ class Budget:
         self._told = now
         logger.warning(
             "no more text messages in this hour",
-            sms_per_hour=self._most,
+            sms_per_hour=self._config.sms_per_hour,
             todo="find out who requests so many codes, or raise sms_per_hour",
         )

@@ -89,7 +89,7 @@ class Codes:
         self._secret = secret.key("codes")
         self._addresses = RateLimit(PER_ADDRESS, _HOUR)
         self._wrong = RateLimit(WRONG_PER_ADDRESS, _HOUR)
-        self._budget = Budget(store, config.sms_per_hour, clock)
+        self._budget = Budget(store, config, clock)
         self._under_way = 0
         self._results = figures.sms
 

@@ -26,11 +26,9 @@ class Origins:
     """Checks requests before anything else is done."""
 
     def __init__(self, edge: Edge) -> None:
-        config = edge.config
+        self._config = edge.config
         self._edge = edge
-        self._allow_plaintext = config.allow_plaintext
-        self._domain = ascii_domain(config.domain)
-        self._public = urlsplit(config.public_url).netloc.lower() if config.public_url else ""
+        self._domain = ascii_domain(edge.config.domain)
 
     def check(self, request: web.Request) -> None:
         """Checks a request. Raises Refused."""
@@ -53,7 +51,7 @@ class Origins:
             request.secure
             or proxies.over_tls(remote, named)
             or proxies.is_local(remote, named)
-            or (self._allow_plaintext and is_loopback(remote))
+            or (self._config.allow_plaintext and is_loopback(remote))
         )
 
     def _is_own_page(self, request: web.Request) -> bool:
@@ -71,7 +69,8 @@ class Origins:
         return True
 
     def _is_own(self, request: web.Request, netloc: str) -> bool:
-        hosts = {request.host.lower(), self._public, self._domain}
+        public = urlsplit(self._config.public_url).netloc.lower()
+        hosts = {request.host.lower(), public, self._domain}
         if self._edge.proxies.trusts(request.remote or ""):
             hosts |= {host.strip().lower() for host in request.headers.getall("X-Forwarded-Host", ())}
         return netloc in hosts - {""}

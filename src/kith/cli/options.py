@@ -22,7 +22,7 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help="Settings in TOML. KITH_* variables in the environment win over it.",
+        help="Settings in TOML; by default /etc/kith.toml. KITH_* variables in the environment win over it.",
         show_default=False,
     ),
 ]

@@ -27,11 +27,12 @@ def serve(config: ConfigOption = None) -> None:
     Without settings it serves the domain localhost from the folder ./data. Example:
     KITH_DOMAIN=example.org kith serve
     """
+    from kith.config import load
     from kith.process import serve
 
     renamed: list[Renamed] = []
     loaded = load_settings(config, renamed.append)
-    raise typer.Exit(serve(loaded, renamed))
+    raise typer.Exit(serve(loaded, renamed, lambda: load(config, os.environ)))
 
 
 def settings() -> None:
@@ -87,9 +88,9 @@ def backup(
     kith backup /var/backups/; kith backup --force today.tar
     """
     from kith.commands.backup import backup
+    from kith.config.load import settings_file
 
-    named = config or (Path(os.environ["KITH_CONFIG"]) if os.environ.get("KITH_CONFIG") else None)
-    backup(load_settings(config), target, named, force)
+    backup(load_settings(config), target, settings_file(config, os.environ), force)
 
 
 def restore(

@@ -16,6 +16,7 @@ from kith import __version__
 from kith.commands import backup_file
 from kith.commands.backup_file import About, BackupError
 from kith.commands.fail import fail
+from kith.commands.folder import require_folder
 from kith.config import Config
 from kith.console import SafeConsole
 from kith.edge.certificate import check_pair, own_files
@@ -50,6 +51,7 @@ def backup(config: Config, target: Path, settings: Path | None, force: bool) -> 
 
     ``settings``: the file with the settings, if there is one. ``force``: overwrite an existing file.
     """
+    require_folder(config)
     if target.is_dir() or str(target).endswith(os.sep):
         target = target / f"kith-{config.domain.strip('[]')}-{datetime.now():%Y%m%d-%H%M%S}.tar"
     if target.exists() and not force:

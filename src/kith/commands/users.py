@@ -18,6 +18,7 @@ from kith.base.clock import Clock
 from kith.base.numbers import canonical
 from kith.base.randomness import Randomness
 from kith.commands.fail import fail
+from kith.commands.folder import make_folder, require_folder
 from kith.config import Config
 from kith.console import SafeConsole
 from kith.ports.store import Keys, Store
@@ -33,8 +34,12 @@ _T = TypeVar("_T")
 _GROUP = 200
 
 
-def with_store(config: Config, work: Callable[[Store], Awaitable[_T]]) -> _T:
-    """Opens the database, awaits ``work``, and returns its result. Ends the program if the store fails."""
+def with_store(config: Config, work: Callable[[Store], Awaitable[_T]], *, create: bool = False) -> _T:
+    """Opens the database, awaits ``work``, and returns its result. Ends the program if the store fails.
+
+    ``create``: whether to create the data folder if there is none. Otherwise, the program ends.
+    """
+    (make_folder if create else require_folder)(config)
 
     async def run() -> _T:
         used = has_secret(config.data_dir / "secret")
@@ -85,7 +90,7 @@ def _keys(password: str) -> dict[str, Keys]:
 def add(config: Config, jid: str, password: str) -> None:
     """Adds one account."""
     bare, keys = checked_jid(config, jid), _keys(password)
-    if not with_store(config, lambda store: store.create_accounts([(bare, keys)])):
+    if not with_store(config, lambda store: store.create_accounts([(bare, keys)]), create=True):
         fail(f"{bare} exists; to change its password: kith user passwd {bare}")
     say(f"{bare} was added.")
 
@@ -203,5 +208,5 @@ def _import(config: Config, rows: list[tuple[int, str, str]]) -> tuple[int, int,
                 progress.advance(task, len(made))
         return created, tried - created
 
-    created, existing = with_store(config, work)
+    created, existing = with_store(config, work, create=True)
     return created, existing, refused

@@ -15,22 +15,36 @@ from kith.config.errors import ConfigError, wrong
 from kith.config.renamed import RENAMED, Renamed, replace_old_names
 from kith.config.settings import Config
 
+#: Where the settings are if nothing names another file.
+SYSTEM_FILE = Path("/etc/kith.toml")
 #: ``KITH_*`` variables that are not settings of the server: the clients read them, or `load` itself.
 _OTHER_VARIABLES = frozenset(
     ("KITH_CONFIG", "KITH_JID", "KITH_PASSWORD", "KITH_HOST", "KITH_PORT", "KITH_DATA", "KITH_SERVER")
 )
 
 
+def settings_file(option: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """The file with the settings, which the server and all commands find in the same way.
+
+    It is what the option ``--config`` names, otherwise what ``KITH_CONFIG`` names, otherwise `SYSTEM_FILE` if
+    that exists. ``KITH_CONFIG=/dev/null`` stands for no file.
+    """
+    if option is not None:
+        return option
+    if environ.get("KITH_CONFIG"):
+        return Path(environ["KITH_CONFIG"])
+    return SYSTEM_FILE if SYSTEM_FILE.exists() else None
+
+
 def load(
     file: Path | None, environ: Mapping[str, str], warn: Callable[[Renamed], None] = lambda renamed: None
 ) -> Config:
-    """The settings of ``file``, or of the file that ``KITH_CONFIG`` names, and of the environment.
+    """The settings of a file (`settings_file`) and of the environment.
 
     The environment wins over the file; an empty variable counts as not set. ``warn`` is called for each
     setting that was given under its old name. Raises ConfigError.
     """
-    if file is None and environ.get("KITH_CONFIG"):
-        file = Path(environ["KITH_CONFIG"])
+    file = settings_file(file, environ)
     given = _read(file) if file is not None else {}
     places = {name: str(file) for name in given}
     renamed = replace_old_names(given, places)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from phonenumbers import SUPPORTED_REGIONS
 
 from kith.config.errors import ConfigError, wrong
-from kith.config.settings import PORTS, Config
+from kith.config.settings import CLIENT_PORTS, PORTS, Config
 from kith.wire.jid import JID, parse_jid
 
 #: The kinds of contact address that XEP-0157 knows.
@@ -27,8 +29,38 @@ def check(config: Config, places: Mapping[str, str]) -> None:
     _check_ports(config, places)
     _check_certificate(config, places)
     _check_sms(config, places)
-    if config.public_url and not config.public_url.startswith(("https://", "http://")):
+    _check_public_url(config, places)
+    _check_dns_server(config, places)
+
+
+def _check_public_url(config: Config, places: Mapping[str, str]) -> None:
+    if not config.public_url:
+        return
+    if not config.public_url.startswith(("https://", "http://")):
         raise wrong("public_url", places["public_url"], "it has to start with https:// or http://")
+    try:
+        parts = urlsplit(config.public_url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise wrong("public_url", places["public_url"], f"not a URL: {error}") from None
+    if not host or parts.username is not None:
+        raise wrong("public_url", places["public_url"], "it has to name a host, and no user")
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        reason = f"only {parts.scheme}://{parts.netloc}, nothing behind it: the app needs a host of its own"
+        raise wrong("public_url", places["public_url"], reason)
+
+
+def _check_dns_server(config: Config, places: Mapping[str, str]) -> None:
+    if not config.dns_server:
+        return
+    host, _, port = config.dns_server.rpartition(":")
+    try:
+        ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+        if not 0 < int(port) < 65536:
+            raise ValueError
+    except ValueError:
+        reason = f"{config.dns_server!r} is not an IP address and a port, like 192.0.2.1:53"
+        raise wrong("dns_server", places["dns_server"], reason) from None
 
 
 def _check_domain(config: Config, places: Mapping[str, str]) -> None:
@@ -82,6 +114,9 @@ def _check_ports(config: Config, places: Mapping[str, str]) -> None:
             first, second = _named(used[port], places), _named(name, places)
             raise ConfigError(f"settings {first} and {second} are both {port}")
         used[port] = name
+    if not any(getattr(config, name) for name in CLIENT_PORTS):
+        named = ", ".join(_named(name, places) for name in CLIENT_PORTS)
+        raise ConfigError(f"nobody could connect: settings {named} are all 0")
 
 
 def _check_certificate(config: Config, places: Mapping[str, str]) -> None:
@@ -100,6 +135,16 @@ def _check_sms(config: Config, places: Mapping[str, str]) -> None:
         raise wrong("sms_url", places["sms_url"], "it has to start with https:// or http://")
     if config.sms_url and "{text}" not in config.sms_url + config.sms_body:
         raise wrong("sms_body", places.get("sms_body", "by default"), "neither it nor sms_url has a {text}")
+    everything = " ".join((config.sms_url, config.sms_body, *config.sms_headers.values()))
+    if config.sms_url and "{number}" not in everything and "{digits}" not in everything:
+        reason = "it has no {number} or {digits}, nor have sms_url and sms_headers"
+        raise wrong("sms_body", places.get("sms_body", "by default"), reason)
+    if config.sms_body and is_json(config.sms_headers, config.sms_body):
+        try:
+            filled = config.sms_body.replace("{number}", "+1").replace("{digits}", "1")
+            json.loads(filled.replace("{text}", "text"))
+        except ValueError as error:
+            raise wrong("sms_body", places["sms_body"], f"not JSON: {error}") from None
     try:
         re.compile(config.sms_success_pattern)
     except re.error as error:
@@ -109,6 +154,14 @@ def _check_sms(config: Config, places: Mapping[str, str]) -> None:
 
 def _named(name: str, places: Mapping[str, str]) -> str:
     return f"{name} ({places.get(name, 'by default')})"
+
+
+def is_json(headers: Mapping[str, str], body: str) -> bool:
+    """Whether the body of a gateway's requests is JSON, by its headers or its first character."""
+    for name, value in headers.items():
+        if name.lower() == "content-type":
+            return "json" in value
+    return body.lstrip().startswith(("{", "["))
 
 
 def _is_domain(text: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import force_setattr
 
 from kith.config import values
 
@@ -31,6 +32,8 @@ def _about(meaning: str) -> Meta:
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The settings of one server. `kith.config.load` makes one from a file and the environment.
+
+    Only `take_over` changes them.
 
     In the environment, ``data_dir`` is ``KITH_DATA_DIR``, and so on. Relative paths start at the working
     directory. A port of 0 is not listened on.
@@ -196,6 +199,17 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Literal["text", "json"], _about("Format of a log line: text (key=value) or json.")
     ] = "text"
 
+    def take_over(self, new: Config) -> tuple[list[str], list[str]]:
+        """Takes over the values of other settings, as far as a running server can (`LIVE`).
+
+        Returns the names of the settings that have changed, and of those that differ but need a restart.
+        """
+        differ = [name for name in self.__struct_fields__ if getattr(self, name) != getattr(new, name)]
+        changed = [name for name in differ if name in LIVE]
+        for name in changed:
+            force_setattr(self, name, getattr(new, name))
+        return changed, [name for name in differ if name not in LIVE]
+
     @property
     def invites(self) -> bool:
         """Whether an invitation can be used: it creates an account in-band (XEP-0077)."""
@@ -207,16 +221,34 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return self.data_dir / "kith.sqlite"
 
 
-#: The settings that are ports.
-PORTS = (
-    "xmpp_port",
-    "xmpps_port",
-    "http_port",
-    "https_port",
-    "component_port",
-    "metrics_port",
-    "federation_port",
+#: The settings that a running server takes over (SIGHUP). Parts must read them whenever they need them.
+LIVE = frozenset(
+    (
+        "public_url",
+        "trusted_proxies",
+        "registration",
+        "user_invites",
+        "phone_country",
+        "sms_url",
+        "sms_method",
+        "sms_headers",
+        "sms_body",
+        "sms_success_pattern",
+        "sms_per_hour",
+        "operators",
+        "contacts",
+        "retention_days",
+        "rate_bytes",
+        "connections_per_address",
+        "max_sessions",
+        "log_level",
+    )
 )
+
+#: The ports for clients.
+CLIENT_PORTS = ("xmpp_port", "xmpps_port", "http_port", "https_port")
+#: The settings that are ports.
+PORTS = (*CLIENT_PORTS, "component_port", "metrics_port", "federation_port")
 
 
 def all_settings() -> list[Setting]:

@@ -25,7 +25,7 @@ class Door:
     def __init__(self, per_address: int, most: int) -> None:
         self.count = 0
         self.left = 0
-        self._per_address = per_address
+        self.per_address = per_address
         self._most = most
         self._from: dict[str, int] = {}
         self._told = -_AGAIN
@@ -63,9 +63,9 @@ class Door:
         self._give_back(key)
 
     def _take(self, key: str) -> bool:
-        if key and self._per_address:
+        if key and self.per_address:
             there = self._from.get(key, 0)
-            if there >= self._per_address:
+            if there >= self.per_address:
                 return False
             self._from[key] = there + 1
         return True

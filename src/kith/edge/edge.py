@@ -50,18 +50,24 @@ class Edge:
         self.tasks = tasks
         self.pool = pool
         self.certificates = certificates
-        self.proxies = Proxies(config.trusted_proxies)
         self.lobby = Lobby(config.auth_timeout, config.unauthenticated_connections)
         self.door = Door(config.connections_per_address, most_connections())
         self.unread = Unread()
-        self.rate = config.rate_bytes
-        self.burst = max(4 * config.rate_bytes, 2 * config.stanza_bytes)
         self.connections: Wheel[Connected] = Wheel(
             Rules(config.ping_after, config.ping_timeout, config.proxy_timeout)
         )
         self.open: Counter[str] = Counter()
         self.accepted: Counter[str] = Counter()
         self.loop = asyncio.get_running_loop()
+        self.take_over()
+
+    def take_over(self) -> None:
+        """Takes over settings that have changed (`Config.take_over`)."""
+        config = self.config
+        self.proxies = Proxies(config.trusted_proxies)
+        self.door.per_address = config.connections_per_address
+        self.rate = config.rate_bytes
+        self.burst = max(4 * config.rate_bytes, 2 * config.stanza_bytes)
 
     @property
     def kernel_idle(self) -> float:

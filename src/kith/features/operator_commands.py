@@ -44,10 +44,15 @@ class Operators:
     """What the operator commands share: who may use them, and parsing of their values."""
 
     def __init__(self, config: Config, domain: Domain, accounts: Accounts, commands: Commands) -> None:
-        self.names = config.operators
+        self._config = config
         self._domain = domain
         self._accounts = accounts
         self._commands = commands
+
+    @property
+    def names(self) -> list[str]:
+        """The operators' addresses."""
+        return self._config.operators
 
     def add(self, node: str, name: str, run: Run, *fields: Field) -> None:
         """Adds a command for operators only. Each use is logged."""

@@ -50,7 +50,7 @@ class Resolver:
             options: dict[str, Any] = {"timeout": _SECONDS, "tries": 2}
             if self._server:
                 host, _, port = self._server.rpartition(":")
-                options |= {"nameservers": [host], "udp_port": int(port), "tcp_port": int(port)}
+                options |= {"nameservers": [host.strip("[]")], "udp_port": int(port), "tcp_port": int(port)}
             self._dns = aiodns.DNSResolver(**options)
         return self._dns
 

@@ -14,6 +14,7 @@ import aiohttp
 
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
+from kith.config.rules import is_json
 from kith.ports.sms import SMSError
 
 #: Seconds for one attempt, number of attempts, and seconds before the second; then twice as long each time.
@@ -68,10 +69,8 @@ class HTTPGateway:
         self._timeout = timeout
         self._backoff = backoff
         self._session: aiohttp.ClientSession | None = None
-        names = {name.lower(): value for name, value in self._headers.items()}
-        self._json = "json" in names.get("content-type", "")
-        if body and "content-type" not in names:
-            self._json = body.lstrip().startswith(("{", "["))
+        self._json = is_json(self._headers, body)
+        if body and "content-type" not in {name.lower() for name in self._headers}:
             kind = "application/json" if self._json else "application/x-www-form-urlencoded"
             self._headers["Content-Type"] = kind
 

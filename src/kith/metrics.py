@@ -101,6 +101,11 @@ class Figures(Collector):
             CounterMetricFamily("kith_accepted_connections", "Connections so far.", labels=["transport"]),
             (((name,), count) for name, count in edge.accepted.items()),
         )
+        yield _gauge(
+            "kith_certificate_expiry_timestamp_seconds",
+            "When the certificate expires, in seconds since 1970.",
+            edge.certificates.expires,
+        )
         yield _gauge("kith_sessions", "Bound resources, connected or not.", self._figures.sessions)
         yield _gauge(
             "kith_sessions_waiting",

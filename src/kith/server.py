@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from kith import journal, welcome
+from kith import welcome
 from kith.accounts.codes import Codes
 from kith.accounts.credentials import check_password, make_keys
 from kith.accounts.leaving import Leaving
@@ -24,7 +24,7 @@ from kith.base.clock import Clock
 from kith.base.figures import Figures
 from kith.base.randomness import Randomness
 from kith.bus.local import LocalPlacement
-from kith.config import Config, ConfigError
+from kith.config import Config
 from kith.core.hooks.parts import Unfit
 from kith.core.log.retention import expire
 from kith.core.login.stream import Stream
@@ -33,6 +33,7 @@ from kith.core.peers.bounces import Bounces
 from kith.core.sessions.handover import Handover
 from kith.core.sessions.resumption import Resumption
 from kith.edge.certificate import describe, ensure_certificate
+from kith.edge.certificate_health import check_pair
 from kith.edge.edge import Edge
 from kith.edge.http import FrontConnection, Web
 from kith.edge.invites import InvitePages
@@ -53,6 +54,7 @@ from kith.ports.connection import Security, Sink
 from kith.ports.sms import SMS
 from kith.records.invites import Invites
 from kith.records.passwords import Passwords
+from kith.renewal import Renewal
 from kith.sms.choice import TextMessages
 from kith.store.connection import prepare
 from kith.store.folder import FolderLock, check_folder
@@ -99,6 +101,7 @@ class Server:
             raise StartError(str(error)) from None
         try:
             certificate, key = ensure_certificate(config)
+            check_pair(certificate, key)
             self.certificates = Certificates(certificate, key, config.federation_ca)
         except (OSError, ValueError, ssl.SSLError) as error:
             raise StartError(f"can't use the certificate: {error}") from error
@@ -121,6 +124,7 @@ class Server:
         self.edge = Edge(
             config, node.domain, node.tasks, partial(Stream, node.entrance), pool, self.certificates
         )
+        self.renewal = Renewal(self.edge, self._reread)
         self._listeners = Listeners(config, self.edge)
         app = _web_app(config)
         invites = InvitePages(node.domain, Invites(store, node.clock, randomness), config.invites)
@@ -138,6 +142,7 @@ class Server:
             raise
         self.node.tasks.spawn(self._tick())
         self.node.tasks.spawn(self.edge.watch())
+        self.renewal.look_at_certificate()
         accounts = await store.accounts()
         welcome.show(config, describe(certificate), len(accounts), web_app=app is not None)
 
@@ -242,35 +247,11 @@ class Server:
     def _each_second(self, seconds: int) -> None:
         self.edge.lobby.sweep()
         if seconds % 10 == 0:
-            self._reload_certificate()
+            self.renewal.reload_certificate()
+        if seconds % 86400 == 0:
+            self.renewal.look_at_certificate()
         if seconds % 3600 == 60:
             self.node.tasks.spawn(expire(self.node.store, self.node.clock, self.config.retention_days))
-
-    def reload(self) -> None:
-        """Takes over changed settings, as far as possible without a restart, and a renewed certificate.
-
-        Wrong settings change nothing. Each change, and each that needs a restart, is logged by name.
-        """
-        if self._reread is not None:
-            try:
-                changed, later = self.config.take_over(self._reread())
-            except ConfigError as error:
-                logger.error("settings not reloaded, the old ones stay", error=str(error))
-            else:
-                self.edge.take_over()
-                journal.set_level(self.config.log_level)
-                logger.info("settings reloaded", changed=",".join(changed), need_a_restart=",".join(later))
-        self._reload_certificate()
-
-    def _reload_certificate(self) -> None:
-        """Loads the certificate if it was renewed. Open connections stay."""
-        if self.certificates is None:
-            return
-        try:
-            if self.certificates.reload():
-                logger.info("certificate reloaded", file=str(self.certificates.certificate))
-        except (OSError, ValueError, ssl.SSLError) as error:
-            logger.error("certificate not reloaded, the old one stays", exc_info=error)
 
     def request_stop(self) -> None:
         self._stopping.set()
@@ -280,7 +261,7 @@ class Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.request_stop)
-        loop.add_signal_handler(signal.SIGHUP, self.reload)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self.renewal.reload())
 
     async def run(self) -> None:
         """Returns after `request_stop`."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
 from pathlib import Path
 
 import pytest
 
 from kith.config import Config, ConfigError
-from kith.edge.certificate import check_pair, describe, ensure_certificate
+from kith.edge.certificate import describe, ensure_certificate
+from kith.edge.certificate_health import check_pair
 
 
 def test_the_first_start_makes_a_pair_that_only_its_owner_can_read(tmp_path: Path) -> None:
@@ -71,13 +71,6 @@ def test_a_pair_that_was_not_finished_is_made_anew(tmp_path: Path) -> None:
     certificate.unlink()
     key.with_suffix(".new").write_text("half")
     check_pair(*ensure_certificate(Config(data_dir=tmp_path)))
-
-
-def test_a_key_of_another_certificate_is_found_out(tmp_path: Path) -> None:
-    certificate, _ = ensure_certificate(Config(data_dir=tmp_path / "a"))
-    _, key = ensure_certificate(Config(data_dir=tmp_path / "b"))
-    with pytest.raises(ssl.SSLError):
-        check_pair(certificate, key)
 
 
 def test_what_is_no_certificate_is_said(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from kith.commands.fail import fail
 from kith.commands.folder import require_folder
 from kith.config import Config
 from kith.console import SafeConsole
-from kith.edge.certificate import check_pair, own_files
+from kith.edge.certificate import own_files
+from kith.edge.certificate_health import check_pair
 from kith.store import snapshot
 from kith.store.errors import StoreError
 from kith.store.schema import MIGRATIONS
@@ -141,7 +142,7 @@ def _small_files(config: Config, settings: Path | None, folder: Path) -> dict[st
         try:
             check_pair(*(folder / "files" / name for name in names))
             return copies
-        except OSError:
+        except ValueError:
             continue  # it is being renewed
     raise BackupError(f"{certificate} and {key} do not belong together")
 

@@ -19,7 +19,8 @@ from rich.text import Text
 from kith.accounts.secret import has_secret
 from kith.commands.tables import show_table
 from kith.config import Config, ConfigError
-from kith.edge.certificate import describe, ensure_certificate
+from kith.edge.certificate import describe, ensure_certificate, own_files
+from kith.edge.certificate_health import check_pair, troubles
 from kith.store.integrity import Check
 
 _LOW_BYTES = 1 << 30
@@ -50,7 +51,7 @@ def doctor(config: Config) -> int:
     """Prints the report. Returns the exit status: 1 if something is bad."""
     findings = [
         *_ports(config),
-        _certificate(config),
+        *_certificate(config),
         _disk(config),
         _database(config),
         _clock(config),
@@ -119,37 +120,24 @@ def _is_kith(config: Config, setting: str, port: int) -> bool:
     return _NAME in answer or f"from='{config.domain}'".encode() in answer
 
 
-def _certificate(config: Config) -> Finding:
+def _certificate(config: Config) -> Iterator[Finding]:
+    what = "certificate"
+    if config.certificate is None and not own_files(config)[0].exists():
+        yield Finding(what, Verdict.NOTE, "none yet; kith serve makes a self-signed one")
+        return
     try:
-        if config.certificate is None and not (config.data_dir / "certificate.pem").exists():
-            return Finding("certificate", Verdict.NOTE, "none yet; kith serve makes a self-signed one")
-        path, _ = ensure_certificate(config)
-        found = describe(path)
+        certificate, key = ensure_certificate(config)
+        check_pair(certificate, key)
+        found = troubles(certificate, config.domain)
+        until = f"valid until {describe(certificate).not_after:%Y-%m-%d}"
     except (OSError, ValueError, ConfigError) as error:
-        return Finding("certificate", Verdict.BAD, str(error), "check certificate and private_key")
-    until = f"{found.not_after:%Y-%m-%d}"
-    now = datetime.now(UTC)
-    if found.not_after < now:
-        return Finding(
-            "certificate", Verdict.BAD, f"expired on {until}", f"renew {path}; no restart is needed"
-        )
-    if not any(_covers(name, config.domain) for name in found.names):
-        names = ", ".join(found.names) or "no name"
-        todo = f"get one for {config.domain}"
-        return Finding("certificate", Verdict.BAD, f"is for {names}, not for {config.domain}", todo)
-    if found.not_after < now + _SOON:
-        return Finding("certificate", Verdict.NOTE, f"expires on {until}", f"renew {path} soon")
-    if found.self_signed and config.domain != "localhost":
-        todo = "get one from a certificate authority, and set certificate and private_key"
-        return Finding("certificate", Verdict.NOTE, "is self-signed: clients will ask about it", todo)
-    return Finding("certificate", Verdict.GOOD, f"valid until {until}")
-
-
-def _covers(name: str, domain: str) -> bool:
-    ascii_domain = domain.encode("idna").decode()
-    if name.startswith("*."):
-        return ascii_domain.partition(".")[2] == name[2:]
-    return name == ascii_domain
+        yield Finding(what, Verdict.BAD, str(error), "check certificate and private_key")
+        return
+    for trouble in found:
+        verdict = Verdict.BAD if trouble.bad else Verdict.NOTE
+        yield Finding(what, verdict, trouble.text, trouble.todo)
+    if not found:
+        yield Finding(what, Verdict.GOOD, until)
 
 
 def _disk(config: Config) -> Finding:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -83,11 +82,6 @@ def describe(path: Path) -> Description:
         found,
         certificate.issuer == certificate.subject,
     )
-
-
-def check_pair(certificate: Path, key: Path) -> None:
-    """Checks that the key belongs to the certificate. Raises OSError, possibly an ssl.SSLError."""
-    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
 
 
 def _load(path: Path) -> x509.Certificate:

@@ -9,6 +9,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
+from kith.edge.certificate_health import check_pair
 from kith.edge.exporter import tls_exporter
 from kith.edge.peer_certificates import ask_for_certificates, peer_certificate
 from kith.ports.connection import Security
@@ -26,7 +27,7 @@ def peer_address(transport: BaseTransport) -> str:
 class Certificates:
     """The server's TLS contexts for a certificate. `reload` reads its files again when they have changed.
 
-    ``authorities``: trusted for other servers besides the system's. ``servers``: the context for servers that
+    ``expires``: when the certificate does, in seconds since 1970. ``authorities``: trusted for other servers besides the system's. ``servers``: the context for servers that
     connect here; their certificates are only asked for if this build of Python makes it possible.
     ``to_servers``: the context for connecting to other servers.
     """
@@ -54,7 +55,7 @@ class Certificates:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.num_tickets = 1  # one is enough for a client, and each costs a kilobyte
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
-        context.load_cert_chain(self.certificate, self.key)
+        context.load_cert_chain(self.certificate, self.key, password="")
         if protocols:
             context.set_alpn_protocols(protocols)
         return context
@@ -69,6 +70,7 @@ class Certificates:
         if algorithm is None or isinstance(algorithm, (hashes.MD5, hashes.SHA1)):
             algorithm = hashes.SHA256()
         self.end_point = certificate.fingerprint(algorithm)
+        self.expires = certificate.not_valid_after_utc.timestamp()
         try:
             names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
             self._names = frozenset(name.lower() for name in names.get_values_for_type(x509.DNSName))
@@ -84,8 +86,9 @@ class Certificates:
         stamp = self._stamp()
         if stamp == self._seen:
             return False
+        check_pair(self.certificate, self.key)
         for context in (self.starttls, self.direct, self.https, self.servers, self.to_servers):
-            context.load_cert_chain(self.certificate, self.key)
+            context.load_cert_chain(self.certificate, self.key, password="")
         self._read()
         self._seen = stamp
         return True

@@ -113,12 +113,13 @@ class Writer:
                 if self._connection.total_changes != changes:
                     self._commits.seconds.observe(ended - began)
                     self._commits.sizes.observe(len(batch))
-                sizes = [len(item.stanza) for item in batch if item.__class__ is Append]
-                if sizes:
-                    self._gathering.committed(len(sizes), self._under_way, ended)
-                size = sum(sizes)
+                appends = [item for item in batch if isinstance(item, Append)]
+                if appends:
+                    senders = [item.sender for item in appends]
+                    self._gathering.committed(senders, self._under_way, ended)
+                size = sum(len(item.stanza) for item in appends)
                 with contextlib.suppress(RuntimeError):  # the event loop is closed, so nobody is waiting
-                    self._loop.call_soon_threadsafe(self._tell, answers, len(sizes), size)
+                    self._loop.call_soon_threadsafe(self._tell, answers, len(appends), size)
                 self._checkpoint(self.transactions.changed + size // _PAGE_BYTES)
             if self._stop:
                 return
@@ -142,8 +143,10 @@ class Writer:
             return
         self._enough = wanted
         if len(queue) < wanted:
-            with contextlib.suppress(Empty):
+            try:
                 self._wake.get(timeout=self._gather)
+            except Empty:
+                self._gathering.in_vain(len(queue))
         self._enough = 0
 
     def _checkpoint(self, pages: int) -> None:

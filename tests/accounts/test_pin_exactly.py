@@ -101,7 +101,7 @@ async def test_twenty_new_pins_are_enough_and_then_one_in_three_minutes(pins: Pi
     with pytest.raises(Refused) as refused:
         await pins.set(1, "999999")
     assert refused.value.reason == "too-many"
-    assert refused.value.wait == pytest.approx(180)
+    assert 170 < refused.value.wait <= 180  # the time that hashing took has passed
     await pins.check(1, "000019")
     await pins.set(2, "123456")
     clock.forward(180)

@@ -268,7 +268,7 @@ def test_a_damaged_database_is_not_taken_for_a_backup(stopped: RunningServer, tm
         file.write(random.Random(1).randbytes(40_000))
     assert "the database is damaged" in refusal(server, "backup", str(tmp_path / "file.tar"))
     assert not (tmp_path / "file.tar").exists()
-    assert "there is no database" in refusal(RunningServer(tmp_path / "none"), "backup", str(tmp_path))
+    assert "there is no Kith in" in refusal(RunningServer(tmp_path / "none"), "backup", str(tmp_path))
     assert "can't write" in refusal(stopped, "backup", str(tmp_path / "no" / "where.tar"))
 
 

@@ -137,7 +137,11 @@ async def test_a_server_whose_gateway_fails_says_so_and_lives_on(
     tmp_path_factory: pytest.TempPathFactory, behaviour: Behaviour, reason: str
 ) -> None:
     async with gateway(behaviour) as there:
-        settings = {"sms_url": there.url, "sms_body": "text={text}", "sms_success_pattern": "queued"}
+        settings = {
+            "sms_url": there.url,
+            "sms_body": "to={number}&text={text}",
+            "sms_success_pattern": "queued",
+        }
         with running(tmp_path_factory.mktemp("gateway") / "data", **settings) as server:
             one, other = Person(server), Person(server)
             asked = [

@@ -15,6 +15,7 @@ import uvloop
 from kith import journal
 from kith.config import Config, ConfigError
 from kith.config.renamed import Renamed
+from kith.notify import notify
 from kith.server import Server, StartError
 from kith.store.database import CHECK_THREAD
 from kith.store.errors import StoreError
@@ -47,7 +48,9 @@ async def _serve(config: Config, reread: Callable[[], Config] | None) -> None:
     await server.start()
     _spare_collections()
     sys.setswitchinterval(_SWITCH_INTERVAL)
+    notify("READY=1")
     await server.run()
+    notify("STOPPING=1")
     await server.stop()
 
 

@@ -27,9 +27,10 @@ def peer_address(transport: BaseTransport) -> str:
 class Certificates:
     """The server's TLS contexts for a certificate. `reload` reads its files again when they have changed.
 
-    ``expires``: when the certificate does, in seconds since 1970. ``authorities``: trusted for other servers besides the system's. ``servers``: the context for servers that
-    connect here; their certificates are only asked for if this build of Python makes it possible.
-    ``to_servers``: the context for connecting to other servers.
+    ``expires``: when the certificate does, in seconds since 1970. ``authorities``: trusted for other servers
+    besides the system's. ``servers``: the context for servers that connect here; their certificates are only
+    asked for if this build of Python makes it possible. ``to_servers``: the context for connecting to other
+    servers.
     """
 
     def __init__(self, certificate: Path, key: Path, authorities: Path | None = None) -> None:
@@ -41,7 +42,7 @@ class Certificates:
         self.servers = self._context(None)
         self.to_servers = ssl.create_default_context()
         self.to_servers.minimum_version = ssl.TLSVersion.TLSv1_2
-        self.to_servers.load_cert_chain(certificate, key)
+        self.to_servers.load_cert_chain(certificate, key, password="")
         self.servers.load_default_certs(ssl.Purpose.SERVER_AUTH)
         if authorities is not None:
             for context in (self.servers, self.to_servers):

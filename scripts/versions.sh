@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 #: In this process for the most part; one server that is started as operators start it.
 tests=(tests/wire tests/accounts tests/store tests/sms tests/core/test_streams.py tests/core/test_process.py
-  tests/api/test_register.py tests/client/test_conversation.py)
+  tests/api/test_register.py tests/client/test_stream.py tests/client/test_conversation.py)
 
 # what runs as that version: on the path, of pyenv, or of uv; a shim of pyenv may lead nowhere
 interpreter() {

@@ -78,6 +78,8 @@ class RawClient:
     def received(self, data: bytes) -> None:
         """Bytes came."""
         self._parser.feed(data)
+        if hasattr(self._parser, "flush"):  # or the end of what came may wait for more, since expat 2.6.0
+            self._parser.flush()
         for event, element in self._parser.read_events():
             if event == "start":
                 self._depth += 1
@@ -197,6 +199,12 @@ class RawClient:
         return await self.take(
             lambda element: element.tag == CLIENT + "iq" and element.get("id") == id, timeout
         )
+
+    async def result(self, type: str, child: str, to: str | None = None) -> Element:
+        """Asks and returns the answer, which has to be a result: what follows in a test depends on it."""
+        answer = await self.iq(type, child, to)
+        assert answer.get("type") == "result", tostring(answer)
+        return answer
 
     async def ping(self) -> None:
         """Returns when all that was sent before has been handled."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import ssl
 from asyncio import Future
 from base64 import b64decode
 from collections.abc import Callable
 from typing import Any, cast
+from xml.etree.ElementTree import ParseError
 
 from slixmpp import JID, ClientXMPP
 from slixmpp.exceptions import IqError, IqTimeout
@@ -108,6 +110,18 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
         """Stream management (XEP-0198): what the server has acknowledged."""
         plugin: StreamManagement = cast("dict[str, Any]", self.plugin)[StreamManagement.name]
         return plugin
+
+    def data_received(self, data: bytes | str) -> None:
+        """Handles what the server has sent, up to the last byte.
+
+        Since 2.6.0, expat may keep an unfinished tag back until more has come, and with it the end of a
+        stanza that no other one follows.
+        """
+        super().data_received(data)
+        if self.parser is not None and hasattr(self.parser, "flush"):
+            with contextlib.suppress(ParseError):  # reported below, since the parser fails again
+                self.parser.flush()
+            super().data_received(b"")
 
     def send(self, data: Any, use_filters: bool = True) -> None:
         """Sends a stanza.

@@ -90,6 +90,10 @@ class Parser:
         self.attrs: dict[str, str] = {}
         self.children: list[str] = []
         parser = expat.ParserCreate("utf-8", "}")
+        # Since 2.6.0, expat may keep an unfinished tag back until more has come, and with it the end of a
+        # stanza; the price of reading one again and again is bounded by `Limits.tag_bytes`
+        if hasattr(parser, "SetReparseDeferralEnabled"):
+            parser.SetReparseDeferralEnabled(False)
         self.expat = parser
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end

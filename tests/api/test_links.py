@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -179,9 +178,7 @@ async def test_a_server_that_stops_does_not_wait_for_those_who_wait(tmp_path: Pa
         newcomer = await show(person)
         waiting = asyncio.create_task(person.ask("GET", f"/api/links/{newcomer.code.id}?wait=25"))
         await asyncio.sleep(0.5)
-        started = time.monotonic()
-        assert await asyncio.to_thread(server.stop) == 0
-        assert time.monotonic() - started < 10
+        assert await asyncio.to_thread(server.stop) == 0  # within 20 seconds, or this raises
         with contextlib.suppress(aiohttp.ClientError):
             await waiting
         assert "level=error" not in server.log.read_text()

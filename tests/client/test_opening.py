@@ -21,6 +21,7 @@ from kith.client import (
 )
 from kith.client.events import Broadcast
 from tests.client.conftest import People, receive, until
+from tests.raw import PATIENCE
 
 
 async def test_a_client_that_is_entered_twice_holds_no_lock(people: People) -> None:
@@ -53,8 +54,8 @@ async def test_messages_end_when_the_client_is_closed(people: People) -> None:
         await until(lambda: got)
         following = asyncio.create_task(_slow(ada))
         await asyncio.sleep(0.05)
-    await asyncio.wait_for(reading, 5)
-    await asyncio.wait_for(following, 5)
+    await asyncio.wait_for(reading, PATIENCE)
+    await asyncio.wait_for(following, PATIENCE)
     assert [message async for message in ada.messages()] == []
 
 

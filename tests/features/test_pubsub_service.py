@@ -10,7 +10,7 @@ from slixmpp.exceptions import IqError
 from tests.conftest import RunningServer, free_ports, running
 from tests.features.slix import EVENT, Client, befriend, connected
 from tests.features.test_pep import OWNER, PUBSUB, form, items, publish
-from tests.raw import RawClient, condition, online
+from tests.raw import PATIENCE, RawClient, condition, online
 
 SERVICE = "pubsub.localhost"
 _X = "<e xmlns='urn:example'>{}</e>"
@@ -118,7 +118,7 @@ async def test_who_published_an_item_is_said_by_the_server(people: Three) -> Non
 async def authorization(client: Client) -> Element:
     """The form that asks an owner for a subscription (§8.6)."""
     while True:
-        message = await asyncio.wait_for(client.messages.get(), 5)
+        message = await asyncio.wait_for(client.messages.get(), PATIENCE)
         found = message.find("{jabber:x:data}x")
         if found is not None:
             return found
@@ -207,7 +207,7 @@ async def test_what_is_refused(people: Three) -> None:
     request = f"<pubsub xmlns='{PUBSUB}'><create node='x'/></pubsub>"
     assert await alice.refused("set", request, f"somebody@{SERVICE}") == ("item-not-found", "")
     alice.send_raw(f"<message to='{SERVICE}' id='m' type='chat'><body>hello?</body></message>")
-    while (message := await asyncio.wait_for(alice.messages.get(), 5)).get("type") != "error":
+    while (message := await asyncio.wait_for(alice.messages.get(), PATIENCE)).get("type") != "error":
         pass
     assert message.get("from") == SERVICE
     instant = await alice.ask("set", f"<pubsub xmlns='{PUBSUB}'><create/></pubsub>", SERVICE)

@@ -10,6 +10,8 @@ from typing import Any
 
 from slixmpp import ClientXMPP
 
+from tests.raw import PATIENCE
+
 PLUGINS = (
     *("xep_0030", "xep_0059", "xep_0060", "xep_0115", "xep_0163", "xep_0172", "xep_0184"),
     *("xep_0191", "xep_0198", "xep_0199", "xep_0203", "xep_0280", "xep_0297", "xep_0313", "xep_0359"),
@@ -74,7 +76,7 @@ class Slix(ClientXMPP):  # type: ignore[misc]
 
     async def ping(self) -> None:
         """Returns when the server has handled all that was sent before."""
-        await self["xep_0199"].send_ping(self.boundjid.domain, timeout=10)
+        await self["xep_0199"].send_ping(self.boundjid.domain, timeout=PATIENCE)
 
     def log_in(self, port: int, direct_tls: bool = False) -> None:
         """Begins to connect."""
@@ -103,7 +105,7 @@ async def online(
         await client.ping()
         yield client
     finally:
-        await asyncio.wait_for(client.disconnect(wait=1), 5)
+        await asyncio.wait_for(client.disconnect(wait=1), PATIENCE)
 
 
 async def befriend(one: Slix, other: Slix) -> None:

@@ -10,6 +10,7 @@ from slixmpp.exceptions import IqError
 
 from tests.conftest import RunningServer
 from tests.interop.slix import Slix, befriend, online
+from tests.raw import PATIENCE
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ async def test_a_client_logs_in_over_starttls_with_each_mechanism(
     await client.event_of("auth_success", lambda: client.log_in(server.port))
     assert client["feature_mechanisms"].mech.name == mechanism
     assert mechanism in client["feature_mechanisms"].mech_list
-    await asyncio.wait_for(client.disconnect(wait=1), 5)
+    await asyncio.wait_for(client.disconnect(wait=1), PATIENCE)
 
 
 async def test_a_client_logs_in_over_direct_tls(server: RunningServer, person: Any) -> None:
@@ -37,7 +38,7 @@ async def test_a_wrong_password_is_refused(server: RunningServer, person: Any) -
     client = Slix(person("ada"), "wrong")
     failure = await client.event_of("failed_auth", lambda: client.log_in(server.port))
     assert failure["condition"] == "not-authorized"
-    await asyncio.wait_for(client.disconnect(wait=1), 5)
+    await asyncio.wait_for(client.disconnect(wait=1), PATIENCE)
 
 
 async def test_the_roster_is_kept_and_pushed_to_the_other_device(server: RunningServer, person: Any) -> None:
@@ -121,7 +122,7 @@ async def test_a_message_to_somebody_away_comes_with_its_time(server: RunningSer
 async def test_a_message_to_nobody_is_answered_with_an_error(server: RunningServer, person: Any) -> None:
     async with online(person("ada"), server.port) as ada:
         ada.send_message(mto="nobody@localhost", mbody="hello?", mtype="chat")
-        answer = await asyncio.wait_for(ada.inbox.get(), 10)
+        answer = await asyncio.wait_for(ada.inbox.get(), PATIENCE)
         assert answer["type"] == "error"
         assert answer["error"]["condition"] == "service-unavailable"
 
@@ -199,10 +200,10 @@ async def test_a_blocked_person_is_not_heard_until_unblocked(server: RunningServ
     async with online(person("ada"), server.port) as ada, online(person("eve"), server.port) as eve:
         await ada["xep_0191"].block(eve.boundjid.bare)
         eve.send_message(mto=ada.boundjid.bare, mbody="let me in", mtype="chat")
-        answer = await asyncio.wait_for(eve.inbox.get(), 10)
+        answer = await asyncio.wait_for(eve.inbox.get(), PATIENCE)
         assert answer["error"]["condition"] == "service-unavailable"
         ada.send_message(mto=eve.boundjid.bare, mbody="no", mtype="chat")
-        answer = await asyncio.wait_for(ada.inbox.get(), 10)
+        answer = await asyncio.wait_for(ada.inbox.get(), PATIENCE)
         assert answer["error"]["condition"] == "not-acceptable"
         blocked = await ada["xep_0191"].get_blocked()
         assert {item["jid"] for item in blocked["blocklist"]} == {eve.boundjid.bare}
@@ -247,5 +248,5 @@ async def test_a_request_that_nobody_understands_is_refused(server: RunningServe
     async with online(person("ada"), server.port) as ada:
         iq = ada.make_iq_get(queryxmlns="urn:example:unheard-of", ito="localhost")
         with pytest.raises(IqError) as refused:
-            await iq.send(timeout=10)
+            await iq.send(timeout=PATIENCE)
         assert refused.value.condition == "service-unavailable"

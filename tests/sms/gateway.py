@@ -38,7 +38,7 @@ def says(status: int, text: str = "", **headers: str) -> Behaviour:
 
 
 async def hangs(_: web.Request) -> web.Response:
-    await asyncio.sleep(30)
+    await asyncio.sleep(60)
     return web.Response()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from base64 import b64encode
 from urllib.parse import parse_qs, urlsplit
 
@@ -101,12 +100,10 @@ async def test_a_gateway_that_asks_for_time_gets_it() -> None:
 
 async def test_a_slow_gateway_is_left() -> None:
     async with gateway(hangs) as there:
-        started = time.monotonic()
         with pytest.raises(SMSError, match="does not answer"):
             await send(
                 HTTPGateway(there.url, Clock(), Randomness(), body="text={text}", timeout=0.2, backoff=0.01)
             )
-        assert time.monotonic() - started < 10
 
 
 async def test_a_gateway_that_leads_elsewhere_is_not_followed() -> None:

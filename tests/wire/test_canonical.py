@@ -106,6 +106,6 @@ def test_elements_of_the_xml_namespace_keep_its_prefix() -> None:
 
 def test_looking_at_the_form_takes_linear_time() -> None:
     for piece in (b"<a b='c'", b"&amp;", b"<a>", b" xmlns='", b"<a " + b"b='" * 3, b"<a b='x' ", b"\xc3\xa9"):
-        began = time.perf_counter()
+        began = time.thread_time()
         is_canonical(piece * (500_000 // len(piece)))
-        assert time.perf_counter() - began < 0.5
+        assert time.thread_time() - began < 5  # some milliseconds; minutes if it were quadratic

@@ -120,6 +120,14 @@ class Person:
             body = await answer.json() if answer.content_type == "application/json" else await answer.read()
             return Answer(answer.status, body, answer.headers)
 
+    async def done(
+        self, method: str, path: str, json: Any = None, device: Device | None = None, **other: Any
+    ) -> Answer:
+        """As `ask`, for a request that has to succeed: what follows in a test depends on it."""
+        answer = await self.ask(method, path, json, device, **other)
+        assert answer.status < 300, answer
+        return answer
+
     def code(self) -> str:
         """The last one that the server has shown for the number."""
         shown = self.server.log.read_text()

@@ -40,7 +40,7 @@ async def test_an_account_says_who_it_is(server: RunningServer) -> None:
 async def test_deleting_needs_the_address_and_the_pin(server: RunningServer) -> None:
     person = Person(server)
     phone = await person.register()
-    await person.ask("PUT", "/api/pin", {"pin": "112233"}, phone)
+    await person.done("PUT", "/api/pin", {"pin": "112233"}, phone)
     address = phone.login["address"]
     for request, error in (
         ({"address": "other@localhost", "pin": "112233"}, "forbidden"),
@@ -57,7 +57,7 @@ async def test_the_own_address_confirms_a_deletion_however_it_is_written(server:
     """Addresses are compared as RFC 7622 prepares them; that it is the own one, the next refusal shows."""
     person = Person(server)
     phone = await person.register()
-    await person.ask("PUT", "/api/pin", {"pin": "112233"}, phone)
+    await person.done("PUT", "/api/pin", {"pin": "112233"}, phone)
     wide = "".join(chr(ord(character) + 0xFEE0) for character in phone.local)
     for local in (phone.local, wide):
         for domain in ("localhost", "LOCALHOST", "localhost.", "\uff4cocalhost"):
@@ -76,8 +76,8 @@ async def test_all_that_is_the_accounts_own_is_gone_even_from_the_files(tmp_path
         await friends(server, phone, other)
         made = await app_password(person, phone)
         client, watching = await phone.online(server.port), await other.online(server.port)
-        await client.iq("set", device_list(7))
-        await client.iq("set", bundle(7))
+        await client.result("set", device_list(7))
+        await client.result("set", bundle(7))
         nick = "<nick xmlns='http://jabber.org/protocol/nick'>Very Special Name</nick>"
         node = "<publish node='http://jabber.org/protocol/nick'><item id='current'>{}</item></publish>"
         pubsub = f"<pubsub xmlns='http://jabber.org/protocol/pubsub'>{node.format(nick)}</pubsub>"
@@ -114,7 +114,7 @@ async def test_a_person_gets_all_that_the_server_has_of_them(server: RunningServ
     phone, other = await person.register("my phone"), await friend.register()
     await friends(server, phone, other)
     made = await app_password(person, phone, "Gajim")
-    await person.ask("PUT", "/api/pin", {"pin": "112233"}, phone)
+    await person.done("PUT", "/api/pin", {"pin": "112233"}, phone)
     client = await phone.online(server.port)
     for count in range(3):
         client.send(f"<message to='{other.login['address']}' type='chat'><body>hi {count}</body></message>")

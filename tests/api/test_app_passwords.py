@@ -16,7 +16,7 @@ from tests.api.person import Device, Person, until
 from tests.api.test_devices import bundle, device_list, listed
 from tests.conftest import RunningServer
 from tests.features.slix import Client
-from tests.raw import RawClient, authenticate, condition
+from tests.raw import PATIENCE, RawClient, authenticate, condition
 
 BIND = "<bind xmlns='urn:xmpp:bind:0'/>"
 
@@ -81,7 +81,7 @@ async def test_scram_does_not_tell_who_has_app_passwords_or_an_account(server: R
     before = await salt(phone.local)
     one = await app_password(person, phone)
     assert await salt(phone.local) == before
-    await person.ask("DELETE", f"/api/app-passwords/{one['id']}", device=phone)
+    await person.done("DELETE", f"/api/app-passwords/{one['id']}", device=phone)
     assert await salt(phone.local) == before
     for other in (plain, nobody):
         assert await salt(other.number) == await salt(f"{other.number}@localhost")
@@ -113,7 +113,7 @@ async def test_slixmpp_logs_in_and_is_out_when_its_password_is_revoked(server: R
     client.password = made["password"]
     client.enable_direct_tls = False
     client.connect("127.0.0.1", server.port)
-    await asyncio.wait_for(client.started.wait(), 10)
+    await asyncio.wait_for(client.started.wait(), PATIENCE)
     await client.go_online()
     left = asyncio.Event()
     client.add_event_handler("disconnected", lambda _: left.set())
@@ -124,7 +124,7 @@ async def test_slixmpp_logs_in_and_is_out_when_its_password_is_revoked(server: R
 
     assert await online() == [True, False]
     assert (await person.ask("DELETE", f"/api/app-passwords/{made['id']}", device=phone)).status == 204
-    await asyncio.wait_for(left.wait(), 10)
+    await asyncio.wait_for(left.wait(), PATIENCE)
     client.abort()
     async with Scram(server.port) as raw:
         assert await raw.scram("SCRAM-SHA-256", phone.local, made["password"]) == "not-authorized"
@@ -148,8 +148,8 @@ async def test_what_a_client_got_with_its_password_ends_with_it(server: RunningS
     success = await client.login2(phone.local, ask, password=made["password"], agent=agent)
     token = success.find("{urn:xmpp:fast:0}token")
     assert token is not None
-    await client.iq("set", device_list(1, 2))
-    await client.iq("set", bundle(2))
+    await client.result("set", device_list(1, 2))
+    await client.result("set", bundle(2))
     app = Device({"address": phone.login["address"], "agent": agent, "token": token.get("token")})
     with_token = await app.online(server.port)  # a client that comes back
     await client.end()
@@ -161,7 +161,7 @@ async def test_what_a_client_got_with_its_password_ends_with_it(server: RunningS
         return answer.body["app_passwords"][0]["omemo"] == [2]
 
     await until(noted)
-    await person.ask("DELETE", f"/api/app-passwords/{made['id']}", device=phone)
+    await person.done("DELETE", f"/api/app-passwords/{made['id']}", device=phone)
     await with_token.end()
     assert await app.refused(server.port)
     assert await listed(stays) == ["1"]

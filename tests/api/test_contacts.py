@@ -117,7 +117,7 @@ async def test_presence_flows_when_both_have_each_other(server: RunningServer) -
     one, two = await ada.register(), await ben.register()
     mine, theirs = await one.online(server.port), await two.online(server.port)
     for client in (mine, theirs):
-        await client.iq("get", ROSTER)
+        await client.result("get", ROSTER)
     assert await add(ada, one, ben) == 1
     push = await mine.take(lambda e: e.tag == CLIENT + "iq" and e.get("type") == "set")
     assert (push[0][0].get("subscription"), push[0][0].get("name")) == ("none", "Friend 0")

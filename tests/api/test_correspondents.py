@@ -25,7 +25,7 @@ async def refused(sender: RawClient, to: str, inside: str = "<body>psst</body>",
 
 async def archived(client: RawClient) -> set[str | None]:
     """Texts in the archive of the account."""
-    await client.iq("set", "<query xmlns='urn:xmpp:mam:2' queryid='q'/>")
+    await client.result("set", "<query xmlns='urn:xmpp:mam:2' queryid='q'/>")
     results = [e for e in client.inbox if e.find("{urn:xmpp:mam:2}result") is not None]
     client.inbox[:] = [e for e in client.inbox if e not in results]
     return {e.findtext(f".//{CLIENT}body") for e in results}
@@ -49,7 +49,7 @@ async def test_strangers_are_refused_as_the_blocked_are_and_contacts_are_not(ser
     assert (await me.message()).findtext(CLIENT + "body") == "note"
     await me.expect_nothing()
     assert await archived(me) == {"psst", "dinner?", "note"}
-    await person.ask("PATCH", "/api/privacy", EVERYONE, phone)
+    await person.done("PATCH", "/api/privacy", EVERYONE, phone)
     assert await refused(stranger, me.bare) == ""
     await me.message()
     for client in (me, contact, stranger):
@@ -58,7 +58,7 @@ async def test_strangers_are_refused_as_the_blocked_are_and_contacts_are_not(ser
 
 async def test_a_stranger_can_ask_to_become_a_contact(server: RunningServer) -> None:
     person, phone, me, contact, stranger = await three(server)
-    await person.ask("PATCH", "/api/privacy", CONTACTS, phone)
+    await person.done("PATCH", "/api/privacy", CONTACTS, phone)
     stranger.send(f"<presence type='subscribe' to='{me.bare}'/>")
     await me.take(lambda e: e.get("type") == "subscribe")
     assert await refused(stranger, me.bare) == "service-unavailable"
@@ -66,7 +66,7 @@ async def test_a_stranger_can_ask_to_become_a_contact(server: RunningServer) -> 
     await me.ping()
     assert await refused(stranger, me.bare) == ""
     await me.message()
-    await me.iq(
+    await me.result(
         "set",
         f"<query xmlns='jabber:iq:roster'><item jid='{stranger.bare}' subscription='remove'/></query>",
     )
@@ -86,7 +86,7 @@ async def test_whoever_was_written_to_before_may_answer_but_a_receipt_is_no_writ
         receipt = f"<received xmlns='urn:xmpp:receipts' id='{number}'/><store xmlns='urn:xmpp:hints'/>"
         assert await refused(me, spammer.bare, receipt) == ""
         await me.message()
-    await person.ask("PATCH", "/api/privacy", CONTACTS, phone)
+    await person.done("PATCH", "/api/privacy", CONTACTS, phone)
     assert await refused(stranger, me.bare, "<body>yes</body>") == ""
     assert (await me.message()).findtext(CLIENT + "body") == "yes"
     assert await refused(spammer, me.bare) == "service-unavailable"
@@ -99,7 +99,7 @@ async def test_whoever_was_written_to_before_may_answer_but_a_receipt_is_no_writ
 async def test_a_room_is_heard_while_one_is_in_it(server: RunningServer) -> None:
     """It is what gets one's presence, whatever it is (XEP-0045 §7.2)."""
     person, phone, me, contact, room = await three(server)
-    await person.ask("PATCH", "/api/privacy", CONTACTS, phone)
+    await person.done("PATCH", "/api/privacy", CONTACTS, phone)
     assert await refused(room, me.jid, "<body>hello all</body>", "groupchat") == ""  # rooms get no errors
     await me.expect_nothing()
     me.send(f"<presence to='{room.bare}/me'/>")
@@ -120,7 +120,7 @@ async def test_it_holds_while_nobody_is_there_and_after_a_restart(tmp_path: Path
         people = [Person(server) for _ in range(4)]
         mine, contacts, strangers, asked = [await person.register() for person in people]
         await friends(server, mine, contacts)
-        await people[0].ask("PATCH", "/api/privacy", CONTACTS, mine)
+        await people[0].done("PATCH", "/api/privacy", CONTACTS, mine)
         me = await mine.online(server.port)
         assert await refused(me, asked.login["address"], "<body>who are you?</body>") == ""
         me.abort()
@@ -142,7 +142,7 @@ async def test_it_holds_for_people_of_other_servers(tmp_path: Path) -> None:
     with world(tmp_path) as here, here.kith("a.example") as one, here.kith("b.example") as other:
         person = Person(one)
         phone = await person.register()
-        await person.ask("PATCH", "/api/privacy", CONTACTS, phone)
+        await person.done("PATCH", "/api/privacy", CONTACTS, phone)
         me = await phone.online(one.port)
         async with RawClient(other.port, "b.example") as ben:
             await ben.login("ben")

@@ -112,7 +112,7 @@ async def test_a_revoked_device_is_out_that_has_bound_as_of_old(server: RunningS
         )
         await client.tag("features")
         await client.bind()
-        await person.ask("DELETE", f"/api/devices/{phone.login['device']}", device=phone)
+        await person.done("DELETE", f"/api/devices/{phone.login['device']}", device=phone)
         await client.end()
 
 
@@ -137,9 +137,9 @@ async def test_nobody_revokes_a_device_of_somebody_else(server: RunningServer) -
 async def test_the_keys_of_a_revoked_device_go_off_the_list(server: RunningServer) -> None:
     person, phone, laptop = await two_devices(server)
     stays, goes = await phone.online(server.port), await laptop.online(server.port)
-    await stays.iq("set", device_list(11, 22))
-    await stays.iq("set", bundle(11))
-    await goes.iq("set", bundle(22))
+    await stays.result("set", device_list(11, 22))
+    await stays.result("set", bundle(11))
+    await goes.result("set", bundle(22))
 
     async def known() -> bool:
         answer = await person.ask("GET", "/api/devices", device=phone)
@@ -147,7 +147,7 @@ async def test_the_keys_of_a_revoked_device_go_off_the_list(server: RunningServe
 
     await until(known)
     assert await listed(stays) == ["11", "22"]
-    await person.ask("DELETE", f"/api/devices/{laptop.login['device']}", device=phone)
+    await person.done("DELETE", f"/api/devices/{laptop.login['device']}", device=phone)
     assert await listed(stays) == ["11"]
     assert await listed(stays, f"{AXOLOTL}.bundles:22") == "item-not-found"
     assert await listed(stays, f"{AXOLOTL}.bundles:11") == []
@@ -157,11 +157,11 @@ async def test_the_keys_of_a_revoked_device_go_off_the_list(server: RunningServe
 async def test_a_client_can_say_itself_which_keys_are_its_own(server: RunningServer) -> None:
     person, phone, laptop = await two_devices(server)
     client = await phone.online(server.port)
-    await client.iq("set", device_list(11, 33))
+    await client.result("set", device_list(11, 33))
     path = f"/api/devices/{laptop.login['device']}"
     answer = await person.ask("PATCH", path, {"omemo": [33]}, laptop)
     assert answer.body["omemo"] == [33]
-    await person.ask("DELETE", path, device=phone)
+    await person.done("DELETE", path, device=phone)
     assert await listed(client) == ["11"]
     client.abort()
 
@@ -169,8 +169,8 @@ async def test_a_client_can_say_itself_which_keys_are_its_own(server: RunningSer
 async def test_the_operator_revokes_with_the_same_effect(server: RunningServer) -> None:
     _, phone, laptop = await two_devices(server)
     stays, goes = await phone.online(server.port), await laptop.online(server.port)
-    await stays.iq("set", device_list(11, 44))
-    await goes.iq("set", bundle(44))
+    await stays.result("set", device_list(11, 44))
+    await goes.result("set", bundle(44))
     server.kith("device", "revoke", phone.login["address"], laptop.login["device"])
     await goes.end()
 

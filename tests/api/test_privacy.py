@@ -87,7 +87,7 @@ async def test_avatar_and_card_are_for_whom_they_are_meant(server: RunningServer
     assert await sees(me, me.bare) == AVATAR | ABOUT
     await show_profile(me)  # a client that says "open" opens nothing
     assert await sees(stranger, me.bare) == wanted[1] | ABOUT
-    await person.ask("PATCH", "/api/privacy", {"avatar": "everyone", "about": audience}, phone)
+    await person.done("PATCH", "/api/privacy", {"avatar": "everyone", "about": audience}, phone)
     wanted = {"everyone": (ABOUT, ABOUT), "contacts": (ABOUT, set()), "nobody": (set(), set())}[audience]
     assert await sees(contact, me.bare) == wanted[0] | AVATAR
     assert await sees(stranger, me.bare) == wanted[1] | AVATAR
@@ -108,7 +108,7 @@ async def test_last_seen_is_for_whom_it_is_meant(server: RunningServer) -> None:
         ("nobody", [False, False]),
         ("contacts", [True, False]),
     ):
-        await person.ask("PATCH", "/api/privacy", {"last_seen": audience}, phone)
+        await person.done("PATCH", "/api/privacy", {"last_seen": audience}, phone)
         assert await who() == wanted
     for client in (me, contact, stranger):
         client.abort()
@@ -125,11 +125,11 @@ async def test_read_receipts_stay_at_home(server: RunningServer) -> None:
         return [child.tag.partition("}")[2] for child in message]
 
     assert "displayed" in await says(marker)
-    await person.ask("PATCH", "/api/privacy", {"read_receipts": False}, phone)
+    await person.done("PATCH", "/api/privacy", {"read_receipts": False}, phone)
     shown = await says(marker + receipt)
     assert "displayed" not in shown
     assert "received" in shown  # that it was delivered is another matter
-    await person.ask("PATCH", "/api/privacy", {"read_receipts": True}, phone)
+    await person.done("PATCH", "/api/privacy", {"read_receipts": True}, phone)
     assert "displayed" in await says(marker)
     for client in (me, contact, stranger):
         client.abort()
@@ -147,7 +147,7 @@ async def test_settings_last(server: RunningServer) -> None:
         "messages": "everyone",
     }
     change = {"last_seen": "nobody", "read_receipts": False}
-    await person.ask("PATCH", "/api/privacy", change, phone)
+    await person.done("PATCH", "/api/privacy", change, phone)
     assert (await person.ask("GET", "/api/privacy", device=phone)).body == before | change
     wrong = await person.ask("PATCH", "/api/privacy", {"avatar": "friends"}, phone)
     assert (wrong.status, wrong.error) == (400, "bad-request")

@@ -127,7 +127,7 @@ async def test_wrong_codes_are_asked_for_again(machine: Machine, server: Running
 async def test_the_pin_is_asked_for(machine: Machine, server: RunningServer) -> None:
     person = Person(server)
     phone = await person.register()
-    await person.ask("PUT", "/api/pin", {"pin": "246802"}, phone)
+    await person.done("PUT", "/api/pin", {"pin": "246802"}, phone)
     forget_codes(server)
     child = machine.run("login", person.number)
     await child.expect("Code", async_=True)
@@ -246,7 +246,7 @@ async def test_a_device_that_was_logged_out_is_told_what_to_do(
     (desk,) = [device["id"] for device in listed if not device["current"]]
     client = machine.client(person)
     async with client:
-        await person.ask("DELETE", f"/api/devices/{desk}", device=phone)
+        await person.done("DELETE", f"/api/devices/{desk}", device=phone)
         async with asyncio.timeout(SECONDS):
             with pytest.raises(LoginFailed, match="kith login"):
                 async for _ in client.messages():

@@ -86,7 +86,7 @@ async def furnish(server: RunningServer) -> tuple[str, str, str]:
     publish = (
         f"<publish node='urn:xmpp:bookmarks:1'><item id='r@x.y'>{BOOKMARK.format('Room')}</item></publish>"
     )
-    await ada.iq("set", f"<pubsub xmlns='http://jabber.org/protocol/pubsub'>{publish}</pubsub>")
+    await ada.result("set", f"<pubsub xmlns='http://jabber.org/protocol/pubsub'>{publish}</pubsub>")
     id = str(uuid.uuid4())
     token = await token_of(server, "ada", id)
     roster = await ada.iq("get", "<query xmlns='jabber:iq:roster' ver=''/>")

@@ -241,7 +241,7 @@ async def test_no_message_that_arrives_has_an_id_but_the_archives_own(
 ) -> None:
     alice, bob = await online(server.port, "alice", "a"), await online(server.port, "bob", "b")
     other = await online(server.port, "bob", "c")
-    await other.iq("set", "<enable xmlns='urn:xmpp:carbons:2'/>")
+    await other.result("set", "<enable xmlns='urn:xmpp:carbons:2'/>")
     forged = "".join(map(_id, ("bob@localhost", "BOB@localhost.", "bob@localhost/b", ROOM, "localhost")))
     alice.send(f"<message to='bob@localhost/b' type='chat' id='m1'>{inside}{forged}</message>")
     async with rooms(port) as component:

@@ -116,7 +116,7 @@ async def test_typing_is_not_kept_and_hints_are_obeyed(
     receiver = await online(server.port, ben)
     assert [body(await receiver.message()) for _ in range(2)] == ["brief", "kept"]
     await receiver.expect_nothing()
-    await receiver.iq("set", "<query xmlns='urn:xmpp:mam:2'/>")
+    await receiver.result("set", "<query xmlns='urn:xmpp:mam:2'/>")
     archived = [m for m in receiver.inbox if m.tag == CLIENT + "message"]
     assert [m.findtext(f".//{CLIENT}body") for m in archived] == ["kept"]
 
@@ -200,7 +200,7 @@ async def test_carbons_show_each_device_what_the_others_send_and_get(
     ada, ben = people
     phone, laptop = await online(server.port, ada, "phone"), await online(server.port, ada, "laptop")
     other = await online(server.port, ben)
-    await laptop.iq("set", "<enable xmlns='urn:xmpp:carbons:2'/>")
+    await laptop.result("set", "<enable xmlns='urn:xmpp:carbons:2'/>")
     phone.send(text(other.bare, "from the phone"))
     sent = await laptop.message()
     assert sent.get("from") == laptop.bare

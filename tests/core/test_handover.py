@@ -67,7 +67,7 @@ async def test_a_session_goes_on_after_a_restart_with_what_was_not_acknowledged(
 async def test_nobody_sees_a_kept_session_go(server: RunningServer) -> None:
     one, two = await online(server.port, "ada", "one"), await online(server.port, "ada", "two")
     await one.available()
-    await two.iq("set", "<enable xmlns='urn:xmpp:carbons:2'/>")
+    await two.result("set", "<enable xmlns='urn:xmpp:carbons:2'/>")
     first, second = (await enabled(one)).get("id") or "", (await enabled(two)).get("id") or ""
     await restart(server)
     one, _ = await resumed(server, "ada", first, 0)

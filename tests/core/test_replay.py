@@ -34,7 +34,7 @@ async def test_what_comes_while_the_roster_is_read_waits_for_what_is_older(tmp_p
         ben = await online(server.port, "ben", presence=None)
         for n in range(40):  # a roster of many pages, which no other query reads
             item = f"<item jid='friend{n}@localhost' name='{'long' * 200}'/>"
-            await ben.iq("set", f"<query xmlns='jabber:iq:roster'>{item}</query>")
+            await ben.result("set", f"<query xmlns='jabber:iq:roster'>{item}</query>")
         await asyncio.to_thread(server.stop)
         server.start()  # it knows nobody's roster now
         ada = await online(server.port, "ada")
@@ -64,7 +64,7 @@ async def test_a_device_that_read_the_archive_gets_what_another_one_got_before_i
     phone = await online(server.port, "dora", "phone")
     await enabled(phone)
     laptop = await online(server.port, "dora", "laptop", presence=None)
-    await laptop.iq("set", MAM)
+    await laptop.result("set", MAM)
     cem.send(text("dora@localhost", "in between"))
     assert body(await phone.message()) == "in between"
     phone.send(f"<a xmlns='{SM}' h='1'/>")
@@ -92,7 +92,7 @@ async def test_a_glance_at_the_start_of_the_archive_does_not_bring_all_of_it(ser
         assert body(await lea.message()) == f"n{n}"
     laptop = await online(server.port, "lea", "laptop", presence=None)
     page = "<set xmlns='http://jabber.org/protocol/rsm'><max>2</max></set>"
-    await laptop.iq("set", f"<query xmlns='urn:xmpp:mam:2'>{page}</query>")
+    await laptop.result("set", f"<query xmlns='urn:xmpp:mam:2'>{page}</query>")
     laptop.inbox.clear()
     await asyncio.sleep(1.5)
     await laptop.available()

@@ -47,7 +47,7 @@ async def item(client: RawClient) -> dict[str, str]:
 
 async def interested(server: RunningServer, name: str) -> RawClient:
     client = await online(server.port, name, "r")
-    await client.iq("get", QUERY)
+    await client.result("get", QUERY)
     return client
 
 
@@ -150,7 +150,7 @@ async def test_a_client_with_an_old_version_gets_only_what_changed(
 
     async def put(name: str) -> None:
         child = f"<item jid='{name}@localhost' name='{name}'><group>g</group></item>"
-        await ada.iq("set", f"<query xmlns='jabber:iq:roster'>{child}</query>")
+        await ada.result("set", f"<query xmlns='jabber:iq:roster'>{child}</query>")
 
     for name in ("x", "y"):
         await put(name)
@@ -159,7 +159,7 @@ async def test_a_client_with_an_old_version_gets_only_what_changed(
     version = full[0].get("ver")
     await put("z")
     remove = "<query xmlns='jabber:iq:roster'><item jid='x@localhost' subscription='remove'/></query>"
-    await ada.iq("set", remove)
+    await ada.result("set", remove)
     other = await online(server.port, names[0], "other")
     answer = await other.iq("get", f"<query xmlns='jabber:iq:roster' ver='{version}'/>")
     assert len(answer) == 0

@@ -189,7 +189,7 @@ async def test_the_archive_has_what_came_before_and_is_not_sent_again(server: Ru
         dot.jid = success.findtext(f"{SASL2}authorization-identifier") or ""
         await dot.available()
         await dot.expect_nothing()
-        await dot.iq("set", "<query xmlns='urn:xmpp:mam:2'/>")
+        await dot.result("set", "<query xmlns='urn:xmpp:mam:2'/>")
         assert [e.text for m in dot.inbox for e in m.iter("{jabber:client}body")] == ["earlier"]
         ben.send("<message to='dot@localhost' type='chat'><body>later</body></message>")
         dot.inbox.clear()

@@ -143,7 +143,7 @@ async def test_a_phone_is_known_by_its_user_agent(patient: RunningServer) -> Non
 
 async def settled(client: RawClient) -> None:
     """What was sent before is handled. (A ping would be a sign of life.)"""
-    await client.iq("get", "<time xmlns='urn:xmpp:time'/>", "localhost")
+    await client.result("get", "<time xmlns='urn:xmpp:time'/>", "localhost")
 
 
 async def questions(client: RawClient, sign: str, every: float, times: int, patience: float) -> list[Element]:

@@ -192,7 +192,7 @@ async def _hints(s: Scene) -> None:
         f"<no-permanent-store xmlns='{ns.HINTS}'/></message>"
     )
     await s.friend.take(lambda e: body(e) == "unkept")
-    await s.friend.iq("set", f"<query xmlns='{ns.MAM}'/>")
+    await s.friend.result("set", f"<query xmlns='{ns.MAM}'/>")
     assert not [e for e in s.friend.inbox if "unkept" in "".join(e.itertext())]
 
 
@@ -204,7 +204,7 @@ async def _retraction(s: Scene) -> None:
     await s.own.ping()
     for _ in range(500):
         s.own.inbox.clear()
-        await s.own.iq("set", f"<query xmlns='{ns.MAM}'/>")
+        await s.own.result("set", f"<query xmlns='{ns.MAM}'/>")
         found = [e for e in s.own.inbox if e.find(f".//{{{ns.RETRACT}}}retracted") is not None]
         if found:
             return

@@ -16,7 +16,7 @@ async def test_the_last_items_come_when_a_subscription_is_approved(server: Runni
     ada = await online(server.port, "ada")
     item = f"<item id='current'><nick xmlns='{NICK}'>Ada</nick></item>"
     publish = f"<publish node='{NICK}'>{item}</publish>"
-    await ada.iq("set", f"<pubsub xmlns='http://jabber.org/protocol/pubsub'>{publish}</pubsub>")
+    await ada.result("set", f"<pubsub xmlns='http://jabber.org/protocol/pubsub'>{publish}</pubsub>")
     ben = await online(server.port, "ben", presence=None)
     caps = "<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:test' ver='unverified'/>"
     ben.send(f"<presence>{caps}</presence>")

@@ -62,7 +62,7 @@ async def test_what_an_older_client_writes_a_newer_one_finds_with_its_extensions
     server: RunningServer, accounts: None
 ) -> None:
     client = await online(server.port, "reader")
-    await client.iq("set", publish("tea@rooms.example", "<extensions><x xmlns='urn:x'/></extensions>"))
+    await client.result("set", publish("tea@rooms.example", "<extensions><x xmlns='urn:x'/></extensions>"))
     rooms = (
         "<conference jid='Tea@rooms.example' name='Tea time' autojoin='1'><nick>A</nick></conference>"
         "<conference jid='coffee@rooms.example' autojoin='false'/><url name='w' url='https://e.example'/>"
@@ -119,12 +119,12 @@ async def middle(client: RawClient) -> list[str]:
 async def test_one_list_is_in_three_places(server: RunningServer, accounts: None) -> None:
     server.add_user("collector")
     client = await online(server.port, "collector")
-    await client.iq("set", publish("new@rooms.example"))
+    await client.result("set", publish("new@rooms.example"))
     assert await middle(client) == ["new@rooms.example"]
     both = "<conference jid='new@rooms.example'/><conference jid='mid@rooms.example' name='M'/>"
     assert (await client.iq("set", storage(both))).get("type") == "result"
     assert set(await new(client)) == set(await old(client)) == {"new@rooms.example", "mid@rooms.example"}
-    await client.iq("set", store("<conference jid='old@rooms.example'/>"))
+    await client.result("set", store("<conference jid='old@rooms.example'/>"))
     assert await middle(client) == ["old@rooms.example"]
     retract = (
         f"<pubsub xmlns='{PUBSUB}'><retract node='{NODE}'><item id='old@rooms.example'/></retract></pubsub>"
@@ -139,7 +139,7 @@ async def test_nobody_else_reads_the_list_and_its_removal_is_no_end_of_bookmarks
 ) -> None:
     server.add_user("keeper")
     keeper, reader = await online(server.port, "keeper"), await online(server.port, "reader")
-    await keeper.iq("set", publish("room@rooms.example"))
+    await keeper.result("set", publish("room@rooms.example"))
     asked = f"<pubsub xmlns='{PUBSUB}'><items node='storage:bookmarks'/></pubsub>"
     for node in (NODE, "storage:bookmarks"):
         answer = await reader.iq("get", asked.replace("storage:bookmarks", node), keeper.bare)

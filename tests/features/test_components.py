@@ -13,7 +13,7 @@ import pytest
 from slixmpp import ComponentXMPP
 
 from tests.conftest import RunningServer, free_ports, running
-from tests.raw import CLIENT, RawClient, body, condition, online
+from tests.raw import CLIENT, PATIENCE, RawClient, body, condition, online
 
 BOT = "bot.localhost"
 NS = "jabber:component:accept"
@@ -64,7 +64,7 @@ class Bot(ComponentXMPP):  # type: ignore[misc]
 async def bot(ports: list[int]) -> AsyncIterator[Bot]:
     client = Bot(ports[0])
     client.connect()
-    await asyncio.wait_for(client.started.wait(), 10)
+    await asyncio.wait_for(client.started.wait(), PATIENCE)
     try:
         yield client
     finally:
@@ -102,7 +102,7 @@ async def test_both_sides_are_in_the_archive(server: RunningServer, ports: list[
             "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>urn:xmpp:mam:2</value>"
             f"</field><field var='with'><value>memory@{BOT}</value></field></x>"
         )
-        await alice.iq("set", f"<query xmlns='urn:xmpp:mam:2'>{form}</query>")
+        await alice.result("set", f"<query xmlns='urn:xmpp:mam:2'>{form}</query>")
         found = [body(e) for m in alice.inbox for e in m.iter(f"{CLIENT}message") if e is not m]
         assert found == ["keep", "KEEP"]
         alice.abort()
@@ -113,7 +113,7 @@ async def test_other_devices_get_carbons_of_what_a_component_sends(
 ) -> None:
     async with bot(ports):
         alice, other = await online(server.port, "alice"), await online(server.port, "alice")
-        await other.iq("set", "<enable xmlns='urn:xmpp:carbons:2'/>")
+        await other.result("set", "<enable xmlns='urn:xmpp:carbons:2'/>")
         alice.send(f"<message type='chat' to='copy@{BOT}'><body>x</body></message>")
         kinds = [(await other.message())[0].tag.partition("}")[2] for _ in range(2)]
         assert kinds == ["sent", "received"]
@@ -126,7 +126,7 @@ async def test_a_subscription_and_presence_pass_both_ways(server: RunningServer,
         component.auto_authorize = component.auto_subscribe = None
         alice = await online(server.port, "alice")
         alice.send(f"<presence type='subscribe' to='friend@{BOT}'/>")
-        asked = await asyncio.wait_for(component.presences.get(), 5)
+        asked = await asyncio.wait_for(component.presences.get(), PATIENCE)
         assert (asked.get("type"), asked.get("from")) == ("subscribe", "alice@localhost")
         component.send_presence_subscription("alice@localhost", f"friend@{BOT}", "subscribed")
         component.send_presence(pto="alice@localhost", pfrom=f"friend@{BOT}/home", pstatus="there")
@@ -135,17 +135,17 @@ async def test_a_subscription_and_presence_pass_both_ways(server: RunningServer,
         component.send_presence_subscription("alice@localhost", f"friend@{BOT}", "subscribe")
         await alice.take(lambda e: e.get("type") == "subscribe")
         alice.send(f"<presence type='subscribed' to='friend@{BOT}'/>")
-        kinds = [(await asyncio.wait_for(component.presences.get(), 5)).get("type") for _ in range(2)]
+        kinds = [(await asyncio.wait_for(component.presences.get(), PATIENCE)).get("type") for _ in range(2)]
         assert kinds == ["subscribed", None]
         alice.abort()
-        gone = await asyncio.wait_for(component.presences.get(), 5)
+        gone = await asyncio.wait_for(component.presences.get(), PATIENCE)
         assert gone.get("type") == "unavailable"
     again = RawClient(server.port)
     async with bot(ports) as component, again:
         await again.login("alice")
         await again.bind()
         await again.available()
-        types = {(await asyncio.wait_for(component.presences.get(), 5)).get("type") for _ in range(2)}
+        types = {(await asyncio.wait_for(component.presences.get(), PATIENCE)).get("type") for _ in range(2)}
         assert types == {None, "probe"}
 
 
@@ -167,12 +167,12 @@ async def test_who_is_blocked_hears_nothing(server: RunningServer, ports: list[i
     async with bot(ports) as component:
         bob = await online(server.port, "bob")
         block = f"<block xmlns='urn:xmpp:blocking'><item jid='{BOT}'/></block>"
-        await bob.iq("set", block)
+        await bob.result("set", block)
         component.send_message("bob@localhost", "spam", mfrom=f"x@{BOT}", mtype="chat")
-        refused = await asyncio.wait_for(component.messages.get(), 5)
+        refused = await asyncio.wait_for(component.messages.get(), PATIENCE)
         assert refused["type"] == "error"
         await bob.expect_nothing()
-        await bob.iq("set", "<unblock xmlns='urn:xmpp:blocking'/>")
+        await bob.result("set", "<unblock xmlns='urn:xmpp:blocking'/>")
         bob.abort()
 
 
@@ -231,7 +231,7 @@ async def test_a_component_speaks_for_its_own_domain_only(
             "stream_error", lambda e: ended.done() or ended.set_result(e["condition"])
         )
         component.send_raw(stanza)
-        assert await asyncio.wait_for(ended, 5) == expected
+        assert await asyncio.wait_for(ended, PATIENCE) == expected
 
 
 async def test_a_component_that_connects_again_takes_over(server: RunningServer, ports: list[int]) -> None:
@@ -240,7 +240,7 @@ async def test_a_component_that_connects_again_takes_over(server: RunningServer,
         ended = asyncio.get_running_loop().create_future()
         first.add_event_handler("stream_error", lambda e: ended.done() or ended.set_result(e["condition"]))
         async with bot(ports):
-            assert await asyncio.wait_for(ended, 5) == "conflict"
+            assert await asyncio.wait_for(ended, PATIENCE) == "conflict"
             alice = await online(server.port, "alice")
             alice.send(f"<message type='chat' to='x@{BOT}'><body>who</body></message>")
             assert body(await alice.message()) == "WHO"
@@ -249,7 +249,7 @@ async def test_a_component_that_connects_again_takes_over(server: RunningServer,
 
 async def test_a_component_asks_the_services_of_the_domain(server: RunningServer, ports: list[int]) -> None:
     async with bot(ports) as component:
-        info = await component.plugin["xep_0030"].get_info("pubsub.localhost", timeout=5)
+        info = await component.plugin["xep_0030"].get_info("pubsub.localhost", timeout=PATIENCE)
         assert ("pubsub", "service") in {(i[0], i[1]) for i in info["disco_info"]["identities"]}
 
 

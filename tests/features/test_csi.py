@@ -149,7 +149,7 @@ async def test_a_phone_in_a_pocket_stops_ringing_when_another_device_takes_the_c
     server: RunningServer, phone: RawClient, friend: RawClient, type: str
 ) -> None:
     tablet = await online(server.port, "phone", "tablet")
-    await phone.iq("set", "<enable xmlns='urn:xmpp:carbons:2'/>")
+    await phone.result("set", "<enable xmlns='urn:xmpp:carbons:2'/>")
     phone.send(INACTIVE)
     await quiet(phone)
     friend.send(f"<message to='phone@localhost' type='chat'>{CALL.format('propose')}</message>")

@@ -60,7 +60,7 @@ async def stranger(server: RunningServer) -> AsyncIterator[RawClient]:
     ada = await online(server.port, "ada")
     item = "<item id='r@x.y'><conference xmlns='urn:xmpp:bookmarks:1'/></item>"
     publish = f"<publish node='urn:xmpp:bookmarks:1'>{item}</publish>"
-    await ada.iq("set", f"<pubsub xmlns='{PUBSUB}'>{publish}</pubsub>")
+    await ada.result("set", f"<pubsub xmlns='{PUBSUB}'>{publish}</pubsub>")
     cyd = await online(server.port, "cyd")
     yield cyd
     ada.abort()
@@ -90,12 +90,12 @@ async def test_whom_somebody_has_blocked_learns_nothing_by_it(
     server: RunningServer, stranger: RawClient
 ) -> None:
     ada = await online(server.port, "ada")
-    await ada.iq("set", "<block xmlns='urn:xmpp:blocking'><item jid='cyd@localhost'/></block>")
+    await ada.result("set", "<block xmlns='urn:xmpp:blocking'><item jid='cyd@localhost'/></block>")
     try:
         await expect_the_same(stranger)
         await expect_the_same_of_presence(stranger)
     finally:
-        await ada.iq("set", "<unblock xmlns='urn:xmpp:blocking'/>")
+        await ada.result("set", "<unblock xmlns='urn:xmpp:blocking'/>")
         ada.abort()
 
 

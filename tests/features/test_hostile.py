@@ -275,7 +275,7 @@ async def test_nobody_approves_subscriptions_to_the_nodes_of_others(
     mallory, victim = two
     options = f"<publish-options>{_form('publish-options', access_model='authorize')}</publish-options>"
     item = "<publish node='urn:example:asked'><item id='1'><x xmlns='urn:x'>secret</x></item></publish>"
-    await victim.iq("set", f"<pubsub xmlns='{PUBSUB}'>{item}{options}</pubsub>")
+    await victim.result("set", f"<pubsub xmlns='{PUBSUB}'>{item}{options}</pubsub>")
     ask = "<subscribe node='urn:example:asked' jid='mallory@localhost'/>"
     asked = await mallory.iq("set", f"<pubsub xmlns='{PUBSUB}'>{ask}</pubsub>", "victim@localhost")
     assert asked.get("type") == "result"
@@ -305,7 +305,7 @@ async def test_who_floods_with_retractions_delays_no_one_elses(two: tuple[RawCli
     for _ in range(200):
         await asyncio.sleep(0.05)
         victim.inbox.clear()
-        await victim.iq("set", "<query xmlns='urn:xmpp:mam:2'/>")
+        await victim.result("set", "<query xmlns='urn:xmpp:mam:2'/>")
         texts = [body(m) for r in victim.inbox for m in r.iter(f"{CLIENT}message") if m is not r]
         if "oh no" not in texts:
             break

@@ -139,10 +139,10 @@ async def test_an_operator_invites_to_an_account_of_a_name_which_is_kept_for_it(
     free = values(await do(boss, CREATE, username=""), "uri")[0] or ""
     assert free.startswith("xmpp:localhost?register;preauth=")
     async with Newcomer(server.port) as thief:
-        await thief.iq("set", preauth(free.partition("preauth=")[2]), "localhost")
+        await thief.result("set", preauth(free.partition("preauth=")[2]), "localhost")
         assert condition(await thief.iq("set", account("zoe"), "localhost")) == "conflict"
     async with Newcomer(server.port) as zoe:
-        await zoe.iq("set", preauth(token), "localhost")
+        await zoe.result("set", preauth(token), "localhost")
         assert condition(await zoe.iq("set", account("other"), "localhost")) == "not-allowed"
         assert (await zoe.iq("set", account("zoe"), "localhost")).get("type") == "result"
     assert (await roster(boss))["zoe@localhost"] == "both"

@@ -37,7 +37,7 @@ async def test_what_is_no_number_is_refused(ada: RawClient, text: str) -> None:
         ("set", config("item_expire", text), "not-acceptable"),
     ):
         assert condition(await ada.iq(type, request)) == error, (request, text)
-    await ada.iq(
+    await ada.result(
         "set", f"<pubsub xmlns='{PUBSUB}'><publish node='m'><item><x xmlns='x'/></item></publish></pubsub>"
     )
     request = f"<pubsub xmlns='{PUBSUB}'><items node='m' max_items='{text}'/></pubsub>"
@@ -61,7 +61,7 @@ async def test_no_number_is_too_great_to_be_read(ada: RawClient) -> None:
         answer = await ada.iq(type, request)
         assert answer.get("type") == "result", tostring(answer)
     item = "<item id='1'><x xmlns='x'/></item>"
-    await ada.iq("set", f"<pubsub xmlns='{PUBSUB}'><publish node='n'>{item}</publish></pubsub>")
+    await ada.result("set", f"<pubsub xmlns='{PUBSUB}'><publish node='n'>{item}</publish></pubsub>")
     answer = await ada.iq("get", f"<pubsub xmlns='{PUBSUB}'><items node='n'/></pubsub>")
     assert [one.get("id") for one in answer.iter(f"{{{PUBSUB}}}item")] == ["1"]
     ada.abort()

@@ -100,7 +100,7 @@ async def test_a_list_is_as_long_as_it_is_asked_for(server: RunningServer, boss:
 async def test_one_account_is_looked_at(server: RunningServer, boss: RawClient) -> None:
     worker = await online(server.port, "worker", "desk")
     item = "<query xmlns='jabber:iq:roster'><item jid='p00@localhost' name='P'/></query>"
-    await worker.iq("set", item)
+    await worker.result("set", item)
     roster = await do(boss, "get-user-roster", accountjids="worker@localhost")
     found = [i.get("jid") for i in roster.iter("{jabber:iq:roster}item")]
     assert found == ["p00@localhost"]

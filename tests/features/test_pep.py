@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from slixmpp.exceptions import IqError
 
 from tests.conftest import RunningServer
 from tests.features.slix import EVENT, Client, befriend, connected
@@ -250,8 +249,8 @@ async def test_an_item_is_retracted_and_contacts_hear_of_it(friends: Friends) ->
     assert (await bob.next_event()).tag == f"{EVENT}purge"
     await alice.ask("set", f"<pubsub xmlns='{OWNER}'><delete node='{NICK}'/></pubsub>")
     assert (await bob.next_event()).tag == f"{EVENT}delete"
-    with pytest.raises(IqError):
-        await read(alice, NICK)
+    reading = f"<pubsub xmlns='{PUBSUB}'><items node='{NICK}'/></pubsub>"
+    assert await alice.refused("get", reading, alice.boundjid.bare) == ("item-not-found", "")
 
 
 async def test_an_explicit_subscriber_is_told_without_being_a_contact(strangers: Friends) -> None:

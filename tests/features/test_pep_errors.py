@@ -25,6 +25,7 @@ async def owner(server: RunningServer, accounts: None) -> AsyncIterator[RawClien
     """Has a node ``n`` with an item ``i``, an open one, ``o``, and a closed one, ``w``."""
     client = await online(server.port, "owner")
     for node in ("n", "o", "w"):
+        # there is none the first time
         await client.iq("set", f"<pubsub xmlns='{OWNER}'><delete node='{node}'/></pubsub>")
         model = {"o": "open", "w": "whitelist"}.get(node)
         config = option("pubsub#access_model", model) if model else ""
@@ -307,10 +308,10 @@ async def test_an_account_has_a_bounded_number_of_nodes(server: RunningServer) -
 
 
 async def test_a_page_of_items_after_the_other(owner: RawClient) -> None:
-    await owner.iq("set", configure("o", option("pubsub#max_items", "max")))
-    await owner.iq("set", f"<pubsub xmlns='{OWNER}'><purge node='o'/></pubsub>")
+    await owner.result("set", configure("o", option("pubsub#max_items", "max")))
+    await owner.result("set", f"<pubsub xmlns='{OWNER}'><purge node='o'/></pubsub>")
     for id in "abcde":
-        await owner.iq("set", publish("o", f"<item id='{id}'>{P}</item>"))
+        await owner.result("set", publish("o", f"<item id='{id}'>{P}</item>"))
 
     async def page(set: str, attributes: str = "") -> tuple[list[str | None], str | None]:
         inside = f"<set xmlns='http://jabber.org/protocol/rsm'>{set}</set>" if set else ""
@@ -330,10 +331,10 @@ async def test_a_page_of_items_after_the_other(owner: RawClient) -> None:
 
 
 async def test_an_answer_is_bounded_and_says_so(owner: RawClient) -> None:
-    await owner.iq("set", configure("o", option("pubsub#max_items", "max")))
+    await owner.result("set", configure("o", option("pubsub#max_items", "max")))
     big = "x" * 60_000
     for number in range(12):
-        await owner.iq("set", publish("o", f"<item id='{number}'><p xmlns='x'>{big}</p></item>"))
+        await owner.result("set", publish("o", f"<item id='{number}'><p xmlns='x'>{big}</p></item>"))
     answer = await owner.iq("get", f"<pubsub xmlns='{PUBSUB}'><items node='o'/></pubsub>")
     ids = [item.get("id") for item in answer.iter(f"{{{PUBSUB}}}item")]
     assert ids == [str(number) for number in range(4, 12)]
@@ -353,7 +354,7 @@ async def test_lists_of_members_and_defaults(owner: RawClient, other: RawClient)
     assert [e.get("jid") for e in answer.iter(f"{{{OWNER}}}subscription")] == ["other@localhost"]
     answer = await other.iq("get", f"<pubsub xmlns='{PUBSUB}'><subscriptions/></pubsub>", "owner@localhost")
     assert [e.get("node") for e in answer.iter(f"{{{PUBSUB}}}subscription")] == ["o"]
-    await owner.iq(
+    await owner.result(
         "set",
         f"<pubsub xmlns='{OWNER}'><subscriptions node='o'>"
         "<subscription jid='other@localhost' subscription='none'/></subscriptions></pubsub>",
@@ -373,12 +374,12 @@ async def test_lists_of_members_and_defaults(owner: RawClient, other: RawClient)
 
 
 async def test_a_transient_node_notifies_and_keeps_nothing(owner: RawClient) -> None:
-    await owner.iq("set", configure("n", option("pubsub#persist_items", "0")))
+    await owner.result("set", configure("n", option("pubsub#persist_items", "0")))
     answer = await owner.iq("set", publish("n", f"<item id='x'>{P}</item>"))
     assert answer.get("type") == "result"
     answer = await owner.iq("get", f"<pubsub xmlns='{PUBSUB}'><items node='n'/></pubsub>")
     assert refusal(answer) == ("cancel", "feature-not-implemented", "unsupported")
-    await owner.iq("set", configure("n", option("pubsub#deliver_payloads", "0")))
+    await owner.result("set", configure("n", option("pubsub#deliver_payloads", "0")))
     answer = await owner.iq("set", publish("n", f"<item id='x'>{P}</item>"))
     assert refusal(answer) == ("modify", "bad-request", "item-forbidden")
     answer = await owner.iq("set", publish("n", ""))

@@ -45,7 +45,7 @@ async def test_a_report_is_shown_to_the_operator_until_it_is_cleared(
 
 async def test_a_report_without_a_known_reason_blocks_nobody(server: RunningServer, accounts: None) -> None:
     victim = await online(server.port, "victim")
-    await victim.iq("set", "<unblock xmlns='urn:xmpp:blocking'/>")
+    await victim.result("set", "<unblock xmlns='urn:xmpp:blocking'/>")
     answer = await victim.iq("set", block("spammer@localhost", report("urn:mood:bad")))
     assert condition(answer) == "bad-request"
     listed = await victim.iq("get", "<blocklist xmlns='urn:xmpp:blocking'/>")
@@ -55,7 +55,7 @@ async def test_a_report_without_a_known_reason_blocks_nobody(server: RunningServ
 
 async def test_a_block_without_a_report_reports_nobody(server: RunningServer, accounts: None) -> None:
     victim = await online(server.port, "victim")
-    await victim.iq("set", block("spammer@localhost"))
+    await victim.result("set", block("spammer@localhost"))
     assert "Nobody was reported" in server.kith("reports").stdout
     victim.abort()
 

@@ -39,7 +39,7 @@ async def say(client: RawClient, to: str, id: str, inside: str) -> None:
 async def archive(client: RawClient) -> list[Element]:
     """The messages of the archive."""
     client.inbox.clear()
-    await client.iq("set", "<query xmlns='urn:xmpp:mam:2'/>")
+    await client.result("set", "<query xmlns='urn:xmpp:mam:2'/>")
     await asyncio.sleep(0)
     found = [m for r in client.inbox for m in r.iter(f"{CLIENT}message") if m is not r]
     client.inbox.clear()

@@ -79,12 +79,12 @@ async def test_a_contact_elsewhere_is_told_of_keys(here: World) -> None:
         await say_what_one_is(ben, "ben")  # the other server does not know such a client yet
         await say_what_one_is(ann, "ann")
         await ben.ping()
-        await ben.iq("get", "<ping xmlns='urn:xmpp:ping'/>", "east.test")
-        await ann.iq("get", "<ping xmlns='urn:xmpp:ping'/>", "west.test")
-        await ann.iq("set", publish(1))
+        await ben.result("get", "<ping xmlns='urn:xmpp:ping'/>", "east.test")
+        await ann.result("get", "<ping xmlns='urn:xmpp:ping'/>", "west.test")
+        await ann.result("set", publish(1))
         assert await devices(ben, "ann@east.test") == ["1"]
         ben.abort()
-        await ann.iq("set", publish(2))
+        await ann.result("set", publish(2))
         again = await online(west, "ben", known=True)
         assert await devices(again, "ann@east.test") == ["2"]
         ann.abort()

@@ -151,7 +151,7 @@ async def test_nobody_is_asked_again_and_again_from_elsewhere(servers: Two) -> N
     for _ in range(12):
         mallory.send("<presence type='subscribe' to='asked@one.test'/>")
         mallory.send("<presence type='unsubscribe' to='asked@one.test'/>")
-    await mallory.iq("get", "<ping xmlns='urn:xmpp:ping'/>", "one.test")
+    await mallory.result("get", "<ping xmlns='urn:xmpp:ping'/>", "one.test")
     await asked.ping()
     requests = [e for e in asked.inbox if e.get("type") == "subscribe"]
     assert len(requests) == 5
@@ -166,7 +166,7 @@ async def test_strangers_are_not_asked_what_they_want_to_be_told_of(servers: Two
     mallory.send(f"<presence to='ann@one.test'>{caps}</presence>")
     seen = await ann.take(lambda e: e.get("from") == mallory.jid)
     assert seen.tag == "{jabber:client}presence"
-    await mallory.iq("get", "<ping xmlns='urn:xmpp:ping'/>", "one.test")
+    await mallory.result("get", "<ping xmlns='urn:xmpp:ping'/>", "one.test")
     await mallory.expect_nothing("iq")
     ann.abort()
     mallory.abort()

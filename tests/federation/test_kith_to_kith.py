@@ -49,7 +49,7 @@ async def test_messages_go_both_ways_and_are_in_both_archives(servers: Two) -> N
     ben.send(f"<message to='{ann.jid}' type='chat'><body>back</body></message>")
     assert body(await ann.message()) == "back"
     for client in (ann, ben):
-        await client.iq("set", "<query xmlns='urn:xmpp:mam:2'/>")
+        await client.result("set", "<query xmlns='urn:xmpp:mam:2'/>")
         found = [body(m) for r in client.inbox for m in r.iter(f"{CLIENT}message") if m is not r]
         assert found == ["0", "1", "2", "3", "4", "back"]
         client.abort()

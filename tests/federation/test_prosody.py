@@ -129,9 +129,9 @@ async def online(server: RunningServer | Prosody, user: str) -> RawClient:
     await client.connect()
     await client.login(user)
     await client.bind()
-    await client.iq("get", "<query xmlns='jabber:iq:roster'/>")  # or Prosody does not tell of approvals
+    await client.result("get", "<query xmlns='jabber:iq:roster'/>")  # or Prosody does not tell of approvals
     client.send("<presence/>")
-    await client.iq("get", "<ping xmlns='urn:xmpp:ping'/>", server.domain)
+    await client.result("get", "<ping xmlns='urn:xmpp:ping'/>", server.domain)
     return client
 
 

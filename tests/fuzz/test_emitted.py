@@ -48,7 +48,7 @@ async def test_what_arrives_live_as_a_copy_and_from_the_archive_is_read_alike(se
         server.add_user(name)
     sender, receiver = await online(server.port, "alice"), await online(server.port, "bob", "r")
     other = await online(server.port, "bob", "o")
-    await other.iq("set", "<enable xmlns='urn:xmpp:carbons:2'/>")
+    await other.result("set", "<enable xmlns='urn:xmpp:carbons:2'/>")
     seen, copied = _recording(receiver), _recording(other)
     sent = []
     for file in sorted((CORPUS / "stanza").iterdir()):
@@ -61,7 +61,7 @@ async def test_what_arrives_live_as_a_copy_and_from_the_archive_is_read_alike(se
     await sender.ping()
     for client in (receiver, other):
         await client.ping()
-        await client.iq("set", f"<query xmlns='{_MAM}'/>")
+        await client.result("set", f"<query xmlns='{_MAM}'/>")
     await asyncio.sleep(0)
     documents = [
         b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>%b</stream:stream>"

@@ -14,7 +14,7 @@ async def archived(server: RunningServer, jid: str, other: str) -> list[Element]
     """The messages with ``other`` in the account's archive (XEP-0313), the oldest first."""
     client = await online(server.port, jid.partition("@")[0], presence=None)
     try:
-        await client.iq(
+        await client.result(
             "set",
             "<query xmlns='urn:xmpp:mam:2'><x xmlns='jabber:x:data' type='submit'>"
             "<field var='FORM_TYPE'><value>urn:xmpp:mam:2</value></field>"

@@ -76,7 +76,7 @@ def _kept(server: RunningServer, *texts: str) -> list[str]:
 async def _archive(server: RunningServer, jid: str) -> list[Element]:
     """The messages of an archive that have a body, which OMEMO replaces with one that says nothing."""
     client = await raw.online(server.port, jid.partition("@")[0], presence=None)
-    await client.iq("set", "<query xmlns='urn:xmpp:mam:2'/>")
+    await client.result("set", "<query xmlns='urn:xmpp:mam:2'/>")
     client.abort()
     found = [stanza.find(f".//{raw.CLIENT}message") for stanza in client.inbox]
     return [message for message in found if message is not None and raw.body(message)]

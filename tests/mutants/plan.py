@@ -15,6 +15,8 @@ PARTS: dict[str, dict[str, list[str]]] = {
     "SASL": {
         "core/login/sasl.py": ["tests/core/test_sasl.py"],
         "core/login/sasl2.py": [
+            "tests/core/test_sasl2_exactly.py",
+            "tests/core/test_sasl2_sessions.py",
             "tests/core/test_sasl2_exchange.py",
             "tests/core/test_sasl2.py",
             "tests/core/test_upgrade.py",

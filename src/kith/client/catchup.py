@@ -49,7 +49,7 @@ class CatchUp:
         return True
 
     async def run(self, take: Callable[[Forwarded], Awaitable[None]]) -> None:
-        """Calls ``take`` for each entry after our place, in order, and moves the place on after each.
+        """Calls ``take`` for each entry after our place, in order. It calls `note_place` when it commits.
 
         Raises IqError if the server has no archive, and IqTimeout.
         """
@@ -69,6 +69,10 @@ class CatchUp:
             newest_time = self._history.newest_time() or datetime.now(UTC)
             await self._read_after(None, min(newest_time, datetime.now(UTC)) - _GO_BACK, take)
 
+    def note_place(self, archive: str) -> None:
+        """Notes the id of the entry that was handled. The caller commits."""
+        self._db.set("place", archive)
+
     async def _read_after(
         self, place: str | None, start: datetime | None, take: Callable[[Forwarded], Awaitable[None]]
     ) -> int | None:
@@ -84,10 +88,7 @@ class CatchUp:
             start = None
             for found in page:
                 await take(found)
-                if found.archive:
-                    place = found.archive
-                    self._db.set("place", place)
-                    self._db.commit()
+                place = found.archive or place
             count += len(page)
             complete = complete or not page
         return count

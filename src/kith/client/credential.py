@@ -52,6 +52,7 @@ class Credential:
         for name, value in asdict(self).items():
             db.set(_PREFIX + name, value)
         db.commit()
+        db.flush_now()
 
     def with_token(self, token: str) -> Credential:
         """This credential with a new token, which replaces the current one."""

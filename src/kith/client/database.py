@@ -5,9 +5,11 @@ Only its owner can read it, and only one program at a time can have it open.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, NoReturn, cast
 
@@ -100,6 +102,25 @@ _MIGRATIONS = (
 )
 
 
+_FILE = "account.sqlite"
+
+
+def _sync(log: Path) -> None:
+    """Writes the database's write-ahead log, in which all commits are, to the disk.
+
+    SQLite has written the log by `write`, so any descriptor of the file will do. It holds its locks on other
+    files, so closing the descriptor releases none.
+    """
+    try:
+        descriptor = os.open(log, os.O_RDONLY)
+    except FileNotFoundError:
+        return  # closing the database has moved everything into the file, and synced that
+    try:
+        os.fdatasync(descriptor) if hasattr(os, "fdatasync") else os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 class _Closed:
     """Takes the place of a closed connection."""
 
@@ -108,16 +129,22 @@ class _Closed:
 
 
 class Database:
-    """One connection. Writes collect in a transaction until `commit`, which is durable when it returns.
+    """One connection. Writes collect in a transaction until `commit`.
 
-    So a message, the ratchet step that decrypted it and the place in the archive become durable together.
+    So a message, the ratchet step that decrypted it and the place in the archive are kept together, or not at
+    all. What was committed survives any end of the program; after `flush`, a power cut as well. Committing is
+    quick, and flushing takes as long as the disk. So callers flush only before something leaves this device
+    that may not be said twice, and all who wait share one flush.
     """
 
-    __slots__ = ("_lock", "folder", "sql")
+    __slots__ = ("_commits", "_flushed", "_flushing", "_lock", "_on_rollback", "folder", "sql")
 
     def __init__(self, folder: Path) -> None:
         """Opens the file in a folder, or creates both. Raises AccountInUse, DataUnusable."""
         self.folder = folder
+        self._commits = self._flushed = 0
+        self._flushing: asyncio.Future[None] | None = None
+        self._on_rollback: list[Callable[[], None]] = []
         try:
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)
@@ -125,7 +152,7 @@ class Database:
         except OSError as error:
             raise DataUnusable(f"{folder} can't be used for keys and history: {error.strerror}.") from None
         try:
-            self._open(folder / "account.sqlite")
+            self._open(folder / _FILE)
         except (OSError, sqlite3.DatabaseError) as error:
             self._lock.close()
             raise DataUnusable(f"The keys and the history in {folder} can't be opened: {error}.") from None
@@ -137,7 +164,7 @@ class Database:
         try:
             self.sql = sqlite3.connect(path)
             self.sql.execute("PRAGMA journal_mode = WAL")
-            self.sql.execute("PRAGMA synchronous = FULL")
+            self.sql.execute("PRAGMA synchronous = NORMAL")
             self._migrate()
         finally:
             os.umask(old)
@@ -163,8 +190,43 @@ class Database:
             self.sql.executescript(f"BEGIN; {script}; PRAGMA user_version = {number}; COMMIT;")
 
     def commit(self) -> None:
-        """Makes everything durable that was written since the last commit."""
-        self.sql.commit()
+        """Keeps everything that was written since the last commit, if the program ends now."""
+        if self.sql.in_transaction:
+            self.sql.commit()
+            self._commits += 1
+
+    def rollback(self) -> None:
+        """Drops everything that was written since the last commit."""
+        self.sql.rollback()
+        for forget in self._on_rollback:
+            forget()
+
+    def on_rollback(self, forget: Callable[[], None]) -> None:
+        """Calls a function after each rollback, for whoever remembers what was written."""
+        self._on_rollback.append(forget)
+
+    async def flush(self) -> None:
+        """Waits until everything that was committed before the call would survive a power cut.
+
+        Raises OSError if the disk fails.
+        """
+        wanted = self._commits
+        while self._flushed < wanted:
+            if self._flushing is None:
+                self._flushing = asyncio.ensure_future(self._flush())
+            await asyncio.shield(self._flushing)
+
+    def flush_now(self) -> None:
+        """Does the same at once. It blocks, so it is for what happens seldom."""
+        _sync(self.folder / f"{_FILE}-wal")
+
+    async def _flush(self) -> None:
+        upto = self._commits
+        try:
+            await asyncio.to_thread(_sync, self.folder / f"{_FILE}-wal")
+            self._flushed = upto
+        finally:
+            self._flushing = None
 
     def close(self) -> None:
         """Commits, closes the file, and lets other programs open it."""

@@ -6,12 +6,10 @@ import asyncio
 import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from copy import deepcopy
 from typing import Any, cast
 from xml.etree.ElementTree import Element
 
 import oldmemo
-import oldmemo.etree
 import omemo
 from omemo.session import Initiation
 from omemo.session_manager import (
@@ -50,7 +48,18 @@ class Encryption:
     """
 
     __slots__ = (
-        *("_backend", "_db", "_fetched", "_key_work", "_own", "_plugin", "_policy", "_sessions", "_state"),
+        *(
+            "_backend",
+            "_db",
+            "_decided",
+            "_fetched",
+            "_key_work",
+            "_own",
+            "_plugin",
+            "_policy",
+            "_sessions",
+            "_state",
+        ),
         *("_stream", "storage"),
     )
 
@@ -68,6 +77,8 @@ class Encryption:
         self._sessions: SessionManager | None = None
         self._state = ManagerState(Bundles(stream, self.storage))
         self._fetched: dict[str, float] = {}
+        self._decided: dict[str, tuple[int, int]] = {}
+        """`KeyStorage.mark` of an account when nothing was left to decide about its devices."""
         stream.register_plugin(Plugin.name)
         self._plugin: Any = cast("dict[str, Any]", stream.plugin)[Plugin.name]
         self._plugin.host = self
@@ -109,6 +120,7 @@ class Encryption:
                 async_framework=omemo.AsyncFramework.ASYNCIO,
             )
             self._db.commit()
+            await self._db.flush()
         self._state.opened = False
         await self._backend.fill_up()
         await self._sessions.ensure_data_consistency()
@@ -200,8 +212,8 @@ class Encryption:
         no_text = element.find(f"{{{stanzas.OMEMO}}}payload") is None
         claimed = omemo_xml.sender_device(element)
         try:
-            parsed = omemo_xml.readable(deepcopy(element))
-            message = await oldmemo.etree.parse_message(parsed, sender, self._own, self.sessions)
+            key = await self._identity_key(sender, claimed)
+            message = omemo_xml.parse_message(element, sender, self._own, key)
             body, device, _ = await self.sessions.decrypt(message)
         except DeviceListDownloadFailed:
             raise
@@ -230,6 +242,21 @@ class Encryption:
         )
         decoded = None if body is None else body.decode(errors="replace")
         return Decrypted(decoded, level, device.device_id, new_session)
+
+    async def _identity_key(self, sender: str, device: int | None) -> bytes:
+        """The identity key of a sender's device. Fetches the sender's devices if it is new.
+
+        Raises SenderNotFound, DeviceListDownloadFailed, and ValueError without a device.
+        """
+        if device is None:
+            raise ValueError("the message names no device")
+        for again in (False, True):
+            if again:
+                await self.sessions.refresh_device_list(_NAMESPACE, sender)
+            for one in await self.sessions.get_device_information(sender):
+                if one.device_id == device:
+                    return bytes(one.identity_key)
+        raise SenderNotFound("The sender's account does not have the device.")
 
     # devices and trust
 
@@ -287,10 +314,17 @@ class Encryption:
 
     async def _decide_trust(self, peer: str) -> dict[bytes, Trust]:
         """Decides about keys that are new. Returns the decisions by identity key."""
+        if self._decided.get(peer) == self.storage.mark(peer):
+            return {}
         devices = await self.sessions.get_device_information(peer)
         decisions = self._policy.decide(devices)
         for key, level in decisions.items():
             await self.sessions.set_trust(peer, key, trust.NAMES[level])
+        listed = (await self.storage.load_list(f"/devices/{peer}/list", int)).maybe([])
+        if len(listed) == len(devices):  # else the keys of some could not be fetched yet
+            if len(self._decided) > 10_000:
+                self._decided.clear()
+            self._decided[peer] = self.storage.mark(peer)
         return decisions
 
     async def _no_device_error(self, peer: str) -> PeerHasNoDevices | NoTrustedDevices:

@@ -145,7 +145,7 @@ class Healing:
             except Interrupted:
                 continue  # the next session wakes it again
             except (ClientError, OMEMOException):
-                self._db.sql.rollback()
+                self._db.rollback()
 
     async def _work(self) -> None:
         self._db.sql.execute("DELETE FROM wanted WHERE asked BETWEEN 1 AND ?", (time.time() - _GIVE_UP,))
@@ -158,7 +158,7 @@ class Healing:
             try:
                 await self._request(peer, device, id, bool(renew))
             except (ClientError, OMEMOException):  # the device is gone, distrusted, or without keys
-                self._db.sql.rollback()
+                self._db.rollback()
                 self._forget(peer, device, id)
             self._db.commit()
         for peer, device, id in self._db.sql.execute("SELECT peer, device, id FROM refused").fetchall():
@@ -183,6 +183,7 @@ class Healing:
                 (time.time(), peer, device, id),
             )
         self._db.commit()
+        await self._db.flush()
         request = [] if id == "" else [Element(f"{{{stanzas.RESEND}}}resend", id=id)]
         self._send(peer, [keys, *request, Element(f"{{{stanzas.HINTS}}}store")])
 
@@ -225,6 +226,7 @@ class Healing:
             self._answers.clear()
         self._answers[key] = times + 1
         self._db.commit()
+        await self._db.flush()
         new = str(uuid.uuid4())
         again = Element(f"{{{stanzas.RESEND}}}resent", id=id)
         self._send(message.peer, [*self._content.elements(replace(message, id=new), encrypted), again], new)

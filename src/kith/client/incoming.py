@@ -51,7 +51,8 @@ class Incoming:
 
     __slots__ = (
         *("_accepted", "_broken", "_catch_up", "_db", "_encryption", "_history", "_key_work", "_live"),
-        *("_markers", "_own", "_publish", "_queue", "_reader", "_stream", "_wake_outbox", "caught_up"),
+        *("_markers", "_own", "_publish", "_queue", "_reader", "_stream", "_to_publish"),
+        *("_wake_outbox", "caught_up"),
     )
 
     def __init__(
@@ -81,11 +82,13 @@ class Incoming:
         self._wake_outbox = wake_outbox
         self._accepted = accepted
         self._reader = Reader(stream, history, encryption, key_work, healing)
-        self._markers = Markers(history, publish)
+        self._markers = Markers(history, self._publish_later)
         self._live = 0
         self._own = str(stream.requested_jid.bare)
         self._queue: asyncio.Queue[Element | Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._broken = False
+        self._to_publish: list[Event] = []
+        """Events of the message that is being handled, to be published once it is committed."""
         self.caught_up = asyncio.Event()
         """Set when the archive has been read since the last connect."""
         stream.on_message = self._on_message
@@ -116,6 +119,7 @@ class Incoming:
                     await self._receive(item)
             except Interrupted:
                 self._broken = True
+                self._to_publish.clear()
                 self._encryption.take_key_transports()
             finally:
                 self._queue.task_done()
@@ -131,7 +135,8 @@ class Incoming:
             raise Interrupted from None
         await self._key_work.run(self._encryption.caught_up())
         self._live = 0
-        self._commit()
+        self._db.commit()
+        await self._send_key_transports()
         self.caught_up.set()
 
     async def _move_on(self) -> None:
@@ -143,6 +148,7 @@ class Incoming:
 
     async def _take_archived(self, found: Forwarded) -> None:
         await self._take(found.message, found.archive, found.time, live=False)
+        await self._send_key_transports()
 
     # live messages
 
@@ -154,6 +160,7 @@ class Incoming:
         else:
             archive = stanzas.stanza_id(message, self._own)
             await self._take(message, archive, self._delayed(message), live=True)
+        await self._send_key_transports()
         self._live += archive is not None
         if self._live >= _LIVE_BEFORE_CATCH_UP:
             # Archive ids of live messages are not believed; the archive itself tells our place.
@@ -193,8 +200,11 @@ class Incoming:
             raise
         except Exception as error:
             # Whatever a peer sends, the messages after it must not be lost.
-            self._db.sql.rollback()
+            self._db.rollback()
             self._encryption.take_key_transports()
+            self._to_publish.clear()
+            self._note_place(archive, live)
+            self._db.commit()
             _log.warning("a message could not be handled and is left out: %r", error)
 
     async def _dispatch(
@@ -212,7 +222,16 @@ class Incoming:
             await self._reader.read_keys(message, sender)
         if not live and time is not None:
             self._db.set("read-until", str(min(time, datetime.now(UTC)).timestamp()))
-        self._commit()
+        self._note_place(archive, live)
+        self._db.commit()
+        events, self._to_publish = self._to_publish, []
+        for event in events:
+            self._publish(event)
+
+    def _note_place(self, archive: str | None, live: bool) -> None:
+        """Moves our place in the archive on, in the same commit as what was read there."""
+        if not live and archive is not None:
+            self._catch_up.note_place(archive)
 
     async def _chat(
         self,
@@ -234,6 +253,8 @@ class Incoming:
             self._note_nickname(message, peer)
         else:
             self._history.note_written(peer)
+        if not stanzas.has_content(message):
+            return  # a receipt, a marker or a chat state
         resent = stanzas.named(message, stanzas.RESEND, ("resent",))
         origin = stanzas.origin_id(message)
         digest = stanzas.digest(message)
@@ -259,37 +280,39 @@ class Incoming:
             self._announce(message, added, was_healed=healed is not None)
 
     def _announce(self, message: Element, added: Message, was_healed: bool) -> None:
-        """A message is new in the history: owes its receipt, commits, and publishes events."""
+        """A message is new in the history: owes its receipt, and prepares the events."""
         wanted = message.find(f"{{{stanzas.RECEIPTS}}}request") is not None
         if wanted and added.incoming and not added.error and added.id:
             self._history.owe(added.peer, "received", added.id)
+        self._wake_outbox()
         if added.kind is not Kind.TEXT:
             event = self._reader.references.apply(added)
-            self._commit()
             if event is not None:
-                self._publish(event)
-            self._wake_outbox()
+                self._to_publish.append(event)
             return
         if not added.incoming:
             self._history.mark_read(added.peer, added)
-        self._commit()
         if was_healed:
-            self._publish(MessageHealed(added))
-        self._publish(MessageReceived(added))
+            self._to_publish.append(MessageHealed(added))
+        self._to_publish.append(MessageReceived(added))
         if added.error and added.incoming:
             asked = self._history.is_requested_again(added.peer, added.origin or added.id)
-            self._publish(MessageUnreadable(added, asked))
-        self._wake_outbox()
+            self._to_publish.append(MessageUnreadable(added, asked))
+
+    def _publish_later(self, event: Event) -> None:
+        self._to_publish.append(event)
 
     def _note_nickname(self, message: Element, peer: str) -> None:
         nickname = message.findtext(f"{{{stanzas.NICK}}}nick")
         if nickname:
             self._history.note_nickname(peer, one_line(nickname, NICKNAME))
 
-    def _commit(self) -> None:
-        """Makes everything durable, then sends the key transports that belong to it."""
-        self._db.commit()
-        for peer, element in self._encryption.take_key_transports():
+    async def _send_key_transports(self) -> None:
+        """Sends the key transports that belong to what was committed."""
+        transports = self._encryption.take_key_transports()
+        if transports:
+            await self._db.flush()
+        for peer, element in transports:
             if not self._accepted(peer):
                 continue  # it would tell a stranger that this device is online
             stanza: Any = self._stream.make_message(peer, mtype="chat")

@@ -40,6 +40,7 @@ class KeyChecks(Lifecycle):
         self._require_server()
         await self._with_keys(self._encryption.set_trust(bare(peer), fingerprint, level))
         self._db.commit()
+        await self._db.flush()
         self._healing.wake()
 
     async def _with_keys(self, work: Coroutine[Any, Any, _T]) -> _T:

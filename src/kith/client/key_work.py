@@ -51,13 +51,13 @@ class KeyWork:
         try:
             return await task
         except asyncio.CancelledError:
-            self._db.sql.rollback()
+            self._db.rollback()
             if self._interrupted:
                 raise Interrupted from None
             task.cancel()
             raise
         except Interrupted:
-            self._db.sql.rollback()
+            self._db.rollback()
             raise
         finally:
             self._task = None

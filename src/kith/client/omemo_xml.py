@@ -14,7 +14,7 @@ import oldmemo
 import oldmemo.etree
 import omemo
 import x3dh
-from oldmemo.oldmemo import BundleImpl
+from oldmemo.oldmemo import BundleImpl, ContentImpl, EncryptedKeyMaterialImpl, KeyExchangeImpl
 from oldmemo.oldmemo_pb2 import OMEMOKeyExchange  # type: ignore[attr-defined, unused-ignore]
 
 _NAMESPACE = oldmemo.oldmemo.NAMESPACE
@@ -32,17 +32,47 @@ def serialize(message: omemo.Message) -> Element:
     return element
 
 
-def readable(element: Element) -> Element:
-    """Changes an ``<encrypted/>`` so that the library can parse it. Raises ValueError."""
-    for key in element.iter(_KEYS):
+def parse_message(element: Element, sender: str, own: str, identity_key: bytes) -> omemo.Message:
+    """The message in ``<encrypted/>``.
+
+    ``sender`` and ``own`` are bare addresses, ``identity_key`` is that of the sending device, as the library
+    stores it. The library's own parser has a schema validated first, which takes longer than decrypting.
+    Raises ValueError if the element is malformed, and what the library raises.
+    """
+    header = element.find(f"{{{_NAMESPACE}}}header")
+    device = sender_device(element)
+    if header is None or device is None:
+        raise ValueError("there is no header with a device id")
+    sign = bool(identity_key[31] >> 7)  # which the format does not carry
+    keys = set()
+    for key in header.iterfind(_KEYS):
+        recipient = _device_id(key.get("rid", ""))
+        if recipient is None:
+            raise ValueError("a key has no device id")
+        exchange = None
         if key.get("prekey") in ("true", "1"):
-            key.text = _rewritten(key.text or "", leave_out=False)
-    return element
+            exchange, sealed = KeyExchangeImpl.parse(_data(_rewritten(key.text or "", leave_out=False)), sign)
+        else:
+            sealed = _data(key.text)
+        keys.add((EncryptedKeyMaterialImpl.parse(sealed, own, recipient), exchange))
+    iv, payload = header.find(f"{{{_NAMESPACE}}}iv"), element.find(f"{{{_NAMESPACE}}}payload")
+    if iv is None:
+        raise ValueError("there is no initialization vector")
+    if payload is None:
+        content = ContentImpl.make_empty()
+    else:
+        content = ContentImpl(_data(payload.text), _data(iv.text))
+    return omemo.Message(_NAMESPACE, sender, device, content, frozenset(keys))
+
+
+def _data(text: str | None) -> bytes:
+    """Base64, as schemas have it: with white space anywhere, and nothing else besides. Raises ValueError."""
+    return base64.b64decode("".join((text or "").split()), validate=True)
 
 
 def _rewritten(text: str, leave_out: bool) -> str:
     """A key exchange in base64 with the id `NO_PREKEY` left out or put in."""
-    data = base64.b64decode(text)
+    data = _data(text)
     exchange = OMEMOKeyExchange()
     try:
         exchange.MergeFromString(data[1:])
@@ -75,5 +105,8 @@ def parse_bundle(element: Element, bare_jid: str, device_id: int) -> BundleImpl:
 def sender_device(element: Element) -> int | None:
     """The device id that ``<encrypted/>`` claims to be from; None if there is none that could be one."""
     header = element.find(f"{{{_NAMESPACE}}}header")
-    text = "" if header is None else header.get("sid", "")
+    return None if header is None else _device_id(header.get("sid", ""))
+
+
+def _device_id(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 10 else None

@@ -110,6 +110,7 @@ class Outbox:
         Raises NotEncrypted and NotSendable if it failed.
         """
         if not self._online:
+            await self._db.flush()
             return
         future = asyncio.get_running_loop().create_future()
         self._waiting[message.row] = future
@@ -162,6 +163,7 @@ class Outbox:
             else:
                 ready.append((message, content))
         self._db.commit()
+        await self._db.flush()
         for message, content in ready:
             # In another session, messages before these, which the last session has lost, go out first.
             if not self._online or session != self._session:

@@ -32,6 +32,9 @@ class SessionArchive(oldmemo.Oldmemo):  # type: ignore[misc, unused-ignore]
     async def store_session(self, session: Any) -> None:
         """Stores a session. If it replaces another one of the same device, that one is archived."""
         address = session.bare_jid, session.device_id
+        if await self._is_stored(session):
+            await super().store_session(session)
+            return
         before = await self.load_session(*address)
         await self._remove_from_archive(session)
         if before is not None and not _same(before, session):
@@ -41,6 +44,16 @@ class SessionArchive(oldmemo.Oldmemo):  # type: ignore[misc, unused-ignore]
             await super().store_session(_with_address(before, _archive_address(session.bare_jid, slot)))
             await self._keep_slots(session, [slot, *slots])
         await super().store_session(session)
+
+    async def _is_stored(self, session: SessionImpl) -> bool:
+        """Whether the session is the present one already, which is told without loading it."""
+        base = f"/{self.namespace}/{session.bare_jid}/{session.device_id}"
+        initiation = (await self._storage.load_primitive(f"{base}/initiation", str)).maybe("")
+        ephemeral = (await self._storage.load_bytes(f"{base}/key_exchange/ephemeral_key")).maybe(b"")
+        same = (
+            session.initiation.name == initiation and session.key_exchange.header.ephemeral_key == ephemeral
+        )
+        return same and not await self._slots(session.bare_jid, session.device_id)
 
     async def decrypt_key_material(self, session: Any, encrypted_key_material: Any) -> PlainKeyMaterialImpl:
         """Decrypts with the given session, or else with an archived one, which then takes its place.

@@ -148,6 +148,20 @@ def digest(children: Iterable[Element]) -> str:
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
 
+def has_content(message: Element) -> bool:
+    """Whether a message says more than that another one was received or read, or that somebody is typing."""
+    return any(child.tag in _CONTENT for child in message)
+
+
+_CONTENT = frozenset(
+    {
+        *(f"{{{CLIENT}}}body", f"{{{OMEMO}}}encrypted", f"{{{EME}}}encryption"),
+        *(f"{{{RETRACT}}}retract", f"{{{REACTIONS}}}reactions"),
+        *foreign_encryption.ELEMENTS,
+    }
+)
+
+
 def origin_id(message: Element) -> str | None:
     """The id that the sender gave a message (XEP-0359)."""
     found = message.find(f"{{{SID}}}origin-id")

@@ -7,9 +7,11 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from kith.client.testing import FakeServer
 from tests.client.conftest import People, receive
 
 ROOT = Path(__file__).parents[2]
@@ -52,3 +54,24 @@ async def test_the_bot_of_the_page_answers(people: People, page: str, data: Path
     finally:
         bot.kill()
         await bot.wait()
+
+
+async def test_the_bot_with_commands_and_its_test_work_as_the_guide_shows_them() -> None:
+    found = re.findall(r"```python\n(.*?)```", (ROOT / "docs/sdk.md").read_text(), re.DOTALL)
+    program: dict[str, Any] = {"__name__": "guide"}
+    for block in found:
+        if "kith.client.bot import" in block or "kith.client.testing import" in block:
+            exec(compile(block, "docs/sdk.md", "exec", dont_inherit=True), program)
+    await program["test_add"]()
+    async with FakeServer() as server, server.running(program["bot"]):
+        ada = await server.person("ada", "bot@localhost")
+        for sent, answer in (
+            ("/register", "What is your name?"),
+            ("Ada", "Hello, Ada!"),
+            ("hi", "Hello, Ada!"),
+            ("what?", "I understand /help."),
+            ("/remind 0 milk", "I will."),
+        ):
+            await ada.send(sent)
+            assert (await ada.receives()).body == answer
+        assert (await ada.receives()).body == "Remember: milk"

@@ -50,8 +50,8 @@ class Contacts:
         self.requests: list[str] = []
         """The bare addresses of people who wait for `accept` or `decline`."""
         stream.add_event_handler("presence_subscribe", self._on_request)
-        stream.add_event_handler("presence_available", self._on_presence)
-        stream.add_event_handler("presence_unavailable", self._on_presence)
+        for kind in ("available", "chat", "away", "xa", "dnd", "unavailable"):  # slixmpp's: type or <show/>
+            stream.add_event_handler(f"presence_{kind}", self._on_presence)
         stream.add_event_handler("roster_update", self._on_roster)
         stream.add_event_handler("disconnected", lambda _: self._online.clear())
 

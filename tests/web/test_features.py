@@ -6,7 +6,7 @@ import itertools
 
 from tests.web.people import People
 from tests.web.person import DESKTOP
-from tests.web.test_app import expect_sound
+from tests.web.test_accessibility import expect_sound
 
 #: Shown by the settings that have come: by its path, what is on it.
 SCREENS = {

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 
 from tests.api.test_devices import forget_codes
 from tests.web.device import until
 from tests.web.people import People, down
-from tests.web.person import DESKTOP, PHONE, Someone, approach, meet
+from tests.web.person import DESKTOP, PHONE, Someone, meet
 
 #: Lets the page believe that it is later, from its next loading on, by the device's clock and by what the
 #: server says of its own (XEP-0202); times are in milliseconds.
@@ -127,47 +126,6 @@ async def test_who_does_not_look_is_notified_unless_the_chat_is_muted(people: Pe
     await ada.write("be quiet")
     await ben.shows(".chat-row:has-text('be quiet')")
     await told()
-
-
-async def test_a_first_message_shows_the_chosen_name_the_number_and_what_accepting_shares(
-    people: People,
-) -> None:
-    ada, ben = await people.one("Ada"), await people.one("Ben", PHONE)
-    await approach(ada, ben, "It is me")
-    digits = ada.number[3:]
-    for part in (".conversation header", ".request"):
-        await ben.shows(f"{part}:has-text('~Ada')")
-        shown = "".join(await ben.on(part, "innerText"))
-        assert digits in "".join(filter(str.isdigit, shown)), part
-    await ben.shows(".request:has-text('they will see your name, your picture')")
-    # before that there is nothing to answer with, and she is not told that it has come
-    assert await ben.on(".conversation textarea", "count") == 0
-    await ada.on("textarea", "fill", "See https://аpple.com/login")
-    await ada.press("Send")
-    await ben.shows(".host:has-text('xn--pple-43d.com')")
-    assert await ada.on("[data-progress=delivered], [data-progress=read]", "count") == 0
-    await ben.press("Accept")
-    await ben.hides(".request")
-    await ben.write("Hello Ada")
-    await ada.reads("Hello Ada")
-
-
-async def test_a_stranger_who_is_reported_is_blocked_and_the_operator_hears_of_it(people: People) -> None:
-    ada, ben = await people.one("Ada"), await people.one("Ben", PHONE)
-    await approach(ada, ben, "Buy my coins")
-    await ben.shows(".request")
-    await ben.press("Report")
-    await ben.on("dialog .button.danger", "click")
-    await ben.shows("[role=status]:has-text('Your report was sent')")
-    await ben.shows(".blocked")
-    reports = (await asyncio.to_thread(people.server.kith, "reports")).stdout
-    words = "".join(reports.split())
-    assert "spam" in words
-    assert ada.number in words
-    assert ben.number in words
-    await ada.write("Really cheap")
-    await ada.marked("Really cheap", "sent", "failed")
-    assert await ben.texts() == ["Buy my coins"]
 
 
 async def test_one_comes_back_to_the_first_message_that_one_has_not_read(people: People) -> None:

@@ -121,9 +121,9 @@ export interface Crypto {
    * other. Rejects if it has no key.
    */
   deviceNumber(device: number): Promise<{ digits: string; fingerprint: string }>
-  /** Marks a device of mine as verified with this key, which is known for certain. False: it has another key now. */
+  /** Marks one of my devices as verified with this key, which is known for certain. False: it has another key now. */
   verifyDevice(device: number, fingerprint: string): Promise<boolean>
-  /** As `encryptFor`, for a device of mine with this verified key only. Throws NobodyCanRead if it has another key. */
+  /** As `encryptFor`, for one of my devices with this verified key only. Throws NobodyCanRead if it has another key. */
   encryptVerified(device: number, fingerprint: string, text: string): Promise<Envelope>
   /** This device's OMEMO id. */
   device(): Promise<number>

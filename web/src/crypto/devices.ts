@@ -138,7 +138,7 @@ export class Devices {
   }
 
   /**
-   * Marks this key of a device of mine as verified, unless the device has another key. Other devices need not be
+   * Marks this key of one of my devices as verified, unless the device has another key. Other devices need not be
    * verified because of that.
    */
   async verify(device: number, key: string): Promise<boolean> {

@@ -14,7 +14,7 @@ export interface OwnKeys {
   nextSigned: number
   /** When this device was created. */
   made?: Moment
-  /** The devices of mine that existed before it. */
+  /** My devices that existed before it. */
   elders?: number[]
 }
 

@@ -10,15 +10,15 @@ import type { Phrase } from './phrase'
 import { lineOf, type Line } from './record-reader'
 import type { AccountRecord, EndRecord, HistoryRecord } from './records'
 
-/** 0 to 1; undefined: unknown. */
+/** From 0 to 1; undefined: unknown. */
 export type Progress = (share: number | undefined) => void
 
 export interface Restored {
-  /** The number of messages that are new here. */
+  /** The number of new messages. */
   added: number
-  /** Records that this version does not know, or that are invalid. */
+  /** The number of records that this version does not know, or that are invalid. */
   skipped: number
-  /** The file is incomplete or was changed: what was valid was restored. */
+  /** The file is truncated or was changed; everything valid was restored. */
   damaged: boolean
 }
 

@@ -10,13 +10,13 @@ import { lineOf } from './record-reader'
 import { changeRecord, chatRecord, contactRecord, messageRecord, whichOf } from './record-writer'
 import type { HistoryRecord } from './records'
 
-/** What is to be read, as of the start. */
+/** What is to be read, determined at the start. */
 export interface Plan {
-  /** Messages that were received later are read at the end. */
+  /** Messages received later are read in a final pass. */
   since: Moment
   /** The approximate number of messages. */
   total: number
-  /** The newest chat first. `at`, `order`: where the first pass ends in it. */
+  /** The newest chat first. `at`, `order`: where the first pass ends in this chat. */
   chats: { address: Address; at: Moment; order: string }[]
 }
 
@@ -66,7 +66,7 @@ export async function planOf(db: Database, now: Moment): Promise<Plan> {
   }
 }
 
-/** Whether this is a place in that plan, since places are returned by other devices. */
+/** Whether a place fits the plan, since other devices return places. */
 export function isPlace(value: unknown, plan: Plan): value is Place {
   const { pass, chat, at, order, key, done } = (value ?? {}) as Partial<Record<keyof Place, unknown>>
   return (
@@ -81,7 +81,7 @@ export function isPlace(value: unknown, plan: Plan): value is Place {
   )
 }
 
-/** Reads the next page: about `most` characters of records. */
+/** Reads the next page, with about `most` characters of records. */
 export async function pageOf(
   db: Database,
   me: Address,
@@ -174,7 +174,7 @@ class Collecting {
     return [[address, since, '\uffff'], here ?? [address, Infinity, '\uffff'], true]
   }
 
-  /** The chats in an order that stays when more are added: by address. */
+  /** The chats in a stable order, whatever is added: by address. */
   private async lateChats(): Promise<Address[]> {
     return (await this.db.chats.where('at').above(this.plan.since).primaryKeys()).sort()
   }
@@ -222,7 +222,7 @@ class Collecting {
     }
   }
 
-  /** Adds a record, unless another device would refuse it. */
+  /** Adds a record, unless the receiving device would refuse it. */
   private add(record: HistoryRecord): void {
     const json = JSON.stringify(record)
     if (lineOf(json, this.now).is !== 'record') return

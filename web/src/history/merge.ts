@@ -25,15 +25,15 @@ import {
   type PictureRecord
 } from './records'
 
-/** What came of some records. */
+/** The result of merging records. */
 export interface Merged {
-  /** Messages that are new here. */
+  /** The number of new messages. */
   added: number
-  /** Keys of messages that something was said of. */
+  /** The keys of messages with new changes. */
   changedTargets: Set<string>
 }
 
-/** Merges records into the storage, all in one transaction. `also`: done within it, as noting how far one is. */
+/** Merges records in one transaction. `also`: called within it, for example to store the progress. */
 export async function merge(
   db: Database,
   me: Address,
@@ -56,14 +56,14 @@ export async function merge(
   })
 }
 
-/** What names a message. */
+/** Identifies a message. */
 interface Named {
   chat: Address
   mine: boolean
   archive?: string
 }
 
-/** Others may not have known of a new device for so long. */
+/** Milliseconds for which others may not have known of a new device. */
 const FIRST_DAY_MS = 86_400_000
 
 class Merging {
@@ -76,7 +76,7 @@ class Merging {
     private readonly now: Moment
   ) {}
 
-  /** What could not be read here may come; what was removed here may not. */
+  /** Allows messages that could not be read here, but not those that were removed here. */
   async prepare(records: HistoryRecord[]): Promise<void> {
     const { db, work } = this
     await work.fetch(this.keysOf(records))
@@ -88,8 +88,8 @@ class Merging {
     const first = ((await db.fact<Moment>('since')) ?? Infinity) + FIRST_DAY_MS
     const seen = (await db.seen.bulkGet(keys)).flatMap((row) => {
       if (!row || row.gone) return []
-      // A row that tells neither is of a version that told nothing of what was deleted here. What was sent before this
-      // device was known to others it could not read; what came later and is not here was deleted.
+      // Rows without either field are from a version that did not distinguish these. A message from the time before others
+      // knew this device was unreadable; a later one that is missing was deleted.
       const unread = row.archive !== undefined || timeOf(orders.get(row.key) ?? '') < first
       return unread ? [row.key] : []
     })
@@ -152,7 +152,7 @@ class Merging {
     }
   }
 
-  /** The newest of each kind and person counts, as for what comes otherwise. */
+  /** The newest change of each kind and person counts, as elsewhere. */
   private async change(record: ChangeRecord): Promise<void> {
     const { chat, of, kind, from, order, encrypted, id, text, emojis, until, earlier } = record
     if (from !== this.me && from !== chat) return
@@ -174,7 +174,7 @@ class Merging {
     }
   }
 
-  /** How far was read never goes back. What the person has set here stays. */
+  /** The read position never goes back, and settings of this device are kept. */
   private async chat(record: ChatRecord): Promise<void> {
     const fresh = (await this.db.chats.get(record.address)) === undefined
     const chat: Chat = { ...(await this.work.chat(record.address)) }
@@ -210,7 +210,7 @@ class Merging {
     })
   }
 
-  /** A star that was taken off here stays off. */
+  /** A star that was removed here stays removed. */
   private async star(key: string): Promise<void> {
     const message = await this.work.message(key)
     if (message && message.starred === undefined && message.kind !== 'deleted') {
@@ -224,7 +224,7 @@ class Merging {
     await this.work.setGone(absent)
   }
 
-  /** Which message here it is: of several with one id the one with the same entry in the archive. */
+  /** The key of the message in the local storage: of several with the same id, the one with the same archive entry. */
   private async keyOf(record: Named, id: string): Promise<string> {
     const [first = '', twin] = this.keys(record, id)
     const there = twin === undefined ? undefined : await this.work.message(first)
@@ -243,7 +243,7 @@ class Merging {
   }
 }
 
-/** Only a picture that is what its name says. */
+/** Stores a picture if it is what its hash and type say. */
 async function pictureOf({ hash, data }: PictureRecord): Promise<Picture | undefined> {
   let bytes: Bytes
   try {
@@ -251,7 +251,7 @@ async function pictureOf({ hash, data }: PictureRecord): Promise<Picture | undef
   } catch {
     return undefined
   }
-  // A backup may be of an earlier version, which looked at less of it
+  // Backups of earlier versions may contain pictures that were checked less
   const type = pictureType(bytes)
   if (!type) return undefined
   const digest = hex.encode(new Uint8Array(await crypto.subtle.digest('SHA-1', bytes)))

@@ -12,15 +12,15 @@ import type { HistoryRecord } from './records'
 import { Channel, Forged } from './seal'
 import { LEAST, MOST, TAKING, type Ask, type Head, type Taking } from './transfer'
 
-/** What the other device, or the way to it, can do instead of answering. */
+/** What may happen instead of an answer. */
 export class NotThere extends Error {}
 export class Interrupted extends Error {}
 
-/** The other devices of the account, by their full addresses; `sync/` has the way to them. */
+/** Access to the other devices of the account by their full addresses, implemented by `sync/`. */
 export interface Peers {
-  /** Those that are there now. */
+  /** The devices that are online. */
   there(): string[]
-  /** Rejects with NotThere if that device can't answer this, with Interrupted if it is to be asked again. */
+  /** Rejects with NotThere if the device can't answer this, with Interrupted if it should be asked again. */
   part(device: string, transfer: string, sealed: Bytes): Promise<Bytes>
 }
 
@@ -38,7 +38,7 @@ const FIRST_PAUSE_MS = 1000
 const LONGEST_PAUSE_MS = 60_000
 
 export class HistoryReceiver {
-  /** Devices that did not know of it since they came. */
+  /** Devices that did not know the transfer since they came online. */
   private readonly useless = new Set<string>()
   private running: Promise<void> | undefined
   private again = false
@@ -53,7 +53,7 @@ export class HistoryReceiver {
     private readonly wiring: HistoryReceiverDeps
   ) {}
 
-  /** Something may have become possible: a connection, a device that came (then `device`), a letter. */
+  /** Continues, since there may be a connection, a new device (`device`), or a letter. */
   wake(device?: string): void {
     if (this.stopped) return
     if (device === undefined) this.useless.clear()
@@ -61,7 +61,7 @@ export class HistoryReceiver {
     clearTimeout(this.timer)
     this.again = true
     this.running ??= this.run()
-      // The storage is closed, as after a log-out
+      // The storage is closed, for example after a log-out
       .catch((error: unknown) => console.debug('the history is not taken', error))
       .finally(() => {
         this.running = undefined
@@ -73,7 +73,7 @@ export class HistoryReceiver {
     clearTimeout(this.timer)
   }
 
-  /** For tests: until it waits for something. */
+  /** For tests: resolves when it is waiting. */
   async idle(): Promise<void> {
     await this.running
   }
@@ -91,7 +91,7 @@ export class HistoryReceiver {
     }
   }
 
-  /** Takes one part; false: there is nothing to do now. */
+  /** Receives one part; false: there is nothing to do now. */
   private async step(): Promise<boolean> {
     if (this.stopped) return false
     const taking = await this.db.fact<Taking>(TAKING)
@@ -148,7 +148,7 @@ export class HistoryReceiver {
     const skipped = found.length - records.length
     await this.wiring.store(records, (added) =>
       this.change((now) => {
-        // Asked twice, or stopped by the person meanwhile: that part may come again
+        // Requested twice, or stopped in the meantime: the part may arrive again
         if (now.place !== place || now.state !== 'running') return {}
         return {
           ...{ place: head.next ?? '', done: head.done, total: Math.max(head.total, head.done) },
@@ -160,7 +160,7 @@ export class HistoryReceiver {
     )
   }
 
-  /** Changes what is kept of the transfer, if it is still the same. */
+  /** Changes the state of the transfer, if it is still the same one. */
   private async change(change: (taking: Taking) => Partial<Taking>, id?: string): Promise<void> {
     const { db } = this
     await db.transaction('rw', db.facts, async () => {

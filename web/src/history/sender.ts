@@ -1,4 +1,4 @@
-/** The device that sends its history: answers questions, and stores only how far the other device is. */
+/** The device that sends its history: answers requests, and stores only how far the other device is. */
 import type { Bytes } from '../local/bytes'
 import type { Database } from '../local/database'
 import type { Address, Moment } from '../local/types'
@@ -72,7 +72,7 @@ export class HistorySender {
     return plan
   }
 
-  /** Changes the state, unless the person has stopped the transfer meanwhile. */
+  /** Changes the state, unless the user has stopped the transfer in the meantime. */
   private async change(id: string, change: Partial<Giving>): Promise<void> {
     await this.db.transaction('rw', this.db.facts, async () => {
       const giving = await this.db.fact<Giving>(GIVING + id)
@@ -105,7 +105,7 @@ function asked(data: Bytes): Ask {
   }
 }
 
-/** An invalid place means the beginning: nothing is added twice, it only takes longer. */
+/** An invalid place means the beginning, which costs time but adds nothing twice. */
 function placeOf(text: string, plan: Plan): Place {
   if (!text) return START
   try {

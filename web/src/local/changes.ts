@@ -11,7 +11,7 @@ import { dropQuotes } from './quotes'
 import type { Address, Change, Message, Moment } from './types'
 import type { Work } from './work'
 
-/** Facts, one for each chat: from when on its archive has to decide the order of changes by several devices of mine. */
+/** Facts, one for each chat: from when on its archive has to decide the order of changes by several of my devices. */
 export const UNPLACED = 'unplaced '
 
 /** `Change.key`. */
@@ -52,7 +52,7 @@ async function addEdit(work: Work, me: Address, known: Change, change: Change): 
   return both.order === change.order
 }
 
-/** Whether it is uncertain which of several reactions of mine is the newest. */
+/** Whether it is uncertain which of several of my reactions is the newest. */
 function isContest(known: Change, change: Change, me: Address): boolean {
   if (change.kind !== 'reaction' || change.from !== me) return false
   return [...editsOf(known), change].some((one) => one.waits !== undefined || isUnplaced(one))
@@ -73,7 +73,7 @@ async function restate(work: Work, me: Address, change: Change): Promise<void> {
 }
 
 /**
- * A change of mine that was sent with this id gets its order: from the archive, or for now from the time of sending.
+ * One of my changes that was sent with this id gets its order: from the archive, or for now from the time of sending.
  */
 export async function placeChange(
   work: Work,

@@ -51,7 +51,7 @@ export async function countUnread(work: Work, chat: Chat): Promise<void> {
   work.setChat({ ...(await work.chat(chat.address)), unread, firstUnread, firstOrder })
 }
 
-/** A timer of mine that waited under this number was sent and gets its order, unless a later one of mine is waiting. */
+/** One of my timers that waited under this number was sent and gets its order, unless one of my later ones is waiting. */
 export async function placeTimer(work: Work, address: Address, seq: number, order: string): Promise<void> {
   const { timerOrder, timerMeanwhile: theirs } = await work.chat(address)
   if (timerOrder !== orderWaiting(seq)) return

@@ -16,7 +16,7 @@ export async function forget(work: Work, keys: string[]): Promise<void> {
   }
 }
 
-/** Whether a message with this order was deleted with the chat, here or on another device of mine. */
+/** Whether a message with this order was deleted with the chat, here or on another of my devices. */
 export function isCleared({ clearedTo = '' }: Chat, order: string): boolean {
   return order <= clearedTo && !isWaiting(order)
 }

@@ -68,7 +68,7 @@ export function isUnplaced({ order, waits }: Edit): boolean {
 }
 
 /**
- * The time from which the archive has to decide whether a change of this device or one of another device of mine is the
+ * The time from which the archive has to decide whether a change of this device or one of another of my devices is the
  * newest; undefined: this is known. The times of changes sent from here differ a little from the server's.
  */
 export function contestedSince(change: Change): Moment | undefined {

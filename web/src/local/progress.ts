@@ -1,4 +1,4 @@
-/** The state of a message of mine: waiting, sent, delivered, read. It never goes back. */
+/** The state of one of my messages: waiting, sent, delivered, read. It never goes back. */
 import type { Message, Moment, Progress } from './types'
 import type { Work } from './work'
 
@@ -7,7 +7,7 @@ const LATE = 30
 
 const RANK: Record<Progress, number> = { failed: 0, waiting: 1, sent: 2, delivered: 3, read: 4 }
 
-/** A message of mine has come further; it never goes back. */
+/** One of my messages has come further; its state never goes back. */
 export async function raise(work: Work, key: string, progress: Progress): Promise<void> {
   const message = await work.message(key)
   if (message?.mine) {
@@ -17,7 +17,7 @@ export async function raise(work: Work, key: string, progress: Progress): Promis
 }
 
 /**
- * Marks all messages of mine up to this one as read that they had received by then. Those they could not read are not.
+ * Marks all my messages up to this one as read that they had received by then. Those they could not read are not.
  */
 export async function raiseBefore(work: Work, message: Message, at: Moment): Promise<void> {
   await work.flush()

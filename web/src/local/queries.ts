@@ -78,7 +78,7 @@ export async function starred(db: Database, chat?: Address): Promise<Message[]> 
   return wanted.sort((a, b) => (a.order < b.order ? 1 : -1))
 }
 
-/** When a message of mine was read: they send this for one message, which includes all before it. */
+/** When one of my messages was read: they send this for one message, which includes all before it. */
 export async function readTime(db: Database, message: Message): Promise<number | undefined> {
   const { chat, at, order } = message
   if (message.readAt !== undefined || message.progress !== 'read') return message.readAt

@@ -48,7 +48,7 @@ export interface Chat {
   disappears: number
   timerOrder: string
   /**
-   * A timer that they have set while a change of mine is waiting to be sent. Which of them is later is decided by their
+   * A timer that they have set while one of my changes is waiting to be sent. Which of them is later is decided by their
    * order.
    */
   timerMeanwhile?: { seconds: number; order: string } | undefined
@@ -196,7 +196,7 @@ export interface Message {
   untrusted?: number
 }
 
-/** A text that a message had after an edit, or an earlier reaction of mine. */
+/** A text that a message had after an edit, or one of my earlier reactions. */
 export type Edit = Pick<
   Change,
   'id' | 'order' | 'text' | 'unstyled' | 'encrypted' | 'emojis' | 'waits' | 'sent'

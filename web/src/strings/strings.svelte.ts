@@ -9,13 +9,13 @@ export const LANGUAGES: Record<string, { name: string; texts: Texts }> = {
 }
 const RIGHT_TO_LEFT = /^(?:ar|dv|fa|he|ps|ur|yi)\b/
 
-/** The first of the wished languages that there is. */
+/** The first of the preferred languages that the app has; else English. */
 export function choose(wished: readonly string[]): string {
   const known = wished.map((one) => one.split('-')[0] ?? '').find((one) => Object.hasOwn(LANGUAGES, one))
   return known ?? 'en'
 }
 
-/** Some systems have what is none, as `en-US@posix`; times and numbers could not be written with it. */
+/** Whether a language tag is valid. Some systems have invalid ones, such as `en-US@posix`, which formatters refuse. */
 export function isTag(text: string): boolean {
   try {
     return Intl.getCanonicalLocales(text).length > 0
@@ -25,7 +25,7 @@ export function isTag(text: string): boolean {
 }
 
 class Language {
-  /** Its BCP 47 tag; the region of the browser's, where it is the same language: for how times look. */
+  /** A BCP 47 tag, with the browser's region if the language is the same, since formats depend on it. */
   tag = $state('en')
 
   use(chosen: string | null): void {

@@ -31,7 +31,7 @@ export class Backlog {
     private readonly db: Database,
     private readonly me: Address,
     private readonly former: () => ReadonlySet<Address>,
-    private readonly aside: Unhandled
+    private readonly unhandled: Unhandled
   ) {}
 
   /** Adds messages. Those that follow each other in one chat and direction share rows. */
@@ -99,7 +99,7 @@ export class Backlog {
         try {
           entries.push({ id, at, message: asNow(parse(stanza), this.me, this.former()) })
         } catch {
-          await this.aside.count('no XML in the storage', stanza)
+          await this.unhandled.count('no XML in the storage', stanza)
         }
       }
       if (row) this.atHand.set(row.id, entries)

@@ -50,12 +50,12 @@ export class CatchUp {
     private readonly me: Address,
     wire: Wire,
     private readonly incoming: Incoming,
-    private readonly aside: Unhandled,
+    private readonly unhandled: Unhandled,
     private readonly now: () => Moment,
     private readonly progress: (done: number | undefined) => void
   ) {
     this.archive = new Archive(me, wire, now)
-    this.backlog = new Backlog(db, me, () => this.archive.former, aside)
+    this.backlog = new Backlog(db, me, () => this.archive.former, unhandled)
     this.contested = new Contested(db, wire, this.archive, (entries) => this.takeInBatches(entries))
   }
 
@@ -133,7 +133,7 @@ export class CatchUp {
 
   /** Tries messages again that could not be handled before. */
   retry(): Promise<void> {
-    return this.inTurn(() => this.aside.again((entry) => this.incoming.take(this.cameOf(entry))))
+    return this.inTurn(() => this.unhandled.again((entry) => this.incoming.take(this.cameOf(entry))))
   }
 
   private async download(): Promise<void> {
@@ -247,7 +247,7 @@ export class CatchUp {
         await this.incoming.take(this.cameOf(entry))
         return
       } catch (error) {
-        if (last) await this.aside.put(entry, error)
+        if (last) await this.unhandled.put(entry, error)
       }
     }
   }

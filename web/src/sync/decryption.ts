@@ -26,7 +26,7 @@ export interface Ready {
   retry?: string
 }
 
-export class Opening {
+export class Decryption {
   constructor(
     private readonly db: Database,
     private readonly crypto: Crypto

@@ -31,7 +31,7 @@ import type { Typing } from './typing'
 export interface Handlers {
   crypto: Crypto
   keyless: Keyless
-  aside: Unhandled
+  unhandled: Unhandled
   roster: Roster
   profiles: Profiles
   settings: ChatSettings
@@ -60,7 +60,7 @@ export class Dispatch {
       if (name === 'iq') await this.iq(stanza)
       else await this.presence(stanza)
     } catch (error) {
-      await this.to.aside.count(`${name}: ${String(error)}`)
+      await this.to.unhandled.count(`${name}: ${String(error)}`)
     }
   }
 
@@ -82,7 +82,7 @@ export class Dispatch {
       if (!came.mine && !came.error && came.state && delay === undefined)
         this.to.typing.heard(came.from, came.state)
     } catch (error) {
-      await this.to.aside.put(entry, error)
+      await this.to.unhandled.put(entry, error)
       return
     }
     await this.to.message(entry)

@@ -49,7 +49,7 @@ export interface EngineDeps {
   awayAfter?: number
   now(): Moment
   /** The time up to which messages have expired; -Infinity: it is not known yet. */
-  passed(): Moment
+  expiryTime(): Moment
   /** The server's time; NaN: the server does not tell it; undefined: the server can't be asked. */
   clock(server: Moment | undefined): Promise<void> | void
   news(messages: Message[]): void
@@ -66,7 +66,7 @@ export class Engine implements Leading {
   private readonly live: LiveState
   private readonly connection: Connection
   private readonly keyBuffer: KeyBuffer
-  private readonly aside: Unhandled
+  private readonly unhandled: Unhandled
   private readonly roster: Roster
   private readonly profiles: Profiles
   private readonly settings: ChatSettings
@@ -106,15 +106,15 @@ export class Engine implements Leading {
       revoked: () => deps.revoked(),
       limit: (bytes) => this.quietly(this.limit(bytes)),
       stanza: (stanza) => this.dispatch.stanza(stanza),
-      unreadable: (text) => this.aside.count('no XML', text),
+      unreadable: (text) => this.unhandled.count('no XML', text),
       result: (result) => this.catchUp.result(result)
     })
     this.keyBuffer = new KeyBuffer(db)
-    this.aside = new Unhandled(db, deps.now)
+    this.unhandled = new Unhandled(db, deps.now)
     this.roster = new Roster(db, me, this.connection)
     this.profiles = new Profiles(db, me, this.connection)
     this.settings = new ChatSettings(db, me, this.connection, deps.now)
-    this.expiry = new Expiry(db, deps.passed)
+    this.expiry = new Expiry(db, deps.expiryTime)
     this.presence = new OwnPresence(this.connection, deps.awayAfter)
     this.typing = new Typing(
       deps.now,
@@ -134,7 +134,7 @@ export class Engine implements Leading {
 
   /** Builds the parts that need the encryption. */
   private async build(): Promise<void> {
-    const { db, me, deps, live, connection, keyBuffer, aside, roster, profiles, settings } = this
+    const { db, me, deps, live, connection, keyBuffer, unhandled, roster, profiles, settings } = this
     const { now } = deps
     const keys = new Keys(db, me, keyBuffer, connection, () => this.woken())
     const crypto = await deps.crypto(keyBuffer.database, me, keys)
@@ -146,13 +146,13 @@ export class Engine implements Leading {
     })
     const incoming = new Incoming(db, me, crypto, keyBuffer, {
       now,
-      passed: deps.passed,
+      expiryTime: deps.expiryTime,
       news: (messages) => deps.news(messages),
       queued: () => this.woken(),
       asked: (...question) => resends.asked(...question),
       stranger: (address) => this.quietly(profiles.meet(address))
     })
-    const catchUp = new CatchUp(db, me, connection, incoming, aside, now, (progress) =>
+    const catchUp = new CatchUp(db, me, connection, incoming, unhandled, now, (progress) =>
       this.live.change({ progress })
     )
     catchUp.archive.former = new Set(await db.fact<Address[]>(FORMER))
@@ -170,7 +170,7 @@ export class Engine implements Leading {
       ...{ presence, presences, resends, expiry, setClock: () => this.setClock() }
     })
     this.dispatch = new Dispatch(db, me, connection, {
-      ...{ crypto, keyless, aside, roster, profiles, settings, history, presences, typing, live, now },
+      ...{ crypto, keyless, unhandled, roster, profiles, settings, history, presences, typing, live, now },
       message: (entry) => this.session.message(entry)
     })
     this.calls = callsOf({
@@ -251,9 +251,9 @@ export class Engine implements Leading {
   /** Merges records from another device of the user, or from a backup. */
   private async merge(records: HistoryRecord[], also?: (added: number) => Promise<void>): Promise<Merged> {
     const merged = await this.catchUp.meanwhile(() =>
-      merge(this.db, this.me, records, this.deps.passed(), also)
+      merge(this.db, this.me, records, this.deps.expiryTime(), also)
     )
-    this.incoming.said(merged.changedTargets)
+    this.incoming.changed(merged.changedTargets)
     this.crypto.retryRequests() // messages of the user make people accepted
     this.quietly(this.expiry.run())
     return merged

@@ -24,7 +24,7 @@ export class Expiry {
   constructor(
     private readonly db: Database,
     /** The time up to which messages have expired; -Infinity: it is not known yet. */
-    private readonly passed: () => Moment
+    private readonly expiryTime: () => Moment
   ) {}
 
   /** Deletes what has expired, and schedules the next check. */
@@ -43,7 +43,7 @@ export class Expiry {
       .first()
     const waits = (await this.db.outgoing.count()) > 0
     if (this.stopped || this.soon || (next?.expires === undefined && !waits)) return
-    const until = (next?.expires ?? Infinity) - this.passed()
+    const until = (next?.expires ?? Infinity) - this.expiryTime()
     this.again(Math.min(waits ? WAITING_MS : LONGEST_MS, Math.max(SHORTEST_MS, until)))
   }
 
@@ -63,7 +63,7 @@ export class Expiry {
   private over() {
     return this.db.messages
       .where('expires')
-      .belowOrEqual(this.passed())
+      .belowOrEqual(this.expiryTime())
       .filter((message) => !isWaiting(message.order))
   }
 

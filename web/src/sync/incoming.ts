@@ -12,13 +12,13 @@ import type { Address, Message, Moment } from '../local/types'
 import { Work } from '../local/work'
 import type { ReceivedMessage } from '../xmpp/received'
 import { meet } from './contacts'
-import { Opening } from './decryption'
+import { Decryption } from './decryption'
 import { Storing } from './storing'
 
 export interface IncomingEvents {
   now(): Moment
   /** The time up to which messages have expired. */
-  passed(): Moment
+  expiryTime(): Moment
   /** Called with new messages of others that were stored. */
   news(messages: Message[]): void
   /** Something is waiting to be sent, such as a receipt. */
@@ -31,7 +31,7 @@ export interface IncomingEvents {
 
 export class Incoming {
   private changedTargets: Set<string> | undefined
-  private readonly opening: Opening
+  private readonly decryption: Decryption
 
   constructor(
     private readonly db: Database,
@@ -40,22 +40,22 @@ export class Incoming {
     private readonly keyBuffer: KeyBuffer,
     private readonly events: IncomingEvents
   ) {
-    this.opening = new Opening(db, crypto)
+    this.decryption = new Decryption(db, crypto)
   }
 
   /** Stores messages in this order. `raw`: rows of the backlog that are then removed. */
   async take(all: ReceivedMessage[], raw: string[] = []): Promise<void> {
     const absent = new Set<string>()
-    const ready = await this.opening.open(all, absent)
-    const early = await this.early()
-    for (const key of absent) if (early.has(key)) absent.delete(key)
+    const ready = await this.decryption.open(all, absent)
+    const changed = await this.keysOfChanges()
+    for (const key of absent) if (changed.has(key)) absent.delete(key)
     const news: Message[] = []
     const strangers = new Set<Address>()
     const written = new Set<Address>()
     const committed = await Work.run(this.db, async (work) => {
-      const store = new Storing(this.db, this.me, work, this.events.now(), this.events.passed())
+      const store = new Storing(this.db, this.me, work, this.events.now(), this.events.expiryTime())
       work.markAbsent(absent)
-      await work.fetch([...new Set(all.flatMap((came) => this.targets(came)))])
+      await work.fetch([...new Set(all.flatMap((came) => this.referencedKeys(came)))])
       for (const one of ready) {
         const added = await store.take(one)
         if (added && isNews(added)) news.push(added)
@@ -63,9 +63,9 @@ export class Incoming {
         if (added?.mine) written.add(added.chat)
       }
       await store.finish()
-      for (const target of work.changedTargets) early.add(target)
+      for (const target of work.changedTargets) changed.add(target)
       for (const address of strangers) if (!(await meet(this.db, address))) strangers.delete(address)
-      await this.names(all)
+      await this.updateNames(all)
       await this.advance(all)
       if (raw.length) await this.db.raw.bulkDelete(raw)
       return this.keyBuffer.write(
@@ -85,18 +85,18 @@ export class Incoming {
   }
 
   /** These messages have changes that did not come through `take`. */
-  said(targets: Iterable<string>): void {
+  changed(targets: Iterable<string>): void {
     for (const target of targets) this.changedTargets?.add(target)
   }
 
   /** The keys of messages that have changes, perhaps stored before the messages. Other messages have none. */
-  private async early(): Promise<Set<string>> {
+  private async keysOfChanges(): Promise<Set<string>> {
     this.changedTargets ??= new Set((await this.db.changes.orderBy('target').uniqueKeys()) as string[])
     return this.changedTargets
   }
 
   /** The keys of the messages that a message may refer to. */
-  private targets(came: ReceivedMessage): string[] {
+  private referencedKeys(came: ReceivedMessage): string[] {
     const { chat, from, mine } = came
     const own = [came.id, came.edits, came.retracts, came.resent].filter(Boolean)
     const others = [came.received, came.displayed, came.reaction?.of, came.reply?.id].filter((id) => !!id)
@@ -110,7 +110,7 @@ export class Incoming {
   }
 
   /** Updates the names in messages of people whose profile events do not arrive. The last one counts. */
-  private async names(all: ReceivedMessage[]): Promise<void> {
+  private async updateNames(all: ReceivedMessage[]): Promise<void> {
     const last = new Map(all.filter(({ mine, nick }) => !mine && nick).map(({ from, nick }) => [from, nick]))
     for (const [address, nick] of last) {
       const contact = await this.db.contacts.get(address)

@@ -15,7 +15,7 @@ import { MessageActions } from './message-actions'
 import { Queueing } from './queueing'
 import { Timers } from './timers'
 import type { App, Live, SendOptions } from './app'
-import { told } from './unhandled'
+import { acknowledge } from './unhandled'
 import { Engine } from './engine'
 import { sendUnencrypted } from './keyless'
 import { Store } from './store'
@@ -131,7 +131,7 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
           ...(deps.awayAfter !== undefined && { awayAfter: deps.awayAfter }),
           ...(deps.endLogin && { endLogin: deps.endLogin }),
           now,
-          passed: () => clock.expiryTime(),
+          expiryTime: () => clock.expiryTime(),
           clock: (server) => (server === undefined ? clock.useLastOffset() : clock.set(db, server)),
           news: (messages) => void tell(messages).catch(() => undefined),
           revoked: () => {
@@ -212,7 +212,7 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
       const ids = messages.map((message) => message?.order ?? '').filter((id) => /^[0-9a-f]{16}$/.test(id))
       await call('report', address, reason, ids, block)
     },
-    acknowledgeUnhandled: () => told(db),
+    acknowledgeUnhandled: () => acknowledge(db),
     askLastSeen: (address) => call('askLastSeen', address),
     setProfile: (profile) => call('setProfile', profile),
     hasDevices: (account) => call<boolean>('hasDevices', account),

@@ -86,7 +86,7 @@ export class Outbox {
         for (const { row, stanzas } of prepared) {
           lane.sent = row.seq ?? 0
           lane.failures = 0
-          if (stanzas.length && kept.has(row.seq)) this.fly(row, stanzas)
+          if (stanzas.length && kept.has(row.seq)) this.transmit(row, stanzas)
         }
         if (failure) throw failure.reason
       }
@@ -134,10 +134,10 @@ export class Outbox {
     })
   }
 
-  private fly(one: Outgoing, stanzas: OutgoingXml[]): void {
+  private transmit(one: Outgoing, stanzas: OutgoingXml[]): void {
     const at = this.now()
     Promise.all(stanzas.map((stanza) => this.wire.send(stanza)))
-      .then(() => this.settlement.arrived(one, at))
+      .then(() => this.settlement.acknowledged(one, at))
       // The next session sends it again
       .catch(() => undefined)
   }

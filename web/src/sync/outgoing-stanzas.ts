@@ -61,15 +61,19 @@ export class OutgoingStanzas {
         throw error
       }
       if (to === this.me) {
-        await this.settlement.arrived(one, this.now())
+        await this.settlement.acknowledged(one, this.now())
         return []
       }
-      const way = await this.keyless.decide(to)
-      if (way === 'unencrypted' && (what.type === 'message' || what.type === 'reaction')) {
+      if (what.type !== 'message' && what.type !== 'reaction') {
+        await this.settlement.failed(one)
+        return []
+      }
+      const decision = await this.keyless.decide(to)
+      if (decision === 'unencrypted') {
         if (what.type === 'message') await this.settlement.unencrypted(one)
         return [await this.stanza(to, id, what, UNENCRYPTED)]
       }
-      await this.settlement.failed(one, way === 'unencrypted' ? undefined : way)
+      await this.settlement.failed(one, decision)
       return []
     }
   }

@@ -24,15 +24,15 @@ export function orderOfEntry({ archive, at }: Pick<ReceivedMessage, 'archive' | 
   return archive ? orderOf(archive, at) : orderAt(at)
 }
 
-export class Remarks {
-  /** `add` stores a message and returns it if it is new; `now` and `passed` as in `IncomingEvents`. */
+export class References {
+  /** `add` stores a message and returns it if it is new; `now` and `expiryTime` as in `IncomingEvents`. */
   constructor(
     private readonly me: Address,
     private readonly work: Work,
     private readonly receipts: Receipts,
     private readonly add: (message: Message) => Promise<Message | undefined>,
     private readonly now: Moment,
-    private readonly passed: Moment
+    private readonly expiryTime: Moment
   ) {}
 
   /**
@@ -135,7 +135,7 @@ export class Remarks {
     const there = await this.work.message(target)
     if (there && there.kind !== 'unreadable') return undefined
     if (await this.work.change(changeKey('retraction', target, from), target)) return undefined
-    if (timer > 0 && at + timer * 1000 <= this.passed) return undefined
+    if (timer > 0 && at + timer * 1000 <= this.expiryTime) return undefined
     return this.add({
       ...{ key: target, chat, from, mine, id: came.edits, at, order, kind: 'text', text: rest, ...unstyled },
       ...{ progress: mine ? 'sent' : 'read', reactions: {}, encrypted, standsIn: true },

@@ -14,34 +14,34 @@ import type { Address, Failure, Moment, Outgoing } from '../local/types'
 import { Work } from '../local/work'
 
 export class Settlement {
-  private readonly landed: { one: Outgoing; at: Moment }[] = []
-  private landing: Promise<void> | undefined
+  private readonly acknowledgedEntries: { one: Outgoing; at: Moment }[] = []
+  private settling: Promise<void> | undefined
 
-  /** `onArrived` is called when acknowledged entries are stored as such. */
+  /** `onSettled` is called when acknowledged entries are stored as such. */
   constructor(
     private readonly db: Database,
     private readonly me: Address,
     private readonly now: () => Moment,
-    private readonly onArrived: () => void
+    private readonly onSettled: () => void
   ) {}
 
   /** The server has acknowledged an entry. Entries that are acknowledged during a transaction share the next one. */
-  arrived(one: Outgoing, at: Moment): Promise<void> {
-    this.landed.push({ one, at })
-    this.landing ??= this.landAll()
-    return this.landing
+  acknowledged(one: Outgoing, at: Moment): Promise<void> {
+    this.acknowledgedEntries.push({ one, at })
+    this.settling ??= this.settleAll()
+    return this.settling
   }
 
-  private async landAll(): Promise<void> {
+  private async settleAll(): Promise<void> {
     await Promise.resolve()
     try {
-      while (this.landed.length) await this.land(this.landed.splice(0))
+      while (this.acknowledgedEntries.length) await this.settle(this.acknowledgedEntries.splice(0))
     } finally {
-      this.landing = undefined // in the same turn as the last check
+      this.settling = undefined // in the same turn as the last check
     }
   }
 
-  private async land(all: { one: Outgoing; at: Moment }[]): Promise<void> {
+  private async settle(all: { one: Outgoing; at: Moment }[]): Promise<void> {
     await Work.run(this.db, async (work) => {
       await this.db.outgoing.bulkDelete(all.flatMap(({ one: { seq } }) => (seq === undefined ? [] : [seq])))
       await work.fetch(all.flatMap(({ one }) => keyOf(one, this.me) ?? []))
@@ -49,7 +49,7 @@ export class Settlement {
       for (const { one, at } of all) {
         await work.keepAlive()
         if (one.what.type === 'timer') await placeTimer(work, one.to, one.seq ?? 0, orderAt(at))
-        await this.placed(work, one, orderAt(at))
+        await this.orderChange(work, one, orderAt(at))
         const key = keyOf(one, this.me)
         const message = key && (await work.message(key))
         if (!message || !isWaiting(message.order)) continue
@@ -62,11 +62,11 @@ export class Settlement {
         await findLast(work, chat)
       }
     })
-    this.onArrived()
+    this.onSettled()
   }
 
   /** Gives a change of a message its order after it was sent. */
-  private async placed(work: Work, { to, id, what }: Outgoing, order: string): Promise<void> {
+  private async orderChange(work: Work, { to, id, what }: Outgoing, order: string): Promise<void> {
     if (what.type === 'message' && what.replaces !== undefined)
       await placeChange(work, this.me, 'edit', messageKey(to, this.me, true, what.replaces), id, order)
     if (what.type === 'reaction') {
@@ -107,7 +107,7 @@ export class Settlement {
       const key = keyOf(one, this.me)
       const message = key && (await work.message(key))
       if (one.seq !== undefined) await this.db.outgoing.delete(one.seq)
-      await this.placed(work, one, orderAt(this.now()))
+      await this.orderChange(work, one, orderAt(this.now()))
       if (message) work.setMessage({ ...message, progress: 'failed', ...(failure && { failure }) })
     })
   }

@@ -13,23 +13,23 @@ import type { ReceivedMessage } from '../xmpp/received'
 import { answerIn, keyOf, type Ready, resentTarget } from './decryption'
 import { endKeyless } from './keyless'
 import { Receipts } from './receipts'
-import { orderOfEntry, Remarks } from './references'
+import { orderOfEntry, References } from './references'
 
 export class Storing {
   private readonly receipts: Receipts
-  private readonly remarks: Remarks
+  private readonly references: References
   private readonly accepted = new Map<Address, boolean>()
 
-  /** `now` and `passed` as in `IncomingEvents`. */
+  /** `now` and `expiryTime` as in `IncomingEvents`. */
   constructor(
     private readonly db: Database,
     private readonly me: Address,
     private readonly work: Work,
     private readonly now: Moment,
-    private readonly passed: Moment
+    private readonly expiryTime: Moment
   ) {
     this.receipts = new Receipts(db, me, work)
-    this.remarks = new Remarks(me, work, this.receipts, (message) => this.add(message), now, passed)
+    this.references = new References(me, work, this.receipts, (message) => this.add(message), now, expiryTime)
   }
 
   /** To be called after the last message. */
@@ -46,16 +46,16 @@ export class Storing {
       return undefined
     }
     if (came.envelope?.payload && !came.mine) await this.hasKeys(came)
-    await this.remarks.marks(came)
+    await this.references.marks(came)
     if (came.mine && came.archive) await this.receipts.archived(came)
     if (known && came.mine && came.archive && came.edits) {
       // Before `corrects` is asked: a known message is not decrypted again
-      const target = await this.remarks.corrected(came)
+      const target = await this.references.corrected(came)
       await placeChange(this.work, this.me, 'edit', target, came.id, orderOfEntry(came))
     }
-    if (came.retracts) await this.remarks.retract(came)
+    if (came.retracts) await this.references.retract(came)
     if (came.sealed) {
-      await this.remarks.sealed(came, opened, known)
+      await this.references.sealed(came, opened, known)
       return undefined
     }
     // Unreadable messages that would not appear by themselves; the encryption has requested them again
@@ -64,11 +64,11 @@ export class Storing {
     const text = opened?.type === 'text' ? opened.text : came.text
     const encrypted = opened?.type === 'text' && opened.trusted
     let added: Message | undefined
-    if (came.reaction) await this.remarks.react(came, text, encrypted)
-    else if (came.method !== undefined && (await this.remarks.correctsUnreadable(came)))
+    if (came.reaction) await this.references.react(came, text, encrypted)
+    else if (came.method !== undefined && (await this.references.correctsUnreadable(came)))
       this.work.setSeen(key)
-    else if (came.method === undefined && (await this.remarks.corrects(came, encrypted)))
-      added = await this.remarks.edit(came, key, text, encrypted, known)
+    else if (came.method === undefined && (await this.references.corrects(came, encrypted)))
+      added = await this.references.edit(came, key, text, encrypted, known)
     else added = await this.message(came, key, text, encrypted, opened, known, asked)
     if (came.envelope && !added && !known && opened?.type !== 'unreadable') {
       this.work.setSeen(key, came.archive)
@@ -122,7 +122,7 @@ export class Storing {
     }
     if (came.tombstone) {
       if (await this.work.message(base.key)) {
-        await this.remarks.change('retraction', base.key, came, {})
+        await this.references.change('retraction', base.key, came, {})
         return undefined
       }
       // A message that was sent and deleted before this device existed leaves no trace here
@@ -141,9 +141,9 @@ export class Storing {
       if (setting) await this.timer(base, timer)
       return undefined
     }
-    if (timer > 0 && at + timer * 1000 <= this.passed) return undefined
+    if (timer > 0 && at + timer * 1000 <= this.expiryTime) return undefined
     const { text: rest, quote } = answerIn(came, text)
-    const reply = await this.remarks.quote(came, chat, quote)
+    const reply = await this.references.quote(came, chat, quote)
     const added = await this.add({
       ...base,
       text: rest,

@@ -84,7 +84,7 @@ export class Unhandled {
 }
 
 /** The user has been told about all of them. */
-export async function told(db: Database): Promise<void> {
+export async function acknowledge(db: Database): Promise<void> {
   await db.transaction('rw', db.facts, async () => {
     const counted = await db.fact<Counted>(UNHANDLED)
     if (counted) await db.setFact(UNHANDLED, { ...counted, told: counted.count })

@@ -1,24 +1,24 @@
-/** Answers `<r/>` of the server with how many stanzas are handled (XEP-0198 §4). */
+/** Answers the server's `<r/>` with the number of handled stanzas (XEP-0198 §4). */
 import { NS } from './ns'
 import type { Session } from './session'
 import { el, type OutgoingXml } from './xml'
 
-/** Milliseconds that the server's question may wait if there is nothing new to say. */
+/** Milliseconds that an answer may be delayed while the number does not change. */
 const ANSWER_WITHIN_MS = 1000
 
 export class AckReplies {
   private owed = false
-  /** The number that was sent last. */
+  /** The number that was sent last; -1: none. */
   private sent = -1
   private timer: ReturnType<typeof setTimeout> | undefined
 
-  /** `session`: that of the connection, if it can be written to. */
+  /** `session`: the session of the connection, if that can be written to. */
   constructor(
     private readonly session: () => Session | undefined,
     private readonly write: (element: OutgoingXml) => void
   ) {}
 
-  /** The server asks. */
+  /** The server has sent `<r/>`. */
   requested(): void {
     this.owed = true
     this.send()
@@ -28,7 +28,10 @@ export class AckReplies {
     }, ANSWER_WITHIN_MS)
   }
 
-  /** Answers if that is owed. The same number again only `anyway`, or the server would ask again at once. */
+  /**
+   * Sends the answer if one is owed. An unchanged number is only sent with `anyway`, or the server would ask again at
+   * once.
+   */
   send(anyway = false): void {
     const session = this.session()
     if (!this.owed || !session) return

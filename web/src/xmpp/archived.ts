@@ -1,6 +1,6 @@
 /**
- * A message's entry in the own archive: its id there (XEP-0359), its time (XEP-0203), and its addresses after a change
- * of number.
+ * What the account's archive tells about a message: its id (XEP-0359), its time (XEP-0203), and its addresses after a
+ * change of number.
  */
 import { isArchiveId, timeOf } from '../local/order'
 import type { Address, Moment } from '../local/types'
@@ -8,13 +8,16 @@ import { bare } from './jid'
 import { NS } from './ns'
 import { attribute, child, children, type Xml } from './xml'
 
-/** An id of a live message may be so far from now: clocks differ, and a session is resumed after a while. */
+/**
+ * The maximum difference between the time in a live message's id and now, in milliseconds, since clocks differ and
+ * sessions are resumed later.
+ */
 const AHEAD_MS = 600_000
 const BEHIND_MS = 86_400_000
 
 /**
- * The id that the own archive is said to have given (XEP-0359); empty: none, or none that can be. The server takes those
- * of others out; of what came late (`stamp`), the id may be older.
+ * The archive id of a message (XEP-0359); empty: it has none, or an implausible one. The server removes forged ids.
+ * With a delay (`stamp`), the id may be older.
  */
 export function archiveId(message: Xml, me: Address, stamp: Moment | undefined, now: Moment): string {
   const ids = children(message, NS.sid, 'stanza-id').filter((one) => attribute(one, 'by') === me)
@@ -24,20 +27,21 @@ export function archiveId(message: Xml, me: Address, stamp: Moment | undefined, 
   return timeOf(id) <= now + AHEAD_MS && timeOf(id) >= early ? id : ''
 }
 
-/** XEP-0203; undefined: it came at once. */
+/** The time of a delay (XEP-0203); undefined: the message was not delayed. */
 export function delayed(element: Xml | undefined): Moment | undefined {
   const stamp = Date.parse(attribute(child(element, NS.delay, 'delay'), 'stamp'))
   return Number.isNaN(stamp) ? undefined : stamp
 }
 
-/** When it came: its id in the archive tells, if it has one of Kith's. Nothing is from the future. */
+/** When a message was received: the time in its archive id, if it is one of Kith's, and never in the future. */
 export function archiveTime(id: string, stamp: Moment | undefined, now: Moment): Moment {
   return isArchiveId(id) ? timeOf(id) : Math.min(stamp ?? now, now)
 }
 
 /**
- * An entry of the own archive from when I had another address, as if I had had this one. `former`: from the oldest on. Of two
- * addresses that have been mine, the later one was mine then: whoever has the older number since then is somebody else.
+ * Rewrites an archive entry from before a change of number, as if the account had always had its current address.
+ * `former`: the oldest first. If an entry is between two of the account's addresses, the account had the later one
+ * then, and the older one already belonged to somebody else.
  */
 export function asNow(message: Xml, me: Address, former: ReadonlySet<Address>): Xml {
   if (!former.size) return message

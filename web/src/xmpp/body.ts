@@ -4,7 +4,7 @@ import { XML } from './namespaces'
 import { NS } from './ns'
 import { children, textOf, type Xml } from './xml'
 
-/** Of bodies in several languages (RFC 6121 §5.2.3) the reader's; of those that nobody has asked for, the first. */
+/** The body in the reader's language, if there are several (RFC 6121 §5.2.3); else the first one. */
 export function bodyOf(message: Xml): Xml | undefined {
   const all = children(message, NS.client, 'body')
   const bodies = all.filter((body) => !isBlank(textOf(body)))
@@ -25,7 +25,7 @@ function languageOf(element: Xml): string {
   return (element.attributes.get(`${XML} lang`) ?? '').toLowerCase()
 }
 
-/** That of the app first, then those of the browser. */
+/** The language of the app, then those of the browser. */
 function readerLanguages(): string[] {
   const page = (globalThis as { document?: Document }).document
   const own = page?.documentElement.lang

@@ -5,8 +5,8 @@ import { NS } from './ns'
 import { attribute, child, type Xml } from './xml'
 
 /**
- * A copy from the own account (XEP-0280): what is forwarded, and the message in it, if it is one by or to this account.
- * Whoever else says so, even a device of the own account, is not believed (§11).
+ * A carbon from the user's own account: what it forwards, and the message in that, if it is from or to this account.
+ * Carbons from anybody else, even from a device of the account, are not valid (§11).
  */
 export function carbon(message: Xml, me: Address): { forwarded: Xml; message: Xml } | undefined {
   if ((attribute(message, 'from') || me) !== me) return undefined

@@ -8,18 +8,18 @@ import { quotation } from './quotation'
 import { written } from './sealed'
 import { el, type OutgoingXml } from './xml'
 
-/** What apps without OMEMO show. */
+/** The text that apps without OMEMO show. */
 const FALLBACK = 'This message is encrypted (OMEMO). Your client does not seem to support that.'
 const LONGEST_ID = 200
 
-/** The text goes as it is: there is nobody to encrypt it for. */
+/** In place of an envelope: the text is sent unencrypted, since nobody has keys. */
 export const UNENCRYPTED = 'unencrypted'
 export type Cover = Envelope | typeof UNENCRYPTED
 
-/** What goes in one stanza. */
+/** Content that is sent in a single stanza. */
 export type Single = Exclude<OutgoingContent, { type: 'marker' }>
 
-/** What is to be encrypted of something that waits in the outbox; undefined: nothing. */
+/** The text to encrypt for an outbox entry; undefined: there is none. */
 export function plaintextOf(what: OutgoingContent): string | undefined {
   if (what.type === 'message') return quotation(what.reply) + what.text
   if (what.type === 'reaction' && what.emojis.length) return what.emojis.join(' ')
@@ -28,8 +28,8 @@ export function plaintextOf(what: OutgoingContent): string | undefined {
 }
 
 /**
- * The whole stanza. `cover` is given if `plaintextOf` has something, or keys alone are sent. `nick`: my name, for those
- * who can't see it otherwise (XEP-0172 §4.2); empty: without.
+ * Builds a stanza. `cover` is given if there is a `plaintextOf`, or to send keys only. `nick`: the user's name, for
+ * people who do not get it otherwise (XEP-0172 §4.2); empty: none.
  */
 export function made(
   to: Address,
@@ -51,7 +51,7 @@ export function made(
   )
 }
 
-/** Receipts (XEP-0184) and markers (XEP-0333): each a stanza of its own. */
+/** Builds receipts (XEP-0184) or markers (XEP-0333), each in its own stanza. */
 export function marks(to: Address, { of, kind }: OutgoingContent & { type: 'marker' }): OutgoingXml[] {
   const xmlns = kind === 'received' ? NS.receipts : NS.markers
   return of.map((id) => {
@@ -60,7 +60,7 @@ export function marks(to: Address, { of, kind }: OutgoingContent & { type: 'mark
   })
 }
 
-/** The same to one device that has asked for it. */
+/** Builds a message that is sent again, for one device that asked for it. */
 export function resentMessage(
   to: Address,
   id: string,
@@ -79,7 +79,7 @@ export function resentMessage(
   )
 }
 
-/** Keys without a text. */
+/** Builds a message with keys only. */
 export function keyTransport(to: Address, envelope: Envelope): OutgoingXml {
   return message(to, crypto.randomUUID(), encrypted(envelope), el('store', { xmlns: NS.hints }))
 }
@@ -141,14 +141,14 @@ function repliesTo(reply: Reply): OutgoingXml[] {
   ]
 }
 
-/** A reaction says everything in its own element (XEP-0444). */
+/** The body of an unencrypted message. A reaction has none, since its own element says everything (XEP-0444). */
 function inClear(what: Single): OutgoingXml[] {
   return what.type === 'message' ? [el('body', {}, plaintextOf(what) ?? '')] : []
 }
 
 function wrapped(what: Single, envelope: Envelope | undefined): OutgoingXml[] {
   if (!envelope) return []
-  // Others see keys without a text, which they take for no message
+  // Other apps see keys without a payload, which they ignore
   if (what.type === 'pin' && envelope.payload) {
     const { payload, ...keys } = envelope
     return [encrypted(keys), el('sealed', { xmlns: NS.kithSealed }, base64.encode(payload))]

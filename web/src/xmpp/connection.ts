@@ -12,6 +12,7 @@ import { NotConnected } from './errors'
 import { handshake } from './handshake'
 import type { LoggedIn } from './login'
 import { Socket } from './socket'
+import { StanzaQueue } from './stanza-queue'
 import type { ConnectionDeps } from './wiring'
 import { domainOf, isOwnAccount } from './jid'
 import { NS } from './ns'
@@ -24,28 +25,32 @@ export class Connection {
   jid = ''
   private session: Session | undefined
   private resumption = ''
-  private isOnline = false
+  online = false
   private running = false
   private active = true
   private behind: Xml[] | undefined
-  private incoming: Promise<void> = Promise.resolve()
   private readonly socket: Socket
   private readonly requests = new Requests(
     (stanza) => this.send(stanza),
     () => this.jid
   )
   private readonly liveness = new Liveness(
-    () => this.isOnline,
+    () => this.online,
     () => this.askForAck(),
     () => this.lose()
   )
-  private readonly ackRequests = new AckRequests(() => {
-    if (this.isOnline) this.askForAck()
-  })
+  private readonly ackRequests = new AckRequests(() => this.askForAck())
   private readonly reconnection = new Reconnection(() => this.connect())
   private readonly ackReplies = new AckReplies(
-    () => (this.isOnline ? this.session : undefined),
+    () => (this.online ? this.session : undefined),
     (element) => this.write(element)
+  )
+
+  private readonly queue = new StanzaQueue(
+    (session) => {
+      if (this.session === session) this.forgetSession()
+    },
+    () => this.ackReplies.send()
   )
 
   constructor(private readonly wiring: ConnectionDeps) {
@@ -62,7 +67,7 @@ export class Connection {
     this.connect()
   }
 
-  /** Ends the stream; a session ends with it. */
+  /** Ends the stream and the session. */
   stop(): void {
     this.running = false
     this.reconnection.cancel()
@@ -72,53 +77,52 @@ export class Connection {
   }
 
   /**
-   * The page goes: the session ends at once, since nobody could take it up again, and others see it. If the page comes
-   * back after all, `nudge` connects.
+   * Ends the session when the page is closed, since nobody could resume it, and others see at once that it ended. If
+   * the page is shown again, `nudge` connects.
    */
   leave(farewell: OutgoingXml): void {
-    if (!this.isOnline) return
+    if (!this.online) return
     this.write(farewell)
     this.write(el('close', { xmlns: NS.framing }))
     this.drop(true)
     this.endSession()
   }
 
-  get online(): boolean {
-    return this.isOnline
-  }
-
-  /** The network is back or the person is: connect at once, or see whether the connection still lives. */
+  /** Connects at once, or checks the connection, for example because the network or the user is back. */
   nudge(): void {
     if (!this.running) return
-    if (this.isOnline) this.liveness.probe()
+    if (this.online) this.liveness.probe()
     else if (!this.socket.current) {
       this.reconnection.speedUp()
       this.connect()
     }
   }
 
-  /** Whether somebody looks (XEP-0352). */
+  /** Whether the user looks at the app (XEP-0352). */
   setActive(on: boolean): void {
     if (this.active === on) return
     this.active = on
-    if (this.isOnline) this.write(el(on ? 'active' : 'inactive', { xmlns: NS.csi }))
+    if (this.online) this.write(el(on ? 'active' : 'inactive', { xmlns: NS.csi }))
   }
 
-  /** Resolves when the server has the stanza. Rejects with NotConnected or Lost. */
+  /** Resolves when the server has acknowledged the stanza. Rejects with NotConnected or Lost. */
   send(stanza: OutgoingXml): Promise<void> {
-    if (!this.session || !this.isOnline) return Promise.reject(new NotConnected())
+    if (!this.session || !this.online) return Promise.reject(new NotConnected())
     const arrived = this.session.send(stanza.xml)
     this.write(stanza)
     this.ackRequests.sent()
     return arrived
   }
 
-  /** For what is not worth to be sent again, like presence. */
+  /** Sends what need not be repeated, such as presence. */
   tell(stanza: OutgoingXml): void {
     this.send(stanza).catch(() => undefined)
   }
 
-  /** The result of a question. Rejects with Refused, NotConnected or Lost. `to`: empty for the own account. */
+  /**
+   * Sends an iq request and returns the result. Rejects with Refused, NotConnected or Lost. `to`: empty for the own
+   * account.
+   */
   request(type: 'get' | 'set', to: string, payload: OutgoingXml, timeout?: number): Promise<Xml> {
     return this.requests.ask(type, to, payload, timeout)
   }
@@ -156,25 +160,25 @@ export class Connection {
     this.take(element)
   }
 
-  /** One such element must not end each connection that it comes over: it counts as a stanza that is done with. */
+  /** Text that is not XML counts as a handled stanza, or it would be sent again over each connection and end it. */
   private unreadable(data: string): void {
     const { session } = this
-    if (!session || !this.isOnline || this.behind || !STANZA.test(data)) {
+    if (!session || !this.online || this.behind || !STANZA.test(data)) {
       this.lose()
       return
     }
     this.liveness.heard()
-    this.handle(session, () => this.wiring.unreadable(data), session.received())
+    this.queue.add(session, () => this.wiring.unreadable(data), session.received())
   }
 
-  /** In order: what comes right behind the answer to the login waits until that is understood. */
+  /** Handles elements in order: those behind the answer to the login wait until that is handled. */
   private take(element: Xml): void {
     if (this.behind) {
       this.behind.push(element)
       return
     }
     const name = element.name
-    if (!this.isOnline) {
+    if (!this.online) {
       const behind: Xml[] = []
       this.behind = behind
       this.login(element)
@@ -217,7 +221,7 @@ export class Connection {
   private enter({ jid, resumed, resumption, newest }: LoggedIn): void {
     this.reconnection.succeeded()
     this.jid = jid
-    this.isOnline = true
+    this.online = true
     this.liveness.heard()
     if (resumed !== undefined && this.session) {
       this.session.acknowledge(resumed)
@@ -245,7 +249,7 @@ export class Connection {
         return
       }
     }
-    // Nobody else tells what is in the own archive (XEP-0313 §7.1)
+    // Only the account itself tells what is in its archive (XEP-0313 §7.1)
     const own = isOwnAccount(attribute(stanza, 'from'), this.jid)
     const result = name === 'message' && own ? child(stanza, NS.mam, 'result') : undefined
     if (result) {
@@ -253,18 +257,7 @@ export class Connection {
       done()
       return
     }
-    this.handle(session, () => this.wiring.stanza(stanza), done)
-  }
-
-  private handle(session: Session, work: () => Promise<void> | void, done: () => void): void {
-    this.incoming = this.incoming
-      .then(() => (session.broken ? undefined : work()))
-      .then(done, () => {
-        // Not stored, so neither it nor what follows is taken: a new session reads them from the archive
-        session.broken = true
-        if (this.session === session) this.forgetSession()
-      })
-      .then(() => this.ackReplies.send())
+    this.queue.add(session, () => this.wiring.stanza(stanza), done)
   }
 
   private askForAck(): void {
@@ -285,8 +278,8 @@ export class Connection {
     this.liveness.stop()
     this.ackReplies.stop()
     this.behind = undefined
-    const was = this.isOnline
-    this.isOnline = false
+    const was = this.online
+    this.online = false
     this.socket.close()
     if (tell || was) this.wiring.offline()
   }

@@ -17,7 +17,7 @@ export function encrypted({ sender, iv, keys, payload }: Envelope): OutgoingXml 
   return el('encrypted', { xmlns: NS.omemo }, header, payload && el('payload', {}, base64.encode(payload)))
 }
 
-/** What was encrypted with the message's key, and is no text. */
+/** Content for this app only, encrypted with the message's key (`sealed.ts`). */
 export function sealedIn(message: Xml): Uint8Array | undefined {
   const element = child(message, NS.kithSealed, 'sealed')
   if (!element) return undefined
@@ -28,7 +28,7 @@ export function sealedIn(message: Xml): Uint8Array | undefined {
   }
 }
 
-/** Undefined if there is none, or none that makes sense. */
+/** Undefined: there is none, or it is invalid. */
 export function envelopeOf(message: Xml): Envelope | undefined {
   const element = child(message, NS.omemo, 'encrypted')
   const header = child(element, NS.omemo, 'header')

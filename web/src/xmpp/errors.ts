@@ -6,14 +6,14 @@ export class NotConnected extends Error {
   }
 }
 
-/** The connection went before there was an answer. */
+/** The connection was lost before there was an answer. */
 export class Lost extends Error {
   constructor() {
     super('the connection was lost')
   }
 }
 
-/** An error that came as the answer to a request (RFC 6120 §8.3). */
+/** An error in answer to a request (RFC 6120 §8.3). */
 export class Refused extends Error {
   constructor(
     readonly condition: string,

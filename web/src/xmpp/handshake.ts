@@ -18,16 +18,16 @@ export interface HandshakeDeps {
   limit(bytes: number): void
 }
 
-/** What follows from an element of the server. `nothing`: the handshake goes on. */
+/** What to do after an element of the server. `nothing`: the handshake continues. */
 export type Outcome =
   | { type: 'nothing' | 'revoked' | 'closed' }
   | { type: 'request'; request: OutgoingXml }
   | { type: 'logged-in'; login: LoggedIn }
 
 /**
- * Handles an element that arrives before the login is done. `resume`: called once, gives the session to continue;
- * `active`: whether the person looks at the app (XEP-0352). Rejects if the server can't be used, or is not the one that
- * knows the token.
+ * Handles an element that arrives before the login is done. `resume`: called once, returns the session to continue;
+ * `active`: whether the user looks at the app (XEP-0352). Rejects if the server can't be used, or does not know the
+ * token.
  */
 export async function handshake(
   element: Xml,

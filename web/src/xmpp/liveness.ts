@@ -1,8 +1,8 @@
-/** Detects dead connections: after some silence the server is asked, and must answer soon. */
+/** Detects dead connections: after some silence, the server is asked for a sign of life. */
 
 /** Milliseconds that each step of the login may take. */
 const LOGIN_MS = 20_000
-/** Milliseconds of silence until the server is asked, and then until the connection counts as dead. */
+/** Milliseconds of silence until the server is asked, and from then until the connection counts as dead. */
 const SILENCE_MS = 45_000
 const ANSWER_MS = 10_000
 
@@ -16,7 +16,7 @@ export class Liveness {
     private readonly onDead: () => void
   ) {}
 
-  /** The connection begins, or something was received. */
+  /** The connection has begun, or something was received. */
   heard(): void {
     this.asked = false
     this.expect(this.isOnline() ? SILENCE_MS : LOGIN_MS)
@@ -35,7 +35,7 @@ export class Liveness {
     this.asked = false
   }
 
-  /** Something has to be received within that time. */
+  /** Expects something to be received within this time, in milliseconds. */
   private expect(time: number): void {
     clearTimeout(this.timer)
     this.timer = setTimeout(() => {

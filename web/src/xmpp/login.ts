@@ -9,7 +9,7 @@ import { localOf } from './jid'
 import { NS } from './ns'
 import { attribute, child, children, el, first, type OutgoingXml, textOf, type Xml } from './xml'
 
-/** Failures that mean: this device is not logged in any more. Others go by. */
+/** Conditions that end the login of this device; others are temporary. */
 const REVOKED = ['not-authorized', 'credentials-expired', 'account-disabled']
 
 export interface Resumable {
@@ -20,23 +20,23 @@ export interface Resumable {
 export interface LoggedIn {
   /** The full address. */
   jid: string
-  /** Of the session that goes on: how many stanzas the server has got. Undefined: it is a new session. */
+  /** For a resumed session: how many stanzas the server has received. Undefined: it is a new session. */
   resumed: number | undefined
-  /** For the next resumption; empty: there will be none. */
+  /** The id for resuming the session later; empty: it can't be resumed. */
   resumption: string
-  /** Another token, which the server gives from now on. */
+  /** A new token, which replaces the current one. */
   token: string | undefined
-  /** The newest entry of the archive when the session began (of a new session); empty: none. */
+  /** For a new session: the id of the newest archive entry; empty: there is none. */
   newest: string
 }
 
-/** The largest stanza that the server takes, in bytes (XEP-0478); undefined: it does not say. */
+/** The largest stanza that the server accepts, in bytes (XEP-0478); undefined: it does not tell. */
 export function stanzaLimit(features: Xml): number | undefined {
   const most = child(child(features, NS.limits, 'limits'), NS.limits, 'max-bytes')
   return most && Number(textOf(most))
 }
 
-/** Whether the server takes tokens by this mechanism. */
+/** Whether the server accepts tokens with this mechanism. */
 export function offersToken(features: Xml, mechanism: string): boolean {
   const inline = child(child(features, NS.sasl2, 'authentication'), NS.sasl2, 'inline')
   const offered = children(child(inline, NS.fast, 'fast'), NS.fast, 'mechanism')
@@ -70,7 +70,7 @@ export async function authenticate(
   )
 }
 
-/** What `<success/>` says; undefined if who answers does not know the token. */
+/** Parses `<success/>`; undefined: the server does not know the token. */
 export async function success(element: Xml, { token }: Credential): Promise<LoggedIn | undefined> {
   const proof = fromBase64(textOf(child(element, NS.sasl2, 'additional-data')))
   if (!equalBytes(proof, await digest(token, 'Responder'))) return undefined

@@ -1,19 +1,19 @@
-/** Resolves namespaces in XML 1.0. */
+/** Resolves namespaces (Namespaces in XML 1.0). */
 import { isNCNameStartChar } from 'xmlchars/xmlns/1.0/ed3'
 
 export const XML = 'http://www.w3.org/XML/1998/namespace'
 const XMLNS = 'http://www.w3.org/2000/xmlns/'
 
 /**
- * What prefixes stand for (empty: the default) by what an element itself says, and by those around it. Nothing is copied
- * from one to the next: many elements that declare something, within one that declares much, would take seconds.
+ * The namespaces of prefixes (empty: the default) declared by an element and those around it. Nothing is copied from
+ * one to the next, since that would take seconds for many nested declarations.
  */
 export interface Scope {
   readonly own: ReadonlyMap<string, string>
   readonly outside?: Scope
 }
 
-/** What holds in a text before its element says anything. */
+/** The declarations before those of the root element. */
 export const STREAM: Scope = {
   own: new Map([
     ['', ''],
@@ -22,7 +22,7 @@ export const STREAM: Scope = {
   ])
 }
 
-/** The prefix of a name, if it has one, and the rest. Raises if it is no qualified name (§4). */
+/** The prefix and the local part of a name. Throws for an invalid one (§4). */
 export function split(name: string): { prefix: string; local: string } {
   const colon = name.indexOf(':')
   if (colon < 0) return { prefix: '', local: name }
@@ -31,7 +31,7 @@ export function split(name: string): { prefix: string; local: string } {
   return { prefix: name.slice(0, colon), local }
 }
 
-/** What a prefix stands for. Raises if that is nothing (§5, Prefix Declared). */
+/** The namespace of a prefix. Throws if it is not declared (§5, Prefix Declared). */
 export function within(scope: Scope, prefix: string): string {
   for (let one: Scope | undefined = scope; one; one = one.outside) {
     const namespace = one.own.get(prefix)
@@ -40,7 +40,7 @@ export function within(scope: Scope, prefix: string): string {
   throw new Error(`unknown prefix: ${prefix}`)
 }
 
-/** What holds in an element with these attributes. Raises for declarations that may not be (§3, §5). */
+/** The scope of an element with these attributes. Throws for forbidden declarations (§3, §5). */
 export function declared(outside: Scope, attributes: [string, string][]): Scope {
   let own: Map<string, string> | undefined
   for (const [name, namespace] of attributes) {

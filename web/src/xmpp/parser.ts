@@ -6,17 +6,17 @@ import { SaxesParser } from 'saxes'
 import { declared, type Scope, STREAM, split, within } from './namespaces'
 
 export interface XmlElement {
-  /** Without a prefix. */
+  /** The local name, without a prefix. */
   readonly name: string
   /** Empty: none. */
   readonly namespace: string
-  /** By name; of an attribute with a prefix: its namespace, a space and its name. */
+  /** By name. The name of an attribute with a prefix is its namespace, a space and its local name. */
   readonly attributes: ReadonlyMap<string, string>
-  /** Elements and the text between them. */
+  /** Elements, and the text between them. */
   readonly children: readonly (XmlElement | string)[]
 }
 
-/** Elements within each other: more than the server takes, and than what follows them down can bear without end. */
+/** The maximum depth: more than the server accepts, but safe for recursive code. */
 const DEEPEST = 200
 
 interface Open {
@@ -24,9 +24,9 @@ interface Open {
   scope: Scope
 }
 
-/** The only element of a text. Raises for what is not well-formed, or may not be in a stream. */
+/** Parses a text with a single element. Throws if it is not well-formed, or not allowed in a stream. */
 export function parseElement(text: string): XmlElement {
-  // Its own namespaces are not used: it takes spaces off their names, and so sees elements that others do not
+  // The library's own namespaces are not used: it trims them, so it would see elements that others do not
   const parser = new SaxesParser({ xmlns: false })
   const above: Open[] = []
   let root: XmlElement | undefined
@@ -73,7 +73,7 @@ export function parseElement(text: string): XmlElement {
   return root
 }
 
-/** Attributes but for declarations of namespaces. Raises where two are the same (Namespaces in XML §6.3). */
+/** Attributes without namespace declarations. Throws for duplicates (Namespaces in XML §6.3). */
 function expanded(scope: Scope, all: [string, string][]): Map<string, string> {
   const result = new Map<string, string>()
   for (const [name, value] of all) {

@@ -11,7 +11,7 @@ export interface Item {
   payload: Xml | undefined
 }
 
-/** Conditions that mean: there is nothing, or nothing for us. */
+/** Error conditions that mean that a node has no items, or none for this account. */
 const NOTHING = [
   ...['item-not-found', 'service-unavailable', 'not-authorized', 'forbidden'],
   ...['feature-not-implemented', 'not-allowed', 'closed-node', 'presence-subscription-required'],
@@ -20,7 +20,7 @@ const NOTHING = [
 
 export type Access = 'open' | 'presence' | 'whitelist'
 
-/** Items of somebody's node; none if there is none for us. Rejects when it is not known. */
+/** The items of a node; empty: there are none for this account. Rejects if that is unknown. */
 export async function itemsOf(wire: Wire, account: Address, node: string, id?: string): Promise<Item[]> {
   const items = el(
     'items',
@@ -38,7 +38,7 @@ export async function itemsOf(wire: Wire, account: Address, node: string, id?: s
   }
 }
 
-/** Publishes in a node of mine, which is made, or changed, so that it fits. */
+/** Publishes an item in a node of the user, which is created or configured as necessary. */
 export async function publish(
   wire: Wire,
   node: string,
@@ -73,8 +73,8 @@ export async function publish(
 }
 
 /**
- * What an event (a message) tells of a node of its sender; undefined if it is none. Accounts tell of their nodes from their
- * bare address (XEP-0163 §4.3); what a device of theirs writes by itself is none, nor is what came back.
+ * The event of a node in a message; undefined: there is none. Events come from the bare address of an account (XEP-0163
+ * §4.3); a message from a device, or an error, is none.
  */
 export function eventOf(message: Xml): { node: string; items: Item[]; retracted: string[] } | undefined {
   const from = attribute(message, 'from')

@@ -3,17 +3,17 @@ import type { Reply } from '../local/types'
 import { NS } from './ns'
 import { attribute, child, children, type Xml } from './xml'
 
-/** Characters of a text that are quoted. */
+/** The maximum number of quoted characters. */
 const LONGEST_QUOTE = 200
 
-/** The lines that stand before the answer; empty: nothing is quoted. */
+/** The quoted lines before a reply; empty: nothing is quoted. */
 export function quotation(reply: Reply | undefined): string {
   if (!reply?.text) return ''
   const text = [...reply.text].slice(0, LONGEST_QUOTE).join('')
   return `${text.replace(/^/gm, '> ')}\n`
 }
 
-/** The text without the quotation, and the quotation. */
+/** Splits a text into the reply and the quotation. */
 export function unquoted(text: string, length: number): { text: string; quote: string } {
   const characters = [...text]
   if (length <= 0 || length > characters.length) return { text, quote: '' }
@@ -21,7 +21,7 @@ export function unquoted(text: string, length: number): { text: string; quote: s
   return { text: characters.slice(length).join(''), quote }
 }
 
-/** How many characters (code points) of the body are a quotation. */
+/** The length of the quotation in a body, in code points. */
 export function quoted(message: Xml): number {
   for (const fallback of children(message, NS.fallback, 'fallback')) {
     const body = child(fallback, NS.fallback, 'body')

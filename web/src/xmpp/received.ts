@@ -12,50 +12,50 @@ import { attribute, child, children, elements, textOf, type Xml } from './xml'
 
 const LONGEST_OTHERS_ID = 1000
 
-/** A message that came, in the words of this app. */
+/** A parsed message. */
 export interface ReceivedMessage {
   from: Address
   mine: boolean
-  /** With whom. */
+  /** The other person of the chat. */
   chat: Address
-  /** Origin id, else the stanza's id, else the archive's. */
+  /** The origin id, else the stanza's id, else the archive id. */
   id: string
-  /** In the own archive; empty: it is not there. */
+  /** The archive id; empty: it is not in the archive. */
   archive: string
   at: Moment
   error: boolean
-  /** In the clear. */
+  /** The unencrypted text. */
   text: string | undefined
   envelope: Envelope | undefined
-  /** The name of a method of encryption that this app doesn't have: see `unreadable.ts`. Its body is no text then. */
+  /** It is encrypted with this method, which the app doesn't have (`unreadable.ts`). Its body is not a text then. */
   method: string | undefined
-  /** What is encrypted is no text, but for this app: see `sealed.ts`. */
+  /** The encrypted content is for this app only (`sealed.ts`). */
   sealed: boolean
   edits: string
   retracts: string
-  /** It stands where a message was that its sender has taken back. */
+  /** It is the tombstone of a message that was deleted. */
   tombstone: boolean
-  /** `emojis` undefined: they are the text. */
+  /** `emojis` undefined: the text has them. */
   reaction: { of: string; emojis: string[] | undefined } | undefined
   reply: { id: string; from: Address } | undefined
-  /** How many characters (code points) of the text are a quotation for apps that know no replies. */
+  /** The length of the quotation in the text, in code points, which is for apps without replies. */
   quoted: number
   forwarded: boolean
-  /** Its sender wants it shown as it was written (XEP-0393 §6). */
+  /** It is to be shown without styling (XEP-0393 §6). */
   unstyled: boolean
   received: string
   displayed: string
   wantsReceipt: boolean
   state: string
-  /** What its sender calls themselves (XEP-0172). */
+  /** The name that the sender has chosen (XEP-0172). */
   nick: string
   resend: string
   resent: string
-  /** Seconds; -1: nothing is said of it. */
+  /** In seconds; -1: not given. */
   timer: number
 }
 
-/** Parses a message. Undefined: it is of a type that is not shown (groupchat, headline). */
+/** Parses a message. Undefined: messages of this type are not shown (groupchat, headline). */
 export function read(message: Xml, me: Address, archive: string, at: Moment): ReceivedMessage | undefined {
   const from = bare(attribute(message, 'from') || me)
   const to = bare(attribute(message, 'to') || me)
@@ -107,7 +107,7 @@ export function read(message: Xml, me: Address, archive: string, at: Moment): Re
   }
 }
 
-/** An id as long as nobody's is counts as none: it is a key here, and part of what other devices are told. */
+/** Very long ids are ignored, since an id is a key in the storage and is repeated to other devices. */
 function idOf(id: string): string {
   return id.length <= LONGEST_OTHERS_ID ? id : ''
 }

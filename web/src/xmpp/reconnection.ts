@@ -1,10 +1,10 @@
-/** Schedules reconnecting, with randomised exponential backoff. */
+/** Schedules reconnecting, with randomized exponential backoff. */
 
 const FIRST_WAIT_MS = 1000
 const LONGEST_WAIT_MS = 60_000
-/** A connection that lasted so long was a good one. */
+/** A connection that lasted this long, in milliseconds, resets the backoff. */
 const STEADY_MS = 10_000
-/** Failures that are counted where trying again at once would not help. */
+/** The number of failures assumed when reconnecting at once would be useless. */
 const SLOW = 3
 
 export class Reconnection {
@@ -18,7 +18,7 @@ export class Reconnection {
     this.onlineSince = performance.now()
   }
 
-  /** Schedules the next try. */
+  /** Schedules the next attempt. */
   schedule(): void {
     if (performance.now() - this.onlineSince > STEADY_MS) this.failures = 0
     const longest = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.failures)
@@ -31,12 +31,12 @@ export class Reconnection {
     clearTimeout(this.timer)
   }
 
-  /** The server has shown that connecting at once would fail the same way. */
+  /** The server has shown that reconnecting at once would fail in the same way. */
   slowDown(): void {
     this.failures = Math.max(SLOW, this.failures)
   }
 
-  /** Somebody waits now: what failed while nobody did is no reason to let them wait. */
+  /** The user is waiting now, so earlier failures count less. */
   speedUp(): void {
     this.failures = Math.min(this.failures, 1)
   }

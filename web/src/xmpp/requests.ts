@@ -4,11 +4,11 @@ import { bare, isOwnAccount } from './jid'
 import { NS } from './ns'
 import { attribute, child, el, first, type OutgoingXml, type Xml } from './xml'
 
-/** Milliseconds until a question counts as lost. */
+/** Milliseconds until a request counts as lost. */
 const REQUEST_MS = 30_000
 
 interface Pending {
-  /** Whose answer it waits for; empty: the own account's. */
+  /** Who has to answer; empty: the own account. */
   from: string
   done(answer: Xml): void
   failed(error: Error): void
@@ -23,7 +23,10 @@ export class Requests {
     private readonly jid: () => string
   ) {}
 
-  /** The result. Rejects with Refused, NotConnected or Lost. `to`: empty for the own account; `timeout` in milliseconds. */
+  /**
+   * Returns the result. Rejects with Refused, NotConnected or Lost. `to`: empty for the own account; `timeout` in
+   * milliseconds.
+   */
   ask(type: 'get' | 'set', to: string, payload: OutgoingXml, timeout = REQUEST_MS): Promise<Xml> {
     const id = crypto.randomUUID()
     return new Promise((resolve, reject) => {
@@ -48,7 +51,7 @@ export class Requests {
     })
   }
 
-  /** An answer has come. It counts only if it is from whom was asked. */
+  /** Handles an answer. It is ignored unless it comes from whoever was asked. */
   answered(answer: Xml): void {
     const request = this.pending.get(attribute(answer, 'id'))
     if (!request) return
@@ -65,7 +68,7 @@ export class Requests {
     request.failed(new Refused(first(error)?.name ?? 'undefined-condition', attribute(error, 'type')))
   }
 
-  /** The session has ended: nothing is answered any more. */
+  /** The session has ended, so there will be no answers. */
   fail(): void {
     for (const request of [...this.pending.values()]) request.failed(new Lost())
   }

@@ -5,12 +5,12 @@
 import { messageKey } from '../local/order'
 import type { Address, Moment, OutgoingContent } from '../local/types'
 
-/** Milliseconds: no pin is longer, whatever the other says. */
+/** The maximum time of a pin, in milliseconds, whatever the other app says. */
 export const LONGEST_PIN = 30 * 86_400_000
 const LONGEST_ID = 1000
 
 export interface Pin {
-  /** Key of the message. */
+  /** The key of the message. */
   target: string
   until: Moment
 }
@@ -19,7 +19,7 @@ export function written({ of, from, until }: OutgoingContent & { type: 'pin' }):
   return JSON.stringify({ pin: { id: of, from, until } })
 }
 
-/** Undefined: it is none, or of a newer app. `at`: when it was said. */
+/** Parses a pin; undefined: it is invalid, or from a later version. `at`: when it was sent. */
 export function pinIn(text: string, chat: Address, me: Address, at: Moment): Pin | undefined {
   let said: unknown
   try {

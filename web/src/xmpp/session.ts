@@ -17,12 +17,12 @@ export class Session {
   private sent: Sent[] = []
   private confirmed = 0
   private readonly open: { done: boolean }[] = []
-  /** Stanzas of the server that this side is done with, all before them included. */
+  /** The number of received stanzas that are handled, including all before them. */
   handled = 0
-  /** Something that was received could not be stored: this session can't go on. */
+  /** A received stanza could not be stored, so this session can't continue. */
   broken = false
 
-  /** A stanza was received. To be called back when it is done with. */
+  /** Counts a received stanza. The returned function is to be called when it is handled. */
   received(): () => void {
     const entry = { done: false }
     this.open.push(entry)
@@ -44,17 +44,17 @@ export class Session {
     return this.handled
   }
 
-  /** Whether all that was received is done with. */
+  /** Whether all received stanzas are handled. */
   get idle(): boolean {
     return this.open.length === 0
   }
 
-  /** Resolves when the server has it; rejects with Lost when the session has ended before. */
+  /** Resolves when the server has acknowledged the stanza. Rejects with Lost if the session ends before. */
   send(xml: string): Promise<void> {
     return new Promise((arrived, lost) => this.sent.push({ xml, arrived, lost }))
   }
 
-  /** The server says how many it has got. */
+  /** The server has acknowledged the first `h` stanzas. */
   acknowledge(h: number): void {
     const count = (h - this.confirmed + NEVER) % NEVER
     if (!Number.isInteger(h) || count > this.sent.length) return
@@ -62,12 +62,12 @@ export class Session {
     for (const one of this.sent.splice(0, count)) one.arrived()
   }
 
-  /** To be sent again when the session goes on. */
+  /** The stanzas to send again when the session is resumed. */
   get unacknowledged(): string[] {
     return this.sent.map((one) => one.xml)
   }
 
-  /** The session has ended. */
+  /** Ends the session. */
   end(): void {
     const lost = this.sent
     this.sent = []

@@ -4,10 +4,10 @@ import type { OutgoingXml } from './xml'
 const OPEN = 1
 
 export interface SocketEvents {
-  /** A rejection closes the socket. */
+  /** If this rejects, the socket is closed. */
   opened(): Promise<void>
   received(data: string): void
-  /** The network or the server has ended it, not `close`. */
+  /** The network or the server has closed the socket. */
   lost(): void
 }
 
@@ -19,12 +19,12 @@ export class Socket {
     private readonly events: SocketEvents
   ) {}
 
-  /** The socket that counts now, to be compared with that of before; undefined: there is none. */
+  /** Identifies the current socket; undefined: there is none. */
   get current(): object | undefined {
     return this.socket
   }
 
-  /** Throws if the browser refuses to make one. */
+  /** Throws if the browser refuses to create a socket. */
   open(): void {
     const socket = this.make()
     this.socket = socket
@@ -41,7 +41,7 @@ export class Socket {
     socket.onerror = lost
   }
 
-  /** Nothing happens if it is not open. */
+  /** Does nothing if the socket is not open. */
   write({ xml }: OutgoingXml): void {
     if (this.socket?.readyState === OPEN) this.socket.send(xml)
   }

@@ -1,39 +1,39 @@
 /**
- * Recognizes messages that are encrypted with a method that this app doesn't have: by their elements, by what they
- * announce (XEP-0380), or by the text of OTR. Without that, a message without a body would be shown nowhere.
+ * Recognizes messages in an encryption that this app doesn't have: by their elements, by what they announce (XEP-0380),
+ * or by the text of OTR. Otherwise, a message without a body would not appear at all.
  */
 import { cleanName } from '../local/names'
 import { isBlank } from '../local/words'
 import { NS } from './ns'
 import { attribute, child, elements, type Xml } from './xml'
 
-/** Names by namespace, as in the registry of XEP-0380, but with the versions of OMEMO, of which this app has one. */
+/** What people call the methods, by namespace. This app has one of the versions of OMEMO, so these are told apart. */
 const METHODS: Readonly<Record<string, string>> = {
   [NS.omemo]: 'OMEMO',
   'urn:xmpp:omemo:0': 'OMEMO 0',
   'urn:xmpp:omemo:1': 'OMEMO 1',
   'urn:xmpp:omemo:2': 'OMEMO 2',
-  'jabber:x:encrypted': 'Legacy OpenPGP',
-  'urn:xmpp:openpgp:0': 'OpenPGP for XMPP',
+  'jabber:x:encrypted': 'PGP',
+  'urn:xmpp:openpgp:0': 'OpenPGP',
   'urn:xmpp:otr:0': 'OTR'
 }
-/** The elements that hold what is encrypted. */
+/** The names of the elements with encrypted content. */
 const ELEMENTS = ['encrypted', 'x', 'openpgp']
-/** The start of a data message of OTR, versions 2 and 3, and of a part of one. */
+/** The beginning of an OTR data message, versions 2 and 3, or of a fragment of one. */
 const OTR = /^\?OTR(?::AA[IM][\w+/]|[,|][0-9a-f]{1,8}[,|])/
-/** A name that others choose is shown only if it can't be taken for a sentence of the app. */
+/** A sender's own name for a method must not look like a sentence of the app. */
 const NAME = /^[\p{L}\p{N}][\p{L}\p{N} .+/_-]{0,31}$/u
 
 /**
- * The name of the method; empty: it has none that could be shown; undefined: the message is not encrypted in such a
- * way, or has nothing to show. To be asked only about messages without an envelope that this app can open.
+ * The name of the method; empty: it has no name that can be shown; undefined: the message is not encrypted with another
+ * method, or has no content. Only for messages without a valid envelope.
  */
 export function unreadableMethod(message: Xml, body: string): string | undefined {
   const blank = isBlank(body)
   const found = elements(message).find(
     ({ name, namespace }) => ELEMENTS.includes(name) && Object.hasOwn(METHODS, namespace)
   )
-  // An element of OMEMO without a payload only sends keys
+  // An OMEMO element without a payload only sends keys
   if (found && (!blank || found.name !== 'encrypted' || child(found, found.namespace, 'payload')))
     return METHODS[found.namespace]
   if (blank && isSignal(message)) return undefined
@@ -49,7 +49,7 @@ function nameOf(announced: Xml): string {
   return NAME.test(name) ? name : ''
 }
 
-/** Whether a message without a body is none that a person wrote: a receipt, a marker, "is typing", a retraction. */
+/** Whether a message without a body is not one that a person wrote: a receipt, a marker, a chat state, a retraction. */
 function isSignal(message: Xml): boolean {
   return elements(message).some(
     ({ name, namespace }) =>

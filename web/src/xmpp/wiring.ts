@@ -5,22 +5,22 @@ import type { Xml } from './xml'
 export interface ConnectionDeps {
   url: string
   WebSocket: typeof WebSocket
-  /** What the device is called in the account's list. */
+  /** The name of the device in the account's list. */
   device: string
   credential(): Promise<Credential | undefined>
-  /** The token that counts from now on; it is used when this has resolved. */
+  /** Stores a new token, which is used once this has resolved. */
   renewed(token: string): Promise<void>
   connecting(): void
-  /** `newest`: of a new session, the newest entry of the archive; undefined: the old session goes on. */
+  /** `newest`: for a new session, the id of the newest archive entry; undefined: the session was resumed. */
   online(newest: string | undefined): void
   offline(): void
   revoked(): void
-  /** The largest stanza that the server takes, in bytes (XEP-0478). */
+  /** The largest stanza that the server accepts, in bytes (XEP-0478). */
   limit(bytes: number): void
-  /** One after the other; a stanza is acknowledged when its promise has resolved. */
+  /** Called one at a time. A stanza is acknowledged when the promise resolves. */
   stanza(stanza: Xml): Promise<void> | void
-  /** What looks like a stanza, but is no XML. */
+  /** Called with a stanza that is not well-formed. */
   unreadable(text: string): Promise<void>
-  /** Results of a query of the archive are told at once, beside the others. */
+  /** Called at once with each archive result, independently of other stanzas. */
   result(result: Xml): void
 }

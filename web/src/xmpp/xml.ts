@@ -1,27 +1,27 @@
-/** XML elements: parsing (`parse`), building (`el`), serialising (`write`), and access to their parts. */
+/** XML elements: parsing (`parse`), building (`el`), serializing (`write`), and access to their parts. */
 import { XML } from './namespaces'
 import { parseElement, type XmlElement } from './parser'
 
 export type Xml = XmlElement
-/** What was made here, ready to be sent. */
+/** A serialized element, ready to be sent. */
 export interface OutgoingXml {
   xml: string
 }
 type Child = OutgoingXml | string | undefined | false
 
-/** What XML 1.0 can't carry: a text that somebody pasted may hold it. */
+/** Characters that XML 1.0 can't represent; pasted texts may contain them. */
 // eslint-disable-next-line no-control-regex
 const FORBIDDEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g
 
 const ESCAPES: Record<string, string> = {
   ...{ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' },
-  // A parser would make other whitespace of them (XML 1.0 §2.11, §3.3.3)
+  // Parsers would normalize such whitespace (XML 1.0 §2.11, §3.3.3)
   ...{ '\t': '&#9;', '\n': '&#10;', '\r': '&#13;' }
 }
 
 const LONE_SURROGATE = /\p{Surrogate}/gu
 
-/** Makes an element; attributes and children that are undefined or false are left out. */
+/** Builds an element. Undefined attributes, and children that are undefined or false, are omitted. */
 export function el(
   name: string,
   attributes: Record<string, string | undefined>,
@@ -39,12 +39,12 @@ export function el(
   return { xml: inner ? `${head}>${inner}</${name}>` : `${head}/>` }
 }
 
-/** Raises for what is not well-formed. */
+/** Throws if the text is not well-formed. */
 export function parse(text: string): Xml {
   return parseElement(text)
 }
 
-/** An element as text, which `parse` reads as the same; `around`: the namespace that holds where it will stand. */
+/** Serializes an element so that `parse` returns the same; `around`: the namespace of its future parent. */
 export function write(element: Xml, around = ''): string {
   const { namespace } = element
   const name = namespace === XML ? `xml:${element.name}` : element.name
@@ -79,12 +79,12 @@ export function children(element: Xml | undefined, namespace: string, name: stri
   return elements(element).filter((one) => one.name === name && one.namespace === namespace)
 }
 
-/** Of an attribute without a prefix; empty: there is none. */
+/** The value of an attribute without a prefix; empty: there is none. */
 export function attribute(element: Xml | undefined, name: string): string {
   return element?.attributes.get(name) ?? ''
 }
 
-/** What stands in the element itself, not in its children. */
+/** The text directly in an element, without that of its children. */
 export function textOf(element: Xml | undefined): string {
   return (element?.children ?? []).filter((one) => typeof one === 'string').join('')
 }
@@ -93,7 +93,7 @@ export function elements(element: Xml | undefined): Xml[] {
   return (element?.children ?? []).filter((one) => typeof one !== 'string')
 }
 
-/** The first child that is an element. */
+/** The first child element. */
 export function first(element: Xml | undefined): Xml | undefined {
   return elements(element)[0]
 }

@@ -19,7 +19,7 @@ test('of a timer whose acknowledgement was lost, the archive tells when it was s
   const keyBuffer = new KeyBuffer(db)
   const incoming = new Incoming(db, ADA, new Sealed(keyBuffer.database, ADA, {} as never), keyBuffer, {
     now: Date.now,
-    passed: Date.now,
+    expiryTime: Date.now,
     news: () => undefined,
     queued: () => undefined,
     asked: async () => undefined,

@@ -27,7 +27,7 @@ export class Reader {
     this.keyBuffer,
     {
       now: () => START + 1e6,
-      passed: () => START + 1e6,
+      expiryTime: () => START + 1e6,
       news: (messages) => void this.news.push(...messages),
       queued: () => undefined,
       asked: async () => undefined,

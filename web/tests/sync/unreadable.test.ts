@@ -35,7 +35,7 @@ test('a message in another encryption is shown, counted as unread and told of; n
   ada.app.onNews(({ chat, text }) => news.push(`${chat} ${text}`))
   give(world, ada, `${pgp}<request xmlns='${NS.receipts}'/>`, 'p1')
   await until(async () => (await chat(ada)).length === 1)
-  expect((await chat(ada))[0]).toMatchObject({ kind: 'unreadable', method: 'Legacy OpenPGP', text: '' })
+  expect((await chat(ada))[0]).toMatchObject({ kind: 'unreadable', method: 'PGP', text: '' })
   expect((await ada.db.chats.get(GUS))?.unread).toBe(1)
   await until(() => news.length === 1)
   expect(news).toEqual([`${GUS} `])

@@ -20,8 +20,8 @@ function came(content: string) {
 describe.each([
   ['omemo:2', omemo('urn:xmpp:omemo:2'), 'OMEMO 2'],
   ['omemo:1', omemo('urn:xmpp:omemo:1'), 'OMEMO 1'],
-  ['legacy OpenPGP', pgp, 'Legacy OpenPGP'],
-  ['OpenPGP for XMPP', "<openpgp xmlns='urn:xmpp:openpgp:0'>AAAA</openpgp>", 'OpenPGP for XMPP'],
+  ['legacy OpenPGP', pgp, 'PGP'],
+  ['OpenPGP', "<openpgp xmlns='urn:xmpp:openpgp:0'>AAAA</openpgp>", 'OpenPGP'],
   ['OMEMO that makes no sense', omemo(NS.omemo, '<payload>!</payload>'), 'OMEMO'],
   ['a method that is only announced', eme('urn:example:secret', 'Secret 1.0'), 'Secret 1.0'],
   ['a method without a name', eme('urn:example:secret'), ''],

@@ -1,0 +1,24 @@
+/** Handles received stanzas one after the other. Each is counted as handled (XEP-0198) once its work is done. */
+import type { Session } from './session'
+
+export class StanzaQueue {
+  private last: Promise<void> = Promise.resolve()
+
+  /** `onFailure`: a stanza could not be stored; `onHandled` is called after each. */
+  constructor(
+    private readonly onFailure: (session: Session) => void,
+    private readonly onHandled: () => void
+  ) {}
+
+  /** `done`: from `Session.received`. */
+  add(session: Session, work: () => Promise<void> | void, done: () => void): void {
+    this.last = this.last
+      .then(() => (session.broken ? undefined : work()))
+      .then(done, () => {
+        // neither this stanza nor later ones are acknowledged, so a new session reads them from the archive
+        session.broken = true
+        this.onFailure(session)
+      })
+      .then(() => this.onHandled())
+  }
+}

@@ -9,7 +9,7 @@ BIN := .venv/bin
 # starting `kith` takes half as long when Python may keep what it compiles
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run dev test check wheel versions fuzz chaos coverage mutants soak bench format clean
+.PHONY: help run dev test check wheel packages versions fuzz chaos coverage mutants soak bench format clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,11 @@ check: .venv/.ready web/node_modules/.ready ## Format, lint, types, import direc
 
 wheel: .venv/.ready web/dist/.ready ## Make dist/kith-*.whl, with the web app in it
 	$(UV) build --quiet --wheel
+
+packages: wheel ## As root on Debian: make dist/kith_*.deb and a container image, and start Kith from them
+	scripts/debian-packages.sh packaging/debian-packages.txt
+	systemd-analyze verify --man=no --recursive-errors=no packaging/debian/kith.service
+	packaging/container/build.sh "$$(packaging/debian/build.sh dist/kith-*.whl)"
 
 versions: .venv/.ready ## A quick part of the tests under Python 3.12 and 3.13, where this machine has them
 	scripts/versions.sh

@@ -44,4 +44,4 @@ def _main(
 
 def main() -> None:
     """The entry point."""
-    app()
+    app(prog_name="kith")

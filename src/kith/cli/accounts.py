@@ -15,19 +15,32 @@ user = typer.Typer(
 )
 device = typer.Typer(help="See where an account is logged in, and log its devices out.", no_args_is_help=True)
 
-PasswordOption = Annotated[Optional[str], typer.Option(help="Prompted for if omitted.", show_default=False)]
+PasswordOption = Annotated[
+    Optional[str],
+    typer.Option(help="Visible to others on this machine; prompted for if omitted.", show_default=False),
+]
+PasswordFileOption = Annotated[
+    Optional[Path],
+    typer.Option(
+        allow_dash=True,
+        dir_okay=False,
+        help="A file whose first line is the password; - for standard input.",
+        show_default=False,
+    ),
+]
 
 
 @user.command("add")
 def user_add(
     jid: Annotated[str, typer.Argument(help="you@example.org, or only the part before the @.")],
     password: PasswordOption = None,
+    password_file: PasswordFileOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Add an account. Example: kith user add ada@localhost"""
     from kith.commands import users
 
-    users.add(settings(config), jid, password if password is not None else new_password())
+    users.add(settings(config), jid, new_password(password, password_file))
 
 
 @user.command("list")
@@ -42,12 +55,13 @@ def user_list(config: ConfigOption = None) -> None:
 def user_passwd(
     jid: Annotated[str, typer.Argument(help="The account whose password to change.")],
     password: PasswordOption = None,
+    password_file: PasswordFileOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Change a password. This logs out all devices of the account."""
     from kith.commands import users
 
-    users.change_password(settings(config), jid, password if password is not None else new_password())
+    users.change_password(settings(config), jid, new_password(password, password_file))
 
 
 @user.command("remove")

@@ -45,8 +45,19 @@ def _warn(renamed: Renamed) -> None:
     say(f"kith: {renamed}", sys.stderr)
 
 
-def new_password() -> str:
-    """Asks for a new password twice. Ends the program if there is no terminal to ask on."""
+def new_password(given: str | None, file: Path | None) -> str:
+    """The password that was given, or the first line of a file (``-``: standard input).
+
+    Otherwise asks for a new one twice. Ends the program if there is no terminal to ask on.
+    """
+    if given is not None:
+        return given
+    if file is not None:
+        try:
+            text = sys.stdin.readline() if str(file) == "-" else file.read_text()
+        except (OSError, UnicodeError) as error:
+            fail(f"{file} can't be read: {getattr(error, 'strerror', None) or error}")
+        return text.partition("\n")[0].rstrip("\r")
     if not sys.stdin.isatty():
-        fail("no password: give it with --password")
+        fail("no password: give it with --password-file, where - is standard input")
     return str(typer.prompt("Password", hide_input=True, confirmation_prompt="Once more"))

@@ -1,4 +1,4 @@
-"""Addresses that people type, and where an account's data are kept."""
+"""Addresses: of people, of servers, and of the folder in which an account's data are kept."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 import re
 from pathlib import Path
 
-from slixmpp import JID
-from slixmpp.jid import InvalidJID
-
 from kith.client.errors import InvalidAddress
 
 
 def bare(address: str) -> str:
     """The normalised bare address, without a resource. Raises InvalidAddress."""
+    from slixmpp import JID  # it takes long to import
+    from slixmpp.jid import InvalidJID
+
     try:
         jid = JID(address.strip())
     except (InvalidJID, UnicodeError):  # half of a surrogate pair can't be encoded
@@ -21,6 +21,23 @@ def bare(address: str) -> str:
     if not jid.user or not jid.domain:
         raise InvalidAddress(f"{address!r} is not an address: it looks like name@example.org")
     return str(jid.bare)
+
+
+#: The port on which TLS begins with the first byte, by convention.
+DIRECT_TLS_PORT = 5223
+
+
+def server_address(domain: str, host: str | None, port: int | None) -> tuple[str | None, int | None]:
+    """The host and port to connect to. (None, None) means to ask DNS for the domain.
+
+    The caller's values come first, then KITH_HOST and KITH_PORT of the environment. ``localhost`` needs no
+    DNS.
+    """
+    host = host or os.environ.get("KITH_HOST") or None
+    port = port or int(os.environ.get("KITH_PORT") or 0) or None
+    if host or port or domain == "localhost":
+        return host or domain, port or 5222
+    return None, None
 
 
 def data_folder(jid: str) -> Path:

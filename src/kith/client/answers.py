@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from slixmpp.exceptions import IqError, IqTimeout
-
 from kith.client.errors import NotOnline, Refused
 
 _T = TypeVar("_T")
@@ -18,6 +16,8 @@ async def answer(request: Awaitable[_T], failed: str) -> _T:
     ``failed`` says for people what did not happen. Raises Refused if the answer is an error, and NotOnline if
     there is none.
     """
+    from slixmpp.exceptions import IqError, IqTimeout  # it takes long to import
+
     try:
         return await request
     except IqError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,16 +10,25 @@ from typing import Annotated
 
 import typer
 
-from kith.client.accounts import Account, remember, remembered
-from kith.client.addresses import bare, data_folder
-from kith.client.credential import load
+from kith.client.accounts import Account, remember
+from kith.client.addresses import bare
+from kith.client.cli.account_options import (
+    PasswordFileOption,
+    account_password,
+    chosen_account,
+    known_peers,
+    whole_address,
+)
 from kith.console import SafeConsole
 
 
 def chat_command(
     peer: Annotated[
         str | None,
-        typer.Argument(help="Whom to write to, like ben@example.org. By default, the list of chats."),
+        typer.Argument(
+            help="Whom to write to, like ben@example.org. By default, the list of chats.",
+            autocompletion=known_peers,
+        ),
     ] = None,
     jid: Annotated[
         str | None, typer.Option(envvar="KITH_JID", help="Your address. By default, the one used last.")
@@ -31,10 +39,7 @@ def chat_command(
             envvar="KITH_PASSWORD", help="Prompted for if omitted. Visible to others on the command line."
         ),
     ] = None,
-    password_file: Annotated[
-        Path | None,
-        typer.Option(exists=True, dir_okay=False, help="A file whose first line is the password."),
-    ] = None,
+    password_file: PasswordFileOption = None,
     host: Annotated[
         str | None, typer.Option(envvar="KITH_HOST", help="The server, if DNS does not have it.")
     ] = None,
@@ -53,17 +58,9 @@ def chat_command(
 
     Examples:  kith chat --jid ada@example.org     kith chat ben@example.org
     """
-    account = _account(jid)
-    if peer and "@" not in peer:
-        peer = f"{peer}@{account.jid.partition('@')[2]}"  # a number, or a name, on one's own server
-    account = replace(
-        account,
-        host=host or account.host,
-        port=port or account.port,
-        data=str(data.absolute()) if data else account.data,
-        insecure=insecure or account.insecure,
-    )
-    raise typer.Exit(_chat(account, _password(account, password, password_file), peer))
+    account = chosen_account(jid, host, port, data, insecure)
+    peer = whole_address(peer, account) if peer else None
+    raise typer.Exit(_chat(account, account_password(account, password, password_file), peer))
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -71,31 +68,6 @@ def run(arguments: Sequence[str]) -> None:
     app = typer.Typer(add_completion=False)
     app.command("kith chat")(chat_command)
     app(args=list(arguments), prog_name="kith chat")
-
-
-def _account(jid: str | None) -> Account:
-    known = remembered()
-    if jid is None:
-        if known:
-            return known[0]
-        if not sys.stdin.isatty():
-            raise typer.BadParameter("give your address with --jid, like ada@example.org")
-        jid = str(typer.prompt("Your address, like ada@localhost")).strip()
-    return next((account for account in known if account.jid == jid), Account(jid))
-
-
-def _password(account: Account, password: str | None, file: Path | None) -> str | None:
-    """The password to use; None if this device is logged in with a token."""
-    if password is not None:
-        return password
-    if file is None and load(Path(account.data) if account.data else data_folder(account.jid)):
-        return None
-    if file is not None:
-        lines = file.read_text().splitlines()
-        return lines[0] if lines else ""
-    if not sys.stdin.isatty():
-        raise typer.BadParameter("give the password with --password-file or KITH_PASSWORD")
-    return str(typer.prompt(f"Password of {account.jid}", hide_input=True))
 
 
 def _chat(account: Account, password: str | None, peer: str | None) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -19,26 +18,12 @@ from kith.client.events import ConnectionChanged
 from kith.client.message import Link
 from kith.client.stream import Stream
 
-DIRECT_TLS_PORT = 5223
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0  # seconds between attempts
 #: A connection that lasted for this many seconds resets the pause; longer, if a stanza of ours may have ended
 #: it.
 _STABLE, _STABLE_BLAMED = 2.0, 60.0
 _PING_EVERY, _PING_TIMEOUT = 60.0, 20.0  # seconds
 _ATTEMPT_TIMEOUT = 30.0  # seconds
-
-
-def address(domain: str, host: str | None, port: int | None) -> tuple[str | None, int | None]:
-    """The host and port to connect to. (None, None) means to ask DNS for the domain.
-
-    The caller's values come first, then KITH_HOST and KITH_PORT of the environment. ``localhost`` needs no
-    DNS.
-    """
-    host = host or os.environ.get("KITH_HOST") or None
-    port = port or int(os.environ.get("KITH_PORT") or 0) or None
-    if host or port or domain == "localhost":
-        return host or domain, port or 5222
-    return None, None
 
 
 class Connection:

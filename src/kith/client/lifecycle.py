@@ -9,12 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
-from kith.client import connection, credential, profile
-from kith.client.addresses import bare, data_folder
-from kith.client.catchup import CatchUp
+from kith.client import credential, profile
+from kith.client.addresses import DIRECT_TLS_PORT, bare, data_folder, server_address
 from kith.client.certificate import Pin
-from kith.client.connection import Connection
-from kith.client.contacts import Contacts
 from kith.client.content import Content
 from kith.client.database import Database
 from kith.client.errors import AlreadyOpen, LoginFailed, NotOnline, NotOpen, ServerUnreachable
@@ -26,15 +23,15 @@ from kith.client.events import (
     MessageReceived,
 )
 from kith.client.history import History
-from kith.client.incoming import Incoming
 from kith.client.key_work import KeyWork
 from kith.client.message import Link, Replies
-from kith.client.outbox import Outbox
 from kith.client.policies import TrustPolicy, blind_before_verification
 from kith.client.proxy import Proxy
-from kith.client.stream import Stream
 from kith.client.trust import KnownKeys
 from kith.terminal import NICKNAME, one_line
+
+if TYPE_CHECKING:  # `_build` imports what is built on slixmpp, which takes long
+    from kith.client.stream import Stream
 
 
 class Lifecycle:
@@ -63,8 +60,8 @@ class Lifecycle:
         self.jid = bare(jid)
         self._password = password
         self._folder = Path(data) if data is not None else data_folder(self.jid)
-        self._server = connection.address(self.jid.partition("@")[2], host, port)
-        self._direct_tls = self._server[1] == connection.DIRECT_TLS_PORT if direct_tls is None else direct_tls
+        self._server = server_address(self.jid.partition("@")[2], host, port)
+        self._direct_tls = self._server[1] == DIRECT_TLS_PORT if direct_tls is None else direct_tls
         self._insecure = insecure
         self._pin = pin
         self._auto_accept = auto_accept
@@ -193,9 +190,14 @@ class Lifecycle:
         if self._db.get("resource") is None:
             self._db.set("resource", f"kith.{uuid.uuid4().hex[:8]}")
             self._db.commit()
-        # Imported here, and not with `kith.client`, since the libraries behind it take long to import.
+        # Imported here, and not with `kith.client`, since the libraries behind these take long to import.
+        from kith.client.catchup import CatchUp
+        from kith.client.connection import Connection
+        from kith.client.contacts import Contacts
         from kith.client.encryption import Encryption
         from kith.client.healing import Healing
+        from kith.client.incoming import Incoming
+        from kith.client.outbox import Outbox
 
         stream = self._stream = self._make_stream()
         self._history = History(self._db, self._replies())
@@ -221,6 +223,8 @@ class Lifecycle:
         )
 
     def _make_stream(self) -> Stream:
+        from kith.client.stream import Stream
+
         pin = Pin(self._db, self._pin)
         device = credential.load(self._folder) if self._password is None else None
         if self._password is None and device is None:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import hashlib
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element, SubElement
 
-from slixmpp import JID
-from slixmpp.exceptions import IqError
-
 from kith.client.errors import InvalidProfile
-from kith.client.stream import Stream
+
+if TYPE_CHECKING:  # it takes long to import
+    from kith.client.stream import Stream
 
 NICK = "http://jabber.org/protocol/nick"
 VCARD = "urn:ietf:params:xml:ns:vcard-4.0"
@@ -99,17 +98,19 @@ def image_type(data: bytes) -> str:
 
 async def _publish(stream: Stream, node: str, id: str, payload: Element) -> None:
     pubsub: Any = stream.plugin["xep_0060"]
-    await pubsub.publish(JID(stream.boundjid.bare), node, id=id, payload=payload, timeout=stream.timeout)
+    await pubsub.publish(stream.boundjid.bare, node, id=id, payload=payload, timeout=stream.timeout)
 
 
 async def _item(stream: Stream, jid: str, node: str, id: str | None = None) -> Element | None:
     """The payload of an item of a node, or of its last item. None if there is none that we may see."""
+    from slixmpp.exceptions import IqError
+
     pubsub: Any = stream.plugin["xep_0060"]
     try:
         if id is not None:
-            answer = await pubsub.get_item(JID(jid), node, id, timeout=stream.timeout)
+            answer = await pubsub.get_item(jid, node, id, timeout=stream.timeout)
         else:
-            answer = await pubsub.get_items(JID(jid), node, max_items=1, timeout=stream.timeout)
+            answer = await pubsub.get_items(jid, node, max_items=1, timeout=stream.timeout)
     except IqError:
         return None
     found: list[Any] = list(answer["pubsub"]["items"])

@@ -1,0 +1,54 @@
+"""How messages are written to a pipe: a line for people, or a line of JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from kith.client.message import Message
+from kith.terminal import one_line, safe
+
+
+def as_json(message: Message) -> dict[str, Any]:
+    """A message as programs get it. Fields may be added; those that are here stay."""
+    return {
+        "row": message.row,
+        "id": message.id,
+        "peer": message.peer,
+        "incoming": message.incoming,
+        "time": message.time.isoformat(),
+        "body": message.body,
+        "state": message.state.value,
+        "encrypted": message.encrypted,
+        "trust": message.trust.value,
+        "error": message.error,
+        "reply_to": message.reply_to,
+        "edited": message.edited,
+        "deleted": message.deleted,
+        "reactions": {"ours": message.reactions.ours, "theirs": message.reactions.theirs},
+    }
+
+
+def as_line(message: Message) -> str:
+    """A message as people read it: time, direction, address, text. Further lines of the text are indented."""
+    arrow = "<" if message.incoming else ">"
+    text = "(deleted)" if message.deleted else message.body
+    if message.error:
+        text = f"{text} ({message.error})".strip()
+    marks = "".join(
+        mark
+        for mark, on in ((" (edited)", message.edited), (" (not encrypted)", not message.encrypted))
+        if on
+    )
+    when = message.time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    lines = safe(text).replace("\n", "\n    ")
+    return f"{when} {arrow} {one_line(message.peer)}: {lines}{marks}"
+
+
+def write(message: Message, json_lines: bool) -> None:
+    """Writes a message to standard output. Raises BrokenPipeError if nobody reads any more."""
+    if json_lines:
+        print(json.dumps(as_json(message), ensure_ascii=sys.stdout.encoding.lower() != "utf-8"), flush=True)
+    else:
+        print(as_line(message), flush=True)

@@ -1,0 +1,97 @@
+"""`kith send`: sends a text from the command line, a pipe or cron."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from kith.client.accounts import Account
+from kith.client.cli.account import carry_out, stop
+from kith.client.cli.account_options import (
+    DataOption,
+    HostOption,
+    InsecureOption,
+    JidOption,
+    PasswordFileOption,
+    PortOption,
+    account_password,
+    chosen_account,
+    known_peers,
+    whole_address,
+)
+from kith.client.errors import PeerHasNoDevices
+from kith.client.message import State
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+class Wait(StrEnum):
+    """How far a message has to get before the command ends."""
+
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+
+
+@app.command()
+def send(
+    peer: Annotated[
+        str,
+        typer.Argument(help="Whom to write to: ben@example.org, or ben.", autocompletion=known_peers),
+    ],
+    text: Annotated[
+        str | None, typer.Argument(help="The text; by default, standard input.", show_default=False)
+    ] = None,
+    unencrypted: Annotated[
+        bool, typer.Option("--unencrypted", help="Send this message without encryption.")
+    ] = False,
+    wait: Annotated[Wait, typer.Option(help="How far it has to get before the command ends.")] = Wait.SENT,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that this may take.")] = 60.0,
+    jid: JidOption = None,
+    password_file: PasswordFileOption = None,
+    password: Annotated[str | None, typer.Option(envvar="KITH_PASSWORD", hidden=True)] = None,
+    host: HostOption = None,
+    port: PortOption = None,
+    data: DataOption = None,
+    insecure: InsecureOption = False,
+) -> None:
+    """Send a text, end-to-end encrypted. The status is 0 once the server has it.
+
+    Examples:  kith send ben "Dinner is ready"     df -h | kith send ada@example.org
+    """
+    account = chosen_account(jid, host, port, data, insecure)
+    secret = account_password(account, password, password_file)
+    if text is None or text == "-":
+        if sys.stdin.isatty():
+            print("Write the text, then Ctrl-D.", file=sys.stderr)
+        text = sys.stdin.read().rstrip("\n")
+    carry_out(
+        _send(account, secret, whole_address(peer, account), text, unencrypted, State(wait.value), timeout)
+    )
+
+
+async def _send(
+    account: Account,
+    password: str | None,
+    peer: str,
+    text: str,
+    unencrypted: bool,
+    wait: State,
+    timeout: float,
+) -> None:
+    from kith.client.cli.connecting import client_of  # it takes long to import
+
+    async with client_of(account, password) as client:
+        try:
+            await client.wait_online(timeout)
+            await client.send(
+                peer, text, encrypted=False if unencrypted else None, wait=wait, timeout=timeout
+            )
+        except PeerHasNoDevices:
+            stop(
+                f"{peer} has no device that can read encrypted messages. Nothing was sent. "
+                "To send it unencrypted this once, add --unencrypted."
+            )

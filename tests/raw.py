@@ -177,7 +177,9 @@ class RawClient:
         await self.tag("features")
         token = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
         self.send(f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{token}</auth>")
-        await self.tag("success")
+        answer = await self.take(lambda e: e.tag.partition("}")[2] in ("success", "failure"))
+        if answer.tag.endswith("failure"):
+            raise Gone([tostring(answer)])
         self.open()
         await self.tag("features")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from kith.base.slots import slot_of
 from kith.ports.store import Document, Keys, LogQuery
 from tests.contract.conftest import Backend
 from tests.contract.logs import Logs
@@ -173,3 +176,29 @@ async def test_a_deleted_account_leaves_nothing_and_others_keep_their_copies(log
     assert len(await store.documents(logs.b, "s")) == 1
     await store.create_accounts([("a@x", {})])
     assert await logs.account("a@x") != logs.a  # nobody inherits by number
+
+
+async def test_a_space_is_taken_from_the_accounts_of_a_slot_and_is_there_once(logs: Logs) -> None:
+    store = logs.store
+    for account in (logs.a, logs.b):
+        for key in ("x", "y"):
+            await store.put(account, "sessions", key, key.encode())
+    await store.put(logs.a, "roster", "x", b"")
+    await store.put(0, "sessions", "old", b"")  # of the server itself, so of no account
+    taken = await store.take("sessions", slot_of("a@x"))
+    assert [(jid, document.key, document.value) for jid, document in taken] == [
+        ("a@x", "x", b"x"),
+        ("a@x", "y", b"y"),
+    ]
+    assert await store.documents(logs.a, "sessions") == []
+    assert len(await store.documents(logs.b, "sessions")) == 2
+    assert await store.take("sessions", slot_of("a@x")) == []
+    assert {jid for jid, _ in await store.take("sessions", None)} == {"b@x"}
+    assert await store.take("sessions", None) == []
+    assert [document.key for document in await store.documents(logs.a, "roster")] == ["x"]
+
+
+async def test_of_several_who_take_a_space_one_gets_it(logs: Logs) -> None:
+    await logs.store.put(logs.a, "sessions", "x", b"")
+    found = await asyncio.gather(*(logs.store.take("sessions", None) for _ in range(5)))
+    assert sum(map(len, found)) == 1

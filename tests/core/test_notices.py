@@ -13,7 +13,10 @@ from kith.core.actors.account import Session
 from kith.core.peers import notices
 from kith.core.peers.notices import Notices
 from kith.core.peers.requests import Check, request
+from kith.features import foreign_interests
 from kith.ports.bus import Done
+from kith.wire import ns
+from kith.wire.stanza import Stanza
 from tests.core.test_peers import ADA, BEN, Pair, friends, pair
 from tests.parts import Room, room
 
@@ -153,3 +156,33 @@ async def test_a_node_that_runs_alone_checks_nothing(tmp_path: Path) -> None:
     async with room(tmp_path) as there:
         with pytest.raises(LookupError):
             there.node.get(Notices)
+
+
+async def test_a_client_that_could_not_be_asked_for_its_interests_is_asked_again(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreign_interests, "_PATIENCE", 0.05)
+    ada, ben = await friends(pair)
+    node = "http://jabber.org/protocol/tune"
+    item = f"<item id='1'><tune xmlns='{node}'/></item>"
+    publish = f"<publish node='{node}'>{item}</publish>"
+    await pair.one.says(ada, f"<iq type='set' id='p'><pubsub xmlns='{ns.PUBSUB}'>{publish}</pubsub></iq>")
+    pair.bus.lose_requests = 1  # the question
+    caps = "<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='x' ver='made-up'/>"
+    await pair.two.says(ben, f"<presence>{caps}</presence>")
+    events: list[Stanza] = []
+
+    async def came() -> bool:
+        for stanza in pair.two.heard(ben):
+            if stanza.kind == "iq":
+                form = (
+                    f"<query xmlns='{ns.DISCO_INFO}' node='x#made-up'><feature var='{node}+notify'/></query>"
+                )
+                to = stanza.attrs["from"]
+                await pair.two.says(ben, f"<iq type='result' id='{stanza.id}' to='{to}'>{form}</iq>")
+            elif b"pubsub#event" in stanza.inner:
+                events.append(stanza)
+        return bool(events)
+
+    await pair.until(came)
+    assert events[0].attrs["from"] == ADA

@@ -53,7 +53,7 @@ class Cluster:
     def _look(self) -> None:
         """Slots of nodes that are dead or do not answer go to others."""
         for slot, owner in self.locks.items():
-            if owner is None or not owner.up or owner.is_frozen:
+            if owner is None or owner.loop is None or owner.is_frozen:  # one that stops has its locks still
                 others = [node for node in self.nodes if node.up and not node.is_frozen]
                 if others:
                     self.give(slot, self.rng.choice(others))

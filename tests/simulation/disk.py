@@ -7,7 +7,7 @@ done at once; when an operation is committed, and who learns of it, is the store
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from kith.base.slots import slot_of
@@ -382,6 +382,15 @@ class Disk:
         if key is None:
             return len(self.documents.pop((account, space), {}))
         return int(self.documents.get((account, space), {}).pop(key, None) is not None)
+
+    def take(self, space: str, slot: int | None, may: Callable[[int], bool]) -> list[tuple[str, Document]]:
+        taken = []
+        for account in self.by_id.values():
+            if (slot is None or slot_of(account.jid) == slot) and may(account.id):
+                found = self.all_documents(account.id, space)
+                taken += [(account.jid, document) for document in found]
+                self.remove(account.id, space, None)
+        return taken
 
     def spaces(self, account: int, prefix: str) -> list[str]:
         return sorted(

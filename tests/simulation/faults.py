@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,7 @@ from kith.core.routing.subscriptions import Subscriptions
 from kith.core.sessions.handover import Handover
 from kith.features import blocking
 from kith.features.carbons import Carbons
-from kith.features.foreign_interests import ForeignInterests
+from kith.features.pubsub.cache import NodeCache
 from kith.features.pubsub.pep import Pep
 from kith.ports.placement import Placement
 from tests.simulation.clock import EPOCH
@@ -236,7 +237,7 @@ def _what_got_no_answer_leaves_the_outbox(patch: Patch) -> None:
     answered = Outbox._answered
 
     def hopeful(self: Outbox, channel: Any, batch: Any, answer: bytes | None, error: Any) -> None:
-        answered(self, channel, batch, encode(Result([])) if answer is None else answer, None)
+        answered(self, channel, batch, encode(Result([], len(batch))) if answer is None else answer, None)
 
     patch.setattr(Outbox, "_answered", hopeful)
 
@@ -246,7 +247,7 @@ def _a_request_is_answered_before_the_commit(patch: Patch) -> None:
 
     def hasty(self: Arrival, messages: Any, reply: Any) -> None:
         request(self, messages, lambda answer: None)
-        reply(encode(Result([])))
+        reply(encode(Result([], len(messages))))
 
     patch.setattr(Arrival, "request", hasty)
 
@@ -291,6 +292,30 @@ def _requests_do_not_wait_for_each_other(patch: Patch) -> None:
     patch.setattr(Outbox, "_send_next", eager)
 
 
+def _what_waits_for_the_next_owner_waits_for_more(patch: Patch) -> None:
+    """Sessions are restored, and stay in the store: whoever owns the slot later restores them once more."""
+    take_up = Handover._take_up
+
+    async def keep(self: Handover, documents: Any) -> Any:
+        for document in documents:
+            jid = json.loads(document.value)["jid"].partition("/")[0]
+            record = await self._store.account(jid)
+            assert record is not None
+            await self._store.put(record.id, "sessions", document.key, document.value)
+        return await take_up(self, documents)
+
+    patch.setattr(Handover, "_take_up", keep)
+
+
+def _messages_come_in_after_sessions_were_saved(patch: Patch) -> None:
+    """A node that stops goes on taking what others send."""
+
+    async def open(self: PeerNodes) -> None:
+        pass
+
+    patch.setattr(PeerNodes, "close", open)
+
+
 def _lost_notices_are_not_missed(patch: Patch) -> None:
     """Nobody asks whether what was sent has arrived."""
     patch.setattr(Notices, "_check", lambda self, slot, remote, number: None)
@@ -319,12 +344,13 @@ def _what_was_seen_is_not_taken_back(patch: Patch) -> None:
     )
 
 
+def _a_node_remembers_what_others_have_changed(patch: Patch) -> None:
+    """What it has read of a slot's accounts is still there when it owns the slot again."""
+    patch.setattr(NodeCache, "clear", lambda self: None)
+
+
 def _missed_events_do_not_come_again(patch: Patch) -> None:
     patch.setattr(Pep, "events_missed", lambda self, account, client: None)
-
-
-def _who_does_not_say_what_it_wants_is_not_asked_again(patch: Patch) -> None:
-    patch.setattr(ForeignInterests, "_ask_again", lambda self, jid, client, to: None)
 
 
 FAULTS = (
@@ -429,6 +455,16 @@ FAULTS = (
         nodes=3,
     ),
     Fault(
+        "",
+        _what_waits_for_the_next_owner_waits_for_more,
+        nodes=3,
+    ),
+    Fault(
+        "in the archive, and not on",
+        _messages_come_in_after_sessions_were_saved,
+        nodes=3,
+    ),
+    Fault(
         "sees",
         _lost_notices_are_not_missed,
         nodes=3,
@@ -445,12 +481,12 @@ FAULTS = (
     ),
     Fault(
         "shows that",
-        _missed_events_do_not_come_again,
+        _a_node_remembers_what_others_have_changed,
         nodes=3,
     ),
     Fault(
         "shows that",
-        _who_does_not_say_what_it_wants_is_not_asked_again,
+        _missed_events_do_not_come_again,
         nodes=3,
     ),
 )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
+from xml.etree.ElementTree import Element
 
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
 from kith.bus.local import LocalPlacement
 from kith.config import Config
-from kith.core.hooks import parts
 from kith.core.login.stream import Stream
 from kith.core.node import Node
 from kith.core.sessions.handover import Handover
@@ -19,6 +19,7 @@ from kith.edge.edge import Edge
 from kith.edge.tcp import TCPConnection
 from kith.edge.tls import Certificates
 from kith.features import ALL
+from kith.features.caps import Caps
 from kith.ports.store import Keys, Unavailable
 from kith.records.passwords import Passwords
 from kith.wire.limits import Limits
@@ -50,23 +51,23 @@ def _make(password: str, salts: object) -> dict[str, Keys]:
     return {name: Keys(b"salt", password.encode(), b"", 1) for name in KEYS}
 
 
-class QuickHints:
-    """Reads the annotations of each constructor once, for all nodes of a process."""
+class Common:
+    """Computes once what is the same for all nodes of a process, and takes long: the server's own hash."""
+
+    _own: ClassVar[Sequence[Element] | None] = None
 
     def __enter__(self) -> None:
-        self._kept = parts.get_type_hints
-        parts.get_type_hints = self._hints
+        kept = self._kept = Caps.stream_features
+
+        def stream_features(caps: Caps) -> Sequence[Element]:
+            if Common._own is None:
+                Common._own = kept(caps)
+            return Common._own
+
+        Caps.stream_features = stream_features
 
     def __exit__(self, *_: object) -> None:
-        parts.get_type_hints = self._kept
-
-    _known: ClassVar[dict[object, dict[str, Any]]] = {}
-
-    def _hints(self, function: object, **names: Any) -> dict[str, Any]:
-        found = self._known.get(function)
-        if found is None:
-            found = self._known[function] = self._kept(function, **names)
-        return dict(found)
+        Caps.stream_features = self._kept
 
 
 class SimulatedNode:

@@ -122,8 +122,7 @@ _ALL_KINDS = _KINDS | _CLUSTER_KINDS
 def _kinds(nodes: int) -> list[str]:
     if nodes == 1:
         return list(_KINDS)
-    # what a node keeps for its next start, another one would take
-    return [*(kind for kind in _KINDS if kind != "restart"), *_CLUSTER_KINDS]
+    return [*_KINDS, *_CLUSTER_KINDS]
 
 
 @dataclass(frozen=True, slots=True)

@@ -372,6 +372,9 @@ class SimulatedStore:
     async def remove(self, account: int, space: str, key: str | None = None) -> int:
         return await self._write(lambda disk: disk.remove(account, space, key), account)
 
+    async def take(self, space: str, slot: int | None) -> list[tuple[str, Document]]:
+        return await self._write(lambda disk: disk.take(space, slot, self._owns or (lambda account: True)))
+
     async def spaces(self, account: int, prefix: str) -> list[str]:
         return await self._read(lambda disk: disk.spaces(account, prefix))
 

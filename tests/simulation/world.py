@@ -16,7 +16,7 @@ from tests.simulation import promises
 from tests.simulation.clock import Journal, Loop, Stuck, Time
 from tests.simulation.cluster import Cluster
 from tests.simulation.disk import Disk
-from tests.simulation.node import CONFIG, DOMAIN, KEYS, QuickHints, SimulatedNode
+from tests.simulation.node import CONFIG, DOMAIN, KEYS, Common, SimulatedNode
 from tests.simulation.people import NODE, SILENCE, Device
 from tests.simulation.schedule import ACCOUNTS, DEVICES, Event, Schedule
 
@@ -95,7 +95,7 @@ class World:
 
     def run(self) -> list[str]:
         """Returns what was broken, as sentences; nothing if all promises were kept."""
-        with Journal() as journal, QuickHints():
+        with Journal() as journal, Common():
             try:
                 self._run()
             except Stuck as stuck:

@@ -155,13 +155,16 @@ class Node:
             )
         for feature in self.features:
             await feature.start()
-        await self.get(Handover).restore()
-        if self.hosts.peers is not None:
+        if self.hosts.peers is None:
+            await self.get(Handover).restore()
+        else:
             self.tasks.spawn(self.get(Ownership).run())
         self.tasks.spawn(self.get(Upkeep).run())
 
     async def stop(self) -> None:
         """Ends sessions, except those that are saved for the next start, and commits."""
+        if self.hosts.peers is not None:
+            await self.get(PeerNodes).close()
         await self.get(Handover).save()
         self.get(Marks).flush()
         for feature in self.features:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
@@ -12,7 +13,7 @@ from kith.core.actors.accounts import Accounts
 from kith.core.actors.sender import Sender
 from kith.core.hooks.feature import Feature, handles_iq
 from kith.features.privacy import PrivacySettings
-from kith.ports.store import DocumentStore
+from kith.ports.store import DocumentStore, Unavailable
 from kith.wire import ns
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
@@ -59,7 +60,8 @@ class LastActivity(Feature):
     async def _write(self) -> None:
         left, self._left = self._left, {}
         for account, moment in left.items():
-            await self._store.put(account, SPACE, "", str(int(moment)).encode())
+            with contextlib.suppress(Unavailable):  # another node may own the account now; the others go on
+                await self._store.put(account, SPACE, "", str(int(moment)).encode())
 
     @handles_iq("get", ns.LAST, "query")
     async def last(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:

@@ -213,6 +213,13 @@ class DocumentStore(Protocol):
     async def remove(self, account: int, space: str, key: str | None = None) -> int:
         """Removes a document, or all of a space. Returns how many there were."""
 
+    async def take(self, space: str, slot: int | None) -> list[tuple[str, Document]]:
+        """Removes a space from the accounts in a slot, or from all accounts, and returns what was there.
+
+        Each document comes with the address of its account. All is one write: a document is returned once,
+        whichever node asks. Accounts that this node may not write for are left out.
+        """
+
     async def spaces(self, account: int, prefix: str) -> list[str]:
         """The names of non-empty spaces with this prefix, sorted."""
 

@@ -227,6 +227,10 @@ class Devices:
         if len(self._ended) > _ENDED:
             self._ended.popitem(last=False)
 
+    def forget_ended(self) -> None:
+        """Forgets removed devices, since another node may have seen them log in again."""
+        self._ended.clear()
+
     def has_ended(self, account: int, id: str) -> bool:
         """Whether a device was removed a moment ago, so that a login with it must fail."""
         return (account, id) in self._ended

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from kith.base.slots import slot_of
 from kith.ports.store import Document
 from kith.store.database import Database
 
@@ -63,6 +64,22 @@ class Documents(Database):
             statement, values = statement + " AND key = ?", (*values, key)
         return await self._write(lambda connection: connection.execute(statement, values).rowcount)
 
+    async def take(self, space: str, slot: int | None) -> list[tuple[str, Document]]:
+        def write(connection: sqlite3.Connection) -> list[tuple[str, Document]]:
+            rows = connection.execute(
+                "SELECT document.account, account.jid, key, value, seq FROM document "
+                "JOIN account ON account.id = document.account WHERE space = ?" + _indexed(space),
+                (space,),
+            ).fetchall()
+            found = [row for row in rows if slot is None or slot_of(row[1]) == slot]
+            connection.executemany(
+                "DELETE FROM document WHERE account = ? AND space = ? AND key = ?",
+                [(account, space, key) for account, _, key, _, _ in found],
+            )
+            return [(jid, Document(key, value, seq)) for _, jid, key, value, seq in found]
+
+        return await self._write(write)
+
     async def spaces(self, account: int, prefix: str) -> list[str]:
         return await self._read(
             lambda connection: [
@@ -74,6 +91,11 @@ class Documents(Database):
                 )
             ]
         )
+
+
+def _indexed(space: str) -> str:
+    """A condition by which SQLite finds the partial index of a space, if it has one (`kith.store.schema`)."""
+    return " AND space = 'sessions'" if space == "sessions" else ""
 
 
 def document(connection: sqlite3.Connection, account: int, space: str, key: str) -> Document | None:

@@ -72,6 +72,10 @@ MIGRATIONS = (
     """
     CREATE INDEX log_outgoing ON log (id, account, peer, flags) WHERE flags >= 8;
     """,
+    # Sessions that wait for the next start are found without reading all accounts (`Documents.take`).
+    """
+    CREATE INDEX document_sessions ON document (account, key) WHERE space = 'sessions';
+    """,
 )
 
 

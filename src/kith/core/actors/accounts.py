@@ -55,6 +55,7 @@ class Accounts:
         self.get: Callable[[str], Account | None] = self._accounts.get
         self._absent: OrderedDict[str, None] = OrderedDict()
         self._loading: dict[str, asyncio.Future[Account | None]] = {}
+        self._lost = 0  # how often slots were lost
 
     def is_known_missing(self, jid: str) -> bool:
         """Whether it is known that the account does not exist."""
@@ -120,19 +121,33 @@ class Accounts:
             del self._loading[jid]
 
     async def _read(self, jid: str) -> Account | None:
-        record = await self._store.account(jid)
-        if record is None:
+        lost = self._lost
+        account = await self.prepare(jid)
+        if account is None:
             self._absent[jid] = None
             if len(self._absent) > self._size:
                 self._absent.popitem(last=False)
             return None
-        account = Account(record)
-        await self._loaded(account, await self._store.documents_of(account.id, self._spaces))
         if not self._placement.owns(jid):
             raise Elsewhere
-        self._accounts[jid] = account
-        self._make_room()
+        if lost != self._lost:  # another node may have owned it meanwhile, and changed it
+            return await self._read(jid)
+        self.add(account)
         return account
+
+    async def prepare(self, jid: str) -> Account | None:
+        """Reads an account, or returns None. Nobody else sees it before `add`."""
+        record = await self._store.account(jid)
+        if record is None:
+            return None
+        account = Account(record)
+        await self._loaded(account, await self._store.documents_of(account.id, self._spaces))
+        return account
+
+    def add(self, account: Account) -> None:
+        """Adds an account to the cache."""
+        self._accounts[account.jid] = account
+        self._make_room()
 
     def _make_room(self) -> None:
         for _ in range(64):
@@ -159,7 +174,8 @@ class Accounts:
         return [account for jid, account in self._accounts.items() if jid not in there]
 
     def of_slot(self, slot: int) -> list[Account]:
-        """The cached accounts in a slot. Forgets which accounts are missing."""
+        """The cached accounts in a slot that was lost. Forgets which accounts are missing."""
+        self._lost += 1
         self._absent.clear()
         return [account for account in self.all() if self._placement.slot(account.jid) == slot]
 

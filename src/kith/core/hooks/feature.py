@@ -180,6 +180,12 @@ class Feature:
     def events_missed(self, account: JID, client: JID) -> None:
         """A client may have missed events of an account, since one of them was at another node."""
 
+    def slot_lost(self, slot: int) -> None:
+        """Another node owns a slot now. What is cached of its accounts outside of them has to be dropped.
+
+        Most features need not care: `Account.state` goes with the account.
+        """
+
     async def subscription_wanted(self, account: JID, contact: JID, stanza: Stanza) -> bool:
         """``contact`` requests a subscription to ``account``.
 

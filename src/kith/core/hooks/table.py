@@ -29,12 +29,12 @@ class Hook(list[Callable[_P, _T]], Generic[_P, _T]):
     def fill(self, features: Iterable[Feature]) -> None:
         """Adds the methods of the features that override it, in order."""
         name = self.method.__name__
-        self += [getattr(feature, name) for feature in features if overrides(feature, name)]
+        self += [getattr(feature, name) for feature in features if overrides(type(feature), name)]
 
 
-def overrides(feature: Feature, name: str) -> bool:
+def overrides(feature: type[Feature], name: str) -> bool:
     """Whether a feature overrides a method of `Feature`."""
-    return getattr(type(feature), name) is not getattr(Feature, name)
+    return getattr(feature, name) is not getattr(Feature, name)
 
 
 class Each(Hook[_P, None]):
@@ -129,6 +129,7 @@ class Hooks:
         self.session_available = Each(Feature.session_available)
         self.presence_changed = Each(Feature.presence_changed)
         self.presence_received = Each(Feature.presence_received)
+        self.slot_lost = Each(Feature.slot_lost)
         self.events_missed = Each(Feature.events_missed)
         self.subscription_wanted = AnyInTurn(Feature.subscription_wanted)
         self.subscription_approved = Each(Feature.subscription_approved)
@@ -154,7 +155,7 @@ class Hooks:
                 hook.fill(features)
         self.in_memory += [space for feature in features for space in feature.in_memory]
         self.bind_features += [var for feature in features for var in feature.bind_features]
-        self._keeping += [feature for feature in features if overrides(feature, "session_saved")]
+        self._keeping += [feature for feature in features if overrides(type(feature), "session_saved")]
 
     def allows(self, sender: JID, to: JID, stanza: Stanza) -> bool:
         """Calls `stanza_in` for a stanza whose sender is not told of a refusal."""

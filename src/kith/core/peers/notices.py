@@ -102,6 +102,11 @@ class Notices:
         self._viewers: defaultdict[int, int] = defaultdict(int)
         self._planned = False
 
+    @property
+    def slots(self) -> list[int]:
+        """The slots of this node."""
+        return list(self._own)
+
     # -- slots ---------------------------------------------------------------------------------------
 
     def gained(self, slot: int) -> None:

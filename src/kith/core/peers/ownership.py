@@ -5,11 +5,14 @@ from __future__ import annotations
 from kith.base.ids import Ids
 from kith.base.tasks import Tasks
 from kith.core.actors.accounts import Accounts
+from kith.core.hooks.table import Hooks
 from kith.core.peers.notices import Notices
 from kith.core.peers.peers import PeerNodes
+from kith.core.sessions.handover import Handover
 from kith.core.sessions.sessions import Sessions
 from kith.ports.placement import Placement
 from kith.ports.store import LogStore
+from kith.records.devices import Devices
 from kith.wire.errors import StreamError
 
 #: Slots gained within this many seconds are announced together.
@@ -26,8 +29,11 @@ class Ownership:
         ids: Ids,
         accounts: Accounts,
         sessions: Sessions,
+        handover: Handover,
         peers: PeerNodes,
         notices: Notices,
+        hooks: Hooks,
+        devices: Devices,
         tasks: Tasks,
     ) -> None:
         self._placement = placement
@@ -35,8 +41,11 @@ class Ownership:
         self._ids = ids
         self._accounts = accounts
         self._sessions = sessions
+        self._handover = handover
         self._peers = peers
         self._notices = notices
+        self._hooks = hooks
+        self._devices = devices
         self._tasks = tasks
         self._news: set[int] = set()
 
@@ -49,7 +58,10 @@ class Ownership:
         did.
         """
         self._ids.gained(slot, await self._store.last_id(slot))
+        accounts = await self._handover.gained(slot)
         await self._peers.gained(slot)
+        for account in accounts:
+            self._accounts.add(account)
         if not self._news:
             self._tasks.later(_TOGETHER, self._announce)
         self._news.add(slot)
@@ -66,6 +78,8 @@ class Ownership:
                 session.presence = session.directed = None
                 self._sessions.end(session, StreamError("reset", "another node has taken over the account"))
             self._accounts.drop(account)
+        self._hooks.slot_lost(slot)
+        self._devices.forget_ended()
 
     def _announce(self) -> None:
         slots, self._news = self._news, set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 
 from kith.base.figures import Figures
@@ -25,6 +26,8 @@ from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
 from kith.wire.stanza import Stanza
 
+#: How many seconds it may take until what was taken waits for the store.
+_LAST = 0.1
 _EVENT = ns.tag(ns.PUBSUB_EVENT, "event")
 
 
@@ -51,6 +54,7 @@ class PeerNodes:
         self._post = post
         self._notices = notices
         notices.handle = self._handle
+        self._closed = False
         self._admit = router.admit_peer
         self._tasks = tasks
         self._figures = figures
@@ -66,7 +70,8 @@ class PeerNodes:
     async def gained(self, slot: int) -> None:
         """Starts taking stanzas for a slot that this node now owns, and continues with its outboxes."""
         self._notices.gained(slot)
-        self._bus.serve(slot, partial(self._take, slot))
+        if not self._closed:
+            self._bus.serve(slot, partial(self._take, slot))
         await self._outbox.gained(slot)
 
     def lost(self, slot: int) -> None:
@@ -74,6 +79,13 @@ class PeerNodes:
         self._bus.stop(slot)
         self._notices.lost(slot)
         self._outbox.lost(slot)
+
+    async def close(self) -> None:
+        """Stops taking stanzas, since sessions are saved next, and waits for those that it has taken."""
+        self._closed = True
+        for slot in self._notices.slots:
+            self._bus.stop(slot)
+        await asyncio.sleep(_LAST)
 
     # -- to other nodes ----------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """Saves sessions when the server stops, and restores them when it starts (XEP-0198 §5).
 
-A session that can be resumed is a document in the store from the stop to the next start, which deletes it
-before anybody can connect. So an outdated one is never restored: after a crash there are none, and devices
-read their logs.
+A session that can be resumed is a document of its account from the stop on. Whoever owns the account next,
+the same node after its start or another one, reads and deletes it in one write, before anybody can connect.
+So an outdated one is never restored: after a crash there are none, and devices read their logs.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import structlog
 from kith.base.clock import Clock
 from kith.base.tasks import Tasks
 from kith.core.actors import sm
-from kith.core.actors.account import Session
+from kith.core.actors.account import Account, Session
 from kith.core.actors.accounts import Accounts
+from kith.core.actors.roster import Roster
 from kith.core.hooks.table import Hooks
 from kith.core.sessions.resumption import Resumption
 from kith.core.sessions.sessions import Sessions
@@ -30,12 +31,14 @@ from kith.wire.jid import parse_jid
 from kith.wire.stanza import Stanza
 
 logger = structlog.get_logger("kith")
-#: The owner of these documents: no account, so that they can be found with one query.
-_OWNER = 0
+#: The owner of these documents before version 0.3: no account.
+_OWNER_BEFORE = 0
 _SPACE = "sessions"
 _FORMAT = 1
 #: Total size of what is saved, in bytes; sessions that would exceed it end.
 _MOST_BYTES = 256 * 1024 * 1024
+#: How many seconds pass before the store is asked again that can't delete them.
+_AGAIN = 0.5
 #: How many ids of messages received before replay may be saved; a session with more ends.
 _MOST_SEEN = 1000
 #: How long to wait for work started by the last stanzas, in seconds.
@@ -109,7 +112,7 @@ class Handover:
                 continue
             value = json.dumps(self._encode(session, self._clock.now() + left)).encode()
             size += len(value)
-            writes.append(self._store.put(_OWNER, _SPACE, manage.token, value))
+            writes.append(self._store.put(session.account.id, _SPACE, manage.token, value))
             for _, id in manage.queue:
                 if id:  # undelivered if the session is not resumed
                     session.delivery.given_up(id)
@@ -122,20 +125,46 @@ class Handover:
             logger.info("sessions wait for the next start", count=len(writes))
 
     async def restore(self) -> None:
-        """Restores the sessions from before the restart. Has to be called before anybody connects."""
-        documents = await self._store.documents(_OWNER, _SPACE)
+        """Restores the sessions of all accounts. Has to be called before anybody connects."""
+        documents = await self._store.documents(_OWNER_BEFORE, _SPACE)
+        if documents:
+            await self._store.remove(_OWNER_BEFORE, _SPACE)
+        taken = [document for _, document in await self._store.take(_SPACE, None)]
+        for account in await self._take_up([*documents, *taken]):
+            self._accounts.add(account)
+
+    async def gained(self, slot: int) -> list[Account]:
+        """Restores the sessions of the accounts in a slot that this node is about to own.
+
+        Returns the accounts, which have to be added when it does: until then nobody may find them.
+        Waits while the store can't delete what it has kept, since that would be outdated later.
+        """
+        while True:
+            try:
+                taken = await self._store.take(_SPACE, slot)
+                break
+            except Unavailable:  # already logged for the operator
+                await asyncio.sleep(_AGAIN)
+        return await self._take_up([document for _, document in taken])
+
+    async def _take_up(self, documents: Sequence[Document]) -> list[Account]:
         if not documents:
-            return
-        await self._store.remove(_OWNER, _SPACE)
-        taken = 0
-        for kept in sorted(_decode(documents), key=lambda kept: float(kept["until"])):
+            return []
+        accounts: dict[str, Account] = {}
+        taken = []
+        for kept in _decode(documents):
             left = float(kept["until"]) - self._clock.now()
-            if 0 < left <= self._resumption.timeout:
+            if left > 0:
                 try:
-                    taken += await self._make(kept, left)
+                    # the clock of another node may be ahead
+                    session = await self._make(kept, min(left, self._resumption.timeout), accounts)
                 except (ValueError, KeyError, TypeError) as error:
                     self._tasks.failed("a session can't be taken up", error)
-        logger.info("sessions taken up", count=taken, of=len(documents))
+                else:
+                    taken += [session] if session is not None else []
+        self._resumption.add(taken)
+        logger.info("sessions taken up", count=len(taken), of=len(documents))
+        return list(accounts.values())
 
     def _all(self) -> list[Session]:
         return [session for account in self._accounts.all() for session in account.sessions.values()]
@@ -166,13 +195,18 @@ class Handover:
             "features": self._hooks.session_saved(session),
         }
 
-    async def _make(self, kept: dict[str, Any], left: float) -> bool:
-        """Restores one session. Returns False if its account no longer exists."""
+    async def _make(self, kept: dict[str, Any], left: float, accounts: dict[str, Account]) -> Session | None:
+        """Restores one session. Returns None if its account no longer exists.
+
+        ``accounts``: those that were read already, by address.
+        """
         jid = parse_jid(kept["jid"])
-        account = await self._accounts.load(jid.bare)
+        account = accounts.get(jid.bare) or await self._accounts.prepare(jid.bare)
         if account is None or jid.resource in account.sessions:
-            return False
-        await self._accounts.roster(account.jid)
+            return None
+        if account.roster is None:
+            account.roster = await Roster.load(self._store, account.id)
+        accounts[account.jid] = account
         session = Session(self._sessions, account, jid, None, kept["lang"])
         session.handheld = kept["handheld"]
         session.device, session.credential = kept["device"], kept["credential"]
@@ -194,9 +228,8 @@ class Handover:
                 account.delivery.handed(id)
         session.lost_at = self._clock.steady() - self._resumption.timeout + left
         self._sessions.open(session)
-        self._resumption.add(session)
         self._hooks.session_restored(session, kept["features"])
-        return True
+        return session
 
 
 def _decode(documents: Sequence[Document]) -> list[dict[str, Any]]:

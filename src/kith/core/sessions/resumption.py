@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from kith.base.randomness import Randomness
 from kith.config import Config
@@ -60,14 +60,15 @@ class Resumption:
         self._waiting[session] = None
         self._lately[session] = None
 
-    def add(self, session: Session) -> None:
-        """Lets a session wait that was restored after a restart.
-
-        Has to be called in the order of ``lost_at``.
-        """
-        assert session.sm is not None
-        self._tokens[session.sm.token] = session
-        self.wait(session)
+    def add(self, sessions: Sequence[Session]) -> None:
+        """Lets sessions wait that were restored after a restart."""
+        for session in sessions:
+            assert session.sm is not None
+            self._tokens[session.sm.token] = session
+        for waiting in (self._waiting, self._lately):
+            ordered = sorted((*waiting, *sessions), key=lambda session: session.lost_at)
+            waiting.clear()
+            waiting.update(dict.fromkeys(ordered))
 
     def detach(self, session: Session) -> None:
         """Detaches the session from its connection, if it has one, without letting it wait for another."""

@@ -50,11 +50,14 @@ class NodeCache:
         return await asyncio.shield(task)
 
     async def _load(self, account: int) -> Nodes:
+        loading = self._loading
         try:
             nodes = await Nodes.load(self._store, self._clock, account, self._spaces)
         finally:
             # at once, not when the task is done, since nodes that were dropped meanwhile must not be returned
-            del self._loading[account]
+            del loading[account]
+        if loading is not self._loading:
+            return await self.load(account)  # what was read may be out of date
         self._cache[account] = nodes
         self.settle(nodes)
         return nodes
@@ -111,6 +114,12 @@ class NodeCache:
             return []
         oldest = iter(self._cache.items())
         return [pair for pair, _ in zip(oldest, range(64), strict=False)]
+
+    def clear(self) -> None:
+        """Drops all accounts."""
+        self._cache.clear()
+        self._bytes = 0
+        self._loading = {}
 
     def drop(self, account: int) -> None:
         """Drops an account."""

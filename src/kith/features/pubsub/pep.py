@@ -125,6 +125,9 @@ class Pep(Feature):
         async with self._nodes.writing(account.id):
             self._nodes.drop(account.id)
 
+    def slot_lost(self, slot: int) -> None:
+        self._nodes.clear()  # it does not know whose they are; they are read again
+
     def presence_changed(self, session: Session, stanza: Stanza) -> None:
         if stanza.type == "unavailable":
             session.state.pop(Pep, None)

@@ -50,17 +50,14 @@ class Parts:
             circle = [*self._making[self._making.index(cls) :], cls]
             raise Unfit(" needs ".join(other.__name__ for other in circle))
         self._making.append(cls)
-        hints = get_type_hints(cls.__init__)
-        hints.pop("return", None)
         make: Callable[..., _T] = cls
-        part = make(**{name: self._argument(cls, hint) for name, hint in hints.items()})
+        part = make(**{name: self._argument(cls, options) for name, options in _needs(cls)})
         self._making.pop()
         self._parts[cls] = part
         return part
 
-    def _argument(self, cls: type[object], hint: Any) -> object:
-        """The part for an annotation of the constructor of ``cls``."""
-        options = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    def _argument(self, cls: type[object], options: Sequence[Any]) -> object:
+        """The part for an argument of the constructor of ``cls``."""
         for option in options:
             if option in self._parts:
                 return self._parts[option]
@@ -68,4 +65,22 @@ class Parts:
                 return self._made(option)
         if NoneType in options:
             return None
-        raise Unfit(f"{cls.__name__} needs {getattr(hint, '__name__', hint)}")
+        wanted = " | ".join(getattr(option, "__name__", str(option)) for option in options)
+        raise Unfit(f"{cls.__name__} needs {wanted}")
+
+
+#: What `_needs` has found, since reading annotations takes long.
+_needed: dict[type[object], Sequence[tuple[str, Sequence[Any]]]] = {}
+
+
+def _needs(cls: type[object]) -> Sequence[tuple[str, Sequence[Any]]]:
+    """The arguments of a constructor: their names, each with the types that it may have."""
+    found = _needed.get(cls)
+    if found is None:
+        hints = get_type_hints(cls.__init__)
+        hints.pop("return", None)
+        found = _needed[cls] = [
+            (name, get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,))
+            for name, hint in hints.items()
+        ]
+    return found

@@ -182,16 +182,28 @@ def _services(domain: str, features: Sequence[Feature], hosts: Hosts) -> dict[st
     return found
 
 
+#: What `_declared` has found.
+_known: dict[type[Feature], Sequence[tuple[str, tuple[str, str, str]]]] = {}
+
+
+def _declared(feature: type[Feature]) -> Sequence[tuple[str, tuple[str, str, str]]]:
+    """The methods of a class that handle iqs: their names, each with a type, a child element and ``to``."""
+    found = _known.get(feature)
+    if found is None:
+        found = _known[feature] = [
+            (name, iq) for name in dir(feature) for iq in getattr(getattr(feature, name), "_iqs", ())
+        ]
+    return found
+
+
 def _handlers(features: Sequence[Feature], services: Sequence[str]) -> dict[tuple[str, str, str], Handler]:
     handlers: dict[tuple[str, str, str], Handler] = {}
     for feature in features:
-        for name in dir(feature):
-            method = getattr(type(feature), name, None)
-            for type_, child, to in getattr(method, "_iqs", ()):
-                if to == "any":
-                    kinds = ["server", "account", *services]
-                else:
-                    kinds = [feature.service if to == "service" else to]
-                for kind in kinds:
-                    handlers[type_, child, kind] = getattr(feature, name)
+        for name, (type_, child, to) in _declared(type(feature)):
+            if to == "any":
+                kinds = ["server", "account", *services]
+            else:
+                kinds = [feature.service if to == "service" else to]
+            for kind in kinds:
+                handlers[type_, child, kind] = getattr(feature, name)
     return handlers

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import structlog
 import uvloop
 
-from kith import journal
+from kith import __version__, journal
 from kith.config import Config, ConfigError
 from kith.config.renamed import Renamed
 from kith.notify import notify
@@ -48,10 +48,13 @@ async def _serve(config: Config, reread: Callable[[], Config] | None) -> None:
     await server.start()
     _spare_collections()
     sys.setswitchinterval(_SWITCH_INTERVAL)
+    logger.info("started", version=__version__, domain=config.domain)
     notify("READY=1")
     await server.run()
+    logger.info("stopping")
     notify("STOPPING=1")
     await server.stop()
+    logger.info("stopped")
 
 
 #: The exit status if one of the server's threads fails: EX_SOFTWARE of sysexits.h.
@@ -79,7 +82,8 @@ def serve(config: Config, renamed: Sequence[Renamed] = (), reread: Callable[[], 
     ``renamed``: settings that were given under an old name, for a warning in the log.
     ``reread``: reads the settings again, on SIGHUP.
     """
-    journal.set_up(config.log_level, config.log_format)
+    json = config.log_format == "json"
+    journal.set_up(config.log_level, config.log_format, sys.stdout if json else sys.stderr)
     for setting in renamed:
         logger.warning("setting has a new name", old=setting.old, new=setting.new, given_in=setting.place)
     threading.excepthook = _thread_failed

@@ -143,6 +143,8 @@ class Server:
         self.node.tasks.spawn(self._tick())
         self.node.tasks.spawn(self.edge.watch())
         self.renewal.look_at_certificate()
+        if config.log_format == "json":
+            return  # standard output is for a program
         accounts = await store.accounts()
         welcome.show(config, describe(certificate), len(accounts), web_app=app is not None)
 

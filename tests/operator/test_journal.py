@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from dnslib.server import BaseResolver, DNSLogger, DNSServer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,22 +80,33 @@ async def traffic(server: RunningServer) -> str:
 
 
 def events(server: RunningServer) -> list[str]:
-    """The lines of the log, without what `kith serve` prints when it starts."""
-    return server.log.read_text().partition("Press Ctrl-C to stop.\n")[2].splitlines()
+    """The lines of the log, without what `kith serve` prints for people when it starts."""
+    text = server.log.read_text()
+    return (text if text.startswith("{") else text.partition("Press Ctrl-C to stop.\n")[2]).splitlines()
 
 
 @pytest.fixture(scope="module", params=["text", "json"])
 def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The lines that the traffic left."""
-    (nowhere,) = free_ports(1)
+    nowhere, port = free_ports(2)
     settings = {
         "log_level": "debug",
         "log_format": request.param,
         "federation": "on",
-        "federation_port": str(free_ports(1)[0]),
+        "federation_port": str(port),
         "dns_server": f"127.0.0.1:{nowhere}",
     }
-    with running(tmp_path_factory.mktemp("kith") / "data", **settings) as server:
+    names = DNSServer(BaseResolver(), port=nowhere, address="127.0.0.1", logger=DNSLogger("-log"))
+    names.start_thread()
+    try:
+        return _told(tmp_path_factory.mktemp("kith"), settings)
+    finally:
+        names.stop()
+        names.server.server_close()
+
+
+def _told(folder: Path, settings: dict[str, str]) -> list[str]:
+    with running(folder / "data", **settings) as server:
         for number in NUMBERS:
             server.add_user(number)
         token = asyncio.run(traffic(server))

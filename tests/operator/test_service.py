@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import configparser
+import json
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from kith.config import load
 from kith.notify import notify
-from tests.conftest import RunningServer
+from tests.api.person import Person, until
+from tests.conftest import KITH, RunningServer
 
 DEBIAN = Path(__file__).parents[2] / "packaging" / "debian"
 
@@ -50,3 +53,28 @@ def test_the_unit_waits_for_the_start_and_does_not_repeat_a_wrong_setting() -> N
 def test_the_settings_of_the_package_are_good_and_name_an_absolute_folder() -> None:
     config = load(DEBIAN / "kith.toml", {})
     assert config.data_dir == Path("/var/lib/kith")
+
+
+async def test_json_is_alone_on_standard_output(tmp_path: Path) -> None:
+    server = RunningServer(tmp_path / "data", log_format="json")
+    with (tmp_path / "out").open("wb") as out, (tmp_path / "err").open("wb") as err:
+        process = subprocess.Popen(  # noqa: ASYNC220
+            [*KITH, "serve"], env=server.environ, stdin=subprocess.DEVNULL, stdout=out, stderr=err
+        )
+        try:
+
+            async def started() -> bool:
+                return "started" in (tmp_path / "out").read_text()
+
+            await until(started)
+            person = Person(server)
+            assert (await person.ask("POST", "/api/register/code", {"number": person.number})).status == 202
+        finally:
+            process.terminate()
+            assert process.wait(30) == 0
+    lines = [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()]
+    events = [line["event"] for line in lines]
+    assert events[0] == "started"
+    assert events[-2:] == ["stopping", "stopped"]
+    assert "text message" in events
+    assert (tmp_path / "err").read_text() == ""

@@ -172,6 +172,8 @@ class Codes:
         except Refused as error:
             if error.reason != "wrong-code":
                 self._wrong.add(place, self._clock.steady(), -1)
+            else:
+                logger.info("wrong code", number=number, address=address)
             raise
         except BaseException:
             self._wrong.add(place, self._clock.steady(), -1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import structlog
+
 from kith.accounts.codes import Codes
 from kith.accounts.devices import Logins
 from kith.accounts.enrolment import About, Enrolled, Enrolment
@@ -21,6 +23,8 @@ from kith.ports.store import AccountRecord, Store
 from kith.records.devices import Devices
 from kith.records.passwords import Passwords
 from kith.wire.jid import JID
+
+logger = structlog.get_logger("kith")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +151,7 @@ class Registration:
             await self._pins.check(record.id, pin)
         except Refused as error:
             error.proof, error.silence = again, wait
+            logger.info("wrong PIN", account=record.jid, reason=error.reason)
             raise
         if proof and await self._pins.version(record.id) != version:
             raise Refused("expired-code", "The PIN was changed meanwhile. Ask for another code.")

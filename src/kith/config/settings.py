@@ -196,7 +196,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Literal["debug", "info", "warning", "error"], _about("debug, info, warning or error.")
     ] = "info"
     log_format: Annotated[
-        Literal["text", "json"], _about("Format of a log line: text (key=value) or json.")
+        Literal["text", "json"],
+        _about("Format of the log: text (key=value, on standard error) or json (alone on standard output)."),
     ] = "text"
 
     def take_over(self, new: Config) -> tuple[list[str], list[str]]:

@@ -38,7 +38,7 @@ class TextMessages:
     def _make(self) -> SMS:
         config = self._config
         if not config.sms_url:
-            return ConsoleSMS()
+            return ConsoleSMS(as_json=config.log_format == "json")
         return HTTPGateway(
             config.sms_url,
             self._clock,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 
+import structlog
+
 from kith.store.errors import StoreError
 
+logger = structlog.get_logger("kith")
 #: One script per version. The `user_version` of a database is the number of scripts applied to it.
 MIGRATIONS = (
     """
@@ -106,3 +109,5 @@ def migrate(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+    if version:
+        logger.info("database migrated", old=version, new=len(MIGRATIONS))

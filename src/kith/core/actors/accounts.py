@@ -6,6 +6,8 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+import structlog
+
 from kith.base.domain import Domain
 from kith.base.tasks import Told
 from kith.core.actors.account import Account, Session
@@ -14,6 +16,8 @@ from kith.ports.placement import Placement
 from kith.ports.store import Document, Keys, Store
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID
+
+logger = structlog.get_logger("kith")
 
 
 class Elsewhere(StanzaError, Told):
@@ -73,6 +77,7 @@ class Accounts:
         made = await self._store.create_accounts(accounts)
         for jid in made:
             self.appeared(jid)
+            logger.info("account created", account=jid)
         return made
 
     async def load(self, jid: str) -> Account | None:

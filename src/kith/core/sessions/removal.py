@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 
+import structlog
+
 from kith.base.tasks import Tasks
 from kith.core.actors.account import Account, Session
 from kith.core.actors.accounts import Accounts
@@ -13,6 +15,8 @@ from kith.core.routing.subscriptions import Subscriptions
 from kith.core.sessions.sessions import Sessions
 from kith.ports.store import Store
 from kith.wire.errors import StreamError
+
+logger = structlog.get_logger("kith")
 
 
 class Removal:
@@ -67,6 +71,7 @@ class Removal:
         else:
             self._tasks.spawn(delete())
             await free
+        logger.info("account removed", account=account.jid)
         if asking:
             self._tasks.spawn(self.forget(account))
 

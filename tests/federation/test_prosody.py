@@ -3,103 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import shutil
-import signal
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.conftest import RunningServer, free_ports
+from tests.conftest import RunningServer
+from tests.federation.prosody import Prosody, prosody
 from tests.federation.world import World, world
 from tests.raw import CLIENT, RawClient, body, condition
-
-_PLUGINS = Path(__file__).parent
-
-
-class Prosody:
-    """A Prosody of one domain with the account ``pam``. It finds other servers by ``names``."""
-
-    def __init__(self, here: World, domain: str, names: dict[str, int], certificate_for: str = "") -> None:
-        self.domain = domain
-        self.folder = here.folder / domain
-        self.port, self.s2s_port = free_ports(2)
-        self._process: subprocess.Popen[bytes] | None = None
-        certificate, key = here.authority.certificate(domain, names=certificate_for or domain)
-        accounts = self.folder / "data" / domain.replace(".", "%2e") / "accounts"
-        accounts.mkdir(parents=True)
-        (accounts / "pam.dat").write_text('return { ["password"] = "pw"; };\n')
-        known = " ".join(f'["{name}"] = {port};' for name, port in names.items())
-        modules = "roster saslauth tls dialback disco ping pep presence test_names"
-        quoted = " ".join(f'"{name}";' for name in modules.split())
-        (self.folder / "prosody.cfg.lua").write_text(
-            f"""
-run_as_root = true
-data_path = "{self.folder}/data"
-pidfile = "{self.folder}/pid"
-plugin_paths = {{ "{_PLUGINS}" }}
-modules_enabled = {{ {quoted} }}
-modules_disabled = {{ "s2s_auth_dane_in" }}
-test_names = {{ {known} }}
-interfaces = {{ "127.0.0.1" }}
-c2s_ports = {{ {self.port} }}
-s2s_ports = {{ {self.s2s_port} }}
-c2s_direct_tls_ports = {{ }}
-s2s_direct_tls_ports = {{ }}
-c2s_require_encryption = false
-allow_unencrypted_plain_auth = true
-s2s_require_encryption = true
-s2s_secure_auth = true
-authentication = "internal_plain"
-ssl = {{ certificate = "{certificate}"; key = "{key}"; cafile = "{here.authority.file}" }}
-log = {{ debug = "{self.folder}/log" }}
-VirtualHost "{domain}"
-"""
-        )
-
-    def start(self) -> None:
-        program = shutil.which("prosody", path="/usr/bin:/usr/local/bin:/usr/sbin")
-        assert program is not None, "Debian's prosody is missing: `make test` installs it"
-        self._process = subprocess.Popen(
-            [program, "-F", "--config", str(self.folder / "prosody.cfg.lua")],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        for _ in range(100):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                return
-            time.sleep(0.1)
-        raise RuntimeError((self.folder / "log").read_text()[-4000:])
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.send_signal(signal.SIGTERM)
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait(10)
-            self._process = None
-
-    @property
-    def log(self) -> str:
-        return (self.folder / "log").read_text()
-
-
-@contextlib.contextmanager
-def prosody(here: World, domain: str, names: dict[str, int], certificate_for: str = "") -> Iterator[Prosody]:
-    made = Prosody(here, domain, names, certificate_for)
-    here.names.add(domain, made.s2s_port)
-    made.start()
-    try:
-        yield made
-    finally:
-        made.stop()
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +107,8 @@ async def test_an_unknown_person_is_an_error_both_ways(kith: RunningServer, othe
 
 
 async def test_a_certificate_that_does_not_fit_is_refused_both_ways(here: World, kith: RunningServer) -> None:
-    with prosody(here, "false.test", _names(kith), certificate_for="other.test") as false:
+    certificate = here.authority.certificate("false", names="other.test")
+    with prosody(here, "false.test", _names(kith), certificate=certificate) as false:
         ann, pam = await online(kith, "ann"), await online(false, "pam")
         ann.send("<message to='pam@false.test' type='chat' id='a'><body>secret</body></message>")
         assert condition(await ann.take(lambda e: e.get("type") == "error", 20)) == "remote-server-not-found"

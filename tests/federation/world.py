@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -110,8 +110,15 @@ class World:
         self.authority = Authority(folder)
 
     @contextlib.contextmanager
-    def kith(self, domain: str, *, certificate_for: str = "", **settings: str) -> Iterator[RunningServer]:
-        """A Kith of that domain, with two people."""
+    def kith(
+        self,
+        domain: str,
+        *,
+        certificate_for: str = "",
+        people: Sequence[str] = ("ann", "ben"),
+        **settings: str,
+    ) -> Iterator[RunningServer]:
+        """A Kith of that domain, with these people."""
         name = domain.replace(".", "-")
         certificate, key = self.authority.certificate(name, names=certificate_for or domain)
         (port,) = free_ports(1)
@@ -132,7 +139,7 @@ class World:
         server.domain = domain
         server.start()
         try:
-            for person in ("ann", "ben"):
+            for person in people:
                 server.add_user(person)
             yield server
         finally:

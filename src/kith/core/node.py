@@ -25,6 +25,7 @@ from kith.core.log.log import Log
 from kith.core.log.marks import Marks
 from kith.core.log.replay import Replay
 from kith.core.login.entrance import Entrance
+from kith.core.peers.bounces import Bounces
 from kith.core.peers.notices import Notices
 from kith.core.peers.outbox import Outbox
 from kith.core.peers.ownership import Ownership
@@ -59,7 +60,7 @@ _PARTS: tuple[type[object], ...] = (
     *(Revocation, Removal, Handover, Entrance, Upkeep),
 )
 #: The additional parts of a node that is one of several.
-_PEERS: tuple[type[object], ...] = (Outbox, Notices, PeerNodes, Ownership)
+_PEERS: tuple[type[object], ...] = (Bounces, Outbox, Notices, PeerNodes, Ownership)
 
 
 class Node:

@@ -11,16 +11,18 @@ from __future__ import annotations
 from collections import Counter, deque
 from functools import partial
 
+from kith.base.domain import Domain
 from kith.base.ids import Ids
 from kith.base.randomness import Randomness
 from kith.base.tasks import Tasks
 from kith.core.actors.account import Account
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.sender import Sender
+from kith.core.peers.bounces import Bounces
 from kith.core.peers.requests import Message, Messages, encode, result
 from kith.ports.bus import Bus, BusError
 from kith.ports.placement import Placement
-from kith.ports.store import INCOMING, OUTGOING, UNARCHIVED, Append, LogStore
+from kith.ports.store import OUTGOING, UNARCHIVED, Append, LogStore
 from kith.wire.errors import StanzaError
 from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import Stanza
@@ -84,7 +86,11 @@ class Outbox:
         accounts: Accounts,
         tasks: Tasks,
         randomness: Randomness,
+        domain: Domain,
+        bounces: Bounces,
     ) -> None:
+        self._domain = domain
+        self._bounces = bounces
         self._placement = placement
         self._bus = bus
         self._store = store
@@ -155,6 +161,8 @@ class Outbox:
         while entries := await self._store.outbox(slot, after, _PAGE):
             for entry in entries:
                 after = entry.id
+                if not self._domain.holds(parse_jid(entry.peer)):
+                    continue  # it waits for another server
                 source = parse_jid(Stanza.from_bytes(entry.stanza).attrs["from"]).bare
                 self.depart(entry.account, entry.id, entry.stanza, source, entry.peer)
 
@@ -252,7 +260,7 @@ class Outbox:
 
     def _close(self, batch: list[Departure], refused: dict[int, bytes]) -> None:
         """Removes the stanzas of a request from the outbox, and tells the senders of refused ones."""
-        kept, away = [], []
+        kept = []
         for place, departure in enumerate(batch):
             error = refused.get(place)
             if departure.waiting is not None:
@@ -260,13 +268,10 @@ class Outbox:
             elif error is None:
                 kept.append(departure.id)
             else:
-                away.append(departure.id)
-                self._bounce(Stanza.from_bytes(error), departure.account)
-        account = batch[0].account
+                leave = partial(self._store.turned_away, departure.account, [departure.id])
+                self._bounces.tell(Stanza.from_bytes(error), departure.account, leave)
         if kept:
-            self._store.handed_on(account, kept)
-        if away:
-            self._store.turned_away(account, away)
+            self._store.handed_on(batch[0].account, kept)
 
     def _tell(self, departure: Departure, refusal: Stanza | None) -> None:
         """Reports the outcome to the waiting caller, in the next iteration of the event loop."""
@@ -275,26 +280,6 @@ class Outbox:
         if refusal is not None:
             sender.send(refusal)
         self._tasks.soon(sender.committed)
-
-    def _bounce(self, error: Stanza, account: int) -> None:
-        """Delivers an error to the session that sent the stanza; for a message, else to the account's
-        next session.
-        """
-        to = parse_jid(error.attrs["to"])
-        there = self._accounts.get(to.bare)
-        if there is not None and (session := there.sessions.get(to.resource)) is not None:
-            session.send(error)
-        elif there is not None and error.kind == "presence":
-            for session in there.available():
-                session.send(error)
-        elif error.kind == "message":
-            owners = [(account, parse_jid(error.attrs["from"]).bare, INCOMING | UNARCHIVED)]
-            id = self._ids.next(self._placement.slot(to.bare))
-            self._store.append(Append(id, error.to_bytes(), owners, self._bounced))
-
-    def _bounced(self, existing: int | None, error: BaseException | None) -> None:
-        if error is not None:
-            self._tasks.failed("a refusal could not be kept for its sender", error)
 
 
 def _key(id: int) -> bytes:

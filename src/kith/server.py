@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import structlog
@@ -34,7 +34,7 @@ from kith.core.sessions.handover import Handover
 from kith.core.sessions.resumption import Resumption
 from kith.edge.certificate import describe, ensure_certificate
 from kith.edge.certificate_health import check_pair
-from kith.edge.edge import Edge
+from kith.edge.edge import Connected, Edge
 from kith.edge.http import FrontConnection, Web
 from kith.edge.invites import InvitePages
 from kith.edge.listeners import Listeners, PortError
@@ -68,6 +68,8 @@ logger = structlog.get_logger("kith")
 _FAREWELL = 5.0
 #: Seconds of silence of a component or another server after which the kernel probes it (TCP keepalive).
 _QUIET_SERVER = 300.0
+#: The same for streams that other servers still write to after we have ended our side.
+_GOODBYE = 2.0
 #: How long to wait for another process that is creating the database, in seconds.
 _DATABASE_BUSY = 10.0
 #: The number of connections that the kernel queues until they are accepted.
@@ -275,9 +277,11 @@ class Server:
         Other clients get `system-shutdown` (RFC 6120 §4.9.3.21). docs/reliability.md describes the order.
         """
         self._listeners.close()
-        for connection in list(self.edge.connections):
-            connection.listen_no_more()
+        parting = [
+            connection for connection in list(self.edge.connections) if not connection.listen_no_more()
+        ]
         await self.node.get(Handover).wait_until_idle(_FAREWELL)
+        await self._wait_for(parting, _GOODBYE)
         for connection in list(self.edge.connections):
             connection.shut_down()
         if self.federation is not None:
@@ -292,6 +296,14 @@ class Server:
         await self.node.stop()
         if self._lock is not None:
             self._lock.release()
+
+    async def _wait_for(self, parting: Sequence[Connected], seconds: float) -> None:
+        """Waits until these connections are closed, at most ``seconds``."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while asyncio.get_running_loop().time() < deadline:
+            if not set(parting).intersection(self.edge.connections):
+                return
+            await asyncio.sleep(0.02)
 
 
 def _web_app(config: Config) -> WebApp | None:

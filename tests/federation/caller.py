@@ -21,9 +21,14 @@ def header(to: str = "one.test", sender: str = "two.test", namespace: str = "jab
 
 
 class Caller(RawClient):
-    """``id``: of the present stream."""
+    """``id``: of the present stream. ``ending``: whether the server has ended its side of it."""
 
     id = ""
+    ending = False
+
+    def received(self, data: bytes) -> None:
+        self.ending = self.ending or data.rstrip().endswith(b"</stream:stream>")
+        super().received(data)
 
     async def encrypt(
         self,

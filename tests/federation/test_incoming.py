@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -156,6 +157,40 @@ async def test_a_server_that_stops_keeps_what_it_has_read(tmp_path: Path) -> Non
         assert texts == [str(number) for number in range(len(texts))]
         caller.abort()
         ann.abort()
+
+
+async def test_a_server_that_stops_waits_for_the_last_words_of_one_that_would_not_repeat_them(
+    tmp_path: Path,
+) -> None:
+    """RFC 6120 §4.4: without stream management, what was written and not read would be lost."""
+    with world(tmp_path) as here, here.kith("one.test", strangers_per_hour="0") as server:
+        ann = await online(server, "ann")
+        caller = await connected(
+            server, here.authority.certificate("caller", names="two.test"), managed=False
+        )
+        caller.send(message("0"))
+        await ann.message()
+        stopping = asyncio.create_task(asyncio.to_thread(server.stop))
+        async with asyncio.timeout(10):
+            while not caller.ending:
+                await asyncio.sleep(0.01)
+        for number in range(1, 2000):
+            caller.send(message(f"{number}"))
+        caller.send("</stream:stream>")
+        await caller.end()
+        assert await stopping == 0
+        ann.abort()
+        server.start()
+        ann = await online(server, "ann")
+        await ann.iq(
+            "set",
+            "<query xmlns='urn:xmpp:mam:2'><set xmlns='http://jabber.org/protocol/rsm'>"
+            "<max>1</max><before/></set></query>",
+        )
+        last = [body(m) for r in ann.inbox for m in r.iter("{jabber:client}message") if m is not r]
+        assert last[-1] == "1999"
+        ann.abort()
+        caller.abort()
 
 
 async def received(one: RunningServer, caller: Caller, ann: RawClient, *stanzas: str) -> list[str]:

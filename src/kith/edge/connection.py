@@ -165,9 +165,15 @@ class Connection(asyncio.Protocol):
             self._stream.fail(StreamError("resource-constraint", "too many connections"))
         self.abort_later()
 
-    def listen_no_more(self) -> None:
-        """Stops reading, because the server is about to stop. Clients send again what was not handled."""
+    def listen_no_more(self) -> bool:
+        """Stops reading, because the server is about to stop. Clients send again what was not handled.
+
+        Returns False if it goes on reading until the peer has ended its stream, because the peer would not.
+        """
+        if self._stream is not None and self._stream.say_goodbye():
+            return False
         self._hold(_STOP)
+        return True
 
     def shut_down(self) -> None:
         """Closes the connection, because the server stops (RFC 6120 §4.9.3.21).

@@ -22,8 +22,11 @@ from kith.wire.parser import ParserPool
 class Connected(Watched, Protocol):
     """A present connection, as whoever stops the server sees it."""
 
-    def listen_no_more(self) -> None:
-        """Stops reading, because the server is about to stop."""
+    def listen_no_more(self) -> bool:
+        """Stops reading, because the server is about to stop.
+
+        Returns False if it goes on until the peer has ended its stream.
+        """
 
     def shut_down(self) -> None:
         """Closes the connection, because the server stops."""

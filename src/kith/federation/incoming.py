@@ -81,6 +81,7 @@ class IncomingStream(LinkStream, Intake):
         "_counting",
         "_external",
         "_federation",
+        "_goodbye",
         "_header_sent",
         "_id",
         "_pairs",
@@ -103,6 +104,7 @@ class IncomingStream(LinkStream, Intake):
         self._verifying = 0
         self._header_sent = False
         self._counting = False  # whether stream management is enabled
+        self._goodbye = False  # our side of the stream has ended
         self._stopping = False
 
     # -- from the edge -------------------------------------------------------------------------
@@ -167,7 +169,19 @@ class IncomingStream(LinkStream, Intake):
             self._open("", "")
         sink, self.sink = self.sink, None
         if sink is not None:
-            sink.close(stream_refused(self.figures, error, self.security.address))
+            refusal = stream_refused(self.figures, error, self.security.address)
+            if self._goodbye:
+                sink.close_for_restart()
+            else:
+                sink.close(refusal)
+
+    def say_goodbye(self) -> bool:
+        """Ends our side of the stream, if the other server does not keep what it has sent (RFC 6120 §4.4)."""
+        if self.sink is None or self._counting or not self.authenticated:
+            return False
+        self._goodbye = True
+        self.sink.send([b"</stream:stream>"])
+        return True
 
     def shut_down(self) -> None:
         """The server stops. What was read is handled first, so that the other server learns of it."""
@@ -180,7 +194,9 @@ class IncomingStream(LinkStream, Intake):
             return
         if self._counting:
             sink.send([sm.answer(self.handled)])
-        if self._stopping:
+        if self._goodbye:
+            sink.close_for_restart()
+        elif self._stopping:
             error = StreamError("system-shutdown")
             sink.close(stream_refused(self.figures, error, self.security.address))
         else:

@@ -111,7 +111,7 @@ class Outgoing:
         """Sends a stanza that is not stored, except subscription requests. Raises StanzaError."""
         if stanza.kind == "presence" and stanza.type in SUBSCRIPTION_TYPES:
             account = self._accounts.get(sender.bare)
-            if account is not None:
+            if account is not None and not account.leaving:
                 self._keep(account, stanza, to)
                 return
         self._link(sender.domain, to.domain).send(stanza, sender)
@@ -148,7 +148,7 @@ class Outgoing:
         """Stores a subscription request in the outbox of an account, and sends it after the commit."""
         link = self._link(self._name, to.domain)
         id, data = self._ids.next(account.slot), stanza.to_bytes()
-        self._usage.add(account.id, len(data))
+        self._usage.add(account.id, len(data), limited=False)
 
         def done(existing: int | None, error: BaseException | None) -> None:
             link.arrived()

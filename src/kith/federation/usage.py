@@ -44,9 +44,10 @@ class Usage:
             self._bytes[queued.account] += queued.size
         return found
 
-    def add(self, account: int, size: int) -> None:
-        """Counts a message before it is stored. Raises StanzaError if the account has too many."""
-        if self._messages[account] >= MAX_MESSAGES or self._bytes[account] + size > MAX_BYTES:
+    def add(self, account: int, size: int, limited: bool = True) -> None:
+        """Counts a stanza before it is stored. If it is ``limited``, raises StanzaError past the limit."""
+        full = self._messages[account] >= MAX_MESSAGES or self._bytes[account] + size > MAX_BYTES
+        if full and limited:
             if self._clock.steady() > self._recounted + _RECOUNT:
                 self._recounted = self._clock.steady()
                 self._tasks.spawn(self._recount())  # a log that was emptied has counted until now

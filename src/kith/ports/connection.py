@@ -118,6 +118,12 @@ class Stream(Protocol):
     def send_ping(self) -> None:
         """Sends a ping that the peer has to answer, if possible."""
 
+    def say_goodbye(self) -> bool:
+        """The server is about to stop: ends the stream, as far as we go, if the peer may have more to say.
+
+        Returns whether it did; then the peer's input is still handled until the peer has ended its side.
+        """
+
     def shut_down(self) -> None:
         """The server stops: ends the stream, or only the connection of a session that can be resumed."""
 

@@ -27,13 +27,14 @@ class Account:
     address. ``state``: data of features, by their class.
     """
 
-    __slots__ = ("address", "delivery", "id", "jid", "roster", "sessions", "slot", "state")
+    __slots__ = ("address", "delivery", "id", "jid", "leaving", "roster", "sessions", "slot", "state")
 
     def __init__(self, record: AccountRecord) -> None:
         self.id = record.id
         self.jid = record.jid
         self.address: JID = parse_jid(record.jid)
         self.slot = slot_of(record.jid)
+        self.leaving = False  # it is being removed, with its log
         self.sessions: dict[str, Session] = {}
         self.roster: Roster | None = None
         self.delivery = Delivery(record.id, record.delivered)

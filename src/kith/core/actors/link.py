@@ -25,6 +25,10 @@ class LinkStream:
     def send_ping(self) -> None:
         """Does nothing: the peer is never pinged."""
 
+    def say_goodbye(self) -> bool:
+        """False: what the peer sends from now on is not read."""
+        return False
+
     def shut_down(self) -> None:
         """Ends the stream, because the server stops (RFC 6120 §4.9.3.21)."""
         self.fail(StreamError("system-shutdown"))

@@ -175,6 +175,10 @@ class Stream(Visitor):
         if self.session is not None:
             self.session.send_ping()
 
+    def say_goodbye(self) -> bool:
+        """False: a client sends again what was not acknowledged."""
+        return False
+
     def shut_down(self) -> None:
         """Ends the stream because the server stops (RFC 6120 §4.9.3.21).
 

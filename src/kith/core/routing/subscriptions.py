@@ -109,6 +109,7 @@ class Subscriptions:
 
         Its own roster, which goes with it, is not written. Each contact's is written once, many at a time.
         """
+        user.leaving = True
         roster = await self._accounts.roster(user.jid)
         items = list(roster)
         for start in range(0, len(items), _AT_ONCE):

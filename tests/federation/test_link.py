@@ -11,7 +11,7 @@ import pytest
 
 from kith.core.actors.account import Session
 from kith.core.peers.bounces import Bounces
-from kith.federation import link, outbox, receipts, usage
+from kith.federation import link, outbox, receipts, unstored, usage
 from kith.federation.contacts import Contacts
 from kith.federation.failures import Ended, Failure, NotFound, Refused, Unreachable, Untrusted
 from kith.federation.opening import Opening
@@ -421,7 +421,7 @@ async def test_a_server_that_restarts_often_gets_everything_in_the_end(scene: Sc
 async def test_a_request_gets_an_error_after_a_while_and_is_not_sent_later(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link, "STANZA_PATIENCE", 0.05)
+    monkeypatch.setattr(unstored, "PATIENCE", 0.05)
     scene.server.down = Unreachable("connection refused")
     ping = f"<iq type='get' id='q' to='two.test'><ping xmlns='{ns.PING}'/></iq>"
     scene.ada.receive(Stanza.from_bytes(ping.encode()))
@@ -480,6 +480,20 @@ async def test_contacts_are_probed_again_when_the_stream_to_them_was_lost(scene:
     assert [(one.type, one.attrs["from"]) for one in scene.there.heard(scene.ada)] == [
         ("unavailable", "ben@two.test")
     ]
+
+
+async def test_a_stream_that_is_not_used_is_closed_and_opened_again_when_it_is(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "IDLE", 0.05)
+    scene.write("a")
+    await scene.until(lambda: scene.server.streams and scene.server.stream.bodies)
+    await asyncio.sleep(0.1)
+    assert not scene.server.stream.closed  # something is to be confirmed
+    scene.server.stream.acknowledge(1)
+    await scene.until(lambda: scene.server.stream.closed)
+    scene.write("b")
+    await scene.until(lambda: len(scene.server.streams) == 2 and scene.server.stream.bodies == ["b"])
 
 
 # -- bounds -------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections import deque
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -19,6 +19,7 @@ from kith.federation.connection import Connection
 from kith.federation.failures import Ended, Failure, Refused, describe, returned
 from kith.federation.outbox import Departure, DomainOutbox
 from kith.federation.receipts import PATIENCE, Receipts
+from kith.federation.unstored import Unstored, Waiting
 from kith.ports.store import Unavailable
 from kith.wire import ns
 from kith.wire.errors import StanzaError
@@ -26,11 +27,6 @@ from kith.wire.jid import JID
 from kith.wire.serialize import escape_attribute
 from kith.wire.stanza import Stanza
 
-#: What waits at most without being stored: presence, requests and their answers, typing notifications.
-MAX_STANZAS = 1000
-MAX_BYTES = 4 * 1024 * 1024
-#: For how long these wait, in seconds; then requests are answered with an error.
-STANZA_PATIENCE = 30.0
 #: An unused stream is closed after this many seconds.
 IDLE = 600.0
 #: How many seconds to wait after a failed attempt, half of it at random: at first, and at most. It is doubled
@@ -79,14 +75,6 @@ class Opener(Protocol):
         """The domain is reached again: brings presence up to date in both directions."""
 
 
-class _Waiting(NamedTuple):
-    stanza: Stanza
-    sender: JID
-    data: bytes
-    until: float
-    after: int  # the id of the message that was sent before it
-
-
 class Link:
     """``outbox``: the messages for the domain that are stored until it has them."""
 
@@ -95,8 +83,7 @@ class Link:
         self.local = local
         self.remote = remote
         self.outbox = outbox
-        self._queue: deque[_Waiting] = deque()
-        self._size = 0
+        self._unstored = Unstored(remote, opener.clock, opener.tasks, opener.post, self._problem)
         self._newest = 0  # the id of the last message
         self._coming = 0  # subscription requests that are being stored; presence may not overtake them
         self._news = asyncio.Event()  # something is to be written, or was confirmed
@@ -114,7 +101,7 @@ class Link:
     @property
     def waiting(self) -> int:
         """How many stanzas wait that are not stored."""
-        return len(self._queue)
+        return len(self._unstored)
 
     @property
     def idle(self) -> bool:
@@ -126,16 +113,10 @@ class Link:
 
         Raises StanzaError if too much waits, or the server was just found not to exist.
         """
-        data = stanza.to_bytes()
-        if len(self._queue) >= MAX_STANZAS or self._size + len(data) > MAX_BYTES:
-            raise StanzaError("resource-constraint", f"too much waits for {self.remote}", type="wait")
         if self._failure is not None and self._is_remembered(self._failure):
             raise returned(self.remote, self._failure)
-        now = self._opener.clock.steady()
-        self._queue.append(_Waiting(stanza, sender, data, now + STANZA_PATIENCE, self._newest))
-        self._size += len(data)
-        self._expire_later(STANZA_PATIENCE)
-        self._wake(now)
+        self._unstored.add(stanza, sender, self._newest)
+        self._wake(self._opener.clock.steady())
 
     def expect(self, id: int) -> None:
         """A subscription request is being stored; what comes after it is not sent before it.
@@ -183,7 +164,7 @@ class Link:
 
     async def _run(self) -> None:
         try:
-            while self._queue or not self.outbox.empty or self._stale:
+            while self._unstored or not self.outbox.empty or self._stale:
                 await self._wait_for_turn()
                 failure = await self._try()
                 self._ended_at, self._failure = self._opener.clock.steady(), failure
@@ -208,6 +189,10 @@ class Link:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(wait, 0)):
                 await self._attempt.wait()
+
+    def _problem(self) -> StanzaError:
+        """The error for a stanza that was not sent in time."""
+        return returned(self.remote, self._failure or Refused("it does not answer"))
 
     def _is_remembered(self, failure: Failure) -> bool:
         return failure.permanent and self._opener.clock.steady() < self._ended_at + _REMEMBERED
@@ -266,7 +251,7 @@ class Link:
         try:
             if failure.permanent:
                 await self.outbox.bounce(returned(self.remote, failure))
-                self._return_all(returned(self.remote, failure))
+                self._unstored.return_all(returned(self.remote, failure))
                 self._stale = False
             elif failure.doubtful and not self._reached:
                 await self._bounce_older(DOUBTFUL_PATIENCE, returned(self.remote, failure))
@@ -324,7 +309,8 @@ class Link:
                         await connection.drain()
                 now, deadline, due = clock.steady(), receipts.deadline, receipts.due
                 if deadline is not None and now >= deadline:
-                    raise Refused("it has not confirmed what it was sent", broken=True)
+                    # with stream management it is slow, and without, it may never answer
+                    raise Refused("it has not confirmed what it was sent", broken=not receipts.managed)
                 until = min(moment for moment in (now + IDLE, deadline, due) if moment is not None)
                 if not await _either(reading, self._news, until - now):
                     if deadline is None and due is None:
@@ -339,9 +325,7 @@ class Link:
         now = self._opener.clock.steady()
         parts = []
         messages = deque(self.outbox.take(one_by_one=self._broken >= _ONE_BY_ONE))
-        others: deque[_Waiting] = deque()
-        if not self._coming:
-            others, self._queue, self._size = self._queue, deque(), 0
+        others: deque[Waiting] = deque() if self._coming else self._unstored.take()
         while messages or others:
             if messages and (not others or messages[0].id <= others[0].after):
                 parts.append(self._delayed(messages.popleft()))
@@ -371,34 +355,6 @@ class Link:
                 self._confirm(receipts.acknowledged(h, self._opener.clock.steady()))
             elif element.tag == _ASK:
                 connection.write(f"<a xmlns='{ns.STREAM_MANAGEMENT}' h='0'/>".encode())
-
-    # -- stanzas that are not stored ---------------------------------------------------------------
-
-    def _expire_later(self, seconds: float) -> None:
-        if not self._expiring:
-            self._expiring = True
-            self._opener.tasks.later(seconds, self._expire)
-
-    def _expire(self) -> None:
-        """Returns stanzas that have waited for too long."""
-        self._expiring = False
-        now = self._opener.clock.steady()
-        failure = self._failure or Refused("it does not answer")
-        while self._queue and self._queue[0].until <= now:
-            self._return(self._queue.popleft(), returned(self.remote, failure))
-        if self._queue:
-            self._expire_later(self._queue[0].until - now)
-
-    def _return_all(self, error: StanzaError) -> None:
-        while self._queue:
-            self._return(self._queue.popleft(), error)
-
-    def _return(self, waiting: _Waiting, error: StanzaError) -> None:
-        """Answers a stanza with an error, even if its sender is offline now."""
-        self._size -= len(waiting.data)
-        answer = waiting.stanza.error(error)
-        if answer is not None:
-            self._opener.post.route(answer, JID("", self.remote), waiting.sender)
 
 
 async def _either(reading: asyncio.Future[None], news: asyncio.Event, seconds: float) -> bool:

@@ -150,6 +150,26 @@ async def test_a_server_that_is_down_gets_what_was_written_when_it_is_back(here:
         other.abort()
 
 
+async def test_a_large_message_crosses(servers: Two) -> None:
+    ann, ben = await online(servers[0], "ann"), await online(servers[1], "ben")
+    text = "x" * 200_000
+    ann.send(f"<message to='ben@two.test' type='chat'><body>{text}</body></message>")
+    assert body(await ben.message()) == text
+    ann.abort()
+    ben.abort()
+
+
+async def test_a_server_may_have_only_an_ipv6_address(here: World, servers: Two) -> None:
+    with here.kith("six.test", listen="127.0.0.1,::1") as six:
+        del here.names.zone["six.test", "A"]
+        here.names.zone["six.test", "AAAA"] = ["::1"]
+        ann, ben = await online(servers[0], "ann"), await online(six, "ben")
+        ann.send("<message to='ben@six.test' type='chat'><body>hi</body></message>")
+        assert body(await ben.message()) == "hi"
+        ann.abort()
+        ben.abort()
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tests.conftest import RunningServer
 from tests.federation.prosody import Prosody, prosody
@@ -94,6 +95,21 @@ async def test_requests_and_keys_pass_both_ways(kith: RunningServer, other: Pros
         assert answer.find(".//{eu.siacs.conversations.axolotl}bundle") is not None
     ann.abort()
     pam.abort()
+
+
+async def test_a_prosody_without_dialback_writes_with_a_certificate_for_servers_alone(
+    here: World, kith: RunningServer
+) -> None:
+    usage = ExtendedKeyUsageOID.SERVER_AUTH
+    certificate = here.authority.certificate("modern", names="modern.test", usage=usage)
+    with prosody(here, "modern.test", _names(kith), without="dialback", certificate=certificate) as modern:
+        ann, pam = await online(kith, "ann"), await online(modern, "pam")
+        pam.send("<message to='ann@kith.test' type='chat'><body>hi</body></message>")
+        assert body(await ann.message(20)) == "hi"
+        ann.send("<message to='pam@modern.test' type='chat'><body>back</body></message>")
+        assert body(await pam.message(20)) == "back"
+        ann.abort()
+        pam.abort()
 
 
 async def test_an_unknown_person_is_an_error_both_ways(kith: RunningServer, other: Prosody) -> None:

@@ -415,6 +415,33 @@ async def test_a_server_that_restarts_often_gets_everything_in_the_end(scene: Sc
     assert scene.there.heard(scene.ada) == []
 
 
+async def test_a_refusal_of_the_other_server_is_kept_for_a_sender_who_is_offline(scene: Scene) -> None:
+    scene.write("a", "b")
+    await scene.until(lambda: scene.server.streams and len(scene.server.stream.bodies) == 2)
+    scene.server.stream.acknowledge(2)
+    scene.there.node.sessions.close(scene.ada)
+    refusals = scene.outgoing.refusals
+    error = (
+        "<message type='error' id='{}' from='{}' to='ada@localhost/phone'><body>x</body><error type='cancel'>"
+        f"<service-unavailable xmlns='{ns.STANZA_ERRORS}'/></error></message>"
+    )
+    assert not refusals.take(Stanza.from_bytes(error.format("a", "eve@two.test").encode()))
+    assert not refusals.take(Stanza.from_bytes(error.format("c", "ben@two.test").encode()))
+    assert refusals.take(Stanza.from_bytes(error.format("a", "ben@two.test/x").encode()))
+    assert not refusals.take(Stanza.from_bytes(error.format("a", "ben@two.test/x").encode()))
+    await scene.settle()
+    scene.there.rest()
+    scene.ada = Session(scene.there.node.sessions, scene.ada.account, scene.ada.jid, scene.ada.sink)
+    scene.there.node.sessions.open(scene.ada)
+    scene.ada.receive(Stanza.from_bytes(b"<presence/>"))
+    (told,) = await scene.errors()
+    assert (told.id, condition(told)[0], told.child(ns.tag(ns.CLIENT, "body"))) == (
+        "a",
+        "service-unavailable",
+        None,
+    )
+
+
 # -- what is not stored -------------------------------------------------------------------------------
 
 

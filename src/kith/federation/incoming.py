@@ -353,6 +353,10 @@ class IncomingStream(LinkStream, Intake):
         federation = self._federation
         if stanza.kind == "iq" and stanza.type in ("result", "error") and not sender.local:
             federation.outgoing.answered(to.domain, sender.domain, stanza.id)
+        elif (
+            stanza.kind == "message" and stanza.type == "error" and federation.outgoing.refusals.take(stanza)
+        ):
+            return None
         return federation.router.admit(Neighbour(sender, self, federation.post, stanza), stanza, to)
 
     def refuse(self, stanza: Stanza, error: StanzaError) -> None:

@@ -19,6 +19,7 @@ from kith.federation.connection import Connection
 from kith.federation.failures import Ended, Failure, Refused, describe, returned
 from kith.federation.outbox import Departure, DomainOutbox
 from kith.federation.receipts import PATIENCE, Receipts
+from kith.federation.refusals import Refusals
 from kith.federation.unstored import Unstored, Waiting
 from kith.ports.store import Unavailable
 from kith.wire import ns
@@ -57,6 +58,7 @@ class Opener(Protocol):
     tasks: Tasks
     randomness: Randomness
     post: Post
+    refusals: Refusals
     streams: int
     failures: int
     patience: float
@@ -328,6 +330,7 @@ class Link:
         others: deque[Waiting] = deque() if self._coming else self._unstored.take()
         while messages or others:
             if messages and (not others or messages[0].id <= others[0].after):
+                self._opener.refusals.sent(messages[0])
                 parts.append(self._delayed(messages.popleft()))
                 receipts.wrote(True, now)
             else:

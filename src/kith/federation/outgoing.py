@@ -23,6 +23,7 @@ from kith.federation.contacts import Contacts
 from kith.federation.link import Link
 from kith.federation.opening import Opening
 from kith.federation.outbox import Departure, DomainOutbox
+from kith.federation.refusals import Refusals
 from kith.federation.usage import Usage
 from kith.ports.store import OUTGOING, UNARCHIVED, Append, LogStore
 from kith.wire.errors import StanzaError
@@ -76,6 +77,7 @@ class Outgoing:
         self._usage = Usage(store, tasks, clock, domain.name)
         self._links: dict[tuple[str, str], Link] = {}
         self._stopping = False
+        self.refusals = Refusals(clock, bounces)
         self.keys = opening.keys
         self.verify = opening.verify
         self.wants = contacts.wants

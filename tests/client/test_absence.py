@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from kith.client import Link, State
+from kith.client.catchup import CatchUp
 from tests.client.conftest import People, receive, until
 
 
@@ -146,3 +148,39 @@ async def test_a_cut_at_any_point_of_a_login_is_only_a_delay(people: People, aft
     await ada.wait_online(10)
     await ada.send(ben.jid, "here I am")
     assert [message.body for message in await receive(ben)] == ["here I am"]
+
+
+async def test_what_comes_live_while_the_archive_is_read_takes_no_memory_and_comes_once(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server sends what waited also live: for a bot with a backlog, that was all of it in memory."""
+    bot_jid, ada = people.account("bot"), await people.open(people.account("ada"))
+    async with people.device(bot_jid):
+        pass
+    for number in range(60):
+        await ada.send(bot_jid, str(number), encrypted=False)
+    await until(lambda: ada.queued() == 0)
+    monkeypatch.setattr("kith.client.incoming._MOST_WAITING", 5)
+    monkeypatch.setattr("kith.client.catchup._PAGE_SIZE", 10)
+    longest, run = 0, CatchUp.run
+
+    async def slow(catch_up: CatchUp, take: Any) -> None:
+        bot._incoming._reading = True
+        await asyncio.sleep(0.5)  # what waited comes live first
+        await run(catch_up, take)
+
+    class Measured(asyncio.Queue[Any]):
+        def put_nowait(self, item: Any) -> None:
+            nonlocal longest
+            super().put_nowait(item)
+            longest = max(longest, self.qsize())
+
+    monkeypatch.setattr(CatchUp, "run", slow)
+    monkeypatch.setattr("kith.client.incoming.asyncio.Queue", Measured)
+    bot = people.device(bot_jid)
+    async with bot:
+        for number in range(60, 80):
+            await ada.send(bot_jid, str(number), encrypted=False)
+        got = await receive(bot, 80)
+    assert [message.body for message in got] == [str(number) for number in range(80)]
+    assert 5 <= longest < 30

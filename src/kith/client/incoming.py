@@ -39,6 +39,8 @@ if TYPE_CHECKING:  # the libraries behind these take long to import
 
 _log = logging.getLogger(__name__)
 _LIVE_BEFORE_CATCH_UP = 200  # live messages after which the place in the archive is moved on
+#: Live messages that wait while the archive is read. Beyond them, the archive is read again for the others.
+_MOST_WAITING = 1000
 _CHAT_STATES = ("active", "composing", "paused", "inactive", "gone")
 
 
@@ -50,8 +52,8 @@ class Incoming:
     """
 
     __slots__ = (
-        *("_accepted", "_broken", "_catch_up", "_db", "_encryption", "_history", "_key_work", "_live"),
-        *("_markers", "_own", "_publish", "_queue", "_reader", "_stream", "_to_publish"),
+        *("_accepted", "_broken", "_catch_up", "_db", "_encryption", "_history", "_key_work", "_left_out"),
+        *("_live", "_markers", "_own", "_publish", "_queue", "_reader", "_reading", "_stream", "_to_publish"),
         *("_wake_outbox", "caught_up"),
     )
 
@@ -87,6 +89,8 @@ class Incoming:
         self._own = str(stream.requested_jid.bare)
         self._queue: asyncio.Queue[Element | Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._broken = False
+        self._reading = self._left_out = False
+        """Whether the archive is being read, and whether live messages were left out for that."""
         self._to_publish: list[Event] = []
         """Events of the message that is being handled, to be published once it is committed."""
         self.caught_up = asyncio.Event()
@@ -94,8 +98,14 @@ class Incoming:
         stream.on_message = self._on_message
 
     def _on_message(self, stanza: Any) -> None:
-        if not self._catch_up.collect(stanza):
-            self._queue.put_nowait(stanza.xml)
+        if self._catch_up.collect(stanza):
+            return
+        if self._reading and self._queue.qsize() >= _MOST_WAITING:
+            self._left_out = (
+                True  # whoever was away for long gets everything twice: live, and from the archive
+            )
+            return
+        self._queue.put_nowait(stanza.xml)
 
     def catch_up(self) -> None:
         """Queues reading the archive. Call it for each new session, before presence is sent."""
@@ -128,7 +138,7 @@ class Incoming:
 
     async def _read_archive(self) -> None:
         try:
-            await self._catch_up.run(self._take_archived)
+            await self._read_everything()
         except IqError:
             pass  # this server keeps no archive
         except IqTimeout:
@@ -139,14 +149,32 @@ class Incoming:
         await self._send_key_transports()
         self.caught_up.set()
 
+    async def _read_everything(self) -> None:
+        """Reads the archive to its end, again if live messages were left out meanwhile.
+
+        They are left out only once the archive has answered. Raises IqError, IqTimeout, Interrupted.
+        """
+        self._left_out = True
+        try:
+            while self._left_out:
+                self._left_out = False
+                await self._catch_up.run(self._take_archived)
+        except IqError:
+            if self._left_out:
+                raise Interrupted from None  # the next connection reads them
+            raise
+        finally:
+            self._reading = False
+
     async def _move_on(self) -> None:
         """Moves our place in the archive on, so that the next catch-up is short."""
         try:
-            await self._catch_up.run(self._take_archived)
+            await self._read_everything()
         except (IqError, IqTimeout):
             return  # the next time will do
 
     async def _take_archived(self, found: Forwarded) -> None:
+        self._reading = True
         await self._take(found.message, found.archive, found.time, live=False)
         await self._send_key_transports()
 

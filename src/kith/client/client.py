@@ -61,6 +61,11 @@ class Client(Changing, People, KeyChecks):
         """The newest messages with a peer, or those before a message, oldest first. Reads the local copy."""
         return self._history.page(bare(peer), before, limit)
 
+    def find(self, peer: str, id: str) -> Message | None:
+        """The message that an id means, like `Message.reply_to`; None if it is not here."""
+        peer = bare(peer)
+        return self._history.target(peer, True, id) or self._history.target(peer, False, id)
+
     def search(self, text: str, limit: int = 50) -> list[Message]:
         """The messages of the local copy that contain the text, newest first."""
         return self._history.search(text, limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -11,7 +12,7 @@ from functools import partial
 from typing import ClassVar, Literal
 
 from textual import events, on, work
-from textual.app import App, ComposeResult
+from textual.app import App, ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.screen import ModalScreen
@@ -26,16 +27,24 @@ from kith.client.events import (
     Event,
     KeysChanged,
     MessageChanged,
+    MessageDeleted,
+    MessageEdited,
     MessageHealed,
     MessageReceived,
+    ReactionsChanged,
     Typing,
 )
 from kith.client.message import Link, Message
+from kith.client.tui import actions, words
+from kith.client.tui.actions import About
 from kith.client.tui.banner import Banner, banners_for
 from kith.client.tui.chat_list import ChatList
 from kith.client.tui.composer import Composer
 from kith.client.tui.conversation import Conversation
 from kith.client.tui.dialogs import compare_keys, offer_unencrypted, toggle_encryption
+from kith.client.tui.editor import edit
+from kith.client.tui.log import Log
+from kith.client.tui.notifications import notification
 from kith.client.tui.screens import Help, NewChat
 from kith.client.tui.status import StatusLine
 from kith.client.tui.themes import DARK, LIGHT
@@ -63,6 +72,8 @@ class ChatApp(App[None]):
         Binding("ctrl+o", "encryption", "Encryption", show=False, priority=True),
         Binding("ctrl+r", "again", "Retry", show=False, priority=True),
         Binding("ctrl+t", "theme", "Theme", priority=True),
+        Binding("ctrl+up", "pick", "Pick a message", show=False, priority=True),
+        Binding("f2", "editor", "Editor", show=False, priority=True),
         Binding("alt+up", "move(-1)", "Previous chat", show=False, priority=True),
         Binding("alt+down", "move(1)", "Next chat", show=False, priority=True),
         Binding("pageup", "page(-1)", "Earlier", show=False, priority=True),
@@ -88,7 +99,7 @@ class ChatApp(App[None]):
         yield StatusLine()
         with Horizontal(id="body"):
             yield ChatList()
-            yield Conversation(self.client.history)
+            yield Conversation(self.client.history, self.client.find)
         yield Footer(show_command_palette=False)
 
     # from the client
@@ -140,11 +151,18 @@ class ChatApp(App[None]):
                 conversation.typing = False
                 await conversation.add([message])
                 await self._mark_read()
+                if message.incoming and not self.app_focus:
+                    self._notify_desktop(message)
             case MessageReceived(message):
                 self._typing.pop(message.peer, None)
                 if message.incoming and not message.error:
                     self.bell()
-            case MessageChanged(message) if message.peer == self._current:
+                    self._notify_desktop(message)
+            case MessageChanged(message) | MessageEdited(message) | MessageDeleted(message) if (
+                message.peer == self._current
+            ):
+                conversation.change(message)
+            case ReactionsChanged(message) if message.peer == self._current:
                 conversation.change(message)
             case Typing(peer, active):
                 self._typing[peer] = time.monotonic() if active else 0.0
@@ -250,28 +268,70 @@ class ChatApp(App[None]):
     def _sent(self, event: Composer.Sent) -> None:
         if self._current is not None:
             self._typing_sent = False
-            self._send(self._current, event.body)
+            conversation = self.query_one(Conversation)
+            about, conversation.about = conversation.about, None
+            self._send(self._current, event.body, about)
 
     @work
-    async def _send(self, peer: str, body: str) -> None:
+    async def _send(self, peer: str, body: str, about: About | None) -> None:
         try:
-            await self.client.send(peer, body)
+            await actions.send(self.client, peer, body, about)
         except PeerHasNoDevices:
-            await self._offer_unencrypted(peer, body)
+            await self._offer_unencrypted(peer)
         except (TooLarge, BadCharacters) as error:
             self._complain(error)
             self.query_one(Composer).give_back(body)
-        except (ClientError, ValueError) as error:
+        except ClientError as error:
             self._complain(error)
 
     def _complain(self, error: Exception, severity: Literal["warning", "error"] = "error") -> None:
         self.notify(safe(str(error)), severity=severity, timeout=10, markup=False)
 
-    async def _offer_unencrypted(self, peer: str, body: str) -> None:
-        if await offer_unencrypted(self, self.client, peer):
-            self.client.set_plain(peer, True)
+    async def _offer_unencrypted(self, peer: str) -> None:
+        """Offers to send the message that has just failed without encryption, that one alone."""
+        failed = self.client.history(peer, limit=1)
+        if failed and await offer_unencrypted(self, self.client, peer):
+            await self.client.resend(failed[0], encrypted=False)
             self._show_chats()
-            await self.client.send(peer, body)
+
+    @on(Log.Wanted)
+    def _wanted(self, event: Log.Wanted) -> None:
+        conversation = self.query_one(Conversation)
+        message = conversation.picked
+        if message is None:
+            return
+        if event.what == "copy":
+            self.copy_to_clipboard(safe(message.body))
+            self.notify("Copied.")
+        elif event.what in ("reply", "edit"):
+            self._write_about(About(message, event.what == "edit"))
+        else:
+            self._change(message, event.what)
+
+    def _write_about(self, about: About) -> None:
+        conversation, composer = self.query_one(Conversation), self.query_one(Composer)
+        if about.edits and (about.message.incoming or about.message.deleted):
+            self.notify("Only your own messages can be edited.", severity="warning")
+            return
+        conversation.unpick()
+        conversation.about = about
+        if about.edits:
+            composer.text = safe(about.message.body)
+            composer.move_cursor(composer.document.end)
+        composer.focus()
+
+    @work
+    async def _change(self, message: Message, what: str) -> None:
+        try:
+            await (actions.delete if what == "delete" else actions.react)(self, self.client, message)
+        except ClientError as error:
+            self._complain(error, "warning")
+
+    def _notify_desktop(self, message: Message) -> None:
+        """Asks the terminal for a notification, unless the user looks at it."""
+        if self._driver is not None and not self.app_focus:
+            title = words.name(self.client.chat(message.peer))
+            self._driver.write(notification(title, words.preview(message), os.environ))
 
     @on(Composer.Writing)
     async def _writing(self, event: Composer.Writing) -> None:
@@ -366,6 +426,32 @@ class ChatApp(App[None]):
         else:
             self.query_one(Conversation).scroll_pages(pages)
 
+    def action_pick(self) -> None:
+        if self._current is not None and not isinstance(self.screen, ModalScreen):
+            self.query_one(Log).focus()
+
+    def action_editor(self) -> None:
+        """Opens the text that is being written in the user's editor."""
+        composer = self.query_one(Composer)
+        if self._current is None:
+            return
+        try:
+            with self.suspend():
+                composer.text = safe(edit(composer.text))
+        except (OSError, SuspendNotSupported) as error:
+            self._complain(error, "warning")
+        composer.move_cursor(composer.document.end)
+
     async def action_back(self) -> None:
+        conversation = self.query_one(Conversation)
+        if conversation.about is not None:
+            if conversation.about.edits:
+                self.query_one(Composer).clear()
+            conversation.about = None
+            return
+        if conversation.picked is not None:
+            conversation.unpick()
+            self.query_one(Composer).focus()
+            return
         self.screen.set_class(False, "in-chat")
         self.query_one("#list", OptionList).focus()

@@ -10,18 +10,26 @@ from textual.widgets import Static
 
 from kith.client.message import Message, State
 from kith.client.tui import words
+from kith.client.tui.links import link_pages
 from kith.console import SafeConsole
 from kith.terminal import safe
 
 _CONSOLE = SafeConsole(width=200, file=None, color_system=None)
 
 
-def lay_out(message: Message, width: int, muted: str, mark: str, alarm: str) -> Text:
+def lay_out(
+    message: Message, width: int, muted: str, mark: str, alarm: str, quoted: Message | None = None
+) -> Text:
     """The text of a bubble, at most ``width`` cells wide: the body, and time and state in the lower right.
 
-    ``muted``, ``mark`` and ``alarm`` are the colours of the time, of the state, and of errors.
+    ``muted``, ``mark`` and ``alarm`` are the colours of the time, of the state, and of errors. ``quoted``:
+    the message that this one replies to.
     """
-    body = Text(words.body(message))
+    body = Text(words.body(message), style=muted if message.deleted else "")
+    link_pages(body)
+    if message.reply_to is not None:
+        quote = "a message that is not here" if quoted is None else words.preview(quoted)
+        body = Text(f"┃ {words.shorten(quote, max(width - 2, 6))}\n", style=muted).append_text(body)
     if message.error:
         reason = safe(message.error)
         if message.state is State.FAILED:
@@ -61,8 +69,8 @@ class Bubble(Horizontal):
     def compose(self) -> ComposeResult:
         yield self._text
 
-    def show(self, message: Message, width: int) -> None:
-        """Draws a message. ``width``: of the whole conversation, in cells."""
+    def show(self, message: Message, width: int, quoted: Message | None = None) -> None:
+        """Draws a message. ``width``: of the whole conversation, in cells. ``quoted``: what it replies to."""
         self.message = message
         colours = self.app.theme_variables
         alarm = colours["error"] if message.error else colours["warning"]
@@ -70,5 +78,5 @@ class Bubble(Horizontal):
             message.state, colours["muted"]
         )
         room = min(72, max(16, int(width * 0.8) - 4))
-        self._text.update(lay_out(message, room, colours["muted"], mark, alarm))
+        self._text.update(lay_out(message, room, colours["muted"], mark, alarm, quoted))
         self._text.set_class(bool(message.error), "failed")

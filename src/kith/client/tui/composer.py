@@ -11,6 +11,7 @@ from kith.terminal import safe
 
 #: Seconds after Enter within which another key means that the text is pasted; more once that is known.
 _TYPED, _PASTE_LASTS = 0.03, 0.1
+_MOST_WRITTEN = 100
 
 
 class Composer(TextArea):
@@ -35,6 +36,9 @@ class Composer(TextArea):
 
     def __init__(self) -> None:
         self._sending: Timer | None = None
+        self._written: list[str] = []
+        self._at: int | None = None
+        """The place in what was written before, while the user looks through it."""
         super().__init__(id="composer", show_line_numbers=False, highlight_cursor_line=False, compact=True)
 
     async def _on_key(self, event: events.Key) -> None:
@@ -48,6 +52,9 @@ class Composer(TextArea):
             event.stop()
             event.prevent_default()
             self._sending = self.set_timer(_PASTE_LASTS if pasting else _TYPED, self._send)
+        elif event.key in ("up", "down") and self._browse(-1 if event.key == "up" else 1):
+            event.stop()
+            event.prevent_default()
         elif event.key in ("ctrl+j", "alt+enter", "shift+enter"):
             event.stop()
             event.prevent_default()
@@ -60,7 +67,20 @@ class Composer(TextArea):
         body = self.text.strip()
         if body:
             self.clear()
+            self._written = [*self._written[-_MOST_WRITTEN:], body]
+            self._at = None
             self.post_message(self.Sent(body))
+
+    def _browse(self, step: int) -> bool:
+        """Puts an earlier or later text into the field. Returns False if the key is for moving the cursor."""
+        browsing = self._at is not None and self.text == self._written[self._at]
+        if not self._written or not (browsing or (step < 0 and not self.text)):
+            return False
+        at = (self._at if browsing and self._at is not None else len(self._written)) + step
+        self._at = max(0, at) if at < len(self._written) else None
+        self.text = "" if self._at is None else self._written[self._at]
+        self.move_cursor(self.document.end)
+        return True
 
     def give_back(self, body: str) -> None:
         """Puts a text back that could not be sent."""

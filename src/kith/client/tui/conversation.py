@@ -8,32 +8,21 @@ from datetime import date, datetime
 from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import Vertical, VerticalScroll
-from textual.message import Message as Posted
+from textual.containers import Vertical
 from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
 
-from kith.client.message import Chat, Message
+from kith.client.message import Chat, Message, State
 from kith.client.tui import words
+from kith.client.tui.actions import About
 from kith.client.tui.banner import Banner
 from kith.client.tui.bubble import Bubble
 from kith.client.tui.composer import Composer
+from kith.client.tui.log import Log
 from kith.terminal import one_line
 
 _PAGE = 40
-
-
-class Log(VerticalScroll):
-    """The messages. Posts `Earlier` when the user has scrolled to the top."""
-
-    class Earlier(Posted):
-        """Earlier messages are wanted."""
-
-    def watch_scroll_y(self, old: float, new: float) -> None:
-        super().watch_scroll_y(old, new)
-        if new <= 0 < old:
-            self.post_message(self.Earlier())
 
 
 class Conversation(Vertical):
@@ -41,10 +30,17 @@ class Conversation(Vertical):
 
     typing: reactive[bool] = reactive(False)
 
-    def __init__(self, earlier: Callable[[str, Message | None, int], list[Message]]) -> None:
-        """``earlier(peer, message, limit)`` is `Client.history`."""
+    def __init__(
+        self,
+        earlier: Callable[[str, Message | None, int], list[Message]],
+        find: Callable[[str, str], Message | None],
+    ) -> None:
+        """``earlier(peer, message, limit)`` is `Client.history`, ``find(peer, id)`` is `Client.find`."""
         super().__init__(id="conversation")
         self._earlier = earlier
+        self._find = find
+        self._picked: int | None = None
+        self._about: About | None = None
         self._bubbles: dict[int, Bubble] = {}
         self._first: Message | None = None
         self._last: Message | None = None
@@ -56,6 +52,7 @@ class Conversation(Vertical):
         yield Static("Pick a chat on the left, or start one with Ctrl+N.", id="welcome", markup=False)
         yield Log(id="log", can_focus=True)
         yield Static(id="typing", markup=False)
+        yield Static(id="about", markup=False)
         yield Composer()
 
     def on_mount(self) -> None:
@@ -68,13 +65,15 @@ class Conversation(Vertical):
             self.query_one(selector).display = has_chat
         self.query_one("#welcome").display = not has_chat
         self.query_one("#typing").display = self.typing
+        self.query_one("#about").display = self._about is not None
 
     async def open(self, chat: Chat) -> None:
         """Shows another chat, scrolled to its newest message."""
         self.chat = chat
         self.typing = False
         self._bubbles.clear()
-        self._first = self._last = None
+        self._first = self._last = self._picked = None
+        self.about = None
         log = self.query_one("#log", Log)
         await log.remove_children()
         self._arrange()
@@ -87,7 +86,7 @@ class Conversation(Vertical):
         colours = self.app.theme_variables
         line = Text(no_wrap=True, overflow="ellipsis")
         line.append(words.name(chat), style="bold")
-        if chat.plain:
+        if chat.plain or self._last_was_plain:
             line.append("  ⚠ NOT ENCRYPTED", style=f"bold {colours['warning']}")
         else:
             line.append("  🔒 encrypted", style=colours["success"])
@@ -147,10 +146,75 @@ class Conversation(Vertical):
             log.scroll_page_down(animate=False)
 
     def change(self, message: Message) -> None:
-        """Draws a message again whose state has changed."""
-        bubble = self._bubbles.get(message.row)
+        """Draws a message again that has changed, and those that quote it."""
+        for bubble in self._bubbles.values():
+            if bubble.message.row == message.row:
+                bubble.show(message, self._width, self._quoted(message))
+            elif bubble.message.reply_to in (message.id, message.origin) and bubble.message.reply_to:
+                bubble.show(bubble.message, self._width, self._quoted(bubble.message))
+
+    def _quoted(self, message: Message) -> Message | None:
+        """The message that a message replies to, if it is here."""
+        return None if message.reply_to is None else self._find(message.peer, message.reply_to)
+
+    # a picked message, and what is written about it
+
+    @property
+    def picked(self) -> Message | None:
+        """The message that the user has picked with the arrow keys."""
+        bubble = None if self._picked is None else self._bubbles.get(self._picked)
+        return None if bubble is None else bubble.message
+
+    @on(Log.Picked)
+    def _pick(self, event: Log.Picked) -> None:
+        event.stop()
+        rows = [one.row for one in sorted(self._messages, key=lambda one: (one.time, one.row))]
+        if not rows:
+            return
+        at = rows.index(self._picked) if self._picked in rows else len(rows)
+        if event.step < 0 and at == 0:
+            self.post_message(Log.Earlier())
+        if event.step or self._picked not in rows:
+            at = max(0, min(len(rows) - 1, at + (event.step or -1)))
+        self._mark(rows[at])
+
+    def _mark(self, row: int | None) -> None:
+        for each in self._bubbles.values():
+            each.set_class(each.message.row == row, "picked")
+        self._picked = row
+        bubble = None if row is None else self._bubbles.get(row)
         if bubble is not None:
-            bubble.show(message, self._width)
+            log = self.query_one("#log", Log)
+            log.release_anchor()
+            log.scroll_to_widget(bubble, animate=False)
+
+    def unpick(self) -> None:
+        """Picks no message any more, and shows the newest ones."""
+        self._mark(None)
+        self.query_one("#log", Log).anchor()
+
+    @property
+    def about(self) -> About | None:
+        """What the text in the composer is about."""
+        return self._about
+
+    @about.setter
+    def about(self, about: About | None) -> None:
+        self._about = about
+        line = self.query_one("#about", Static)
+        line.display = about is not None
+        if about is not None:
+            line.update(about.line)
+
+    @property
+    def _messages(self) -> list[Message]:
+        return [bubble.message for bubble in self._bubbles.values()]
+
+    @property
+    def _last_was_plain(self) -> bool:
+        """Whether the last message that we have sent went out unencrypted, because the user wanted that."""
+        own = [one for one in self._messages if not one.incoming and one.state is not State.FAILED]
+        return bool(own) and not max(own, key=lambda one: one.row).encrypted
 
     def unreadable(self, id: str) -> list[int]:
         """The rows of shown messages with that id that can't be decrypted."""
@@ -181,7 +245,7 @@ class Conversation(Vertical):
             above = None
         bubble = Bubble(message, above is not None and above.incoming == message.incoming)
         self._bubbles[message.row] = bubble
-        bubble.show(message, self._width)
+        bubble.show(message, self._width, self._quoted(message))
         return [*widgets, bubble]
 
     @on(Log.Earlier)
@@ -224,7 +288,7 @@ class Conversation(Vertical):
     def redraw(self) -> None:
         """Draws all messages again, after a change of width or theme."""
         for bubble in self._bubbles.values():
-            bubble.show(bubble.message, self._width)
+            bubble.show(bubble.message, self._width, self._quoted(bubble.message))
 
 
 def _day(message: Message) -> date:

@@ -49,10 +49,10 @@ async def toggle_encryption(app: App[Any], client: Client, peer: str) -> None:
 async def offer_unencrypted(app: App[Any], client: Client, peer: str) -> bool:
     """The peer has no devices to encrypt for. Returns whether the user wants to send unencrypted."""
     question = Question(
-        "Send it unencrypted?",
+        "Send this message unencrypted?",
         f"{words.name(client.chat(peer))} has no device that can read encrypted messages. Without "
         "encryption, the servers in between can read it. Or wait until they have logged in once, and try "
-        "again with Ctrl+R.",
+        "again with Ctrl+R. (Ctrl+O turns encryption off for the whole chat.)",
         "Send unencrypted",
         "Wait",
     )

@@ -15,6 +15,9 @@ from kith.terminal import one_line, safe
 KEYS = (
     ("Enter", "send the message, or open the chat"),
     ("Ctrl+J", "new line (Alt+Enter and Shift+Enter too)"),
+    ("↑ ↓", "what you have written before, in an empty field"),
+    ("F2", "write in $EDITOR"),
+    ("Ctrl+↑", "pick a message: ↑ ↓, then R reply, E edit, D delete, X react, C copy"),
     ("Ctrl+N", "new chat"),
     ("Ctrl+S", "search chats and messages"),
     ("Ctrl+G", "fingerprints: compare and verify keys"),
@@ -29,7 +32,7 @@ KEYS = (
     ("Ctrl+Q", "leave"),
 )
 
-MARKS = "◷ waits   ✓ sent   ✓✓ delivered   ✓✓ (coloured) read   ✗ not sent"
+MARKS = "◷ waits   ✓ sent   ✓✓ delivered   ✓✓ read   ✗ not sent"
 
 
 class Help(ModalScreen[None]):

@@ -14,7 +14,7 @@ MARKS = {
     State.QUEUED: "◷",
     State.SENT: "✓",
     State.DELIVERED: "✓✓",
-    State.READ: "✓✓",
+    State.READ: "✓✓ read",
     State.FAILED: "✗",
     State.RECEIVED: "",
 }
@@ -62,19 +62,24 @@ def name(chat: Chat) -> str:
 
 def body(message: Message) -> str:
     """The text of a message, safe for a terminal."""
-    return safe(message.body)
+    return "deleted message" if message.deleted else safe(message.body)
 
 
 def preview(message: Message) -> str:
     """The text of a message in one line, for the chat list."""
+    if message.deleted:
+        return "deleted message"
     if message.error and not message.body:
-        return "⚠ can't be read yet"
+        never = "this app can't read" in message.error
+        return "⚠ encrypted in a way this app can't read" if never else "⚠ can't be read yet"
     return one_line(message.body[:_PREVIEW])
 
 
 def meta(message: Message) -> str:
     """The line below a message: warnings, the time, and the mark of its state."""
-    parts = []
+    parts = [" ".join([*message.reactions.theirs, *message.reactions.ours])]
+    if message.edited and not message.deleted:
+        parts.append("edited")
     if not message.encrypted:
         parts.append("not encrypted")
     elif message.incoming and message.trust is Trust.UNDECIDED and not message.error:

@@ -19,7 +19,7 @@ from kith.accounts.proof import Proofs
 from kith.accounts.secret import ensure_secret, has_secret
 from kith.api.api import API
 from kith.api.credentials import Credentials
-from kith.api.resources import BEHIND, RESOURCES
+from kith.api.resources import API_PARTS, RESOURCES
 from kith.base.clock import Clock
 from kith.base.figures import Figures
 from kith.base.randomness import Randomness
@@ -220,7 +220,7 @@ class Server:
         parts, repeat = self.node.parts, self.node.tasks.repeat
         self.sms = TextMessages(self.config, self.node.clock, self.node.get(Randomness))
         parts.add({SMS: self.sms})
-        parts.build(BEHIND)
+        parts.build(API_PARTS)
         repeat(parts.get(Codes).sweep, 3600.0)
         repeat(parts.get(Proofs).sweep, 3600.0)
         repeat(parts.get(Moving).clean, 86400.0)

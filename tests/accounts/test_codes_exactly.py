@@ -85,7 +85,7 @@ async def test_a_code_has_six_digits_each_as_likely_as_the_others(
 
 def test_a_message_says_what_it_is_and_lets_a_browser_fill_it_in() -> None:
     assert text("123456", "example.org") == (
-        "123456 is your Kith code. Give it to nobody.\n\n@example.org #123456"
+        "123456 is your Kith code. Do not share it.\n\n@example.org #123456"
     )
 
 
@@ -222,9 +222,9 @@ async def test_the_last_tries_say_how_many_are_left(codes: Codes, phone: Phone) 
     await codes.send(NUMBER, HERE)
     for left in (4, 3, 2, 1):
         refused = await refusal(codes, "x" * 6)
-        assert (refused.reason, refused.left, str(refused)) == ("wrong-code", left, "That is not the code.")
+        assert (refused.reason, refused.left, str(refused)) == ("wrong-code", left, "The code is wrong.")
     refused = await refusal(codes, "x" * 6)
-    assert (refused.left, str(refused)) == (0, "That is not the code; ask for another.")
+    assert (refused.left, str(refused)) == (0, "The code is wrong. Request a new one.")
     refused = await refusal(codes, phone.code)
     assert refused.reason == "expired-code"
 
@@ -305,10 +305,10 @@ async def test_what_is_damaged_is_told_of_counts_as_none_and_is_swept_away(
     with capture_logs() as lines:
         refused = await refusal(codes, phone.code)
     assert refused.reason == "expired-code"
-    assert str(refused) == "There is no such code, or not any more. Ask for another."
+    assert str(refused) == "The code has expired, or none was sent. Request a new one."
     (line,) = lines
     assert (line["log_level"], line["space"]) == ("error", "codes")
-    assert line["event"] == "a record is damaged, and counts as none"
+    assert line["event"] == "a record is damaged and ignored"
     assert isinstance(line["exc_info"], msgspec.DecodeError)
     await codes.sweep()
     assert not await store.documents(0, "codes")

@@ -66,7 +66,7 @@ async def test_a_try_counts_before_it_is_compared_and_the_right_one_ends_the_cou
         error = await refusal(pins, "000000")
         assert (error.reason, str(error), error.wait) == (
             "wrong-pin",
-            "That is not the PIN.",
+            "The PIN is wrong.",
             WAITS[wrong - 1],
         )
         stored = await kept(store)
@@ -121,7 +121,7 @@ async def test_who_loses_five_races_is_told_to_try_again(
     with monkeypatch.context() as patch:
         patch.setattr(store, "put_if", beaten)
         error = await refusal(pins, "123456")
-    assert (error.reason, str(error), error.wait) == ("too-many", "Too many tries at once.", 1.0)
+    assert (error.reason, str(error), error.wait) == ("too-many", "Too many attempts at the same time.", 1.0)
     assert len(tries) == 5
     await pins.check(1, "123456")
 

@@ -1,8 +1,8 @@
 """Six-digit codes that are sent by text message, to verify that somebody has a phone number.
 
-The database has only keyed hashes of numbers and codes, and how often a code was sent and tried, so that a
-restart gives nobody more attempts. Nothing here depends on whether the number has an account, so nothing can
-reveal it.
+The database holds keyed hashes of numbers and codes, never the numbers and codes themselves. It also holds
+how often codes were sent and tried, so a restart gives nobody more attempts. Nothing here depends on whether
+a number has an account, so no answer reveals that.
 """
 
 from __future__ import annotations
@@ -29,30 +29,34 @@ from kith.ports.store import Document, DocumentStore
 SPACE = "codes"
 #: How long a code is valid, in seconds.
 LIFETIME = 600.0
-#: The number of attempts from one address, and in total. Others can't use up the attempts of the requester.
+#: The maximum number of attempts to enter a code: from one network (see `network`), and in total. Because of
+#: the first, a stranger can't use up the attempts of the person who has requested the code.
 TRIES = 5
 TRIES_IN_ALL = 25
-#: Seconds to wait after the first, second … code for a number; after the last, until a day has passed.
+#: Seconds to wait for another code after one, two, three and four codes for a number. After more, the wait
+#: ends a day after the first of them.
 WAITS = (60.0, 120.0, 600.0, 3600.0)
-#: The number of used codes per day that cause no waits, for owners who log in and out several times.
+#: Codes that were entered correctly cause no waits, up to this many per day, so that people can log in often.
 USED_PER_DAY = 20
 _DAY = 86400.0
-#: Requests for codes, and wrong codes, from one address per hour.
+#: The maximum number of requested codes, and of wrong codes, per network and hour.
 PER_ADDRESS = 10
 WRONG_PER_ADDRESS = 30
 _HOUR = 3600.0
-#: The number of requests to the gateway at the same time.
-_AT_ONCE = 64
-_RACES = 5
+#: The maximum number of codes that are being sent at the same time.
+_MAX_CONCURRENT = 64
+#: How often a write is tried when other requests change the same record.
+_MAX_WRITES = 5
 logger = structlog.get_logger("kith")
 
 
 class Pending(msgspec.Struct, array_like=True):
-    """What is stored for a number.
+    """What is stored for a number. All times are in seconds since 1970.
 
-    ``code``: the keyed hash of the last code, empty if it was used. ``tries``: the attempts that are left
-    in total. ``tried``: the number of attempts by the keyed hash of the address. ``sends`` and ``used``:
-    when the codes of the last day were sent that were not used, and those that were.
+    ``code``: the keyed hash of the last code; empty once that was used. ``made``: when it was sent.
+    ``tries``: how many attempts are left in total. ``tried``: how many were made from each network, whose
+    keyed hash is the key. ``sends``: when the unused codes of the last day were sent. ``used``: when the
+    used ones were sent.
     """
 
     code: bytes
@@ -68,7 +72,7 @@ _decode = msgspec.msgpack.Decoder(Pending).decode
 
 
 class Codes:
-    """Sends codes and checks them. The results are counted for metrics."""
+    """Sends codes and checks them. Counts for the metrics how many text messages were sent or failed."""
 
     def __init__(
         self,
@@ -100,42 +104,43 @@ class Codes:
         return self._hash("number", number).hex()[:32]
 
     async def send(self, number: str, address: str) -> float:
-        """Sends a code, which replaces an older one. Returns the seconds until another one can be requested.
+        """Sends a code, which replaces an earlier one. Returns the seconds until another can be requested.
 
-        ``number`` in E.164; ``address``: the IP address of the request. Raises Refused.
+        ``number``: in E.164. ``address``: the IP address that the request came from. Raises Refused.
         """
         await self._budget.load()
-        self._count(place := network(address))
+        self._count(net := network(address))
         self._under_way += 1
         try:
-            return await self._send(number, place)
+            return await self._send(number, net)
         finally:
             self._under_way -= 1
 
-    def _count(self, place: str) -> None:
-        """Counts a message for an address and in total.
+    def _count(self, net: str) -> None:
+        """Counts a message for a network and in total.
 
-        Raises Refused without counting it if a limit is reached.
+        Raises Refused, without counting it, if a limit is reached.
         """
-        if self._under_way >= _AT_ONCE:
-            raise Refused("unavailable", "Too many messages are on their way. Try again soon.", 5.0)
-        count(self._addresses, place, self._clock.steady())
+        if self._under_way >= _MAX_CONCURRENT:
+            raise Refused("unavailable", "Too many messages are being sent. Try again soon.", 5.0)
+        count(self._addresses, net, self._clock.steady())
         if wait := self._budget.take():
-            self._addresses.add(place, self._clock.steady(), -1)
+            self._addresses.add(net, self._clock.steady(), -1)
             self._results["limited"] += 1
             raise too_many(wait)
 
-    def _not_sent(self, place: str) -> None:
-        self._addresses.add(place, self._clock.steady(), -1)
+    def _uncount(self, net: str) -> None:
+        """Uncounts a message that was not sent."""
+        self._addresses.add(net, self._clock.steady(), -1)
         self._budget.give_back()
 
-    async def _send(self, number: str, place: str) -> float:
+    async def _send(self, number: str, net: str) -> float:
         key, now = self._key(number), self._clock.now()
         try:
             document = await self._store.document(0, SPACE, key)
             known = _pending(document)
             sends = known.sends if known is not None else []
-            # nor later ones, of a clock that was wrong
+            # times in the future were stored while the clock was wrong
             sends = [at for at in sends if -_HOUR < now - at < _DAY]
             used = [at for at in (known.used if known is not None else []) if -_HOUR < now - at < _DAY]
             if wait := _wait(sends if len(used) < USED_PER_DAY else sorted([*sends, *used]), now):
@@ -143,46 +148,47 @@ class Codes:
             code = f"{self._randomness.below(1_000_000):06}"
             pending = Pending(self._hash("code", number, code), now, TRIES_IN_ALL, [*sends, now], {}, used)
             seq = await self._store.put_if(0, SPACE, key, _encode(pending), document.seq if document else 0)
-            if not seq:  # another request for the number was faster
+            if not seq:  # another request has just sent a code to this number
                 raise too_many(WAITS[0])
         except BaseException:
-            self._not_sent(place)
+            self._uncount(net)
             raise
         try:
             await self._sms.send(number, text(code, self._domain.name))
         except SMSError as error:
             self._results["failed"] += 1
             logger.error("text message not sent", error=str(error))
-            gone = Pending(b"", now, 0, sends, {}, used)  # nobody got it: it need not be waited for
-            await self._store.put_if(0, SPACE, key, _encode(gone), seq)
+            unsent = Pending(b"", now, 0, sends, {}, used)  # without this code, which causes no wait
+            await self._store.put_if(0, SPACE, key, _encode(unsent), seq)
             reason = "Text messages can't be sent at the moment. Try again soon."
             raise Refused("unavailable", reason, error.wait) from None
         self._results["sent"] += 1
         return _wait(pending.sends, now)
 
     async def check(self, number: str, code: str, address: str) -> None:
-        """Checks a code and uses it up. Raises Refused.
+        """Checks a code, which then can't be used again. Raises Refused if it is wrong or has expired.
 
-        The attempt is counted before anything is compared, for the address and in total.
+        ``number``: in E.164. ``address``: the IP address that the request came from. The attempt is counted
+        before the codes are compared, so parallel requests get no additional attempts.
         """
-        place = network(address)
-        count(self._wrong, place, self._clock.steady())
+        net = network(address)
+        count(self._wrong, net, self._clock.steady())
         try:
-            await self._check(number, code, place)
+            await self._check(number, code, net)
         except Refused as error:
             if error.reason != "wrong-code":
-                self._wrong.add(place, self._clock.steady(), -1)
+                self._wrong.add(net, self._clock.steady(), -1)
             else:
                 logger.info("wrong code", number=number, address=address)
             raise
         except BaseException:
-            self._wrong.add(place, self._clock.steady(), -1)
+            self._wrong.add(net, self._clock.steady(), -1)
             raise
-        self._wrong.add(place, self._clock.steady(), -1)
+        self._wrong.add(net, self._clock.steady(), -1)
 
-    async def _check(self, number: str, code: str, place: str) -> None:
-        who = self._hash("tried", place)[:8]
-        for _ in range(_RACES):
+    async def _check(self, number: str, code: str, net: str) -> None:
+        who = self._hash("tried", net)[:8]
+        for _ in range(_MAX_WRITES):
             document = await self._store.document(0, SPACE, self._key(number))
             pending = _pending(document)
             if document is None or pending is None or self._is_over(pending):
@@ -190,18 +196,18 @@ class Codes:
             tried = pending.tried.get(who, 0) + 1
             if tried > TRIES:
                 self._expired()
-            fits = hmac.compare_digest(pending.code, self._hash("code", number, code))
+            correct = hmac.compare_digest(pending.code, self._hash("code", number, code))
             pending.tried[who] = tried
             pending.tries -= 1
-            if fits:
+            if correct:
                 pending.code = b""
                 pending.sends = [at for at in pending.sends if at != pending.made]
                 pending.used.append(pending.made)
             if await self._write(document, pending):
-                if fits:
+                if correct:
                     return
                 left = min(TRIES - tried, pending.tries)
-                text = "That is not the code." if left else "That is not the code; ask for another."
+                text = "The code is wrong." if left else "The code is wrong. Request a new one."
                 raise Refused("wrong-code", text, left=left)
         raise too_many(1.0)
 
@@ -212,10 +218,10 @@ class Codes:
         return not pending.code or pending.tries <= 0 or self._clock.now() - pending.made >= LIFETIME
 
     def _expired(self) -> NoReturn:
-        raise Refused("expired-code", "There is no such code, or not any more. Ask for another.")
+        raise Refused("expired-code", "The code has expired, or none was sent. Request a new one.")
 
     async def sweep(self) -> None:
-        """Deletes records of numbers for which nothing was sent for a day."""
+        """Deletes the records of numbers to which no code was sent for a day."""
         now = self._clock.now()
         for document in await self._store.documents(0, SPACE):
             pending = _pending(document)
@@ -224,18 +230,18 @@ class Codes:
 
 
 def _pending(document: Document | None) -> Pending | None:
-    """The content of a document; None if there is none, or it is damaged."""
+    """The content of a document; None if there is no document, or it is damaged."""
     if document is None:
         return None
     try:
         return _decode(document.value)
     except msgspec.DecodeError as error:
-        logger.error("a record is damaged, and counts as none", space=SPACE, exc_info=error)
+        logger.error("a record is damaged and ignored", space=SPACE, exc_info=error)
         return None
 
 
 def _wait(sends: list[float], now: float) -> float:
-    """The seconds until another code may be sent to a number to which these were sent."""
+    """The seconds until another code may be sent to a number. ``sends``: when earlier ones were, in order."""
     if not sends:
         return 0.0
     if len(sends) > len(WAITS):
@@ -244,8 +250,8 @@ def _wait(sends: list[float], now: float) -> float:
 
 
 def text(code: str, domain: str) -> str:
-    """The text of the message.
+    """The text of the message that contains a code.
 
-    Its last line lets browsers fill the code in (WICG, origin-bound one-time codes).
+    The last line lets browsers fill in the code (WICG, origin-bound one-time codes).
     """
-    return f"{code} is your Kith code. Give it to nobody.\n\n@{domain} #{code}"
+    return f"{code} is your Kith code. Do not share it.\n\n@{domain} #{code}"

@@ -11,20 +11,19 @@ from scramp.utils import saslprep
 from kith.ports.store import ITERATIONS, Keys
 
 _MECHANISMS = {"SHA-1": "SCRAM-SHA-1", "SHA-256": "SCRAM-SHA-256", "SHA-512": "SCRAM-SHA-512"}
-
-
-#: The maximum size of a password, in bytes. Preparing one (RFC 4013) takes more than linear time.
+#: The maximum size of a password, in bytes of UTF-8. Preparing it (SASLprep, RFC 4013) takes more than linear
+#: time, so a long one would keep the server busy.
 MAX_BYTES = 1023
 
 
 class WeakPassword(ValueError):
-    """A password that is not allowed. The text says why."""
+    """A password that is not allowed. The text says why, for people."""
 
 
 def make_keys(password: str, salts: Mapping[str, bytes]) -> dict[str, Keys]:
-    """The keys of a new password, by hash, as the salts are.
+    """The SCRAM keys of a new password. ``salts`` and the result are by the name of the hash (``SHA-256``).
 
-    Raises WeakPassword if the password is empty, too long, or can't be prepared.
+    Raises WeakPassword if the password is empty, too long, or not allowed by SASLprep (RFC 4013).
     """
     if _is_too_long(password):
         raise WeakPassword(f"the password has more than {MAX_BYTES} bytes")
@@ -38,7 +37,10 @@ def make_keys(password: str, salts: Mapping[str, bytes]) -> dict[str, Keys]:
 
 
 def check_password(keys: dict[str, Keys], password: str) -> bool:
-    """Whether a password has these keys. It takes milliseconds on purpose, so call it in a thread."""
+    """Whether a password belongs to these SCRAM keys, which are by the name of the hash.
+
+    This takes milliseconds on purpose, so call it in a thread.
+    """
     if _is_too_long(password):
         return False
     name = "SHA-256" if "SHA-256" in keys else "SHA-1"

@@ -37,7 +37,8 @@ AT_ONCE = 500
 _DAY = 86400.0
 _CHUNK = 500
 _FRESH = 2.0
-_RACES = 5
+#: How often a write is tried when other requests change the same record.
+_MAX_WRITES = 5
 
 
 class Spent(msgspec.Struct, array_like=True):
@@ -105,7 +106,7 @@ class Discovery:
         return output.serialize()
 
     async def _spend(self, account: int, count: int) -> None:
-        for _ in range(_RACES):
+        for _ in range(_MAX_WRITES):
             document = await self._store.document(account, SPACE, "")
             now = self._clock.now()
             spent = _decode(document.value) if document is not None else Spent(BUDGET, now)

@@ -1,4 +1,4 @@
-"""Refusals: why something can't be done with an account, as the HTTP API answers it."""
+"""Refusals: why something can't be done with an account. The HTTP API turns them into error responses."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from kith.base.rates import RateLimit
 class Refused(Exception):
     """A request was refused.
 
-    ``reason``: a name in `REASONS`. ``text``: for people. ``wait``: seconds until it may work. ``left``:
-    how many attempts are left. ``proof``: proves that the code was correct, if a PIN is needed next; then
-    ``silence`` is the seconds until the account can be used without the PIN.
+    ``reason``: a key of `REASONS`. ``text``: the reason as a sentence for people. ``wait``: seconds after
+    which to try again; 0: not known. ``left``: how many attempts are left. If a PIN is needed next, ``proof``
+    proves that the code was correct, and ``silence`` is the seconds until a code is enough without the PIN.
     """
 
     def __init__(
@@ -63,8 +63,8 @@ def count(limit: RateLimit, key: Hashable, now: float) -> None:
 
 
 def too_many(wait: float) -> Refused:
-    """The refusal for a reached limit. ``wait``: seconds until it may work again."""
-    return Refused("too-many", f"Too many. Try again in {spell(wait)}.", wait)
+    """The refusal of something that was done too often. ``wait``: seconds until it is allowed again."""
+    return Refused("too-many", f"Too many requests. Try again in {spell(wait)}.", wait)
 
 
 def spell(seconds: float) -> str:

@@ -93,7 +93,7 @@ class Links:
         document = await self._store.document(0, SPACE, id)
         box = _decode(document.value) if document is not None else None
         if document is None or box is None or self._is_over(box):
-            raise Refused("not-found", "The code is not good, or not any more. Show a new one.")
+            raise Refused("not-found", "The code is invalid or has expired. Show a new one.")
         return document, box
 
     async def sealed(self, id: str, wait: float = 0.0) -> bytes:
@@ -120,7 +120,7 @@ class Links:
         count(self._addresses, network(address), self._clock.steady())
         document, box = await self._box(id)
         if not box.account or box.ticket:
-            raise Refused("not-found", "That is no invitation.")
+            raise Refused("not-found", "The code is not an invitation.")
         if box.sealed or not await self._fill(document, Box(box.made, box.account, b"", sealed)):
             raise Refused("conflict", "Another device has read this code already.")
 
@@ -132,9 +132,9 @@ class Links:
         """Creates the new device, which presents the ticket. Works once. Raises Refused."""
         _, box = await self._box(id)
         if not box.ticket or not hmac.compare_digest(hashlib.sha256(ticket).digest(), box.ticket):
-            raise Refused("forbidden", "That is not the ticket.")
+            raise Refused("forbidden", "The ticket is wrong.")
         if not await self._store.remove(0, SPACE, id):
-            raise Refused("not-found", "The ticket was used.")
+            raise Refused("not-found", "The ticket was used already.")
         record = await self._store.account(box.account)
         if record is None:
             raise Refused("not-found", "The account is gone.")

@@ -1,9 +1,10 @@
-"""The PIN of an account.
+"""The PIN of an account: a second factor, for the case that somebody else has got the phone number.
 
-It is asked for when the number registers again, in case somebody has taken it over.
+A registration with the number of an existing account needs its PIN as well as a code.
 
-Since six digits are few, the stored hash (argon2) is of an HMAC with the server's secret, so that a copy of
-the database alone can't be searched. Wrong attempts cause growing waits, which survive restarts.
+Six digits could be guessed from a hash. So what is hashed (argon2) is an HMAC of the PIN with the server's
+secret: a copy of the database alone does not suffice to guess it. Wrong attempts cause growing waits, which
+survive restarts.
 """
 
 from __future__ import annotations
@@ -22,21 +23,23 @@ from kith.base.secret import Secret
 from kith.ports.store import DocumentStore
 
 SPACE = "pin"
-#: Seconds to wait after each number of wrong attempts; after that, always the last.
+#: Seconds to wait after the first wrong attempt, the second, and so on. Further ones cause the last wait.
 WAITS = (0.0, 0.0, 60.0, 300.0, 1800.0, 7200.0, 43200.0, 86400.0)
-#: Seconds without any device online after which the account can be used without its PIN, and after which the
-#: number gets a new account.
+#: After so many seconds without any device online, a registration takes over the account without its PIN.
 FORGOTTEN_AFTER = 7 * 86400.0
+#: After so many seconds without any device online, a registration replaces the account by a new one.
 ANEW_AFTER = 30 * 86400.0
 #: How often an account can set a PIN per hour.
 SETS = 20
-_RACES = 5
+#: How often a write is tried when other requests change the same record.
+_MAX_WRITES = 5
 
 
 class Stored(msgspec.Struct):
-    """A stored PIN.
+    """A stored PIN. All times are in seconds since 1970.
 
-    ``wrong``: failed attempts since the last correct one. ``until``: no attempt is allowed before.
+    ``hash``: argon2, in its text format. ``made``: when the PIN was set. ``wrong``: how many attempts have
+    failed since the last correct one. ``until``: when the next attempt is allowed.
     """
 
     hash: str
@@ -58,25 +61,25 @@ class Pins:
         self._key = secret.key("pins")
         self._hasher = PasswordHasher()
         self._sets = RateLimit(SETS, 3600.0)
-        self._one = asyncio.Lock()  # each takes 64 MiB
+        self._hashing = asyncio.Lock()  # one at a time, since each hash takes 64 MiB
 
     def _peppered(self, account: int, pin: str) -> bytes:
         return hmac.digest(self._key, f"{account}\0{pin}".encode(), "sha256")
 
     async def made(self, account: int) -> float:
-        """When the PIN was set, in seconds since 1970; 0 if there is none."""
+        """When the PIN was set, in seconds since 1970; 0 if the account has no PIN."""
         document = await self._store.document(account, SPACE, "")
         return _decode(document.value).made if document is not None else 0.0
 
     async def version(self, account: int) -> str:
-        """A value that changes whenever the PIN is set; empty if there is none."""
+        """A text that is different each time the PIN is set; empty if the account has no PIN."""
         document = await self._store.document(account, SPACE, "")
         return _decode(document.value).hash if document is not None else ""
 
     async def set(self, account: int, pin: str) -> None:
-        """Sets a new PIN. Raises Refused."""
+        """Sets or replaces the PIN. Raises Refused after too many changes."""
         count(self._sets, account, self._clock.steady())
-        async with self._one:
+        async with self._hashing:
             hash = await asyncio.to_thread(self._hasher.hash, self._peppered(account, pin))
         await self._store.put(account, SPACE, "", _encode(Stored(hash, self._clock.now())))
 
@@ -85,13 +88,17 @@ class Pins:
         return bool(await self._store.remove(account, SPACE))
 
     async def check(self, account: int, pin: str) -> None:
-        """Checks a PIN. Raises Refused. The attempt is counted before it is compared."""
-        for _ in range(_RACES):
+        """Checks a PIN. Raises Refused if it is wrong, or attempts are not allowed yet.
+
+        Returns without an error if the account has no PIN. The attempt is counted before the hashes are
+        compared, so parallel requests get no additional attempts.
+        """
+        for _ in range(_MAX_WRITES):
             document = await self._store.document(account, SPACE, "")
             if document is None:
                 return
             stored, now = _decode(document.value), self._clock.now()
-            # no longer than the last wait can be, if the clock was wrong then
+            # `until` is too late if the clock was wrong then: the wait is never longer than `WAITS` says
             wait = min(stored.until - now, WAITS[min(max(stored.wrong - 1, 0), len(WAITS) - 1)])
             if wait > 0:
                 raise Refused("too-many", f"Too many wrong PINs. Try again in {spell(wait)}.", wait)
@@ -101,13 +108,13 @@ class Pins:
             if not seq:
                 continue
             if not await self._fits(stored.hash, account, pin):
-                raise Refused("wrong-pin", "That is not the PIN.", wait)
+                raise Refused("wrong-pin", "The PIN is wrong.", wait)
             await self._store.put_if(account, SPACE, "", _encode(Stored(stored.hash, stored.made)), seq)
             return
-        raise Refused("too-many", "Too many tries at once.", 1.0)
+        raise Refused("too-many", "Too many attempts at the same time.", 1.0)
 
     async def _fits(self, hash: str, account: int, pin: str) -> bool:
-        async with self._one:
+        async with self._hashing:
             try:
                 return await asyncio.to_thread(self._hasher.verify, hash, self._peppered(account, pin))
             except VerificationError:

@@ -19,9 +19,9 @@ _OWNER = 16
 
 
 class Proofs:
-    """Makes and checks proofs. They are signed by the server, and valid for one account with its present PIN.
+    """Makes and checks proofs, which are valid for one account, as long as its PIN is not changed.
 
-    Only used proofs are stored, until they expire.
+    A proof is authenticated with a key of the server (HMAC). Only used proofs are stored, until they expire.
     """
 
     def __init__(self, secret: Secret, clock: Clock, randomness: Randomness, store: DocumentStore) -> None:
@@ -31,10 +31,7 @@ class Proofs:
         self._key = secret.key("proofs")
 
     def make(self, number: str, account: int, pin: str) -> str:
-        """Makes a proof for a number whose code was correct, and whose account has a PIN (``pin``:
-
-        `Pins.version`).
-        """
+        """Makes a proof that the code for a number was correct. ``pin``: the value of `Pins.version`."""
         head = _HEAD.pack(int(self._clock.now() + LIFETIME), self._randomness.bytes(16))
         body = head + self._owner(head, account, pin)
         return urlsafe_b64encode(body + self._sign(body, number)).decode()
@@ -44,7 +41,7 @@ class Proofs:
         body, signature = _parts(proof)
         good = hmac.compare_digest(signature, self._sign(body, number))
         left = _HEAD.unpack(body[: _HEAD.size])[0] - self._clock.now() if good else 0.0
-        return 0 < left <= 2 * LIFETIME  # with more, the clock was wrong when it was made
+        return 0 < left <= 2 * LIFETIME  # with more, the clock was wrong when the proof was made
 
     def fits(self, proof: str, number: str, account: int, pin: str) -> bool:
         """Whether a proof is valid for a number, its account, and the account's present PIN."""

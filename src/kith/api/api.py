@@ -1,4 +1,4 @@
-"""Serves the HTTP API with aiohttp: turns requests into calls of endpoints, and refusals into answers."""
+"""Serves the HTTP API with aiohttp: passes requests to the endpoints, and turns refusals into responses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class API:
-    """The routes below ``/api``. ``resources``: objects with methods that `endpoint` has marked."""
+    """The routes below ``/api``. ``resources``: objects with methods that are marked with ``@endpoint``."""
 
     def __init__(
         self,
@@ -38,12 +38,12 @@ class API:
         self._edge = edge
         self._origins = Origins(edge)
         self._credentials = credentials
-        self._endpoints = [one for resource in resources for one in endpoints(resource)]
+        self._endpoints = [endpoint for resource in resources for endpoint in endpoints(resource)]
 
     def add_to(self, app: web.Application) -> None:
         """Adds the routes to the application."""
-        for one in self._endpoints:
-            app.router.add_route(one.method, one.path, self._handler(one))
+        for endpoint in self._endpoints:
+            app.router.add_route(endpoint.method, endpoint.path, self._handler(endpoint))
         app.router.add_get("/api/openapi.json", self._describe)
 
     async def _describe(self, request: web.Request) -> web.Response:
@@ -52,36 +52,36 @@ class API:
             body=_encode(describe(self._endpoints, public)), content_type="application/json", headers=_HEADERS
         )
 
-    def _handler(self, one: Endpoint) -> web.Handler:  # type: ignore[name-defined]
+    def _handler(self, endpoint: Endpoint) -> web.Handler:  # type: ignore[name-defined]
         async def handle(request: web.Request) -> web.Response:
             try:
-                return await self._answer(one, request)
+                return await self._answer(endpoint, request)
             except Refused as error:
                 return _refusal(error)
             except web.HTTPRequestEntityTooLarge:
                 return _problem(413, Problem("too-large", "The request is too large."))
             except Exception as error:
                 self._tasks.failed("request failed", error)
-                return _problem(500, Problem("internal", "Something went wrong here."))
+                return _problem(500, Problem("internal", "Something went wrong on the server."))
 
         return handle
 
-    async def _answer(self, one: Endpoint, request: web.Request) -> web.Response:
+    async def _answer(self, endpoint: Endpoint, request: web.Request) -> web.Response:
         self._origins.check(request)
         caller = None
-        if not one.open:
+        if not endpoint.open:
             caller = await self._credentials.check(request.headers.get("Authorization", ""))
             if caller is None:
-                raise Refused("not-authorized", "The device's token is needed, and a good one.")
+                raise Refused("not-authorized", "A valid device token is needed.")
             if caller.entry.device.credential:
-                raise Refused("forbidden", "A client with an app password is for chatting only.")
+                raise Refused("forbidden", "A client with an app password can only chat.")
         call = Call(peer(self._edge, request), dict(request.match_info), dict(request.query), caller)
-        body = await request.read() if one.takes is not None else b""
-        result = await one(call, body)
+        body = await request.read() if endpoint.takes is not None else b""
+        result = await endpoint(call, body)
         if result is None:
             return web.Response(status=204, headers=_HEADERS)
         return web.Response(
-            status=one.status, body=_encode(result), content_type="application/json", headers=_HEADERS
+            status=endpoint.status, body=_encode(result), content_type="application/json", headers=_HEADERS
         )
 
 
@@ -104,5 +104,5 @@ def _problem(status: int, problem: Problem) -> web.Response:
 
 
 def peer(edge: Edge, request: web.Request) -> str:
-    """The IP address of the client, which may be behind a trusted proxy."""
+    """The IP address of the client. If a trusted proxy passes the request on, that is not the proxy's."""
     return edge.proxies.client(request.remote or "", fields(request))

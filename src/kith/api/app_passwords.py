@@ -35,24 +35,24 @@ class AppPasswordList(msgspec.Struct):
 
 
 class NewAppPassword(msgspec.Struct, forbid_unknown_fields=True):
-    """The name of an app password, like that of the client."""
+    """The name for an app password, usually that of the client."""
 
     name: Name = ""
 
 
 class MadeAppPassword(msgspec.Struct):
-    """A new app password. The password is shown only now."""
+    """A new app password. The password itself is shown only once."""
 
     id: str
     name: str
     address: Annotated[str, Meta(description="The address (XMPP id) to enter in the client.")]
     password: str
-    uri: Annotated[str, Meta(description="Both as an xmpp: URI.")]
-    qr: Annotated[str, Meta(description="The URI as a QR code, SVG.")]
+    uri: Annotated[str, Meta(description="The address and the password as an xmpp: URI (RFC 5122).")]
+    qr: Annotated[str, Meta(description="The URI as a QR code, in SVG.")]
 
 
 class AppPasswords:
-    """The endpoints, for devices that have not logged in with an app password."""
+    """The endpoints. A client that has logged in with an app password can't use them."""
 
     def __init__(self, apps: Apps) -> None:
         self._apps = apps
@@ -60,11 +60,11 @@ class AppPasswords:
     @endpoint("GET", "/api/app-passwords", "List the account's app passwords")
     async def list(self, call: Call) -> AppPasswordList:
         record = call.device.record
-        return AppPasswordList([self._shown(call, one) for one in await self._apps.all(record)])
+        return AppPasswordList([self._answer(call, one) for one in await self._apps.all(record)])
 
-    @endpoint("POST", "/api/app-passwords", "Make an app password", status=201, refusals=("conflict",))
+    @endpoint("POST", "/api/app-passwords", "Create an app password", status=201, refusals=("conflict",))
     async def make(self, call: Call, request: NewAppPassword) -> MadeAppPassword:
-        """For one XMPP client, like Conversations, Monal, Dino, Gajim or Profanity."""
+        """For one XMPP client, such as Conversations, Monal, Dino, Gajim or Profanity."""
         record = call.device.record
         made, password = await self._apps.make(record, request.name)
         link = uri(record.jid, password)
@@ -78,7 +78,7 @@ class AppPasswords:
         parameters=_ID,
     )
     async def rename(self, call: Call, request: NewAppPassword) -> AppPassword:
-        return self._shown(call, await self._apps.rename(call.device.record, call.path["id"], request.name))
+        return self._answer(call, await self._apps.rename(call.device.record, call.path["id"], request.name))
 
     @endpoint(
         "DELETE",
@@ -92,7 +92,7 @@ class AppPasswords:
         """Ends the client's sessions at once, and removes its keys from the account's OMEMO lists."""
         await self._apps.revoke(call.device.record, call.path["id"])
 
-    def _shown(self, call: Call, one: Stored) -> AppPassword:
+    def _answer(self, call: Call, one: Stored) -> AppPassword:
         online = self._apps.online(call.device.record, one.id)
         return AppPassword(one.id, one.name, moment(one.created), moment(one.used), online, one.omemo)
 

@@ -14,23 +14,23 @@ from kith.api.endpoint import Endpoint, Problem
 
 _REF = "#/components/schemas/{name}"
 _ABOUT = """\
-Accounts of a Kith server: registering with a phone number, devices, and what belongs to an account.
-Messages do not go this way: they are XMPP's.
+Manages the accounts of a Kith server: registration with a phone number, devices, and settings of an account.
+Messages are not sent with this API, but over XMPP.
 
-A device shows its token with `Authorization: Bearer CREDENTIAL`. The credential is the base64url
-encoding (RFC 4648, §5) of `LOCAL:AGENT:TOKEN`: the part of the account's address before the @, the id that
-the client has given itself (a UUID), and the device's token. The same token logs in on XMPP (XEP-0484);
-when XMPP gives a new one, the credential is made of that."""
+A device authenticates with `Authorization: Bearer CREDENTIAL`. The credential is the base64url encoding
+(RFC 4648, §5) of `LOCAL:AGENT:TOKEN`: the part of the account's address before the @, the client's user-agent
+id (a UUID), and the device's token. The same token is used to log in over XMPP (XEP-0484). When the server
+sends a new token over XMPP, the credential is made of that one."""
 _STATUS = {
     200: "Done",
-    201: "Made",
+    201: "Created",
     202: "Accepted",
-    204: "Done, with nothing to say",
+    204: "Done; the response is empty",
 }
 
 
 def describe(endpoints: Sequence[Endpoint], url: str) -> dict[str, Any]:
-    """The whole description, as JSON values. ``url``: the address of the API."""
+    """The OpenAPI document, as JSON values. ``url``: the base URL of the API."""
     kinds = [kind for one in endpoints for kind in (one.takes, one.gives) if kind is not None]
     _, components = msgspec.json.schema_components([*kinds, Problem], ref_template=_REF)
     paths: dict[str, Any] = {}

@@ -16,18 +16,24 @@ _KeyId = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
 
 class Device(msgspec.Struct):
-    """One installation of a client."""
+    """An installation of a client that is logged in."""
 
     id: str
-    name: Annotated[str, Meta(description="What its owner calls it, else what it calls itself.")]
+    name: Annotated[
+        str, Meta(description="The name that its owner has given it, or else its own name for itself.")
+    ]
     software: str
     platform: str
     created: str
-    last_seen: Annotated[str, Meta(description="To the hour; now, if it is online.")]
+    last_seen: Annotated[
+        str, Meta(description="When it was last online, to the hour. If it is online, the present time.")
+    ]
     online: bool
-    current: Annotated[bool, Meta(description="Whether it is the one that asks.")]
+    current: Annotated[bool, Meta(description="Whether this request was made by it.")]
     omemo: Annotated[list[int], Meta(description="The ids of its OMEMO keys (XEP-0384).")]
-    app_password: Annotated[str, Meta(description="The app password that it uses, if it uses one.")]
+    app_password: Annotated[
+        str, Meta(description="The id of the app password that it has logged in with, if any.")
+    ]
 
     @classmethod
     def of(cls, shown: Shown, current: str) -> Device:
@@ -47,13 +53,13 @@ class Device(msgspec.Struct):
 
 
 class DeviceList(msgspec.Struct):
-    """All devices, the one used last first."""
+    """All devices, the most recently used one first."""
 
     devices: list[Device]
 
 
 class DeviceChange(msgspec.Struct, forbid_unknown_fields=True):
-    """The values to change. What is omitted stays as it is."""
+    """The values to change. Omitted ones stay as they are."""
 
     name: Annotated[str, Meta(max_length=100)] | None = None
     omemo: (
@@ -63,7 +69,7 @@ class DeviceChange(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Devices:
-    """The endpoints, for any device of the account."""
+    """The endpoints, which any device of the account can use."""
 
     def __init__(self, logins: Logins) -> None:
         self._logins = logins
@@ -76,9 +82,9 @@ class Devices:
 
     @endpoint("PATCH", "/api/devices/{id}", "Rename a device", refusals=("not-found",), parameters=_ID)
     async def change(self, call: Call, request: DeviceChange) -> Device:
-        """Can also name the OMEMO keys of the device.
+        """Can also set which OMEMO keys belong to the device.
 
-        The server notes those that it publishes over XMPP itself.
+        For keys that the device publishes over XMPP, this is not needed: the server notes them by itself.
         """
         shown = await self._logins.change(call.device.record, call.path["id"], request.name, request.omemo)
         return Device.of(shown, call.device.entry.device.id)
@@ -92,5 +98,5 @@ class Devices:
         parameters=_ID,
     )
     async def revoke(self, call: Call) -> None:
-        """Voids its token, ends its sessions at once, and removes its keys from the account's OMEMO lists."""
+        """Its token becomes invalid, its sessions end at once, and the OMEMO device lists lose its keys."""
         await self._logins.revoke(call.device.record, call.path["id"])

@@ -1,11 +1,11 @@
-"""Endpoints of the HTTP API: methods with a path, types, and the reasons for which they may refuse.
+"""Endpoints of the HTTP API: methods with a path, types, and the reasons why they may refuse a request.
 
     class Greetings:
         @endpoint("POST", "/api/greetings", "Greet somebody", refusals=("too-many",))
         async def greet(self, call: Call, request: Greeting) -> Greeted: ...
 
-The types are `msgspec.Struct`. Requests are checked against them, and the OpenAPI description
-(`kith.api.description`) is generated from them. A method without a body only takes ``call``.
+The types are subclasses of `msgspec.Struct`. Requests are checked against them, and the OpenAPI description
+(`kith.api.description`) is generated from them. An endpoint that needs no request body takes only ``call``.
 """
 
 from __future__ import annotations
@@ -29,22 +29,31 @@ _F = TypeVar("_F", bound=Callable[..., Awaitable[Any]])
 class Problem(msgspec.Struct, omit_defaults=True):
     """Why a request was refused."""
 
-    error: Annotated[str, Meta(description="The reason, a word for programs.")]
-    text: Annotated[str, Meta(description="The reason, a sentence for people.")]
+    error: Annotated[str, Meta(description="The reason, as an identifier for programs.")]
+    text: Annotated[str, Meta(description="The reason, as a sentence for people.")]
     retry_after: (
-        Annotated[int, Meta(ge=0, description="Seconds until it may work; also in the header Retry-After.")]
+        Annotated[
+            int, Meta(ge=0, description="Seconds after which to try again; also in the header Retry-After.")
+        ]
         | None
     ) = None
-    tries_left: Annotated[int, Meta(ge=0, description="How often a code can be tried again.")] | None = None
+    tries_left: (
+        Annotated[int, Meta(ge=0, description="How many attempts to enter the code are left.")] | None
+    ) = None
     proof: (
         Annotated[
-            str, Meta(description="That the code was right, to be sent along with the PIN within an hour.")
+            str, Meta(description="Proves that the code was correct; to be sent with the PIN within an hour.")
         ]
         | None
     ) = None
     without_pin_in: (
         Annotated[
-            int, Meta(ge=0, description="Seconds of silence until the account can be had without its PIN.")
+            int,
+            Meta(
+                ge=0,
+                description="Seconds after which a code is enough without the PIN, if until then no device of"
+                " the account is online.",
+            ),
         ]
         | None
     ) = None
@@ -52,7 +61,7 @@ class Problem(msgspec.Struct, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An authenticated device, with its account. ``agent``: its user-agent id."""
+    """An authenticated device and its account. ``agent``: the device's user-agent id (XEP-0388 §2.3)."""
 
     record: AccountRecord
     entry: Entry
@@ -61,7 +70,11 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request. ``address``: the client's IP address. ``path``: the values of the parameters in the path."""
+    """A request.
+
+    ``address``: the client's IP address. ``path`` and ``query``: the parameters, by name. ``caller``: None if
+    the endpoint needs no login.
+    """
 
     address: str
     path: dict[str, str]
@@ -70,7 +83,7 @@ class Call:
 
     @property
     def device(self) -> Caller:
-        """The device that makes the request. Only for endpoints that need a login."""
+        """The device that has made the request. Only endpoints that need a login may use this."""
         assert self.caller is not None
         return self.caller
 
@@ -79,8 +92,10 @@ class Call:
 class Endpoint:
     """An endpoint.
 
-    ``takes`` and ``gives``: the types of request and answer, for `msgspec`. ``refusals``: reasons in
-    `kith.accounts.errors`. ``parameters``: descriptions of the parameters in path and query, by name.
+    ``path``: may have parameters in braces. ``summary``: its title in the OpenAPI description. ``takes`` and
+    ``gives``: the types of the request body (None: there is none) and of the response body. ``status``: the
+    HTTP status of success. ``open``: it needs no login. ``refusals``: keys of `kith.accounts.errors.REASONS`.
+    ``parameters``: JSON schemas of the parameters in path and query, by name.
     """
 
     method: str
@@ -95,7 +110,7 @@ class Endpoint:
     parameters: dict[str, Any]
 
     async def __call__(self, call: Call, body: bytes) -> Any:
-        """Answers a request. Raises Refused."""
+        """Handles a request. Returns the response body. Raises Refused."""
         for name, schema in self.parameters.items():
             _check_parameter(name, call.query.get(name), schema)
         if self.takes is None:
@@ -113,7 +128,7 @@ def endpoint(
     refusals: Sequence[str] = (),
     parameters: dict[str, Any] | None = None,
 ) -> Callable[[_F], _F]:
-    """Marks a method as the endpoint for ``method path``. ``open``: it needs no login."""
+    """Marks a method as an endpoint. The arguments are those of `Endpoint`."""
 
     def mark(method_: _F) -> _F:
         method_.__dict__["_endpoint"] = (method, path, summary, status, open, refusals, parameters or {})
@@ -123,7 +138,7 @@ def endpoint(
 
 
 def endpoints(resource: object) -> Iterator[Endpoint]:
-    """The endpoints of a resource, in the order of its file."""
+    """The endpoints of a resource, by the names of their methods."""
     for name, function in inspect.getmembers(type(resource), inspect.isfunction):
         marked = getattr(function, "_endpoint", None)
         if marked is None:
@@ -155,11 +170,11 @@ def _check_parameter(name: str, text: str | None, schema: dict[str, Any]) -> Non
     else:
         fits = re.fullmatch(schema["pattern"], text) is not None
     if not fits:
-        raise Refused("bad-request", f"{name} is not as described")
+        raise Refused("bad-request", f"The parameter {name} is invalid.")
 
 
 def decode(body: bytes, kind: Any) -> Any:
-    """Decodes JSON into a type. Raises Refused."""
+    """Decodes JSON into a type. Raises Refused if it does not fit."""
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

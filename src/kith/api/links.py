@@ -1,4 +1,4 @@
-"""``/api/links``: linking a new device with a QR code, without a text message."""
+"""``/api/links``: linking a new device by QR code, without a text message (see `kith.accounts.links`)."""
 
 from __future__ import annotations
 
@@ -38,39 +38,37 @@ class Link(msgspec.Struct):
 
 
 class NoDetails(msgspec.Struct, forbid_unknown_fields=True):
-    """An empty body: the code says what the device is."""
+    """An empty object. The new device describes itself in the QR code, and when it logs in."""
 
 
 class Sealed(msgspec.Struct):
-    """What the other device has sent: encrypted with HPKE (RFC 9180) for the key in the code."""
+    """What the other device has sent, encrypted with HPKE (RFC 9180) for the public key in the code."""
 
-    sealed: Annotated[str, Meta(description="In base64url; empty while nobody has approved.")]
+    sealed: Annotated[str, Meta(description="In base64url; empty as long as nothing was sent.")]
 
 
 class Approval(msgspec.Struct, forbid_unknown_fields=True):
     """Approval of a new device."""
 
-    ticket_hash: Annotated[_Key, Meta(description="SHA-256 of the ticket that is sealed.")]
+    ticket_hash: Annotated[_Key, Meta(description="SHA-256 of the ticket that `sealed` contains.")]
     sealed: _Sealed
 
 
 class Answer(msgspec.Struct, forbid_unknown_fields=True):
-    """The answer of a new device to an invitation: its own code, encrypted with HPKE for the key in the
-    invitation.
-    """
+    """A new device's answer to an invitation: its own code, encrypted for the key in the invitation."""
 
     sealed: _Sealed
 
 
-class Entrance(msgspec.Struct, forbid_unknown_fields=True):
-    """The ticket from the approval."""
+class Admission(msgspec.Struct, forbid_unknown_fields=True):
+    """The ticket from the approval, and a description of the new device."""
 
     ticket: _Key
     device: NewDevice = msgspec.field(default_factory=NewDevice)
 
 
 class Links:
-    """The endpoints, in the order of the steps."""
+    """The endpoints, in the order in which they are used."""
 
     def __init__(self, boxes: Boxes) -> None:
         self._boxes = boxes
@@ -84,20 +82,18 @@ class Links:
         refusals=("too-many", "unavailable"),
     )
     async def begin(self, call: Call, request: NoDetails) -> Link:
-        """The new device then shows a code with this id, a public key (X25519) and a secret that it has
-        made.
-        """
+        """The new device then shows a QR code with this id, a public key (X25519) and a secret of its own."""
         return Link(await self._boxes.open(call.address), int(LIFETIME))
 
     @endpoint(
         "POST",
         "/api/link-invitations",
-        "Begin to invite a new device",
+        "Invite a new device",
         status=201,
         refusals=("too-many", "unavailable"),
     )
     async def invite(self, call: Call, request: NoDetails) -> Link:
-        """For the other direction: a logged-in device shows a code, which the new device scans."""
+        """The other direction: a logged-in device shows a QR code, which the new device scans."""
         return Link(await self._boxes.open(call.address, call.device.record.jid), int(LIFETIME))
 
     @endpoint(
@@ -110,7 +106,10 @@ class Links:
         parameters=_ID,
     )
     async def answer(self, call: Call, request: Answer) -> None:
-        """Sends the code of the new device, which the inviting device then approves as usual. Works once."""
+        """Sends the new device's code, which the inviting device then approves as if it had scanned it.
+
+        Works once.
+        """
         await self._boxes.answer(call.path["id"], call.address, decoded(request.sealed))
 
     @endpoint(
@@ -122,34 +121,34 @@ class Links:
         parameters=_ID,
     )
     async def approve(self, call: Call, request: Approval) -> None:
-        """For a logged-in device that has scanned the code."""
+        """For a logged-in device that has got the new device's code."""
         ticket, sealed = decoded(request.ticket_hash), decoded(request.sealed)
         await self._boxes.approve(call.path["id"], call.device.record, ticket, sealed)
 
     @endpoint(
         "GET",
         "/api/links/{id}",
-        "Look whether the new device was approved",
+        "Wait for the approval, or for the answer to an invitation",
         open=True,
         refusals=("not-found",),
         parameters=_ID | _WAIT,
     )
     async def look(self, call: Call) -> Sealed:
-        """Answers when something was sent, or after ``wait`` seconds."""
+        """Responds as soon as something was sent, but at the latest after ``wait`` seconds."""
         wait = int(call.query.get("wait", "0"))
         return Sealed(encoded(await self._boxes.sealed(call.path["id"], wait)))
 
     @endpoint(
         "POST",
         "/api/links/{id}/device",
-        "Come in as an approved device",
+        "Log in as an approved device",
         status=201,
         open=True,
         refusals=("not-found", "forbidden", "unavailable"),
         parameters=_ID,
     )
-    async def enter(self, call: Call, request: Entrance) -> Login:
-        """Needs the ticket from the approval. Works once."""
+    async def enter(self, call: Call, request: Admission) -> Login:
+        """Needs the ticket from the approval, and works once."""
         ticket = decoded(request.ticket)
         return Login.of(await self._boxes.enter(call.path["id"], ticket, request.device.about()), False)
 
@@ -159,7 +158,7 @@ def decoded(text: str) -> bytes:
     try:
         return urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except ValueError:
-        raise Refused("bad-request", "not base64url") from None
+        raise Refused("bad-request", "A value is not base64url.") from None
 
 
 def encoded(data: bytes) -> str:

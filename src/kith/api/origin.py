@@ -1,9 +1,9 @@
-"""Refuses requests to the HTTP API that are not private, or come from a page of another site.
+"""Refuses requests to the HTTP API that are not encrypted, or come from a page of another site.
 
-Since the API handles tokens, it is only available over TLS, to this machine, and to a trusted proxy that
-says that the client uses TLS. Requests that change something, or even only send a text message, have to be
-JSON, which pages of other origins can't send without permission (Fetch, "CORS-preflight"), and must not
-name such an origin.
+Since the API handles tokens, it is available only over TLS, from this machine, and through a trusted proxy
+that says that the client uses TLS. Requests that are not safe (RFC 9110 §9.2.1) must not come from a page of
+another origin, as far as their headers say where they come from. If they have a body, it has to be JSON,
+which a page of another origin can't send without permission (Fetch, "CORS-preflight request").
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _OWN_SITES = ("same-origin", "none")
 
 
 class Origins:
-    """Checks requests before anything else is done."""
+    """Checks requests before anything else is done with them."""
 
     def __init__(self, edge: Edge) -> None:
         self._config = edge.config
@@ -31,21 +31,21 @@ class Origins:
         self._domain = ascii_domain(edge.config.domain)
 
     def check(self, request: web.Request) -> None:
-        """Checks a request. Raises Refused."""
+        """Raises Refused if a request may not be answered."""
         if not self._is_private(request):
             raise Refused(
                 "encryption-required",
-                "This needs TLS: https, or a trusted proxy that says X-Forwarded-Proto: https.",
+                "TLS is needed: https, or a trusted proxy that sends X-Forwarded-Proto: https.",
             )
         if request.method in _SAFE_METHODS:
             return
         if request.method in ("POST", "PUT", "PATCH") and request.content_type != "application/json":
-            raise Refused("unsupported-media-type", "The request has to be of the type application/json.")
+            raise Refused("unsupported-media-type", "The Content-Type has to be application/json.")
         if not self._is_own_page(request):
             raise Refused("forbidden", "Pages of other sites can't do this.")
 
     def _is_private(self, request: web.Request) -> bool:
-        """Whether a request can't have been read on any network."""
+        """Whether nobody can have read the request on a network."""
         proxies, remote, named = self._edge.proxies, request.remote or "", fields(request)
         return (
             request.secure
@@ -55,7 +55,7 @@ class Origins:
         )
 
     def _is_own_page(self, request: web.Request) -> bool:
-        """Whether a request comes from a page of this server, or from no page (but an app or a program)."""
+        """Whether a request comes from a page of this server, or not from a page at all but from an app."""
         sites = request.headers.getall("Sec-Fetch-Site", ())
         if any(site not in _OWN_SITES for site in sites):
             return False

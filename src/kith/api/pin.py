@@ -1,4 +1,4 @@
-"""``/api/pin``: the PIN that is asked for when the number registers again."""
+"""``/api/pin``: the PIN that is needed to log in with the account's phone number again."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class PinState(msgspec.Struct):
 
 
 class NewPin(msgspec.Struct, forbid_unknown_fields=True):
-    """A new PIN: six digits, which are never shown again."""
+    """A new PIN: six digits. The server never shows it."""
 
     pin: Annotated[str, Meta(pattern=whole("[0-9]{6}"))]
 
 
 class Pin:
-    """The endpoints. Any device can change the PIN without the old one, since it has full access anyway."""
+    """The endpoints. A device can change the PIN without the old one, since it has full access anyway."""
 
     def __init__(self, pins: Pins) -> None:
         self._pins = pins
@@ -36,10 +36,10 @@ class Pin:
 
     @endpoint("PUT", "/api/pin", "Set the PIN", status=204, refusals=("too-many",))
     async def set(self, call: Call, request: NewPin) -> None:
-        """The PIN is asked for when the number registers again."""
+        """The PIN is needed, as well as a code, to register again with the account's phone number."""
         await self._pins.set(call.device.record.id, request.pin)
 
     @endpoint("DELETE", "/api/pin", "Remove the PIN", status=204)
     async def remove(self, call: Call) -> None:
-        """Without a PIN, the number alone is enough to register again."""
+        """Without a PIN, a code by text message is enough to register again with the phone number."""
         await self._pins.remove(call.device.record.id)

@@ -16,20 +16,23 @@ from kith.records.privacy import Audience, Writers
 
 
 class Privacy(msgspec.Struct):
-    """The privacy settings. Contacts are people who are subscribed to the account's presence."""
+    """The privacy settings. "Contacts" are people who are subscribed to the account's presence."""
 
-    last_seen: Annotated[Audience, Meta(description="Since when it is offline (XEP-0012).")]
-    avatar: Annotated[Audience, Meta(description="XEP-0084, XEP-0054.")]
-    about: Annotated[Audience, Meta(description="The card: XEP-0292, XEP-0054.")]
+    last_seen: Annotated[Audience, Meta(description="Who sees when the account was last online (XEP-0012).")]
+    avatar: Annotated[Audience, Meta(description="Who sees the avatar (XEP-0084, XEP-0054).")]
+    about: Annotated[Audience, Meta(description="Who sees the vCard (XEP-0292, XEP-0054).")]
     read_receipts: Annotated[bool, Meta(description="Whether others learn that a message was read.")]
     messages: Annotated[
         Writers,
-        Meta(description="Who may write; here, contacts are all in the roster, and whom one has written to."),
+        Meta(
+            description="Who may send messages to the account. Here, contacts are everybody in the roster,"
+            " and everybody the account has written to."
+        ),
     ]
 
 
 class PrivacyChange(msgspec.Struct, forbid_unknown_fields=True):
-    """The settings to change. What is omitted stays as it is."""
+    """The settings to change. Omitted ones stay as they are."""
 
     last_seen: Audience | None = None
     avatar: Audience | None = None
@@ -39,30 +42,32 @@ class PrivacyChange(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class PrivacyResource:
-    """The endpoints, for any device of the account."""
+    """The endpoints, which any device of the account can use."""
 
     def __init__(self, store: DocumentStore, accounts: Accounts, hooks: Hooks) -> None:
         self._store = store
         self._accounts = accounts
         self._hooks = hooks
 
-    @endpoint("GET", "/api/privacy", "Who sees what")
+    @endpoint("GET", "/api/privacy", "Get the privacy settings")
     async def get(self, call: Call) -> Privacy:
-        return _shown(await privacy.load(self._store, call.device.record.id))
+        return _answer(await privacy.load(self._store, call.device.record.id))
 
-    @endpoint("PATCH", "/api/privacy", "Change who sees what", refusals=("not-found",))
+    @endpoint("PATCH", "/api/privacy", "Change privacy settings", refusals=("not-found",))
     async def change(self, call: Call, request: PrivacyChange) -> Privacy:
-        """The server enforces this from now on. What others have seen already, they have."""
+        """The server enforces the new settings at once. They do not undo what others have received before."""
         record = call.device.record
         before = await privacy.load(self._store, record.id)
-        wanted = {name: value for name, value in msgspec.structs.asdict(request).items() if value is not None}
-        after = msgspec.structs.replace(before, **wanted)
+        changes = {
+            name: value for name, value in msgspec.structs.asdict(request).items() if value is not None
+        }
+        after = msgspec.structs.replace(before, **changes)
         await privacy.save(self._store, record.id, after)
         account = await self._accounts.load(record.jid)
         if account is not None:
             await self._hooks.privacy_changed(account)
-        return _shown(after)
+        return _answer(after)
 
 
-def _shown(held: privacy.Privacy) -> Privacy:
-    return Privacy(held.last_seen, held.avatar, held.about, held.read_receipts, held.messages)
+def _answer(stored: privacy.Privacy) -> Privacy:
+    return Privacy(stored.last_seen, stored.avatar, stored.about, stored.read_receipts, stored.messages)

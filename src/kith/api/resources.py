@@ -1,4 +1,4 @@
-"""The resources of the HTTP API."""
+"""Lists the resources of the HTTP API, and the parts that only they use."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from kith.api.pin import Pin
 from kith.api.privacy import PrivacyResource
 from kith.api.register import Register
 
-#: What the resources need besides the parts of a node.
-BEHIND: tuple[type[object], ...] = (
+#: Parts that the resources need in addition to those of a node (`kith.core.node`).
+API_PARTS: tuple[type[object], ...] = (
     *(Codes, Pins, Proofs, Notices, Logins, Enrolment, Leaving, Moving, Registration),
     *(Boxes, Discovery, People, Apps, Credentials),
 )

@@ -35,10 +35,10 @@ Country = Annotated[
     str,
     Meta(
         pattern=whole("([A-Z]{2})?"),
-        description="Where a number is from that is written without its country's code (ISO 3166-1).",
+        description="The country of a number without a country calling code (ISO 3166-1 alpha-2).",
     ),
 ]
-Code = Annotated[str, Meta(pattern=whole("[0-9]{6}"), description="The six digits of the text message.")]
+Code = Annotated[str, Meta(pattern=whole("[0-9]{6}"), description="The six digits from the text message.")]
 Name = Annotated[str, Meta(max_length=100)]
 _UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
@@ -49,12 +49,13 @@ def moment(seconds: float) -> str:
 
 
 class NewDevice(msgspec.Struct, forbid_unknown_fields=True):
-    """What a client says about itself."""
+    """What a client says about itself and its device."""
 
     agent: Annotated[
         str,
         Meta(
-            pattern=whole(f"(?:{_UUID})?"), description="The id that it has given itself, and keeps; a UUID."
+            pattern=whole(f"(?:{_UUID})?"),
+            description="The client's user-agent id (XEP-0388 §2.3), a UUID that it creates once and keeps.",
         ),
     ] = ""
     name: Name = ""
@@ -62,7 +63,7 @@ class NewDevice(msgspec.Struct, forbid_unknown_fields=True):
     platform: Name = ""
     mechanism: Annotated[
         Literal["HT-SHA-256-NONE", "HT-SHA-256-ENDP", "HT-SHA-256-UNIQ"],
-        Meta(description="The SASL mechanism that its token is to be for."),
+        Meta(description="The SASL mechanism for which the client wants a token (XEP-0484)."),
     ] = "HT-SHA-256-NONE"
 
     def about(self) -> About:
@@ -70,15 +71,15 @@ class NewDevice(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Login(msgspec.Struct):
-    """A device that can log in, on XMPP and at the API."""
+    """What a device needs to log in over XMPP, and to use the API."""
 
     address: Annotated[str, Meta(description="The account's address.")]
-    device: Annotated[str, Meta(description="The lasting id of the device.")]
-    agent: Annotated[str, Meta(description="The id that the client has given itself.")]
-    token: Annotated[str, Meta(description="Its token: what it logs in with. Shown only now.")]
+    device: Annotated[str, Meta(description="The device's id, which never changes.")]
+    agent: Annotated[str, Meta(description="The client's user-agent id.")]
+    token: Annotated[str, Meta(description="The token to log in with. It is shown only once.")]
     mechanism: str
-    expires: Annotated[str, Meta(description="When the token ends, unless it is renewed by a login.")]
-    new: Annotated[bool, Meta(description="Whether the account was made by this.")]
+    expires: Annotated[str, Meta(description="When the token expires, unless a login renews it.")]
+    new: Annotated[bool, Meta(description="Whether this request has created the account.")]
 
     @classmethod
     def of(cls, enrolled: Enrolled, new: bool) -> Login:

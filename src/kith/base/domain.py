@@ -1,4 +1,4 @@
-"""The domain of a server."""
+"""The domain that a server serves, such as ``example.org``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kith.wire.jid import JID
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """The domain that a server is for. ``jid``: the address of the domain itself."""
+    """The domain that a server serves. ``jid``: the address of the server itself, without a local part."""
 
     name: str
     jid: JID = field(init=False)
@@ -18,5 +18,5 @@ class Domain:
         object.__setattr__(self, "jid", JID("", self.name))
 
     def holds(self, jid: JID) -> bool:
-        """Whether an address is the domain, or an account or session of it."""
+        """Whether an address is that of the server, or of an account or a session here."""
         return jid.domain == self.name

@@ -1,4 +1,4 @@
-"""Random numbers and names. They are passed to everything that uses them, so that tests can repeat a run."""
+"""Random numbers and names. Whatever needs them gets a `Randomness`, so that tests can repeat a run."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ _T = TypeVar("_T")
 
 
 class Randomness:
-    """The randomness of the operating system, which is unpredictable, unless a test gives another
-    ``source``.
-    """
+    """Random values from the operating system, which can't be predicted; in tests, from ``source``."""
 
     __slots__ = ("_source",)
 
@@ -23,10 +21,11 @@ class Randomness:
         self._source = source or secrets.SystemRandom()
 
     def bytes(self, count: int) -> bytes:
+        """``count`` random bytes."""
         return self._source.randbytes(count)
 
     def hex(self, count: int) -> str:
-        """``count`` random bytes as hexadecimal digits, two for each."""
+        """``count`` random bytes as hexadecimal digits, two for each byte."""
         return self.bytes(count).hex()
 
     def token(self, count: int) -> str:
@@ -42,9 +41,9 @@ class Randomness:
         return self._source.randrange(limit)
 
     def choice(self, among: Sequence[_T]) -> _T:
-        """A random element."""
+        """A random element of a sequence that is not empty."""
         return self._source.choice(among)
 
     def uniform(self, low: float, high: float) -> float:
-        """A random number between ``low`` and ``high``."""
+        """A random number from ``low`` to ``high``."""
         return self._source.uniform(low, high)

@@ -1,4 +1,4 @@
-"""Slots: accounts and other names are divided into a fixed number of slots, which nodes own."""
+"""Slots: the names of accounts are distributed over a fixed number of slots, each of which one node owns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The `kith` command. Each command imports what it needs when it runs, so that `--help` is quick."""
+"""The `kith` command. Each subcommand imports what it needs only when it runs, so that `--help` is quick."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ app = typer.Typer(
     help="A messenger that you run yourself: end-to-end encrypted, on XMPP.",
     epilog=(
         "To begin, run: kith serve. Then, in another terminal: kith user add you@localhost; kith chat. "
-        "To save everything, run: kith backup /var/backups/"
+        "To back up everything, run: kith backup /var/backups/"
     ),
     no_args_is_help=True,
     add_completion=False,

@@ -64,7 +64,7 @@ def apps(context: typer.Context) -> None:
 
 
 def pin(context: typer.Context) -> None:
-    """Set the PIN that is asked for when your number registers again."""
+    """Set a PIN that is needed to log in with your phone number again."""
     from kith.client.cli import pin
     from kith.client.cli.account import run
 

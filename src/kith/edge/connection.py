@@ -118,13 +118,13 @@ class Connection(asyncio.Protocol):
     # -- silence --------------------------------------------------------------------------------------
 
     def note_sign_of_life(self) -> None:
-        """The client has sent something for no other sake, as it probably does at an interval."""
+        """Notes the time, and the interval of such signs, since the client probably sends them regularly."""
         now = self._edge.connections.now
         last, interval = self._beats or (now, 0)
         self._beats = now, max(now - last, interval * 7 // 8)
 
     def liveness(self) -> Liveness | None:
-        """What is known of the client; None if its silence means nothing now."""
+        """What decides how long the client may be silent; None while its silence means nothing."""
         shown = self._stream.liveness() if self._stream is not None and not self._held else None
         if shown is None:
             return None

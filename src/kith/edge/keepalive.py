@@ -68,7 +68,7 @@ class Watched(Protocol):
     asked: int
 
     def liveness(self) -> Liveness | None:
-        """What is known of the client; None if its silence means nothing now."""
+        """What decides how long the client may be silent; None while its silence means nothing."""
 
     def send_ping(self) -> None:
         """Sends something that the client has to answer."""

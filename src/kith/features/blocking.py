@@ -1,6 +1,6 @@
-"""XEP-0191:
+"""XEP-0191: Blocking Command.
 
-Blocking Command. A blocked address can't reach the account, see its presence, or notice the block.
+A blocked address can't reach the account, see its presence, or notice the block.
 """
 
 from __future__ import annotations

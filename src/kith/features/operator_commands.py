@@ -1,8 +1,7 @@
-"""XEP-0133:
+"""XEP-0133: Service Administration.
 
-Service Administration. Commands that change something, for the accounts in the setting ``operators``.
-
-Commands that only show something are in `kith.features.operator_facts`.
+Commands that change something, for the accounts in the setting ``operators``. Commands that only show
+something are in `kith.features.operator_facts`.
 """
 
 from __future__ import annotations

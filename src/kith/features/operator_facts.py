@@ -1,6 +1,6 @@
-"""XEP-0133:
+"""XEP-0133: Service Administration.
 
-Service Administration. Commands that show accounts, who is online, and details of one account.
+Commands that list accounts and who is online, and show details of one account.
 """
 
 from __future__ import annotations

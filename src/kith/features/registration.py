@@ -117,7 +117,7 @@ class Registration(Feature):
         token = child.get("token", "") if child is not None else ""
         invite = await self.invites.find(token)
         if invite is None or not invite.register:
-            raise StanzaError("item-not-found", "the invitation is not good, or not any more")
+            raise StanzaError("item-not-found", "the invitation is invalid or has expired")
         self._admitted[visitor] = (token, invite)
         return ()
 

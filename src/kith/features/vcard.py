@@ -238,9 +238,9 @@ def _best(item: Item) -> Element | None:
 
 
 def _photo(element: Element) -> Avatar | None:
-    """The photo of a vCard;
+    """The photo of a vCard; None if it has no photo that can be an avatar.
 
-    None if it has none that can be an avatar. Raises StanzaError if it is invalid.
+    Raises StanzaError if the photo is invalid.
     """
     text = "".join((element.findtext(_BINVAL) or "").split())
     if not text:

@@ -13,26 +13,28 @@ from kith.wire.stanza import Stanza
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """The security of a connection.
+    """What is known about the security of a connection, and about its peer.
 
     ``bindings``: channel-binding data by type, as announced (XEP-0440). ``tolerated``: data of further
-    types, for clients that do not wait for an announcement. ``classic_plus``: whether SASL of RFC 6120
-    offers mechanisms with channel binding. With TLS 1.3 it does so only if tls-exporter is available, since
-    clients use that type there.
+    types, which are accepted though not announced, since some clients ignore the announcement.
+    ``classic_plus``: whether SASL as in RFC 6120 (without SASL2) offers the -PLUS mechanisms, which use
+    channel binding. With TLS 1.3 it does so only if the type tls-exporter is available, since clients use
+    that type there.
     """
 
     encrypted: bool = False
     trusted: bool = False
-    """A loopback connection on which PLAIN without TLS was allowed."""
+    """Whether the peer connects over loopback, and the settings allow passwords without TLS there."""
     bindings: dict[str, bytes] = field(default_factory=dict)
     address: str = ""
     """The peer's IP address, as text."""
     tolerated: dict[str, bytes] = field(default_factory=dict)
     classic_plus: bool = True
     certificate: bytes = b""
-    """The certificate that a server has shown, in DER."""
+    """The certificate of a peer that is a server, in DER; empty if it has shown none."""
     certificate_problem: str = ""
-    """Why the certificate is not to be trusted, whatever it is for; empty if it is, or if there is none."""
+    """Why the certificate is invalid for every domain, such as that it has expired; empty if there is no such
+    reason, or no certificate."""
 
 
 class Sink(Protocol):
@@ -51,18 +53,16 @@ class Sink(Protocol):
         """Sends complete elements, in a ``jabber:client`` context, with one write."""
 
     def close(self, error: bytes = b"") -> None:
-        """Ends the stream, after ``error`` if there is one, and the connection."""
+        """Sends ``error``, unless it is empty, then ends the stream and closes the connection."""
 
     def close_for_restart(self) -> None:
-        """Closes the connection without closing the stream, so that the session can be resumed (XEP-0198
-        §5).
-        """
+        """Closes the connection without ending the stream, so that the client can resume (XEP-0198 §5)."""
 
     def abort(self) -> None:
-        """Drops the connection at once, without closing the stream."""
+        """Drops the connection at once, without ending the stream."""
 
     def note_sign_of_life(self) -> None:
-        """Notes that the peer has sent something only to keep the connection alive."""
+        """Notes that the peer has sent something whose only purpose is to keep the connection alive."""
 
     def pause(self) -> None:
         """Stops reading."""
@@ -71,15 +71,16 @@ class Sink(Protocol):
         """Continues reading."""
 
     async def drained(self) -> None:
-        """Waits until little is left to be sent, or the connection is closed."""
+        """Waits until most of what was sent has been passed to the kernel, or the connection is closed."""
 
 
 class Liveness(NamedTuple):
-    """What decides how long a client may be silent.
+    """What decides how long a client may be silent before it is pinged.
 
-    ``resumable``: its session can be resumed (XEP-0198 §5). ``resting``: nobody is looking at the client.
-    ``proxied``: a proxy is in between, which closes silent connections. ``interval``: seconds between its own
-    signs of life; 0: none are known.
+    ``resumable``: its session can be resumed (XEP-0198 §5). ``resting``: a ping would probably wake a device
+    that nobody is using. ``proxied``: the connection passes a proxy, which closes silent connections.
+    ``interval``: the seconds between the pings or other signs of life that the client sends by itself; 0 if
+    that is not known.
     """
 
     resumable: bool = False
@@ -95,7 +96,7 @@ class Stream(Protocol):
 
     @property
     def authenticated(self) -> bool:
-        """Whether the peer has authenticated."""
+        """Whether the peer has proved who it is."""
 
     def opened(self, header: StreamOpened) -> None:
         """Handles the stream header of the peer. Raises StreamError."""
@@ -113,10 +114,10 @@ class Stream(Protocol):
         """Ends the stream with an error."""
 
     def liveness(self) -> Liveness | None:
-        """What decides how long the peer may be silent; None if it may be silent forever."""
+        """What decides how long the peer may be silent; None if it may be silent for ever."""
 
     def send_ping(self) -> None:
-        """Sends a ping that the peer has to answer, if possible."""
+        """Sends a ping that the peer has to answer, if the stream allows one now."""
 
     def say_goodbye(self) -> bool:
         """The server is about to stop: ends the stream, as far as we go, if the peer may have more to say.
@@ -125,7 +126,7 @@ class Stream(Protocol):
         """
 
     def shut_down(self) -> None:
-        """The server stops: ends the stream, or only the connection of a session that can be resumed."""
+        """Ends the stream because the server stops; if the session can be resumed, only the connection."""
 
 
 class ClientStream(Stream, Protocol):
@@ -136,6 +137,6 @@ class ClientStream(Stream, Protocol):
 
 
 class MakeClientStream(Protocol):
-    """Makes the stream of a client that has just connected. ``starttls``: whether STARTTLS is possible."""
+    """Makes the stream for a client that has just connected. ``starttls``: whether it can use STARTTLS."""
 
     def __call__(self, sink: Sink, security: Security, starttls: bool) -> ClientStream: ...

@@ -23,7 +23,8 @@ MOST = 20
 _PRECISION = 3600
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _GROUPS, _GROUP = 5, 4
-_RACES = 5
+#: How often a write is tried when other requests change the same record.
+_MAX_WRITES = 5
 
 
 class AppPassword(msgspec.Struct):
@@ -76,7 +77,7 @@ class AppPasswords:
 
         Returns None if it does not exist.
         """
-        for _ in range(_RACES):
+        for _ in range(_MAX_WRITES):
             document = await self._store.document(account, SPACE, id)
             if document is None:
                 return None

@@ -33,7 +33,8 @@ PASSWORD = "*password"
 GONE = "devices-gone"
 #: The space that maps user agents to devices of app passwords: device ids, separated by commas.
 APPS = "devices-apps"
-_RACES = 5
+#: How often a write is tried when other requests change the same record.
+_MAX_WRITES = 5
 #: How many former devices are noted for an account.
 _MAX_GONE = 100
 #: The maximum number of devices of an account. Beyond it, the one unused for longest is revoked.
@@ -117,7 +118,7 @@ class Devices:
 
     async def _note_app(self, account: int, device: Device, there: bool) -> None:
         """Notes whether a device of an app password exists, so that it can be found by its user agent."""
-        for _ in range(_RACES):
+        for _ in range(_MAX_WRITES):
             document = await self._store.document(account, APPS, device.alike)
             ids = document.value.decode().split(",") if document is not None else []
             if (device.id in ids) is there:

@@ -25,6 +25,6 @@ def readable(
         try:
             value = decode(document.value)
         except ValueError as error:
-            logger.error("a record is damaged, it is left out", record=what, exc_info=error)
+            logger.error("a record is damaged and ignored", record=what, exc_info=error)
             continue
         yield document, value

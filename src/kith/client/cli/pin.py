@@ -1,4 +1,4 @@
-"""`kith pin`: sets or removes the second factor, which is asked for when the number registers again."""
+"""`kith pin`: sets or removes the PIN, which is needed to log in with the phone number again."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command()
 def pin(
     remove: Annotated[
-        bool, typer.Option("--remove", help="Remove the PIN, so that the number alone is enough.")
+        bool, typer.Option("--remove", help="Remove the PIN, so that a code by text message is enough.")
     ] = False,
     jid: JidOption = None,
 ) -> None:
-    """Set the six digits that are asked for when your number registers again."""
+    """Set a PIN of six digits that is needed to log in with your phone number again."""
     mine = logged_in(jid)
     if remove:
         carry_out(_change(mine, None))
@@ -31,10 +31,11 @@ def pin(
     if len(wanted) != 6 or not (wanted.isascii() and wanted.isdecimal()):
         stop("A PIN has six digits.")
     if Prompt.ask("Once more", console=console, password=True).strip() != wanted:
-        stop("The two are not the same.")
+        stop("The two PINs are different.")
     carry_out(_change(mine, wanted))
     console.print(
-        "Set. Without it, your number can log in only after all devices have been offline for seven days."
+        "The PIN is set. Without it, nobody can log in with your phone number, unless all your devices have"
+        " been offline for seven days."
     )
 
 

@@ -67,7 +67,7 @@ export class Comparing {
   async compareCode(account: Address, scanned: string): Promise<boolean> {
     if (!safety.isCode(scanned)) return false
     const { mine, theirs, devices } = await this.sides(account)
-    if (!safety.fits(mine, theirs, scanned)) return false
+    if (!safety.matches(mine, theirs, scanned)) return false
     for (const device of devices) await this.devices.decide(account, device, 'verified')
     return true
   }

@@ -1,25 +1,29 @@
 /**
- * Searches messages: by the beginnings of words, with an index, and by any part of the text (within a word, an emoji,
- * punctuation), by reading the texts.
+ * Searches messages in two ways. The index finds messages by the beginnings of their words. If that finds too few, the
+ * texts are read, which finds any part of a text: the middle of a word, an emoji, punctuation.
  */
 import type { Database } from './database'
 import type { Address, Message } from './types'
 import { folded, isSought, termsOf, wordsOf } from './words'
 
-/** The maximum number of rows for one word; a search for one letter in a long history is cut off. */
-const MOST = 20_000
-/** How many messages are read at once, and in total. */
-const AT_ONCE = 500
-const MOST_READ = 200_000
+/** The maximum number of messages that are taken from the index: a single letter may be in all of a long history. */
+const MAX_FROM_INDEX = 20_000
+/** How many messages are read at once. */
+const PAGE = 500
+/** The maximum number of messages whose texts are read for one search. */
+const MAX_READ = 200_000
 
 export interface SearchOptions {
-  /** Ends the search, because nobody waits for the result any more. */
+  /** Aborts the search, when nobody waits for the result any more. */
   signal?: AbortSignal
-  /** Called with the results of the index, if all texts are read afterwards. */
+  /** Called with the keys found by the index, if the texts are read afterwards, which takes longer. */
   early?: (keys: string[]) => void
 }
 
-/** The keys of the messages that have all words or parts, the newest first. Rejects with the reason of the signal. */
+/**
+ * The keys of the messages that contain all terms of `text`, the newest first. `chat`: searches only this chat. `limit`:
+ * the maximum number of keys. Rejects with the reason of `signal` when it aborts.
+ */
 export async function search(
   db: Database,
   text: string,
@@ -47,7 +51,7 @@ async function byWords(
   chat: Address | undefined,
   signal: AbortSignal | undefined
 ): Promise<Message[]> {
-  // A term with punctuation is found only by its parts
+  // the index has no punctuation
   if (termsOf(text).some((term) => wordsOf(term).join('') !== term)) return []
   const [longest, ...others] = wordsOf(text).sort((a, b) => b.length - a.length)
   if (!longest) return []
@@ -55,13 +59,13 @@ async function byWords(
   const fits = (row: { chat: Address; words: string[] }): boolean =>
     (chat === undefined || row.chat === chat) &&
     others.every((word) => row.words.some((one) => one.startsWith(word)))
-  // If the index is enough, no row is read
+  // without a filter, the keys come from the index alone, and no row is read
   const fitting = others.length || chat !== undefined ? rows.filter(fits) : rows
-  const keys = await fitting.limit(MOST).primaryKeys()
+  const keys = await fitting.limit(MAX_FROM_INDEX).primaryKeys()
   const found: Message[] = []
-  for (let at = 0; at < keys.length; at += AT_ONCE) {
+  for (let at = 0; at < keys.length; at += PAGE) {
     signal?.throwIfAborted()
-    const messages = await db.messages.bulkGet(keys.slice(at, at + AT_ONCE))
+    const messages = await db.messages.bulkGet(keys.slice(at, at + PAGE))
     found.push(...messages.filter((message) => message !== undefined))
   }
   return found
@@ -74,11 +78,11 @@ async function byParts(
   signal: AbortSignal | undefined
 ): Promise<Message[]> {
   const found: Message[] = []
-  // the key of a message begins with its chat
+  // a message's key begins with the address of its chat and a space
   const end = chat === undefined ? '\uffff' : `${chat} \uffff`
   let after = chat === undefined ? '' : `${chat} `
-  for (let read = 0; read < MOST_READ; read += AT_ONCE) {
-    const page = await db.messages.where('key').between(after, end, false, true).limit(AT_ONCE).toArray()
+  for (let read = 0; read < MAX_READ; read += PAGE) {
+    const page = await db.messages.where('key').between(after, end, false, true).limit(PAGE).toArray()
     signal?.throwIfAborted()
     for (const message of page) {
       if (message.kind !== 'text' || (chat !== undefined && message.chat !== chat)) continue
@@ -86,7 +90,7 @@ async function byParts(
       if (terms.every((term) => text.includes(term))) found.push(message)
     }
     after = page.at(-1)?.key ?? ''
-    if (page.length < AT_ONCE) break
+    if (page.length < PAGE) break
   }
   return found
 }

@@ -6,7 +6,7 @@ export type Filter = 'all' | 'unread' | 'favourites'
 /** Pinned chats first, then those with the newest message. */
 export function inOrder(chats: Chat[], archived: boolean, filter: Filter = 'all'): Chat[] {
   return chats
-    .filter((chat) => isListed(chat) && chat.archived === archived && fits(chat, filter))
+    .filter((chat) => isListed(chat) && chat.archived === archived && matches(chat, filter))
     .sort((a, b) => b.pinned - a.pinned || b.at - a.at)
 }
 
@@ -14,7 +14,7 @@ export function isListed(chat: Chat): boolean {
   return chat.last !== '' || chat.draft !== '' || chat.listed === true
 }
 
-function fits(chat: Chat, filter: Filter): boolean {
+function matches(chat: Chat, filter: Filter): boolean {
   if (filter === 'unread') return chat.unread > 0
   return filter === 'all' || chat.favourite === true
 }

@@ -4,10 +4,11 @@ import { folded } from '../local/words'
 import type { Address, Contact } from '../local/types'
 import { grouped } from './names'
 
-/** Numbers with fewer digits are only found by their beginning. */
+/** Fewer digits than this are found only at the beginning of a number. */
 const FEW = 3
 
-export function fits(
+/** Whether a search for `wanted` finds a person. An empty search finds everybody. */
+export function matchesSearch(
   contact: Pick<Contact, 'name' | 'nick'> | undefined,
   address: Address,
   wanted: string
@@ -17,7 +18,7 @@ export function fits(
   const [local = '', domain = ''] = address.split('@')
   if (folded(`${contact?.name ?? ''} ${contact?.nick ?? ''}`).includes(text)) return true
   if (local.startsWith('+') && dialled(local, wanted)) return true
-  // the server's name, which all here share, is only searched if there is an @
+  // the domain is searched only after an @, since most people here share it
   return folded(text.includes('@') ? `${local}@${domain}` : local).includes(text)
 }
 

@@ -1,9 +1,9 @@
 const PAUSE_MS = 1500
 
 /**
- * Loads a part of the app on demand, and repeats that until it works. The service worker has stored all parts soon
- * after the first visit, but before that, the network may fail. `longest`: the maximum pause in milliseconds, longer
- * for what nobody waits for.
+ * Loads a part of the app (a dynamic import), and tries again until that succeeds. The service worker stores all parts
+ * soon after the first visit, but before that, the network may fail. `longest`: the maximum pause between two attempts,
+ * in milliseconds. It doubles up to that, and is always 1500 ms by default.
  */
 export async function loadWithRetry<T>(load: () => Promise<T>, longest = PAUSE_MS): Promise<T> {
   for (let pause = PAUSE_MS; ; pause = Math.min(pause * 2, longest)) {

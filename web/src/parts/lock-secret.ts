@@ -8,7 +8,7 @@ import { fromBase64 } from '../local/bytes'
 const ROUNDS = 600_000
 const SALT_BYTES = 16
 const HASH_BITS = 256
-/** The number of wrong PINs before there is a wait, and the first wait, which doubles each time. */
+/** After this many wrong PINs in a row, there is a wait. It doubles with each further one, up to a maximum. */
 const FREE = 5
 const FIRST_WAIT_MS = 30_000
 const LONGEST_WAIT_MS = 3_600_000
@@ -19,12 +19,14 @@ const VERIFIED = 0x04
 export type Secret =
   { kind: 'pin'; salt: string; hash: string; rounds: number } | { kind: 'passkey'; id: string }
 
+/** Makes what is stored to check a new PIN. */
 export async function pinSecret(pin: string): Promise<Secret> {
   const salt = crypto.getRandomValues(new Uint8Array(SALT_BYTES))
   return { kind: 'pin', salt: base64.encode(salt), hash: await hashOf(pin, salt, ROUNDS), rounds: ROUNDS }
 }
 
-export async function fits(secret: Secret & { kind: 'pin' }, pin: string): Promise<boolean> {
+/** Whether a PIN is the one that unlocks the app. Takes a while, on purpose. */
+export async function isCorrectPin(secret: Secret & { kind: 'pin' }, pin: string): Promise<boolean> {
   const hash = await hashOf(pin, fromBase64(secret.salt), secret.rounds)
   return hash === secret.hash
 }

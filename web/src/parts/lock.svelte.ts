@@ -1,7 +1,7 @@
 /** Whether the app is locked in this browser, and when it locks itself. */
 import { deviceTime } from '../local/device-time'
 import { recall, remember } from '../local/browser-storage'
-import { confirmed, fits, waitAfter, type Secret } from './lock-secret'
+import { confirmed, isCorrectPin, waitAfter, type Secret } from './lock-secret'
 
 const NAME = 'kith.lock'
 const NOW = 'kith.lock.now'
@@ -76,7 +76,7 @@ export class Lock {
     // counted before it is checked, so that a reload in between does not undo the attempt
     const wrong = kept.wrong + 1
     this.keep({ ...kept, wrong, until: deviceTime() + waitAfter(wrong) })
-    if (!(await fits(kept.secret, pin))) return false
+    if (!(await isCorrectPin(kept.secret, pin))) return false
     this.opened(kept)
     return true
   }

@@ -1,6 +1,9 @@
-/** The function with which linking and discovery call the HTTP API (`/api/openapi.json`). */
+/** How linking and discovery call the HTTP API, which `/api/openapi.json` describes. */
 
-/** Sends a request. Rejects with the refusal of the server, or if it can't be reached. `path` begins with a slash. */
+/**
+ * Sends a request, with `body` as JSON, and resolves with the decoded response. Rejects with the server's refusal, or if
+ * the server can't be reached. `path` begins with a slash.
+ */
 export type Ask = (
   method: 'GET' | 'POST' | 'PUT',
   path: string,
@@ -8,7 +11,7 @@ export type Ask = (
   signal?: AbortSignal
 ) => Promise<unknown>
 
-/** A field of an answer that has to be text. Throws TypeError. */
+/** A field of a response that has to be a string. Throws TypeError if it is not. */
 export function textOf(answer: unknown, field: string): string {
   const value = (answer as Record<string, unknown> | undefined)?.[field]
   if (typeof value !== 'string') throw new TypeError(`the server's answer has no ${field}`)

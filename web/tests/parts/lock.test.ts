@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { confirmed, fits, passkeySecret, pinSecret, waitAfter } from '../../src/parts/lock-secret'
+import { confirmed, isCorrectPin, passkeySecret, pinSecret, waitAfter } from '../../src/parts/lock-secret'
 import { MemoryStorage } from '../sync/people'
 
 beforeEach(() => {
@@ -16,8 +16,8 @@ const opened = async () => {
 
 test('the PIN opens it, another does not, and it is not kept', async () => {
   const secret = await pinSecret('2580')
-  expect(secret.kind === 'pin' && (await fits(secret, '2580'))).toBe(true)
-  expect(secret.kind === 'pin' && (await fits(secret, '2581'))).toBe(false)
+  expect(secret.kind === 'pin' && (await isCorrectPin(secret, '2580'))).toBe(true)
+  expect(secret.kind === 'pin' && (await isCorrectPin(secret, '2581'))).toBe(false)
   expect(JSON.stringify(secret)).not.toContain('2580')
   expect(await pinSecret('2580')).not.toEqual(secret)
 })

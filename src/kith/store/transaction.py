@@ -1,4 +1,4 @@
-"""Writes a batch of operations in one transaction, and finds those that can't be written."""
+"""Writes a batch of operations in one transaction, or finds those that can't be written if it fails."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from kith.store.errors import Faulty, Locked, Removed, translated
 from kith.store.files import Files
 from kith.store.health import Health
 
-#: A queued operation. Its result is given to the caller that waits for it.
+#: What a queued operation does in the transaction. Its result is passed to the caller that waits for it.
 Operation = Callable[[sqlite3.Connection], Any]
-_TRIES = 3  # each waits up to `busy_timeout` for the transaction of another process
+_MAX_BEGINS = 3  # each attempt waits up to `busy_timeout` for the transaction of another process
 _OPERATION_PAGES = 4  # estimated pages changed by an operation
 
 
@@ -30,7 +30,10 @@ class Pending:
         self.future = future
 
     def done(self, result: Any, error: BaseException | None) -> None:
-        """Gives the result to the caller. If nobody waits, raises the error, unless it was logged already."""
+        """Passes the result or the error to the caller that waits.
+
+        If nobody waits, raises the error, except Unavailable, which is logged already.
+        """
         future = self.future
         if future is None:
             if error is not None and not isinstance(error, Unavailable):
@@ -45,8 +48,8 @@ class Pending:
 class Transactions:
     """Runs transactions on the writer thread.
 
-    ``count``: how many were begun. ``changed``: estimated pages changed by the last batch, except those
-    filled by messages.
+    ``count``: how many transactions were begun. ``changed``: an estimate of how many pages the last batch
+    has changed, without those that new messages fill.
     """
 
     def __init__(
@@ -61,13 +64,16 @@ class Transactions:
         self.changed = 0
 
     def commit(self, batch: Sequence[Append | Pending]) -> list[Answer]:
-        """Writes everything that can be written. One bad operation does not make the others fail."""
+        """Writes a batch. If an operation makes the transaction fail, each gets a transaction of its own.
+
+        So one bad operation does not make the others fail. Returns what to answer to each caller.
+        """
         self.changed = 0
         try:
             return self._transaction(batch)
         except Exception as error:
             failure = translated(error)
-            if len(batch) == 1 or _concerns_all(failure):
+            if len(batch) == 1 or _affects_all(failure):
                 self._refused(failure, len(batch))
                 return [(item.done, None, failure) for item in batch]
         return self._one_by_one(batch)
@@ -85,7 +91,7 @@ class Transactions:
                 failure = translated(error)
                 self._refused(failure, 1)
                 answers.append((item.done, None, failure))
-                if _concerns_all(failure):
+                if _affects_all(failure):
                     common = failure
         return answers
 
@@ -115,7 +121,7 @@ class Transactions:
                 self.appends.write(appends, answers)
             connection.execute("COMMIT")
             if connection.total_changes != changes:
-                self._files.check()  # otherwise the commit would be lost when this process ends
+                self._files.check()  # a commit to a deleted file is lost when this process ends
         except BaseException:
             self._commits.failed += 1
             self.appends.undone()
@@ -129,7 +135,7 @@ class Transactions:
         return answers
 
     def _begin(self) -> None:
-        for _ in range(_TRIES):
+        for _ in range(_MAX_BEGINS):
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 return
@@ -139,6 +145,6 @@ class Transactions:
         raise Locked("another process keeps the database locked")
 
 
-def _concerns_all(error: BaseException) -> bool:
+def _affects_all(error: BaseException) -> bool:
     """Whether all other operations would fail with the same error."""
     return isinstance(error, (Locked, Faulty, Removed))

@@ -25,8 +25,8 @@ _HARMFUL = re.compile(
 _LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 #: The maximum number of combining marks on one letter; more of them cover the lines above ("zalgo text"), and
 #: of all characters that join a letter (vowel signs, enclosing marks, joiners between emoji).
-_MOST_MARKS = 4
-_MOST_JOINED = 8
+_MAX_MARKS = 4
+_MAX_JOINED = 8
 _JOINERS = "\u034f\u200c\u200d"
 
 
@@ -64,6 +64,6 @@ def _fewer_marks(text: str) -> str:
         else:
             marks += unicodedata.combining(character) > 0
             joined += 1
-        if marks <= _MOST_MARKS and joined <= _MOST_JOINED:
+        if marks <= _MAX_MARKS and joined <= _MAX_JOINED:
             kept.append(character)
     return "".join(kept)

@@ -10,7 +10,7 @@ import pytest
 from kith.base.ids import Ids, to_text
 from kith.core.actors.account import Account
 from kith.core.log.envelope import Envelope, stanza_id
-from kith.core.log.log import MOST_WAITING, Keep, Log
+from kith.core.log.log import MAX_WAITING, Keep, Log
 from kith.core.log.retries import distinct_origin, is_retry
 from kith.ports.store import INCOMING, OUTGOING, UNARCHIVED, AccountRecord, Append
 from kith.wire.jid import JID, parse_jid
@@ -141,7 +141,7 @@ def test_the_child_that_says_most_decides_what_is_kept(inside: str, keep: Keep) 
 def test_the_words_of_the_rules_are_in_their_order() -> None:
     assert [keep.name for keep in sorted(Keep)] == ["NOTHING", "QUEUE", "ARCHIVE", "QUEUE_ONLY", "FORBIDDEN"]
     assert [int(keep) for keep in sorted(Keep)] == [0, 1, 2, 3, 4]
-    assert MOST_WAITING == 64 * 2**20
+    assert MAX_WAITING == 64 * 2**20
 
 
 ADA, BEN, EVE = "ada@localhost", "ben@localhost", "eve@gate.test"

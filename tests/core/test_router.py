@@ -13,7 +13,7 @@ import pytest
 from kith.base.figures import Figures
 from kith.bus.local import LocalPlacement
 from kith.core.actors.account import Session
-from kith.core.log.log import MOST_WAITING
+from kith.core.log.log import MAX_WAITING
 from kith.core.routing.foreign import Foreign
 from kith.core.routing.post import Post
 from kith.core.routing.router import Router
@@ -29,7 +29,7 @@ TYPING = "<composing xmlns='http://jabber.org/protocol/chatstates'/>"
 PING = "<ping xmlns='urn:xmpp:ping'/>"
 ROSTER = "<query xmlns='jabber:iq:roster'/>"
 TIME = "<time xmlns='urn:xmpp:time'/>"
-FULL = PropertyMock(return_value=MOST_WAITING + 1)
+FULL = PropertyMock(return_value=MAX_WAITING + 1)
 
 
 class Gate:
@@ -255,7 +255,7 @@ async def test_while_the_disk_does_not_keep_up_nothing_more_is_kept(there: There
         answer = await there.says(f"<message to='{to}' type='chat'><body>x</body></message>")
         assert answer == refused("message", "resource-constraint")
         assert await there.says(f"<message to='{to}' type='chat'>{TYPING}</message>") == []
-    with patch.object(SQLiteStore, "waiting_bytes", PropertyMock(return_value=MOST_WAITING)):
+    with patch.object(SQLiteStore, "waiting_bytes", PropertyMock(return_value=MAX_WAITING)):
         assert await there.says(f"<message to='{to}' type='chat'><body>x</body></message>") == []
     assert len(there.heard(there.ben)) + len(there.gate.got) == 2
 

@@ -28,7 +28,7 @@ def test_pages_are_those_of_a_plain_list_however_far_the_index_of_conversations_
     async def run() -> None:
         with (
             tempfile.TemporaryDirectory() as folder,
-            mock.patch.multiple(conversations, FEW=few, _AT_ONCE=3),
+            mock.patch.multiple(conversations, FEW=few, _BATCH=3),
         ):
             store = SQLiteStore(Path(folder) / "kith.sqlite")
             await store.open()

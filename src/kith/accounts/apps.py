@@ -10,7 +10,7 @@ from kith.accounts.errors import Refused
 from kith.base.randomness import Randomness
 from kith.core.actors.accounts import Accounts
 from kith.ports.store import AccountRecord
-from kith.records.app_passwords import MOST, AppPassword, random_password
+from kith.records.app_passwords import MAX_PASSWORDS, AppPassword, random_password
 from kith.records.device import clean
 from kith.records.passwords import Passwords
 
@@ -44,8 +44,8 @@ class Apps:
         password = random_password(self._randomness)
         keys = await asyncio.to_thread(self._passwords.make_app_keys, record.jid, password)
         async with self._lock:
-            if len(await self._apps.all(record.id)) >= MOST:
-                raise Refused("conflict", f"There are {MOST} app passwords; revoke one first.")
+            if len(await self._apps.all(record.id)) >= MAX_PASSWORDS:
+                raise Refused("conflict", f"There are {MAX_PASSWORDS} app passwords; revoke one first.")
             return await self._apps.add(record.id, clean(name) or "App", keys), password
 
     async def rename(self, record: AccountRecord, id: str, name: str) -> AppPassword:

@@ -33,7 +33,7 @@ TAG_BYTES = 10
 BUDGET = 5000
 PER_DAY = 200
 #: The maximum number of numbers in one request.
-AT_ONCE = 500
+MAX_BATCH = 500
 _DAY = 86400.0
 _CHUNK = 500
 _FRESH = 2.0

@@ -33,7 +33,7 @@ SPACE = "links"
 #: How long a mailbox stays open, in seconds.
 LIFETIME = 300.0
 #: The maximum number of open mailboxes, and of new ones for one address per hour.
-MOST = 10_000
+MAX_OPEN = 10_000
 PER_ADDRESS = 60
 _HOUR = 3600.0
 _LOOK_EVERY = 0.5
@@ -70,7 +70,7 @@ class Links:
     async def open(self, address: str, account: str = "") -> str:
         """Opens a mailbox, and returns its id. ``account``: the inviting account, if any. Raises Refused."""
         count(self._addresses, network(address), self._clock.steady())
-        if await self._count() >= MOST:
+        if await self._count() >= MAX_OPEN:
             raise Refused("unavailable", "Too many devices are being linked. Try again soon.", 60.0)
         id = self._randomness.hex(16)
         await self._store.put(0, SPACE, id, _encode(Box(self._clock.now(), account)))

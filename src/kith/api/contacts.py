@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from kith.accounts.contacts import Contacts as People
-from kith.accounts.discovery import AT_ONCE, TAG_BYTES, Discovery
+from kith.accounts.discovery import MAX_BATCH, TAG_BYTES, Discovery
 from kith.api.endpoint import Call, endpoint
 from kith.api.links import decoded, encoded
 from kith.api.types import Name, whole
@@ -40,7 +40,7 @@ class Members(msgspec.Struct):
 class Blinded(msgspec.Struct, forbid_unknown_fields=True):
     """Blinded numbers (E.164, as ASCII)."""
 
-    elements: Annotated[list[_Element], Meta(min_length=1, max_length=AT_ONCE)]
+    elements: Annotated[list[_Element], Meta(min_length=1, max_length=MAX_BATCH)]
 
 
 class Evaluated(msgspec.Struct):
@@ -60,7 +60,7 @@ class Person(msgspec.Struct, forbid_unknown_fields=True):
 class NewContacts(msgspec.Struct, forbid_unknown_fields=True):
     """The people to add."""
 
-    contacts: Annotated[list[Person], Meta(max_length=AT_ONCE)]
+    contacts: Annotated[list[Person], Meta(max_length=MAX_BATCH)]
 
 
 class Added(msgspec.Struct):

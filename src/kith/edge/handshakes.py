@@ -16,7 +16,7 @@ from collections.abc import Callable
 from kith.edge.edge import Edge
 
 #: How many handshakes start in one iteration of the event loop.
-AT_ONCE = 4
+PER_ITERATION = 4
 #: How long to wait before accepting again if there are no more file descriptors, in seconds.
 _PAUSE = 0.5
 
@@ -68,7 +68,7 @@ class TLSListener:
 
     def _accept(self) -> None:
         edge = self._edge
-        for _ in range(AT_ONCE):
+        for _ in range(PER_ITERATION):
             try:
                 connection, address = self._listener.accept()
             except (BlockingIOError, ConnectionAbortedError):

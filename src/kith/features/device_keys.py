@@ -31,7 +31,7 @@ _BUNDLES_2 = "urn:xmpp:omemo:2:bundles"
 _LISTS = ("eu.siacs.conversations.axolotl.devicelist", "urn:xmpp:omemo:2:devices")
 _MAX_ID = 2**31 - 1
 #: How many keys are stored for one device; older ones are dropped.
-_MOST = 16
+_MAX_KEYS = 16
 
 
 class DeviceKeys(Feature):
@@ -56,7 +56,7 @@ class DeviceKeys(Feature):
 
     async def _note(self, account: int, device: str, credential: str, key: int) -> None:
         def change(device: Device) -> None:
-            device.omemo = [*(other for other in device.omemo if other != key), key][-_MOST:]
+            device.omemo = [*(other for other in device.omemo if other != key), key][-_MAX_KEYS:]
 
         if device:
             await self._devices.change(account, device, change)

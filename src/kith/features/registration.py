@@ -38,7 +38,7 @@ _REMOVE, _USERNAME, _PASSWORD, _REGISTERED, _INSTRUCTIONS = (
 )
 #: Rate limit for one network address: how many accounts created, taken names and wrong invitations at once,
 #: and seconds until one more is allowed.
-_MOST, _SECONDS = 10, 3600.0
+_MAX_ACCOUNTS, _SECONDS = 10, 3600.0
 _MAX_NAME = 64
 
 
@@ -71,7 +71,7 @@ class Registration(Feature):
         self._revocation = revocation
         self._removal = removal
         self.invites = Invites(store, clock, randomness)
-        self._made = RateLimit(_MOST, _SECONDS)
+        self._made = RateLimit(_MAX_ACCOUNTS, _SECONDS)
         self._admitted: dict[Visitor, tuple[str, Invite]] = {}
 
     # -- before the login ------------------------------------------------------------------------

@@ -30,7 +30,7 @@ MAX_SEARCHED = 10_000
 #: replaces nothing, but is in the archive.
 MAX_WAITING = 1000
 MAX_OWN = 50
-_AT_ONCE = 2
+_MAX_CONCURRENT = 2
 _PAGE = 250
 _HEAD = ("from", "to", "type", "id", "{http://www.w3.org/XML/1998/namespace}lang")
 
@@ -48,7 +48,7 @@ class Retraction(Feature):
         self._accounts = accounts
         self._tasks = tasks
         self._waiting: Counter[str] = Counter()
-        self._free = asyncio.Semaphore(_AT_ONCE)
+        self._free = asyncio.Semaphore(_MAX_CONCURRENT)
 
     def message_sent_committed(self, envelope: Envelope, account: Account) -> None:
         self._note(envelope, account.jid)

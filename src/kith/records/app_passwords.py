@@ -18,7 +18,7 @@ from kith.ports.store import DocumentStore, Keys
 
 SPACE = "app-passwords"
 #: The maximum number of app passwords of an account.
-MOST = 20
+MAX_PASSWORDS = 20
 #: The precision of the time of last use, in seconds.
 _PRECISION = 3600
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"

@@ -27,7 +27,7 @@ Answer = tuple[Callable[[Any, BaseException | None], None], Any, BaseException |
 _REMEMBERED = 100_000
 #: How many keys are tried for one message. A sender can let an id come again and again with what is not
 #: archived; each time would cost a query more than the time before.
-_MOST_KEYS = 4
+_MAX_KEYS = 4
 
 
 class Held(NamedTuple):
@@ -167,7 +167,7 @@ def _place(
     owners = entry.owners
     accounts = {account for account, _, _ in owners}
     existing = None
-    for _ in range(_MOST_KEYS):
+    for _ in range(_MAX_KEYS):
         asking.setdefault(key, set()).update(accounts)
         held = known.get(key)
         if held is None:

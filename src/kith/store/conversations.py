@@ -14,7 +14,7 @@ from kith.ports.store import UNARCHIVED, LogQuery
 
 #: How many entries a query searches in the log instead of waiting for an update of the index.
 FEW = 256
-_AT_ONCE = 4000  # blocks other writers for some milliseconds
+_BATCH = 4000  # blocks other writers for some milliseconds
 
 
 def is_behind(connection: sqlite3.Connection, account: int) -> bool:
@@ -32,7 +32,7 @@ def catch_up(connection: sqlite3.Connection, account: int) -> bool:
     ids = connection.execute(
         "SELECT id FROM log WHERE account = :account AND id > "
         "(SELECT indexed FROM account WHERE id = :account) ORDER BY id LIMIT :rows",
-        {"account": account, "rows": _AT_ONCE},
+        {"account": account, "rows": _BATCH},
     ).fetchall()
     if not ids:
         return True
@@ -42,7 +42,7 @@ def catch_up(connection: sqlite3.Connection, account: int) -> bool:
         (account, ids[0][0], ids[-1][0]),
     )
     connection.execute("UPDATE account SET indexed = ? WHERE id = ?", (ids[-1][0], account))
-    return len(ids) < _AT_ONCE
+    return len(ids) < _BATCH
 
 
 def forget(connection: sqlite3.Connection, account: int, ids: str) -> None:

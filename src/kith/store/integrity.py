@@ -9,7 +9,7 @@ from pathlib import Path
 from kith.store.connection import connect
 
 #: The maximum number of errors to find.
-_MOST = 10
+_MAX_PROBLEMS = 10
 
 
 class Check:
@@ -30,7 +30,7 @@ class Check:
             if self._stopped:  # stopped before it began
                 return []
             connection.execute("PRAGMA query_only = ON")
-            rows = connection.execute(f"PRAGMA quick_check({_MOST})").fetchall()
+            rows = connection.execute(f"PRAGMA quick_check({_MAX_PROBLEMS})").fetchall()
             lines = [line for row in rows for line in str(row[0]).splitlines()]
             return [line for line in lines if line != "ok" and not line.startswith("***")]
         except sqlite3.Error as error:

@@ -17,7 +17,7 @@ interface Raw {
 }
 
 const RECENT = 'kith.emojis'
-const MOST_RECENT = 24
+const MAX_RECENT = 24
 export const QUICK = ['👍', '❤️', '😂', '😮', '😢', '🙏']
 /** Emojibase's groups, except components of emojis (2). */
 export const GROUPS = [0, 1, 3, 4, 5, 6, 7, 8, 9] as const
@@ -36,13 +36,13 @@ export async function load(code: string): Promise<Emoji[]> {
 export function recent(): string[] {
   try {
     const kept: unknown = JSON.parse(recall(RECENT) ?? '[]')
-    return Array.isArray(kept) ? kept.filter((one) => typeof one === 'string').slice(0, MOST_RECENT) : []
+    return Array.isArray(kept) ? kept.filter((one) => typeof one === 'string').slice(0, MAX_RECENT) : []
   } catch {
     return []
   }
 }
 
 export function used(emoji: string): void {
-  const kept = [emoji, ...recent().filter((one) => one !== emoji)].slice(0, MOST_RECENT)
+  const kept = [emoji, ...recent().filter((one) => one !== emoji)].slice(0, MAX_RECENT)
   remember(RECENT, JSON.stringify(kept))
 }

@@ -15,7 +15,7 @@ type Place = [at: number, order: string]
 const FIRST = 50
 /** The number of messages of a page, which has to be drawn between two frames. */
 const STEP = 8
-const MOST = 200
+const MAX_MESSAGES = 200
 const BEGINNING: Place = [-Infinity, '']
 
 const placeOf = (message: Message): Place => [message.at, message.order]
@@ -185,7 +185,7 @@ export class History {
   #shorten(take: (pages: Page[]) => Page | undefined): boolean {
     let count = this.#pages.reduce((sum, { messages }) => sum + messages.length, 0)
     const before = this.#pages.length
-    while (count > MOST) {
+    while (count > MAX_MESSAGES) {
       const gone = take(this.#pages)
       if (!gone) break
       this.#drop([gone])

@@ -3,7 +3,7 @@ import type { Address } from '../local/types'
 import type { App } from '../sync/app'
 
 /** How often the server is asked for more messages. */
-const MOST = 100
+const MAX_REQUESTS = 100
 
 /** The value of a date field for a time, by the local time zone: `2026-11-30`. */
 export function inputDay(at: number): string {
@@ -31,7 +31,7 @@ export async function firstSince(
 ): Promise<string | undefined> {
   const between = (low: number, high: number) =>
     app.db.messages.where('[chat+at+order]').between([chat, low, ''], [chat, high, '\uffff'], true, true)
-  for (let turn = 0; turn < MOST && !stopped(); turn++) {
+  for (let turn = 0; turn < MAX_REQUESTS && !stopped(); turn++) {
     const oldest = await between(-Infinity, Infinity).first()
     if (oldest && oldest.at < from) break
     // without a connection, the local history has to do

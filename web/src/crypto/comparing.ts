@@ -11,7 +11,7 @@ import * as safety from './safety'
 import type { Encrypting } from './encrypting'
 
 /** How many digests are cached. */
-const MOST_DIGESTS = 16
+const MAX_DIGESTS = 16
 
 /** The digests of both, and their devices whose keys are included and not distrusted. */
 interface Sides {
@@ -113,7 +113,7 @@ export class Comparing {
   private digest(account: Address, keys: Bytes[]): Promise<Bytes> {
     const name = [account, ...keys.map(fingerprint).sort()].join(' ')
     const known = this.digests.get(name) ?? safety.digest(account, keys)
-    if (this.digests.size >= MOST_DIGESTS) this.digests.clear()
+    if (this.digests.size >= MAX_DIGESTS) this.digests.clear()
     this.digests.set(name, known)
     return known
   }

@@ -10,7 +10,7 @@ import type { Envelope, KeyNetwork, Opened } from './crypto'
 import { trusted, type Devices } from './devices'
 import { Failures } from './failures'
 import type { SessionRepair } from './session-repair'
-import { MOST_ID, type Own } from './own-device'
+import { MAX_ID, type Own } from './own-device'
 import * as payload from './payload'
 import * as ratchet from './ratchet'
 import { hasOpen } from './sessions'
@@ -20,11 +20,11 @@ import type { Key, Encrypting } from './encrypting'
 /** The number of chain steps that cost as much as one broken message. */
 const WORK = 50
 /** How many keys of a message with this device's id are tried: device ids are unique only within an account. */
-const MOST_KEYS = 3
+const MAX_KEYS = 3
 /** How many read messages are remembered while the program runs. */
-const MOST_SEEN = 5000
+const MAX_SEEN = 5000
 /** Openings that are kept in case of a crash: how many, and how long. */
-const MOST_OPENINGS = 500
+const MAX_OPENINGS = 500
 const OPENINGS_KEPT = 86_400_000
 /** How many answers without text are sent, which let the other side's ratchet advance. */
 const ANSWERS = 20
@@ -57,7 +57,7 @@ export class Decrypting {
     if (own === undefined) return { type: 'not-for-me' }
     if (!sane(envelope)) return { type: 'unreadable', asked: false }
     const { sender } = envelope
-    const mine = envelope.keys.filter((key) => key.device === own.device).slice(0, MOST_KEYS)
+    const mine = envelope.keys.filter((key) => key.device === own.device).slice(0, MAX_KEYS)
     if (from === this.me && sender === own.device) return { type: 'not-for-me' }
     if (mine.length === 0) return this.passedOver(own, from, envelope, id, sent)
     // Two messages may have the same id, but differ in what they were encrypted with
@@ -136,7 +136,7 @@ export class Decrypting {
     this.remember(opening)
     const long = read.counter > 0 && read.counter % LONG === 0
     if ((used !== undefined || long) && trusted(trust)) this.background.run(this.answer(from, sender))
-    if (++this.opened % MOST_OPENINGS === 0) this.background.run(this.forgetOpenings())
+    if (++this.opened % MAX_OPENINGS === 0) this.background.run(this.forgetOpenings())
     if (text === undefined) return { type: 'keys', device: sender, trusted: trusted(trust) }
     return { type: 'text', text, device: sender, trusted: trusted(trust), opening }
   }
@@ -156,7 +156,7 @@ export class Decrypting {
 
   private remember(name: string): void {
     this.seen.add(name)
-    if (this.seen.size <= MOST_SEEN) return
+    if (this.seen.size <= MAX_SEEN) return
     const [oldest] = this.seen
     if (oldest !== undefined) this.seen.delete(oldest)
   }
@@ -174,7 +174,7 @@ export class Decrypting {
 
   async forgetOpenings(): Promise<void> {
     const kept = [...(await this.store.below<Opening>('opened/'))].sort(([, a], [, b]) => b.at - a.at)
-    const old = kept.filter(([, { at }], place) => place >= MOST_OPENINGS || this.now() - at > OPENINGS_KEPT)
+    const old = kept.filter(([, { at }], place) => place >= MAX_OPENINGS || this.now() - at > OPENINGS_KEPT)
     await this.store.remove(...old.map(([rest]) => `opened/${rest}`))
   }
 }
@@ -191,10 +191,10 @@ function sane({ sender, iv, keys, payload: text }: Envelope): boolean {
   return (
     Number.isInteger(sender) &&
     sender > 0 &&
-    sender <= MOST_ID &&
+    sender <= MAX_ID &&
     iv.length >= 12 &&
     iv.length <= 16 &&
-    (text === undefined || text.length <= payload.MOST) &&
+    (text === undefined || text.length <= payload.MAX_BYTES) &&
     Array.isArray(keys)
   )
 }

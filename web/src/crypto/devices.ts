@@ -4,7 +4,7 @@ import { equalBytes } from '@noble/ciphers/utils.js'
 import { hex } from '@scure/base'
 import type { Bytes } from '../local/bytes'
 import type { CryptoEvent, Fingerprint, KeyNetwork } from './crypto'
-import { MOST_ID } from './own-device'
+import { MAX_ID } from './own-device'
 import { isPublic } from './ratchet'
 import { path, type Account, type KnownDevice, type KnownKey, type OwnKeys, type Store } from './store'
 
@@ -15,9 +15,9 @@ const FRESH = 60_000
 /** The same for an empty list, by which messages might be sent unencrypted. */
 const FRESH_EMPTY = 5000
 /** The maximum number of devices of an account to encrypt for. */
-const MOST_ACTIVE = 64
+const MAX_ACTIVE = 64
 /** The maximum number of keys of an account that are remembered. */
-const MOST_KNOWN = 128
+const MAX_KNOWN = 128
 
 export type Trust = Fingerprint['trust']
 
@@ -179,7 +179,7 @@ export class Devices {
     const gone = [...others]
       .filter(([id]) => !ids.includes(Number(id)))
       .sort(([, a], [, b]) => a.since - b.since)
-      .slice(0, Math.max(0, others.size - MOST_KNOWN))
+      .slice(0, Math.max(0, others.size - MAX_KNOWN))
     for (const [id] of gone) {
       const device = Number(id)
       await this.store.remove(
@@ -189,12 +189,12 @@ export class Devices {
       )
     }
     const keys = await this.store.below<KnownKey>(`trust/${account}/`)
-    if (keys.size <= 2 * MOST_KNOWN) return
+    if (keys.size <= 2 * MAX_KNOWN) return
     const used = new Set([...others.values()].map(({ identity }) => fingerprint(identity)))
     const old = [...keys]
       .filter(([text, { trust }]) => !used.has(text) && trust !== 'verified' && trust !== 'distrusted')
       .sort(([, a], [, b]) => a.since - b.since)
-      .slice(0, keys.size - 2 * MOST_KNOWN)
+      .slice(0, keys.size - 2 * MAX_KNOWN)
     await this.store.remove(...old.map(([text]) => `trust/${account}/${text}`))
   }
 }
@@ -205,6 +205,6 @@ function keyPath(account: Address, identity: Uint8Array): string {
 
 /** Valid ids, each once, and not too many. */
 function sound(ids: number[]): Account['ids'] {
-  const good = ids.filter((id) => Number.isInteger(id) && id > 0 && id <= MOST_ID)
-  return [...new Set(good)].slice(0, MOST_ACTIVE)
+  const good = ids.filter((id) => Number.isInteger(id) && id > 0 && id <= MAX_ID)
+  return [...new Set(good)].slice(0, MAX_ACTIVE)
 }

@@ -11,7 +11,7 @@ import { path, type OwnKeys, type Row, type Store } from './store'
 
 /** How long a device that had no usable bundle is not asked for one again, in milliseconds. */
 const NO_BUNDLE = 300_000
-const AT_ONCE = 8
+const PARALLEL = 8
 
 /** How often fetching a device's bundle may fail before a message is sent without that device. */
 const OFTEN = 3
@@ -108,8 +108,8 @@ export class Encrypting {
       if (await this.wants(account, device)) strangers.push([account, device])
     }
     const failures: Failure[] = []
-    for (let at = 0; at < strangers.length; at += AT_ONCE) {
-      const part = strangers.slice(at, at + AT_ONCE).map(async ([account, device]) => {
+    for (let at = 0; at < strangers.length; at += PARALLEL) {
+      const part = strangers.slice(at, at + PARALLEL).map(async ([account, device]) => {
         const name = `${account} ${device}`
         try {
           const bundle = await this.network.bundle(account, device)

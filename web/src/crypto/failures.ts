@@ -5,7 +5,7 @@ import { spend, type Budget } from './budget'
 /** Useless work for one sender: about this many broken messages at once, and as many more per hour. */
 const FAILURES = 100
 const FAILURES_PER_HOUR = 600
-const MOST_SENDERS = 1000
+const MAX_SENDERS = 1000
 
 export class Failures {
   private readonly bySender = new Map<Address, Budget>()
@@ -24,7 +24,7 @@ export class Failures {
     const left = spend(before, now, FAILURES, FAILURES_PER_HOUR, work)
     const nothing = { left: 0, at: now }
     const some = spend(before, now, FAILURES, FAILURES_PER_HOUR)
-    if (this.bySender.size >= MOST_SENDERS && before === undefined) {
+    if (this.bySender.size >= MAX_SENDERS && before === undefined) {
       const [oldest] = this.bySender.keys()
       if (oldest !== undefined) this.bySender.delete(oldest)
     }

@@ -18,10 +18,10 @@ const SIGNED_KEPT = 30 * DAY
 export const PREKEYS = 200
 /** How long a used prekey is kept: two people who wrote while I was away may have chosen the same one. */
 const USED_KEPT = DAY
-const MOST_BASES = 32
+const MAX_BASES = 32
 /** How often per hour this device adds itself to the device list again if another device has removed it. */
 const LISTED_PER_HOUR = 10
-export const MOST_ID = 2 ** 31 - 1
+export const MAX_ID = 2 ** 31 - 1
 
 export class Own {
   private known: OwnKeys | undefined
@@ -93,7 +93,7 @@ export class Own {
     const prekey = await this.store.get<Prekey>(`prekey/${id}`)
     if (prekey === undefined) return
     const bases = [...prekey.bases, base]
-    if (bases.length > MOST_BASES) await this.store.remove(`prekey/${id}`)
+    if (bases.length > MAX_BASES) await this.store.remove(`prekey/${id}`)
     else await this.store.put(`prekey/${id}`, { ...prekey, bases, used: prekey.used ?? this.now() })
   }
 
@@ -105,7 +105,7 @@ export class Own {
   private async make(taken: number[]): Promise<OwnKeys> {
     let device = 0
     while (device === 0 || taken.includes(device)) {
-      device = new DataView(randomBytes(4).buffer).getUint32(0) & MOST_ID
+      device = new DataView(randomBytes(4).buffer).getUint32(0) & MAX_ID
     }
     const identity = await KeyHelper.generateIdentityKeyPair()
     const made = { device, identity, nextPrekey: 1, nextSigned: 1, made: this.now(), elders: taken }

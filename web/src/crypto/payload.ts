@@ -8,7 +8,7 @@ const KEY = 16
 const TAG = 16
 const IV = 12
 /** The maximum size of a payload to decrypt, in bytes. */
-export const MOST = 1 << 20
+export const MAX_BYTES = 1 << 20
 
 export interface SealedText {
   iv: Bytes

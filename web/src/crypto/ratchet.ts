@@ -18,7 +18,7 @@ import {
   type Chain,
   identityOf,
   type KeyPair,
-  MOST_SKIPPED,
+  MAX_SKIPPED,
   noSessions,
   one,
   open,
@@ -67,7 +67,7 @@ export class Unreadable extends Error {
 const CHEAP = 50
 const PUBLIC = 33
 const TYPE = 5
-const MOST_DATA = 2048
+const MAX_DATA = 2048
 const RECEIVING = 2
 const THEIRS = 2
 const PEER = new SignalProtocolAddress('peer', 1)
@@ -127,7 +127,7 @@ export async function read(
   prekeys: Prekeys,
   cheap: boolean
 ): Promise<Read> {
-  if (message.data.length > MOST_DATA) throw new Unreadable('too long')
+  if (message.data.length > MAX_DATA) throw new Unreadable('too long')
   const data = new Uint8Array(message.data)
   return message.prekey ? readFirst(self, before, data, prekeys, cheap) : readNext(self, before, data, cheap)
 }
@@ -260,7 +260,7 @@ async function tried<T>(whisper: Whisper, session: Session | undefined, run: () 
     const chain = session?.chains[whisper.chain]
     const before = session?.chains[session.currentRatchet.lastRemoteEphemeralKey]
     const steps = (from: Chain | undefined, to: number): number =>
-      Math.min(MOST_SKIPPED, Math.max(0, to - (from?.chainKey.counter ?? -1)))
+      Math.min(MAX_SKIPPED, Math.max(0, to - (from?.chainKey.counter ?? -1)))
     const work =
       steps(chain, whisper.counter) + (before === undefined ? 0 : steps(before, whisper.previousCounter))
     throw new Unreadable(error instanceof Error ? error.message : 'not readable', work)

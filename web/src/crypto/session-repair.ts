@@ -14,20 +14,20 @@ import { path, type SessionRepair as State, type Store } from './store'
 import type { Encrypting } from './encrypting'
 
 /** How many messages a device may be asked for at the same time, and the maximum length of their ids. */
-const MOST_WANTED = 100
-const MOST_ID = 256
+const MAX_WANTED = 100
+const MAX_ID = 256
 const ASKS = 30
 const ASKS_PER_HOUR = 60
 const RENEWALS = 3
 const RENEWALS_PER_HOUR = 3
 /** A session that is newer than this is not replaced: messages that arrive now were sent before. */
 const JUST_RENEWED = 60_000
-const MOST_DEVICES = 64
+const MAX_DEVICES = 64
 /**
  * If a device has created a new session, it may have been unable to read earlier requests: how often they are repeated,
  * and how recent they have to be.
  */
-const MOST_TIMES = 3
+const MAX_TIMES = 3
 const LATELY = 600_000
 
 type Asked = NonNullable<State['asked']>[number]
@@ -52,14 +52,14 @@ export class SessionRepair {
    */
   async unreadable(from: Address, device: number, id: string, renew: boolean): Promise<boolean> {
     const wanted = await this.store.together(async () => {
-      if (id === '' || id.length > MOST_ID) return false
+      if (id === '' || id.length > MAX_ID) return false
       if ((await this.devices.trust(from, device)) === 'distrusted') return false
       if (await this.devices.lacks(from, device)) return false
       const all = await this.store.below<State>(`healing/${from}/`)
       const state = all.get(String(device)) ?? { wanted: [], renew: false }
-      if (!all.has(String(device)) && all.size >= MOST_DEVICES) return false
+      if (!all.has(String(device)) && all.size >= MAX_DEVICES) return false
       const known = state.wanted.includes(id)
-      if (!known && state.wanted.length >= MOST_WANTED) return false
+      if (!known && state.wanted.length >= MAX_WANTED) return false
       const wanted = known ? state.wanted : [...state.wanted, id]
       await this.store.put(path('healing', from, device), { ...state, wanted, renew: state.renew || renew })
       return true
@@ -72,11 +72,11 @@ export class SessionRepair {
   /** The device has created a new session, so it may have been unable to read requests in the old one. */
   async renewed(from: Address, device: number): Promise<void> {
     const { asked = [] } = await this.store.healing(from, device)
-    const again = asked.filter(({ at, times }) => this.now() - at < LATELY && times < MOST_TIMES)
+    const again = asked.filter(({ at, times }) => this.now() - at < LATELY && times < MAX_TIMES)
     if (again.length === 0) return
     await this.change(from, device, (state) => ({
       ...state,
-      wanted: [...new Set([...state.wanted, ...again.map(({ id }) => id)])].slice(0, MOST_WANTED)
+      wanted: [...new Set([...state.wanted, ...again.map(({ id }) => id)])].slice(0, MAX_WANTED)
     }))
     void this.mend(from, device)
   }
@@ -152,7 +152,7 @@ export class SessionRepair {
   private noted(asked: Asked[], id: string): Asked[] {
     const before = asked.find((other) => other.id === id)
     const others = asked.filter((other) => other.id !== id && this.now() - other.at < LATELY)
-    return [...others, { id, at: this.now(), times: (before?.times ?? 0) + 1 }].slice(-MOST_WANTED)
+    return [...others, { id, at: this.now(), times: (before?.times ?? 0) + 1 }].slice(-MAX_WANTED)
   }
 
   private async renew(account: Address, device: number): Promise<void> {

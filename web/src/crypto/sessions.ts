@@ -29,10 +29,10 @@ export interface Sessions {
 }
 
 /** The maximum number of sessions with one device that are kept for late messages. */
-const MOST_SESSIONS = 10
+const MAX_SESSIONS = 10
 /** The maximum number of skipped message keys: of one chain (libsignal skips no more at once), of all sessions. */
-export const MOST_SKIPPED = 2000
-const MOST_SKIPPED_AT_ALL = 4000
+export const MAX_SKIPPED = 2000
+const MAX_SKIPPED_IN_TOTAL = 4000
 
 export function noSessions(): Sessions {
   return { sessions: {}, dropped: {} }
@@ -84,9 +84,9 @@ export function promoted(sessions: Sessions, name: string): Sessions {
 export function trimmed(sessions: Sessions): Sessions {
   const names = Object.keys(sessions.sessions)
   const age = (name: string): number => order(sessions.sessions[name]?.indexInfo.closed ?? 0)
-  const kept = names.sort((a, b) => age(b) - age(a)).slice(0, MOST_SESSIONS)
+  const kept = names.sort((a, b) => age(b) - age(a)).slice(0, MAX_SESSIONS)
   const dropped: Record<string, number> = {}
-  let room = MOST_SKIPPED_AT_ALL
+  let room = MAX_SKIPPED_IN_TOTAL
   const left: Record<string, Session> = {}
   for (const name of kept) {
     const session = sessions.sessions[name]
@@ -95,7 +95,7 @@ export function trimmed(sessions: Sessions): Sessions {
       const skipped = Object.keys(chain.messageKeys).map(Number)
       const before = sessions.dropped[key]
       if (before !== undefined) dropped[key] = before
-      const most = Math.min(MOST_SKIPPED, room)
+      const most = Math.min(MAX_SKIPPED, room)
       if (skipped.length > most) {
         const gone = skipped.sort((a, b) => a - b).slice(0, skipped.length - most)
         for (const counter of gone) Reflect.deleteProperty(chain.messageKeys, counter)

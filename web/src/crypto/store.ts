@@ -85,7 +85,7 @@ export interface Row {
 /** Data that seldom changes, and only by this program, is cached for so many milliseconds. */
 const REMEMBERED = 5000
 const SELDOM = /^(?:account|device|trust)\//
-const MOST_REMEMBERED = 2000
+const MAX_REMEMBERED = 2000
 
 export class Store {
   private readonly memory = new Map<string, { value: unknown; at: number }>()
@@ -174,7 +174,7 @@ export class Store {
 
   private remember(path: string, value: unknown): void {
     if (!SELDOM.test(path)) return
-    if (this.memory.size >= MOST_REMEMBERED) this.memory.clear()
+    if (this.memory.size >= MAX_REMEMBERED) this.memory.clear()
     this.memory.set(path, { value, at: performance.now() })
   }
 }

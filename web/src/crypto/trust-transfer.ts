@@ -17,8 +17,8 @@ export interface TransferredTrust {
 }
 
 /** The maximum size; the server transports 24 KB in total. */
-const MOST = 16_000
-const MOST_KEYS = 1000
+const MAX_SIZE = 16_000
+const MAX_KEYS = 1000
 const KEY = /^[A-Za-z0-9_-]{43}$/
 
 export async function exportTrust(db: Database, me: Address): Promise<TransferredTrust> {
@@ -31,7 +31,7 @@ export async function exportTrust(db: Database, me: Address): Promise<Transferre
   const verified = [...(await store.below<KnownKey>('trust/'))]
     .filter(([, { trust }]) => trust === 'verified')
     .sort(([, a], [, b]) => b.since - a.since)
-  let room = MOST
+  let room = MAX_SIZE
   for (const [rest] of verified) {
     const slash = rest.lastIndexOf('/')
     const account = rest.slice(0, slash)
@@ -54,7 +54,7 @@ export async function importTrust(db: Database, me: Address, carried: unknown): 
   await store.together(async () => {
     await verify(store, me, own, strict === true)
     if (typeof contacts !== 'object' || contacts === null) return
-    for (const [account, keys] of Object.entries(contacts).slice(0, MOST_KEYS)) {
+    for (const [account, keys] of Object.entries(contacts).slice(0, MAX_KEYS)) {
       if (!account.includes('/')) await verify(store, account, keys, true)
     }
   })
@@ -62,7 +62,7 @@ export async function importTrust(db: Database, me: Address, carried: unknown): 
 
 async function verify(store: Store, account: Address, keys: unknown, strict: boolean): Promise<void> {
   const good = (Array.isArray(keys) ? keys : []).filter((key): key is string => KEY.test(String(key)))
-  for (const key of good.slice(0, MOST_KEYS)) {
+  for (const key of good.slice(0, MAX_KEYS)) {
     await store.put(`trust/${account}/${hex.encode(fromBase64url(key))}`, {
       trust: 'verified',
       since: deviceTime()

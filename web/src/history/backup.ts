@@ -36,7 +36,9 @@ export class NotRestored extends Error {
   }
 }
 
-const MOST = 400_000
+/** About how many characters of records are read and compressed at once. */
+const MAX_PAGE = 400_000
+/** How many rows are written at once when a backup is restored. */
 const BATCH = 300
 
 /** Backs up all chats and messages, encrypted with `phrase`; no keys or credentials. */
@@ -55,7 +57,7 @@ export async function backup(
   let count = 0
   let place: Place | undefined = START
   while (place) {
-    const page = await pageOf(db, me, plan, place, MOST, now)
+    const page = await pageOf(db, me, plan, place, MAX_PAGE, now)
     count += page.lines.length
     if (page.lines.length) await writer.write(text.encode(`${page.lines.join('\n')}\n`))
     place = page.next

@@ -43,11 +43,11 @@ export const START: Place = { pass: 'start', chat: 0, done: 0 }
 /** How many messages of each chat are read in the first pass. */
 const FIRST = 40
 /** The number of messages of one page, and of one access to the storage. */
-const MOST_MESSAGES = 400
-const AT_ONCE = 100
-const MOST_GONE = 200
+const MAX_MESSAGES = 400
+const BATCH = 100
+const MAX_GONE = 200
 /** How many chats without messages one page may skip. */
-const MOST_EMPTY = 200
+const MAX_EMPTY = 200
 
 type Range = [low: [Address, number, string], high: [Address, number, string], lowOpen: boolean]
 
@@ -92,7 +92,7 @@ export async function pageOf(
 ): Promise<Page> {
   const page = new Collecting(db, me, plan, most, now)
   let place: Place | undefined = from
-  for (let empty = 0; place && !page.full && empty < MOST_EMPTY;) {
+  for (let empty = 0; place && !page.full && empty < MAX_EMPTY;) {
     const before: number = page.lines.length
     place = await page.step(place)
     empty = page.lines.length === before ? empty + 1 : 0
@@ -114,7 +114,7 @@ class Collecting {
   ) {}
 
   get full(): boolean {
-    return this.size >= this.most || this.messages >= MOST_MESSAGES
+    return this.size >= this.most || this.messages >= MAX_MESSAGES
   }
 
   /** Reads a few records; returns the place after them. */
@@ -144,7 +144,7 @@ class Collecting {
 
   /** Reads some messages of a chat, the newest first. */
   private async some(address: Address, place: Place): Promise<Place> {
-    const found = await newest(this.db, this.rangeOf(address, place), AT_ONCE)
+    const found = await newest(this.db, this.rangeOf(address, place), BATCH)
     const said = new Map<string, Change[]>()
     for (const change of await this.changesOf(found)) {
       said.set(change.target, [...(said.get(change.target) ?? []), change])
@@ -157,7 +157,7 @@ class Collecting {
       last = message
       done += 1
     }
-    const over = found.length < AT_ONCE && last === found.at(-1)
+    const over = found.length < BATCH && last === found.at(-1)
     if (over) return { pass: place.pass, chat: place.chat + 1, done }
     return last ? { ...place, at: last.at, order: last.order, done } : place
   }
@@ -184,10 +184,10 @@ class Collecting {
       .where('key')
       .above(place.key ?? '')
       .filter((row) => row.gone !== undefined)
-      .limit(MOST_GONE)
+      .limit(MAX_GONE)
       .primaryKeys()
     if (keys.length) this.add({ type: 'gone', v: 1, keys })
-    return keys.length < MOST_GONE ? undefined : { ...place, key: keys.at(-1) ?? '' }
+    return keys.length < MAX_GONE ? undefined : { ...place, key: keys.at(-1) ?? '' }
   }
 
   private async about(address: Address): Promise<void> {

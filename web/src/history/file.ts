@@ -25,7 +25,7 @@ export interface OpenedFile {
 const FOR_PASSPHRASE = 17
 const FOR_WORDS = 14
 /** The maximum that a file may require, since it may come from somebody else. */
-const MOST_WORK = 18
+const MAX_WORK = 18
 const MAGIC = 'age-encryption.org/v1\n'
 const HEADER = /^age-encryption\.org\/v1\n-> scrypt \S{22} (\d{1,2})\n/
 
@@ -42,7 +42,7 @@ export async function openFile(file: Blob, key: string): Promise<OpenedFile> {
   const start = new TextDecoder('latin1').decode(await file.slice(0, 200).arrayBuffer())
   if (!start.startsWith(MAGIC)) throw new BadFile('not-a-backup')
   const work = HEADER.exec(start)?.[1]
-  if (work === undefined || Number(work) > MOST_WORK) throw new BadFile('damaged')
+  if (work === undefined || Number(work) > MAX_WORK) throw new BadFile('damaged')
   const decrypter = new Decrypter()
   decrypter.addPassphrase(key)
   let stream: ReadableStream<Uint8Array>

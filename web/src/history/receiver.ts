@@ -10,7 +10,7 @@ import type { Merged } from './merge'
 import { lineOf } from './record-reader'
 import type { HistoryRecord } from './records'
 import { Channel, Forged } from './seal'
-import { LEAST, MOST, TAKING, type Ask, type Head, type Taking } from './transfer'
+import { MAX_PART, MIN_PART, TAKING, type Ask, type Head, type Taking } from './transfer'
 
 /** What may happen instead of an answer. */
 export class NotThere extends Error {}
@@ -85,7 +85,7 @@ export class HistoryReceiver {
         while (await this.step()) this.failures = 0
       } catch (error) {
         if (!(error instanceof Interrupted)) console.warn('the history could not be taken further', error)
-        await this.change((taking) => ({ most: Math.max(LEAST, Math.floor(taking.most / 2)) }))
+        await this.change((taking) => ({ most: Math.max(MIN_PART, Math.floor(taking.most / 2)) }))
         this.later()
       }
     }
@@ -154,7 +154,7 @@ export class HistoryReceiver {
           ...{ place: head.next ?? '', done: head.done, total: Math.max(head.total, head.done) },
           ...{ added: now.added + added, skipped: now.skipped + skipped, at: this.wiring.now() },
           state: head.next === null ? ('done' as const) : ('running' as const),
-          most: Math.min(MOST, now.most * 2)
+          most: Math.min(MAX_PART, now.most * 2)
         }
       }, id)
     )

@@ -9,10 +9,10 @@ export type Line = { is: 'record'; record: HistoryRecord } | { is: 'unknown'; ty
 
 const LONGEST_TEXT = 300_000
 const LONGEST_NAME = 1000
-const MOST_EMOJIS = 20
+const MAX_EMOJIS = 20
 const FAILURES: readonly Failure[] = ['no-device', 'undecided', 'distrusted', 'refused']
-const MOST_GONE = 500
-const MOST_EDITS = 100
+const MAX_GONE = 500
+const MAX_EDITS = 100
 const YEAR_S = 31_536_000
 
 /** Parses one record. `now`: the server's time; nothing may be later. */
@@ -80,7 +80,7 @@ const READERS: { [T in HistoryRecord['type']]: (given: Fields) => Extract<Histor
       ...(given.set('unstyled') && { unstyled: true as const }),
       ...(given.set('standsIn') && { standsIn: true as const }),
       ...(given.has('edited') && { edited: given.past('edited') }),
-      ...(given.has('edits') && { edits: given.inners('edits', MOST_EDITS).map(versionOf) }),
+      ...(given.has('edits') && { edits: given.inners('edits', MAX_EDITS).map(versionOf) }),
       ...(given.has('deliveredAt') && { deliveredAt: given.past('deliveredAt') }),
       ...(given.has('readAt') && { readAt: given.past('readAt') }),
       ...(given.has('pinned') && { pinned: given.future('pinned') }),
@@ -90,7 +90,7 @@ const READERS: { [T in HistoryRecord['type']]: (given: Fields) => Extract<Histor
   },
   change: (given) => {
     const chat = given.address('chat')
-    const emojis = given.has('emojis') ? given.list('emojis', MOST_EMOJIS) : undefined
+    const emojis = given.has('emojis') ? given.list('emojis', MAX_EMOJIS) : undefined
     if (emojis?.some((one) => typeof one !== 'string' || one.length > 100)) throw new Unsound('emojis')
     return {
       ...{ type: 'change', v: 1, chat, of: given.id('of'), mine: given.flag('mine') },
@@ -102,7 +102,7 @@ const READERS: { [T in HistoryRecord['type']]: (given: Fields) => Extract<Histor
       ...(given.set('unstyled') && { unstyled: true as const }),
       ...(emojis && { emojis: emojis as string[] }),
       ...(given.has('until') && { until: given.future('until') }),
-      ...(given.has('earlier') && { earlier: given.inners('earlier', MOST_EDITS).map(editOf) })
+      ...(given.has('earlier') && { earlier: given.inners('earlier', MAX_EDITS).map(editOf) })
     }
   },
   star: (given) => ({
@@ -110,7 +110,7 @@ const READERS: { [T in HistoryRecord['type']]: (given: Fields) => Extract<Histor
     ...given.archive()
   }),
   gone: (given) => {
-    const keys = given.list('keys', MOST_GONE)
+    const keys = given.list('keys', MAX_GONE)
     return { type: 'gone', v: 1, keys: keys.filter(isKey) }
   },
   end: (given) => ({ type: 'end', v: 1, records: given.number('records') })

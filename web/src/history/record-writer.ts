@@ -4,7 +4,7 @@ import type { Change, Chat, Contact, Edit, Message, Moment, Reply } from '../loc
 import { NOTICE, type ChangeRecord, type ChatRecord, type ContactRecord, type MessageRecord } from './records'
 
 /** The maximum number of earlier versions of one message. */
-const MOST_EDITS = 100
+const MAX_EDITS = 100
 
 /**
  * The record of a message; undefined: it is not exported, as it has expired, waits to be sent, could not be read, or is
@@ -28,7 +28,7 @@ export function messageRecord(message: Message, now: Moment): MessageRecord | un
     ...(message.unstyled && { unstyled: true }),
     ...(message.standsIn && { standsIn: true }),
     ...(edited !== undefined && { edited }),
-    ...(edits && { edits: edits.slice(-MOST_EDITS) }),
+    ...(edits && { edits: edits.slice(-MAX_EDITS) }),
     ...(deliveredAt !== undefined && { deliveredAt }),
     ...(readAt !== undefined && { readAt }),
     ...(pinned !== undefined && Number.isFinite(pinned) && { pinned }),
@@ -55,7 +55,7 @@ export function changeRecord(message: Message, change: Change): ChangeRecord | u
     ...(change.unstyled && { unstyled: true }),
     ...(emojis && { emojis }),
     ...(until !== undefined && { until }),
-    ...(kind === 'edit' && earlier && { earlier: earlier.slice(-MOST_EDITS).map(editRecord) })
+    ...(kind === 'edit' && earlier && { earlier: earlier.slice(-MAX_EDITS).map(editRecord) })
   }
 }
 

@@ -52,11 +52,11 @@ export interface Request {
 export const WISH = 'history.wish'
 export const REQUEST = 'history.request '
 
-/** How many requests are kept, and how long one waits for the person. */
-const MOST = 20
+/** How many requests are kept, and how long one of them waits for the person's decision. */
+const MAX_REQUESTS = 20
 const KEPT_MS = 7 * 86_400_000
 /** How many letters one device is sent per day. */
-const MOST_LETTERS = 100
+const MAX_LETTERS = 100
 const LONGEST_NAME = 60
 
 /** Sends messages to another own device, by its full address. Both reject if it does not answer. */
@@ -174,7 +174,10 @@ export class Requests {
       const wish = await this.db.fact<Wish>(WISH)
       if (!wish) return
       const others = wish.candidates.filter((one) => one.device !== candidate.device)
-      await this.db.setFact(WISH, { ...wish, candidates: [...others, candidate].slice(-MOST) } satisfies Wish)
+      await this.db.setFact(WISH, {
+        ...wish,
+        candidates: [...others, candidate].slice(-MAX_REQUESTS)
+      } satisfies Wish)
     })
   }
 
@@ -213,7 +216,7 @@ export class Requests {
 
   private async letterFor(request: Request): Promise<Envelope> {
     const { device, fingerprint, name } = request
-    if (++this.letters > MOST_LETTERS) throw new Error('too many letters')
+    if (++this.letters > MAX_LETTERS) throw new Error('too many letters')
     let { letter } = request
     if (!letter || !(await this.db.fact<Giving>(GIVING + letter.id))) {
       letter = await beginGiving(this.db, name, this.now())
@@ -225,7 +228,7 @@ export class Requests {
   /** Makes room for a request, since any device of the account may send them: those without a decision go first. */
   private async makeRoom(): Promise<void> {
     const rows = await this.db.facts.where('name').startsWith(REQUEST).toArray()
-    if (rows.length < MOST) return
+    if (rows.length < MAX_REQUESTS) return
     const open = rows.filter(({ value }) => (value as Request).decision === 'asking')
     const [oldest] = (open.length ? open : rows).sort(
       (a, b) => (a.value as Request).at - (b.value as Request).at

@@ -5,7 +5,7 @@ import type { Address, Moment } from '../local/types'
 import { isPlace, pageOf, planOf, START, type Place, type Plan } from './collect'
 import { packed } from './lines'
 import { Channel, Forged } from './seal'
-import { GIVING, LEAST, MOST, PLAN, planOfGiving, type Ask, type Giving, type Head } from './transfer'
+import { GIVING, MAX_PART, MIN_PART, PLAN, planOfGiving, type Ask, type Giving, type Head } from './transfer'
 
 /** There is no such transfer here. */
 export class Unknown extends Error {}
@@ -56,7 +56,7 @@ export class HistorySender {
     }
     const plan = await this.plan(id)
     const place = placeOf(ask.place, plan)
-    const most = Math.min(MOST, Math.max(LEAST, ask.most))
+    const most = Math.min(MAX_PART, Math.max(MIN_PART, ask.most))
     const { lines, next } = await pageOf(this.db, this.me, plan, place, most, this.wiring.now())
     const done = Math.max(next?.done ?? plan.total, place.done)
     await this.change(id, { state: 'running', done: Math.max(giving.done, done), total: plan.total })
@@ -99,7 +99,7 @@ function asked(data: Bytes): Ask {
     v: 1,
     op: op === 'done' ? 'done' : 'part',
     place: typeof place === 'string' ? place : '',
-    most: typeof most === 'number' && Number.isFinite(most) ? most : MOST,
+    most: typeof most === 'number' && Number.isFinite(most) ? most : MAX_PART,
     device: typeof device === 'number' && Number.isSafeInteger(device) ? device : 0,
     fingerprint: typeof fingerprint === 'string' ? fingerprint : ''
   }

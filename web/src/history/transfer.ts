@@ -102,11 +102,12 @@ export const TAKING = 'history.taking'
 export const GIVING = 'history.giving '
 export const PLAN = 'history.plan '
 
-export const MOST = 96_000
-export const LEAST = 6_000
+/** The size of one part of a transfer, in characters: the largest, and the smallest that is requested after failures. */
+export const MAX_PART = 96_000
+export const MIN_PART = 6_000
 /** How long an inactive transfer is kept. */
 const KEPT_MS = 30 * 86_400_000
-const MOST_GIVING = 8
+const MAX_GIVING = 8
 const BASE64URL = /^[A-Za-z0-9_-]+$/
 
 /** Starts a transfer. Returns what the other device has to be told, in a way that nobody else can read. */
@@ -114,7 +115,7 @@ export async function beginGiving(db: Database, name: string, now: Moment): Prom
   const letter: Letter = { id: base64urlnopad.encode(newId()), secret: base64urlnopad.encode(newSecret()) }
   await db.transaction('rw', db.facts, async () => {
     const others = await givings(db)
-    const old = others.filter(({ at }, place) => place >= MOST_GIVING - 1 || now - at > KEPT_MS)
+    const old = others.filter(({ at }, place) => place >= MAX_GIVING - 1 || now - at > KEPT_MS)
     for (const { id } of old) await forgetGiving(db, id)
     const giving: Giving = {
       ...letter,
@@ -145,7 +146,7 @@ export async function beginTaking(db: Database, letter: unknown, now: Moment): P
   const { id, secret } = letter
   const taking: Taking = {
     ...{ id, secret, place: '', done: 0, added: 0, total: 0, skipped: 0, state: 'running' },
-    ...{ begun: now, at: 0, most: MOST, told: false }
+    ...{ begun: now, at: 0, most: MAX_PART, told: false }
   }
   await db.transaction('rw', db.facts, async () => {
     const before = await db.fact<Taking>(TAKING)

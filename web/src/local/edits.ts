@@ -7,7 +7,7 @@ import type { Change, Edit, Message, Moment, Version } from './types'
 
 const DAY_MS = 86_400_000
 /** How many edits before the newest are kept, besides the original. */
-const MOST = 10
+const MAX_EARLIER = 10
 /** The tolerance for differences of clocks and for the time that a message takes. */
 const NEAR_MS = 300_000
 
@@ -53,7 +53,7 @@ export function withAll({ key, target, kind, from, until }: Change, edits: Edit[
   return {
     ...{ key, target, kind, from, ...newest },
     ...(until !== undefined && { until }),
-    ...(all.length && { earlier: all.slice(-MOST) })
+    ...(all.length && { earlier: all.slice(-MAX_EARLIER) })
   }
 }
 

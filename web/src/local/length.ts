@@ -3,15 +3,15 @@
 /** A fact in the local storage: the largest stanza that the server takes, in bytes (XEP-0478). */
 export const STANZA_BYTES = 'server.stanza-bytes'
 
-/** As much as other messengers accept, since devices have to draw it. */
-const MOST = 65_536
+/** The maximum size of a text in bytes, as in other messengers, since devices have to display it. */
+const MAX_BYTES = 65_536
 /** The size of a message without its text: keys for up to 64 devices, a quote, ids. */
 const BESIDE = 28_000
 
 /** `stanza`: the maximum stanza of the server, if it has announced one. The encrypted text is base64. */
 export function textBytes(stanza: number | undefined): number {
-  if (!stanza) return MOST
-  return Math.min(MOST, Math.floor(Math.max(stanza - BESIDE, stanza / 4) * 0.75))
+  if (!stanza) return MAX_BYTES
+  return Math.min(MAX_BYTES, Math.floor(Math.max(stanza - BESIDE, stanza / 4) * 0.75))
 }
 
 /** How many UTF-16 units of a single visible character are considered. */

@@ -8,7 +8,7 @@
 export const LARGEST_PICTURE = 256 * 1024
 /** The maximum width and height, in pixels. */
 const LONGEST_SIDE = 4096
-const MOST_PIXELS = 4_200_000
+const MAX_PIXELS = 4_200_000
 
 type Size = [width: number, height: number]
 
@@ -19,7 +19,7 @@ export function pictureType(bytes: Uint8Array): string {
   const [width, height] = (type &&
     sizeOf(type, new DataView(bytes.buffer, bytes.byteOffset, bytes.length))) || [0, 0]
   const fits = width > 0 && height > 0 && width <= LONGEST_SIDE && height <= LONGEST_SIDE
-  return fits && width * height <= MOST_PIXELS ? type : ''
+  return fits && width * height <= MAX_PIXELS ? type : ''
 }
 
 function typeOf(bytes: Uint8Array): string {

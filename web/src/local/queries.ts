@@ -91,7 +91,7 @@ export async function readTime(db: Database, message: Message): Promise<number |
 }
 
 /** The maximum number of pins in a chat, of both sides together. */
-export const MOST_PINS = 3
+export const MAX_PINS = 3
 
 /** The pinned messages of a chat: the newest pins, the newest first. */
 export async function pinned(db: Database, chat: Address, now: number): Promise<Message[]> {
@@ -101,5 +101,5 @@ export async function pinned(db: Database, chat: Address, now: number): Promise<
     .filter((message) => message?.kind === 'text' && (message.pinned ?? 0) > now)
     .map((message) => message as Message)
     .sort((a, b) => ((a.pinOrder ?? '') < (b.pinOrder ?? '') ? 1 : -1))
-    .slice(0, MOST_PINS)
+    .slice(0, MAX_PINS)
 }

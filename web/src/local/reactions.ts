@@ -2,7 +2,7 @@
 import type { Address } from './types'
 
 /** The maximum number of reactions of one person to one message. */
-const MOST = 20
+const MAX_REACTIONS = 20
 /** The maximum UTF-16 units of a reaction: more than any single emoji has. */
 const LONGEST = 64
 const EMOJI =
@@ -14,7 +14,7 @@ export function emojisIn(texts: readonly string[]): string[] {
   for (const text of texts) {
     const emoji = text.length <= 2 * LONGEST ? text.trim() : ''
     if (isEmoji(emoji)) found.add(emoji)
-    if (found.size === MOST) break
+    if (found.size === MAX_REACTIONS) break
   }
   return [...found]
 }

@@ -3,7 +3,7 @@
 const WORD = /[\p{L}\p{N}]+/gu
 const MARKS = /\p{M}/gu
 /** The maximum number of words of one message, so that a long one does not fill the index. */
-const MOST = 200
+const MAX_WORDS = 200
 const LONGEST = 32
 
 /** Whether there is nothing visible: only blanks and invisible characters. */
@@ -37,7 +37,7 @@ export function wordsOf(text: string): string[] {
   const words = new Set<string>()
   for (const [word] of plain.matchAll(WORD)) {
     words.add(word.slice(0, LONGEST))
-    if (words.size === MOST) break
+    if (words.size === MAX_WORDS) break
   }
   return [...words]
 }

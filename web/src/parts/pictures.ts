@@ -2,12 +2,12 @@
 import type { Picture } from '../local/types'
 
 const urls = new Map<string, string>()
-const MOST = 500
+const MAX_PICTURES = 500
 
 export function pictureUrl(picture: Picture): string {
   let url = urls.get(picture.hash)
   if (url === undefined) {
-    const oldest = urls.size >= MOST ? urls.entries().next().value : undefined
+    const oldest = urls.size >= MAX_PICTURES ? urls.entries().next().value : undefined
     if (oldest !== undefined) {
       urls.delete(oldest[0])
       URL.revokeObjectURL(oldest[1])

@@ -9,7 +9,7 @@ import type { Database } from '../local/database'
 import { textOf, type Ask } from './ask'
 
 /** How many numbers one request has: few enough that the page does not freeze for long. */
-const AT_ONCE = 100
+const BATCH = 100
 const FACT = 'discovery'
 const PROOF = 64
 
@@ -38,8 +38,8 @@ export async function discover(db: Database, ask: Ask, numbers: string[]): Promi
   for (let at = 0; at < tags.length; at += size)
     there.add(base64urlnopad.encode(tags.subarray(at, at + size)))
   const missing = [...new Set(numbers)].filter((number) => !Object.hasOwn(kept.values, number))
-  for (let at = 0; at < missing.length; at += AT_ONCE) {
-    for (const [number, value] of await evaluate(ask, missing.slice(at, at + AT_ONCE), fromBase64url(key))) {
+  for (let at = 0; at < missing.length; at += BATCH) {
+    for (const [number, value] of await evaluate(ask, missing.slice(at, at + BATCH), fromBase64url(key))) {
       kept.values[number] = base64urlnopad.encode(value)
     }
     await db.setFact(FACT, kept) // stored now, so that none is requested twice if the next request fails

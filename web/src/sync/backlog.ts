@@ -18,10 +18,10 @@ export interface Waiting {
 
 /** The maximum number of messages of a row. */
 const TOGETHER = 50
-/** The number of rows fetched at once. */
+/** How many rows are fetched at once. */
 const ROWS = 10
 /** The maximum number of entries cached in memory. */
-const MOST_AT_HAND = 20_000
+const MAX_CACHED = 20_000
 
 export class Backlog {
   private readonly atHand = new Map<string, Entry[]>()
@@ -123,7 +123,7 @@ export class Backlog {
       if (last && last.length < TOGETHER) last.push(entry)
       else group.parts.push([entry])
     }
-    let room = MOST_AT_HAND
+    let room = MAX_CACHED
     for (const { length } of this.atHand.values()) room -= length
     return [...groups.values()].flatMap(({ chat, mine, parts }) =>
       parts.map((part): Raw => {

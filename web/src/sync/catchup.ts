@@ -19,17 +19,17 @@ import type { Incoming } from './incoming'
 
 /** The number of messages stored in one transaction: many, since each waits for the disk, but only a share of all. */
 const BATCH = 500
-const LEAST_BATCH = 50
+const MIN_BATCH = 50
 const SHARE = 1 / 10
 /** How many chats are decrypted in parallel. */
-const AT_ONCE = 5
+const PARALLEL = 5
 /** How many entries of a chat are read at once while scrolling back, and how often until something can be shown. */
 const OLDER_PAGE = 50
 const OLDER_PAGES = 4
 /**
  * How many keys a session can skip. Beyond that, messages from the user's own devices are decrypted before the chats.
  */
-const MOST_SKIPPED = 1000
+const MAX_SKIPPED = 1000
 /** Below this number of messages, no progress is shown. */
 const WORTH_TELLING = 100
 /** The share of the progress that is for fetching; the rest is for decrypting. */
@@ -172,20 +172,20 @@ export class CatchUp {
 
   private async drain(): Promise<void> {
     const { all: total, mine } = await this.backlog.count()
-    const batch = Math.min(BATCH, Math.max(LEAST_BATCH, Math.ceil(total * SHARE)))
+    const batch = Math.min(BATCH, Math.max(MIN_BATCH, Math.ceil(total * SHARE)))
     let done = 0
     const take = async (rows: Waiting[]) => {
       done += await this.takeWaiting(rows)
       const share = (1 - FETCHING) * (done / Math.max(total, done))
       if (total > WORTH_TELLING) this.progress(Math.min(1, FETCHING + share))
     }
-    if (mine > MOST_SKIPPED) {
+    if (mine > MAX_SKIPPED) {
       const ids = await this.backlog.ofMine()
       while (ids.length) await this.inTurn(async () => take(await this.backlog.take(ids, batch)))
     }
     let newest = await this.backlog.newest()
     for (;;) {
-      const chats = [...newest].sort(([, one], [, other]) => (one < other ? 1 : -1)).slice(0, AT_ONCE)
+      const chats = [...newest].sort(([, one], [, other]) => (one < other ? 1 : -1)).slice(0, PARALLEL)
       if (!chats.length) {
         const empty = await this.inTurn(async () => {
           this.draining = !(await this.backlog.isEmpty())

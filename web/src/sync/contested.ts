@@ -10,7 +10,7 @@ import type { Archive } from './archive'
 import type { Entry } from './unhandled'
 
 /** The maximum number of pages that are searched for one chat. */
-const MOST_PAGES = 8
+const MAX_PAGES = 8
 
 export class Contested {
   private again = false
@@ -45,7 +45,7 @@ export class Contested {
     const chat = fact.slice(UNPLACED.length)
     let before = ''
     const found: Entry[] = []
-    for (let pages = 0; pages < MOST_PAGES; pages++) {
+    for (let pages = 0; pages < MAX_PAGES; pages++) {
       const page = await this.archive.page({ chat, before, start: new Date(since) })
       found.unshift(...page.found)
       if (page.complete || !page.first) break

@@ -5,8 +5,8 @@ import { NS } from '../xmpp/ns'
 import { attribute, child, textOf, type Xml } from '../xmpp/xml'
 
 /** The maximum numbers of devices of an account and of accounts, since anybody may send any number of presences. */
-const MOST_DEVICES = 64
-const MOST_ACCOUNTS = 10_000
+const MAX_DEVICES = 64
+const MAX_ACCOUNTS = 10_000
 
 type There = 'online' | 'away' | 'offline'
 
@@ -20,7 +20,7 @@ export class Presences {
     const address = bare(from)
     const devices = this.devices.get(address) ?? new Map<string, There>()
     const there = attribute(presence, 'type') !== 'unavailable'
-    const full = devices.size >= MOST_DEVICES || (!devices.size && this.devices.size >= MOST_ACCOUNTS)
+    const full = devices.size >= MAX_DEVICES || (!devices.size && this.devices.size >= MAX_ACCOUNTS)
     if (there && full && !devices.has(from)) return undefined
     if (there) devices.set(from, isAway(presence) ? 'away' : 'online')
     else devices.delete(from)

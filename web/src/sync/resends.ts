@@ -13,7 +13,7 @@ const MESSAGES_A_DAY = 300
 const TIMES_EACH = 3
 const DAY_MS = 86_400_000
 /** The maximum number of refused requests kept for an account. */
-const MOST_REFUSED = 100
+const MAX_REFUSED = 100
 /** The name of a fact; an account follows. */
 const REFUSED = 'refused '
 
@@ -44,7 +44,7 @@ export class Resends {
     if ((await contentSent(this.db, this.me, account, of)) === undefined) return
     await this.db.transaction('rw', this.db.facts, async () => {
       const others = await this.refused(account, { of, device })
-      await this.db.setFact(REFUSED + account, [...others, { of, device }].slice(-MOST_REFUSED))
+      await this.db.setFact(REFUSED + account, [...others, { of, device }].slice(-MAX_REFUSED))
     })
   }
 

@@ -27,7 +27,7 @@ interface Kept {
 
 const ROW = 'aside '
 /** Beyond this number, the oldest are deleted; they may still be in the archive. */
-const MOST = 200
+const MAX_ROWS = 200
 const LONGEST = 100_000
 
 export class Unhandled {
@@ -71,7 +71,7 @@ export class Unhandled {
     if (known && name !== 'other') return
     await this.change(1)
     const names = (await this.db.facts.where('name').startsWith(ROW).primaryKeys()).sort()
-    await this.db.facts.bulkDelete(names.slice(0, Math.max(0, names.length - MOST)))
+    await this.db.facts.bulkDelete(names.slice(0, Math.max(0, names.length - MAX_ROWS)))
   }
 
   private async change(by: number): Promise<void> {

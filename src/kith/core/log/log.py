@@ -27,7 +27,7 @@ _ORIGIN = re.compile(rb"<origin-id\b[^<>]*?\bid=(?:'([^'<>]*)'|\"([^\"<>]*)\")")
 _LONGEST_ORIGIN = 1024
 _RETRIES = Retries(is_retry, distinct_origin)
 #: While this many bytes wait for the disk, further messages are refused.
-MOST_WAITING = 64 * 1024 * 1024
+MAX_WAITING = 64 * 1024 * 1024
 
 
 class Keep(IntEnum):

@@ -26,7 +26,7 @@ _ADDRESSES = ns.tag("http://jabber.org/protocol/address", "addresses")
 _ADDRESS = ns.tag("http://jabber.org/protocol/address", "address")
 _IDS = (_STANZA_ID, _ARCHIVED)
 #: How many addresses are checked in one stanza, since preparing one takes time. Further ones are removed.
-_MOST_LOOKED_AT = 32
+_MAX_CHECKED = 32
 #: Requests that clients accept only from their own server (RFC 6121 §2.1.6, XEP-0191 §3.3).
 _PUSHES = frozenset(
     (ns.tag(ns.ROSTER, "query"), ns.tag(ns.BLOCKING, "block"), ns.tag(ns.BLOCKING, "unblock"))
@@ -40,7 +40,7 @@ class _Look:
 
     def __init__(self, sender: JID) -> None:
         self.sender = sender
-        self.left = _MOST_LOOKED_AT
+        self.left = _MAX_CHECKED
 
     def jid(self, text: str | None) -> JID | None:
         """The prepared address; None if it is invalid, or there were too many."""

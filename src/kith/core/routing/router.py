@@ -10,7 +10,7 @@ from kith.core.actors.intake import COMMITTING, LATER, Work
 from kith.core.actors.sender import Sender
 from kith.core.hooks.table import Hooks
 from kith.core.log.envelope import Envelope
-from kith.core.log.log import MOST_WAITING, Keep, Log
+from kith.core.log.log import MAX_WAITING, Keep, Log
 from kith.core.routing.asserted import Assertions
 from kith.core.routing.foreign import Foreign
 from kith.core.routing.hosts import Hosts
@@ -212,7 +212,7 @@ class Router:
         if keep is Keep.NOTHING:
             if sender.committing:
                 return LATER
-        elif self._store.waiting_bytes > MOST_WAITING:
+        elif self._store.waiting_bytes > MAX_WAITING:
             raise StanzaError("resource-constraint", "the disk does not keep up")
         here = recipient.sessions if recipient is not None else (to.resource,)
         if stanza.type == "groupchat" and (not to.resource or to.resource not in here):
@@ -253,7 +253,7 @@ class Router:
         stored = archived or (remote is not None and keep is not Keep.NOTHING)
         if session.committing and not stored:
             return LATER
-        if stored and self._store.waiting_bytes > MOST_WAITING:
+        if stored and self._store.waiting_bytes > MAX_WAITING:
             raise StanzaError("resource-constraint", "the disk does not keep up")
         self._hooks.message_sent(session, stanza, to)
         if remote is not None and stored:

@@ -21,8 +21,8 @@ from kith.wire.stanza import Stanza
 
 #: The maximum size of a request, which is kept until it is answered (RFC 6121 §3.1.3).
 MAX_REQUEST = 8 * 1024
-#: How many contacts are written to at once when an account is removed; others want the disk as well.
-_AT_ONCE = 100
+#: How many contacts are written in one batch when an account is removed, so that other writes get their turn.
+_BATCH = 100
 SUBSCRIPTION_TYPES = frozenset(("subscribe", "subscribed", "unsubscribe", "unsubscribed"))
 
 
@@ -112,8 +112,8 @@ class Subscriptions:
         user.leaving = True
         roster = await self._accounts.roster(user.jid)
         items = list(roster)
-        for start in range(0, len(items), _AT_ONCE):
-            await asyncio.gather(*(self._part(user, item) for item in items[start : start + _AT_ONCE]))
+        for start in range(0, len(items), _BATCH):
+            await asyncio.gather(*(self._part(user, item) for item in items[start : start + _BATCH]))
 
     async def _part(self, user: Account, item: Item) -> None:
         contact, stanzas = parse_jid(item.jid), []

@@ -36,11 +36,11 @@ _OWNER_BEFORE = 0
 _SPACE = "sessions"
 _FORMAT = 1
 #: Total size of what is saved, in bytes; sessions that would exceed it end.
-_MOST_BYTES = 256 * 1024 * 1024
-#: How many seconds pass before the store is asked again that can't delete them.
+_MAX_BYTES = 256 * 1024 * 1024
+#: Seconds until a deletion is tried again that has failed because of the store.
 _AGAIN = 0.5
 #: How many ids of messages received before replay may be saved; a session with more ends.
-_MOST_SEEN = 1000
+_MAX_SEEN = 1000
 #: How long to wait for work started by the last stanzas, in seconds.
 _LAST_STANZAS = 0.1
 
@@ -54,7 +54,7 @@ def can_be_saved(session: Session) -> bool:
         and session.holding is None
         and not session.ending
         and not session.closed
-        and len(session.seen or ()) <= _MOST_SEEN
+        and len(session.seen or ()) <= _MAX_SEEN
     )
 
 
@@ -107,7 +107,7 @@ class Handover:
             lost_at = session.lost_at if session.sink is None else now
             left = lost_at + self._resumption.timeout - now
             manage = session.sm
-            if manage is None or not manage.resumable or left <= 0 or size > _MOST_BYTES:
+            if manage is None or not manage.resumable or left <= 0 or size > _MAX_BYTES:
                 self._sessions.close(session)
                 continue
             value = json.dumps(self._encode(session, self._clock.now() + left)).encode()

@@ -25,7 +25,7 @@ MAX_MEMBERS = 1000
 #: How many subscriptions to a node an account may have, with those of its clients.
 MAX_OWN = 10
 #: How many nodes are searched before other work gets its turn.
-_AT_ONCE = 500
+_BATCH = 500
 _PUBSUB = ns.tag(ns.PUBSUB, "pubsub")
 
 
@@ -158,7 +158,7 @@ async def own_subscriptions(service: Service, request: Request) -> Sequence[Elem
         for subscriber in _own(node.record, request.asker):
             state = "subscribed" if subscriber in node.record.subscribers else "pending"
             found.append(_subscription(ns.PUBSUB, node, subscriber, state))
-        if number % _AT_ONCE == _AT_ONCE - 1:
+        if number % _BATCH == _BATCH - 1:
             await asyncio.sleep(0)  # gives others their turn, since a service may have many nodes
     return await _listed(service, request, "subscriptions", found)
 
@@ -171,7 +171,7 @@ async def own_affiliations(service: Service, request: Request) -> Sequence[Eleme
         if standing != "none":
             attrs = {"node": node.name, "affiliation": standing}
             found.append(Element(ns.tag(ns.PUBSUB, "affiliation"), attrs))
-        if number % _AT_ONCE == _AT_ONCE - 1:
+        if number % _BATCH == _BATCH - 1:
             await asyncio.sleep(0)
     return await _listed(service, request, "affiliations", found)
 

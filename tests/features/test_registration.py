@@ -141,7 +141,7 @@ async def test_an_invitation_expires(server: RunningServer) -> None:
             assert "unsafe" not in policy
         async with http.get(url[:-1] + ("_" if url[-1] != "_" else "-")) as answer:
             assert answer.status == 404
-            assert "not good any more" in await answer.text()
+            assert "no longer valid" in await answer.text()
 
 
 async def test_tokens_of_invitations_are_not_in_the_database(server: RunningServer) -> None:

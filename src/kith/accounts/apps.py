@@ -56,7 +56,7 @@ class Apps:
         return changed
 
     async def revoke(self, record: AccountRecord, id: str) -> None:
-        """Revokes an app password: ends its sessions, and voids the tokens obtained with it.
+        """Revokes an app password: ends its sessions, and invalidates the tokens obtained with it.
 
         Raises Refused.
         """

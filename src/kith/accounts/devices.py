@@ -43,7 +43,7 @@ class Logins:
         self._revocation = revocation
 
     async def all(self, record: AccountRecord) -> list[Shown]:
-        """The devices with a token or a session, the one used last first."""
+        """The devices with a token or a session, the most recently used one first."""
         devices = (await self._devices.all(record.id)).values()
         return [self._shown(record, device) for device in reversed(list(devices))]
 
@@ -71,7 +71,7 @@ class Logins:
         return self._shown(record, device)
 
     async def revoke(self, record: AccountRecord, id: str) -> None:
-        """Revokes a device: voids its token, ends its sessions, removes its keys from OMEMO lists.
+        """Revokes a device: invalidates its token, ends its sessions, removes its keys from OMEMO lists.
 
         Raises Refused.
         """

@@ -69,7 +69,7 @@ class Accounts:
         """Needs a code that was sent to the new number (``/api/register/code``).
 
         Devices, contacts, groups and messages move to the new address. Sessions end, and devices log in
-        again under the new address with their present tokens. App passwords become void.
+        again under the new address with their present tokens. App passwords become invalid.
         """
         number = self._registration.number(request.number, request.country)
         record = call.device.record

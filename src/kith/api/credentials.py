@@ -20,7 +20,7 @@ _LONGEST = 2048
 
 
 class Credentials:
-    """Checks tokens as FAST does on XMPP: using a newer token voids the older one (XEP-0484 §3.5)."""
+    """Checks tokens as FAST does on XMPP: using a newer token invalidates the older one (XEP-0484 §3.5)."""
 
     def __init__(self, domain: Domain, clock: Clock, store: Store, devices: Devices) -> None:
         self._domain = domain

@@ -22,7 +22,7 @@ NETWORK = (240, 480.0)
 ACCOUNT = (20, 1200.0)
 #: The same for an address from which somebody has logged in to the account before.
 KNOWN = (10, 600.0)
-#: How many keys of each kind are remembered. Beyond that, the one unused for longest is forgotten.
+#: How many keys of each kind are remembered. Beyond that, the least recently used one is forgotten.
 SIZE = 20_000
 KNOWN_SIZE = 100_000
 #: From this number of failed attempts on, answers are delayed, each longer than the last, up to these

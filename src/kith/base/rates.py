@@ -1,4 +1,4 @@
-"""Limits how often something may happen, for each key, in memory of limited size."""
+"""Rate limits for many keys, such as IP addresses, in memory of limited size."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
 _KEYS = 50_000
-#: Part of an event by which sums of times may be wrong, because they are rounded.
+#: The tolerance for rounding errors in sums of times, as a fraction of an event.
 _ROUNDING = 1e-6
 
 
 class RateLimit:
-    """Allows ``most`` events at once for each key, and as many again in every ``seconds``. 0: no limit.
+    """Allows a burst of ``most`` events for each key, and then as many in every ``seconds``. 0: no limit.
 
-    This is a leaky bucket: it holds ``most`` events, and each leaks out after ``seconds / most``. Events are
-    counted before anything is awaited, and uncounted with `add` if they did not happen: a limit that is
-    checked first and counted afterwards lets parallel requests through. Beyond ``keys`` keys, the one unused
-    for longest is forgotten. Times are in seconds, of any monotonic clock.
+    This is a leaky bucket for each key: it holds ``most`` events, and one leaks out every ``seconds / most``.
+    Count an event before anything is awaited, and uncount it with `add` if it does not happen: a limit that
+    is checked first and counted afterwards lets parallel requests through. Beyond ``keys`` keys, the least
+    recently used one is forgotten. Times are in seconds, of any monotonic clock.
     """
 
     __slots__ = ("_each", "_empty_at", "_keys", "_most")
@@ -63,7 +63,7 @@ class RateLimit:
 
 
 class Seen:
-    """The names that were seen with one key since ``since``, a time of the monotonic clock."""
+    """The names that were seen with one key. ``since``: when its window began, in seconds."""
 
     __slots__ = ("names", "since")
 
@@ -73,9 +73,9 @@ class Seen:
 
 
 class Distinct:
-    """The different names seen with each key. Their set is cleared after ``window`` seconds.
+    """Collects the different names seen with each key, for ``window`` seconds; then it begins anew.
 
-    This is for limits on the number of different people, regardless of how often each was seen. Beyond
+    This serves limits on the number of different people, regardless of how often each was seen. Beyond
     ``keys`` keys, the one whose window began first is forgotten.
     """
 

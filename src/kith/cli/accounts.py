@@ -125,7 +125,7 @@ def device_revoke(
     all: Annotated[bool, typer.Option("--all", help="All devices of the account.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Log a device out: its token is void and its sessions end. It can log in again by password."""
+    """Log a device out: its token becomes invalid and its sessions end. It can log in again by password."""
     from kith.commands import devices
 
     if (id is None) is not all:

@@ -19,7 +19,7 @@ from kith.terminal import say
 
 
 def show(config: Config, jid: str) -> None:
-    """Lists an account's devices, the one used last at the end."""
+    """Lists an account's devices, the most recently used one last."""
     bare = checked_jid(config, jid)
 
     async def read(store: Store) -> list[Device] | None:

@@ -107,7 +107,7 @@ def show(config: Config) -> None:
 
 
 def change_password(config: Config, jid: str, password: str) -> None:
-    """Changes a password. Tokens become void, and a running server ends all sessions within two seconds."""
+    """Changes a password. Tokens become invalid, and a running server ends all sessions in two seconds."""
     bare, keys = checked_jid(config, jid), _keys(password)
 
     async def change(store: Store) -> bool:

@@ -111,8 +111,8 @@ class InvitePages:
     def _bad(self) -> str:
         return (
             "<header><div class='face' aria-hidden='true'>?</div>"
-            "<h1>This invitation is not good any more</h1>"
-            "<p>It was used, or its time is over. Ask for a new one.</p></header>"
+            "<h1>This invitation is no longer valid</h1>"
+            "<p>It has been used, or has expired. Ask for a new one.</p></header>"
         )
 
 

@@ -65,7 +65,7 @@ class AppPasswords:
         return sorted(found, key=lambda password: password.created)
 
     async def add(self, account: int, name: str, keys: dict[str, Keys]) -> AppPassword:
-        """A new one."""
+        """Stores a new app password. ``keys``: its SCRAM keys by hash name."""
         made = AppPassword(self._randomness.hex(8), name, keys, self._clock.now())
         await self._store.put(account, SPACE, made.id, _encode(made))
         return made

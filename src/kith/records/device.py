@@ -69,7 +69,7 @@ class Device(msgspec.Struct):
             self.used = now
 
     def promote(self, token: Token) -> None:
-        """A login with a token succeeded, so an older one becomes void (XEP-0484 §3.5)."""
+        """A login with a token succeeded, so an older one becomes invalid (XEP-0484 §3.5)."""
         if token is self.new:
             self.retire(self.current)
             self.current, self.new = token, None

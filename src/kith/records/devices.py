@@ -2,10 +2,10 @@
 
 A token is derived from four things that are stored in different places: the server's secret, a file beside
 the database; a random number in the database; the user-agent id that the client has chosen, which only the
-client stores; and the account's password keys, so that a new password voids the token. Neither the token
-nor the user-agent id is stored on the server, so a copy of the database, or even of the whole data folder,
-contains no token. (A hash of the token would not do: the mechanism needs the token itself to check a
-proof.)
+client stores; and the account's password keys, so that a new password invalidates the token. Neither the
+token nor the user-agent id is stored on the server, so nobody can derive a token from a copy of the database,
+or even of the whole data folder. (A hash of the token would not suffice: the mechanism needs the token itself
+to check a proof.)
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ APPS = "devices-apps"
 _MAX_WRITES = 5
 #: How many former devices are noted for an account.
 _MAX_GONE = 100
-#: The maximum number of devices of an account. Beyond it, the one unused for longest is revoked.
+#: The maximum number of devices of an account. Beyond it, the least recently used one is revoked.
 MAX_DEVICES = 50
 #: The same for the devices of one app password.
 MAX_APP_DEVICES = 10
@@ -83,7 +83,7 @@ class Devices:
         return hmac.digest(self._secret, message, "sha256")
 
     async def all(self, account: int) -> dict[str, Device]:
-        """The devices of an account by id, the one unused for longest first."""
+        """The devices of an account by id, the least recently used one first."""
         documents = await self._store.documents(account, SPACE)
         found = [device for _, device in readable(documents, decode, "device")]
         return {device.id: device for device in sorted(found, key=lambda device: device.used)}
@@ -151,7 +151,7 @@ class Devices:
         return entry
 
     async def _make_room(self, account: int, credential: str) -> Sequence[Device]:
-        """Removes the devices unused for longest, if there are too many. Returns the removed ones.
+        """Removes the least recently used devices, if there are too many. Returns the removed ones.
 
         Only devices of the same app password are removed, so that it can't push out others.
         """

@@ -12,13 +12,14 @@ from kith.ports.store import Document, DocumentStore
 SPACE = "privacy"
 #: Who may see something. Contacts are people who are subscribed to the account's presence.
 Audience = Literal["everyone", "contacts", "nobody"]
+#: Who may send messages. `kith.features.correspondents` says who counts as a contact for that.
 Writers = Literal["everyone", "contacts"]
 
 
 class Privacy(msgspec.Struct, frozen=True, omit_defaults=True):
     """Who may see what, and who may write.
 
-    ``last_seen``: since when the account is offline. ``about``: the vCard. ``read_receipts``: whether
+    ``last_seen``: when the account was last online. ``about``: the vCard. ``read_receipts``: whether
     others learn that a message was read. ``messages``: who may write.
     """
 
@@ -35,12 +36,12 @@ _decode = msgspec.msgpack.Decoder(Privacy).decode
 
 
 def read(documents: Sequence[Document]) -> Privacy:
-    """Those that the documents of an account's space hold."""
+    """The settings in the documents of an account in the space ``SPACE``; the defaults if there are none."""
     return _decode(documents[0].value) if documents else PLAIN
 
 
 async def load(store: DocumentStore, account: int) -> Privacy:
-    """The settings of an account."""
+    """The settings of an account; the defaults if it has changed none."""
     document = await store.document(account, SPACE, "")
     return _decode(document.value) if document is not None else PLAIN
 

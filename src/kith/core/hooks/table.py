@@ -158,7 +158,7 @@ class Hooks:
         self._keeping += [feature for feature in features if overrides(type(feature), "session_saved")]
 
     def allows(self, sender: JID, to: JID, stanza: Stanza) -> bool:
-        """Calls `stanza_in` for a stanza whose sender is not told of a refusal."""
+        """Whether the features accept a stanza (`stanza_in`). If one refuses it, the sender gets no error."""
         try:
             for hook in self.stanza_in:
                 if not hook(sender, to, stanza):

@@ -22,7 +22,7 @@ class After(Protocol):
         """The message is durable, and was not stored before."""
 
     def unstored(self, envelope: Envelope, error: BaseException) -> None:
-        """The message could not be stored. Its sender has to be told."""
+        """The message could not be stored. Its sender has to get the error."""
 
     def known(self, envelope: Envelope) -> None:
         """The message is a retry of one that is durable."""

@@ -31,7 +31,7 @@ SERVER_FACTOR = 10
 def _shares(roster: Roster, bare: str) -> bool:
     """Whether a subscription exists between the owner and the contact, or the owner has requested one.
 
-    The contact has been told about each of these, so the answer discloses nothing.
+    The contact knows about each of these already, so the answer discloses nothing.
     """
     item = roster[bare]
     return item.from_ or item.to or item.ask

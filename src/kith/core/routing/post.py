@@ -73,7 +73,7 @@ class Post:
         return jid.domain == self._name and (not jid.local or self._owns(jid.bare))
 
     def allows(self, sender: JID, to: JID, stanza: Stanza) -> bool:
-        """Whether the features let a stanza reach ``to``. Nobody is told if they do not."""
+        """Whether the features let a stanza reach ``to``. If they do not, the sender gets no error."""
         return self._hooks.allows(sender, to, stanza)
 
     def route(self, stanza: Stanza, sender: JID, to: JID) -> None:

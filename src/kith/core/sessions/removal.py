@@ -41,9 +41,9 @@ class Removal:
     async def remove(self, account: Account, asking: Collection[Session] = (), wholly: bool = False) -> None:
         """Ends the subscriptions (RFC 6121 §3.2 and §3.3) and deletes everything that belongs to the account.
 
-        Its sessions end, and the features are told, as soon as the address is free. This returns then, while
-        the log is deleted in the background; with ``wholly``, it waits for that. ``asking``: sessions that
-        still get an answer, and end in the next turn of the loop.
+        As soon as the address is free, the sessions end, the features' hooks are called, and this returns.
+        The log is then deleted in the background; with ``wholly``, this waits for that too. ``asking``:
+        sessions that still get an answer, and end in the next iteration of the event loop.
         """
         await self._subscriptions.leave(account)
         free: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -1,7 +1,7 @@
 """Adds people by phone number to the roster. If two have added each other, they see each other's presence.
 
-No request is sent, and the other person is not told: it is only noted that they may see the presence.
-Whether the number has an account changes neither the answer nor what is noted.
+No subscription request is sent, and the other person gets no notification: the roster only notes that they
+may see the presence. Neither this nor the answer depends on whether the number has an account.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ class Contacts:
     async def _add(self, record: AccountRecord, bare: str, name: str) -> bool:
         account = await self._accounts.load(record.jid)
         if account is None:
-            raise Refused("not-found", "The account is gone.")
+            raise Refused("not-found", "The account was deleted.")
         roster = await self._accounts.roster(record.jid)
         item = roster[bare]
         if (item.to and item.from_) or (item.listed and (item.approved or item.from_)):
             new = False
         else:
             if not item.listed and len(roster) >= MAX_ITEMS:
-                raise Refused("conflict", f"There are {MAX_ITEMS} contacts.")
+                raise Refused("conflict", f"The maximum of {MAX_ITEMS} contacts is reached.")
             item.name, item.listed, item.approved, new = item.name or name, True, not item.from_, True
             await roster.save(self._store, item)
             self._subscriptions.push(account, roster, item)
@@ -72,7 +72,7 @@ class Contacts:
         return new
 
     def _introduce(self, one: str, other: str) -> None:
-        """Sends two accounts the present presence of each other."""
+        """Sends each of two accounts the current presence of the other."""
         for bare, viewer in ((one, other), (other, one)):
             account, seen = self._accounts.get(bare), self._accounts.get(viewer)
             if account is not None and seen is not None:

@@ -2,10 +2,10 @@
 
 It uses a verifiable oblivious pseudorandom function (RFC 9497, VOPRF with ristretto255 and SHA-512). The
 client blinds its numbers, the server applies its key without seeing them, and the client removes the
-blinding. It then looks for the results among the function's values, cut to ten bytes, of all numbers that
-have an account. Nobody can compute the function without the server, which evaluates only as many numbers
-for an account as an address book needs. That prevents enumeration. A proof ties each answer to one public
-key, which clients remember.
+blinding. It then looks for the results, truncated to ten bytes, in a list that the server has published: the
+results (tags) of all numbers that have an account. Nobody can compute the function without the server, which
+evaluates only as many numbers for an account as an address book needs. That prevents enumeration. A proof
+ties each answer to one public key, which clients remember.
 """
 
 from __future__ import annotations
@@ -27,22 +27,24 @@ from kith.ports.store import AccountRecord, Store
 from kith.records.moves import Moves
 
 SPACE = "discovery"
-#: The bytes of a tag: enough that none of 5000 numbers matches one of a million tags by chance.
+#: The length of a tag: long enough that none of 5000 numbers matches one of a million tags by chance.
 TAG_BYTES = 10
-#: How many numbers an account can have evaluated at first, and per day afterwards.
+#: How many numbers the server evaluates for a new account, and how many more per day, up to the first number.
 BUDGET = 5000
 PER_DAY = 200
 #: The maximum number of numbers in one request.
 MAX_BATCH = 500
 _DAY = 86400.0
+#: How many tags are computed in a thread at once.
 _CHUNK = 500
+#: How long the set of tags is reused, in seconds.
 _FRESH = 2.0
 #: How often a write is tried when other requests change the same record.
 _MAX_WRITES = 5
 
 
 class Spent(msgspec.Struct, array_like=True):
-    """How many numbers an account had left at a time (``at``, in seconds since 1970)."""
+    """How many more numbers an account could have evaluated at a time (``at``, in seconds since 1970)."""
 
     left: float
     at: float
@@ -54,14 +56,14 @@ _decode = msgspec.msgpack.Decoder(Spent).decode
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """The set of tags. ``tags``: those of all numbers that have an account, sorted and concatenated."""
+    """The tags of all numbers that have an account, sorted and concatenated. ``version``: identifies them."""
 
     tags: bytes
     version: str
 
 
 class Discovery:
-    """Evaluates blinded numbers. Stores only how many an account has had evaluated."""
+    """Evaluates blinded numbers. It stores only how many more an account can have evaluated."""
 
     def __init__(self, secret: Secret, clock: Clock, store: Store) -> None:
         self._clock = clock
@@ -79,9 +81,9 @@ class Discovery:
         async with self._one:
             if self._clock.steady() - self._at < _FRESH:
                 return self._members
-            left = await self._moves.all()  # addresses that only say where an account is
-            there = [jid for jid in await self._store.accounts() if jid not in left]
-            numbers = {canonical(local) for jid in there if is_number(local := jid.partition("@")[0])}
+            moved = await self._moves.all()  # former addresses, which only refer to the new ones
+            current = [jid for jid in await self._store.accounts() if jid not in moved]
+            numbers = {canonical(local) for jid in current if is_number(local := jid.partition("@")[0])}
             self._tags = {number: tag for number, tag in self._tags.items() if number in numbers}
             new = sorted(numbers - self._tags.keys())
             for start in range(0, len(new), _CHUNK):
@@ -100,7 +102,7 @@ class Discovery:
         try:
             blinded = [BlindedInput.deserialize(element) for element in elements]
         except ValueError:
-            raise Refused("invalid-element", "That is not an element of the group.") from None
+            raise Refused("invalid-element", "An element is not in the group ristretto255.") from None
         await self._spend(record.id, len(blinded))
         output = await asyncio.to_thread(self._evaluator.evaluate_batch, blinded)
         return output.serialize()
@@ -110,7 +112,7 @@ class Discovery:
             document = await self._store.document(account, SPACE, "")
             now = self._clock.now()
             spent = _decode(document.value) if document is not None else Spent(BUDGET, now)
-            passed = max(0.0, now - spent.at)  # a clock that was ahead then takes nothing away now
+            passed = max(0.0, now - spent.at)  # not negative, if the clock was ahead then
             left = min(BUDGET, spent.left + passed / _DAY * PER_DAY)
             if left < count:
                 raise too_many((count - left) / PER_DAY * _DAY)

@@ -4,7 +4,7 @@ The new device opens a mailbox, and shows a code with the mailbox's id, a public
 device scans the code, encrypts an approval for that key, and puts it into the mailbox, together with the
 hash of a ticket. The ticket is a random number inside the approval. The new device decrypts the approval,
 and presents the ticket to become a device of the account. The server sees neither the code nor the
-approval, and until the ticket is presented it only knows its hash.
+approval, and knows only the hash of the ticket until it is presented.
 
 In the other direction, if the new device has the camera: the logged-in device opens a mailbox and shows an
 invitation, a code with a key and a secret of its own. The new device makes its code as above, encrypts it
@@ -32,19 +32,21 @@ from kith.records.readable import readable
 SPACE = "links"
 #: How long a mailbox stays open, in seconds.
 LIFETIME = 300.0
-#: The maximum number of open mailboxes, and of new ones for one address per hour.
+#: The maximum number of open mailboxes, and of new ones per network and hour.
 MAX_OPEN = 10_000
 PER_ADDRESS = 60
 _HOUR = 3600.0
-_LOOK_EVERY = 0.5
+#: Seconds between two looks into a mailbox that somebody waits for.
+_POLL_INTERVAL = 0.5
 
 
 class Box(msgspec.Struct):
     """A mailbox.
 
-    ``account``: the account that has approved. ``ticket``: the hash of the ticket. ``sealed``: the
-    encrypted approval. In an invitation's mailbox, ``account`` is the inviting account, ``sealed`` the
-    encrypted code of the new device, and there is no ticket.
+    ``made``: when it was opened, in seconds since 1970. ``account``: the bare address of the account that has
+    approved. ``ticket``: the SHA-256 of the ticket. ``sealed``: the encrypted approval. In an invitation's
+    mailbox, ``account`` is the inviting account, ``sealed`` the encrypted code of the new device, and there
+    is never a ticket: the approval goes to the new device's own mailbox.
     """
 
     made: float
@@ -97,7 +99,7 @@ class Links:
         return document, box
 
     async def sealed(self, id: str, wait: float = 0.0) -> bytes:
-        """The content of a mailbox, as soon as there is some; empty after ``wait`` seconds.
+        """The content of a mailbox, as soon as there is any; empty if there is none after ``wait`` seconds.
 
         Raises Refused.
         """
@@ -106,7 +108,7 @@ class Links:
             left = deadline - self._clock.steady()
             if left <= 0:
                 break
-            await asyncio.sleep(min(_LOOK_EVERY, left))
+            await asyncio.sleep(min(_POLL_INTERVAL, left))
         return sealed
 
     async def approve(self, id: str, record: AccountRecord, ticket: bytes, sealed: bytes) -> None:
@@ -125,11 +127,11 @@ class Links:
             raise Refused("conflict", "Another device has read this code already.")
 
     async def _fill(self, document: Document, box: Box) -> bool:
-        """Fills a mailbox. Returns False if it was filled meanwhile."""
+        """Fills a mailbox. Returns False if another request has filled it since it was read."""
         return bool(await self._store.put_if(0, SPACE, document.key, _encode(box), document.seq))
 
     async def enter(self, id: str, ticket: bytes, about: About) -> Enrolled:
-        """Creates the new device, which presents the ticket. Works once. Raises Refused."""
+        """Creates the new device when it presents the ticket. Works once. Raises Refused."""
         _, box = await self._box(id)
         if not box.ticket or not hmac.compare_digest(hashlib.sha256(ticket).digest(), box.ticket):
             raise Refused("forbidden", "The ticket is wrong.")
@@ -137,7 +139,7 @@ class Links:
             raise Refused("not-found", "The ticket was used already.")
         record = await self._store.account(box.account)
         if record is None:
-            raise Refused("not-found", "The account is gone.")
+            raise Refused("not-found", "The account was deleted.")
         enrolled = await self._enrolment.enrol(record, about)
         await self._enrolment.announce(record, about)
         return enrolled

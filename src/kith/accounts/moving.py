@@ -1,9 +1,9 @@
 """Changes the number of an account: all data move to the new address, and contacts are notified (XEP-0283).
 
-For a while, an empty account at the old address says where the account is now. Contacts on this server get
-the new address in their rosters, as XEP-0283 allows for a server that has verified the move. Contacts on
-other servers get the moved notification, and the statement at the old address. What is interrupted
-continues at the next start.
+For 90 days, an empty account at the old address states the new address. Contacts on this server get the new
+address in their rosters, as XEP-0283 allows for a server that has verified the move. Contacts on other
+servers get the moved notification, and can check it against the statement at the old address. An interrupted
+move continues at the next start.
 """
 
 from __future__ import annotations
@@ -80,17 +80,17 @@ class Moving:
         self._one = asyncio.Lock()
 
     async def move(self, record: AccountRecord, number: str, code: str, address: str) -> str:
-        """Moves an account to a number (E.164), given a code for it.
+        """Moves an account to a number (E.164). ``code``: the code that was sent to this number.
 
-        Returns the new bare address. Raises Refused.
+        ``address``: the IP address of the request. Returns the new bare address. Raises Refused.
         """
         new = JID(number, self._domain.name).bare
         if new == record.jid:
             raise Refused("conflict", "That is the account's number already.")
         await self._codes.check(number, code, address)
         async with self._one:
-            there = await self._store.account(record.jid)
-            if there is None or there.id != record.id:
+            current = await self._store.account(record.jid)
+            if current is None or current.id != record.id:
                 raise Refused("conflict", "The number was changed meanwhile.")
             await self.free(new)
             if await self._store.account(new) is not None:
@@ -108,7 +108,7 @@ class Moving:
         await self._finish(record.jid, move)
 
     async def free(self, bare: str) -> None:
-        """Lets an address be used again that an account has left."""
+        """Frees an address that an account has left, so that it can be used again."""
         if await self._moves.find(bare) is None:
             return
         account = await self._accounts.load(bare)
@@ -118,7 +118,7 @@ class Moving:
         await self._hooks.address_freed(parse_jid(bare))
 
     async def _finish(self, old: str, move: Move) -> None:
-        """Does what follows once the account has its new address. Can be repeated."""
+        """Updates what depends on the address, once the account has its new one. Can be repeated."""
         stale = self._accounts.get(old)
         if stale is not None and stale.id == move.account:
             self._end_sessions(stale, move.new)
@@ -130,22 +130,22 @@ class Moving:
         if record is None or account is None:
             return
         for app in await self._passwords.apps.all(record.id):
-            await self._logins.revoke_app(record, app.id)  # its salt belongs to the older address
+            await self._logins.revoke_app(record, app.id)  # its salt belongs to the old address
         if stub is not None:
             await self._hooks.account_moved(account, stub)
         await self._redirect(old, account)
         for item in list(await self._accounts.roster(move.new)):
             try:
-                await self._tell_contact(old, account, item)
-            except ValueError as error:  # an address that is none
-                self._tasks.failed("a contact can't be told of a new number", error)
+                await self._notify_contact(old, account, item)
+            except ValueError as error:  # an invalid address
+                self._tasks.failed("a contact can't be notified of a new number", error)
         number = shown(account.address.local)
         self._notices.tell(account, f"Your number is now {number}. Devices and contacts have moved with it.")
         move.done = True
         await self._moves.put(old, move)
 
     async def _redirect(self, old: str, account: Account) -> None:
-        """Lets even older addresses of the account lead to the newest one."""
+        """Makes earlier addresses of the account refer to the newest one too."""
         for earlier, move in (await self._moves.all()).items():
             stub = await self._accounts.load(earlier) if move.new == old else None
             if stub is not None:
@@ -157,7 +157,7 @@ class Moving:
         for session in list(account.sessions.values()):
             self._sessions.end(session, StreamError("not-authorized", f"the account is {new} now"))
 
-    async def _tell_contact(self, old: str, account: Account, item: Item) -> None:
+    async def _notify_contact(self, old: str, account: Account, item: Item) -> None:
         contact = parse_jid(item.jid)
         if self._post.is_local(contact):
             if await self._may_know(contact, old, account):
@@ -169,7 +169,7 @@ class Moving:
             self._post.route(Stanza.build("presence", attrs, moved), account.address, contact)
 
     async def _may_know(self, contact: JID, old: str, account: Account) -> bool:
-        """Whether a contact may learn of the move: not if one has blocked the other."""
+        """Whether a contact may learn of the move, which is not the case if either has blocked the other."""
         if await self._accounts.load(contact.bare) is None:
             return False
         for address in (account.address, parse_jid(old)):
@@ -197,7 +197,7 @@ class Moving:
     async def clean(self) -> None:
         """Finishes interrupted moves, and frees expired old addresses. Has to be called once a day.
 
-        If one move can't be finished, the others are.
+        A move that can't be finished does not prevent the others.
         """
         moves = await self._moves.all()
         for old, move in moves.items():
@@ -210,11 +210,11 @@ class Moving:
             if is_number(local) and canonical(local) != local and bare not in moves:
                 try:
                     await self._rename(bare, JID(canonical(local), domain).bare)
-                except Exception as error:  # the other accounts are moved anyway
-                    self._tasks.failed("an account was not moved", error)
+                except Exception as error:  # continue with the other accounts
+                    self._tasks.failed("an account can't be moved to the current form of its number", error)
 
     async def _rename(self, old: str, new: str) -> None:
-        """Moves an account whose address was made before numbers were normalised as they are now."""
+        """Moves an account whose address was created when numbers were normalized in another way."""
         async with self._one:
             record = await self._store.account(old)
             if record is None:

@@ -1,4 +1,4 @@
-"""Parses phone numbers as people write them, into the form that account names have (ITU-T E.164)."""
+"""Parses phone numbers as people write them, into the form that addresses of accounts have (ITU-T E.164)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, P
 
 from kith.base.numbers import canonical
 
-#: The types of numbers that get messages: those of people's own phones. Others cost the sender more
-#: (premium rate, shared cost, personal numbers), or nobody would read the message (toll-free, pagers,
+#: The types of numbers that can have an account: those of people's own phones. A text message to others would
+#: cost more (premium rate, shared cost, personal numbers), or nobody would read it (toll-free, pagers,
 #: voicemail, companies).
 _PERSONS = frozenset(
     (
@@ -20,27 +20,25 @@ _PERSONS = frozenset(
 )
 #: The region of numbers without a country: satellite phones, international networks and services.
 _NO_COUNTRY = "001"
-#: Longer texts are refused without a look.
+#: The maximum length of a text; longer ones are refused without parsing them.
 MAX_TEXT = 40
 
 
 class InvalidNumber(ValueError):
-    """A text is not the number of a person's phone. The error's text says what to do."""
+    """A text is not the number of a person's phone. The error's text says why, or what to do."""
 
 
 def e164(text: str, country: str = "") -> str:
-    """A number in E.164, like ``+491701234567``, from any usual notation.
+    """A number in E.164, like ``+491701234567``, from any usual notation. The notation makes no difference.
 
-    All notations of a number give the same.
-
-    ``country``: two letters (ISO 3166-1), for numbers without a country code. Raises InvalidNumber.
+    ``country``: two letters (ISO 3166-1), for numbers without a country calling code. Raises InvalidNumber.
     """
     if len(text) > MAX_TEXT:
         raise InvalidNumber("too long for a phone number")
     stripped = text.strip()
     number = _parsed(stripped, country)
     if number is None and stripped.startswith("00"):
-        number = _parsed("+" + stripped[2:], "")  # the usual prefix, in a country that has another
+        number = _parsed("+" + stripped[2:], "")  # most countries' prefix, in a country that has another one
     if number is None:
         if not country and not stripped.startswith(("+", "00")):
             raise InvalidNumber("write it with the country's code, like +49 170 1234567")
@@ -76,6 +74,6 @@ def is_number(local: str) -> bool:
 
 
 def shown(number: str) -> str:
-    """A number for people to read: ``+49 170 1234567``."""
+    """A number in the notation for people: ``+49 170 1234567``."""
     parsed = phonenumbers.parse(number)
     return phonenumbers.format_number(parsed, PhoneNumberFormat.INTERNATIONAL)

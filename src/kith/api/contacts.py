@@ -16,29 +16,35 @@ from kith.api.types import Name, whole
 _Element = Annotated[str, Meta(pattern=whole("[A-Za-z0-9_-]{43}"), description="32 bytes in base64url.")]
 _E164 = Annotated[str, Meta(pattern=whole(r"\+[1-9][0-9]{6,14}"), description="A number in E.164.")]
 _VERSION = {
-    "version": {"type": "string", "pattern": whole("[0-9a-f]{0,16}"), "description": "The one that is known."}
+    "version": {
+        "type": "string",
+        "pattern": whole("[0-9a-f]{0,16}"),
+        "description": "The version that the client has.",
+    }
 }
 
 
 class Members(msgspec.Struct):
-    """Tags of all numbers that have an account: values of a function that only the server can compute
-    (RFC 9497).
+    """The tags of all numbers that have an account: truncated outputs of a function that only the server can
+    compute (an oblivious pseudorandom function, RFC 9497).
     """
 
     version: str
-    tag_bytes: Annotated[int, Meta(description="How long each tag is.")]
+    tag_bytes: Annotated[int, Meta(description="The length of each tag, in bytes.")]
     tags: Annotated[
         str,
         Meta(
-            description="The beginnings of the outputs for all numbers here, sorted, in base64url; empty if"
-            " the version is the known one."
+            description="The tags, sorted and concatenated, in base64url; empty if the client has this"
+            " version already."
         ),
     ]
-    public_key: Annotated[str, Meta(description="The server's key for VOPRF(ristretto255, SHA-512).")]
+    public_key: Annotated[
+        str, Meta(description="The server's public key for VOPRF(ristretto255, SHA-512), in base64url.")
+    ]
 
 
 class Blinded(msgspec.Struct, forbid_unknown_fields=True):
-    """Blinded numbers (E.164, as ASCII)."""
+    """Blinded numbers. The input of the function is a number in E.164, as ASCII."""
 
     elements: Annotated[list[_Element], Meta(min_length=1, max_length=MAX_BATCH)]
 
@@ -46,12 +52,15 @@ class Blinded(msgspec.Struct, forbid_unknown_fields=True):
 class Evaluated(msgspec.Struct):
     """The evaluated elements of a request, with one proof for all."""
 
-    proof: Annotated[str, Meta(description="That the public key's own key was used: 64 bytes in base64url.")]
+    proof: Annotated[
+        str,
+        Meta(description="Proves that the key behind `public_key` was used; 64 bytes in base64url."),
+    ]
     elements: Annotated[list[str], Meta(description="In the order of the request; 32 bytes in base64url.")]
 
 
 class Person(msgspec.Struct, forbid_unknown_fields=True):
-    """Somebody to add, by number."""
+    """Somebody to add, by phone number."""
 
     number: _E164
     name: Name = ""
@@ -64,21 +73,28 @@ class NewContacts(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Added(msgspec.Struct):
-    """How many were added. It does not reveal who has an account or who has added whom."""
+    """How many people were added. This does not reveal who has an account, or who has added whom."""
 
-    added: Annotated[int, Meta(description="How many were not in the contacts before.")]
+    added: Annotated[int, Meta(description="How many people were not in the contacts before.")]
 
 
 class Contacts:
-    """The endpoints, for any device of the account."""
+    """The endpoints, which any device of the account can use."""
 
     def __init__(self, discovery: Discovery, people: People) -> None:
         self._discovery = discovery
         self._people = people
 
-    @endpoint("GET", "/api/contacts/members", "Who is here, to compare with", parameters=_VERSION)
+    @endpoint(
+        "GET",
+        "/api/contacts/members",
+        "Get the tags of all numbers that have an account",
+        parameters=_VERSION,
+    )
     async def members(self, call: Call) -> Members:
-        """The tags reveal nothing about numbers that were not evaluated (``/api/contacts/evaluate``)."""
+        """Tags reveal nothing about numbers that the client has not had evaluated
+        (``/api/contacts/evaluate``).
+        """
         members = await self._discovery.members()
         tags = b"" if call.query.get("version") == members.version else members.tags
         return Members(members.version, TAG_BYTES, encoded(tags), encoded(self._discovery.public_key))
@@ -86,13 +102,13 @@ class Contacts:
     @endpoint(
         "POST",
         "/api/contacts/evaluate",
-        "Have numbers evaluated, blinded",
+        "Evaluate blinded numbers",
         refusals=("too-many", "invalid-element"),
     )
     async def evaluate(self, call: Call, request: Blinded) -> Evaluated:
         """The server does not see the numbers.
 
-        The results never change: keep them, and only ask for new numbers.
+        The results never change, so clients should keep them, and request only new numbers.
         """
         elements = [decoded(element) for element in request.elements]
         output = await self._discovery.evaluate(call.device.record, elements)

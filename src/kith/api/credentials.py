@@ -1,4 +1,4 @@
-"""Authenticates devices at the HTTP API, by account, user-agent id and token (RFC 6750 §2.1)."""
+"""Authenticates devices that use the HTTP API, by account, user-agent id and token (RFC 6750 §2.1)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from kith.records.devices import Devices
 from kith.records.moves import Moves
 from kith.wire.jid import JID, prepare_local
 
-_LONGEST = 2048
+#: The maximum length of a credential, in characters.
+_MAX_LENGTH = 2048
 
 
 class Credentials:
@@ -30,9 +31,9 @@ class Credentials:
         self._moves = Moves(store)
 
     async def check(self, header: str) -> Caller | None:
-        """The device in an ``Authorization`` header, or None."""
+        """The device that an ``Authorization`` header authenticates; None if it authenticates none."""
         scheme, _, credential = header.partition(" ")
-        if scheme.lower() != "bearer" or len(credential) > _LONGEST:
+        if scheme.lower() != "bearer" or len(credential) > _MAX_LENGTH:
             return None
         try:
             text = urlsafe_b64decode(credential.strip() + "=" * (-len(credential.strip()) % 4)).decode()
@@ -44,8 +45,9 @@ class Credentials:
         return await self._find(jid.bare, agent, shown) if agent else None
 
     async def _find(self, bare: str, agent: str, shown: str) -> Caller | None:
-        """The account at an address, which may be one that it has left, so that its devices learn the
-        new one.
+        """The device of the account that has an address, or had it before its number was changed.
+
+        So a device that still has the old address can log in, and learns the new one.
         """
         devices = self._devices
         move = await self._moves.find(bare)
@@ -53,15 +55,15 @@ class Credentials:
         entry = await devices.find(record.id, agent) if record is not None else None
         if record is None:
             return None
-        if entry is not None and await self._is_of(record, entry, agent, shown):
+        if entry is not None and await self._accepts(record, entry, agent, shown):
             return Caller(record, entry, agent)
         for other in await devices.of_apps(record.id, agent):
-            if await self._is_of(record, other, agent, shown):
+            if await self._accepts(record, other, agent, shown):
                 return Caller(record, other, agent)
         return None
 
-    async def _is_of(self, record: AccountRecord, entry: Entry, agent: str, shown: str) -> bool:
-        """Whether a token is the device's. If so, its use is noted."""
+    async def _accepts(self, record: AccountRecord, entry: Entry, agent: str, shown: str) -> bool:
+        """Whether a token is a valid one of the device. If so, its use is noted."""
         device, devices = entry.device, self._devices
         for token in (device.new, device.current):
             if token is None or token.expires < self._clock.now():
@@ -69,7 +71,7 @@ class Credentials:
             if hmac.compare_digest(devices.token(record, agent, token).encode(), shown.encode()):
                 device.promote(token)
                 device.seen(device.software, device.name, self._clock.now())
-                with suppress(Changed):  # by a login at the same time; it is the same device
+                with suppress(Changed):  # by another login of the same device at the same time
                     await devices.save(entry)
                 return True
         return False

@@ -1,4 +1,4 @@
-"""What a server's keys are derived from."""
+"""The secret that a server's keys are derived from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import hmac
 class Secret:
     """Random bytes that only this server has.
 
-    Each use has its own key, which discloses nothing about the others.
+    Each use gets a key of its own, which discloses nothing about other keys.
     """
 
     __slots__ = ("_secret",)
@@ -17,5 +17,5 @@ class Secret:
         self._secret = secret
 
     def key(self, use: str) -> bytes:
-        """The key for one use: 32 bytes, the same each time."""
+        """The key for a use, which is named: 32 bytes, always the same (HMAC-SHA-256)."""
         return hmac.digest(self._secret, use.encode(), "sha256")

@@ -1,4 +1,4 @@
-"""Accounts whose address has changed (XEP-0283): where an old address leads."""
+"""Accounts whose address has changed (XEP-0283): which new address an old one refers to."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from kith.ports.store import DocumentStore
 from kith.records.readable import readable
 
 SPACE = "moved"
-#: How long an old address leads to the new one, in seconds.
+#: How long an old address refers to the new one, in seconds.
 LIFETIME = 90 * 86400.0
 
 
 class Move(msgspec.Struct):
-    """A change of address. ``new``: the present bare address. ``done``: contacts were notified."""
+    """A change of address.
+
+    ``account``: the account's id. ``new``: its current bare address. ``at``: when it moved, in seconds since
+    1970. ``done``: everything was updated, and contacts were notified.
+    """
 
     account: int
     new: str
@@ -21,7 +25,7 @@ class Move(msgspec.Struct):
     done: bool = False
 
     def is_over(self, now: float) -> bool:
-        """Whether the old address no longer leads to the new one."""
+        """Whether the old address no longer refers to the new one."""
         return now - self.at >= LIFETIME
 
 
@@ -36,7 +40,7 @@ class Moves:
         self._store = store
 
     async def all(self) -> dict[str, Move]:
-        """All moves."""
+        """All moves that can be read, by the old bare address."""
         documents = await self._store.documents(0, SPACE)
         return {one.key: move for one, move in readable(documents, _decode, "change of an address")}
 
@@ -46,6 +50,7 @@ class Moves:
         return _decode(document.value) if document is not None else None
 
     async def put(self, old: str, move: Move) -> None:
+        """Stores a move away from an address."""
         await self._store.put(0, SPACE, old, _encode(move))
 
     async def remove(self, old: str) -> None:

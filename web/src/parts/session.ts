@@ -13,11 +13,11 @@ export interface Session {
   api: Api
   /** `app.live` as Svelte state. */
   readonly live: Live
-  /** Lets the device in that has shown this code. */
+  /** Approves the new device that shows this linking code. */
   approve(code: string): Promise<void>
   /** Which numbers of the address book have accounts here; the server does not see the numbers. */
   discover(numbers: string[]): Promise<string[]>
-  /** Deletes everything and starts again. */
+  /** Logs out: deletes everything on this device, and shows the start screen. */
   leave(): Promise<void>
 }
 

@@ -7,8 +7,8 @@ import type { Wire } from '../xmpp/wire'
 import { child, el, textOf } from '../xmpp/xml'
 
 /**
- * In milliseconds. NaN: the server does not tell. Undefined: it could not be asked, and is asked with the next
- * connection.
+ * The server's time, in milliseconds since 1970. NaN if the server does not support this; undefined if there was no
+ * connection, and the server has to be asked again later.
  */
 export async function serverTime(wire: Wire, me: Address): Promise<Moment | undefined> {
   try {

@@ -4,13 +4,13 @@ import type { Session } from './session'
 export class StanzaQueue {
   private last: Promise<void> = Promise.resolve()
 
-  /** `onFailure`: a stanza could not be stored; `onHandled` is called after each. */
+  /** `onFailure`: called if a stanza could not be stored. `onHandled`: called after each stanza. */
   constructor(
     private readonly onFailure: (session: Session) => void,
     private readonly onHandled: () => void
   ) {}
 
-  /** `done`: from `Session.received`. */
+  /** Adds a stanza. `work`: handles it. `done`: counts it as handled; `Session.received` has returned it. */
   add(session: Session, work: () => Promise<void> | void, done: () => void): void {
     this.last = this.last
       .then(() => (session.broken ? undefined : work()))

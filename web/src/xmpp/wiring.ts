@@ -5,10 +5,10 @@ import type { Xml } from './xml'
 export interface ConnectionDeps {
   url: string
   WebSocket: typeof WebSocket
-  /** The name of the device in the account's list. */
+  /** The name of this device in the account's list of devices. */
   device: string
   credential(): Promise<Credential | undefined>
-  /** Stores a new token, which is used once this has resolved. */
+  /** Stores a new token. The connection uses it only after this has resolved. */
   renewed(token: string): Promise<void>
   connecting(): void
   /** `newest`: for a new session, the id of the newest archive entry; undefined: the session was resumed. */

@@ -36,8 +36,9 @@ class Revocation:
         self._hooks = hooks
 
     async def forgotten(self, jid: str, gone: Iterable[Device]) -> None:
-        """Ends the sessions of removed devices and app passwords, and takes their keys off the device
-        list.
+        """Ends the sessions of removed devices and app passwords.
+
+        Features remove their keys from the OMEMO device list (`device_revoked`).
         """
         for device in gone:
             self.end_device(jid, device.id)
@@ -47,14 +48,14 @@ class Revocation:
     async def new_password(self, account: Account, password: str, but: Session | None = None) -> None:
         """Sets a password. Tokens become invalid, and all sessions except ``but`` end.
 
-        Raises StanzaError if it can't be used.
+        Raises StanzaError if the password is not allowed.
         """
         await self._store.set_keys(account.jid, await self.keys(password))
         await self._devices.forget(account.id)
         self.password_changed(account.id, account.jid, but)
 
     async def keys(self, password: str) -> dict[str, Keys]:
-        """Derives the keys of a new password. Raises StanzaError if it can't be used."""
+        """Derives the keys of a new password. Raises StanzaError if the password is not allowed."""
         try:
             return await asyncio.to_thread(self._passwords.make, password)
         except ValueError as error:

@@ -10,9 +10,9 @@ import { lineOf } from './record-reader'
 import { changeRecord, chatRecord, contactRecord, messageRecord, whichOf } from './record-writer'
 import type { HistoryRecord } from './records'
 
-/** What is to be read, determined at the start. */
+/** What a transfer or backup contains, determined when it starts. */
 export interface Plan {
-  /** Messages received later are read in a final pass. */
+  /** When it started: messages that were received later are read in a final pass. */
   since: Moment
   /** The approximate number of messages. */
   total: number
@@ -20,7 +20,10 @@ export interface Plan {
   chats: { address: Address; at: Moment; order: string }[]
 }
 
-/** Where to continue. `at`, `order`: of the last message that was read; `key`: the last of the deleted ones. */
+/**
+ * Where to continue reading. `at`, `order`: the time and order of the last message that was read. `key`: the key of the
+ * last deleted message that was read.
+ */
 export interface Place {
   pass: 'start' | 'first' | 'rest' | 'late' | 'gone'
   chat: number

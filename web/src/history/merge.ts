@@ -63,7 +63,7 @@ interface Named {
   archive?: string
 }
 
-/** Milliseconds for which others may not have known of a new device. */
+/** How long other devices may not have known of a new device, in milliseconds: they did not encrypt for it. */
 const FIRST_DAY_MS = 86_400_000
 
 class Merging {
@@ -76,7 +76,7 @@ class Merging {
     private readonly now: Moment
   ) {}
 
-  /** Allows messages that could not be read here, but not those that were removed here. */
+  /** Prepares to add messages that this device has seen but could not read; those that were removed here stay so. */
   async prepare(records: HistoryRecord[]): Promise<void> {
     const { db, work } = this
     await work.fetch(this.keysOf(records))
@@ -152,7 +152,7 @@ class Merging {
     }
   }
 
-  /** The newest change of each kind and person counts, as elsewhere. */
+  /** Adds a change, unless a newer one of the same kind by the same person is known. */
   private async change(record: ChangeRecord): Promise<void> {
     const { chat, of, kind, from, order, encrypted, id, text, emojis, until, earlier } = record
     if (from !== this.me && from !== chat) return

@@ -53,7 +53,7 @@ export class HistoryReceiver {
     private readonly wiring: HistoryReceiverDeps
   ) {}
 
-  /** Continues, since there may be a connection, a new device (`device`), or a letter. */
+  /** Tries to continue, because the app is online again, another device (`device`) is, or a letter has arrived. */
   wake(device?: string): void {
     if (this.stopped) return
     if (device === undefined) this.useless.clear()

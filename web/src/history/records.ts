@@ -90,7 +90,7 @@ export interface MessageRecord {
   edits?: Version[]
   deliveredAt?: Moment
   readAt?: Moment
-  /** Until when it is pinned, and when this was set. */
+  /** Until when it is pinned; `pinOrder`: the order of the message that has pinned it. */
   pinned?: Moment
   pinOrder?: string
   /** The original is missing: the text is from a correction of it. */

@@ -85,7 +85,7 @@ export class Requests {
 
   // -- the requesting device --------------------------------------------------------------------
 
-  /** The person wants the history from another device, or no longer wants it. */
+  /** Notes that the user wants the history from another device, or no longer wants it. */
   async wish(on: boolean): Promise<void> {
     if (!on) await this.db.facts.delete(WISH)
     else if (!(await this.db.fact<Wish>(WISH))) {
@@ -203,7 +203,10 @@ export class Requests {
     return { ...mine, letter: await this.letterFor(request) }
   }
 
-  /** The person has compared, and approves or refuses. False: the device has shown another key meanwhile. */
+  /**
+   * Stores the user's decision, after comparing the numbers. Returns false, and refuses, if the requesting device has
+   * another key by now.
+   */
   async decide(device: number, agree: boolean): Promise<boolean> {
     const request = await this.db.fact<Request>(REQUEST + device)
     if (!request) return false

@@ -53,7 +53,7 @@ export function newSecret(): Bytes {
   return randomBytes(SECRET)
 }
 
-/** A random id of a transfer, which discloses nothing. */
+/** A random id for a transfer, 16 bytes, which discloses nothing. */
 export function newId(): Bytes {
   return randomBytes(16)
 }

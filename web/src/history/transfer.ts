@@ -50,7 +50,7 @@ export interface Taking extends Letter {
   total: number
   /** Records that this version does not know, or that were invalid. */
   skipped: number
-  /** `full`: there is no space; `stopped`: by the person, here or there. */
+  /** `full`: this device has no space left; `stopped`: by the user, on either device. */
   state: 'running' | 'done' | 'stopped' | 'full'
   begun: Moment
   /** When the last part was received. */
@@ -71,7 +71,7 @@ export interface Giving extends Letter {
   state: 'waiting' | 'running' | 'done' | 'stopped'
   begun: Moment
   at: Moment
-  /** The person has seen that it has ended. */
+  /** The user has seen that the transfer has ended. */
   dismissed?: boolean
 }
 
@@ -102,7 +102,7 @@ export const TAKING = 'history.taking'
 export const GIVING = 'history.giving '
 export const PLAN = 'history.plan '
 
-/** The size of one part of a transfer, in characters: the largest, and the smallest that is requested after failures. */
+/** The size of one part of a transfer, in characters. Failures reduce it down to the smallest. */
 export const MAX_PART = 96_000
 export const MIN_PART = 6_000
 /** How long an inactive transfer is kept. */

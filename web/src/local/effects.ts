@@ -58,7 +58,7 @@ export function readUpTo(chat: Chat, order: string): void {
   if (order > chat.readTo) chat.readTo = order
 }
 
-/** A message was read if they had it when they sent that they have read up to there. */
+/** Marks a message as read, if it was delivered before the other person sent that they had read up to a later one. */
 export function readIfSeen(message: Message, chat: Chat): Message {
   const { mine, order, progress, deliveredAt = 0 } = message
   const seen = mine && progress === 'delivered' && !isWaiting(order) && order <= chat.seenTo

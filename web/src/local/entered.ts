@@ -53,7 +53,7 @@ export class EnteredTexts {
     }
   }
 
-  /** Removes what the database has, or what was given back to the person. */
+  /** Removes texts that the database has stored, or that are in the input field again. */
   drop(ids: string[]): void {
     try {
       for (const id of ids) this.storage?.removeItem(this.path(id))

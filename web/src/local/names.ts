@@ -37,8 +37,8 @@ export function cleanAbout(text: string): string {
 }
 
 /**
- * The name that somebody has chosen, for people to whom I have given none. It is not used if it looks like the app's,
- * or like the name of somebody else I know.
+ * The name that a person has chosen, which is shown if the user has given them none. It is not used if it looks like
+ * the app's name, or like that of somebody else whom the user knows.
  */
 export async function chosenName(db: Database, me: Address, address: Address, text: string): Promise<string> {
   const name = cleanName(text)

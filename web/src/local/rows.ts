@@ -1,10 +1,12 @@
 /** Reads many rows at once, since each access to the storage costs more than a hundred keys that do not exist. */
 import type { Table } from 'dexie'
 
+/** Fewer keys than this are read without looking which of them exist. */
 const FEW = 8
-const IN_VAIN = 100
+/** How many existing keys are read to look for one. If there are more in between, all rows are read instead. */
+const SCANNED_PER_KEY = 100
 
-/** The rows with these keys, which begin with an address and a space; most of them probably do not exist. */
+/** Gets the rows with these keys, most of which probably do not exist. Keys begin with an address and a space. */
 export async function rowsOf<T>(table: Table<T, string>, keys: string[]): Promise<(T | undefined)[]> {
   const groups = new Map<string, string[]>()
   for (const key of new Set(keys)) {
@@ -24,7 +26,7 @@ export async function rowsOf<T>(table: Table<T, string>, keys: string[]): Promis
 async function present<T>(table: Table<T, string>, keys: string[]): Promise<string[]> {
   if (keys.length < FEW) return keys
   const [first, last] = [keys.reduce(least), keys.reduce(most)]
-  const limit = keys.length * IN_VAIN
+  const limit = keys.length * SCANNED_PER_KEY
   const between = await table.where(':id').between(first, last, true, true).limit(limit).primaryKeys()
   if (between.length === limit) return keys
   const there = new Set(between)

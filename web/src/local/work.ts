@@ -7,7 +7,7 @@ import { newChat } from './chat'
 import type { Address, Change, Chat, Message } from './types'
 import { wordsOf } from './words'
 
-/** This many steps take a quarter of the turns that Dexie counts. */
+/** `keepAlive` accesses the storage once in so many calls, which take a quarter of the turns that Dexie allows. */
 const STEPS = 2
 
 export class Work {

@@ -6,12 +6,12 @@ export interface Piece {
   hit: boolean
 }
 
-/** The maximum length of a text that is examined, and that is shown, and how much of it before the first match. */
+/** How many characters of a text are searched, and how many an excerpt shows, in total and before the first match. */
 const LOOKED_AT = 5000
 const SHOWN = 200
 const BEFORE = 16
 
-/** Splits a text into pieces, alternately without and with a match. Letters that are equal to a search match. */
+/** Splits a text into pieces, alternately without and with a match. Case and accents make no difference. */
 export function marked(text: string, wanted: string): Piece[] {
   const letters = Array.from(text)
   const hits = found(letters, wanted)
@@ -25,7 +25,7 @@ export function marked(text: string, wanted: string): Piece[] {
   return pieces
 }
 
-/** The same for a long text in one line, shortened so that the first match is near its beginning. */
+/** Splits an excerpt of a text, in one line, which begins shortly before the first match. */
 export function excerpt(text: string, wanted: string): Piece[] {
   const letters = Array.from(text.slice(0, LOOKED_AT).replace(/\s+/g, ' '))
   const first = found(letters, wanted).indexOf(true)
@@ -34,7 +34,7 @@ export function excerpt(text: string, wanted: string): Piece[] {
   return marked((from ? '…' : '') + shown, wanted)
 }
 
-/** The beginning of a word between two places; if there is none, the first place. */
+/** The index of the first word that begins after `from` and before `to`; `from` if there is none. */
 function wordAt(letters: string[], from: number, to: number): number {
   const blank = letters.indexOf(' ', from)
   return blank >= 0 && blank + 1 < to ? blank + 1 : from

@@ -54,7 +54,7 @@ class Route {
     this.enter()
   }
 
-  /** Goes back, or, at the first screen, up to the given one. */
+  /** Goes back. If this is the first screen that was opened, goes to the given one instead. */
   back(...parts: string[]): void {
     if (this.depth > 0) {
       this.depth -= 1

@@ -1,7 +1,8 @@
 /** Makes a profile picture: square, small, and without metadata such as the location. */
+/** The width and height, in pixels. */
 const SIDE = 384
 
-/** Undefined: the browser can't read it as a picture. */
+/** Crops and scales a picture; undefined if the browser can't read the file as a picture. */
 export async function square(file: Blob): Promise<Blob | undefined> {
   try {
     const picture = await createImageBitmap(file)

@@ -1,6 +1,6 @@
 /**
- * Linking a new device: it shows a code, a device that is logged in reads it and sends an encrypted letter, and the new
- * device logs in with the ticket in that. The same as `kith link` does (src/kith/client/linking.py).
+ * Linking a new device: it shows a code; a device that is logged in scans the code and sends an encrypted letter; and
+ * the new device logs in with the ticket in the letter. `kith link` does the same (src/kith/client/linking.py).
  */
 import { randomBytes } from '@noble/ciphers/utils.js'
 import { base64urlnopad } from '@scure/base'

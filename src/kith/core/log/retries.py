@@ -119,12 +119,8 @@ def key_of(stanza: Stanza) -> bytes | None:
     if not _is_random_id(stanza.id):
         return None
     data = stanza.inner
-    simple = len(data) <= _COMPARED_BYTES and data.count(b"<") <= _COMPARED_TAGS
-    parts = (
-        stanza.attrs.get("from", "").encode(),
-        stanza.id.encode(),
-        _content(stanza, True) if simple else data,
-    )
+    content = _content(stanza, True) if _is_simple(data) else data
+    parts = (stanza.attrs.get("from", "").encode(), stanza.id.encode(), content)
     return b"\1" + hashlib.blake2b(b"\0".join(parts), digest_size=16).digest()
 
 

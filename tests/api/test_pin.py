@@ -8,6 +8,7 @@ import sqlite3
 from typing import Any
 
 import msgspec
+import pytest
 
 from kith.accounts.pin import Stored
 from kith.records.device import Device as StoredDevice
@@ -72,6 +73,15 @@ async def test_a_number_that_registers_again_needs_the_pin(server: RunningServer
     assert right.status == 201
     (await Device(right.body).online(server.port)).abort()
     (await phone.online(server.port)).abort()
+
+
+@pytest.mark.parametrize("pin", ["", "12345", "1234567", "12345x", "１２３４５６", "123456\n", 123456, None])
+async def test_a_pin_has_six_digits(server: RunningServer, pin: object) -> None:
+    person, phone = await with_pin(server)
+    answer = await person.ask("PUT", "/api/pin", {"pin": pin}, phone)
+    assert (answer.status, answer.error) == (400, "bad-request")
+    proof = (await person.try_to_register("new", await person.send_code())).body["proof"]
+    assert (await give_pin(person, proof, "135790")).status == 201  # the one of before
 
 
 async def test_the_pin_can_come_with_the_code(server: RunningServer) -> None:

@@ -95,6 +95,7 @@ def test_another_content_is_another_message(one: str, other: str) -> None:
         (UUID.upper(), True),
         ("5f2b8c0d9e4a4c7fb1a2", True),
         ("pBvHqnyr3hLwcbXQ1cY2tG", True),
+        ("7A3C9B1E52D44F0B", True),
         ("1", False),
         ("message-1", False),
         ("0000000000000001", False),

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from kith.client import ReactionsChanged, State, TimedOut
+from kith.client import GaveUp, ReactionsChanged, State, TimedOut
 from kith.client.bot import Bot, Context, TimerContext, filters
-from kith.client.bot.bot import GaveUp
 from kith.client.testing import FakeServer
 from tests.client.conftest import until
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from kith.client.accounts import Account, remember
+from kith.client.accounts import Account, remember, remembered
 from kith.client.addresses import bare
 from kith.client.cli.account_options import (
     PasswordFileOption,
@@ -60,7 +60,12 @@ def chat_command(
     """
     account = chosen_account(jid, host, port, data, insecure)
     peer = whole_address(peer, account) if peer else None
-    raise typer.Exit(_chat(account, account_password(account, password, password_file), peer))
+    secret = account_password(account, password, password_file)
+    status, following = _chat(account, secret, peer)
+    while following is not None:  # the user changes to another account
+        account = chosen_account(following)
+        status, following = _chat(account, account_password(account, None, None), None)
+    raise typer.Exit(status)
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -70,31 +75,29 @@ def run(arguments: Sequence[str]) -> None:
     app(args=list(arguments), prog_name="kith chat")
 
 
-def _chat(account: Account, password: str | None, peer: str | None) -> int:
+def _chat(account: Account, password: str | None, peer: str | None) -> tuple[int, str | None]:
+    """Runs the terminal client. Returns the exit status, and the address of the account to change to."""
     # Imported here so that `kith chat --help` does not wait for Textual.
-    from kith.client.client import Client
+    from kith.client.cli.connecting import client_of
     from kith.client.tui.app import ChatApp
+    from kith.client.tui.preferences import load
+    from kith.client.tui.themes import DARK, LIGHT
 
     try:
         peer = bare(peer) if peer else None
-        client = Client(
-            account.jid,
-            password,
-            data=account.data,
-            host=account.host,
-            port=account.port,
-            insecure=account.insecure,
-        )
+        client = client_of(account, password)
+        preferences = load(ChatApp.key_names(), (DARK, LIGHT))
     except ValueError as error:
         SafeConsole(stderr=True).print(str(error), style="red", soft_wrap=True)
-        return 2
+        return 2, None
     if "NO_COLOR" in os.environ:
         os.environ.setdefault("TEXTUAL_COLOR_SYSTEM", "standard")
-    app = ChatApp(client, peer, theme=account.theme)
+    known = [one.jid for one in remembered()]
+    app = ChatApp(client, peer, account.theme, preferences, known)
     app.run()
     if app.was_online:
         remember(replace(account, jid=client.jid, theme=app.theme))
     if app.problem:
         SafeConsole(stderr=True).print(app.problem, style="red", soft_wrap=True)
-        return 1
-    return 0
+        return 1, None
+    return 0, app.next_account

@@ -92,6 +92,10 @@ class NotSent(ClientError):
         self.message = message
 
 
+class GaveUp(ClientError):
+    """A bot leaves a message or timer out: the program has ended three times while it was handled."""
+
+
 class NotChangeable(ClientError, ValueError):
     """A message can't be edited, deleted or reacted to in this way. Nothing was changed."""
 

@@ -101,9 +101,7 @@ class Incoming:
         if self._catch_up.collect(stanza):
             return
         if self._reading and self._queue.qsize() >= _MOST_WAITING:
-            self._left_out = (
-                True  # whoever was away for long gets everything twice: live, and from the archive
-            )
+            self._left_out = True  # who was away for long gets everything twice: live, and from the archive
             return
         self._queue.put_nowait(stanza.xml)
 
@@ -159,9 +157,10 @@ class Incoming:
             while self._left_out:
                 self._left_out = False
                 await self._catch_up.run(self._take_archived)
-        except IqError:
+        except (IqError, IqTimeout):
             if self._left_out:
-                raise Interrupted from None  # the next connection reads them
+                self._stream.abort()  # the next connection reads them
+                raise Interrupted from None
             raise
         finally:
             self._reading = False

@@ -6,39 +6,28 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from enum import Enum
-from typing import Any, TypeVar, overload
+from typing import Any
 
 from kith.client.bot import person
 from kith.client.bot.context import Context, Conversation, TimerContext
-from kith.client.bot.filters import Condition
 from kith.client.bot.handled import Handled
+from kith.client.bot.handlers import Handlers
 from kith.client.bot.queues import Queues, Turn
-from kith.client.bot.routing import Handler, Router, at_step, command_of
 from kith.client.bot.timers import DueTimer, Timers, seconds
 from kith.client.client import Client
-from kith.client.errors import ClientError
-from kith.client.events import Event
+from kith.client.errors import ClientError, GaveUp
 from kith.client.message import Message
 
 _log = logging.getLogger(__name__)
-_E = TypeVar("_E", bound=Event)
-_C = TypeVar("_C", bound=Callable[..., Awaitable[object]])
-TimerHandler = Callable[[TimerContext], Awaitable[object]]
-ErrorHandler = Callable[[Conversation, Exception], Awaitable[object]]
 #: Messages that are read ahead. One person who writes this many holds up the others.
 _READ_AHEAD = 1000
 _MOST_ATTEMPTS = 3
 
 
-class GaveUp(ClientError):
-    """A message or timer was left out: the program has ended three times while it was handled."""
-
-
-class Bot:
+class Bot(Handlers):
     """A bot on a `Client`. Takes a client that is not open, or the arguments of one.
 
     ``prefix``: what commands begin with. ``apology``: what a person is told whose message could not be
@@ -64,93 +53,13 @@ class Bot:
             client = Client(client, password, **settings)
         elif password is not None or settings:
             raise TypeError("give the settings to the client")
+        super().__init__(prefix)
         self.client = client
         self._apology = apology
         self._now = now
-        self._router = Router(prefix)
-        self._events: list[tuple[type[Event], Callable[[Any], Awaitable[object]]]] = []
-        self._timer_handlers: dict[str, TimerHandler] = {}
-        self._on_error: ErrorHandler | None = None
-        self._on_start: list[Callable[[], Awaitable[object]]] = []
         self._full = False
         """Whether so much waits that nothing more is read."""
         self.command("help", hidden=True)(self._help)
-
-    # registering
-
-    @overload
-    def on_message(self, handler: Handler, /) -> Handler: ...
-    @overload
-    def on_message(
-        self, *conditions: Condition, step: str | Enum | None = None
-    ) -> Callable[[Handler], Handler]: ...
-
-    def on_message(self, *conditions: Any, step: str | Enum | None = None) -> Any:
-        """A decorator for handlers of messages that are no command, with filters or without.
-
-        ``step``: only if the person is at this step of a dialogue (`Person.step`). The first handler whose
-        conditions are all true gets the message.
-        """
-        if len(conditions) == 1 and step is None and asyncio.iscoroutinefunction(conditions[0]):
-            self._router.add_handler(conditions[0], ())
-            return conditions[0]
-        steps = () if step is None else (at_step(step),)
-
-        def register(handler: Handler) -> Handler:
-            self._router.add_handler(handler, (*steps, *conditions))
-            return handler
-
-        return register
-
-    def command(
-        self, *names: str, help: str | None = None, when: Condition | None = None, hidden: bool = False
-    ) -> Callable[[_C], _C]:
-        """A decorator for commands. By default the name is the function's, and the help is the first line of
-        its docstring.
-
-        Further parameters of the function are the command's arguments (`kith.client.bot.arguments`).
-        ``when``: a filter. ``hidden``: it is not in the answer to ``/help``.
-        """
-
-        def register(function: _C) -> _C:
-            conditions = () if when is None else (when,)
-            if self._router.commands.get("help") is not None and "help" in names:
-                del self._router.commands["help"]
-            self._router.add_command(command_of(function, names, help, conditions, hidden))
-            return function
-
-        return register
-
-    def timer(self, name: str) -> Callable[[TimerHandler], TimerHandler]:
-        """A decorator for the handler of timers with a name."""
-
-        def register(handler: TimerHandler) -> TimerHandler:
-            self._timer_handlers[name] = handler
-            return handler
-
-        return register
-
-    def on(self, kind: type[_E]) -> Callable[[Callable[[_E], Awaitable[object]]], Any]:
-        """A decorator for handlers of other events (`kith.client.events`), like `ReactionsChanged`.
-
-        They are called one after the other, and only for what happens while the bot runs.
-        """
-
-        def register(handler: Callable[[_E], Awaitable[object]]) -> Any:
-            self._events.append((kind, handler))
-            return handler
-
-        return register
-
-    def on_start(self, handler: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[object]]:
-        """A decorator for what is to be done once the bot is online, before it handles messages."""
-        self._on_start.append(handler)
-        return handler
-
-    def on_error(self, handler: ErrorHandler) -> ErrorHandler:
-        """A decorator for what is to be done when a handler has raised; by default, it is logged."""
-        self._on_error = handler
-        return handler
 
     # timers
 

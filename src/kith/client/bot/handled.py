@@ -30,17 +30,15 @@ class Handled:
 
     def next_messages(self, limit: int) -> list[Message]:
         """The next messages that nobody has handled, in order."""
-        found = self._history.since(self._read, limit)
-        fresh = []
-        for message in found:
-            self._read = message.row
-            if message.row in self._done:
-                self._done.discard(message.row)
-            elif message.incoming:
-                self._open[message.row] = None
-                fresh.append(message)
-        if found and not fresh:
-            return self.next_messages(limit)
+        fresh: list[Message] = []
+        while not fresh and (found := self._history.since(self._read, limit)):
+            for message in found:
+                self._read = message.row
+                if message.row in self._done:
+                    self._done.discard(message.row)
+                elif message.incoming:
+                    self._open[message.row] = None
+                    fresh.append(message)
         return fresh
 
     def attempt(self, message: Message) -> int:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from textual import events, on, work
-from textual.app import App, ComposeResult, SuspendNotSupported
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Input, OptionList
 
 from kith.client.client import Client
-from kith.client.errors import BadCharacters, ClientError, PeerHasNoDevices, TooLarge
+from kith.client.errors import ClientError
 from kith.client.events import (
     ConnectionChanged,
     ContactChanged,
@@ -35,65 +34,83 @@ from kith.client.events import (
     Typing,
 )
 from kith.client.message import Link, Message
-from kith.client.tui import actions, words
-from kith.client.tui.actions import About
 from kith.client.tui.banner import Banner, banners_for
 from kith.client.tui.chat_list import ChatList
 from kith.client.tui.composer import Composer
 from kith.client.tui.conversation import Conversation
-from kith.client.tui.dialogs import compare_keys, offer_unencrypted, toggle_encryption
-from kith.client.tui.editor import edit
+from kith.client.tui.dialogs import compare_keys, toggle_encryption
 from kith.client.tui.log import Log
-from kith.client.tui.notifications import notification
-from kith.client.tui.screens import Help, NewChat
+from kith.client.tui.messaging import Messaging
+from kith.client.tui.preferences import Preferences, recoloured
+from kith.client.tui.screens import Accounts, Help, NewChat
 from kith.client.tui.status import StatusLine
 from kith.client.tui.themes import DARK, LIGHT
-from kith.terminal import safe
 
 _NARROW = 64  # columns; in narrower terminals, either the chat list or the conversation is shown
 _TYPING_LASTS = 8.0  # seconds after the last typing notification
 
 
-class ChatApp(App[None]):
+class ChatApp(Messaging):
     """The terminal client.
 
     ``peer``: the chat to open first. After the run, ``problem`` says why the app had to end, if it had to,
-    and ``was_online`` whether the account has ever been connected.
+    ``was_online`` whether the account has ever been connected, and ``next_account`` the address of another
+    account that the user wants to change to.
     """
 
     CSS_PATH = "kith.tcss"
     TITLE = "Kith"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f1", "help", "Help", priority=True),
-        Binding("ctrl+n", "new_chat", "New chat", priority=True),
-        Binding("ctrl+s", "search", "Search", priority=True),
-        Binding("ctrl+g", "fingerprints", "Keys", priority=True),
-        Binding("ctrl+o", "encryption", "Encryption", show=False, priority=True),
-        Binding("ctrl+r", "again", "Retry", show=False, priority=True),
-        Binding("ctrl+t", "theme", "Theme", priority=True),
-        Binding("ctrl+up", "pick", "Pick a message", show=False, priority=True),
-        Binding("f2", "editor", "Editor", show=False, priority=True),
-        Binding("alt+up", "move(-1)", "Previous chat", show=False, priority=True),
-        Binding("alt+down", "move(1)", "Next chat", show=False, priority=True),
-        Binding("pageup", "page(-1)", "Earlier", show=False, priority=True),
-        Binding("pagedown", "page(1)", "Later", show=False, priority=True),
-        Binding("escape", "back", "Back", show=False),
-        Binding("ctrl+q", "quit", "Quit", priority=True),
+        Binding("f1", "help", "Help", id="help", priority=True),
+        Binding("ctrl+n", "new_chat", "New chat", id="new-chat", priority=True),
+        Binding("ctrl+s", "search", "Search", id="search", priority=True),
+        Binding("ctrl+g", "fingerprints", "Keys", id="keys", priority=True),
+        Binding("ctrl+o", "encryption", "Encryption", show=False, id="encryption", priority=True),
+        Binding("ctrl+r", "again", "Retry", show=False, id="retry", priority=True),
+        Binding("ctrl+t", "theme", "Theme", id="theme", priority=True),
+        Binding("f3", "accounts", "Accounts", show=False, id="accounts", priority=True),
+        Binding("ctrl+up", "pick", "Pick a message", show=False, id="pick", priority=True),
+        Binding("f2", "editor", "Editor", show=False, id="editor", priority=True),
+        Binding("alt+up", "move(-1)", "Previous chat", show=False, id="previous-chat", priority=True),
+        Binding("alt+down", "move(1)", "Next chat", show=False, id="next-chat", priority=True),
+        Binding("pageup", "page(-1)", "Earlier", show=False, id="earlier", priority=True),
+        Binding("pagedown", "page(1)", "Later", show=False, id="later", priority=True),
+        Binding("escape", "back", "Back", show=False, id="back"),
+        Binding("ctrl+q", "quit", "Quit", id="quit", priority=True),
     ]
 
-    def __init__(self, client: Client, peer: str | None = None, theme: str = DARK.name) -> None:
+    def __init__(
+        self,
+        client: Client,
+        peer: str | None = None,
+        theme: str = DARK.name,
+        preferences: Preferences | None = None,
+        accounts: Sequence[str] = (),
+    ) -> None:
+        """``accounts``: the addresses of all accounts that were used here."""
         super().__init__()
-        self.register_theme(DARK)
-        self.register_theme(LIGHT)
+        chosen = preferences or Preferences()
+        self.register_theme(recoloured(DARK, chosen.dark))
+        self.register_theme(recoloured(LIGHT, chosen.light))
+        self.set_keymap(dict(chosen.keys))
+        theme = chosen.theme or theme
         self.theme = theme if theme in (DARK.name, LIGHT.name) else DARK.name
         self.client = client
+        self._accounts = accounts
+        self.next_account: str | None = None
         self.problem = ""
         self.was_online = False
         self._current: str | None = None
         self._first_chat = peer
         self._typing: dict[str, float] = {}
         self._typing_sent = False
+
+    @classmethod
+    def key_names(cls) -> set[str]:
+        """What keys can be set for in the preferences."""
+        found = [one for one in (*cls.BINDINGS, *Log.BINDINGS) if isinstance(one, Binding)]
+        return {one.id for one in found if one.id}
 
     def compose(self) -> ComposeResult:
         yield StatusLine()
@@ -264,75 +281,6 @@ class ChatApp(App[None]):
     def _query_changed(self) -> None:
         self._show_chats()
 
-    @on(Composer.Sent)
-    def _sent(self, event: Composer.Sent) -> None:
-        if self._current is not None:
-            self._typing_sent = False
-            conversation = self.query_one(Conversation)
-            about, conversation.about = conversation.about, None
-            self._send(self._current, event.body, about)
-
-    @work
-    async def _send(self, peer: str, body: str, about: About | None) -> None:
-        try:
-            await actions.send(self.client, peer, body, about)
-        except PeerHasNoDevices:
-            await self._offer_unencrypted(peer)
-        except (TooLarge, BadCharacters) as error:
-            self._complain(error)
-            self.query_one(Composer).give_back(body)
-        except ClientError as error:
-            self._complain(error)
-
-    def _complain(self, error: Exception, severity: Literal["warning", "error"] = "error") -> None:
-        self.notify(safe(str(error)), severity=severity, timeout=10, markup=False)
-
-    async def _offer_unencrypted(self, peer: str) -> None:
-        """Offers to send the message that has just failed without encryption, that one alone."""
-        failed = self.client.history(peer, limit=1)
-        if failed and await offer_unencrypted(self, self.client, peer):
-            await self.client.resend(failed[0], encrypted=False)
-            self._show_chats()
-
-    @on(Log.Wanted)
-    def _wanted(self, event: Log.Wanted) -> None:
-        conversation = self.query_one(Conversation)
-        message = conversation.picked
-        if message is None:
-            return
-        if event.what == "copy":
-            self.copy_to_clipboard(safe(message.body))
-            self.notify("Copied.")
-        elif event.what in ("reply", "edit"):
-            self._write_about(About(message, event.what == "edit"))
-        else:
-            self._change(message, event.what)
-
-    def _write_about(self, about: About) -> None:
-        conversation, composer = self.query_one(Conversation), self.query_one(Composer)
-        if about.edits and (about.message.incoming or about.message.deleted):
-            self.notify("Only your own messages can be edited.", severity="warning")
-            return
-        conversation.unpick()
-        conversation.about = about
-        if about.edits:
-            composer.text = safe(about.message.body)
-            composer.move_cursor(composer.document.end)
-        composer.focus()
-
-    @work
-    async def _change(self, message: Message, what: str) -> None:
-        try:
-            await (actions.delete if what == "delete" else actions.react)(self, self.client, message)
-        except ClientError as error:
-            self._complain(error, "warning")
-
-    def _notify_desktop(self, message: Message) -> None:
-        """Asks the terminal for a notification, unless the user looks at it."""
-        if self._driver is not None and not self.app_focus:
-            title = words.name(self.client.chat(message.peer))
-            self._driver.write(notification(title, words.preview(message), os.environ))
-
     @on(Composer.Writing)
     async def _writing(self, event: Composer.Writing) -> None:
         if self._current is not None and event.active != self._typing_sent:
@@ -404,6 +352,14 @@ class ChatApp(App[None]):
             except ClientError as error:
                 self._complain(error)
 
+    @work
+    async def action_accounts(self) -> None:
+        others = [jid for jid in self._accounts if jid != self.client.jid]
+        chosen = await self.push_screen_wait(Accounts(self.client.jid, others))
+        if chosen is not None:
+            self.next_account = chosen
+            self.exit()
+
     def action_theme(self) -> None:
         self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
         self.query_one(Conversation).redraw()
@@ -425,22 +381,6 @@ class ChatApp(App[None]):
             listing.scroll_relative(y=pages * listing.size.height, animate=False)
         else:
             self.query_one(Conversation).scroll_pages(pages)
-
-    def action_pick(self) -> None:
-        if self._current is not None and not isinstance(self.screen, ModalScreen):
-            self.query_one(Log).focus()
-
-    def action_editor(self) -> None:
-        """Opens the text that is being written in the user's editor."""
-        composer = self.query_one(Composer)
-        if self._current is None:
-            return
-        try:
-            with self.suspend():
-                composer.text = safe(edit(composer.text))
-        except (OSError, SuspendNotSupported) as error:
-            self._complain(error, "warning")
-        composer.move_cursor(composer.document.end)
 
     async def action_back(self) -> None:
         conversation = self.query_one(Conversation)

@@ -15,11 +15,11 @@ class Log(VerticalScroll):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "pick(-1)", "Previous", show=False),
         Binding("down,j", "pick(1)", "Next", show=False),
-        Binding("r,enter", "want('reply')", "Reply"),
-        Binding("e", "want('edit')", "Edit"),
-        Binding("d,delete", "want('delete')", "Delete"),
-        Binding("x", "want('react')", "React"),
-        Binding("c,y", "want('copy')", "Copy"),
+        Binding("r,enter", "want('reply')", "Reply", id="reply"),
+        Binding("e", "want('edit')", "Edit", id="edit"),
+        Binding("d,delete", "want('delete')", "Delete", id="delete"),
+        Binding("x", "want('react')", "React", id="react"),
+        Binding("c,y", "want('copy')", "Copy", id="copy"),
     ]
 
     class Earlier(Posted):

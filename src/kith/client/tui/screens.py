@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Button, Input, Static
+from textual.widgets import Button, Input, OptionList, Static
+from textual.widgets.option_list import Option
 
 from kith.client.addresses import bare
 from kith.terminal import one_line, safe
@@ -24,6 +28,7 @@ KEYS = (
     ("Ctrl+O", "encryption of this chat on or off"),
     ("Ctrl+R", "send failed messages again, or reconnect now"),
     ("Ctrl+T", "light or dark"),
+    ("F3", "another account"),
     ("Alt+↑ Alt+↓", "previous and next chat"),
     ("Tab", "from field to field"),
     ("PgUp PgDn", "scroll the conversation"),
@@ -87,6 +92,31 @@ class NewChat(ModalScreen[tuple[str, str] | None]):
     @on(Button.Pressed, "#cancel")
     def _cancel(self) -> None:
         self.dismiss(None)
+
+
+class Accounts(ModalScreen[str | None]):
+    """Asks which account to change to. Dismissed with its address, or None."""
+
+    BINDINGS = [Binding("escape", "dismiss(None)", "Cancel")]  # noqa: RUF012
+
+    def __init__(self, own: str, others: Sequence[str]) -> None:
+        super().__init__()
+        self._own = own
+        self._others = list(others)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Static("[b]Change the account[/b]", classes="title")
+            yield Static(f"You are {one_line(self._own)}.", classes="muted", markup=False)
+            yield OptionList(*(Option(Text(one_line(jid)), id=jid) for jid in self._others), id="accounts")
+            yield Static("\nkith chat --jid ADDRESS adds another one. Esc closes", classes="muted")
+
+    def on_mount(self) -> None:
+        self.query_one(OptionList).focus()
+
+    @on(OptionList.OptionSelected)
+    def _chosen(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(event.option_id)
 
 
 class Question(ModalScreen[bool]):

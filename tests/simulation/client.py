@@ -99,11 +99,16 @@ class Connection(RawClient):
 
     def _iq(self, element: Element) -> None:
         type, id = element.get("type"), element.get("id") or ""
+        if type == "result":
+            self.device.world.noticed(self.device, f"answer to {id}")
+            self.device.world.noticed_answer(self.device, id)
         if type in ("result", "error"):
             answered = self.device.asked.pop(id, None)
             if answered is not None:
                 answered(element)
             return
+        self.device.world.noticed(self.device, id)
+        self.device.asked_for(id)
         to = f" to='{element.get('from')}'" if element.get("from") else ""
         answer = self.device.answer(element)
         if answer is None:

@@ -32,6 +32,10 @@ _ROSTER = "{jabber:iq:roster}"
 _EVENT = "{http://jabber.org/protocol/pubsub#event}"
 NODE = "urn:sim:mood"
 _DISCO = "http://jabber.org/protocol/disco#info"
+_HINTS = {
+    "typing": "<composing xmlns='http://jabber.org/protocol/chatstates'/>",
+    "receipt": "<received xmlns='urn:xmpp:receipts' id='x'/>",
+}
 _FEATURES = (f"{NODE}+notify", _DISCO)
 _VER = base64.b64encode(
     hashlib.sha1(f"client/phone//Sim<{''.join(f'{name}<' for name in sorted(_FEATURES))}".encode()).digest()
@@ -74,6 +78,19 @@ class Change:
     times: int = 0
     ended: float | None = None  # when the answer came
     failed: str = ""
+
+
+@dataclass(slots=True)
+class Said:
+    """Something that is no message to be kept: presence, an event, typing, a receipt, a request, an answer.
+
+    ``kind`` is ``show`` for presence. Times are of the simulation.
+    """
+
+    kind: str
+    account: str  # whose it is
+    first: float  # when it was sent
+    last: float
 
 
 @dataclass
@@ -136,6 +153,7 @@ class Device:
         self._changing = False
         self.status = self._shown = "0"
         self.view = View()
+        self._said = 0
         self._meanwhile: list[tuple[str, str]] | None = None
         self._wake = asyncio.Event()
 
@@ -161,6 +179,31 @@ class Device:
     def change(self, what: tuple[str, ...], value: str, child: str) -> None:
         self.changes.append(Change(what, value, child))
         self._next_change()
+
+    def _says(self, kind: str) -> str:
+        """The id of something that is said now, by which it is known wherever it arrives."""
+        self._said += 1
+        id = f"{kind}-{self.name}-{self._said}"
+        now = self.world.time.now
+        self.world.said[id] = Said(kind, self.account, now, now)
+        return id
+
+    def hint(self, kind: str, to: str) -> None:
+        """Sends something that nobody waits for: ``typing``, a ``receipt``, or a ``question``."""
+        if not self.ready or self.connection is None:
+            return
+        id = self._says(kind)
+        if kind == "question":
+            self.world.asked[id] = to.partition("@")[0]
+            self.connection.stanza(f"<iq type='get' id='{id}' to='{to}'><query xmlns='{_DISCO}'/></iq>")
+        else:
+            child = _HINTS[kind]
+            self.connection.stanza(f"<message type='chat' id='{id}' to='{to}'>{child}</message>")
+
+    def asked_for(self, id: str) -> None:
+        """It is asked by another device, and answers now."""
+        now = self.world.time.now
+        self.world.said[f"answer to {id}"] = Said("answer", self.account, now, now)
 
     def show(self, status: str) -> None:
         """Sends its presence."""
@@ -253,7 +296,8 @@ class Device:
     def _send_presence(self) -> None:
         if self.connection is not None:
             self._shown = self.status
-            self.connection.stanza(f"<presence><status>{self.status}</status>{_CAPS}</presence>")
+            id = self._says("show")
+            self.connection.stanza(f"<presence id='{id}'><status>{self.status}</status>{_CAPS}</presence>")
 
     async def _catch_up(self, connection: Connection) -> None:
         """Page by page."""
@@ -379,10 +423,12 @@ class Device:
         if message.get("type") == "error":
             self._got_error(message)
             return
+        self.world.noticed(self, message.get("id") or "")
         event = message.find(f"{_EVENT}event/{_EVENT}items/{_EVENT}item")
         if event is not None:
             sender = (message.get("from") or "").partition("@")[0]
             self.view.moods[sender] = event.findtext("{urn:sim}mood") or ""
+            self.world.noticed_mood(self, sender, self.view.moods[sender])
             return
         result = message.find(f"{_MAM}result")
         if result is not None:
@@ -404,6 +450,8 @@ class Device:
 
     def _got_error(self, message: Element) -> None:
         id = message.get("id") or ""
+        if id in self.world.said and self.world.said[id].account == self.account:
+            return  # nobody waits for it
         error = message.find(f"{CLIENT}error")
         number = int(id.rpartition("-")[2])
         if not id.startswith(self.name) or error is None:
@@ -419,6 +467,8 @@ class Device:
     def saw(self, presence: Element) -> None:
         """A presence came."""
         sender, type = presence.get("from") or "", presence.get("type")
+        if type is None:
+            self.world.noticed(self, presence.get("id") or "")
         if type == "unavailable" and "/" in sender:
             self.view.presence.pop(sender, None)
         elif type == "unavailable":  # the contact has no session (RFC 6121 §4.3.2)

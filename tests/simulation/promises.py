@@ -41,6 +41,7 @@ def check(world: World) -> None:
     for account, archive in archives.items():
         _in_order(world, f"{account}'s archive", archive.values(), archive=True)
     _nothing_from_who_is_blocked(world, archives)
+    _nothing_else_passes_a_block(world)
     _same_truth(world)
     _changes_last(world)
 
@@ -166,6 +167,26 @@ def _nothing_from_who_is_blocked(world: World, archives: dict[str, Archive]) -> 
                         continue
                     if written.first_sent > begin and written.last_sent < end:
                         world.complain(f"{account} had blocked {other}, and got {text}")
+
+
+#: What is shown again when somebody is not blocked any more, though it is older.
+_SHOWN_AGAIN = frozenset(("show", "mood"))
+
+
+def _nothing_else_passes_a_block(world: World) -> None:
+    """Presence, events, typing, receipts, questions and answers pass in neither direction."""
+    blocked = {
+        (one, other): list(_blocked_times(world, one, other))
+        for one in ACCOUNTS
+        for other in ACCOUNTS
+        if one != other
+    }
+    for viewer, said, at, what in world.notices:
+        for blocker, other in ((viewer, said.account), (said.account, viewer)):
+            for begin, end in blocked.get((blocker, other), ()):
+                passed = said.first > begin and said.last < end
+                if passed and (at < end or said.kind not in _SHOWN_AGAIN):
+                    world.complain(f"{blocker} had blocked {other}, and {viewer} got {what}")
 
 
 def _ever_blocked(world: World, one: str, other: str) -> bool:

@@ -106,6 +106,9 @@ _KINDS: dict[str, tuple[int, tuple[tuple[str, ...], ...]]] = {
     "rename": (4, (_DEVICE, _ACCOUNT)),
     "mood": (4, (_DEVICE,)),
     "show": (4, (_DEVICE,)),
+    "typing": (3, (_DEVICE, _RECIPIENT)),
+    "receipt": (2, (_DEVICE, _RECIPIENT)),
+    "question": (3, (_DEVICE, _RECIPIENT)),
     "inactive": (3, (_DEVICE,)),
     "active": (2, (_DEVICE,)),
 }

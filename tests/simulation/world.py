@@ -17,7 +17,7 @@ from tests.simulation.clock import Journal, Loop, Stuck, Time
 from tests.simulation.cluster import Cluster
 from tests.simulation.disk import Disk
 from tests.simulation.node import CONFIG, DOMAIN, KEYS, Common, SimulatedNode
-from tests.simulation.people import NODE, SILENCE, Device
+from tests.simulation.people import NODE, SILENCE, Device, Said
 from tests.simulation.schedule import ACCOUNTS, DEVICES, Event, Schedule
 
 #: How long presence may take to settle after the bus has lost something, in seconds.
@@ -62,7 +62,10 @@ class World:
                 node.skew = self.rng.uniform(-2, 2)
         self.devices = {name: self._device(name) for name in DEVICES}
         self.broken: list[str] = []
+        self.said: dict[str, Said] = {}
+        self.notices: list[tuple[str, Said, float, str]] = []  # who noticed what, when; and what it was
         self.heard_live: list[tuple[Device, str]] = []
+        self.asked: dict[str, str] = {}  # accounts that were asked, by the id of the question
         self._changes = 0
 
     def _device(self, name: str) -> Device:
@@ -87,6 +90,28 @@ class World:
     def heard(self, device: Device, message: Element) -> None:
         """A device got a message as it was sent."""
         self.heard_live.append((device, body(message)))
+
+    def noticed(self, device: Device, id: str) -> None:
+        """A device got something that another one has said."""
+        said = self.said.get(id)
+        if said is not None:
+            self.notices.append((device.account, said, self.time.now, id))
+
+    def noticed_answer(self, device: Device, id: str) -> None:
+        """A device got the answer to a question, which does not say who has answered."""
+        said = self.said.get(id)
+        if said is not None and (asked := self.asked.get(id)) is not None:
+            answer = Said("answer", asked, said.first, said.last)
+            self.notices.append((device.account, answer, self.time.now, f"the answer to {id}"))
+
+    def noticed_mood(self, device: Device, account: str, value: str) -> None:
+        """A device got an event."""
+        for other in self.devices.values():
+            for change in (*other.done, *other.changes):
+                if other.account == account and change.what == ("mood",) and change.value == value:
+                    last = change.ended if change.ended is not None else 1e9
+                    said = Said("mood", account, change.begun, last)
+                    self.notices.append((device.account, said, self.time.now, f"mood {value}"))
 
     def complain(self, what: str) -> None:
         self.broken.append(what)
@@ -227,6 +252,9 @@ class World:
                 f"<item id='current'><mood xmlns='urn:sim'>{value}</mood></item></publish></pubsub>"
             )
             device.change(("mood",), value, child)
+        elif name in ("typing", "receipt", "question"):
+            target = self.devices.get(argument)
+            device.hint(name, other if target is None else target.jid or target.bare)
         elif name == "show":
             device.show(value)
         elif name in ("inactive", "active"):

@@ -43,7 +43,7 @@ export class Comparing {
       })
     )
     if (account !== this.me || own === undefined) return known
-    const this_: Fingerprint = {
+    const ownDevice: Fingerprint = {
       account,
       device: own.device,
       fingerprint: fingerprint(new Uint8Array(own.identity.pubKey)),
@@ -51,7 +51,7 @@ export class Comparing {
       active: true,
       own: true
     }
-    return [this_, ...known]
+    return [ownDevice, ...known]
   }
 
   async safetyNumber(account: Address): Promise<string> {

@@ -1,7 +1,7 @@
 /** The effects of a change on its message and its chat. Nothing is stored here. */
 import { edited } from './edits'
 import { isWaiting, timeOf } from './order'
-import { told } from './progress'
+import { withReceipt } from './progress'
 import type { Address, Change, Chat, Message } from './types'
 
 export function changed(message: Message, change: Change, me: Address): Message {
@@ -21,7 +21,7 @@ export function changed(message: Message, change: Change, me: Address): Message 
     case 'received':
     case 'displayed':
       if (!message.mine || from === me) return message
-      return told(message, change.kind, timeOf(change.order))
+      return withReceipt(message, change.kind, timeOf(change.order))
     case 'alias':
       return message
     case 'pin':

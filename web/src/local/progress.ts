@@ -41,7 +41,7 @@ function raised(message: Message, progress: Progress): Message {
 }
 
 /** The state and time from a receipt or marker. */
-export function told(message: Message, kind: 'received' | 'displayed', at: Moment): Message {
+export function withReceipt(message: Message, kind: 'received' | 'displayed', at: Moment): Message {
   const after = raised(message, kind === 'displayed' ? 'read' : 'delivered')
   const time = kind === 'displayed' ? 'readAt' : 'deliveredAt'
   return at < (after[time] ?? Infinity) ? { ...after, [time]: at } : after

@@ -105,7 +105,7 @@ export const de: Texts = {
     'Was du hier schreibst, ist nicht verschlüsselt, denn {name} hat keine Schlüssel. Wer die Server betreibt, kann es lesen.',
   'keyless.title': '{name} hat keine Schlüssel',
   'keyless.text':
-    'Darum konnte deine Nachricht nicht verschlüsselt werden und wurde nicht gesendet. Vielleicht verwendet {name} eine App, die nicht verschlüsselt, oder ist nirgends angemeldet. Unverschlüsselt kann sie lesen, wer die Server betreibt. Sobald es Schlüssel gibt, wird verschlüsselt.',
+    'Deine Nachricht wurde nicht gesendet, weil sie nicht verschlüsselt werden kann. Vielleicht verwendet {name} eine App ohne Verschlüsselung oder ist nirgends angemeldet. Sendest du sie unverschlüsselt, kann sie lesen, wer die Server betreibt. Sobald es Schlüssel gibt, wird verschlüsselt.',
   'keyless.before': '{name} hat keine Schlüssel mehr',
   'keyless.before.text':
     'Früher gab es welche, also mischt sich vielleicht jemand ein. Frag {name} auf anderem Weg, bevor du etwas unverschlüsselt sendest: Wer die Server betreibt, kann es lesen.',
@@ -208,8 +208,7 @@ export const de: Texts = {
   'message.edit': 'Bearbeiten',
   'message.select': 'Auswählen',
   'message.delete': 'Löschen',
-  'failure.no-device':
-    'Nicht gesendet: Sie kann nicht verschlüsselt werden, denn {name} hat kein Gerät mit Schlüsseln.',
+  'failure.no-device': 'Nicht gesendet: {name} hat keine Schlüssel.',
   'failure.undecided':
     'Nicht gesendet: {name} hat ein neues Gerät, und die Sicherheitsnummer ist seither nicht verglichen.',
   'failure.distrusted': 'Nicht gesendet: Du vertraust keinem der Geräte von {name}.',

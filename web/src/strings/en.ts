@@ -101,7 +101,7 @@ export const en = {
     'Messages you write here are not encrypted, since {name} has no encryption keys. Those who run the servers can read them.',
   'keyless.title': '{name} has no encryption keys',
   'keyless.text':
-    'So this could not be encrypted and was not sent. {name} may use an app that can’t encrypt, or not be logged in anywhere. If you send unencrypted, those who run the servers can read it. Once there are keys, messages are encrypted.',
+    'Your message was not sent, since it can’t be encrypted. {name} may use an app that can’t encrypt, or not be logged in anywhere. If you send it unencrypted, those who run the servers can read it. Once there are keys, messages are encrypted.',
   'keyless.before': '{name} has no encryption keys any more',
   'keyless.before.text':
     'There were keys before, so somebody may be interfering. Ask {name} in another way before you send anything unencrypted: those who run the servers can read it.',
@@ -202,7 +202,7 @@ export const en = {
   'message.edit': 'Edit',
   'message.select': 'Select',
   'message.delete': 'Delete',
-  'failure.no-device': 'Not sent: it can’t be encrypted, since {name} has no device with encryption keys.',
+  'failure.no-device': 'Not sent: {name} has no encryption keys.',
   'failure.undecided':
     'Not sent: {name} has a new device, and you have not compared the safety number since.',
   'failure.distrusted': 'Not sent: you trust none of {name}’s devices.',

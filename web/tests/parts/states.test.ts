@@ -105,7 +105,7 @@ describe('a message says how far it has come', () => {
   })
 
   const reasons: Record<Failure | 'unknown', [string, boolean, boolean, string]> = {
-    'no-device': ['no device with encryption keys', false, false, 'Try again'],
+    'no-device': ['has no encryption keys', false, false, 'Try again'],
     undecided: ['not compared', true, true, 'Try again'],
     distrusted: ['trust none', true, false, 'Try again'],
     refused: ['Not delivered', false, false, 'Try again'],

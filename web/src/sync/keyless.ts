@@ -69,10 +69,15 @@ export async function sendUnencrypted(
       await updateChat(work, address, { keyless: undefined })
       return
     }
-    if (!keyless || keyless.agreed || known.some(({ active }) => active)) return
-    const keys = known.map(({ fingerprint }) => fingerprint)
-    await updateChat(work, address, { keyless: { ...keyless, agreed, since: on.now(), keys } })
-    await addNotice(work, on.me, address, 'unencrypted', on.now())
+    if (!keyless || keyless.agreed) return
+    if (known.some(({ active }) => active)) {
+      // keys have appeared since the question, so what waits is sent encrypted
+      await updateChat(work, address, { keyless: undefined })
+    } else {
+      const keys = known.map(({ fingerprint }) => fingerprint)
+      await updateChat(work, address, { keyless: { ...keyless, agreed, since: on.now(), keys } })
+      await addNotice(work, on.me, address, 'unencrypted', on.now())
+    }
     const failed = await ofChat(on.db, address)
       .filter(({ mine, progress, failure }) => mine && progress === 'failed' && failure === 'no-device')
       .toArray()

@@ -190,6 +190,20 @@ describe('when there are keys', () => {
     }
   )
 
+  test('at the moment in which the person agrees, what waited goes encrypted', async () => {
+    const world = new World()
+    const ada = await device(world, 'ada')
+    await ada.app.send(GUS, 'one')
+    await failed(ada, 1)
+    list(world, [77])
+    await ada.app.sendUnencrypted(GUS, true)
+    await until(() => sent(world).length === 1)
+    await ada.online()
+    expect(sent(world)[0]).toContain('<encrypted')
+    expect(await keyless(ada)).toBeUndefined()
+    expect(await texts(ada)).toEqual(['one'])
+  })
+
   test('and they are gone again, nothing is sent unencrypted on the old word', async () => {
     const world = new World()
     const ada = await agreed(world)

@@ -27,7 +27,7 @@ export class Comparing {
     private readonly me: Address,
     private readonly own: Own,
     private readonly devices: Devices,
-    private readonly talk: Encrypting
+    private readonly encrypting: Encrypting
   ) {}
 
   async fingerprints(account: Address): Promise<Fingerprint[]> {
@@ -88,7 +88,7 @@ export class Comparing {
     for (const device of await this.devices.active(account)) {
       if (account === this.me && device === own?.device) continue
       if ((await this.devices.identity(account, device)) !== undefined || own === undefined) continue
-      await this.talk.renew(own, account, device)
+      await this.encrypting.renew(own, account, device)
     }
   }
 

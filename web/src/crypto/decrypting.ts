@@ -43,8 +43,8 @@ export class Decrypting {
     private readonly store: Store,
     private readonly own: Own,
     private readonly devices: Devices,
-    private readonly talk: Encrypting,
-    private readonly healing: SessionRepair,
+    private readonly encrypting: Encrypting,
+    private readonly repair: SessionRepair,
     private readonly network: KeyNetwork,
     private readonly background: Background,
     private readonly now: () => Moment
@@ -67,7 +67,9 @@ export class Decrypting {
     let work = 0
     for (const key of mine) {
       try {
-        return await this.talk.step(from, sender, (hold) => this.read(hold, own, from, envelope, key, id))
+        return await this.encrypting.step(from, sender, (hold) =>
+          this.read(hold, own, from, envelope, key, id)
+        )
       } catch (error) {
         if (error instanceof ratchet.Repeated) return this.reopened(from, envelope, id)
         if (error instanceof Garbled) renew = false
@@ -75,7 +77,7 @@ export class Decrypting {
         work += 1 + (error instanceof ratchet.Unreadable ? Math.ceil(error.work / WORK) : 0)
       }
     }
-    const asked = this.failures.charge(from, work) && (await this.healing.unreadable(from, sender, id, renew))
+    const asked = this.failures.charge(from, work) && (await this.repair.unreadable(from, sender, id, renew))
     return { type: 'unreadable', asked }
   }
 
@@ -92,7 +94,7 @@ export class Decrypting {
   ): Promise<Opened> {
     if (payload === undefined || sent < (own.made ?? Infinity)) return { type: 'not-for-me' }
     const strange = !hasOpen(await this.store.sessions(from, sender))
-    const asked = !this.failures.spent(from) && (await this.healing.unreadable(from, sender, id, strange))
+    const asked = !this.failures.spent(from) && (await this.repair.unreadable(from, sender, id, strange))
     if (asked) this.failures.charge(from, 1) // a message that is not asked for costs nothing
     return { type: 'unreadable', asked }
   }
@@ -118,7 +120,7 @@ export class Decrypting {
     const opening = openingPath(from, sender, id, iv)
     const kept: Opening = { material: read.data, at: this.now() }
     const { used } = read
-    const trust = await this.talk.commit(
+    const trust = await this.encrypting.commit(
       hold,
       from,
       sender,
@@ -130,7 +132,7 @@ export class Decrypting {
     if (used !== undefined) {
       this.failures.charge(from, 1) // each uses a prekey, and the bundle has to be published again
       this.background.run(this.own.refill())
-      this.background.run(this.healing.renewed(from, sender))
+      this.background.run(this.repair.renewed(from, sender))
     }
     if (garbled) throw new Garbled()
     this.remember(opening)
@@ -168,7 +170,7 @@ export class Decrypting {
     const own = await this.own.get()
     if (left === undefined || own === undefined) return
     this.answers = left
-    const envelope = await this.talk.keys(own, to, device)
+    const envelope = await this.encrypting.keys(own, to, device)
     if (envelope !== undefined) await this.network.sendKeys(to, envelope)
   }
 

@@ -34,12 +34,12 @@ export class Omemo implements Crypto {
   private readonly store: Store
   private readonly own: Own
   private readonly devices: Devices
-  private readonly talk: Encrypting
-  private readonly healing: SessionRepair
+  private readonly encrypting: Encrypting
+  private readonly repair: SessionRepair
   private readonly now: () => Moment
   private readonly listeners = new Set<(event: CryptoEvent) => void>()
   private readonly background = new Background()
-  private readonly reading: Decrypting
+  private readonly decrypting: Decrypting
   private readonly comparing: Comparing
 
   constructor(
@@ -53,18 +53,28 @@ export class Omemo implements Crypto {
     this.store = new Store(db)
     this.own = new Own(this.store, me, network, this.now)
     this.devices = new Devices(this.store, me, network, this.now)
-    this.talk = new Encrypting(this.store, this.devices, network, tell, this.now)
-    this.healing = new SessionRepair(this.store, this.own, this.devices, this.talk, network, this.now)
-    const { store, own, devices, talk, healing, background } = this
-    this.reading = new Decrypting(me, store, own, devices, talk, healing, network, background, this.now)
-    this.comparing = new Comparing(me, own, devices, talk)
+    this.encrypting = new Encrypting(this.store, this.devices, network, tell, this.now)
+    this.repair = new SessionRepair(this.store, this.own, this.devices, this.encrypting, network, this.now)
+    const { store, own, devices, encrypting, repair, background } = this
+    this.decrypting = new Decrypting(
+      me,
+      store,
+      own,
+      devices,
+      encrypting,
+      repair,
+      network,
+      background,
+      this.now
+    )
+    this.comparing = new Comparing(me, own, devices, encrypting)
   }
 
   async online(): Promise<void> {
-    this.talk.fresh()
+    this.encrypting.fresh()
     await this.own.publish()
-    await this.reading.forgetOpenings()
-    await this.healing.goOn()
+    await this.decrypting.forgetOpenings()
+    await this.repair.goOn()
   }
 
   async devicesChanged(account: Address, ids: number[]): Promise<void> {
@@ -85,7 +95,7 @@ export class Omemo implements Crypto {
     const others = to === this.me ? theirs : await this.devices.active(this.me)
     const all: [Address, number][] = others.filter((id) => id !== own.device).map((id) => [this.me, id])
     if (to !== this.me) all.unshift(...theirs.map((id): [Address, number] => [to, id]))
-    const envelope = await this.talk.text(own, all, text, to)
+    const envelope = await this.encrypting.text(own, all, text, to)
     if (!(await this.store.account(to)).written) await this.store.change(to, { written: true })
     this.retryRequests(to) // a person I write to may know that I am online
     return envelope
@@ -93,24 +103,24 @@ export class Omemo implements Crypto {
 
   async encryptFor(to: Address, device: number, text: string): Promise<Envelope> {
     const own = await this.own.keys()
-    if (text !== '') return this.talk.text(own, [[to, device]], text, to)
-    const envelope = await this.talk.keys(own, to, device)
+    if (text !== '') return this.encrypting.text(own, [[to, device]], text, to)
+    const envelope = await this.encrypting.keys(own, to, device)
     if (envelope === undefined) throw new NobodyCanRead(`no session with ${to}'s device ${device}`)
     return envelope
   }
 
   decrypt(from: Address, envelope: Envelope, messageId: string, sent = -Infinity): Promise<Opened> {
     return inTurn(`${this.store.db.name} from ${from}`, () =>
-      this.reading.open(from, envelope, messageId, sent)
+      this.decrypting.open(from, envelope, messageId, sent)
     )
   }
 
   askAgain(from: Address, device: number, messageId: string): Promise<boolean> {
-    return this.healing.unreadable(from, device, messageId, false)
+    return this.repair.unreadable(from, device, messageId, false)
   }
 
   retryRequests(account?: Address): void {
-    this.background.run(account === undefined ? this.healing.goOn() : this.healing.retryRequests(account))
+    this.background.run(account === undefined ? this.repair.goOn() : this.repair.retryRequests(account))
   }
 
   published(account: Address): Promise<'now' | 'before' | 'never'> {
@@ -152,7 +162,7 @@ export class Omemo implements Crypto {
   async encryptVerified(device: number, key: string, text: string): Promise<Envelope> {
     const may = (trust: Fingerprint['trust'], identity: Bytes): boolean =>
       trust === 'verified' && fingerprint(identity) === key
-    return this.talk.text(await this.own.keys(), [[this.me, device]], text, this.me, may)
+    return this.encrypting.text(await this.own.keys(), [[this.me, device]], text, this.me, may)
   }
 
   async device(): Promise<number> {
@@ -168,7 +178,7 @@ export class Omemo implements Crypto {
   async idle(): Promise<void> {
     do {
       await this.background.idle()
-      await this.healing.idle()
+      await this.repair.idle()
     } while (this.background.busy)
   }
 }

@@ -41,7 +41,7 @@ export class SessionRepair {
     private readonly store: Store,
     private readonly own: Own,
     private readonly devices: Devices,
-    private readonly talk: Encrypting,
+    private readonly encrypting: Encrypting,
     private readonly network: KeyNetwork,
     private readonly now: () => Moment
   ) {}
@@ -71,7 +71,7 @@ export class SessionRepair {
 
   /** The device has created a new session, so it may have been unable to read requests in the old one. */
   async renewed(from: Address, device: number): Promise<void> {
-    const { asked = [] } = await this.store.healing(from, device)
+    const { asked = [] } = await this.store.repairState(from, device)
     const again = asked.filter(({ at, times }) => this.now() - at < LATELY && times < MAX_TIMES)
     if (again.length === 0) return
     await this.change(from, device, (state) => ({
@@ -125,10 +125,10 @@ export class SessionRepair {
       await this.store.remove(path('healing', account, device))
       return
     }
-    if ((await this.store.healing(account, device)).renew) await this.renew(account, device)
+    if ((await this.store.repairState(account, device)).renew) await this.renew(account, device)
     if (!hasOpen(await this.store.sessions(account, device))) return
     for (;;) {
-      const { wanted, asks } = await this.store.healing(account, device)
+      const { wanted, asks } = await this.store.repairState(account, device)
       const left = spend(asks, this.now(), ASKS, ASKS_PER_HOUR)
       const [id] = wanted
       if (id === undefined || left === undefined) return
@@ -157,25 +157,25 @@ export class SessionRepair {
 
   private async renew(account: Address, device: number): Promise<void> {
     const own = await this.own.get()
-    const { renewed, renewals } = await this.store.healing(account, device)
+    const { renewed, renewals } = await this.store.repairState(account, device)
     const open = hasOpen(await this.store.sessions(account, device))
     const justNow = open && renewed !== undefined && Math.abs(this.now() - renewed) < JUST_RENEWED
     const left = spend(renewals, this.now(), RENEWALS, RENEWALS_PER_HOUR)
     const settled = (state: State): State => ({ ...state, renew: false })
     if (own === undefined || justNow || left === undefined) return this.change(account, device, settled)
-    if (!(await this.talk.renew(own, account, device))) return
+    if (!(await this.encrypting.renew(own, account, device))) return
     await this.change(account, device, (state) => ({
       ...settled(state),
       renewed: this.now(),
       renewals: left
     }))
-    const envelope = await this.talk.keys(own, account, device)
+    const envelope = await this.encrypting.keys(own, account, device)
     if (envelope !== undefined) await this.network.sendKeys(account, envelope)
   }
 
   private change(account: Address, device: number, change: (state: State) => State): Promise<void> {
     return this.store.together(async () => {
-      const state = await this.store.healing(account, device)
+      const state = await this.store.repairState(account, device)
       await this.store.put(path('healing', account, device), change(state))
     })
   }

@@ -168,7 +168,7 @@ export class Store {
     }
   }
 
-  async healing(address: Address, device: number): Promise<SessionRepair> {
+  async repairState(address: Address, device: number): Promise<SessionRepair> {
     return (await this.get<SessionRepair>(path('healing', address, device))) ?? { wanted: [], renew: false }
   }
 

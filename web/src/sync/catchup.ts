@@ -133,7 +133,7 @@ export class CatchUp {
 
   /** Tries messages again that could not be handled before. */
   retry(): Promise<void> {
-    return this.inTurn(() => this.unhandled.again((entry) => this.incoming.take(this.cameOf(entry))))
+    return this.inTurn(() => this.unhandled.again((entry) => this.incoming.take(this.parsed(entry))))
   }
 
   private async download(): Promise<void> {
@@ -231,7 +231,7 @@ export class CatchUp {
   private async take(entries: Entry[], raw: string[] = []): Promise<void> {
     try {
       await this.incoming.take(
-        entries.flatMap((one) => this.cameOf(one)),
+        entries.flatMap((one) => this.parsed(one)),
         raw
       )
     } catch {
@@ -244,7 +244,7 @@ export class CatchUp {
   private async one(entry: Entry): Promise<void> {
     for (const last of [false, true]) {
       try {
-        await this.incoming.take(this.cameOf(entry))
+        await this.incoming.take(this.parsed(entry))
         return
       } catch (error) {
         if (last) await this.unhandled.put(entry, error)
@@ -252,9 +252,9 @@ export class CatchUp {
     }
   }
 
-  private cameOf({ id, at, message }: Entry): ReceivedMessage[] {
-    const came = read(message, this.me, id, at)
-    return came ? [came] : []
+  private parsed({ id, at, message }: Entry): ReceivedMessage[] {
+    const incoming = read(message, this.me, id, at)
+    return incoming ? [incoming] : []
   }
 
   private inTurn<T>(work: () => Promise<T>): Promise<T> {

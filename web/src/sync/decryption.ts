@@ -14,7 +14,7 @@ import { type First, firstOf, mayDiffer, twinsOf } from './same-id'
 
 /** A decrypted message, before it is stored. */
 export interface Ready {
-  came: ReceivedMessage
+  incoming: ReceivedMessage
   /** The key of the stored message that it is or becomes. */
   key: string
   /** Undefined: it was not encrypted, or is known. */
@@ -37,41 +37,41 @@ export class Decryption {
    * of messages that are not stored to `absent`.
    */
   async open(all: ReceivedMessage[], absent: Set<string>): Promise<Ready[]> {
-    const keys = all.map((came) => keyOf(came))
+    const keys = all.map((incoming) => keyOf(incoming))
     const [messages, seen] = await Promise.all([rowsOf(this.db.messages, keys), rowsOf(this.db.seen, keys)])
     for (const [at, key] of keys.entries()) if (!messages[at] && !seen[at]) absent.add(key)
     const handled = new Map<string, Promise<Ready>[]>()
     const senders = new Map<Address, Promise<unknown>>()
     /** Decrypts after the earlier messages of the same sender. */
-    const decrypt = (came: ReceivedMessage): Promise<Opened | undefined> => {
-      const { envelope, from } = came
+    const decrypt = (incoming: ReceivedMessage): Promise<Opened | undefined> => {
+      const { envelope, from } = incoming
       if (!envelope) return Promise.resolve(undefined)
       const before = senders.get(from) ?? Promise.resolve()
       const opening = before.then(() => {
-        const sent = came.resent ? undefined : came.at
-        return this.crypto.decrypt(from, envelope, came.resent || came.id, sent)
+        const sent = incoming.resent ? undefined : incoming.at
+        return this.crypto.decrypt(from, envelope, incoming.resent || incoming.id, sent)
       })
       senders.set(from, opening)
       return opening
     }
     return Promise.all(
-      all.map((came, at): Promise<Ready> => {
+      all.map((incoming, at): Promise<Ready> => {
         const key = keys[at] ?? ''
         const earlier = handled.get(key) ?? []
         const ready = (async (): Promise<Ready> => {
-          const there = (came.resent ? await resentTarget(this.db, came) : messages[at]) as
+          const there = (incoming.resent ? await resentTarget(this.db, incoming) : messages[at]) as
             Message | undefined
-          const missing = there?.standsIn || (came.resent && there?.kind === 'unreadable')
+          const missing = there?.standsIn || (incoming.resent && there?.kind === 'unreadable')
           const known = earlier.length > 0 || seen[at] !== undefined || (there !== undefined && !missing)
           if (!known) {
-            const opened = await decrypt(came)
-            const asked = opened?.type === 'again' && (await this.askAgain(came))
-            return { came, key, opened, known, asked }
+            const opened = await decrypt(incoming)
+            const asked = opened?.type === 'again' && (await this.askAgain(incoming))
+            return { incoming, key, opened, known, asked }
           }
           const archive = there?.archive ?? seen[at]?.archive ?? all[keys.indexOf(key)]?.archive
-          if (!mayDiffer(came, archive)) return { came, key, opened: undefined, known }
+          if (!mayDiffer(incoming, archive)) return { incoming, key, opened: undefined, known }
           const others = await Promise.all(earlier)
-          return this.twin(came, key, [firstOf(there), ...others.map(said)], () => decrypt(came))
+          return this.twin(incoming, key, [firstOf(there), ...others.map(said)], () => decrypt(incoming))
         })()
         handled.set(key, [...earlier, ready])
         return ready
@@ -85,36 +85,36 @@ export class Decryption {
 
   /** Handles a message with a known id but another archive entry: it is another message, or a retry. */
   private async twin(
-    came: ReceivedMessage,
+    incoming: ReceivedMessage,
     key: string,
     known: (First | undefined)[],
     decrypt: () => Promise<Opened | undefined>
   ): Promise<Ready> {
-    const own = twinKey(key, came.archive)
+    const own = twinKey(key, incoming.archive)
     const again = (await this.db.messages.get(own)) ?? (await this.db.seen.get(own))
-    if (again) return { came, key: own, opened: undefined, known: true }
+    if (again) return { incoming, key: own, opened: undefined, known: true }
     const opened = await decrypt()
-    if (came.edits) return { came, key: own, opened, known: false }
-    const { text } = said({ came, key, opened, known: false })
+    if (incoming.edits) return { incoming, key: own, opened, known: false }
+    const { text } = said({ incoming, key, opened, known: false })
     const all = [...known, ...(await twinsOf(this.db, key)).map(firstOf)]
-    const retry = came.envelope && opened?.type !== 'text' && opened?.type !== 'unreadable'
+    const retry = incoming.envelope && opened?.type !== 'text' && opened?.type !== 'unreadable'
     if (retry || (text !== undefined && all.some((one) => one?.text === text))) {
-      return { came, key, opened: undefined, known: true, retry: own }
+      return { incoming, key, opened: undefined, known: true, retry: own }
     }
-    return { came, key: own, opened, known: false }
+    return { incoming, key: own, opened, known: false }
   }
 }
 
 /** The text of a message as it is shown. */
-function said({ came, opened }: Ready): First {
-  const text = opened?.type === 'text' ? opened.text : came.text
-  const shown = text === undefined ? undefined : answerIn(came, text).text
-  return { archive: came.archive, text: shown }
+function said({ incoming, opened }: Ready): First {
+  const text = opened?.type === 'text' ? opened.text : incoming.text
+  const shown = text === undefined ? undefined : answerIn(incoming, text).text
+  return { archive: incoming.archive, text: shown }
 }
 
 /** The text of a reply without the quotation. If nothing would be left, the whole text is kept. */
-export function answerIn(came: ReceivedMessage, text: string): { text: string; quote: string } {
-  const found = came.reply ? unquoted(text, came.quoted) : { text, quote: '' }
+export function answerIn(incoming: ReceivedMessage, text: string): { text: string; quote: string } {
+  const found = incoming.reply ? unquoted(text, incoming.quoted) : { text, quote: '' }
   return isBlank(found.text) ? { text, quote: '' } : found
 }
 

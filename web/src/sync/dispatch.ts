@@ -77,10 +77,10 @@ export class Dispatch {
     const id = archiveId(message, this.me, delay, this.to.now())
     const entry = { id, at: archiveTime(id, delay, this.to.now()), message }
     try {
-      const came = read(message, this.me, id, entry.at)
-      if (!came) return
-      if (!came.mine && !came.error && came.state && delay === undefined)
-        this.to.typing.heard(came.from, came.state)
+      const incoming = read(message, this.me, id, entry.at)
+      if (!incoming) return
+      if (!incoming.mine && !incoming.error && incoming.state && delay === undefined)
+        this.to.typing.heard(incoming.from, incoming.state)
     } catch (error) {
       await this.to.unhandled.put(entry, error)
       return

@@ -55,7 +55,7 @@ export class Incoming {
     const committed = await Work.run(this.db, async (work) => {
       const store = new Storing(this.db, this.me, work, this.events.now(), this.events.expiryTime())
       work.markAbsent(absent)
-      await work.fetch([...new Set(all.flatMap((came) => this.referencedKeys(came)))])
+      await work.fetch([...new Set(all.flatMap((incoming) => this.referencedKeys(incoming)))])
       for (const one of ready) {
         const added = await store.take(one)
         if (added && isNews(added)) news.push(added)
@@ -73,9 +73,9 @@ export class Incoming {
       )
     })
     committed()
-    for (const { came, opened } of ready) {
-      if (came.resend && opened?.type === 'keys') {
-        await this.events.asked(came.from, opened.device, came.resend, opened.trusted)
+    for (const { incoming, opened } of ready) {
+      if (incoming.resend && opened?.type === 'keys') {
+        await this.events.asked(incoming.from, opened.device, incoming.resend, opened.trusted)
       }
     }
     for (const address of written) this.crypto.retryRequests(address)
@@ -96,10 +96,12 @@ export class Incoming {
   }
 
   /** The keys of the messages that a message may refer to. */
-  private referencedKeys(came: ReceivedMessage): string[] {
-    const { chat, from, mine } = came
-    const own = [came.id, came.edits, came.retracts, came.resent].filter(Boolean)
-    const others = [came.received, came.displayed, came.reaction?.of, came.reply?.id].filter((id) => !!id)
+  private referencedKeys(incoming: ReceivedMessage): string[] {
+    const { chat, from, mine } = incoming
+    const own = [incoming.id, incoming.edits, incoming.retracts, incoming.resent].filter(Boolean)
+    const others = [incoming.received, incoming.displayed, incoming.reaction?.of, incoming.reply?.id].filter(
+      (id) => !!id
+    )
     return [
       ...own.map((id) => messageKey(chat, from, mine, id)),
       ...others.flatMap((id) => [

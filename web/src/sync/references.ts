@@ -39,26 +39,26 @@ export class References {
    * Receipts (XEP-0184) and markers (XEP-0333): from others for the user's messages, or from the user's other devices
    * for theirs.
    */
-  async marks(came: ReceivedMessage): Promise<void> {
-    const { chat, me } = { chat: came.chat, me: this.me }
+  async marks(incoming: ReceivedMessage): Promise<void> {
+    const { chat, me } = { chat: incoming.chat, me: this.me }
     for (const kind of ['received', 'displayed'] as const) {
-      const id = came[kind]
+      const id = incoming[kind]
       if (!id) continue
-      const target = came.mine ? messageKey(chat, chat, false, id) : messageKey(chat, me, true, id)
-      await this.change(kind, await this.meant(target, came), came, {})
-      if (came.mine) await this.receipts.sentElsewhere(chat, kind, id)
+      const target = incoming.mine ? messageKey(chat, chat, false, id) : messageKey(chat, me, true, id)
+      await this.change(kind, await this.meant(target, incoming), incoming, {})
+      if (incoming.mine) await this.receipts.sentElsewhere(chat, kind, id)
     }
   }
 
-  async retract(came: ReceivedMessage): Promise<void> {
-    const { chat, from, mine, retracts } = came
-    const target = await this.meant(messageKey(chat, from, mine, retracts), came)
-    await this.change('retraction', target, came, {})
+  async retract(incoming: ReceivedMessage): Promise<void> {
+    const { chat, from, mine, retracts } = incoming
+    const target = await this.meant(messageKey(chat, from, mine, retracts), incoming)
+    await this.change('retraction', target, incoming, {})
     await this.work.flush()
     const reactions = await this.work.db.changes.where('id').equals(retracts).toArray()
     for (const { kind, target } of reactions) {
       if (kind === 'reaction' && target.startsWith(`${chat} `)) {
-        await this.change('reaction', target, came, { id: retracts, emojis: [] })
+        await this.change('reaction', target, incoming, { id: retracts, emojis: [] })
       }
     }
   }
@@ -67,48 +67,49 @@ export class References {
    * Whether a message is to be handled as a correction. One that may not change its target becomes a separate message,
    * so that its text is not lost.
    */
-  async corrects(came: ReceivedMessage, encrypted: boolean): Promise<boolean> {
-    if (!came.edits) return false
-    const target = await this.corrected(came)
+  async corrects(incoming: ReceivedMessage, encrypted: boolean): Promise<boolean> {
+    if (!incoming.edits) return false
+    const target = await this.corrected(incoming)
     const message = await this.work.message(target)
-    if (target === keyOf(came)) return false
+    if (target === keyOf(incoming)) return false
     if (!message || message.standsIn || message.kind !== 'text') return true
-    return mayChange(message, { encrypted, order: orderOfEntry(came) })
+    return mayChange(message, { encrypted, order: orderOfEntry(incoming) })
   }
 
   /** Whether it corrects an unreadable message, which is shown as such already. */
-  async correctsUnreadable(came: ReceivedMessage): Promise<boolean> {
-    if (!came.edits) return false
-    const target = await this.corrected(came)
-    return target !== keyOf(came) && (await this.work.message(target))?.kind === 'unreadable'
+  async correctsUnreadable(incoming: ReceivedMessage): Promise<boolean> {
+    if (!incoming.edits) return false
+    const target = await this.corrected(incoming)
+    return target !== keyOf(incoming) && (await this.work.message(target))?.kind === 'unreadable'
   }
 
-  corrected(came: ReceivedMessage): Promise<string> {
-    const { chat, from, mine, edits } = came
-    return this.meant(messageKey(chat, from, mine, edits), came)
+  corrected(incoming: ReceivedMessage): Promise<string> {
+    const { chat, from, mine, edits } = incoming
+    return this.meant(messageKey(chat, from, mine, edits), incoming)
   }
 
   /**
    * The key of the message that an id refers to: the one that was corrected by it, or the last one that had the id
    * then.
    */
-  async meant(key: string, came: ReceivedMessage): Promise<string> {
-    return named(this.work, await resolve(this.work, key), orderOfEntry(came))
+  async meant(key: string, incoming: ReceivedMessage): Promise<string> {
+    return named(this.work, await resolve(this.work, key), orderOfEntry(incoming))
   }
 
   /** Content for this app only (`sealed.ts`). It counts if the sender's device is trusted. */
-  async sealed(came: ReceivedMessage, opened: Opened | undefined, known: boolean): Promise<void> {
+  async sealed(incoming: ReceivedMessage, opened: Opened | undefined, known: boolean): Promise<void> {
     if (known || !opened || opened.type === 'unreadable') return
-    this.work.setSeen(keyOf(came))
-    const pin = opened.type === 'text' && opened.trusted && pinIn(opened.text, came.chat, this.me, came.at)
+    this.work.setSeen(keyOf(incoming))
+    const pin =
+      opened.type === 'text' && opened.trusted && pinIn(opened.text, incoming.chat, this.me, incoming.at)
     if (!pin) return
-    const id = came.resent || came.id
+    const id = incoming.resent || incoming.id
     const before = await this.work.message(pin.target)
-    await this.change('pin', pin.target, came, { until: pin.until, id }, true)
+    await this.change('pin', pin.target, incoming, { until: pin.until, id }, true)
     const after = await this.work.message(pin.target)
     if (after === before || !pin.until || pin.until <= this.now) return
-    const { at, chat, from, mine } = came
-    const order = orderOfEntry(came)
+    const { at, chat, from, mine } = incoming
+    const order = orderOfEntry(incoming)
     const base = { chat, at, order, from, mine, id: `pin-${id}`, kind: 'notice' as const, text: 'pinned' }
     const key = messageKey(chat, from, mine, base.id)
     await this.add({ ...base, key, progress: mine ? 'sent' : 'read', reactions: {}, encrypted: true })
@@ -116,28 +117,39 @@ export class References {
 
   /** Returns the new message, if the correction's target is not stored and its text takes the place of that. */
   async edit(
-    came: ReceivedMessage,
+    incoming: ReceivedMessage,
     key: string,
     text: string | undefined,
     encrypted: boolean,
     known: boolean
   ): Promise<Message | undefined> {
     if (text === undefined || known) return undefined
-    const { chat, from, mine, at, id, timer } = came
+    const { chat, from, mine, at, id, timer } = incoming
     if (isBlank(text)) return undefined
-    const { text: rest } = answerIn(came, text)
-    const target = await this.corrected(came)
+    const { text: rest } = answerIn(incoming, text)
+    const target = await this.corrected(incoming)
     await addAlias(this.work, this.me, key, target)
-    const unstyled = came.unstyled && { unstyled: true }
-    const order = orderOfEntry(came)
-    await this.change('edit', target, came, { text: rest, id, order, ...unstyled }, encrypted)
-    this.work.setSeen(key, came.archive)
+    const unstyled = incoming.unstyled && { unstyled: true }
+    const order = orderOfEntry(incoming)
+    await this.change('edit', target, incoming, { text: rest, id, order, ...unstyled }, encrypted)
+    this.work.setSeen(key, incoming.archive)
     const there = await this.work.message(target)
     if (there && there.kind !== 'unreadable') return undefined
     if (await this.work.change(changeKey('retraction', target, from), target)) return undefined
     if (timer > 0 && at + timer * 1000 <= this.expiryTime) return undefined
     return this.add({
-      ...{ key: target, chat, from, mine, id: came.edits, at, order, kind: 'text', text: rest, ...unstyled },
+      ...{
+        key: target,
+        chat,
+        from,
+        mine,
+        id: incoming.edits,
+        at,
+        order,
+        kind: 'text',
+        text: rest,
+        ...unstyled
+      },
       ...{ progress: mine ? 'sent' : 'read', reactions: {}, encrypted, standsIn: true },
       ...(timer > 0 && { expires: at + timer * 1000 })
     })
@@ -147,12 +159,12 @@ export class References {
    * The quote of a reply: the stored text of the original, or none if that was deleted. If it is not stored, what the
    * reply claims.
    */
-  async quote(came: ReceivedMessage, chat: Address, text: string): Promise<Reply | undefined> {
-    const { reply } = came
+  async quote(incoming: ReceivedMessage, chat: Address, text: string): Promise<Reply | undefined> {
+    const { reply } = incoming
     if (!reply) return undefined
     const authors = [reply.from, reply.from === this.me ? chat : this.me]
     for (const from of authors) {
-      const key = await this.meant(messageKey(chat, from, from === this.me, reply.id), came)
+      const key = await this.meant(messageKey(chat, from, from === this.me, reply.id), incoming)
       const quoted: Reply = { id: reply.id, from, text }
       const original = await this.work.message(key)
       const gone = await this.work.change(changeKey('retraction', key, from), key)
@@ -161,34 +173,34 @@ export class References {
     }
     // The claimed author may be anybody, but only two people are in this chat
     const from = reply.from === this.me ? this.me : chat
-    return { id: reply.id, from, text, ...(!came.mine && { claimed: true }) }
+    return { id: reply.id, from, text, ...(!incoming.mine && { claimed: true }) }
   }
 
-  async react(came: ReceivedMessage, text: string | undefined, encrypted: boolean): Promise<void> {
-    const { chat, from, mine, reaction, reply } = came
+  async react(incoming: ReceivedMessage, text: string | undefined, encrypted: boolean): Promise<void> {
+    const { chat, from, mine, reaction, reply } = incoming
     if (!reaction) return
     const emojis = reaction.emojis ?? text?.split(/\s+/).filter(Boolean)
-    if (mine && came.archive) {
+    if (mine && incoming.archive) {
       for (const author of [this.me, chat]) {
-        const target = await this.meant(messageKey(chat, author, author === this.me, reaction.of), came)
-        await placeChange(this.work, this.me, 'reaction', target, came.id, orderOfEntry(came))
+        const target = await this.meant(messageKey(chat, author, author === this.me, reaction.of), incoming)
+        await placeChange(this.work, this.me, 'reaction', target, incoming.id, orderOfEntry(incoming))
       }
     }
     if (!emojis) return
-    const id = came.edits || came.id
+    const id = incoming.edits || incoming.id
     const first = messageKey(chat, from, mine, id)
     const taken = await this.work.change(changeKey('retraction', first, from), first)
     const content = taken ? { id, emojis: [], order: taken.order } : { id, emojis: emojisIn(emojis) }
     const targets = await Promise.all(
       [messageKey(chat, this.me, true, reaction.of), messageKey(chat, chat, false, reaction.of)].map((key) =>
-        this.meant(key, came)
+        this.meant(key, incoming)
       )
     )
     const author = reply ? targets[reply.from === this.me ? 0 : 1] : undefined
     const messages = await Promise.all(targets.map((target) => this.work.message(target)))
     const there = messages.find((one) => one !== undefined)?.key
     for (const target of author ? [author] : there ? [there] : targets) {
-      await this.change('reaction', target, came, content, encrypted)
+      await this.change('reaction', target, incoming, content, encrypted)
     }
   }
 

@@ -16,8 +16,8 @@ export interface First {
 }
 
 /** Whether this may be another message than the known one: it has a different archive entry, and content to show. */
-export function mayDiffer(came: ReceivedMessage, first: string | undefined): boolean {
-  const { archive, reaction, retracts, resent, sealed, tombstone, envelope, text } = came
+export function mayDiffer(incoming: ReceivedMessage, first: string | undefined): boolean {
+  const { archive, reaction, retracts, resent, sealed, tombstone, envelope, text } = incoming
   if (!archive || !first || first === archive) return false
   if (reaction || retracts || resent || sealed || tombstone) return false
   return envelope ? envelope.payload !== undefined : text !== undefined

@@ -38,42 +38,42 @@ export class Storing {
   }
 
   /** Returns the message if there is something new to show. */
-  async take({ came, key, opened, known, asked = false, retry }: Ready): Promise<Message | undefined> {
+  async take({ incoming, key, opened, known, asked = false, retry }: Ready): Promise<Message | undefined> {
     await this.work.keepAlive()
     if (retry !== undefined) this.work.setSeen(retry)
-    if (came.error) {
-      await this.receipts.bounced(came)
+    if (incoming.error) {
+      await this.receipts.bounced(incoming)
       return undefined
     }
-    if (came.envelope?.payload && !came.mine) await this.hasKeys(came)
-    await this.references.marks(came)
-    if (came.mine && came.archive) await this.receipts.archived(came)
-    if (known && came.mine && came.archive && came.edits) {
+    if (incoming.envelope?.payload && !incoming.mine) await this.hasKeys(incoming)
+    await this.references.marks(incoming)
+    if (incoming.mine && incoming.archive) await this.receipts.archived(incoming)
+    if (known && incoming.mine && incoming.archive && incoming.edits) {
       // Before `corrects` is asked: a known message is not decrypted again
-      const target = await this.references.corrected(came)
-      await placeChange(this.work, this.me, 'edit', target, came.id, orderOfEntry(came))
+      const target = await this.references.corrected(incoming)
+      await placeChange(this.work, this.me, 'edit', target, incoming.id, orderOfEntry(incoming))
     }
-    if (came.retracts) await this.references.retract(came)
-    if (came.sealed) {
-      await this.references.sealed(came, opened, known)
+    if (incoming.retracts) await this.references.retract(incoming)
+    if (incoming.sealed) {
+      await this.references.sealed(incoming, opened, known)
       return undefined
     }
     // Unreadable messages that would not appear by themselves; the encryption has requested them again
-    if (opened?.type === 'unreadable' && (came.edits || came.reaction || !came.envelope?.payload))
+    if (opened?.type === 'unreadable' && (incoming.edits || incoming.reaction || !incoming.envelope?.payload))
       return undefined
-    const text = opened?.type === 'text' ? opened.text : came.text
+    const text = opened?.type === 'text' ? opened.text : incoming.text
     const encrypted = opened?.type === 'text' && opened.trusted
     let added: Message | undefined
-    if (came.reaction) await this.references.react(came, text, encrypted)
-    else if (came.method !== undefined && (await this.references.correctsUnreadable(came)))
+    if (incoming.reaction) await this.references.react(incoming, text, encrypted)
+    else if (incoming.method !== undefined && (await this.references.correctsUnreadable(incoming)))
       this.work.setSeen(key)
-    else if (came.method === undefined && (await this.references.corrects(came, encrypted)))
-      added = await this.references.edit(came, key, text, encrypted, known)
-    else added = await this.message(came, key, text, encrypted, opened, known, asked)
-    if (came.envelope && !added && !known && opened?.type !== 'unreadable') {
-      this.work.setSeen(key, came.archive)
+    else if (incoming.method === undefined && (await this.references.corrects(incoming, encrypted)))
+      added = await this.references.edit(incoming, key, text, encrypted, known)
+    else added = await this.message(incoming, key, text, encrypted, opened, known, asked)
+    if (incoming.envelope && !added && !known && opened?.type !== 'unreadable') {
+      this.work.setSeen(key, incoming.archive)
     }
-    if (came.resent && !known) this.work.setSeen(keyOf(came))
+    if (incoming.resent && !known) this.work.setSeen(keyOf(incoming))
     return added
   }
 
@@ -84,7 +84,7 @@ export class Storing {
   }
 
   private async message(
-    came: ReceivedMessage,
+    incoming: ReceivedMessage,
     key: string,
     text: string | undefined,
     encrypted: boolean,
@@ -92,37 +92,37 @@ export class Storing {
     known: boolean,
     asked: boolean
   ): Promise<Message | undefined> {
-    const { archive, timer } = came
-    const again = came.resent ? await resentTarget(this.db, came) : undefined
-    const id = came.resent || came.id
-    const chat = again?.chat ?? came.chat
-    const at = again?.at ?? came.at
+    const { archive, timer } = incoming
+    const again = incoming.resent ? await resentTarget(this.db, incoming) : undefined
+    const id = incoming.resent || incoming.id
+    const chat = again?.chat ?? incoming.chat
+    const at = again?.at ?? incoming.at
     const untrusted = opened?.type === 'text' && !opened.trusted && { untrusted: opened.device }
     const base: Message = {
       ...{
-        key: again?.key ?? (came.resent ? messageKey(chat, came.from, came.mine, id) : key),
+        key: again?.key ?? (incoming.resent ? messageKey(chat, incoming.from, incoming.mine, id) : key),
         chat,
         at,
         id
       },
-      ...{ from: came.from, mine: came.mine, ...(archive && !came.resent && { archive }) },
+      ...{ from: incoming.from, mine: incoming.mine, ...(archive && !incoming.resent && { archive }) },
       order: again?.order ?? orderOfEntry({ archive, at }),
-      ...{ kind: 'text', text: '', progress: came.mine ? 'sent' : 'read', reactions: {}, encrypted },
+      ...{ kind: 'text', text: '', progress: incoming.mine ? 'sent' : 'read', reactions: {}, encrypted },
       ...untrusted
     }
-    const setting = text === undefined && timer >= 0 && !came.envelope && came.method === undefined
+    const setting = text === undefined && timer >= 0 && !incoming.envelope && incoming.method === undefined
     if (known) {
       // The archive tells the position of a message of the user
-      if (setting && came.mine && archive) await this.timer(base, timer)
+      if (setting && incoming.mine && archive) await this.timer(base, timer)
       const there = archive ? await this.work.message(base.key) : undefined
       if (!there) return undefined
       if (there.archive === undefined) this.work.setMessage({ ...there, archive })
       if (there.mine || there.archive === undefined) await settle(this.work, there, base)
       return undefined
     }
-    if (came.tombstone) {
+    if (incoming.tombstone) {
       if (await this.work.message(base.key)) {
-        await this.references.change('retraction', base.key, came, {})
+        await this.references.change('retraction', base.key, incoming, {})
         return undefined
       }
       // A message that was sent and deleted before this device existed leaves no trace here
@@ -133,26 +133,27 @@ export class Storing {
       return this.add({ ...base, kind: 'deleted', encrypted: true })
     }
     if (opened?.type === 'unreadable' || opened?.type === 'again') {
-      if (!came.envelope?.payload) return undefined
+      if (!incoming.envelope?.payload) return undefined
       return this.add({ ...base, kind: 'unreadable', asked: opened.type === 'again' ? asked : opened.asked })
     }
-    if (came.method !== undefined) return this.add({ ...base, kind: 'unreadable', method: came.method })
+    if (incoming.method !== undefined)
+      return this.add({ ...base, kind: 'unreadable', method: incoming.method })
     if (text === undefined || isBlank(text)) {
       if (setting) await this.timer(base, timer)
       return undefined
     }
     if (timer > 0 && at + timer * 1000 <= this.expiryTime) return undefined
-    const { text: rest, quote } = answerIn(came, text)
-    const reply = await this.references.quote(came, chat, quote)
+    const { text: rest, quote } = answerIn(incoming, text)
+    const reply = await this.references.quote(incoming, chat, quote)
     const added = await this.add({
       ...base,
       text: rest,
       ...(reply && { reply }),
-      ...(came.forwarded && { forwarded: true }),
-      ...(came.unstyled && { unstyled: true }),
+      ...(incoming.forwarded && { forwarded: true }),
+      ...(incoming.unstyled && { unstyled: true }),
       ...(timer > 0 && { expires: at + timer * 1000 })
     })
-    const asks = added && !came.mine && came.wantsReceipt
+    const asks = added && !incoming.mine && incoming.wantsReceipt
     if (asks && (await this.isAccepted(chat))) await this.receipts.owe(added, id)
     return added
   }

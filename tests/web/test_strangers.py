@@ -55,6 +55,25 @@ async def test_who_has_no_keys_is_written_to_unencrypted_after_one_question(peop
     await ada.hides(".banner")
 
 
+async def test_a_contact_request_without_a_message_is_seen_with_its_name_and_can_be_declined(
+    people: People,
+) -> None:
+    ada, ben = await people.one("Ada"), await people.one("Ben", PHONE)
+    await ada.register()
+    await ben.register()
+    await ben.start_chat(ada.number)
+    await ada.on("a.row:has-text('Contact requests')", "click")
+    await ada.on(".row:has-text('~Ben')", "click")
+    await ada.shows(".request:has-text('~Ben'):has-text('would like to add you')")
+    digits = "".join(filter(str.isdigit, "".join(await ada.on(".request", "innerText"))))
+    assert ben.number[3:] in digits
+    await ada.press("Decline")
+    await ada.hides(".request")
+    await ada.open("#/")
+    await ada.shows("text=No chats yet")
+    assert await ada.on("a.row:has-text('Contact requests')", "count") == 0
+
+
 async def test_a_stranger_who_is_reported_is_blocked_and_the_operator_hears_of_it(people: People) -> None:
     ada, ben = await people.one("Ada"), await people.one("Ben", PHONE)
     await approach(ada, ben, "Buy my coins")

@@ -472,6 +472,9 @@ export const de: Texts = {
   'request.stranger.shares':
     'Nimm an, um zu antworten; dann sieht man deinen Namen, dein Bild und wann du online bist. Bis dahin bleibt verborgen, ob du dies gelesen hast.',
   'request.accept': 'Annehmen',
+  'request.decline': 'Ablehnen',
+  'requests.title': 'Kontaktanfragen',
+  'requests.none': 'Es gibt keine Kontaktanfragen.',
   'block.title': '{name} blockieren?',
   'block.text':
     'Die Person kann dir dann nicht mehr schreiben und sieht nicht, wann du online bist. Sie erfährt nichts davon.',

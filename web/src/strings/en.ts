@@ -458,6 +458,9 @@ export const en = {
   'request.stranger.shares':
     'Accept to reply; they will see your name, your picture and when you are online. Until then they don’t learn whether you have read this.',
   'request.accept': 'Accept',
+  'request.decline': 'Decline',
+  'requests.title': 'Contact requests',
+  'requests.none': 'There are no contact requests.',
   'block.title': 'Block {name}?',
   'block.text': 'They won’t be able to message you or see when you’re online. They won’t be told.',
   'report.title': 'Report {name}',

@@ -156,7 +156,9 @@ class RunningServer:
         config = load(None, self.environ)
         bare, keys = account_jid(config, jid), make_keys(password, new_salts(Randomness()))
         with ThreadPoolExecutor(1) as elsewhere:  # the test may have a loop of its own here
-            elsewhere.submit(with_store, config, lambda store: store.create_accounts([(bare, keys)])).result()
+            elsewhere.submit(
+                with_store, config, lambda store: store.create_accounts([(bare, keys)]), create=True
+            ).result()
         return jid
 
 

@@ -104,6 +104,7 @@ class Server:
         try:
             certificate, key = ensure_certificate(config)
             check_pair(certificate, key)
+            described = describe(certificate)
             self.certificates = Certificates(certificate, key, config.federation_ca)
         except (OSError, ValueError, ssl.SSLError) as error:
             raise StartError(f"can't use the certificate: {error}") from error
@@ -127,6 +128,7 @@ class Server:
             config, node.domain, node.tasks, partial(Stream, node.entrance), pool, self.certificates
         )
         self.renewal = Renewal(self.edge, self._reread)
+        self.renewal.look_at_certificate()
         self._listeners = Listeners(config, self.edge)
         app = _web_app(config)
         invites = InvitePages(node.domain, Invites(store, node.clock, randomness), config.invites)
@@ -144,11 +146,10 @@ class Server:
             raise
         self.node.tasks.spawn(self._tick())
         self.node.tasks.spawn(self.edge.watch())
-        self.renewal.look_at_certificate()
         if config.log_format == "json":
             return  # standard output is for a program
         accounts = await store.accounts()
-        welcome.show(config, describe(certificate), len(accounts), web_app=app is not None)
+        welcome.show(config, described, len(accounts), web_app=app is not None)
 
     def _federation(self, pool: ParserPool, secret: bytes) -> Federation:
         """Streams to and from other servers."""

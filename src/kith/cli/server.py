@@ -80,21 +80,41 @@ def backup(
         Path, typer.Argument(metavar="FILE|DIR", help="The file to write, or the folder for it.")
     ],
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")] = False,
+    to: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            "--to",
+            metavar="KEY|FILE",
+            help="Encrypt it for a public key of age (age1…) or SSH, or those in a file.",
+            show_default=False,
+        ),
+    ] = None,
+    keep: Annotated[
+        int, typer.Option(min=0, help="How many backups to keep in the folder, this one included. 0: all.")
+    ] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing unless something is wrong.")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Save everything that the server needs in one file, while it runs.
 
     The file contains the database, the server's secret, its certificate and key. Examples:
-    kith backup /var/backups/; kith backup --force today.tar
+    kith backup --quiet --keep 14 --to age1… /var/backups/; kith backup --force today.tar
     """
-    from kith.commands.backup import backup
+    from kith.commands.backup import Wishes, backup
     from kith.config.load import settings_file
 
-    backup(load_settings(config), target, settings_file(config, os.environ), force)
+    wishes = Wishes(force, to or (), keep, quiet)
+    backup(load_settings(config), target, settings_file(config, os.environ), wishes)
 
 
 def restore(
     source: Annotated[Path, typer.Argument(metavar="FILE", help="A file that kith backup wrote.")],
+    identity: Annotated[
+        Optional[Path],
+        typer.Option(
+            metavar="FILE", help="The private key of age or SSH, if it is encrypted.", show_default=False
+        ),
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Check a backup and fill an empty data folder from it.
@@ -104,7 +124,7 @@ def restore(
     """
     from kith.commands.restore import restore
 
-    restore(load_settings(config), source)
+    restore(load_settings(config), source, identity)
 
 
 def doctor(config: ConfigOption = None) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 import tempfile
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -17,6 +20,7 @@ from kith.commands import backup_file
 from kith.commands.backup_file import About, BackupError
 from kith.commands.fail import fail
 from kith.commands.folder import require_folder
+from kith.commands.sealing import Keys, recipients, seal
 from kith.config import Config
 from kith.console import SafeConsole
 from kith.edge.certificate import own_files
@@ -29,7 +33,7 @@ from kith.terminal import say
 _ATTEMPTS = 3
 
 
-def progress_bar() -> Progress:
+def progress_bar(quiet: bool = False) -> Progress:
     """A progress bar on standard error, shown only if that is a terminal."""
     console = SafeConsole(stderr=True, markup=True)
     return Progress(
@@ -38,7 +42,7 @@ def progress_bar() -> Progress:
         TaskProgressColumn(),
         TimeElapsedColumn(),
         console=console,
-        disable=not console.is_terminal,
+        disable=quiet or not console.is_terminal,
     )
 
 
@@ -47,35 +51,72 @@ def counted(accounts: int) -> str:
     return f"{accounts} account{' is' if accounts == 1 else 's are'}"
 
 
-def backup(config: Config, target: Path, settings: Path | None, force: bool) -> None:
+class Wishes(NamedTuple):
+    """How a backup is made.
+
+    ``force``: overwrite an existing file. ``keys``: public keys to encrypt it for (`sealing.recipients`).
+    ``keep``: how many backups of this domain to keep in the folder, this one included; 0: all. ``quiet``: say
+    nothing unless something is wrong.
+    """
+
+    force: bool = False
+    keys: Sequence[str] = ()
+    keep: int = 0
+    quiet: bool = False
+
+
+def backup(config: Config, target: Path, settings: Path | None, wishes: Wishes) -> None:
     """Writes a backup to a file, or to a new file in a folder. Ends the program with status 2 if it can't.
 
-    ``settings``: the file with the settings, if there is one. ``force``: overwrite an existing file.
+    ``settings``: the file with the settings, if there is one.
     """
     require_folder(config)
     if target.is_dir() or str(target).endswith(os.sep):
-        target = target / f"kith-{config.domain.strip('[]')}-{datetime.now():%Y%m%d-%H%M%S}.tar"
-    if target.exists() and not force:
+        target = (
+            target / f"{_prefix(config)}{datetime.now():%Y%m%d-%H%M%S}.tar{'.age' if wishes.keys else ''}"
+        )
+    elif wishes.keep:
+        fail("--keep needs a folder for the backups")
+    if target.exists() and not wishes.force:
         fail(f"{target} exists: choose another name, or use --force")
     try:
-        accounts = _write(config, target, settings)
+        keys = recipients(wishes.keys)
+        accounts = _write(config, target, settings, keys, wishes.quiet)
+        if wishes.keep:
+            _rotate(config, target.parent, wishes.keep)
     except (StoreError, BackupError) as error:
         fail(f"no backup was written: {error}")
     except OSError as error:
         fail(f"no backup was written: can't write {target}: {error.strerror or error}")
+    if wishes.quiet:
+        return
     say(f"{counted(accounts)} in {target} ({decimal(target.stat().st_size)}).")
-    say("It contains the server's secret and key, and is not encrypted: let nobody else read it.")
+    if not keys:
+        say("It contains the server's secret and key, and is not encrypted: let nobody else read it.")
     for name in ("certificate", "private_key"):
         path = getattr(config, name)
         if path is not None and not _inside(config, path):
             say(f"Not in it: {path}, which is outside the data folder.")
 
 
-def _write(config: Config, target: Path, settings: Path | None) -> int:
+def _prefix(config: Config) -> str:
+    """How the names of backups begin in a folder."""
+    return f"kith-{config.domain.strip('[]')}-"
+
+
+def _rotate(config: Config, folder: Path, keep: int) -> None:
+    """Removes the oldest backups that were made here, by their names, which have the time."""
+    made = re.compile(re.escape(_prefix(config)) + r"[0-9]{8}-[0-9]{6}\.tar(?:\.age)?")
+    found = sorted(path for path in folder.iterdir() if made.fullmatch(path.name))
+    for path in found[:-keep]:
+        path.unlink()
+
+
+def _write(config: Config, target: Path, settings: Path | None, keys: Keys, quiet: bool) -> int:
     """Writes the file under a temporary name until it is checked. Returns the number of accounts in it."""
     folder = Path(tempfile.mkdtemp(prefix=".kith-backup-", dir=target.parent))
     try:
-        with progress_bar() as progress:
+        with progress_bar(quiet) as progress:
             database = folder / config.database.name
             copying = progress.add_task("Copying the database", total=None)
             snapshot.copy(
@@ -99,6 +140,13 @@ def _write(config: Config, target: Path, settings: Path | None) -> int:
                 os.fsync(out.fileno())
                 out.seek(0)
                 backup_file.read(out, lambda n: progress.advance(read, n))
+            if keys:
+                encrypting = progress.add_task("Encrypting the file", total=None)
+                sealed = folder / "backup.tar.age"
+                seal(temporary, sealed, keys)
+                progress.update(encrypting, completed=1, total=1)
+                temporary = sealed
+                _sync_file(sealed)
         temporary.replace(target)
         _sync(target.parent)
         return accounts
@@ -151,8 +199,14 @@ def _inside(config: Config, path: Path) -> bool:
     return path.resolve().is_relative_to(config.data_dir.resolve())
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync_file(path: Path) -> None:
+    path.chmod(0o600)
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
+    """Lets a file or folder reach the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

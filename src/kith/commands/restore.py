@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ from kith.commands import backup_file
 from kith.commands.backup import counted, progress_bar
 from kith.commands.backup_file import About, BackupError
 from kith.commands.fail import fail
+from kith.commands.sealing import is_sealed, unseal
 from kith.config import Config
 from kith.store import snapshot
 from kith.store.errors import StoreError
@@ -17,12 +19,16 @@ from kith.store.folder import LOCK, FolderLock
 from kith.terminal import say
 
 _STAGE = ".restoring"
+#: The decrypted backup in the stage, until it is read.
+_PLAIN = "backup.tar"
 #: What an empty folder may contain: the leftovers of an interrupted restore, and what file systems create.
 _IGNORED = frozenset((_STAGE, LOCK, "lost+found"))
 
 
-def restore(config: Config, source: Path) -> None:
+def restore(config: Config, source: Path, identity: Path | None = None) -> None:
     """Fills the data folder of the settings, which has to be empty or missing.
+
+    ``identity``: the file of the private key, if the backup is encrypted.
 
     Ends the program with status 2 if it can't, and leaves nothing behind.
     """
@@ -35,7 +41,7 @@ def restore(config: Config, source: Path) -> None:
         fail(f"{data} is not empty: move its files away, or set KITH_DATA_DIR to another folder")
     created = not data.exists()
     try:
-        about, accounts = _restore(config, source)
+        about, accounts = _restore(config, source, identity)
     except (BackupError, StoreError) as error:
         _clean(data, created)
         fail(f"{source} was not restored: {error}")
@@ -57,22 +63,30 @@ def _clean(data: Path, created: bool) -> None:
     shutil.rmtree(data if created else data / _STAGE, ignore_errors=True)
 
 
-def _restore(config: Config, source: Path) -> tuple[About, int]:
+def _restore(config: Config, source: Path, identity: Path | None) -> tuple[About, int]:
     """Checks the backup and moves its files into place, the database last.
 
     Returns its accounts' number, too.
     """
-    data = config.data_dir
-    with source.open("rb") as file, progress_bar() as progress:
-        size = os.fstat(file.fileno()).st_size
-        reading = progress.add_task("Reading the backup", total=size)
-        stage = data / _STAGE
+    data, stage = config.data_dir, config.data_dir / _STAGE
+    with progress_bar() as progress, contextlib.ExitStack() as stack:
+        sealed = is_sealed(source)
         shutil.rmtree(stage, ignore_errors=True)
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = FolderLock(data)  # a server whose database was deleted may still run here
         stage.mkdir(mode=0o700)
+        plain = stage / _PLAIN if sealed else source
+        if sealed:
+            decrypting = progress.add_task("Decrypting the backup", total=None)
+            unseal(source, plain, identity)
+            progress.update(decrypting, completed=1, total=1)
+        file = stack.enter_context(plain.open("rb"))
+        size = os.fstat(file.fileno()).st_size
+        reading = progress.add_task("Reading the backup", total=size)
         about = backup_file.read(file, lambda n: progress.advance(reading, n), stage)
         progress.update(reading, completed=size)
+        if sealed:
+            plain.unlink()
         if about.domain != config.domain:
             raise BackupError(
                 f"it is of the domain {about.domain}, but the settings say {config.domain}:"

@@ -337,6 +337,8 @@ class Link:
                 parts.append(others.popleft().data)
                 receipts.wrote(False, now)
         parts.append(receipts.request(now))
+        if self.outbox.unsent and self._broken < _ONE_BY_ONE:
+            self._news.set()  # the rest follows
         return b"".join(parts)
 
     def _delayed(self, departure: Departure) -> bytes:

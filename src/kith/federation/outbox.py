@@ -19,6 +19,8 @@ from kith.wire.stanza import Stanza
 #: What is in memory for one domain at most: written but not confirmed, or about to be written.
 _HELD, _HELD_BYTES = 500, 1024 * 1024
 _PAGE = 200
+#: How many are written in one turn of the event loop.
+_PORTION = 100
 
 
 class Departure(NamedTuple):
@@ -52,6 +54,11 @@ class DomainOutbox:
     def empty(self) -> bool:
         """Whether nothing waits for the domain."""
         return not (self.behind or self._queue or self._sent)
+
+    @property
+    def unsent(self) -> int:
+        """How many are in memory to be sent."""
+        return len(self._queue)
 
     @property
     def unconfirmed(self) -> int:
@@ -97,8 +104,11 @@ class DomainOutbox:
             self.behind = self._more or bool(entries)
 
     def take(self, one_by_one: bool = False) -> list[Departure]:
-        """The entries to be sent next. ``one_by_one``: at most one is unconfirmed at a time."""
-        most = max(1 - len(self._sent), 0) if one_by_one else len(self._queue)
+        """The entries to be sent next, not too many at a time, so that others get their turn.
+
+        ``one_by_one``: at most one is unconfirmed at a time.
+        """
+        most = max(1 - len(self._sent), 0) if one_by_one else _PORTION
         taken = [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
         self._sent.extend(taken)
         return taken

@@ -7,6 +7,7 @@ this server are.
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 
 from kith.base.clock import Clock
@@ -17,6 +18,8 @@ from kith.wire.jid import parse_jid
 from kith.wire.stanza import Stanza
 
 _ERROR = ns.tag(ns.CLIENT, "error")
+#: An attribute of a serialized stanza without entities.
+_ATTRIBUTE = re.compile(r"""\s([\w:]+)=(?:'([^']*)'|"([^"]*)")""")
 #: For how many seconds, and for how many messages, errors are expected.
 _SECONDS, _MOST = 600.0, 20_000
 
@@ -31,11 +34,14 @@ class Refusals:
 
     def sent(self, departure: Departure) -> None:
         """A stanza was written to a stream."""
-        stanza = Stanza.from_bytes(departure.stanza)
-        if stanza.kind != "message":
+        head = departure.stanza[: departure.stanza.index(b">")].decode()
+        if not head.startswith("<message") or "&" in head:
+            return
+        attrs = {name: one or other for name, one, other in _ATTRIBUTE.findall(head)}
+        if not {"from", "to", "id"} <= attrs.keys():
             return
         now = self._clock.steady()
-        key = parse_jid(stanza.attrs["from"]).bare, parse_jid(stanza.attrs["to"]).bare, stanza.id
+        key = parse_jid(attrs["from"]).bare, parse_jid(attrs["to"]).bare, attrs["id"]
         self._sent[key] = departure.account, now
         while self._sent:
             oldest, (_, at) = next(iter(self._sent.items()))

@@ -105,7 +105,7 @@ class Server:
             certificate, key = ensure_certificate(config)
             check_pair(certificate, key)
             described = describe(certificate)
-            self.certificates = Certificates(certificate, key, config.federation_ca)
+            self.certificates = Certificates(certificate, key, config.federation, config.federation_ca)
         except (OSError, ValueError, ssl.SSLError) as error:
             raise StartError(f"can't use the certificate: {error}") from error
         await asyncio.to_thread(self._take_folder)

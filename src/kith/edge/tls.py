@@ -27,29 +27,36 @@ def peer_address(transport: BaseTransport) -> str:
 class Certificates:
     """The server's TLS contexts for a certificate. `reload` reads its files again when they have changed.
 
-    ``expires``: when the certificate does, in seconds since 1970. ``authorities``: trusted for other servers
-    besides the system's. ``servers``: the context for servers that connect here; their certificates are only
-    asked for if this build of Python makes it possible. ``to_servers``: the context for connecting to other
-    servers.
+    ``expires``: when the certificate does, in seconds since 1970. ``federation``: whether there are other
+    servers. ``authorities``: trusted for these, besides the system's. ``servers``: the context for servers
+    that connect here; they are only asked for a certificate if this build of Python makes it possible.
+    ``to_servers``: the context for connecting to other servers.
     """
 
-    def __init__(self, certificate: Path, key: Path, authorities: Path | None = None) -> None:
+    def __init__(
+        self, certificate: Path, key: Path, federation: bool = False, authorities: Path | None = None
+    ) -> None:
         self.certificate = certificate
         self.key = key
         self.starttls = self._context(None)
         self.direct = self._context([ALPN_XMPP])
         self.https = self._context(["http/1.1"])
         self.servers = self._context(None)
-        self.to_servers = ssl.create_default_context()
+        self.to_servers = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self.to_servers.minimum_version = ssl.TLSVersion.TLSv1_2
         self.to_servers.load_cert_chain(certificate, key, password="")
-        self.servers.load_default_certs(ssl.Purpose.SERVER_AUTH)
-        if authorities is not None:
-            for context in (self.servers, self.to_servers):
-                context.load_verify_locations(authorities)
-        ask_for_certificates(self.servers)
+        if federation:
+            self._trust(authorities)
         self._seen = self._stamp()
         self._read()
+
+    def _trust(self, authorities: Path | None) -> None:
+        """Sets who may vouch for other servers. It takes a moment to load the authorities of the system."""
+        for context in (self.servers, self.to_servers):
+            context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+            if authorities is not None:
+                context.load_verify_locations(authorities)
+        ask_for_certificates(self.servers)
 
     def _context(self, protocols: list[str] | None) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -449,18 +449,20 @@ class Device:
                 self.notebook.note(*noted)
 
     def _got_error(self, message: Element) -> None:
+        """If the device that has written is gone, another one of the same person is told."""
         id = message.get("id") or ""
         if id in self.world.said and self.world.said[id].account == self.account:
             return  # nobody waits for it
         error = message.find(f"{CLIENT}error")
-        number = int(id.rpartition("-")[2])
-        if not id.startswith(self.name) or error is None:
+        name, _, number = id.rpartition("-")
+        writer = self.world.devices.get(name)
+        if writer is None or writer.account != self.account or error is None:
             self.world.complain(f"{self.name} got an error that is not for it")
         elif error.get("type") == "wait":
-            self.written[number].refused = True
-            self._retry.add(number)
+            writer.written[int(number)].refused = True
+            writer._retry.add(int(number))
         else:
-            self.written[number].bounced = True
+            writer.written[int(number)].bounced = True
 
     # -- everything else ------------------------------------------------------------------------------
 

@@ -31,10 +31,16 @@ class Bounces:
         self._placement = placement
         self._tasks = tasks
 
-    def tell(self, error: Stanza, account: int, stored: Callable[[], None]) -> None:
+    def tell(
+        self,
+        error: Stanza,
+        account: int,
+        stored: Callable[[], None],
+        unstored: Callable[[], None] = lambda: None,
+    ) -> None:
         """Delivers an error to the account with this id.
 
-        ``stored`` is called once the error is durable; never, if it can't be stored now.
+        ``stored`` is called once the error is durable, or ``unstored`` if it can't be stored now.
         """
         if error.kind != "message":
             self._show(error)
@@ -46,6 +52,7 @@ class Bounces:
         def done(existing: int | None, problem: BaseException | None) -> None:
             if problem is not None:
                 self._tasks.failed("a bounce could not be stored for its recipient", problem)
+                unstored()
                 return
             stored()
             envelope = Envelope(id, data, error, to, None)

@@ -268,10 +268,23 @@ class Outbox:
             elif error is None:
                 kept.append(departure.id)
             else:
-                leave = partial(self._store.turned_away, departure.account, [departure.id])
-                self._bounces.tell(Stanza.from_bytes(error), departure.account, leave)
+                self._return(departure, error)
         if kept:
             self._store.handed_on(batch[0].account, kept)
+
+    def _return(self, departure: Departure, data: bytes) -> None:
+        """Tells the sender of a stanza that it was refused.
+
+        If that can't be stored now, it is tried again while this node owns the sender.
+        """
+        error = Stanza.from_bytes(data)
+
+        def again() -> None:
+            if self._placement.owns(parse_jid(error.attrs["to"]).bare):
+                self._tasks.later(_RETRY_MOST, partial(self._return, departure, data))
+
+        leave = partial(self._store.turned_away, departure.account, [departure.id])
+        self._bounces.tell(error, departure.account, leave, again)
 
     def _tell(self, departure: Departure, refusal: Stanza | None) -> None:
         """Reports the outcome to the waiting caller, in the next iteration of the event loop."""

@@ -21,7 +21,7 @@ logger = structlog.get_logger("kith")
 
 
 class Notices:
-    """Sends such messages."""
+    """Sends messages from the server to accounts."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""One account per phone number: normalises numbers that can be written in two ways.
+"""One account per phone number: normalizes numbers that can be written in two ways.
 
 Two countries write mobile numbers with a digit that others leave out, and both ways stand in address books:
 

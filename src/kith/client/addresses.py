@@ -10,7 +10,7 @@ from kith.client.errors import InvalidAddress
 
 
 def bare(address: str) -> str:
-    """The normalised bare address, without a resource. Raises InvalidAddress."""
+    """The normalized bare address, without a resource. Raises InvalidAddress."""
     from slixmpp import JID  # it takes long to import
     from slixmpp.jid import InvalidJID
 

@@ -65,7 +65,7 @@ class CatchUp:
         read = await self._read_after(place, None, take)
         if read is None or (read == 0 and await self._is_lost(place)):
             # The place has expired, or was never in the archive. Go back by time, once; messages that are
-            # known already are recognised.
+            # known already are recognized.
             newest_time = self._history.newest_time() or datetime.now(UTC)
             await self._read_after(None, min(newest_time, datetime.now(UTC)) - _GO_BACK, take)
 

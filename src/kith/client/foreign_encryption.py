@@ -1,4 +1,4 @@
-"""Recognises messages that are encrypted in a way that this client can't read."""
+"""Recognizes messages that are encrypted in a way that this client can't read."""
 
 from __future__ import annotations
 

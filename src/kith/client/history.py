@@ -13,7 +13,7 @@ class History(Chats):
     """Reads and writes messages and chats. Callers commit (`Database.commit`).
 
     A row is a message's place in the order of arrival on this device. Messages that change others (edits,
-    deletions, reactions) have rows as well, so that they are sent, acknowledged and recognised as texts are,
+    deletions, reactions) have rows as well, so that they are sent, acknowledged and recognized as texts are,
     but only the outbox sees them.
     """
 

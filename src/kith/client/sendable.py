@@ -47,7 +47,7 @@ def check_characters(text: str) -> None:
 
 
 def check(stanza: str, max_bytes: int) -> None:
-    """Checks a serialised stanza. Raises BadCharacters, TooLarge."""
+    """Checks a serialized stanza. Raises BadCharacters, TooLarge."""
     check_characters(stanza)
     size = len(stanza.encode())
     if size > max_bytes:

@@ -172,7 +172,7 @@ def _is_domain(text: str) -> bool:
 
 
 def _is_account(text: str, domain: str) -> bool:
-    """Whether a text is the bare, normalised address of an account of this domain."""
+    """Whether a text is the bare, normalized address of an account of this domain."""
     try:
         jid = parse_jid(text)
     except ValueError:

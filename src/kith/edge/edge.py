@@ -20,12 +20,12 @@ from kith.wire.parser import ParserPool
 
 
 class Connected(Watched, Protocol):
-    """A present connection, as whoever stops the server sees it."""
+    """An open connection: what is needed to stop the server."""
 
     def listen_no_more(self) -> bool:
         """Stops reading, because the server is about to stop.
 
-        Returns False if it goes on until the peer has ended its stream.
+        Returns False if it still has to read until the peer closes its side of the stream.
         """
 
     def shut_down(self) -> None:

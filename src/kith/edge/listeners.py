@@ -32,7 +32,7 @@ class Listeners:
         self._open: list[asyncio.Server | TLSListener] = []
 
     def close(self) -> None:
-        """No connection is accepted any more."""
+        """Stops accepting connections."""
         for listener in self._open:
             listener.close()
 

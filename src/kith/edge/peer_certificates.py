@@ -68,7 +68,7 @@ _GO_ON = _Verify(_go_on)
 
 
 class PeerCertificate(NamedTuple):
-    """``der``: the certificate. ``problem``: why it is not to be trusted; empty if it is."""
+    """A certificate in DER. ``problem``: why OpenSSL does not trust it; empty if it does."""
 
     der: bytes
     problem: str

@@ -27,10 +27,11 @@ def peer_address(transport: BaseTransport) -> str:
 class Certificates:
     """The server's TLS contexts for a certificate. `reload` reads its files again when they have changed.
 
-    ``expires``: when the certificate does, in seconds since 1970. ``federation``: whether there are other
-    servers. ``authorities``: trusted for these, besides the system's. ``servers``: the context for servers
-    that connect here; they are only asked for a certificate if this build of Python makes it possible.
-    ``to_servers``: the context for connecting to other servers.
+    ``expires``: when the certificate expires, in seconds since 1970. ``federation``: whether there are
+    connections with other servers. ``authorities``: a file with certification authorities that are trusted
+    for these, besides those of the system. ``servers``: the context for servers that connect here; it
+    requests their certificates only if this build of Python makes that possible. ``to_servers``: the context
+    for connecting to other servers.
     """
 
     def __init__(

@@ -261,7 +261,7 @@ class IncomingStream(LinkStream, Intake):
         """Handles an element of stream management (XEP-0198), without resumption.
 
         The other server has to keep what was not acknowledged. If it sends that again on another stream,
-        it is recognised.
+        it is recognized.
         """
         if element.tag == sm.ASK and self._counting:
             self.asked()

@@ -122,7 +122,7 @@ class Outgoing:
         """Stores a message in the outbox of its sender; it is sent once it is durable. Raises StanzaError."""
         self._link(self._name, to.domain)
         if not stanza.id:
-            stanza.stamp("id", self.randomness.uuid())  # so that the other server recognises a repetition
+            stanza.stamp("id", self.randomness.uuid())  # so that the other server recognizes a repetition
         self._usage.add(session.account.id, len(stanza.to_bytes()))
         self._log.append(session, stanza, to, None, keep, outgoing=self)
         return COMMITTING

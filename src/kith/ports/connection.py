@@ -120,9 +120,10 @@ class Stream(Protocol):
         """Sends a ping that the peer has to answer, if the stream allows one now."""
 
     def say_goodbye(self) -> bool:
-        """The server is about to stop: ends the stream, as far as we go, if the peer may have more to say.
+        """Closes this server's side of the stream (RFC 6120 §4.4), because the server is about to stop.
 
-        Returns whether it did; then the peer's input is still handled until the peer has ended its side.
+        Returns False, and does nothing, if the peer repeats later what was not acknowledged. Otherwise the
+        peer's stanzas are still handled until it closes its side.
         """
 
     def shut_down(self) -> None:

@@ -1,7 +1,7 @@
 """Checks passwords for SASL: the account's own, or its app passwords.
 
 Deriving keys from a password is slow on purpose, so it is done in a thread. A password that was correct
-before is recognised by a keyed hash, which never leaves this process.
+before is recognized by a keyed hash, which never leaves this process.
 """
 
 from __future__ import annotations

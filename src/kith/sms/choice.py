@@ -1,4 +1,4 @@
-"""The sender of text messages that the settings ask for at the moment."""
+"""Chooses how text messages are sent, by the current settings."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from kith.sms.http import HTTPGateway
 
 
 class TextMessages:
-    """A `kith.ports.sms.SMS`: the HTTP gateway of the settings; without one, the console.
+    """Sends text messages with the HTTP gateway of the settings, or to the console if they name none.
 
-    It follows the settings when they change while the server runs. Messages on their way to the gateway of
-    before get there.
+    When the settings change while the server runs, later messages use the new ones. Messages that are being
+    sent are not affected.
     """
 
     def __init__(self, config: Config, clock: Clock, randomness: Randomness) -> None:

@@ -44,7 +44,7 @@ class HTTPGateway:
     gateways that answer 200 even if they refuse.
 
     The gateway's answers are neither logged nor shown: they may repeat what was sent, keys and codes
-    included, in encodings that no filter would recognise.
+    included, in encodings that no filter would recognize.
     """
 
     def __init__(

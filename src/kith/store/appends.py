@@ -162,7 +162,7 @@ def _place(
 ) -> tuple[Key | None, Owners, int | None]:
     """The key for a message, the logs to add it to, and its id if it is stored already, else None.
 
-    The key is None if too many were in use: a retry of this message will not be recognised.
+    The key is None if too many were in use: a retry of this message will not be recognized.
     """
     owners = entry.owners
     accounts = {account for account, _, _ in owners}

@@ -174,7 +174,7 @@ class StreamParser:
         """Stores the stream header. Returns the index after it."""
         tag = _START_TAG.match(data, parser.opened_at - self._base)
         name = _NAME.match(data, parser.opened_at - self._base)
-        if tag is None or name is None or b"\0" in tag[0]:  # expat recognises UTF-16
+        if tag is None or name is None or b"\0" in tag[0]:  # expat recognizes UTF-16
             raise StreamError("unsupported-encoding")
         if tag.end() > parser.limits.stanza_bytes:
             raise StreamError("policy-violation", "stream header is too big")

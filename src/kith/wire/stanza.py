@@ -24,7 +24,7 @@ _NAMES = {_MESSAGE: "message", _PRESENCE: "presence", _IQ: "iq"}
 class Stanza:
     """A child of a stream: a message, presence or iq, or an element of a negotiation.
 
-    ``tag``: the name in Clark notation. ``inner``: the serialised children in a ``jabber:client`` context
+    ``tag``: the name in Clark notation. ``inner``: the serialized children in a ``jabber:client`` context
     (in elements of a negotiation, as they were received). ``children``: their names in Clark notation.
     ``head``: the attributes as they were written, or None. While it is set, change ``attrs`` only with
     `stamp`.

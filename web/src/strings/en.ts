@@ -589,7 +589,7 @@ export const en = {
   'devices.revoke': 'Log out device',
   'devices.revoke.label': 'Log out {name}',
   'devices.revoke.text': '{name} will be logged out immediately, and its keys withdrawn.',
-  'devices.hint': 'Log out any device that you don’t recognise.',
+  'devices.hint': 'Log out any device that you don’t recognize.',
   'devices.keys': 'Security keys',
   'devices.keys.hint':
     'Compare each key with the one that its device shows here. A device that you don’t trust gets none of your messages from this one.',

@@ -1,5 +1,5 @@
 /**
- * Synchronises chat settings between the user's devices: the read position (XEP-0490), and pinned, muted, archived,
+ * Synchronizes chat settings between the user's devices: the read position (XEP-0490), and pinned, muted, archived,
  * favourite, cleared and disappearing messages in a private node of Kith's own (docs/web.md). Changes made offline are
  * recorded and published later.
  */

@@ -112,7 +112,7 @@ class Session(Outlet):
     )
 
     keeper: Keeper
-    #: Clients' messages have no key: retries are recognised by their origin ids (XEP-0359).
+    #: Clients' messages have no key: retries are recognized by their origin ids (XEP-0359).
     key: ClassVar[None] = None
 
     def __init__(self, keeper: Keeper, account: Account, jid: JID, sink: Sink | None, lang: str = "") -> None:

@@ -26,7 +26,7 @@ class LinkStream:
         """Does nothing: the peer is never pinged."""
 
     def say_goodbye(self) -> bool:
-        """False: what the peer sends from now on is not read."""
+        """Does nothing: from now on, what the peer sends is not read."""
         return False
 
     def shut_down(self) -> None:

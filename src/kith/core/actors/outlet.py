@@ -29,9 +29,7 @@ class Quiet(Protocol):
 
 
 class Outlets(Protocol):
-    """The interface of the object that writes for all sessions (`kith.core.sessions.sessions`), for one
-    of them.
-    """
+    """What a session uses of the object that writes for all sessions (`kith.core.sessions.sessions`)."""
 
     tasks: Tasks
     figures: Figures

@@ -112,7 +112,7 @@ class Feature:
         return None
 
     def login_over(self, visitor: Visitor) -> None:
-        """A stream has logged in, or has ended without."""
+        """A client has logged in, or its stream has ended before that."""
 
     def message_sent(self, session: Session, stanza: Stanza, to: JID) -> None:
         """Called before a client's message is logged and routed.

@@ -1,6 +1,6 @@
 """The rules of the log: whether a message is stored, under which id, and what follows the commit.
 
-Nothing is acknowledged or delivered before it is committed. A sender's retry is recognised by its origin id
+Nothing is acknowledged or delivered before it is committed. A sender's retry is recognized by its origin id
 (XEP-0359 §3) and its content (`kith.core.log.retries`).
 """
 
@@ -23,7 +23,7 @@ from kith.wire.stanza import Stanza
 _ORIGIN_ID = ns.tag(ns.STANZA_ID, "origin-id")
 _STANZA_ID = ns.tag(ns.STANZA_ID, "stanza-id")
 _ORIGIN = re.compile(rb"<origin-id\b[^<>]*?\bid=(?:'([^'<>]*)'|\"([^\"<>]*)\")")
-#: The maximum size of an origin id, in bytes. Retries with longer ones are not recognised.
+#: The maximum size of an origin id, in bytes. Retries with longer ones are not recognized.
 _LONGEST_ORIGIN = 1024
 _RETRIES = Retries(is_retry, distinct_origin)
 #: While this many bytes wait for the disk, further messages are refused.
@@ -124,7 +124,7 @@ class Log:
         """Queues a message for the logs of ``owners`` (`kith.ports.store.Append`), all of which this
         node owns.
 
-        ``origin``: the sender's id for the message, by which retries are recognised, or None.
+        ``origin``: the sender's id for the message, by which retries are recognized, or None.
         """
         sender = envelope.sender
         assert sender is not None

@@ -19,7 +19,7 @@ async def expire(store: Store, clock: Clock, days: int) -> None:
 
     If it is 0, none are removed.
 
-    Also removes origin ids that are older than `REMEMBERED_DAYS`; later retries are not recognised.
+    Also removes origin ids that are older than `REMEMBERED_DAYS`; later retries are not recognized.
     """
     now = datetime.fromtimestamp(clock.now(), UTC)
     if days:

@@ -19,7 +19,7 @@ from kith.wire import ns
 from kith.wire.serialize import serialize
 from kith.wire.stanza import Stanza
 
-#: For how many days retries are recognised. Until then, an origin id takes about 37 bytes of the database.
+#: For how many days retries are recognized. Until then, an origin id takes about 37 bytes of the database.
 REMEMBERED_DAYS = 30
 _ORIGIN_ID = ns.tag(ns.STANZA_ID, "origin-id")
 #: Elements about delivery, which a retry may have or lack.
@@ -104,7 +104,7 @@ class _Compared(NamedTuple):
 
 
 def distinct_origin(origin: bytes, stanza: bytes) -> bytes:
-    """The key of a message whose origin id belongs to another one, so that its own retries are recognised."""
+    """The key of a message whose origin id belongs to another one, so that its own retries are recognized."""
     content = _Compared.of(stanza).content if _is_simple(stanza) else _inside(stanza)
     return hashlib.blake2b(origin + content, digest_size=16).digest()
 

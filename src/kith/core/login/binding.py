@@ -99,9 +99,10 @@ def bind(
     device: str = "",
     holding: bool = False,
 ) -> Session:
-    """Opens a session. Raises StanzaError if the account has too many, StreamError if it is not here now.
+    """Opens a session. Raises StanzaError if the account has too many sessions.
 
-    ``holding``: stanzas for the session are held until the client knows that it is bound.
+    Raises StreamError if this node no longer has the account. ``holding``: stanzas for the session are held
+    until the client knows that it is bound.
     """
     if entrance.accounts.get(account.jid) is not account:  # it was dropped since the login
         raise StreamError("reset", "another node has the account now, or log in again")

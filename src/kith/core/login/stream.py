@@ -176,7 +176,7 @@ class Stream(Visitor):
             self.session.send_ping()
 
     def say_goodbye(self) -> bool:
-        """False: a client sends again what was not acknowledged."""
+        """Does nothing, since a client repeats what was not acknowledged."""
         return False
 
     def shut_down(self) -> None:

@@ -76,7 +76,7 @@ class Removal:
             self._tasks.spawn(self.forget(account))
 
     async def forget(self, account: Account) -> None:
-        """Ends the sessions of an account that was deleted from the store, and tells the features."""
+        """Ends the sessions of an account that was deleted from the store, and calls `account_deleted`."""
         self._end_sessions(account)
         self._accounts.drop(account)
         await self._hooks.account_deleted(account.address)

@@ -180,7 +180,7 @@ async def own_affiliations(service: Service, request: Request) -> Sequence[Eleme
 
 
 async def affiliations(service: Service, request: Request) -> Sequence[Element]:
-    """Answers with those of a node, to an owner. Raises StanzaError."""
+    """Answers an owner with the affiliations of a node. Raises StanzaError."""
     node = request.owned(await service.nodes.load(request.account))
     result = Element(ns.tag(ns.PUBSUB_OWNER, "pubsub"))
     parent = SubElement(result, ns.tag(ns.PUBSUB_OWNER, "affiliations"), {"node": node.name})
@@ -221,7 +221,7 @@ async def set_affiliations(service: Service, request: Request) -> Sequence[Eleme
 
 
 async def subscriptions(service: Service, request: Request) -> Sequence[Element]:
-    """Answers with those of a node, to an owner. Raises StanzaError."""
+    """Answers an owner with the subscriptions of a node. Raises StanzaError."""
     node = request.owned(await service.nodes.load(request.account))
     result = Element(ns.tag(ns.PUBSUB_OWNER, "pubsub"))
     parent = SubElement(result, ns.tag(ns.PUBSUB_OWNER, "subscriptions"), {"node": node.name})

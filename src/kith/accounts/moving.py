@@ -91,7 +91,7 @@ class Moving:
         async with self._one:
             current = await self._store.account(record.jid)
             if current is None or current.id != record.id:
-                raise Refused("conflict", "The number was changed meanwhile.")
+                raise Refused("conflict", "The number was changed in the meantime.")
             await self.free(new)
             if await self._store.account(new) is not None:
                 raise Refused("conflict", "The number has an account. Delete that one first.")
@@ -99,12 +99,12 @@ class Moving:
         return new
 
     async def _move(self, record: AccountRecord, new: str) -> None:
-        """Renames the account. Raises Refused if the address was taken meanwhile."""
+        """Renames the account. Raises Refused if the address was taken in the meantime."""
         move = Move(record.id, new, self._clock.now())
         await self._moves.put(record.jid, move)
         if not await self._store.rename_account(record.jid, new):
             await self._moves.remove(record.jid)
-            raise Refused("conflict", "The number was taken meanwhile.")
+            raise Refused("conflict", "The number was taken in the meantime.")
         await self._finish(record.jid, move)
 
     async def free(self, bare: str) -> None:

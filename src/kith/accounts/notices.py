@@ -53,7 +53,7 @@ class Notices:
                 logger.error("notice not stored", error=f"{type(error).__name__}: {error}")
             elif (
                 there := self._accounts.get(account.jid)
-            ) is not None:  # it may have been loaded again meanwhile
+            ) is not None:  # it may have been loaded again in the meantime
                 self._post.hand_over(there, envelope)
 
         self._store.append(Append(id, data, [(account.id, self._domain.name, INCOMING)], done))

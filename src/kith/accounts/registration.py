@@ -134,7 +134,7 @@ class Registration:
         made, version = await self._pins.made(record.id), await self._pins.version(record.id)
         if not version:
             if proof:
-                raise Refused("expired-code", "The PIN was removed meanwhile. Ask for another code.")
+                raise Refused("expired-code", "The PIN was removed in the meantime. Ask for another code.")
             return record, False
         silent = await self._silence(record, made)
         if silent >= FORGOTTEN_AFTER:
@@ -154,7 +154,7 @@ class Registration:
             logger.info("wrong PIN", account=record.jid, reason=error.reason)
             raise
         if proof and await self._pins.version(record.id) != version:
-            raise Refused("expired-code", "The PIN was changed meanwhile. Ask for another code.")
+            raise Refused("expired-code", "The PIN was changed in the meantime. Ask for another code.")
         await self._use_up(proof)
         return record, False
 

@@ -73,7 +73,7 @@ class Seen:
 
 
 class Distinct:
-    """Collects the different names seen with each key, for ``window`` seconds; then it begins anew.
+    """Collects the different names seen with each key, for ``window`` seconds; then it starts again.
 
     This serves limits on the number of different people, regardless of how often each was seen. Beyond
     ``keys`` keys, the one whose window began first is forgotten.

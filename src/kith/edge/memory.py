@@ -1,9 +1,9 @@
 """Returns the memory of closed connections to the system.
 
-A TLS connection has a read buffer of 256 KB, of which it uses only a page, and a TLS state of about 30 KB. The C
-library reuses freed memory, so it would place new buffers where TLS states were, and all their pages would
-occupy memory. So buffers get pages of their own (`mallopt`, M_MMAP_THRESHOLD), and freed memory is returned
-from time to time (`malloc_trim`). If the C library has neither function, nothing is done.
+A TLS connection has a read buffer of 256 KB, of which it uses only a page, and a TLS state of about 30 KB.
+The C library reuses freed memory, so it would place new buffers where TLS states were, and all their pages
+would occupy memory. So buffers get pages of their own (`mallopt`, M_MMAP_THRESHOLD), and freed memory is
+returned from time to time (`malloc_trim`). If the C library has neither function, nothing is done.
 """
 
 from __future__ import annotations

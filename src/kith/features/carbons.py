@@ -71,7 +71,7 @@ class Carbons(Feature):
     def message_sent_committed(self, envelope: Envelope, account: Account) -> None:
         sessions = account.sessions
         if not sessions or (len(sessions) == 1 and envelope.sender in sessions.values()):
-            return  # the session of the sender may have ended meanwhile
+            return  # the session of the sender may have ended in the meantime
         if eligible(envelope.stanza):
             self._copy("sent", envelope, account, [envelope.sender, *envelope.delivered_to])
 

@@ -1,7 +1,7 @@
 """Copies the journal (WAL) into the database, while commits continue.
 
 SQLite would do this within a commit, which would then have to wait for thousands of pages. Here a separate
-thread copies, repeatedly while many pages are added meanwhile. The writer copies the few that are left,
+thread copies, repeatedly while many pages are added in the meantime. The writer copies the few that are left,
 between two commits, because the journal restarts only when everything is copied.
 """
 

@@ -82,7 +82,7 @@ def entries_with(connection: sqlite3.Connection, query: LogQuery) -> tuple[str, 
     if query.before is not None:
         bounds += " AND {0}.id < :before"
         values["before"] = query.before
-    # another process may have indexed more meanwhile; entries beyond `indexed` are taken from the log
+    # another process may have indexed more in the meantime; entries beyond `indexed` are taken from the log
     return (
         "SELECT conversation.id, log.flags FROM conversation "
         "CROSS JOIN log ON log.account = :account AND log.id = conversation.id "

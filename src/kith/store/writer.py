@@ -125,7 +125,7 @@ class Writer:
                 return
 
     def _rest(self) -> bool:
-        """Prepares to sleep. Returns False if something was queued meanwhile.
+        """Prepares to sleep. Returns False if something was queued in the meantime.
 
         This is safe, because `put` queues first and reads `_enough` afterwards.
         """

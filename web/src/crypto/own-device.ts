@@ -109,7 +109,7 @@ export class Own {
     }
     const identity = await KeyHelper.generateIdentityKeyPair()
     const made = { device, identity, nextPrekey: 1, nextSigned: 1, made: this.now(), elders: taken }
-    // without Web Locks, another tab may have done it meanwhile
+    // without Web Locks, another tab may have done it in the meantime
     this.known = await this.store.together(async () => {
       const there = await this.store.get<OwnKeys>('own')
       if (there === undefined) await this.store.put('own', made)

@@ -106,7 +106,7 @@ export class SessionRepair {
     while (this.running.size > 0) await Promise.all(this.running.values())
   }
 
-  /** Runs one repair at a time for each device; a running one also handles what is added meanwhile. */
+  /** Runs one repair at a time for each device; a running one also handles what is added in the meantime. */
   mend(account: Address, device: number): Promise<void> {
     const name = `${account}/${device}`
     const before = this.running.get(name)
@@ -143,7 +143,7 @@ export class SessionRepair {
   }
 
   private async accepted(account: Address): Promise<boolean> {
-    this.held.add(account) // if they are accepted meanwhile, they are asked
+    this.held.add(account) // if they are accepted in the meantime, they are asked
     const accepted = await this.network.accepted(account)
     if (accepted) this.held.delete(account)
     return accepted

@@ -58,7 +58,7 @@ export class EnteredTexts {
     try {
       for (const id of ids) this.storage?.removeItem(this.path(id))
     } catch {
-      // Forbidden meanwhile. If it is stored twice, it has the same id, and is stored once
+      // Forbidden in the meantime. If it is stored twice, it has the same id, and is stored once
     }
   }
 

@@ -51,7 +51,7 @@ export class KeyBuffer {
   async flush(): Promise<void> {
     if (!this.fresh.size) return
     const committed = await this.db.transaction('rw', this.db.keys, async () => {
-      // What is cached at this moment: others may have written meanwhile
+      // What is cached at this moment: others may have written in the meantime
       await this.db.keys.get('')
       return this.write()
     })

@@ -81,7 +81,7 @@ export function notifications(
     )
       return
     tell(chat, key, text).catch((error: unknown) => {
-      console.warn('no notification', error) // the permission was revoked meanwhile
+      console.warn('no notification', error) // the permission was revoked in the meantime
     })
   })
   // notifications of an earlier page

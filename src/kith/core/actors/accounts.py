@@ -135,7 +135,7 @@ class Accounts:
             return None
         if not self._placement.owns(jid):
             raise Elsewhere
-        if lost != self._lost:  # another node may have owned it meanwhile, and changed it
+        if lost != self._lost:  # another node may have owned it in the meantime, and changed it
             return await self._read(jid)
         self.add(account)
         return account

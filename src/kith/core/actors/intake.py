@@ -288,7 +288,7 @@ class Intake:
         return False
 
     def asked_before(self) -> None:
-        """Counting has started: answers the requests that came meanwhile (`ask_after`)."""
+        """Counting has started: answers the requests that came in the meantime (`ask_after`)."""
         self._ack_at, self._ack_next, self._ack_early = self._ack_early, -1, -1
 
     def count_from_here(self) -> None:

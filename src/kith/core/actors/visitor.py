@@ -53,7 +53,7 @@ class Visitor:
         self.ended = False
 
     def work(self, work: Coroutine[Any, Any, None]) -> None:
-        """Runs work in the background. Input waits meanwhile."""
+        """Runs work in the background. Input waits in the meantime."""
         raise NotImplementedError
 
     def restart(self, account: Account) -> None:

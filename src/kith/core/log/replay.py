@@ -44,7 +44,7 @@ class Replay:
         self._delay = f"<delay xmlns='{ns.DELAY}' from='{escape_attribute(domain.name)}' stamp='"
 
     async def run(self, session: Session) -> None:
-        """Sends the undelivered messages in order. New messages wait in ``session.holding`` meanwhile.
+        """Sends the undelivered messages in order. New messages wait in ``session.holding`` in the meantime.
 
         A session that has read the archive to its end also gets later messages that other devices have
         received since: it was not available then, and will not read the archive again.

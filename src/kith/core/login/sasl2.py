@@ -161,7 +161,7 @@ class SASL2(Profile):
         self.stream.work(self._verify(attempt))
 
     async def _verify(self, attempt: fast.Attempt) -> None:
-        """Checks a token; again if the device was changed meanwhile, by another login or a revocation.
+        """Checks a token; again if the device was changed in the meantime, by another login or a revocation.
 
         Tokens can't be guessed, so a device with one can log in however many passwords were wrong.
         """

@@ -47,7 +47,7 @@ class Peers(Host, Protocol):
     def has_earlier(self, sender: str, to: str) -> bool:
         """Whether messages between these bare addresses are still on their way to another node.
 
-        It may have lost the recipient to this node meanwhile: what comes now has to stay behind them.
+        It may have lost the recipient to this node in the meantime: what comes now has to stay behind them.
         """
 
 

@@ -200,7 +200,7 @@ class Sessions:
                 await asyncio.wait_for(settled, _PATIENCE)
             except TimeoutError:
                 self.close(session)
-            self._resumption.detach(session)  # another connection may have resumed it meanwhile
+            self._resumption.detach(session)  # another connection may have resumed it in the meantime
         if session.closed or session.sm is None or not session.sm.resumable:
             self.close(session)
             raise StanzaError("item-not-found")

@@ -242,7 +242,7 @@ class Server:
             await asyncio.sleep(1)
             seconds += 1
             try:
-                await self._memory.give_back(self.edge.door.left, self.node.clock.steady())
+                await self._memory.give_back(self.edge.connection_limit.ended, self.node.clock.steady())
                 self._each_second(seconds)
             except Exception as error:
                 if type(error) is not self._told:  # log it once, not each second

@@ -25,7 +25,7 @@ class Connection(asyncio.Protocol):
         "_closing",
         "_edge",
         "_held",
-        "_place",
+        "_limit_key",
         "_rate",
         "_rest",
         "_stream",
@@ -43,7 +43,7 @@ class Connection(asyncio.Protocol):
         self._bytes = 0
         self._closing = False
         self._held = 0  # the reasons not to read: bits of `_FLOW`, `_RATE` and `_STOP`
-        self._place: str | None = None  # what the `Door` gave
+        self._limit_key: str | None = None  # from `ConnectionLimit.admit`, while it counts
         self._writable = True
         self._rate: Rate | None = None
         self._rest = b""  # received, and not handled yet
@@ -63,10 +63,10 @@ class Connection(asyncio.Protocol):
         """Input of up to this many bytes is handled at once, not in portions."""
         return _SHORT
 
-    def enter(self, stream: Stream, place: str) -> None:
-        """The stream begins. ``place`` is what `Door.enter` has returned."""
+    def enter(self, stream: Stream, limit_key: str) -> None:
+        """The stream begins. ``limit_key`` is what `ConnectionLimit.admit` has returned."""
         self._stream = stream
-        self._place = place
+        self._limit_key = limit_key
         edge = self._edge
         edge.connections.enter(self)
         edge.open[self.transport] += 1
@@ -78,10 +78,10 @@ class Connection(asyncio.Protocol):
 
         Returns False if that address has too many connections.
         """
-        place = self._edge.door.move(self._place or "", address)
-        if place is not None:
-            self._place = place
-        return place is not None
+        limit_key = self._edge.connection_limit.move(self._limit_key or "", address)
+        if limit_key is not None:
+            self._limit_key = limit_key
+        return limit_key is not None
 
     def pause_writing(self) -> None:
         self._writable = False
@@ -105,9 +105,9 @@ class Connection(asyncio.Protocol):
             edge.connections.leave(self)
             edge.open[self.transport] -= 1
         edge.lobby.leave(self)
-        place, self._place = self._place, None
-        if place is not None:
-            edge.door.leave(place)
+        limit_key, self._limit_key = self._limit_key, None
+        if limit_key is not None:
+            edge.connection_limit.release(limit_key)
         self.resume_writing()
         # a TLS transport refers to the connection too, in a cycle that is never collected
         self._transport = None

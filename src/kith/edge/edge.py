@@ -9,7 +9,7 @@ from typing import Protocol
 from kith.base.domain import Domain
 from kith.base.tasks import Tasks
 from kith.config import Config
-from kith.edge.door import Door, most_connections
+from kith.edge.connection_limit import ConnectionLimit, most_connections
 from kith.edge.keepalive import Rules, Watched, Wheel
 from kith.edge.limits import Lobby
 from kith.edge.proxies import Proxies, is_loopback
@@ -35,7 +35,7 @@ class Connected(Watched, Protocol):
 class Edge:
     """What all connections of a server share.
 
-    ``open`` and ``accepted`` count the present connections, and all so far, by transport (`tcp`, `tls` …).
+    ``open`` counts the open connections by transport (`tcp`, `tls` …), ``accepted`` all that were accepted.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Edge:
         self.pool = pool
         self.certificates = certificates
         self.lobby = Lobby(config.auth_timeout, config.unauthenticated_connections)
-        self.door = Door(config.connections_per_address, most_connections())
+        self.connection_limit = ConnectionLimit(config.connections_per_address, most_connections())
         self.unread = Unread()
         self.connections: Wheel[Connected] = Wheel(
             Rules(config.ping_after, config.ping_timeout, config.proxy_timeout)
@@ -68,7 +68,7 @@ class Edge:
         """Takes over settings that have changed (`Config.take_over`)."""
         config = self.config
         self.proxies = Proxies(config.trusted_proxies)
-        self.door.per_address = config.connections_per_address
+        self.connection_limit.per_address = config.connections_per_address
         self.rate = config.rate_bytes
         self.burst = max(4 * config.rate_bytes, 2 * config.stanza_bytes)
 
@@ -79,14 +79,14 @@ class Edge:
         return rules.longest + 2 * rules.ping_timeout if rules.ping_after else 300
 
     def known(self, peer: str) -> str:
-        """The address that a connection to an HTTP port is counted for, until a request shows whose it is.
+        """The address for which a connection to an HTTP port is counted, until a request names its client.
 
-        Empty for a proxy, whose connections belong to many people.
+        Empty for a trusted proxy, whose connections belong to many clients.
         """
         return "" if self.proxies.trusts(peer) else peer
 
     async def watch(self) -> None:
-        """Looks for clients that are gone, until it is cancelled."""
+        """Pings silent clients, and disconnects those that do not answer, until it is cancelled."""
         while True:
             await asyncio.sleep(self.connections.rules.turn)
             try:
@@ -95,6 +95,6 @@ class Edge:
                 self.tasks.failed("looking for lost clients failed", error)
 
     def plain(self, transport: asyncio.BaseTransport) -> Security:
-        """The security of a connection without TLS: logins are only allowed by setting, and on loopback."""
+        """The security of a connection without TLS: it is trusted on loopback, with `allow_plaintext`."""
         peer = peer_address(transport)
         return Security(trusted=self.config.allow_plaintext and is_loopback(peer), address=peer)

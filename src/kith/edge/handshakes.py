@@ -1,8 +1,8 @@
-"""Listeners for TLS from the first byte, which bound the handshakes that are under way.
+"""Listeners for TLS from the first byte, which limit the handshakes in progress.
 
-A connection is counted (`kith.edge.door`) when it is accepted, before its handshake, and only a few
-handshakes start per iteration of the loop. So unfinished handshakes cost no more than silent connections,
-and many at once do not delay others.
+A connection is counted (`kith.edge.connection_limit`) when it is accepted, before its handshake, and only a
+few handshakes start in one iteration of the event loop. So unfinished handshakes cost no more than silent
+connections, and many at the same time do not delay others.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _Waiting:
 class TLSListener:
     """Accepts connections on a listening socket.
 
-    ``protocol`` makes the protocol for a connection, given the key that `Door.enter` has returned.
+    ``protocol`` makes the protocol for a connection, given the key from `ConnectionLimit.admit`.
     """
 
     def __init__(
@@ -74,29 +74,29 @@ class TLSListener:
             except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError as error:
-                edge.tasks.failed("can't accept", error)
+                edge.tasks.failed("can't accept connections", error)
                 edge.loop.remove_reader(self._listener)
                 edge.loop.call_later(_PAUSE, self._again)
                 return
             peer = edge.known(address[0]) if self._proxied else address[0]
-            place = edge.door.enter(peer, edge.loop.time())
-            if place is None:
+            limit_key = edge.connection_limit.admit(peer, edge.loop.time())
+            if limit_key is None:
                 connection.close()
                 continue
-            edge.tasks.spawn(self._secure(connection, place))
+            edge.tasks.spawn(self._secure(connection, limit_key))
 
     def _again(self) -> None:
         if self._listener.fileno() >= 0:
             self._edge.loop.add_reader(self._listener, self._accept)
 
-    async def _secure(self, connection: socket.socket, place: str) -> None:
+    async def _secure(self, connection: socket.socket, limit_key: str) -> None:
         edge = self._edge
         waiting = _Waiting(connection)
         edge.lobby.enter(waiting)
         made = False
 
         def protocol() -> asyncio.Protocol:
-            return self._protocol(place)
+            return self._protocol(limit_key)
 
         try:
             connection.setblocking(False)
@@ -108,9 +108,9 @@ class TLSListener:
             )
             made = True
         except OSError:
-            pass  # ssl.SSLError among them; the peer is told by TLS itself
+            pass  # including ssl.SSLError, for which TLS has sent the peer an alert
         finally:
             edge.lobby.leave(waiting)
             if not made:
-                edge.door.leave(place)
+                edge.connection_limit.release(limit_key)
                 connection.close()

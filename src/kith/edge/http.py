@@ -170,16 +170,16 @@ class FrontConnection(asyncio.Protocol):
     sent over it.
     """
 
-    __slots__ = ("_buffer", "_handler", "_place", "_secure", "_transport", "_web")
+    __slots__ = ("_buffer", "_handler", "_limit_key", "_secure", "_transport", "_web")
 
     authenticated = False
 
-    def __init__(self, web: Web, place: str | None = None) -> None:
-        """``place``: the key of `Door.enter`, if there is one already; then the connection is in TLS."""
+    def __init__(self, web: Web, limit_key: str | None = None) -> None:
+        """``limit_key``: from `ConnectionLimit.admit`, if it was called already; then TLS is used."""
         self._web = web
-        self._secure = place is not None
+        self._secure = limit_key is not None
         self._buffer = b""
-        self._place = place
+        self._limit_key = limit_key
         self._handler: asyncio.Protocol | None = None
         self._transport: asyncio.Transport | None = None
 
@@ -188,22 +188,22 @@ class FrontConnection(asyncio.Protocol):
         transport = cast(asyncio.Transport, transport)
         self._transport = transport
         edge = self._web.edge
-        if self._place is None:
+        if self._limit_key is None:
             peer = peer_address(transport)
-            self._place = edge.door.enter(edge.known(peer), edge.loop.time())
-            if self._place is None:
+            self._limit_key = edge.connection_limit.admit(edge.known(peer), edge.loop.time())
+            if self._limit_key is None:
                 transport.close()
                 return
         edge.lobby.enter(self)
 
     def move(self, address: str) -> bool:
         """Counts the connection for another address. Returns False if that has too many connections."""
-        if self._place is None:
+        if self._limit_key is None:
             return True
-        place = self._web.edge.door.move(self._place, address)
-        if place is not None:
-            self._place = place
-        return place is not None
+        limit_key = self._web.edge.connection_limit.move(self._limit_key, address)
+        if limit_key is not None:
+            self._limit_key = limit_key
+        return limit_key is not None
 
     def data_received(self, data: bytes) -> None:
         if self._handler is not None:
@@ -217,10 +217,10 @@ class FrontConnection(asyncio.Protocol):
         buffer, self._buffer = self._buffer, b""
         if _asks_for_websocket(buffer):
             head, end, rest = buffer.partition(b"\r\n\r\n")
-            place, self._place = self._place, None
-            if place is not None:
+            limit_key, self._limit_key = self._limit_key, None
+            if limit_key is not None:
                 self._web.edge.lobby.leave(self)
-                connection = WebSocketConnection(self._web.edge, transport, self._secure, place)
+                connection = WebSocketConnection(self._web.edge, transport, self._secure, limit_key)
                 transport.set_protocol(connection)
                 connection.data_received(head + end)
                 if rest:  # frames before the answer, which are read after it
@@ -242,10 +242,10 @@ class FrontConnection(asyncio.Protocol):
             self._handler.resume_writing()
 
     def connection_lost(self, error: Exception | None) -> None:
-        place, self._place = self._place, None
-        if place is not None:
+        limit_key, self._limit_key = self._limit_key, None
+        if limit_key is not None:
             self._web.edge.lobby.leave(self)
-            self._web.edge.door.leave(place)
+            self._web.edge.connection_limit.release(limit_key)
         self._transport = None  # one of TLS holds the connection in turn, in a circle that is never collected
         handler, self._handler = self._handler, None
         if handler is not None:

@@ -18,9 +18,9 @@ from kith.records.invites import Invite, Invites, uri
 
 
 class App(NamedTuple):
-    """An XMPP app to recommend.
+    """An XMPP app to recommend. ``place``: the systems that it runs on, for people.
 
-    ``systems``: words in the User-Agent of browsers that it is recommended to.
+    ``systems``: words in the User-Agent of browsers on these systems.
     """
 
     place: str
@@ -95,14 +95,14 @@ class InvitePages:
             if invite.name:
                 what = f"Your account will be <b>{html.escape(invite.name)}@{domain}</b>."
         else:
-            what = "Open it in your app, with the account that you have, to become contacts."
+            what = "Open the invitation in your chat app, with the account that you have, to become contacts."
         title = f"<b>{who}</b> invites you to chat" if who else f"You are invited to <b>{domain}</b>"
         return (
             f"<header><div class='face' aria-hidden='true'>{_initial(invite, self._domain.name)}</div>"
             f"<h1>{title}</h1><p>{what} Messages are encrypted from device to device.</p></header>"
             f"<a class='go' href='{html.escape(link)}'>Open in my chat app</a>"
             f"<section class='scan'><div class='qr' role='img' aria-label='The invitation as a QR code'>"
-            f"{_qr(link)}</div><p>The app is on your phone? Scan this with it.</p></section>"
+            f"{_qr(link)}</div><p>Is the app on your phone? Scan this code with it.</p></section>"
             f"<section><h2>No app yet?</h2><p>Get one, then come back and press the button.</p>"
             f"{_apps(browser)}</section>"
             f"<footer>For one person, until {until.day} {until:%B %Y, %H:%M} UTC</footer>"

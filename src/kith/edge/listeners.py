@@ -13,7 +13,7 @@ from kith.config import Config
 from kith.edge.edge import Edge
 from kith.edge.handshakes import TLSListener
 
-#: Connections that the kernel holds until they are taken.
+#: The maximum number of connections that the kernel holds until they are accepted.
 _BACKLOG = 1024
 #: The maximum that Linux accepts (MAX_TCP_KEEPIDLE), in seconds.
 _LONGEST_IDLE = 32767
@@ -24,7 +24,7 @@ class PortError(Exception):
 
 
 class Listeners:
-    """All that are open."""
+    """Opens and closes listening sockets."""
 
     def __init__(self, config: Config, edge: Edge) -> None:
         self._config = config
@@ -44,11 +44,12 @@ class Listeners:
         secure: tuple[ssl.SSLContext, Callable[[str], asyncio.Protocol]] | None = None,
         idle: float = 0,
     ) -> None:
-        """Listens on the port of a setting, if it is not 0, on each address. Raises PortError.
+        """Listens on a port, on several addresses. Raises PortError.
 
-        ``protocol`` makes the protocol of a connection. For TLS from the first byte, ``secure`` has the TLS
-        context and a function that makes the protocol. ``idle``: seconds of silence after which the kernel
-        probes a peer; 0 means as for clients.
+        ``setting``: the name of the setting that has the port; if that is 0, does nothing. ``listen``: the
+        addresses; empty: those of the setting ``listen``. ``protocol`` makes the protocol of a connection.
+        For TLS from the first byte, ``secure`` has the TLS context and a function that makes the protocol.
+        ``idle``: seconds of silence after which the kernel probes a peer; 0: the same as for clients.
         """
         port = getattr(self._config, setting)
         if not port:
@@ -84,11 +85,11 @@ class Listeners:
 
 
 def keep_alive(listener: socket.socket, idle: float) -> None:
-    """Turns on TCP keepalive: the kernel notices that a peer is gone, ``idle`` seconds after its last
-    sign of life.
+    """Turns on TCP keepalive: the kernel probes a peer that has been silent for ``idle`` seconds.
 
     Accepted sockets inherit this from the listening one (on Linux; elsewhere at least the first option).
-    Clients are pinged by `kith.edge.keepalive`. The kernel comes later, or both would wake a phone.
+    Clients are also pinged (`kith.edge.keepalive`). The kernel has to probe later than that, or both would
+    wake a phone.
     """
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     seconds = min(math.ceil(idle), _LONGEST_IDLE)

@@ -30,18 +30,18 @@ class TCPConnection(Connection):
         self,
         edge: Edge,
         make_stream: MakeStream,
-        place: str | None = None,
+        limit_key: str | None = None,
         namespace: str = ns.CLIENT,
     ) -> None:
-        """``place``: the key of `Door.enter`, if it was called already; then TLS starts with the first byte.
+        """``limit_key``: from `ConnectionLimit.admit`, if it was called already; then TLS has been started.
 
         ``namespace``: the content namespace of the stream (RFC 6120 §4.8.3).
         """
         super().__init__(edge)
         self._make_stream = make_stream
         self._namespace = namespace
-        self._place = place
-        self._direct = place is not None
+        self._limit_key = limit_key
+        self._direct = limit_key is not None
         self._parser = StreamParser(edge.pool)
         self._opened = False
         self._handshake = False
@@ -64,16 +64,16 @@ class TCPConnection(Connection):
         # uvloop's transports have the methods, but not the class
         self._transport = cast(asyncio.Transport, transport)
         edge = self._edge
-        place = self._place
-        if place is not None:
+        limit_key = self._limit_key
+        if limit_key is not None:
             security = edge.certificates.security(transport)
         else:
-            place = edge.door.enter(peer_address(transport), edge.loop.time())
-            if place is None:
+            limit_key = edge.connection_limit.admit(peer_address(transport), edge.loop.time())
+            if limit_key is None:
                 self._refuse()
                 return
             security = edge.plain(transport)
-        self.enter(self._make_stream(self, security), place)
+        self.enter(self._make_stream(self, security), limit_key)
 
     def _refuse(self) -> None:
         """Refuses the connection, because there are too many (RFC 6120 §4.9.1.2)."""

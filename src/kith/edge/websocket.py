@@ -68,8 +68,8 @@ class WebSocketConnection(Connection):
 
     __slots__ = ("_farewell", "_fragments", "_opened", "_parser", "_parts", "_proxied", "_websocket")
 
-    def __init__(self, edge: Edge, transport: asyncio.Transport, secure: bool, place: str) -> None:
-        """``secure``: the connection is in TLS. ``place``: the key that `Door.enter` has returned."""
+    def __init__(self, edge: Edge, transport: asyncio.Transport, secure: bool, limit_key: str) -> None:
+        """``secure``: whether the connection uses TLS. ``limit_key``: from `ConnectionLimit.admit`."""
         super().__init__(edge)
         self._transport = transport
         self._websocket = ServerProtocol(
@@ -88,7 +88,7 @@ class WebSocketConnection(Connection):
             security = Security(encrypted=True, address=peer_address(transport))
         else:
             security = edge.plain(transport)
-        self.enter(edge.stream(self, security, starttls=False), place)
+        self.enter(edge.stream(self, security, starttls=False), limit_key)
 
     @property
     def transport(self) -> str:

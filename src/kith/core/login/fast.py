@@ -1,8 +1,8 @@
 """Login with a token (XEP-0484), by the mechanisms of draft-schmaus-kitten-sasl-ht-09.
 
-The client sends a keyed hash of the channel binding, and the server answers with another: one round trip.
-TLS early data is not accepted, so ``count`` is not required. A client that has sent it once has to send it
-each time, with a higher value; otherwise a recorded request could be replayed without it.
+The client sends a hash of the channel binding with the token as the key, and the server answers with another:
+one round trip. TLS early data is not accepted, so ``count`` is not required. A client that has sent it once
+has to send it each time, with a higher value; otherwise a recorded request could be replayed without it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,11 @@ def mechanisms(security: Security) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What a client has sent. ``data``: name, NUL, proof. ``count``: None if the client does not send it."""
+    """A client's request to log in.
+
+    ``data``: the user name, a NUL byte, and the proof. ``agent``: the user-agent id. ``count``: None if the
+    client has sent none.
+    """
 
     mechanism: str
     data: bytes
@@ -45,9 +49,9 @@ class Attempt:
 
 
 class Proof(NamedTuple):
-    """A successful login, with the updated device, which is to be saved.
+    """A successful login. The caller has to save ``entry``, which was updated.
 
-    ``final``: the server's own proof, for ``<additional-data/>``.
+    ``token``: the one that was used. ``final``: the server's own proof, for ``<additional-data/>``.
     """
 
     account: AccountRecord
@@ -66,7 +70,7 @@ def counted(text: str | None) -> int | None:
 
 
 async def verify(attempt: Attempt, security: Security, owner: Owner, devices: Devices, now: float) -> Proof:
-    """Checks what the client has sent. Raises SASLError."""
+    """Checks the proof of a client. Raises SASLError if no token of a device matches it."""
     if attempt.mechanism not in mechanisms(security):
         raise SASLError("invalid-mechanism")
     user, separator, proof = attempt.data.partition(b"\0")
@@ -87,13 +91,13 @@ async def verify(attempt: Attempt, security: Security, owner: Owner, devices: De
     was_good = await devices.was_known((record or _NOBODY).id, attempt.agent)
     for one in (entry, *others):
         for token in one.device.retired if one is not None else ():
-            was_good = keys.fits(token, proof) or was_good
+            was_good = keys.matches(token, proof) or was_good
     # XEP-0484 §4.2: a token that was valid once is reported as expired, any other as wrong
     raise SASLError("credentials-expired" if was_good else "not-authorized")
 
 
 class _Keys:
-    """Computes what a client with a token sends, and the answer."""
+    """Computes the proofs of client and server for the tokens of an account and a user agent."""
 
     def __init__(self, devices: Devices, record: AccountRecord, agent: str, binding: bytes) -> None:
         self._devices = devices
@@ -105,7 +109,8 @@ class _Keys:
         key = self._devices.token(self._record, self._agent, token).encode()
         return hmac.digest(key, role + self._binding, "sha256")
 
-    def fits(self, token: Token, proof: bytes) -> bool:
+    def matches(self, token: Token, proof: bytes) -> bool:
+        """Whether a client's proof was made with a token."""
         return hmac.compare_digest(self._digest(token, b"Initiator"), proof)
 
     def proof(self, entry: Entry | None, attempt: Attempt, proof: bytes, now: float) -> Proof | None:
@@ -115,15 +120,15 @@ class _Keys:
         """
         tokens = (entry.device.new, entry.device.current) if entry is not None else ()
         for token in [token for token in tokens if token is not None] or [_NOTHING]:
-            fits = self.fits(token, proof)
-            if fits and token.mechanism == attempt.mechanism and self._record.jid and entry is not None:
+            matches = self.matches(token, proof)
+            if matches and token.mechanism == attempt.mechanism and self._record.jid and entry is not None:
                 _use(entry, token, attempt.count, now)
                 return Proof(self._record, entry, token, self._digest(token, b"Responder"))
         return None
 
 
 def _use(entry: Entry, token: Token, count: int | None, now: float) -> None:
-    """Accepts a matching proof. Raises SASLError if its token is too old, or its count was already used."""
+    """Notes that a token was used. Raises SASLError if the token has expired, or the count has not grown."""
     if token.expires < now:
         raise SASLError("credentials-expired")
     if (count or 0) <= token.count and (count is not None or token.count):

@@ -1,4 +1,4 @@
-"""Limits the number of connections, from one address and in total."""
+"""Limits the number of connections, from one network and in total."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ import structlog
 from kith.base.addresses import network
 
 logger = structlog.get_logger("kith")
-#: File descriptors that are reserved for other things than connections.
+#: How many file descriptors are reserved for other purposes than connections.
 _OTHER_FILES = 200
 #: The interval of log lines about too many connections, in seconds.
 _AGAIN = 600.0
 
 
-class Door:
-    """Counts connections by address.
+class ConnectionLimit:
+    """Counts connections, in total and for each network (`kith.base.addresses.network`).
 
-    ``per_address``: the limit for one address; 0 means none. Loopback addresses have no limit. ``count``: the
-    number of present connections. ``left``: the number of those that have ended.
+    ``per_address``: the limit for a network; 0: none. Loopback addresses have no limit. ``most``: the limit
+    in total. ``count``: how many connections there are. ``ended``: how many have ended so far.
     """
 
     def __init__(self, per_address: int, most: int) -> None:
         self.count = 0
-        self.left = 0
+        self.ended = 0
         self.per_address = per_address
         self._most = most
         self._from: dict[str, int] = {}
-        self._told = -_AGAIN
+        self._logged_at = -_AGAIN
 
-    def enter(self, address: str, now: float) -> str | None:
-        """Admits a connection. Returns a key for `move` and `leave`; None if it has to be refused."""
+    def admit(self, address: str, now: float) -> str | None:
+        """Counts a new connection. Returns a key for `move` and `release`; None if it has to be refused."""
         if self.count >= self._most:
-            if now - self._told > _AGAIN:
-                self._told = now
+            if now - self._logged_at > _AGAIN:
+                self._logged_at = now
                 logger.error("no more connections", connections=self.count, todo="raise LimitNOFILE")
             return None
         key = network(address)
@@ -44,10 +44,10 @@ class Door:
         return key
 
     def move(self, key: str, address: str) -> str | None:
-        """Counts a connection from a proxy for the client's address, which has become known.
+        """Counts a connection from a proxy for its client instead, whose address has become known.
 
-        ``key`` is what `enter` returned. Returns the key to use from now on. Returns None if that address has
-        too many connections; then the old key stays valid.
+        ``key``: from `admit`. Returns the key to use from now on; None if the client has too many
+        connections, and then the old key stays valid.
         """
         new = network(address)
         if new != key:
@@ -56,10 +56,10 @@ class Door:
             self._give_back(key)
         return new
 
-    def leave(self, key: str) -> None:
-        """The connection with this key has ended."""
+    def release(self, key: str) -> None:
+        """Uncounts a connection that has ended. ``key``: from `admit` or `move`."""
         self.count -= 1
-        self.left += 1
+        self.ended += 1
         self._give_back(key)
 
     def _take(self, key: str) -> bool:
@@ -78,7 +78,7 @@ class Door:
 
 
 def most_connections() -> int:
-    """How many connections the limit of open files allows, after raising it as far as possible."""
+    """How many connections the limit on open files allows, after raising that as far as possible."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

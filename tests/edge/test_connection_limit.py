@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
-from kith.edge.door import Door
+from kith.edge.connection_limit import ConnectionLimit
 from tests.conftest import RunningServer, running
 from tests.edge.test_http import answer
 
@@ -72,17 +72,17 @@ async def test_who_is_behind_a_proxy_has_so_many_connections_and_no_more(server:
 
 
 def test_a_connection_that_moves_takes_one_place_and_leaves_the_other() -> None:
-    door = Door(2, 10)
-    proxied = [door.enter("127.0.0.1", 0.0) for _ in range(3)]
+    limit = ConnectionLimit(2, 10)
+    proxied = [limit.admit("127.0.0.1", 0.0) for _ in range(3)]
     assert proxied == ["", "", ""]
-    assert door.move("", "192.0.2.1") == "192.0.2.1"
-    assert door.move("", "192.0.2.1") == "192.0.2.1"
-    assert door.move("", "192.0.2.1") is None
-    assert door.move("192.0.2.1", "192.0.2.1") == "192.0.2.1"
-    assert door.move("192.0.2.1", "192.0.2.2") == "192.0.2.2"
-    assert door.move("", "192.0.2.1") == "192.0.2.1"
-    assert door.enter("192.0.2.1", 0.0) is None
+    assert limit.move("", "192.0.2.1") == "192.0.2.1"
+    assert limit.move("", "192.0.2.1") == "192.0.2.1"
+    assert limit.move("", "192.0.2.1") is None
+    assert limit.move("192.0.2.1", "192.0.2.1") == "192.0.2.1"
+    assert limit.move("192.0.2.1", "192.0.2.2") == "192.0.2.2"
+    assert limit.move("", "192.0.2.1") == "192.0.2.1"
+    assert limit.admit("192.0.2.1", 0.0) is None
     for key in ("192.0.2.1", "192.0.2.1", "192.0.2.2"):
-        door.leave(key)
-    assert (door.count, door.left) == (0, 3)
-    assert door.enter("192.0.2.1", 0.0) == "192.0.2.1"
+        limit.release(key)
+    assert (limit.count, limit.ended) == (0, 3)
+    assert limit.admit("192.0.2.1", 0.0) == "192.0.2.1"

@@ -1,6 +1,7 @@
-/** A rate limit: a number at once, and more per hour. */
+/** A rate limit: a number of uses at once, and more per hour. */
 import type { Moment } from '../local/types'
 
+/** How many uses were left at a time. */
 export interface Budget {
   left: number
   at: Moment
@@ -9,7 +10,8 @@ export interface Budget {
 const HOUR = 3_600_000
 
 /**
- * The budget after one more use, or `undefined` if the limit is reached. `budget`: the previous one, if there is one.
+ * The budget after one more use, or undefined if the limit is reached. `budget`: the previous one, undefined at first.
+ * `most`: how many uses are allowed at once. `cost`: how many uses this one counts for.
  */
 export function spend(
   budget: Budget | undefined,

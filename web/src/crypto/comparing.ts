@@ -109,7 +109,7 @@ export class Comparing {
     }
   }
 
-  /** Takes a quarter of a second, so the last ones are cached. */
+  /** The digest of an account. Computing it takes a quarter of a second, so the latest ones are cached. */
   private digest(account: Address, keys: Bytes[]): Promise<Bytes> {
     const name = [account, ...keys.map(fingerprint).sort()].join(' ')
     const known = this.digests.get(name) ?? safety.digest(account, keys)

@@ -1,4 +1,4 @@
-/** The known devices of others and mine: their ids, keys and trust. */
+/** The known devices of the user and of others: their ids, identity keys, and the trust in these. */
 import type { Address, Moment } from '../local/types'
 import { equalBytes } from '@noble/ciphers/utils.js'
 import { hex } from '@scure/base'
@@ -8,11 +8,9 @@ import { MAX_ID } from './own-device'
 import { isPublic } from './ratchet'
 import { path, type Account, type KnownDevice, type KnownKey, type OwnKeys, type Store } from './store'
 
-/**
- * How long a device list is used without news, in milliseconds, since changes of strangers' lists are not announced.
- */
+/** How long a device list is used, in milliseconds: the server announces changes only of contacts' lists. */
 const FRESH = 60_000
-/** The same for an empty list, by which messages might be sent unencrypted. */
+/** How long an empty device list is used, in milliseconds. It is shorter, since messages might be sent unencrypted. */
 const FRESH_EMPTY = 5000
 /** The maximum number of devices of an account to encrypt for. */
 const MAX_ACTIVE = 64
@@ -38,7 +36,7 @@ export class Devices {
     private readonly now: () => Moment
   ) {}
 
-  /** Whether it is certain that an account does not have this device now. */
+  /** Whether a recent device list shows that an account does not have this device. */
   async lacks(account: Address, device: number): Promise<boolean> {
     const { ids, at } = await this.store.account(account)
     return Math.abs(this.now() - at) < FRESH && !ids.includes(device)
@@ -74,13 +72,13 @@ export class Devices {
     return ids
   }
 
-  /** The trust in the last key of a device; `undefined`: none is known. */
+  /** The trust in the latest key of a device; undefined if none is known. */
   async trust(account: Address, device: number): Promise<Trust | undefined> {
     const known = await this.store.get<KnownDevice>(path('device', account, device))
     return known === undefined ? undefined : (await this.key(account, known.identity))?.trust
   }
 
-  /** The trust in this key, if it is the last one of the device. */
+  /** The trust in a key, if it is the latest one of the device; otherwise undefined. */
   async known(account: Address, device: number, identity: Bytes): Promise<Trust | undefined> {
     const before = await this.identity(account, device)
     if (before === undefined || !equalBytes(before, identity)) return undefined

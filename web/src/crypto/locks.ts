@@ -1,14 +1,14 @@
 /**
- * Mutual exclusion: within this program by a queue, among the tabs of this browser by a Web Lock. Getting a Web Lock
- * takes long, so it is held for everything that is done in succession.
+ * Mutual exclusion: within this tab with a queue, and between the tabs of the browser with a Web Lock. Getting a Web
+ * Lock takes long, so it is kept for a series of operations.
  */
 
-/** How many milliseconds the lock is kept after the last use, and after the last of a series if others are waiting. */
+/** How long the Web Lock is kept after its last use, and how long a series of uses may keep it, in milliseconds. */
 const LINGER = 20
 const LONGEST = 500
 
 interface Hold {
-  /** The last holder, and the object that identifies its state. */
+  /** Who has used the lock last, and an object that stays the same as long as nobody else does. */
   owner: object
   token: object
   ready: Promise<void>
@@ -21,8 +21,9 @@ const waiting = new Map<string, Promise<unknown>>()
 const holds = new Map<string, Hold>()
 
 /**
- * Runs `work` after everything that was requested before for this `name`, also in other tabs for the same `scope`.
- * `hold`: the same as last time if nobody but `owner` has had the lock in between.
+ * Runs `work` after everything that was requested before for this `name`, and while no other tab holds the lock of
+ * `scope`. `hold` is the same object as the last time if nobody but `owner` has had the lock in between, so what was
+ * cached is still valid.
  */
 export async function exclusively<T>(
   scope: string,
@@ -38,7 +39,7 @@ export async function exclusively<T>(
   }
 }
 
-/** Within this program only. An error only concerns its caller. */
+/** Runs `work` after everything that was requested before for this `name` in this tab, even if that has failed. */
 export function inTurn<T>(name: string, work: () => Promise<T>): Promise<T> {
   const before = waiting.get(name) ?? Promise.resolve()
   const now = before.then(work, work)

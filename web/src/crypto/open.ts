@@ -1,4 +1,4 @@
-/** The entry to `crypto/`, which is loaded when it is first opened, while the first screen is shown. */
+/** Opens the encryption. Its code is loaded only then, so that the first screen is shown earlier. */
 import type { Database } from '../local/database'
 import type { Address } from '../local/types'
 import type { Crypto, KeyNetwork } from './crypto'

@@ -9,14 +9,15 @@ import type { Prekeys } from './ratchet'
 import type { OwnKeys, Prekey, SignedPrekey, Store } from './store'
 
 const DAY = 86_400_000
-/** How long a signed prekey is published, and how long first messages that use an older one can still be read. */
+/** How long a signed prekey is published, and how long it is kept to read first messages that were sent with it. */
 const SIGNED_FOR = 7 * DAY
 const SIGNED_KEPT = 30 * DAY
 /**
- * How many prekeys are published: enough that of a dozen people who start at the same time, two seldom choose the same.
+ * How many prekeys are published: enough that if a dozen people start a session at the same time, two of them seldom
+ * choose the same one.
  */
 export const PREKEYS = 200
-/** How long a used prekey is kept: two people who wrote while I was away may have chosen the same one. */
+/** How long a used prekey is kept: two people who wrote while the user was offline may have chosen the same one. */
 const USED_KEPT = DAY
 const MAX_BASES = 32
 /** How often per hour this device adds itself to the device list again if another device has removed it. */
@@ -35,7 +36,7 @@ export class Own {
     private readonly now: () => Moment
   ) {}
 
-  /** `undefined`: they do not exist yet. */
+  /** The keys; undefined if they do not exist yet. */
   async get(): Promise<OwnKeys | undefined> {
     this.known ??= await this.store.get<OwnKeys>('own')
     return this.known

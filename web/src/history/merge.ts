@@ -1,6 +1,6 @@
 /**
- * Merges records into the local history. Missing messages are added in their place; existing ones change only if the
- * record is newer. The same history may therefore arrive twice, in any order, and beside the archive.
+ * Merges records into the local history. Missing messages are added where they belong; existing ones change only if the
+ * record is newer. So the same history may arrive twice, in any order, and while the archive is being read.
  */
 import { hex } from '@scure/base'
 import { type Bytes, fromBase64 } from '../local/bytes'
@@ -33,7 +33,7 @@ export interface Merged {
   changedTargets: Set<string>
 }
 
-/** Merges records in one transaction. `also`: called within it, for example to store the progress. */
+/** Merges records in one transaction. `also`: called within the transaction, for example to store the progress. */
 export async function merge(
   db: Database,
   me: Address,
@@ -56,7 +56,7 @@ export async function merge(
   })
 }
 
-/** Identifies a message. */
+/** What identifies a message, together with its id. */
 interface Named {
   chat: Address
   mine: boolean

@@ -1,15 +1,15 @@
 /**
- * Moves the data of the own account to a new address, for example after its number was changed. In one transaction, so
- * all or nothing.
+ * Moves the data of the user's own account to a new address, for example after its number was changed. All in one
+ * transaction.
  */
 import type { Database } from './database'
 import { newChat } from './chat'
 import { changeKey } from './changes'
 import type { Address, Change, Credential, Message } from './types'
 
-/** A fact: my former addresses. Messages in the archive keep them. */
+/** The name of a fact: the user's former addresses, which messages in the archive still have. */
 export const FORMER = 'addresses.former'
-/** Facts with an address in their name, and keys of the encryption, which have it between slashes. */
+/** Facts whose names end with an address, and kinds of encryption keys whose paths contain one between slashes. */
 const NAMED = /^(?:older|unsynced (?:read|settings)|refused) /
 const KEYS = ['account', 'device', 'trust', 'session', 'healing']
 
@@ -54,7 +54,7 @@ async function moveContact(db: Database, from: Address, to: Address): Promise<vo
   await db.contacts.put({ ...me, address: to })
 }
 
-/** `key` begins with a chat. That of the notes to myself has another name now. */
+/** A key, which begins with the address of a chat, with the new address if it is the chat with oneself. */
 function renamed(key: string, from: Address, to: Address): string {
   return key.startsWith(`${from} `) ? to + key.slice(from.length) : key
 }

@@ -1,9 +1,9 @@
-/** What can be told from an address alone. */
+/** What an address alone tells. */
 import type { Address } from './types'
 
 /**
- * Whether a message is from my own server and not from a person: it sends notices about new devices and the like, and
- * reads nothing. Other servers may write as well, and are strangers.
+ * Whether an address is that of the user's own server, which sends notices, such as about new devices, and reads no
+ * messages. Other servers count as strangers.
  */
 export function isServer(address: Address, me: Address): boolean {
   return address === me.slice(me.indexOf('@') + 1)

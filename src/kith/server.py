@@ -91,7 +91,7 @@ class Server:
         self._memory = Memory()
         self.certificates: Certificates | None = None
         self.federation: Federation | None = None
-        self._told: type[Exception] | None = None  # the error of the last tick
+        self._last_failure: type[Exception] | None = None  # of the periodic work
         self._lock: FolderLock | None = None
 
     async def start(self) -> None:
@@ -245,9 +245,9 @@ class Server:
                 await self._memory.give_back(self.edge.connection_limit.ended, self.node.clock.steady())
                 self._each_second(seconds)
             except Exception as error:
-                if type(error) is not self._told:  # log it once, not each second
-                    self._told = type(error)
-                    self.node.tasks.failed("tick failed", error)
+                if type(error) is not self._last_failure:  # log it once, not each second
+                    self._last_failure = type(error)
+                    self.node.tasks.failed("periodic work failed", error)
 
     def _each_second(self, seconds: int) -> None:
         self.edge.lobby.sweep()

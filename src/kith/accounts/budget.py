@@ -15,8 +15,8 @@ from kith.ports.store import DocumentStore
 SPACE = "sms"
 KEY = "sent"
 _HOUR = 60
-#: The interval of log lines about a reached limit, in seconds.
-_AGAIN = 600.0
+#: Seconds between two log lines about a reached limit.
+_LOG_INTERVAL = 600.0
 logger = structlog.get_logger("kith")
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(dict[int, int]).decode
@@ -30,7 +30,7 @@ class Budget:
         self._config = config
         self._clock = clock
         self._minutes: dict[int, int] | None = None  # how many were sent in which minute since 1970
-        self._told = float("-inf")
+        self._logged_at = float("-inf")
 
     async def load(self) -> None:
         """Reads what was sent before the start. Has to be awaited before `take`."""
@@ -42,18 +42,17 @@ class Budget:
         except msgspec.DecodeError as error:
             logger.error("the stored count of text messages is damaged and starts at zero", exc_info=error)
             kept = {}
-        if self._minutes is None:  # nobody was faster
+        if self._minutes is None:  # another request may have read it first
             self._minutes = kept
 
     def take(self) -> float:
-        """Counts a message.
-
-        Returns 0 if it may be sent; otherwise the seconds to wait, without counting it.
+        """Counts a message. Returns 0 if it may be sent; otherwise does not count it, and returns the seconds
+        to wait.
         """
         now = self._clock.now()
         minutes = self._recent(now)
         if sum(minutes.values()) >= self._config.sms_per_hour:
-            self._tell(now)
+            self._warn(now)
             return max(1.0, (min(minutes) + _HOUR) * 60 - now)
         minute = int(now // 60)
         minutes[minute] = minutes.get(minute, 0) + 1
@@ -72,11 +71,11 @@ class Budget:
 
     @property
     def used(self) -> int:
-        """How many messages were sent in the last hour."""
+        """How many messages were counted in the last hour."""
         return sum(self._recent(self._clock.now()).values())
 
     def _recent(self, now: float) -> dict[int, int]:
-        """The counts of the last hour. Later minutes than now were counted while the clock was wrong."""
+        """The counts of the last hour, without minutes in the future, which were counted by a wrong clock."""
         minute = int(now // 60)
         known = self._minutes or {}
         self._minutes = {at: count for at, count in known.items() if minute - _HOUR < at <= minute}
@@ -85,10 +84,10 @@ class Budget:
     def _save(self) -> None:
         self._store.put_soon(0, SPACE, KEY, _encode(self._minutes))
 
-    def _tell(self, now: float) -> None:
-        if abs(now - self._told) < _AGAIN:
+    def _warn(self, now: float) -> None:
+        if abs(now - self._logged_at) < _LOG_INTERVAL:
             return
-        self._told = now
+        self._logged_at = now
         logger.warning(
             "no more text messages in this hour",
             sms_per_hour=self._config.sms_per_hour,

@@ -12,7 +12,7 @@ logger = structlog.get_logger("kith")
 #: How many file descriptors are reserved for other purposes than connections.
 _OTHER_FILES = 200
 #: The interval of log lines about too many connections, in seconds.
-_AGAIN = 600.0
+_LOG_INTERVAL = 600.0
 
 
 class ConnectionLimit:
@@ -28,12 +28,12 @@ class ConnectionLimit:
         self.per_address = per_address
         self._most = most
         self._from: dict[str, int] = {}
-        self._logged_at = -_AGAIN
+        self._logged_at = -_LOG_INTERVAL
 
     def admit(self, address: str, now: float) -> str | None:
         """Counts a new connection. Returns a key for `move` and `release`; None if it has to be refused."""
         if self.count >= self._most:
-            if now - self._logged_at > _AGAIN:
+            if now - self._logged_at > _LOG_INTERVAL:
                 self._logged_at = now
                 logger.error("no more connections", connections=self.count, todo="raise LimitNOFILE")
             return None

@@ -14,7 +14,7 @@ logger = structlog.get_logger("kith")
 #: Commits that take longer are logged, in seconds.
 SLOW = 5.0
 #: Read errors are logged once in this many seconds.
-_AGAIN = 600.0
+_LOG_INTERVAL = 600.0
 _LOOK = "check the disk; the server continues by itself"
 #: How long no write must have failed before the disk counts as working again, in seconds.
 _CALM = 2.0
@@ -34,7 +34,7 @@ class Health:
         self._failing_since = 0.0  # 0: writes succeed
         self._refused = 0
         self._refused_last = 0.0
-        self._damage_told = self._unreadable_told = -_AGAIN
+        self._damage_logged_at = self._unreadable_logged_at = -_LOG_INTERVAL
         self._commit_since = 0.0  # 0: none is under way
         self._slow_since = 0.0
 
@@ -90,24 +90,24 @@ class Health:
         else:
             now = time.monotonic()
             with self._lock:
-                tell, self._unreadable_told = now - self._unreadable_told > _AGAIN, now
-            if tell:
+                log, self._unreadable_logged_at = now - self._unreadable_logged_at > _LOG_INTERVAL, now
+            if log:
                 logger.error("the disk can't be read", error=str(error), todo=_LOOK)
 
     def damaged(self, error: Unavailable) -> None:
         """Notes that the database is damaged."""
         now = time.monotonic()
         with self._lock:
-            tell = now - self._damage_told > _AGAIN
-            if tell:
-                self._damage_told = now
-        if tell:
+            log = now - self._damage_logged_at > _LOG_INTERVAL
+            if log:
+                self._damage_logged_at = now
+        if log:
             logger.error("the database is damaged", error=str(error), todo=_TODO[Damaged])
 
     # -- time -----------------------------------------------------------------------------------------
 
     def watch(self) -> None:
-        """Logs a commit that takes long, and its end. Called on the thread of the event loop."""
+        """Logs when a commit takes long, and when it has ended. Called on the thread of the event loop."""
         since = self._commit_since
         if self._slow_since:
             if since != self._slow_since:

@@ -38,7 +38,7 @@ _FORMAT = 1
 #: Total size of what is saved, in bytes; sessions that would exceed it end.
 _MAX_BYTES = 256 * 1024 * 1024
 #: Seconds until a deletion is tried again that has failed because of the store.
-_AGAIN = 0.5
+_RETRY_INTERVAL = 0.5
 #: How many ids of messages received before replay may be saved; a session with more ends.
 _MAX_SEEN = 1000
 #: How long to wait for work started by the last stanzas, in seconds.
@@ -144,7 +144,7 @@ class Handover:
                 taken = await self._store.take(_SPACE, slot)
                 break
             except Unavailable:  # already logged for the operator
-                await asyncio.sleep(_AGAIN)
+                await asyncio.sleep(_RETRY_INTERVAL)
         return await self._take_up([document for _, document in taken])
 
     async def _take_up(self, documents: Sequence[Document]) -> list[Account]:

@@ -52,7 +52,7 @@ class Upkeep:
             try:
                 self._tick()
             except Exception as error:
-                self._tasks.failed("tick failed", error)
+                self._tasks.failed("periodic work failed", error)
 
     def _tick(self) -> None:
         self._clock.now()  # notices steps of the system clock even if nothing else asks for the time

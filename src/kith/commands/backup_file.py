@@ -111,7 +111,7 @@ def read(file: IO[bytes], progress: Progress, folder: Path | None = None) -> Abo
             for member in tar:
                 content = tar.extractfile(member) if member.isreg() else None
                 if content is None or expected is not None:
-                    raise BackupError(f"the backup has something in it that is no file: {member.name}")
+                    raise BackupError(f"the backup contains something that is not a file: {member.name}")
                 if member.name == SUMS:
                     expected = _sums(content.read(_SMALL))
                 elif about is None:

@@ -10,7 +10,7 @@ import aiodns
 
 from kith.commands.doctor import Verdict, check_dns
 from kith.config import Config
-from tests.conftest import RunningServer, free_ports
+from tests.conftest import RunningServer, free_ports, running
 
 
 def test_a_running_server_is_well(server: RunningServer) -> None:
@@ -87,3 +87,12 @@ async def test_missing_and_wrong_dns_records_come_with_what_to_do() -> None:
     assert "5299" in findings[0].text
     assert "_xmpps-client._tcp.chat.example. 3600 IN SRV 0 5 5223" in findings[1].todo
     assert "no A record for chat.example" in findings[2].text
+
+
+def test_it_asks_where_the_server_listens(tmp_path: Path) -> None:
+    with running(tmp_path / "data", listen="127.0.0.1,127.0.0.2") as server:
+        assert server.kith("doctor").stdout.count("Kith answers") == 4
+        server.environ["KITH_LISTEN"] = "127.0.0.1,127.0.0.4"
+        done = server.kith("doctor", check=False)
+        assert done.returncode == 1
+        assert done.stdout.count("Kith does not answer at 127.0.0.4") == 4

@@ -73,13 +73,19 @@ def _ports(config: Config) -> Iterator[Finding]:
         if not port:
             yield Finding(what, Verdict.NOTE, "is switched off")
             continue
-        if _is_kith(config, setting, port):
+        silent = [address for address in _addresses(config) if not _is_kith(config, setting, address, port)]
+        if not silent:
             yield Finding(what, Verdict.GOOD, "Kith answers")
             continue
-        with socket.socket() as probe:
+        if len(silent) < len(_addresses(config)):
+            todo = "see whether another program has the port there (ss -ltnp), and restart Kith"
+            yield Finding(what, Verdict.BAD, f"Kith does not answer at {', '.join(silent)}", todo)
+            continue
+        here = _addresses(config)[0]
+        with socket.socket(socket.AF_INET6 if ":" in here else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", port))
+                probe.bind((here, port))
             except PermissionError:
                 todo = f"use a port above 1023 (KITH_{setting.upper()}), or give kith CAP_NET_BIND_SERVICE"
                 yield Finding(what, Verdict.BAD, "can't be used by this user", todo)
@@ -90,12 +96,30 @@ def _ports(config: Config) -> Iterator[Finding]:
                 yield Finding(what, Verdict.NOTE, "is free; Kith is not running", "start it: kith serve")
 
 
+def _addresses(config: Config) -> list[str]:
+    """Where to ask: the addresses that the server listens on; instead of all of them, the loopback."""
+    loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+    found = [loopback.get(address, address) for address in config.listen]
+    usable = [address for address in found if address != "::1" or _has_ipv6()]
+    return usable or found
+
+
+def _has_ipv6() -> bool:
+    """Whether this machine has an IPv6 loopback; the server does without it, too."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
 #: How the description of the API begins on this server and no other.
 _NAME = b'"title":"Kith"'
 
 
-def _is_kith(config: Config, setting: str, port: int) -> bool:
-    """Whether a Kith server of this domain answers on a port."""
+def _is_kith(config: Config, setting: str, address: str, port: int) -> bool:
+    """Whether a Kith server of this domain answers at an address."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -106,7 +130,7 @@ def _is_kith(config: Config, setting: str, port: int) -> bool:
             "xmlns:stream='http://etherx.jabber.org/streams'>"
         )
     try:
-        with socket.create_connection(("127.0.0.1", port), 2) as plain:
+        with socket.create_connection((address, port), 2) as plain:
             secured = setting in ("xmpps_port", "https_port")
             with context.wrap_socket(plain) if secured else plain as connection:
                 connection.sendall(question.encode())

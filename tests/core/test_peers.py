@@ -28,6 +28,7 @@ from kith.core.peers.requests import (
     request,
     result,
 )
+from kith.core.sessions.removal import Removal
 from kith.features import ALL
 from kith.ports.bus import Done, Lost
 from kith.ports.store import Append, LogQuery, Outgoing, Unavailable
@@ -470,3 +471,48 @@ def test_what_travels_is_read_as_it_was_written() -> None:
     assert result(encode(Result([], 3))) == Result([], 3)
     with pytest.raises(ValueError, match="version"):
         request(b"\x02" + encode(stanza)[1:])
+
+
+async def test_what_has_waited_for_too_long_comes_back(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that nobody takes does not stay in the outbox for ever, nor in the archive."""
+    monkeypatch.setattr(pair.one.node.get(outbox.Outbox), "_patience", 0.3)
+    ada = await pair.one.session("ada/phone")
+    await pair.two.node.store.create_accounts([(BEN, {})])
+    pair.second.take(BEN)
+    await pair.one.says(ada, chat(1))
+    found: list[Stanza] = []
+
+    async def came() -> bool:
+        found.extend(stanza for stanza in pair.one.heard(ada) if stanza.type == "error")
+        return bool(found) and await pair.outbox(pair.one) == 0
+
+    await pair.until(came)
+    assert (found[0].id, found[0].attrs["from"]) == ("m1", BEN)
+    assert b"remote-server-timeout" in found[0].inner
+    assert await pair.bodies(pair.one, ADA) == []
+    monkeypatch.undo()
+    await pair.second.give(BEN)
+    await pair.one.says(ada, chat(2))
+
+    async def empty() -> bool:
+        return await pair.outbox(pair.one) == 0
+
+    await pair.until(empty)
+    assert await pair.bodies(pair.two, BEN) == ["2"]
+
+
+async def test_what_was_acknowledged_still_goes_when_its_sender_is_removed(pair: Pair) -> None:
+    """So do the ends of its subscriptions, or others would keep a contact that does not exist."""
+    ada, ben = await friends(pair)
+    account = ada.account
+    pair.second.take(BEN)
+    await pair.one.says(ada, chat(1))
+    await pair.one.node.get(Removal).remove(account, wholly=True)
+    await pair.second.give(BEN)
+
+    async def arrived() -> bool:
+        roster = await pair.two.node.accounts.roster(BEN)
+        return await pair.bodies(pair.two, BEN) == ["1"] and not (roster[ADA].to or roster[ADA].from_)
+
+    await pair.until(arrived)
+    assert ben.closed

@@ -66,8 +66,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         float,
         Meta(gt=0, le=24 * 30),
         _about(
-            "For how many hours messages wait for another server that is down. Then they are returned to"
-            " their senders with an error."
+            "For how many hours messages wait for another server, or node, that is down. Then they are"
+            " returned to their senders with an error."
         ),
     ] = 48.0
     dns_server: Annotated[

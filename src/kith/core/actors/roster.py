@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from xml.etree.ElementTree import Element, SubElement
 
 import msgspec
 
-from kith.ports.store import DocumentStore
+from kith.ports.store import DocumentStore, Unavailable
 from kith.records.readable import readable
 from kith.wire import ns
 from kith.wire.jid import parse_jid
@@ -165,14 +166,20 @@ class Roster:
     @classmethod
     async def load(cls, store: DocumentStore, account: int) -> Roster:
         roster = cls(account)
-        for document, item in readable(await store.documents(account, SPACE), _read, "contact"):
+        await roster._reload(store)
+        return roster
+
+    async def _reload(self, store: DocumentStore) -> None:
+        """Takes what the store has, in place of what is in memory."""
+        documents = await store.documents(self.account, SPACE)
+        self._items, self.version, self.known_from = {}, 0, 0
+        for document, item in readable(documents, _read, "contact"):
             if item is None:
-                roster.known_from = int(document.value)
+                self.known_from = int(document.value)
                 continue
             item.seq = document.seq
-            roster._items[item.jid] = item
-            roster.version = max(roster.version, document.seq)
-        return roster
+            self._items[item.jid] = item
+            self.version = max(self.version, document.seq)
 
     def __getitem__(self, jid: str) -> Item:
         """The item of a contact, or a new one that is not in the roster yet."""
@@ -205,7 +212,19 @@ class Roster:
         return min(waiting, key=lambda item: (-domains[item.jid.rpartition("@")[2]], item.seq))
 
     async def save(self, store: DocumentStore, item: Item) -> None:
-        """Stores a changed item. An item that is no longer listed stays, so that clients can learn of it."""
+        """Stores a changed item. An item that is no longer listed stays, so that clients can learn of it.
+
+        If that fails, the roster is read again: a client that repeats its request must not find that nothing
+        is left to be stored.
+        """
+        try:
+            await self._save(store, item)
+        except Unavailable:
+            with suppress(Unavailable):
+                await self._reload(store)
+            raise
+
+    async def _save(self, store: DocumentStore, item: Item) -> None:
         self._items[item.jid] = item
         item.seq = max(item.seq, 0)
         item.seq = await store.put(self.account, SPACE, item.jid, _encode(item))

@@ -9,12 +9,16 @@ comes to own the sender, it continues with the outbox.
 from __future__ import annotations
 
 from collections import Counter, deque
+from datetime import UTC, datetime
 from functools import partial
+from itertools import takewhile
 
+from kith.base.clock import Clock
 from kith.base.domain import Domain
-from kith.base.ids import Ids
+from kith.base.ids import Ids, first_at
 from kith.base.randomness import Randomness
 from kith.base.tasks import Tasks
+from kith.config import Config
 from kith.core.actors.account import Account
 from kith.core.actors.accounts import Accounts
 from kith.core.actors.sender import Sender
@@ -88,7 +92,11 @@ class Outbox:
         randomness: Randomness,
         domain: Domain,
         bounces: Bounces,
+        config: Config,
+        clock: Clock,
     ) -> None:
+        self._clock = clock
+        self._patience = config.federation_queue_hours * 3600
         self._domain = domain
         self._bounces = bounces
         self._placement = placement
@@ -247,6 +255,7 @@ class Outbox:
         self._send_next(channel)
 
     def _again(self, channel: Channel) -> None:
+        self._return_old(channel)
         if channel.failures >= _TRIES:
             given_up = [departure for departure in channel.queue if departure.waiting is not None]
             channel.queue = deque(departure for departure in channel.queue if departure.waiting is None)
@@ -257,6 +266,20 @@ class Outbox:
                 self._tell(departure, refusal)
         channel.asking = False
         self._send_next(channel)
+
+    def _return_old(self, channel: Channel) -> None:
+        """Returns to their senders what has waited for too long. The other node may have got it, though."""
+        before = first_at(datetime.fromtimestamp(self._clock.now() - self._patience, UTC))
+        old = list(takewhile(lambda one: one.waiting is None and one.id < before, channel.queue))
+        if not old:
+            return
+        error = StanzaError("remote-server-timeout", "the recipient was not reached in time", type="wait")
+        answers = [Stanza.from_bytes(one.stanza).error(error) for one in old]
+        for _ in old:
+            channel.queue.popleft()
+        self._close(
+            old, {place: answer.to_bytes() for place, answer in enumerate(answers) if answer is not None}
+        )
 
     def _close(self, batch: list[Departure], refused: dict[int, bytes]) -> None:
         """Removes the stanzas of a request from the outbox, and tells the senders of refused ones."""

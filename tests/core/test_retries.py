@@ -28,6 +28,10 @@ def message(inner: str, origin: str = UUID, head: str = "type='chat'") -> bytes:
     return f"<message from='a@x/1' to='b@x' {head}>{inner}{origin}</message>".encode()
 
 
+def openpgp(ciphertext: str) -> str:
+    return f"<openpgp xmlns='urn:xmpp:openpgp:0'>{ciphertext}</openpgp>"
+
+
 def omemo(ciphertext: str, device: str = "1", namespace: str = "eu.siacs.conversations.axolotl") -> str:
     return (
         f"<encrypted xmlns='{namespace}'><header sid='{device}'><key rid='2'>{ciphertext}</key></header>"
@@ -113,8 +117,9 @@ def test_another_content_is_another_message(one: str, other: str) -> None:
     ],
 )
 def test_what_is_encrypted_anew_is_a_retry_if_its_id_is_no_counter(id: str, random: bool) -> None:
-    assert is_retry(message(omemo("a"), id), message(omemo("b"), id)) is random
-    assert is_retry(message(omemo("a"), id), message(omemo("a"), id))
+    for cipher in (omemo, openpgp):
+        assert is_retry(message(cipher("a"), id), message(cipher("b"), id)) is random
+        assert is_retry(message(cipher("a"), id), message(cipher("a"), id))
 
 
 def test_a_counter_that_begins_anew_is_heard_after_a_retraction() -> None:
@@ -126,6 +131,7 @@ def test_of_what_is_not_there_any_more_only_an_id_that_is_no_counter_is_a_retry(
     assert is_retry(b"", message("<body>x</body>"))
     assert not is_retry(b"", message("<body>x</body>", "1"))
     assert not is_retry(b"", b"<message><origin-id xmlns='urn:xmpp:sid:0' id='a")
+    assert not is_retry(b"", b"<message><origin-id xmlns='urn:xmpp:sid:0'/></message>")
     assert is_retry(b"", b"<message from='a@x/1'><body>x</body></message>")  # its key is another node's
 
 

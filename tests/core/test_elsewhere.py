@@ -11,6 +11,7 @@ from kith.core.actors.account import Session
 from kith.core.actors.accounts import Elsewhere
 from kith.core.actors.intake import Work
 from kith.core.actors.sender import Sender
+from kith.core.peers.peers import PeerNodes
 from kith.features import ALL
 from kith.ports.store import AccountRecord
 from kith.wire.errors import StanzaError
@@ -28,12 +29,15 @@ class WithoutBen(LocalPlacement):
         return key != BEN
 
 
-class Recording:
+class Recording(PeerNodes):
     """Keeps what another node would be sent: (kind, type, to), and how."""
 
     def __init__(self) -> None:
         self.received: list[tuple[str, str, str]] = []
         self.admitted: list[tuple[str, str, str]] = []
+
+    async def close(self) -> None:
+        """Nothing is under way."""
 
     def receive(self, stanza: Stanza, sender: JID, to: JID) -> None:
         self.received.append((stanza.kind, stanza.type, str(to)))
@@ -50,6 +54,7 @@ class Here:
         self.there = there
         self.ada = ada
         self.peers = there.node.hosts.peers = Recording()
+        there.node.parts.add({PeerNodes: self.peers})
 
     async def sends(self, xml: str) -> tuple[list[tuple[str, str, str]], list[Stanza]]:
         """What reaches ben's owner, and what ada hears."""
@@ -134,7 +139,8 @@ async def test_an_account_of_another_node_is_never_read(
         for xml, _ in STANZAS:
             await here.sends(xml)
         await here.sends("<message to='ben@localhost' type='chat'><body>hello</body></message>")
-        assert BEN not in asked
+        await here.sends("<message to='cyd@localhost' type='chat'><body>hello</body></message>")
+        assert asked == ["cyd@localhost"]
         with pytest.raises(Elsewhere):
             await there.node.accounts.load(BEN)
 

@@ -46,10 +46,7 @@ class Connection:
         set_up: Callable[[], Awaitable[None]],
         on_change: Callable[[ConnectionChanged], None],
     ) -> None:
-        """``set_up`` is awaited for each new session, which was not resumed;
-
-        ``on_change`` gets each change.
-        """
+        """``set_up`` is awaited for each session that was not resumed. ``on_change`` gets each change."""
         self.stream = stream
         self.link = Link.OFFLINE
         self.first: asyncio.Future[None] = asyncio.get_running_loop().create_future()

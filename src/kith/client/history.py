@@ -42,10 +42,7 @@ class History(Chats):
         return self.get(int(cursor.lastrowid or 0))
 
     def _same(self, draft: Draft) -> int | None:
-        """The row of the same message, which was encrypted again for another attempt;
-
-        None if there is none.
-        """
+        """The row of the same message, if this is a repetition that was encrypted again; otherwise None."""
         if draft.origin is None or draft.error is not None:
             return None
         row = self._db.sql.execute(

@@ -1,4 +1,4 @@
-"""What this device tells a server about itself."""
+"""The description of this device that a server shows in the account's list of devices."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ import socket
 
 
 def this_device() -> dict[str, str]:
-    """How this device describes itself to the server: name, software and platform."""
+    """The name, software and platform of this device, at most 100 characters each."""
     return {"name": socket.gethostname()[:100], "software": "Kith", "platform": platform.system()[:100]}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
+from slixmpp.exceptions import IqTimeout
+from slixmpp.stanza import Iq
 
 from kith.client import Link, State
 from kith.client.catchup import CatchUp
@@ -87,7 +90,7 @@ async def test_a_cut_connection_is_resumed_and_loses_nothing(people: People) -> 
             cable.cut()
     got = await receive(ben, 40)
     assert [message.body for message in got] == bodies
-    assert cable.connections == 3
+    assert cable.connections in (3, 4)  # the second cut may come before the line is there again
     await asyncio.sleep(0.2)
     assert len(ben.history(ada.jid, limit=100)) == 40
 
@@ -165,7 +168,6 @@ async def test_what_comes_live_while_the_archive_is_read_takes_no_memory_and_com
     longest, run = 0, CatchUp.run
 
     async def slow(catch_up: CatchUp, take: Any) -> None:
-        bot._incoming._reading = True
         await asyncio.sleep(0.5)  # what waited comes live first
         await run(catch_up, take)
 
@@ -184,3 +186,54 @@ async def test_what_comes_live_while_the_archive_is_read_takes_no_memory_and_com
         got = await receive(bot, 80)
     assert [message.body for message in got] == [str(number) for number in range(80)]
     assert 5 <= longest < 30
+
+
+async def test_an_archive_that_is_not_answered_is_read_again_by_the_next_connection(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else everything that comes would be left out for an archive that nobody reads."""
+    bot_jid, ada = people.account("bot"), await people.open(people.account("ada"))
+    async with people.device(bot_jid):
+        pass
+    await ada.send(bot_jid, "1", encrypted=False)
+    run, failures = CatchUp.run, 1
+
+    async def fails(catch_up: CatchUp, take: Any) -> None:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            raise IqTimeout(Iq())
+        await run(catch_up, take)
+
+    monkeypatch.setattr(CatchUp, "run", fails)
+    bot = await people.open(bot_jid)
+    await ada.send(bot_jid, "2", encrypted=False)
+    assert [message.body for message in await receive(bot, 2)] == ["1", "2"]
+    assert not failures
+
+
+async def test_a_connection_on_which_much_comes_is_not_given_up_for_a_late_answer(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kith.client.connection._PING_EVERY", 0.05)
+    monkeypatch.setattr("kith.client.connection._PING_TIMEOUT", 0.2)
+    ada = await people.open(people.account("ada"))
+    pings = 0
+
+    async def late(*_: Any, **__: Any) -> None:
+        nonlocal pings
+        pings += 1
+        ada._stream.heard = heard()
+        raise IqTimeout(Iq())
+
+    def heard() -> float:
+        return time.monotonic() - (0 if pings < 5 else 10)
+
+    monkeypatch.setattr(ada._stream.plugin["xep_0199"], "send_ping", late)
+    ada._stream.abort()  # the next connection pings as often as this test says
+    await until(lambda: ada.link is not Link.ONLINE)
+    ada.reconnect()
+    await ada.wait_online()
+    await until(lambda: pings >= 4)
+    assert ada.link is Link.ONLINE
+    await until(lambda: ada.link is not Link.ONLINE)  # but it is, once nothing comes any more

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kith.client import GaveUp, ReactionsChanged, State, TimedOut
+from kith.client import GaveUp, NotOpen, ReactionsChanged, State, TimedOut
 from kith.client.bot import Bot, Context, TimerContext, filters
 from kith.client.testing import FakeServer
 from tests.client.conftest import until
@@ -185,6 +185,57 @@ async def test_a_handler_asks_and_waits_while_others_are_answered() -> None:
             assert (await ada.receives()).body == "Pardon?"
 
 
+async def test_one_who_writes_very_much_holds_up_nobody_and_what_was_deleted_is_not_handled() -> None:
+    async with FakeServer() as server:
+        bot, free, handled = Bot(server.client("bot")), asyncio.Event(), []
+
+        @bot.on_message
+        async def slowly(context: Context) -> None:
+            if context.peer == "ada@localhost":
+                await free.wait()
+            handled.append(context.body)
+            await context.reply("yes")
+
+        async with server.running(bot):
+            ada, ben = await server.person("ada", BOT), await server.person("ben", BOT)
+            flood = [await ada.send(str(number), encrypted=False) for number in range(300)]
+            await until(lambda: len(bot.client.history(ada.jid, limit=400)) == 300)
+            await flood[150].delete()
+            await until(lambda: sum(one.deleted for one in bot.client.history(ada.jid, limit=400)) == 1)
+            await ben.send("and I?", encrypted=False)
+            assert (await ben.receives()).body == "yes"
+            assert handled == ["and I?"]
+            free.set()
+            await until(lambda: len(handled) == 300)
+            assert handled[1:] == [str(number) for number in range(300) if number != 150]
+            await until(lambda: bot._queues.size == 0)
+            assert bot.client._db.sql.execute("SELECT count(*) FROM bot_messages").fetchone() == (0,)
+
+
+async def test_a_full_disk_ends_the_bot_with_an_error_instead_of_leaving_somebody_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with FakeServer() as server:
+        bot = Bot(server.client("bot"))
+
+        @bot.on_message
+        async def handle(context: Context) -> None:
+            await context.reply("yes")
+
+        def full(*_: object) -> int:
+            raise OSError(28, "No space left on device")
+
+        async with bot.client:
+            with pytest.raises(NotOpen):
+                await bot.start_timer("too early", after=1)
+            task = asyncio.create_task(bot.run_until_closed())
+            ada = await server.person("ada", BOT)
+            monkeypatch.setattr("kith.client.bot.handled.Handled.attempt", full)
+            await ada.send("hello")
+            with pytest.raises(OSError, match="No space left"):
+                await asyncio.wait_for(task, 20)
+
+
 async def test_steps_and_state_of_each_person_survive_a_restart() -> None:
     class Form(Enum):
         NAME = 1
@@ -282,17 +333,22 @@ async def test_a_message_that_ends_the_program_each_time_is_left_out_after_three
         return bot
 
     async with FakeServer() as server:
-        async with server.running(make(server)):
-            ada = await server.person("ada", BOT)
-            await ada.send("deadly")
-            await until(lambda: begun)
-            await ada.send("harmless")
-        for _ in range(3):
+        ada = await server.person("ada", BOT)
+
+        async def dies() -> None:
+            count = len(begun)
             async with server.running(make(server)):
-                count = len(begun)
-                await until(lambda count=count: len(begun) > count)  # type: ignore[misc]
+                if not begun:
+                    await ada.send("deadly")
+                await until(lambda: len(begun) > count)
                 await asyncio.sleep(0.1)
-        assert (await ada.receives()).body == "harmless"
+
+        for _ in range(3):
+            with pytest.raises(Killed):
+                await dies()
+        async with server.running(make(server)):
+            await ada.send("harmless")
+            assert (await ada.receives()).body == "harmless"
     assert begun == ["deadly"] * 3 + ["harmless"]
     assert [type(error) for error in errors] == [GaveUp]
 

@@ -17,6 +17,8 @@ from kith.client.stream import Stream
 
 _PAGE_SIZE = 100
 _GO_BACK = timedelta(days=7)
+#: Seconds. Before it answers, the server sends what waited, which may be much. Pings tell if it is gone.
+_ANSWER_TIMEOUT = 600.0
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -69,6 +71,11 @@ class CatchUp:
             newest_time = self._history.newest_time() or datetime.now(UTC)
             await self._read_after(None, min(newest_time, datetime.now(UTC)) - _GO_BACK, take)
 
+    @property
+    def has_place(self) -> bool:
+        """Whether the archive has answered before, so that it will be read from a place on."""
+        return self._db.get("place") is not None
+
     def note_place(self, archive: str) -> None:
         """Notes the id of the entry that was handled. The caller commits."""
         self._db.set("place", archive)
@@ -101,13 +108,13 @@ class CatchUp:
     async def _query(
         self, after: str | None, start: datetime | None, limit: int
     ) -> tuple[list[Forwarded], bool]:
-        """One page, and whether it is the last one. Raises IqError, IqTimeout."""
+        """One page, and whether it is the last one. Raises IqError, and IqTimeout after ten minutes."""
         query = uuid.uuid4().hex
         page: list[Forwarded] = []
         self._pages[query] = page
         try:
             iq: Any = self._stream.make_iq_set(sub=stanzas.mam_query(query, after, start, limit))
-            reply = await iq.send(timeout=self._stream.timeout)
+            reply = await iq.send(timeout=max(_ANSWER_TIMEOUT, self._stream.timeout))
         finally:
             del self._pages[query]
         fin = reply.xml.find(f"{{{stanzas.MAM}}}fin")

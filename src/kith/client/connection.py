@@ -181,6 +181,7 @@ class Connection:
             try:
                 await ping(JID(self.stream.boundjid.host), timeout=_PING_TIMEOUT)
             except IqTimeout:
-                self.stream.abort()
+                if self.stream.silent_for(_PING_TIMEOUT):
+                    self.stream.abort()
             except IqError:
                 pass  # an error is an answer as well

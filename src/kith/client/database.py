@@ -99,6 +99,8 @@ _MIGRATIONS = (
         UNIQUE (name, peer)
     );
     """,
+    # 4: changes are found by the message that they are about
+    "CREATE INDEX messages_about ON messages (peer, about) WHERE about IS NOT NULL;",
 )
 
 

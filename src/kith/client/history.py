@@ -8,6 +8,13 @@ from datetime import UTC, datetime
 from kith.client.chats import Chats
 from kith.client.message import Draft, Kind, Message, Reactions, State, Trust
 
+#: The rows of a peer's messages (or ours to them) that an id means. In two parts, or SQLite would read the
+#: whole conversation for the "or".
+_NAMED = (
+    "SELECT row FROM messages WHERE peer = ?1 AND incoming = ?2 AND origin = ?3"
+    " UNION SELECT row FROM messages WHERE peer = ?1 AND id = ?3 AND incoming = ?2"
+)
+
 
 class History(Chats):
     """Reads and writes messages and chats. Callers commit (`Database.commit`).
@@ -74,8 +81,9 @@ class History(Chats):
         message may be forged. So ``digest`` (`stanzas.digest`) has to be the same as well.
         """
         known = self._one(
-            "WHERE peer = ? AND incoming = ? AND (archive = ? OR origin = ?)"
-            " AND (digest IS NULL OR digest = ?) ORDER BY row",
+            "WHERE row IN (SELECT row FROM messages WHERE archive = ?3 UNION SELECT row FROM messages"
+            " WHERE peer = ?1 AND incoming = ?2 AND origin = ?4)"
+            " AND +peer = ?1 AND incoming = ?2 AND (digest IS NULL OR digest = ?5) ORDER BY row",
             *(peer, incoming, archive, origin, digest),
         )
         if known is None and origin is not None and not incoming:
@@ -95,9 +103,7 @@ class History(Chats):
 
     def unreadable(self, peer: str, id: str) -> Message | None:
         """The peer's message with that id, if it could not be decrypted."""
-        return self._one(
-            "WHERE peer = ?1 AND (origin = ?2 OR id = ?2) AND incoming AND error IS NOT NULL", peer, id
-        )
+        return self._one(f"WHERE row IN ({_NAMED}) AND error IS NOT NULL", peer, True, id)
 
     def is_requested_again(self, peer: str, id: str) -> bool:
         """Whether the peer's device is asked to send that message again."""
@@ -210,18 +216,12 @@ class History(Chats):
 
         ``by_peer``: whether its author has to be the peer, or us. Of several with the same id, the last.
         """
-        found = self._one(
-            "WHERE peer = ?1 AND incoming = ?2 AND (origin = ?3 OR id = ?3) ORDER BY row DESC",
-            *(peer, by_peer, id),
-        )
+        found = self._one(f"WHERE row IN ({_NAMED}) ORDER BY row DESC", peer, by_peer, id)
         if found is None and not by_peer:
             found = self.ours(peer, id)
         if found is not None and found.kind is Kind.EDIT and found.about is not None:
-            return self._one(
-                "WHERE peer = ?1 AND incoming = ?2 AND (origin = ?3 OR id = ?3) AND kind = 'text'"
-                " ORDER BY row DESC",
-                *(peer, by_peer, found.about),
-            )
+            named = f"WHERE row IN ({_NAMED}) AND kind = 'text' ORDER BY row DESC"
+            return self._one(named, peer, by_peer, found.about)
         return found if found is None or found.kind is Kind.TEXT else None
 
     def set_text(self, message: Message, body: str, edited: bool = True) -> Message:

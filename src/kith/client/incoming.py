@@ -52,8 +52,19 @@ class Incoming:
     """
 
     __slots__ = (
-        *("_accepted", "_broken", "_catch_up", "_db", "_encryption", "_history", "_key_work", "_left_out"),
-        *("_live", "_markers", "_own", "_publish", "_queue", "_reader", "_reading", "_stream", "_to_publish"),
+        *("_accepted", "_broken", "_catch_up", "_db", "_encryption", "_has_archive", "_history", "_key_work"),
+        *(
+            "_left_out",
+            "_live",
+            "_markers",
+            "_own",
+            "_publish",
+            "_queue",
+            "_reader",
+            "_reading",
+            "_stream",
+            "_to_publish",
+        ),
         *("_wake_outbox", "caught_up"),
     )
 
@@ -89,6 +100,7 @@ class Incoming:
         self._own = str(stream.requested_jid.bare)
         self._queue: asyncio.Queue[Element | Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._broken = False
+        self._has_archive = True
         self._reading = self._left_out = False
         """Whether the archive is being read, and whether live messages were left out for that."""
         self._to_publish: list[Event] = []
@@ -135,11 +147,14 @@ class Incoming:
     # the archive
 
     async def _read_archive(self) -> None:
+        attempt = self._stream.attempt
         try:
             await self._read_everything()
         except IqError:
             pass  # this server keeps no archive
         except IqTimeout:
+            if attempt == self._stream.attempt:
+                self._stream.abort()  # only the next connection reads the archive again
             raise Interrupted from None
         await self._key_work.run(self._encryption.caught_up())
         self._live = 0
@@ -150,16 +165,19 @@ class Incoming:
     async def _read_everything(self) -> None:
         """Reads the archive to its end, again if live messages were left out meanwhile.
 
-        They are left out only once the archive has answered. Raises IqError, IqTimeout, Interrupted.
+        They are left out only if the archive has answered before. Raises IqError, IqTimeout, Interrupted.
         """
-        self._left_out = True
+        self._left_out, attempt = True, self._stream.attempt
+        self._reading = self._has_archive and self._catch_up.has_place
         try:
             while self._left_out:
                 self._left_out = False
                 await self._catch_up.run(self._take_archived)
-        except (IqError, IqTimeout):
+        except (IqError, IqTimeout) as error:
+            self._has_archive = not isinstance(error, IqError)
             if self._left_out:
-                self._stream.abort()  # the next connection reads them
+                if attempt == self._stream.attempt:
+                    self._stream.abort()  # the next connection reads them
                 raise Interrupted from None
             raise
         finally:
@@ -173,7 +191,6 @@ class Incoming:
             return  # the next time will do
 
     async def _take_archived(self, found: Forwarded) -> None:
-        self._reading = True
         await self._take(found.message, found.archive, found.time, live=False)
         await self._send_key_transports()
 

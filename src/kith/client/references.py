@@ -14,7 +14,7 @@ from kith.client.message import Draft, Kind, Message, Reactions
 
 #: Edits that arrive later than this after the message are messages of their own.
 EDITABLE = timedelta(days=2)
-_MOST_REACTIONS, _LONGEST_EMOJI = 20, 16
+_MOST_REACTIONS, _LONGEST_EMOJI, _LONGEST_ID = 20, 16, 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def reference(message: Element) -> Reference | None:
 def without_quotation(message: Element, draft: Draft) -> Draft:
     """The draft as a reply, if it is one: with the id it answers, and without the quotation (XEP-0461)."""
     reply = stanzas.named(message, stanzas.REPLY, ("reply",))
-    if reply is None or not reply[1]:
+    if reply is None or not 0 < len(reply[1]) <= _LONGEST_ID:
         return draft
     body = draft.body
     for fallback in message.iterfind(f"{{{stanzas.FALLBACK_NS}}}fallback"):

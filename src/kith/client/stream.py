@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
+import time
 from asyncio import Future
 from base64 import b64decode
 from collections.abc import Callable
@@ -70,12 +71,15 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
         self.on_token_renewed: Callable[[Credential], None] = lambda credential: None
         self.timeout = 30.0
         """How long the server may take to answer a request, in seconds."""
+        self.heard = 0.0
+        """When something last came from the server (`time.monotonic`)."""
         self.proxy: Proxy | None = None
         """Through what to connect, if not directly."""
         self._pin = pin
         self._insecure = insecure
         self._refusal: ssl.SSLError | None = None
-        self._attempt = 0
+        self.attempt = 0
+        """Counts the attempts to connect, so that each connection has a number."""
         for name in _PLUGINS:
             self.register_plugin(name)
         for feature in stanzas.FEATURES:
@@ -117,6 +121,7 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
         Since 2.6.0, expat may keep an unfinished tag back until more has come, and with it the end of a
         stanza that no other one follows.
         """
+        self.heard = time.monotonic()
         super().data_received(data)
         if self.parser is not None and hasattr(self.parser, "flush"):
             with contextlib.suppress(ParseError):  # reported below, since the parser fails again
@@ -137,6 +142,13 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
         if sendable.blames_a_stanza(self.ended_by):
             self.end_session()
 
+    def silent_for(self, seconds: float) -> bool:
+        """Whether nothing has come from the server for so long.
+
+        An answer may be late because very much was sent before it, which says nothing against the connection.
+        """
+        return time.monotonic() - self.heard >= seconds
+
     def end_session(self) -> None:
         """Ends the session: the next connection starts a new one, and repeats nothing of this one."""
         self.end_session_on_disconnect = True
@@ -154,7 +166,7 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
         self.failure = None
         self.ended_by = None
         self._refusal = None
-        self._attempt += 1
+        self.attempt += 1
         self.end_session_on_disconnect = self.sm.sm_id is None
         self.enable_plaintext = self._insecure
         self.enable_starttls = not self._insecure and not (host and direct)
@@ -205,10 +217,10 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
     def abort(self) -> None:
         super().abort()
         # slixmpp does not report the end of a connection that ends during the handshake.
-        asyncio.get_running_loop().call_later(0.1, self._report_lost, self._attempt)
+        asyncio.get_running_loop().call_later(0.1, self._report_lost, self.attempt)
 
     def _report_lost(self, attempt: int) -> None:
-        if attempt == self._attempt and self.transport is not None:
+        if attempt == self.attempt and self.transport is not None:
             self.connection_lost(None)
 
     def connection_made(self, transport: Any, send_event: bool = True) -> None:
@@ -333,10 +345,13 @@ class Stream(ClientXMPP):  # type: ignore[misc, unused-ignore]
     async def answers(self) -> bool:
         """Pings the server. It works in order, so an answer shows that everything sent before has arrived."""
         ping = cast("dict[str, Any]", self.plugin)["xep_0199"].send_ping
-        try:
-            await ping(JID(self.boundjid.host), timeout=self.timeout)
-        except IqTimeout:
-            return False
-        except IqError:
-            return True  # an error is an answer as well
-        return True
+        while True:
+            try:
+                await ping(JID(self.boundjid.host), timeout=self.timeout)
+            except IqTimeout:
+                if self.silent_for(self.timeout):
+                    return False
+                continue
+            except IqError:
+                pass  # an error is an answer as well
+            return True

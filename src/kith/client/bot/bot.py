@@ -18,12 +18,12 @@ from kith.client.bot.handlers import Handlers
 from kith.client.bot.queues import Queues, Turn
 from kith.client.bot.timers import DueTimer, Timers, seconds
 from kith.client.client import Client
-from kith.client.errors import ClientError, GaveUp
+from kith.client.errors import ClientError, GaveUp, NotOpen
 from kith.client.message import Message
 
 _log = logging.getLogger(__name__)
-#: Messages that are read ahead. One person who writes this many holds up the others.
-_READ_AHEAD = 1000
+#: How many messages may wait in memory, by their rows alone, so that no single person can hold up the others.
+_READ_AHEAD = 100_000
 _MOST_ATTEMPTS = 3
 
 
@@ -57,11 +57,18 @@ class Bot(Handlers):
         self.client = client
         self._apology = apology
         self._now = now
+        self._open_timers: Timers | None = None
         self._full = False
         """Whether so much waits that nothing more is read."""
         self.command("help", hidden=True)(self._help)
 
     # timers
+
+    @property
+    def _timers(self) -> Timers:
+        if self._open_timers is None:
+            raise NotOpen("The bot does not run yet: start timers in a handler, or in one of on_start.")
+        return self._open_timers
 
     async def start_timer(
         self,
@@ -120,16 +127,17 @@ class Bot(Handlers):
     async def run_until_closed(self) -> None:
         """Runs the bot on a client that is open, until that is closed. Raises what the client failed with."""
         db = self.client._db
-        self._timers = Timers(db, self._now)
+        timers = self._open_timers = Timers(db, self._now)
         self._handled = Handled(db, self.client._history)
-        self._queues = Queues(self._turn, self._on_less)
+        self._queues = Queues(self._turn, self._skip, self._find, self._on_less)
         for begin in self._on_start:
             await begin()
         listener = self.client.events()
         tasks = [
-            asyncio.create_task(self._timers.run(self._queues.put)),
+            asyncio.create_task(timers.run(lambda due: self._queues.put(due.peer, due))),
             asyncio.create_task(self._watch(listener)),
         ]
+        tasks[0].add_done_callback(self._on_timers_done)
         try:
             await self._read()
         finally:
@@ -148,16 +156,33 @@ class Bot(Handlers):
             self._full = room <= 0
             found = [] if self._full else self._handled.next_messages(min(room, 100))
             for message in found:
-                self._queues.put(message)
-            if self.client._error is not None:
-                raise self.client._error
+                self._queues.put(message.peer, message.row)
+            for error in (self.client._error, self._queues.error):
+                if error is not None:
+                    raise error
             if not found:
                 await arrived.wait()
             else:
                 await asyncio.sleep(0)
 
+    def _find(self, row: int) -> Message | None:
+        try:
+            message = self.client._history.get(row)
+        except KeyError:
+            return None
+        return None if message.deleted else message
+
+    def _skip(self, rows: list[int]) -> None:
+        self._handled.done(rows)
+        self.client._db.commit()
+
     def _on_less(self) -> None:
-        if self._full:
+        if self._full or self._queues.error is not None:
+            self.client._arrived.set()
+
+    def _on_timers_done(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._queues.error = task.exception()
             self.client._arrived.set()
 
     async def _watch(self, listener: Any) -> None:
@@ -183,7 +208,8 @@ class Bot(Handlers):
             context = TimerContext(self, work.peer, who, turn, work.name, work.data, work.due_time)
             attempts = self._timers.attempt(work)
             if attempts == 0:
-                return  # it was cancelled while it waited
+                self._timers.done(work)  # it was cancelled while it waited
+                return
         try:
             if attempts > _MOST_ATTEMPTS:
                 raise GaveUp("The program has ended three times while this was handled.")
@@ -196,7 +222,7 @@ class Bot(Handlers):
             await self._failed(context, error)
         if isinstance(work, DueTimer):
             self._timers.done(work)
-        self._handled.done(turn.taken)
+        self._handled.done(turn.rows)
         self.client._db.commit()
 
     async def _handle(self, context: Conversation) -> None:

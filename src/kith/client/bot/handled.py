@@ -56,14 +56,14 @@ class Handled:
         self._db.sql.execute("UPDATE bot_messages SET attempts = attempts - 1 WHERE row = ?", (message.row,))
         self._db.commit()
 
-    def done(self, messages: list[Message]) -> None:
-        """Messages were handled, or are left out. The caller commits."""
-        for message in messages:
-            self._open.pop(message.row, None)
+    def done(self, rows: list[int]) -> None:
+        """The messages of these rows were handled, or are left out. The caller commits."""
+        for row in rows:
+            self._open.pop(row, None)
             self._db.sql.execute(
                 "INSERT INTO bot_messages (row, attempts, done) VALUES (?, 1, 1)"
                 " ON CONFLICT (row) DO UPDATE SET done = 1",
-                (message.row,),
+                (row,),
             )
         place = next(iter(self._open), self._read + 1) - 1
         if place > self.place:

@@ -5,128 +5,149 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from kith.client.bot.timers import DueTimer
 from kith.client.errors import NotOnline, TimedOut
 from kith.client.message import Message
 
 Work = Message | DueTimer
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A handler that waits for the person's next message."""
-
-    future: asyncio.Future[Message]
+#: What waits: the row of a message in the history, so that a long queue takes little memory, or a timer.
+Waiting = int | DueTimer
+#: The message of a row, as it is now; None if it is gone, or was deleted by its author.
+Find = Callable[[int], Message | None]
 
 
 class Turn:
     """The handling of one message or timer: what it has taken from its person's queue."""
 
-    __slots__ = ("_queue", "taken", "work")
+    __slots__ = ("_queue", "rows", "work")
 
-    def __init__(self, queue: Queue, work: Work) -> None:
+    def __init__(self, queue: Queue, work: Work, rows: list[int]) -> None:
         self._queue = queue
         self.work = work
-        self.taken: list[Message] = [work] if isinstance(work, Message) else []
-        """The messages that are handled when this turn has ended."""
+        self.rows = rows
+        """The rows of the messages that are handled when this turn has ended."""
 
     async def next_message(self, timeout: float | None) -> Message:
-        """The person's next message. Raises TimedOut, and NotOnline if the bot stops."""
+        """The person's next message. Raises TimedOut, and NotOnline if another handler waits for it."""
         try:
             async with asyncio.timeout(timeout):
-                message = await self._queue.take()
+                return await self._queue.take(self.rows)
         except TimeoutError:
             raise TimedOut(f"{self._queue.peer} has not answered.") from None
-        self.taken.append(message)
-        return message
 
 
 class Queue:
     """What waits for one person."""
 
-    __slots__ = ("_messages_only", "_work", "peer")
+    __slots__ = ("_arrived", "_find", "_taking", "_waiting", "peer")
 
-    def __init__(self, peer: str) -> None:
+    def __init__(self, peer: str, find: Find) -> None:
         self.peer = peer
-        self._work: deque[Work] = deque()
-        self._messages_only: _Waiting | None = None
+        self._find = find
+        self._waiting: deque[Waiting] = deque()
+        self._arrived = asyncio.Event()
+        self._taking = False
 
-    def __bool__(self) -> bool:
-        return bool(self._work)
+    def put(self, waiting: Waiting) -> None:
+        """Adds a message or a timer."""
+        self._waiting.append(waiting)
+        self._arrived.set()
 
-    def put(self, work: Work) -> None:
-        """Adds something, or gives it to the handler that waits for it."""
-        waiting = self._messages_only
-        if waiting is not None and isinstance(work, Message) and not waiting.future.done():
-            waiting.future.set_result(work)
-            return
-        self._work.append(work)
+    def next(self) -> Turn | list[int] | None:
+        """The next turn; the rows of messages that are gone, if there are only such; None: nothing waits."""
+        gone: list[int] = []
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if isinstance(waiting, DueTimer):
+                return Turn(self, waiting, gone)
+            gone.append(waiting)
+            message = self._find(waiting)
+            if message is not None:
+                return Turn(self, message, gone)
+        return gone or None
 
-    def next(self) -> Work:
-        """Takes what comes next. Raises IndexError if there is nothing."""
-        return self._work.popleft()
-
-    async def take(self) -> Message:
-        """Waits for the next message; timers stay. Raises NotOnline if another handler waits already."""
-        for work in self._work:
-            if isinstance(work, Message):
-                self._work.remove(work)
-                return work
-        if self._messages_only is not None:
+    async def take(self, rows: list[int]) -> Message:
+        """Waits for the next message, and notes its row in ``rows``; timers stay. Raises NotOnline."""
+        if self._taking:
             raise NotOnline("Another handler waits for this person's next message.")
-        waiting = self._messages_only = _Waiting(asyncio.get_running_loop().create_future())
+        self._taking = True
         try:
-            return await waiting.future
-        except asyncio.CancelledError:
-            if waiting.future.done() and not waiting.future.cancelled():
-                self._work.appendleft(waiting.future.result())  # it came in the moment of the timeout
-            raise
+            while True:
+                self._arrived.clear()
+                for waiting in [one for one in self._waiting if isinstance(one, int)]:
+                    self._waiting.remove(waiting)
+                    rows.append(waiting)
+                    message = self._find(waiting)
+                    if message is not None:
+                        return message
+                await self._arrived.wait()
         finally:
-            self._messages_only = None
+            self._taking = False
 
 
 class Queues:
-    """A task for each person with something to do. ``run(turn)`` handles one message or timer.
+    """A task for each person with something to do.
 
-    ``on_less()`` is called whenever something was handled.
+    ``run(turn)`` handles one message or timer, ``skip(rows)`` notes messages that are gone. ``on_less()`` is
+    called whenever something was handled, or ``error`` was set: what a task has failed with.
     """
 
-    __slots__ = ("_on_less", "_queues", "_run", "_tasks", "size")
+    __slots__ = ("_find", "_on_less", "_queues", "_run", "_skip", "_tasks", "error", "size")
 
-    def __init__(self, run: Callable[[Turn], Awaitable[None]], on_less: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        run: Callable[[Turn], Awaitable[None]],
+        skip: Callable[[list[int]], None],
+        find: Find,
+        on_less: Callable[[], None],
+    ) -> None:
         self._run = run
+        self._skip = skip
+        self._find = find
         self._on_less = on_less
         self._queues: dict[str, Queue] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self.error: BaseException | None = None
         self.size = 0
         """How much is waiting or being handled."""
 
-    def put(self, work: Work) -> None:
-        """Adds something to its person's queue."""
+    def put(self, peer: str, waiting: Waiting) -> None:
+        """Adds something to a person's queue."""
         self.size += 1
-        queue = self._queues.get(work.peer)
-        if queue is None:
-            queue = self._queues[work.peer] = Queue(work.peer)
-            queue.put(work)
-            task = asyncio.create_task(self._serve(queue), name=f"kith bot: {work.peer}")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        else:
-            queue.put(work)
+        queue = self._queues.get(peer)
+        if queue is not None:
+            queue.put(waiting)
+            return
+        queue = self._queues[peer] = Queue(peer, self._find)
+        queue.put(waiting)
+        task = asyncio.create_task(self._serve(queue), name=f"kith bot: {peer}")
+        self._tasks.add(task)
+        task.add_done_callback(self._on_done)
 
     async def _serve(self, queue: Queue) -> None:
         try:
-            while queue:
-                turn = Turn(queue, queue.next())
+            while (turn := queue.next()) is not None:
+                if not isinstance(turn, Turn):
+                    self._skip(turn)
+                    self._less(len(turn))
+                    continue
                 try:
                     await self._run(turn)
                 finally:
-                    self.size -= len(turn.taken) + (not isinstance(turn.work, Message))
-                    self._on_less()
+                    self._less(len(turn.rows) + isinstance(turn.work, DueTimer))
         finally:
             del self._queues[queue.peer]
+
+    def _less(self, count: int) -> None:
+        self.size -= count
+        self._on_less()
+
+    def _on_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self.error = task.exception()
+            self._on_less()
 
     async def close(self) -> None:
         """Ends all handlers that are running."""

@@ -10,8 +10,9 @@ import pytest
 
 from kith.base.slots import slot_of
 from kith.core.actors.account import Session
-from kith.core.peers import notices
+from kith.core.peers import notices, reprobing
 from kith.core.peers.notices import Notices
+from kith.core.peers.reprobing import Reprobing
 from kith.core.peers.requests import Check, request
 from kith.features import foreign_interests
 from kith.ports.bus import Done
@@ -25,8 +26,9 @@ __all__ = ["pair", "room"]
 
 @pytest.fixture(autouse=True)
 def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in (("PERIOD", 0.4), ("SOON", 0.05), ("_GRACE", 0.02), ("_TOGETHER", 0.01)):
+    for name, seconds in (("PERIOD", 0.4), ("SOON", 0.05), ("_GRACE", 0.02)):
         monkeypatch.setattr(notices, name, seconds)
+    monkeypatch.setattr(reprobing, "_TOGETHER", 0.01)
 
 
 class Eyes:
@@ -109,8 +111,9 @@ async def test_what_nobody_has_taken_is_made_up_for_when_there_is_an_owner(pair:
     await pair.one.says(ada, _status("away"))
     await asyncio.sleep(0.2)
     await pair.second.give(BEN)
-    again = await pair.two.session("ben/phone")
+    again = await pair.two.session("ben/phone", presence=False)
     eyes, others = Eyes(pair.two, again), Eyes(pair.one, ada)
+    await pair.two.says(again, "<presence/>")
     await _until(lambda: eyes.look() == {ada.full: "<status>away</status>"})
     await _until(lambda: others.look() == {again.full: ""})
 
@@ -121,7 +124,7 @@ async def test_nothing_is_probed_again_while_nothing_is_lost(
     await asyncio.sleep(1.3)  # both have announced what they own
     ada, ben = await friends(pair)
     asked: list[Session] = []
-    monkeypatch.setattr(Notices, "_ask_again", lambda self, session, contact: asked.append(session))
+    monkeypatch.setattr(Reprobing, "_ask", lambda self, session, contact: asked.append(session))
     for number in range(20):
         await pair.one.says(ada, _status(f"{number}"))
         await pair.two.says(ben, _status(f"{number}"))

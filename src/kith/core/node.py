@@ -30,6 +30,7 @@ from kith.core.peers.notices import Notices
 from kith.core.peers.outbox import Outbox
 from kith.core.peers.ownership import Ownership
 from kith.core.peers.peers import PeerNodes
+from kith.core.peers.reprobing import Reprobing
 from kith.core.routing.asserted import Assertions
 from kith.core.routing.hosts import Hosts
 from kith.core.routing.inquiries import Inquiries
@@ -60,7 +61,7 @@ _PARTS: tuple[type[object], ...] = (
     *(Revocation, Removal, Handover, Entrance, Upkeep),
 )
 #: The additional parts of a node that is one of several.
-_PEERS: tuple[type[object], ...] = (Bounces, Outbox, Notices, PeerNodes, Ownership)
+_PEERS: tuple[type[object], ...] = (Bounces, Outbox, Reprobing, Notices, PeerNodes, Ownership)
 
 
 class Node:

@@ -12,21 +12,18 @@ nothing.
 
 from __future__ import annotations
 
-import asyncio
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from functools import partial
 
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
-from kith.base.slots import SLOTS, slot_of
+from kith.base.slots import SLOTS
 from kith.base.tasks import Tasks
-from kith.core.actors.account import Session
-from kith.core.actors.accounts import Accounts
 from kith.core.hooks.table import Hooks
+from kith.core.peers.reprobing import ALL, Reprobing
 from kith.core.peers.requests import Check, Moved, Notice, Owner, Probe, encode, owner
 from kith.core.routing.post import Post
-from kith.core.routing.presence import Presence
 from kith.ports.bus import Bus, BusError, Reply
 from kith.ports.placement import Placement
 from kith.wire.jid import JID, parse_jid
@@ -36,13 +33,8 @@ from kith.wire.stanza import Stanza
 PERIOD, SOON = 30.0, 5.0
 #: Seconds after which a check is sent: notices that are on their way have arrived by then.
 _GRACE = 1.0
-#: Seconds in which reasons to probe again are collected, since all accounts are looked through for them.
-_TOGETHER = 0.2
-#: How many accounts are looked through before others get their turn.
-_AT_ONCE = 200
 #: How many nodes are remembered as senders to a slot.
 _NODES = 1000
-_ALL = (1 << SLOTS) - 1
 
 
 class _Remote:
@@ -75,32 +67,26 @@ class Notices:
         self,
         placement: Placement,
         bus: Bus,
-        accounts: Accounts,
         post: Post,
-        presence: Presence,
         hooks: Hooks,
+        reprobing: Reprobing,
         tasks: Tasks,
         clock: Clock,
         randomness: Randomness,
     ) -> None:
         self._placement = placement
         self._bus = bus
-        self._accounts = accounts
         self._post = post
-        self._presence = presence
         self._hooks = hooks
+        self._reprobing = reprobing
+        reprobing.probe = partial(self.probe, again=True)
         self._tasks = tasks
         self._clock = clock
         self._randomness = randomness
-        self._end = f"@{post.domain.name}"
         self._node = randomness.bytes(8)
         self._own: dict[int, bytes] = {}  # the slots of this node, each with a name for this ownership
         self._remotes: dict[int, _Remote] = {}
         self._heard: dict[int, OrderedDict[bytes, int]] = {}  # by own slot and node: how many without a gap
-        # what is to be probed again, as bits: slots of contacts, for all sessions and for those of one slot
-        self._contacts = 0
-        self._viewers: defaultdict[int, int] = defaultdict(int)
-        self._planned = False
 
     @property
     def slots(self) -> list[int]:
@@ -128,8 +114,8 @@ class Notices:
             if slot not in self._own:
                 self._bus.tell(slot, notice)
         for slot in mine:
-            self._probe_later(1 << slot)
-            self._probe_later(_ALL, slot)  # first probes may have been answered to the owner of before
+            self._reprobing.plan(1 << slot)
+            self._reprobing.plan(ALL, slot)  # first probes may have been answered to the owner of before
 
     def moved(self, moved: Moved) -> None:
         """Takes an announcement, of which there is one for each slot of this node."""
@@ -137,7 +123,7 @@ class Notices:
             remote = self._remotes.get(slot)
             if remote is not None and remote.owner != name:
                 if remote.owner:
-                    self._probe_later(1 << slot)
+                    self._reprobing.plan(1 << slot)
                 remote.owner = name
                 if remote.suspect:
                     self._check_in(slot, remote, 0.0)
@@ -217,7 +203,7 @@ class Notices:
             remote.failures = min(remote.failures + 1, 16)
             return
         if remote.suspect or (remote.owner and name != remote.owner):
-            self._probe_later(1 << slot)
+            self._reprobing.plan(1 << slot)
         remote.owner, remote.suspect, remote.failures = name, False, 0
         self._check_in(slot, remote, PERIOD if remote.sent == number else SOON)
 
@@ -275,46 +261,4 @@ class Notices:
         heard = self._heard.setdefault(slot, OrderedDict())
         if heard.get(check.node, 0) < check.number:
             self._note(heard, check.node, check.number)
-            self._probe_later(int.from_bytes(check.slots, "big"), slot)
-
-    # -- probing again -------------------------------------------------------------------------------
-
-    def _probe_later(self, contacts: int, viewers: int | None = None) -> None:
-        """Has sessions probe contacts in these slots again: all sessions, or those of one slot."""
-        if viewers is None:
-            self._contacts |= contacts
-        else:
-            self._viewers[viewers] |= contacts
-        if not self._planned:
-            self._planned = True
-            self._tasks.later(_TOGETHER, lambda: self._tasks.spawn(self._probe_again()))
-
-    async def _probe_again(self) -> None:
-        """As the first presence of a session does (RFC 6121 §4.3.1)."""
-        contacts, viewers = self._contacts, dict(self._viewers)
-        self._contacts, self._planned = 0, False
-        self._viewers.clear()
-        for count, account in enumerate(self._accounts.all()):
-            if count % _AT_ONCE == _AT_ONCE - 1:
-                await asyncio.sleep(0)
-            wanted = contacts | viewers.get(account.slot, 0)
-            sessions = account.available() if wanted else ()
-            if not sessions or account.roster is None:
-                continue
-            for contact in account.roster.contacts_to():
-                if contact.endswith(self._end) and wanted >> slot_of(contact) & 1:
-                    for session in sessions:
-                        self._ask_again(session, parse_jid(contact))
-
-    def _ask_again(self, session: Session, contact: JID) -> None:
-        probe = Stanza.build("presence", {"type": "probe", "from": session.full, "to": contact.bare})
-        if session.closed or not self._post.allows(session.jid, contact, probe):
-            return
-        if not self._post.is_owned(contact.bare):
-            self.probe(probe, contact, again=True)
-            return
-        attrs = {"type": "unavailable", "from": contact.bare, "to": session.full}
-        session.send(Stanza.build("presence", attrs))
-        if (work := self._presence.handle(session, probe, contact)) is not None:
-            self._tasks.spawn(work)
-        self._hooks.events_missed(contact, session.jid)
+            self._reprobing.plan(int.from_bytes(check.slots, "big"), slot)

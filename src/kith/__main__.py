@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from kith.terminal import say
+
 _MISSING = (
     "kith: this command needs {name}, which is not installed. "
     "To run a server, install kith[server]; to log in and chat, kith[terminal]."
@@ -19,7 +21,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "kith":
             raise
-        print(_MISSING.format(name=error.name), file=sys.stderr)
+        say(_MISSING.format(name=error.name), sys.stderr)
         sys.exit(1)
 
 

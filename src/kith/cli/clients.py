@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from kith.terminal import say
+
 
 class Shell(StrEnum):
     """The shells that completion is there for."""
@@ -112,7 +114,7 @@ def completion(
     """
     from typer._completion_shared import get_completion_script
 
-    print(get_completion_script(prog_name="kith", complete_var="_KITH_COMPLETE", shell=shell.value))
+    say(get_completion_script(prog_name="kith", complete_var="_KITH_COMPLETE", shell=shell.value))
 
 
 def _add_whole_commands(app: typer.Typer) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
 from kith.client.message import Message
-from kith.terminal import one_line, safe
+from kith.terminal import one_line, safe, say
 
 
 def as_json(message: Message) -> dict[str, Any]:
@@ -49,6 +48,6 @@ def as_line(message: Message) -> str:
 def write(message: Message, json_lines: bool) -> None:
     """Writes a message to standard output. Raises BrokenPipeError if nobody reads any more."""
     if json_lines:
-        print(json.dumps(as_json(message), ensure_ascii=sys.stdout.encoding.lower() != "utf-8"), flush=True)
+        say(json.dumps(as_json(message)))  # in ASCII: exact, and harmless on a terminal
     else:
-        print(as_line(message), flush=True)
+        say(as_line(message))

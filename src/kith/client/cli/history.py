@@ -30,6 +30,7 @@ from kith.client.cli.formats import write
 from kith.client.cli.local import LocalHistory
 from kith.client.errors import AccountInUse, ServerUnreachable, TimedOut
 from kith.client.message import Message
+from kith.terminal import say
 
 history_app = typer.Typer(add_completion=False, rich_markup_mode=None)
 tail_app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -77,7 +78,7 @@ async def _fetch(account: Account, password: str | None) -> None:
     except AccountInUse:
         pass
     except (ServerUnreachable, TimedOut) as error:
-        print(f"{error} Only what is on this device is shown.", file=sys.stderr)
+        say(f"{error} Only what is on this device is shown.", sys.stderr)
 
 
 async def _print(account: Account, peer: str, limit: int, json: bool) -> None:

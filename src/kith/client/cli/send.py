@@ -24,6 +24,7 @@ from kith.client.cli.account_options import (
 )
 from kith.client.errors import PeerHasNoDevices
 from kith.client.message import State
+from kith.terminal import say
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -66,7 +67,7 @@ def send(
     secret = account_password(account, password, password_file)
     if text is None or text == "-":
         if sys.stdin.isatty():
-            print("Write the text, then Ctrl-D.", file=sys.stderr)
+            say("Write the text, then Ctrl-D.", sys.stderr)
         text = sys.stdin.read().rstrip("\n")
     carry_out(
         _send(account, secret, whole_address(peer, account), text, unencrypted, State(wait.value), timeout)

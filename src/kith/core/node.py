@@ -128,9 +128,10 @@ class Node:
         self.sessions = parts.get(Sessions)
         self.sessions.handle = parts.get(Router).handle
         self.entrance = parts.get(Entrance)
+        self._peers: PeerNodes | None = None
         if several:
             parts.build(_PEERS)
-            self.hosts.peers = parts.get(PeerNodes)
+            self._peers = self.hosts.peers = parts.get(PeerNodes)
 
     def _fill(self, classes: Sequence[type[Feature]]) -> list[Feature]:
         """Makes the features, and fills the tables of hooks and handlers."""
@@ -165,8 +166,8 @@ class Node:
 
     async def stop(self) -> None:
         """Ends sessions, except those that are saved for the next start, and commits."""
-        if self.hosts.peers is not None:
-            await self.get(PeerNodes).close()
+        if self._peers is not None:
+            await self._peers.close()
         await self.get(Handover).save()
         self.get(Marks).flush()
         for feature in self.features:

@@ -45,7 +45,7 @@ from kith.edge.webapp import WebApp, built
 from kith.features import ALL
 from kith.features.components import Components
 from kith.federation.contacts import Contacts
-from kith.federation.federation import Federation, make_opening
+from kith.federation.federation import Federation, make_opening, return_what_waits
 from kith.federation.incoming import IncomingStream
 from kith.federation.opening import Opening
 from kith.federation.outgoing import Outgoing
@@ -139,6 +139,10 @@ class Server:
             await self._open_ports(federation)
             if federation is not None:
                 await federation.outgoing.start()
+            else:
+                node.parts.build((Bounces,))
+                bounces = node.get(Bounces)
+                node.tasks.spawn(return_what_waits(node.domain, store, bounces, node.tasks, node.clock))
         except BaseException as error:
             await self.stop()
             if isinstance(error, PortError):

@@ -14,6 +14,7 @@ from kith.core.peers.bounces import Bounces
 from kith.federation import link, outbox, receipts, unstored, usage
 from kith.federation.contacts import Contacts
 from kith.federation.failures import Ended, Failure, NotFound, Refused, Unreachable, Untrusted
+from kith.federation.federation import return_what_waits
 from kith.federation.opening import Opening
 from kith.federation.outgoing import Outgoing
 from kith.ports.store import LogQuery
@@ -251,6 +252,23 @@ async def test_what_was_acknowledged_to_its_sender_survives_the_end_of_this_serv
         await last.outgoing.start()
         await asyncio.sleep(0.05)
         assert last.server.attempts == 0
+
+
+async def test_what_waits_comes_back_when_federation_is_switched_off(tmp_path: Path) -> None:
+    async with room(tmp_path) as there:
+        before = Scene(there, Server())
+        await before.begin()
+        before.server.down = Unreachable("connection refused")
+        before.write("a", "b")
+        await before.until(lambda: before.outgoing.waiting == 2)
+        await before.settle()
+    async with room(tmp_path) as there:
+        after = Scene(there, Server())
+        node = there.node
+        after.ada = await there.session("ada/phone")
+        await return_what_waits(node.domain, node.store, node.get(Bounces), node.tasks, node.clock)
+        assert {error.id for error in await after.errors(2)} == {"a", "b"}
+        assert await after.outbox() == []
 
 
 @pytest.mark.parametrize("h", ["4", "-1", "x", ""])

@@ -5,18 +5,24 @@ from __future__ import annotations
 import hmac
 import ssl
 
+from kith.base.clock import Clock
 from kith.base.domain import Domain
 from kith.base.figures import Figures
 from kith.base.randomness import Randomness
 from kith.base.tasks import Tasks
+from kith.core.peers.bounces import Bounces
 from kith.core.routing.hosts import Hosts
 from kith.core.routing.post import Post
 from kith.core.routing.router import Router
 from kith.federation.connection import Connector
 from kith.federation.dialback import Keys
 from kith.federation.opening import Opening
+from kith.federation.outbox import DomainOutbox
 from kith.federation.outgoing import Outgoing
 from kith.federation.resolver import Resolver
+from kith.federation.usage import Usage
+from kith.ports.store import LogStore
+from kith.wire.errors import StanzaError
 from kith.wire.parser import ParserPool
 
 
@@ -26,6 +32,16 @@ def make_opening(
     """What opens streams to other servers. ``context``: TLS towards them. ``secret`` is the server's."""
     connector = Connector(Resolver(randomness, dns_server), context, pool)
     return Opening(connector, Keys(hmac.digest(secret, b"dialback", "sha256")))
+
+
+async def return_what_waits(
+    domain: Domain, store: LogStore, bounces: Bounces, tasks: Tasks, clock: Clock
+) -> None:
+    """Returns messages for other servers to their senders, because federation was switched off."""
+    usage = Usage(store, tasks, clock, domain.name)
+    problem = StanzaError("remote-server-not-found", "this server is not connected with others any more")
+    for name in {queued.domain for queued in await usage.read()}:
+        await DomainOutbox(name, store, bounces, usage).bounce(problem)
 
 
 class Federation:

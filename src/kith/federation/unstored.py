@@ -20,7 +20,7 @@ from kith.wire.stanza import Stanza
 MAX_STANZAS = 1000
 MAX_BYTES = 4 * 1024 * 1024
 #: For how long they wait, in seconds.
-PATIENCE = 30.0
+PATIENCE = 20.0
 
 
 class Waiting(NamedTuple):

@@ -43,7 +43,7 @@ def check_password(keys: dict[str, Keys], password: str) -> bool:
     """
     if _is_too_long(password):
         return False
-    name = "SHA-256" if "SHA-256" in keys else "SHA-1"
+    name = next(name for name in ("SHA-256", "SHA-512", "SHA-1") if name in keys)
     known = keys[name]
     try:
         made = _keys(_MECHANISMS[name], password, known.salt, known.iterations)

@@ -22,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 server.add_commands(app)
+accounts.add_commands(app)
 app.add_typer(accounts.user, name="user")
 app.add_typer(accounts.device, name="device")
 clients.add_commands(app)

@@ -105,6 +105,63 @@ def user_import(
     users.import_file(settings(config), file)
 
 
+def add_commands(app: typer.Typer) -> None:
+    """Adds the commands that move accounts between servers."""
+    app.command("import")(import_)
+    app.command("export")(export_)
+
+
+def import_(
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE|DIR", help="A file of XEP-0227, or a folder of them.")
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be taken.")] = False,
+    domain: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            metavar="OLD=NEW", help="Take the accounts of another domain along.", show_default=False
+        ),
+    ] = None,
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Also give existing accounts what they do not have.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Move in: take accounts of Prosody, ejabberd or another Kith, with all that belongs to them.
+
+    That is passwords, contacts, cards, PEP nodes, private storage, block lists, and messages. The server must
+    not run. An import that was interrupted continues if it is run again. Examples:
+    kith import --dry-run /root/export/; kith import --domain old.example=new.example old.xml
+    """
+    from kith.commands.import_ import import_
+
+    import_(settings(config), path, domain or [], dry_run, merge)
+
+
+def export_(
+    jids: Annotated[
+        Optional[list[str]], typer.Argument(metavar="[ADDRESS]...", help="The accounts.", show_default=False)
+    ] = None,
+    everybody: Annotated[bool, typer.Option("--all", help="All accounts.")] = False,
+    output: Annotated[
+        Optional[Path],
+        typer.Option(
+            help="The file to write; - is a pipe. By default, its name has the date.", show_default=False
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Move out: write accounts as XEP-0227, which kith import and other servers read.
+
+    The server may run. For everything that the server has of one person, see kith user export. Example:
+    kith export --all --output everybody.xml
+    """
+    from kith.commands.export_ import export_
+
+    export_(settings(config), jids or [], everybody, output, force)
+
+
 @device.command("list")
 def device_list(
     jid: Annotated[str, typer.Argument(help="The account whose devices to list.")],

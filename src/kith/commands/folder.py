@@ -13,7 +13,7 @@ from kith.terminal import say
 
 def require_folder(config: Config) -> None:
     """Ends the program if Kith has never used the data folder."""
-    if not _is_used(config):
+    if not is_used(config):
         fail(
             f"there is no Kith in {config.data_dir.absolute()}: name its folder with KITH_DATA_DIR, "
             "or its settings with --config or KITH_CONFIG"
@@ -22,7 +22,7 @@ def require_folder(config: Config) -> None:
 
 def make_folder(config: Config) -> None:
     """Creates the data folder if Kith has never used it, and says so. Ends the program if it can't."""
-    if _is_used(config):
+    if is_used(config):
         return
     try:
         check_folder(config.data_dir)
@@ -31,6 +31,6 @@ def make_folder(config: Config) -> None:
     say(f"A new data folder: {config.data_dir.absolute()}", sys.stderr)
 
 
-def _is_used(config: Config) -> bool:
+def is_used(config: Config) -> bool:
     """Whether it has been used, even if its database is missing now."""
     return config.database.exists() or has_secret(config.data_dir / "secret")

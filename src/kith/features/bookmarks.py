@@ -19,17 +19,17 @@ from kith.wire.jid import JID, parse_jid
 from kith.wire.serialize import serialize
 
 NODE = "urn:xmpp:bookmarks:1"
-_OLD = "storage:bookmarks"
-STORAGE = f"{{{_OLD}}}storage"
+OLD_NODE = "storage:bookmarks"
+STORAGE = f"{{{OLD_NODE}}}storage"
 _NEW_CONFERENCE, _NEW_NICK, _NEW_PASSWORD = (
     f"{{{NODE}}}{name}" for name in ("conference", "nick", "password")
 )
-_CONFERENCE, _NICK, _PASSWORD = (f"{{{_OLD}}}{name}" for name in ("conference", "nick", "password"))
-_URL = f"{{{_OLD}}}url"
-_CURRENT = "current"
+CONFERENCE, _NICK, _PASSWORD = (f"{{{OLD_NODE}}}{name}" for name in ("conference", "nick", "password"))
+URL = f"{{{OLD_NODE}}}url"
+CURRENT = "current"
 _TRUE = ("true", "1")
-_CONFIG = NodeConfig(access_model="whitelist", max_items=MAX_ITEMS, send_last_published_item="never")
-_OLD_CONFIG = NodeConfig(access_model="whitelist")
+CONFIG = NodeConfig(access_model="whitelist", max_items=MAX_ITEMS, send_last_published_item="never")
+OLD_CONFIG = NodeConfig(access_model="whitelist")
 
 
 class Bookmarks(Feature):
@@ -46,14 +46,14 @@ class Bookmarks(Feature):
 
     async def read(self, session: Session, stored: Element | None) -> Element:
         """Returns the older form of the list."""
-        urls = stored.findall(_URL) if stored is not None else ()
+        urls = stored.findall(URL) if stored is not None else ()
         return await self._storage(session.account.id, urls)
 
     async def write(self, session: Session, element: Element) -> Element:
         """Changes the items as the older form says. Returns what is to be kept in private storage."""
         conferences: dict[str, Element] = {}
-        for conference in element.findall(_CONFERENCE):
-            jid = _room(conference)
+        for conference in element.findall(CONFERENCE):
+            jid = room_of(conference)
             if jid is None:
                 raise StanzaError("bad-request", "a bookmark needs the address of a room")
             conferences[jid] = conference
@@ -61,7 +61,7 @@ class Bookmarks(Feature):
         await self._take(owner, account, conferences)
         await self._mirror(owner, account)
         rest = Element(STORAGE)
-        rest.extend(element.findall(_URL))
+        rest.extend(element.findall(URL))
         return rest
 
     # -- in a node of its own ----------------------------------------------------------------------
@@ -70,42 +70,47 @@ class Bookmarks(Feature):
         """Updates the other form after a client has changed either."""
         if node == NODE:
             await self._mirror(owner, account)
-        elif node == _OLD:
-            items = list((await self._inside.items(account, _OLD)).values())
+        elif node == OLD_NODE:
+            items = list((await self._inside.items(account, OLD_NODE)).values())
             element = items[-1].element if items else None
             if element is not None and element.tag == STORAGE:  # deleting the older node deletes no bookmarks
-                found = {_room(conference): conference for conference in element.findall(_CONFERENCE)}
+                found = {room_of(conference): conference for conference in element.findall(CONFERENCE)}
                 await self._take(owner, account, {jid: c for jid, c in found.items() if jid is not None})
 
     async def _mirror(self, owner: JID, account: int) -> None:
-        old = (await self._inside.items(account, _OLD)).get(_CURRENT)
+        old = (await self._inside.items(account, OLD_NODE)).get(CURRENT)
         before = old.element if old is not None else None
-        urls = before.findall(_URL) if before is not None else ()
+        urls = before.findall(URL) if before is not None else ()
         payload = serialize(await self._storage(account, urls), " ")
         if old is None or old.payload != payload:
-            await self._inside.publish(owner, account, _OLD, [(_CURRENT, payload)], _OLD_CONFIG)
+            await self._inside.publish(owner, account, OLD_NODE, [(CURRENT, payload)], OLD_CONFIG)
 
     # -- both --------------------------------------------------------------------------------------
 
     async def _storage(self, account: int, urls: Iterable[Element]) -> Element:
-        storage = Element(STORAGE)
-        storage.extend(urls)
-        for jid, item in (await self._inside.items(account, NODE)).items():
-            storage.append(_to_old(jid, item))
-        return storage
+        return storage_of(await self._inside.items(account, NODE), urls)
 
     async def _take(self, owner: JID, account: int, conferences: Mapping[str, Element]) -> None:
         """Changes the items as the older form says. Raises StanzaError."""
         items = dict(await self._inside.items(account, NODE))
-        wanted = {jid: serialize(_to_new(c, _extensions(items, jid)), " ") for jid, c in conferences.items()}
+        wanted = {jid: serialize(to_new(c, _extensions(items, jid)), " ") for jid, c in conferences.items()}
         if len(wanted) > MAX_ITEMS:
             raise StanzaError("resource-constraint", "too many bookmarks")
         changed = [(j, p) for j, p in wanted.items() if j not in items or items[j].payload != p]
-        await self._inside.publish(owner, account, NODE, changed, _CONFIG)
+        await self._inside.publish(owner, account, NODE, changed, CONFIG)
         await self._inside.retract(owner, account, NODE, [jid for jid in items if jid not in wanted])
 
 
-def _room(conference: Element) -> str | None:
+def storage_of(items: Mapping[str, Item], urls: Iterable[Element] = ()) -> Element:
+    """The older form of the list, given the items of the node, and bookmarks of web pages."""
+    storage = Element(STORAGE)
+    storage.extend(urls)
+    for jid, item in items.items():
+        storage.append(_to_old(jid, item))
+    return storage
+
+
+def room_of(conference: Element) -> str | None:
     """The address of the room of a bookmark; None if it is invalid."""
     try:
         return parse_jid(conference.get("jid", "")).bare
@@ -117,7 +122,7 @@ def _to_old(jid: str, item: Item) -> Element:
     new = item.element
     if new is None:
         new = Element(_NEW_CONFERENCE)
-    old = Element(_CONFERENCE, {"jid": jid, "autojoin": "true" if new.get("autojoin") in _TRUE else "false"})
+    old = Element(CONFERENCE, {"jid": jid, "autojoin": "true" if new.get("autojoin") in _TRUE else "false"})
     if new.get("name"):
         old.set("name", new.get("name", ""))
     for source, target in ((_NEW_NICK, _NICK), (_NEW_PASSWORD, _PASSWORD)):
@@ -126,7 +131,8 @@ def _to_old(jid: str, item: Item) -> Element:
     return old
 
 
-def _to_new(old: Element, extensions: Element | None) -> Element:
+def to_new(old: Element, extensions: Element | None = None) -> Element:
+    """A bookmark of the older form as the payload of an item."""
     new = Element(_NEW_CONFERENCE)
     if old.get("name"):
         new.set("name", old.get("name", ""))

@@ -19,8 +19,9 @@ from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import Stanza
 
 _GROUP = ns.tag(ns.ROSTER, "group")
-_MAX_NAME = 1023
-_MAX_GROUPS = 64
+#: Limits of a contact: characters of its name and of each group, and groups.
+MAX_NAME = 1023
+MAX_GROUPS = 64
 
 
 class Rosters(Feature):
@@ -99,9 +100,9 @@ class Rosters(Feature):
         groups = [group.text or "" for group in element.findall(_GROUP)]
         if len(set(groups)) != len(groups):
             raise StanzaError("bad-request", "a group twice")
-        if "" in groups or len(name) > _MAX_NAME or any(len(group) > _MAX_NAME for group in groups):
+        if "" in groups or len(name) > MAX_NAME or any(len(group) > MAX_NAME for group in groups):
             raise StanzaError("not-acceptable", "a name is empty or too long")
-        if len(groups) > _MAX_GROUPS:
+        if len(groups) > MAX_GROUPS:
             raise StanzaError("not-acceptable", "too many groups")
         account = session.account
         roster = await self._accounts.roster(account.jid)

@@ -30,7 +30,7 @@ from kith.wire.serialize import serialize
 from kith.wire.stanza import Stanza
 
 SPACE = "vcard"
-_HASH_SPACE = "avatar"
+HASH_SPACE = "avatar"
 MAX_BYTES = 128 * 1024
 DATA_NODE = "urn:xmpp:avatar:data"
 METADATA_NODE = "urn:xmpp:avatar:metadata"
@@ -39,14 +39,14 @@ _DATA, _METADATA, _INFO = (
     ns.tag(METADATA_NODE, "metadata"),
     ns.tag(METADATA_NODE, "info"),
 )
-_VCARD, _PHOTO, _TYPE, _BINVAL, _EXTVAL = (
+_VCARD, PHOTO, _TYPE, _BINVAL, _EXTVAL = (
     ns.tag(ns.VCARD, name) for name in ("vCard", "PHOTO", "TYPE", "BINVAL", "EXTVAL")
 )
 _UPDATE, _UPDATE_PHOTO = ns.tag(ns.VCARD_UPDATE, "x"), ns.tag(ns.VCARD_UPDATE, "photo")
 #: Marks sessions whose presence has the hash from the server, not from the client.
 _STAMPED = object()
 #: The access model of an avatar from a vCard: everybody may read both.
-_OPEN = NodeConfig(access_model="open")
+OPEN = NodeConfig(access_model="open")
 
 
 class Avatar(NamedTuple):
@@ -60,7 +60,7 @@ class Avatar(NamedTuple):
 class VCard(Feature):
     """vCards and avatars. The state of an account: the hash of its avatar, if it has one."""
 
-    in_memory = (_HASH_SPACE,)
+    in_memory = (HASH_SPACE,)
 
     disco = (ns.VCARD,)
     account_disco = ("urn:xmpp:pep-vcard-conversion:0",)
@@ -82,7 +82,7 @@ class VCard(Feature):
         pep.listeners.append(self._nodes_changed)
 
     async def account_loaded(self, account: Account, kept: Mapping[str, Sequence[Document]]) -> None:
-        for document in kept[_HASH_SPACE]:
+        for document in kept[HASH_SPACE]:
             account.state[VCard] = document.value.decode()
 
     # -- the card --------------------------------------------------------------------------------
@@ -103,14 +103,7 @@ class VCard(Feature):
             if sender.bare == to.bare:
                 return (Element(_VCARD),)
             raise StanzaError("service-unavailable")  # XEP-0054 §3.3: as if the account did not exist
-        card = ElementTree.fromstring(documents[0].value) if documents else Element(_VCARD)
-        if avatar is not None:
-            for old in card.findall(_PHOTO):  # the URL of an older picture
-                card.remove(old)
-            photo = SubElement(card, _PHOTO)
-            SubElement(photo, _TYPE).text = avatar.type
-            SubElement(photo, _BINVAL).text = b64encode(avatar.data).decode()
-        return (card,)
+        return (with_avatar(documents[0].value if documents else None, avatar),)
 
     @handles_iq("set", ns.VCARD, "vCard", to="account")
     async def set(self, sender: Sender, iq: Stanza, to: JID) -> Sequence[Element]:
@@ -120,20 +113,13 @@ class VCard(Feature):
         card = iq.child(_VCARD)
         if card is None:
             raise StanzaError("bad-request")
-        photo = card.find(_PHOTO)
-        avatar = _photo(photo) if photo is not None else None
-        elsewhere = avatar is None and photo is not None and bool(photo.findtext(_EXTVAL))
-        for old in card.findall(_PHOTO):
-            if not elsewhere or old is not photo:
-                card.remove(old)
-        data = serialize(card, "")
-        if len(data) > MAX_BYTES:
-            raise StanzaError("resource-constraint", "the card is too big")
+        had_photo = card.find(PHOTO) is not None
+        data, avatar, elsewhere = without_avatar(card)
         account = sender.account
         await self._store.put(account.id, SPACE, "", data)
         if avatar is not None and avatar.id != account.state.get(VCard):
             await self._publish(account.address, account.id, avatar)
-        elif (photo is None or elsewhere) and VCard in account.state:
+        elif (not had_photo or elsewhere) and VCard in account.state:
             await self._remove(account.address, account.id)
         return ()
 
@@ -141,45 +127,28 @@ class VCard(Feature):
 
     async def _avatar(self, owner: JID, account: int, asker: str) -> Avatar | None:
         """The avatar, if the asker may see it (XEP-0398 §6)."""
-        for item in reversed(list((await self._inside.items(account, METADATA_NODE)).values())):
-            info = _best(item)
-            if info is None:
-                continue
-            found = (await self._inside.items(account, DATA_NODE)).get(info.get("id", ""))
-            image = found.element if found is not None else None
-            if image is None or not await self._inside.readable(owner, account, DATA_NODE, asker):
-                continue
-            try:
-                data = b64decode(image.text or "")
-            except binascii.Error:
-                continue
-            return Avatar(info.get("id", ""), info.get("type", "image/png"), data)
-        return None
+        metadata = await self._inside.items(account, METADATA_NODE)
+        if not metadata or not await self._inside.readable(owner, account, DATA_NODE, asker):
+            return None
+        return find_avatar(metadata, await self._inside.items(account, DATA_NODE))
 
     async def _publish(self, owner: JID, account: int, avatar: Avatar) -> None:
         """Publishes the data, then the metadata, which notifies everybody (XEP-0398 §3.2)."""
-        data = Element(_DATA)
-        data.text = b64encode(avatar.data).decode()
-        metadata = Element(_METADATA)
-        size = str(len(avatar.data))
-        SubElement(metadata, _INFO, {"id": avatar.id, "type": avatar.type, "bytes": size})
-        for node, payload in ((DATA_NODE, data), (METADATA_NODE, metadata)):
-            await self._inside.publish(owner, account, node, [(avatar.id, serialize(payload, " "))], _OPEN)
+        for node, payload in avatar_payloads(avatar):
+            await self._inside.publish(owner, account, node, [(avatar.id, payload)], OPEN)
         await self._changed(owner, account, avatar.id)
 
     async def _remove(self, owner: JID, account: int) -> None:
         """Removes the avatar by publishing empty metadata (XEP-0084 §4.4)."""
         empty = serialize(Element(_METADATA), " ")
-        await self._inside.publish(owner, account, METADATA_NODE, [("current", empty)], _OPEN)
+        await self._inside.publish(owner, account, METADATA_NODE, [("current", empty)], OPEN)
         await self._changed(owner, account, "")
 
     async def _nodes_changed(self, owner: JID, account: int, node: str) -> None:
         """Updates the hash if a client has changed its avatar."""
         if node != METADATA_NODE:
             return
-        items = list((await self._inside.items(account, METADATA_NODE)).values())
-        info = _best(items[-1]) if items else None
-        await self._changed(owner, account, info.get("id", "") if info is not None else "")
+        await self._changed(owner, account, avatar_hash(await self._inside.items(account, METADATA_NODE)))
 
     async def _changed(self, owner: JID, account: int, hash: str) -> None:
         """Broadcasts presence with the new hash."""
@@ -188,10 +157,10 @@ class VCard(Feature):
             return
         if hash:
             there.state[VCard] = hash
-            await self._store.put(account, _HASH_SPACE, "", hash.encode())
+            await self._store.put(account, HASH_SPACE, "", hash.encode())
         else:
             there.state.pop(VCard, None)
-            await self._store.remove(account, _HASH_SPACE)
+            await self._store.remove(account, HASH_SPACE)
         for session in list(there.sessions.values()):
             if session.presence is not None and self._stamp(session, session.presence, hash):
                 self._presence.rebroadcast(session)
@@ -226,6 +195,68 @@ class VCard(Feature):
         stanza.replace_children(tree)
         session.state[VCard] = _STAMPED
         return True
+
+
+def without_avatar(card: Element) -> tuple[bytes, Avatar | None, bool]:
+    """A card as it is stored, the avatar that its photo is, and whether the photo is only a URL.
+
+    Changes the card. Raises StanzaError.
+    """
+    photo = card.find(PHOTO)
+    avatar = _photo(photo) if photo is not None else None
+    elsewhere = avatar is None and photo is not None and bool(photo.findtext(_EXTVAL))
+    for old in card.findall(PHOTO):
+        if not elsewhere or old is not photo:
+            card.remove(old)
+    data = serialize(card, "")
+    if len(data) > MAX_BYTES:
+        raise StanzaError("resource-constraint", "the card is too big")
+    return data, avatar, elsewhere
+
+
+def with_avatar(stored: bytes | None, avatar: Avatar | None) -> Element:
+    """A stored card, or an empty one, with the avatar as its photo."""
+    card = ElementTree.fromstring(stored) if stored is not None else Element(_VCARD)
+    if avatar is not None:
+        for old in card.findall(PHOTO):  # the URL of an older picture
+            card.remove(old)
+        photo = SubElement(card, PHOTO)
+        SubElement(photo, _TYPE).text = avatar.type
+        SubElement(photo, _BINVAL).text = b64encode(avatar.data).decode()
+    return card
+
+
+def avatar_payloads(avatar: Avatar) -> Sequence[tuple[str, bytes]]:
+    """The payloads to publish for an avatar, by node: first the data, then the metadata."""
+    data = Element(_DATA)
+    data.text = b64encode(avatar.data).decode()
+    metadata = Element(_METADATA)
+    size = str(len(avatar.data))
+    SubElement(metadata, _INFO, {"id": avatar.id, "type": avatar.type, "bytes": size})
+    return (DATA_NODE, serialize(data, " ")), (METADATA_NODE, serialize(metadata, " "))
+
+
+def avatar_hash(metadata: Mapping[str, Item]) -> str:
+    """The hash that presence has, given the items of the metadata node; empty if there is no avatar."""
+    items = list(metadata.values())
+    info = _best(items[-1]) if items else None
+    return info.get("id", "") if info is not None else ""
+
+
+def find_avatar(metadata: Mapping[str, Item], data: Mapping[str, Item]) -> Avatar | None:
+    """The newest avatar whose image is there, given the items of both nodes."""
+    for item in reversed(list(metadata.values())):
+        info = _best(item)
+        found = data.get(info.get("id", "")) if info is not None else None
+        image = found.element if found is not None else None
+        if info is None or image is None:
+            continue
+        try:
+            content = b64decode(image.text or "")
+        except binascii.Error:
+            continue
+        return Avatar(info.get("id", ""), info.get("type", "image/png"), content)
+    return None
 
 
 def _best(item: Item) -> Element | None:

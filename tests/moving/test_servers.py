@@ -1,0 +1,134 @@
+"""Accounts move from Debian's Prosody and ejabberd to Kith, and from Kith to another Kith."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import RunningServer, running
+from tests.moving.life import BOOKMARKS, BUNDLE, DEVICES, NOTES, PASSWORDS, live, view
+from tests.moving.servers import Ejabberd, Other, Prosody
+
+OLD = "old.example"
+NEW = "new.example"
+_PHOTO = "{vcard-temp}PHOTO"
+_PEOPLE = ("ada", "ben", "cem")
+
+
+def renamed(value: object) -> object:
+    """What was seen on the old server, with the new domain."""
+    match value:
+        case str():
+            return value.replace(OLD, NEW)
+        case dict():
+            return {renamed(name): renamed(held) for name, held in value.items()}
+        case list() | tuple():
+            return type(value)(renamed(held) for held in value)
+    return value
+
+
+@pytest.fixture
+def kith(tmp_path: Path) -> Iterator[RunningServer]:
+    """A server of the new domain, which does not run yet."""
+    server = RunningServer(tmp_path / "kith", domain=NEW)
+    yield server
+    if server._process is not None:
+        server.stop()
+
+
+async def _lived(other: Other) -> dict[str, dict[str, object]]:
+    """What Ada and Ben see on the old server. Cem, who has something to get, does not log in."""
+    await live(other.port, OLD)
+    return {name: await view(other.port, OLD, name) for name in ("ada", "ben")}
+
+
+async def _moved(kith: RunningServer, written: Path, waits: int = 1) -> dict[str, dict[str, object]]:
+    trial = kith.kith("import", "--dry-run", "--domain", f"{OLD}={NEW}", str(written))
+    done = kith.kith("import", "--domain", f"{OLD}={NEW}", str(written))
+    rows = [line.split("  ")[0] for line in done.stdout.splitlines()]
+    assert [line.split("  ")[0] for line in trial.stdout.splitlines()][1 : len(rows)] == rows[1:]
+    kith.start()
+    return {name: await view(kith.port, NEW, name, waits if name == "cem" else 0) for name in _PEOPLE}
+
+
+async def test_people_of_prosody_move_with_passwords_contacts_keys_and_archives(
+    tmp_path: Path, kith: RunningServer
+) -> None:
+    prosody = Prosody(tmp_path, OLD)
+    prosody.start()
+    try:
+        await prosody.register()
+        before = await _lived(prosody)
+    finally:
+        prosody.stop()
+    after = await _moved(kith, prosody.export(), waits=0)
+    for name in ("ada", "ben"):
+        for what in (
+            "roster",
+            DEVICES,
+            BUNDLE,
+            BOOKMARKS,
+            NOTES,
+            "urn:xmpp:avatar:metadata",
+            "private",
+            "archive",
+        ):
+            assert after[name][what] == renamed(before[name][what]), what
+    assert after["ada"]["vCard"][_PHOTO] == before["ada"]["vCard"][_PHOTO]  # type: ignore[index]
+    assert after["cem"]["requests"] == [f"ada@{NEW}"]
+    assert after["cem"]["archive"] == [(f"ben@{NEW}", "Read this later")]
+
+
+@pytest.mark.skipif(shutil.which("ejabberdctl", path="/usr/sbin") is None, reason="no ejabberd")
+async def test_people_of_ejabberd_move_with_passwords_contacts_and_what_waits_for_them(
+    tmp_path: Path, kith: RunningServer
+) -> None:
+    ejabberd = Ejabberd(tmp_path, OLD)
+    ejabberd.start()
+    try:
+        before = await _lived(ejabberd)
+        written = ejabberd.export()
+    finally:
+        ejabberd.stop()
+    _compare(before, await _moved(kith, written))
+
+
+def _compare(before: dict[str, dict[str, object]], after: dict[str, dict[str, object]]) -> None:
+    for name in before:
+        for what in ("roster", "vCard", "private", "blocked"):
+            assert after[name][what] == renamed(before[name][what]), what
+    assert after["cem"]["requests"] == [f"ada@{NEW}"]
+    assert after["cem"]["offline"] == ["Read this later"]
+
+
+async def test_a_file_that_ejabberd_23_01_wrote_is_taken(kith: RunningServer) -> None:
+    after = await _moved(kith, Path(__file__).parent / "ejabberd-23.01")
+    roster = after["ada"]["roster"]
+    assert roster[f"ben@{NEW}"] == ("Ben & Co", "both", "", ["Friends", "Ärzte"])  # type: ignore[index]
+    assert roster[f"cem@{NEW}"] == ("", "none", "subscribe", [])  # type: ignore[index]
+    assert after["ada"]["vCard"]["{vcard-temp}FN"]  # type: ignore[index]
+    assert after["ada"]["urn:xmpp:avatar:metadata"]
+    assert after["ada"]["blocked"] == ["bad.example", "spam@elsewhere.example"]
+    assert after["cem"]["offline"] == ["Read this later"]
+    assert after["cem"]["requests"] == [f"ada@{NEW}"]
+
+
+async def test_people_move_from_kith_to_kith_without_loss(tmp_path: Path, kith: RunningServer) -> None:
+    with running(tmp_path / "old", domain=OLD) as old:
+        for name, password in PASSWORDS.items():
+            old.kith("user", "add", f"{name}@{OLD}", "--password", password)
+        await live(old.port, OLD)
+        before = {name: await view(old.port, OLD, name) for name in ("ada", "ben")}
+        file = tmp_path / "all.xml"
+        said = old.kith("export", "--all", "--output", str(file)).stdout
+        assert "3 accounts with 6 archived messages" in said
+        assert file.stat().st_mode & 0o777 == 0o600
+    after = await _moved(kith, file)
+    for name in before:
+        assert after[name] == renamed(before[name])
+    assert after["cem"]["offline"] == ["Read this later"]
+    assert after["cem"]["archive"] == [(f"ben@{NEW}", "Read this later")]
+    assert after["cem"]["requests"] == [f"ada@{NEW}"]

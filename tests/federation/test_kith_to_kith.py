@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -167,6 +168,25 @@ async def test_a_server_may_have_only_an_ipv6_address(here: World, servers: Two)
         ann.send("<message to='ben@six.test' type='chat'><body>hi</body></message>")
         assert body(await ben.message()) == "hi"
         ann.abort()
+        ben.abort()
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+async def test_what_waits_for_another_server_survives_the_end_of_this_one(tmp_path: Path, end: str) -> None:
+    texts = [str(number) for number in range(50)]
+    with world(tmp_path) as here, here.kith("near.test") as near, here.kith("far.test") as far:
+        far.stop()
+        ann = await online(near, "ann")
+        for text in texts:
+            ann.send(f"<message to='ben@far.test' type='chat'><body>{text}</body></message>")
+        await ann.ping()  # what was sent before is durable
+        near.stop() if end == "stop" else near.kill()
+        ann.abort()
+        near.start()
+        far.start()
+        ben = await online(far, "ben")
+        assert [body(await ben.message()) for _ in texts] == texts
+        await ben.expect_nothing()
         ben.abort()
 
 

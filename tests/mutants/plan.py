@@ -27,6 +27,7 @@ PARTS: dict[str, dict[str, list[str]]] = {
     "router": {
         "core/routing/router.py": [
             "tests/core/test_router.py",
+            "tests/core/test_router_hosts.py",
             "tests/core/test_elsewhere.py",
             "tests/core/test_peers.py",
         ]

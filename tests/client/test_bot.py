@@ -245,7 +245,7 @@ async def test_steps_and_state_of_each_person_survive_a_restart() -> None:
 
         @bot.command()
         async def start(context: Context) -> None:
-            context.person.step = Form.NAME  # type: ignore[assignment]
+            context.person.step = Form.NAME
             await context.reply("Who are you?")
 
         @bot.on_message(step=Form.NAME)

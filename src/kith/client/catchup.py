@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from slixmpp.exceptions import IqError
+from slixmpp.exceptions import IqError, IqTimeout
 
 from kith.client import stanzas
 from kith.client.database import Database
@@ -17,8 +19,7 @@ from kith.client.stream import Stream
 
 _PAGE_SIZE = 100
 _GO_BACK = timedelta(days=7)
-#: Seconds. Before it answers, the server sends what waited, which may be much. Pings tell if it is gone.
-_ANSWER_TIMEOUT = 600.0
+_ANSWER_TIMEOUT, _LOOK_EVERY = 3600.0, 0.5  # seconds
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -108,14 +109,31 @@ class CatchUp:
     async def _query(
         self, after: str | None, start: datetime | None, limit: int
     ) -> tuple[list[Forwarded], bool]:
-        """One page, and whether it is the last one. Raises IqError, and IqTimeout after ten minutes."""
+        """One page, and whether it is the last one. Raises IqError, IqTimeout."""
         query = uuid.uuid4().hex
         page: list[Forwarded] = []
         self._pages[query] = page
         try:
             iq: Any = self._stream.make_iq_set(sub=stanzas.mam_query(query, after, start, limit))
-            reply = await iq.send(timeout=max(_ANSWER_TIMEOUT, self._stream.timeout))
+            reply = await self._answer(iq)
         finally:
             del self._pages[query]
         fin = reply.xml.find(f"{{{stanzas.MAM}}}fin")
         return page, fin is None or fin.get("complete") == "true"
+
+    async def _answer(self, iq: Any) -> Any:
+        """The answer to a query.
+
+        It may take as long as something comes from the server, since that sends what waited before it. Raises
+        IqError; IqTimeout if the server is silent for `Stream.timeout` seconds, or the connection is lost.
+        """
+        attempt = self._stream.attempt
+        reply = asyncio.ensure_future(iq.send(timeout=_ANSWER_TIMEOUT))
+        begun = time.monotonic()
+        while not (await asyncio.wait((reply,), timeout=_LOOK_EVERY))[0]:
+            late = time.monotonic() - begun > self._stream.timeout
+            lost = attempt != self._stream.attempt or not self._stream.is_connected()
+            if lost or (late and self._stream.silent_for(self._stream.timeout)):
+                reply.cancel()
+                raise IqTimeout(iq)  # type: ignore[no-untyped-call, unused-ignore]
+        return reply.result()

@@ -141,6 +141,8 @@ class Incoming:
                 self._broken = True
                 self._to_publish.clear()
                 self._encryption.take_key_transports()
+                if self._stream.is_connected():
+                    self.catch_up()  # the next connection is there already, and has looked for this before
             finally:
                 self._queue.task_done()
 

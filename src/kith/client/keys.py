@@ -44,11 +44,6 @@ class Held(Maybe[Any]):
         return Held(function(self._value))
 
 
-def _is_volatile(key: str) -> bool:
-    """Whether a value changes with each message, so that remembering it is of no use."""
-    return key.endswith("/double_ratchet") or "/archive/" in key
-
-
 class KeyStorage(Storage):
     """The library's storage of key and value pairs. Writes become durable with the database's next commit.
 
@@ -65,6 +60,12 @@ class KeyStorage(Storage):
         self._changes: dict[str, int] = {}
         self._clock = self._epoch = 0
         database.on_rollback(self._forget)
+        database.sql.create_function("key_changed", 1, self._key_changed)
+        for event, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
+            database.sql.execute(
+                f"CREATE TEMP TRIGGER IF NOT EXISTS keys_{event} AFTER {event} ON main.keys"
+                f" BEGIN SELECT key_changed({row}.key); END"
+            )
 
     def mark(self, peer: str) -> tuple[int, int]:
         """Differs from earlier marks if devices of the account, or the trust in them, may have changed."""
@@ -75,13 +76,23 @@ class KeyStorage(Storage):
         self._size = 0
         self._epoch += 1
 
+    def _key_changed(self, key: str) -> None:
+        """Called by the database for each value that is written, whoever writes it."""
+        if key in self._texts:
+            self._size -= len(key) + len(self._texts.pop(key) or "")
+        parts = key.split("/", 3)
+        if len(parts) > 2 and parts[1] in ("devices", "trust"):
+            if len(self._changes) > 10_000:
+                self._changes.clear()
+            self._clock += 1
+            self._changes[parts[2]] = self._clock
+
     def _text(self, key: str) -> str | None:
         if key in self._texts:
             self._texts.move_to_end(key)
             return self._texts[key]
         row = self._database.sql.execute("SELECT value FROM keys WHERE key = ?", (key,)).fetchone()
-        text = None if row is None else str(row[0])
-        return text if _is_volatile(key) else self._remember(key, text)
+        return self._remember(key, None if row is None else str(row[0]))
 
     def _remember(self, key: str, text: str | None) -> str | None:
         if key in self._texts:
@@ -93,30 +104,17 @@ class KeyStorage(Storage):
             self._size -= len(old) + len(value or "")
         return text
 
-    def _changed(self, key: str, text: str | None) -> bool:
-        """Notes that a value is another one now. Returns whether it is."""
-        if _is_volatile(key):
-            return True
-        if self._text(key) == text:
-            return False
-        self._remember(key, text)
-        parts = key.split("/", 3)
-        if parts[1] in ("devices", "trust"):
-            if len(self._changes) > 10_000:
-                self._changes.clear()
-            self._clock += 1
-            self._changes[parts[2]] = self._clock
-        return True
-
     async def _load(self, key: str) -> Maybe[Any]:
         text = self._text(key)
         return Nothing() if text is None else Held(json.loads(text))
 
     async def _store(self, key: str, value: Any) -> None:
         text = json.dumps(value)
-        if self._changed(key, text):
+        if self._text(key) != text:
             self._database.sql.execute("INSERT OR REPLACE INTO keys VALUES (?, ?)", (key, text))
+            self._remember(key, text)
 
     async def _delete(self, key: str) -> None:
-        if self._changed(key, None):
+        if self._text(key) is not None:
             self._database.sql.execute("DELETE FROM keys WHERE key = ?", (key,))
+            self._remember(key, None)

@@ -7,6 +7,7 @@ library can neither write nor parse that. Inside the library such an exchange ha
 from __future__ import annotations
 
 import base64
+from copy import deepcopy
 from typing import Final
 from xml.etree.ElementTree import Element
 
@@ -32,6 +33,14 @@ def serialize(message: omemo.Message) -> Element:
     return element
 
 
+def readable(element: Element) -> Element:
+    """Changes an ``<encrypted/>`` so that the library can parse it. Raises ValueError."""
+    for key in element.iter(_KEYS):
+        if key.get("prekey") in ("true", "1"):
+            key.text = _rewritten(key.text or "", leave_out=False)
+    return element
+
+
 def parse_message(element: Element, sender: str, own: str, identity_key: bytes) -> omemo.Message:
     """The message in ``<encrypted/>``.
 
@@ -39,6 +48,7 @@ def parse_message(element: Element, sender: str, own: str, identity_key: bytes) 
     stores it. The library's own parser has a schema validated first, which takes longer than decrypting.
     Raises ValueError if the element is malformed, and what the library raises.
     """
+    element = readable(deepcopy(element))
     header = element.find(f"{{{_NAMESPACE}}}header")
     device = sender_device(element)
     if header is None or device is None:
@@ -51,7 +61,7 @@ def parse_message(element: Element, sender: str, own: str, identity_key: bytes) 
             raise ValueError("a key has no device id")
         exchange = None
         if key.get("prekey") in ("true", "1"):
-            exchange, sealed = KeyExchangeImpl.parse(_data(_rewritten(key.text or "", leave_out=False)), sign)
+            exchange, sealed = KeyExchangeImpl.parse(_data(key.text), sign)
         else:
             sealed = _data(key.text)
         keys.add((EncryptedKeyMaterialImpl.parse(sealed, own, recipient), exchange))

@@ -40,7 +40,7 @@ class Cluster:
         self.nodes: list[SimulatedNode] = []
         self.locks: dict[int, SimulatedNode | None] = dict.fromkeys(self.slots)
         self.noisy = False
-        self.moved = self.lost = False  # whether slots have moved, or anything on the bus was lost
+        self.troubled = 0.0  # when slots have moved, or anything on the bus was lost, the last time
         self.apart: set[str] = set()
 
     def owner(self, name: str) -> SimulatedNode | None:
@@ -65,7 +65,7 @@ class Cluster:
         if before is node or not node.up:
             return
         self.locks[slot] = node
-        self.moved = True
+        self.trouble()
         if before is not None:
             self._placement(before).revoke(slot)
         self._placement(node).grant(slot)
@@ -74,6 +74,10 @@ class Cluster:
     def _placement(node: SimulatedNode) -> SimulatedPlacement:
         assert isinstance(node.placement, SimulatedPlacement)
         return node.placement
+
+    def trouble(self) -> None:
+        """Presence may be wrong now, and takes its time to be right again."""
+        self.troubled = self.home.time()
 
     def release(self, node: SimulatedNode) -> None:
         """A node is dead: so is its connection to the disk."""
@@ -216,7 +220,7 @@ class SimulatedBus:
 
     def lost(self) -> None:
         """Something that was sent from here had no effect, as far as is known here."""
-        self._cluster.lost = True
+        self._cluster.trouble()
 
     def reply(self, question: _Question, answer: bytes, sender: SimulatedNode) -> None:
         """An answer comes back, if it does."""
@@ -265,6 +269,6 @@ def _notice(
     """A notice arrives; at a node that has lost the slot, it is as good as lost."""
     take = bus.takes.get(slot) if bus is not None else None
     if take is None or cluster.locks.get(slot) is not node:
-        cluster.lost = True
+        cluster.trouble()
     if take is not None:
         take(notice, lambda answer: None)

@@ -149,13 +149,13 @@ class World:
         away = self._away()
         if away:
             self.time.sleep(SILENCE)  # so long it may take until a node learns that a device is gone
-            self.come_to_rest(self._quiet)
+            self.come_to_rest()
             if self._away() == away:  # or somebody is coming just now
                 promises.presence_settles(self)
         for device in self.devices.values():
             device.come()
         # sessions that nobody resumes end, and what is on its way arrives
-        self.come_to_rest(self._quiet)
+        self.come_to_rest()
         promises.check(self)
 
     def _away(self) -> list[str]:
@@ -164,11 +164,10 @@ class World:
     @property
     def _quiet(self) -> float:
         """How long it is quiet until presence has to be right."""
-        cluster = self.cluster
-        if cluster is None or not (cluster.moved or cluster.lost):
-            return CONFIG.resume_timeout + 6.0
-        cluster.moved = cluster.lost = False
-        return SETTLING
+        least = CONFIG.resume_timeout + 6.0
+        if self.cluster is None:
+            return least
+        return max(least, self.cluster.troubled + SETTLING - self.time.now)
 
     def _heal(self) -> None:
         """From here on nothing goes wrong."""
@@ -180,11 +179,11 @@ class World:
         for device in self.devices.values():
             device.rest(False)
 
-    def come_to_rest(self, quiet: float) -> None:
-        """Until everybody has said and heard all, and for so many seconds more."""
+    def come_to_rest(self) -> None:
+        """Until everybody has said and heard all, and a while longer."""
         if not self.time.run(lambda: not self._restless(), REST):
             raise Stuck(f"{', '.join(self._restless())} did not come to rest")
-        self.time.sleep(quiet)
+        self.time.sleep(self._quiet)
 
     def _restless(self) -> list[str]:
         """Who is not there, or has something to say."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterator
+from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -47,7 +48,12 @@ def user(inside: str, name: str = "ada", host: str = DOMAIN) -> str:
 
 
 async def take(
-    store: Store, xml: str | Path, merge: bool = False, real: bool = True, **domains: str
+    store: Store,
+    xml: str | Path,
+    merge: bool = False,
+    real: bool = True,
+    workers: Executor | None = None,
+    **domains: str,
 ) -> Report:
     """Imports a file or a folder, or a text. ``domains``: old domains, with _ for the dot."""
     report = Report()
@@ -58,7 +64,7 @@ async def take(
     else:
         file = io.BytesIO(bytes(xml, "utf-8"))
         found = events(file)
-    await Importer(context, merge, None).run(found)
+    await Importer(context, merge, workers).run(found)
     return report
 
 

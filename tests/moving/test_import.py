@@ -8,6 +8,7 @@ import hmac
 import re
 import tempfile
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,41 @@ def test_keys_are_derived_from_plain_passwords() -> None:
     assert (one, other, why) == ("a@x", "b@x", "the password is empty")
     assert isinstance(keys, dict)
     assert check_password(keys, "geheim")
+
+
+async def test_plain_passwords_stay_the_same_and_weak_ones_are_told(store: SQLiteStore) -> None:
+    people = "".join(f"<user name='p{n}' password='geheim {n}'/>" for n in range(30))
+    people += f"<user name='both' password='falsch'>{scram('SHA-1', b'richtig')}</user>"
+    people += "<user name='bell' password='\u200b'/>"
+    with ThreadPoolExecutor(2) as workers:
+        hosts = f"<host jid='{DOMAIN}'>{people}</host>"
+        report = await take(
+            store, f"<server-data xmlns='urn:xmpp:pie:0'>{hosts}</server-data>", workers=workers
+        )
+    for name, password in (("p0", "geheim 0"), ("p29", "geheim 29"), ("both", "richtig")):
+        record = await store.account(f"{name}@{DOMAIN}")
+        assert record is not None
+        assert check_password(record.keys, password)
+    assert report.taken["accounts"] == 32
+    assert any("a password was not taken" in note for note in report.notes)
+
+
+async def test_a_newer_card_is_there_for_older_clients(store: SQLiteStore) -> None:
+    card = (
+        "<vcard xmlns='urn:ietf:params:xml:ns:vcard-4.0'><fn><text>Ada L</text></fn><n><surname>L</surname>"
+        "<given>Ada</given><prefix/></n><url><uri>http://x.example</uri></url><email><text>a@x</text></email></vcard>"
+    )
+    inside = (
+        "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='urn:xmpp:vcard4'>"
+        f"<item id='current'>{card}</item></items></pubsub>"
+    )
+    await take(store, user(inside))
+    stored = await store.document(await account_id(store), "vcard", "")
+    assert stored is not None
+    assert stored.value == (
+        b"<vCard xmlns='vcard-temp'><FN>Ada L</FN><URL>http://x.example</URL><N><FAMILY>L</FAMILY>"
+        b"<GIVEN>Ada</GIVEN></N><EMAIL><USERID>a@x</USERID></EMAIL></vCard>"
+    )
 
 
 async def test_accounts_of_other_domains_twice_or_without_an_address_are_told(store: SQLiteStore) -> None:

@@ -8,10 +8,12 @@ from xml.etree.ElementTree import Element
 from kith.features import vcard
 from kith.features.pubsub import Item
 from kith.features.pubsub import Nodes as Stored
+from kith.features.vcard4 import NODE
 from kith.moving.arrival import Arrival, Context
 from kith.moving.names import CARD_TAG
 from kith.moving.nodes import Nodes
 from kith.moving.reading import Part
+from kith.moving.vcard4 import older_card
 from kith.ports.store import DocumentStore
 from kith.wire.errors import StanzaError
 
@@ -38,8 +40,11 @@ class Cards:
     async def close(self) -> None:
         """Stores the card, and the avatar's hash for presence."""
         writes, account = self._context.writes, self._arrival.id
-        avatar = await self._store(self._card) if self._card is not None else None
         nodes = await self._nodes.load()
+        if self._card is None:
+            newer = [item.element for item in (await _items(nodes, NODE)).values()]
+            self._card = older_card(newer[-1]) if newer and newer[-1] is not None else None
+        avatar = await self._store(self._card) if self._card is not None else None
         metadata = await _items(nodes, vcard.METADATA_NODE)
         if avatar is not None and not metadata:
             for node, payload in vcard.avatar_payloads(avatar):

@@ -48,7 +48,8 @@ fuzz: .venv/.ready ## Look for inputs that break a promise, FUZZ_SECONDS for eac
 	done
 
 chaos: .venv/.ready ## Kill, cut the power, fill the disk, besiege, simulate: the long form, about 20 minutes
-	CHAOS=long $(BIN)/python -m pytest tests/chaos tests/commands/test_users.py tests/simulation tests/federation/test_kills.py -v -rP
+	scripts/debian-packages.sh bench/debian-packages.txt
+	CHAOS=long $(BIN)/python -m pytest tests/chaos tests/commands/test_users.py tests/simulation tests/federation/test_kills.py tests/moving -v -rP
 
 coverage: .venv/.ready ## Which lines and branches of core, accounts and wire the tests of the server run through
 	mkdir -p .coverage && $(BIN)/coverage erase

@@ -2,11 +2,18 @@
 import { cleanName } from '../local/names'
 import type { Address, Contact } from '../local/types'
 
-/** A number in groups; other addresses without the home server, which all here share. */
-export function written(address: Address, home = ''): string {
+const NUMBER = /^\+[0-9]{7,15}$/
+
+/**
+ * An address as people read it: a number in groups, and the domain only if it is not `at`. A number at another server
+ * is not the phone number that it looks like, since any server can have accounts with any name.
+ */
+export function written(address: Address, at = home): string {
   const [local = address, domain = ''] = address.split('@')
-  if (/^\+[0-9]{7,15}$/.test(local)) return grouped(local)
-  return domain === home || domain === '' ? local : address
+  const isNumber = NUMBER.test(local)
+  const name = isNumber ? grouped(local) : local
+  const hidden = domain === '' || domain === at || (at === '' && isNumber)
+  return hidden ? name : `${name}@${domain}`
 }
 
 /** For example `+49 170 123 4567`: the country code and groups of three digits, with spaces that do not break. */
@@ -43,7 +50,7 @@ export function nameOf(contact: Contact | undefined, address: Address): string {
   if (address === home) return 'Kith'
   if (contact?.name) return contact.name
   const nick = cleanName(contact?.nick ?? '')
-  if (!nick) return written(address, address.split('@')[1])
+  if (!nick) return written(address)
   return contact?.inRoster || address === own ? nick : CHOSEN + nick
 }
 
@@ -53,7 +60,7 @@ export function nameOf(contact: Contact | undefined, address: Address): string {
  */
 export function addressHint(contact: Contact | undefined, address: Address): string {
   const stranger = address !== home && !contact?.inRoster && !contact?.name && address !== own
-  return stranger && cleanName(contact?.nick ?? '') ? written(address, address.split('@')[1]) : ''
+  return stranger && cleanName(contact?.nick ?? '') ? written(address) : ''
 }
 
 /** The letter for an avatar without a picture: the first of the name, if it is a letter or emoji. */

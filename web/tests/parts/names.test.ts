@@ -50,6 +50,16 @@ describe('somebody is called', () => {
     expect(addressHint(contact({ nick: 'Hilde', inRoster: true }), address)).toBe('')
   })
 
+  test('a number at another server is not taken for that of somebody here', () => {
+    setOwnAddress('me@example.org')
+    const elsewhere = '+491701234567@evil.example'
+    expect(nameOf(undefined, '+491701234567@example.org')).toBe(NUMBER)
+    expect(nameOf(undefined, elsewhere)).toBe(`${NUMBER}@evil.example`)
+    expect(nameOf(undefined, 'ada@evil.example')).toBe('ada@evil.example')
+    expect(addressHint(contact({ nick: 'Hilde' }), elsewhere)).toBe(`${NUMBER}@evil.example`)
+    expect(nameOf(contact({ name: 'Oma' }), elsewhere)).toBe('Oma')
+  })
+
   test('by the whole address, if it is of elsewhere', () => {
     expect(written('ada@example.org', 'example.org')).toBe('ada')
     expect(written('ada@other.example', 'example.org')).toBe('ada@other.example')

@@ -45,13 +45,14 @@ async def _lived(other: Other) -> dict[str, dict[str, object]]:
     return {name: await view(other.port, OLD, name) for name in ("ada", "ben")}
 
 
-async def _moved(kith: RunningServer, written: Path, waits: int = 1) -> dict[str, dict[str, object]]:
-    trial = kith.kith("import", "--dry-run", "--domain", f"{OLD}={NEW}", str(written))
-    done = kith.kith("import", "--domain", f"{OLD}={NEW}", str(written))
+async def _moved(kith: RunningServer, written: Path, *options: str) -> dict[str, dict[str, object]]:
+    arguments = ("import", *options, "--domain", f"{OLD}={NEW}", str(written))
+    trial = kith.kith(*arguments, "--dry-run")
+    done = kith.kith(*arguments)
     rows = [line.split("  ")[0] for line in done.stdout.splitlines()]
     assert [line.split("  ")[0] for line in trial.stdout.splitlines()][1 : len(rows)] == rows[1:]
     kith.start()
-    return {name: await view(kith.port, NEW, name, waits if name == "cem" else 0) for name in _PEOPLE}
+    return {name: await view(kith.port, NEW, name, 1 if name == "cem" else 0) for name in _PEOPLE}
 
 
 async def test_people_of_prosody_move_with_passwords_contacts_keys_and_archives(
@@ -64,7 +65,7 @@ async def test_people_of_prosody_move_with_passwords_contacts_keys_and_archives(
         before = await _lived(prosody)
     finally:
         prosody.stop()
-    after = await _moved(kith, prosody.export(), waits=0)
+    after = await _moved(kith, prosody.export(), "--prosody", str(tmp_path / "data"))
     for name in ("ada", "ben"):
         for what in (
             "roster",
@@ -75,6 +76,7 @@ async def test_people_of_prosody_move_with_passwords_contacts_keys_and_archives(
             "urn:xmpp:avatar:metadata",
             "private",
             "archive",
+            "blocked",
         ):
             assert after[name][what] == renamed(before[name][what]), what
     for name in ("FN", "NICKNAME", "PHOTO"):
@@ -82,6 +84,7 @@ async def test_people_of_prosody_move_with_passwords_contacts_keys_and_archives(
         assert after["ada"]["vCard"][tag] == before["ada"]["vCard"][tag]  # type: ignore[index]
     assert after["cem"]["requests"] == [f"ada@{NEW}"]
     assert after["cem"]["archive"] == [(f"ben@{NEW}", "Read this later")]
+    assert after["cem"]["offline"] == ["Read this later"]
 
 
 @pytest.mark.skipif(not LONG, reason="needs ejabberd; the file below was written by one")

@@ -125,6 +125,14 @@ def import_(
     merge: Annotated[
         bool, typer.Option("--merge", help="Also give existing accounts what they do not have.")
     ] = False,
+    prosody: Annotated[
+        Optional[Path],
+        typer.Option(
+            metavar="DIR",
+            help="Prosody's data folder, for block lists and waiting messages.",
+            show_default=False,
+        ),
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Move in: take accounts of Prosody, ejabberd or another Kith, with all that belongs to them.
@@ -135,7 +143,7 @@ def import_(
     """
     from kith.commands.import_ import import_
 
-    import_(settings(config), path, domain or [], dry_run, merge)
+    import_(settings(config), path, domain or [], dry_run, merge, prosody)
 
 
 def export_(

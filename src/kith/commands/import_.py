@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,6 +22,8 @@ from kith.config import Config
 from kith.console import SafeConsole
 from kith.moving.arrival import Context
 from kith.moving.importing import Importer
+from kith.moving.prosody import with_stores
+from kith.moving.reading import Event
 from kith.moving.renaming import Renaming
 from kith.moving.report import KINDS, Left, Report
 from kith.moving.sources import Sources
@@ -33,19 +35,34 @@ from kith.terminal import one_line, say
 from kith.wire.jid import parse_jid
 
 
-def import_(config: Config, path: Path, domains: Sequence[str], dry_run: bool, merge: bool) -> None:
+def import_(
+    config: Config,
+    path: Path,
+    domains: Sequence[str],
+    dry_run: bool,
+    merge: bool,
+    prosody: Path | None = None,
+) -> None:
     """Imports accounts. Ends the program with status 2 if it can't, and 1 if something was not taken.
 
-    ``domains``: pairs ``OLD=NEW``. ``dry_run``: whether to write nothing.
+    ``domains``: pairs ``OLD=NEW``. ``dry_run``: whether to write nothing. ``prosody``: Prosody's data folder.
 
     No server may run on the folder, since it keeps contacts, nodes and the ids of messages in memory.
     """
     names = Renaming(config.domain, dict(_pair(config, text) for text in domains))
     report = Report()
+
+    def problem(file: str, reason: str) -> None:
+        report.leave("files", reason, file)
+
     try:
-        sources = Sources(path, lambda file, reason: report.leave("files", reason, file))
+        sources = Sources(path, problem)
+        events = sources.events()
+        if prosody is not None:
+            next(prosody.iterdir(), None)  # raises OSError if it is no folder
+            events = with_stores(events, prosody, problem)
     except OSError as error:
-        fail(f"can't read {path}: {error.strerror}")
+        fail(f"can't read {error.filename}: {error.strerror}")
     if not sources.count:
         fail(f"{path} has no files of XEP-0227, whose names end in .xml")
     with ExitStack() as held:
@@ -61,7 +78,7 @@ def import_(config: Config, path: Path, domains: Sequence[str], dry_run: bool, m
             except (OSError, StoreError) as error:
                 fail(str(error))
         try:
-            _run(config, sources, names, report, dry_run, merge)
+            _run(config, sources, events, names, report, dry_run, merge)
         except Unavailable as error:
             fail(f"{error}; what is complete is stored, and another run continues")
     _show(report, dry_run)
@@ -82,7 +99,13 @@ def _pair(config: Config, text: str) -> tuple[str, str]:
 
 
 def _run(
-    config: Config, sources: Sources, names: Renaming, report: Report, dry_run: bool, merge: bool
+    config: Config,
+    sources: Sources,
+    events: Iterator[Event],
+    names: Renaming,
+    report: Report,
+    dry_run: bool,
+    merge: bool,
 ) -> None:
     with (
         Progress(console=SafeConsole(stderr=True), transient=True) as progress,
@@ -93,7 +116,7 @@ def _run(
 
         async def work(store: Store) -> None:
             context = Context(store, Writes(store, not dry_run), Clock(), names, report)
-            await Importer(context, merge, None if dry_run else workers).run(sources.events())
+            await Importer(context, merge, None if dry_run else workers).run(events)
 
         with_store(config, work, create=True)
 

@@ -275,13 +275,18 @@ def _key(entry: Entry) -> tuple[int, bytes]:
 
 
 def _fingerprint(stanza: bytes) -> bytes:
-    """A hash of the message without delays, since servers add them when they keep a message."""
-    if b"urn:xmpp:delay" in stanza:
-        element = Stanza.from_bytes(stanza).element
-        for delay in element.findall(_DELAY):
-            element.remove(delay)
-        stanza = Stanza.from_element(element).to_bytes()
-    return hashlib.blake2b(stanza, digest_size=12).digest()
+    """A hash of the message that does not depend on delays, nor on the order of attributes.
+
+    Servers add delays when they keep a message, and Prosody writes attributes in any order.
+    """
+    message = Stanza.from_bytes(stanza).element
+    for delay in message.findall(_DELAY):
+        message.remove(delay)
+    hashed = hashlib.blake2b(digest_size=12)
+    for element in message.iter():
+        parts = element.tag, sorted(element.attrib.items()), element.text or "", len(element)
+        hashed.update(repr(parts).encode())
+    return hashed.digest()
 
 
 def _as_client(element: Element) -> None:

@@ -237,3 +237,21 @@ async def test_a_connection_on_which_much_comes_is_not_given_up_for_a_late_answe
     await until(lambda: pings >= 4)
     assert ada.link is Link.ONLINE
     await until(lambda: ada.link is not Link.ONLINE)  # but it is, once nothing comes any more
+
+
+async def test_a_connection_that_is_lost_while_the_archive_is_read_holds_up_nothing(people: People) -> None:
+    ada, cable = await people.open(people.account("ada")), await people.cable()
+    ben = await people.open(people.account("ben"), port=cable.port)
+    await ada.send(ben.jid, "1", encrypted=False)
+    await receive(ben)
+    cable.swallowing = True
+    ben._incoming.catch_up()
+    await asyncio.sleep(0.2)
+    await ada.send(ben.jid, "2", encrypted=False)
+    ben._stream.end_session()  # as when the server was killed: it does not know the session any more
+    cable.cut()
+    await until(lambda: ben.link is not Link.ONLINE)
+    ben.reconnect()
+    assert [message.body for message in await receive(ben, timeout=25)] == ["2"]
+    await ada.send(ben.jid, "3", encrypted=False)
+    assert [message.body for message in await receive(ben)] == ["3"]

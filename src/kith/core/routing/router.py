@@ -23,7 +23,6 @@ from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import LANG, Stanza
 
-_LOGGED = frozenset(("", "chat", "normal"))
 _UNLOGGED = frozenset(("headline", "groupchat", "error"))
 #: Types of messages that are dropped without an error: a room would remove the occupant that sends one
 #: (XEP-0045 §9.6), and headlines expect no answer (RFC 6121 §8.5).
@@ -202,9 +201,7 @@ class Router:
             sender.pipelined()
 
     def _keep(self, stanza: Stanza) -> Keep:
-        type = stanza.type
-        logged = type in _LOGGED or type not in _UNLOGGED
-        return self._log.verdict(stanza) if logged else Keep.NOTHING
+        return Keep.NOTHING if stanza.type in _UNLOGGED else self._log.verdict(stanza)
 
     def _message_to(self, sender: Sender, stanza: Stanza, to: JID, recipient: Account | None) -> Work:
         """Handles a message to an account. ``recipient``: None if another node owns it."""

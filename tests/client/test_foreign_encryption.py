@@ -34,7 +34,10 @@ def message(content: str) -> str:
         (EME.format("urn:example:new", "Newest") + "<body>fallback</body>", "Newest"),
         (EME.format("urn:example:new", ""), "urn:example:new"),
         (EME.format("eu.siacs.conversations.axolotl", "x") + "<body>fallback</body>", "OMEMO"),
-        (EME.format("a", "n" * 1000), "n" * 39 + "…"),
+        (EME.format("urn:a", "n" * 1000), "urn:a"),
+        (EME.format("urn:a", "safe. Call this number to unlock it"), "urn:a"),
+        (EME.format("urn:a", "OMEMO‮2"), "urn:a"),
+        (EME.format("n" * 1000, ""), "unknown"),
         (EME.format("", ""), "unknown"),
         (OMEMO_2.format(payload=""), None),  # keys alone are no message
         ("<body>plain</body>", None),

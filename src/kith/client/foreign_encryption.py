@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 from xml.etree.ElementTree import Element
 
@@ -21,6 +22,8 @@ _NAMES: Final = {
     "urn:xmpp:openpgp:0": "OpenPGP",
     "urn:xmpp:otr:0": "OTR",
 }
+#: What can be shown as a name: it must not pass for a sentence of ours.
+_PLAIN_NAME = re.compile(r"[\w.+/:-]+(?: [\w.+/:-]+){0,2}", re.ASCII)
 _LONGEST_NAME = 40
 
 
@@ -29,7 +32,7 @@ def unreadable_encryption(message: Element) -> str | None:
 
     It counts as encrypted if it has an element of an encryption that we know, or announces one (XEP-0380).
     Keys without content (OMEMO 2) are no message. The name of an announced encryption that we don't know is
-    the sender's own word for it, or else its namespace.
+    the sender's own word for it, or else its namespace, if that is short and plain.
     """
     for tag, name in ELEMENTS.items():
         found = message.find(tag)
@@ -40,5 +43,7 @@ def unreadable_encryption(message: Element) -> str | None:
     if announced is None:
         return None
     namespace = announced.get("namespace", "")
-    name = _NAMES.get(namespace) or announced.get("name") or namespace or "unknown"
-    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+    for name in (announced.get("name", ""), namespace):
+        if namespace not in _NAMES and len(name) <= _LONGEST_NAME and _PLAIN_NAME.fullmatch(name):
+            return name
+    return _NAMES.get(namespace, "unknown")

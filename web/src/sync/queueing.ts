@@ -69,11 +69,17 @@ export class Queueing {
     return seq
   }
 
+  /**
+   * Removes a message from the outbox. If it has not left this device, so does what is said about it: an edit without
+   * the message would show its text to the others.
+   */
   async unqueue({ id, chat }: Message): Promise<void> {
+    const waiting = this.db.outgoing.where('to').equals(chat)
+    const unsent = await waiting.filter((one) => one.id === id && !one.made).count()
     await this.db.outgoing
-      .where('id')
-      .equals(id)
-      .filter((one) => one.to === chat)
+      .where('to')
+      .equals(chat)
+      .filter((one) => one.id === id || (unsent > 0 && isAbout(one.what, id)))
       .delete()
   }
 
@@ -81,4 +87,9 @@ export class Queueing {
   async unsynced(what: 'read' | 'settings' | 'default', address: Address): Promise<void> {
     await this.db.setFact(`unsynced ${what} ${address}`, crypto.randomUUID())
   }
+}
+
+/** Whether something to be sent is about the user's message with an id. */
+function isAbout(what: OutgoingContent, id: string): boolean {
+  return what.type === 'message' ? what.replaces === id : 'of' in what && what.of === id
 }

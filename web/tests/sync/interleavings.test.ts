@@ -131,3 +131,23 @@ function seen({ id, from, kind, text, reactions, encrypted }: Message) {
 function same(all: unknown[]): boolean {
   return all.every((one) => JSON.stringify(one) === JSON.stringify(all[0]))
 }
+
+test('what is edited and deleted before it leaves is shown to nobody', async () => {
+  const world = new World()
+  const devices = [
+    await Device.of(world, 'ada'),
+    await Device.of(world, 'ada'),
+    await Device.of(world, 'ben')
+  ]
+  try {
+    await play(world, devices, [
+      { do: 'send', by: 2, pick: 0 },
+      { do: 'edit', by: 2, pick: 0 },
+      { do: 'react', by: 2, pick: 0 },
+      { do: 'retract', by: 2, pick: 0 },
+      { do: 'send', by: 0, pick: 0 }
+    ])
+  } finally {
+    for (const device of devices) await device.close()
+  }
+}, 60_000)

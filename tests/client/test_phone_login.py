@@ -134,7 +134,7 @@ async def test_the_pin_is_asked_for(machine: Machine, server: RunningServer) -> 
     child.sendline(person.code())
     await child.expect("has a PIN", async_=True)
     child.sendline("000000")
-    await child.expect("not the PIN", async_=True)
+    await child.expect("The PIN is wrong", async_=True)
     child.sendline("246802")
     await child.expect("Logged in", async_=True)
     await child.expect("Earlier messages stay on your other devices", async_=True)
@@ -198,8 +198,8 @@ async def test_a_pin_is_set_and_removed(machine: Machine, server: RunningServer)
 
     for answers, last, expected in (
         (("12",), "six digits", False),
-        (("123456", "123457"), "not the same", False),
-        (("123456", "123456"), "Set", True),
+        (("123456", "123457"), "are different", False),
+        (("123456", "123456"), "The PIN is set", True),
     ):
         child = machine.run("pin")
         for answer in answers:

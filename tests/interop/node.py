@@ -42,12 +42,17 @@ class NodeClient:
                 async with self._news:
                     self._events.append((said["event"], said["data"]))
                     self._news.notify_all()
-            elif "error" in said:
-                self._answers.pop(said["id"]).set_exception(Refused(said["error"]))
+                continue
+            answer = self._answers.pop(said["id"])
+            if answer.done():  # whoever asked has given up
+                continue
+            if "error" in said:
+                answer.set_exception(Refused(said["error"]))
             else:
-                self._answers.pop(said["id"]).set_result(said["result"])
+                answer.set_result(said["result"])
         for answer in self._answers.values():
-            answer.set_exception(ConnectionError("the client's process has ended"))
+            if not answer.done():
+                answer.set_exception(ConnectionError("the client's process has ended"))
 
     async def do(self, name: str, *arguments: Any, timeout: float = 70) -> Any:
         """Calls a method of the client. Raises Refused."""

@@ -65,10 +65,16 @@ FAINT = """(() => {
 
 
 #: What fades in has other colours until it is there.
-AT_REST = """Promise.allSettled(
-  document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime !== Infinity)
-    .map((one) => one.finished)
-).then(() => true)"""
+AT_REST = """(async () => {
+  const moving = () => document.getAnimations()
+    .filter((one) => one.effect.getComputedTiming().endTime !== Infinity)
+  const drawn = () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))
+  do {
+    await Promise.allSettled(moving().map((one) => one.finished))
+    await drawn()
+  } while (moving().some((one) => one.playState === 'running'))
+  return true
+})()"""
 
 
 async def expect_sound(person: Someone, what: str, wide: bool = True) -> None:

@@ -260,7 +260,7 @@ async def test_chats_are_pinned_muted_archived_found_and_their_drafts_kept(peopl
     await ada.shows(".chat-row .draft")
     await row(ada, "not yet", "Archive")
     await ada.hides(".chat-row")
-    await ada.on("a.archived", "click")
+    await ada.on("a[href='#/archived']", "click")
     await row(ada, "not yet", "Unarchive")
     await ada.open("#/")
     await ada.on(".search input", "fill", "hell")

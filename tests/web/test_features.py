@@ -47,6 +47,7 @@ async def test_styles_pins_times_and_shortcuts_on_both_sides(people: People) -> 
 
     # pinned by one, seen by both, and taken off by the other
     await ada.menu("Hello", "Pin")
+    await ada.shows("dialog[open] .button:text-is('Pin')")
     await expect_sound(ada, "for how long")
     await ada.on("dialog .button:not(.quiet)", "click")
     for person in (ada, ben):

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Builds dist/kith_VERSION_ARCH.deb for the Debian whose Python this machine has, from the lock file and the
-# wheel: the same commit gives the same bytes. Nothing is installed on this machine.
+# wheel. Nothing is installed on this machine.
 #
 #     packaging/debian/build.sh WHEEL
 set -euo pipefail

@@ -26,6 +26,8 @@ PasswordFileOption = Annotated[
         show_default=False,
     ),
 ]
+#: The password of the environment; there is no such option.
+PasswordOption = Annotated[str | None, typer.Option(envvar="KITH_PASSWORD", hidden=True)]
 HostOption = Annotated[
     str | None,
     typer.Option(

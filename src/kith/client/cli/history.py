@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ParamSpec
 
 import typer
 
@@ -20,6 +20,7 @@ from kith.client.cli.account_options import (
     InsecureOption,
     JidOption,
     PasswordFileOption,
+    PasswordOption,
     PortOption,
     account_password,
     chosen_account,
@@ -32,10 +33,10 @@ from kith.client.errors import AccountInUse, ServerUnreachable, TimedOut
 from kith.client.message import Message
 from kith.terminal import say
 
+_P = ParamSpec("_P")
 history_app = typer.Typer(add_completion=False, rich_markup_mode=None)
 tail_app = typer.Typer(add_completion=False, rich_markup_mode=None)
 _JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object per line, for programs.")]
-_PasswordOption = Annotated[str | None, typer.Option(envvar="KITH_PASSWORD", hidden=True)]
 
 
 @history_app.command()
@@ -51,7 +52,7 @@ def history(
     ] = False,
     jid: JidOption = None,
     password_file: PasswordFileOption = None,
-    password: _PasswordOption = None,
+    password: PasswordOption = None,
     host: HostOption = None,
     port: PortOption = None,
     data: DataOption = None,
@@ -85,7 +86,7 @@ async def _print(account: Account, peer: str, limit: int, json: bool) -> None:
     with LocalHistory(Path(account.data) if account.data else data_folder(account.jid)) as local:
         found = local.page(peer, None, limit)
     for message in found:
-        await _piped(lambda shown=message: write(shown, json))  # type: ignore[misc]
+        _piped(write, message, json)
 
 
 @tail_app.command()
@@ -107,7 +108,7 @@ def tail(
     ] = False,
     jid: JidOption = None,
     password_file: PasswordFileOption = None,
-    password: _PasswordOption = None,
+    password: PasswordOption = None,
     host: HostOption = None,
     port: PortOption = None,
     data: DataOption = None,
@@ -140,7 +141,7 @@ async def _tail(
         if not resume:
             async for event in client.events():
                 if isinstance(event, MessageReceived):
-                    await _piped(lambda shown=event.message: show(shown))  # type: ignore[misc]
+                    _piped(show, event.message)
             return
         if once:
             await client.wait_online()
@@ -151,7 +152,7 @@ async def _tail(
             if once and not await _ready(following):
                 return
             message = await following
-            await _piped(lambda shown=message: show(shown))  # type: ignore[misc]
+            _piped(show, message)
 
 
 async def _ready(following: asyncio.Future[Message]) -> bool:
@@ -162,10 +163,10 @@ async def _ready(following: asyncio.Future[Message]) -> bool:
     return bool(done)
 
 
-async def _piped(print_it: Callable[[], object]) -> None:
+def _piped(show: Callable[_P, None], *arguments: _P.args, **named: _P.kwargs) -> None:
     """Prints, and ends the program without a word if nobody reads any more (``| head``)."""
     try:
-        print_it()
+        show(*arguments, **named)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain at its end
         raise typer.Exit(141) from None

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from tests import ejabberd
 from tests.conftest import RunningServer, free_ports
 
 
@@ -143,51 +144,10 @@ class Ejabberd(_Peer):
 
     def start(self) -> None:
         folder = self.folder
-        (folder / "ejabberd.yml").write_text(
-            f"""
-hosts: [{self.domain}]
-loglevel: error
-listen:
-  - {{port: {self.port}, ip: "127.0.0.1", module: ejabberd_c2s, max_stanza_size: 262144, access: c2s}}
-auth_method: internal
-auth_password_format: plain
-acl: {{local: {{user_regexp: ""}}}}
-access_rules: {{local: {{allow: local}}, c2s: {{allow: all}}}}
-shaper: {{}}
-shaper_rules: {{max_user_sessions: 10, max_user_offline_messages: 1000000}}
-default_db: mnesia
-modules:
-  mod_carboncopy: {{}}
-  mod_disco: {{}}
-  mod_mam: {{assume_mam_usage: true, default: always, db_type: mnesia}}
-  mod_offline: {{access_max_user_messages: max_user_offline_messages}}
-  mod_ping: {{}}
-  mod_roster: {{}}
-  mod_stream_mgmt: {{resend_on_timeout: if_offline}}
-"""
-        )
-        (folder / "db").mkdir(exist_ok=True)
+        (folder / "ejabberd.yml").write_text(ejabberd.settings(self.domain, self.port))
         (folder / "ready").unlink(missing_ok=True)
         # the names are re-registered after a kill: an account is no message
-        registered = ",".join(f'<<"{name}">>' for name in self._names)
-        boot = (
-            "ok = application:start(sasl), {ok, _} = application:ensure_all_started(ejabberd), "
-            f'[ejabberd_auth:try_register(N, <<"{self.domain}">>, <<"pw">>) || N <- [{registered}]], '
-            f'file:write_file("{folder}/ready", <<"ok">>).'
-        )
-        paths = sorted(str(path) for path in Path("/usr/lib").glob("**/ejabberd-*/ebin"))
-        assert paths, "Debian's package ejabberd is missing"
-        command = ["erl", "-noinput", "+K", "true"]
-        for path in paths:
-            command += ["-pa", path]
-        command += ["-mnesia", "dir", f'"{folder}/db"', "-eval", boot]
-        environ = {
-            "EJABBERD_CONFIG_PATH": str(folder / "ejabberd.yml"),
-            "EJABBERD_LOG_PATH": str(folder / "ejabberd.log"),
-            "ERL_CRASH_DUMP": str(folder / "crash"),
-            "HOME": str(folder),
-        }
-        self._launch(command, environ)
+        self._launch(*ejabberd.command(folder, ejabberd.program(folder, self.domain, self._names)))
         for _ in range(600):
             if (folder / "ready").exists():
                 return

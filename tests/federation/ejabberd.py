@@ -9,15 +9,10 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from tests.conftest import free_ports
+from tests.ejabberd import command, program, settings
 from tests.federation.world import Names, World
-
-
-def paths() -> list[str]:
-    """Where its programs are; empty if the package is not installed."""
-    return sorted(str(path) for path in Path("/usr/lib").glob("**/ejabberd-*/ebin"))
 
 
 class Ejabberd:
@@ -43,37 +38,17 @@ class Ejabberd:
             f'{{resolv_conf,""}}.\n{{hosts_file,""}}.\n{{nameserver,{{127,0,0,1}},{self.names.port}}}.\n'
             "{lookup,[file,dns]}.\n{cache_size,0}.\n"
         )
-        (self.folder / "ejabberd.yml").write_text(
-            f"""
-hosts: [{domain}]
-loglevel: info
-certfiles: ["{both}"]
-ca_file: "{here.authority.file}"
-s2s_cafile: "{here.authority.file}"
-s2s_use_starttls: required
-outgoing_s2s_families: [ipv4]
-listen:
-  - {{port: {self.port}, ip: "127.0.0.1", module: ejabberd_c2s, max_stanza_size: 262144, access: c2s}}
-  - {{port: {self.s2s_port}, ip: "127.0.0.1", module: ejabberd_s2s_in, max_stanza_size: 262144}}
-auth_method: internal
-auth_password_format: plain
-acl: {{local: {{user_regexp: ""}}}}
-access_rules: {{local: {{allow: local}}, c2s: {{allow: all}}}}
-shaper: {{}}
-shaper_rules: {{max_user_sessions: 10, max_user_offline_messages: 1000000}}
-default_db: mnesia
-modules:
-  mod_carboncopy: {{}}
-  mod_disco: {{}}
-  mod_mam: {{assume_mam_usage: true, default: always, db_type: mnesia}}
-  mod_offline: {{access_max_user_messages: max_user_offline_messages}}
-  mod_ping: {{}}
-  mod_roster: {{}}
-  mod_s2s_dialback: {{}}
-  mod_stream_mgmt: {{resend_on_timeout: if_offline}}
-"""
+        authority = here.authority.file
+        more = (
+            f'certfiles: ["{both}"]\nca_file: "{authority}"\ns2s_cafile: "{authority}"\n'
+            "s2s_use_starttls: required\noutgoing_s2s_families: [ipv4]"
         )
-        (self.folder / "db").mkdir(exist_ok=True)
+        servers = (
+            f'{{port: {self.s2s_port}, ip: "127.0.0.1", module: ejabberd_s2s_in, max_stanza_size: 262144}}'
+        )
+        (self.folder / "ejabberd.yml").write_text(
+            settings(domain, self.port, more, f"  - {servers}", ["mod_s2s_dialback"])
+        )
 
     @property
     def pid(self) -> int:
@@ -83,26 +58,11 @@ modules:
     def start(self) -> None:
         folder = self.folder
         (folder / "ready").unlink(missing_ok=True)
-        registered = ",".join(f'<<"{name}">>' for name in self.people)
-        boot = (
-            "ok = application:start(sasl), {ok, _} = application:ensure_all_started(ejabberd), "
-            f'[ejabberd_auth:try_register(N, <<"{self.domain}">>, <<"pw">>) || N <- [{registered}]], '
-            f'file:write_file("{folder}/ready", <<"ok">>).'
-        )
-        command = ["erl", "-noinput", "+K", "true"]
-        for path in paths():
-            command += ["-pa", path]
-        command += ["-mnesia", "dir", f'"{folder}/db"', "-eval", boot]
-        environ = {
-            "EJABBERD_CONFIG_PATH": str(folder / "ejabberd.yml"),
-            "EJABBERD_LOG_PATH": str(folder / "ejabberd.log"),
-            "ERL_CRASH_DUMP": str(folder / "crash"),
-            "ERL_INETRC": str(folder / "inetrc"),
-            "HOME": str(folder),
-        }
+        line, environ = command(folder, program(folder, self.domain, self.people))
+        environ["ERL_INETRC"] = str(folder / "inetrc")
         with (folder / "out").open("ab") as out:
             self._process = subprocess.Popen(
-                command,
+                line,
                 env=os.environ | environ,
                 stdin=subprocess.DEVNULL,
                 stdout=out,

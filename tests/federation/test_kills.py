@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.conftest import LONG
+from tests.ejabberd import paths
 from tests.federation import kills
-from tests.federation.ejabberd import paths
 
 MESSAGES, KILLS = (2000, 8) if LONG else (160, 2)
 OTHERS = kills.OTHERS if LONG else ("kith", "prosody-plain")

@@ -12,6 +12,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from tests import ejabberd
 from tests.conftest import free_ports
 from tests.moving.life import PASSWORDS
 from tests.raw import RawClient
@@ -158,8 +159,7 @@ modules:
   mod_vcard: {{search: false}}
 """
         )
-        for name in ("db", "written"):
-            (folder / name).mkdir()
+        (folder / "written").mkdir()
         people = ", ".join(
             f'{{<<"{user}">>, <<{",".join(map(str, password.encode()))}>>}}'
             for user, password in PASSWORDS.items()
@@ -172,19 +172,7 @@ modules:
             f'spawn(fun() -> Wait(), R = ejabberd_piefxis:export_server(<<"{folder}/written">>), '
             f'file:write_file("{folder}/exported", io_lib:format("~p", [R])) end).'
         )
-        paths = [str(p) for p in sorted(Path("/usr/lib").glob("**/ejabberd-*/ebin"))]
-        assert paths, "Debian's ejabberd is missing"
-        command = [_program("erl"), "-noinput"]
-        for path in paths:
-            command += ["-pa", path]
-        command += ["-mnesia", "dir", f'"{folder}/db"', "-eval", program]
-        environ = {
-            "EJABBERD_CONFIG_PATH": str(folder / "ejabberd.yml"),
-            "EJABBERD_LOG_PATH": str(folder / "ejabberd.log"),
-            "ERL_CRASH_DUMP": str(folder / "crash"),
-            "HOME": str(folder),
-        }
-        self._run(command, environ)
+        self._run(*ejabberd.command(folder, program))
 
     def export(self) -> Path:
         (self.folder / "export").touch()

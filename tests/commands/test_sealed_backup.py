@@ -9,6 +9,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from kith.commands import backup
+from kith.config import load
 from tests.conftest import RunningServer
 
 
@@ -111,3 +113,34 @@ def test_quiet_says_nothing_and_keep_removes_the_oldest_of_this_domain(
 def test_keep_needs_a_folder(server: RunningServer, tmp_path: Path) -> None:
     done = server.kith("backup", "--keep", "3", str(tmp_path / "saved.tar"), check=False)
     assert (done.returncode, "--keep needs a folder" in done.stderr) == (2, True)
+
+
+def test_what_is_not_encrypted_is_never_in_the_folder_for_backups(
+    server: RunningServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if the command is killed in the middle, here between two of its steps."""
+    public, _ = age_keys(tmp_path)
+    target = tmp_path / "backups"
+    target.mkdir()
+    seen: list[str] = []
+
+    def killed(source: Path, *_: object) -> None:
+        seen.extend(str(path) for path in (source, *target.rglob("*")))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(backup, "seal", killed)
+    with pytest.raises(KeyboardInterrupt):
+        backup.backup(load(None, server.environ), target, None, backup.Wishes(keys=[public]))
+    assert [path for path in seen if path.startswith(str(target))] == []
+    assert seen[0].startswith(str(server.data_dir))
+    assert not list(server.data_dir.glob(".kith-backup-*"))
+
+
+def test_a_backup_that_is_written_is_not_said_to_be_missing_if_an_older_one_stays(
+    server: RunningServer, tmp_path: Path
+) -> None:
+    (tmp_path / "kith-localhost-20200101-000000.tar").mkdir()  # no file, so it can't be removed as one
+    done = server.kith("backup", "--keep", "1", f"{tmp_path}/", check=False)
+    assert done.returncode == 2
+    assert "was written, but older backups were not removed" in done.stderr
+    assert len(list(tmp_path.glob("kith-localhost-202[1-9]*.tar"))) == 1

@@ -82,12 +82,15 @@ def backup(config: Config, target: Path, settings: Path | None, wishes: Wishes) 
     try:
         keys = recipients(wishes.keys)
         accounts = _write(config, target, settings, keys, wishes.quiet)
-        if wishes.keep:
-            _rotate(config, target.parent, wishes.keep)
     except (StoreError, BackupError) as error:
         fail(f"no backup was written: {error}")
     except OSError as error:
         fail(f"no backup was written: can't write {target}: {error.strerror or error}")
+    try:
+        if wishes.keep:
+            _rotate(config, target.parent, wishes.keep)
+    except OSError as error:
+        fail(f"{target} was written, but older backups were not removed: {error.strerror or error}")
     if wishes.quiet:
         return
     say(f"{counted(accounts)} in {target} ({decimal(target.stat().st_size)}).")
@@ -113,8 +116,13 @@ def _rotate(config: Config, folder: Path, keep: int) -> None:
 
 
 def _write(config: Config, target: Path, settings: Path | None, keys: Keys, quiet: bool) -> int:
-    """Writes the file under a temporary name until it is checked. Returns the number of accounts in it."""
-    folder = Path(tempfile.mkdtemp(prefix=".kith-backup-", dir=target.parent))
+    """Writes the file under a temporary name until it is checked. Returns the number of accounts in it.
+
+    If it is encrypted, what is not is only ever in the data folder, even if this process is killed.
+    """
+    workshop = config.data_dir if keys else target.parent
+    folder = Path(tempfile.mkdtemp(prefix=".kith-backup-", dir=workshop))
+    sealed = target.with_name(f".{target.name}.new")
     try:
         with progress_bar(quiet) as progress:
             database = folder / config.database.name
@@ -142,7 +150,6 @@ def _write(config: Config, target: Path, settings: Path | None, keys: Keys, quie
                 backup_file.read(out, lambda n: progress.advance(read, n))
             if keys:
                 encrypting = progress.add_task("Encrypting the file", total=None)
-                sealed = folder / "backup.tar.age"
                 seal(temporary, sealed, keys)
                 progress.update(encrypting, completed=1, total=1)
                 temporary = sealed
@@ -152,6 +159,7 @@ def _write(config: Config, target: Path, settings: Path | None, keys: Keys, quie
         return accounts
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        sealed.unlink(missing_ok=True)
 
 
 def _schema(database: Path) -> int:

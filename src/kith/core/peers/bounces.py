@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from kith.base.ids import Ids
 from kith.base.tasks import Tasks
-from kith.core.actors.account import Account
+from kith.core.actors.account import Account, Session
 from kith.core.actors.accounts import Accounts
 from kith.core.log.envelope import Envelope
 from kith.ports.placement import Placement
 from kith.ports.store import INCOMING, UNARCHIVED, Append, LogStore
-from kith.wire.jid import parse_jid
+from kith.wire.jid import JID, parse_jid
 from kith.wire.stanza import Stanza
 
 
@@ -64,17 +64,20 @@ class Bounces:
         self._store.append(Append(id, data, owners, done))
 
     def _deliver(self, account: Account, envelope: Envelope) -> None:
-        session = account.sessions.get(envelope.to.resource)
         data = envelope.for_owner(account.jid)
-        for target in [session] if session is not None else account.available():
+        for target in _targets(account, envelope.to):
             target.push(data, envelope.id)
 
     def _show(self, error: Stanza) -> None:
         """Delivers an error that is not stored: to a subscription request, for example."""
         to = parse_jid(error.attrs["to"])
         account = self._accounts.get(to.bare)
-        if account is None:
-            return
-        session = account.sessions.get(to.resource)
-        for target in [session] if session is not None else account.available():
-            target.send(error)
+        if account is not None:
+            for target in _targets(account, to):
+                target.send(error)
+
+
+def _targets(account: Account, to: JID) -> Iterable[Session]:
+    """The session that a bounce is for; if it is gone, all available ones."""
+    session = account.sessions.get(to.resource)
+    return [session] if session is not None else account.available()

@@ -23,6 +23,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from kith import __version__
+from kith.accounts.budget import Budget
 from kith.base.figures import Figures as NodeFigures
 from kith.base.histogram import SECONDS, Histogram
 from kith.core.sessions.resumption import Resumption
@@ -70,12 +71,14 @@ class Figures(Collector):
         figures: NodeFigures,
         store: Store,
         resumption: Resumption,
+        budget: Budget,
     ) -> None:
         self._edge = edge
         self._federation = federation
         self._figures = figures
         self._kept = store
         self._resumption = resumption
+        self._budget = budget
         self.lag = Histogram(SECONDS)
         self.holdings: Holdings | None = None
 
@@ -85,6 +88,7 @@ class Figures(Collector):
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily("kith_build", "The program.", {"version": __version__})
         yield from self._connections()
+        yield from self._text_messages()
         yield from self._messages()
         yield from self._store()
         yield from self._errors()
@@ -116,9 +120,32 @@ class Figures(Collector):
             CounterMetricFamily("kith_logins", "Attempts to log in.", labels=["mechanism", "result"]),
             self._figures.logins.items(),
         )
+
+    def _text_messages(self) -> Iterator[Metric]:
+        figures = self._figures
         yield _labelled(
             CounterMetricFamily("kith_text_messages", "Codes that were asked for.", labels=["result"]),
-            (((result,), self._figures.sms[result]) for result in ("sent", "failed", "limited")),
+            (((result,), figures.sms[result]) for result in ("sent", "failed", "limited")),
+        )
+        yield _labelled(
+            CounterMetricFamily(
+                "kith_text_messages_by_country", "The same by country.", labels=["country", "result"]
+            ),
+            figures.sms_countries.items(),
+        )
+        yield _labelled(
+            CounterMetricFamily(
+                "kith_text_messages_by_gateway", "What gateways were asked.", labels=["gateway", "result"]
+            ),
+            figures.sms_gateways.items(),
+        )
+        yield _labelled(
+            GaugeMetricFamily(
+                "kith_text_message_limit_used_ratio",
+                "The used share of a limit: of the hour, of a country's day, of the month's budget.",
+                labels=["limit"],
+            ),
+            (((use.name,), use.used / use.limit if use.limit else 0.0) for use in self._budget.uses()),
         )
 
     def _messages(self) -> Iterator[Metric]:
@@ -192,9 +219,11 @@ class Metrics:
         figures: NodeFigures,
         store: Store,
         resumption: Resumption,
+        budget: Budget,
     ) -> None:
         self._store = store
-        self._figures = Figures(edge, federation, figures, store, resumption)
+        self._budget = budget
+        self._figures = Figures(edge, federation, figures, store, resumption, budget)
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self._figures)
         ProcessCollector(registry=self._registry)
@@ -235,6 +264,7 @@ class Metrics:
             return
         self._counted = now
         try:
+            await self._budget.load()
             self._figures.holdings = await self._store.holdings()
         except (sqlite3.Error, StoreError, OSError):
             self._figures.holdings = None

@@ -214,7 +214,12 @@ class Server:
 
     async def _serve_metrics(self, federation: Federation | None) -> None:
         metrics = self.metrics = Metrics(
-            self.edge, federation, self.node.get(Figures), self.node.store, self.node.get(Resumption)
+            self.edge,
+            federation,
+            self.node.get(Figures),
+            self.node.store,
+            self.node.get(Resumption),
+            self.node.get(Codes).budget,
         )
         await metrics.start()
         await self._listeners.listen("metrics_port", metrics.handler, listen=self.config.metrics_listen)
@@ -223,7 +228,9 @@ class Server:
     def _api(self) -> API:
         """Builds the HTTP API and the parts behind it."""
         parts, repeat = self.node.parts, self.node.tasks.repeat
-        self.sms = TextMessages(self.config, self.node.clock, self.node.get(Randomness))
+        self.sms = TextMessages(
+            self.config, self.node.clock, self.node.get(Randomness), self.node.get(Figures)
+        )
         parts.add({SMS: self.sms})
         parts.build(API_PARTS)
         repeat(parts.get(Codes).sweep, 3600.0)

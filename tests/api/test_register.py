@@ -205,8 +205,8 @@ async def test_all_together_have_a_limit(tmp_path_factory: pytest.TempPathFactor
             assert (await other.ask("POST", "/api/register/code", {"number": other.number})).status == 429
         lines = [line for line in server.log.read_text().splitlines() if "no more text messages" in line]
         assert len(lines) == 1  # the operator is told, and not each time
-        assert "level=warning" in lines[0]
-        assert "sms_per_hour=2" in lines[0]
+        assert "level=error" in lines[0]
+        assert "limit=hour used=2 of=2" in lines[0]
         assert person.number not in server.log.read_text()
         figures = await scrape(int(server.environ["KITH_METRICS_PORT"]))
         assert figures.get_one("kith_text_messages_total", result="sent") == 2

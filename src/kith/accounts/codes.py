@@ -8,6 +8,7 @@ a number has an account, so no answer reveals that.
 from __future__ import annotations
 
 import hmac
+import math
 from typing import NoReturn
 
 import msgspec
@@ -19,6 +20,7 @@ from kith.base.addresses import network
 from kith.base.clock import Clock
 from kith.base.domain import Domain
 from kith.base.figures import Figures
+from kith.base.numbers import country_of
 from kith.base.randomness import Randomness
 from kith.base.rates import RateLimit
 from kith.base.secret import Secret
@@ -93,9 +95,10 @@ class Codes:
         self._secret = secret.key("codes")
         self._addresses = RateLimit(PER_ADDRESS, _HOUR)
         self._wrong = RateLimit(WRONG_PER_ADDRESS, _HOUR)
-        self._budget = Budget(store, config, clock)
+        self.budget = Budget(store, config, clock)
         self._under_way = 0
         self._results = figures.sms
+        self._countries = figures.sms_countries
 
     def _hash(self, *parts: str) -> bytes:
         return hmac.digest(self._secret, "\0".join(parts).encode(), "sha256")
@@ -108,33 +111,41 @@ class Codes:
 
         ``number``: in E.164. ``address``: the IP address that the request came from. Raises Refused.
         """
-        await self._budget.load()
-        self._count(net := network(address))
+        await self.budget.load()
+        country = country_of(number)
+        self._count(net := network(address), country)
         self._under_way += 1
         try:
-            return await self._send(number, net)
+            return await self._send(number, net, country)
         finally:
             self._under_way -= 1
 
-    def _count(self, net: str) -> None:
-        """Counts a message for a network and in total.
+    def _count(self, net: str, country: str) -> None:
+        """Counts a message for a network, a country and in total.
 
         Raises Refused, without counting it, if a limit is reached.
         """
         if self._under_way >= _MAX_CONCURRENT:
             raise Refused("unavailable", "Too many messages are being sent. Try again soon.", 5.0)
         count(self._addresses, net, self._clock.steady())
-        if wait := self._budget.take():
+        if wait := self.budget.take(country):
             self._addresses.add(net, self._clock.steady(), -1)
-            self._results["limited"] += 1
+            self._note("limited", country)
+            if math.isinf(wait):
+                raise Refused("country-not-served", "This server sends no codes to numbers of that country.")
             raise too_many(wait)
 
-    def _uncount(self, net: str) -> None:
+    def _note(self, result: str, country: str) -> None:
+        """Counts what became of a message, for the metrics."""
+        self._results[result] += 1
+        self._countries[country, result] += 1
+
+    def _uncount(self, net: str, country: str) -> None:
         """Uncounts a message that was not sent."""
         self._addresses.add(net, self._clock.steady(), -1)
-        self._budget.give_back()
+        self.budget.give_back(country)
 
-    async def _send(self, number: str, net: str) -> float:
+    async def _send(self, number: str, net: str, country: str) -> float:
         key, now = self._key(number), self._clock.now()
         try:
             document = await self._store.document(0, SPACE, key)
@@ -151,18 +162,18 @@ class Codes:
             if not seq:  # another request has just sent a code to this number
                 raise too_many(WAITS[0])
         except BaseException:
-            self._uncount(net)
+            self._uncount(net, country)
             raise
         try:
             await self._sms.send(number, text(code, self._domain.name))
         except SMSError as error:
-            self._results["failed"] += 1
-            logger.error("text message not sent", error=str(error))
+            self._note("failed", country)
+            logger.error("text message not sent", country=country, error=str(error))
             unsent = Pending(b"", now, 0, sends, {}, used)  # without this code, which causes no wait
             await self._store.put_if(0, SPACE, key, _encode(unsent), seq)
             reason = "Text messages can't be sent at the moment. Try again soon."
             raise Refused("unavailable", reason, error.wait) from None
-        self._results["sent"] += 1
+        self._note("sent", country)
         return _wait(pending.sends, now)
 
     async def check(self, number: str, code: str, address: str) -> None:

@@ -51,7 +51,7 @@ class PinRequest(msgspec.Struct, forbid_unknown_fields=True):
     device: NewDevice = msgspec.field(default_factory=NewDevice)
 
 
-_LIMITS = ("invalid-number", "registration-closed", "too-many", "unavailable")
+_LIMITS = ("invalid-number", "country-not-served", "registration-closed", "too-many", "unavailable")
 
 
 class Register:

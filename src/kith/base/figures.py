@@ -21,6 +21,8 @@ class Figures:
         "replayed",
         "sessions",
         "sms",
+        "sms_countries",
+        "sms_gateways",
         "stanza_errors",
         "stream_errors",
     )
@@ -35,5 +37,7 @@ class Figures:
         self.sessions = 0
         self.logins: Counter[tuple[str, str]] = Counter()  # by mechanism and result
         self.sms: Counter[str] = Counter()  # text messages that were sent, failed, or over the limit
+        self.sms_countries: Counter[tuple[str, str]] = Counter()  # the same by country and result
+        self.sms_gateways: Counter[tuple[str, str]] = Counter()  # by a gateway's host and result
         self.stanza_errors: Counter[str] = Counter()  # by condition
         self.stream_errors: Counter[str] = Counter()

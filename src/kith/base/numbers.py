@@ -1,4 +1,4 @@
-"""One account per phone number: normalizes numbers that can be written in two ways.
+"""Facts about phone numbers: their country, and one way to write those that can be written in two.
 
 Two countries write mobile numbers with a digit that others leave out, and both ways stand in address books:
 
@@ -14,6 +14,9 @@ from __future__ import annotations
 
 import re
 
+import phonenumbers
+from phonenumbers import NumberParseException
+
 _MEXICO = re.compile(r"\+52(?:1|01|044|045)(\d{10})", re.ASCII)
 _ARGENTINA = re.compile(r"\+54([1-3]\d{9})", re.ASCII)
 
@@ -25,3 +28,11 @@ def canonical(number: str) -> str:
     if found := _ARGENTINA.fullmatch(number):
         return f"+549{found[1]}"
     return number
+
+
+def country_of(number: str) -> str:
+    """The country of a number in E.164: two letters (ISO 3166-1), or ``ZZ`` if it has none."""
+    try:
+        return phonenumbers.region_code_for_number(phonenumbers.parse(number)) or "ZZ"
+    except NumberParseException:
+        return "ZZ"

@@ -6,7 +6,7 @@ import difflib
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import msgspec
 
@@ -73,14 +73,14 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
     """The settings in ``KITH_*`` variables, and where each came from. Both dicts are by setting name."""
-    defaults = Config()
+    defaults, hints = Config(), get_type_hints(Config, include_extras=True)
     given: dict[str, Any] = {}
     places: dict[str, str] = {}
     for variable, text in environ.items():
         if variable.startswith("KITH_") and variable not in _OTHER_VARIABLES and text:
             name = variable.removeprefix("KITH_").lower()
-            default = getattr(defaults, RENAMED.get(name, name), None)
-            given[name] = values.from_text(text, default)
+            present = RENAMED.get(name, name)
+            given[name] = values.from_text(text, getattr(defaults, present, None), hints.get(present))
             places[name] = f"{variable} in the environment"
     return given, places
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-import json
-import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from phonenumbers import SUPPORTED_REGIONS
-
 from kith.config.errors import ConfigError, wrong
 from kith.config.settings import CLIENT_PORTS, PORTS, Config
+from kith.config.sms_rules import check_sms
 from kith.wire.jid import JID, parse_jid
 
 #: The kinds of contact address that XEP-0157 knows.
@@ -28,7 +25,7 @@ def check(config: Config, places: Mapping[str, str]) -> None:
     _check_people(config, places)
     _check_ports(config, places)
     _check_certificate(config, places)
-    _check_sms(config, places)
+    check_sms(config, places)
     _check_public_url(config, places)
     _check_dns_server(config, places)
 
@@ -127,41 +124,8 @@ def _check_certificate(config: Config, places: Mapping[str, str]) -> None:
         )
 
 
-def _check_sms(config: Config, places: Mapping[str, str]) -> None:
-    if config.phone_country and config.phone_country not in SUPPORTED_REGIONS:
-        reason = f"{config.phone_country!r} is not the two letters of a country, like DE"
-        raise wrong("phone_country", places["phone_country"], reason)
-    if config.sms_url and not config.sms_url.startswith(("https://", "http://")):
-        raise wrong("sms_url", places["sms_url"], "it has to start with https:// or http://")
-    if config.sms_url and "{text}" not in config.sms_url + config.sms_body:
-        raise wrong("sms_body", places.get("sms_body", "by default"), "neither it nor sms_url has a {text}")
-    everything = " ".join((config.sms_url, config.sms_body, *config.sms_headers.values()))
-    if config.sms_url and "{number}" not in everything and "{digits}" not in everything:
-        reason = "it has no {number} or {digits}, nor have sms_url and sms_headers"
-        raise wrong("sms_body", places.get("sms_body", "by default"), reason)
-    if config.sms_body and is_json(config.sms_headers, config.sms_body):
-        try:
-            filled = config.sms_body.replace("{number}", "+1").replace("{digits}", "1")
-            json.loads(filled.replace("{text}", "text"))
-        except ValueError as error:
-            raise wrong("sms_body", places["sms_body"], f"not JSON: {error}") from None
-    try:
-        re.compile(config.sms_success_pattern)
-    except re.error as error:
-        place = places["sms_success_pattern"]
-        raise wrong("sms_success_pattern", place, f"not a regular expression: {error}") from None
-
-
 def _named(name: str, places: Mapping[str, str]) -> str:
     return f"{name} ({places.get(name, 'by default')})"
-
-
-def is_json(headers: Mapping[str, str], body: str) -> bool:
-    """Whether the body of a gateway's requests is JSON, by its headers or its first character."""
-    for name, value in headers.items():
-        if name.lower() == "content-type":
-            return "json" in value
-    return body.lstrip().startswith(("{", "["))
 
 
 def _is_domain(text: str) -> bool:

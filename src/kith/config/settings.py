@@ -10,11 +10,13 @@ from msgspec import Meta
 from msgspec.structs import force_setattr
 
 from kith.config import values
+from kith.config.gateways import GatewaySettings
 
 _Port = Annotated[int, Meta(ge=0, le=65535)]
 _Count = Annotated[int, Meta(ge=0)]
 _Positive = Annotated[int, Meta(ge=1)]
 _Seconds = Annotated[float, Meta(gt=0, le=86400)]
+_Amount = Annotated[float, Meta(ge=0)]
 
 
 class Setting(NamedTuple):
@@ -129,7 +131,29 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     sms_success_pattern: Annotated[
         str, _about("Regular expression that the gateway's answer has to match if the message was accepted.")
     ] = ""
+    sms_gateways: Annotated[
+        list[GatewaySettings],
+        _about(
+            "More gateways: tables with url, method, headers, body, success_pattern and countries. In the"
+            " environment, JSON."
+        ),
+    ] = msgspec.field(default_factory=list)
     sms_per_hour: Annotated[_Positive, _about("Text messages per hour, to all people together.")] = 1000
+    sms_limits: Annotated[
+        dict[str, _Count],
+        _about(
+            "Text messages per day by country, like { DE = 500, other = 50 }. 0: none. In the environment:"
+            " DE=500, by commas."
+        ),
+    ] = msgspec.field(default_factory=dict)
+    sms_prices: Annotated[
+        dict[str, _Amount],
+        _about("The price of a text message by country, like { DE = 0.08, other = 0.3 }, for sms_budget."),
+    ] = msgspec.field(default_factory=dict)
+    sms_budget: Annotated[
+        _Amount,
+        _about("What all text messages of a month may cost, in the currency of sms_prices. 0: anything."),
+    ] = 0.0
     operators: Annotated[
         list[str], _about("Accounts that may run operator commands from a client (XEP-0133).")
     ] = msgspec.field(default_factory=list)
@@ -235,7 +259,11 @@ LIVE = frozenset(
         "sms_headers",
         "sms_body",
         "sms_success_pattern",
+        "sms_gateways",
         "sms_per_hour",
+        "sms_limits",
+        "sms_prices",
+        "sms_budget",
         "operators",
         "contacts",
         "retention_days",

@@ -8,12 +8,14 @@ from typing import Protocol
 class SMSError(Exception):
     """A text message could not be sent. The text is for the operator.
 
-    ``wait``: seconds after which another attempt may succeed.
+    ``wait``: seconds after which another attempt may succeed. ``refused``: whether the gateway works, but
+    does not accept this message.
     """
 
-    def __init__(self, reason: str, wait: float) -> None:
+    def __init__(self, reason: str, wait: float, refused: bool = False) -> None:
         super().__init__(reason)
         self.wait = wait
+        self.refused = refused
 
 
 class SMS(Protocol):

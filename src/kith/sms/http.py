@@ -14,7 +14,7 @@ import aiohttp
 
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
-from kith.config.rules import is_json
+from kith.config.sms_rules import is_json
 from kith.ports.sms import SMSError
 
 #: Seconds for one attempt, number of attempts, and seconds before the second; then twice as long each time.
@@ -74,10 +74,10 @@ class HTTPGateway:
             kind = "application/json" if self._json else "application/x-www-form-urlencoded"
             self._headers["Content-Type"] = kind
 
-    async def send(self, number: str, text: str) -> None:
+    async def send(self, number: str, text: str, attempts: int = ATTEMPTS) -> None:
         """Sends one message. Raises SMSError when all attempts failed, or the gateway refuses the message."""
         wait, reason = self._backoff, ""
-        for attempt in range(ATTEMPTS):
+        for attempt in range(attempts):
             if attempt:
                 await asyncio.sleep(wait * self._randomness.uniform(0.8, 1.2))
                 wait *= 2
@@ -89,7 +89,7 @@ class HTTPGateway:
                 if error.wait > _LONGEST_WAIT:
                     raise SMSError(reason, error.wait) from None
                 wait = max(wait, error.wait)
-        raise SMSError(f"{reason}, after {ATTEMPTS} attempts", _LATER)
+        raise SMSError(f"{reason}, after {attempts} attempts" if attempts > 1 else reason, _LATER)
 
     async def _try(self, number: str, text: str) -> None:
         if self._session is None:
@@ -111,12 +111,12 @@ class HTTPGateway:
                 _seconds(answer.headers.get("Retry-After"), self._clock.now()),
             )
         if not 200 <= answer.status < 300:
-            raise SMSError(
-                f"the gateway refuses with {answer.status} and {len(text_of_answer)} characters", _LATER
-            )
+            size = f"{len(text_of_answer)} characters"
+            raise SMSError(f"the gateway refuses with {answer.status} and {size}", _LATER, refused=True)
         if not self._success.search(text_of_answer):
             size = f"{len(text_of_answer)} characters"
-            raise SMSError(f"the gateway's answer ({size}) does not match sms_success_pattern", _LATER)
+            reason = f"the gateway's answer ({size}) does not match sms_success_pattern"
+            raise SMSError(reason, _LATER, refused=True)
 
     async def _text(self, answer: aiohttp.ClientResponse) -> str:
         """The body of an answer, up to a limit; empty if nothing looks at it.

@@ -14,6 +14,7 @@ export function waitText(seconds: number): string {
 
 const KNOWN: Partial<Record<Problem['error'], Key>> = {
   'invalid-number': 'problem.invalid-number',
+  'country-not-served': 'problem.country-not-served',
   'registration-closed': 'problem.registration-closed',
   'wrong-code': 'problem.wrong-code',
   'expired-code': 'problem.expired-code',

@@ -13,6 +13,7 @@ export type Reason =
   | 'internal'
   | 'invalid-element'
   | 'invalid-number'
+  | 'country-not-served'
   | 'not-authorized'
   | 'not-found'
   | 'offline'

@@ -75,6 +75,7 @@ export const de: Texts = {
   'start.to': 'Melde dich an oder registriere dich, um {name} zu schreiben.',
 
   'problem.invalid-number': 'Das ist keine gültige Telefonnummer. Prüfe Land und Ziffern.',
+  'problem.country-not-served': 'Dieser Server schickt keine Codes an Nummern dieses Landes.',
   'problem.registration-closed': 'Dieser Server nimmt niemanden über die Telefonnummer auf.',
   'problem.wrong-code': 'Falscher Code. Versuch es noch einmal.',
   'problem.expired-code': 'Der Code ist abgelaufen oder wurde zu oft probiert. Fordere einen neuen an.',

@@ -72,6 +72,7 @@ export const en = {
   'start.to': 'Log in or register to message {name}.',
 
   'problem.invalid-number': 'That isn’t a valid phone number. Check the country and the digits.',
+  'problem.country-not-served': 'This server sends no codes to numbers of that country.',
   'problem.registration-closed': 'This server doesn’t accept new people by phone number.',
   'problem.wrong-code': 'Wrong code. Try again.',
   'problem.expired-code': 'This code has expired or was tried too often. Request a new one.',

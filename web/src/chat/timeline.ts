@@ -24,6 +24,8 @@ function alike(one: Message, other: Message | undefined): boolean {
   return (
     (one.kind === 'unreadable' || one.kind === 'deleted') &&
     other?.kind === one.kind &&
+    !one.unsent &&
+    !other.unsent &&
     other.mine === one.mine &&
     Boolean(other.asked) === Boolean(one.asked) &&
     other.method === one.method &&

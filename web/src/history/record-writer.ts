@@ -19,7 +19,8 @@ export function messageRecord(message: Message, now: Moment): MessageRecord | un
   const order = isWaiting(message.order) ? orderOf(`failed-${id}`, at) : message.order
   return {
     ...{ type: 'message', v: 1, chat, id, mine, order, kind, text, progress, encrypted },
-    ...(failure && { failure }),
+    // Earlier versions refuse a reason that they don't know
+    ...(failure && failure !== 'unreachable' && { failure }),
     ...(reply && { reply: replyRecord(reply) }),
     ...(message.untrusted !== undefined && { untrusted: message.untrusted }),
     ...whichOf(message),

@@ -58,8 +58,8 @@ function isContest(known: Change, change: Change, me: Address): boolean {
   return [...editsOf(known), change].some((one) => one.waits !== undefined || isUnplaced(one))
 }
 
-/** Applies the changes of a message again. */
-async function restate(work: Work, me: Address, change: Change): Promise<void> {
+/** Stores a change with its earlier ones, and applies them again. */
+export async function restate(work: Work, me: Address, change: Change): Promise<void> {
   work.setChange(change)
   const message = await work.message(change.target)
   const after = message && changed(message, change, me)

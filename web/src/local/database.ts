@@ -87,6 +87,7 @@ export class Database extends Dexie {
     this.version(2).stores({ raw: 'id, chat, [mine+count]' }).upgrade(grouped)
     this.version(3).stores({ messages: 'key, [chat+at+order], id, starred, expires, reply.id' })
     this.version(4).stores({}).upgrade(entries)
+    this.version(5).stores({ changes: 'key, target, id, sent' })
   }
 
   async fact<T>(name: string): Promise<T | undefined> {

@@ -11,10 +11,13 @@ export type Progress = 'waiting' | 'sent' | 'delivered' | 'read' | 'failed'
 
 /**
  * Why one of my messages was not sent: the recipient has no device that can read it; I have to decide about new
- * devices, since I have compared keys before; I trust none of their devices; or it was refused, because the address
- * does not exist or accepts nothing from me.
+ * devices, since I have compared keys before; I trust none of their devices; it was refused, because the address does
+ * not exist or accepts nothing from me; or the recipient's server can't be reached.
  */
-export type Failure = 'no-device' | 'undecided' | 'distrusted' | 'refused'
+export type Failure = 'no-device' | 'undecided' | 'distrusted' | 'refused' | 'unreachable'
+
+/** My changes of messages that are sent to the others, and may fail. */
+export type SentChange = 'edit' | 'reaction' | 'retraction' | 'pin'
 
 /** The settings of a chat that are synchronized between my devices, each separately. */
 export type Setting = 'pinned' | 'mutedUntil' | 'archived' | 'favourite' | 'listed'
@@ -183,6 +186,8 @@ export interface Message {
    */
   deliveredAt?: Moment
   readAt?: Moment
+  /** My changes of it that were not sent, although they are shown here. `id`: the id that they were sent with. */
+  unsent?: Partial<Record<SentChange, { id: string; failure: Failure }>>
   /** Until when it is pinned in its chat, 0: not pinned; and when this was set, like `order`. */
   pinned?: Moment
   pinOrder?: string

@@ -4,7 +4,7 @@
  */
 import { isServer } from '../local/address'
 import { valueOf } from '../local/by-address'
-import type { Address, Failure, Message, Progress } from '../local/types'
+import type { Address, Failure, Message, Progress, SentChange } from '../local/types'
 import type { Live } from '../sync/app'
 import { t } from '../strings/strings.svelte'
 import type { Key } from '../strings/texts'
@@ -54,16 +54,46 @@ export function deliveryOf({ mine, kind, progress }: Message): Progress | undefi
   return mine && kind === 'text' ? progress : undefined
 }
 
-/** Why a message was not sent, and what is offered: to compare keys, to send without comparing, to try again. */
-export const FAILURES: Record<
-  Failure | 'unknown',
-  { reason?: Key; compare: boolean; anyway: boolean; again: Key }
-> = {
-  'no-device': { reason: 'failure.no-device', compare: false, anyway: false, again: 'failure.again' },
-  undecided: { reason: 'failure.undecided', compare: true, anyway: true, again: 'failure.again' },
-  distrusted: { reason: 'failure.distrusted', compare: true, anyway: false, again: 'failure.again' },
-  refused: { reason: 'failure.refused', compare: false, anyway: false, again: 'failure.again' },
-  unknown: { compare: false, anyway: false, again: 'message.retry' }
+/** Why something was not sent, and what is offered. */
+export interface Ways {
+  /** For a message. */
+  reason?: Key
+  /** For a change of a message, after what was not sent. */
+  why?: Key
+  /** To compare keys; to send without comparing; to try again. */
+  compare: boolean
+  anyway: boolean
+  again: Key
+}
+
+const alone = { compare: false, anyway: false, again: 'failure.again' } as const
+export const FAILURES: Record<Failure | 'unknown', Ways> = {
+  'no-device': { reason: 'failure.no-device', why: 'why.no-device', ...alone },
+  undecided: { ...alone, reason: 'failure.undecided', why: 'why.undecided', compare: true, anyway: true },
+  distrusted: { ...alone, reason: 'failure.distrusted', why: 'why.distrusted', compare: true },
+  refused: { reason: 'failure.refused', why: 'why.refused', ...alone },
+  unreachable: { reason: 'failure.unreachable', why: 'why.unreachable', ...alone },
+  unknown: { ...alone, again: 'message.retry' }
+}
+
+/** A change of a message that was not sent. */
+export interface Unsent {
+  kind: SentChange
+  text: Key
+  ways: Ways
+  /** Whether it can be taken back. */
+  undo: boolean
+}
+
+/** The changes of a message that were not sent. As long as the message itself was not sent, only that is said. */
+export function unsentOf(message: Message): Unsent[] {
+  if (deliveryOf(message) === 'failed') return []
+  return Object.entries(message.unsent ?? {}).map(([name, { failure }]) => {
+    const kind = name as SentChange
+    const unpins = kind === 'pin' && !message.pinned
+    const text = unpins ? 'unsent.unpin' : (`unsent.${kind}` as const)
+    return { kind, text, ways: FAILURES[failure], undo: kind !== 'retraction' && !unpins }
+  })
 }
 
 export function failureOf(message: Message): Failure | 'unknown' | undefined {

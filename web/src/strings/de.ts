@@ -106,7 +106,7 @@ export const de: Texts = {
     'Was du hier schreibst, ist nicht verschlüsselt, denn {name} hat keine Schlüssel. Wer die Server betreibt, kann es lesen.',
   'keyless.title': '{name} hat keine Schlüssel',
   'keyless.text':
-    'Deine Nachricht wurde nicht gesendet, weil sie nicht verschlüsselt werden kann. Vielleicht verwendet {name} eine App ohne Verschlüsselung oder ist nirgends angemeldet. Sendest du sie unverschlüsselt, kann sie lesen, wer die Server betreibt. Sobald es Schlüssel gibt, wird verschlüsselt.',
+    'Was du geschrieben hast, wurde nicht gesendet, weil es nicht verschlüsselt werden kann. Vielleicht verwendet {name} eine App ohne Verschlüsselung oder ist nirgends angemeldet. Sendest du es unverschlüsselt, kann es lesen, wer die Server betreibt. Sobald es Schlüssel gibt, wird verschlüsselt.',
   'keyless.before': '{name} hat keine Schlüssel mehr',
   'keyless.before.text':
     'Früher gab es welche, also mischt sich vielleicht jemand ein. Frag {name} auf anderem Weg, bevor du etwas unverschlüsselt sendest: Wer die Server betreibt, kann es lesen.',
@@ -215,6 +215,18 @@ export const de: Texts = {
   'failure.distrusted': 'Nicht gesendet: Du vertraust keinem der Geräte von {name}.',
   'failure.refused':
     'Nicht zugestellt: Niemand hat diese Nummer oder Adresse, oder {name} nimmt von dir keine Nachrichten an.',
+  'failure.unreachable': 'Nicht zugestellt: Der Server von {name} ist nicht erreichbar.',
+  'why.no-device': '{name} hat keine Schlüssel.',
+  'why.undecided': '{name} hat ein neues Gerät, und die Sicherheitsnummer ist seither nicht verglichen.',
+  'why.distrusted': 'Du vertraust keinem der Geräte von {name}.',
+  'why.refused':
+    'Niemand hat diese Nummer oder Adresse, oder {name} nimmt von dir keine Nachrichten an.',
+  'why.unreachable': 'Der Server von {name} ist nicht erreichbar.',
+  'unsent.edit': 'Deine Bearbeitung wurde nicht gesendet.',
+  'unsent.reaction': 'Deine Reaktion wurde nicht gesendet.',
+  'unsent.retraction': 'Bei {name} nicht gelöscht.',
+  'unsent.pin': 'Bei {name} nicht angeheftet.',
+  'unsent.unpin': 'Bei {name} noch angeheftet.',
   'failure.anyway': 'Ohne Vergleich senden',
   'failure.again': 'Erneut versuchen',
   'message.retry': 'Nicht gesendet. Erneut senden',

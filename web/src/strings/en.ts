@@ -102,7 +102,7 @@ export const en = {
     'Messages you write here are not encrypted, since {name} has no encryption keys. Those who run the servers can read them.',
   'keyless.title': '{name} has no encryption keys',
   'keyless.text':
-    'Your message was not sent, since it can’t be encrypted. {name} may use an app that can’t encrypt, or not be logged in anywhere. If you send it unencrypted, those who run the servers can read it. Once there are keys, messages are encrypted.',
+    'What you wrote was not sent, since it can’t be encrypted. {name} may use an app that can’t encrypt, or not be logged in anywhere. If you send it unencrypted, those who run the servers can read it. Once there are keys, messages are encrypted.',
   'keyless.before': '{name} has no encryption keys any more',
   'keyless.before.text':
     'There were keys before, so somebody may be interfering. Ask {name} in another way before you send anything unencrypted: those who run the servers can read it.',
@@ -209,6 +209,17 @@ export const en = {
   'failure.distrusted': 'Not sent: you trust none of {name}’s devices.',
   'failure.refused':
     'Not delivered: nobody has this number or address, or {name} takes no messages from you.',
+  'failure.unreachable': 'Not delivered: {name}’s server can’t be reached.',
+  'why.no-device': '{name} has no encryption keys.',
+  'why.undecided': '{name} has a new device, and you have not compared the safety number since.',
+  'why.distrusted': 'You trust none of {name}’s devices.',
+  'why.refused': 'Nobody has this number or address, or {name} takes no messages from you.',
+  'why.unreachable': '{name}’s server can’t be reached.',
+  'unsent.edit': 'Your edit was not sent.',
+  'unsent.reaction': 'Your reaction was not sent.',
+  'unsent.retraction': 'Not deleted for {name}.',
+  'unsent.pin': 'Not pinned for {name}.',
+  'unsent.unpin': 'Still pinned for {name}.',
   'failure.anyway': 'Send without comparing',
   'failure.again': 'Try again',
   'message.retry': 'Not sent. Try again',

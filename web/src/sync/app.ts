@@ -5,7 +5,7 @@ import type { Phrase } from '../history/phrase'
 import type { HistoryRecord } from '../history/records'
 import type { Database } from '../local/database'
 import type { SearchOptions } from '../local/search'
-import type { Address, Moment, Reply } from '../local/types'
+import type { Address, Moment, Reply, SentChange } from '../local/types'
 
 export { Lost, NotConnected } from '../xmpp/errors'
 
@@ -84,6 +84,9 @@ export interface App {
   deleteForMe(keys: string[]): Promise<void>
   forward(keys: string[], chats: Address[]): Promise<void>
   retry(key: string): Promise<void>
+  /** Sends one of the changes in `Message.unsent` again, or takes it back. */
+  retryChange(key: string, kind: SentChange): Promise<void>
+  undoChange(key: string, kind: SentChange): Promise<void>
   star(key: string, on: boolean): Promise<void>
   /** The user has read all messages up to this one. */
   read(chat: Address, key: string): Promise<void>

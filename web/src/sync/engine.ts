@@ -157,7 +157,7 @@ export class Engine implements Leading {
     )
     catchUp.archive.former = new Set(await db.fact<Address[]>(FORMER))
     const settlement = new Settlement(db, me, now, () => this.quietly(this.session.settleContested()))
-    const keyless = new Keyless(db, me, crypto, now)
+    const keyless = new Keyless(db, me, crypto, now, () => this.woken())
     const stanzas = new OutgoingStanzas(db, me, crypto, connection, resends, settlement, keyless, now)
     this.outbox = new Outbox(db, keyBuffer, connection, stanzas, settlement, now)
     this.crypto = crypto

@@ -2,7 +2,7 @@
  * Texts that the user enters: new messages, edits and drafts. Everything entered while one transaction runs goes into
  * the next one together.
  */
-import { updateChat } from '../local/chats'
+import { findLast, updateChat } from '../local/chats'
 import { mayEdit, TooLate } from '../local/edits'
 import { EnteredTexts, type Entered } from '../local/entered'
 import { fits, textBytes, TooLong } from '../local/length'
@@ -10,9 +10,12 @@ import { addMessage } from '../local/messages'
 import { resolve } from '../local/naming'
 import { messageKey, orderWaiting } from '../local/order'
 import { withoutText } from '../local/quotes'
+import { neverLeft } from '../local/unsent'
 import type { Address, Reply } from '../local/types'
 import { Work } from '../local/work'
 import type { EnterOptions } from './app'
+import { requeue } from './failed'
+import { sendEdit } from './message-changes'
 import type { Queueing } from './queueing'
 import type { Timers } from './timers'
 
@@ -144,11 +147,12 @@ export class Entering {
     const message = await work.message(key)
     if (!message || !mayEdit(message, this.on.now())) return false
     if (await work.isSeen(messageKey(message.chat, this.on.me, true, id))) return true
-    const timer = message.expires === undefined ? 0 : Math.ceil((message.expires - message.at) / 1000)
-    const expires = timer > 0 && { expires: timer }
-    const what = { type: 'message' as const, text, replaces: message.id, ...expires }
-    const { waits } = await this.on.tell(work, message.chat, what, id)
-    await this.on.change(work, message, 'edit', { text, id, waits })
+    if (neverLeft(message)) {
+      // Nobody has the message, so it is sent with its new text
+      work.setSeen(messageKey(message.chat, this.on.me, true, id))
+      await requeue(work, { ...message, text }, this.on.now())
+      await findLast(work, message.chat)
+    } else await sendEdit(this.on, work, message, text, id)
     return true
   }
 

@@ -3,22 +3,25 @@
  * permission ends visibly as soon as there are keys. Somebody who had keys before is never treated as if they had none.
  */
 import type { Crypto, Fingerprint } from '../crypto/crypto'
-import { findLast, updateChat } from '../local/chats'
+import { updateChat } from '../local/chats'
 import type { Database } from '../local/database'
 import { addMessage } from '../local/messages'
 import { messageKey, orderAt } from '../local/order'
 import { ofChat } from '../local/queries'
 import type { Address, Failure, Keyless as Decision, Moment } from '../local/types'
 import { Work } from '../local/work'
+import { requeueFailed } from './failed'
 import type { Queueing } from './queueing'
-import { failureOf, requeue } from './trusted'
+import { failureOf } from './trusted'
 
 export class Keyless {
+  /** `queued` is called when something waits to be sent. */
   constructor(
     private readonly db: Database,
     private readonly me: Address,
     private readonly crypto: Crypto,
-    private readonly now: () => Moment
+    private readonly now: () => Moment,
+    private readonly queued: () => void
   ) {}
 
   /**
@@ -43,15 +46,20 @@ export class Keyless {
   async appeared(address: Address): Promise<void> {
     if (!(await this.db.chats.get(address))?.keyless) return
     await Work.run(this.db, (work) => endKeyless(work, this.me, address, this.now()))
+    this.queued()
   }
 }
 
-/** Messages to somebody are encrypted from now on. The conversation says so if they were not. */
+/**
+ * Messages to somebody are encrypted from now on. The conversation says so if they were not. If the question was still
+ * open, what waited for it is sent. The caller has to wake the outbox.
+ */
 export async function endKeyless(work: Work, me: Address, address: Address, now: Moment): Promise<void> {
   const { keyless } = await work.chat(address)
   if (!keyless) return
   await updateChat(work, address, { keyless: undefined })
   if (keyless.agreed) await addNotice(work, me, address, 'encrypted-again', now)
+  else await requeueFailed(work, me, address, ['no-device'], now)
 }
 
 /**
@@ -78,11 +86,7 @@ export async function sendUnencrypted(
       await updateChat(work, address, { keyless: { ...keyless, agreed, since: on.now(), keys } })
       await addNotice(work, on.me, address, 'unencrypted', on.now())
     }
-    const failed = await ofChat(on.db, address)
-      .filter(({ mine, progress, failure }) => mine && progress === 'failed' && failure === 'no-device')
-      .toArray()
-    for (const message of failed) await requeue(work, message, on.now())
-    await findLast(work, address)
+    await requeueFailed(work, on.me, address, ['no-device'], on.now())
   })
 }
 

@@ -1,16 +1,16 @@
 /** Actions of the user on existing messages. */
 import { isServer } from '../local/address'
-import { changeKey } from '../local/changes'
 import { findLast } from '../local/chats'
 import { forget } from '../local/deletion'
 import { split, STANZA_BYTES, textBytes } from '../local/length'
-import { addMessage } from '../local/messages'
-import { isWaiting, orderAt } from '../local/order'
+import { isWaiting } from '../local/order'
 import { emojisIn } from '../local/reactions'
-import type { Address, Message } from '../local/types'
+import { neverLeft, takeBack } from '../local/unsent'
+import type { Address, Message, SentChange } from '../local/types'
 import type { SendOptions } from './app'
+import { requeue, requeueChange } from './failed'
+import { sendPin, sendReaction, sendRetraction } from './message-changes'
 import type { Queueing } from './queueing'
-import { requeue } from './trusted'
 
 /** A value that is no chat's draft, so that no draft is removed. */
 const NO_DRAFT = '\0'
@@ -24,16 +24,11 @@ export class MessageActions {
   async react(key: string, chosen: string[]): Promise<void> {
     const emojis = emojisIn(chosen)
     await this.on.about(key, async (message, work) => {
-      const earlier = await this.on.db.changes.get(changeKey('reaction', key, this.on.me))
-      const replaces = earlier?.emojis?.length ? earlier.id : undefined
-      const { id, waits } = await this.on.tell(work, message.chat, {
-        type: 'reaction',
-        of: message.id,
-        from: message.from,
-        emojis,
-        ...(replaces && { replaces })
-      })
-      await this.on.change(work, message, 'reaction', { emojis, id: replaces ?? id, sent: id, waits })
+      const taken = message.unsent?.reaction && !emojis.length
+      if (taken) await takeBack(work, this.on.me, key, 'reaction')
+      const mine = taken ? (await work.message(key))?.reactions[this.on.me] : undefined
+      // What the others never got need not be removed there
+      if (!taken || mine?.length) await sendReaction(this.on, work, message, emojis)
     })
   }
 
@@ -41,14 +36,13 @@ export class MessageActions {
     await this.on.about(key, async (message, work) => {
       if (!message.mine) return
       const waiting = await this.on.db.outgoing.where('id').equals(message.id).toArray()
-      if (waiting.some(({ to, made }) => to === message.chat && !made)) {
+      if (neverLeft(message) || waiting.some(({ to, made }) => to === message.chat && !made)) {
         // The message has not left this device, so nobody has to be told
         await this.on.unqueue(message)
         await forget(work, [key])
         return
       }
-      await this.on.tell(work, message.chat, { type: 'retraction', of: message.id })
-      await this.on.change(work, message, 'retraction', {})
+      await sendRetraction(this.on, work, message)
     })
   }
 
@@ -81,6 +75,18 @@ export class MessageActions {
     })
   }
 
+  /** Sends a change of a message again that was not sent. */
+  async retryChange(key: string, kind: SentChange): Promise<void> {
+    await this.on.write((work) => requeueChange(work, this.on.me, key, kind, this.on.now()))
+  }
+
+  /** Takes back a change of a message that was not sent. */
+  async undoChange(key: string, kind: SentChange): Promise<void> {
+    await this.on.write(async (work) => {
+      await takeBack(work, this.on.me, key, kind)
+    })
+  }
+
   async star(key: string, on: boolean): Promise<void> {
     await this.on.db.messages.update(key, { starred: on ? 1 : 0 })
   }
@@ -89,16 +95,7 @@ export class MessageActions {
   async pin(key: string, seconds: number): Promise<void> {
     await this.on.about(key, async (message, work) => {
       if (message.kind !== 'text' || isServer(message.chat, this.on.me) || isWaiting(message.order)) return
-      const until = seconds > 0 ? this.on.now() + seconds * 1000 : 0
-      const { chat, id: of, from } = message
-      const { id } = await this.on.tell(work, chat, { type: 'pin', of, from, until })
-      await this.on.change(work, message, 'pin', { until, id })
-      if (!until) return
-      const at = Math.max(this.on.now(), (await work.chat(chat)).at)
-      await addMessage(work, this.on.me, {
-        ...this.on.mine(chat, `pin-${id}`, 'pinned'),
-        ...{ kind: 'notice', progress: 'sent', at, order: orderAt(at) }
-      })
+      await sendPin(this.on, work, message, seconds > 0 ? this.on.now() + seconds * 1000 : 0)
     })
   }
 }

@@ -180,6 +180,8 @@ export async function openApp(db: Database, credential: Credential, deps: Deps):
     deleteForMe: (keys) => messageActions.deleteForMe(keys),
     forward: (keys, chats) => messageActions.forward(keys, chats),
     retry: (key) => messageActions.retry(key),
+    retryChange: (key, kind) => messageActions.retryChange(key, kind),
+    undoChange: (key, kind) => messageActions.undoChange(key, kind),
     star: (key, on) => messageActions.star(key, on),
     read: (chat, key) => chatActions.read(chat, key),
     markUnread: (chat) => chatActions.markUnread(chat),

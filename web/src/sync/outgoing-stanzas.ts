@@ -64,11 +64,16 @@ export class OutgoingStanzas {
         await this.settlement.acknowledged(one, this.now())
         return []
       }
-      if (what.type !== 'message' && what.type !== 'reaction') {
+      if (what.type === 'marker' || what.type === 'resend' || what.type === 'resent') {
         await this.settlement.failed(one)
         return []
       }
       const decision = await this.keyless.decide(to)
+      if (decision === 'unencrypted' && what.type === 'pin') {
+        // Other apps would not understand it, so there is no unencrypted form
+        await this.settlement.failed(one, 'no-device')
+        return []
+      }
       if (decision === 'unencrypted') {
         if (what.type === 'message') await this.settlement.unencrypted(one)
         return [await this.stanza(to, id, what, UNENCRYPTED)]

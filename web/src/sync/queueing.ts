@@ -3,6 +3,7 @@ import { addChange, changeKey } from '../local/changes'
 import type { Database } from '../local/database'
 import { messageKey, orderAt } from '../local/order'
 import type { Address, Change, Message, Moment, OutgoingContent } from '../local/types'
+import { neverLeft } from '../local/unsent'
 import { Work } from '../local/work'
 
 export class Queueing {
@@ -73,13 +74,15 @@ export class Queueing {
    * Removes a message from the outbox. If it has not left this device, so does what is said about it: an edit without
    * the message would show its text to the others.
    */
-  async unqueue({ id, chat }: Message): Promise<void> {
+  async unqueue(message: Message): Promise<void> {
+    const { id, chat } = message
     const waiting = this.db.outgoing.where('to').equals(chat)
-    const unsent = await waiting.filter((one) => one.id === id && !one.made).count()
+    const unsent =
+      neverLeft(message) || (await waiting.filter((one) => one.id === id && !one.made).count()) > 0
     await this.db.outgoing
       .where('to')
       .equals(chat)
-      .filter((one) => one.id === id || (unsent > 0 && isAbout(one.what, id)))
+      .filter((one) => one.id === id || (unsent && isAbout(one.what, id)))
       .delete()
   }
 

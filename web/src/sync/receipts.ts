@@ -7,6 +7,7 @@ import { placeTimer } from '../local/chats'
 import type { Database } from '../local/database'
 import { messageKey, orderOf } from '../local/order'
 import type { Address, Message, Outgoing } from '../local/types'
+import { changeSentAs, failChange } from '../local/unsent'
 import type { Work } from '../local/work'
 import type { ReceivedMessage } from '../xmpp/received'
 
@@ -57,13 +58,15 @@ export class Receipts {
     }
   }
 
-  /** A message of the user came back as an error. If it was archived before, its state does not change. */
-  async bounced({ chat, id, mine }: ReceivedMessage): Promise<void> {
-    if (mine) return
+  /** A message of the user, or a change of one, came back as an error. What was delivered stays so. */
+  async bounced({ chat, id, mine, error, at }: ReceivedMessage): Promise<void> {
+    if (mine || !error) return
     const message = await this.work.message(messageKey(chat, this.me, true, id))
     if (message && (message.progress === 'waiting' || message.progress === 'sent')) {
-      this.work.setMessage({ ...message, progress: 'failed', failure: 'refused' })
+      this.work.setMessage({ ...message, progress: 'failed', failure: error })
     }
+    const change = message ? undefined : await changeSentAs(this.work, this.me, chat, id)
+    if (change) await failChange(this.work, this.me, change, id, error, at)
   }
 
   private forgive(chat: Address, id: string): void {

@@ -54,7 +54,7 @@ export class Resends {
     for (const one of (await this.refused(account)).filter(({ device }) => mayRead(known, device))) {
       if (await this.queue(account, one.device, one.of)) await this.forget(account, one)
     }
-    if (await afterTrust(this.db, account, known, this.now())) this.queued()
+    if (await afterTrust(this.db, this.me, account, known, this.now())) this.queued()
   }
 
   /** The same for all accounts, since the app may have been closed right after a decision. */

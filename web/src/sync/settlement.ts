@@ -2,7 +2,7 @@
  * Completes outbox entries: an acknowledged message gets its position and leaves the outbox; one that can't be sent is
  * marked as failed.
  */
-import { placeChange } from '../local/changes'
+import { changeKey, placeChange } from '../local/changes'
 import { findLast, placeTimer } from '../local/chats'
 import type { Database } from '../local/database'
 import { move } from '../local/messages'
@@ -10,7 +10,8 @@ import { resolve } from '../local/naming'
 import { isWaiting, messageKey, orderAt } from '../local/order'
 import { raise } from '../local/progress'
 import { ofChat } from '../local/queries'
-import type { Address, Failure, Moment, Outgoing } from '../local/types'
+import type { Address, Failure, Moment, Outgoing, SentChange } from '../local/types'
+import { failChange, isSent } from '../local/unsent'
 import { Work } from '../local/work'
 
 export class Settlement {
@@ -107,10 +108,31 @@ export class Settlement {
       const key = keyOf(one, this.me)
       const message = key && (await work.message(key))
       if (one.seq !== undefined) await this.db.outgoing.delete(one.seq)
-      await this.orderChange(work, one, orderAt(this.now()))
       if (message) work.setMessage({ ...message, progress: 'failed', ...(failure && { failure }) })
+      else if (failure) await this.failedChange(work, one, failure)
     })
   }
+
+  private async failedChange(work: Work, { to, id, what }: Outgoing, failure: Failure): Promise<void> {
+    const named = changeOf(what, this.me)
+    if (!named) return
+    const target = messageKey(to, named.from, named.from === this.me, named.of)
+    const change = await work.change(changeKey(named.kind, target, this.me), target)
+    if (change && isSent(change)) await failChange(work, this.me, change, id, failure, this.now())
+  }
+}
+
+/** What an entry of the outbox changes, if it does: a message by its author and id. */
+function changeOf(
+  what: Outgoing['what'],
+  me: Address
+): { kind: SentChange; from: Address; of: string } | undefined {
+  if (what.type === 'message' && what.replaces !== undefined)
+    return { kind: 'edit', from: me, of: what.replaces }
+  if (what.type === 'retraction') return { kind: 'retraction', from: me, of: what.of }
+  if (what.type === 'reaction' || what.type === 'pin')
+    return { kind: what.type, from: what.from, of: what.of }
+  return undefined
 }
 
 /** The key of the message that this entry sends, if it does. */

@@ -1,7 +1,7 @@
 /** Parses the stanza of a message. */
 import type { Envelope } from '../crypto/crypto'
 import { secondsOf } from '../local/timer'
-import type { Address, Moment } from '../local/types'
+import type { Address, Failure, Moment } from '../local/types'
 import { bodyOf } from './body'
 import { envelopeOf, sealedIn } from './encrypted'
 import { bare } from './jid'
@@ -11,6 +11,7 @@ import { unreadableMethod } from './unreadable'
 import { attribute, child, children, elements, textOf, type Xml } from './xml'
 
 const LONGEST_OTHERS_ID = 1000
+const UNREACHABLE = ['remote-server-not-found', 'remote-server-timeout']
 
 /** A parsed message. */
 export interface ReceivedMessage {
@@ -23,7 +24,8 @@ export interface ReceivedMessage {
   /** The archive id; empty: it is not in the archive. */
   archive: string
   at: Moment
-  error: boolean
+  /** It is one of my messages that came back: refused, or its server can't be reached. */
+  error: Extract<Failure, 'refused' | 'unreachable'> | undefined
   /** The unencrypted text. */
   text: string | undefined
   envelope: Envelope | undefined
@@ -78,7 +80,7 @@ export function read(message: Xml, me: Address, archive: string, at: Moment): Re
     id: own || archive,
     archive,
     at,
-    error: type === 'error',
+    error: type === 'error' ? failureOf(child(message, NS.client, 'error')) : undefined,
     text: envelope || method !== undefined || !body ? undefined : textOf(body),
     method,
     envelope: envelope && sealed ? { ...envelope, payload: sealed } : envelope,
@@ -105,6 +107,13 @@ export function read(message: Xml, me: Address, archive: string, at: Moment): Re
     resent: attribute(child(message, NS.kithResend, 'resent'), 'id'),
     timer
   }
+}
+
+/** Why a message came back (RFC 6120 §8.3). */
+function failureOf(error: Xml | undefined): 'refused' | 'unreachable' {
+  const unreachable =
+    attribute(error, 'type') === 'wait' || UNREACHABLE.some((name) => child(error, NS.stanzas, name))
+  return unreachable ? 'unreachable' : 'refused'
 }
 
 /** Very long ids are ignored, since an id is a key in the storage and is repeated to other devices. */

@@ -109,6 +109,7 @@ describe('a message says how far it has come', () => {
     undecided: ['not compared', true, true, 'Try again'],
     distrusted: ['trust none', true, false, 'Try again'],
     refused: ['Not delivered', false, false, 'Try again'],
+    unreachable: ['server can’t be reached', false, false, 'Try again'],
     unknown: ['', false, false, t('message.retry')]
   }
   test.each(Object.entries(reasons))('and why not: %s', (name, [reason, compare, anyway, again]) => {

@@ -53,6 +53,21 @@ async def test_who_has_no_keys_is_written_to_unencrypted_after_one_question(peop
     assert await ada.on(".prompt", "count") == 0
     await ada.press("Stop")
     await ada.hides(".banner")
+    # an edit that can't be encrypted now says so, and can be taken back or sent
+    await ada.menu("and a second one", "Edit")
+    await ada.on("textarea", "fill", "and another one")
+    await ada.do("key", "Enter")
+    await ada.shows(".failed:has-text('Your edit was not sent.')")
+    await ada.shows(".prompt:has-text('was not sent')")
+    await ada.press("Undo")
+    await ada.hides(".failed")
+    await ada.reads("and a second one")
+    await ada.on(f"{ada.bubble('Hello Gus')} .bubble", "click", {"button": "right"})
+    await ada.press("React with 👍", "menuitem")
+    await ada.shows(".failed:has-text('Your reaction was not sent.')")
+    await ada.press("Send unencrypted")
+    await ada.hides(".failed")
+    await ada.shows(".reactions button:has-text('👍')")
 
 
 async def test_a_contact_request_without_a_message_is_seen_with_its_name_and_can_be_declined(

@@ -58,9 +58,9 @@ export async function changeSentAs(
     ...(await changes.where('sent').equals(id).toArray()),
     ...(await changes.where('id').equals(id).toArray())
   ]
-  return found.filter(isSent).find(
-    (change) => change.from === me && change.target.startsWith(`${chat} `) && sentId(change) === id
-  )
+  return found
+    .filter(isSent)
+    .find((change) => change.from === me && change.target.startsWith(`${chat} `) && sentId(change) === id)
 }
 
 export function isSent(change: Change): change is Change & { kind: SentChange } {
@@ -76,7 +76,7 @@ export async function takeBack(
   me: Address,
   key: string,
   kind: SentChange
-): Promise<Edit & Pick<Change, 'until'> | undefined> {
+): Promise<(Edit & Pick<Change, 'until'>) | undefined> {
   const message = await work.message(key)
   const failed = message?.unsent?.[kind]
   if (!message || !failed) return undefined
@@ -123,9 +123,10 @@ export function withoutVersions(message: Message): Message {
 }
 
 function withoutUnsent(message: Message, kind: SentChange): Message {
-  const { [kind]: _, ...rest } = message.unsent ?? {}
-  const after = { ...message, unsent: rest }
-  if (!Object.keys(rest).length) delete (after as Message).unsent
+  const rest = { ...message.unsent }
+  Reflect.deleteProperty(rest, kind)
+  const after: Message = { ...message, unsent: rest }
+  if (!Object.keys(rest).length) delete after.unsent
   return after
 }
 

@@ -219,8 +219,7 @@ export const de: Texts = {
   'why.no-device': '{name} hat keine Schlüssel.',
   'why.undecided': '{name} hat ein neues Gerät, und die Sicherheitsnummer ist seither nicht verglichen.',
   'why.distrusted': 'Du vertraust keinem der Geräte von {name}.',
-  'why.refused':
-    'Niemand hat diese Nummer oder Adresse, oder {name} nimmt von dir keine Nachrichten an.',
+  'why.refused': 'Niemand hat diese Nummer oder Adresse, oder {name} nimmt von dir keine Nachrichten an.',
   'why.unreachable': 'Der Server von {name} ist nicht erreichbar.',
   'unsent.edit': 'Deine Bearbeitung wurde nicht gesendet.',
   'unsent.reaction': 'Deine Reaktion wurde nicht gesendet.',

@@ -74,7 +74,12 @@ export async function requeueChange(
   const failed = await takeBack(work, me, key, kind)
   const message = await work.message(key)
   if (!failed || !message) return
-  const on = new Queueing(work.db, me, () => now, () => undefined)
+  const on = new Queueing(
+    work.db,
+    me,
+    () => now,
+    () => undefined
+  )
   const { text = '', emojis = [], until = 0 } = failed
   if (kind === 'edit') await sendEdit(on, work, message, text)
   else if (kind === 'reaction') await sendReaction(on, work, message, emojis)

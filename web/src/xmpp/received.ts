@@ -69,9 +69,10 @@ export function read(message: Xml, me: Address, archive: string, at: Moment): Re
   const encrypted = child(message, NS.kithReaction, 'reaction')
   const own = idOf(attribute(child(message, NS.sid, 'origin-id'), 'id')) || idOf(attribute(message, 'id'))
   const timer = secondsOf(attribute(child(message, NS.ephemeral, 'ephemeral'), 'timer'))
+  const retracts = attribute(child(message, NS.retract, 'retract'), 'id')
   const body = bodyOf(message)
   const envelope = envelopeOf(message)
-  const method = envelope ? undefined : unreadableMethod(message, body ? textOf(body) : '')
+  const method = envelope || retracts ? undefined : unreadableMethod(message, body ? textOf(body) : '')
   const sealed = envelope && !envelope.payload ? sealedIn(message) : undefined
   return {
     from,
@@ -81,12 +82,13 @@ export function read(message: Xml, me: Address, archive: string, at: Moment): Re
     archive,
     at,
     error: type === 'error' ? failureOf(child(message, NS.client, 'error')) : undefined,
-    text: envelope || method !== undefined || !body ? undefined : textOf(body),
+    // The body of a retraction is for apps that know none (XEP-0424 §3.1)
+    text: envelope || method !== undefined || retracts || !body ? undefined : textOf(body),
     method,
     envelope: envelope && sealed ? { ...envelope, payload: sealed } : envelope,
     sealed: sealed !== undefined,
     edits: attribute(child(message, NS.correct, 'replace'), 'id'),
-    retracts: attribute(child(message, NS.retract, 'retract'), 'id'),
+    retracts,
     tombstone: child(message, NS.retract, 'retracted') !== undefined,
     reaction: encrypted
       ? { of: attribute(encrypted, 'id'), emojis: undefined }

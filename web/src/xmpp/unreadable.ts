@@ -21,6 +21,8 @@ const METHODS: Readonly<Record<string, string>> = {
 const ELEMENTS = ['encrypted', 'x', 'openpgp']
 /** The beginning of an OTR data message, versions 2 and 3, or of a fragment of one. */
 const OTR = /^\?OTR(?::AA[IM][\w+/]|[,|][0-9a-f]{1,8}[,|])/
+/** The namespaces of elements that say something about a message, and have no content of it. */
+const ABOUT: readonly string[] = [NS.encryption, NS.hints, NS.sid, NS.delay, NS.receipts, NS.markers]
 /** A sender's own name for a method must not look like a sentence of the app. */
 const NAME = /^[\p{L}\p{N}][\p{L}\p{N} .+/_-]{0,31}$/u
 
@@ -36,7 +38,7 @@ export function unreadableMethod(message: Xml, body: string): string | undefined
   // An OMEMO element without a payload only sends keys
   if (found && (!blank || found.name !== 'encrypted' || child(found, found.namespace, 'payload')))
     return METHODS[found.namespace]
-  if (blank && isSignal(message)) return undefined
+  if (blank && (isSignal(message) || isOnlyActive(message))) return undefined
   const announced = child(message, NS.encryption, 'encryption')
   if (announced && !(found && blank)) return nameOf(announced)
   return OTR.test(body) ? METHODS['urn:xmpp:otr:0'] : undefined
@@ -47,6 +49,14 @@ function nameOf(announced: Xml): string {
   if (Object.hasOwn(METHODS, namespace)) return METHODS[namespace] ?? ''
   const name = cleanName(attribute(announced, 'name'))
   return NAME.test(name) ? name : ''
+}
+
+/** Whether a message without a body says nothing but that its sender looks at the chat (XEP-0085). */
+function isOnlyActive(message: Xml): boolean {
+  const content = elements(message).filter(
+    ({ name, namespace }) => name !== 'body' && !ABOUT.includes(namespace)
+  )
+  return content.length > 0 && content.every(({ namespace }) => namespace === NS.states)
 }
 
 /** Whether a message without a body is not one that a person wrote: a receipt, a marker, a chat state, a retraction. */

@@ -38,6 +38,13 @@ describe.each([
   })
 })
 
+test('what comes with a chat state is still content', () => {
+  const active = `<active xmlns='${NS.states}'/>`
+  expect(came(`${active}${omemo('urn:xmpp:omemo:0')}`)?.method).toBe('OMEMO 0')
+  expect(came(`${active}${eme('urn:x', 'X')}<secret xmlns='urn:x'>AAAA</secret>`)?.method).toBe('X')
+  expect(came(`${active}${pgp}${eme('jabber:x:encrypted')}`)?.method).toBe('PGP')
+})
+
 test('a message in several encryptions is read in the one that this app has', () => {
   const own = `<encrypted xmlns='${NS.omemo}'><header sid='1'><key rid='2'>AAAA</key><iv>AAAA</iv></header><payload>AAAA</payload></encrypted>`
   const found = came(omemo('urn:xmpp:omemo:2') + own + pgp + eme('urn:xmpp:omemo:2') + body)
@@ -60,6 +67,15 @@ test.each([
   ['a receipt', eme('urn:x') + `<received xmlns='${NS.receipts}' id='1'/>`],
   ['a marker', eme('urn:x') + `<displayed xmlns='${NS.markers}' id='1'/>`],
   ['that somebody types', eme('urn:x') + `<composing xmlns='${NS.states}'/>`],
+  [
+    'that somebody looks at the chat',
+    eme('urn:x') +
+      `<active xmlns='${NS.states}'/><store xmlns='${NS.hints}'/><origin-id xmlns='${NS.sid}' id='1'/>`
+  ],
+  [
+    'a retraction, and its text for other apps',
+    eme('urn:x') + `<retract xmlns='${NS.retract}' id='1'/><body>They tried to retract a message.</body>`
+  ],
   ['what is not to be stored', eme('urn:x') + `<no-store xmlns='${NS.hints}'/>`]
 ])('nothing is shown of %s', (_, content) => {
   expect(came(content)).toMatchObject({ method: undefined, text: undefined })

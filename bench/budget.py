@@ -27,6 +27,7 @@ from kith import journal
 from kith.accounts.credentials import check_password, make_keys
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
+from kith.base.secret import Secret
 from kith.bus.local import LocalPlacement
 from kith.config import Config
 from kith.core.login.stream import Stream
@@ -102,7 +103,7 @@ async def measure(folder: Path, payload: str, people: int, messages: int, batch:
         store,
         ALL,
         partial(Passwords, check_password, make_keys),
-        b"s" * 32,
+        Secret(b"s" * 32),
         LocalPlacement(),
         Clock(),
         Randomness(),

@@ -17,6 +17,7 @@ from typing import Any, get_args, get_type_hints
 
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
+from kith.base.secret import Secret
 from kith.bus.local import LocalPlacement
 from kith.config import Config
 from kith.core.actors.account import Session
@@ -142,7 +143,7 @@ def make(
     passwords = partial(Passwords, _fits, _make)
     placement = placement or LocalPlacement()
     clock, randomness = clock or Clock(), randomness or Randomness()
-    return Node(config, store, features, passwords, b"secret" * 8, placement, clock, randomness, bus)
+    return Node(config, store, features, passwords, Secret(b"secret" * 8), placement, clock, randomness, bus)
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import ssl
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -23,6 +24,7 @@ from kith.api.resources import API_PARTS, RESOURCES
 from kith.base.clock import Clock
 from kith.base.figures import Figures
 from kith.base.randomness import Randomness
+from kith.base.secret import Secret
 from kith.bus.local import LocalPlacement
 from kith.config import Config
 from kith.core.hooks.parts import Unfit
@@ -111,7 +113,7 @@ class Server:
         await asyncio.to_thread(self._take_folder)
         randomness = Randomness()
         try:
-            secret = ensure_secret(config.data_dir / "secret", randomness)
+            secret = ensure_secret(config.data_dir / "secret", randomness, time.time())
         except OSError as error:
             raise StartError(f"can't use the file secret in {config.data_dir}: {error.strerror}") from error
         store = SQLiteStore(config.database, may_create=False, domain=config.domain)
@@ -155,7 +157,7 @@ class Server:
         accounts = await store.accounts()
         welcome.show(config, described, len(accounts), web_app=app is not None)
 
-    def _federation(self, pool: ParserPool, secret: bytes) -> Federation:
+    def _federation(self, pool: ParserPool, secret: Secret) -> Federation:
         """Streams to and from other servers."""
         parts = self.node.parts
         assert self.certificates is not None

@@ -38,7 +38,7 @@ async def test_what_is_kept_of_a_pin_stays_as_it_was(pins: Pins, store: SQLiteSt
     stored = await kept(store)
     peppered = hmac.digest(Secret(b"secret").key("pins"), b"1\x00123456", "sha256")
     assert PasswordHasher().verify(str(stored.pop("hash")), peppered)
-    assert stored == {"made": clock.time, "wrong": 0, "until": 0.0}
+    assert stored == {"made": clock.time, "wrong": 0, "until": 0.0, "generation": 0, "first": ""}
 
 
 async def test_a_pin_is_known_by_when_it_was_made_and_by_a_version_of_its_own(
@@ -92,7 +92,14 @@ async def test_a_try_counts_before_it_is_compared_and_the_right_one_ends_the_cou
     clock.forward(300)
     hash = (await kept(store))["hash"]
     await pins.check(1, "123456")
-    assert await kept(store) == {"hash": hash, "made": made, "wrong": 0, "until": 0.0}
+    assert await kept(store) == {
+        "hash": hash,
+        "made": made,
+        "wrong": 0,
+        "until": 0.0,
+        "generation": 0,
+        "first": "",
+    }
 
 
 async def test_twenty_new_pins_are_enough_and_then_one_in_three_minutes(pins: Pins, clock: SetClock) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
+from kith.base.secret import Secret
 from kith.records.device import LIFETIME, ROTATE_AFTER, Changed, Device, Token
 from kith.records.devices import MAX_DEVICES, SPACE, Devices
 from kith.store.sqlite import SQLiteStore
@@ -235,7 +236,7 @@ async def test_a_device_with_a_terrible_name_can_be_listed(server: RunningServer
 
 async def test_what_is_revoked_while_it_logs_in_is_not_written_back(server: RunningServer) -> None:
     async with database(server) as store:
-        devices = Devices(store, Clock(), Randomness(), b"secret")
+        devices = Devices(store, Clock(), Randomness(), Secret(b"secret"))
         record = await store.account("dot@localhost")
         assert record is not None
         id = str(uuid.uuid4())
@@ -255,9 +256,12 @@ async def test_a_token_is_derived_from_all_that_it_depends_on(server: RunningSer
     async with database(server) as store:
         records = [await store.account(f"{name}@localhost") for name in ("ann", "ben")]
         made = {
-            Devices(store, Clock(), Randomness(), secret).token(record, id, Token(number, mechanism, 0.0))  # type: ignore[arg-type]
+            Devices(store, Clock(), Randomness(), Secret(secret)).token(
+                record, id, Token(number, mechanism, 0.0)
+            )
             for secret in (b"one", b"two")
             for record in records
+            if record is not None
             for id in ("a", "b")
             for number in (bytes(16), bytes(15) + b"x")
             for mechanism in ("HT-SHA-256-NONE", "HT-SHA-256-ENDP")

@@ -18,6 +18,7 @@ import structlog
 
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
+from kith.base.secret import Secret
 from kith.bus.local import LocalPlacement
 from kith.config import Config
 from kith.core.login.stream import Stream
@@ -137,7 +138,7 @@ class World:
         passwords = partial(Passwords, lambda keys, password: False, lambda password, salts: _keys(password))
         store = SQLiteStore(config.database, gather=0.0)
         self.domain = Node(
-            config, store, ALL, passwords, b"secret" * 8, LocalPlacement(), Clock(), Randomness()
+            config, store, ALL, passwords, Secret(b"secret" * 8), LocalPlacement(), Clock(), Randomness()
         )
 
         def failed(event: str, error: BaseException) -> None:

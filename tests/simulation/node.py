@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element
 
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
+from kith.base.secret import Secret
 from kith.bus.local import LocalPlacement
 from kith.config import Config
 from kith.core.login.stream import Stream
@@ -122,7 +123,7 @@ class SimulatedNode:
         clock = Clock(self._time_of_day, self.time.steady, self.time.steady)
         randomness = Randomness(self.rng)
         node = self.node = Node(
-            CONFIG, store, ALL, passwords, b"secret" * 6, self.placement, clock, randomness, self.bus
+            CONFIG, store, ALL, passwords, Secret(b"secret" * 6), self.placement, clock, randomness, self.bus
         )
         try:
             await node.start()

@@ -42,7 +42,8 @@ class Apps:
         if record.keys:
             raise Refused("conflict", "This account has a password; standard clients use that.")
         password = random_password(self._randomness)
-        keys = await asyncio.to_thread(self._passwords.make_app_keys, record.jid, password)
+        others = await self._apps.all(record.id)
+        keys = await asyncio.to_thread(self._passwords.make_app_keys, record.jid, password, others)
         async with self._lock:
             if len(await self._apps.all(record.id)) >= MAX_PASSWORDS:
                 raise Refused("conflict", f"There are {MAX_PASSWORDS} app passwords; revoke one first.")

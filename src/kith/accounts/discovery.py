@@ -44,10 +44,15 @@ _MAX_WRITES = 5
 
 
 class Spent(msgspec.Struct, array_like=True):
-    """How many more numbers an account could have evaluated at a time (``at``, in seconds since 1970)."""
+    """How many more numbers an account could have evaluated at a time (``at``, in seconds since 1970).
+
+    ``generation``: that of the server's secret (`kith.base.secret`). With a new one, devices need the values
+    of all their numbers again, so everybody can have as many evaluated as at first.
+    """
 
     left: float
     at: float
+    generation: int = 0
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -69,6 +74,7 @@ class Discovery:
         self._clock = clock
         self._store = store
         self._evaluator = Evaluator.from_seed(secret.key("discovery"), b"Kith contacts 1")
+        self._generation = secret.generation
         self.public_key = self._evaluator.public_key.serialize()
         self._tags: dict[str, bytes] = {}
         self._one = asyncio.Lock()
@@ -111,12 +117,14 @@ class Discovery:
         for _ in range(_MAX_WRITES):
             document = await self._store.document(account, SPACE, "")
             now = self._clock.now()
-            spent = _decode(document.value) if document is not None else Spent(BUDGET, now)
+            spent = _decode(document.value) if document is not None else None
+            if spent is None or spent.generation != self._generation:
+                spent = Spent(BUDGET, now)
             passed = max(0.0, now - spent.at)  # not negative, if the clock was ahead then
             left = min(BUDGET, spent.left + passed / _DAY * PER_DAY)
             if left < count:
                 raise too_many((count - left) / PER_DAY * _DAY)
-            value = _encode(Spent(left - count, now))
+            value = _encode(Spent(left - count, now, self._generation))
             if await self._store.put_if(account, SPACE, "", value, document.seq if document else 0):
                 return
         raise too_many(1.0)

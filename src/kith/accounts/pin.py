@@ -39,13 +39,22 @@ class Stored(msgspec.Struct):
     """A stored PIN. All times are in seconds since 1970.
 
     ``hash``: argon2, in its text format. ``made``: when the PIN was set. ``wrong``: how many attempts have
-    failed since the last correct one. ``until``: when the next attempt is allowed.
+    failed since the last correct one. ``until``: when the next attempt is allowed. ``generation``: that of
+    the server's secret (`kith.base.secret`). ``first``: the first hash of this PIN, if the secret has changed
+    since it was set.
     """
 
     hash: str
     made: float
     wrong: int = 0
     until: float = 0.0
+    generation: int = 0
+    first: str = ""
+
+    @property
+    def version(self) -> str:
+        """What is different each time a PIN is set."""
+        return self.first or self.hash
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -58,13 +67,16 @@ class Pins:
     def __init__(self, secret: Secret, clock: Clock, store: DocumentStore) -> None:
         self._clock = clock
         self._store = store
-        self._key = secret.key("pins")
+        self._keys = secret.keys("pins")
+        self._generation = secret.generation
         self._hasher = PasswordHasher()
         self._sets = RateLimit(SETS, 3600.0)
         self._hashing = asyncio.Lock()  # one at a time, since each hash takes 64 MiB
 
-    def _peppered(self, account: int, pin: str) -> bytes:
-        return hmac.digest(self._key, f"{account}\0{pin}".encode(), "sha256")
+    def _peppered(self, account: int, pin: str, generation: int) -> bytes:
+        # a key that is lost fits no PIN
+        key = self._keys.get(generation) or self._keys[self._generation]
+        return hmac.digest(key, f"{account}\0{pin}".encode(), "sha256")
 
     async def made(self, account: int) -> float:
         """When the PIN was set, in seconds since 1970; 0 if the account has no PIN."""
@@ -74,14 +86,18 @@ class Pins:
     async def version(self, account: int) -> str:
         """A text that is different each time the PIN is set; empty if the account has no PIN."""
         document = await self._store.document(account, SPACE, "")
-        return _decode(document.value).hash if document is not None else ""
+        return _decode(document.value).version if document is not None else ""
 
     async def set(self, account: int, pin: str) -> None:
         """Sets or replaces the PIN. Raises Refused after too many changes."""
         count(self._sets, account, self._clock.steady())
+        stored = Stored(await self._hash(account, pin), self._clock.now(), generation=self._generation)
+        await self._store.put(account, SPACE, "", _encode(stored))
+
+    async def _hash(self, account: int, pin: str) -> str:
+        """The hash of a PIN, with the present secret."""
         async with self._hashing:
-            hash = await asyncio.to_thread(self._hasher.hash, self._peppered(account, pin))
-        await self._store.put(account, SPACE, "", _encode(Stored(hash, self._clock.now())))
+            return await asyncio.to_thread(self._hasher.hash, self._peppered(account, pin, self._generation))
 
     async def remove(self, account: int) -> bool:
         """Removes the PIN. Returns False if there was none."""
@@ -103,19 +119,24 @@ class Pins:
             if wait > 0:
                 raise Refused("too-many", f"Too many wrong PINs. Try again in {spell(wait)}.", wait)
             wait = WAITS[min(stored.wrong, len(WAITS) - 1)]
-            tried = Stored(stored.hash, stored.made, stored.wrong + 1, now + wait)
+            tried = msgspec.structs.replace(stored, wrong=stored.wrong + 1, until=now + wait)
             seq = await self._store.put_if(account, SPACE, "", _encode(tried), document.seq)
             if not seq:
                 continue
-            if not await self._fits(stored.hash, account, pin):
+            if not await self._fits(stored, account, pin):
                 raise Refused("wrong-pin", "The PIN is wrong.", wait)
-            await self._store.put_if(account, SPACE, "", _encode(Stored(stored.hash, stored.made)), seq)
+            correct = msgspec.structs.replace(stored, wrong=0, until=0.0)
+            if stored.generation != self._generation:
+                correct.first, correct.hash = stored.version, await self._hash(account, pin)
+                correct.generation = self._generation
+            await self._store.put_if(account, SPACE, "", _encode(correct), seq)
             return
         raise Refused("too-many", "Too many attempts at the same time.", 1.0)
 
-    async def _fits(self, hash: str, account: int, pin: str) -> bool:
+    async def _fits(self, stored: Stored, account: int, pin: str) -> bool:
+        peppered = self._peppered(account, pin, stored.generation)
         async with self._hashing:
             try:
-                return await asyncio.to_thread(self._hasher.verify, hash, self._peppered(account, pin))
+                return await asyncio.to_thread(self._hasher.verify, stored.hash, peppered)
             except VerificationError:
                 return False

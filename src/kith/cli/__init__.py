@@ -8,6 +8,7 @@ import typer
 
 from kith import __version__
 from kith.cli import accounts, clients, server
+from kith.cli.secret import secret
 from kith.terminal import say
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ server.add_commands(app)
 accounts.add_commands(app)
 app.add_typer(accounts.user, name="user")
 app.add_typer(accounts.device, name="device")
+app.add_typer(secret, name="secret")
 clients.add_commands(app)
 
 

@@ -18,9 +18,9 @@ _PANIC = "PanicException"
 
 
 async def evaluate(api: ServerAPI, numbers: Sequence[str], key: bytes) -> dict[str, bytes]:
-    """The value of the function for each number (E.164). Values never change, so callers should keep them.
+    """The value of the function for each number (E.164).
 
-    ``key``: the server's public key.
+    Callers should keep the values, which stay the same as long as the server's public key, ``key``, does.
 
     Raises Refused, ServerUnreachable, and ServerLacks if the server can't prove that it used the key.
     """
@@ -48,8 +48,8 @@ async def discover(
 ) -> list[str]:
     """The numbers (E.164) that have an account.
 
-    ``known``: values of earlier calls; new ones are added to it. ``key``: the server's public key if it is
-    known from before; another one is refused. Raises what `evaluate` raises.
+    ``known``: values of earlier calls, with the same key; new ones are added to it. ``key``: the server's
+    public key if it is known from before; another one is refused. Raises what `evaluate` raises.
     """
     known = {} if known is None else known
     members = await api.ask("GET", "/api/contacts/members")

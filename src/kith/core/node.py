@@ -67,8 +67,8 @@ _PEERS: tuple[type[object], ...] = (Bounces, Outbox, Reprobing, Notices, PeerNod
 class Node:
     """A server for one domain, without its network side. ``parts`` has everything, by its class.
 
-    ``passwords`` makes its `Passwords`, given the store and the secret for salts. ``secret``: tokens and
-    made-up salts are derived from it, so it has to stay the same. ``bus`` leads to the other nodes, if
+    ``passwords`` makes its `Passwords`, given the store and the secret for salts. Tokens and made-up salts
+    are derived from ``secret``. ``bus`` leads to the other nodes, if
     there are any. Raises Unfit if a feature asks for a part that does not exist.
     """
 
@@ -78,7 +78,7 @@ class Node:
         store: Store,
         features: Sequence[type[Feature]],
         passwords: Callable[[Store, bytes, Clock, Randomness], Passwords],
-        secret: bytes,
+        secret: Secret,
         placement: Placement,
         clock: Clock,
         randomness: Randomness,
@@ -90,7 +90,6 @@ class Node:
         self.tasks = Tasks()
         self.hooks = Hooks()
         self.ids = Ids(clock.now, 1 if bus is None else SLOTS)
-        keys = Secret(secret)
         self.accounts = Accounts(
             self.domain, store, placement, self.hooks.account_loaded, self.hooks.in_memory
         )
@@ -102,9 +101,9 @@ class Node:
                 **dict.fromkeys((Store, AccountStore, LogStore, DocumentStore), store),
                 Placement: placement,
                 Bus: bus,
-                Secret: keys,
-                Devices: Devices(store, clock, randomness, keys.key("devices")),
-                Passwords: passwords(store, keys.key("pepper"), clock, randomness),
+                Secret: secret,
+                Devices: Devices(store, clock, randomness, secret),
+                Passwords: passwords(store, secret.key("pepper"), clock, randomness),
             }
         )
         for part in (self.domain, self.tasks, self.hooks, self.ids, self.accounts):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hmac
 import ssl
 
 from kith.base.clock import Clock
 from kith.base.domain import Domain
 from kith.base.figures import Figures
 from kith.base.randomness import Randomness
+from kith.base.secret import Secret
 from kith.base.tasks import Tasks
 from kith.core.peers.bounces import Bounces
 from kith.core.routing.hosts import Hosts
@@ -27,11 +27,11 @@ from kith.wire.parser import ParserPool
 
 
 def make_opening(
-    randomness: Randomness, dns_server: str, context: ssl.SSLContext, pool: ParserPool, secret: bytes
+    randomness: Randomness, dns_server: str, context: ssl.SSLContext, pool: ParserPool, secret: Secret
 ) -> Opening:
     """What opens streams to other servers. ``context``: TLS towards them. ``secret`` is the server's."""
     connector = Connector(Resolver(randomness, dns_server), context, pool)
-    return Opening(connector, Keys(hmac.digest(secret, b"dialback", "sha256")))
+    return Opening(connector, Keys(secret.key("dialback")))
 
 
 async def return_what_waits(

@@ -5,7 +5,7 @@ In SCRAM, a client first sends its user name and gets a salt, before it proves w
 them. That weakens nothing: a salt prevents guesses for one account from being used for another, and these
 passwords can't be guessed, since they are random with about 99 bits. The salt is the one that is made up
 for an account that does not exist (`kith.records.passwords`), so that an account with app passwords, one
-without, and a missing one look the same.
+without, and a missing one look the same, as long as the server's secret is not replaced.
 """
 
 from __future__ import annotations

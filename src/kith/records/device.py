@@ -26,13 +26,14 @@ class Token(msgspec.Struct, array_like=True):
     """A token. It is valid with one mechanism only (XEP-0484 §3.4).
 
     ``number``: the random number from which it is derived. ``count``: the last one that the client has sent,
-    against replays of TLS early data.
+    against replays of TLS early data. ``generation``: that of the server's secret (`kith.base.secret`).
     """
 
     number: bytes
     mechanism: str
     made: float
     count: int = 0
+    generation: int = 0
 
     @property
     def expires(self) -> float:

@@ -20,6 +20,7 @@ import msgspec
 
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
+from kith.base.secret import Secret
 from kith.ports.store import AccountRecord, Store
 from kith.records.device import Changed, Device, Entry, Token, decode, encode
 from kith.records.readable import readable
@@ -48,15 +49,21 @@ _ENDED = 1000
 class Devices:
     """Reads and writes devices.
 
-    ``secret``: the server's, at least 32 bytes; not needed to list and revoke. Arguments named ``agent`` are
-    user-agent ids in the form of `agent_id`.
+    ``secret``: the server's; not needed to list and revoke. Arguments named ``agent`` are user-agent ids in
+    the form of `agent_id`.
     """
 
-    def __init__(self, store: Store, clock: Clock, randomness: Randomness, secret: bytes = b"") -> None:
+    def __init__(
+        self, store: Store, clock: Clock, randomness: Randomness, secret: Secret | None = None
+    ) -> None:
         self._store = store
         self._clock = clock
         self._randomness = randomness
-        self._secret = secret
+        secret = secret or Secret(b"")
+        self._generation = secret.generation
+        self._ids = secret.lasting("devices")
+        self._keys = secret.keys("devices")
+        self._void = secret.key("void tokens")
         self._ended: OrderedDict[tuple[int, str], None] = OrderedDict()
 
     def id(self, account: int, agent: str, credential: str = "") -> str:
@@ -69,18 +76,27 @@ class Devices:
         if not agent:
             return ""
         parts = (agent.encode(), credential.encode()) if credential else (agent.encode(),)
-        return self._derive(b"device", account, *parts).hex()[:16]
+        return self._derive(self._ids, b"device", account, *parts).hex()[:16]
 
     def token(self, record: AccountRecord, agent: str, token: Token) -> str:
-        """The text of a token, as the client has it."""
+        """The text of a token, as the client has it; if the token is void, a text that nobody has."""
         keys = record.keys[min(record.keys)].stored_key if record.keys else b""  # the one that always stays
         parts = (agent.encode(), token.mechanism.encode(), keys, token.number)
-        return urlsafe_b64encode(self._derive(b"token", record.id, *parts)).decode()
+        key = self._keys.get(token.generation, self._void)
+        return urlsafe_b64encode(self._derive(key, b"token", record.id, *parts)).decode()
 
-    def _derive(self, purpose: bytes, account: int, *parts: bytes) -> bytes:
+    def is_void(self, token: Token) -> bool:
+        """Whether the secret that a token was made with has ended."""
+        return token.generation not in self._keys
+
+    def is_former(self, token: Token) -> bool:
+        """Whether a token was made with a former secret, so that it should be replaced."""
+        return token.generation != self._generation
+
+    def _derive(self, key: bytes, purpose: bytes, account: int, *parts: bytes) -> bytes:
         fields = (purpose, str(account).encode(), *parts)
         message = b"".join([len(field).to_bytes(2, "big") + field for field in fields])
-        return hmac.digest(self._secret, message, "sha256")
+        return hmac.digest(key, message, "sha256")
 
     async def all(self, account: int) -> dict[str, Device]:
         """The devices of an account by id, the least recently used one first."""
@@ -178,7 +194,8 @@ class Devices:
         It is valid once the device is saved. The present token stays valid until the new one is used.
         """
         device.retire(device.new)
-        device.new = Token(self._randomness.bytes(16), mechanism, self._clock.now())
+        number = self._randomness.bytes(16)
+        device.new = Token(number, mechanism, self._clock.now(), generation=self._generation)
         return self.token(record, agent, device.new), device.new.expires
 
     async def get(self, account: int, id: str) -> Device | None:

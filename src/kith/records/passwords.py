@@ -16,7 +16,7 @@ from typing import NamedTuple
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
 from kith.ports.store import ITERATIONS, AccountRecord, DocumentStore, Keys
-from kith.records.app_passwords import AppPasswords
+from kith.records.app_passwords import AppPassword, AppPasswords
 
 _SIZE = 50_000
 #: How many recent changes of passwords are remembered, so that logins in progress fail.
@@ -90,9 +90,14 @@ class Passwords:
         """The made-up salt of a bare address, which is always the same. The account need not exist."""
         return hmac.digest(self._pepper, f"{hash_name}:{bare}".encode(), "sha256")[:16]
 
-    def make_app_keys(self, bare: str, password: str) -> dict[str, Keys]:
-        """The keys of an app password. Slow."""
-        return self._make(password, {name: self.salt(bare, name) for name in _HASHES})
+    def make_app_keys(self, bare: str, password: str, others: Sequence[AppPassword] = ()) -> dict[str, Keys]:
+        """The keys of an app password, with the salts of the account's ``others``. Slow."""
+        return self._make(password, {name: self._app_salt(bare, others, name) for name in _HASHES})
+
+    def _app_salt(self, bare: str, apps: Sequence[AppPassword], hash_name: str) -> bytes:
+        """The salt of app passwords: that of the oldest, since the secret of made-up salts can change."""
+        known = next((app.keys[hash_name].salt for app in apps if hash_name in app.keys), None)
+        return known or self.salt(bare, hash_name)
 
     async def candidates(
         self, bare: str, record: AccountRecord | None, hash_name: str
@@ -104,10 +109,11 @@ class Passwords:
         if record is not None and record.keys:
             found = [Candidate("", record.keys[hash_name])] if hash_name in record.keys else []
         else:
-            salt = self.salt(bare, hash_name)
+            apps = await self.apps.all(record.id) if record is not None else []
+            salt = self._app_salt(bare, apps, hash_name)
             found = [
                 Candidate(app.id, app.keys[hash_name])
-                for app in (await self.apps.all(record.id) if record is not None else ())
+                for app in apps
                 if hash_name in app.keys and app.keys[hash_name].salt == salt
             ]
         return found or [Candidate("", self._nobody(bare, hash_name))]
@@ -132,7 +138,8 @@ class Passwords:
             await asyncio.to_thread(self._check, keys, password)
             return None
         try:
-            made = await asyncio.to_thread(self._make, password, {_FOR_PLAIN: keys[_FOR_PLAIN].salt})
+            salts = {_FOR_PLAIN: self._app_salt(bare, apps, _FOR_PLAIN)}
+            made = await asyncio.to_thread(self._make, password, salts)
         except ValueError:
             return None
         fitting = [

@@ -92,6 +92,8 @@ async def verify(attempt: Attempt, security: Security, owner: Owner, devices: De
     for one in (entry, *others):
         for token in one.device.retired if one is not None else ():
             was_good = keys.matches(token, proof) or was_good
+        for valid in (one.device.new, one.device.current) if one is not None else ():
+            was_good = was_good or (valid is not None and devices.is_void(valid))
     # XEP-0484 §4.2: a token that was valid once is reported as expired, any other as wrong
     raise SASLError("credentials-expired" if was_good else "not-authorized")
 

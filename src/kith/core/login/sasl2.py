@@ -228,7 +228,8 @@ class SASL2(Profile):
         return Element(ns.tag(ns.FAST, "token"), {"token": token, "expiry": expiry})
 
     def _is_old(self, token: Token) -> bool:
-        return self.entrance.clock.now() - token.made > ROTATE_AFTER
+        made_long_ago = self.entrance.clock.now() - token.made > ROTATE_AFTER
+        return made_long_ago or self.entrance.devices.is_former(token)
 
     # -- success ---------------------------------------------------------------------------------
 

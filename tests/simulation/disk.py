@@ -21,10 +21,13 @@ from kith.ports.store import (
     Document,
     Entry,
     Keys,
+    Logged,
     LogQuery,
     Outgoing,
+    Overview,
     Page,
     Queued,
+    Usage,
 )
 
 #: A page ends with the entry that passes so many bytes.
@@ -255,6 +258,49 @@ class Disk:
             return []
         ids = sorted(id for id in self._log(account).rows if id > after and self._waits(account, id, since))
         return self._portion(account, ids, limit)
+
+    def overview(self, spaces: Sequence[str], after: str, limit: int) -> list[Overview]:
+        accounts = [self.accounts[jid] for jid in sorted(jid for jid in self.accounts if jid > after)]
+        return [
+            Overview(
+                account.id,
+                account.jid,
+                bool(account.keys),
+                {space: self.all_documents(account.id, space) for space in spaces},
+            )
+            for account in accounts[:limit]
+        ]
+
+    def usage(self, account: int) -> Usage:
+        rows = self._log(account).rows
+        kept = [one for key, space in self.documents.items() if key[0] == account for one in space.values()]
+        return Usage(
+            len(rows),
+            sum(len(row.message.stanza) for row in rows.values()),
+            sum(self._waits(account, id) for id in rows),
+            sum(bool(row.flags & OUTGOING) for row in rows.values()),
+            len(kept),
+            sum(len(document.value) for document in kept),
+        )
+
+    def logged(self, account: int, before: int, limit: int, peer: str) -> list[Logged]:
+        found = []
+        for id, row in sorted(self._log(account).rows.items(), reverse=True):
+            if id < before and peer in ("", row.peer) and account in self.by_id:
+                other = self.accounts.get(row.peer)
+                same = self._log(other.id).rows.get(id) if other is not None else None
+                found.append(
+                    Logged(
+                        id,
+                        row.peer,
+                        row.flags,
+                        row.message.stanza,
+                        self.by_id[account].delivered,
+                        other.delivered if other is not None else None,
+                        same.flags if same is not None else None,
+                    )
+                )
+        return found[:limit]
 
     def undelivered_of_all(self) -> int:
         return sum(self._waits(account, id) for account in self.by_id for id in self._log(account).rows)

@@ -21,11 +21,14 @@ from kith.ports.store import (
     Entry,
     Holdings,
     Keys,
+    Logged,
     LogQuery,
     Outgoing,
+    Overview,
     Page,
     Queued,
     Unavailable,
+    Usage,
 )
 from tests.simulation.disk import Disk
 
@@ -215,6 +218,15 @@ class SimulatedStore:
 
     async def holdings(self) -> Holdings:
         return await self._read(lambda disk: Holdings(len(disk.by_id), disk.undelivered_of_all(), 0, 0))
+
+    async def overview(self, spaces: Sequence[str], after: str, limit: int) -> list[Overview]:
+        return await self._read(lambda disk: disk.overview(spaces, after, limit))
+
+    async def usage(self, account: int) -> Usage:
+        return await self._read(lambda disk: disk.usage(account))
+
+    async def logged(self, account: int, before: int, limit: int, peer: str = "") -> list[Logged]:
+        return await self._read(lambda disk: disk.logged(account, before, limit, peer))
 
     # -- accounts -------------------------------------------------------------------------------------
 

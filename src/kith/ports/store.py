@@ -18,12 +18,15 @@ from kith.ports.stored import (
     Entry,
     Holdings,
     Keys,
+    Logged,
     LogQuery,
     Outgoing,
+    Overview,
     Page,
     Queued,
     Retries,
     Unavailable,
+    Usage,
 )
 
 __all__ = [
@@ -42,12 +45,16 @@ __all__ = [
     "Keys",
     "LogQuery",
     "LogStore",
+    "Logged",
     "Outgoing",
+    "Overview",
     "Page",
     "Queued",
     "Retries",
     "Store",
+    "SurveyStore",
     "Unavailable",
+    "Usage",
 ]
 
 
@@ -224,7 +231,23 @@ class DocumentStore(Protocol):
         """The names of non-empty spaces with this prefix, sorted."""
 
 
-class Store(AccountStore, LogStore, DocumentStore, Protocol):
+class SurveyStore(Protocol):
+    """What operators want to know, across accounts. It only reads."""
+
+    async def overview(self, spaces: Sequence[str], after: str, limit: int) -> list[Overview]:
+        """The accounts whose addresses come after ``after``, in order, with their documents in ``spaces``."""
+
+    async def usage(self, account: int) -> Usage:
+        """What an account takes up. This reads its whole log."""
+
+    async def logged(self, account: int, before: int, limit: int, peer: str = "") -> list[Logged]:
+        """The entries of a log with id < ``before``, also those that are not archived, the newest first.
+
+        ``peer``: only those with this bare address.
+        """
+
+
+class Store(AccountStore, LogStore, DocumentStore, SurveyStore, Protocol):
     """Everything that is stored.
 
     Writes are committed in the order of the calls; an awaited write is durable.

@@ -158,6 +158,47 @@ class Document(NamedTuple):
     seq: int
 
 
+class Overview(NamedTuple):
+    """An account with some of its documents, by space. ``password``: whether it has one of its own."""
+
+    id: int
+    jid: str
+    password: bool
+    documents: dict[str, list[Document]]
+
+
+class Usage(NamedTuple):
+    """What an account takes up: messages in its log with their size in bytes, and documents with theirs.
+
+    ``undelivered`` and ``outgoing`` count the messages that no device has received yet, and those that wait
+    for another server. A message that several accounts have is stored once, and counted for each.
+    """
+
+    messages: int
+    message_bytes: int
+    undelivered: int
+    outgoing: int
+    documents: int
+    document_bytes: int
+
+
+class Logged(NamedTuple):
+    """An entry of an account's log, with what became of it.
+
+    ``mark``: the account's delivery mark. ``peer_flags`` and ``peer_mark``: the flags of the same message in
+    the log of the peer, and the peer's delivery mark; None if the peer has no account here, or the message
+    is not in its log any more.
+    """
+
+    id: int
+    peer: str
+    flags: int
+    stanza: bytes
+    mark: int
+    peer_mark: int | None
+    peer_flags: int | None
+
+
 class Holdings(NamedTuple):
     """How much is in a store.
 

@@ -12,12 +12,13 @@ from kith.store.accounts import Accounts
 from kith.store.checkpoint import empty_journal
 from kith.store.connection import connect
 from kith.store.documents import Documents
+from kith.store.survey import Survey
 
 #: How long emptying the journal waits for readers, and blocks writers, in seconds. It can be tried again.
 _TIDY_PATIENCE = 0.02
 
 
-class SQLiteStore(Accounts, Documents):
+class SQLiteStore(Accounts, Documents, Survey):
     """A `kith.ports.store.Store` in one SQLite file (WAL, full sync), for the accounts of all slots."""
 
     async def holdings(self) -> Holdings:

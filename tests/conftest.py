@@ -19,8 +19,9 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from kith.accounts.credentials import make_keys
+from kith.admin.targets import account_address
 from kith.base.randomness import Randomness
-from kith.commands.users import account_jid, with_store
+from kith.commands.users import with_store
 from kith.config import load
 from kith.records.passwords import new_salts
 from tests.nursery import Forked, fork
@@ -154,7 +155,7 @@ class RunningServer:
         """
         jid = f"{name}@{self.domain}"
         config = load(None, self.environ)
-        bare, keys = account_jid(config, jid), make_keys(password, new_salts(Randomness()))
+        bare, keys = account_address(config.domain, jid), make_keys(password, new_salts(Randomness()))
         with ThreadPoolExecutor(1) as elsewhere:  # the test may have a loop of its own here
             elsewhere.submit(
                 with_store, config, lambda store: store.create_accounts([(bare, keys)]), create=True

@@ -18,9 +18,10 @@ from kith.accounts.leaving import Leaving
 from kith.accounts.moving import Moving
 from kith.accounts.proof import Proofs
 from kith.accounts.secret import ensure_secret, has_secret
-from kith.api.api import API
+from kith.api.admin.resources import admin_api
+from kith.api.api import API, DeviceAdmission
 from kith.api.credentials import Credentials
-from kith.api.resources import API_PARTS, RESOURCES
+from kith.api.resources import API_PARTS, DOCUMENT, RESOURCES
 from kith.base.clock import Clock
 from kith.base.figures import Figures
 from kith.base.randomness import Randomness
@@ -32,6 +33,7 @@ from kith.core.log.retention import expire
 from kith.core.login.stream import Stream
 from kith.core.node import Node
 from kith.core.peers.bounces import Bounces
+from kith.core.sessions.bans import Bans
 from kith.core.sessions.handover import Handover
 from kith.core.sessions.resumption import Resumption
 from kith.edge.certificate import describe, ensure_certificate
@@ -133,8 +135,11 @@ class Server:
         self.renewal.look_at_certificate()
         self._listeners = Listeners(config, self.edge)
         app = _web_app(config)
-        invites = InvitePages(node.domain, Invites(store, node.clock, randomness), config.invites)
-        self.web = Web(self.edge, [invites, self._api(), *([app] if app is not None else [])])
+        invites = InvitePages(node.domain, self._invites(), config.invites)
+        self.web = Web(
+            self.edge,
+            [invites, self._api(), admin_api(node.parts, self.edge), *([app] if app is not None else [])],
+        )
         self.metrics: Metrics | None = None
         federation = self.federation = self._federation(pool, secret) if config.federation else None
         try:
@@ -240,7 +245,12 @@ class Server:
         repeat(parts.get(Moving).clean, 86400.0)
         repeat(parts.get(Leaving).clean, 600.0)
         resources = parts.build(RESOURCES)
-        return API(self.config, self.node.tasks, self.edge, parts.get(Credentials), resources)
+        admission = DeviceAdmission(self.edge, parts.get(Credentials), parts.get(Bans))
+        return API(self.config, self.node.tasks, admission, resources, DOCUMENT)
+
+    def _invites(self) -> Invites:
+        parts = self.node.parts
+        return Invites(self.node.store, self.node.clock, parts.get(Randomness), parts.get(Bans).voids)
 
     def _starttls_stream(self, sink: Sink, security: Security) -> Stream:
         return Stream(self.node.entrance, sink, security, starttls=True)

@@ -9,6 +9,7 @@ from kith.accounts.notices import Notices
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
 from kith.core.actors.accounts import Accounts
+from kith.core.sessions.bans import Bans
 from kith.core.sessions.revocation import Revocation
 from kith.ports.store import AccountRecord
 from kith.records.device import Changed, agent_id, clean
@@ -53,6 +54,7 @@ class Enrolment:
         randomness: Randomness,
         accounts: Accounts,
         devices: Devices,
+        bans: Bans,
         revocation: Revocation,
         notices: Notices,
     ) -> None:
@@ -60,11 +62,14 @@ class Enrolment:
         self._randomness = randomness
         self._accounts = accounts
         self._devices = devices
+        self._bans = bans
         self._revocation = revocation
         self._notices = notices
 
     async def enrol(self, record: AccountRecord, about: About) -> Enrolled:
         """Creates a device, or gives the one with this user agent a new token. Raises Refused."""
+        if (ban := self._bans.of_account(record.id, record.jid)) is not None:
+            raise Refused("account-disabled", ban.text)
         agent = agent_id(about.agent) if about.agent else self._randomness.uuid()
         if not agent:
             raise Refused("bad-request", "The id of a device is a UUID.")

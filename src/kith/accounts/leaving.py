@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kith.accounts.errors import Refused
 from kith.accounts.pin import Pins
+from kith.core.actors.account import Account
 from kith.core.actors.accounts import Accounts
 from kith.core.sessions.removal import Removal
 from kith.ports.store import AccountRecord, Store
@@ -38,6 +39,11 @@ class Leaving:
         account = await self._accounts.load(record.jid)
         if account is not None:
             await self._removal.remove(account, wholly=True)
+        self._left = True
+
+    async def remove(self, account: Account) -> None:
+        """Deletes an account for an operator. The log may be deleted after this has returned."""
+        await self._removal.remove(account)
         self._left = True
 
     async def clean(self) -> None:

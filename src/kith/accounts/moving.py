@@ -29,6 +29,7 @@ from kith.core.actors.roster import Item
 from kith.core.hooks.table import Hooks
 from kith.core.routing.post import Post
 from kith.core.routing.subscriptions import Subscriptions
+from kith.core.sessions.bans import Bans
 from kith.core.sessions.removal import Removal
 from kith.core.sessions.sessions import Sessions
 from kith.ports.store import AccountRecord, Store
@@ -56,6 +57,7 @@ class Moving:
         subscriptions: Subscriptions,
         sessions: Sessions,
         removal: Removal,
+        bans: Bans,
         hooks: Hooks,
         tasks: Tasks,
         codes: Codes,
@@ -71,6 +73,7 @@ class Moving:
         self._subscriptions = subscriptions
         self._sessions = sessions
         self._removal = removal
+        self._bans = bans
         self._hooks = hooks
         self._tasks = tasks
         self._codes = codes
@@ -88,6 +91,8 @@ class Moving:
         if new == record.jid:
             raise Refused("conflict", "That is the account's number already.")
         await self._codes.check(number, code, address)
+        if (ban := self._bans.of_registration(new)) is not None:
+            raise Refused("banned", ban.text)
         async with self._one:
             current = await self._store.account(record.jid)
             if current is None or current.id != record.id:
@@ -106,6 +111,10 @@ class Moving:
             await self._moves.remove(record.jid)
             raise Refused("conflict", "The number was taken in the meantime.")
         await self._finish(record.jid, move)
+
+    async def has_left(self, bare: str) -> bool:
+        """Whether an account has left this address, which only leads to its new one."""
+        return await self._moves.find(bare) is not None
 
     async def free(self, bare: str) -> None:
         """Frees an address that an account has left, so that it can be used again."""

@@ -18,6 +18,7 @@ from kith.base.clock import Clock
 from kith.base.domain import Domain
 from kith.config import Config
 from kith.core.actors.accounts import Accounts
+from kith.core.sessions.bans import Bans
 from kith.core.sessions.removal import Removal
 from kith.ports.store import AccountRecord, Store
 from kith.records.devices import Devices
@@ -51,6 +52,7 @@ class Registration:
         devices: Devices,
         passwords: Passwords,
         removal: Removal,
+        bans: Bans,
         codes: Codes,
         pins: Pins,
         proofs: Proofs,
@@ -66,6 +68,7 @@ class Registration:
         self._devices = devices
         self._passwords = passwords
         self._removal = removal
+        self._bans = bans
         self._codes = codes
         self._pins = pins
         self._proofs = proofs
@@ -85,6 +88,7 @@ class Registration:
     async def send_code(self, text: str, country: str, address: str) -> Sent:
         """Sends a code to a number. Raises Refused."""
         number = self.number(text, country)
+        self._check_kind(number, address)
         return Sent(number, await self._codes.send(number, address))
 
     async def register(
@@ -92,6 +96,7 @@ class Registration:
     ) -> tuple[Enrolled, bool]:
         """Registers with a code. Returns the device, and whether the account is new. Raises Refused."""
         number = self.number(text, country)
+        self._check_kind(number, address)
         await self._codes.check(number, code, address)
         return await self._enter(number, pin, about)
 
@@ -123,6 +128,25 @@ class Registration:
         if others:
             await self._enrolment.announce(record, about)
         return enrolled, new
+
+    def _check_kind(self, number: str, address: str) -> None:
+        """Raises Refused if a ban excludes the network, or numbers of this kind, from registration.
+
+        Bans of single numbers are not checked here, so that strangers do not learn of them.
+        """
+        ban = self._bans.of_address(address, "registration")
+        ban = ban or self._bans.of_registration(JID(number, self._domain.name).bare)
+        if ban is not None and ban.kind not in ("account", "number"):
+            raise Refused("banned", ban.text)
+
+    async def _check_bans(self, bare: str) -> None:
+        """Raises Refused if a ban excludes the account, or the creation of one."""
+        record = await self._store.account(bare)
+        if record is None or await self._moving.has_left(bare):
+            if (ban := self._bans.of_registration(bare)) is not None:
+                raise Refused("banned", ban.text)
+        elif (ban := self._bans.of_account(record.id, bare)) is not None:
+            raise Refused("account-disabled", ban.text)
 
     async def _pass_pin(
         self, record: AccountRecord, number: str, pin: str, proof: str
@@ -193,6 +217,7 @@ class Registration:
 
     async def _account(self, number: str) -> tuple[AccountRecord, bool]:
         bare = JID(number, self._domain.name).bare
+        await self._check_bans(bare)
         await self._moving.free(bare)
         new = bool(await self._accounts.create([(bare, {})]))
         record = await self._store.account(bare)

@@ -1,20 +1,22 @@
-"""Serves the HTTP API with aiohttp: passes requests to the endpoints, and turns refusals into responses."""
+"""Serves an HTTP API with aiohttp: passes requests to the endpoints, and turns refusals into responses."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
 from aiohttp import web
 
 from kith.accounts.errors import REASONS, Refused
 from kith.api.credentials import Credentials
-from kith.api.description import describe
-from kith.api.endpoint import Call, Endpoint, Problem, endpoints
+from kith.api.description import Document, describe
+from kith.api.endpoint import Call, Caller, Endpoint, Operator, Problem, endpoints
 from kith.api.origin import Origins
 from kith.base.tasks import Tasks
 from kith.config import Config
+from kith.core.sessions.bans import Bans
 from kith.edge.edge import Edge
 from kith.edge.http import fields
 
@@ -22,35 +24,65 @@ _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _encode = msgspec.json.Encoder().encode
 
 
+class Admission(Protocol):
+    """Decides who may use an API."""
+
+    async def admit(self, request: web.Request, endpoint: Endpoint) -> Call:
+        """The call that a request is, if whoever makes it may use the endpoint. Raises Refused."""
+
+
+class DeviceAdmission:
+    """Admits the devices of accounts, and everybody to endpoints that need no login."""
+
+    def __init__(self, edge: Edge, credentials: Credentials, bans: Bans) -> None:
+        self._edge = edge
+        self._bans = bans
+        self._origins = Origins(edge)
+        self._credentials = credentials
+
+    async def admit(self, request: web.Request, endpoint: Endpoint) -> Call:
+        self._origins.check(request)
+        caller = None
+        if not endpoint.open:
+            caller = await self._credentials.check(request.headers.get("Authorization", ""))
+            if caller is None:
+                raise Refused("not-authorized", "A valid device token is needed.")
+            address = peer(self._edge, request)
+            ban = self._bans.of_account(caller.record.id, caller.record.jid) or self._bans.of_address(address)
+            if ban is not None:
+                raise Refused("account-disabled" if ban.kind != "network" else "banned", ban.text)
+            if caller.entry.device.credential:
+                raise Refused("forbidden", "A client with an app password can only chat.")
+        return call(self._edge, request, caller)
+
+
 class API:
-    """The routes below ``/api``. ``resources``: objects with methods that are marked with ``@endpoint``."""
+    """The routes of one API. ``resources``: objects with methods that are marked with ``@endpoint``."""
 
     def __init__(
         self,
         config: Config,
         tasks: Tasks,
-        edge: Edge,
-        credentials: Credentials,
+        admission: Admission,
         resources: Sequence[object],
+        document: Document,
     ) -> None:
         self._config = config
         self._tasks = tasks
-        self._edge = edge
-        self._origins = Origins(edge)
-        self._credentials = credentials
+        self._admission = admission
+        self._document = document
         self._endpoints = [endpoint for resource in resources for endpoint in endpoints(resource)]
 
     def add_to(self, app: web.Application) -> None:
         """Adds the routes to the application."""
+        app.router.add_get(self._document.path, self._describe)
         for endpoint in self._endpoints:
             app.router.add_route(endpoint.method, endpoint.path, self._handler(endpoint))
-        app.router.add_get("/api/openapi.json", self._describe)
 
     async def _describe(self, request: web.Request) -> web.Response:
         public = self._config.public_url.rstrip("/") or "/"
-        return web.Response(
-            body=_encode(describe(self._endpoints, public)), content_type="application/json", headers=_HEADERS
-        )
+        described = describe(self._endpoints, public, self._document)
+        return web.Response(body=_encode(described), content_type="application/json", headers=_HEADERS)
 
     def _handler(self, endpoint: Endpoint) -> web.Handler:  # type: ignore[name-defined]
         async def handle(request: web.Request) -> web.Response:
@@ -67,15 +99,7 @@ class API:
         return handle
 
     async def _answer(self, endpoint: Endpoint, request: web.Request) -> web.Response:
-        self._origins.check(request)
-        caller = None
-        if not endpoint.open:
-            caller = await self._credentials.check(request.headers.get("Authorization", ""))
-            if caller is None:
-                raise Refused("not-authorized", "A valid device token is needed.")
-            if caller.entry.device.credential:
-                raise Refused("forbidden", "A client with an app password can only chat.")
-        call = Call(peer(self._edge, request), dict(request.match_info), dict(request.query), caller)
+        call = await self._admission.admit(request, endpoint)
         body = await request.read() if endpoint.takes is not None else b""
         result = await endpoint(call, body)
         if result is None:
@@ -101,6 +125,14 @@ def _problem(status: int, problem: Problem) -> web.Response:
     return web.Response(
         status=status, body=_encode(problem), content_type="application/json", headers=_HEADERS
     )
+
+
+def call(
+    edge: Edge, request: web.Request, caller: Caller | None = None, operator: Operator | None = None
+) -> Call:
+    """A request that was admitted."""
+    parameters = dict(request.match_info), dict(request.query)
+    return Call(peer(edge, request), *parameters, caller, operator)
 
 
 def peer(edge: Edge, request: web.Request) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -13,14 +14,6 @@ from kith.accounts.errors import REASONS
 from kith.api.endpoint import Endpoint, Problem
 
 _REF = "#/components/schemas/{name}"
-_ABOUT = """\
-Manages the accounts of a Kith server: registration with a phone number, devices, and settings of an account.
-Messages are not sent with this API, but over XMPP.
-
-A device authenticates with `Authorization: Bearer CREDENTIAL`. The credential is the base64url encoding
-(RFC 4648, §5) of `LOCAL:AGENT:TOKEN`: the part of the account's address before the @, the client's user-agent
-id (a UUID), and the device's token. The same token is used to log in over XMPP (XEP-0484). When the server
-sends a new token over XMPP, the credential is made of that one."""
 _STATUS = {
     200: "Done",
     201: "Created",
@@ -29,21 +22,36 @@ _STATUS = {
 }
 
 
-def describe(endpoints: Sequence[Endpoint], url: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What the description of an API says besides its endpoints.
+
+    ``path``: where it is served. ``scheme``: the name of its way to authenticate. ``always``: reasons for
+    which every endpoint may refuse (`kith.accounts.errors.REASONS`).
+    """
+
+    path: str
+    title: str
+    about: str
+    scheme: str
+    always: Sequence[str] = ()
+
+
+def describe(endpoints: Sequence[Endpoint], url: str, document: Document) -> dict[str, Any]:
     """The OpenAPI document, as JSON values. ``url``: the base URL of the API."""
     kinds = [kind for one in endpoints for kind in (one.takes, one.gives) if kind is not None]
     _, components = msgspec.json.schema_components([*kinds, Problem], ref_template=_REF)
     paths: dict[str, Any] = {}
     for one in endpoints:
-        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one)
+        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one, document)
     description = {
         "openapi": "3.1.0",
-        "info": {"title": "Kith", "version": __version__, "description": _ABOUT},
+        "info": {"title": document.title, "version": __version__, "description": document.about},
         "servers": [{"url": url}],
         "paths": paths,
         "components": {
             "schemas": components,
-            "securitySchemes": {"device": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {document.scheme: {"type": "http", "scheme": "bearer"}},
         },
     }
     return _ecma(description)  # type: ignore[no-any-return]
@@ -59,17 +67,17 @@ def _ecma(schema: Any) -> Any:
     return [_ecma(item) for item in schema] if isinstance(schema, list) else schema
 
 
-def _operation(one: Endpoint) -> dict[str, Any]:
+def _operation(one: Endpoint, document: Document) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": getattr(one.handler, "__qualname__", one.summary).replace(".", "_").lower(),
         "summary": one.summary,
-        "responses": _responses(one),
+        "responses": _responses(one, document),
     }
     doc = one.handler.__doc__
     if doc:
         operation["description"] = " ".join(doc.split())
     if not one.open:
-        operation["security"] = [{"device": []}]
+        operation["security"] = [{document.scheme: []}]
     inside = re.findall(r"\{(\w+)\}", one.path)
     if one.parameters:
         operation["parameters"] = [
@@ -86,12 +94,12 @@ def _operation(one: Endpoint) -> dict[str, Any]:
     return operation
 
 
-def _responses(one: Endpoint) -> dict[str, Any]:
+def _responses(one: Endpoint, document: Document) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": _STATUS[one.status]}
     if one.gives is not type(None):
         answer["content"] = _json(one.gives)
     found: dict[str, Any] = {str(one.status): answer}
-    for status, reasons in sorted(statuses(one).items()):
+    for status, reasons in sorted(statuses(one, document.always).items()):
         problem: dict[str, Any] = {"description": ", ".join(reasons), "content": _json(Problem)}
         if status in (429, 503):
             problem["headers"] = {"Retry-After": {"schema": {"type": "integer", "minimum": 0}}}
@@ -99,9 +107,9 @@ def _responses(one: Endpoint) -> dict[str, Any]:
     return found
 
 
-def statuses(one: Endpoint) -> dict[int, list[str]]:
+def statuses(one: Endpoint, always: Sequence[str] = ()) -> dict[int, list[str]]:
     """The reasons for which an endpoint may refuse, by HTTP status."""
-    reasons = [*one.refusals, "encryption-required"]
+    reasons = [*one.refusals, *always, "encryption-required"]
     if one.method != "GET":
         reasons.append("forbidden")
     if one.takes is not None:
@@ -109,7 +117,7 @@ def statuses(one: Endpoint) -> dict[int, list[str]]:
     elif any(f"{{{name}}}" not in one.path for name in one.parameters):
         reasons.append("bad-request")
     if not one.open:
-        reasons += ["not-authorized", "forbidden"]
+        reasons += ["not-authorized", "forbidden", "account-disabled", "banned"]
     found: dict[int, list[str]] = {}
     for reason in dict.fromkeys(reasons):
         found.setdefault(413 if reason == "too-large" else REASONS[reason], []).append(reason)

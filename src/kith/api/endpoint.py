@@ -21,6 +21,7 @@ from msgspec import Meta
 
 from kith.accounts.errors import Refused
 from kith.ports.store import AccountRecord
+from kith.records.audit import Actor
 from kith.records.device import Entry
 
 _F = TypeVar("_F", bound=Callable[..., Awaitable[Any]])
@@ -69,23 +70,43 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
+class Operator:
+    """Who uses the admin API. ``actor``: the name for the audit log.
+
+    ``write``: whether they may change something. ``expires``: when their token does, in seconds since 1970;
+    0 if it does not.
+    """
+
+    actor: Actor
+    write: bool = True
+    expires: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """A request.
 
     ``address``: the client's IP address. ``path`` and ``query``: the parameters, by name. ``caller``: None if
-    the endpoint needs no login.
+    the endpoint needs no login. ``operator``: set for the admin API only.
     """
 
     address: str
     path: dict[str, str]
     query: dict[str, str]
     caller: Caller | None = None
+    operator: Operator | None = None
 
     @property
     def device(self) -> Caller:
         """The device that has made the request. Only endpoints that need a login may use this."""
         assert self.caller is not None
         return self.caller
+
+    @property
+    def actor(self) -> Actor:
+        """Who has made the request, for the audit log. Only endpoints of the admin API may use this."""
+        assert self.operator is not None
+        return self.operator.actor
 
 
 @dataclass(frozen=True, slots=True)

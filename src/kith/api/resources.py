@@ -19,6 +19,7 @@ from kith.api.account import Accounts
 from kith.api.app_passwords import AppPasswords
 from kith.api.contacts import Contacts
 from kith.api.credentials import Credentials
+from kith.api.description import Document
 from kith.api.devices import Devices
 from kith.api.links import Links
 from kith.api.pin import Pin
@@ -34,3 +35,14 @@ API_PARTS: tuple[type[object], ...] = (
 RESOURCES: tuple[type[object], ...] = (
     *(Register, Devices, Pin, Accounts, Links, Contacts, PrivacyResource, AppPasswords),
 )
+
+_ABOUT = """\
+Manages the accounts of a Kith server: registration with a phone number, devices, and settings of an account.
+Messages are not sent with this API, but over XMPP.
+
+A device authenticates with `Authorization: Bearer CREDENTIAL`. The credential is the base64url encoding
+(RFC 4648, §5) of `LOCAL:AGENT:TOKEN`: the part of the account's address before the @, the client's user-agent
+id (a UUID), and the device's token. The same token is used to log in over XMPP (XEP-0484). When the server
+sends a new token over XMPP, the credential is made of that one."""
+#: What the API's description says besides its endpoints.
+DOCUMENT = Document("/api/openapi.json", "Kith", _ABOUT, "device")

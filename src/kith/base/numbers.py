@@ -36,3 +36,12 @@ def country_of(number: str) -> str:
         return phonenumbers.region_code_for_number(phonenumbers.parse(number)) or "ZZ"
     except NumberParseException:
         return "ZZ"
+
+
+_MEXICO_START = re.compile(r"\+52(?:1|01|044|045)(?=\d|$)", re.ASCII)
+_ARGENTINA_START = re.compile(r"\+54(?=[1-3])", re.ASCII)
+
+
+def canonical_prefix(prefix: str) -> str:
+    """The beginning of a number (E.164), as the numbers of accounts begin (`canonical`)."""
+    return _ARGENTINA_START.sub("+549", _MEXICO_START.sub("+52", prefix))

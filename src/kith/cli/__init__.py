@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from kith import __version__
-from kith.cli import accounts, clients, server
+from kith.cli import accounts, admin, bans, clients, server
 from kith.cli.secret import secret
 from kith.terminal import say
 
@@ -24,9 +24,11 @@ app = typer.Typer(
 )
 server.add_commands(app)
 accounts.add_commands(app)
+bans.add_commands(accounts.user)
 app.add_typer(accounts.user, name="user")
 app.add_typer(accounts.device, name="device")
 app.add_typer(secret, name="secret")
+app.add_typer(admin.admin, name="admin")
 clients.add_commands(app)
 
 

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
+from kith.commands.audit import note
 from kith.commands.fail import fail
 from kith.commands.tables import show_table
 from kith.commands.users import checked_jid, with_store
@@ -48,7 +49,10 @@ def revoke(config: Config, jid: str, id: str | None) -> None:
 
     async def work(store: Store) -> int | None:
         record = await store.account(bare)
-        return await _devices(store).revoke(record.id, bare, id) if record is not None else None
+        if record is None:
+            return None
+        await note(store, "device.revoke", bare, id or "all")
+        return await _devices(store).revoke(record.id, bare, id)
 
     revoked = with_store(config, work)
     if revoked is None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kith.accounts.export import export
 from kith.base.clock import Clock
+from kith.commands.audit import note
 from kith.commands.fail import fail
 from kith.commands.users import checked_jid, with_store
 from kith.config import Config
@@ -26,6 +27,7 @@ def write(config: Config, jid: str, output: Path | None) -> None:
     async def work(store: Store) -> int | None:
         record = await store.account(bare)
         if record is not None:
+            await note(store, "account.export", bare)
             await asyncio.to_thread(file.touch, mode=0o600, exist_ok=False)
         return await export(store, record, file, Clock().now()) if record is not None else None
 

@@ -9,6 +9,7 @@ import segno
 from kith.base.clock import Clock
 from kith.base.numbers import canonical
 from kith.base.randomness import Randomness
+from kith.commands.audit import note
 from kith.commands.fail import fail
 from kith.commands.users import checked_jid, with_store
 from kith.config import Config
@@ -36,7 +37,9 @@ def invite(config: Config, contact: str | None, name: str | None, days: float) -
             return None
         if local and await store.account(f"{local}@{config.domain}") is not None:
             raise Taken(f"there is an account {local}@{config.domain} already")
-        return await Invites(store, Clock(), Randomness()).create(made)
+        token = await Invites(store, Clock(), Randomness()).create(made)
+        await note(store, "invitation.create", bare, f"for the name {local}" if local else "")
+        return token
 
     try:
         token = with_store(config, create)

@@ -6,9 +6,11 @@ from datetime import datetime
 
 from rich.table import Table
 
+from kith.commands.audit import note
 from kith.commands.tables import show_table
 from kith.commands.users import with_store
 from kith.config import Config
+from kith.ports.store import Store
 from kith.records.reports import Reports
 from kith.terminal import one_line, say
 
@@ -31,5 +33,11 @@ def show(config: Config) -> None:
 
 def clear(config: Config) -> None:
     """Deletes all reports."""
-    count = with_store(config, lambda store: Reports(store).clear())
+
+    async def delete(store: Store) -> int:
+        count = await Reports(store).clear()
+        await note(store, "reports.clear", details=f"{count} reports")
+        return count
+
+    count = with_store(config, delete)
     say(f"{count} report{'' if count == 1 else 's'} cleared.")

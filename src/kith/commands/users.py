@@ -14,21 +14,22 @@ from rich.progress import Progress
 
 from kith.accounts.credentials import WeakPassword, make_keys
 from kith.accounts.secret import has_secret
+from kith.admin.targets import account_address
 from kith.base.clock import Clock
-from kith.base.numbers import canonical
 from kith.base.randomness import Randomness
+from kith.commands.audit import note
 from kith.commands.fail import fail
 from kith.commands.folder import make_folder, require_folder
 from kith.config import Config
 from kith.console import SafeConsole
 from kith.ports.store import Keys, Store
+from kith.records.bans import BanList, BanRecords
 from kith.records.devices import Devices
 from kith.records.moves import Moves
 from kith.records.passwords import new_salts
 from kith.store.errors import StoreError
 from kith.store.sqlite import SQLiteStore
 from kith.terminal import say
-from kith.wire.jid import JID, parse_jid
 
 _T = TypeVar("_T")
 _GROUP = 200
@@ -56,26 +57,10 @@ def with_store(config: Config, work: Callable[[Store], Awaitable[_T]], *, create
         fail(str(error))
 
 
-def account_jid(config: Config, text: str) -> str:
-    """The bare address of an account on this server, from an address or only the user name.
-
-    A phone number may be written in several ways. Raises ValueError with a line for the operator.
-    """
-    try:
-        jid = parse_jid(text if "@" in text else f"{text}@{config.domain}")
-    except ValueError:
-        raise ValueError(f"{text!r} is not an address") from None
-    if jid.resource or not jid.local:
-        raise ValueError(f"{text!r} is not the address of an account, as name@{config.domain} is")
-    if jid.domain != config.domain:
-        raise ValueError(f"{jid.bare} is not on {config.domain}, which this server serves")
-    return JID(canonical(jid.local), jid.domain).bare
-
-
 def checked_jid(config: Config, text: str) -> str:
-    """As `account_jid`, but ends the program if the text is not valid."""
+    """As `kith.admin.targets.account_address`, but ends the program if the text is not valid."""
     try:
-        return account_jid(config, text)
+        return account_address(config.domain, text)
     except ValueError as error:
         fail(str(error))
 
@@ -90,7 +75,17 @@ def _keys(password: str) -> dict[str, Keys]:
 def add(config: Config, jid: str, password: str) -> None:
     """Adds one account."""
     bare, keys = checked_jid(config, jid), _keys(password)
-    if not with_store(config, lambda store: store.create_accounts([(bare, keys)]), create=True):
+
+    async def create(store: Store) -> bool:
+        if found := BanList(await BanRecords(store).all()).of_account(0, bare.partition("@")[0]):
+            ban = found[0]
+            fail(f"{bare} is banned ({ban.kind} {ban.value}); first: kith user unban {ban.value}")
+        created = bool(await store.create_accounts([(bare, keys)]))
+        if created:
+            await note(store, "account.add", bare)
+        return created
+
+    if not with_store(config, create, create=True):
         fail(f"{bare} exists; to change its password: kith user passwd {bare}")
     say(f"{bare} was added.")
 
@@ -115,6 +110,7 @@ def change_password(config: Config, jid: str, password: str) -> None:
         if record is None or not await store.set_keys(bare, keys):
             return False
         await Devices(store, Clock(), Randomness()).password_changed(record.id, bare)
+        await note(store, "account.password", bare)
         return True
 
     if not with_store(config, change):
@@ -125,7 +121,14 @@ def change_password(config: Config, jid: str, password: str) -> None:
 def remove(config: Config, jid: str) -> None:
     """Removes an account. A running server ends its sessions within two seconds."""
     bare = checked_jid(config, jid)
-    if not with_store(config, lambda store: store.delete_account(bare)):
+
+    async def delete(store: Store) -> bool:
+        deleted = await store.delete_account(bare)
+        if deleted:
+            await note(store, "account.remove", bare)
+        return deleted
+
+    if not with_store(config, delete):
         fail(f"there is no account {bare}")
     say(f"{bare} was removed.")
 
@@ -166,7 +169,7 @@ def _read(
         try:
             if len(line) != 2:
                 raise ValueError(f"{len(line)} columns instead of 2")
-            jid = account_jid(config, line[0].strip())
+            jid = account_address(config.domain, line[0].strip())
             if jid in seen:
                 raise ValueError(f"{jid} is there twice")
         except ValueError as error:
@@ -206,6 +209,7 @@ def _import(config: Config, rows: list[tuple[int, str, str]]) -> tuple[int, int,
                 created += len(await store.create_accounts(good))
                 tried += len(good)
                 progress.advance(task, len(made))
+        await note(store, "account.import", details=f"{created} accounts")
         return created, tried - created
 
     created, existing = with_store(config, work, create=True)

@@ -175,6 +175,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     retention_days: Annotated[
         _Count, _about("Days after which delivered messages are removed from the archive. 0: never.")
     ] = 0
+    keep_addresses_days: Annotated[
+        _Count,
+        _about("Days for which operators see the network addresses that people connected from. 0: none."),
+    ] = 7
     stanza_bytes: Annotated[
         int, Meta(ge=10_000), _about("Size of the largest stanza. A client that sends more is disconnected.")
     ] = 512 * 1024
@@ -267,6 +271,7 @@ LIVE = frozenset(
         "operators",
         "contacts",
         "retention_days",
+        "keep_addresses_days",
         "rate_bytes",
         "connections_per_address",
         "max_sessions",

@@ -39,6 +39,7 @@ from kith.core.routing.post import Post
 from kith.core.routing.presence import Presence
 from kith.core.routing.router import Router
 from kith.core.routing.subscriptions import Subscriptions
+from kith.core.sessions.bans import Bans
 from kith.core.sessions.handover import Handover
 from kith.core.sessions.removal import Removal
 from kith.core.sessions.resumption import Resumption
@@ -58,7 +59,7 @@ _AHEAD = 60.0
 #: Parts whose constructors say which other parts they need; in the order in which they are made.
 _PARTS: tuple[type[object], ...] = (
     *(Hosts, Assertions, Post, Marks, Presence, Subscriptions, Inquiries, Iqs, Resumption, Sessions),
-    *(Revocation, Removal, Handover, Entrance, Upkeep),
+    *(Bans, Revocation, Removal, Handover, Entrance, Upkeep),
 )
 #: The additional parts of a node that is one of several.
 _PEERS: tuple[type[object], ...] = (Bounces, Outbox, Reprobing, Notices, PeerNodes, Ownership)
@@ -155,6 +156,7 @@ class Node:
                 hours=round(ahead / 3600, 1),
                 todo="set the clock; if it is right, new messages carry their date until that is past",
             )
+        await self.get(Bans).load()
         for feature in self.features:
             await feature.start()
         if self.hosts.peers is None:

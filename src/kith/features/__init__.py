@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from kith.core.hooks.feature import Feature
+from kith.features.addresses_seen import AddressesSeen
 from kith.features.archive import Archive
 from kith.features.archive_preferences import ArchivePreferences
 from kith.features.blocking import Blocking
@@ -69,6 +70,7 @@ ALL: tuple[type[Feature], ...] = (
     Pep,
     DeviceKeys,
     DeviceActivity,
+    AddressesSeen,
     VCard,
     VCard4,
     Bookmarks,

@@ -17,6 +17,7 @@ from kith.base.rates import RateLimit
 from kith.config import Config
 from kith.core.actors.accounts import Accounts
 from kith.core.hooks.feature import Feature
+from kith.core.sessions.bans import Bans
 from kith.features.commands import Command, Commands, Outcome, Values
 from kith.features.forms import Field, to_boolean
 from kith.ports.store import DocumentStore
@@ -53,13 +54,14 @@ class Invitations(Feature):
         clock: Clock,
         randomness: Randomness,
         accounts: Accounts,
+        bans: Bans,
         commands: Commands,
     ) -> None:
         self._config = config
         self._domain = domain
         self._clock = clock
         self._accounts = accounts
-        self._invites = Invites(store, clock, randomness)
+        self._invites = Invites(store, clock, randomness, bans.voids)
         self._asked = RateLimit(MAX_ASKED, 3600.0)
         commands.add(
             Command("urn:xmpp:invite#invite", "Invite somebody", self._is_here, self._invite, INVITATION)

@@ -20,6 +20,7 @@ from kith.core.actors.sender import Sender
 from kith.core.actors.visitor import Visitor
 from kith.core.hooks.feature import Feature, handles_iq
 from kith.core.routing.subscriptions import Subscriptions
+from kith.core.sessions.bans import Bans
 from kith.core.sessions.removal import Removal
 from kith.core.sessions.revocation import Revocation
 from kith.ports.store import Store
@@ -61,6 +62,7 @@ class Registration(Feature):
         subscriptions: Subscriptions,
         revocation: Revocation,
         removal: Removal,
+        bans: Bans,
     ) -> None:
         self._config = config
         self._domain = domain
@@ -70,7 +72,8 @@ class Registration(Feature):
         self._subscriptions = subscriptions
         self._revocation = revocation
         self._removal = removal
-        self.invites = Invites(store, clock, randomness)
+        self._bans = bans
+        self.invites = Invites(store, clock, randomness, bans.voids)
         self._made = RateLimit(_MAX_ACCOUNTS, _SECONDS)
         self._admitted: dict[Visitor, tuple[str, Invite]] = {}
 
@@ -131,13 +134,19 @@ class Registration(Feature):
             raise StanzaError("jid-malformed", "not a name") from None
         if len(local) > _MAX_NAME:
             raise StanzaError("not-acceptable", "the name is too long")
+        jid = JID(local, self._domain.name)
+        ban = self._bans.of_registration(jid.bare)
+        ban = ban or self._bans.of_address(visitor.security.address, "registration")
+        if ban is not None:
+            raise StanzaError("forbidden", ban.text)
         token, invite = self._admitted.get(visitor, ("", None))
         if invite is not None and invite.name and invite.name != local:
             raise StanzaError("not-allowed", "the invitation is for another name")
+        if invite is not None and await self._bans.voids(invite):  # since it was presented
+            raise StanzaError("item-not-found", "the invitation is invalid or has expired")
         if not token:
             self._count(visitor)
         keys = await self._revocation.keys(password)
-        jid = JID(local, self._domain.name)
         if await self.invites.reserved(local, token):
             raise StanzaError("conflict", "the name is reserved for somebody who is invited")
         if invite is not None and not await self.invites.use(token, invite):

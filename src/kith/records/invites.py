@@ -6,6 +6,7 @@ Only hashes of the tokens are stored.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from urllib.parse import quote
 
 import msgspec
@@ -73,9 +74,19 @@ def page_url(config: Config, token: str) -> str:
 
 
 class Invites:
-    """Creates, finds and uses up invitations."""
+    """Creates, finds and uses up invitations.
 
-    def __init__(self, store: DocumentStore, clock: Clock, randomness: Randomness) -> None:
+    ``is_void``: whether an invitation does not count at the moment, since whoever made it is excluded.
+    """
+
+    def __init__(
+        self,
+        store: DocumentStore,
+        clock: Clock,
+        randomness: Randomness,
+        is_void: Callable[[Invite], Awaitable[bool]] | None = None,
+    ) -> None:
+        self._is_void = is_void
         self._store = store
         self._clock = clock
         self._randomness = randomness
@@ -119,7 +130,9 @@ class Invites:
     async def _find(self, key: str) -> Invite | None:
         document = await self._store.document(0, SPACE, key)
         invite = _decode(document.value) if document is not None else None
-        return invite if invite is not None and invite.expires > self._clock.now() else None
+        if invite is None or invite.expires <= self._clock.now():
+            return None
+        return None if self._is_void is not None and await self._is_void(invite) else invite
 
     async def restore(self, token: str, invite: Invite) -> None:
         """Makes an invitation valid again that was not used after all."""

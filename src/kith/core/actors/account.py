@@ -87,11 +87,13 @@ class Keeper(Outlets, Protocol):
 class Session(Outlet):
     """A session of an account. It may have no connection at the moment, and wait for its client to resume it.
 
-    ``jid``: the full address. ``bare``: the account's address. ``state``: data of features, by their class.
+    ``jid``: the full address. ``bare``: the account's address. ``address``: the IP address that it was last
+    connected from; empty if that was before a restart. ``state``: data of features, by their class.
     """
 
     __slots__ = (
         "account",
+        "address",
         "appears_offline",
         "bare",
         "caught_up",
@@ -121,6 +123,7 @@ class Session(Outlet):
         self.jid = jid
         self.full = str(jid)
         self.bare = account.jid
+        self.address = ""
         self.handheld = False  # the client says that it runs on a battery
         self.device = ""  # the id of the device, if the client has sent a user-agent id
         self.credential = ""  # the id of the app password that it has logged in with, if any

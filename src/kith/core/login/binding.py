@@ -10,6 +10,7 @@ from kith.core.actors import sm
 from kith.core.actors.account import Account, Session
 from kith.core.actors.visitor import Visitor
 from kith.core.login.entrance import Entrance
+from kith.core.sessions.bans import stream_error
 from kith.wire import ns
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import prepare_resource
@@ -106,6 +107,8 @@ def bind(
     """
     if entrance.accounts.get(account.jid) is not account:  # it was dropped since the login
         raise StreamError("reset", "another node has the account now, or log in again")
+    if (ban := entrance.ban(stream, account)) is not None:  # since the login
+        raise stream_error(ban)
     device = device or stream.device
     own = [other for other in account.sessions.values() if other.credential == stream.credential]
     most = entrance.config.max_sessions
@@ -122,6 +125,7 @@ def bind(
         entrance.sessions, account, account.address.with_resource(resource), stream.sink, stream.lang
     )
     session.device = device
+    session.address = stream.security.address
     session.credential = stream.credential
     if holding:
         session.hold()
@@ -134,19 +138,24 @@ async def resume(
 ) -> bytes:
     """Resumes a session (XEP-0198 §5). Returns ``<resumed/>``. Raises StanzaError, for ``<failed/>``.
 
-    The stanzas that the client has not acknowledged are in the ``out`` of the session.
+    The stanzas that the client has not acknowledged are in the ``out`` of the session. Raises StreamError if
+    the account or the network was banned since the login.
     """
     device = device or stream.device
     if entrance.is_void(stream, account, device):
         raise StanzaError("item-not-found")
     session = await entrance.sessions.resume(account, previous, h)
-    if stream.ended or entrance.is_void(stream, account, device):
+    ban = entrance.ban(stream, account)
+    if stream.ended or ban is not None or entrance.is_void(stream, account, device):
         entrance.sessions.lost(session)
+        if ban is not None:
+            raise stream_error(ban)
         raise StanzaError("item-not-found")
     manage = session.sm
     assert manage is not None
     session.sink = stream.sink
     session.device = device or session.device
+    session.address = stream.security.address
     session.credential = stream.credential
     stream.session = session
     session.acknowledge(h)

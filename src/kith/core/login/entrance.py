@@ -15,9 +15,11 @@ from kith.core.actors.accounts import Accounts
 from kith.core.actors.visitor import Visitor
 from kith.core.hooks.table import Hooks
 from kith.core.login.offers import Offers
+from kith.core.sessions.bans import Bans
 from kith.core.sessions.revocation import Revocation
 from kith.core.sessions.sessions import Sessions
 from kith.ports.store import AccountRecord, Store
+from kith.records.bans import Ban
 from kith.records.devices import Devices
 from kith.records.passwords import Passwords
 
@@ -38,6 +40,7 @@ class Entrance:
         store: Store,
         accounts: Accounts,
         sessions: Sessions,
+        bans: Bans,
         hooks: Hooks,
         devices: Devices,
         passwords: Passwords,
@@ -54,6 +57,7 @@ class Entrance:
         self.store = store
         self.accounts = accounts
         self.sessions = sessions
+        self.bans = bans
         self.hooks = hooks
         self.devices = devices
         self.passwords = passwords
@@ -80,6 +84,10 @@ class Entrance:
             return read[1]
         visitor.passwords_seen = self.passwords.changes
         return await self.store.account(bare)
+
+    def ban(self, visitor: Visitor, account: Account) -> Ban | None:
+        """Why a client may not log in although it has proved who it is, or None."""
+        return self.bans.of_account(account.id, account.jid) or self.bans.of_address(visitor.security.address)
 
     def is_void(self, visitor: Visitor, account: Account, device: str) -> bool:
         """Whether the device, app password or password that a client has used is no longer valid."""

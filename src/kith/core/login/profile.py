@@ -12,7 +12,7 @@ from kith.core.actors.account import Account
 from kith.core.actors.accounts import Elsewhere
 from kith.core.actors.visitor import Visitor
 from kith.core.login.entrance import Entrance
-from kith.core.login.sasl import Authentication, SASLError, decode, mechanisms
+from kith.core.login.sasl import Authentication, Excluded, SASLError, decode, mechanisms
 from kith.ports.store import AccountRecord
 from kith.wire import ns
 from kith.wire.errors import StreamError
@@ -111,7 +111,7 @@ class Profile:
     async def load(self, record: AccountRecord) -> Account:
         """The account of a successful exchange.
 
-        Raises SASLError if the account or the stream no longer exists.
+        Raises SASLError if the account or the stream no longer exists, or a ban excludes it.
         """
         self.record = record
         self.entrance.accounts.appeared(record.jid)
@@ -121,7 +121,15 @@ class Profile:
             raise SASLError("temporary-auth-failure", "another node has the account") from None
         if account is None or self.stream.ended:
             raise SASLError("not-authorized")
+        if (ban := self.entrance.ban(self.stream, account)) is not None:
+            self._forgive()
+            raise Excluded(ban.text)
         return account
+
+    def _forgive(self) -> None:
+        """The password was right, so the attempt does not count as a wrong one."""
+        if self._attempt is not None:
+            self.entrance.guesses.right(self._attempt, self.entrance.clock.steady())
 
     async def admit(self, user: str) -> AccountRecord | None:
         """As `lookup`, before a password is checked. Raises SASLError after too many wrong passwords.

@@ -55,6 +55,15 @@ class BindingRefused(SASLError):
     guess = False
 
 
+class Excluded(SASLError):
+    """The client has proved who it is, but the account, or its network, is banned (RFC 6120 §6.5.1)."""
+
+    guess = False
+
+    def __init__(self, text: str) -> None:
+        super().__init__("account-disabled", text)
+
+
 def decode(text: str) -> bytes:
     """Decodes the base64 of an element. Raises SASLError."""
     text = text.strip()

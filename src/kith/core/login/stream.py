@@ -18,6 +18,7 @@ from kith.core.login.entrance import Entrance
 from kith.core.login.profile import SASL, Profile
 from kith.core.login.sasl import BASIC_HASHES, HASHES, SASLError, mechanisms
 from kith.core.login.sasl2 import SASL2, named_account
+from kith.core.sessions.bans import stream_error
 from kith.core.sessions.handover import can_be_saved
 from kith.ports.connection import Liveness, Security, Sink
 from kith.wire import ns
@@ -89,6 +90,8 @@ class Stream(Visitor):
             raise StreamError("unsupported-version")
         if self._busy:
             raise StreamError("not-authorized", "authentication is under way")
+        if (ban := self.entrance.bans.of_address(self.security.address)) is not None:
+            raise stream_error(ban)
         self.claimed = named_account(self.entrance.domain, attrs.get("from"))
         if self.claimed and self.account is None and mechanisms(self.security):
             self.work(self._offer())

@@ -9,6 +9,7 @@ from kith.base.tasks import Tasks
 from kith.core.actors.accounts import Accounts
 from kith.core.hooks.table import Hooks
 from kith.core.log.marks import Marks
+from kith.core.sessions.bans import Bans
 from kith.core.sessions.removal import Removal
 from kith.core.sessions.revocation import Revocation
 from kith.core.sessions.sessions import Sessions
@@ -28,6 +29,7 @@ class Upkeep:
         sessions: Sessions,
         accounts: Accounts,
         devices: Devices,
+        bans: Bans,
         revocation: Revocation,
         removal: Removal,
         hooks: Hooks,
@@ -39,6 +41,7 @@ class Upkeep:
         self._sessions = sessions
         self._accounts = accounts
         self._devices = devices
+        self._bans = bans
         self._revocation = revocation
         self._removal = removal
         self._hooks = hooks
@@ -71,6 +74,7 @@ class Upkeep:
             self._refreshing = False
 
     async def _take_up_changes(self) -> None:
+        await self._bans.load()
         for jid, device in await self._devices.revoked():
             if device.id != PASSWORD:
                 await self._revocation.forgotten(jid, [device])

@@ -1,0 +1,1 @@
+"""What operators do and see, for commands and the admin API alike. Imports `kith.accounts` and below."""

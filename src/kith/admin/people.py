@@ -1,0 +1,183 @@
+"""What operators see of accounts: who they are, when they were last there, where, and what they take up.
+
+It reads the store. What only a running server knows (who is online) comes from `Live`; a command that runs
+without a server has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol
+
+from kith.accounts.numbers import is_number
+from kith.admin.names import NAME_SPACES, name_in
+from kith.config import Config
+from kith.ports.store import Document, Overview, Store
+from kith.records import device as devices
+from kith.records.addresses_seen import SPACE as ADDRESSES
+from kith.records.addresses_seen import AddressSeen, stored
+from kith.records.bans import Ban, BanList
+from kith.records.device import Device
+from kith.records.devices import SPACE as DEVICES
+from kith.records.moves import Moves
+from kith.records.readable import readable
+
+State = Literal["active", "suspended", "banned"]
+_LAST = "last"
+#: The spaces of documents that are read for each account, and those that are only read for its name.
+_SPACES = (_LAST, DEVICES, ADDRESSES)
+#: How many accounts are read at once.
+_PAGE = 200
+
+
+class Live(Protocol):
+    """What only a running server knows."""
+
+    def is_online(self, bare: str) -> bool:
+        """Whether a client of the account is connected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """An account, as it is listed.
+
+    ``last_seen``: seconds since 1970; 0 if it never was online. ``bans``: those that apply to it, except
+    those for new accounts.
+    """
+
+    id: int
+    jid: str
+    name: str
+    online: bool
+    last_seen: float
+    devices: Sequence[Device]
+    addresses: Sequence[AddressSeen]
+    bans: Sequence[Ban]
+    password: bool
+    operator: bool = False
+
+    @property
+    def number(self) -> str:
+        """The account's phone number; empty if it has none."""
+        local = self.jid.partition("@")[0]
+        return local if is_number(local) else ""
+
+    @property
+    def state(self) -> State:
+        """Whether the account can be used."""
+        if any(ban.kind != "suspension" for ban in self.bans):
+            return "banned"
+        return "suspended" if self.bans else "active"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which accounts to list.
+
+    ``query``: a part of the address or the name. ``state``: a `State`, ``online`` or empty. ``after``: where
+    the previous page has ended.
+    """
+
+    query: str = ""
+    state: str = ""
+    sort: str = "address"
+    after: str = ""
+    limit: int = 50
+
+
+@dataclass(slots=True)
+class Listed:
+    """A page. ``total``: how many accounts there are in all pages. ``next``: for `Wanted.after`."""
+
+    people: list[Facts] = field(default_factory=list)
+    total: int = 0
+    next: str = ""
+
+
+class People:
+    """Reads facts about accounts."""
+
+    def __init__(self, config: Config, store: Store, live: Live | None) -> None:
+        self._config = config
+        self._store = store
+        self._live = live
+
+    async def list(self, wanted: Wanted, bans: BanList) -> Listed:
+        """A page of accounts. Addresses that only lead to a new one are left out."""
+        everybody = await self.all(bans, names=bool(wanted.query))
+        found = [one for one in everybody if _fits(one, wanted)]
+        if wanted.sort == "last_seen":
+            found.sort(key=lambda one: (-one.last_seen, one.jid))
+        keys = [_key(one, wanted.sort) for one in found]
+        start = next((at for at, key in enumerate(keys) if key > wanted.after), len(found))
+        shown = [await self._named(one) for one in found[start : start + wanted.limit]]
+        more = start + wanted.limit < len(found)
+        return Listed(shown, len(found), keys[start + wanted.limit - 1] if more else "")
+
+    async def all(self, bans: BanList, names: bool = False) -> Sequence[Facts]:
+        """All accounts, by address. ``names``: whether to read their names too, which takes longer."""
+        left = await Moves(self._store).all()
+        found: list[Facts] = []
+        after, spaces = "", (*_SPACES, *NAME_SPACES) if names else _SPACES
+        while page := await self._store.overview(spaces, after, _PAGE):
+            after = page[-1].jid
+            found += [self._facts(one, bans) for one in page if one.jid not in left]
+        return found
+
+    async def one(self, jid: str, bans: BanList) -> Facts | None:
+        """The facts about the account with a bare address; None if there is none."""
+        record = await self._store.account(jid)
+        if record is None:
+            return None
+        kept = await self._store.documents_of(record.id, (*_SPACES, *NAME_SPACES))
+        return self._facts(Overview(record.id, jid, bool(record.keys), kept), bans)
+
+    async def _named(self, one: Facts) -> Facts:
+        """The same facts with the account's name."""
+        if one.name:
+            return one
+        return replace(one, name=name_in(await self._store.documents_of(one.id, NAME_SPACES)))
+
+    def _facts(self, account: Overview, bans: BanList) -> Facts:
+        kept = account.documents
+        known = [device for _, device in readable(kept[DEVICES], devices.decode, "device")]
+        online = self._live is not None and self._live.is_online(account.jid)
+        left = max((_number(document) for document in kept[_LAST]), default=0.0)
+        return Facts(
+            account.id,
+            account.jid,
+            name_in(kept),
+            online,
+            max([left, *(device.used for device in known)]),
+            known,
+            stored(kept[ADDRESSES]),
+            self._bans(account, bans),
+            account.password,
+            account.jid in self._config.operators,
+        )
+
+    def _bans(self, account: Overview, bans: BanList) -> Sequence[Ban]:
+        found = bans.of_account(account.id, account.jid.removesuffix(f"@{self._config.domain}"))
+        exempt = account.jid in self._config.operators
+        return [
+            ban for ban in found if ban.scope == "all" and not (exempt and ban.kind in ("prefix", "country"))
+        ]
+
+
+def _fits(one: Facts, wanted: Wanted) -> bool:
+    query = wanted.query.casefold()
+    if query and query not in one.jid.casefold() and query not in one.name.casefold():
+        return False
+    if wanted.state == "online":
+        return one.online
+    return wanted.state in ("", one.state)
+
+
+def _key(one: Facts, sort: str) -> str:
+    """A text by which the list is sorted. That of the last time goes backwards."""
+    return f"{10**12 - int(one.last_seen):013} {one.jid}" if sort == "last_seen" else one.jid
+
+
+def _number(document: Document) -> float:
+    return float(document.value) if document.value.isdigit() else 0.0

@@ -1,0 +1,330 @@
+"""``/api/admin/people``: the accounts, and what operators can do to them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from kith.accounts.apps import Apps
+from kith.accounts.credentials import MAX_BYTES
+from kith.accounts.devices import Logins
+from kith.accounts.errors import Refused
+from kith.accounts.leaving import Leaving
+from kith.admin.exclusions import Exclusions
+from kith.admin.people import Facts, People, Wanted
+from kith.admin.targets import account_address
+from kith.api.admin.person_types import (
+    Person,
+    PersonAddress,
+    PersonDetails,
+    PersonDevice,
+    PersonPage,
+    PersonPassword,
+    PersonSession,
+    Storage,
+)
+from kith.api.admin.types import ADDRESS, Ban, Days, Note, Reason
+from kith.api.endpoint import Call, endpoint
+from kith.api.types import moment, whole
+from kith.base.clock import Clock
+from kith.base.domain import Domain
+from kith.core.actors.account import Account
+from kith.core.actors.accounts import Accounts
+from kith.core.actors.roster import SPACE as ROSTER
+from kith.core.sessions.bans import Bans
+from kith.core.sessions.revocation import Revocation
+from kith.core.sessions.sessions import Sessions
+from kith.ports.store import AccountRecord, Store
+from kith.records.audit import Audit
+from kith.records.moves import Moves
+from kith.records.reports import Reports
+from kith.wire.errors import StanzaError, StreamError
+
+_PATH = "/api/admin/people/{address}"
+_LIST: dict[str, Any] = {
+    "query": {
+        "type": "string",
+        "pattern": r"(?s)^.{0,100}\Z",
+        "description": "A part of the address or the name.",
+    },
+    "state": {
+        "type": "string",
+        "pattern": whole("(active|suspended|banned|online)?"),
+        "description": "Only these; empty: everybody.",
+    },
+    "sort": {"type": "string", "pattern": whole("(address|last_seen)?"), "description": "The order."},
+    "after": {"type": "string", "pattern": r"(?s)^.{0,3300}\Z", "description": "`next` of the page before."},
+    "limit": {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
+}
+_WITH_ID = {**ADDRESS, "id": {"type": "string", "pattern": whole("[0-9a-f]{16}|all")}}
+
+
+class NewPerson(msgspec.Struct, forbid_unknown_fields=True):
+    """A new account."""
+
+    address: Annotated[str, Meta(min_length=1, max_length=1100)]
+    password: Annotated[str, Meta(min_length=1, max_length=MAX_BYTES)]
+
+
+class NewPassword(msgspec.Struct, forbid_unknown_fields=True):
+    """A new password."""
+
+    password: Annotated[str, Meta(min_length=1, max_length=MAX_BYTES)]
+
+
+class Suspension(msgspec.Struct, forbid_unknown_fields=True):
+    """Why, and for how long."""
+
+    reason: Reason = ""
+    note: Note = ""
+    days: Days = 0.0
+
+
+class LiveAccounts:
+    """Who is online, on this node (`kith.admin.people.Live`)."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+
+    def is_online(self, bare: str) -> bool:
+        return any(session.sink is not None for session in self._accounts.sessions(bare))
+
+
+class PeopleResource:
+    """The endpoints. What they change is in the audit log."""
+
+    def __init__(
+        self,
+        domain: Domain,
+        clock: Clock,
+        store: Store,
+        accounts: Accounts,
+        sessions: Sessions,
+        revocation: Revocation,
+        bans: Bans,
+        exclusions: Exclusions,
+        people: People,
+        logins: Logins,
+        apps: Apps,
+        leaving: Leaving,
+        audit: Audit,
+    ) -> None:
+        self._domain = domain
+        self._clock = clock
+        self._store = store
+        self._accounts = accounts
+        self._sessions = sessions
+        self._revocation = revocation
+        self._bans = bans
+        self._exclusions = exclusions
+        self._people = people
+        self._logins = logins
+        self._apps = apps
+        self._leaving = leaving
+        self._audit = audit
+
+    # -- reading -----------------------------------------------------------------------------------
+
+    @endpoint("GET", "/api/admin/people", "List people", parameters=_LIST)
+    async def list(self, call: Call) -> PersonPage:
+        asked = call.query
+        wanted = Wanted(
+            asked.get("query", ""),
+            asked.get("state", ""),
+            asked.get("sort", ""),
+            asked.get("after", ""),
+            int(asked.get("limit", "50")),
+        )
+        found = await self._people.list(wanted, self._bans.list)
+        now = self._clock.now()
+        return PersonPage([Person.of(one, now) for one in found.people], found.total, found.next)
+
+    @endpoint("GET", _PATH, "Show a person", refusals=("not-found",), parameters=ADDRESS)
+    async def get(self, call: Call) -> PersonDetails:
+        record = await self._record(call)
+        facts = await self._people.one(record.jid, self._bans.list)
+        if facts is None:
+            raise Refused("not-found", "The account was removed.")
+        return await self._details(facts, record)
+
+    async def _details(self, facts: Facts, record: AccountRecord) -> PersonDetails:
+        now, sessions = self._clock.now(), self._accounts.sessions(record.jid)
+        connected = {session.device for session in sessions if session.sink is not None}
+        devices = sorted(facts.devices, key=lambda device: -device.used)
+        reports = await Reports(self._store).all()
+        moves = await Moves(self._store).all()
+        contacts = await self._store.documents_of(record.id, [ROSTER])
+        return PersonDetails(
+            **msgspec.structs.asdict(Person.of(facts, now)),
+            devices_list=[PersonDevice.of(device, device.id in connected, now) for device in devices],
+            app_passwords=[
+                PersonPassword.of(one, self._apps.online(record, one.id))
+                for one in await self._apps.all(record)
+            ],
+            sessions=[PersonSession.of(session) for session in sessions],
+            addresses=[
+                PersonAddress(one.address, moment(one.first), moment(one.last)) for one in facts.addresses
+            ],
+            storage=Storage.of(await self._store.usage(record.id)),
+            contacts=sum(document.key != "" for document in contacts[ROSTER]),
+            password=facts.password,
+            reports=sum(report.reported.partition("/")[0] == record.jid for report in reports),
+            bans=[Ban.of(ban) for ban in facts.bans],
+            moved_from=[old for old, move in moves.items() if move.new == record.jid],
+        )
+
+    # -- accounts ----------------------------------------------------------------------------------
+
+    @endpoint(
+        "POST",
+        "/api/admin/people",
+        "Add an account",
+        status=201,
+        refusals=("banned", "conflict", "weak-password"),
+    )
+    async def add(self, call: Call, request: NewPerson) -> Person:
+        try:
+            bare = account_address(self._domain.name, request.address)
+        except ValueError as error:
+            raise Refused("bad-request", f"{error}.") from None
+        if (ban := self._bans.of_registration(bare)) is not None:
+            raise Refused("banned", f"{bare} is banned ({ban.kind} {ban.value}). Lift the ban first.")
+        keys = await self._keys(request.password)
+        if not await self._accounts.create([(bare, keys)]):
+            raise Refused("conflict", f"{bare} exists.")
+        await self._audit.note(call.actor, "account.add", bare)
+        facts = await self._people.one(bare, self._bans.list)
+        if facts is None:
+            raise Refused("conflict", "The account was removed at once.")
+        return Person.of(facts, self._clock.now())
+
+    @endpoint("DELETE", _PATH, "Remove an account", status=204, refusals=("not-found",), parameters=ADDRESS)
+    async def remove(self, call: Call) -> None:
+        """Deletes messages, contacts, devices and settings, ends all sessions, and notifies contacts.
+
+        This can't be undone. Bans stay, so that a banned number can't register again.
+        """
+        account = await self._account(call)
+        await self._leaving.remove(account)
+        await self._audit.note(call.actor, "account.remove", account.jid)
+
+    @endpoint(
+        "PUT",
+        f"{_PATH}/password",
+        "Set a password",
+        status=204,
+        refusals=("not-found", "weak-password"),
+        parameters=ADDRESS,
+    )
+    async def password(self, call: Call, request: NewPassword) -> None:
+        """Logs out all devices, and ends all sessions."""
+        account = await self._account(call)
+        try:
+            await self._revocation.new_password(account, request.password)
+        except StanzaError as error:
+            raise Refused("weak-password", f"{error.text.capitalize()}.") from None
+        await self._audit.note(call.actor, "account.password", account.jid)
+
+    async def _keys(self, password: str) -> dict[str, Any]:
+        try:
+            return await self._revocation.keys(password)
+        except StanzaError as error:
+            raise Refused("weak-password", f"{error.text.capitalize()}.") from None
+
+    # -- suspension --------------------------------------------------------------------------------
+
+    @endpoint(
+        "PUT",
+        f"{_PATH}/suspension",
+        "Suspend an account",
+        refusals=("not-found", "conflict"),
+        parameters=ADDRESS,
+    )
+    async def suspend(self, call: Call, request: Suspension) -> Ban:
+        """Ends its sessions at once, and refuses logins until the suspension ends.
+
+        Messages for the account are stored, and delivered afterwards. Others notice nothing but that it is
+        offline.
+        """
+        record = await self._record(call)
+        ban = await self._exclusions.suspend(
+            call.actor, record.jid, request.reason, request.note, request.days
+        )
+        await self._bans.load()
+        return Ban.of(ban)
+
+    @endpoint(
+        "DELETE",
+        f"{_PATH}/suspension",
+        "End a suspension",
+        status=204,
+        refusals=("not-found",),
+        parameters=ADDRESS,
+    )
+    async def resume(self, call: Call) -> None:
+        await self._exclusions.resume(call.actor, (await self._record(call)).jid)
+        await self._bans.load()
+
+    # -- sessions and devices ----------------------------------------------------------------------
+
+    @endpoint(
+        "DELETE",
+        f"{_PATH}/sessions",
+        "End the sessions",
+        status=204,
+        refusals=("not-found",),
+        parameters=ADDRESS,
+    )
+    async def end(self, call: Call) -> None:
+        """Closes all connections. The devices may log in again."""
+        account = await self._account(call)
+        for session in list(account.sessions.values()):
+            self._sessions.end(session, StreamError("policy-violation", "ended by an operator"))
+        await self._audit.note(call.actor, "sessions.end", account.jid)
+
+    @endpoint(
+        "DELETE",
+        f"{_PATH}/devices/{{id}}",
+        "Revoke a device",
+        status=204,
+        refusals=("not-found",),
+        parameters=_WITH_ID,
+    )
+    async def revoke(self, call: Call) -> None:
+        """Its token becomes invalid, its sessions end at once, and the OMEMO device lists lose its keys.
+
+        With ``all`` in place of the id, all devices.
+        """
+        record, id = await self._record(call), call.path["id"]
+        if id == "all":
+            await self._logins.revoke_all(record)
+        else:
+            await self._logins.revoke(record, id)
+        await self._audit.note(call.actor, "device.revoke", record.jid, id)
+
+    @endpoint(
+        "DELETE",
+        f"{_PATH}/app-passwords/{{id}}",
+        "Revoke an app password",
+        status=204,
+        refusals=("not-found",),
+        parameters={**ADDRESS, "id": {"type": "string", "pattern": whole("[0-9a-f]{16}")}},
+    )
+    async def revoke_app(self, call: Call) -> None:
+        record = await self._record(call)
+        await self._apps.revoke(record, call.path["id"])
+        await self._audit.note(call.actor, "app-password.revoke", record.jid, call.path["id"])
+
+    # -- finding -----------------------------------------------------------------------------------
+
+    async def _record(self, call: Call) -> AccountRecord:
+        return await self._exclusions.account(call.path["address"])
+
+    async def _account(self, call: Call) -> Account:
+        record = await self._record(call)
+        account = await self._accounts.load(record.jid)
+        if account is None:
+            raise Refused("not-found", "The account was removed.")
+        return account

@@ -1,0 +1,105 @@
+"""Enforces suspensions and bans (`kith.records.bans`): on new logins and on sessions that exist."""
+
+from __future__ import annotations
+
+from kith.base.clock import Clock
+from kith.base.domain import Domain
+from kith.config import Config
+from kith.core.actors.account import Session
+from kith.core.actors.accounts import Accounts
+from kith.core.sessions.sessions import Sessions
+from kith.ports.store import DocumentStore
+from kith.records.bans import Ban, BanList, BanRecords
+from kith.records.invites import Invite
+from kith.wire.errors import StreamError
+
+
+class Bans:
+    """The bans in force, in memory. They change here before sessions end, so no login slips in between.
+
+    Operators can't be banned by the prefix or the country of their number, so that nobody locks out
+    everybody who could lift the ban. A network ban counts for them too; commands lift it.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        domain: Domain,
+        clock: Clock,
+        store: DocumentStore,
+        accounts: Accounts,
+        sessions: Sessions,
+    ) -> None:
+        self._config = config
+        self._domain = domain
+        self._clock = clock
+        self._accounts = accounts
+        self._sessions = sessions
+        self.records = BanRecords(store)
+        self.list = BanList()
+        self._reads = self._last_read = 0
+
+    async def load(self) -> None:
+        """Reads the bans again, and ends the sessions that they exclude."""
+        self._reads = read = self._reads + 1
+        found = await self.records.all()
+        if read < self._last_read:
+            return  # another call has read what was written later
+        self._last_read = read
+        now = self._clock.now()
+        found = [ban for ban in found if not ban.is_over(now)]
+        if found != self.list.all:
+            self.list = BanList(found)
+            self._end_sessions()
+
+    def of_account(self, id: int, bare: str) -> Ban | None:
+        """Why an account can't be used, or None. ``bare``: its address."""
+        return self._first(self.list.of_account(id, self._local(bare)), bare, "all")
+
+    def of_registration(self, bare: str) -> Ban | None:
+        """Why nobody may create an account with this address, or None."""
+        return self._first(self.list.of_account(0, self._local(bare)), bare, "registration")
+
+    def of_address(self, address: str, scope: str = "all") -> Ban | None:
+        """Why nobody may log in from an IP address, or None.
+
+        ``scope``: ``registration`` asks for creating accounts instead.
+        """
+        return self._first(self.list.of_address(address), "", scope)
+
+    def of_session(self, session: Session) -> Ban | None:
+        """Why a session has to end, or None."""
+        account = session.account
+        return self.of_account(account.id, account.jid) or self.of_address(session.address)
+
+    async def voids(self, invite: Invite) -> bool:
+        """Whether an invitation does not count, since whoever made it, or would be a contact, is excluded."""
+        for bare in filter(None, {invite.maker, invite.contact}):
+            account = await self._accounts.load(bare)
+            if self.of_account(account.id if account is not None else 0, bare) is not None:
+                return True
+        return False
+
+    def _first(self, found: list[Ban], bare: str, scope: str) -> Ban | None:
+        now = self._clock.now()
+        for ban in found:
+            if ban.is_over(now) or (ban.scope == "registration" and scope == "all"):
+                continue
+            if ban.kind in ("prefix", "country") and bare in self._config.operators:
+                continue
+            return ban
+        return None
+
+    def _local(self, bare: str) -> str:
+        return bare.removesuffix(f"@{self._domain.name}")
+
+    def _end_sessions(self) -> None:
+        for account in self._accounts.all():
+            for session in list(account.sessions.values()):
+                if (ban := self.of_session(session)) is not None:
+                    self._sessions.end(session, stream_error(ban))
+
+
+def stream_error(ban: Ban) -> StreamError:
+    """The stream error (RFC 6120 §4.9.3) for somebody who is excluded."""
+    return StreamError("policy-violation" if ban.kind == "network" else "not-authorized", ban.text)

@@ -1,0 +1,1 @@
+"""Operators: bans, the admin API, and commands."""

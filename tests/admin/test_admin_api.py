@@ -21,10 +21,12 @@ from tests.api.person import Person
 from tests.conftest import RunningServer, running
 from tests.raw import online
 
+_SETTINGS = {"operators": "+4915112999999@localhost"}
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with running(tmp_path_factory.mktemp("kith") / "data", operators="+4915112999999@localhost") as server:
+    with running(tmp_path_factory.mktemp("kith") / "data", **_SETTINGS) as server:
         yield server
 
 
@@ -105,7 +107,7 @@ async def test_a_token_that_may_only_read_changes_nothing(server: RunningServer)
 
 async def test_a_token_is_refused_once_it_is_revoked_or_expired(server: RunningServer) -> None:
     token = server.kith("admin", "token", "create", "short").stdout.strip()
-    expired = server.kith("admin", "token", "create", "over", "--days", "0.00001").stdout.strip()
+    expired = server.kith("admin", "token", "create", "over", "--days", "0.000000001").stdout.strip()
     listed = server.kith("admin", "token", "list").stdout
     assert re.search(r"short +change .* never", listed)
     assert token not in listed
@@ -254,6 +256,68 @@ async def test_the_audit_log_tells_what_commands_did_and_can_not_be_forged(
     ]
 
 
+async def test_invitations_are_made_once_listed_and_revoked(
+    server: RunningServer, operator: Operator
+) -> None:
+    server.add_user("vic")
+    made = await operator.done("POST", "/invitations", {"contact": "vic", "name": "Guest", "days": 1})
+    assert made["url"].rpartition("/")[2] in made["uri"]
+    assert made["qr"].startswith("<svg")
+    listed = await operator.done("GET", "/invitations")
+    (shown,) = listed["invitations"]
+    assert (shown["id"], shown["name"], shown["contact"]) == (made["id"], "guest", "vic@localhost")
+    assert not listed["usable"]  # with registration = phone
+    token = made["url"].rpartition("/")[2]
+    assert token not in json.dumps(listed)
+    for request, error in (
+        ({"name": "guest"}, "conflict"),
+        ({"name": "vic"}, "conflict"),
+        ({"name": "a b"}, "bad-request"),
+        ({"contact": "nobody"}, "not-found"),
+    ):
+        assert (await operator.ask("POST", "/invitations", request)).error == error
+    await operator.done("DELETE", f"/invitations/{made['id']}")
+    assert (await operator.ask("DELETE", f"/invitations/{made['id']}")).status == 404
+    assert (await operator.ask("DELETE", f"/invitations/{made['id'][:1]}")).status == 404
+    assert (await operator.done("GET", "/invitations"))["invitations"] == []
+    await operator.done("POST", "/invitations", {"name": "guest"})  # the name is free again
+    assert "t" in (await operator.done("GET", "/log?limit=1"))["entries"][0]["action"]
+
+
+async def test_reports_are_listed_and_done_with(server: RunningServer, operator: Operator) -> None:
+    for name in ("uma", "troll"):
+        server.add_user(name)
+    client = await online(server.port, "uma")
+    report = (
+        "<block xmlns='urn:xmpp:blocking'><item jid='troll@localhost'>"
+        "<report xmlns='urn:xmpp:reporting:1' reason='urn:xmpp:reporting:spam'><text>Buys &lt;b&gt; all"
+        "</text></report></item></block>"
+    )
+    await client.result("set", report)
+    (shown,) = (await operator.done("GET", "/reports"))["reports"]
+    assert (shown["reporter"], shown["reported"]) == ("uma@localhost", "troll@localhost")
+    assert (shown["reason"], shown["text"], shown["local"]) == ("spam", "Buys <b> all", True)
+    assert (await operator.done("GET", "/people/troll"))["reports"] == 1
+    assert (await operator.done("GET", "/health"))["open_reports"] == 1
+    await operator.done("DELETE", f"/reports/{shown['id']}")
+    assert (await operator.done("GET", "/reports"))["reports"] == []
+    assert (await operator.ask("DELETE", f"/reports/{shown['id']}")).status == 404
+    client.abort()
+
+
+async def test_health_counts_what_is_there(server: RunningServer, operator: Operator) -> None:
+    server.add_user("sue")
+    before = await operator.done("GET", "/health")
+    client = await online(server.port, "sue")
+    after = await operator.done("GET", "/health")
+    assert (after["online"], after["sessions"]) == (before["online"] + 1, before["sessions"] + 1)
+    assert after["domain"] == "localhost"
+    assert after["database_bytes"] > 0
+    assert after["free_bytes"] > 0
+    assert not after["disk_failing"]
+    client.abort()
+
+
 async def test_a_page_of_another_site_can_not_use_it(server: RunningServer, operator: Operator) -> None:
     headers = {"Authorization": f"Bearer {operator.token}", "Origin": "https://evil.example"}
     answer = await Person(server).ask("DELETE", "/api/admin/people/walt", headers=headers)
@@ -262,10 +326,12 @@ async def test_a_page_of_another_site_can_not_use_it(server: RunningServer, oper
 
 @pytest.mark.timeout(300)
 def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
-    with running(tmp_path / "data") as server:
+    with running(tmp_path / "data", domain="example.org") as server:
         operator = Operator(server)
+        health = asyncio.run(operator.done("GET", "/health"))
+        assert "self-signed" in health["problems"][0]["text"]
         for name in ("ada", "ben"):
-            server.add_user(name)
+            asyncio.run(operator.done("POST", "/people", {"address": name, "password": "pw"}))
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "schemathesis.cli", "run"),

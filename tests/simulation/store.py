@@ -119,6 +119,10 @@ class SimulatedStore:
     def waiting(self) -> int:
         return len(self._queue) + len(self._committing or ()) + self._answering
 
+    @property
+    def failing(self) -> bool:
+        return False
+
     def _delay(self) -> float:
         slow = self.rng.random() < 0.05
         return self.rng.random() * (SLOW if slow else QUICK)

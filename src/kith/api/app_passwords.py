@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from typing import Annotated
 
 import msgspec
-import segno
 from msgspec import Meta
 
 from kith.accounts.apps import Apps, uri
 from kith.api.endpoint import Call, endpoint
+from kith.api.qr import svg
 from kith.api.types import Name, moment, whole
 from kith.records.app_passwords import AppPassword as Stored
 
@@ -68,7 +67,7 @@ class AppPasswords:
         record = call.device.record
         made, password = await self._apps.make(record, request.name)
         link = uri(record.jid, password)
-        return MadeAppPassword(made.id, made.name, record.jid, password, link, _qr(link))
+        return MadeAppPassword(made.id, made.name, record.jid, password, link, svg(link))
 
     @endpoint(
         "PATCH",
@@ -95,9 +94,3 @@ class AppPasswords:
     def _answer(self, call: Call, one: Stored) -> AppPassword:
         online = self._apps.online(call.device.record, one.id)
         return AppPassword(one.id, one.name, moment(one.created), moment(one.used), online, one.omemo)
-
-
-def _qr(text: str) -> str:
-    out = io.BytesIO()
-    segno.make(text, error="m").save(out, kind="svg", xmldecl=False, border=2, omitsize=True)
-    return out.getvalue().decode()

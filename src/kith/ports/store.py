@@ -262,6 +262,10 @@ class Store(AccountStore, LogStore, DocumentStore, SurveyStore, Protocol):
     def waiting(self) -> int:
         """The number of operations that are queued or being committed."""
 
+    @property
+    def failing(self) -> bool:
+        """Whether the store has refused the last write."""
+
     async def open(self) -> None:
         """Opens the store; creates or migrates it if necessary."""
 

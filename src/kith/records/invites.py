@@ -20,6 +20,8 @@ from kith.records.readable import readable
 SPACE = "invites"
 #: The space of reserved user names, each with the key of the invitation that reserves it.
 NAMES = "invite-names"
+#: The length of an id, in hexadecimal digits. It is the beginning of the token's hash.
+ID_LENGTH = 16
 #: The maximum number of open invitations, in total and from one account.
 MAX_OPEN = 10_000
 MAX_OWN = 20
@@ -133,6 +135,27 @@ class Invites:
         if invite is None or invite.expires <= self._clock.now():
             return None
         return None if self._is_void is not None and await self._is_void(invite) else invite
+
+    async def all(self) -> list[tuple[str, Invite]]:
+        """All valid invitations, each with an id that discloses nothing about its token."""
+        now = self._clock.now()
+        documents = await self._store.documents(0, SPACE)
+        return [
+            (document.key[:ID_LENGTH], invite)
+            for document, invite in readable(documents, _decode, "invitation")
+            if invite.expires > now
+        ]
+
+    def id(self, token: str) -> str:
+        """The id of the invitation with a token."""
+        return _key(token)[:ID_LENGTH]
+
+    async def revoke(self, id: str) -> Invite | None:
+        """Revokes an invitation by its id. Returns it; None if there is none."""
+        for document, invite in readable(await self._store.documents(0, SPACE), _decode, "invitation"):
+            if document.key.startswith(id) and await self._remove(document.key, invite):
+                return invite
+        return None
 
     async def restore(self, token: str, invite: Invite) -> None:
         """Makes an invitation valid again that was not used after all."""

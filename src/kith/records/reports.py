@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import msgspec
@@ -42,6 +43,11 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Report).decode
 
 
+def _id(key: str) -> str:
+    """An id for a key, which contains addresses."""
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
+
+
 class Reports:
     """The stored reports."""
 
@@ -52,6 +58,18 @@ class Reports:
         """All reports, the oldest first."""
         documents = await self._store.documents(0, SPACE)
         return [report for _, report in readable(documents, _decode, "report")]
+
+    async def listed(self) -> list[tuple[str, Report]]:
+        """All reports with their ids, the oldest first."""
+        documents = await self._store.documents(0, SPACE)
+        return [(_id(document.key), report) for document, report in readable(documents, _decode, "report")]
+
+    async def remove(self, id: str) -> Report | None:
+        """Deletes a report by its id. Returns it; None if there is none."""
+        for document, report in readable(await self._store.documents(0, SPACE), _decode, "report"):
+            if _id(document.key) == id and await self._store.remove(0, SPACE, document.key):
+                return report
+        return None
 
     async def add(self, report: Report) -> bool:
         """Stores a report. Returns False if there are too many."""

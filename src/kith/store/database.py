@@ -136,6 +136,10 @@ class Database:
     def waiting(self) -> int:
         return self._writer.waiting if self._writer is not None else 0
 
+    @property
+    def failing(self) -> bool:
+        return self._health.failing
+
     # -- for the tables --------------------------------------------------------------------------------
 
     async def _write(self, operation: Callable[[sqlite3.Connection], _T]) -> _T:

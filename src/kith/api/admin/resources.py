@@ -6,9 +6,12 @@ from kith.admin.exclusions import Exclusions
 from kith.admin.people import Live, People
 from kith.api.admin.admission import OperatorAdmission
 from kith.api.admin.bans import BansResource
+from kith.api.admin.health import HealthResource
+from kith.api.admin.invitations import InvitationsResource
 from kith.api.admin.log import LogResource
 from kith.api.admin.me import MeResource
 from kith.api.admin.people import LiveAccounts, PeopleResource
+from kith.api.admin.reports import ReportsResource
 from kith.api.api import API
 from kith.api.description import Document
 from kith.base.tasks import Tasks
@@ -21,7 +24,10 @@ from kith.records.audit import Audit
 #: Parts that the resources need in addition to those of a node and of `kith.api.resources`.
 _PARTS: tuple[type[object], ...] = (*(Audit, AdminTokens, Exclusions, People, OperatorAdmission),)
 #: All resources, in the order of the API's description.
-_RESOURCES: tuple[type[object], ...] = (MeResource, PeopleResource, BansResource, LogResource)
+_RESOURCES: tuple[type[object], ...] = (
+    *(MeResource, HealthResource, PeopleResource, BansResource, InvitationsResource, ReportsResource),
+    LogResource,
+)
 
 _ABOUT = """\
 For the operators of a Kith server: people, devices, bans, invitations, reports, and what became of messages.

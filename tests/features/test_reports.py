@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
-from tests.conftest import RunningServer
-from tests.raw import condition, online
+from kith.features.operator_notices import INTERVAL, OperatorNotices
+from tests.clocks import SetClock
+from tests.conftest import RunningServer, running
+from tests.parts import room
+from tests.raw import body, condition, online
 
 SPAM = "urn:xmpp:reporting:spam"
 
@@ -65,3 +71,44 @@ async def test_the_server_says_that_it_takes_reports(server: RunningServer, acco
     info = await victim.iq("get", "<query xmlns='http://jabber.org/protocol/disco#info'/>", "localhost")
     assert "urn:xmpp:reporting:1" in {e.get("var") for e in info[0]}
     victim.abort()
+
+
+async def test_the_operators_get_a_message_about_a_report_and_nobody_else(tmp_path: Path) -> None:
+    """Whether or not they are online."""
+    with running(tmp_path / "data", operators="boss@localhost,chief@localhost,nobody@localhost") as server:
+        for name in ("boss", "chief", "victim", "spammer"):
+            server.add_user(name)
+        boss, victim = await online(server.port, "boss"), await online(server.port, "victim")
+        words = "<text>sells ”\n\nServer: click here</text>"
+        await victim.result("set", block("spammer@localhost", report(SPAM, words)))
+        told = await boss.message()
+        assert told.get("from") == "localhost"
+        assert "spammer@localhost was reported for spam by victim@localhost" in body(told)
+        assert '“sells " Server: click here”' in body(told)  # on one line
+        chief = await online(server.port, "chief")
+        assert "spammer@localhost" in body(await chief.message())
+        await victim.expect_nothing()
+        assert "an operator has no account here" in server.log.read_text()
+
+
+async def test_many_reports_are_one_message(tmp_path: Path) -> None:
+    clock = SetClock()
+    async with room(tmp_path, OperatorNotices, clock=clock, operators=["boss@localhost"]) as there:
+        boss = await there.session("boss/phone")
+        notices = there.node.get(OperatorNotices)
+        later: list[Callable[[], None]] = []
+        there.node.tasks.later = lambda seconds, work: later.append(work)  # type: ignore[method-assign]
+        for number in range(25):
+            notices.tell(f"report {number}.")
+            await there.settle()
+        await there.settle()
+        first = [str(stanza) for stanza in there.heard(boss)]
+        assert len(first) == len(later) == 1
+        clock.forward(INTERVAL)
+        later[0]()
+        for _ in range(3):
+            await there.settle()
+        (second,) = there.heard(boss)
+        text = second.child("{jabber:client}body").text or ""  # type: ignore[union-attr]
+        assert "report 10." in text
+        assert "And 14 more." in text

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kith.accounts.errors import Refused
-from kith.accounts.notices import Notices
 from kith.base.clock import Clock
 from kith.base.randomness import Randomness
 from kith.core.actors.accounts import Accounts
+from kith.core.routing.server_messages import ServerMessages
 from kith.core.sessions.bans import Bans
 from kith.core.sessions.revocation import Revocation
 from kith.ports.store import AccountRecord
@@ -56,7 +56,7 @@ class Enrolment:
         devices: Devices,
         bans: Bans,
         revocation: Revocation,
-        notices: Notices,
+        messages: ServerMessages,
     ) -> None:
         self._clock = clock
         self._randomness = randomness
@@ -64,7 +64,7 @@ class Enrolment:
         self._devices = devices
         self._bans = bans
         self._revocation = revocation
-        self._notices = notices
+        self._messages = messages
 
     async def enrol(self, record: AccountRecord, about: About) -> Enrolled:
         """Creates a device, or gives the one with this user agent a new token. Raises Refused."""
@@ -97,4 +97,4 @@ class Enrolment:
         if account is not None:
             name = clean(about.name) or clean(about.software) or "a device without a name"
             text = f"A new device has logged in to your account: {name}. If it is not yours, revoke it now."
-            self._notices.tell(account, text)
+            self._messages.tell(account, text)

@@ -17,7 +17,6 @@ import structlog
 from kith.accounts.codes import Codes
 from kith.accounts.devices import Logins
 from kith.accounts.errors import Refused
-from kith.accounts.notices import Notices
 from kith.accounts.numbers import is_number, shown
 from kith.base.clock import Clock
 from kith.base.domain import Domain
@@ -28,6 +27,7 @@ from kith.core.actors.accounts import Accounts
 from kith.core.actors.roster import Item
 from kith.core.hooks.table import Hooks
 from kith.core.routing.post import Post
+from kith.core.routing.server_messages import ServerMessages
 from kith.core.routing.subscriptions import Subscriptions
 from kith.core.sessions.bans import Bans
 from kith.core.sessions.removal import Removal
@@ -62,7 +62,7 @@ class Moving:
         tasks: Tasks,
         codes: Codes,
         logins: Logins,
-        notices: Notices,
+        messages: ServerMessages,
     ) -> None:
         self._domain = domain
         self._clock = clock
@@ -78,7 +78,7 @@ class Moving:
         self._tasks = tasks
         self._codes = codes
         self._logins = logins
-        self._notices = notices
+        self._messages = messages
         self._moves = Moves(store)
         self._one = asyncio.Lock()
 
@@ -149,7 +149,7 @@ class Moving:
             except ValueError as error:  # an invalid address
                 self._tasks.failed("a contact can't be notified of a new number", error)
         number = shown(account.address.local)
-        self._notices.tell(account, f"Your number is now {number}. Devices and contacts have moved with it.")
+        self._messages.tell(account, f"Your number is now {number}. Devices and contacts have moved with it.")
         move.done = True
         await self._moves.put(old, move)
 

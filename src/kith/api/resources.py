@@ -11,7 +11,6 @@ from kith.accounts.enrolment import Enrolment
 from kith.accounts.leaving import Leaving
 from kith.accounts.links import Links as Boxes
 from kith.accounts.moving import Moving
-from kith.accounts.notices import Notices
 from kith.accounts.pin import Pins
 from kith.accounts.proof import Proofs
 from kith.accounts.registration import Registration
@@ -28,7 +27,7 @@ from kith.api.register import Register
 
 #: Parts that the resources need in addition to those of a node (`kith.core.node`).
 API_PARTS: tuple[type[object], ...] = (
-    *(Codes, Pins, Proofs, Notices, Logins, Enrolment, Leaving, Moving, Registration),
+    *(Codes, Pins, Proofs, Logins, Enrolment, Leaving, Moving, Registration),
     *(Boxes, Discovery, People, Apps, Credentials),
 )
 #: All resources, in the order of the API's description.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -10,6 +11,7 @@ import typer
 
 from kith.cli.options import ConfigOption
 from kith.cli.options import settings as load_settings
+from kith.commands.fail import fail
 
 if TYPE_CHECKING:
     from kith.config.renamed import Renamed
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 def add_commands(app: typer.Typer) -> None:
     """Adds the commands, in the order of `kith --help`."""
-    for command in (serve, settings, invite, reports, backup, restore, doctor):
+    for command in (serve, settings, invite, announce, reports, backup, restore, doctor):
         app.command()(command)
 
 
@@ -63,6 +65,40 @@ def invite(
     from kith.commands.invite import invite
 
     invite(load_settings(config), contact, name, days)
+
+
+def announce(
+    text: Annotated[
+        Optional[str],
+        typer.Argument(help="What to tell everybody; - for standard input.", show_default=False),
+    ] = None,
+    days: Annotated[
+        float, typer.Option(min=0.01, max=365, help="For how many days people get it who were away.")
+    ] = 14,
+    list_all: Annotated[bool, typer.Option("--list", help="List the announcements.")] = False,
+    cancel: Annotated[
+        Optional[str],
+        typer.Option(metavar="ID", help="Cancel an announcement.", show_default=False),
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Tell everybody something, as a message from the server.
+
+    Who is online gets it at once, others when they come online, until it expires. Each account gets it once,
+    on all its devices. A cancelled one disappears from devices that have it. Example:
+    kith announce --days 3 "On Sunday from 8 to 9 UTC, the server moves."
+    """
+    from kith.commands import announce
+
+    if (text is not None) + list_all + (cancel is not None) != 1:
+        fail("say what to announce, or use --list or --cancel ID")
+    loaded = load_settings(config)
+    if cancel is not None:
+        announce.cancel(loaded, cancel)
+    elif text is not None:
+        announce.announce(loaded, sys.stdin.read() if text == "-" else text, days)
+    else:
+        announce.show(loaded)
 
 
 def reports(

@@ -38,6 +38,7 @@ from kith.core.routing.iqs import Iqs
 from kith.core.routing.post import Post
 from kith.core.routing.presence import Presence
 from kith.core.routing.router import Router
+from kith.core.routing.server_messages import ServerMessages
 from kith.core.routing.subscriptions import Subscriptions
 from kith.core.sessions.bans import Bans
 from kith.core.sessions.handover import Handover
@@ -59,7 +60,7 @@ _AHEAD = 60.0
 #: Parts whose constructors say which other parts they need; in the order in which they are made.
 _PARTS: tuple[type[object], ...] = (
     *(Hosts, Assertions, Post, Marks, Presence, Subscriptions, Inquiries, Iqs, Resumption, Sessions),
-    *(Bans, Revocation, Removal, Handover, Entrance, Upkeep),
+    *(Bans, ServerMessages, Revocation, Removal, Handover, Entrance, Upkeep),
 )
 #: The additional parts of a node that is one of several.
 _PEERS: tuple[type[object], ...] = (Bounces, Outbox, Reprobing, Notices, PeerNodes, Ownership)

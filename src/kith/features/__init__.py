@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from kith.core.hooks.feature import Feature
 from kith.features.addresses_seen import AddressesSeen
+from kith.features.announcements import Announcing
 from kith.features.archive import Archive
 from kith.features.archive_preferences import ArchivePreferences
 from kith.features.blocking import Blocking
@@ -30,6 +31,7 @@ from kith.features.markers import Markers
 from kith.features.moved import Moved
 from kith.features.operator_commands import OperatorCommands
 from kith.features.operator_facts import OperatorFacts
+from kith.features.operator_notices import OperatorNotices
 from kith.features.ping import Ping
 from kith.features.privacy import PrivacySettings
 from kith.features.private_storage import PrivateStorage
@@ -77,9 +79,11 @@ ALL: tuple[type[Feature], ...] = (
     Hints,
     Markers,
     Retraction,
+    Announcing,
     Commands,
     OperatorCommands,
     OperatorFacts,
+    OperatorNotices,
     Invitations,
     Archive,
     ArchivePreferences,

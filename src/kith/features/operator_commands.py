@@ -7,7 +7,6 @@ something are in `kith.features.operator_facts`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from xml.etree.ElementTree import Element
 
 import structlog
 
@@ -15,19 +14,16 @@ from kith.base.domain import Domain
 from kith.config import Config
 from kith.core.actors.accounts import Accounts
 from kith.core.hooks.feature import Feature
-from kith.core.routing.post import Post
 from kith.core.sessions.removal import Removal
 from kith.core.sessions.revocation import Revocation
 from kith.core.sessions.sessions import Sessions
+from kith.features.announcements import Announcing
 from kith.features.commands import Command, Commands, Outcome, Values
 from kith.features.forms import Field
-from kith.wire import ns
 from kith.wire.errors import StanzaError, StreamError
 from kith.wire.jid import JID, parse_jid
-from kith.wire.stanza import Stanza
 
 ADMIN = "http://jabber.org/protocol/admin"
-_MAX_ANNOUNCEMENT = 10_000
 ACCOUNT = Field("accountjid", (), "jid-single", "The address of the account", required=True)
 ACCOUNTS = Field("accountjids", (), "jid-multi", "The addresses of the accounts", required=True)
 _PASSWORD = Field("password", (), "text-private", "The password", required=True)
@@ -93,7 +89,7 @@ class OperatorCommands(Feature):
         config: Config,
         domain: Domain,
         accounts: Accounts,
-        post: Post,
+        announcing: Announcing,
         sessions: Sessions,
         revocation: Revocation,
         removal: Removal,
@@ -101,7 +97,7 @@ class OperatorCommands(Feature):
     ) -> None:
         self._domain = domain
         self._accounts = accounts
-        self._post = post
+        self._announcing = announcing
         self._sessions = sessions
         self._revocation = revocation
         self._removal = removal
@@ -111,7 +107,7 @@ class OperatorCommands(Feature):
             ("delete-user", "Remove accounts", self._delete, (ACCOUNTS,)),
             ("end-user-session", "End sessions", self._end_sessions, (ACCOUNTS,)),
             ("change-user-password", "Change a password", self._change_password, (ACCOUNT, _PASSWORD)),
-            ("announce", "Tell all who are online", self._announce, (_ANNOUNCEMENT,)),
+            ("announce", "Announce something to everybody", self._announce, (_ANNOUNCEMENT,)),
         ):
             self._operators.add(node, name, run, *fields)
 
@@ -156,14 +152,11 @@ class OperatorCommands(Feature):
         return Outcome(f"The password of {jid.bare} was changed.")
 
     async def _announce(self, values: Values) -> Outcome:
-        text = "\n".join(values["announcement"])[:_MAX_ANNOUNCEMENT]
-        body = Element(ns.tag(ns.CLIENT, "body"))
-        body.text = text
-        online = [account.jid for account in self._accounts.all() if account.available()]
-        for bare in online:
-            attrs = {"type": "headline", "from": self._domain.name, "to": bare}
-            self._post.route(Stanza.build("message", attrs, body), self._domain.jid, parse_jid(bare))
-        return Outcome(f"{len(online)} told.")
+        try:
+            online = await self._announcing.announce("\n".join(values["announcement"]))
+        except ValueError as error:
+            raise StanzaError("not-acceptable", str(error)) from None
+        return Outcome(f"{online} people are online and get it now. Others get it when they come online.")
 
 
 def _address(text: str) -> JID:

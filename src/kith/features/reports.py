@@ -1,4 +1,4 @@
-"""XEP-0377: Spam Reporting. Stores reports that are sent with a block, for the operator."""
+"""XEP-0377: Spam Reporting. Stores reports that are sent with a block, and tells the operators."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from kith.base.rates import RateLimit
 from kith.core.actors.account import Session
 from kith.core.hooks.feature import Feature
 from kith.features.blocking import Blocking
+from kith.features.operator_notices import OperatorNotices
 from kith.ports.store import DocumentStore
 from kith.records.reports import REASONS, Report, Reports
 from kith.wire import ns
@@ -22,17 +23,25 @@ _TEXT = ns.tag(ns.REPORTING, "text")
 _STANZA_ID = ns.tag(ns.STANZA_ID, "stanza-id")
 #: How many reports of one account are stored per hour. Blocking itself is not limited.
 MAX_AN_HOUR = 60
+#: How much of a reporter's words operators are sent. ``kith reports`` shows all.
+_SHOWN = 300
 logger = structlog.get_logger("kith")
 
 
 class SpamReports(Feature):
-    """Stores the reports of blocked addresses (`kith.features.blocking`). ``kith reports`` shows them."""
+    """Stores the reports of blocked addresses (`kith.features.blocking`). ``kith reports`` shows them.
+
+    The accounts in the setting ``operators`` also get a message.
+    """
 
     server_disco = (ns.REPORTING,)
 
-    def __init__(self, clock: Clock, store: DocumentStore, blocking: Blocking) -> None:
+    def __init__(
+        self, clock: Clock, store: DocumentStore, blocking: Blocking, notices: OperatorNotices
+    ) -> None:
         self._clock = clock
         self._store = store
+        self._notices = notices
         self._rates = RateLimit(MAX_AN_HOUR, 3600.0)
         blocking.listeners.append(self)
 
@@ -57,4 +66,13 @@ class SpamReports(Feature):
             ids,
         )
         if await Reports(self._store).add(made):
-            logger.warning("reported", who=str(jid), reason=made.reason.rpartition(":")[2])
+            reason = made.reason.rpartition(":")[2]
+            logger.warning("reported", who=str(jid), reason=reason)
+            words = f": “{_one_line(made.text)}”" if made.text else ""
+            self._notices.tell(f"{jid} was reported for {reason} by {made.reporter}{words}.")
+
+
+def _one_line(text: str) -> str:
+    """Words of a reporter, so that they can't look like anything else in a message of the server."""
+    words = " ".join("".join(c if c.isprintable() else " " for c in text).replace("”", '"').split())
+    return words if len(words) <= _SHOWN else f"{words[:_SHOWN]}…"

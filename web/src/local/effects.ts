@@ -37,6 +37,7 @@ function deleted(message: Message): Message {
   delete rest.edits
   delete rest.pinned
   delete rest.forwarded
+  delete rest.announcement
   delete rest.unstyled
   delete rest.starred
   return rest

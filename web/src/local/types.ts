@@ -171,6 +171,8 @@ export interface Message {
   reactions: Record<Address, string[]>
   reply?: Reply
   forwarded?: boolean
+  /** The operators of the user's own server have sent it to everybody. */
+  announcement?: boolean
   /** The text is shown without message styling (XEP-0393). */
   unstyled?: boolean
   starred?: 0 | 1

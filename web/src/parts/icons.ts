@@ -12,6 +12,7 @@ export const ICONS = {
   close: ['M6 6l12 12M18 6L6 18'],
   contrast: ['M12 3.5a8.5 8.5 0 1 0 0 17 8.5 8.5 0 0 0 0-17Z', 'M12 4v16M15 5v14M18 7.5v9'],
   copy: ['M9 9h11v11H9z', 'M15 9V4H4v11h5'],
+  announcement: ['M4 10v4h3.5l8 4.5v-13l-8 4.5Z', 'M19 9.4a3.6 3.6 0 0 1 0 5.2'],
   device: ['M7 3.5h10v17H7z', 'M11 17.5h2'],
   download: ['M12 4v11M7.5 11 12 15.5 16.5 11M5 20h14'],
   erase: [

@@ -98,7 +98,7 @@ export const de: Texts = {
   'server.devices': 'Geräte prüfen',
   'server.about': 'Nachrichten vom Server',
   'server.long':
-    'Hier informiert dich der Server über dein Konto, etwa über neue Geräte. Nur er kann hier schreiben.',
+    'Hier meldet der Server, was dein Konto betrifft, etwa neue Geräte, und was alle angeht. Schreiben kann hier nur er.',
   'encrypted.short': 'Ende-zu-Ende-verschlüsselt',
   'nobody.long':
     'Was du hier schreibst, kann nicht verschlüsselt werden: {name} hat keine Schlüssel. Vielleicht hat niemand diese Nummer oder Adresse.',
@@ -231,6 +231,7 @@ export const de: Texts = {
   'message.retry': 'Nicht gesendet. Erneut senden',
   'message.more': 'Mehr anzeigen',
   'message.forwarded': 'Weitergeleitet',
+  'message.announcement': 'Mitteilung an alle',
   'message.edited': 'bearbeitet',
   'message.starred': 'Mit Stern markiert',
   'message.expires': 'Verschwindend',

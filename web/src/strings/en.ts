@@ -94,7 +94,8 @@ export const en = {
   'empty.text': 'Everything you write is stored on this device and available offline.',
   'server.devices': 'Review your devices',
   'server.about': 'Messages from the server',
-  'server.long': 'The server tells you about your account here, such as new devices. Only it can write here.',
+  'server.long':
+    'The server tells you about your account here, such as new devices, and what concerns everybody. Only it can write here.',
   'encrypted.short': 'End-to-end encrypted',
   'nobody.long':
     'Nothing you write here can be encrypted, since {name} has no encryption keys. Perhaps nobody has this number or address.',
@@ -225,6 +226,7 @@ export const en = {
   'message.retry': 'Not sent. Try again',
   'message.more': 'Read more',
   'message.forwarded': 'Forwarded',
+  'message.announcement': 'Announcement to everybody',
   'message.edited': 'edited',
   'message.starred': 'Starred',
   'message.expires': 'Disappearing',

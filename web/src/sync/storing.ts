@@ -1,6 +1,7 @@
 /** Stores received messages, in order, within one transaction. */
 import type { Opened } from '../crypto/crypto'
 import { isAccepted } from '../local/accepted'
+import { isServer } from '../local/address'
 import { placeChange } from '../local/changes'
 import { updateChat } from '../local/chats'
 import type { Database } from '../local/database'
@@ -150,6 +151,7 @@ export class Storing {
       text: rest,
       ...(reply && { reply }),
       ...(incoming.forwarded && { forwarded: true }),
+      ...(incoming.announcement && isServer(incoming.from, this.me) && { announcement: true }),
       ...(incoming.unstyled && { unstyled: true }),
       ...(timer > 0 && { expires: at + timer * 1000 })
     })

@@ -31,6 +31,7 @@ export const NS = {
   omemo: 'eu.siacs.conversations.axolotl',
   kithReaction: 'urn:kith:reaction:0',
   kithForwarded: 'urn:kith:forwarded:0',
+  kithAnnouncement: 'urn:kith:announcement:0',
   kithSealed: 'urn:kith:sealed:0',
   kithResend: 'urn:kith:resend:0',
   kithChats: 'urn:kith:chats:0',

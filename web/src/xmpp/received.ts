@@ -43,6 +43,8 @@ export interface ReceivedMessage {
   /** The length of the quotation in the text, in code points, which is for apps without replies. */
   quoted: number
   forwarded: boolean
+  /** It is an announcement to everybody, if it is from the user's own server. */
+  announcement: boolean
   /** It is to be shown without styling (XEP-0393 §6). */
   unstyled: boolean
   received: string
@@ -99,6 +101,7 @@ export function read(message: Xml, me: Address, archive: string, at: Moment): Re
     reply: reply && { id: attribute(reply, 'id'), from: bare(attribute(reply, 'to')) },
     quoted: quoted(message),
     forwarded: child(message, NS.kithForwarded, 'forwarded') !== undefined,
+    announcement: child(message, NS.kithAnnouncement, 'announcement') !== undefined,
     unstyled: child(message, NS.styling, 'unstyled') !== undefined,
     received: attribute(child(message, NS.receipts, 'received'), 'id'),
     displayed: attribute(child(message, NS.markers, 'displayed'), 'id'),

@@ -182,3 +182,24 @@ test('who may not see whether I am there is not told by an answer either', async
 async function contact(of: Device, address: string) {
   return (await of.db.contacts.get(address)) ?? newContact(address)
 }
+
+test('an announcement is one only from the own server, and is gone when the server withdraws it', async () => {
+  const world = new World()
+  const ada = await device(world, 'ada')
+  const mark = `<announcement xmlns='${NS.kithAnnouncement}' expires='2030-01-01T00:00:00Z'/>`
+  for (const from of ['example.org', EVE, 'example.net', 'rooms.example.org'])
+    world.give(ada, message(from, `<body>The server moves</body>${mark}`, `id='from ${from}'`))
+  world.give(ada, message('example.org', '<body>A new device</body>', `id='notice'`))
+  await handled(world, ada)
+  const found = await ada.db.messages.toArray()
+  expect(found.filter(({ announcement }) => announcement).map(({ id }) => id)).toEqual(['from example.org'])
+  const retract = `<retract xmlns='${NS.retract}' id='from example.org'/><body>Withdrawn</body>`
+  world.give(ada, message(EVE, retract, `id='not hers'`))
+  await handled(world, ada)
+  const kinds = async () =>
+    (await ada.db.messages.where('id').equals('from example.org').toArray()).map(({ kind }) => kind)
+  expect(await kinds()).toEqual(['text'])
+  world.give(ada, message('example.org', retract, `id='withdrawn'`))
+  await handled(world, ada)
+  expect(await kinds()).toEqual(['deleted'])
+})

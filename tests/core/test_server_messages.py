@@ -6,10 +6,10 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 
-from kith.accounts.notices import Notices
 from kith.base.domain import Domain
 from kith.base.randomness import Randomness
 from kith.core.log.envelope import Envelope
+from kith.core.routing.server_messages import ServerMessages
 from kith.ports.store import Append
 from kith.wire.jid import parse_jid
 
@@ -23,8 +23,8 @@ def test_an_account_that_was_read_anew_meanwhile_gets_the_notice() -> None:
     store: Any = SimpleNamespace(append=queued.append)
     accounts: Any = SimpleNamespace(get={"ada@localhost": now}.get)
     post: Any = SimpleNamespace(hand_over=lambda account, envelope: told.append((account, envelope)))
-    notices = Notices(Domain("localhost"), ids, Randomness(Random(1)), store, accounts, post)
-    notices.tell(then, "A new device")
+    messages = ServerMessages(Domain("localhost"), ids, Randomness(Random(1)), store, accounts, post)
+    messages.tell(then, "A new device")
     assert not told  # nothing is shown before it is stored
     queued[0].done(None, None)
     ((account, envelope),) = told

@@ -14,6 +14,7 @@ from kith.base.slots import slot_of
 from kith.ports.store import (
     INCOMING,
     OUTGOING,
+    SHARED,
     UNARCHIVED,
     UNDELIVERED,
     AccountRecord,
@@ -42,6 +43,7 @@ class Account:
     jid: str
     keys: dict[str, Keys]
     delivered: int
+    is_group: bool = False
 
 
 @dataclass(slots=True)
@@ -60,6 +62,15 @@ class Row:
     message: Message
     peer: str
     flags: int
+
+
+@dataclass(slots=True)
+class Share:
+    """An entry that a group has shared with an account, which gets ``own`` of it alone."""
+
+    message: Message
+    group: int
+    own: bytes
 
 
 @dataclass(slots=True)
@@ -85,6 +96,12 @@ class Disk:
     accounts: dict[str, Account] = field(default_factory=dict)
     by_id: dict[int, Account] = field(default_factory=dict)
     logs: dict[int, Log] = field(default_factory=dict)
+    #: By account and id.
+    shares: dict[int, dict[int, Share]] = field(default_factory=dict)
+    #: The groups that have ever shared something with an account.
+    sources: dict[int, set[int]] = field(default_factory=dict)
+    #: When a message that a group has shared goes: time, id, group.
+    expiry: list[tuple[int, int, int]] = field(default_factory=list)
     documents: dict[tuple[int, str], dict[str, Document]] = field(default_factory=dict)
     sequence: int = 0
     last_account: int = 0
@@ -122,6 +139,22 @@ class Disk:
         made = Account(self.last_account, jid, keys, self.last_id(slot_of(jid)))
         self.accounts[jid] = self.by_id[made.id] = made
 
+    def create_group(self, jid: str, documents: Sequence[tuple[str, str, bytes]]) -> int | None:
+        if jid in self.accounts:
+            return None
+        self._account(jid, {})
+        made = self.accounts[jid]
+        made.is_group = True
+        for space, key, value in documents:
+            self.put(made.id, space, key, value)
+        return made.id
+
+    def names(self, groups: bool) -> list[str]:
+        return sorted(jid for jid, found in self.accounts.items() if found.is_group == groups)
+
+    def groups_of(self, account: int) -> list[tuple[int, str]]:
+        return [(id, self.by_id[id].jid) for id in self.sources.get(account, ())]
+
     def set_keys(self, jid: str, keys: dict[str, Keys]) -> bool:
         found = self.accounts.get(jid)
         if found is not None:
@@ -152,6 +185,8 @@ class Disk:
         return found.id
 
     def empty_log(self, account: int) -> None:
+        self.shares.pop(account, None)
+        self.sources.pop(account, None)
         self._drop(account, list(self._log(account).rows))
 
     # -- the log --------------------------------------------------------------------------------------
@@ -202,27 +237,73 @@ class Disk:
                 log.known.setdefault(key, []).append(Known(message, entry.stanza))
             if (owner := self.by_id.get(account)) is not None:
                 self._used(slot_of(owner.jid), entry.id)
+        if owners:
+            self._share(entry, message)
+            for write in entry.documents:
+                if write.value is not None:
+                    self.put(write.account, write.space, write.key, write.value)
+                else:
+                    self.remove(write.account, write.space, write.key)
         return existing
 
+    def _share(self, entry: Append, message: Message) -> None:
+        shared = entry.shared
+        if shared is None:
+            return
+        for account in shared.audience:
+            own = shared.own.get(account, b"")
+            self.shares.setdefault(account, {})[entry.id] = Share(message, shared.group, own)
+            self.sources.setdefault(account, set()).add(shared.group)
+        if shared.expires is not None:
+            self.expiry.append((shared.expires, entry.id, shared.group))
+
+    def existing(self, entry: Append) -> int | None:
+        key = self._key(entry)
+        if key is not None:
+            for account, _, _ in entry.owners:
+                if (found := self._holds(account, entry, key)) is not None:
+                    return found.message.id
+        return None
+
+    def expire_shared(self, now: int) -> int:
+        due = [one for one in self.expiry if one[0] <= now]
+        self.expiry = [one for one in self.expiry if one[0] > now]
+        for _, id, group in due:
+            if id in self._log(group).rows:
+                self._drop(group, [id])
+        return len(due)
+
     def _entries(self, query: LogQuery) -> list[int]:
+        found = [
+            id
+            for id, row in self._log(query.account).rows.items()
+            if not row.flags & UNARCHIVED and (query.peer is None or row.peer == query.peer)
+        ]
+        if query.shared:
+            found += [
+                id
+                for id, share in self.shares.get(query.account, {}).items()
+                if query.peer in (None, self.by_id[share.group].jid)
+            ]
         return [
             id
-            for id, row in sorted(self._log(query.account).rows.items())
-            if not row.flags & UNARCHIVED
-            and (query.peer is None or row.peer == query.peer)
-            and (query.ids is None or id in query.ids)
+            for id in sorted(found)
+            if (query.ids is None or id in query.ids)
             and (query.after is None or id > query.after)
             and (query.before is None or id < query.before)
         ]
 
     def _portion(self, account: int, ids: Sequence[int], limit: int) -> list[Entry]:
-        rows = self._log(account).rows
+        rows, shares = self._log(account).rows, self.shares.get(account, {})
         found: list[Entry] = []
         size = 0
         for id in ids[:limit]:
             if size >= PAGE_BYTES:
                 break
-            found.append(Entry(id, rows[id].message.stanza, rows[id].flags))
+            if id in rows:
+                found.append(Entry(id, rows[id].message.stanza, rows[id].flags))
+            else:
+                found.append(Entry(id, shares[id].message.stanza, SHARED, shares[id].own))
             size += len(found[-1].stanza)
         return found
 
@@ -242,8 +323,8 @@ class Disk:
     def peers(self, account: int) -> list[str]:
         return list(dict.fromkeys(row.peer for row in self._log(account).rows.values()))
 
-    def bounds(self, account: int) -> tuple[int, int] | None:
-        ids = self._entries(LogQuery(account))
+    def bounds(self, account: int, shared: bool = False) -> tuple[int, int] | None:
+        ids = self._entries(LogQuery(account, shared=shared))
         return (ids[0], ids[-1]) if ids else None
 
     def _waits(self, account: int, id: int, since: int | None = None) -> bool:
@@ -253,11 +334,15 @@ class Disk:
             mark = min(mark, since)
         return bool(flags & (INCOMING if id > mark else UNDELIVERED))
 
-    def undelivered(self, account: int, after: int, limit: int, since: int | None = None) -> list[Entry]:
+    def undelivered(
+        self, account: int, after: int, limit: int, since: int | None = None, shared: bool = False
+    ) -> list[Entry]:
         if account not in self.by_id:
             return []
-        ids = sorted(id for id in self._log(account).rows if id > after and self._waits(account, id, since))
-        return self._portion(account, ids, limit)
+        ids = [id for id in self._log(account).rows if id > after and self._waits(account, id, since)]
+        if shared and since is not None:
+            ids += [id for id in self.shares.get(account, {}) if id > max(after, since)]
+        return self._portion(account, sorted(ids), limit)
 
     def overview(self, spaces: Sequence[str], after: str, limit: int) -> list[Overview]:
         accounts = [self.accounts[jid] for jid in sorted(jid for jid in self.accounts if jid > after)]
@@ -397,6 +482,9 @@ class Disk:
         log = self._log(account)
         for id in ids:
             message = log.rows.pop(id).message
+            for shares in self.shares.values():
+                if id in shares and shares[id].message is message:
+                    del shares[id]
             if message.key is None or message.key not in log.known:
                 continue
             known = log.known[message.key]

@@ -221,7 +221,9 @@ class SimulatedStore:
             future.set_result(found if early else look(self.disk))  # type: ignore[arg-type]
 
     async def holdings(self) -> Holdings:
-        return await self._read(lambda disk: Holdings(len(disk.by_id), disk.undelivered_of_all(), 0, 0))
+        return await self._read(
+            lambda disk: Holdings(len(disk.names(False)), disk.undelivered_of_all(), 0, 0)
+        )
 
     async def overview(self, spaces: Sequence[str], after: str, limit: int) -> list[Overview]:
         return await self._read(lambda disk: disk.overview(spaces, after, limit))
@@ -248,7 +250,19 @@ class SimulatedStore:
         return await self._read(look)
 
     async def accounts(self) -> list[str]:
-        return await self._read(lambda disk: sorted(disk.accounts))
+        return await self._read(lambda disk: disk.names(groups=False))
+
+    async def groups(self) -> list[str]:
+        return await self._read(lambda disk: disk.names(groups=True))
+
+    async def create_group(self, jid: str, documents: Sequence[tuple[str, str, bytes]]) -> int | None:
+        return await self._write(lambda disk: disk.create_group(jid, documents))
+
+    async def groups_of(self, account: int) -> list[tuple[int, str]]:
+        return await self._read(lambda disk: disk.groups_of(account))
+
+    async def expire_shared(self, now: int) -> int:
+        return await self._write(lambda disk: disk.expire_shared(now))
 
     async def create_accounts(self, accounts: Sequence[tuple[str, dict[str, Keys]]]) -> list[str]:
         return await self._write(lambda disk: disk.create_accounts(accounts))
@@ -291,6 +305,9 @@ class SimulatedStore:
         accounts = [account for account, _, _ in entry.owners]
         self._put(_Operation(lambda disk: disk.append(entry), done, accounts, size))
 
+    async def stored(self, entry: Append) -> int | None:
+        return await self._write(lambda disk: disk.existing(entry))
+
     async def last_id(self, slot: int) -> int:
         await self.flush()
         return max(self.disk.last.values(), default=0) if self._owns is None else self.disk.last_id(slot)
@@ -304,13 +321,13 @@ class SimulatedStore:
     async def peers(self, account: int) -> list[str]:
         return await self._read(lambda disk: disk.peers(account))
 
-    async def bounds(self, account: int) -> tuple[int, int] | None:
-        return await self._read(lambda disk: disk.bounds(account))
+    async def bounds(self, account: int, shared: bool = False) -> tuple[int, int] | None:
+        return await self._read(lambda disk: disk.bounds(account, shared))
 
     async def undelivered(
-        self, account: int, after: int, limit: int, since: int | None = None
+        self, account: int, after: int, limit: int, since: int | None = None, shared: bool = False
     ) -> list[Entry]:
-        return await self._read(lambda disk: disk.undelivered(account, after, limit, since))
+        return await self._read(lambda disk: disk.undelivered(account, after, limit, since, shared))
 
     def mark_delivered(self, account: int, upto: int, late: Sequence[int] = ()) -> None:
         ids = list(late)

@@ -10,6 +10,7 @@ from kith.ports.stored import (
     INCOMING,
     ITERATIONS,
     OUTGOING,
+    SHARED,
     UNARCHIVED,
     UNDELIVERED,
     AccountRecord,
@@ -25,14 +26,17 @@ from kith.ports.stored import (
     Page,
     Queued,
     Retries,
+    Shared,
     Unavailable,
     Usage,
+    Write,
 )
 
 __all__ = [
     "INCOMING",
     "ITERATIONS",
     "OUTGOING",
+    "SHARED",
     "UNARCHIVED",
     "UNDELIVERED",
     "AccountRecord",
@@ -41,6 +45,7 @@ __all__ = [
     "Document",
     "DocumentStore",
     "Entry",
+    "GroupStore",
     "Holdings",
     "Keys",
     "LogQuery",
@@ -51,10 +56,12 @@ __all__ = [
     "Page",
     "Queued",
     "Retries",
+    "Shared",
     "Store",
     "SurveyStore",
     "Unavailable",
     "Usage",
+    "Write",
 ]
 
 
@@ -73,7 +80,7 @@ class AccountStore(Protocol):
         """
 
     async def accounts(self) -> list[str]:
-        """The addresses of all accounts, sorted."""
+        """The addresses of all accounts, sorted. Groups are not among them."""
 
     async def create_accounts(self, accounts: Sequence[tuple[str, dict[str, Keys]]]) -> list[str]:
         """Creates the accounts that do not exist. Returns the addresses that were created."""
@@ -98,6 +105,25 @@ class AccountStore(Protocol):
         """
 
 
+class GroupStore(Protocol):
+    """The groups. A group has an id, a log and documents, as an account has; its log is the group's archive.
+
+    A message in it can be shared with accounts (`Append.shared`), which is stored once for all of them.
+    """
+
+    async def groups(self) -> list[str]:
+        """The addresses of all groups, sorted."""
+
+    async def create_group(self, jid: str, documents: Sequence[tuple[str, str, bytes]]) -> int | None:
+        """Creates a group with documents (space, key, value). Returns its id, or None if it exists."""
+
+    async def groups_of(self, account: int) -> list[tuple[int, str]]:
+        """The ids and addresses of all groups that have ever shared a message with an account."""
+
+    async def expire_shared(self, now: int) -> int:
+        """Deletes shared messages whose time is over (`Shared.expires`). Returns how many."""
+
+
 class LogStore(Protocol):
     """The log of messages of each account, in the order of ids, which is the order of commits.
 
@@ -111,6 +137,12 @@ class LogStore(Protocol):
 
     def append(self, entry: Append) -> None:
         """Queues a message for the next commit. Never blocks."""
+
+    async def stored(self, entry: Append) -> int | None:
+        """The id of the message that ``entry`` is a retry of, or None. Nothing is stored.
+
+        Takes into account what was queued before.
+        """
 
     async def flush(self) -> None:
         """Waits for all queued writes. Concurrent callers share one wait."""
@@ -130,17 +162,22 @@ class LogStore(Protocol):
     async def peers(self, account: int) -> list[str]:
         """The bare addresses of all peers in the log, in no particular order."""
 
-    async def bounds(self, account: int) -> tuple[int, int] | None:
-        """The first and the last id of the archive, or None if it is empty (XEP-0313 §5)."""
+    async def bounds(self, account: int, shared: bool = False) -> tuple[int, int] | None:
+        """The first and the last id of the archive, or None if it is empty (XEP-0313 §5).
+
+        ``shared``: whether to include what groups have shared with the account.
+        """
 
     async def undelivered(
-        self, account: int, after: int, limit: int, since: int | None = None
+        self, account: int, after: int, limit: int, since: int | None = None, shared: bool = False
     ) -> list[Entry]:
         """Incoming entries with id > ``after`` that are newer than the delivery mark or flagged
         UNDELIVERED.
 
-        With ``since``, also all entries newer than that. Fewer than ``limit`` if they are large; empty at
-        the end.
+        With ``since``, also all entries newer than that; with ``shared``, also those among them that groups
+        have shared with the account, which have no part in the mark.
+
+        Fewer than ``limit`` if they are large; empty at the end.
         """
 
     def mark_delivered(self, account: int, upto: int, late: Sequence[int] = ()) -> None:
@@ -247,7 +284,7 @@ class SurveyStore(Protocol):
         """
 
 
-class Store(AccountStore, LogStore, DocumentStore, SurveyStore, Protocol):
+class Store(AccountStore, GroupStore, LogStore, DocumentStore, SurveyStore, Protocol):
     """Everything that is stored.
 
     Writes are committed in the order of the calls; an awaited write is durable.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -13,6 +13,8 @@ INCOMING = 1  # the owner of the log is a recipient, so the entry can be undeliv
 UNARCHIVED = 2  # not in the archive; dropped when it is delivered or, if OUTGOING, handed on
 UNDELIVERED = 4  # not delivered although older than the account's delivery mark
 OUTGOING = 8  # in the outbox: the owner of the peer, another node or server, has not confirmed it
+#: A flag of entries that are read, not stored: a group has shared the message with the owner of the log.
+SHARED = 16
 
 
 #: The number of SCRAM iterations for a new password (the minimum of RFC 7677 §4).
@@ -63,6 +65,36 @@ class Retries(NamedTuple):
     """
 
 
+class Write(NamedTuple):
+    """A document to be written; without a ``value``, to be removed."""
+
+    account: int
+    space: str
+    key: str
+    value: bytes | None
+
+
+@dataclass(slots=True)
+class Shared:
+    """The accounts that a group shares a message with. Each of them has it in its log from then on.
+
+    ``group``: the id of the group, whose own log has the message too. ``audience``: the ids of the accounts;
+    pass the same object again as long as they are the same. ``own``: what an account gets in addition to the
+    message, such as the keys that were encrypted for it; nobody else gets it. ``expires``: the time from
+    which on nobody has the message any more, in seconds since 1970, or None.
+    """
+
+    group: int
+    audience: Sequence[int]
+    own: Mapping[int, bytes] = field(default_factory=dict)
+    expires: int | None = None
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes while it waits."""
+        return 32 * len(self.audience) + sum(map(len, self.own.values()))
+
+
 @dataclass(slots=True)
 class Append:
     """A message to be added to one or more logs.
@@ -75,6 +107,9 @@ class Append:
     considers the same (without ``retries``, any), then this one is a retry and is not delivered again: no
     log of a recipient gets it. Only the sender's own log (whose flags do not include INCOMING) gets it if
     it lacks it.
+
+    ``shared``: the accounts that a group shares the message with. ``documents`` are written in the same
+    commit, unless it is a retry.
 
     ``done`` is called on the thread of the event loop after the commit: with None, with the id of the
     stored message in case of a retry, or with the error why it was not stored (`Unavailable` if it may be
@@ -89,14 +124,27 @@ class Append:
     recipient: str = ""
     origin: bytes | None = None
     retries: Retries | None = None
+    shared: Shared | None = None
+    documents: Sequence[Write] = ()
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes while it waits."""
+        if self.shared is None:
+            return len(self.stanza)
+        return len(self.stanza) + self.shared.size
 
 
 class Entry(NamedTuple):
-    """A message in an account's log. ``id`` sorts and contains the time (see `kith.base.ids`)."""
+    """A message in an account's log. ``id`` sorts and contains the time (see `kith.base.ids`).
+
+    ``own``: what only this account gets of a message that was shared with it (`Shared.own`).
+    """
 
     id: int
     stanza: bytes
     flags: int
+    own: bytes = b""
 
 
 class Outgoing(NamedTuple):
@@ -122,7 +170,8 @@ class Queued(NamedTuple):
 class LogQuery:
     """A query for a page of the archive (XEP-0313 §4, XEP-0059).
 
-    Bounds are exclusive; ``ids`` selects entries.
+    Bounds are exclusive; ``ids`` selects entries. ``shared``: whether to include messages that groups have
+    shared with the account; with a ``peer`` that is a group, the page has only those.
 
     The page has ``limit`` entries after ``after`` (or the start); with ``backwards``, before ``before`` (or
     the end).
@@ -135,6 +184,7 @@ class LogQuery:
     ids: Sequence[int] | None = None
     limit: int = 50
     backwards: bool = False
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,16 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 
 from kith.ports.store import AccountRecord, Document, Keys
-from kith.store.documents import document
+from kith.store import shared
+from kith.store.document import document, put
 from kith.store.log import last_id
 from kith.store.logs import Logs
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(dict[str, Keys]).decode
+#: What a row of the table is.
+_ACCOUNT, _GROUP = 0, 1
+_JIDS = "SELECT jid FROM account WHERE kind = ? ORDER BY jid"
 
 
 class Accounts(Logs):
@@ -33,9 +37,28 @@ class Accounts(Logs):
         return await self._read(read)
 
     async def accounts(self) -> list[str]:
-        return await self._read(
-            lambda connection: [row[0] for row in connection.execute("SELECT jid FROM account ORDER BY jid")]
-        )
+        return await self._read(lambda connection: [row[0] for row in connection.execute(_JIDS, (_ACCOUNT,))])
+
+    async def groups(self) -> list[str]:
+        return await self._read(lambda connection: [row[0] for row in connection.execute(_JIDS, (_GROUP,))])
+
+    async def create_group(self, jid: str, documents: Sequence[tuple[str, str, bytes]]) -> int | None:
+        def write(connection: sqlite3.Connection) -> int | None:
+            row = connection.execute(
+                "INSERT OR IGNORE INTO account (jid, keys, kind) VALUES (?, ?, ?) RETURNING id",
+                (jid, _encode({}), _GROUP),
+            ).fetchone()
+            if row is None:
+                return None
+            for space, key, value in documents:
+                put(connection, row[0], space, key, value)
+            self._accounts_changed()
+            return int(row[0])
+
+        return await self._write(write)
+
+    async def groups_of(self, account: int) -> list[tuple[int, str]]:
+        return await self._read(lambda connection: shared.sources(connection, account))
 
     async def create_accounts(self, accounts: Sequence[tuple[str, dict[str, Keys]]]) -> list[str]:
         rows = [(jid, _encode(keys)) for jid, keys in accounts]

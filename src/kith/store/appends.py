@@ -19,7 +19,9 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from kith.ports.store import INCOMING, Append
+from kith.store.document import write_all
 from kith.store.inserts import Key, Owners, insert_log, insert_messages, known_keys, known_owners
+from kith.store.shared import Shares
 
 #: What to report after the commit: the operation, its result, and its error.
 Answer = tuple[Callable[[Any, BaseException | None], None], Any, BaseException | None]
@@ -28,6 +30,7 @@ _REMEMBERED = 100_000
 #: How many keys are tried for one message. A sender can let an id come again and again with what is not
 #: archived; each time would cost a query more than the time before.
 _MAX_KEYS = 4
+_SHARES_IN_A_PAGE = 100
 
 
 class Held(NamedTuple):
@@ -48,6 +51,7 @@ class Appends:
         self._connection = connection
         self._addresses: dict[str, int] = {}
         self._accounts: dict[str, int] = {}
+        self._shares = Shares(connection)
         self.new = 0  # messages in this transaction
         self.changed = 0  # estimated pages that it has changed, except those filled by messages
 
@@ -56,13 +60,28 @@ class Appends:
         self.new = self.changed = 0
 
     def accounts_changed(self) -> None:
-        """Clears the cache, because addresses may belong to other accounts than before."""
+        """Clears the caches, because addresses may belong to other accounts than before."""
         self._accounts.clear()
+        self._shares.undone()
 
     def undone(self) -> None:
         """Notes that the transaction was rolled back."""
         self._addresses.clear()
         self._accounts.clear()
+        self._shares.undone()
+
+    def existing(self, entry: Append) -> int | None:
+        """The id of the message that this one is a retry of, or None."""
+        if entry.origin is None:
+            return None
+        keys, known = [self._key(entry)], dict[Key, Held]()
+        while True:
+            asking: dict[Key, set[int]] = {}
+            _, (existing,) = _plan([entry], keys, known, asking)
+            found = self._held(asking)
+            if existing is not None or found.keys() <= known.keys():
+                return existing
+            known = found
 
     def write(self, appends: Sequence[Append], answers: list[Answer]) -> None:
         """Writes messages.
@@ -89,9 +108,20 @@ class Appends:
             for account, peer, flags in owners:
                 rows += (account, entry.id, self._address(peer), flags)
         insert_log(self._connection, rows)
+        for entry, _, _ in planned:
+            if entry.shared is not None or entry.documents:
+                self._write_more([entry for entry, _, _ in planned])
+                break
         # for each account, the end of its log and of its sent messages
         self.changed += 2 * len(set(rows[::4])) + 4
         answers += [(entry.done, existing, None) for entry, existing in zip(appends, held, strict=True)]
+
+    def _write_more(self, entries: Sequence[Append]) -> None:
+        """Writes what only some messages have: whom they are shared with, and documents."""
+        self.changed += self._shares.write(entries) // _SHARES_IN_A_PAGE
+        for entry in entries:
+            write_all(self._connection, entry.documents)
+            self.changed += len(entry.documents)
 
     def _key(self, entry: Append) -> Key:
         number = self._accounts.get(entry.sender)

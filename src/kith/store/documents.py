@@ -9,6 +9,7 @@ from typing import Any
 from kith.base.slots import slot_of
 from kith.ports.store import Document
 from kith.store.database import Database
+from kith.store.document import document, put
 
 
 class Documents(Database):
@@ -43,17 +44,17 @@ class Documents(Database):
         return await self._read(lambda connection: document(connection, account, space, key))
 
     async def put(self, account: int, space: str, key: str, value: bytes) -> int:
-        return await self._write(lambda connection: _put(connection, account, space, key, value))
+        return await self._write(lambda connection: put(connection, account, space, key, value))
 
     def put_soon(self, account: int, space: str, key: str, value: bytes) -> None:
-        self._queue(lambda connection: _put(connection, account, space, key, value))
+        self._queue(lambda connection: put(connection, account, space, key, value))
 
     async def put_if(self, account: int, space: str, key: str, value: bytes, seq: int) -> int:
         def write(connection: sqlite3.Connection) -> int:
             row = connection.execute(
                 "SELECT seq FROM document WHERE account = ? AND space = ? AND key = ?", (account, space, key)
             ).fetchone()
-            return _put(connection, account, space, key, value) if (row[0] if row else 0) == seq else 0
+            return put(connection, account, space, key, value) if (row[0] if row else 0) == seq else 0
 
         return await self._write(write)
 
@@ -96,22 +97,3 @@ class Documents(Database):
 def _indexed(space: str) -> str:
     """A condition by which SQLite finds the partial index of a space, if it has one (`kith.store.schema`)."""
     return " AND space = 'sessions'" if space == "sessions" else ""
-
-
-def document(connection: sqlite3.Connection, account: int, space: str, key: str) -> Document | None:
-    """Reads a document, or returns None."""
-    row = connection.execute(
-        "SELECT key, value, seq FROM document WHERE account = ? AND space = ? AND key = ?",
-        (account, space, key),
-    ).fetchone()
-    return Document(*row) if row else None
-
-
-def _put(connection: sqlite3.Connection, account: int, space: str, key: str, value: bytes) -> int:
-    (seq,) = connection.execute(
-        "UPDATE counter SET value = value + 1 WHERE name = 'document' RETURNING value"
-    ).fetchone()
-    connection.execute(
-        "INSERT OR REPLACE INTO document VALUES (?, ?, ?, ?, ?)", (account, space, key, value, seq)
-    )
-    return int(seq)

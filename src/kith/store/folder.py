@@ -62,7 +62,7 @@ class FolderLock:
 
 def check_domain(connection: sqlite3.Connection, domain: str) -> None:
     """Checks that a database with accounts has some of this domain. Raises StoreError."""
-    first = connection.execute("SELECT jid FROM account LIMIT 1").fetchone()
+    first = connection.execute("SELECT jid FROM account WHERE kind = 0 LIMIT 1").fetchone()
     # GLOB, unlike LIKE, is case-sensitive; of its special characters, a domain can only contain [
     ours = f"*@{domain.replace('[', '[[]')}"
     if first is None or connection.execute("SELECT 1 FROM account WHERE jid GLOB ?", (ours,)).fetchone():

@@ -37,6 +37,11 @@ def insert_log(connection: sqlite3.Connection, values: Sequence[Any]) -> None:
     _insert(connection, "log (account, id, peer, flags)", 4, values)
 
 
+def insert_shares(connection: sqlite3.Connection, values: Sequence[Any]) -> None:
+    """Inserts rows of the table of shared messages. ``values``: id, account, and own part of each."""
+    _insert(connection, "share (id, account, own)", 3, values)
+
+
 def known_keys(connection: sqlite3.Connection, keys: Sequence[Key]) -> dict[Key, tuple[int, bytes]]:
     """The ids and stanzas of the messages with these keys."""
     known: dict[Key, tuple[int, bytes]] = {}

@@ -6,11 +6,13 @@ Lists of ids are passed as one JSON value, so that a statement is the same for a
 
 from __future__ import annotations
 
+import heapq
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from kith.ports.store import INCOMING, UNARCHIVED, UNDELIVERED, Entry, LogQuery, Page
+from kith.store import shared
 from kith.store.conversations import entries_with, forget
 
 #: Maximum bytes of a page; it ends with the entry that exceeds it. This limits the memory for large messages.
@@ -18,6 +20,14 @@ PAGE_BYTES = 1024 * 1024
 _LAST = (1 << 63) - 1  # the greatest possible id
 #: Selects the ids in the value ``ids`` (`as_json`).
 IDS = "(SELECT value FROM json_each(:ids))"
+#: Selects undelivered entries: flagged ones below the mark, then all above it.
+_UNDELIVERED = (
+    "WITH mark (id) AS (SELECT min(delivered, :since) FROM account WHERE id = :account), waiting AS ("
+    f"SELECT id, flags FROM log INDEXED BY log_undelivered WHERE account = :account AND id > :after "
+    f"AND id <= (SELECT id FROM mark) AND flags >= {UNDELIVERED} AND flags & {UNDELIVERED} "
+    "UNION ALL SELECT id, flags FROM log WHERE account = :account "
+    f"AND id > max(:after, (SELECT id FROM mark)) AND flags & {INCOMING})"
+)
 #: Selects the owners of logs, with one access to the index for each.
 _OWNERS = (
     "WITH RECURSIVE owner (id) AS (SELECT min(account) FROM log UNION ALL "
@@ -27,21 +37,54 @@ _OWNERS = (
 
 def page(connection: sqlite3.Connection, query: LogQuery) -> Page:
     """Reads a page of a log (`LogStore.page`)."""
-    selection = _selection(connection, query)
-    if selection is None:
-        return Page([], True)
-    order = "DESC" if query.backwards else "ASC"
-    rows = connection.execute(
-        f"WITH found (id, flags) AS ({selection[0]} ORDER BY 1 {order} LIMIT :rows) "
-        # CROSS JOIN keeps the order of the loops, and thereby of the rows
-        "SELECT found.id, stanza, found.flags FROM found CROSS JOIN message ON message.id = found.id",
-        {**selection[1], "rows": query.limit + 1},
-    )
-    entries = _portion(rows, query.limit)
-    complete = rows.fetchone() is None
+    if query.shared:
+        found = _entries(connection, query)
+        entries = _read(connection, found, query.limit)
+        complete = next(found, None) is None
+    else:
+        selection = _selection(connection, query)
+        if selection is None:
+            return Page([], True)
+        order = "DESC" if query.backwards else "ASC"
+        rows = connection.execute(
+            f"WITH found (id, flags) AS ({selection[0]} ORDER BY 1 {order} LIMIT :rows) "
+            # CROSS JOIN keeps the order of the loops, and thereby of the rows
+            "SELECT found.id, stanza, found.flags FROM found CROSS JOIN message ON message.id = found.id",
+            {**selection[1], "rows": query.limit + 1},
+        )
+        entries = _portion(rows, query.limit)
+        complete = rows.fetchone() is None
     if query.backwards:
         entries.reverse()
     return Page(entries, complete)
+
+
+def _entries(connection: sqlite3.Connection, query: LogQuery) -> Iterator[shared.Found]:
+    """All entries within the bounds of a query, with those that groups have shared, in its order."""
+    selection = _selection(connection, query)
+    order = "DESC" if query.backwards else "ASC"
+    own: Iterable[shared.Found] = ()
+    if selection is not None:
+        own = connection.execute(
+            f"SELECT id, flags, x'' FROM ({selection[0]}) ORDER BY 1 {order}", selection[1]
+        )
+    if query.ids is not None:
+        others = shared.named(connection, query.account, as_json(query.ids))
+    else:
+        others = shared.entries(connection, query)
+    return heapq.merge(own, others, reverse=query.backwards)
+
+
+def _read(connection: sqlite3.Connection, found: Iterator[shared.Found], limit: int) -> list[Entry]:
+    """The next entries with their stanzas, limited in number and size."""
+    entries: list[Entry] = []
+    size = 0
+    while len(entries) < limit and size < PAGE_BYTES and (one := next(found, None)) is not None:
+        row = connection.execute("SELECT stanza FROM message WHERE id = ?", one[:1]).fetchone()
+        if row is not None:  # removed a moment ago
+            entries.append(Entry(one[0], row[0], one[1], one[2]))
+            size += len(row[0]) + len(one[2])
+    return entries
 
 
 def _portion(rows: sqlite3.Cursor, limit: int) -> list[Entry]:
@@ -57,6 +100,8 @@ def _portion(rows: sqlite3.Cursor, limit: int) -> list[Entry]:
 
 def count(connection: sqlite3.Connection, query: LogQuery) -> int:
     """The number of entries within the bounds of the query, regardless of its limit."""
+    if query.shared:
+        return sum(1 for _ in _entries(connection, query))
     selection = _selection(connection, query)
     if selection is None:
         return 0
@@ -64,30 +109,38 @@ def count(connection: sqlite3.Connection, query: LogQuery) -> int:
     return int(number)
 
 
-def bounds(connection: sqlite3.Connection, account: int) -> tuple[int, int] | None:
-    """The first and the last id of the archive."""
+def bounds(connection: sqlite3.Connection, account: int, with_shared: bool = False) -> tuple[int, int] | None:
+    """The first and the last id of the archive, if there are any; ``with_shared``: and of what is shared."""
     end = f"SELECT id FROM log WHERE account = :account AND NOT flags & {UNARCHIVED} ORDER BY id"
     both = f"SELECT ({end} ASC LIMIT 1), ({end} DESC LIMIT 1)"
-    first, last = connection.execute(both, {"account": account}).fetchone()
-    return (first, last) if first is not None and last is not None else None
+    ends = [id for id in connection.execute(both, {"account": account}).fetchone() if id is not None]
+    if with_shared:
+        ends += shared.bounds(connection, account)
+    return (min(ends), max(ends)) if ends else None
 
 
 def undelivered(
-    connection: sqlite3.Connection, account: int, after: int, limit: int, since: int | None = None
+    connection: sqlite3.Connection,
+    account: int,
+    after: int,
+    limit: int,
+    since: int | None = None,
+    with_shared: bool = False,
 ) -> list[Entry]:
     """Undelivered entries (`LogStore.undelivered`): flagged ones below the mark, then all above it.
 
     Fewer than ``limit`` if they are large.
     """
+    values = {"account": account, "after": after, "since": _LAST if since is None else since}
+    if with_shared and since is not None:
+        own = connection.execute(f"{_UNDELIVERED} SELECT id, flags, x'' FROM waiting ORDER BY id", values)
+        others = shared.entries(connection, LogQuery(account, after=max(after, since)))
+        return _read(connection, heapq.merge(own, others), limit)
     rows = connection.execute(
-        "WITH mark (id) AS (SELECT min(delivered, :since) FROM account WHERE id = :account), waiting AS ("
-        f"SELECT id, flags FROM log INDEXED BY log_undelivered WHERE account = :account AND id > :after "
-        f"AND id <= (SELECT id FROM mark) AND flags >= {UNDELIVERED} AND flags & {UNDELIVERED} "
-        "UNION ALL SELECT id, flags FROM log WHERE account = :account "
-        f"AND id > max(:after, (SELECT id FROM mark)) AND flags & {INCOMING} ORDER BY id LIMIT :rows) "
-        "SELECT waiting.id, stanza, waiting.flags FROM waiting CROSS JOIN message ON message.id = waiting.id "
-        "ORDER BY waiting.id",
-        {"account": account, "after": after, "rows": limit, "since": _LAST if since is None else since},
+        f"{_UNDELIVERED}, first AS (SELECT id, flags FROM waiting ORDER BY id LIMIT :rows) "
+        "SELECT first.id, stanza, first.flags FROM first CROSS JOIN message "
+        "ON message.id = first.id ORDER BY first.id",
+        {**values, "rows": limit},
     )
     return _portion(rows, limit)
 
@@ -95,7 +148,7 @@ def undelivered(
 def undelivered_of_all(connection: sqlite3.Connection) -> tuple[int, int]:
     """The number of accounts, and of undelivered messages in all of them."""
     row = connection.execute(
-        "SELECT (SELECT count(*) FROM account), "
+        "SELECT (SELECT count(*) FROM account WHERE kind = 0), "
         "(SELECT count(*) FROM log INDEXED BY log_undelivered CROSS JOIN account ON account.id = log.account "
         f"WHERE log.flags >= {UNDELIVERED} AND log.flags & {UNDELIVERED} AND log.id <= account.delivered) + "
         "(SELECT count(*) FROM account CROSS JOIN log ON log.account = account.id "
@@ -191,7 +244,10 @@ def drop_some(connection: sqlite3.Connection, account: int, upto: int, rows: int
 
 def orphans(connection: sqlite3.Connection) -> list[int]:
     """Ids of deleted accounts whose logs still exist, because the deletion was interrupted."""
-    found = connection.execute(f"{_OWNERS} SELECT id FROM owner WHERE id NOT IN (SELECT id FROM account)")
+    found = connection.execute(
+        f"{_OWNERS} SELECT id FROM owner WHERE id NOT IN (SELECT id FROM account) "
+        "UNION SELECT account FROM source WHERE account NOT IN (SELECT id FROM account)"
+    )
     return [row[0] for row in found]
 
 
@@ -219,6 +275,7 @@ def drop(connection: sqlite3.Connection, account: int, ids: Sequence[int], remem
             f"UPDATE message SET stanza = x'' WHERE id IN {IDS} AND holders = 1 AND origin IS NOT NULL",
             values,
         )
+    shared.forget(connection, values["ids"])
     connection.execute(
         f"DELETE FROM message WHERE id IN {IDS} AND holders <= 1 AND (origin IS NULL OR stanza != x'')",
         values,

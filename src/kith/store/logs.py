@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 
 from kith.ports.store import Append, Entry, LogQuery, Outgoing, Page, Queued, Unavailable
-from kith.store import conversations, log, outbox
+from kith.store import conversations, log, outbox, shared
 from kith.store.database import PATIENCE, Database
 from kith.store.errors import StoreError
 
@@ -35,6 +35,11 @@ class Logs(Database):
         """The last id of all slots, since the tables do not say which slot an account is in."""
         return await self._write(log.last_id)
 
+    async def stored(self, entry: Append) -> int | None:
+        assert self._writer is not None
+        appends = self._writer.transactions.appends
+        return await self._write(lambda _: appends.existing(entry))
+
     async def page(self, query: LogQuery) -> Page:
         """Reads a page. Entries of ``query.ids`` that do not exist are left out."""
         await self._index(query)
@@ -60,13 +65,15 @@ class Logs(Database):
         await self._index(query)
         return await self._read(lambda connection: log.count(connection, query))
 
-    async def bounds(self, account: int) -> tuple[int, int] | None:
-        return await self._read(lambda connection: log.bounds(connection, account))
+    async def bounds(self, account: int, shared: bool = False) -> tuple[int, int] | None:
+        return await self._read(lambda connection: log.bounds(connection, account, shared))
 
     async def undelivered(
-        self, account: int, after: int, limit: int, since: int | None = None
+        self, account: int, after: int, limit: int, since: int | None = None, shared: bool = False
     ) -> list[Entry]:
-        return await self._read(lambda connection: log.undelivered(connection, account, after, limit, since))
+        return await self._read(
+            lambda connection: log.undelivered(connection, account, after, limit, since, shared)
+        )
 
     def mark_delivered(self, account: int, upto: int, late: Sequence[int] = ()) -> None:
         late = list(late)
@@ -130,6 +137,26 @@ class Logs(Database):
         upto = await self._write(log.last_id)
         while await self._write(lambda connection: log.drop_some(connection, account, upto, _ROWS)):
             pass
+        while await self._write(lambda connection: self._drop_shared(connection, account, upto)):
+            pass
+
+    def _drop_shared(self, connection: sqlite3.Connection, account: int, upto: int) -> bool:
+        self._accounts_changed()
+        return shared.drop_some(connection, account, upto, _ROWS)
+
+    async def expire_shared(self, now: int) -> int:
+        """Works in small transactions, so that other writes get their turn."""
+
+        def write(connection: sqlite3.Connection) -> int:
+            groups = shared.due(connection, now, _ROWS)
+            for group, ids in groups.items():
+                log.drop(connection, group, ids)
+            return sum(map(len, groups.values()))
+
+        total = 0
+        while removed := await self._write(write):
+            total += removed
+        return total
 
     async def _finish_removals(self) -> None:
         """Finishes deletions that were interrupted."""

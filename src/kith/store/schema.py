@@ -79,6 +79,28 @@ MIGRATIONS = (
     """
     CREATE INDEX document_sessions ON document (account, key) WHERE space = 'sessions';
     """,
+    # Groups, and the messages that they share (`kith.store.shared`).
+    """
+    ALTER TABLE account ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX account_groups ON account (jid) WHERE kind = 1;
+    CREATE TABLE share (
+        id INTEGER NOT NULL,
+        account INTEGER NOT NULL,
+        own BLOB,
+        PRIMARY KEY (id, account)
+    ) WITHOUT ROWID;
+    CREATE TABLE source (
+        account INTEGER NOT NULL,
+        source INTEGER NOT NULL,
+        PRIMARY KEY (account, source)
+    ) WITHOUT ROWID;
+    CREATE TABLE expiry (
+        at INTEGER NOT NULL,
+        id INTEGER NOT NULL,
+        source INTEGER NOT NULL,
+        PRIMARY KEY (at, id)
+    ) WITHOUT ROWID;
+    """,
 )
 
 

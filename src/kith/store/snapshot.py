@@ -57,7 +57,7 @@ def check(path: Path) -> int:
             if not 1 <= version <= len(MIGRATIONS):
                 what = "is of a newer Kith" if version else "is no database of Kith"
                 raise StoreError(f"the database {what} (version {version}, this one knows {len(MIGRATIONS)})")
-            (accounts,) = connection.execute("SELECT count(*) FROM account").fetchone()
+            (accounts,) = connection.execute("SELECT count(*) FROM account WHERE kind = 0").fetchone()
             return int(accounts)
         finally:
             connection.close()

@@ -27,6 +27,8 @@ from kith.store.health import Health
 from kith.store.transaction import Pending, Transactions
 
 _MAX_BATCH = 1024
+#: A batch ends with the message that exceeds this many accounts that messages are shared with.
+_MAX_SHARES = 20_000
 _PAGE_BYTES = 4096
 
 
@@ -73,7 +75,7 @@ class Writer:
         self.asked += 1
         if item.__class__ is Append:
             self._under_way += 1
-            self.waiting_bytes += len(item.stanza)
+            self.waiting_bytes += item.size
             if not self._enough or len(self._queue) < self._enough:
                 return
         elif not self._enough:
@@ -104,7 +106,7 @@ class Writer:
             while self._queue or not self._rest():
                 if self._gather and not self._stop:
                     self._wait_for_more()
-                batch = [self._queue.popleft() for _ in range(min(len(self._queue), _MAX_BATCH))]
+                batch = self._next()
                 self._health.committing()
                 began, changes = time.monotonic(), self._connection.total_changes
                 answers = self.transactions.commit(batch)
@@ -117,12 +119,23 @@ class Writer:
                 if appends:
                     senders = [item.sender for item in appends]
                     self._gathering.committed(senders, self._under_way, ended)
-                size = sum(len(item.stanza) for item in appends)
+                size = sum(item.size for item in appends)
                 with contextlib.suppress(RuntimeError):  # the event loop is closed, so nobody is waiting
                     self._loop.call_soon_threadsafe(self._tell, answers, len(appends), size)
                 self._checkpoint(self.transactions.changed + size // _PAGE_BYTES)
             if self._stop:
                 return
+
+    def _next(self) -> list[Append | Pending]:
+        """Takes the next batch from the queue, limited in operations and in rows."""
+        batch: list[Append | Pending] = []
+        rows = 0
+        while self._queue and len(batch) < _MAX_BATCH and rows < _MAX_SHARES:
+            item = self._queue.popleft()
+            batch.append(item)
+            if item.__class__ is Append and item.shared is not None:
+                rows += len(item.shared.audience)
+        return batch
 
     def _rest(self) -> bool:
         """Prepares to sleep. Returns False if something was queued in the meantime.

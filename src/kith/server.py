@@ -11,7 +11,7 @@ from functools import partial
 
 import structlog
 
-from kith import welcome
+from kith import groups, welcome
 from kith.accounts.codes import Codes
 from kith.accounts.credentials import check_password, make_keys
 from kith.accounts.leaving import Leaving
@@ -122,7 +122,7 @@ class Server:
         passwords = partial(Passwords, check_password, make_keys)
         try:
             node = self.node = Node(
-                config, store, ALL, passwords, secret, LocalPlacement(), Clock(), randomness
+                config, store, (*ALL, *groups.ALL), passwords, secret, LocalPlacement(), Clock(), randomness
             )
         except Unfit as error:
             raise StartError(str(error)) from error

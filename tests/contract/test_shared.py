@@ -92,6 +92,7 @@ async def test_a_group_is_no_account(logs: Logs) -> None:
     assert record is not None
     assert record.id == group.id
     assert (await logs.store.holdings()).accounts == 3
+    assert GROUP not in [account.jid for account in await logs.store.overview([], "", 10)]
 
 
 async def test_shared_messages_wait_for_nobody_and_move_no_mark(logs: Logs) -> None:
@@ -233,7 +234,7 @@ async def test_a_rewritten_message_is_rewritten_for_all(logs: Logs) -> None:
     await group.share(5, [logs.a, logs.b], {logs.a: b"key"})
     await logs.store.rewrite(5, b"<message>gone</message>")
     (entry,) = (await logs.store.page(LogQuery(logs.a, shared=True))).entries
-    assert entry.stanza == b"<message>gone</message>"
+    assert (entry.stanza, entry.own) == (b"<message>gone</message>", b"")
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 5])

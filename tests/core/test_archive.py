@@ -181,7 +181,9 @@ async def test_the_form_names_the_extended_fields(filled: tuple[RawClient, RawCl
     ada, *_ = filled
     answer = await ada.iq("get", f"<query xmlns='{MAM}'/>")
     names = {field.get("var") for field in answer.iter("{jabber:x:data}field")}
-    assert names == {"FORM_TYPE", "with", "start", "end", "before-id", "after-id", "ids"}
+    assert names == {"FORM_TYPE", "with", "start", "end", "before-id", "after-id", "ids"} | {
+        "include-groupchat"
+    }
     (ids,) = [field for field in answer.iter("{jabber:x:data}field") if field.get("var") == "ids"]
     validation = "{http://jabber.org/protocol/xdata-validate}"
     assert ids.find(f"{validation}validate/{validation}open") is not None

@@ -235,6 +235,31 @@ async def _archive_extended(s: Scene) -> None:
     assert (await s.get(f"<metadata xmlns='{ns.MAM}'/>")).find(f".//{{{ns.MAM}}}start") is not None
 
 
+async def _groupchat(s: Scene) -> None:
+    """A group that somebody makes, and its message in the archive of its maker and live without entering."""
+    group = "announced@groups.localhost"
+    await s.set(f"<groupchat xmlns='{ns.GROUPS}'/>")
+    s.own.send(f"<presence to='{group}/me'><x xmlns='{ns.MUC}'/></presence>")
+    await s.own.result(
+        "set", f"<query xmlns='{ns.MUC}#owner'><x xmlns='jabber:x:data' type='submit'/></query>", group
+    )
+    s.own.send(f"<presence to='{group}/me' type='unavailable'/>")
+    s.own.send(f"<message to='{group}' type='groupchat'><body>in a group</body></message>")
+    await s.own.take(lambda e: body(e) == "in a group")
+    s.own.inbox.clear()
+    for wanted in ("true", "false"):
+        form = (
+            f"<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>{ns.MAM}</value></field>"
+            f"<field var='include-groupchat'><value>{wanted}</value></field></x>"
+        )
+        await s.set(
+            f"<query xmlns='{ns.MAM}'>{form}<set xmlns='{ns.RSM}'><max>5</max><before/></set></query>"
+        )
+        texts = [text.text for e in s.own.inbox for text in e.iter(f"{CLIENT}body")]
+        assert ("in a group" in texts) == (wanted == "true")
+        s.own.inbox.clear()
+
+
 async def _stanza_ids(s: Scene) -> None:
     s.friend.send(f"<message to='{s.own.bare}' type='chat'><body>ids</body></message>")
     given = (await s.own.take(lambda e: body(e) == "ids")).find(f"{{{ns.STANZA_ID}}}stanza-id")
@@ -478,6 +503,8 @@ CHECKS: dict[str, Callable[[Scene], Awaitable[None]]] = {
     ns.COMMANDS: _commands,
     ns.MAM: _archive,
     ns.MAM_EXTENDED: _archive_extended,
+    f"{ns.MAM}#groupchat-field": _groupchat,
+    ns.GROUPS: _groupchat,
     ns.STANZA_ID: _stanza_ids,
     ns.CARBONS: _carbons,
     f"{ns.CARBONS}#rules": _carbons,

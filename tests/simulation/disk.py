@@ -345,7 +345,8 @@ class Disk:
         return self._portion(account, sorted(ids), limit)
 
     def overview(self, spaces: Sequence[str], after: str, limit: int) -> list[Overview]:
-        accounts = [self.accounts[jid] for jid in sorted(jid for jid in self.accounts if jid > after)]
+        shown = [jid for jid in sorted(self.accounts) if jid > after and not self.accounts[jid].is_group]
+        accounts = [self.accounts[jid] for jid in shown]
         return [
             Overview(
                 account.id,
@@ -447,6 +448,9 @@ class Disk:
         self._drop(account, [id for id in ids if id in rows and rows[id].flags & OUTGOING])
 
     def rewrite(self, id: int, stanza: bytes) -> None:
+        for shares in self.shares.values():
+            if id in shares:
+                shares[id].own = b""
         for log in self.logs.values():
             if (row := log.rows.get(id)) is not None:
                 row.message.stanza = stanza

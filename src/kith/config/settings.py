@@ -102,6 +102,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     web_dir: Annotated[
         Path | None, _about("The folder with the built web app. By default, the one that comes with Kith.")
     ] = None
+    create_groups: Annotated[bool, _about("Whether accounts of this server may create groups.")] = True
     registration: Annotated[
         Literal["phone", "invite", "open", "closed"],
         _about(

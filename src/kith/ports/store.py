@@ -213,7 +213,7 @@ class LogStore(Protocol):
         """
 
     async def rewrite(self, id: int, stanza: bytes) -> None:
-        """Replaces the content of a message in every log that has it."""
+        """Replaces the content of a message in every log that has it, with what single accounts get of it."""
 
     async def forget_origins(self, before: int) -> int:
         """Forgets the origins of messages before this id, so retries of them are no longer recognized.

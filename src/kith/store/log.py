@@ -186,6 +186,12 @@ def mark_undelivered(connection: sqlite3.Connection, account: int, ids: Sequence
     )
 
 
+def rewrite(connection: sqlite3.Connection, id: int, stanza: bytes) -> None:
+    """Replaces the content of a message, and removes what single accounts get of it."""
+    connection.execute("UPDATE message SET stanza = ? WHERE id = ? AND holders > 0", (stanza, id))
+    connection.execute("UPDATE share SET own = NULL WHERE id = ? AND own IS NOT NULL", (id,))
+
+
 def owners_before(connection: sqlite3.Connection, before: int) -> list[int]:
     """The ids of accounts with older entries, including accounts that no longer exist."""
     rows = connection.execute(

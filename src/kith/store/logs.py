@@ -103,11 +103,7 @@ class Logs(Database):
         self._queue(lambda connection: outbox.turned_away(connection, account, ids))
 
     async def rewrite(self, id: int, stanza: bytes) -> None:
-        await self._write(
-            lambda connection: connection.execute(
-                "UPDATE message SET stanza = ? WHERE id = ? AND holders > 0", (stanza, id)
-            )
-        )
+        await self._write(lambda connection: log.rewrite(connection, id, stanza))
 
     async def forget_origins(self, before: int) -> int:
         """Works in small transactions, and continues where it ended the last time."""

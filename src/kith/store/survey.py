@@ -19,7 +19,8 @@ class Survey(Database):
     async def overview(self, spaces: Sequence[str], after: str, limit: int) -> list[Overview]:
         marks = ",".join("?" * len(spaces))
         statement = (
-            "WITH shown AS (SELECT id, jid, keys FROM account WHERE jid > ? ORDER BY jid LIMIT ?) "
+            "WITH shown AS "
+            "(SELECT id, jid, keys FROM account WHERE kind = 0 AND jid > ? ORDER BY jid LIMIT ?) "
             "SELECT shown.id, shown.jid, shown.keys, space, key, value, seq FROM shown LEFT JOIN document "
             f"ON document.account = shown.id AND space IN ({marks}) ORDER BY shown.jid, seq"
         )

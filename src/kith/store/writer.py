@@ -75,7 +75,7 @@ class Writer:
         self.asked += 1
         if item.__class__ is Append:
             self._under_way += 1
-            self.waiting_bytes += item.size
+            self.waiting_bytes += len(item.stanza) if item.shared is None else item.size
             if not self._enough or len(self._queue) < self._enough:
                 return
         elif not self._enough:

@@ -71,6 +71,11 @@ CHAT_STATES = "http://jabber.org/protocol/chatstates"
 OMEMO = "eu.siacs.conversations.axolotl"
 OMEMO_2 = "urn:xmpp:omemo:2"
 ENCRYPTION = "urn:xmpp:eme:0"
+MUC = "http://jabber.org/protocol/muc"
+MUC_USER = "http://jabber.org/protocol/muc#user"
+OCCUPANT_ID = "urn:xmpp:occupant-id:0"
+#: What Kith's own clients use for groups, beyond the standards (docs/protocol.md).
+GROUPS = "urn:kith:groups:0"
 
 
 def tag(namespace: str, name: str) -> str:

@@ -109,6 +109,7 @@ class Session(Outlet):
         "lost_at",
         "presence",
         "priority",
+        "shared",
         "state",
         "synced",
     )
@@ -134,6 +135,7 @@ class Session(Outlet):
         self.appears_offline = False  # without a connection for so long that it appears offline
         self.directed: set[JID] | None = None
         self.interested = False  # has requested the roster, so it gets roster pushes
+        self.shared = False  # wants the messages that groups share with the account
         self.synced = 0  # the last log id that it has read from the archive
         self.caught_up = 0  # the last log id of the archive when it read its end; 0 if it did not
         self.lost_at = 0.0  # when the connection was lost, a time of the monotonic clock

@@ -72,7 +72,11 @@ class Outlet(Intake):
         self.push(stanza.to_bytes())
 
     def push(self, data: bytes, id: int = 0) -> None:
-        """Sends a stanza. ``id``: its id in the account's log; 0 if it is not there."""
+        """Sends a stanza. ``id``: its id in the account's log; 0 if it is not there.
+
+        The id of a message that a group has shared is negative: such messages are in the log as well, but
+        have no part in the account's delivery.
+        """
         if self.holding is not None:
             self.holding.append((data, id))
             self.held += len(data)
@@ -88,7 +92,7 @@ class Outlet(Intake):
 
         ``handed``: the account's delivery counts the message as in transit already.
         """
-        if id:
+        if id > 0:
             if handed:
                 if self.sm is None and self.sink is not None:
                     self.delivery.acknowledged(id)
@@ -121,7 +125,7 @@ class Outlet(Intake):
         """Sends the stanzas that waited, except log entries up to ``after``."""
         held, self.holding = self.holding, None
         for data, id in held or ():
-            if not id or id > after:
+            if not id or abs(id) > after:
                 self.transmit(data, id)
 
     def raw(self, data: bytes) -> None:
@@ -180,9 +184,9 @@ class Outlet(Intake):
             return []
         others: list[bytes] = []
         for data, id in manage.queue:
-            if id:
+            if id > 0:
                 self.delivery.given_up(id)
-            else:
+            elif not id:
                 others.append(data)
         manage.queue.clear()
         self.keeper.changed(self.delivery)

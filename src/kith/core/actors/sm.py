@@ -46,7 +46,7 @@ def failed(condition: str, handled: int | None = None) -> bytes:
 
 
 class Unacknowledged:
-    """A queue of unacknowledged stanzas, as (bytes, log id or 0), the oldest first.
+    """A queue of unacknowledged stanzas, as (bytes, id), the oldest first (for ids see `Outlet.push`).
 
     Beyond ``limit`` stanzas or ``limit_bytes`` bytes, it only keeps log ids (the log has the messages).
     Then the session can't be resumed until the client has caught up.
@@ -126,7 +126,7 @@ class Unacknowledged:
         ids = []
         for _ in range(count):
             data, id = self.queue.popleft()
-            if id:
+            if id > 0:
                 ids.append(id)
             if not data:
                 self.forgotten -= 1

@@ -44,10 +44,10 @@ def handles_iq(
     """Marks a method that answers ``<iq type=…><name xmlns=namespace/></iq>``.
 
     ``to`` says which addresses the method answers for: ``server`` (the domain), ``account`` (a bare
-    address, or none, which means the asker's own), ``service`` (that of the feature, see `Feature.service`)
-    or ``any`` of these. Such a method is given a `kith.core.actors.sender.Sender`, who may be on another
-    server. With ``own``, only a session of the account itself may ask, and the method is given that
-    session.
+    address, or none, which means the asker's own), ``service`` (that of the feature, see
+    `Feature.service`), ``place`` (a bare address at that service, such as a group) or ``any`` of these but
+    places. Such a method is given a `kith.core.actors.sender.Sender`, who may be on another server. With
+    ``own``, only a session of the account itself may ask, and the method is given that session.
 
     ``answer_for_missing`` makes the result for an account that does not exist, if that is not an error.
     Blocked people get the same. ``hidden_error`` is the condition with which a ``get`` is refused if the

@@ -6,7 +6,6 @@ Nothing is acknowledged or delivered before it is committed. A sender's retry is
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum
 
@@ -14,7 +13,7 @@ from kith.base.ids import Ids
 from kith.core.actors.account import Account
 from kith.core.actors.sender import Sender
 from kith.core.log.envelope import After, Envelope
-from kith.core.log.retries import distinct_origin, is_retry
+from kith.core.log.retries import ORIGIN, distinct_origin, is_retry
 from kith.ports.store import INCOMING, OUTGOING, UNARCHIVED, Append, LogStore, Retries
 from kith.wire import ns
 from kith.wire.jid import JID
@@ -22,7 +21,6 @@ from kith.wire.stanza import Stanza
 
 _ORIGIN_ID = ns.tag(ns.STANZA_ID, "origin-id")
 _STANZA_ID = ns.tag(ns.STANZA_ID, "stanza-id")
-_ORIGIN = re.compile(rb"<origin-id\b[^<>]*?\bid=(?:'([^'<>]*)'|\"([^\"<>]*)\")")
 #: The maximum size of an origin id, in bytes. Retries with longer ones are not recognized.
 _LONGEST_ORIGIN = 1024
 _RETRIES = Retries(is_retry, distinct_origin)
@@ -117,7 +115,7 @@ class Log:
             if not (archived and self.wants(recipient, sender.bare)):
                 flags |= UNARCHIVED
             owners.append((recipient.id, sender.bare, flags))
-        origin = _origin(stanza) if _ORIGIN_ID in stanza.children else None
+        origin = origin_of(stanza)
         self.put(envelope, owners, origin or sender.key)
 
     def put(self, envelope: Envelope, owners: Sequence[tuple[int, str, int]], origin: bytes | None) -> None:
@@ -149,10 +147,12 @@ class Log:
         return True
 
 
-def _origin(stanza: Stanza) -> bytes | None:
+def origin_of(stanza: Stanza) -> bytes | None:
     """The id that the sender gives to the message and its retries; None if there is none."""
+    if _ORIGIN_ID not in stanza.children:
+        return None
     inner = stanza.inner
-    if inner.count(b"<origin-id") == 1 and (match := _ORIGIN.search(inner)) and b"&" not in match.group():
+    if inner.count(b"<origin-id") == 1 and (match := ORIGIN.search(inner)) and b"&" not in match.group():
         value = match.group(1) or match.group(2) or b""
     else:
         child = stanza.child(_ORIGIN_ID)

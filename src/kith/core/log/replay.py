@@ -13,7 +13,8 @@ from kith.base.ids import stamp_of
 from kith.core.actors.account import Session
 from kith.core.log.envelope import stanza_id
 from kith.core.log.marks import Marks
-from kith.ports.store import UNARCHIVED, UNDELIVERED, Store
+from kith.core.log.own import with_own
+from kith.ports.store import SHARED, UNARCHIVED, UNDELIVERED, Store
 from kith.wire import ns
 from kith.wire.serialize import escape_attribute
 
@@ -59,11 +60,17 @@ class Replay:
         try:
             session.counted = True
             while not session.closed:
-                entries = await self._store.undelivered(account.id, upto, _PAGE, since)
+                entries = await self._store.undelivered(account.id, upto, _PAGE, since, session.shared)
                 if not entries or session.closed:
                     break
                 for entry in entries:
                     upto = entry.id
+                    if entry.flags & SHARED:
+                        if upto > session.synced:
+                            data = self._delayed(upto, with_own(entry.stanza, entry.own), account.jid)
+                            session.transmit(data, -upto)
+                            sent += len(data)
+                        continue
                     elsewhere = upto <= mark and not entry.flags & UNDELIVERED
                     if not elsewhere:
                         delivery.handed(upto)

@@ -23,6 +23,13 @@ class Host(Protocol):
         """Takes a stanza whose ``from`` and ``to`` are set. Raises StanzaError if it can't be sent on."""
 
 
+class Keeping(Host, Protocol):
+    """A host that keeps messages itself, such as the groups: they are acknowledged when it has them."""
+
+    def admit(self, sender: Sender, stanza: Stanza, to: JID) -> Work:
+        """Takes a message. Returns what `kith.core.actors.intake.Intake.handle` may. Raises StanzaError."""
+
+
 class Remote(Host, Protocol):
     """Takes the stanzas for all domains of other servers."""
 
@@ -60,6 +67,8 @@ class Hosts:
 
     def __init__(self) -> None:
         self._hosts: dict[str, Host] = {}
+        #: Those of the hosts that keep messages themselves, by domain.
+        self.keeping: dict[str, Keeping] = {}
         self.remote: Remote | None = None
         self.peers: Peers | None = None
 
@@ -71,6 +80,7 @@ class Hosts:
 
     def remove(self, name: str) -> None:
         self._hosts.pop(name, None)
+        self.keeping.pop(name, None)
 
     def here(self, name: str) -> Host | None:
         """The host for a domain of this server, or None."""

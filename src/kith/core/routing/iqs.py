@@ -12,7 +12,7 @@ from kith.core.actors.sender import Sender
 from kith.core.hooks.feature import Feature, Handler
 from kith.core.hooks.table import Hooks
 from kith.core.routing.asserted import Assertions
-from kith.core.routing.hosts import Host, Hosts
+from kith.core.routing.hosts import Host, Hosts, Keeping
 from kith.core.routing.inquiries import Inquiries
 from kith.core.routing.post import Post
 from kith.wire.errors import StanzaError
@@ -47,17 +47,19 @@ class Iqs:
         self.features: list[Feature] = []
         self.services: dict[str, str] = {}
         self._handlers: dict[tuple[str, str, str], Handler] = {}
+        self._places: set[str] = set()  # the kinds of addresses at services
 
     def fill(self, features: Sequence[Feature]) -> None:
         """Takes the handlers of all features, in order. To be called once."""
         self.features += features
         self.services |= _services(self._domain.name, features, self._hosts)
         self._handlers |= _handlers(features, list(self.services.values()))
+        self._places |= {kind for _, _, kind in self._handlers if kind.endswith("@")}
 
     def handler(self, type: str, child: str, kind: str) -> Handler | None:
         """The handler for a request, or None.
 
-        ``kind``: ``own``, ``account``, ``server``, or the name of a service.
+        ``kind``: ``own``, ``account``, ``server``, the name of a service, or that with an @ for its places.
         """
         return self._handlers.get((type, child, kind))
 
@@ -82,12 +84,14 @@ class Iqs:
             raise StanzaError("bad-request", "a request has one child")
         if to is not None and to.domain != self._domain.name:
             service = self.services.get(to.domain)
-            if service is None:
+            if service is None or (to.resource and f"{service}@" in self._places):
                 self._post.to_host(stanza, sender.jid, to, strict=request)
             elif request:
-                handler = self.handler(type, stanza.children[0], service)
-                if handler is None or to.local:
-                    raise StanzaError("item-not-found" if to.local else "service-unavailable")
+                kind = f"{service}@" if to.local else service
+                handler = self.handler(type, stanza.children[0], kind)
+                if handler is None:
+                    missing = to.local and kind not in self._places
+                    raise StanzaError("item-not-found" if missing else "service-unavailable")
                 return self.answer(sender, stanza, to, handler)
             return None
         if to is not None and to.local and not self._post.is_owned(to.bare):
@@ -144,7 +148,7 @@ class Iqs:
         not (RFC 6121 §8.5.1).
         """
         unknown = (getattr(handler, "hidden_error", "") if iq.type == "get" else "") or "service-unavailable"
-        others = to.local and to.bare != sender.bare
+        others = to.local and to.bare != sender.bare and self._domain.holds(to)
         known = await self._inquiries.admit(sender, to) if others else True
         try:
             if not others or await self._answers(sender, iq, to):
@@ -178,6 +182,8 @@ def _services(domain: str, features: Sequence[Feature], hosts: Hosts) -> dict[st
         name = f"{feature.service}.{domain}"
         if feature.service and hosts.here(name) is None:
             hosts.add(name, cast(Host, feature))
+            if hasattr(feature, "admit"):
+                hosts.keeping[name] = cast(Keeping, feature)
             found[name] = feature.service
     return found
 
@@ -203,7 +209,7 @@ def _handlers(features: Sequence[Feature], services: Sequence[str]) -> dict[tupl
             if to == "any":
                 kinds = ["server", "account", *services]
             else:
-                kinds = [feature.service if to == "service" else to]
+                kinds = [{"service": feature.service, "place": f"{feature.service}@"}.get(to, to)]
             for kind in kinds:
                 handlers[type_, child, kind] = getattr(feature, name)
     return handlers

@@ -116,6 +116,8 @@ class Router:
             host = self._hosts.here(to.domain)
             if host is None:
                 raise StanzaError("item-not-found")
+            if stanza.kind == "message" and (keeping := self._hosts.keeping.get(to.domain)) is not None:
+                return keeping.admit(sender, stanza, to)
             if stanza.kind == "iq" and to.domain in self._iqs.services:
                 return self._iqs.route(sender, stanza, to)
             host.receive(stanza, sender.jid, to)
@@ -240,6 +242,9 @@ class Router:
 
     def _message_to_other_domain(self, session: Session, stanza: Stanza, to: JID) -> Work:
         """Sends a message to a component, a service or another server."""
+        keeping = self._hosts.keeping.get(to.domain)
+        if keeping is not None:
+            return keeping.admit(session, stanza, to)
         remote = self._hosts.remote
         if self._hosts.find(to.domain) is not remote:
             remote = None

@@ -114,7 +114,7 @@ class Handover:
             size += len(value)
             writes.append(self._store.put(session.account.id, _SPACE, manage.token, value))
             for _, id in manage.queue:
-                if id:  # undelivered if the session is not resumed
+                if id > 0:  # undelivered if the session is not resumed
                     session.delivery.given_up(id)
             self._sessions.changed(session.delivery)
         try:

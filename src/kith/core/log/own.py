@@ -1,0 +1,22 @@
+"""What one account alone gets of a message that a group shares: such as the keys that are encrypted for it.
+
+It is stored as the place where it belongs in the message (counted from the end, 4 bytes), and the bytes that
+are put there.
+"""
+
+from __future__ import annotations
+
+_PLACE = 4
+
+
+def own_part(place: int, data: bytes) -> bytes:
+    """What an account gets, as it is stored. ``place``: how many bytes of the message come after it."""
+    return place.to_bytes(_PLACE, "big") + data
+
+
+def with_own(stanza: bytes, own: bytes) -> bytes:
+    """A stored message with the part that one account gets of it; empty: without one."""
+    if not own:
+        return stanza
+    place = len(stanza) - int.from_bytes(own[:_PLACE], "big")
+    return stanza[:place] + own[_PLACE:] + stanza[place:]

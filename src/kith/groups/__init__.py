@@ -1,0 +1,11 @@
+"""Groups: rooms of XEP-0045 whose members get everything, whether they are present or not.
+
+`ALL` lists the features that a server with groups has in addition to `kith.features.ALL`.
+"""
+
+from __future__ import annotations
+
+from kith.core.hooks.feature import Feature
+from kith.groups.service import GroupService
+
+ALL: tuple[type[Feature], ...] = (GroupService,)

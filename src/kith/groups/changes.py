@@ -1,0 +1,187 @@
+"""Changes of a group: its members, its configuration, its end. Each is one commit with a notice about it.
+
+The notice is a message of the group, in the order of all others, so every device learns in this order who is
+a member (docs/protocol.md). Occupants get presence as XEP-0045 says (§9 and §10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from xml.etree.ElementTree import Element, SubElement
+
+import msgspec
+
+from kith.base.clock import Clock
+from kith.core.log.envelope import stanza_id
+from kith.groups.config import Config
+from kith.groups.group import Group, State
+from kith.groups.groups import Groups, config_write, member_writes, state_write
+from kith.groups.members import Affiliation, Member
+from kith.groups.names import CHANGE, GROUPS, MUC_OWNER, MUC_USER, STATUS, USER
+from kith.groups.occupants import Occupant, Role
+from kith.groups.posting import Poster
+from kith.groups.presence import Departure, RoomPresence
+from kith.ports.store import Write
+from kith.wire.ns import tag
+from kith.wire.serialize import attributes, serialize
+from kith.wire.stanza import Stanza
+
+#: The space of an account's documents that says which groups it is a member of; the keys are addresses.
+MEMBERSHIPS = "groups"
+
+
+class Changes:
+    """Applies changes. The caller holds the group's turn and has checked who may do it."""
+
+    def __init__(self, clock: Clock, groups: Groups, poster: Poster, presence: RoomPresence) -> None:
+        self._clock = clock
+        self._groups = groups
+        self._poster = poster
+        self._presence = presence
+        #: Called after each change of members with the group, the members as they are now, and as they were.
+        self.listeners: list[Callable[[Group, Sequence[Member], Sequence[Member]], None]] = []
+
+    async def members(self, group: Group, by: str, changed: Sequence[Member], nick: str = "") -> None:
+        """Changes affiliations. ``by``: the bare address of who does it; ``nick``: the nickname.
+
+        The number, time and author of each are set here.
+        """
+        number, now = group.state.number + 1, int(self._clock.now() * 1000)
+        before = [group.members.get(member.jid) or _nobody(member) for member in changed]
+        new = [
+            msgspec.structs.replace(
+                member,
+                number=number,
+                by=by,
+                since=was.since if was.belongs and member.belongs else now,
+            )
+            for member, was in zip(changed, before, strict=True)
+        ]
+        change = Element(CHANGE, {"by": by, "number": str(number)})
+        for member, was in zip(new, before, strict=True):
+            attrs = {"jid": member.jid, "affiliation": member.affiliation.word, "was": was.affiliation.word}
+            SubElement(change, tag(GROUPS, "member"), attrs)
+        state = msgspec.structs.replace(group.state, number=number)
+        # who leaves still learns of it, and who comes learns of it as well
+        audience = [*group.members.audience]
+        audience += [m.account for m in new if m.account and m.belongs and m.account not in audience]
+        writes = [state_write(group, state), *member_writes(group, new), *_memberships(group, new)]
+        await self._notice(group, by, change, writes, tuple(audience))
+        for member in new:
+            group.members.put(member)
+        group.state = state
+        for member, was in zip(new, before, strict=True):
+            self._apply(group, member, was, nick)
+        for listener in self.listeners:
+            listener(group, new, before)
+
+    def _apply(self, group: Group, member: Member, was: Member, actor: str) -> None:
+        """Changes what occupants may do, as far as that follows from a new affiliation."""
+        role = group.role_of(member.affiliation)
+        for occupant in group.occupants.of_person(member.jid):
+            if role is Role.NONE:
+                code = 301 if member.affiliation is Affiliation.OUTCAST else 321
+                why = Departure(code, affiliation=member.affiliation, actor=actor, reason=member.reason)
+                self.remove(group, occupant, why)
+            elif was.affiliation is not member.affiliation:
+                occupant.role = role
+                self._presence.announce(group, occupant)
+
+    def remove(self, group: Group, occupant: Occupant, why: Departure) -> None:
+        """Removes an occupant with all its clients, and tells all."""
+        clients = [client for client, _ in list(occupant.clients.values())]
+        for client in clients:
+            group.occupants.leave(str(client))
+        self._presence.gone(group, occupant, clients, why)
+
+    async def configure(self, group: Group, by: str, config: Config) -> None:
+        """Changes the configuration, and unlocks a group that was just created."""
+        was = group.config
+        change = Element(CHANGE, {"by": by, "number": str(group.state.number)})
+        for name in ("name", "description"):
+            if getattr(was, name) != getattr(config, name):
+                SubElement(change, tag(GROUPS, name)).text = getattr(config, name)
+        if not len(change):
+            SubElement(change, tag(GROUPS, "settings"))
+        writes = [config_write(group, config)]
+        state = group.state
+        if state.locked:
+            state = msgspec.structs.replace(state, locked=False)
+            writes.append(state_write(group, state))
+        if config != was or state is not group.state:
+            await self._notice(group, by, change, writes, group.members.audience)
+        group.config, group.state = config, state
+        self._apply_configuration(group, was)
+
+    def _apply_configuration(self, group: Group, was: Config) -> None:
+        """Tells occupants what has changed (XEP-0045 §10.2.1), and removes those who may not stay."""
+        config = group.config
+        codes = [104]
+        if was.anonymous != config.anonymous:
+            codes.append(173 if config.anonymous else 172)
+        if was.archive != config.archive:
+            codes.append(170 if config.archive else 171)
+        user = Element(USER)
+        user.extend(Element(STATUS, {"code": str(code)}) for code in codes)
+        attrs = {"type": "groupchat", "from": group.jid}
+        self._poster.broadcast(group, Stanza.build("message", attrs, user).to_bytes())
+        for occupant in list(group.occupants):
+            affiliation = group.members.affiliation(occupant.bare)
+            role = group.role_of(affiliation)
+            if role is Role.NONE:
+                self.remove(group, occupant, Departure(322, affiliation=affiliation))
+            elif (was.moderated, was.announce) != (config.moderated, config.announce):
+                occupant.role = role
+                self._presence.announce(group, occupant)
+
+    async def destroy(self, group: Group, by: str, request: Element) -> None:
+        """Ends a group (XEP-0045 §10.9), as ``<destroy/>`` says. Its members keep what is in their logs."""
+        alternate = request.get("jid", "")
+        destroy = Element(tag(MUC_USER, "destroy"), {"jid": alternate} if alternate else {})
+        if reason := (request.findtext(tag(MUC_OWNER, "reason")) or "")[:1000]:
+            SubElement(destroy, tag(MUC_USER, "reason")).text = reason
+        change = Element(CHANGE, {"by": by, "number": str(group.state.number + 1)})
+        SubElement(change, tag(GROUPS, "destroyed"), {"alternate": alternate} if alternate else {})
+        state = State(
+            number=group.state.number + 1,
+            created=group.state.created,
+            creator=group.state.creator,
+            destroyed=True,
+            alternate=alternate,
+        )
+        gone = [Member(member.jid, Affiliation.NONE, member.account) for member in group.members]
+        writes = [state_write(group, state), *member_writes(group, gone), *_memberships(group, gone)]
+        await self._notice(group, by, change, writes, group.members.audience)
+        before = list(group.members)
+        group.state = state
+        for member in before:
+            group.members.drop(member.jid)
+        for occupant in list(group.occupants):
+            self.remove(group, occupant, Departure(destroy=destroy, affiliation=Affiliation.NONE))
+        self._groups.drop(group)
+        for listener in self.listeners:
+            listener(group, gone, before)
+
+    async def _notice(
+        self, group: Group, by: str, change: Element, writes: Sequence[Write], audience: Sequence[int]
+    ) -> None:
+        head = attributes({"from": group.jid, "type": "groupchat"}).encode()
+        inner = serialize(change)
+
+        def make(id: int) -> bytes:
+            return b"<message" + head + b">" + inner + stanza_id(id, group.jid) + b"</message>"
+
+        await self._poster.notice(group, make, by, writes, audience)
+
+
+def _memberships(group: Group, members: Sequence[Member]) -> list[Write]:
+    """The documents by which an account knows which groups it is a member of."""
+    return [
+        Write(member.account, MEMBERSHIPS, group.jid, b"" if member.belongs else None)
+        for member in members
+        if member.account
+    ]
+
+
+def _nobody(member: Member) -> Member:
+    return Member(member.jid, Affiliation.NONE, member.account)

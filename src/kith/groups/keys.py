@@ -1,0 +1,51 @@
+"""Gives each member only its own keys of an encrypted message (XEP-0384).
+
+A message to a group contains a key for each device of each member. The server takes the keys out that belong
+to the devices of its accounts, and puts into each account's copy only those of its own devices. It reads
+nothing but the ids of the devices. Keys of devices that it does not know, such as those of people on other
+servers, stay for everybody.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from kith.core.log.own import own_part
+
+#: A key of the legacy OMEMO (XEP-0384 0.3), as the server serializes it.
+_KEY = re.compile(rb"<key\b[^<>]*?\brid='([0-9]{1,10})'[^<>]*>[^<>]*</key>")
+_START = b"<encrypted xmlns='eu.siacs.conversations.axolotl'"
+_HEADER = b"<header"
+_HEADER_END = b"</header>"
+
+
+def split(inner: bytes, accounts: Mapping[int, Sequence[int]], after: int) -> tuple[bytes, dict[int, bytes]]:
+    """Takes keys out of the content of a message.
+
+    ``accounts``: whose each device id is. ``after``: how many bytes will follow the content in the stored
+    message. Returns the content without these keys, and what each account gets (`kith.core.log.own`).
+    """
+    start = inner.find(_START)
+    start = inner.find(_HEADER, start) if start >= 0 else -1
+    end = inner.find(_HEADER_END, start) if start >= 0 else -1
+    if end < 0:
+        return inner, {}
+    own: dict[int, list[bytes]] = {}
+
+    def take(match: re.Match[bytes]) -> bytes:
+        owners = accounts.get(int(match[1]))
+        if owners is None:
+            return match[0]
+        for account in owners:
+            own.setdefault(account, []).append(match[0])
+        return b""
+
+    header = _KEY.sub(take, inner[start:end])
+    if not own:
+        return inner, {}
+    # the keys go to the end of the header
+    rest = inner[end:]
+    return inner[:start] + header + rest, {
+        account: own_part(len(rest) + after, b"".join(keys)) for account, keys in own.items()
+    }

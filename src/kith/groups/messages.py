@@ -1,0 +1,219 @@
+"""Messages to all members and occupants of a group (XEP-0045 §7.4)."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping, Sequence
+from xml.etree.ElementTree import Element, SubElement
+
+import msgspec
+
+from kith.base.clock import Clock
+from kith.base.secret import Secret
+from kith.core.actors.intake import COMMITTING, LATER, Work
+from kith.core.actors.sender import Sender
+from kith.core.log.envelope import stanza_id
+from kith.core.log.log import MAX_WAITING, Keep, Log, origin_of
+from kith.groups.devices import DeviceOwners
+from kith.groups.group import Group
+from kith.groups.groups import state_write
+from kith.groups.keys import split
+from kith.groups.members import Affiliation
+from kith.groups.names import FOR, GROUPS, ITEM, OCCUPANT, USER
+from kith.groups.occupants import Role
+from kith.groups.posting import Poster
+from kith.ports.store import LogStore
+from kith.wire import ns
+from kith.wire.errors import StanzaError
+from kith.wire.serialize import attributes, serialize
+from kith.wire.stanza import LANG, Stanza
+
+_BODY, _SUBJECT, _THREAD = (ns.tag(ns.CLIENT, name) for name in ("body", "subject", "thread"))
+_ENCRYPTED = ns.tag(ns.OMEMO, "encrypted")
+#: Elements that only the group itself adds.
+_OURS = frozenset((USER, OCCUPANT))
+_STANZA_ID = ns.tag(ns.STANZA_ID, "stanza-id")
+#: Elements of messages that are passed on, but not kept.
+_PASSING = frozenset((ns.CHAT_STATES, ns.RECEIPTS, ns.MARKERS, ns.HINTS, ns.STANZA_ID))
+
+
+class Author:
+    """Who writes a message in a group: a nickname, with the rights that it has."""
+
+    __slots__ = ("affiliation", "bare", "nick", "role")
+
+    def __init__(self, nick: str, bare: str, affiliation: Affiliation, role: Role) -> None:
+        self.nick = nick
+        self.bare = bare
+        self.affiliation = affiliation
+        self.role = role
+
+
+class Messages:
+    """Takes messages of type groupchat."""
+
+    def __init__(
+        self, store: LogStore, log: Log, poster: Poster, secret: Secret, clock: Clock, devices: DeviceOwners
+    ) -> None:
+        self._store = store
+        self._log = log
+        self._poster = poster
+        self._key = secret.key("occupants")
+        self._clock = clock
+        self._devices = devices
+
+    def author_of(self, group: Group, sender: Sender) -> Author | None:
+        """Who a sender is in a group: an occupant, or a member that has not entered; None if neither."""
+        affiliation = group.members.affiliation(sender.bare)
+        occupant = group.occupants.of(sender.full)
+        if occupant is not None:
+            return Author(occupant.nick, sender.bare, affiliation, occupant.role)
+        member = group.members.get(sender.bare)
+        if member is None or not member.belongs:
+            return None
+        return Author(member.nick, sender.bare, affiliation, group.role_of(affiliation))
+
+    def admit(self, group: Group, sender: Sender, stanza: Stanza) -> Work:
+        """Takes a message. Returns what `kith.core.actors.intake.Intake.handle` may. Raises StanzaError."""
+        author = self.author_of(group, sender)
+        try:
+            if author is None:
+                raise StanzaError("not-acceptable", "only those who are in the group may write to it")
+            if author.role < Role.PARTICIPANT:
+                raise StanzaError("forbidden", "you may not write in this group")
+            self._check_number(group, stanza)
+        except StanzaError as error:
+            return self._refuse(group, sender, stanza, error)
+        if _SUBJECT in stanza.children and _BODY not in stanza.children and _THREAD not in stanza.children:
+            return LATER if sender.committing else self._set_subject(group, author, stanza)
+        if self._is_passing(group, stanza):
+            if sender.committing:
+                return LATER
+            self._poster.broadcast(group, self._message(group, author, stanza, _cleaned(group, stanza), 0))
+            return None
+        if self._store.waiting_bytes > MAX_WAITING:
+            raise StanzaError("resource-constraint", "the disk does not keep up")
+        owners: Mapping[int, Sequence[int]] = {}
+        if _ENCRYPTED in stanza.children:
+            known = self._devices.known(group)
+            if known is None:
+                return LATER if sender.committing else self._post_later(group, author, sender, stanza)
+            owners = known
+        self._post(group, author, sender, stanza, owners)
+        return COMMITTING
+
+    async def _post_later(self, group: Group, author: Author, sender: Sender, stanza: Stanza) -> None:
+        """Posts a message after the devices of all members were read."""
+        self._post(group, author, sender, stanza, await self._devices.load(group))
+        sender.pipelined()
+
+    def _post(
+        self,
+        group: Group,
+        author: Author,
+        sender: Sender,
+        stanza: Stanza,
+        owners: Mapping[int, Sequence[int]],
+    ) -> None:
+        inner = _cleaned(group, stanza)
+        own: dict[int, bytes] = {}
+        if owners:
+            after = len(self._added(group, author, 1)) + len(b"</message>")
+            inner, own = split(inner, owners, after)
+        self._poster.post(
+            group,
+            lambda id: self._message(group, author, stanza, inner, id),
+            author.bare,
+            sender=sender,
+            stanza=stanza,
+            origin=origin_of(stanza),
+            own=own,
+        )
+
+    def _is_passing(self, group: Group, stanza: Stanza) -> bool:
+        if self._log.verdict(stanza) is Keep.NOTHING or not group.config.archive:
+            return True
+        return all(child[1:].partition("}")[0] in _PASSING for child in stanza.children)
+
+    def _check_number(self, group: Group, stanza: Stanza) -> None:
+        """Refuses a message that was encrypted for other members than the group has now."""
+        made_for = stanza.child(FOR)
+        if made_for is not None and made_for.get("number") != str(group.state.number):
+            stale = Element(ns.tag(GROUPS, "stale"), {"number": str(group.state.number)})
+            raise StanzaError("conflict", "the members have changed", type="modify", application=stale)
+
+    def _refuse(self, group: Group, sender: Sender, stanza: Stanza, error: StanzaError) -> Work:
+        """Refuses a message, unless it is a retry of one that the group has accepted before."""
+        origin = origin_of(stanza)
+        if origin is None:
+            raise error
+        return (
+            LATER if sender.committing else self._refuse_unless_stored(group, sender, stanza, origin, error)
+        )
+
+    async def _refuse_unless_stored(
+        self, group: Group, sender: Sender, stanza: Stanza, origin: bytes, error: StanzaError
+    ) -> None:
+        if not await self._poster.is_stored(group, sender.bare, origin, stanza.to_bytes()):
+            raise error
+
+    # -- the subject -------------------------------------------------------------------------------
+
+    async def _set_subject(self, group: Group, author: Author, stanza: Stanza) -> None:
+        """Changes the subject (XEP-0045 §8.1). Raises StanzaError."""
+        if author.role < Role.MODERATOR and group.config.change != "members":
+            raise StanzaError("forbidden", "only moderators change the subject")
+        state = msgspec.structs.replace(
+            group.state,
+            subject=stanza.element.findtext(_SUBJECT) or "",
+            subject_by=author.nick,
+            subject_at=int(self._clock.now() * 1000),
+        )
+        inner = _cleaned(group, stanza)
+        await self._poster.notice(
+            group,
+            lambda id: self._message(group, author, stanza, inner, id),
+            author.bare,
+            [state_write(group, state)],
+        )
+        group.state = state
+
+    # -- the form of a message -----------------------------------------------------------------------
+
+    def _message(self, group: Group, author: Author, stanza: Stanza, inner: bytes, id: int) -> bytes:
+        """A message as it is stored: without an address; recipients get it with their own."""
+        attrs = {"from": str(group.at(author.nick)), "type": "groupchat"}
+        for name in ("id", LANG):
+            if name in stanza.attrs:
+                attrs[name] = stanza.attrs[name]
+        head = attributes(attrs).encode()
+        return b"<message" + head + b">" + inner + self._added(group, author, id) + b"</message>"
+
+    def _added(self, group: Group, author: Author, id: int) -> bytes:
+        """What the group adds to a message: who has written it, and its id."""
+        added = serialize(Element(OCCUPANT, {"id": self.occupant_id(group, author.bare)}))
+        if not group.config.anonymous:
+            user = Element(USER)
+            SubElement(
+                user,
+                ITEM,
+                {"affiliation": author.affiliation.word, "role": author.role.word, "jid": author.bare},
+            )
+            added += serialize(user)
+        return added + (stanza_id(id, group.jid) if id else b"")
+
+    def occupant_id(self, group: Group, bare: str) -> str:
+        """An id of a person in a group that stays the same and discloses nothing (XEP-0421)."""
+        return hmac.digest(self._key, f"{group.jid}\0{bare}".encode(), "sha256")[:16].hex()
+
+
+def _cleaned(group: Group, stanza: Stanza) -> bytes:
+    """The content of a message without elements by which its sender pretends to be the group."""
+    if _OURS.isdisjoint(stanza.children) and _STANZA_ID not in stanza.children:
+        return stanza.inner
+    kept = [
+        child
+        for child in stanza.element
+        if child.tag not in _OURS and not (child.tag == _STANZA_ID and child.get("by") == group.jid)
+    ]
+    return b"".join(map(serialize, kept))

@@ -1,0 +1,229 @@
+"""A message of a group on its way into the logs, and from there to whoever is there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+
+from kith.base.clock import Clock
+from kith.base.figures import Figures
+from kith.base.ids import Ids
+from kith.base.tasks import Tasks
+from kith.core.actors.accounts import Accounts
+from kith.core.actors.refused import stanza_refused
+from kith.core.actors.sender import Sender
+from kith.core.log.envelope import stanza_id
+from kith.core.log.own import with_own
+from kith.core.log.retries import is_retry_in_group
+from kith.core.routing.hosts import Hosts
+from kith.groups.group import Group
+from kith.groups.receiving import receives
+from kith.ports.store import Append, LogStore, Retries, Shared, Unavailable, Write
+from kith.wire.errors import StanzaError
+from kith.wire.serialize import attributes, escape_attribute
+from kith.wire.stanza import Stanza
+
+_START, _END = b"<message", b"</message>"
+_RETRIES = Retries(is_retry_in_group, lambda origin, stanza: origin)
+
+
+class Posting:
+    """A message that the group has put in its order. ``recipients``: the members at that moment."""
+
+    __slots__ = ("_poster", "data", "done", "group", "id", "own", "recipients", "sender", "stanza")
+
+    def __init__(
+        self,
+        poster: Poster,
+        group: Group,
+        id: int,
+        data: bytes,
+        own: Mapping[int, bytes],
+        sender: Sender | None,
+        stanza: Stanza | None,
+    ) -> None:
+        self._poster = poster
+        self.group = group
+        self.id = id
+        self.data = data
+        self.own = own
+        self.recipients = group.members.recipients
+        self.sender = sender
+        self.stanza = stanza
+        self.done: asyncio.Future[None] | None = None
+
+    def committed(self, existing: int | None, error: BaseException | None) -> None:
+        """Handles the store's answer (`kith.ports.store.Append.done`)."""
+        if error is not None:
+            self._poster.unstored(self, error)
+        elif existing is None:
+            self._poster.deliver(self)
+        if self.done is not None and not self.done.done():
+            if error is not None:
+                self.done.set_exception(error)
+            else:
+                self.done.set_result(None)
+        if self.sender is not None:
+            self.sender.committed()
+
+
+class Poster:
+    """Puts messages into the order of their group, and delivers them after the commit."""
+
+    def __init__(
+        self,
+        store: LogStore,
+        ids: Ids,
+        clock: Clock,
+        accounts: Accounts,
+        hosts: Hosts,
+        figures: Figures,
+        tasks: Tasks,
+    ) -> None:
+        self._store = store
+        self._ids = ids
+        self._clock = clock
+        self._accounts = accounts
+        self._hosts = hosts
+        self._figures = figures
+        self._tasks = tasks
+
+    def post(
+        self,
+        group: Group,
+        make: Callable[[int], bytes],
+        author: str,
+        *,
+        sender: Sender | None = None,
+        stanza: Stanza | None = None,
+        origin: bytes | None = None,
+        own: Mapping[int, bytes] | None = None,
+        documents: Sequence[Write] = (),
+        audience: Sequence[int] | None = None,
+    ) -> Posting:
+        """Queues a message for the group's log and the logs of all members.
+
+        ``make`` makes the stored message, given its id. ``author``: a bare address. ``documents`` are written
+        in the same commit.
+        """
+        id = self._ids.next(group.slot)
+        data = make(id)
+        posting = Posting(self, group, id, data, own or {}, sender, stanza)
+        expire = group.config.expire
+        shared = Shared(
+            group.id,
+            group.members.audience if audience is None else audience,
+            posting.own,
+            int(self._clock.now()) + expire if expire else None,
+        )
+        self._store.append(
+            Append(
+                id,
+                data,
+                [(group.id, author, 0)],
+                posting.committed,
+                author,
+                group.jid,
+                origin,
+                _RETRIES,
+                shared,
+                documents,
+            )
+        )
+        return posting
+
+    async def notice(
+        self,
+        group: Group,
+        make: Callable[[int], bytes],
+        author: str,
+        documents: Sequence[Write],
+        audience: Sequence[int] | None = None,
+    ) -> None:
+        """Posts something that the group itself says, with documents. Returns after the commit.
+
+        ``audience``: the ids of the accounts that get it, if these are others than the members.
+        """
+        posting = self.post(group, make, author, documents=documents, audience=audience)
+        posting.done = asyncio.get_running_loop().create_future()
+        await posting.done
+
+    async def is_stored(self, group: Group, author: str, origin: bytes, stanza: bytes) -> bool:
+        """Whether a message is a retry of one that the group has."""
+        entry = Append(0, stanza, [(group.id, author, 0)], _nobody, author, group.jid, origin, _RETRIES)
+        return await self._store.stored(entry) is not None
+
+    # -- after the commit --------------------------------------------------------------------------
+
+    def deliver(self, posting: Posting) -> None:
+        """Sends a committed message to the devices of members that want it, and to occupants."""
+        own, id = posting.own.get, posting.id
+        for jid, account_id in posting.recipients.items():
+            account = self._accounts.get(jid)
+            if account is None or not account.sessions:
+                continue
+            data = b""
+            for session in account.sessions.values():
+                if receives(session):
+                    data = data or received(posting.data, own(account_id), jid, id)
+                    session.push(data, -id)
+                    self._figures.delivered += 1
+        self._to_occupants(posting.group, posting.data, posting.own, posting.recipients)
+
+    def broadcast(self, group: Group, stored: bytes) -> None:
+        """Sends something that is not kept, such as a typing notification, to the same devices."""
+        recipients = group.members.recipients
+        for jid in recipients:
+            account = self._accounts.get(jid)
+            if account is not None and account.sessions:
+                for session in account.sessions.values():
+                    if receives(session):
+                        session.push(addressed(stored, jid))
+        self._to_occupants(group, stored, {}, recipients)
+
+    def _to_occupants(
+        self, group: Group, stored: bytes, own: Mapping[int, bytes], served: Mapping[str, int]
+    ) -> None:
+        """Sends a message to the occupants. ``served``: members whose receiving devices have it already."""
+        for occupant, client in group.occupants.clients():
+            account = self._accounts.get(client.bare)
+            session = account.sessions.get(client.resource) if account is not None else None
+            if account is not None and session is not None:
+                if account.jid not in served or not receives(session):
+                    session.push(addressed(with_own(stored, own.get(account.id, b"")), session.full))
+                    self._figures.delivered += 1
+            elif account is None:
+                stanza = Stanza.from_bytes(addressed(stored, str(client)))
+                with contextlib.suppress(StanzaError):  # it reads the archive when it comes back
+                    self._hosts.find(client.domain).receive(stanza, group.at(occupant.nick), client)
+
+    def unstored(self, posting: Posting, error: BaseException) -> None:
+        """Answers with an error a message that could not be stored, so that its sender may try again."""
+        self._tasks.failed("message not stored", error)
+        condition = error.condition if isinstance(error, Unavailable) else "internal-server-error"
+        refusal = StanzaError(condition, type="wait")
+        refusal.__cause__ = error
+        if posting.sender is not None and posting.stanza is not None:
+            stanza_refused(self._figures, posting.stanza, refusal)
+            posting.sender.refuse(posting.stanza, refusal)
+
+
+def addressed(stored: bytes, to: str) -> bytes:
+    """A stored message with the address of its recipient."""
+    return b"<message" + attributes({"to": to}).encode() + stored[len(_START) :]
+
+
+def received(stored: bytes, own: bytes | None, jid: str, id: int) -> bytes:
+    """A stored message as a member receives it, with the stanza id of the member's own log."""
+    data = with_own(stored, own) if own else stored
+    return (
+        b"<message to='%b'" % escape_attribute(jid).encode()
+        + data[len(_START) : -len(_END)]
+        + stanza_id(id, jid)
+        + _END
+    )
+
+
+def _nobody(existing: int | None, error: BaseException | None) -> None:
+    """Nothing is appended, so nobody is told."""

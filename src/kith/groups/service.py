@@ -1,0 +1,274 @@
+"""The service ``groups.DOMAIN``: rooms of XEP-0045 that are groups of members.
+
+This file receives what is addressed to groups, lets one thing at a time happen in each, and gives it to
+whoever handles it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from kith.base.clock import Clock
+from kith.base.domain import Domain
+from kith.base.figures import Figures
+from kith.base.ids import Ids
+from kith.base.secret import Secret
+from kith.base.tasks import Tasks
+from kith.config import Config
+from kith.core.actors.accounts import Accounts
+from kith.core.actors.intake import COMMITTING, LATER, Work
+from kith.core.actors.refused import stanza_refused
+from kith.core.actors.sender import Sender
+from kith.core.hooks.feature import Feature, handles_iq
+from kith.core.log.log import Log
+from kith.core.routing.asserted import Assertions
+from kith.core.routing.hosts import Hosts
+from kith.core.routing.post import Post
+from kith.features import disco
+from kith.features.disco import Identity
+from kith.features.forms import find_form
+from kith.features.pubsub import Pep
+from kith.groups import administration, configuration
+from kith.groups.administration import Administration
+from kith.groups.archive import GroupArchive
+from kith.groups.changes import Changes
+from kith.groups.configuration import changed, form_of
+from kith.groups.description import SERVICE, describe
+from kith.groups.devices import DeviceOwners
+from kith.groups.entering import Entering
+from kith.groups.group import Group
+from kith.groups.groups import Groups
+from kith.groups.members import Affiliation
+from kith.groups.messages import Messages
+from kith.groups.names import MUC_ADMIN, MUC_OWNER
+from kith.groups.posting import Poster
+from kith.groups.presence import RoomPresence
+from kith.groups.turns import Turns
+from kith.ports.store import Store, Unavailable
+from kith.wire import ns
+from kith.wire.errors import StanzaError
+from kith.wire.jid import JID
+from kith.wire.stanza import Stanza
+
+_DESTROY = ns.tag(MUC_OWNER, "destroy")
+_Children = Sequence[Element]
+
+
+class GroupService(Feature):
+    """The service of groups (XEP-0045 §6 to §10)."""
+
+    service = "groups"
+
+    def __init__(
+        self,
+        config: Config,
+        domain: Domain,
+        clock: Clock,
+        secret: Secret,
+        store: Store,
+        ids: Ids,
+        accounts: Accounts,
+        hosts: Hosts,
+        post: Post,
+        log: Log,
+        figures: Figures,
+        tasks: Tasks,
+        assertions: Assertions,
+        pep: Pep,
+    ) -> None:
+        self._accounts = accounts
+        self._post = post
+        self._figures = figures
+        self._tasks = tasks
+        self._turns = Turns()
+        self.groups = Groups(store, clock, self._turns)
+        poster = Poster(store, ids, clock, accounts, hosts, figures, tasks)
+        self._messages = Messages(store, log, poster, secret, clock, DeviceOwners(pep, accounts))
+        presence = RoomPresence(post, self._messages)
+        self._entering = Entering(store, clock, self.groups, post, presence, config.create_groups)
+        self._changes = Changes(clock, self.groups, poster, presence)
+        self._administration = Administration(domain, accounts, self._messages, self._changes, presence)
+        self._archive = GroupArchive(store, self._entering, assertions)
+
+    # -- stanzas ----------------------------------------------------------------------------------------
+
+    def admit(self, sender: Sender, stanza: Stanza, to: JID) -> Work:
+        """Takes a message for a group or an occupant (`kith.core.routing.hosts.Keeping`)."""
+        if not to.local:
+            if stanza.type == "error":
+                return None
+            raise StanzaError("service-unavailable")
+        if stanza.type == "error":
+            self._later(to.bare, lambda: self._failed(sender.jid, to))
+            return None
+        if stanza.type != "groupchat" or to.resource:
+            raise StanzaError("feature-not-implemented")
+        group = self.groups.get(to.bare)
+        if group is None or self._turns.busy(to.bare):
+            if sender.committing:
+                return LATER
+            return self._turn(to.bare, lambda: self._admit_later(sender, stanza, to))
+        work = self._messages.admit(group, sender, stanza)
+        if isinstance(work, Coroutine):
+            return self._turn(to.bare, lambda: work)
+        return work
+
+    async def _admit_later(self, sender: Sender, stanza: Stanza, to: JID) -> None:
+        """Takes a message when its turn has come, and the group is in memory."""
+        work = self._messages.admit(await self._load(to), sender, stanza)
+        if work is COMMITTING:
+            sender.pipelined()
+        elif isinstance(work, Coroutine):
+            await work
+
+    def receive(self, stanza: Stanza, sender: JID, to: JID) -> None:
+        """Takes presence, and iqs for occupants (`kith.core.routing.hosts.Host`)."""
+        if stanza.kind != "presence" or not to.local:
+            if stanza.type in ("get", "set"):
+                raise StanzaError("service-unavailable")
+            return
+        if stanza.type not in ("", "unavailable", "error"):
+            return
+        self._later(to.bare, lambda: self._presence(stanza, sender, to))
+
+    async def _presence(self, stanza: Stanza, sender: JID, to: JID) -> None:
+        try:
+            if stanza.type:
+                await self._entering.unavailable(sender, stanza, to)
+            else:
+                account = await self._accounts.id_of(sender)
+                await self._entering.available(sender, account or 0, stanza, to)
+        except StanzaError as error:
+            self._refuse(stanza, sender, to, error)
+        except Unavailable as error:
+            self._refuse(stanza, sender, to, StanzaError(error.condition, type="wait"))
+
+    def _refuse(self, stanza: Stanza, sender: JID, to: JID, error: StanzaError) -> None:
+        stanza_refused(self._figures, stanza, error)
+        answer = stanza.error(error)
+        if answer is not None:
+            self._post.route(answer, to, sender)
+
+    async def _failed(self, client: JID, to: JID) -> None:
+        """A client answers with an error what a group has sent: it has gone without a word."""
+        group = self.groups.get(to.bare)
+        if group is not None:
+            self._entering.lost(group, client)
+
+    # -- requests ---------------------------------------------------------------------------------------
+
+    @handles_iq("get", ns.DISCO_INFO, "query", to="place")
+    async def info(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
+        group = await self._load(to)
+        query = iq.child(disco.INFO)
+        if query is not None and query.get("node"):
+            raise StanzaError("item-not-found")
+        if not group.config.public and not self._is_known(group, sender) and group.config.members_only:
+            raise StanzaError("item-not-found")
+        result = Element(disco.INFO)
+        result.extend(describe(group))
+        return (result,)
+
+    @handles_iq("get", ns.DISCO_ITEMS, "query", to="place")
+    async def items(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
+        """The occupants, for those who may see them (XEP-0045 §6.5)."""
+        group = await self._load(to)
+        result = Element(disco.ITEMS)
+        if group.config.public or self._is_known(group, sender):
+            result.extend(disco.item(str(group.at(occupant.nick))) for occupant in group.occupants)
+        return (result,)
+
+    @handles_iq("get", MUC_ADMIN, "query", to="place")
+    async def lists(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
+        return self._administration.lists(await self._load(to), sender, administration.parse_query(iq))
+
+    @handles_iq("set", MUC_ADMIN, "query", to="place")
+    async def change(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
+        query = administration.parse_query(iq)
+        await self._turn(
+            to.bare, lambda: self._with(to, lambda group: self._administration.change(group, sender, query))
+        )
+        return ()
+
+    @handles_iq("get", MUC_OWNER, "query", to="place")
+    async def configuration(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
+        group = await self._load(to)
+        self._check_owner(group, sender)
+        result = Element(configuration.QUERY)
+        result.append(form_of(group.config))
+        return (result,)
+
+    @handles_iq("set", MUC_OWNER, "query", to="place")
+    async def configure(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
+        query = iq.child(configuration.QUERY)
+        assert query is not None
+        await self._turn(to.bare, lambda: self._with(to, lambda group: self._configure(group, sender, query)))
+        return ()
+
+    async def _configure(self, group: Group, sender: Sender, query: Element) -> None:
+        self._check_owner(group, sender)
+        destroy = query.find(_DESTROY)
+        if destroy is not None:
+            await self._changes.destroy(group, sender.bare, destroy)
+            return
+        form = find_form(query)
+        if form is None or form.type not in ("submit", "cancel"):
+            raise StanzaError("bad-request", "a form is missing")
+        if form.type == "submit":
+            await self._changes.configure(group, sender.bare, changed(group.config, form))
+        elif group.state.locked:  # XEP-0045 §10.1.3
+            await self._changes.destroy(group, sender.bare, Element(_DESTROY))
+
+    @handles_iq("get", ns.MAM, "query", to="place")
+    async def archive_fields(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
+        return self._archive.fields()
+
+    @handles_iq("set", ns.MAM, "query", to="place")
+    async def archive(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
+        return await self._archive.query(await self._load(to), sender, iq)
+
+    @handles_iq("get", ns.MAM, "metadata", to="place")
+    async def archive_metadata(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
+        return await self._archive.metadata(await self._load(to), sender)
+
+    @handles_iq("get", ns.PING, "ping", to="place")
+    async def ping(self, sender: Sender, iq: Stanza, to: JID) -> _Children:
+        await self._load(to)
+        return ()
+
+    # -- the service ------------------------------------------------------------------------------------
+
+    def service_disco(self) -> tuple[Sequence[Identity], Sequence[str]]:
+        return (Identity("conference", "text", "Groups"),), SERVICE
+
+    # -- inside -----------------------------------------------------------------------------------------
+
+    def _turn(self, group: str, work: Callable[[], Coroutine[Any, Any, Any]]) -> Coroutine[Any, Any, Any]:
+        return self._turns.take(group, work)
+
+    def _later(self, group: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._tasks.spawn(self._turn(group, work))
+
+    async def _with(self, to: JID, work: Callable[[Group], Awaitable[None]]) -> None:
+        await work(await self._load(to))
+
+    async def _load(self, to: JID) -> Group:
+        """The group at an address. Raises StanzaError."""
+        group = await self.groups.load(to.bare)
+        if group is None:
+            state = await self.groups.destroyed(to.bare)
+            if state is not None and state.alternate:
+                raise StanzaError("gone", address=f"xmpp:{state.alternate}?join")
+            raise StanzaError("item-not-found", "there is no such group")
+        return group
+
+    def _is_known(self, group: Group, sender: Sender) -> bool:
+        """Whether somebody belongs to a group, or is in it."""
+        affiliation = group.members.affiliation(sender.bare)
+        return affiliation > Affiliation.NONE or group.occupants.of(sender.full) is not None
+
+    def _check_owner(self, group: Group, sender: Sender) -> None:
+        if group.members.affiliation(sender.bare) is not Affiliation.OWNER:
+            raise StanzaError("forbidden", "only owners configure a group")
